@@ -1,0 +1,33 @@
+# One command each, on a bare machine: the environment is made on first use.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test bench lint clean env
+
+demo: $(READY)                     ## explain the bundled pictures, write demo/report.html
+	$(BIN)/foveal demo --out demo
+
+test: $(READY) lint                ## the whole suite, slow and real-network tests included
+	$(BIN)/pytest
+
+bench: $(READY)                    ## our cost as a ratio to the plain forward
+	$(BIN)/python -m benchmarks.cost
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+env: $(READY)
+
+# The pinned torch first: left to float, it brings gigabytes of CUDA libraries.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("foveal needs Python 3.10 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 10) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo out build dist
