@@ -1,0 +1,7 @@
+"""Pictures in, network input out, and the way back onto the photo."""
+
+from foveal.images.geometry import Geometry
+from foveal.images.load import Batch, ImageLike, Photo, load_images
+from foveal.images.preprocessing import Preprocessing
+
+__all__ = ["Batch", "Geometry", "ImageLike", "Photo", "Preprocessing", "load_images"]

@@ -1,0 +1,177 @@
+"""Whatever a person calls a picture, as the network's input and the photo to draw on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image
+
+from foveal.errors import ImageError
+from foveal.images.decode import Decoded, decode_file, decode_image, deep_pixels
+from foveal.images.geometry import Geometry
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, UInt8
+    from numpy.typing import NDArray
+
+    from foveal.images.preprocessing import Preprocessing
+
+OneImage: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[Any] | torch.Tensor"
+ImageLike: TypeAlias = "OneImage | Iterable[OneImage]"
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """The upright original, what explanations are drawn on.
+
+    `source` is where it came from: a path, "image", "array" or "tensor". `notes` say what had to be decided
+    to read it: which frame, what was put behind transparency, how a tensor's colours were rebuilt.
+    """
+
+    pixels: UInt8[NDArray[np.uint8], "H W 3"]
+    geometry: Geometry
+    source: str
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        shape = self.pixels.shape
+        if self.pixels.dtype != np.uint8 or shape != (*self.geometry.photo_size, 3):
+            raise ImageError(
+                f"A photo of size {self.geometry.photo_size} needs uint8 pixels (H, W, 3), "
+                f"but got {self.pixels.dtype} {shape}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Pictures ready for the network, and the photos they were made from."""
+
+    tensor: Float[torch.Tensor, "n c h w"]
+    photos: tuple[Photo, ...]
+
+
+def load_images(images: ImageLike, preprocessing: Preprocessing | None = None) -> Batch:
+    """The network's input and the photos to draw on.
+
+    A picture is a path, a PIL image, an array (H, W) or (H, W, 1..4) of uint8 or of floats in 0..1, a uint8
+    tensor (c, H, W), or a float tensor (c, h, w) or (n, c, h, w). Float tensors are taken as the network's
+    input, as they are; everything else goes through `preprocessing`. Lists may mix them.
+
+        >>> import torch
+        >>> load_images(torch.zeros(2, 3, 32, 32)).tensor.shape
+        torch.Size([2, 3, 32, 32])
+
+    Raises ImageError, one sentence, for whatever cannot be read.
+    """
+    inputs: list[torch.Tensor] = []
+    photos: list[Photo] = []
+    for image in _one_by_one(images):
+        tensor, photo = _load(image, preprocessing)
+        inputs.append(tensor)
+        photos.append(photo)
+    if not inputs:
+        raise ImageError("Cannot load pictures from an empty list: pass at least one.")
+    if isinstance(images, torch.Tensor) and images.is_floating_point() and images.ndim == 4:
+        return Batch(images, tuple(photos))  # the caller's own tensor, not a copy
+    _check_alike(inputs)
+    return Batch(torch.stack(inputs), tuple(photos))
+
+
+def _one_by_one(images: ImageLike) -> Iterator[OneImage]:
+    """Single pictures, out of batches and nested lists."""
+    if isinstance(images, (str, os.PathLike, Image.Image)):
+        yield images
+    elif isinstance(images, (np.ndarray, torch.Tensor)):
+        if images.ndim == 4:
+            yield from images
+        else:
+            yield images
+    elif isinstance(images, Iterable) and not isinstance(images, (bytes, bytearray, dict)):
+        for image in images:
+            yield from _one_by_one(image)
+    else:
+        raise ImageError(
+            f"Cannot read a picture from a {type(images).__name__}: pass a path, a PIL image, an array, "
+            "a tensor, or a list of these."
+        )
+
+
+def _load(image: OneImage, preprocessing: Preprocessing | None) -> tuple[torch.Tensor, Photo]:
+    if isinstance(image, torch.Tensor) and image.is_floating_point():
+        return image, _photo_of_input(image, preprocessing)
+    decoded, source = _decoded(image)
+    if preprocessing is None:
+        raise ImageError(
+            f"Cannot make a network input from {source!r} without knowing how the network wants it: "
+            "pass preprocessing=foveal.Preprocessing(size=(h, w), …), or a model from foveal.load_model."
+        )
+    pixels = np.array(decoded.image)
+    geometry = preprocessing.geometry((pixels.shape[0], pixels.shape[1]))
+    tensor = torch.from_numpy(preprocessing.apply(decoded.image))
+    return tensor, Photo(pixels, geometry, source, decoded.notes)
+
+
+def _decoded(image: OneImage) -> tuple[Decoded, str]:
+    """The upright RGB picture and where it came from."""
+    if isinstance(image, (str, os.PathLike)):
+        return decode_file(Path(image)), os.fspath(image)
+    if isinstance(image, Image.Image):
+        return decode_image(image), str(getattr(image, "filename", "") or "image")
+    if isinstance(image, torch.Tensor):
+        if image.ndim != 3:
+            raise ImageError(f"Cannot read a picture from a tensor of {image.dtype} {tuple(image.shape)}.")
+        return _decode_array(image.detach().cpu().permute(1, 2, 0).numpy()), "tensor"
+    return _decode_array(image), "array"
+
+
+def _decode_array(array: NDArray[Any]) -> Decoded:
+    """Pixels as numpy, OpenCV or imageio give them: (H, W) or (H, W, 1..4)."""
+    shape = array.shape
+    if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or 0 in shape or shape[2:] > (4,):
+        raise ImageError(
+            f"Cannot read a picture from an array of {array.dtype} {shape}: pass pixels (H, W) or "
+            "(H, W, 1 to 4), or a float tensor (c, h, w) if it is the network's input."
+        )
+    try:
+        pixels = deep_pixels(array)
+    except ImageError as error:
+        raise ImageError(f"Cannot read a picture from an array of shape {shape}: {error}") from error
+    return decode_image(
+        Image.fromarray(np.ascontiguousarray(pixels.squeeze(2) if shape[2:] == (1,) else pixels))
+    )
+
+
+def _photo_of_input(tensor: torch.Tensor, preprocessing: Preprocessing | None) -> Photo:
+    """The picture a network input shows, as well as it can be rebuilt."""
+    shape = tuple(tensor.shape)
+    if tensor.ndim != 3 or 0 in shape:
+        raise ImageError(f"Expected a float tensor (c, h, w) or (n, c, h, w), but got shape {shape}.")
+    values = tensor.detach().cpu().float().numpy()
+    if not np.isfinite(values).all():
+        raise ImageError(f"The input tensor of shape {shape} has NaN or infinite values: clean it first.")
+    geometry = Geometry.identity((shape[1], shape[2]))
+    if preprocessing is not None and len(preprocessing.mean) == shape[0]:
+        return Photo(preprocessing.undo(values), geometry, "tensor")
+    return Photo(_stretched(values), geometry, "tensor", ("colours stretched from least to greatest value",))
+
+
+def _stretched(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Three channels as RGB, others by their mean; least value black, greatest white."""
+    shown = values if len(values) == 3 else values.mean(axis=0, keepdims=True)
+    low, high = shown.min(), shown.max()
+    unit = (shown - low) / (high - low) if high > low else np.full_like(shown, 0.5)
+    return np.round(np.broadcast_to(unit, (3, *values.shape[1:])).transpose(1, 2, 0) * 255).astype(np.uint8)
+
+
+def _check_alike(inputs: list[torch.Tensor]) -> None:
+    """A batch needs one shape, one kind of number and one device."""
+    kinds = {(tuple(x.shape), str(x.dtype), str(x.device)) for x in inputs}
+    if len(kinds) > 1:
+        listed = " and ".join(f"{shape} {dtype} on {device}" for shape, dtype, device in sorted(kinds)[:2])
+        raise ImageError(f"Cannot make one batch of network inputs that differ: {listed}.")

@@ -1,0 +1,159 @@
+"""How a photo becomes the network's input."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from PIL import Image
+
+from foveal.errors import ImageError
+from foveal.images.geometry import Geometry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jaxtyping import Float32
+    from numpy.typing import NDArray
+
+Resize = Literal["short", "exact", "pad"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Channels = Literal["RGB", "BGR", "L"]
+
+# A sliver of a photo would grow to gigabytes when its short side is brought to size.
+LARGEST_RESIZE = 2**28
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a photo becomes the network's input: resize, crop or pad, then `x = (pixel / 255 - mean) / std`.
+
+    size            (h, w) fed to the network.
+    resize          "short": short side to `resize_to`, keeping proportions, then the central `size`; black
+                    where the photo is too small for it. "exact": squeezed to `size`. "pad": the whole photo,
+                    shrunk or enlarged to fit inside `size`, on a ground of the mean colour (zero, to the
+                    network).
+    resize_to       short side in pixels before the crop; None is the smaller side of `size`.
+    channels        order of the input's channels; "L" is one grey channel.
+    mean, std       one number a channel, in that order, for pixels scaled to 0..1.
+
+    The arithmetic is that of torchvision's `Resize`, `CenterCrop` and `Normalize` on a PIL picture.
+    """
+
+    size: tuple[int, int]
+    resize: Resize = "short"
+    resize_to: int | None = None
+    interpolation: Interpolation = "bilinear"
+    channels: Channels = "RGB"
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        for fault in _faults(self):
+            raise ImageError(f"Cannot use this preprocessing: {fault}.")
+
+    def geometry(self, photo_size: tuple[int, int]) -> Geometry:
+        """Where the pixels of a photo of (H, W) end up."""
+        resized = self._resized(photo_size)
+        (height, width), (h, w) = photo_size, self.size
+        offset = (_margin(resized[0], h), _margin(resized[1], w))
+        scale = (resized[0] / height, resized[1] / width)
+        return Geometry(photo_size, self.size, scale, (float(offset[0]), float(offset[1])))
+
+    def apply(self, photo: Image.Image) -> Float32[NDArray[np.float32], "c h w"]:
+        """The network's input, made from an upright RGB photo."""
+        picture = photo.convert("L" if self.channels == "L" else "RGB")
+        height, width = self._resized((photo.height, photo.width))
+        resized = picture.resize((width, height), Image.Resampling[self.interpolation.upper()])
+        pixels = np.asarray(resized, dtype=np.float32).reshape(height, width, -1) / np.float32(255)
+        if self.channels == "BGR":
+            pixels = pixels[..., ::-1]
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        ground = mean if self.resize == "pad" else np.zeros_like(mean)
+        return np.ascontiguousarray(((self._framed(pixels, ground) - mean) / std).transpose(2, 0, 1))
+
+    def undo(self, tensor: Float32[NDArray[np.float32], "c h w"]) -> NDArray[np.uint8]:
+        """The (h, w, 3) picture that a network input shows."""
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        pixels = tensor.transpose(1, 2, 0) * std + mean
+        if self.channels == "BGR":
+            pixels = pixels[..., ::-1]
+        grey_or_rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+        return np.round(np.clip(grey_or_rgb, 0, 1) * 255).astype(np.uint8)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a sidecar or manifest; `from_dict` reads them back."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Preprocessing:
+        """The preprocessing written in a sidecar; a field that is left out has its default."""
+        names = [field.name for field in fields(cls)]
+        unknown = sorted(set(saved) - set(names))
+        if unknown or "size" not in saved:
+            fault = f"unknown field {unknown[0]!r}" if unknown else "no field 'size'"
+            raise ImageError(f"Cannot read the preprocessing: {fault}; the fields are {', '.join(names)}.")
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
+        return cls(**values)
+
+    def _resized(self, photo_size: tuple[int, int]) -> tuple[int, int]:
+        """(h, w) of the whole photo after resizing, before crop or pad."""
+        height, width = photo_size
+        if self.resize == "exact":
+            return self.size
+        if self.resize == "pad":
+            ratio = min(self.size[0] / height, self.size[1] / width)
+            return max(1, round(height * ratio)), max(1, round(width * ratio))
+        short = self.resize_to or min(self.size)
+        long = int(short * max(photo_size) / min(photo_size))  # torchvision rounds down
+        if short * long > LARGEST_RESIZE:
+            raise ImageError(
+                f"Cannot resize a photo of {width}×{height} to a short side of {short}: the long side would "
+                f"be {long}; crop it, or use resize='exact' or 'pad'."
+            )
+        return (short, long) if height <= width else (long, short)
+
+    def _framed(self, pixels: NDArray[np.float32], ground: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The central `size` of the resized pixels, on the ground where they do not reach."""
+        (h, w), (height, width) = self.size, pixels.shape[:2]
+        top, left = _margin(height, h), _margin(width, w)
+        frame = np.broadcast_to(ground, (h, w, pixels.shape[2])).copy()
+        kept = pixels[max(top, 0) : max(top, 0) + h, max(left, 0) : max(left, 0) + w]
+        y, x = max(-top, 0), max(-left, 0)
+        frame[y : y + kept.shape[0], x : x + kept.shape[1]] = kept
+        return frame
+
+
+def _margin(length: int, kept: int) -> int:
+    """What is cut off before the central `kept`, or minus what is added; rounded as torchvision does."""
+    return round((length - kept) / 2) if length >= kept else -((kept - length) // 2)
+
+
+def _faults(p: Preprocessing) -> list[str]:
+    """What is wrong with these settings, in words."""
+    faults = []
+    if not (isinstance(p.size, tuple) and len(p.size) == 2 and all(_whole(side) for side in p.size)):
+        faults.append(f"size must be two positive whole numbers (h, w), not {p.size!r}")
+    if p.resize_to is not None and not _whole(p.resize_to):
+        faults.append(f"resize_to must be a positive whole number or None, not {p.resize_to!r}")
+    for name, choices in (("resize", Resize), ("interpolation", Interpolation), ("channels", Channels)):
+        if getattr(p, name) not in get_args(choices):
+            faults.append(f"{name} must be one of {', '.join(get_args(choices))}, not {getattr(p, name)!r}")
+    count = 1 if p.channels == "L" else 3
+    for name in ("mean", "std"):
+        numbers = getattr(p, name)
+        if not (isinstance(numbers, tuple) and len(numbers) == count and all(_number(x) for x in numbers)):
+            faults.append(f"{name} must be {count} number(s) for channels={p.channels!r}, not {numbers!r}")
+        elif name == "std" and min(numbers) <= 0:
+            faults.append(f"std must be positive, not {numbers!r}")
+    return faults
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
