@@ -1,0 +1,41 @@
+"""Decisions: what is being explained. One file a decision; `as_decision` accepts what people write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from torch import Tensor
+
+from foveal.decisions.classes import Class, Margin
+from foveal.decisions.custom import Custom
+from foveal.decisions.decision import Decision, Outcome, Verdict, class_scores
+from foveal.decisions.neuron import Neuron
+from foveal.errors import TargetError
+
+Target: TypeAlias = "Decision | int | str | Sequence[int | str] | Tensor | Callable[[Any], Tensor] | None"
+
+
+def as_decision(target: Target) -> Decision:
+    """The decision a person means: None is the predicted class, a number or label a class, a callable itself.
+
+    Raises:
+        TargetError: for anything else.
+    """
+    if isinstance(target, Decision) and not isinstance(target, type):
+        return target
+    if isinstance(target, Tensor) and not target.is_floating_point():
+        return Class(target.reshape(-1).tolist())
+    if target is None or isinstance(target, int | str):
+        return Class(target)
+    if isinstance(target, list | tuple) and all(isinstance(one, int | str) for one in target):
+        return Class(target)
+    if callable(target) and not isinstance(target, type):
+        return Custom(target)
+    raise TargetError(
+        f"cannot explain target {target!r}: pass a class (index or label), one class per image, "
+        "foveal.Margin, foveal.Neuron, or a callable output -> (n,)"
+    )
+
+
+__all__ = ["Class", "Custom", "Decision", "Margin", "Neuron", "Outcome", "Target", "Verdict", "as_decision", "class_scores"]

@@ -1,0 +1,110 @@
+"""Class decisions: the predicted class, a given class, and one class rather than another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from foveal.decisions.decision import Outcome, Verdict, class_scores, probabilities
+from foveal.decisions.labels import class_index, class_words
+from foveal.errors import TargetError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+OneClass: TypeAlias = "int | str"
+
+
+@dataclass(frozen=True)
+class Class:
+    """The score of one class: its index or label; a sequence gives each image its own; None the predicted one.
+
+    A model with a single logit decides between class 1 (score = logit) and class 0 (score = −logit).
+
+        foveal.Class("jay")   foveal.Class(17)   foveal.Class(["jay", "crow"])   foveal.Class(3, of="probability")
+
+    Args:
+        which: index, label, one of these per image, or None.
+        of: what is explained, the "logit" (default; its gradient does not saturate) or the "probability".
+    """
+
+    which: OneClass | Sequence[OneClass] | None = None
+    of: Literal["logit", "probability"] = "logit"
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return ()
+
+    def decide(self, outcome: Outcome) -> Verdict:
+        scores = two_sided(class_scores(outcome.output))
+        index = _indices(self.which, scores, outcome.labels)
+        chance = _at(_chances(outcome), index)
+        score = chance if self.of == "probability" else _at(scores, index)
+        words = tuple(class_words(i, outcome.labels) for i in index.tolist())
+        spec = {"kind": "class", "index": index.tolist(), "of": self.of, "predicted": self.which is None}
+        return Verdict(score, words, spec, chance.detach())
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Why a and not b: the logit of `a` minus the logit of `b`.
+
+        foveal.Margin("jay", "crow")      foveal.Margin()    # the predicted class against the runner-up
+
+    Args:
+        a: index, label, one of these per image, or None for the predicted class.
+        b: the same; None for the strongest class other than `a`.
+    """
+
+    a: OneClass | Sequence[OneClass] | None = None
+    b: OneClass | Sequence[OneClass] | None = None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return ()
+
+    def decide(self, outcome: Outcome) -> Verdict:
+        scores = two_sided(class_scores(outcome.output))
+        a = _indices(self.a, scores, outcome.labels)
+        rest = scores.detach().scatter(1, a[:, None], -torch.inf)
+        b = _indices(self.b, rest, outcome.labels)
+        if bool((a == b).any()):
+            raise TargetError(f"a margin needs two different classes, but a and b are both {class_words(int(a[a == b][0]), outcome.labels)}")
+        words = tuple(
+            f"{class_words(i, outcome.labels)} − {class_words(j, outcome.labels)}"
+            for i, j in zip(a.tolist(), b.tolist(), strict=True)
+        )
+        return Verdict(_at(scores, a) - _at(scores, b), words, {"kind": "margin", "a": a.tolist(), "b": b.tolist()})
+
+
+def two_sided(scores: Float[Tensor, "n classes"]) -> Float[Tensor, "n classes"]:
+    """Class scores of a one-logit model as those of two classes, (−logit, logit); others pass as they are."""
+    return torch.cat([-scores, scores], 1) if scores.shape[1] == 1 else scores
+
+
+def _chances(outcome: Outcome) -> Float[Tensor, "n classes"]:
+    scores = class_scores(outcome.output)
+    if scores.shape[1] == 1:
+        positive = scores.float().sigmoid()
+        return torch.cat([1 - positive, positive], 1)
+    return probabilities(scores)
+
+
+def _indices(
+    which: OneClass | Sequence[OneClass] | None, scores: Float[Tensor, "n classes"], labels: Sequence[str] | None
+) -> Int[Tensor, " n"]:
+    n, classes = scores.shape
+    if which is None:
+        return scores.detach().argmax(1)
+    each = [which] * n if isinstance(which, int | str) else list(which)
+    if len(each) != n:
+        raise TargetError(f"{len(each)} classes were given for {n} images: give one class, or one per image")
+    return torch.tensor([class_index(one, labels, classes) for one in each], device=scores.device)
+
+
+def _at(scores: Float[Tensor, "n classes"], index: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    return scores.gather(1, index[:, None])[:, 0]

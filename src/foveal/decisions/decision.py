@@ -1,0 +1,100 @@
+"""What a decision is: something that reads one number per image off a forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from foveal.engine.address import tensor_parts
+from foveal.errors import TargetError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+JSON: TypeAlias = "str | int | float | bool | None | list[JSON] | dict[str, JSON]"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a forward pass gave, as far as a decision may look.
+
+    Attributes:
+        output: whatever the model returned; None when the decision reads layers only.
+        activations: the layers the decision asked for.
+        labels: class names, when the model knows them.
+    """
+
+    output: Any
+    activations: Mapping[str, Tensor] = field(default_factory=dict)
+    labels: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One decision about n images.
+
+    Attributes:
+        score: (n,), still attached to the graph; each entry depends on its own image only.
+        words: per image, what was decided, as a person would say it.
+        spec: the same for machines.
+        probability: (n,) in [0, 1] where that has a meaning, detached.
+    """
+
+    score: Float[Tensor, " n"]
+    words: tuple[str, ...]
+    spec: dict[str, JSON]
+    probability: Float[Tensor, " n"] | None = None
+
+
+@runtime_checkable
+class Decision(Protocol):
+    """Anything that turns an `Outcome` into a `Verdict`."""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Layers the score is read from; empty when it is read from the output."""
+        ...
+
+    def decide(self, outcome: Outcome) -> Verdict: ...
+
+
+def class_scores(output: Any) -> Float[Tensor, "n classes"]:
+    """The class scores in whatever a model returned: a tensor, `.logits`, or the first (n, classes) part.
+
+    Raises:
+        TargetError: when nothing in the output looks like class scores.
+    """
+    candidates = [output] if isinstance(output, Tensor) else _named_first(tensor_parts(output))
+    for tensor in candidates:
+        if tensor.ndim in (1, 2) and tensor.is_floating_point():
+            return tensor[:, None] if tensor.ndim == 1 else tensor
+    raise TargetError(
+        f"the model returned {_describe(output)}, in which no class scores (n, classes) were found: "
+        "pass target=lambda output: … that returns one score per image, shape (n,)"
+    )
+
+
+def probabilities(scores: Float[Tensor, "n classes"]) -> Float[Tensor, "n classes"]:
+    """Softmax of logits; scores that already are probabilities (the model ends in a softmax) pass as they are."""
+    return scores if are_probabilities(scores) else scores.float().softmax(1)
+
+
+def are_probabilities(scores: Float[Tensor, "n classes"]) -> bool:
+    total = scores.detach().float().sum(1)
+    return scores.shape[1] > 1 and bool((scores >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-3)
+
+
+def _named_first(parts: dict[str, Tensor]) -> list[Tensor]:
+    named = [parts[key] for key in ("logits", "output", "out") if key in parts]
+    return named + list(parts.values())
+
+
+def _describe(output: Any) -> str:
+    if isinstance(output, Tensor):
+        return f"a tensor {tuple(output.shape)}"
+    parts = ", ".join(f"{key}: {tuple(part.shape)}" for key, part in tensor_parts(output).items())
+    return f"{type(output).__name__}({parts})"

@@ -1,0 +1,127 @@
+"""How a person points at a layer, and which tensor that means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from torch import Tensor, nn
+
+from foveal.errors import LayerError
+
+_ADDRESS = re.compile(r"^(?P<module>[^\[\]#]*)(\[(?P<key>[^\]]+)\])?(#(?P<call>\d+))?$")
+_WRAPPER = re.compile(r"(^|(?<=\.))(_orig_mod|module)\.")
+
+
+@dataclass(frozen=True)
+class Address:
+    """One tensor inside a network: what `module` returned, `[key]` of it, at its `#call`.
+
+    Written `layer4`, `encoder[features]` (one entry of a dict, tuple or object that the module returns) or
+    `relu#0` (the first call of a module that `forward` uses several times; without it, the last call counts).
+    """
+
+    module: str
+    key: str | None = None
+    call: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        match = _ADDRESS.match(text)
+        if match is None:
+            raise LayerError(f"cannot read layer {text!r}: write name, name[key] or name#call, for example 'encoder[0]#1'")
+        call = match["call"]
+        return cls(match["module"], match["key"], None if call is None else int(call))
+
+    def __str__(self) -> str:
+        return self.module + (f"[{self.key}]" if self.key else "") + ("" if self.call is None else f"#{self.call}")
+
+
+def find_module(model: nn.Module, name: str) -> nn.Module:
+    """The submodule called `name`; wrappers that parallel or compiled parts add to names may be left out.
+
+    Raises:
+        LayerError: when there is none, with the nearest names.
+    """
+    modules = named_modules(model)
+    if name in modules:
+        return modules[name]
+    near = get_close_matches(name, modules, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"the top level has {', '.join(_top_level(modules))}"
+    raise LayerError(f"there is no layer {name!r} in {type(model).__name__}: {hint}")
+
+
+def named_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """Every submodule by its plain name, the model itself as ''."""
+    modules: dict[str, nn.Module] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        inner = getattr(module, "_orig_mod", None)
+        modules.setdefault(name, inner if isinstance(inner, nn.Module) else module)
+        modules.setdefault(_WRAPPER.sub("", name), module)
+    return modules
+
+
+def expand(model: nn.Module, pattern: str) -> list[str]:
+    """Names of the modules a wildcard matches: `*` and `?` within one level, `**` across levels."""
+    expression = re.escape(pattern).replace(r"\*\*", ".+").replace(r"\*", "[^.]+").replace(r"\?", "[^.]")
+    return [name for name in named_modules(model) if re.fullmatch(expression, name)]
+
+
+def pick(value: Any, address: Address) -> Tensor:
+    """The tensor that `address` means among what its module returned.
+
+    Raises:
+        LayerError: when the choice is not obvious; the message lists the keys to choose from.
+    """
+    if isinstance(value, Tensor) and address.key is None:
+        return value
+    parts = tensor_parts(value)
+    if address.key is not None:
+        if address.key in parts:
+            return parts[address.key]
+        raise LayerError(f"layer {address.module!r} returns no {address.key!r}: choose one of {_keys(address, parts)}")
+    spatial = {key: part for key, part in parts.items() if part.ndim == 4}
+    if len(spatial) == 1:
+        return next(iter(spatial.values()))
+    raise LayerError(
+        f"layer {address.module!r} returns {type(value).__name__} with {len(spatial)} feature maps: "
+        f"choose one of {_keys(address, parts) or 'another layer'}"
+    )
+
+
+def replace(value: Any, old: Tensor, new: Tensor) -> Any:
+    """`value` with the tensor `old` exchanged for `new`, containers rebuilt as they were."""
+    if value is old:
+        return new
+    if isinstance(value, Mapping):
+        rebuilt = {key: replace(part, old, new) for key, part in value.items()}
+        return rebuilt if type(value) is dict else type(value)(rebuilt)  # type: ignore[call-arg]
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(replace(part, old, new) for part in value))
+    if isinstance(value, list | tuple):
+        return type(value)(replace(part, old, new) for part in value)
+    return value
+
+
+def tensor_parts(value: Any) -> dict[str, Tensor]:
+    """The tensors of a tuple, list, mapping or object, by position, key or attribute."""
+    if isinstance(value, Mapping):
+        items: Sequence[tuple[Any, Any]] = list(value.items())
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        items = list(zip(value._fields, value, strict=True))
+    elif isinstance(value, list | tuple):
+        items = list(enumerate(value))
+    else:
+        items = list(getattr(value, "__dict__", {}).items())
+    return {str(key): part for key, part in items if isinstance(part, Tensor)}
+
+
+def _keys(address: Address, parts: Mapping[str, Tensor]) -> str:
+    return ", ".join(f"'{address.module}[{key}]' {tuple(part.shape)}" for key, part in parts.items())
+
+
+def _top_level(modules: Mapping[str, nn.Module]) -> list[str]:
+    return [name for name in modules if name and "." not in name][:12]

@@ -1,0 +1,193 @@
+"""One forward pass, what the layers made of it, and the gradient back to them.
+
+    with capture(model, ["layer4"]) as run:
+        output = run.forward(x)                      # plain forward; activations are kept on the way
+        A = run.activations["layer4"]                # (n, c, h, w)
+        G = run.gradients(output[:, 3])["layer4"]    # d score / d A, same shape
+
+Nothing above the first layer that is kept enters a graph, so the gradient at the last stage costs a sliver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from foveal.engine.address import Address, find_module, pick, replace
+from foveal.engine.guard import untouched, unwrap
+from foveal.errors import LayerError, ModelError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+@contextmanager
+def capture(model: nn.Module, layers: Sequence[str], *, gradient: bool = True) -> Iterator[Run]:
+    """A `Run` of `model` that keeps what `layers` return; the model is as it was when the block is left.
+
+    Args:
+        layers: addresses (see `Address`); names that do not exist raise LayerError at once.
+        gradient: False where only activations are needed: no graph at all is recorded.
+    """
+    model = unwrap(model)
+    addresses = {layer: Address.parse(layer) for layer in layers}
+    run = Run(model, addresses, gradient)
+    with untouched(model):
+        try:
+            yield run
+        finally:
+            run.close()
+
+
+class Run:
+    """What one forward pass left behind. Made by `capture`; lives as long as its block.
+
+    Attributes:
+        activations: layer -> (n, c, h, w), as the layer returned it (or any other shape it has).
+        calls: layer -> how often its module has run in this forward.
+    """
+
+    def __init__(self, model: nn.Module, addresses: dict[str, Address], gradient: bool) -> None:
+        self.activations: dict[str, Tensor] = {}
+        self.calls: dict[str, int] = {}
+        self._model = model
+        self._gradient = gradient
+        self._addresses = addresses
+        self._hooks = []
+        try:
+            for layer, address in addresses.items():
+                module = find_module(model, address.module)
+                self._hooks.append(module.register_forward_hook(self._keep(layer, address)))
+        except LayerError:
+            self.close()
+            raise
+
+    def forward(self, *inputs: Any, stop: bool = False, through_no_grad: bool = False) -> Any:
+        """The model's output, or None when `stop` ended the pass after the last layer that is kept.
+
+        Args:
+            stop: end the forward as soon as every layer was seen once (label-free methods need no more).
+            through_no_grad: ignore `torch.no_grad()` blocks inside the model's own forward.
+
+        Raises:
+            ModelError: when the model fails on these inputs (its own error is the cause).
+            LayerError: when a layer to keep was never reached.
+        """
+        self.activations.clear()
+        self.calls.clear()
+        self._stop = stop
+        inputs = tuple(_usable(value) for value in inputs)
+        with _KeepGraph() if through_no_grad else nullcontext():
+            output = self._run(inputs)
+        missing = [layer for layer in self._addresses if layer not in self.activations]
+        if missing:
+            raise LayerError(
+                f"layer {missing[0]!r} did not run in this forward pass, so there is nothing to explain at it: "
+                "choose a layer that the network uses in evaluation mode"
+            )
+        return output
+
+    def gradients(self, score: Float[Tensor, " n"], *, keep_graph: bool = False) -> dict[str, Tensor]:
+        """d score / d activation for every layer, in one backward; score of one image may not depend on another.
+
+        Args:
+            keep_graph: keep the graph for a further call.
+
+        Raises:
+            LayerError: for a layer with no differentiable way to the score.
+        """
+        cotangents = self._backward(score, torch.ones_like(score), keep_graph=keep_graph)
+        return {layer: self._reached(layer, g) for layer, g in cotangents.items()}
+
+    def gradients_of_each(self, scores: Float[Tensor, "d n"]) -> dict[str, Tensor]:
+        """The same for `d` decisions on one forward: layer -> (d, n, c, h, w)."""
+        each = [self.gradients(score, keep_graph=index + 1 < len(scores)) for index, score in enumerate(scores)]
+        return {layer: torch.stack([one[layer] for one in each]) for layer in self._addresses}
+
+    def reaches(self, score: Tensor) -> bool:
+        """Whether `score` has a recorded way back to any kept layer."""
+        return score.requires_grad
+
+    def close(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks.clear()
+
+    def _run(self, inputs: tuple[Any, ...]) -> Any:
+        try:
+            with torch.set_grad_enabled(self._gradient):
+                return self._model(*inputs)
+        except _Enough:
+            return None
+        except LayerError:
+            raise
+        except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AssertionError) as error:
+            shapes = ", ".join(_shape(value) for value in inputs)
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise ModelError(f"running {type(self._model).__name__} on {shapes} failed: {reason[0]}") from error
+
+    def _keep(self, layer: str, address: Address) -> Callable[[nn.Module, Any, Any], Any]:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+            call = self.calls.get(layer, 0)
+            self.calls[layer] = call + 1
+            if address.call is not None and address.call != call:
+                return None
+            tensor = pick(output, address)
+            kept = self.activations[layer] = self._tap(tensor)
+            if self._stop and len(self.activations) == len(self._addresses):
+                raise _Enough
+            # What goes on is a copy, so an in-place operation further down cannot overwrite what was kept.
+            with torch.set_grad_enabled(self._gradient):
+                return replace(output, tensor, kept.clone())
+
+        return hook
+
+    def _tap(self, tensor: Tensor) -> Tensor:
+        """The cut: a tensor without history becomes a leaf, so the graph begins here."""
+        if not self._gradient or tensor.requires_grad or not tensor.is_floating_point():
+            return tensor
+        return tensor.detach().requires_grad_()
+
+    def _backward(self, score: Tensor, cotangent: Tensor, *, keep_graph: bool) -> dict[str, Tensor | None]:
+        if not score.requires_grad:
+            return dict.fromkeys(self._addresses)
+        kept = [self.activations[layer] for layer in self._addresses]
+        gradients = torch.autograd.grad(score, kept, cotangent, retain_graph=keep_graph, allow_unused=True)
+        return dict(zip(self._addresses, gradients, strict=True))
+
+    def _reached(self, layer: str, gradient: Tensor | None) -> Tensor:
+        if gradient is None:
+            raise LayerError(
+                f"the score does not depend on layer {layer!r} in a differentiable way: "
+                "choose a layer on the way to the score"
+            )
+        return gradient
+
+
+class _Enough(BaseException):
+    """Every layer was seen: the rest of the forward is not needed. Not an Exception, so no model swallows it."""
+
+
+class _KeepGraph(TorchFunctionMode):
+    """Leaves gradients on where a model's own forward turns them off (frozen backbones under `no_grad`)."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch._C._set_grad_enabled:
+            return None
+        return func(*args, **(kwargs or {}))
+
+
+def _usable(value: Any) -> Any:
+    # Tensors made under inference_mode may not take part in a graph; a history of the caller's is not ours to walk.
+    if not isinstance(value, Tensor):
+        return value
+    return value.clone() if value.is_inference() else value.detach()
+
+
+def _shape(value: Any) -> str:
+    return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}" if isinstance(value, Tensor) else type(value).__name__

@@ -1,0 +1,124 @@
+"""Which input pixels a feature can see: stride and receptive field, followed operation by operation.
+
+A dispatch mode watches one forward below autograd, so functional calls, reused modules and in-place operations
+are seen like everything else. Each tensor carries a `Field`; convolution and pooling enlarge it
+(r ← r + (k−1)·d·j, j ← j·s), everything element-wise passes it on, and a reduction over space
+(squeeze-excite, global normalisation, attention) marks what depends on it as no longer local.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakTensorKeyDictionary
+
+Pair = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Field:
+    """How one feature relates to input pixels, per axis (y, x).
+
+    Attributes:
+        size: side of the receptive field in input pixels, before clipping to the image.
+        stride: input pixels from one cell to the next.
+        local: False when anything on the way looked at the whole image at once.
+        depth: convolutions on the longest way from the input.
+    """
+
+    size: Pair = (1.0, 1.0)
+    stride: Pair = (1.0, 1.0)
+    local: bool = True
+    depth: int = 0
+
+    def window(self, kernel: Iterable[int], step: Iterable[float], dilation: Iterable[int] = (1, 1)) -> Field:
+        size = tuple(r + (k - 1) * d * j for r, k, d, j in zip(self.size, kernel, dilation, self.stride, strict=False))
+        stride = tuple(j * s for j, s in zip(self.stride, step, strict=False))
+        return replace(self, size=size, stride=stride)
+
+
+class FieldTracker(TorchDispatchMode):
+    """Follows `Field`s from an input tensor through everything computed while the mode is active."""
+
+    def __init__(self, source: Tensor) -> None:
+        super().__init__()
+        self._fields: Any = WeakTensorKeyDictionary()
+        self._fields[source] = Field()
+
+    def field(self, tensor: Tensor) -> Field | None:
+        return self._fields.get(tensor)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor) and leaf in self._fields]
+        if inputs:
+            for output in tree_leaves(result):
+                if isinstance(output, Tensor):
+                    self._fields[output] = self._after(func, args, inputs, output)
+        return result
+
+    def _after(self, func: Any, args: Any, inputs: list[Tensor], output: Tensor) -> Field:
+        field = _merge([(self._fields[tensor], tensor) for tensor in inputs])
+        name = func.overloadpacket.__name__
+        if name == "convolution":
+            weight, step, dilation, transposed = args[1], args[3], args[5], args[6]
+            step = [1 / s for s in step] if transposed else step
+            field = replace(field, depth=field.depth + 1)
+            return field.window(weight.shape[2:], step, dilation)
+        if name in _POOLS:
+            kernel = args[1]
+            step = args[2] if len(args) > 2 and args[2] else kernel
+            dilation = args[4] if name.startswith("max") and len(args) > 4 else (1, 1)
+            return field.window(_pair(kernel), _pair(step), _pair(dilation))
+        if name in _MIXERS:
+            return replace(field, local=False)
+        return _resized(field, max(inputs, key=Tensor.numel), output)
+
+
+_POOLS = {"max_pool2d_with_indices", "max_pool2d", "avg_pool2d"}
+_MIXERS = {
+    "bmm", "baddbmm", "native_group_norm", "var_mean",
+    "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_flash_attention", "_scaled_dot_product_attention_math",
+}  # fmt: skip
+
+
+def _merge(operands: list[tuple[Field, Tensor]]) -> Field:
+    """The field of an element-wise result: the widest of its operands that still have cells of their own."""
+    spatial = [field for field, tensor in operands if not _reduced(tensor)] or [field for field, _ in operands]
+    return Field(
+        size=(max(f.size[0] for f in spatial), max(f.size[1] for f in spatial)),
+        stride=(max(f.stride[0] for f in spatial), max(f.stride[1] for f in spatial)),
+        local=all(field.local for field, _ in operands),
+        depth=max(field.depth for field, _ in operands),
+    )
+
+
+def _resized(field: Field, before: Tensor, after: Tensor) -> Field:
+    """Pooling to a given size, interpolation, means: read off the shapes."""
+    if _reduced(after) and not _reduced(before) and after.numel() < before.numel():
+        return replace(field, local=False)
+    if before.ndim != 4 or after.ndim != 4 or before.shape[:2] != after.shape[:2]:
+        return field
+    ratio = [b / a for b, a in zip(before.shape[2:], after.shape[2:], strict=True)]
+    if ratio == [1.0, 1.0]:
+        return field
+    return field.window([max(1, math.ceil(r)) for r in ratio], ratio)
+
+
+def _reduced(tensor: Tensor) -> bool:
+    """Whether a tensor of this shape can have no cells of its own: (n, c), (n, c, 1, 1), scalars."""
+    return tensor.ndim < 3 or (tensor.ndim == 4 and (tensor.shape[2:] == (1, 1) or tensor.shape[1:3] == (1, 1)))
+
+
+def _pair(value: int | Iterable[int]) -> tuple[int, ...]:
+    values = tuple(value) if isinstance(value, Iterable) else (value,)
+    return values * 2 if len(values) == 1 else values
+
+

@@ -1,0 +1,63 @@
+"""From what a person wrote for `layer` to the addresses to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from torch import nn
+
+from foveal.engine.address import Address, expand, find_module
+from foveal.engine.stages import Structure
+from foveal.errors import LayerError
+
+LayerSpec: TypeAlias = "str | int | Sequence[str | int] | None"
+
+
+def select_layers(model: nn.Module, wanted: LayerSpec, structure: Callable[[], Structure]) -> list[str]:
+    """Addresses for `wanted`, each once.
+
+    Args:
+        wanted: None for the last stage, "all" for every stage, a stage number (from 1; negative from the end),
+            a module's name or address, a wildcard ("layer*", "features.**"), or a sequence of these.
+        structure: gives the traced structure; called only where it is needed.
+
+    Raises:
+        LayerError: for a name that does not exist, a number out of range, a wildcard without a feature map.
+    """
+    each = [wanted] if wanted is None or isinstance(wanted, str | int) else list(wanted)
+    if not each:
+        raise LayerError("no layer was given: leave layer out for the last stage, or name one")
+    found = [layer for one in each for layer in _select_one(model, one, structure)]
+    return list(dict.fromkeys(found))
+
+
+def _select_one(model: nn.Module, wanted: str | int | None, structure: Callable[[], Structure]) -> list[str]:
+    if wanted is None:
+        return [structure().stages[-1].name]
+    if isinstance(wanted, str) and wanted.isdigit() and not hasattr(model, wanted):
+        wanted = int(wanted)
+    if isinstance(wanted, int):
+        return [_by_number(wanted, structure())]
+    if wanted == "all":
+        return [stage.name for stage in structure().stages]
+    if "*" in wanted or "?" in wanted:
+        return _by_wildcard(model, wanted, structure())
+    find_module(model, Address.parse(wanted).module)
+    return [wanted]
+
+
+def _by_number(number: int, structure: Structure) -> str:
+    count = len(structure.stages)
+    if number == 0 or abs(number) > count:
+        names = ", ".join(f"{i} {stage.name}" for i, stage in enumerate(structure.stages, 1))
+        raise LayerError(f"there is no stage {number}: this network has {names}")
+    return structure.stages[number - 1 if number > 0 else number].name
+
+
+def _by_wildcard(model: nn.Module, pattern: str, structure: Structure) -> list[str]:
+    names = [name for name in expand(model, pattern) if structure.spatial(name)]
+    if not names:
+        raise LayerError(f"no layer with a feature map matches {pattern!r}: `*` stays within one level, `**` crosses levels")
+    # In the order the network runs them.
+    return sorted(names, key=list(structure.shapes).index)

@@ -1,0 +1,230 @@
+"""A network describes itself: its stages, and the shape of everything in between, from one traced forward.
+
+A *stage* is the last tensor at its resolution that the whole decision passes through. "Passes through" is exact:
+in the autograd graph, the number of paths from output to input through a tensor is the product of the paths
+above and below it; where that product is the number of all paths, no skip connection or branch goes round it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+from torch import Tensor, nn
+
+from foveal.engine.address import named_modules, tensor_parts
+from foveal.engine.guard import untouched, unwrap
+from foveal.engine.receptive import Field, FieldTracker
+from foveal.errors import LayerError, ModelError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One resolution of a network.
+
+    Attributes:
+        name: the module that returns it, as `named_modules` spells it.
+        shape: (c, h, w) for the input that was traced.
+        stride: input pixels from one cell to the next, (y, x).
+        receptive_field: side of the theoretical receptive field in input pixels, (y, x); may exceed the image.
+        local: False when a feature here also depends on the whole image (squeeze-excite, attention, …).
+        sign: "nonnegative" (after ReLU and kin) or "signed", as observed on the traced input.
+        depth: convolutions on the longest way from the input.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    stride: tuple[float, float]
+    receptive_field: tuple[int, int]
+    local: bool
+    sign: Literal["nonnegative", "signed"]
+    depth: int
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What one traced forward told about a network.
+
+    Attributes:
+        stages: in forward order, the first next to the input.
+        shapes: module -> shape of what it returned at its last call (only modules that return one tensor).
+        calls: module -> how often it ran.
+    """
+
+    stages: tuple[Stage, ...]
+    shapes: dict[str, tuple[int, ...]] = field(repr=False)
+    calls: dict[str, int] = field(repr=False)
+
+    def spatial(self, name: str) -> bool:
+        return len(shape := self.shapes.get(name, ())) == 4 and shape[2] * shape[3] > 1
+
+    def nearest_spatial(self, name: str) -> str | None:
+        """The last module with a feature map that ran before `name` did."""
+        names = list(self.shapes)
+        before = names[: names.index(name)] if name in names else names
+        return next((other for other in reversed(before) if other and self.spatial(other)), None)
+
+
+@dataclass
+class _Seen:
+    name: str
+    shape: tuple[int, ...]
+    input_shape: tuple[int, ...]
+    node: Any
+    field: Field | None
+    minimum: float
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        return self.shape[2:]
+
+
+_known: WeakKeyDictionary[nn.Module, dict[Any, Structure]] = WeakKeyDictionary()
+
+
+def describe(model: nn.Module, x: Tensor) -> Structure:
+    """The `Structure` of `model` for inputs shaped like `x` (n, c, h, w); traced once, then remembered.
+
+    Raises:
+        ModelError: when the model cannot run on the first image of `x`.
+        LayerError: when no module of it returns a feature map.
+    """
+    model = unwrap(model)
+    key = (tuple(x.shape[1:]), x.dtype, tuple(id(module) for module in model.modules()))
+    remembered = _known.setdefault(model, {})
+    if key not in remembered:
+        remembered.clear()
+        remembered[key] = _trace(model, x[:1])
+    return remembered[key]
+
+
+def _trace(model: nn.Module, x: Tensor) -> Structure:
+    names = {module: name for name, module in reversed(named_modules(model).items())}
+    seen: list[_Seen] = []
+    shapes: dict[str, tuple[int, ...]] = {}
+    calls: dict[str, int] = {}
+    source = x.detach().clone()
+
+    def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        name = names[module]
+        calls[name] = calls.get(name, 0) + 1
+        if isinstance(output, Tensor):
+            shapes.pop(name, None)
+            shapes[name] = tuple(output.shape)
+            if output.ndim == 4 and output.numel():
+                before = next((tuple(v.shape) for v in inputs if isinstance(v, Tensor)), ())
+                lowest = float(output.detach().amin())
+                seen.append(_Seen(name, tuple(output.shape), before, output.grad_fn, tracker.field(output), lowest))
+
+    with untouched(model):
+        leaf = source.requires_grad_()
+        hooks = [module.register_forward_hook(note) for module in names]
+        try:
+            with FieldTracker(leaf) as tracker:
+                output = model(leaf)
+        except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise ModelError(f"running {type(model).__name__} on {tuple(x.shape)} failed: {reason[0]}") from error
+        finally:
+            for hook in hooks:
+                hook.remove()
+    through = _bottlenecks([t.grad_fn for t in _outputs(output)])
+    stages = _stages(seen, {s.node for s in seen if s.node in through}, calls)
+    if not stages:
+        raise LayerError(f"{type(model).__name__} has no layer that returns a feature map (n, c, h, w): nothing to draw on")
+    return Structure(stages, shapes, calls)
+
+
+def _outputs(output: Any) -> list[Tensor]:
+    tensors = [output] if isinstance(output, Tensor) else list(tensor_parts(output).values())
+    return [tensor for tensor in tensors if tensor.requires_grad]
+
+
+def _bottlenecks(roots: list[Any]) -> set[Any]:
+    """Nodes of the autograd graph that lie on every path from the outputs to the input."""
+    parents: dict[Any, list[Any]] = {}
+    order: list[Any] = []
+    stack: list[tuple[Any, bool]] = [(root, False) for root in roots]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif node not in parents:
+            parents[node] = [parent for parent, _ in node.next_functions if parent is not None]
+            stack.append((node, True))
+            stack.extend((parent, False) for parent in parents[node] if parent not in parents)
+    # `order` has inputs first. Dead ends that are not the input (constants) carry no path.
+    below = {node: 1 if not parents[node] else 0 for node in order}
+    for node in order:
+        below[node] += sum(below[parent] for parent in parents[node])
+    above = dict.fromkeys(order, 0)
+    for root in roots:
+        above[root] += 1
+    for node in reversed(order):
+        for parent in parents[node]:
+            above[parent] += above[node]
+    paths = sum(below[root] for root in roots)
+    return {node for node in order if above[node] * below[node] == paths}
+
+
+def _stages(seen: list[_Seen], through: set[Any], calls: dict[str, int]) -> tuple[Stage, ...]:
+    main = [s for s in seen if s.node in through and s.name] or [s for s in seen if s.name]
+    main = [s for s in main if s.size != (1, 1)] or main
+    runs = [list(run) for _, run in groupby(_settle(main), key=_resolution)]
+    stages: list[Stage] = []
+    depth = 0
+    for position, run in enumerate(runs):
+        following = {s.size for s in runs[position + 1]} if position + 1 < len(runs) else {(1, 1)}
+        # Pooled copies of the stage before add nothing.
+        fresh = [s for s in run if s.field is None or s.field.depth > depth]
+        if fresh:
+            chosen = _choose(fresh, _internal(fresh, seen, following), calls)
+            depth = chosen.field.depth if chosen.field else depth
+            stages.append(_stage(chosen, calls))
+    return tuple(stages)
+
+
+def _settle(main: list[_Seen]) -> list[_Seen]:
+    """In forward order of the tensors, not of the modules: an outer module returns long after its first part."""
+    order: dict[Any, int] = {}
+    for s in main:
+        order.setdefault(s.node, len(order))
+    return sorted(main, key=lambda s: order[s.node])
+
+
+def _resolution(s: _Seen) -> Any:
+    """Unpadded convolutions shave a pixel off the map but stay on the same grid, so the stride decides."""
+    return s.field.stride if s.field else s.size
+
+
+def _internal(run: list[_Seen], seen: list[_Seen], following: set[tuple[int, ...]]) -> set[str]:
+    """Names inside a block that takes this resolution in and gives the next one out: its own business."""
+    sizes = {s.size for s in run}
+    blocks = [s.name for s in seen if s.input_shape[2:] in sizes and s.size in following - sizes and s.name]
+    return {s.name for s in run if any(s.name.startswith(block + ".") for block in blocks)}
+
+
+def _choose(run: list[_Seen], internal: Iterable[str], calls: dict[str, int]) -> _Seen:
+    outer = [s for s in run if s.name not in internal] or run
+    outer = [s for s in outer if calls[s.name] == 1] or outer
+    last = [s for s in outer if s.node is outer[-1].node]
+    return min(last, key=lambda s: s.name.count("."))
+
+
+def _stage(s: _Seen, calls: dict[str, int]) -> Stage:
+    found = s.field or Field()
+    _, c, h, w = s.shape
+    return Stage(
+        name=s.name if calls[s.name] == 1 else f"{s.name}#{calls[s.name] - 1}",
+        shape=(c, h, w),
+        stride=found.stride,
+        receptive_field=(round(found.size[0]), round(found.size[1])),
+        local=found.local,
+        sign="nonnegative" if s.minimum >= 0 else "signed",
+        depth=found.depth,
+    )
+
+

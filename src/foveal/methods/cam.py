@@ -1,0 +1,170 @@
+"""The class-activation-map family on one page.
+
+Every method is a formula over the activations A of a layer and the cotangents G = ∂score/∂A, both (n, c, h, w),
+for whatever decision the score measures. Maps (n, h, w) are raw and signed: no ReLU, no scaling, no resizing —
+what the papers clamp for display is clamped when drawing.
+
+    Σ_c   sum over channels          ⟨·⟩   mean over positions          ⊙   element by element
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from foveal.errors import MethodError
+from foveal.methods.method import Method
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+SPACE = (-2, -1)
+CHANNELS = 1
+
+
+def cam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """Σ_c w_c A_c with w the weights of the linear layer behind global average pooling; ⟨map⟩ = score − bias.
+
+    There G_c is w_c / hw at every position, so w_c = Σ G_c. Where G is not constant the head is not of that form.
+
+    Raises:
+        MethodError: when something else than average pooling and a linear layer follows.
+    """
+    spread = (G.amax(SPACE) - G.amin(SPACE)).amax(CHANNELS)
+    if bool((spread > 1e-4 * G.abs().amax((1, 2, 3))).any()):
+        raise MethodError(
+            "cam does not apply at this layer: it needs global average pooling and one linear layer right behind it; "
+            "use hirescam, which is the same map there and defined everywhere"
+        )
+    return weighted(A, G.sum(SPACE))
+
+
+def gradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """Σ_c ⟨G_c⟩ A_c (equations 1 and 2, before the ReLU)."""
+    return weighted(A, G.mean(SPACE))
+
+
+def gradcam_plus_plus(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """Σ_c w_c A_c, w_c = Σ_ij α_ij ReLU(G_ij), α = G² / (2 G² + (Σ A) G³)   (equations 7, 13 and 19).
+
+    Where G > 0 the fraction is 1 / (2 + G Σ A): no epsilon, so the map does not depend on how small gradients are.
+    The factor exp(score) of the paper's derivation is the same for all channels of an image and left out.
+    """
+    G = G.relu()
+    # For A ≥ 0 the denominator is at least 2. Signed layers can cross zero, where α has no meaning.
+    below = 2 + G * A.sum(SPACE, keepdim=True)
+    return weighted(A, torch.where(below > 0, G / below, 0).sum(SPACE))
+
+
+def xgradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """Σ_c w_c A_c, w_c = Σ_ij A_ij G_ij / Σ_ij A_ij   (equation 8): Grad-CAM's weights averaged where A is."""
+    total = A.sum(SPACE)
+    return weighted(A, torch.where(total == 0, 0, (A * G).sum(SPACE) / total))
+
+
+def hirescam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """Σ_c G ⊙ A: sums to the score, up to biases, wherever the network above is piecewise linear."""
+    return (G * A).sum(CHANNELS)
+
+
+def layercam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """Σ_c ReLU(G) ⊙ A: only what more of would help."""
+    return (G.relu() * A).sum(CHANNELS)
+
+
+def elementwise_gradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """Σ_c ReLU(G ⊙ A): evidence in favour only, without cancellation between channels."""
+    return (G * A).relu().sum(CHANNELS)
+
+
+def eigencam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"] | None = None) -> Float[Tensor, "n h w"]:
+    """A projected on its first principal direction over channels (not centred); the larger lobe is positive."""
+    M = principal(A)
+    return M * towards((M * M.abs()).sum(SPACE))
+
+
+def eigengradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """The same of G ⊙ A, with the sign that agrees with Σ_c G ⊙ A, so positive means in favour."""
+    M = principal(G * A)
+    return M * towards((M * hirescam(A, G)).sum(SPACE))
+
+
+def weighted(A: Float[Tensor, "n c h w"], w: Float[Tensor, "n c"]) -> Float[Tensor, "n h w"]:
+    """Σ_c w_c A_c."""
+    n, c, h, w_ = A.shape
+    return torch.bmm(w[:, None], A.reshape(n, c, h * w_)).view(n, h, w_)
+
+
+def principal(A: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """A·v₁, with v₁ the first right singular vector of A as (positions × channels); its sign is arbitrary.
+
+    From the smaller of the two Gram matrices, so it stays cheap at any resolution.
+    """
+    n, c, h, w = A.shape
+    X = A.reshape(n, c, h * w).double()
+    if c <= h * w:
+        _, vectors = torch.linalg.eigh(X @ X.mT)
+        M = vectors[..., -1:].mT @ X
+    else:
+        values, vectors = torch.linalg.eigh(X.mT @ X)
+        M = vectors[..., -1] * values[..., -1:].clamp(min=0).sqrt()
+    return M.view(n, h, w).to(A.dtype)
+
+
+def towards(agreement: Float[Tensor, " n"]) -> Float[Tensor, "n 1 1"]:
+    """+1 or −1 per image, never 0."""
+    return torch.where(agreement < 0, -1.0, 1.0).to(agreement.dtype)[:, None, None]
+
+
+FAMILY = (
+    Method(
+        "cam", "CAM", cam, "gradients",
+        "the classifier's own weights; averages to the score exactly",
+        "Zhou et al., CVPR 2016, arXiv:1512.04150",
+        "the layer before global average pooling and a linear layer",
+    ),
+    Method(
+        "gradcam", "Grad-CAM", gradcam, "gradients",
+        "channels weighted by their mean gradient; the field's default",
+        "Selvaraju et al., ICCV 2017, arXiv:1610.02391",
+    ),
+    Method(
+        "gradcam++", "Grad-CAM++", gradcam_plus_plus, "gradients",
+        "positive gradients weighted so that several instances count alike",
+        "Chattopadhay et al., WACV 2018, arXiv:1710.11063",
+        "any layer; derived for activations ≥ 0",
+    ),
+    Method(
+        "xgradcam", "XGrad-CAM", xgradcam, "gradients",
+        "mean gradient taken where the channel is active",
+        "Fu et al., BMVC 2020, arXiv:2008.02312",
+        "any layer; derived for activations ≥ 0",
+    ),
+    Method(
+        "hirescam", "HiResCAM", hirescam, "gradients",
+        "gradient times activation; exact share of the score in piecewise-linear heads",
+        "Draelos & Carin, 2020, arXiv:2011.08891",
+    ),
+    Method(
+        "layercam", "LayerCAM", layercam, "gradients",
+        "positive gradient times activation; sharp at early layers",
+        "Jiang et al., IEEE TIP 30, 2021",
+    ),
+    Method(
+        "elementwise", "Element-wise Grad-CAM", elementwise_gradcam, "gradients",
+        "positive part of gradient times activation, before channels can cancel",
+        "as in pytorch-grad-cam (Gildenblat et al., 2021)",
+    ),
+    Method(
+        "eigencam", "Eigen-CAM", eigencam, "activations",
+        "first principal component of the activations; looks at no decision",
+        "Muhammad & Yeasin, IJCNN 2020, arXiv:2008.00299",
+    ),
+    Method(
+        "eigengradcam", "EigenGrad-CAM", eigengradcam, "gradients",
+        "first principal component of gradient times activation",
+        "as in pytorch-grad-cam (Gildenblat et al., 2021)",
+    ),
+)  # fmt: skip

@@ -1,0 +1,47 @@
+"""What a method is: a formula over activations and cotangents, and what is worth knowing about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+Formula = Callable[[Tensor, Tensor], Tensor]
+"""(A, G) -> map: (n, c, h, w), (n, c, h, w) -> (n, h, w). Formulas that need no gradient ignore G."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to explain.
+
+    Attributes:
+        name: what `method=` and `--method` take.
+        title: the name in print.
+        formula: from activations A and cotangents G = d score / d A to the raw, signed map.
+        needs: "activations" (no decision, no gradient; the forward stops at the layer) or "gradients".
+        about: one line: what the map shows and when it is exact.
+        condition: where it applies, "any layer" mostly.
+        citation: the source.
+    """
+
+    name: str
+    title: str
+    formula: Formula
+    needs: Literal["activations", "gradients"]
+    about: str
+    citation: str
+    condition: str = "any layer"
+
+    def __call__(self, A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+        """The map, computed in single precision at least."""
+        return self.formula(_at_least_single(A), _at_least_single(G))
+
+
+
+def _at_least_single(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype.itemsize < 4 else tensor
