@@ -1,0 +1,59 @@
+"""Which models can be loaded here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from foveal.errors import FovealError
+from foveal.models import from_timm, from_torchvision
+from foveal.models.load import DEMO
+from foveal.models.sidecar import sidecar_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place that models come from.
+
+    spec        what `load_model` is given, with NAME for one of `names`.
+    names       what can be put for NAME; empty for sources that have no list.
+    missing     why nothing can be loaded from it here, and what to do; None if all is well.
+    """
+
+    spec: str
+    summary: str
+    names: tuple[str, ...] = ()
+    missing: str | None = None
+
+
+def list_models(pattern: str | None = None) -> tuple[Source, ...]:
+    """Every source of models, with the names in it that contain `pattern` or match it as a wildcard."""
+    demo = (
+        None
+        if DEMO.exists() and sidecar_path(DEMO).exists()
+        else "not in this installation: `foveal train demo`"
+    )
+    return (
+        Source("demo", "the small network that ships with foveal", missing=demo),
+        _listed("timm:NAME", "timm's image models", from_timm.names, pattern),
+        _listed("torchvision:NAME", "torchvision's image classifiers", from_torchvision.names, pattern),
+        Source("FILE.safetensors", "weights of your own, with FILE.json beside them"),
+        Source("package.module:factory", "a function of yours that returns the network"),
+        Source("path/to/file.py:factory", "the same, in a file"),
+    )
+
+
+def _listed(spec: str, summary: str, names: Callable[[], tuple[str, ...]], pattern: str | None) -> Source:
+    try:
+        found = names()
+    except FovealError as error:
+        return Source(spec, summary, missing=str(error))
+    return Source(spec, summary, tuple(name for name in found if _matches(name, pattern)))
+
+
+def _matches(name: str, pattern: str | None) -> bool:
+    return pattern is None or pattern in name or fnmatchcase(name, pattern)

@@ -1,0 +1,75 @@
+"""timm and torchvision, imported where they are used and in spite of a common fault of installations."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+from foveal.errors import MissingExtra, ModelError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import torch
+
+# Dropping a library undoes its declarations, so this one lives as long as the process.
+_declared: list[torch.library.Library] = []
+
+
+def import_timm() -> ModuleType:
+    """The `timm` package; MissingExtra if it is not installed."""
+    import_torchvision(wanted_by="timm")
+    return _import("timm", extra="timm")
+
+
+def import_torchvision(*, wanted_by: str = "torchvision") -> ModuleType:
+    """The `torchvision` package, its models included; MissingExtra if it is not installed.
+
+    The registries' default torchvision is built for CUDA. Beside a CPU build of torch its compiled part does
+    not load, and its Python part then fails on `operator torchvision::nms does not exist`. Only detection
+    networks need that operator; declaring it, without a kernel, lets everything else be imported.
+    """
+    try:
+        _import("torchvision.models", extra=wanted_by)
+    except RuntimeError as error:
+        if "operator torchvision::" not in str(error):
+            raise
+        _declare_operators()
+        _forget("torchvision")
+        _forget("timm")
+        _import("torchvision.models", extra=wanted_by)
+    return sys.modules["torchvision"]
+
+
+def _import(name: str, *, extra: str) -> ModuleType:
+    package = name.partition(".")[0]
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"Cannot import {package}: {error.name or package} is not installed; "
+            f"pip install 'foveal[{extra}]'."
+        ) from error
+    except (ImportError, OSError, AttributeError) as error:
+        raise ModelError(
+            f"Cannot import {package} ({' '.join(str(error).split())}): "
+            f"install the release of {package} that was made for your torch."
+        ) from error
+
+
+def _declare_operators() -> None:
+    """Declare the operators for which torchvision registers shapes even if it could not load them."""
+    import torch
+
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, name):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _declared.append(library)
+
+
+def _forget(package: str) -> None:
+    """Remove what a failed import left behind, so that the next one starts afresh."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        del sys.modules[name]

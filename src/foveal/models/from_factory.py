@@ -1,0 +1,137 @@
+"""Networks made by a person's own code: "package.module:factory" or "path/to/file.py:factory"."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from foveal.errors import FovealError, ModelError
+from foveal.models.model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import ModuleType
+
+
+def build(spec: str, *, arguments: Mapping[str, object]) -> Model:
+    """What the factory returns, as a Model; a network that is there, in no function, is taken as it is.
+
+    The file's folder is importable while its code runs, as it would be for `python file.py`, and no longer.
+    """
+    where, _, name = spec.rpartition(":")
+    path = Path(where) if where.endswith(".py") else None
+    with _importable(path.parent.resolve() if path else None):
+        made = _attribute(_import_file(path) if path else _import_module(where, name), name, spec)
+        if not isinstance(made, (nn.Module, Model)):
+            made = _call(made, spec, arguments)
+    if isinstance(made, Model):
+        return made
+    if isinstance(made, nn.Module):
+        return Model(made, spec, card={"source": spec})
+    raise ModelError(
+        f"{spec} returned a {type(made).__name__}: it must return an nn.Module or a foveal.Model."
+    )
+
+
+def check_harmless(architecture: str, weights: Path) -> None:
+    """Refuse a sidecar that by itself would run other code than networks of timm, torchvision or foveal.
+
+    Weights and their sidecar are data that people pass around; whoever wants other code to run names it.
+    """
+    where, _, name = architecture.rpartition(":")
+    if where in ("timm", "torchvision"):
+        return
+    if where.startswith("foveal."):
+        network = getattr(_import_module(where, name), name, None)
+        if (
+            isinstance(network, type)
+            and issubclass(network, nn.Module)
+            and network.__module__.startswith("foveal.")
+        ):
+            return
+    raise ModelError(
+        f"The sidecar of {weights} wants to run {architecture!r}, which a data file may not do by itself: "
+        f"if you trust that code, name it, load_model({architecture!r}, weights={str(weights)!r})."
+    )
+
+
+def _import_module(name: str, factory: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise ModelError(
+                f"Cannot import {name}: it needs {error.name}, which is not installed."
+            ) from error
+        file = Path(*name.split(".")).with_suffix(".py")
+        hint = (
+            f"write '{file}:{factory}'"
+            if file.exists()
+            else f"install it, or write 'path/to/file.py:{factory}'"
+        )
+        raise ModelError(f"Cannot import {name}: there is no module {error.name!r}; {hint}.") from error
+    except Exception as error:
+        raise _failed(f"importing {name}", error) from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ModelError(f"Cannot load a network from {path}: there is no such file.")
+    # A name of its own: two files called net.py are two modules.
+    name = f"foveal_factory_{abs(hash(path.resolve())):x}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ModelError(f"Cannot load a network from {path}: it is not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise _failed(f"running {path}", error) from error
+    return module
+
+
+def _attribute(module: ModuleType, name: str, spec: str) -> object:
+    if hasattr(module, name):
+        return getattr(module, name)
+    there = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+    close = get_close_matches(name, there, n=3) or there[:6]
+    hint = f"did you mean {' or '.join(close)}?" if close else "it defines no function."
+    raise ModelError(f"{spec.rpartition(':')[0]} has no {name!r}: {hint}")
+
+
+def _call(factory: object, spec: str, arguments: Mapping[str, object]) -> object:
+    if not callable(factory):
+        raise ModelError(f"{spec} is a {type(factory).__name__}: name a function that returns the network.")
+    try:
+        return factory(**arguments)
+    except Exception as error:
+        raise _failed(f"calling {spec}({', '.join(arguments)})", error) from error
+
+
+def _failed(doing: str, error: Exception) -> FovealError:
+    """A foreseen error as it is; anything else that a person's code may raise, in one sentence."""
+    if isinstance(error, FovealError):
+        return error
+    reason = " ".join(str(error).split())[:200].rstrip(". ")
+    return ModelError(f"{doing.capitalize()} failed with {type(error).__name__}: {reason}.")
+
+
+@contextmanager
+def _importable(folder: Path | None) -> Iterator[None]:
+    if folder is None:
+        yield
+        return
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))

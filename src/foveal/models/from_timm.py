@@ -1,0 +1,132 @@
+"""Networks of timm, with the preprocessing and classes they were trained with."""
+
+from __future__ import annotations
+
+import math
+import socket
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from foveal.errors import ModelError
+from foveal.images.preprocessing import Preprocessing
+from foveal.models.extras import import_timm
+from foveal.models.model import Model
+from foveal.models.zoo import building, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch import nn
+
+# Names with a source of their own are looked up by timm: on the Hugging Face hub, or in a folder.
+ELSEWHERE = ("hf-hub:", "hf_hub:", "local-dir:")
+
+
+def build(name: str, *, pretrained: bool, arguments: Mapping[str, object]) -> Model:
+    """`timm.create_model(name)` as a Model."""
+    timm = import_timm()
+    _check_name(name, pretrained=pretrained)
+    spec = f"timm:{name}"
+    with building(spec, arguments, fetching=pretrained), _impatient():
+        module = timm.create_model(name, pretrained=pretrained, **arguments)
+    preprocessing, notes = _preprocessing(module)
+    return Model(module, spec, preprocessing, _labels(module), _card(module, pretrained, notes))
+
+
+def names() -> tuple[str, ...]:
+    """Every architecture timm knows."""
+    return tuple(import_timm().list_models())
+
+
+def _check_name(name: str, *, pretrained: bool) -> None:
+    timm = import_timm()
+    if name.startswith(ELSEWHERE):
+        return
+    base, _, tag = name.partition(".")
+    if not timm.is_model(base):
+        raise unknown("timm", name, timm.list_models())
+    tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{base}.*")]
+    if tag and tag not in tags:
+        raise ModelError(
+            f"timm has no weights {tag!r} for {base}: the choices are {', '.join(tags) or 'none'}."
+        )
+    if pretrained and not tags and not timm.models.is_model_pretrained(base):
+        raise ModelError(
+            f"timm has no trained weights for {base}: pass a file (--weights) or pretrained=False."
+        )
+
+
+def _preprocessing(module: nn.Module) -> tuple[Preprocessing | None, list[str]]:
+    """What timm feeds this network in its own evaluation, and in what ours differs."""
+    config = import_timm().data.resolve_model_data_config(module)
+    channels, height, width = config["input_size"]
+    if channels not in (1, 3) or len(config["mean"]) != channels:
+        return None, [f"timm gives no preprocessing for {channels} channels: pass one"]
+    mode, crop = config["crop_mode"], config["crop_pct"]
+    settings: dict[str, Any] = {
+        "size": (height, width),
+        "resize": {"squash": "exact", "border": "pad"}.get(mode, "short"),
+        "resize_to": math.floor(min(height, width) / crop) if mode == "center" else None,
+        "interpolation": config["interpolation"] if config["interpolation"] != "random" else "bicubic",
+        "channels": "RGB" if channels == 3 else "L",
+        "mean": tuple(config["mean"]),
+        "std": tuple(config["std"]),
+    }
+    exact = crop == 1 or mode == "center"
+    return Preprocessing(**settings), [] if exact else [
+        f"timm would crop {crop:.0%} of the photo; foveal shows it all"
+    ]
+
+
+def _labels(module: nn.Module) -> tuple[str, ...] | None:
+    """Class names: the network's own, or ImageNet's when their number says that it is one of its subsets."""
+    data = import_timm().data
+    own = _config(module).get("label_names")
+    if isinstance(own, (list, tuple)) and len(own) == getattr(module, "num_classes", None):
+        return tuple(str(label) for label in own)
+    subset = data.infer_imagenet_subset(module)
+    return tuple(data.ImageNetInfo(subset).label_descriptions()) if subset else None
+
+
+def _card(module: nn.Module, pretrained: bool, notes: list[str]) -> dict[str, Any]:
+    config = _config(module)
+    return {
+        "source": f"timm {import_timm().__version__}",
+        "weights": config.get("tag") or "default" if pretrained else "random",
+        "licence": config.get("license") or "unknown",
+        "notes": notes,
+    }
+
+
+def _config(module: nn.Module) -> Mapping[str, Any]:
+    config: Mapping[str, Any] = getattr(module, "pretrained_cfg", None) or {}
+    return config
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """Without a network, the hub's client retries for most of a minute; here it looks in its cache only."""
+    try:
+        from huggingface_hub import constants
+    except ImportError:
+        yield
+        return
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not _reachable(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _reachable(address: str) -> bool:
+    """Whether the host has an address at all; a proxy would know better than we do."""
+    if urllib.request.getproxies():
+        return True
+    try:
+        socket.getaddrinfo(urlsplit(address).hostname, 443)
+    except OSError:
+        return False
+    return True

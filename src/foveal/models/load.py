@@ -1,0 +1,178 @@
+"""From what a person writes to a network that is ready to be explained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from foveal.errors import ModelError
+from foveal.models import from_factory, from_timm, from_torchvision
+from foveal.models.labels import read_labels
+from foveal.models.sidecar import find_sidecar, read_sidecar, sidecar_path
+from foveal.models.weights import PICKLED, check_file, fill, head_size, read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from foveal.images import Preprocessing
+    from foveal.models.model import Model
+    from foveal.models.sidecar import Sidecar
+
+DEMO = Path(__file__).parents[1] / "world" / "weights" / "demo.safetensors"
+RANDOM = "the weights are random, nothing was learned: explanations show the architecture alone"
+
+
+def load_model(
+    spec: str | Path,
+    *,
+    pretrained: bool = True,
+    weights: str | Path | None = None,
+    labels: Sequence[str] | str | Path | None = None,
+    preprocessing: Preprocessing | None = None,
+    device: str | torch.device | None = None,
+) -> Model:
+    """A network in evaluation mode, with its preprocessing and labels where they are known.
+
+    spec is one of
+
+        "demo"                      the small network that ships with foveal
+        "timm:resnet50"             a network of timm; "timm:resnet50.a1_in1k" picks its weights
+        "torchvision:resnet50"      the same for torchvision; "torchvision:resnet50.IMAGENET1K_V1"
+        "shells.safetensors"        weights with a sidecar shells.json beside them (docs/models.md)
+        "package.module:factory"    what the factory returns when called: an nn.Module or a Model
+        "path/to/net.py:factory"    the same, from a file
+
+    weights         a local .safetensors or .pth file, instead of a download; a sidecar beside it is used.
+    pretrained      False builds timm's and torchvision's networks with random weights, and notes it.
+    labels          names of the classes, or a file with one a line; instead of those the model came with.
+    preprocessing   instead of the one the model came with.
+    device          where to put the network; None leaves it on the CPU.
+
+    Raises ModelError, or MissingExtra if timm or torchvision is wanted and not installed.
+
+    >>> load_model("demo").labels[:2]                   # doctest: +SKIP
+    ('cardinal', 'jay')
+    """
+    asked, file = str(spec), Path(weights) if weights is not None else None
+    if asked == "demo":
+        _check_demo()
+        model = replace(_from_weights(DEMO, file), name="demo")
+    elif asked.endswith(".safetensors"):
+        model = _from_weights(Path(asked), file)
+    else:
+        model = _from_architecture(asked, file, pretrained=pretrained)
+    if labels is not None:
+        model = replace(model, labels=_labels(labels))
+    if preprocessing is not None:
+        model = replace(model, preprocessing=preprocessing)
+    _move(model, device)
+    model.module.eval()
+    return model
+
+
+def _from_weights(path: Path, weights: Path | None) -> Model:
+    """A model from its weights and the sidecar that describes them."""
+    if weights is not None:
+        raise ModelError(
+            f"{path.name} already holds weights: name an architecture to fill with {weights}, or drop one."
+        )
+    check_file(path)
+    sidecar = read_sidecar(sidecar_path(path))
+    from_factory.check_harmless(sidecar.architecture, path)
+    return _filled(sidecar.architecture, sidecar, path)
+
+
+def _from_architecture(spec: str, path: Path | None, *, pretrained: bool) -> Model:
+    """A model by its architecture, with the weights of a file if one is given."""
+    _check_spec(spec)
+    if path is None:
+        model = _build(spec, {}, pretrained=pretrained)
+        return model if pretrained or not _is_zoo(spec) else model.noted(RANDOM)
+    check_file(path)
+    sidecar = find_sidecar(path)
+    if sidecar and sidecar.architecture != spec and (_is_zoo(spec) or _is_zoo(sidecar.architecture)):
+        raise ModelError(
+            f"The sidecar of {path} says its weights are of {sidecar.architecture}, not of {spec}."
+        )
+    return _filled(spec, sidecar, path)
+
+
+def _filled(spec: str, sidecar: Sidecar | None, path: Path) -> Model:
+    """The architecture with the weights of `path`, and what the sidecar knows of them."""
+    arguments = sidecar.arguments if sidecar else {}
+    model, state = _build(spec, arguments, pretrained=False), read_state(path)
+    model = _fitted(model, spec, arguments, state, path)
+    fill(model.module, state, path)
+    model = replace(model, card={**model.card, "weights": str(path), **(sidecar.card if sidecar else {})})
+    if sidecar is None:
+        return model
+    labels = sidecar.labels if sidecar.labels is not None else model.labels
+    return replace(
+        model, name=sidecar.name, labels=labels, preprocessing=sidecar.preprocessing or model.preprocessing
+    )
+
+
+def _fitted(
+    model: Model, spec: str, arguments: Mapping[str, object], state: Mapping[str, Tensor], path: Path
+) -> Model:
+    """The model, built again for another number of classes if that is what the file holds."""
+    count = head_size(model.module, state, path)
+    if count is None or not _is_zoo(spec) or "num_classes" in arguments:
+        return model
+    return _build(spec, {**arguments, "num_classes": count}, pretrained=False)
+
+
+def _build(spec: str, arguments: Mapping[str, object], *, pretrained: bool) -> Model:
+    source, _, name = spec.partition(":")
+    if source == "timm":
+        return from_timm.build(name, pretrained=pretrained, arguments=arguments)
+    if source == "torchvision":
+        return from_torchvision.build(name, pretrained=pretrained, arguments=arguments)
+    return from_factory.build(spec, arguments=arguments)
+
+
+def _is_zoo(spec: str) -> bool:
+    return spec.partition(":")[0] in ("timm", "torchvision")
+
+
+def _check_spec(spec: str) -> None:
+    """One sentence for what names no model."""
+    before, colon, after = spec.rpartition(":")
+    if spec.endswith(PICKLED):
+        raise ModelError(
+            f"{spec} holds weights but not the network they belong to: name it and pass the file as weights, "
+            f"e.g. load_model('timm:resnet50', weights={spec!r})."
+        )
+    if spec.endswith(".py"):
+        raise ModelError(f"Which function of {spec} makes the network? Write '{spec}:NAME'.")
+    if not colon or not before or not after:
+        raise ModelError(
+            f"No model is called {spec!r}: write 'demo', 'timm:{after or 'NAME'}', "
+            f"'torchvision:{after or 'NAME'}', 'file.safetensors', 'package.module:factory' "
+            "or 'path/to/file.py:factory'."
+        )
+
+
+def _check_demo() -> None:
+    if not (DEMO.exists() and sidecar_path(DEMO).exists()):
+        raise ModelError(f"The demo network is missing from this installation ({DEMO}): reinstall foveal.")
+
+
+def _labels(labels: Sequence[str] | str | Path) -> tuple[str, ...]:
+    return read_labels(labels) if isinstance(labels, (str, Path)) else tuple(labels)
+
+
+def _move(model: Model, device: str | torch.device | None) -> None:
+    if device is None:
+        return
+    try:
+        model.module.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(
+            f"Cannot put {model.name} on {str(device)!r}: {str(error).splitlines()[0]}."
+        ) from error

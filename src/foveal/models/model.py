@@ -1,0 +1,46 @@
+"""What `load_model` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+    from foveal.images import Preprocessing
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Model:
+    """A network in evaluation mode, with what is needed to feed it and to name its outputs.
+
+    module          the plain network; nothing is wrapped around it.
+    name            what it was loaded from: "timm:resnet50", or the name in its sidecar.
+    preprocessing   how a photo becomes its input; None if that is not known.
+    labels          one name an output, in order; None if they are not known.
+    card            where it comes from: source, weights, licence, accuracy … and `notes` the reader must see.
+    """
+
+    module: nn.Module
+    name: str
+    preprocessing: Preprocessing | None = None
+    labels: tuple[str, ...] | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know before believing anything about this model, such as random weights."""
+        return tuple(self.card.get("notes", ()))
+
+    def noted(self, *notes: str) -> Model:
+        """The same model with more notes."""
+        return replace(self, card={**self.card, "notes": [*self.notes, *notes]})
+
+    def __repr__(self) -> str:
+        size = "×".join(map(str, self.preprocessing.size)) if self.preprocessing else "unknown"
+        labels = f"{len(self.labels)} labels" if self.labels else "no labels"
+        notes = "".join(f", note: {note}" for note in self.notes)
+        return f"Model({self.name!r}, {type(self.module).__name__}, input {size}, {labels}{notes})"

@@ -1,0 +1,85 @@
+"""A model as a file of weights with its sidecar, to be loaded back by `load_model`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import ValidationError
+from safetensors.torch import save_file
+
+from foveal.errors import ModelError
+from foveal.models.sidecar import Sidecar, sidecar_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from foveal.models.model import Model
+
+
+def save_model(
+    model: Model,
+    path: str | Path,
+    *,
+    architecture: str | None = None,
+    arguments: Mapping[str, object] | None = None,
+    half: bool = False,
+) -> Path:
+    """Write `path` (.safetensors) and the sidecar beside it; returns the path.
+
+    architecture    how to build the network again, "timm:NAME" or "package.module:factory"; None: its name.
+    arguments       what it is built with, as JSON values.
+    half            matrices and kernels in half precision, which halves the file; vectors, such as the tiny
+                    variances of batch norm, stay in single precision.
+
+    Both files are written aside and renamed, so that a broken run leaves nothing half-written.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ModelError(f"Cannot save a model to {path}: the name must end in .safetensors.")
+    state = {name: _stored(name, tensor, half=half) for name, tensor in model.module.state_dict().items()}
+    sidecar = _sidecar(model, architecture or model.name, arguments or {})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(state, aside)
+        aside.replace(path)
+        aside.write_text(sidecar.to_json(), encoding="utf-8")
+        aside.replace(sidecar_path(path))
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
+def _sidecar(model: Model, architecture: str, arguments: Mapping[str, object]) -> Sidecar:
+    try:
+        return Sidecar.model_validate(
+            {
+                "name": model.name,
+                "architecture": architecture,
+                "arguments": dict(arguments),
+                "preprocessing": model.preprocessing,
+                "labels": model.labels,
+                "card": dict(model.card),
+            }
+        )
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise ModelError(f"Cannot describe {model.name} in a sidecar: {where}: {fault['msg']}.") from error
+
+
+def _stored(name: str, tensor: Tensor, *, half: bool) -> Tensor:
+    """A tensor of its own memory, as safetensors wants it."""
+    if not (half and tensor.dim() > 1 and tensor.is_floating_point()):
+        return tensor.detach().cpu().contiguous().clone()
+    stored = tensor.detach().cpu().to(torch.float16).contiguous()
+    if not torch.isfinite(stored).all():
+        raise ModelError(
+            f"Cannot save {name} in half precision: it has values beyond ±65504; save it with half=False."
+        )
+    return stored

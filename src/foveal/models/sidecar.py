@@ -1,0 +1,93 @@
+"""The JSON file that lies beside a file of weights and says what they are.
+
+{"format": "foveal-model/1", "name": "shells",
+ "architecture": "timm:resnet18", "arguments": {"num_classes": 3},
+ "preprocessing": {"size": [224, 224]}, "labels": ["cockle", "limpet", "whelk"], "card": {"licence": "CC0"}}
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+
+from foveal.errors import ModelError
+from foveal.images.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+class Sidecar(BaseModel):
+    """What a sidecar says, checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    format: Literal["foveal-model/1"] = "foveal-model/1"
+    name: str = Field(min_length=1)
+    architecture: str = Field(pattern=r"^[^:]+:.+$")
+    arguments: dict[str, JsonValue] = {}
+    preprocessing: Preprocessing | None = None
+    labels: tuple[str, ...] | None = Field(default=None, min_length=1)
+    card: dict[str, JsonValue] = {}
+
+    @field_validator("preprocessing", mode="before")
+    @classmethod
+    def _read_preprocessing(cls, value: object) -> object:
+        return Preprocessing.from_dict(value) if isinstance(value, dict) else value
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        fields: dict[str, Any] = {"format": self.format, "name": self.name, "architecture": self.architecture}
+        fields["arguments"] = self.arguments
+        fields["preprocessing"] = self.preprocessing.to_dict() if self.preprocessing else None
+        fields["labels"] = self.labels
+        fields["card"] = self.card
+        return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
+
+
+def sidecar_path(weights: Path) -> Path:
+    """Where the sidecar of a file of weights lies: file.safetensors has file.json."""
+    return weights.with_suffix(".json")
+
+
+def read_sidecar(path: Path) -> Sidecar:
+    """The sidecar at `path`; ModelError in one sentence for anything wrong with it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return Sidecar.model_validate(json.loads(text))
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"No sidecar {path.name} beside the weights in {path.parent}: "
+            "write one (docs/models.md shows how), or name the architecture and pass the file as weights."
+        ) from error
+    except OSError as error:
+        raise ModelError(f"Cannot read the sidecar {path}: {error.strerror or error}.") from error
+    except ValidationError as error:
+        raise ModelError(f"Cannot use the sidecar {path}: {_fault(error.errors()[0])}.") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"Cannot read the sidecar {path}: it is not valid JSON ({error}).") from error
+
+
+def find_sidecar(weights: Path) -> Sidecar | None:
+    """The sidecar beside `weights` if there is one; other programs' JSON files are left alone."""
+    path = sidecar_path(weights)
+    try:
+        claimed = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(claimed, dict) or not str(claimed.get("format", "")).startswith("foveal-model"):
+        return None
+    return read_sidecar(path)
+
+
+def _fault(error: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in error["loc"]) or "the whole file"
+    what = error["msg"].removeprefix("Value error, ").rstrip(".")
+    if error["type"] == "extra_forbidden":
+        what = f"there is no such field; the fields are {', '.join(Sidecar.model_fields)}"
+    if where == "architecture":
+        what = 'write "timm:NAME", "torchvision:NAME" or "package.module:factory"'
+    return f"{where}: {what}"

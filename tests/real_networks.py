@@ -1,0 +1,113 @@
+"""Trained networks for tests marked `real`, one factory each: `--model tests/real_networks.py:resnet18`.
+
+The folder they lie in is named by the environment variable FOVEAL_DATA, else it is ../shared/data beside the
+repository. It is no part of the repository, and nothing here may be copied from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from foveal import images
+from foveal.models import Model
+
+IMAGENET = ("resnet18", "resnet50", "mobilenet_v2", "squeezenet1_0", "squeezenet1_1")
+
+
+def resnet18() -> Model:
+    """ImageNet ResNet-18."""
+    return _load("resnet18_vq")
+
+
+def resnet50() -> Model:
+    """ImageNet ResNet-50."""
+    return _load("resnet50_vq")
+
+
+def mobilenet_v2() -> Model:
+    """ImageNet MobileNet v2."""
+    return _load("mobilenet_v2")
+
+
+def squeezenet1_0() -> Model:
+    """ImageNet SqueezeNet 1.0, fed BGR."""
+    return _load("squeezenet1_0")
+
+
+def squeezenet1_1() -> Model:
+    """ImageNet SqueezeNet 1.1, fed BGR."""
+    return _load("squeezenet1_1")
+
+
+def birds() -> Model:
+    """MobileNet v2 for 964 species of birds and "background"."""
+    return _load("mobilenet_v2_inat_bird")
+
+
+def cifar_resnet20() -> Model:
+    """CIFAR-10 ResNet-20."""
+    return _load("cifar10_resnet20")
+
+
+def cifar_resnet56() -> Model:
+    """CIFAR-10 ResNet-56."""
+    return _load("cifar10_resnet56")
+
+
+def expected_folder() -> Path:
+    """Where the data should be."""
+    return Path(os.environ.get("FOVEAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+
+def data_folder() -> Path | None:
+    """Where the data is, or None."""
+    folder = expected_folder()
+    return folder if (folder / "models" / "plain" / "zoo.py").exists() else None
+
+
+def preprocessing(given: dict[str, Any]) -> images.Preprocessing:
+    """The "input" block of a network's description, whose means and deviations are in 0..255, as ours."""
+    return images.Preprocessing(
+        size=tuple(given["size"]),
+        resize=given["resize"],
+        resize_to=given.get("resize_to"),
+        interpolation=given["interpolation"],
+        channels=given["channels"],
+        mean=tuple(value / 255 for value in given["mean"]),
+        std=tuple(value / 255 for value in given["std"]),
+    )
+
+
+def _load(name: str) -> Model:
+    folder = expected_folder() / "models"
+    info = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    zoo = _zoo(folder / "plain")
+    module = zoo.build(info)
+    module.load_state_dict(zoo.expand(module, load_file(folder / f"{name}.safetensors")))
+    card = {"source": info["source"], "licence": info["licence"], "accuracy": info["measured"]}
+    return Model(module.eval(), name, preprocessing(info["input"]), _labels(folder, info), card)
+
+
+def _labels(folder: Path, info: dict[str, Any]) -> tuple[str, ...]:
+    if "classes" in info:
+        return tuple(info["classes"])
+    listed = json.loads((folder / info["classes_file"]).read_text(encoding="utf-8"))
+    return tuple(entry["label"] if isinstance(entry, dict) else entry for entry in listed)
+
+
+def _zoo(plain: Path) -> Any:
+    """The plain modules' loader, imported without leaving compiled files in a folder that is not ours."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    sys.path.insert(0, str(plain))
+    try:
+        import zoo
+    finally:
+        sys.path.remove(str(plain))
+        sys.dont_write_bytecode = before
+    return zoo
