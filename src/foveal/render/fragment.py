@@ -1,0 +1,51 @@
+"""A result as a piece of HTML that stands alone, for notebooks and pages."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+from typing import TYPE_CHECKING
+
+from foveal.render.words import describe_map
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from foveal.results import Explanation
+
+SHOWN = 12  # pictures; a notebook is no place for hundreds
+
+
+def data_uri(picture: Image.Image, *, quality: int | None = None) -> str:
+    """The picture inside a link: lossless PNG, or JPEG of a quality."""
+    content = io.BytesIO()
+    if quality is None:
+        picture.save(content, "PNG", optimize=True)
+    else:
+        picture.convert("RGB").save(content, "JPEG", quality=quality, optimize=True, subsampling=0)
+    kind = "png" if quality is None else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def explanation_fragment(why: Explanation, *, side: int) -> str:
+    """Overlays with their words, then the remarks."""
+    figures = "".join(_figure(why, i, side) for i in range(min(len(why), SHOWN)))
+    left_out = f"<p>… and {len(why) - SHOWN} more pictures.</p>" if len(why) > SHOWN else ""
+    remarks = "".join(f"<li>{escape(remark)}</li>" for remark in why.remarks)
+    listed = f"<ul>{remarks}</ul>" if remarks else ""
+    return (
+        '<div style="font-family:system-ui,sans-serif;line-height:1.4">'
+        f"<p><strong>{escape(why.method)}</strong> of {escape(why.model)} at {escape(', '.join(why.layers))}</p>"
+        f'<div style="display:flex;flex-wrap:wrap;gap:1rem">{figures}</div>{left_out}{listed}</div>'
+    )
+
+
+def _figure(why: Explanation, i: int, side: int) -> str:
+    words = describe_map(why.map[i].detach().cpu().float().numpy(), why.photos[i].geometry)
+    picture = data_uri(why.overlay(i, side=side), quality=88)
+    alt = escape(f"{why.method} for {why.target[i]} at {why.layer}. {words}", quote=True)
+    return (
+        f'<figure style="margin:0;max-width:{side + 120}px"><img src="{picture}" alt="{alt}">'
+        f"<figcaption>{escape(why.summary(i))}<br><small>{escape(words)}</small></figcaption></figure>"
+    )

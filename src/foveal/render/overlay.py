@@ -1,0 +1,173 @@
+"""A map drawn on its photo, so that both can be read."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from foveal.images import Geometry, Photo
+from foveal.render.scale import Scale, Sign, choose_scale, nothing_to_show, number
+from foveal.render.text import font, wrap, write
+
+if TYPE_CHECKING:
+    import torch
+    from jaxtyping import Float
+    from numpy.typing import NDArray
+
+# Rec. 709 luma.
+LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+INK, PAPER = (34, 34, 38), (255, 255, 255)
+SMALLEST = 256  # the short side that a picture with a colour bar has at least
+
+
+def draw_overlay(
+    photo: Photo,
+    map: Float[NDArray[np.floating], "h w"] | Float[torch.Tensor, "h w"],
+    *,
+    sign: Sign = "auto",
+    limit: float | None = None,
+    alpha: float = 0.85,
+    colour_bar: bool = True,
+    side: int | None = None,
+) -> Image.Image:
+    """The photo with the map on it, and a bar that says what the colours are worth.
+
+    Where there is no evidence the photo shows, greyed so that no colour of its own is taken for evidence; the
+    colour covers it as far as evidence goes, up to `alpha`, and the photo's detail stays visible through it.
+    What was cropped away before the network saw it is dimmed and hatched.
+
+    sign        "positive", "negative" or "signed"; "auto" is signed if the negative part is worth a colour.
+    limit       the absolute value that gets the last colour; None is the largest of this map.
+    side        long side of the drawn photo in pixels; None is the photo's own size.
+
+    A map that is all zero, has none of the asked sign, or has values that are not numbers, says so in words.
+    """
+    values = np.asarray(map if isinstance(map, np.ndarray) else map.detach().cpu().float().numpy())
+    scale = choose_scale(values, sign=sign, limit=limit)
+    shown = fit(photo, side or (_legible_side(photo) if colour_bar else max(photo.geometry.photo_size)))
+    problem = nothing_to_show(values, scale)
+    lit = _unlit(shown) if problem else _lit(shown, shown.geometry.map_to_photo(values), scale, alpha)
+    picture = Image.fromarray(_as_bytes(lit))
+    _outline_seen(picture, shown.geometry)
+    if problem:
+        return say(picture, problem)
+    return beside(picture, draw_bar(scale, picture, values)) if colour_bar else picture
+
+
+def fit(photo: Photo, side: int) -> Photo:
+    """The photo resized so that its long side has `side` pixels, with a geometry that knows."""
+    height, width = photo.geometry.photo_size
+    ratio = side / max(height, width)
+    h, w = max(1, round(height * ratio)), max(1, round(width * ratio))
+    if (h, w) == (height, width):
+        return photo
+    resized = Image.fromarray(photo.pixels).resize((w, h), Image.Resampling.LANCZOS)
+    sy, sx = photo.geometry.scale
+    geometry = Geometry((h, w), photo.geometry.input_size, (sy * height / h, sx * width / w), photo.geometry.offset)
+    return Photo(np.array(resized), geometry, photo.source, photo.notes)
+
+
+def draw_bar(scale: Scale, picture: Image.Image, values: NDArray[np.floating]) -> Image.Image:
+    """The colours from bottom to top, as high as the picture, with the raw values that they stand for."""
+    size, height = min(max(11.0, max(picture.size) / 24), 28.0), picture.height
+    thick, gap = round(size * 0.9), round(size * 0.5)
+    bottom, top = scale.ends
+    less, more = scale.exceeded_by(values)
+    ticks = [
+        (0.0, ("< " if less else "") + number(bottom)),
+        (0.5, number((bottom + top) / 2)),
+        (1.0, (("> " if top > 0 else "< ") if more else "") + number(top)),
+    ]
+    margin = round(size * 0.7)
+    length = max(height - 2 * margin, 2)
+    label_width = max(font(size).getlength(label) for _, label in ticks)
+    bar = Image.new("RGB", (2 * gap + thick + round(label_width) + gap, height), PAPER)
+    column = scale.table[::-1, None].repeat(thick, axis=1)
+    bar.paste(Image.fromarray(column).resize((thick, length), Image.Resampling.BILINEAR), (gap, margin))
+    draw = ImageDraw.Draw(bar)
+    for place, label in ticks:
+        y = margin + (1 - place) * (length - 1)
+        draw.line((gap + thick, y, gap + thick + gap // 2, y), fill=INK)
+        write(draw, (2 * gap + thick, y), label, size, ink=INK, anchor="lm")
+    return bar
+
+
+def beside(picture: Image.Image, bar: Image.Image) -> Image.Image:
+    """Two pictures of one height, side by side."""
+    whole = Image.new("RGB", (picture.width + bar.width, picture.height), PAPER)
+    whole.paste(picture, (0, 0))
+    whole.paste(bar, (picture.width, 0))
+    return whole
+
+
+def say(picture: Image.Image, words: str) -> Image.Image:
+    """The picture with a sentence across its middle."""
+    picture = picture.copy()
+    size = max(8.0, min(picture.size) / 14)
+    lines = wrap(words, size, picture.width * 0.9)
+    step = size * 1.35
+    top = picture.height / 2 - step * len(lines) / 2
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((0, top - size * 0.6, picture.width, top + step * len(lines) + size * 0.6), fill=INK)
+    for i, line in enumerate(lines):
+        write(draw, (picture.width / 2, top + step * (i + 0.5)), line, size, ink=PAPER, anchor="mm")
+    return picture
+
+
+def _lit(photo: Photo, on_photo: NDArray[np.floating], scale: Scale, alpha: float) -> NDArray[np.float32]:
+    """Photo and evidence mixed; values 0..1."""
+    unseen = np.isnan(on_photo)
+    values = np.where(unseen, 0, on_photo)
+    pixels, grey = _greys(photo)
+    strength = scale.strength(values)[..., None]
+    # Dark colours may come in early; from white on, weak values would veil the photo and outline every zero.
+    opacity = alpha * (strength**0.7 if scale.sign == "positive" else strength)
+    keep = 0.35 if scale.sign == "positive" else 0.2  # of the photo's own colour
+    ground = (keep * pixels + (1 - keep) * grey) * 0.88
+    detail = 0.4 * (grey - 0.5) * opacity
+    mixed = ground * (1 - opacity) + scale.colours(values) / np.float32(255) * opacity + detail
+    return np.where(unseen[..., None], _unseen(pixels, grey), mixed)
+
+
+def _unlit(photo: Photo) -> NDArray[np.float32]:
+    """The photo as it looks where there is no evidence."""
+    seen = ~np.isnan(photo.geometry.map_to_photo(np.zeros((1, 1))))[..., None]
+    pixels, grey = _greys(photo)
+    return np.where(seen, (0.35 * pixels + 0.65 * grey) * 0.88, _unseen(pixels, grey))
+
+
+def _unseen(pixels: NDArray[np.float32], grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the network never saw: dimmed, nearly grey, hatched."""
+    height, width = pixels.shape[:2]
+    pitch = max(6, round(min(height, width) / 40))
+    hatch = (np.arange(height)[:, None] + np.arange(width)[None]) % pitch < max(1, pitch // 6)
+    dim = (0.25 * pixels + 0.75 * grey) * 0.45 + 0.08
+    return np.asarray(dim + 0.08 * hatch[..., None], dtype=np.float32)
+
+
+def _outline_seen(picture: Image.Image, geometry: Geometry) -> None:
+    """A fine line around what the network saw, where that is not the whole photo."""
+    x0, y0, x1, y1 = (round(edge) for edge in geometry.seen)
+    if (x0, y0, x1, y1) == (0, 0, *picture.size):
+        return
+    veil = Image.new("L", picture.size, 0)
+    ImageDraw.Draw(veil).rectangle((x0 - 1, y0 - 1, x1, y1), outline=120, width=1)
+    picture.paste(PAPER, mask=veil)
+
+
+def _greys(photo: Photo) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    pixels = np.asarray(photo.pixels / np.float32(255), dtype=np.float32)
+    return pixels, np.asarray((pixels @ LUMA)[..., None], dtype=np.float32)
+
+
+def _as_bytes(unit: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return np.asarray(np.round(np.clip(unit, 0, 1) * 255), dtype=np.uint8)
+
+
+def _legible_side(photo: Photo) -> int:
+    """The photo's long side, enlarged by a whole factor if the photo is too small to stand beside words."""
+    factor = max(1, math.ceil(SMALLEST / min(photo.geometry.photo_size)))
+    return min(factor * max(photo.geometry.photo_size), max(max(photo.geometry.photo_size), 4 * SMALLEST))

@@ -1,0 +1,105 @@
+"""From raw evidence to a place in a colour table, with the numbers that a reader needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from foveal.render.colour import diverging, sequential
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, UInt8
+    from numpy.typing import NDArray
+
+Sign = Literal["auto", "positive", "negative", "signed"]
+
+# Below this share of the largest positive value, a negative part is not worth a second colour.
+NEGLIGIBLE = 0.1
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Which evidence is shown, and the absolute value that gets the last colour."""
+
+    sign: Literal["positive", "negative", "signed"]
+    limit: float
+
+    @property
+    def table(self) -> UInt8[NDArray[np.uint8], "256 3"]:
+        """The colours from the bottom of the bar to its top."""
+        if self.sign == "positive":
+            return sequential()
+        if self.sign == "signed":
+            return diverging()
+        return np.repeat(diverging()[127::-1], 2, axis=0)  # white to blue
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The values at the bottom and at the top of the bar."""
+        if self.sign == "signed":
+            return -self.limit, self.limit
+        return 0.0, self.limit if self.sign == "positive" else -self.limit
+
+    def place(self, values: Float[NDArray[np.floating], "*shape"]) -> Float[NDArray[np.float32], "*shape"]:
+        """0 at the bottom of the bar, 1 at its top; what lies beyond an end gets that end."""
+        bottom, top = self.ends
+        place = (values - np.float32(bottom)) / np.float32(top - bottom)
+        return np.asarray(np.clip(place, 0, 1), dtype=np.float32)
+
+    def exceeded_by(self, values: Float[NDArray[np.floating], "*shape"]) -> tuple[bool, bool]:
+        """Whether values go beyond the bottom, and beyond the top: there the last colour means "or more"."""
+        towards_top = values[np.isfinite(values)] * np.sign(self.ends[1])
+        beyond = self.limit * (1 + 1e-5)
+        less = self.sign == "signed" and bool((towards_top < -beyond).any())
+        return less, bool((towards_top > beyond).any())
+
+    def strength(self, values: Float[NDArray[np.floating], "*shape"]) -> Float[NDArray[np.float32], "*shape"]:
+        """How much of the shown evidence there is: 0 for none, 1 at the limit."""
+        place = self.place(values)
+        return np.abs(2 * place - 1) if self.sign == "signed" else place
+
+    def colours(self, values: Float[NDArray[np.floating], "*shape"]) -> UInt8[NDArray[np.uint8], "*shape 3"]:
+        """The colour of every value."""
+        return self.table[np.round(self.place(values) * 255).astype(np.intp)]
+
+
+def choose_scale(
+    values: Float[NDArray[np.floating], "*shape"], *, sign: Sign = "auto", limit: float | None = None
+) -> Scale:
+    """The scale that shows these values whole: both signs if both matter, up to the largest shown value.
+
+    Values that are not finite are left out of account; where nothing can be shown the limit is 1.
+    """
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    if sign == "auto":
+        sign = "signed" if -low > NEGLIGIBLE * max(high, 0.0) else "positive"
+    found = {"positive": high, "negative": -low, "signed": max(high, -low)}[sign]
+    return Scale(sign, limit if limit is not None else found if found > 0 else 1.0)
+
+
+def nothing_to_show(values: Float[NDArray[np.floating], "*shape"], scale: Scale) -> str | None:
+    """Why a picture of these values would be blank or wrong, in words; None if it is neither."""
+    broken = int((~np.isfinite(values)).sum())
+    if broken:
+        return f"{broken} of {values.size} values are not numbers"
+    low, high = float(values.min()), float(values.max())
+    if low == high == 0:
+        return "no evidence: all values are zero"
+    if scale.sign == "positive" and high <= 0:
+        return f"no positive evidence: all values lie in {number(low)} to {number(high)}"
+    if scale.sign == "negative" and low >= 0:
+        return f"no negative evidence: all values lie in {number(low)} to {number(high)}"
+    return None
+
+
+def number(value: float) -> str:
+    """Three significant digits, as a person writes them."""
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"

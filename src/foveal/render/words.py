@@ -1,0 +1,52 @@
+"""What a map shows, in words: for those who do not see it, and for those who want it said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from foveal.render.scale import choose_scale, nothing_to_show, number
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from numpy.typing import NDArray
+
+    from foveal.images import Geometry
+
+
+def describe_map(map: Float[NDArray[np.floating], "h w"], geometry: Geometry) -> str:
+    """Where the evidence lies on the photo, and how much of the picture holds half of it.
+
+    >>> from foveal.images import Geometry
+    >>> describe_map(np.array([[0.0, 4.0], [1.0, 0.0]]), Geometry.identity((2, 2)))
+    'Most evidence lies at the top right; half of it fits in 25 % of the map; values 0 to 4.'
+    """
+    problem = nothing_to_show(map, choose_scale(map))
+    if problem:
+        return problem[0].upper() + problem[1:] + "."
+    signed = choose_scale(map).sign == "signed"
+    size = np.abs(map) if signed else np.clip(map, 0, None)
+    row, column = np.unravel_index(size.argmax(), size.shape)
+    (rows, columns), (h, w) = map.shape, geometry.input_size
+    x, y = geometry.points_to_photo([(column + 0.5) * w / columns, (row + 0.5) * h / rows])
+    subject = "Most evidence"
+    if signed:
+        subject = f"The strongest evidence, {'in favour' if map[row, column] > 0 else 'against'},"
+    return (
+        f"{subject} lies {_place(x / geometry.photo_size[1], y / geometry.photo_size[0])}; half of it fits in "
+        f"{_half_share(size):.0%} of the map; values {number(float(map.min()))} to {number(float(map.max()))}."
+    ).replace("%", " %")
+
+
+def _place(x: float, y: float) -> str:
+    """One of the nine thirds of a picture, for a point in 0..1."""
+    column = "left" if x < 1 / 3 else "right" if x > 2 / 3 else ""
+    row = "top" if y < 1 / 3 else "bottom" if y > 2 / 3 else ""
+    return f"at the {row} {column}".replace("  ", " ").rstrip() if row or column else "in the middle"
+
+
+def _half_share(size: NDArray[np.floating]) -> float:
+    """The least share of the cells that holds half of the evidence."""
+    largest_first = np.sort(size.ravel().astype(np.float64))[::-1].cumsum()
+    return float((largest_first < largest_first[-1] / 2).sum() + 1) / size.size

@@ -1,0 +1,204 @@
+"""What `foveal.explain` gives: the maps, what they explain, and the photos to draw them on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from foveal.errors import ResultError
+from foveal.render.overlay import draw_overlay
+from foveal.render.scale import Sign, choose_scale, number
+
+if TYPE_CHECKING:
+    import os
+
+    from jaxtyping import Float
+    from PIL import Image
+    from torch import Tensor
+
+    from foveal.images import Photo
+
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Which evidence a network used, at one or more layers, for one or more pictures.
+
+    maps            layer name -> (n, h, w), raw and signed, at the layer's own resolution; the deepest layer last.
+    photos          the n originals.
+    score           (n,) the explained score; None where a method needs no decision.
+    probability     (n,) in 0..1 where the score has one.
+    target          n times, what was explained, in words: "jay (17)".
+    target_spec     the same for machines.
+    notes           what a reader must know before believing the maps; `remarks` adds what the maps themselves tell.
+    seconds         the time it took.
+
+    It draws itself (`overlay`, `figure`), in a notebook too, prints a summary, and saves and loads itself. Indexing
+    gives the explanation of one picture.
+    """
+
+    maps: Mapping[str, Float[Tensor, "n h w"]]
+    photos: tuple[Photo, ...]
+    score: Float[Tensor, " n"] | None
+    probability: Float[Tensor, " n"] | None
+    target: tuple[str, ...]
+    target_spec: Mapping[str, JSON]
+    method: str
+    parameters: Mapping[str, JSON]
+    model: str
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.photos)
+        if not self.maps or n == 0 or len(self.target) != n:
+            raise ResultError(
+                f"An explanation needs a map, a photo and a target a picture, but got {len(self.maps)} layers, "
+                f"{n} photos, {len(self.target)} targets."
+            )
+        for layer, map in self.maps.items():
+            if map.ndim != 3 or len(map) != n or 0 in map.shape or not map.is_floating_point():
+                raise ResultError(
+                    f"The map of {layer!r} must be ({n}, h, w) real numbers, but is {map.dtype} {tuple(map.shape)}."
+                )
+        for name in ("score", "probability"):
+            values = getattr(self, name)
+            if values is not None and tuple(values.shape) != (n,):
+                raise ResultError(f"The {name} must have shape ({n},), but has {tuple(values.shape)}.")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the explained layers, in the network's order."""
+        return tuple(self.maps)
+
+    @property
+    def layer(self) -> str:
+        """The deepest of them."""
+        return self.layers[-1]
+
+    @property
+    def map(self) -> Float[Tensor, "n h w"]:
+        """The maps of the deepest layer."""
+        return self.maps[self.layer]
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The notes, and what is wrong or odd about the maps: not numbers, all zero, none in favour."""
+        from foveal.results.remarks import map_remarks
+
+        return (*self.notes, *map_remarks(self.maps))
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __getitem__(self, i: int) -> Explanation:
+        i = range(len(self))[i]
+        spec = {
+            k: [v[i]] if isinstance(v, list) and len(v) == len(self) > 1 else v for k, v in self.target_spec.items()
+        }
+        return replace(
+            self,
+            maps={layer: map[i : i + 1] for layer, map in self.maps.items()},
+            photos=self.photos[i : i + 1],
+            score=None if self.score is None else self.score[i : i + 1],
+            probability=None if self.probability is None else self.probability[i : i + 1],
+            target=self.target[i : i + 1],
+            target_spec=spec,
+        )
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return (self[i] for i in range(len(self)))
+
+    def overlay(
+        self,
+        i: int = 0,
+        *,
+        layer: str | None = None,
+        sign: Sign = "auto",
+        alpha: float = 0.85,
+        scale: Literal["image", "batch"] | float = "image",
+        colour_bar: bool = True,
+        side: int | None = None,
+    ) -> Image.Image:
+        """Picture i's photo with its map on it, and a bar with the raw values.
+
+        layer       which one; None is the deepest.
+        sign        "positive", "negative", "signed", or "auto": signed if the negative part is worth a colour.
+        alpha       how far the strongest evidence covers the photo.
+        scale       the value that gets the last colour: the largest of this "image", of the "batch", or a number.
+        side        long side of the drawn photo in pixels; None is its own size.
+        """
+        map = self._map(layer)
+        limit: float | None = None
+        if scale == "batch":
+            common = choose_scale(map.detach().cpu().float().numpy(), sign=sign)
+            sign, limit = common.sign, common.limit
+        elif scale != "image":
+            if not (isinstance(scale, (int, float)) and 0 < scale < float("inf")):
+                raise ResultError(f"Cannot draw to scale {scale!r}: it is 'image', 'batch' or a positive number.")
+            limit = float(scale)
+        return draw_overlay(
+            self.photos[i], map[i], sign=sign, limit=limit, alpha=alpha, colour_bar=colour_bar, side=side
+        )
+
+    def figure(self, *, layers: Sequence[str] | None = None, side: int = 256) -> Image.Image:
+        """A sheet with a row a picture: the photo, then the overlay at each layer."""
+        from foveal.render.figures import layer_sheet
+
+        return layer_sheet(self, layers=layers, side=side)
+
+    def to_html(self, *, side: int = 320) -> str:
+        """An HTML fragment with the overlays, what they explain, and the remarks; needs no other file."""
+        from foveal.render.fragment import explanation_fragment
+
+        return explanation_fragment(self, side=side)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """The folder, now holding overlays and photos as PNG, maps.npz and manifest.json.
+
+        Whole or not at all: an interrupted save leaves nothing that loads. The files of an earlier result in the
+        folder are replaced; other files stay.
+        """
+        from foveal.results.saved import save_explanation
+
+        return save_explanation(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Explanation:
+        """The explanation saved in a folder; tensors on the CPU. ResultError if anything is missing or changed."""
+        from foveal.results.saved import load_explanation
+
+        return load_explanation(Path(folder))
+
+    def __str__(self) -> str:
+        count = f"{len(self)} picture" + "s" * (len(self) != 1)
+        lines = [f"{self.method} of {self.model}: {count}, layers {', '.join(self.layers)}, {self.seconds:.2g} s"]
+        shown = min(len(self), 10)
+        lines += [f"  {self.photos[i].source}: {self.summary(i)}" for i in range(shown)]
+        if shown < len(self):
+            lines.append(f"  … and {len(self) - shown} more")
+        return "\n".join([*lines, *(f"  note: {remark}" for remark in self.remarks)])
+
+    __repr__ = __str__
+
+    def summary(self, i: int = 0) -> str:
+        """What was explained for picture i and how much of it there was: "jay (17), score 8.31, 97 %"."""
+        words = [self.target[i]]
+        if self.score is not None:
+            words.append(f"score {number(float(self.score[i]))}")
+        if self.probability is not None:
+            words.append(f"{100 * float(self.probability[i]):.3g} %")
+        return ", ".join(words)
+
+    def _map(self, layer: str | None) -> Float[Tensor, "n h w"]:
+        name = self.layer if layer is None else layer
+        if name not in self.maps:
+            raise ResultError(f"There is no map of layer {name!r} here; there are {', '.join(self.layers)}.")
+        return self.maps[name]
