@@ -71,5 +71,5 @@ def _declare_operators() -> None:
 
 def _forget(package: str) -> None:
     """Remove what a failed import left behind, so that the next one starts afresh."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+    for name in [name for name, module in sys.modules.items() if module and name.partition(".")[0] == package]:
         del sys.modules[name]
