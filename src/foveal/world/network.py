@@ -1,0 +1,64 @@
+"""The demo classifier: a small residual network whose last maps are fine enough to point at a beak."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+class Block(nn.Module):
+    """ReLU(BN(conv(ReLU(BN(conv(x))))) + shortcut(x)) (He et al., 2016).
+
+    `second` is the kernel of the second convolution: 1 mixes channels without looking further around.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1, second: int = 3) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(outputs, outputs, second, 1, second // 2, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        self.relu2 = nn.ReLU()
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
+        inner = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
+        out: Tensor = self.relu2(inner + self.shortcut(x))
+        return out
+
+
+class DemoNet(nn.Module):
+    """Logits over the demo species from (n, 3, 160, 160) pictures.
+
+        stem   (n,  32, 40, 40)   sees  7 pixels
+        stage1 (n,  32, 40, 40)   sees 23
+        stage2 (n,  64, 20, 20)   sees 47
+        stage3 (n, 128, 20, 20)   sees 63
+        pool, head                global average, then linear: class activation maps apply exactly
+
+    The receptive field stays below half the picture's side, so that what a cell of the last stage says is
+    about the part that lies there.
+    """
+
+    def __init__(self, classes: int = 20) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(OrderedDict(
+            conv1=nn.Conv2d(3, 24, 3, 2, 1, bias=False), bn1=nn.BatchNorm2d(24), relu1=nn.ReLU(),
+            conv2=nn.Conv2d(24, 32, 3, 2, 1, bias=False), bn2=nn.BatchNorm2d(32), relu2=nn.ReLU(),
+        ))  # fmt: skip
+        self.stage1 = Block(32, 32, second=1)
+        self.stage2 = Block(32, 64, stride=2, second=1)
+        self.stage3 = Block(64, 128, second=1)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(128, classes)
+
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
+        maps = self.stage3(self.stage2(self.stage1(self.stem(x))))
+        logits: Tensor = self.head(self.pool(maps).flatten(1))
+        return logits
