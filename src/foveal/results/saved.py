@@ -47,10 +47,15 @@ def save_explanation(why: Explanation, folder: Path) -> Path:
 def load_explanation(folder: Path) -> Explanation:
     """The explanation in a folder, every file it needs checked against the manifest."""
     manifest = read_manifest(folder, FORMAT)
+    maps = listed_file(folder, manifest, MAPS)
+    try:
+        pictures = [listed_file(folder, manifest, saved["file"]) for saved in manifest["photos"]]
+    except (KeyError, TypeError) as error:
+        raise _unfit(folder, error) from error
     try:
         return Explanation(
-            maps=_read_maps(listed_file(folder, manifest, MAPS), manifest["layers"]),
-            photos=tuple(_read_photo(folder, manifest, saved) for saved in manifest["photos"]),
+            maps=_read_maps(maps, manifest["layers"]),
+            photos=tuple(_read_photo(path, saved) for path, saved in zip(pictures, manifest["photos"], strict=True)),
             score=_tensor(manifest["score"]),
             probability=_tensor(manifest["probability"]),
             target=tuple(manifest["target"]),
@@ -62,12 +67,12 @@ def load_explanation(folder: Path) -> Explanation:
             seconds=float(manifest["seconds"]),
             versions=manifest["versions"],
         )
-    except ResultError:
-        raise
     except (FovealError, OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise ResultError(
-            f"Cannot load {str(folder)!r}: its manifest and its files do not fit together ({error!r})."
-        ) from error
+        raise _unfit(folder, error) from error
+
+
+def _unfit(folder: Path, error: Exception) -> ResultError:
+    return ResultError(f"Cannot load {str(folder)!r}: its manifest and its files do not fit together ({error!r}).")
 
 
 def _facts(why: Explanation) -> dict[str, Any]:
@@ -117,8 +122,8 @@ def _describe(photo: Photo, file: str) -> dict[str, Any]:
     }
 
 
-def _read_photo(folder: Path, manifest: Mapping[str, Any], saved: Mapping[str, Any]) -> Photo:
-    with Image.open(listed_file(folder, manifest, saved["file"])) as image:
+def _read_photo(path: Path, saved: Mapping[str, Any]) -> Photo:
+    with Image.open(path) as image:
         pixels = np.array(image.convert("RGB"))
     return Photo(pixels, Geometry.from_dict(saved["geometry"]), saved["source"], tuple(saved["notes"]))
 
