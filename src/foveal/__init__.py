@@ -1,1 +1,79 @@
+"""foveal: why did the network look there?
 
+    import foveal
+
+    model = foveal.load_model("demo")
+    why = foveal.explain(model, "bird.png", method="hirescam")
+    why.map                       # (n, h, w), raw and signed, at the layer's own resolution
+    why.save("out/")
+
+Names are imported when first used, so that `import foveal` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from foveal._version import __version__
+
+if TYPE_CHECKING:
+    from foveal.api import compare, explain, stages
+    from foveal.decisions import Class, Decision, Margin, Neuron
+    from foveal.engine.stages import Stage
+    from foveal.errors import FovealError
+    from foveal.images import Preprocessing
+    from foveal.methods import METHODS
+    from foveal.models import Model, list_models, load_model, save_model
+    from foveal.results import Explanation
+
+_HOME = {
+    "compare": "api",
+    "explain": "api",
+    "stages": "api",
+    "Class": "decisions",
+    "Decision": "decisions",
+    "Margin": "decisions",
+    "Neuron": "decisions",
+    "Stage": "engine.stages",
+    "FovealError": "errors",
+    "Preprocessing": "images",
+    "METHODS": "methods",
+    "Model": "models",
+    "list_models": "models",
+    "load_model": "models",
+    "save_model": "models",
+    "Explanation": "results",
+}
+
+__all__ = [
+    "METHODS",
+    "Class",
+    "Decision",
+    "Explanation",
+    "FovealError",
+    "Margin",
+    "Model",
+    "Neuron",
+    "Preprocessing",
+    "Stage",
+    "__version__",
+    "compare",
+    "explain",
+    "list_models",
+    "load_model",
+    "save_model",
+    "stages",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"foveal.{_HOME[name]}"), name)
+    if name in ("engine", "decisions", "methods", "images", "models", "render", "world"):
+        return import_module(f"foveal.{name}")
+    raise AttributeError(f"module 'foveal' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -199,7 +199,10 @@ def _decide(
     gradient: bool,
     notes: list[str],
 ) -> tuple[Verdict | None, dict[str, Tensor]]:
-    """The verdict, and the cotangents of its score; where the model's forward turns gradients off, once more with them on."""
+    """The verdict, and the cotangents of its score.
+
+    Where the model's own forward turns gradients off, it runs once more with them on.
+    """
     for through_no_grad in (False, True):
         output = run.forward(x, stop=stop, through_no_grad=through_no_grad)
         if decision is None:
@@ -222,7 +225,9 @@ def _decide(
 
 def _check(verdict: Verdict, n: int) -> None:
     if len(verdict.score) != n:
-        raise TargetError(f"the target gave {len(verdict.score)} scores for {n} images: it must give one an image, shape ({n},)")
+        raise TargetError(
+            f"the target gave {len(verdict.score)} scores for {n} images: it must give one an image, shape ({n},)"
+        )
     if not bool(torch.isfinite(verdict.score).all()):
         raise TargetError(
             f"the score of {verdict.words[0]} is {verdict.score.detach().tolist()[0]}: nothing can be explained; "
@@ -301,7 +306,9 @@ def _map_notes(maps: Mapping[str, Tensor]) -> list[str]:
     notes = []
     for layer, each in maps.items():
         if not bool(torch.isfinite(each).all()):
-            raise MethodError(f"the map at {layer} is not finite: the network's activations or gradients overflow there; use float32")
+            raise MethodError(
+                f"the map at {layer} is not finite: the network's activations or gradients overflow there; use float32"
+            )
         highest, lowest = each.flatten(1).amax(1), each.flatten(1).amin(1)
         for words, wrong in (
             ("is zero everywhere: the score does not react to this layer", (highest == 0) & (lowest == 0)),

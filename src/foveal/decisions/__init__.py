@@ -38,4 +38,15 @@ def as_decision(target: Target) -> Decision:
     )
 
 
-__all__ = ["Class", "Custom", "Decision", "Margin", "Neuron", "Outcome", "Target", "Verdict", "as_decision", "class_scores"]
+__all__ = [
+    "Class",
+    "Custom",
+    "Decision",
+    "Margin",
+    "Neuron",
+    "Outcome",
+    "Target",
+    "Verdict",
+    "as_decision",
+    "class_scores",
+]

@@ -73,7 +73,8 @@ class Margin:
         rest = scores.detach().scatter(1, a[:, None], -torch.inf)
         b = _indices(self.b, rest, outcome.labels)
         if bool((a == b).any()):
-            raise TargetError(f"a margin needs two different classes, but a and b are both {class_words(int(a[a == b][0]), outcome.labels)}")
+            same = class_words(int(a[a == b][0]), outcome.labels)
+            raise TargetError(f"a margin needs two different classes, but a and b are both {same}")
         words = tuple(
             f"{class_words(i, outcome.labels)} − {class_words(j, outcome.labels)}"
             for i, j in zip(a.tolist(), b.tolist(), strict=True)

@@ -27,6 +27,8 @@ class Custom:
         name = getattr(self.score, "__name__", type(self.score).__name__)
         if not isinstance(score, Tensor) or score.ndim > 1 or not score.is_floating_point():
             got = f"a tensor {tuple(score.shape)}" if isinstance(score, Tensor) else type(score).__name__
-            raise TargetError(f"target {name} returned {got}: it must return one floating-point score per image, shape (n,)")
+            raise TargetError(
+                f"target {name} returned {got}: it must return one floating-point score per image, shape (n,)"
+            )
         score = score.reshape(-1)
         return Verdict(score, (name,) * len(score), {"kind": "callable", "name": name})

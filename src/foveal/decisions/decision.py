@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -14,8 +14,6 @@ from foveal.errors import TargetError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
-
-JSON: TypeAlias = "str | int | float | bool | None | list[JSON] | dict[str, JSON]"
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Verdict:
 
     score: Float[Tensor, " n"]
     words: tuple[str, ...]
-    spec: dict[str, JSON]
+    spec: Mapping[str, Any]
     probability: Float[Tensor, " n"] | None = None
 
 
@@ -85,7 +83,9 @@ def probabilities(scores: Float[Tensor, "n classes"]) -> Float[Tensor, "n classe
 
 def are_probabilities(scores: Float[Tensor, "n classes"]) -> bool:
     total = scores.detach().float().sum(1)
-    return scores.shape[1] > 1 and bool((scores >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-3)
+    return (
+        scores.shape[1] > 1 and bool((scores >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-3)
+    )
 
 
 def _named_first(parts: dict[str, Tensor]) -> list[Tensor]:

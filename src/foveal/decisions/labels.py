@@ -24,14 +24,18 @@ def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int) -
             raise TargetError(f"class {wanted} is out of range: the model has {classes} classes, 0 to {classes - 1}")
         return wanted % classes
     if not labels:
-        raise TargetError(f"cannot look up class {wanted!r}: this model carries no labels; pass its index or labels=[…]")
+        raise TargetError(
+            f"cannot look up class {wanted!r}: this model carries no labels; pass its index or labels=[…]"
+        )
     found = _matches(wanted.strip().casefold(), [label.casefold() for label in labels])
     if len(found) == 1 and found[0] < classes:
         return found[0]
     if found:
         raise TargetError(f"class {wanted!r} is ambiguous: {_listing(labels, found)}; name one exactly or by index")
     near = get_close_matches(wanted, labels, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"the {len(labels)} labels begin {', '.join(labels[:5])}, …"
+    hint = (
+        f"did you mean {' or '.join(near)}?" if near else f"the {len(labels)} labels begin {', '.join(labels[:5])}, …"
+    )
     raise TargetError(f"the model has no class {wanted!r}: {hint}")
 
 

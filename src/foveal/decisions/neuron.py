@@ -31,16 +31,20 @@ class Neuron:
     def decide(self, outcome: Outcome) -> Verdict:
         activation = outcome.activations[self.layer]
         if activation.ndim < 2 or not -activation.shape[1] <= self.channel < activation.shape[1]:
-            raise TargetError(f"layer {self.layer!r} gives {tuple(activation.shape)}, so it has no channel {self.channel}")
+            raise TargetError(
+                f"layer {self.layer!r} gives {tuple(activation.shape)}, so it has no channel {self.channel}"
+            )
         unit = activation[:, self.channel]
         if self.position is None:
             score, where = unit.flatten(1).mean(1) if unit.ndim > 1 else unit, "average"
         else:
             row, column = self.position
             if unit.ndim != 3 or not (0 <= row < unit.shape[1] and 0 <= column < unit.shape[2]):
-                raise TargetError(f"layer {self.layer!r} gives {tuple(activation.shape)}, so it has no position {self.position}")
+                raise TargetError(
+                    f"layer {self.layer!r} gives {tuple(activation.shape)}, so it has no position {self.position}"
+                )
             score, where = unit[:, row, column], f"({row}, {column})"
         words = f"{self.layer}, channel {self.channel}, {where}"
         position = list(self.position) if self.position else None
         spec = {"kind": "neuron", "layer": self.layer, "channel": self.channel, "position": position}
-        return Verdict(score, (words,) * len(score), spec)  # type: ignore[arg-type]
+        return Verdict(score, (words,) * len(score), spec)

@@ -32,7 +32,9 @@ class Address:
     def parse(cls, text: str) -> Address:
         match = _ADDRESS.match(text)
         if match is None:
-            raise LayerError(f"cannot read layer {text!r}: write name, name[key] or name#call, for example 'encoder[0]#1'")
+            raise LayerError(
+                f"cannot read layer {text!r}: write name, name[key] or name#call, for example 'encoder[0]#1'"
+            )
         call = match["call"]
         return cls(match["module"], match["key"], None if call is None else int(call))
 

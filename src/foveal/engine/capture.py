@@ -36,12 +36,9 @@ def capture(model: nn.Module, layers: Sequence[str], *, gradient: bool = True) -
     """
     model = unwrap(model)
     addresses = {layer: Address.parse(layer) for layer in layers}
-    run = Run(model, addresses, gradient)
+    modules = {layer: find_module(model, address.module) for layer, address in addresses.items()}
     with untouched(model):
-        try:
-            yield run
-        finally:
-            run.close()
+        yield Run(model, addresses, modules, gradient)
 
 
 class Run:
@@ -52,20 +49,16 @@ class Run:
         calls: layer -> how often its module has run in this forward.
     """
 
-    def __init__(self, model: nn.Module, addresses: dict[str, Address], gradient: bool) -> None:
+    def __init__(
+        self, model: nn.Module, addresses: dict[str, Address], modules: dict[str, nn.Module], gradient: bool
+    ) -> None:
         self.activations: dict[str, Tensor] = {}
         self.calls: dict[str, int] = {}
         self._model = model
         self._gradient = gradient
         self._addresses = addresses
-        self._hooks = []
-        try:
-            for layer, address in addresses.items():
-                module = find_module(model, address.module)
-                self._hooks.append(module.register_forward_hook(self._keep(layer, address)))
-        except LayerError:
-            self.close()
-            raise
+        self._modules = modules
+        self._stop = False
 
     def forward(self, *inputs: Any, stop: bool = False, through_no_grad: bool = False) -> Any:
         """The model's output, or None when `stop` ended the pass after the last layer that is kept.
@@ -109,16 +102,8 @@ class Run:
         each = [self.gradients(score, keep_graph=index + 1 < len(scores)) for index, score in enumerate(scores)]
         return {layer: torch.stack([one[layer] for one in each]) for layer in self._addresses}
 
-    def reaches(self, score: Tensor) -> bool:
-        """Whether `score` has a recorded way back to any kept layer."""
-        return score.requires_grad
-
-    def close(self) -> None:
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks.clear()
-
     def _run(self, inputs: tuple[Any, ...]) -> Any:
+        hooks = [self._modules[layer].register_forward_hook(self._keep(layer)) for layer in self._addresses]
         try:
             with torch.set_grad_enabled(self._gradient):
                 return self._model(*inputs)
@@ -130,8 +115,13 @@ class Run:
             shapes = ", ".join(_shape(value) for value in inputs)
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ModelError(f"running {type(self._model).__name__} on {shapes} failed: {reason[0]}") from error
+        finally:
+            for hook in hooks:
+                hook.remove()
 
-    def _keep(self, layer: str, address: Address) -> Callable[[nn.Module, Any, Any], Any]:
+    def _keep(self, layer: str) -> Callable[[nn.Module, Any, Any], Any]:
+        address = self._addresses[layer]
+
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
             call = self.calls.get(layer, 0)
             self.calls[layer] = call + 1
@@ -190,4 +180,8 @@ def _usable(value: Any) -> Any:
 
 
 def _shape(value: Any) -> str:
-    return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}" if isinstance(value, Tensor) else type(value).__name__
+    return (
+        f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
+        if isinstance(value, Tensor)
+        else type(value).__name__
+    )

@@ -48,7 +48,15 @@ def untouched(model: nn.Module) -> Iterator[None]:
     Restored, also after an exception or Ctrl-C: the train/eval mode of each module, `requires_grad` of each
     parameter, every buffer, the state of torch's random generators, and the gradient, inference and
     compilation modes of the caller. `.grad` is never written because nothing in the model asks for it.
+
+    Raises:
+        ModelError: for weights made under inference mode.
     """
+    if any(p.is_inference() for p in model.parameters()):
+        raise ModelError(
+            f"the weights of this {type(model).__name__} were made under torch.inference_mode, where gradients are "
+            "impossible for good: build or load the model outside of it"
+        )
     modes = [(module, module.training) for module in model.modules()]
     trainable = [p for p in model.parameters() if p.requires_grad and p.is_leaf]
     buffers = [(buffer, buffer._version, buffer.clone()) for buffer in model.buffers() if not buffer.is_inference()]

@@ -37,10 +37,13 @@ class Field:
     local: bool = True
     depth: int = 0
 
-    def window(self, kernel: Iterable[int], step: Iterable[float], dilation: Iterable[int] = (1, 1)) -> Field:
-        size = tuple(r + (k - 1) * d * j for r, k, d, j in zip(self.size, kernel, dilation, self.stride, strict=False))
-        stride = tuple(j * s for j, s in zip(self.stride, step, strict=False))
-        return replace(self, size=size, stride=stride)
+    def window(self, kernel: Pair, step: Pair, dilation: Pair = (1, 1)) -> Field:
+        (ry, rx), (jy, jx), (ky, kx), (dy, dx) = self.size, self.stride, kernel, dilation
+        return replace(
+            self,
+            size=(ry + (ky - 1) * dy * jy, rx + (kx - 1) * dx * jx),
+            stride=(jy * step[0], jx * step[1]),
+        )
 
 
 class FieldTracker(TorchDispatchMode):
@@ -52,7 +55,8 @@ class FieldTracker(TorchDispatchMode):
         self._fields[source] = Field()
 
     def field(self, tensor: Tensor) -> Field | None:
-        return self._fields.get(tensor)
+        found: Field | None = self._fields.get(tensor)
+        return found
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -67,10 +71,9 @@ class FieldTracker(TorchDispatchMode):
         field = _merge([(self._fields[tensor], tensor) for tensor in inputs])
         name = func.overloadpacket.__name__
         if name == "convolution":
-            weight, step, dilation, transposed = args[1], args[3], args[5], args[6]
-            step = [1 / s for s in step] if transposed else step
-            field = replace(field, depth=field.depth + 1)
-            return field.window(weight.shape[2:], step, dilation)
+            weight, step, dilation, transposed = args[1], _pair(args[3]), _pair(args[5]), args[6]
+            step = (1 / step[0], 1 / step[1]) if transposed else step
+            return replace(field, depth=field.depth + 1).window(_pair(weight.shape[2:]), step, dilation)
         if name in _POOLS:
             kernel = args[1]
             step = args[2] if len(args) > 2 and args[2] else kernel
@@ -109,7 +112,7 @@ def _resized(field: Field, before: Tensor, after: Tensor) -> Field:
     ratio = [b / a for b, a in zip(before.shape[2:], after.shape[2:], strict=True)]
     if ratio == [1.0, 1.0]:
         return field
-    return field.window([max(1, math.ceil(r)) for r in ratio], ratio)
+    return field.window((max(1, math.ceil(ratio[0])), max(1, math.ceil(ratio[1]))), _pair(ratio))
 
 
 def _reduced(tensor: Tensor) -> bool:
@@ -117,8 +120,6 @@ def _reduced(tensor: Tensor) -> bool:
     return tensor.ndim < 3 or (tensor.ndim == 4 and (tensor.shape[2:] == (1, 1) or tensor.shape[1:3] == (1, 1)))
 
 
-def _pair(value: int | Iterable[int]) -> tuple[int, ...]:
+def _pair(value: float | Iterable[float]) -> Pair:
     values = tuple(value) if isinstance(value, Iterable) else (value,)
-    return values * 2 if len(values) == 1 else values
-
-
+    return (values[0], values[-1])

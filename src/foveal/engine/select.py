@@ -58,6 +58,8 @@ def _by_number(number: int, structure: Structure) -> str:
 def _by_wildcard(model: nn.Module, pattern: str, structure: Structure) -> list[str]:
     names = [name for name in expand(model, pattern) if structure.spatial(name)]
     if not names:
-        raise LayerError(f"no layer with a feature map matches {pattern!r}: `*` stays within one level, `**` crosses levels")
+        raise LayerError(
+            f"no layer with a feature map matches {pattern!r}: `*` stays within one level, `**` crosses levels"
+        )
     # In the order the network runs them.
     return sorted(names, key=list(structure.shapes).index)

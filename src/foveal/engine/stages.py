@@ -134,7 +134,9 @@ def _trace(model: nn.Module, x: Tensor) -> Structure:
     through = _bottlenecks([t.grad_fn for t in _outputs(output)])
     stages = _stages(seen, {s.node for s in seen if s.node in through}, calls)
     if not stages:
-        raise LayerError(f"{type(model).__name__} has no layer that returns a feature map (n, c, h, w): nothing to draw on")
+        raise LayerError(
+            f"{type(model).__name__} has no layer that returns a feature map (n, c, h, w): nothing to draw on"
+        )
     return Structure(stages, shapes, calls)
 
 
@@ -177,7 +179,9 @@ def _stages(seen: list[_Seen], through: set[Any], calls: dict[str, int]) -> tupl
     stages: list[Stage] = []
     depth = 0
     for position, run in enumerate(runs):
-        following = {s.size for s in runs[position + 1]} if position + 1 < len(runs) else {(1, 1)}
+        following: set[tuple[int, ...]] = {(1, 1)}
+        if position + 1 < len(runs):
+            following = {s.size for s in runs[position + 1]}
         # Pooled copies of the stage before add nothing.
         fresh = [s for s in run if s.field is None or s.field.depth > depth]
         if fresh:
@@ -226,5 +230,3 @@ def _stage(s: _Seen, calls: dict[str, int]) -> Stage:
         sign="nonnegative" if s.minimum >= 0 else "signed",
         depth=found.depth,
     )
-
-

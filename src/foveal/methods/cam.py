@@ -16,6 +16,7 @@ from torch import Tensor
 
 from foveal.errors import MethodError
 from foveal.methods.method import Method
+from foveal.methods.principal import principal
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -95,22 +96,6 @@ def weighted(A: Float[Tensor, "n c h w"], w: Float[Tensor, "n c"]) -> Float[Tens
     """Σ_c w_c A_c."""
     n, c, h, w_ = A.shape
     return torch.bmm(w[:, None], A.reshape(n, c, h * w_)).view(n, h, w_)
-
-
-def principal(A: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
-    """A·v₁, with v₁ the first right singular vector of A as (positions × channels); its sign is arbitrary.
-
-    From the smaller of the two Gram matrices, so it stays cheap at any resolution.
-    """
-    n, c, h, w = A.shape
-    X = A.reshape(n, c, h * w).double()
-    if c <= h * w:
-        _, vectors = torch.linalg.eigh(X @ X.mT)
-        M = vectors[..., -1:].mT @ X
-    else:
-        values, vectors = torch.linalg.eigh(X.mT @ X)
-        M = vectors[..., -1] * values[..., -1:].clamp(min=0).sqrt()
-    return M.view(n, h, w).to(A.dtype)
 
 
 def towards(agreement: Float[Tensor, " n"]) -> Float[Tensor, "n 1 1"]:

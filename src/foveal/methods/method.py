@@ -42,6 +42,5 @@ class Method:
         return self.formula(_at_least_single(A), _at_least_single(G))
 
 
-
 def _at_least_single(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype.itemsize < 4 else tensor

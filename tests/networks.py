@@ -1,0 +1,90 @@
+"""Networks for tests: real architectures with awake normalisation, and tiny ones whose answer is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from foveal.models.extras import import_torchvision
+
+ARCHITECTURES = {
+    "resnet18": 96,
+    "resnet50": 96,
+    "vgg11_bn": 96,
+    "densenet121": 96,
+    "inception_v3": 139,
+    "googlenet": 96,
+    "mobilenet_v2": 96,
+    "mobilenet_v3_small": 96,
+    "efficientnet_b0": 96,
+    "convnext_tiny": 96,
+    "regnet_y_400mf": 96,
+    "squeezenet1_1": 96,
+}
+"""torchvision name -> side of the smallest input worth testing."""
+
+
+def architecture(name: str, seed: int = 0) -> nn.Module:
+    """A torchvision network with random weights and statistics, so that nothing in it is trivially zero or one."""
+    torch.manual_seed(seed)
+    options: dict[str, Any] = {"init_weights": True} if name in ("inception_v3", "googlenet") else {}
+    torchvision = import_torchvision()
+    model: nn.Module = getattr(torchvision.models, name)(weights=None, **options)
+    return awake(model).eval()
+
+
+def awake(model: nn.Module) -> nn.Module:
+    """Randomise what initialisation leaves neutral: normalisation statistics and scales, biases, layer scales."""
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
+                module.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr]
+                module.weight.uniform_(0.5, 1.5)
+            if isinstance(module, nn.BatchNorm2d | nn.Conv2d | nn.Linear) and module.bias is not None:
+                module.bias.normal_(0, 0.1)
+        for name, parameter in model.named_parameters():
+            if name.endswith("layer_scale"):
+                parameter.uniform_(0.5, 1.0)
+    return model
+
+
+class Tiny(nn.Module):
+    """Two stages and a linear head: 3×3 convolutions, ReLU, pooling between. Everything by name."""
+
+    def __init__(self, classes: int = 3, channels: int = 3, width: int = 6, *, inplace: bool = False) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 3, padding=1)
+        self.relu1 = nn.ReLU(inplace)
+        self.pool = nn.MaxPool2d(2)
+        self.conv2 = nn.Conv2d(width, 2 * width, 3, padding=1)
+        self.relu2 = nn.ReLU(inplace)
+        self.fc = nn.Linear(2 * width, classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.relu2(self.conv2(self.pool(self.relu1(self.conv1(x)))))  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(self.features(x).mean((2, 3)))
+
+
+def tiny(seed: int = 0, **options: Any) -> Tiny:
+    torch.manual_seed(seed)
+    return Tiny(**options).eval()
+
+
+class Planted(nn.Module):
+    """Scores how red, green and blue the picture is anywhere: the evidence for class k is where channel k is lit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1, bias=False)
+        self.conv.weight.data = torch.eye(3)[:, :, None, None]
+        self.fc = nn.Linear(3, 3, bias=False)
+        self.fc.weight.data = torch.eye(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(F.relu(self.conv(x)).mean((2, 3)))  # type: ignore[no-any-return]
