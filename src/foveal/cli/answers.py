@@ -1,0 +1,158 @@
+"""One photo explained for the command line: computed, saved, and put in words and in JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from foveal.api import compare, stages
+from foveal.cli.talk import say
+from foveal.decisions import Class, Outcome
+from foveal.errors import MethodError, TargetError
+from foveal.images import load_images
+from foveal.methods import METHODS
+from foveal.render.figures import method_sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from foveal.decisions import Decision, Verdict
+    from foveal.engine.stages import Stage
+    from foveal.models import Model
+    from foveal.results import Explanation
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about every photo."""
+
+    model: Model
+    target: Decision | None
+    methods: tuple[str, ...]
+    layers: tuple[str | int, ...] | None
+
+
+def answer(question: Question, photo: Path, folder: Path) -> list[dict[str, Any]]:
+    """The answers for one photo, a method each, saved under `folder` and told on standard error."""
+    explanations = _compared(question, photo)
+    predicted = _predicted(question.model, photo)
+    steps = stages(question.model, photo)
+    answers = []
+    say(f"{photo}", *_in_words(question, explanations[0], predicted, steps))
+    for why in explanations:
+        why.save(folder / why.method)
+        say(*(f"  {why.method} note: {remark}" for remark in why.remarks))
+        answers.append(_answer(question, why, photo, folder / why.method, predicted, steps))
+    sheet = _sheet(explanations, folder)
+    if sheet:
+        answers[0]["files"].insert(0, sheet)
+    return answers
+
+
+def _compared(question: Question, photo: Path) -> Sequence[Explanation]:
+    """The explanations asked for; with "all", of the methods that apply to this network and layer."""
+    if "all" not in question.methods:
+        return _explained(question, photo, question.methods or ("gradcam",))
+    return [why for name in METHODS for why in _explained_if_possible(question, photo, name)]
+
+
+def _explained_if_possible(question: Question, photo: Path, method: str) -> Sequence[Explanation]:
+    try:
+        return _explained(question, photo, [method])
+    except MethodError as error:
+        say(f"left out {method}: {error}")
+        return []
+
+
+def _explained(question: Question, photo: Path, methods: Sequence[str]) -> Sequence[Explanation]:
+    return compare(question.model, photo, question.target, methods=methods, layer=question.layers)
+
+
+def _predicted(model: Model, photo: Path) -> Verdict | None:
+    """The class the network would choose, whatever was explained; None where it chooses none."""
+    x = load_images(photo, model.preprocessing).tensor
+    like = next((p for p in model.module.parameters() if p.is_floating_point()), x)
+    with torch.no_grad():
+        output = model.module(x.to(like.device, like.dtype))
+    try:
+        return Class().decide(Outcome(output, {}, model.labels))
+    except TargetError:
+        return None
+
+
+def _in_words(question: Question, why: Explanation, predicted: Verdict | None, steps: Sequence[Stage]) -> list[str]:
+    lines = []
+    if predicted is not None:
+        lines.append(f"  predicted  {predicted.words[0]}{_percent(predicted)}")
+    lines.append(f"  explained  {why.summary()}")
+    chosen = question.layers is None
+    return lines + [f"  layer      {layer}: {_choice(layer, steps, chosen=chosen)}" for layer in why.layers]
+
+
+def _percent(verdict: Verdict) -> str:
+    return "" if verdict.probability is None else f", {100 * float(verdict.probability[0]):.3g} %"
+
+
+def _choice(layer: str, steps: Sequence[Stage], *, chosen: bool) -> str:
+    """What a layer is among the stages, and why it was taken if nobody named it."""
+    number = next((i for i, stage in enumerate(steps, 1) if stage.name == layer), None)
+    if number is None:
+        return "as asked"
+    stage = steps[number - 1]
+    h, w = stage.shape[1:]
+    reach = f"{stage.receptive_field[0]} pixels" + ("" if stage.local else " and the whole image")
+    place = f"stage {number} of {len(steps)}, {h}×{w} cells that see {reach} each"
+    return f"{place}; taken because it is the last before the decision" if chosen else place
+
+
+def _answer(
+    question: Question,
+    why: Explanation,
+    photo: Path,
+    folder: Path,
+    predicted: Verdict | None,
+    steps: Sequence[Stage],
+) -> dict[str, Any]:
+    """The same for machines."""
+    known = {stage.name: {"number": number, **asdict(stage)} for number, stage in enumerate(steps, 1)}
+    saved = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return {
+        "photo": str(photo),
+        "model": why.model,
+        "method": why.method,
+        "predicted": None if predicted is None else _plain(predicted),
+        "target": why.target[0],
+        "target_spec": dict(why.target_spec),
+        "score": None if why.score is None else float(why.score[0]),
+        "probability": None if why.probability is None else float(why.probability[0]),
+        "layers": [{"name": layer, "stage": known.get(layer)} for layer in why.layers],
+        "layer_chosen": "as asked" if question.layers is not None else "the last stage before the decision",
+        "notes": list(why.remarks),
+        "seconds": why.seconds,
+        "folder": str(folder),
+        "files": [str(folder / overlay["file"]) for overlay in saved["overlays"]],
+    }
+
+
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    index = verdict.spec["index"]
+    assert isinstance(index, list)
+    chance = None if verdict.probability is None else float(verdict.probability[0])
+    return {"class": verdict.words[0], "index": index[0], "probability": chance}
+
+
+def _sheet(explanations: Sequence[Explanation], folder: Path) -> str | None:
+    """All that was asked about a photo in one picture, if that is more than one map."""
+    if len(explanations) > 1:
+        picture = method_sheet(explanations)
+    elif len(explanations[0].layers) > 1:
+        picture = explanations[0].figure()
+    else:
+        return None
+    path = folder / "sheet.png"
+    picture.save(path)
+    return str(path)

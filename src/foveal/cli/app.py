@@ -1,0 +1,76 @@
+"""The commands together. `--help` and `--version` import neither torch nor anything else that is slow."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from foveal._version import __version__
+from foveal.cli import demo, explain, layers, methods, models, reported, train
+
+ABOUT = """Why did the network look there?
+
+foveal shows which evidence a convolutional network used for a decision, drawn on your own photo.
+
+\b
+  foveal demo                                           everything at once, on bundled pictures
+  foveal explain bird.jpg --model timm:resnet50         the predicted class, at the last stage
+  foveal explain bird.jpg --model timm:resnet50 --target "jay - crow" --method hirescam
+  foveal models                                         what can follow --model
+
+Results go to standard output (with --json for machines), words for people to standard error. Exit status:
+0 done, 1 failed, 2 misused, 130 interrupted.
+"""
+
+app = typer.Typer(
+    help=ABOUT,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+training = typer.Typer(help="Train networks.", no_args_is_help=True, rich_markup_mode=None)
+
+app.command("explain")(explain.explain)
+app.command("demo")(demo.demo)
+app.command("models")(models.models)
+app.command("layers")(layers.layers)
+app.command("methods")(methods.methods)
+app.add_typer(training, name="train")
+training.command("demo")(train.demo)
+
+
+@training.callback()
+def _training() -> None:
+    """Keeps `train` a group while it has one command."""
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"foveal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and exit.")
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="On failure show Python's whole story; may stand anywhere.")
+    ] = False,
+) -> None:
+    if traceback:
+        reported.show_tracebacks()
+
+
+def main() -> None:
+    """What the `foveal` command runs."""
+    arguments = sys.argv[1:]
+    if "--traceback" in arguments:
+        arguments.remove("--traceback")
+        reported.show_tracebacks()
+    app(arguments, prog_name="foveal")

@@ -1,0 +1,28 @@
+"""`foveal demo`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foveal.cli.reported import reported
+from foveal.cli.talk import progress, say
+
+
+@reported
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the report goes.")] = Path("demo"),
+) -> None:
+    """Explain the bundled pictures, and write a report.
+
+    Needs no internet and no GPU: the network and the pictures ship with foveal.
+    """
+    from foveal.demo import run
+
+    with progress("starting") as move:
+        for step in run(out):
+            move(step.words, step.done, step.total, "")
+    say("Open it in a browser:")
+    typer.echo(out / "report.html")

@@ -1,0 +1,121 @@
+"""`foveal explain`"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from foveal.cli import options
+from foveal.cli.reported import reported
+from foveal.cli.talk import answer_json, progress, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@reported
+def explain(
+    photos: Annotated[
+        list[Path], typer.Argument(metavar="PHOTO...", show_default=False, help="Any pictures Pillow reads.")
+    ],
+    model: options.ModelOption,
+    target: Annotated[
+        str | None, typer.Option("--target", "-t", metavar="TARGET", help="The decision to explain; see above.")
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method", metavar="METHOD", help="gradcam if left out; repeat it, or say all; see `foveal methods`."
+        ),
+    ] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", "-l", metavar="LAYER", help="Name, wildcard, stage number, or all; may be repeated."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the results go.")] = Path("out"),
+    weights: options.Weights = None,
+    pretrained: options.Pretrained = True,
+    labels: options.Labels = None,
+    preprocessing: options.PreprocessingOption = None,
+    device: options.Device = None,
+    json: options.Json = False,
+) -> None:
+    """What mattered for a decision, drawn on the photo.
+
+    \b
+      foveal explain bird.jpg --model demo
+      foveal explain *.jpg -m timm:resnet50 --target padlock --method hirescam --method layercam -o padlocks
+      foveal explain bird.jpg -m torchvision:vgg16 --weights mine.pth --labels names.txt --layer all
+
+    \b
+    --target is one of
+      (left out)                 the class the network predicts
+      "padlock" or 695           a class: its name in any case, a part of the name that only it has, or its number
+      "jay - crow"               why jay and not crow; also "predicted - crow", "jay - runner-up"
+      neuron:layer3:17           channel 17 of layer3, averaged; neuron:layer3:17:4,9 at row 4, column 9
+
+    \b
+    --layer is one of
+      (left out)                 the last stage
+      layer3, features.12        a module by name;  "layer*" matches names within a level, "features.**" below it
+      2, -1                      a stage by number, from the input or from the end: see `foveal layers MODEL`
+      all                        every stage
+
+    Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
+    Prints the overlays' paths.
+    """
+    from foveal.cli.answers import Question, answer
+    from foveal.cli.target import parse_target
+    from foveal.errors import ImageError
+
+    network = options.loaded(
+        model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
+    )
+    question = Question(network, parse_target(target, network.labels), tuple(method or ()), _layers(layer))
+    answers: list[dict[str, Any]] = []
+    unread = 0
+    with _told(answers, json=json), progress("explaining") as move:
+        for number, (photo, folder) in enumerate(_folders(photos, out), 1):
+            try:
+                answers += answer(question, photo, folder)
+            except ImageError as error:
+                # One bad file among many is a line, not the end.
+                say(f"foveal: {error}")
+                answers.append({"photo": str(photo), "error": str(error)})
+                unread += 1
+            move("explaining", number, len(photos), photo.name)
+    if unread:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _told(answers: list[dict[str, Any]], *, json: bool) -> Iterator[None]:
+    """Say at the end, or when interrupted, what there is by then."""
+    try:
+        yield
+    finally:
+        if json and answers:
+            answer_json(answers)
+        else:
+            for answer in answers:
+                for file in answer.get("files", ()):
+                    typer.echo(file)
+
+
+def _folders(photos: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:
+    """Each photo with a folder of its own, named after it: out/bird, out/bird-2 …"""
+    taken: set[str] = set()
+    for photo in photos:
+        names = (f"{photo.stem}-{number}" if number > 1 else photo.stem for number in count(1))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        yield photo, out / name
+
+
+def _layers(layers: Sequence[str] | None) -> tuple[str | int, ...] | None:
+    """Layer names as they are, stage numbers as numbers."""
+    return tuple(int(one) if one.lstrip("-").isdigit() else one for one in layers) if layers else None

@@ -1,0 +1,57 @@
+"""`foveal models`"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from foveal.cli.options import Json
+from foveal.cli.reported import reported
+from foveal.cli.talk import answer_json, answer_table, busy, say
+
+if TYPE_CHECKING:
+    from foveal.models import Source
+
+
+@reported
+def models(
+    pattern: Annotated[
+        str | None,
+        typer.Argument(metavar="[PATTERN]", show_default=False, help="List the names that contain or match it."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """What can follow --model.
+
+    \b
+      foveal models                  where models come from
+      foveal models "resnet*"        those of that name, in timm and torchvision
+    """
+    with busy("looking for models"):
+        from foveal.models import list_models
+
+        sources = list_models(pattern)
+    if json:
+        answer_json([asdict(source) for source in sources])
+    elif pattern is None:
+        answer_table([(source.spec, _state(source)) for source in sources], head=("model", ""))
+        say("", "Names: foveal models PATTERN. Weights of your own: docs/models.md, or --weights FILE.")
+    else:
+        _answer_names(sources, pattern)
+
+
+def _state(source: Source) -> str:
+    if source.missing:
+        return f"{source.summary}: {source.missing}"
+    return source.summary + (f": {len(source.names)} architectures" if source.names else "")
+
+
+def _answer_names(sources: tuple[Source, ...], pattern: str) -> None:
+    names = [source.spec.replace("NAME", name) for source in sources for name in source.names]
+    for name in names:
+        typer.echo(name)
+    say(*(f"note: {source.missing}" for source in sources if source.missing))
+    if not names:
+        say(f"No model's name contains or matches {pattern!r}.")

@@ -1,0 +1,87 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from foveal.cli.talk import busy, say
+from foveal.errors import FovealError, ModelError
+
+if TYPE_CHECKING:
+    from foveal.images import Preprocessing
+    from foveal.models import Model
+
+MODEL_HELP = (
+    "demo, timm:NAME, torchvision:NAME, FILE.safetensors (with FILE.json), package.module:factory or "
+    "file.py:factory; see `foveal models`."
+)
+
+ModelOption = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", show_default=False, help=MODEL_HELP)]
+Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", help="Weights for it, .safetensors or .pth, instead of a download."),
+]
+Pretrained = Annotated[
+    bool, typer.Option("--pretrained/--no-pretrained", help="Trained or random weights, for timm and torchvision.")
+]
+Labels = Annotated[
+    Path | None, typer.Option("--labels", metavar="FILE", help="Names of the classes, one a line or a JSON list.")
+]
+PreprocessingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocessing",
+        metavar="NAME|FILE",
+        help="How a photo becomes its input, where the model does not say: imagenet, or a JSON file "
+        '({"size": [224, 224], …}, as in docs/models.md).',
+    ),
+]
+Device = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="Where to run: cpu, cuda, cuda:1, mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+
+
+def loaded(
+    spec: str,
+    *,
+    weights: Path | None,
+    pretrained: bool,
+    labels: Path | None,
+    preprocessing: str | None,
+    device: str | None,
+) -> Model:
+    """The model these options ask for."""
+    with busy(f"loading {spec}"):
+        from foveal.models import load_model
+
+        model = load_model(
+            spec,
+            weights=weights,
+            pretrained=pretrained,
+            labels=labels,
+            preprocessing=_preprocessing(preprocessing),
+            device=device,
+        )
+    say(*(f"note: {note}" for note in model.notes))
+    return model
+
+
+def _preprocessing(text: str | None) -> Preprocessing | None:
+    if text is None:
+        return None
+    from foveal.images import Preprocessing
+
+    if text == "imagenet":
+        return Preprocessing(size=(224, 224), resize_to=256)
+    try:
+        saved = json.loads(Path(text).read_text(encoding="utf-8"))
+        return Preprocessing.from_dict(saved)
+    except FovealError as error:
+        raise ModelError(f"Cannot use {text} as preprocessing. {error}") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"Cannot read the preprocessing {text!r}: it is neither 'imagenet' nor a JSON file."
+        ) from error
