@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from foveal.render.overlay import INK, PAPER, fit
+from foveal.render.overlay import INK, PAPER, fit, resized
 from foveal.render.text import shorten, wrap, write
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def grid(
     gap, edge = max(4, side // 24), max(10, side // 10)
     left = edge + (round(side * 0.75) if rows else 0)
     width = left + count * (side + gap) - gap + edge
-    heights = [max((_fitted_size(cell, side)[1] for cell in row if cell), default=side) for row in cells]
+    heights = [max((_height(cell, side) for cell in row if cell), default=side) for row in cells]
     headline = wrap(title, size * 1.4, width - 2 * edge)
     footline = wrap(caption, size, width - 2 * edge)
     y = edge + round(len(headline) * size * 1.9) + (round(size * 1.9) if columns else 0)
@@ -51,7 +51,7 @@ def grid(
     for i, row in enumerate(cells):
         for j, cell in enumerate(row):
             if cell is not None:
-                sheet.paste(_fitted(cell, side), (left + j * (side + gap), y))
+                sheet.paste(resized(cell, side), (left + j * (side + gap), y))
         _label(draw, rows[i] if i < len(rows) else "", (edge, y), size, left - edge - gap)
         y += heights[i] + gap
     for i, line in enumerate(footline):
@@ -104,11 +104,5 @@ def _label(draw: ImageDraw.ImageDraw, words: str, at: tuple[float, float], size:
             y += size * 1.4
 
 
-def _fitted_size(picture: Image.Image, side: int) -> tuple[int, int]:
-    ratio = side / max(picture.size)
-    return max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio))
-
-
-def _fitted(picture: Image.Image, side: int) -> Image.Image:
-    size = _fitted_size(picture, side)
-    return picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+def _height(picture: Image.Image, side: int) -> int:
+    return max(1, round(picture.height * side / max(picture.size)))

@@ -70,6 +70,13 @@ def fit(photo: Photo, side: int) -> Photo:
     return Photo(np.array(resized), geometry, photo.source, photo.notes)
 
 
+def resized(picture: Image.Image, side: int) -> Image.Image:
+    """The picture with a long side of `side` pixels."""
+    ratio = side / max(picture.size)
+    size = (max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio)))
+    return picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+
+
 def draw_bar(scale: Scale, picture: Image.Image, values: NDArray[np.floating]) -> Image.Image:
     """The colours from bottom to top, as high as the picture, with the raw values that they stand for."""
     size, height = min(max(11.0, max(picture.size) / 24), 28.0), picture.height

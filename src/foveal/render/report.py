@@ -1,0 +1,167 @@
+"""A report that opens from disk, alone: one HTML file with every picture inside.
+
+The content is plain data, made by whoever has something to tell; the template knows nothing of methods or networks.
+
+    Report ─┬─ Section (a picture) ─┬─ photo, charts (Bars)
+            │                       └─ Panel ── Tile (a map with its words)
+            └─ Table (methods × measures, Score with its interval)
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foveal.render.charts import bar_chart, interval_chart, score_range, score_text
+from foveal.render.colour import diverging, sequential
+from foveal.render.fragment import data_uri
+from foveal.render.overlay import resized
+
+if TYPE_CHECKING:
+    import os
+
+    import jinja2
+    import numpy as np
+    from jaxtyping import UInt8
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from foveal.render.charts import Bars, Column, Score
+
+QUALITY = 84  # of the JPEG pictures
+GRADIENT_STOPS = 17
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A small picture with its words.
+
+    title       the method or layer.
+    alt         what the picture shows, for those who do not see it.
+    detail      one short line of numbers below the title.
+    verdict     whether it agrees with what is known; None where that is no question. `finding` says it in words.
+    known       it shows what is known, not what a method claims: it is set apart from the others.
+    """
+
+    title: str
+    picture: Image.Image
+    alt: str
+    detail: str = ""
+    verdict: bool | None = None
+    finding: str = ""
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Tiles that answer one question about a picture; the panels of a section are shown in turn."""
+
+    title: str
+    tiles: tuple[Tile, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """All about one picture."""
+
+    heading: str
+    photo: Tile
+    text: str = ""
+    charts: tuple[Bars, ...] = ()
+    panels: tuple[Panel, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: a name, a word about it, and a score a column (None where it has none)."""
+
+    name: str
+    scores: tuple[Score | None, ...]
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Scores side by side; every column has one scale from top to bottom."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    text: str = ""
+    name: str = "method"  # what a row is
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report tells, in the order of reading.
+
+    highlights      a few big numbers with a line each: ("97.4 %", "of fresh pictures recognised").
+    caveats         how to read the maps, a sentence each.
+    terms           words explained at the end: (word, meaning).
+    provenance      how to make this again: (what, value).
+    """
+
+    title: str
+    intro: str
+    sections: tuple[Section, ...] = ()
+    tables: tuple[Table, ...] = ()
+    highlights: tuple[tuple[str, str], ...] = ()
+    caveats: tuple[str, ...] = ()
+    terms: tuple[tuple[str, str], ...] = ()
+    provenance: tuple[tuple[str, str], ...] = ()
+
+
+def render_report(report: Report) -> str:
+    """The report as one HTML document that refers to nothing outside of itself."""
+    return _template().render(
+        report=report,
+        sequential=_gradient(sequential()),
+        diverging=_gradient(diverging()),
+    )
+
+
+def write_report(report: Report, path: str | os.PathLike[str]) -> Path:
+    """The file, holding the whole report; an interrupted write leaves an earlier one as it was."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        aside.write_text(render_report(report), encoding="utf-8")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
+def _template() -> jinja2.Template:
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("foveal.render"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["uri"] = lambda picture: Markup(data_uri(picture, quality=QUALITY))
+    environment.filters["thumb"] = lambda picture: Markup(data_uri(resized(picture, 144), quality=QUALITY))
+    environment.filters["bars"] = lambda bars: Markup(bar_chart(bars))
+    environment.filters.update(best=_is_best, text=score_text, range=score_range)
+    environment.filters["interval"] = lambda score, column: Markup(interval_chart(score, column))
+    return environment.get_template("report.html")
+
+
+def _is_best(score: Score, table: Table, column: int) -> bool:
+    """Whether no other row does better in this column."""
+    values = [found.value for row in table.rows if (found := row.scores[column]) is not None]
+    return score.value == (max(values) if table.columns[column].higher_is_better else min(values))
+
+
+def _gradient(table: UInt8[NDArray[np.uint8], "256 3"]) -> str:
+    """The colour table as the stops of a CSS gradient."""
+    at = [round(i * 255 / (GRADIENT_STOPS - 1)) for i in range(GRADIENT_STOPS)]
+    return ", ".join("rgb({} {} {})".format(*table[i]) for i in at)

@@ -1,0 +1,132 @@
+"""Tiles and charts for a report, made from explanations and from what is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from foveal.images import Geometry, Photo
+from foveal.render.charts import Bar, Bars
+from foveal.render.overlay import draw_overlay, fit
+from foveal.render.report import Tile
+from foveal.render.scale import Sign, choose_scale, number
+from foveal.render.words import describe_map
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from jaxtyping import Integer
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from foveal.results import Explanation
+
+SIDE = 300  # long side of a tile's picture in pixels
+
+
+def photo_tile(photo: Photo, title: str, *, alt: str, side: int = 480) -> Tile:
+    """The photo itself."""
+    return Tile(title=title, picture=_as_image(fit(photo, side)), alt=alt)
+
+
+def map_tile(
+    why: Explanation,
+    i: int = 0,
+    *,
+    title: str | None = None,
+    layer: str | None = None,
+    sign: Sign = "auto",
+    detail: str = "",
+    verdict: bool | None = None,
+    finding: str = "",
+    side: int = SIDE,
+) -> Tile:
+    """Picture i's map on its photo, with its range and whatever was measured of it.
+
+    title       None is the method's name.
+    detail      what comes after the range of values: "rank correlation 0.71".
+    verdict     whether it agrees with what is known, `finding` says how: "points at the beak".
+    """
+    layer = layer or why.layer
+    map = why.maps[layer][i].detach().cpu().float().numpy()
+    name = title if title is not None else why.method
+    words = describe_map(map, why.photos[i].geometry)
+    return Tile(
+        title=name,
+        picture=why.overlay(i, layer=layer, sign=sign, colour_bar=False, side=side),
+        alt=f"{name} at {layer} for {why.target[i]}. {words}",
+        detail=" · ".join(part for part in (_range(map, sign), detail) if part),
+        verdict=verdict,
+        finding=finding,
+    )
+
+
+def layer_tiles(why: Explanation, i: int = 0, *, side: int = SIDE) -> tuple[Tile, ...]:
+    """One tile a layer, in the network's order, each named and with its map's size."""
+    sizes = {layer: "×".join(str(cells) for cells in map.shape[1:]) for layer, map in why.maps.items()}
+    return tuple(map_tile(why, i, title=layer, layer=layer, detail=sizes[layer], side=side) for layer in why.layers)
+
+
+def known_tile(
+    photo: Photo,
+    labels: Integer[NDArray[np.integer], "H W"],
+    codes: Mapping[str, int],
+    effects: Mapping[str, float],
+    *,
+    title: str = "known evidence",
+    detail: str = "",
+    side: int = SIDE,
+) -> Tile:
+    """The true effects painted on the parts they belong to, in the colours of the maps beside them.
+
+    `labels` is a code a photo pixel, `codes` the code of each part's name, `effects` what each part does to the
+    score; parts without an effect stay plain.
+    """
+    values = np.zeros(labels.shape)
+    for part, effect in effects.items():
+        if part in codes and np.isfinite(effect):
+            values[labels == codes[part]] = effect
+    whole = Photo(photo.pixels, Geometry.identity(photo.geometry.photo_size), photo.source)
+    strongest = sorted(effects, key=lambda part: -abs(effects[part]))[:3]
+    said = ", ".join(f"{part} {number(effects[part])}" for part in strongest)
+    return Tile(
+        title=title,
+        picture=draw_overlay(whole, values, colour_bar=False, side=side, alpha=0.95),
+        alt=f"True effect of each part on the score, measured by taking it away; the strongest: {said}.",
+        detail=detail,
+        known=True,
+    )
+
+
+def effect_bars(
+    effects: Mapping[str, float],
+    *,
+    title: str = "true effect of each part",
+    caption: str = "",
+    decisive: Collection[str] = (),
+) -> Bars:
+    """The effects from most in favour to most against; decisive parts are marked."""
+    ordered = sorted((part for part in effects if np.isfinite(effects[part])), key=lambda part: -effects[part])
+    return Bars(title, tuple(Bar(part, effects[part], part in decisive) for part in ordered), caption)
+
+
+def probability_bars(
+    probabilities: Mapping[str, float], *, title: str = "prediction", caption: str = "", count: int = 3
+) -> Bars:
+    """The most probable classes."""
+    likeliest = sorted(probabilities, key=lambda name: -probabilities[name])[:count]
+    bars = tuple(Bar(name, probabilities[name], marked=i == 0) for i, name in enumerate(likeliest))
+    return Bars(title, bars, caption, percent=True)
+
+
+def _range(map: NDArray[np.floating], sign: Sign) -> str:
+    """The values at the ends of the colours."""
+    bottom, top = choose_scale(map, sign=sign).ends
+    return f"±{number(top)}" if bottom < 0 else f"max {number(top)}"
+
+
+def _as_image(photo: Photo) -> Image.Image:
+    from PIL import Image
+
+    return Image.fromarray(photo.pixels)
