@@ -305,3 +305,15 @@ def _save(folder: Path, module: torch.nn.Module) -> Path:
 def _assert_preprocessing(model: Model) -> Preprocessing:
     assert model.preprocessing is not None
     return model.preprocessing
+
+
+def test_the_documented_sidecar_is_valid(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    fields = json.loads(page.partition("```json")[2].partition("```")[0])
+    network = import_timm().create_model("resnet18", **fields["arguments"])
+    path = save_model(Model(network, "x"), tmp_path / "shells.safetensors", architecture="timm:resnet18")
+    path.with_suffix(".json").write_text(json.dumps(fields))
+    model = load_model(path)
+    assert (model.name, len(model.labels or ())) == ("shells", 3)
+    assert model.notes == ("trained on washed shells only",)
+    assert model.module(torch.zeros(1, 1, 128, 128)).shape == (1, 3)

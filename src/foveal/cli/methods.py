@@ -13,7 +13,7 @@ from foveal.cli.talk import answer_json, answer_table
 def methods(json: Json = False) -> None:
     """What can follow --method.
 
-    What each method shows, where it applies, and where it was published.
+    What each method shows, and where it applies if that is not everywhere; --json adds where it was published.
     """
     from foveal.methods import METHODS
 
@@ -21,5 +21,7 @@ def methods(json: Json = False) -> None:
         plain = [field.name for field in fields(next(iter(METHODS.values()))) if field.name != "formula"]
         answer_json([{name: getattr(method, name) for name in plain} for method in METHODS.values()])
         return
-    rows = [(m.name, m.about, m.condition, m.citation) for m in METHODS.values()]
-    answer_table(rows, head=("method", "what it shows", "where it applies", "from"))
+    answer_table(
+        [(m.name, m.about if m.condition == "any layer" else f"{m.about} ({m.condition})") for m in METHODS.values()],
+        head=("method", "what it shows"),
+    )

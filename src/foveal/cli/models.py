@@ -52,6 +52,6 @@ def _answer_names(sources: tuple[Source, ...], pattern: str) -> None:
     names = [source.spec.replace("NAME", name) for source in sources for name in source.names]
     for name in names:
         typer.echo(name)
-    say(*(f"note: {source.missing}" for source in sources if source.missing))
+    say(*(f"note: {source.missing}" for source in sources if source.missing and "NAME" in source.spec))
     if not names:
         say(f"No model's name contains or matches {pattern!r}.")

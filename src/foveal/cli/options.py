@@ -65,6 +65,11 @@ def loaded(
             preprocessing=_preprocessing(preprocessing),
             device=device,
         )
+    if model.preprocessing is None:
+        raise ModelError(
+            f"{spec} does not say how a photo becomes its input: "
+            "add --preprocessing imagenet, or a JSON file (docs/models.md)."
+        )
     say(*(f"note: {note}" for note in model.notes))
     return model
 

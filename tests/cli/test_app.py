@@ -1,0 +1,259 @@
+"""The commands as a person or a script meets them: what they print where, what they leave, how they end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+import foveal
+from foveal.cli import reported
+from foveal.cli.app import app
+from foveal.methods import METHODS
+
+if TYPE_CHECKING:
+    from typer.testing import Result
+
+SHELLS = f"{Path(__file__).parents[1] / 'models' / 'factories.py'}:described"
+SLOW = ("torch", "numpy", "PIL", "timm", "jinja2", "foveal.images", "foveal.models", "foveal.api")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "beach.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+# --- help ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["explain", "-h"], ["train", "demo", "--help"], []])
+def test_help_imports_nothing_slow(arguments: list[str]) -> None:
+    code = f"""
+import sys
+sys.argv = ["foveal", *{arguments!r}]
+from foveal.cli import main
+try:
+    main()
+finally:
+    slow = [name for name in {SLOW!r} if name in sys.modules]
+    assert not slow, slow
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "AssertionError" not in done.stderr, done.stderr
+    assert done.returncode == (0 if arguments else 2)
+    assert "foveal" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", ["explain", "demo", "models", "layers", "methods", "train"])
+def test_every_command_has_help_in_a_line(command: str) -> None:
+    assert run(command, "--help").exit_code == 0
+    line = next(line for line in run("--help").output.splitlines() if line.split()[:1] == [command])
+    assert not line.endswith("...") and len(line.split()) > 2
+
+
+# --- explain ------------------------------------------------------------------------------------------------
+
+
+def test_explain_leaves_what_the_verb_gives(photo: Path, tmp_path: Path) -> None:
+    done = run("explain", photo, "-m", SHELLS, "--target", "WHELK", "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    overlay = Path(done.stdout.strip())
+    assert overlay.parent == tmp_path / "out" / "beach" / "gradcam"
+    # On the photo and not on the square the network saw; the bar stands beside it.
+    with Image.open(overlay) as drawn:
+        assert drawn.height >= 20 and drawn.width >= 30
+    kept = foveal.Explanation.load(overlay.parent)
+    assert kept.target == ("whelk (2)",) and kept.layers == ("conv",)
+    assert "predicted" in done.stderr and "conv: stage 1 of 1" in done.stderr
+
+
+def test_the_map_is_the_verb_s_own(photo: Path, tmp_path: Path) -> None:
+    # A network without a seed of its own is another one every time, so its weights come from a file.
+    model = foveal.load_model(SHELLS)
+    torch.save(model.module.state_dict(), tmp_path / "shells.pth")
+    arguments = ("-m", SHELLS, "--weights", tmp_path / "shells.pth", "-o", tmp_path / "out", "--layer", 1)
+    run("explain", photo, *arguments, "--target", "cockle - limpet", "--method", "hirescam")
+    why = foveal.explain(model, photo, foveal.Margin("cockle", "limpet"), method="hirescam", layer=1)
+    kept = foveal.Explanation.load(tmp_path / "out" / "beach" / "hirescam")
+    assert torch.allclose(kept.map, why.map, atol=1e-6) and kept.layers == why.layers
+
+
+def test_json_is_all_that_standard_output_holds(photo: Path, tmp_path: Path) -> None:
+    done = run("explain", photo, photo, "-m", SHELLS, "--json", "-o", tmp_path / "out", "--method", "all")
+    answers = json.loads(done.stdout)
+    methods = [answer["method"] for answer in answers]
+    assert set(methods) <= METHODS.keys() and len(methods) > 4
+    assert {Path(answer["folder"]).parent.name for answer in answers} == {"beach", "beach-2"}
+    for answer in answers:
+        assert all(Path(file).exists() for file in answer["files"])
+        assert answer["predicted"]["class"] == answer["target"] or answer["target"] == "no decision"
+        assert answer["layers"][0]["stage"]["shape"] == [2, 6, 6]
+        assert answer["layer_chosen"] == "the last stage before the decision"
+    assert Path(answers[0]["files"][0]).name == "sheet.png"
+
+
+def test_one_bad_photo_does_not_stop_the_others(photo: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "notes.txt"
+    bad.write_text("no picture")
+    done = run("explain", tmp_path / "missing.png", photo, bad, "-m", SHELLS, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert done.stdout.count("\n") == 1 and "beach" in done.stdout
+    assert "missing.png" in done.stderr and "notes.txt" in done.stderr
+
+
+def test_interrupted_says_what_is_kept(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from foveal.cli import answers
+
+    whole, asked = answers.answer, []
+
+    def second_is_interrupted(*arguments: Any) -> Any:
+        asked.append(arguments)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    monkeypatch.setattr(answers, "answer", second_is_interrupted)
+    done = run("explain", photo, photo, "-m", SHELLS, "-o", tmp_path / "out")
+    assert done.exit_code == 130
+    assert "interrupted" in done.stderr
+    assert Path(done.stdout.strip()).exists()
+
+
+@pytest.mark.real
+def test_a_trained_network_by_its_factory(data: Path, tmp_path: Path) -> None:
+    ostrich = next((data / "images" / "imagenet").glob("009_*.jpg"))
+    factory = f"{Path(__file__).parents[1] / 'real_networks.py'}:squeezenet1_1"
+    done = run("explain", ostrich, "-m", factory, "--target", "ostrich", "--layer", "all", "--json", "-o", tmp_path)
+    (answer,) = json.loads(done.stdout)
+    assert answer["predicted"]["index"] == 9 and answer["target_spec"]["index"] == [9]
+    assert len(answer["layers"]) == 4 and len(answer["files"]) == 5
+
+
+# --- failures -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["explain"], 2, "Usage"),
+        (["explain", "beach.png"], 2, "--model"),
+        (["explain", "beach.png", "-m", "demo", "--colour", "red"], 2, "--colour"),
+        (["nothing"], 2, "nothing"),
+        (["explain", "beach.png", "-m", "resnet18"], 1, "timm:resnet18"),
+        (["explain", "beach.png", "-m", SHELLS, "--target", "winkle"], 1, "winkle"),
+        (["explain", "beach.png", "-m", SHELLS, "--target", "e"], 1, "ambiguous"),
+        (["explain", "beach.png", "-m", SHELLS, "--target", "neuron:conv"], 1, "neuron:LAYER"),
+        (["explain", "beach.png", "-m", SHELLS, "--method", "gradcan"], 1, "gradcam"),
+        (["explain", "beach.png", "-m", SHELLS, "--layer", "cnv"], 1, "conv"),
+        (["explain", "beach.png", "-m", SHELLS, "--layer", "-9"], 1, "stage -9"),
+        (["explain", "beach.png", "-m", SHELLS, "--device", "nowhere"], 1, "nowhere"),
+        (["explain", "beach.png", "-m", SHELLS.replace("described", "Net")], 1, "--preprocessing"),
+        (["layers", SHELLS, "--preprocessing", "imagenot"], 1, "imagenot"),
+    ],
+)
+def test_failures_are_a_sentence(
+    photo: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int, said: str
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    done = run(*arguments)
+    assert done.exit_code == status, done.output
+    assert said in done.stderr
+    assert done.stdout == ""
+    if status == 1:
+        assert done.stderr.startswith("foveal: ") and done.stderr.count("\n") == 1
+
+
+def test_the_unforeseen_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("one\ntwo")
+
+    monkeypatch.setattr(foveal.models.catalogue, "_listed", lambda *_: broken())
+    done = run("models")
+    assert done.exit_code == 1
+    assert "unforeseen ZeroDivisionError: one two" in done.stderr and "--traceback" in done.stderr
+    monkeypatch.setattr(reported, "_tracebacks", True)
+    assert isinstance(run("models").exception, ZeroDivisionError)
+
+
+def test_traceback_may_stand_anywhere() -> None:
+    code = "import sys; from foveal.cli import main; sys.argv[1:] = ['layers', 'nonsense', '--traceback']; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr and "ModelError" in done.stderr
+
+
+# --- lists --------------------------------------------------------------------------------------------------
+
+
+def test_layers() -> None:
+    assert [line.split()[1] for line in run("layers", SHELLS).stdout.splitlines()] == ["layer", "conv"]
+    (stage,) = json.loads(run("layers", SHELLS, "--json").stdout)
+    assert (stage["number"], stage["name"], stage["receptive_field"]) == (1, "conv", [3, 3])
+
+
+def test_layers_of_a_network_that_says_nothing_of_its_input(tmp_path: Path) -> None:
+    plain = SHELLS.replace("described", "Net")
+    (tmp_path / "grey.json").write_text('{"size": [9, 9], "channels": "L", "mean": [0.5], "std": [0.5]}')
+    (stage,) = json.loads(run("layers", plain, "--preprocessing", tmp_path / "grey.json", "--json").stdout)
+    assert stage["shape"] == [2, 7, 7]
+
+
+def test_methods() -> None:
+    lines = run("methods").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(METHODS)
+    answers = json.loads(run("methods", "--json").stdout)
+    assert all(answer["citation"] for answer in answers)
+
+
+def test_models() -> None:
+    assert "timm:NAME" in run("models").stdout
+    names = run("models", "resnet1*").stdout.split()
+    assert {"timm:resnet18", "torchvision:resnet18"} <= set(names)
+    assert all(name.partition(":")[2].startswith("resnet1") for name in names)
+    nothing = run("models", "qqqq")
+    assert nothing.stdout == "" and "qqqq" in nothing.stderr
+    assert json.loads(run("models", "resnet18", "--json").stdout)[0]["spec"] == "demo"
+
+
+def test_random_weights_are_said(photo: Path, tmp_path: Path) -> None:
+    done = run("explain", photo, "-m", "torchvision:squeezenet1_1", "--no-pretrained", "-o", tmp_path / "out")
+    assert done.exit_code == 0
+    assert "random" in done.stderr
+    assert any("random" in note for note in foveal.Explanation.load(tmp_path / "out" / "beach" / "gradcam").notes)
+
+
+# --- train --------------------------------------------------------------------------------------------------
+
+
+def test_train_demo_passes_its_settings_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from foveal.world import recipe
+
+    asked = []
+
+    def quick(out: Path, *, settings: recipe.Settings, device: str | None) -> Any:
+        asked.append((out, settings.images, settings.epochs, settings.seed, device))
+        yield recipe.Step("draw", 64, 64)
+        yield recipe.Step("train", 1, 1, loss=1.5)
+        yield recipe.Step("test", 10, 10, accuracy=0.75)
+
+    monkeypatch.setattr(recipe, "train_demo", quick)
+    done = run("train", "demo", "-o", tmp_path, "--images", 64, "--seed", 3)
+    assert done.exit_code == 0
+    assert asked == [(tmp_path, 64, recipe.Settings().epochs, 3, None)]
+    assert done.stdout.strip() == str(tmp_path / "demo.safetensors")
+    assert "75.0%" in done.stderr
