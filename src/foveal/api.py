@@ -284,6 +284,7 @@ def _state_notes(subject: Model) -> tuple[str, ...]:
 def _explanation(subject: Model, batch: Batch, seen: _Seen, method: Method, seconds: float) -> Explanation:
     verdict = seen.verdict
     maps = seen.maps[method.name]
+    _check_finite(maps)
     n = len(batch.tensor)
     photo_notes = [note for photo in batch.photos for note in photo.notes]
     return Explanation(
@@ -296,29 +297,18 @@ def _explanation(subject: Model, batch: Batch, seen: _Seen, method: Method, seco
         method=method.name,
         parameters={},
         model=subject.name,
-        notes=tuple(dict.fromkeys([*seen.notes, *photo_notes, *_map_notes(maps)])),
+        notes=tuple(dict.fromkeys([*seen.notes, *photo_notes])),
         seconds=seconds,
         versions={"foveal": __version__, "torch": torch.__version__, "python": platform.python_version()},
     )
 
 
-def _map_notes(maps: Mapping[str, Tensor]) -> list[str]:
-    notes = []
+def _check_finite(maps: Mapping[str, Tensor]) -> None:
     for layer, each in maps.items():
         if not bool(torch.isfinite(each).all()):
             raise MethodError(
-                f"the map at {layer} is not finite: the network's activations or gradients overflow there; use float32"
+                f"the map at {layer} is not finite: activations or gradients overflow there; run the model in float32"
             )
-        highest, lowest = each.flatten(1).amax(1), each.flatten(1).amin(1)
-        for words, wrong in (
-            ("is zero everywhere: the score does not react to this layer", (highest == 0) & (lowest == 0)),
-            ("has no positive evidence: everything here speaks against the decision", (highest <= 0) & (lowest < 0)),
-        ):
-            which = wrong.nonzero()[:, 0].tolist()
-            if which:
-                images = "" if len(each) == 1 else f" of image {', '.join(map(str, which))}"
-                notes.append(f"the map at {layer}{images} {words}")
-    return notes
 
 
 def _on_device(batch: Batch, module: nn.Module) -> Batch:

@@ -1,0 +1,1 @@
+"""Our cost, measured beside what it is a ratio of, in one run."""
