@@ -317,3 +317,22 @@ def test_the_documented_sidecar_is_valid(tmp_path: Path) -> None:
     assert (model.name, len(model.labels or ())) == ("shells", 3)
     assert model.notes == ("trained on washed shells only",)
     assert model.module(torch.zeros(1, 1, 128, 128)).shape == (1, 3)
+
+
+def test_the_demo_network_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from foveal.models import load
+    from foveal.world.network import DemoNet
+
+    network = DemoNet().eval()
+    square = Preprocessing(size=(160, 160), mean=(0.5,) * 3, std=(0.25,) * 3)
+    made = Model(network, "anything", square, tuple(f"species {i}" for i in range(20)))
+    path = tmp_path / "demo.safetensors"
+    monkeypatch.setattr(load, "DEMO", path)
+    assert "reinstall foveal" in refusal("demo")
+    save_model(made, path, architecture="foveal.world.network:DemoNet", half=True)
+    demo = load_model("demo")
+    assert demo.name == "demo" and demo.labels == made.labels and demo.preprocessing == square
+    x = torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.allclose(demo.module(x), network(x), atol=1e-2)
+    assert all(p.dtype == torch.float32 for p in demo.module.parameters())
