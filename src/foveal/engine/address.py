@@ -48,7 +48,10 @@ def find_module(model: nn.Module, name: str) -> nn.Module:
     Raises:
         LayerError: when there is none, with the nearest names.
     """
-    modules = named_modules(model)
+    try:
+        return unwrapped(model.get_submodule(name))
+    except AttributeError:  # compiled or parallel parts add to names; look further
+        modules = named_modules(model)
     if name in modules:
         return modules[name]
     near = get_close_matches(name, modules, n=3, cutoff=0.5)
@@ -60,10 +63,15 @@ def named_modules(model: nn.Module) -> dict[str, nn.Module]:
     """Every submodule by its plain name, the model itself as ''."""
     modules: dict[str, nn.Module] = {}
     for name, module in model.named_modules(remove_duplicate=False):
-        inner = getattr(module, "_orig_mod", None)
-        modules.setdefault(name, inner if isinstance(inner, nn.Module) else module)
+        modules.setdefault(name, unwrapped(module))
         modules.setdefault(_WRAPPER.sub("", name), module)
     return modules
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module behind a compiled one, whose own hooks run."""
+    inner = getattr(module, "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else module
 
 
 def expand(model: nn.Module, pattern: str) -> list[str]:

@@ -38,7 +38,7 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 def is_compiled(model: nn.Module) -> bool:
     """Whether any part of `model` would run compiled code instead of its own forward."""
-    return any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in model.modules())
+    return any("_orig_mod" in m._modules or m._compiled_call_impl is not None for m in model.modules())
 
 
 @contextmanager
@@ -52,15 +52,18 @@ def untouched(model: nn.Module) -> Iterator[None]:
     Raises:
         ModelError: for weights made under inference mode.
     """
-    if any(p.is_inference() for p in model.parameters()):
+    modules = list(model.modules())
+    parameters = [p for module in modules for p in module._parameters.values() if p is not None]
+    if any(p.is_inference() for p in parameters):
         raise ModelError(
             f"the weights of this {type(model).__name__} were made under torch.inference_mode, where gradients are "
             "impossible for good: build or load the model outside of it"
         )
-    modes = [(module, module.training) for module in model.modules()]
-    trainable = [p for p in model.parameters() if p.requires_grad and p.is_leaf]
-    buffers = [(buffer, buffer._version, buffer.clone()) for buffer in model.buffers() if not buffer.is_inference()]
-    devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
+    # The flag itself rather than `train()`, which some models override to fuse or merge weights.
+    training = [module for module in modules if module.training]
+    trainable = [p for p in parameters if p.requires_grad and p.is_leaf]
+    buffers = [(b, b._version, b.clone()) for m in modules for b in m._buffers.values() if b is not None]
+    devices = sorted({p.device.index or 0 for p in parameters if p.is_cuda})
     with ExitStack() as undo:
         undo.enter_context(torch.random.fork_rng(devices))
         undo.enter_context(torch.inference_mode(False))
@@ -68,8 +71,9 @@ def untouched(model: nn.Module) -> Iterator[None]:
         # Importing the compiler costs seconds; it is only needed if someone already did.
         if "torch._dynamo" in sys.modules or is_compiled(model):
             undo.enter_context(_eager())
-        undo.callback(_restore, modes, trainable, buffers)
-        model.eval()
+        undo.callback(_restore, training, trainable, buffers)
+        for module in training:
+            module.training = False
         for parameter in trainable:
             parameter.requires_grad_(False)
         yield
@@ -80,12 +84,10 @@ def _eager() -> Any:
 
 
 def _restore(
-    modes: list[tuple[nn.Module, bool]],
-    trainable: list[nn.Parameter],
-    buffers: list[tuple[torch.Tensor, int, torch.Tensor]],
+    training: list[nn.Module], trainable: list[nn.Parameter], buffers: list[tuple[torch.Tensor, int, torch.Tensor]]
 ) -> None:
-    for module, training in modes:
-        module.training = training
+    for module in training:
+        module.training = True
     for parameter in trainable:
         parameter.requires_grad_(True)
     with torch.no_grad():
