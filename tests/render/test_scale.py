@@ -86,7 +86,8 @@ def test_what_can_be_shown_is_not_commented_on() -> None:
     ("value", "text"),
     [
         (0, "0"), (1.2345, "1.23"), (-0.5, "-0.5"), (12345.6, "12346"),
-        (0.00012, "1.2e-4"), (3e9, "3.0e9"), (999.6, "1000"), (1234, "1234"),
+        (0.00012, "1.2e-4"), (float("nan"), "nan"), (float("-inf"), "-inf"),
+        (3e9, "3.0e9"), (999.6, "1000"), (1234, "1234"),
     ],
 )  # fmt: skip
 def test_numbers_for_people(value: float, text: str) -> None:

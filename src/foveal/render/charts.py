@@ -54,13 +54,14 @@ class Column:
 
 
 # Of a bar chart, in its own units: line height, whole width, room for a value, width of a letter of a label.
-ROW, WIDTH, VALUE, LETTER = 22, 420, 58, 7.8
+ROW, WIDTH, VALUE, LETTER = 22, 420, 58, 8.2
 
 
 def bar_chart(chart: Bars) -> str:
     """The bars as an <svg>, with its content said in an aria-label."""
-    low = min([0.0, *(bar.value for bar in chart.bars)])
-    high = max([0.0, *(bar.value for bar in chart.bars)]) or (0.0 if low < 0 else 1.0)
+    measured = [bar.value for bar in chart.bars if math.isfinite(bar.value)]
+    low, high = min([0.0, *measured]), max([0.0, *measured])
+    high = high if low < high else 1.0
     if chart.percent:
         low, high = 0.0, 1.0
     label = 18 + LETTER * max([6, *(len(bar.label) for bar in chart.bars)])
@@ -69,7 +70,7 @@ def bar_chart(chart: Bars) -> str:
     height = ROW * len(chart.bars) + 4
     texts = [_shown(bar.value, chart.percent, max(high, -low)) for bar in chart.bars]
     lines = [
-        _bar(bar, text, i * ROW + 2, zero, zero + bar.value / (high - low) * (right - left))
+        _bar(bar, text, i * ROW + 2, zero, zero + _finite(bar.value) / (high - low) * (right - left))
         for i, (bar, text) in enumerate(zip(chart.bars, texts, strict=True))
     ]
     said = "; ".join(f"{bar.label} {text}" for bar, text in zip(chart.bars, texts, strict=True))
@@ -126,8 +127,14 @@ def _bar(bar: Bar, text: str, y: float, zero: float, end: float) -> str:
     )
 
 
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
+
+
 def _shown(value: float, percent: bool, largest: float) -> str:
     """The value with as many decimals as the chart's largest value needs for three digits."""
+    if not math.isfinite(value):
+        return "not measured"
     if percent:
         return f"{100 * value:.1f} %"
     if not 1e-3 <= largest < 1e5:

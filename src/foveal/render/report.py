@@ -9,6 +9,7 @@ The content is plain data, made by whoever has something to tell; the template k
 
 from __future__ import annotations
 
+import math
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,14 +151,19 @@ def _template() -> jinja2.Template:
     environment.filters["uri"] = lambda picture: Markup(data_uri(picture, quality=QUALITY))
     environment.filters["thumb"] = lambda picture: Markup(data_uri(resized(picture, 144), quality=QUALITY))
     environment.filters["bars"] = lambda bars: Markup(bar_chart(bars))
+    environment.tests["measured"] = _is_measured
     environment.filters.update(best=_is_best, text=score_text, range=score_range)
     environment.filters["interval"] = lambda score, column: Markup(interval_chart(score, column))
     return environment.get_template("report.html")
 
 
+def _is_measured(score: Score | None) -> bool:
+    return score is not None and math.isfinite(score.value)
+
+
 def _is_best(score: Score, table: Table, column: int) -> bool:
     """Whether no other row does better in this column."""
-    values = [found.value for row in table.rows if (found := row.scores[column]) is not None]
+    values = [found.value for row in table.rows if (found := row.scores[column]) and _is_measured(found)]
     return score.value == (max(values) if table.columns[column].higher_is_better else min(values))
 
 

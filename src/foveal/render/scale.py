@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -97,8 +98,8 @@ def nothing_to_show(values: Float[NDArray[np.floating], "*shape"], scale: Scale)
 
 def number(value: float) -> str:
     """Three significant digits, as a person writes them."""
-    if value == 0:
-        return "0"
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else str(value)
     if 1e-3 <= abs(value) < 1e5:
         short = f"{value:.3g}"
         return f"{value:.0f}" if "e" in short else short

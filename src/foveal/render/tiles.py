@@ -83,13 +83,13 @@ def known_tile(
     `labels` is a code a photo pixel, `codes` the code of each part's name, `effects` what each part does to the
     score; parts without an effect stay plain.
     """
+    measured = {part: effect for part, effect in effects.items() if np.isfinite(effect)}
     values = np.zeros(labels.shape)
-    for part, effect in effects.items():
-        if part in codes and np.isfinite(effect):
-            values[labels == codes[part]] = effect
+    for part in measured.keys() & codes.keys():
+        values[labels == codes[part]] = measured[part]
     whole = Photo(photo.pixels, Geometry.identity(photo.geometry.photo_size), photo.source)
-    strongest = sorted(effects, key=lambda part: -abs(effects[part]))[:3]
-    said = ", ".join(f"{part} {number(effects[part])}" for part in strongest)
+    strongest = sorted(measured, key=lambda part: -abs(measured[part]))[:3]
+    said = ", ".join(f"{part} {number(measured[part])}" for part in strongest) or "none"
     return Tile(
         title=title,
         picture=draw_overlay(whole, values, colour_bar=False, side=side, alpha=0.95),
