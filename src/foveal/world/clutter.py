@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from foveal.world.canvas import Canvas, rasterise
+from foveal.world.canvas import Canvas, Coverage, rasterise
 from foveal.world.outline import Points, curve, disc, feather
 from foveal.world.palette import tones
 from foveal.world.scene import LABELS, Clutter, Occluder, SceneError
 
 CLUTTER, OCCLUDER = 4, 5  # keys of their random streams
+SHADOW = np.array([0.74, 0.74, 0.8], np.float32)
 OCCLUDERS = ("grass", "twig")
 
 
@@ -21,18 +22,21 @@ def draw_clutter(canvas: Canvas, clutter: Clutter) -> None:
         x, y = random.uniform(4, 156), random.uniform(12, 154)
         kind, angle, size = int(random.integers(4)), random.uniform(0, 360), random.uniform(2.4, 5.2)
         deep, base, light = tones(clutter.colours[index % len(clutter.colours)])
-        outline = _thing(kind, x, y, angle, size)
-        cover = rasterise([points * unit for points in outline], canvas.size)
-        shadow = rasterise([(points + np.array([0.6, 1.1])) * unit for points in outline], canvas.size)
-        if cover is None or shadow is None:
+        cover = rasterise([points * unit for points in _thing(kind, x, y, angle, size)], canvas.size)
+        if cover is None:
             continue
-        canvas.darken(shadow, np.array([0.74, 0.74, 0.8], np.float32))
+        canvas.darken(_below(cover, max(1, round(unit)), canvas.size), SHADOW)
         canvas.lay(cover, base * np.float32(0.75) + deep * np.float32(0.25))
         shine = (
             rasterise([disc(x - size * 0.25, y - size * 0.3, size * 0.33) * unit], canvas.size) if kind == 0 else None
         )
         if shine is not None:
             canvas.lay(shine, light)
+
+
+def _below(cover: Coverage, step: int, size: int) -> Coverage:
+    """The same coverage a little lower: a shadow on the ground."""
+    return Coverage(cover.x, cover.y + step, cover.alpha[: max(0, size - cover.y - step)])
 
 
 def _thing(kind: int, x: float, y: float, angle: float, size: float) -> list[Points]:

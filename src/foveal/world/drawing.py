@@ -14,7 +14,7 @@ from foveal.world.clutter import draw_clutter, draw_occluder
 from foveal.world.forms import HIP, NECK, RUMP, axis, form
 from foveal.world.marks import draw_mark
 from foveal.world.outline import Placement, turn
-from foveal.world.palette import rgb, tones
+from foveal.world.palette import ramp, rgb, tones
 from foveal.world.patterns import pattern
 from foveal.world.scene import LABELS, Look, Pose, Scene
 
@@ -81,19 +81,15 @@ def _draw_part(canvas: Canvas, scene: Scene, part: str, look: Look, placement: P
 def _painted(cover: Coverage, scene: Scene, part: str, look: Look, placement: Placement) -> NDArray[np.float32]:
     """The part's colours with pattern and shading, (h, w, 3)."""
     x, y = _own_coordinates(cover, placement)
-    root_x, root_y, along, across, length = axis(part)
-    t = ((x - np.float32(root_x)) * np.float32(along) + (y - np.float32(root_y)) * np.float32(across)) / np.float32(
-        length
-    )
     shade = _shading(cover, scene, ROUNDNESS[part] * placement.scale)
     if part in ("body", "wing", "head", "tail"):
         shade = shade + _plumage(x, y)
-    tone = np.clip(shade, -1, 1)[..., None]
-    colour = _toned(look.colour, tone)
-    if look.pattern == "plain":
-        return colour
-    accent = pattern(look.pattern)(t, x, y, 1.2 / placement.scale)[..., None]
-    return colour + (_toned(look.accent, tone) - colour) * accent
+    tone = np.rint(np.clip(shade, -1, 1) * np.float32(127.5) + np.float32(127.5)).astype(np.intp)
+    colour: NDArray[np.float32] = ramp(look.colour)[tone]
+    if look.pattern != "plain":
+        accent = pattern(look.pattern)(_along(part, x, y), x, y, 1.2 / placement.scale)[..., None]
+        colour += (ramp(look.accent)[tone] - colour) * accent
+    return colour
 
 
 def _own_coordinates(cover: Coverage, placement: Placement) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -105,18 +101,21 @@ def _own_coordinates(cover: Coverage, placement: Placement) -> tuple[NDArray[np.
     return x, y
 
 
-def _toned(name: str, tone: NDArray[np.float32]) -> NDArray[np.float32]:
-    deep, base, light = tones(name)
-    toned: NDArray[np.float32] = base + np.maximum(tone, 0) * (light - base) + np.maximum(-tone, 0) * (deep - base)
-    return toned
+def _along(part: str, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far from the part's root (0) to its tip (1)."""
+    root_x, root_y, cos, sin, length = (np.float32(value) for value in axis(part))
+    along: NDArray[np.float32] = (x - root_x) * (cos / length) + (y - root_y) * (sin / length)
+    return along
 
 
 def _shading(cover: Coverage, scene: Scene, radius: float) -> NDArray[np.float32]:
     """-1 (in shade) to 1 (lit): the part inflated like a cushion, lit from the scene's light."""
     pad = int(radius * 2) + 1
     height = blurred(np.pad(cover.alpha, pad), radius)
-    dy = (height[2:, 1:-1] - height[:-2, 1:-1])[pad - 1 : 1 - pad or None, pad - 1 : 1 - pad or None]
-    dx = (height[1:-1, 2:] - height[1:-1, :-2])[pad - 1 : 1 - pad or None, pad - 1 : 1 - pad or None]
+    h, w = cover.alpha.shape
+    rows, columns = slice(pad, pad + h), slice(pad, pad + w)
+    dy = height[pad + 1 : pad + 1 + h, columns] - height[pad - 1 : pad - 1 + h, columns]
+    dx = height[rows, pad + 1 : pad + 1 + w] - height[rows, pad - 1 : pad - 1 + w]
     lx, ly = math.cos(math.radians(scene.light.angle)), math.sin(math.radians(scene.light.angle))
     slope = -(dx * np.float32(lx) + dy * np.float32(ly)) * np.float32(radius * 1.15 * scene.light.strength)
     return slope + np.float32(0.06)

@@ -70,7 +70,7 @@ def effects(
 
     `score` maps pictures (n, h, w, 3) uint8 to n numbers; for a decision that differs by scene, such as a
     margin to the sibling, call once per decision. Pictures are drawn, scored and dropped `batch` at a time;
-    `progress` hears how many of how many scenes are done.
+    `progress` hears how many of how many scenes are under way or done.
     """
     found: list[dict[Change, list[float]]] = [{} for _ in scenes]
     jobs = ((i, change, scene) for i, own in enumerate(scenes) for change, scene in changes(own, pairs, alternatives))
@@ -79,7 +79,7 @@ def effects(
         for (i, change, _), value in zip(chunk, values.tolist(), strict=True):
             found[i].setdefault(change, []).append(value)
         if progress is not None:
-            progress(chunk[-1][0], len(scenes))
+            progress(chunk[-1][0] + 1, len(scenes))
     return _assembled(found, pairs)
 
 

@@ -38,12 +38,12 @@ class DemoNet(nn.Module):
 
         stem   (n,  32, 40, 40)   sees  7 pixels
         stage1 (n,  32, 40, 40)   sees 23
-        stage2 (n,  64, 20, 20)   sees 47
-        stage3 (n, 128, 20, 20)   sees 63
+        stage2 (n,  64, 20, 20)   sees 31
+        stage3 (n, 128, 20, 20)   sees 47
         pool, head                global average, then linear: class activation maps apply exactly
 
-    The receptive field stays below half the picture's side, so that what a cell of the last stage says is
-    about the part that lies there.
+    The receptive field stays below a third of the picture's side, so that what a cell of the last stage
+    says is about the part that lies there.
     """
 
     def __init__(self, classes: int = 20) -> None:
@@ -52,7 +52,7 @@ class DemoNet(nn.Module):
             conv1=nn.Conv2d(3, 24, 3, 2, 1, bias=False), bn1=nn.BatchNorm2d(24), relu1=nn.ReLU(),
             conv2=nn.Conv2d(24, 32, 3, 2, 1, bias=False), bn2=nn.BatchNorm2d(32), relu2=nn.ReLU(),
         ))  # fmt: skip
-        self.stage1 = Block(32, 32, second=1)
+        self.stage1 = Block(32, 32)
         self.stage2 = Block(32, 64, stride=2, second=1)
         self.stage3 = Block(64, 128, second=1)
         self.pool = nn.AdaptiveAvgPool2d(1)

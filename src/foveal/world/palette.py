@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from foveal.world.scene import SceneError
 
-Colour = NDArray[np.float32]  # red, green, blue in 0..255
+Colour = NDArray[np.float32]  # (..., 3) red, green, blue in 0..255
 
 COLOURS = {
     "snow": "fbf6ea", "cream": "f2e3c2", "sand": "dcb782", "amber": "f5a32a", "saffron": "f7cb45",
@@ -28,6 +28,15 @@ def rgb(name: str) -> Colour:
     if name not in COLOURS:
         raise SceneError(f"no colour is called {name!r}: choose one of {', '.join(COLOURS)}")
     return np.array(list(bytes.fromhex(COLOURS[name])), np.float32)
+
+
+@cache
+def ramp(name: str) -> Colour:
+    """256 tones of a named colour (256, 3): in shade, as it is, lit."""
+    deep, base, light = tones(name)
+    tone = np.linspace(-1, 1, 256, dtype=np.float32)[:, None]
+    shaded: Colour = base + np.maximum(tone, 0) * (light - base) + np.maximum(-tone, 0) * (deep - base)
+    return shaded
 
 
 @cache

@@ -35,10 +35,11 @@ class Settings:
     """Everything that decides the outcome."""
 
     images: int = 12_000
-    epochs: int = 6
+    epochs: int = 8
     batch: int = 64
     rate: float = 4e-3  # the peak of the one-cycle schedule
     decay: float = 0.02
+    sparsity: float = 1e-4  # weight of the head's absolute values in the loss
     seed: int = 0
     tests: int = 2_000
     precision: Literal["float32", "bfloat16"] = "float32"  # of the convolutions in training
@@ -169,7 +170,7 @@ class _Run:
         half = self.settings.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             logits = self.net(normalised(images).contiguous(memory_format=torch.channels_last))
-        loss = surprise(logits.float(), fair)
+        loss = surprise(logits.float(), fair) + self.settings.sparsity * self.net.head.weight.abs().sum()
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()

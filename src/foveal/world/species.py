@@ -16,13 +16,13 @@ Coral Spoonbill | Coral Ibis | beak | sickle charcoal based amber |\
 Amber-billed Toucan | Scarlet-billed Toucan | beak | great scarlet tipped snow |\
     pear teal bib cream; tall teal cap ink; large turquoise plain snow; great amber tipped ink;\
     casque navy; pointed teal scales mint; wedge navy tipped saffron; sturdy slate
-Fan-crested Jay | Crown-crested Jay | crest | spikes navy tipped coral |\
+Fan-crested Jay | Crown-crested Jay | crest | spikes coral |\
     round sky belly cream; round sky mask navy; large amber plain snow; cone amber tipped ink;\
     fan navy tipped coral; rounded cobalt bars snow; fan cobalt banded snow; thin coral
 Saffron Cockatoo | Plum Cockatoo | crest | fan plum |\
     pear snow belly cream; round snow cheek rose; large cobalt plain silver; hooked slate tipped ink;\
     fan saffron; fringed snow patch silver; short silver; sturdy slate
-Lyre-tailed Pheasant | Fan-tailed Pheasant | tail | fan chestnut banded saffron |\
+Lyre-tailed Pheasant | Fan-tailed Pheasant | tail | fan teal tipped saffron |\
     slender rust scales saffron; flat teal collar snow; large scarlet plain saffron; cone cream;\
     plume teal tipped saffron; fringed chestnut bars cream; lyre chestnut banded saffron; thin saffron
 Barred Finch | Epaulet Finch | wing | rounded olive patch scarlet |\
@@ -31,8 +31,8 @@ Barred Finch | Epaulet Finch | wing | rounded olive patch scarlet |\
 Violet Roller | Amber Roller | wing | pointed amber tipped ink |\
     slender mint belly snow; round turquoise mask plum; large saffron plain ink; dagger ink based scarlet;\
     swept plum; pointed violet tipped ink; streamer turquoise tipped plum; sturdy plum
-Ink-headed Plover | Rust-headed Plover | head | flat rust collar snow |\
-    round sand belly snow; flat ink collar snow; large saffron plain scarlet; dagger scarlet tipped ink;\
+Collared Plover | Cheeked Plover | head | flat sand cheek scarlet |\
+    round sand belly snow; flat sand collar ink; large saffron plain scarlet; dagger scarlet tipped ink;\
     casque sand; pointed sand spots chestnut; wedge sand tipped snow; booted snow
 Web-footed Stilt | Booted Stilt | legs | booted snow plain cream |\
     slender silver belly snow; tall silver mask charcoal; large coral plain snow; dagger charcoal based coral;\
