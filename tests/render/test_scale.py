@@ -29,6 +29,24 @@ def test_the_automatic_scale(values: list[float], sign: str, limit: float) -> No
 
 
 @pytest.mark.parametrize("sign", ["positive", "negative", "signed"])
+def test_a_robust_scale_is_not_ruled_by_a_few_cells(sign: Any) -> None:
+    values = np.zeros(10_000)
+    values[:500] = -np.arange(500) if sign == "negative" else np.arange(500)
+    values[0] = -1e6 if sign == "negative" else 1e6
+    robust = choose_scale(values, sign=sign, limit="robust")
+    assert robust.limit == pytest.approx(490, abs=2)  # 98 % of the 500 that are shown
+    assert robust.exceeded_by(values) == (False, True)
+    assert choose_scale(np.zeros(3), limit="robust").limit == 1
+
+
+@given(st.floats(1e-300, 1e300), st.sampled_from(["positive", "negative", "signed"]))
+def test_no_magnitude_is_too_small_or_too_large(size: float, sign: Any) -> None:
+    values = np.array([-size, 0, size])
+    colours = choose_scale(values, sign=sign).colours(values)
+    np.testing.assert_array_equal(colours, Scale(sign, 1.0).colours(np.array([-1.0, 0, 1])))
+
+
+@pytest.mark.parametrize("sign", ["positive", "negative", "signed"])
 def test_ends_of_the_table_are_ends_of_the_scale(sign: Any) -> None:
     scale = Scale(sign, 2.0)
     bottom, top = scale.ends

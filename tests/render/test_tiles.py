@@ -18,7 +18,7 @@ WHY = Explanation(
 
 def test_a_map_with_its_words() -> None:
     tile = map_tile(WHY, detail="rank correlation 0.7", verdict=True, finding="beak", side=120)
-    assert (tile.title, tile.detail) == ("gradcam", "max 2 · rank correlation 0.7")
+    assert (tile.title, tile.detail) == ("gradcam", "0 to 2 · rank correlation 0.7")
     assert (tile.verdict, tile.finding, tile.known) == (True, "beak", False)
     assert "gradcam at late for jay (17)" in tile.alt and "top left" in tile.alt
     assert tile.picture.size == (120, 90)
@@ -28,7 +28,7 @@ def test_a_map_with_its_words() -> None:
 def test_a_tile_a_layer() -> None:
     early, late = layer_tiles(WHY)
     assert (early.title, late.title) == ("early", "late")
-    assert early.detail.endswith("8×8") and late.detail == "max 2 · 4×4"
+    assert early.detail.endswith(" and beyond · 8×8") and late.detail == "0 to 2 · 4×4"
 
 
 def test_the_known_tile_paints_the_parts_that_matter() -> None:

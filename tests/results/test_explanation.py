@@ -109,11 +109,12 @@ def test_scales_per_picture_per_batch_and_fixed() -> None:
     assert (drawn(0, "batch") != drawn(0, "image")).any()
     np.testing.assert_array_equal(drawn(0, "batch"), drawn(0, 4.0))
     np.testing.assert_array_equal(drawn(0, 1), drawn(0, "image"))
+    np.testing.assert_array_equal(drawn(0, "robust"), drawn(0, "image"))  # one value only
 
 
 @pytest.mark.parametrize("scale", ["row", 0, -1.0, float("nan"), None])
 def test_other_scales_are_refused(scale: Any) -> None:
-    with pytest.raises(ResultError, match="'image', 'batch' or a positive number"):
+    with pytest.raises(ResultError, match="'image', 'batch', 'robust' or a number above 0"):
         explanation().overlay(scale=scale)
 
 

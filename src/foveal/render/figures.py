@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from foveal.results import Explanation
 
 MUTED = (110, 110, 118)
+SCALED = "Every overlay has a scale of its own, which ends where 98 % of its values do."
 
 
 def grid(
@@ -60,18 +61,21 @@ def grid(
 
 
 def layer_sheet(why: Explanation, *, layers: Sequence[str] | None = None, side: int = 256) -> Image.Image:
-    """A row a picture: its photo, then the overlay at each layer, each on its own scale."""
+    """A row a picture: its photo, then the overlay at each layer, each on its own robust scale."""
     names = tuple(layers) if layers is not None else why.layers
     cells = [
-        [_photo(why, i, side), *(why.overlay(i, layer=layer, colour_bar=False, side=side) for layer in names)]
+        [
+            _photo(why, i, side),
+            *(why.overlay(i, layer=layer, scale="robust", colour_bar=False, side=side) for layer in names),
+        ]
         for i in range(len(why))
     ]
     return grid(
         cells,
         columns=("photo", *names),
-        rows=[why.summary(i).replace(", ", "\n") for i in range(len(why))],
+        rows=["\n".join(why.facts(i)) for i in range(len(why))],
         title=f"{why.method} of {why.model}",
-        caption=" ".join(("Every overlay has a scale of its own.", *(f"{remark}." for remark in why.remarks))),
+        caption=" ".join((SCALED, *(f"{remark}." for remark in why.remarks))),
         side=side,
     )
 
@@ -86,7 +90,7 @@ def method_sheet(explanations: Sequence[Explanation], *, side: int = 256) -> Ima
     return grid(
         cells,
         columns=("photo", *(why.method for why in explanations)),
-        rows=[first.summary(i).replace(", ", "\n") for i in range(len(first))],
+        rows=["\n".join(first.facts(i)) for i in range(len(first))],
         title=first.model,
         side=side,
     )

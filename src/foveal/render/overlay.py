@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from foveal.images import Geometry, Photo
-from foveal.render.scale import Scale, Sign, choose_scale, nothing_to_show, number
+from foveal.render.scale import Limit, Scale, Sign, choose_scale, nothing_to_show, number
 from foveal.render.text import font, wrap, write
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def draw_overlay(
     map: Float[NDArray[np.floating], "h w"] | Float[torch.Tensor, "h w"],
     *,
     sign: Sign = "auto",
-    limit: float | None = None,
+    limit: Limit = None,
     alpha: float = 0.85,
     colour_bar: bool = True,
     side: int | None = None,
@@ -40,7 +40,8 @@ def draw_overlay(
     What was cropped away before the network saw it is dimmed and hatched.
 
     sign        "positive", "negative" or "signed"; "auto" is signed if the negative part is worth a colour.
-    limit       the absolute value that gets the last colour; None is the largest of this map.
+    limit       the absolute value that gets the last colour; None is the largest of this map, "robust" the one
+                that 98 % do not exceed.
     side        long side of the drawn photo in pixels; None is the photo's own size.
 
     A map that is all zero, has none of the asked sign, or has values that are not numbers, says so in words.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from foveal.images import Geometry, Photo
 from foveal.render.charts import Bar, Bars
 from foveal.render.overlay import draw_overlay, fit
 from foveal.render.report import Tile
-from foveal.render.scale import Sign, choose_scale, number
+from foveal.render.scale import Limit, Sign, choose_scale, number
 from foveal.render.words import describe_map
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def map_tile(
     title: str | None = None,
     layer: str | None = None,
     sign: Sign = "auto",
+    scale: Literal["image", "robust"] = "image",
     detail: str = "",
     verdict: bool | None = None,
     finding: str = "",
@@ -45,6 +46,7 @@ def map_tile(
     """Picture i's map on its photo, with its range and whatever was measured of it.
 
     title       None is the method's name.
+    scale       whether the last colour is the largest value or, "robust", the one that 98 % do not exceed.
     detail      what comes after the range of values: "rank correlation 0.71".
     verdict     whether it agrees with what is known, `finding` says how: "points at the beak".
     """
@@ -54,9 +56,9 @@ def map_tile(
     words = describe_map(map, why.photos[i].geometry)
     return Tile(
         title=name,
-        picture=why.overlay(i, layer=layer, sign=sign, colour_bar=False, side=side),
+        picture=why.overlay(i, layer=layer, sign=sign, scale=scale, colour_bar=False, side=side),
         alt=f"{name} at {layer} for {why.target[i]}. {words}",
-        detail=" · ".join(part for part in (_range(map, sign), detail) if part),
+        detail=" · ".join(part for part in (_range(map, sign, None if scale == "image" else "robust"), detail) if part),
         verdict=verdict,
         finding=finding,
     )
@@ -65,7 +67,10 @@ def map_tile(
 def layer_tiles(why: Explanation, i: int = 0, *, side: int = SIDE) -> tuple[Tile, ...]:
     """One tile a layer, in the network's order, each named and with its map's size."""
     sizes = {layer: "×".join(str(cells) for cells in map.shape[1:]) for layer, map in why.maps.items()}
-    return tuple(map_tile(why, i, title=layer, layer=layer, detail=sizes[layer], side=side) for layer in why.layers)
+    return tuple(
+        map_tile(why, i, title=layer, layer=layer, scale="robust", detail=sizes[layer], side=side)
+        for layer in why.layers
+    )
 
 
 def known_tile(
@@ -120,10 +125,13 @@ def probability_bars(
     return Bars(title, bars, caption, percent=True)
 
 
-def _range(map: NDArray[np.floating], sign: Sign) -> str:
-    """The values at the ends of the colours."""
-    bottom, top = choose_scale(map, sign=sign).ends
-    return f"±{number(top)}" if bottom < 0 else f"max {number(top)}"
+def _range(map: NDArray[np.floating], sign: Sign, limit: Limit) -> str:
+    """The values at the ends of the colours, and whether some lie beyond."""
+    scale = choose_scale(map, sign=sign, limit=limit)
+    shown = number(scale.ends[1])
+    if any(scale.exceeded_by(map)):
+        shown += " and beyond"
+    return f"±{shown}" if scale.sign == "signed" else f"0 to {shown}"
 
 
 def _as_image(photo: Photo) -> Image.Image:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from foveal.errors import ResultError
 from foveal.render.overlay import draw_overlay
-from foveal.render.scale import Sign, choose_scale, number
+from foveal.render.scale import Limit, Sign, choose_scale, number
 
 if TYPE_CHECKING:
     import os
@@ -120,7 +120,7 @@ class Explanation:
         layer: str | None = None,
         sign: Sign = "auto",
         alpha: float = 0.85,
-        scale: Literal["image", "batch"] | float = "image",
+        scale: Literal["image", "batch", "robust"] | float = "image",
         colour_bar: bool = True,
         side: int | None = None,
     ) -> Image.Image:
@@ -129,17 +129,22 @@ class Explanation:
         layer       which one; None is the deepest.
         sign        "positive", "negative", "signed", or "auto": signed if the negative part is worth a colour.
         alpha       how far the strongest evidence covers the photo.
-        scale       the value that gets the last colour: the largest of this "image", of the "batch", or a number.
+        scale       the value that gets the last colour: the largest of this "image", of the "batch", a number, or
+                    "robust", which 98 % of this image's values do not exceed: for sparse maps of early layers.
         side        long side of the drawn photo in pixels; None is its own size.
         """
         map = self._map(layer)
-        limit: float | None = None
+        limit: Limit = None
         if scale == "batch":
             common = choose_scale(map.detach().cpu().float().numpy(), sign=sign)
             sign, limit = common.sign, common.limit
+        elif scale == "robust":
+            limit = "robust"
         elif scale != "image":
             if not (isinstance(scale, (int, float)) and 0 < scale < float("inf")):
-                raise ResultError(f"Cannot draw to scale {scale!r}: it is 'image', 'batch' or a positive number.")
+                raise ResultError(
+                    f"Cannot draw to scale {scale!r}: it is 'image', 'batch', 'robust' or a number above 0."
+                )
             limit = float(scale)
         return draw_overlay(
             self.photos[i], map[i], sign=sign, limit=limit, alpha=alpha, colour_bar=colour_bar, side=side
@@ -188,14 +193,18 @@ class Explanation:
 
     __repr__ = __str__
 
-    def summary(self, i: int = 0) -> str:
-        """What was explained for picture i and how much of it there was: "jay (17), score 8.31, 97 %"."""
+    def facts(self, i: int = 0) -> tuple[str, ...]:
+        """What was explained for picture i, and how much of it there was: "jay (17)", "score 8.31", "97 %"."""
         words = [self.target[i]]
         if self.score is not None:
             words.append(f"score {number(float(self.score[i]))}")
         if self.probability is not None:
             words.append(f"{100 * float(self.probability[i]):.3g} %")
-        return ", ".join(words)
+        return tuple(words)
+
+    def summary(self, i: int = 0) -> str:
+        """The facts in one line: "jay (17), score 8.31, 97 %"."""
+        return ", ".join(self.facts(i))
 
     def _map(self, layer: str | None) -> Float[Tensor, "n h w"]:
         name = self.layer if layer is None else layer
