@@ -33,5 +33,12 @@ def test_words_take_room_and_nothing_is_cut_off() -> None:
     assert (edge[-3:] == 255).all() and (edge[:, -3:] == 255).all() and (edge[:3] == 255).all()
 
 
+def test_a_row_is_as_high_as_its_words_need() -> None:
+    flat = Image.new("RGB", (80, 5), "red")
+    sheet = grid([[flat], [flat]], rows=["a rather long\nlabel of\nmany lines", ""], side=80)
+    upper, lower = (np.flatnonzero((np.asarray(sheet) == (255, 0, 0)).all(axis=2).any(axis=1))[k] for k in (0, -5))
+    assert lower - upper > 30
+
+
 def test_an_empty_grid_is_a_blank_sheet() -> None:
     assert (np.asarray(grid([])) == 255).all()

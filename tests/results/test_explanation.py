@@ -45,6 +45,8 @@ def test_one_picture_of_several() -> None:
     last = explanation()[-1]
     assert len(last) == 1 and last.target == ("<robin> & co",)
     assert last.target_spec == {"kind": "class", "index": [15]}
+    neuron = {"kind": "neuron", "layer": "early", "position": [3, 4]}
+    assert explanation(target_spec=neuron)[1].target_spec == neuron  # two numbers, but not one a picture
     assert torch.equal(last.maps["early"], explanation().maps["early"][1:])
     assert last.score is not None and last.score.tolist() == [-2.0]
     assert [why.target for why in explanation()] == [("jay (17)",), ("<robin> & co",)]

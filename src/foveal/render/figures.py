@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 MUTED = (110, 110, 118)
 SCALED = "Every overlay has a scale of its own, which ends where 98 % of its values do."
+LINE = 1.4  # line height, in sizes of the type
 
 
 def grid(
@@ -32,31 +34,21 @@ def grid(
     Every cell is fitted into `side` × `side` pixels; None leaves a gap. A first line of a row's words is set in
     black, the following ones, separated by newlines, in grey.
     """
-    count = max((len(row) for row in cells), default=0)
-    size = max(11, round(side / 15))
-    gap, edge = max(4, side // 24), max(10, side // 10)
-    left = edge + (round(side * 0.75) if rows else 0)
-    width = left + count * (side + gap) - gap + edge
-    heights = [max((_height(cell, side) for cell in row if cell), default=side) for row in cells]
-    headline = wrap(title, size * 1.4, width - 2 * edge)
-    footline = wrap(caption, size, width - 2 * edge)
-    y = edge + round(len(headline) * size * 1.9) + (round(size * 1.9) if columns else 0)
-    total = y + sum(heights) + gap * (len(heights) - 1) + round(len(footline) * size * 1.4) + edge
-    sheet = Image.new("RGB", (width, total + (size if footline else 0)), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for i, line in enumerate(headline):
-        write(draw, (edge, edge + i * size * 1.9), line, size * 1.4, ink=INK)
-    for j, heading in enumerate(columns):
-        at = (left + j * (side + gap), y - size * 0.5)
-        write(draw, at, shorten(heading, size, side), size, ink=INK, anchor="ls")
-    for i, row in enumerate(cells):
-        for j, cell in enumerate(row):
-            if cell is not None:
-                sheet.paste(resized(cell, side), (left + j * (side + gap), y))
-        _label(draw, rows[i] if i < len(rows) else "", (edge, y), size, left - edge - gap)
-        y += heights[i] + gap
-    for i, line in enumerate(footline):
-        write(draw, (edge, y + size * 0.4 + i * size * 1.4), line, size, ink=MUTED)
+    layout = _Layout(side, max((len(row) for row in cells), default=0), labelled=bool(rows))
+    words = (*rows, *[""] * len(cells))
+    strips = [
+        _paragraph(title, layout, layout.size * 1.4, INK),
+        _headings(columns, layout),
+        *(_row(row, words[i], layout) for i, row in enumerate(cells)),
+        _paragraph(caption, layout, layout.size, MUTED),
+    ]
+    shown = [strip for strip in strips if strip.height]
+    height = sum(strip.height + layout.gap for strip in shown)
+    sheet = Image.new("RGB", (layout.width + 2 * layout.edge, height - layout.gap + 2 * layout.edge), PAPER)
+    y = layout.edge
+    for strip in shown:
+        sheet.paste(strip, (layout.edge, y))
+        y += strip.height + layout.gap
     return sheet
 
 
@@ -100,13 +92,64 @@ def _photo(why: Explanation, i: int, side: int) -> Image.Image:
     return Image.fromarray(fit(why.photos[i], side).pixels)
 
 
-def _label(draw: ImageDraw.ImageDraw, words: str, at: tuple[float, float], size: int, width: int) -> None:
-    x, y = at
-    for k, part in enumerate(words.splitlines()):
-        for line in wrap(part, size, width):
-            write(draw, (x, y), line, size, ink=INK if k == 0 else MUTED)
-            y += size * 1.4
+@dataclass(frozen=True)
+class _Layout:
+    """Measures of a grid in pixels; all follow from the side of its cells."""
+
+    side: int
+    count: int
+    labelled: bool
+
+    @property
+    def size(self) -> int:
+        return max(11, round(self.side / 15))
+
+    @property
+    def gap(self) -> int:
+        return max(4, self.side // 24)
+
+    @property
+    def edge(self) -> int:
+        return max(10, self.side // 10)
+
+    @property
+    def left(self) -> int:
+        return round(self.side * 0.75) if self.labelled else 0
+
+    @property
+    def width(self) -> int:
+        return max(self.column(self.count) - self.gap, self.side)
+
+    def column(self, j: int) -> int:
+        return self.left + j * (self.side + self.gap)
 
 
-def _height(picture: Image.Image, side: int) -> int:
-    return max(1, round(picture.height * side / max(picture.size)))
+def _paragraph(words: str, layout: _Layout, size: float, ink: tuple[int, int, int]) -> Image.Image:
+    lines = wrap(words, size, layout.width)
+    strip = Image.new("RGB", (layout.width, round(len(lines) * size * LINE)), PAPER)
+    for i, line in enumerate(lines):
+        write(ImageDraw.Draw(strip), (0, i * size * LINE), line, size, ink=ink)
+    return strip
+
+
+def _headings(columns: Sequence[str], layout: _Layout) -> Image.Image:
+    strip = Image.new("RGB", (layout.width, round(layout.size * LINE) if columns else 0), PAPER)
+    for j, heading in enumerate(columns):
+        words = shorten(heading, layout.size, layout.side)
+        write(ImageDraw.Draw(strip), (layout.column(j), 0), words, layout.size, ink=INK)
+    return strip
+
+
+def _row(cells: Sequence[Image.Image | None], words: str, layout: _Layout) -> Image.Image:
+    """Words, and cells to the right of them."""
+    fitted = {j: resized(cell, layout.side) for j, cell in enumerate(cells) if cell is not None}
+    width = layout.left - layout.gap
+    lines = [(k, line) for k, part in enumerate(words.splitlines()) for line in wrap(part, layout.size, width)]
+    needed = [cell.height for cell in fitted.values()] or [layout.side]
+    strip = Image.new("RGB", (layout.width, max(*needed, round(len(lines) * layout.size * LINE), 1)), PAPER)
+    for j, cell in fitted.items():
+        strip.paste(cell, (layout.column(j), 0))
+    for i, (k, line) in enumerate(lines):
+        ink = INK if k == 0 else MUTED
+        write(ImageDraw.Draw(strip), (0, i * layout.size * LINE), line, layout.size, ink=ink)
+    return strip

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
+# The fields of a target's description that hold one entry a picture.
+PER_PICTURE = {"class": ("index",), "margin": ("a", "b")}
+
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
@@ -97,9 +100,8 @@ class Explanation:
 
     def __getitem__(self, i: int) -> Explanation:
         i = range(len(self))[i]
-        spec = {
-            k: [v[i]] if isinstance(v, list) and len(v) == len(self) > 1 else v for k, v in self.target_spec.items()
-        }
+        each = PER_PICTURE.get(str(self.target_spec.get("kind")), ())
+        spec = {key: _only(value, i) if key in each else value for key, value in self.target_spec.items()}
         return replace(
             self,
             maps={layer: map[i : i + 1] for layer, map in self.maps.items()},
@@ -211,3 +213,8 @@ class Explanation:
         if name not in self.maps:
             raise ResultError(f"There is no map of layer {name!r} here; there are {', '.join(self.layers)}.")
         return self.maps[name]
+
+
+def _only(values: JSON, i: int) -> JSON:
+    """The list with entry i alone; what is no list holds for every picture."""
+    return [values[i]] if isinstance(values, (list, tuple)) else values
