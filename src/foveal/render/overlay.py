@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Rec. 709 luma.
 LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 INK, PAPER = (34, 34, 38), (255, 255, 255)
+BAND = 256  # rows
 SMALLEST = 256  # the short side that a picture with a colour bar has at least
 
 
@@ -50,8 +51,7 @@ def draw_overlay(
     scale = choose_scale(values, sign=sign, limit=limit)
     shown = fit(photo, side or (_legible_side(photo) if colour_bar else max(photo.geometry.photo_size)))
     problem = nothing_to_show(values, scale)
-    lit = _unlit(shown) if problem else _lit(shown, shown.geometry.map_to_photo(values), scale, alpha)
-    picture = Image.fromarray(_as_bytes(lit))
+    picture = _mixed(shown, np.zeros((1, 1)) if problem else values, scale, alpha)
     _outline_seen(picture, shown.geometry)
     if problem:
         return say(picture, problem)
@@ -125,35 +125,45 @@ def say(picture: Image.Image, words: str) -> Image.Image:
     return picture
 
 
-def _lit(photo: Photo, on_photo: NDArray[np.floating], scale: Scale, alpha: float) -> NDArray[np.float32]:
-    """Photo and evidence mixed; values 0..1."""
+def _mixed(photo: Photo, values: NDArray[np.floating], scale: Scale, alpha: float) -> Image.Image:
+    """Photo and evidence, a band of rows at a time: photos of many megapixels stay affordable."""
+    unit = np.clip(values.astype(np.float64) / scale.limit, -1e30, 1e30).astype(np.float32)
+    on_photo = photo.geometry.map_to_photo(unit)
+    hatch = _hatch(*photo.geometry.photo_size)
+    mixed = np.empty_like(photo.pixels)
+    for top in range(0, len(mixed), BAND):
+        rows = slice(top, top + BAND)
+        pixels = np.asarray(photo.pixels[rows] / np.float32(255), dtype=np.float32)
+        mixed[rows] = _as_bytes(_lit(pixels, on_photo[rows], hatch[rows], Scale(scale.sign, 1.0), alpha))
+    return Image.fromarray(mixed)
+
+
+def _lit(
+    pixels: NDArray[np.float32],
+    on_photo: NDArray[np.float32],
+    hatch: NDArray[np.bool_],
+    scale: Scale,
+    alpha: float,
+) -> NDArray[np.float32]:
+    """Pixels with evidence on them, dimmed and hatched where the evidence is NaN; all in 0..1."""
     unseen = np.isnan(on_photo)
-    values = np.where(unseen, 0, on_photo)
-    pixels, grey = _greys(photo)
+    values = np.where(unseen, np.float32(0), on_photo)
+    grey = np.asarray((pixels @ LUMA)[..., None], dtype=np.float32)
     strength = scale.strength(values)[..., None]
     # Dark colours may come in early; from white on, weak values would veil the photo and outline every zero.
-    opacity = alpha * (strength**0.7 if scale.sign == "positive" else strength)
+    opacity = np.float32(alpha) * (strength**0.7 if scale.sign == "positive" else strength)
     keep = 0.35 if scale.sign == "positive" else 0.2  # of the photo's own colour
     ground = (keep * pixels + (1 - keep) * grey) * 0.88
     detail = 0.4 * (grey - 0.5) * opacity
     mixed = ground * (1 - opacity) + scale.colours(values) / np.float32(255) * opacity + detail
-    return np.where(unseen[..., None], _unseen(pixels, grey), mixed)
+    dim = (0.25 * pixels + 0.75 * grey) * 0.45 + 0.08 + 0.08 * hatch[..., None].astype(np.float32)
+    return np.where(unseen[..., None], dim, mixed)
 
 
-def _unlit(photo: Photo) -> NDArray[np.float32]:
-    """The photo as it looks where there is no evidence."""
-    seen = ~np.isnan(photo.geometry.map_to_photo(np.zeros((1, 1))))[..., None]
-    pixels, grey = _greys(photo)
-    return np.where(seen, (0.35 * pixels + 0.65 * grey) * 0.88, _unseen(pixels, grey))
-
-
-def _unseen(pixels: NDArray[np.float32], grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the network never saw: dimmed, nearly grey, hatched."""
-    height, width = pixels.shape[:2]
+def _hatch(height: int, width: int) -> NDArray[np.bool_]:
+    """Fine diagonal lines."""
     pitch = max(6, round(min(height, width) / 40))
-    hatch = (np.arange(height)[:, None] + np.arange(width)[None]) % pitch < max(1, pitch // 6)
-    dim = (0.25 * pixels + 0.75 * grey) * 0.45 + 0.08
-    return np.asarray(dim + 0.08 * hatch[..., None], dtype=np.float32)
+    return np.asarray((np.arange(height)[:, None] + np.arange(width)) % pitch < max(1, pitch // 6))
 
 
 def _outline_seen(picture: Image.Image, geometry: Geometry) -> None:
@@ -164,11 +174,6 @@ def _outline_seen(picture: Image.Image, geometry: Geometry) -> None:
     veil = Image.new("L", picture.size, 0)
     ImageDraw.Draw(veil).rectangle((x0 - 1, y0 - 1, x1, y1), outline=120, width=1)
     picture.paste(PAPER, mask=veil)
-
-
-def _greys(photo: Photo) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    pixels = np.asarray(photo.pixels / np.float32(255), dtype=np.float32)
-    return pixels, np.asarray((pixels @ LUMA)[..., None], dtype=np.float32)
 
 
 def _as_bytes(unit: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -48,7 +48,7 @@ class Scale:
     def place(self, values: Float[NDArray[np.floating], "*shape"]) -> Float[NDArray[np.float32], "*shape"]:
         """0 at the bottom of the bar, 1 at its top; what lies beyond an end gets that end."""
         bottom, top = self.ends
-        place = (np.asarray(values, dtype=np.float64) - bottom) / (top - bottom)
+        place = (values - bottom) / (top - bottom)
         return np.asarray(np.clip(place, 0, 1), dtype=np.float32)
 
     def exceeded_by(self, values: Float[NDArray[np.floating], "*shape"]) -> tuple[bool, bool]:
