@@ -1,0 +1,58 @@
+"""The main job on the bundled pictures: explain them by every method, beside what is known, as one report.
+
+for step in foveal.demo.run("demo"):
+    print(step.words, step.done, step.total)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import os
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is being done, and how far it is."""
+
+    words: str
+    done: int
+    total: int
+
+
+def run(out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60, seed: int = 7) -> Iterator[Step]:
+    """Write `out`/report.html, one step at a time.
+
+    Args:
+        out: the folder, made if need be.
+        scenes: freshly drawn scenes that the methods are scored on.
+        intervened: how many of them are taken apart to measure true effects.
+        seed: of those scenes.
+    """
+    from foveal.demo.page import picture_section, report
+    from foveal.demo.truth import Evidence, measure
+    from foveal.models import load_model
+    from foveal.render.report import write_report
+    from foveal.world import SPECIES, demo_scenes, render
+    from foveal.world.splits import Example
+
+    started = time.perf_counter()
+    model = load_model("demo")
+    sections = []
+    pictures = demo_scenes()
+    for done, scene in enumerate(pictures):
+        yield Step("explaining the bundled pictures", done, len(pictures))
+        sections.append(picture_section(model, Example(*render(scene), SPECIES.index(scene.species), scene)))
+    yield Step("explaining the bundled pictures", len(pictures), len(pictures))
+    evidence = Evidence()
+    for done in measure(model, evidence, scenes=scenes, intervened=intervened, seed=seed):
+        yield Step("scoring the methods on fresh pictures", done, scenes)
+    seconds = time.perf_counter() - started
+    page = report(model, sections, evidence, seconds=seconds, seed=seed, command=f"foveal demo --out {out}")
+    write_report(page, Path(out) / "report.html")
+    yield Step("writing the report", 1, 1)

@@ -1,0 +1,230 @@
+"""What was found, as the report's plain data."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+import foveal
+from foveal.demo.references import REFERENCES
+from foveal.demo.truth import (
+    Evidence,
+    deciding_part,
+    explain_everywhere,
+    on_photo,
+    sibling_margin,
+    true_effects,
+)
+from foveal.render.charts import Column, Score
+from foveal.render.report import Panel, Report, Row, Section, Table, Tile
+from foveal.render.tiles import effect_bars, known_tile, layer_tiles, map_tile, photo_tile, probability_bars
+from foveal.world import SPECIES, sibling
+from foveal.world.agreement import rank_correlation, top_part
+from foveal.world.scene import LABELS
+
+if TYPE_CHECKING:
+    from foveal.world.splits import Example
+
+TITLES = {name: method.title for name, method in foveal.METHODS.items()}
+ABOUT_REFERENCE = {
+    "random": "noise: what chance gives",
+    "centre": "a blob in the middle of every picture",
+    "edges": "edges of the picture, no network involved",
+}
+
+
+def picture_section(model: foveal.Model, example: Example) -> Section:
+    """Everything about one picture: what the network says, why, why not its sibling, and stage by stage."""
+    species = SPECIES[example.target]
+    other = sibling(species)
+    part = deciding_part(species)
+    own, rival = SPECIES.index(species), SPECIES.index(other)
+    class_truth = true_effects(model, example, lambda y: y[:, own])
+    margin_truth = true_effects(model, example, lambda y: y[:, own] - y[:, rival])
+    by_class = explain_everywhere(model, [example.image], foveal.Class(own))
+    by_margin = explain_everywhere(model, [example.image], sibling_margin([species]))
+    photo = by_class["gradcam"].photos[0]
+    known_class = known_tile(photo, example.labels, LABELS, class_truth, title="known", detail="effect on the score")
+    known_margin = known_tile(photo, example.labels, LABELS, margin_truth, title="known", detail="effect on the margin")
+    chances = _chances(model, example)
+    return Section(
+        heading=species,
+        photo=photo_tile(photo, species, alt=f"A drawn {species} before {example.scene.backdrop.kind}."),
+        text=f"Its sibling, the {other}, differs in the {part} alone.",
+        charts=(
+            probability_bars(chances, title="the network says"),
+            effect_bars(
+                margin_truth,
+                title=f"true effect on “{species}, not {other}”",
+                caption="Logits lost when the part is taken away (body, head: replaced). The deciding part is marked.",
+                decisive=(part,),
+            ),
+        ),
+        panels=(
+            Panel(
+                f"Why not {other}?",
+                (known_margin, *(_margin_tile(why, example, part) for why in by_margin.values())),
+                f"The margin between the two logits. Only the {part} tells them apart, so a true map points there.",
+            ),
+            Panel(
+                f"Why {species}?",
+                (known_class, *(_class_tile(why, example, class_truth) for why in by_class.values())),
+                "The logit of the class. Many parts speak for it; the rank correlation compares their order in the "
+                "map with that of their true effects.",
+            ),
+            Panel(
+                "Stage by stage",
+                (known_margin, *layer_tiles(by_margin["hirescam"])),
+                "The margin again, by HiResCAM at every stage, from the first next to the picture to the last.",
+            ),
+        ),
+    )
+
+
+def report(
+    model: foveal.Model, sections: Sequence[Section], evidence: Evidence, *, seconds: float, seed: int, command: str
+) -> Report:
+    layers = [layer for name, layer in evidence.hits if name == "gradcam"]
+    best = max(evidence.hits, key=lambda key: np.mean(evidence.hits[key]))
+    return Report(
+        title="Why did the network look there?",
+        intro=(
+            "Eight drawn birds, a small network that tells twenty species apart, and every method foveal has so far. "
+            "Because the birds are drawn, the truth is known: each species has a sibling that differs in one part, and "
+            "the effect of every part was measured by drawing the same scene again without it."
+        ),
+        highlights=(
+            (_percent(evidence.correct), f"of {len(evidence.correct)} freshly drawn birds named correctly"),
+            (
+                _percent(evidence.largest),
+                f"of {len(evidence.largest)} scenes: taking away the part in which siblings differ matters most",
+            ),
+            (
+                _percent(evidence.hits[best]),
+                f"of {len(evidence.hits[best])} margins: the best map points at that part ({_named(best)})",
+            ),
+        ),
+        sections=tuple(sections),
+        tables=(_hits_table(evidence, layers), _agreement_table(evidence, layers[-1])),
+        caveats=(
+            "A map shows what the decision is sensitive to at one layer, not what the network has understood.",
+            "Colours are scaled for each picture: compare places within a map, not brightness between maps.",
+            "A map from a coarse layer is blurred by its cells; what lies within one cell cannot be told apart.",
+            "Eigen-CAM looks at no decision: it shows what the layer responds to most, whichever class is asked about.",
+            "Scores here hold for this network and these drawings. On another network another method may do best.",
+        ),
+        terms=(
+            ("margin", "the logit of one class minus the logit of another: why this and not that"),
+            ("true effect", "how much the score falls when a part is taken out of the scene and nothing else changes"),
+            ("hit", "the part with the highest mean positive evidence is the part in which the siblings differ"),
+            ("stage", "the last layer at one resolution that the whole decision passes through"),
+        ),
+        provenance=(
+            ("command", command),
+            ("model", f"{model.name}, {sum(p.numel() for p in model.module.parameters()):,} weights"),
+            ("seed", str(seed)),
+            (
+                "made with",
+                f"foveal {foveal.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
+            ),
+            ("time", f"{seconds:.0f} seconds"),
+        ),
+    )
+
+
+def _margin_tile(why: foveal.Explanation, example: Example, part: str) -> Tile:
+    pointed = top_part(on_photo(why, why.layer, 0), example.labels)
+    return map_tile(why, title=TITLES[why.method], verdict=pointed == part, finding=f"points at the {pointed}")
+
+
+def _class_tile(why: foveal.Explanation, example: Example, truth: Mapping[str, float]) -> Tile:
+    agreement = rank_correlation(on_photo(why, why.layer, 0), example.labels, truth)
+    return map_tile(why, title=TITLES[why.method], detail=f"rank correlation {agreement:.2f}".replace("-", "−"))
+
+
+def _chances(model: foveal.Model, example: Example) -> dict[str, float]:
+    from foveal.world.dataset import normalised
+
+    with torch.inference_mode():
+        x = normalised(torch.from_numpy(example.image).permute(2, 0, 1)[None])
+        return dict(zip(SPECIES, model.module(x).softmax(1)[0].tolist(), strict=True))
+
+
+def _hits_table(evidence: Evidence, layers: Sequence[str]) -> Table:
+    # A map that points at one of the eight parts blindly.
+    chance = float(np.mean(evidence.hits["random", ""]))
+    columns = tuple(Column(layer, percent=True, reference=chance, reference_name="random map") for layer in layers)
+    rows = [
+        Row(TITLES[name], tuple(_share_of(evidence.hits.get((name, layer))) for layer in layers), method.about)
+        for name, method in foveal.METHODS.items()
+        if (name, layers[-1]) in evidence.hits
+    ]
+    rows += [
+        Row(name, (*[None] * (len(layers) - 1), _share_of(evidence.hits[name, ""])), ABOUT_REFERENCE[name])
+        for name in REFERENCES
+    ]
+    count = len(evidence.correct)
+    return Table(
+        "Does the map of a sibling margin point at the part that decides?",
+        columns,
+        tuple(rows),
+        f"Share of {count} freshly drawn scenes whose top part is the deciding part, at each stage, with 95 % "
+        "intervals. Scenes in which that part is hidden are left out. The last three rows know nothing of the network.",
+    )
+
+
+def _agreement_table(evidence: Evidence, layer: str) -> Table:
+    columns = (
+        Column("evidence on the deciding part", "share of positive evidence, margin", percent=True),
+        Column("rank correlation with true effects", "parts of the class decision", limits=(-1.0, 1.0), reference=0.0),
+    )
+    keys = [(name, layer) for name in foveal.METHODS if (name, layer) in evidence.hits]
+    keys += [(name, "") for name in REFERENCES]
+    rows = tuple(
+        Row(
+            TITLES.get(key[0], key[0]),
+            (_mean_of(evidence.shares[key]), _mean_of(evidence.correlations[key])),
+            ABOUT_REFERENCE.get(key[0], ""),
+        )
+        for key in keys
+    )
+    return Table(
+        f"How much of the evidence is in the right place, at {layer}?",
+        columns,
+        rows,
+        f"Left: margins of {len(evidence.correct)} scenes; the deciding part covers a few per cent of the picture. "
+        f"Right: class decisions of {len(evidence.largest)} scenes, each taken apart by intervention. Means with 95 % "
+        "intervals.",
+    )
+
+
+def _share_of(hits: Sequence[bool] | None) -> Score | None:
+    """A proportion with Wilson's 95 % interval."""
+    if not hits:
+        return None
+    n, p, z = len(hits), float(np.mean(hits)), 1.96
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
+    return Score(p, max(0.0, centre - half), min(1.0, centre + half))
+
+
+def _mean_of(values: Sequence[float]) -> Score | None:
+    """A mean with its normal 95 % interval, undefined values left out."""
+    defined = np.array([value for value in values if np.isfinite(value)])
+    if len(defined) < 2:
+        return None
+    mean, half = float(defined.mean()), 1.96 * float(defined.std(ddof=1) / np.sqrt(len(defined)))
+    return Score(mean, mean - half, mean + half)
+
+
+def _named(key: tuple[str, str]) -> str:
+    name, layer = key
+    return f"{TITLES.get(name, name)} at {layer}" if layer else name
+
+
+def _percent(hits: Sequence[bool]) -> str:
+    return f"{100 * float(np.mean(hits)):.1f} %"

@@ -1,0 +1,149 @@
+"""The methods against what is known: how often they point at the part that decides, over fresh drawn scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+import foveal
+from foveal.demo.references import REFERENCES
+from foveal.world import SPECIES, Split, differing_parts, effects, sibling
+from foveal.world.agreement import SMALLEST, hit, rank_correlation, share
+from foveal.world.dataset import normalised
+from foveal.world.scene import LABELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jaxtyping import Float, UInt8
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from foveal.world.splits import Example
+
+BATCH = 20
+Key = tuple[str, str]  # method, layer ("" for references, which have none)
+
+
+@dataclass
+class Evidence:
+    """What was measured, per method and layer, one entry a scene.
+
+    hits            margin to the sibling: is the part the map points at the part that decides?
+    shares          margin: share of the positive evidence on that part, 0 to 1.
+    correlations    predicted class: rank correlation of part evidence with true effects, −1 to 1.
+    correct         the network names the species.
+    largest         margin: the part with the largest true effect is the part that decides.
+    """
+
+    hits: dict[Key, list[bool]] = field(default_factory=dict)
+    shares: dict[Key, list[float]] = field(default_factory=dict)
+    correlations: dict[Key, list[float]] = field(default_factory=dict)
+    correct: list[bool] = field(default_factory=list)
+    largest: list[bool] = field(default_factory=list)
+
+
+def measure(model: foveal.Model, evidence: Evidence, *, scenes: int, intervened: int, seed: int) -> Iterator[int]:
+    """Add fresh scenes to the evidence, the first `intervened` with true effects; yields how many are done."""
+    visible = (example for example in Split("species", 4 * scenes, seed=seed) if decides_visibly(example))
+    done = 0
+    while done < scenes and (examples := [e for _, e in zip(range(min(BATCH, scenes - done)), visible, strict=False)]):
+        _margins(model, examples, evidence)
+        if done < intervened:
+            _interventions(model, examples[: intervened - done], evidence)
+        done += len(examples)
+        yield done
+
+
+def deciding_part(species: str) -> str:
+    """The one part in which a species differs from its sibling."""
+    (part,) = differing_parts(species, sibling(species))
+    return part
+
+
+def decides_visibly(example: Example) -> bool:
+    """Whether anything of the deciding part can be seen: where it is hidden no map can point at it."""
+    part = deciding_part(SPECIES[example.target])
+    return int((example.labels == LABELS[part]).sum()) >= SMALLEST
+
+
+def sibling_margin(species: Sequence[str]) -> foveal.Margin:
+    """Why this species, and not its sibling."""
+    return foveal.Margin([SPECIES.index(s) for s in species], [SPECIES.index(sibling(s)) for s in species])
+
+
+def score_of(
+    model: foveal.Model, choose: Callable[[Float[Tensor, "n classes"]], Float[Tensor, " n"]]
+) -> Callable[[UInt8[NDArray[np.uint8], "n h w 3"]], NDArray[np.floating]]:
+    """Pictures to numbers, for interventions: the network's logits, and what `choose` makes of them."""
+
+    def score(pictures: UInt8[NDArray[np.uint8], "n h w 3"]) -> NDArray[np.floating]:
+        with torch.inference_mode():
+            x = normalised(torch.from_numpy(pictures).permute(0, 3, 1, 2))
+            return choose(model.module(x)).numpy()
+
+    return score
+
+
+def explain_everywhere(
+    model: foveal.Model, pictures: Sequence[NDArray[np.uint8]], target: foveal.Decision
+) -> dict[str, foveal.Explanation]:
+    """All methods at all stages; those that apply at the last stage only, there."""
+    everywhere = [name for name in foveal.METHODS if name != "cam"]
+    found = foveal.compare(model, list(pictures), target, methods=everywhere, layer="all")
+    found.insert(0, foveal.explain(model, list(pictures), target, method="cam"))
+    return {why.method: why for why in found}
+
+
+def on_photo(why: foveal.Explanation, layer: str, i: int) -> NDArray[np.floating]:
+    return np.asarray(why.photos[i].geometry.map_to_photo(why.maps[layer][i]))
+
+
+def _margins(model: foveal.Model, examples: Sequence[Example], evidence: Evidence) -> None:
+    species = [SPECIES[example.target] for example in examples]
+    pictures = [example.image for example in examples]
+    logits = score_of(model, lambda y: y.argmax(1).float())(np.stack(pictures))
+    evidence.correct += [int(p) == example.target for p, example in zip(logits, examples, strict=True)]
+    for name, why in explain_everywhere(model, pictures, sibling_margin(species)).items():
+        for layer in why.layers:
+            for i, example in enumerate(examples):
+                _score(evidence, (name, layer), on_photo(why, layer, i), example, deciding_part(species[i]))
+    for name, draw in REFERENCES.items():
+        for i, example in enumerate(examples):
+            _score(evidence, (name, ""), draw(example.image), example, deciding_part(species[i]))
+
+
+def _score(evidence: Evidence, key: Key, map: NDArray[np.floating], example: Example, part: str) -> None:
+    evidence.hits.setdefault(key, []).append(hit(map, example.labels, part))
+    evidence.shares.setdefault(key, []).append(share(map, example.labels, [part]))
+
+
+def _interventions(model: foveal.Model, examples: Sequence[Example], evidence: Evidence) -> None:
+    species = [SPECIES[example.target] for example in examples]
+    explained = explain_everywhere(model, [e.image for e in examples], foveal.Class([e.target for e in examples]))
+    for i, example in enumerate(examples):
+        own, other = example.target, SPECIES.index(sibling(species[i]))
+        margin = true_effects(model, example, lambda y, a=own, b=other: y[:, a] - y[:, b])  # type: ignore[misc]
+        evidence.largest.append(largest_part(margin) == deciding_part(species[i]))
+        truth = true_effects(model, example, lambda y, a=own: y[:, a])  # type: ignore[misc]
+        maps: dict[Key, NDArray[np.floating]] = {
+            (name, layer): on_photo(why, layer, i) for name, why in explained.items() for layer in why.layers
+        }
+        maps |= {(name, ""): draw(example.image) for name, draw in REFERENCES.items()}
+        for key, map in maps.items():
+            evidence.correlations.setdefault(key, []).append(rank_correlation(map, example.labels, truth))
+
+
+def true_effects(
+    model: foveal.Model, example: Example, choose: Callable[[Float[Tensor, "n classes"]], Float[Tensor, " n"]]
+) -> Mapping[str, float]:
+    """What each part, and the background, does to the score, measured by taking it away."""
+    return effects([example.scene], score_of(model, choose)).row(0)
+
+
+def largest_part(truth: Mapping[str, float]) -> str:
+    return max((part for part in truth if part != "background"), key=lambda part: abs(truth[part]))
