@@ -94,6 +94,15 @@ def test_nothing_about_a_map_stays_unsaid() -> None:
     assert explanation().remarks == ("a note",)
 
 
+def test_what_was_decided_to_read_a_photo_is_said() -> None:
+    why = explanation()
+    photos = tuple(replace(photo, notes=("first of 3 frames",)) for photo in why.photos)
+    assert replace(why, photos=photos).remarks[-1] == "photo: first of 3 frames (every picture)"
+    one = replace(why, photos=(why.photos[0], photos[1]))
+    assert one.remarks[-1] == "photo: first of 3 frames (picture 1, counted from 0)"
+    assert one[0].remarks == ("a note",)
+
+
 def test_it_draws_on_the_original_photo() -> None:
     assert explanation().overlay(1, colour_bar=False).size == (30, 20)
     assert explanation().overlay(0, layer="early", sign="signed", side=90, colour_bar=False).size == (90, 60)

@@ -90,10 +90,10 @@ class Explanation:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """The notes, and what is wrong or odd about the maps: not numbers, all zero, none in favour."""
-        from foveal.results.remarks import map_remarks
+        """The notes, and what is odd about maps (not numbers, all zero, none in favour) and photos (first frame)."""
+        from foveal.results.remarks import map_remarks, photo_remarks
 
-        return (*self.notes, *map_remarks(self.maps))
+        return (*self.notes, *map_remarks(self.maps), *photo_remarks(self.photos))
 
     def __len__(self) -> int:
         return len(self.photos)

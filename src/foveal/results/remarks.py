@@ -1,14 +1,18 @@
-"""What the numbers of a map tell that its picture may hide."""
+"""What the numbers of a map tell that its picture may hide, and what was decided to read the photos."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from jaxtyping import Bool, Float
+    from jaxtyping import Float
     from torch import Tensor
+
+    from foveal.images import Photo
+
+LISTED = 5  # pictures named one by one
 
 
 def map_remarks(maps: Mapping[str, Float[Tensor, "n h w"]]) -> tuple[str, ...]:
@@ -25,17 +29,23 @@ def map_remarks(maps: Mapping[str, Float[Tensor, "n h w"]]) -> tuple[str, ...]:
             (against, "all evidence is negative"),
         ):
             if found.any():
-                remarks.append(f"{layer}: {words}{_which(found)}")
+                remarks.append(f"{layer}: {words}{_which(found.tolist())}")
     return tuple(remarks)
 
 
-def _which(found: Bool[Tensor, " n"]) -> str:
+def photo_remarks(photos: Sequence[Photo]) -> tuple[str, ...]:
+    """What had to be decided to read the photos, each decision once."""
+    notes = dict.fromkeys(note for photo in photos for note in photo.notes)
+    return tuple(f"photo: {note}{_which([note in photo.notes for photo in photos])}" for note in notes)
+
+
+def _which(found: Sequence[bool]) -> str:
     """Which pictures, in brackets; nothing if there is only one."""
-    places = found.nonzero().flatten().tolist()
+    places = [i for i, here in enumerate(found) if here]
     if len(found) == 1:
         return ""
     if len(places) == len(found):
         return " (every picture)"
-    listed = ", ".join(str(i) for i in places[:5])
-    more = f" and {len(places) - 5} more" if len(places) > 5 else ""
+    listed = ", ".join(str(i) for i in places[:LISTED])
+    more = f" and {len(places) - LISTED} more" if len(places) > LISTED else ""
     return f" (picture{'s' * (len(places) > 1)} {listed}{more}, counted from 0)"
