@@ -91,6 +91,16 @@ def test_a_batch_is_its_images() -> None:
             assert torch.allclose(alone.maps[layer][0], together.maps[layer][i], atol=1e-6)
 
 
+def test_evidence_that_cancels_before_a_normalisation_is_said_to_be_noise() -> None:
+    """ConvNeXt normalises over channels right behind each stage: gradient and activation are orthogonal there."""
+    model, x = architecture("convnext_tiny"), torch.randn(1, 3, 96, 96)
+    hirescam, gradcam = foveal.compare(model, x, methods=["hirescam", "gradcam"], layer="features.3")
+    assert any("noise" in note for note in hirescam.notes)
+    assert not any("noise" in note for note in gradcam.notes)
+    resnet = foveal.explain(architecture("resnet18"), x, method="hirescam", layer="all")
+    assert not any("noise" in note for note in resnet.notes)
+
+
 def test_label_free_methods_stop_at_the_layer_and_claim_no_decision() -> None:
     model = tiny()
     ran: list[int] = []

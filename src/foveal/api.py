@@ -159,6 +159,7 @@ class _Seen:
     maps: Mapping[str, Mapping[str, Tensor]]  # method -> layer -> (n, h, w)
     verdict: Verdict | None
     notes: tuple[str, ...]
+    cautions: Mapping[str, Sequence[str]]  # method -> what to know about its maps
 
 
 def _look(
@@ -180,14 +181,27 @@ def _look(
         activations = {layer: _feature_map(run, layer, structure) for layer in run.activations if layer in layers}
         notes += [_reused(layer, run.calls[layer]) for layer in layers if run.calls[layer] > 1 and "#" not in layer]
         with torch.no_grad():
-            maps = {
-                formula.name: {
-                    layer: formula(A.detach(), cotangents[layer] if gradient else A.detach())
-                    for layer, A in activations.items()
-                }
-                for formula in formulas
-            }
-    return _Seen(maps, verdict, tuple(notes))
+            return _apply(formulas, activations, cotangents, verdict, tuple(notes))
+
+
+def _apply(
+    formulas: Sequence[Method],
+    activations: Mapping[str, Tensor],
+    cotangents: Mapping[str, Tensor],
+    verdict: Verdict | None,
+    notes: tuple[str, ...],
+) -> _Seen:
+    maps: dict[str, dict[str, Tensor]] = {}
+    cautions: dict[str, list[str]] = {}
+    for formula in formulas:
+        maps[formula.name], cautions[formula.name] = {}, []
+        for layer, activation in activations.items():
+            A = activation.detach()
+            G = cotangents.get(layer, A)
+            M = maps[formula.name][layer] = formula(A, G)
+            if formula.caution and (words := formula.caution(A, G, M)):
+                cautions[formula.name].append(f"{layer}: {words}")
+    return _Seen(maps, verdict, notes, cautions)
 
 
 def _decide(
@@ -297,7 +311,7 @@ def _explanation(subject: Model, batch: Batch, seen: _Seen, method: Method, seco
         method=method.name,
         parameters={},
         model=subject.name,
-        notes=tuple(dict.fromkeys([*seen.notes, *photo_notes])),
+        notes=tuple(dict.fromkeys([*seen.notes, *seen.cautions[method.name], *photo_notes])),
         seconds=seconds,
         versions={"foveal": __version__, "torch": torch.__version__, "python": platform.python_version()},
     )

@@ -70,6 +70,16 @@ def hirescam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[
     return (G * A).sum(CHANNELS)
 
 
+def cancelled(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Float[Tensor, "n h w"]) -> str | None:
+    """Where the next operation normalises over channels, G ⊥ A at every position and the sum is rounding noise."""
+    if float(M.abs().amax()) > 1e-5 * float((G * A).abs().sum(CHANNELS).amax()):
+        return None
+    return (
+        "the evidence of the channels cancels to rounding, as it must right before a normalisation over channels; "
+        "this map is noise: use gradcam, or another layer"
+    )
+
+
 def layercam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """Σ_c ReLU(G) ⊙ A: only what more of would help."""
     return (G.relu() * A).sum(CHANNELS)
@@ -131,6 +141,7 @@ FAMILY = (
         "hirescam", "HiResCAM", hirescam, "gradients",
         "gradient times activation; exact share of the score in piecewise-linear heads",
         "Draelos & Carin, 2020, arXiv:2011.08891",
+        caution=cancelled,
     ),
     Method(
         "layercam", "LayerCAM", layercam, "gradients",

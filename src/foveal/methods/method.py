@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 Formula = Callable[[Tensor, Tensor], Tensor]
 """(A, G) -> map: (n, c, h, w), (n, c, h, w) -> (n, h, w). Formulas that need no gradient ignore G."""
 
+Caution = Callable[[Tensor, Tensor, Tensor], "str | None"]
+"""(A, G, map) -> what a reader must know before believing this map, or None."""
+
 
 @dataclass(frozen=True)
 class Method:
@@ -27,6 +30,7 @@ class Method:
         about: one line: what the map shows and when it is exact.
         condition: where it applies, "any layer" mostly.
         citation: the source.
+        caution: looks at a finished map for a known trap of the method.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Method:
     about: str
     citation: str
     condition: str = "any layer"
+    caution: Caution | None = None
 
     def __call__(self, A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
         """The map, computed in single precision at least."""
