@@ -144,6 +144,12 @@ def test_the_best_of_a_column_is_marked(page: Page) -> None:
     assert cells[0]["title"] == "95 % interval 80 % to 100 %"
 
 
+def test_scores_that_print_alike_are_marked_alike() -> None:
+    rows = tuple(Row(str(value), (Score(value),)) for value in (0.8301, 0.8299, 0.82))
+    page = Page(render_report(Report("t", "i", tables=(Table("t", COLUMNS[:1], rows),))))
+    assert [cell.get("class") for cell in page.all("td")] == ["best", "best", None]
+
+
 def test_what_could_not_be_measured_is_a_dash_and_never_the_best() -> None:
     rows = (Row("m1", (Score(float("nan")),)), Row("m2", (Score(0.5),)))
     page = Page(render_report(Report("t", "i", tables=(Table("t", COLUMNS[:1], rows),))))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foveal.render.charts import bar_chart, interval_chart, score_range, score_text
+from foveal.render.charts import Score, bar_chart, interval_chart, score_range, score_text
 from foveal.render.colour import diverging, sequential
 from foveal.render.fragment import data_uri
 from foveal.render.overlay import resized
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from foveal.render.charts import Bars, Column, Score
+    from foveal.render.charts import Bars, Column
 
 QUALITY = 84  # of the JPEG pictures
 GRADIENT_STOPS = 17
@@ -162,9 +162,11 @@ def _is_measured(score: Score | None) -> bool:
 
 
 def _is_best(score: Score, table: Table, column: int) -> bool:
-    """Whether no other row does better in this column."""
+    """Whether no other row does better in this column, as far as the printed digits tell."""
+    measure = table.columns[column]
     values = [found.value for row in table.rows if (found := row.scores[column]) and _is_measured(found)]
-    return score.value == (max(values) if table.columns[column].higher_is_better else min(values))
+    best = max(values) if measure.higher_is_better else min(values)
+    return score_text(score, measure) == score_text(Score(best), measure)
 
 
 def _gradient(table: UInt8[NDArray[np.uint8], "256 3"]) -> str:
