@@ -15,6 +15,7 @@ from foveal.demo.truth import (
     Evidence,
     deciding_part,
     explain_everywhere,
+    logits_of,
     on_photo,
     sibling_margin,
     true_effects,
@@ -42,10 +43,8 @@ def picture_section(model: foveal.Model, example: Example) -> Section:
     species = SPECIES[example.target]
     other = sibling(species)
     part = deciding_part(species)
-    own, rival = SPECIES.index(species), SPECIES.index(other)
-    class_truth = true_effects(model, example, lambda y: y[:, own])
-    margin_truth = true_effects(model, example, lambda y: y[:, own] - y[:, rival])
-    by_class = explain_everywhere(model, [example.image], foveal.Class(own))
+    class_truth, margin_truth = true_effects(model, example)
+    by_class = explain_everywhere(model, [example.image], foveal.Class(species))
     by_margin = explain_everywhere(model, [example.image], sibling_margin([species]))
     photo = by_class["gradcam"].photos[0]
     known_class = known_tile(photo, example.labels, LABELS, class_truth, title="known", detail="effect on the score")
@@ -147,11 +146,8 @@ def _class_tile(why: foveal.Explanation, example: Example, truth: Mapping[str, f
 
 
 def _chances(model: foveal.Model, example: Example) -> dict[str, float]:
-    from foveal.world.dataset import normalised
-
-    with torch.inference_mode():
-        x = normalised(torch.from_numpy(example.image).permute(2, 0, 1)[None])
-        return dict(zip(SPECIES, model.module(x).softmax(1)[0].tolist(), strict=True))
+    chances = logits_of(model, example.image[None]).softmax(1)[0]
+    return dict(zip(SPECIES, chances.tolist(), strict=True))
 
 
 def _hits_table(evidence: Evidence, layers: Sequence[str]) -> Table:

@@ -11,14 +11,12 @@ import torch
 
 import foveal
 from foveal.demo.references import REFERENCES
-from foveal.world import SPECIES, Split, differing_parts, effects, sibling
+from foveal.world import SPECIES, Split, differing_parts, effects_of_each, sibling
 from foveal.world.agreement import SMALLEST, hit, rank_correlation, share
 from foveal.world.dataset import normalised
 from foveal.world.scene import LABELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jaxtyping import Float, UInt8
     from numpy.typing import NDArray
     from torch import Tensor
@@ -76,17 +74,10 @@ def sibling_margin(species: Sequence[str]) -> foveal.Margin:
     return foveal.Margin([SPECIES.index(s) for s in species], [SPECIES.index(sibling(s)) for s in species])
 
 
-def score_of(
-    model: foveal.Model, choose: Callable[[Float[Tensor, "n classes"]], Float[Tensor, " n"]]
-) -> Callable[[UInt8[NDArray[np.uint8], "n h w 3"]], NDArray[np.floating]]:
-    """Pictures to numbers, for interventions: the network's logits, and what `choose` makes of them."""
-
-    def score(pictures: UInt8[NDArray[np.uint8], "n h w 3"]) -> NDArray[np.floating]:
-        with torch.inference_mode():
-            x = normalised(torch.from_numpy(pictures).permute(0, 3, 1, 2))
-            return choose(model.module(x)).numpy()
-
-    return score
+def logits_of(model: foveal.Model, pictures: UInt8[NDArray[np.uint8], "n h w 3"]) -> Float[Tensor, "n classes"]:
+    with torch.inference_mode():
+        logits: Tensor = model.module(normalised(torch.from_numpy(pictures).permute(0, 3, 1, 2)))
+        return logits
 
 
 def explain_everywhere(
@@ -106,8 +97,8 @@ def on_photo(why: foveal.Explanation, layer: str, i: int) -> NDArray[np.floating
 def _margins(model: foveal.Model, examples: Sequence[Example], evidence: Evidence) -> None:
     species = [SPECIES[example.target] for example in examples]
     pictures = [example.image for example in examples]
-    logits = score_of(model, lambda y: y.argmax(1).float())(np.stack(pictures))
-    evidence.correct += [int(p) == example.target for p, example in zip(logits, examples, strict=True)]
+    predicted = logits_of(model, np.stack(pictures)).argmax(1).tolist()
+    evidence.correct += [p == example.target for p, example in zip(predicted, examples, strict=True)]
     for name, why in explain_everywhere(model, pictures, sibling_margin(species)).items():
         for layer in why.layers:
             for i, example in enumerate(examples):
@@ -126,10 +117,8 @@ def _interventions(model: foveal.Model, examples: Sequence[Example], evidence: E
     species = [SPECIES[example.target] for example in examples]
     explained = explain_everywhere(model, [e.image for e in examples], foveal.Class([e.target for e in examples]))
     for i, example in enumerate(examples):
-        own, other = example.target, SPECIES.index(sibling(species[i]))
-        margin = true_effects(model, example, lambda y, a=own, b=other: y[:, a] - y[:, b])  # type: ignore[misc]
+        truth, margin = true_effects(model, example)
         evidence.largest.append(largest_part(margin) == deciding_part(species[i]))
-        truth = true_effects(model, example, lambda y, a=own: y[:, a])  # type: ignore[misc]
         maps: dict[Key, NDArray[np.floating]] = {
             (name, layer): on_photo(why, layer, i) for name, why in explained.items() for layer in why.layers
         }
@@ -138,11 +127,16 @@ def _interventions(model: foveal.Model, examples: Sequence[Example], evidence: E
             evidence.correlations.setdefault(key, []).append(rank_correlation(map, example.labels, truth))
 
 
-def true_effects(
-    model: foveal.Model, example: Example, choose: Callable[[Float[Tensor, "n classes"]], Float[Tensor, " n"]]
-) -> Mapping[str, float]:
-    """What each part, and the background, does to the score, measured by taking it away."""
-    return effects([example.scene], score_of(model, choose)).row(0)
+def true_effects(model: foveal.Model, example: Example) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """What each part, and the background, does to the class's logit, and to its margin over the sibling."""
+    own, other = example.target, SPECIES.index(sibling(SPECIES[example.target]))
+
+    def scores(pictures: UInt8[NDArray[np.uint8], "n h w 3"]) -> NDArray[np.floating]:
+        logits = logits_of(model, pictures)
+        return torch.stack([logits[:, own], logits[:, own] - logits[:, other]], 1).numpy()
+
+    logit, margin = effects_of_each([example.scene], scores)
+    return logit.row(0), margin.row(0)
 
 
 def largest_part(truth: Mapping[str, float]) -> str:

@@ -5,7 +5,7 @@ import torch.
 """
 
 from foveal.world.drawing import render
-from foveal.world.effects import Effects, effects
+from foveal.world.effects import Effects, effects, effects_of_each
 from foveal.world.gallery import demo_scenes
 from foveal.world.individuals import individual_scene, marks_of
 from foveal.world.pairs import Pair, Pairs, shared_parts
@@ -17,6 +17,6 @@ from foveal.world.splits import SPLITS, Example, Split
 __all__ = [
     "LABELS", "NOVEL", "PARTS", "REMOVABLE", "SPECIES", "SPLITS",
     "Creature", "Effects", "Example", "Look", "Pair", "Pairs", "Scene", "SceneError", "Split",
-    "creature_of", "demo_scenes", "differing_parts", "effects", "individual_scene", "marks_of", "render",
+    "creature_of", "demo_scenes", "differing_parts", "effects", "effects_of_each", "individual_scene", "marks_of", "render",
     "shared_parts", "sibling", "species_scene",
 ]  # fmt: skip

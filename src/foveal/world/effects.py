@@ -72,15 +72,41 @@ def effects(
     margin to the sibling, call once per decision. Pictures are drawn, scored and dropped `batch` at a time;
     `progress` hears how many of how many scenes are under way or done.
     """
-    found: list[dict[Change, list[float]]] = [{} for _ in scenes]
+    (one,) = effects_of_each(
+        scenes,
+        lambda pictures: np.asarray(score(pictures))[:, None],
+        pairs=pairs,
+        alternatives=alternatives,
+        batch=batch,
+        progress=progress,
+    )
+    return one
+
+
+def effects_of_each(
+    scenes: Sequence[Scene],
+    scores: Score,
+    *,
+    pairs: bool = False,
+    alternatives: int = 4,
+    batch: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Effects, ...]:
+    """The same for d decisions on the same pictures: `scores` maps them to (n, d) numbers; one `Effects` each."""
+    found: list[dict[Change, list[list[float]]]] = [{} for _ in scenes]
     jobs = ((i, change, scene) for i, own in enumerate(scenes) for change, scene in changes(own, pairs, alternatives))
+    decisions = 0
     for chunk in _chunks(jobs, batch):
-        values = np.asarray(score(np.stack([render(scene)[0] for _, _, scene in chunk])), np.float64)
-        for (i, change, _), value in zip(chunk, values.tolist(), strict=True):
-            found[i].setdefault(change, []).append(value)
+        values = np.asarray(scores(np.stack([render(scene)[0] for _, _, scene in chunk])), np.float64)
+        decisions = values.shape[1]
+        for (i, change, _), row in zip(chunk, values.tolist(), strict=True):
+            found[i].setdefault(change, []).append(row)
         if progress is not None:
             progress(chunk[-1][0] + 1, len(scenes))
-    return _assembled(found, pairs)
+    return tuple(
+        _assembled([{change: [row[d] for row in rows] for change, rows in one.items()} for one in found], pairs)
+        for d in range(decisions)
+    )
 
 
 def changes(scene: Scene, pairs: bool = False, alternatives: int = 4) -> Iterator[tuple[Change, Scene]]:
