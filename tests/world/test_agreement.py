@@ -40,6 +40,29 @@ def test_a_constant_map_is_equally_important_everywhere_in_the_mean_but_not_in_t
     assert sums == {part: 3.0 * (drawn == LABELS[part]).sum() for part in PARTS}
 
 
+def test_a_constant_map_fits_nothing() -> None:
+    assert set(part_importance(np.full(drawn.shape, 3.0), drawn, by="fit").values()) == {0.0}
+
+
+def test_a_blurred_spot_on_the_head_is_the_heads_by_fit_though_the_eye_is_its_middle() -> None:
+    ys, xs = np.indices(drawn.shape)
+    eye = np.argwhere(drawn == LABELS["eye"]).mean(0)
+    head = np.argwhere(np.isin(drawn, [LABELS["head"], LABELS["eye"]]))
+    spot = np.clip(1 - np.hypot(ys - eye[0], xs - eye[1]) / np.ptp(head[:, 0]), 0, None)
+    assert top_part(spot, drawn, by="mean") == "eye"
+    assert top_part(spot, drawn, by="fit") == "head"
+    assert top_part(painted({"eye": 1.0}), drawn, by="fit") == "eye"
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_fit_is_the_correlation_with_the_mask(part: str) -> None:
+    map = np.random.default_rng(0).random(drawn.shape)
+    inside = drawn > 0
+    expected = stats.pearsonr(map[inside], (drawn[inside] == LABELS[part]).astype(float)).statistic
+    assert part_importance(map, drawn, by="fit")[part] == pytest.approx(expected)
+    assert part_importance(painted({part: 2.0}), drawn, by="fit")[part] == pytest.approx(1)
+
+
 def test_negative_evidence_does_not_count() -> None:
     map = painted({"beak": 1.0, "wing": -9.0})
     assert part_importance(map, drawn)["wing"] == 0

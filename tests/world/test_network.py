@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from functools import cache
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -21,7 +22,7 @@ from foveal.world.dataset import normalised
 from foveal.world.network import DemoNet
 from foveal.world.recipe import Settings, Step, augmented, surprise, train_demo
 
-TINY = Settings(images=128, epochs=2, batch=32, tests=40)
+TINY = Settings(images=64, epochs=2, batch=16, tests=20)
 
 
 @pytest.fixture(autouse=True)
@@ -109,11 +110,11 @@ def test_augmented_pictures_are_moved_or_mirrored() -> None:
 
 def test_the_recipe_runs_resumes_and_leaves_a_model_that_loads(tmp_path: Path) -> None:
     whole = list(train_demo(tmp_path / "whole", settings=TINY, device="cpu", workers=0))
-    assert [step.phase for step in whole] == ["draw"] * 2 + ["train"] * 8 + ["test"]
+    assert [step.phase for step in whole] == ["draw"] + ["train"] * 8 + ["test"]
     assert all(step.done <= step.total for step in whole)
-    assert whole[9].loss < whole[2].loss  # type: ignore[operator]
+    assert whole[8].loss < whole[1].loss  # type: ignore[operator]
     # broken off in the second epoch, then run again
-    broken = list(islice(train_demo(tmp_path / "broken", settings=TINY, device="cpu", workers=0), 7))
+    broken = list(islice(train_demo(tmp_path / "broken", settings=TINY, device="cpu", workers=0), 6))
     resumed = list(train_demo(tmp_path / "broken", settings=TINY, device="cpu", workers=0))
     assert isinstance(broken[-1], Step)
     assert [step.done for step in resumed if step.phase == "train"] == [5, 6, 7, 8]
@@ -124,10 +125,14 @@ def test_the_recipe_runs_resumes_and_leaves_a_model_that_loads(tmp_path: Path) -
     assert {path.name for path in (tmp_path / "broken").iterdir()} == {"demo.safetensors", "demo.json"}
 
 
+@cache
+def shipped() -> torch.nn.Module:
+    return load_model("demo").module
+
+
 def shipped_logits(images: np.ndarray) -> np.ndarray:
-    net = load_model("demo").module
     with torch.inference_mode():
-        logits = net(normalised(torch.from_numpy(images).permute(0, 3, 1, 2)))
+        logits = shipped()(normalised(torch.from_numpy(images).permute(0, 3, 1, 2)))
     return logits.numpy()
 
 
@@ -135,7 +140,7 @@ def test_the_shipped_network_is_as_good_as_its_card_says() -> None:
     card = json.loads((resources.files("foveal.world") / "weights" / "demo.json").read_text(encoding="utf-8"))["card"]
     claimed = card["accuracy"]["species"]
     assert claimed >= 0.97
-    count = 200
+    count = 120
     examples = list(Split("species", count, seed=2026))
     logits = shipped_logits(np.stack([example.image for example in examples]))
     errors = int((logits.argmax(1) != [example.target for example in examples]).sum())
@@ -145,17 +150,18 @@ def test_the_shipped_network_is_as_good_as_its_card_says() -> None:
 
 
 def test_the_shipped_network_decides_between_siblings_by_the_deciding_part() -> None:
-    right = total = 0
+    right = 0
     for index in range(20):
         scene = Split("species", 20, seed=7).scene(index)
         (part,) = differing_parts(SPECIES[index], SPECIES[index ^ 1])
-        found = effects(
-            [scene], lambda images, i=index: shipped_logits(images)[:, i] - shipped_logits(images)[:, i ^ 1]
-        )
-        row = found.row(0)
-        total += 1
+
+        def margin(images: np.ndarray, index: int = index) -> np.ndarray:
+            logits = shipped_logits(images)
+            return logits[:, index] - logits[:, index ^ 1]
+
+        row = effects([scene], margin, alternatives=2).row(0)
         right += max(row, key=lambda name: row[name]) == part
-    assert right >= 0.85 * total
+    assert right >= 17
 
 
 def test_what_ships_is_small() -> None:

@@ -17,6 +17,6 @@ from foveal.world.splits import SPLITS, Example, Split
 __all__ = [
     "LABELS", "NOVEL", "PARTS", "REMOVABLE", "SPECIES", "SPLITS",
     "Creature", "Effects", "Example", "Look", "Pair", "Pairs", "Scene", "SceneError", "Split",
-    "creature_of", "demo_scenes", "differing_parts", "effects", "effects_of_each", "individual_scene", "marks_of", "render",
-    "shared_parts", "sibling", "species_scene",
+    "creature_of", "demo_scenes", "differing_parts", "effects", "effects_of_each", "individual_scene", "marks_of",
+    "render", "shared_parts", "sibling", "species_scene",
 ]  # fmt: skip

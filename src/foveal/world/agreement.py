@@ -1,9 +1,15 @@
 """How well a map agrees with the true importance of parts.
 
-A map is (h, w) in the picture's pixels, signed; only its positive part counts as "here". Each part's
-importance in a map is by default the *mean* of the map over the part's visible pixels. The sum would let a
-large body win by its area alone: a map that is the same everywhere has its largest sum on the largest part,
-but the same mean on all, which is what it says.
+A map is (h, w) in the picture's pixels, signed; only its positive part counts as "here". A part's importance
+in it is, by
+
+    "mean"  the mean over the part's visible pixels (the default)
+    "fit"   the correlation, over the creature's pixels, of the map with the part's mask
+    "sum"   the sum over the part's visible pixels
+
+The sum would let a large body win by its area alone. A map that is the same everywhere has its largest sum on
+the largest part, but the same mean on all and no fit to any, which is what it says. The mean in turn favours
+a small part in the middle of a blurred spot, as the eye is in the head: for coarse maps, look at the fit too.
 """
 
 from __future__ import annotations
@@ -18,19 +24,30 @@ from foveal.world.scene import LABELS
 
 Map = NDArray[np.floating]
 Labels = NDArray[np.uint8]
-By = Literal["mean", "sum"]
+By = Literal["mean", "fit", "sum"]
 SMALLEST = 12  # pixels; of less, nothing can be said at the resolution of maps
 
 
 def part_importance(map: Map, labels: Labels, *, by: By = "mean") -> dict[str, float]:
-    """The positive part of the map over each visible part (and mark), as mean per pixel or sum."""
+    """The importance of each visible part (and mark) in the positive part of the map."""
     if map.shape != labels.shape:
         raise ValueError(f"a map of {map.shape} does not fit labels of {labels.shape}: resize the map first")
     positive = np.clip(np.asarray(map, np.float64), 0, None)
-    count = np.bincount(labels.ravel(), minlength=len(LABELS))
-    total = np.bincount(labels.ravel(), positive.ravel(), minlength=len(LABELS))
-    parts = [part for part in LABELS if part not in ("background", "occluder") and count[LABELS[part]] >= SMALLEST]
-    return {part: float(total[LABELS[part]] / (count[LABELS[part]] if by == "mean" else 1)) for part in parts}
+    masks = {part: labels == code for part, code in LABELS.items() if part not in ("background", "occluder")}
+    visible = {part: mask for part, mask in masks.items() if mask.sum() >= SMALLEST}
+    if by == "fit":
+        creature = np.isin(labels, [LABELS[part] for part in visible])
+        return {part: _correlation(mask[creature], positive[creature]) for part, mask in visible.items()}
+    return {
+        part: float(positive[mask].mean() if by == "mean" else positive[mask].sum()) for part, mask in visible.items()
+    }
+
+
+def _correlation(mask: NDArray[np.bool_], values: NDArray[np.float64]) -> float:
+    """Pearson's correlation of a mask with values; 0 when either is the same everywhere."""
+    if mask.all() or np.ptp(values) == 0:
+        return 0.0
+    return float(np.corrcoef(mask, values)[0, 1])
 
 
 def top_part(map: Map, labels: Labels, *, by: By = "mean") -> str:

@@ -35,7 +35,7 @@ class Settings:
     """Everything that decides the outcome."""
 
     images: int = 12_000
-    epochs: int = 8
+    epochs: int = 7
     batch: int = 64
     rate: float = 4e-3  # the peak of the one-cycle schedule
     decay: float = 0.02
