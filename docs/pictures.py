@@ -1,0 +1,46 @@
+"""The pictures of README and docs, drawn anew:    python docs/pictures.py"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+import foveal
+from foveal.demo.truth import deciding_part, sibling_margin, true_effects
+from foveal.render.figures import grid
+from foveal.render.tiles import known_tile
+from foveal.world import SPECIES, demo_scenes, render
+from foveal.world.scene import LABELS
+from foveal.world.splits import Example
+
+HERE = Path(__file__).parent / "images"
+SIDE = 250
+
+
+def overview() -> Image.Image:
+    """Four birds, a column each: the picture, what the interventions say, and the map of the margin to the sibling."""
+    model = foveal.load_model("demo")
+    columns = []
+    for scene in demo_scenes()[1::2]:
+        image, labels = render(scene)
+        _, margin = true_effects(model, Example(image, labels, SPECIES.index(scene.species), scene))
+        why = foveal.explain(model, image, sibling_margin([scene.species]))
+        columns.append(
+            (
+                Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS),
+                known_tile(why.photos[0], labels, LABELS, margin, side=SIDE).picture,
+                why.overlay(colour_bar=False, side=SIDE),
+            )
+        )
+    return grid(
+        list(zip(*columns, strict=True)),
+        columns=[f"{scene.species}: the {deciding_part(scene.species)}" for scene in demo_scenes()[1::2]],
+        rows=("the picture", "true effect\nparts taken away,\none at a time", "Grad-CAM\nof the margin"),
+        side=SIDE,
+    )
+
+
+if __name__ == "__main__":
+    HERE.mkdir(exist_ok=True)
+    overview().save(HERE / "overview.jpg", quality=88)
