@@ -64,6 +64,19 @@ def test_margins_have_evidence_on_both_sides() -> None:
     assert torch.allclose(why.map.sum(), why.score[0])  # type: ignore[index]
 
 
+def test_all_methods_leaves_out_what_does_not_apply() -> None:
+    model, x = tiny(), torch.randn(1, 3, 8, 8)
+    assert [why.method for why in foveal.compare(model, x)] == list(foveal.METHODS)
+    assert [why.method for why in foveal.compare(model, x, layer="all")] == [m for m in foveal.METHODS if m != "cam"]
+    with pytest.raises(MethodError, match="global average pooling"):
+        foveal.compare(model, x, methods=["gradcam", "cam"], layer="all")
+
+
+def test_a_batch_already_loaded_is_taken_as_it_is() -> None:
+    batch = foveal.images.load_images(torch.randn(2, 3, 8, 8))
+    assert torch.equal(foveal.explain(tiny(), batch).map, foveal.explain(tiny(), batch.tensor).map)
+
+
 class Counted(Tiny):
     forwards = 0
 

@@ -11,7 +11,7 @@ import torch
 from foveal.api import compare, stages
 from foveal.cli.talk import say
 from foveal.decisions import Class, Outcome
-from foveal.errors import MethodError, TargetError
+from foveal.errors import TargetError
 from foveal.images import load_images
 from foveal.methods import METHODS
 from foveal.render.figures import method_sheet
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from foveal.decisions import Decision, Verdict
     from foveal.engine.stages import Stage
+    from foveal.images import Batch
     from foveal.models import Model
     from foveal.results import Explanation
 
@@ -38,9 +39,10 @@ class Question:
 
 def answer(question: Question, photo: Path, folder: Path) -> list[dict[str, Any]]:
     """The answers for one photo, a method each, saved under `folder` and told on standard error."""
-    explanations = _compared(question, photo)
-    predicted = _predicted(question.model, photo)
-    steps = stages(question.model, photo)
+    batch = load_images(photo, question.model.preprocessing)
+    explanations = _compared(question, batch)
+    predicted = _predicted(question.model, batch)
+    steps = stages(question.model, batch)
     answers = []
     say(f"{photo}", *_in_words(question, explanations[0], predicted, steps))
     for why in explanations:
@@ -53,28 +55,20 @@ def answer(question: Question, photo: Path, folder: Path) -> list[dict[str, Any]
     return answers
 
 
-def _compared(question: Question, photo: Path) -> Sequence[Explanation]:
+def _compared(question: Question, batch: Batch) -> Sequence[Explanation]:
     """The explanations asked for; with "all", of the methods that apply to this network and layer."""
-    if "all" not in question.methods:
-        return _explained(question, photo, question.methods or ("gradcam",))
-    return [why for name in METHODS for why in _explained_if_possible(question, photo, name)]
+    every = "all" in question.methods
+    methods = "all" if every else question.methods or ("gradcam",)
+    found = compare(question.model, batch, question.target, methods=methods, layer=question.layers)
+    if every:
+        left_out = [method for name, method in METHODS.items() if name not in {why.method for why in found}]
+        say(*(f"left out {method.name}: it needs {method.condition}" for method in left_out))
+    return found
 
 
-def _explained_if_possible(question: Question, photo: Path, method: str) -> Sequence[Explanation]:
-    try:
-        return _explained(question, photo, [method])
-    except MethodError as error:
-        say(f"left out {method}: {error}")
-        return []
-
-
-def _explained(question: Question, photo: Path, methods: Sequence[str]) -> Sequence[Explanation]:
-    return compare(question.model, photo, question.target, methods=methods, layer=question.layers)
-
-
-def _predicted(model: Model, photo: Path) -> Verdict | None:
+def _predicted(model: Model, batch: Batch) -> Verdict | None:
     """The class the network would choose, whatever was explained; None where it chooses none."""
-    x = load_images(photo, model.preprocessing).tensor
+    x = batch.tensor
     like = next((p for p in model.module.parameters() if p.is_floating_point()), x)
     with torch.no_grad():
         output = model.module(x.to(like.device, like.dtype))

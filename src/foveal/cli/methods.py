@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from foveal.cli.options import Json
 from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, answer_table
@@ -13,15 +11,19 @@ from foveal.cli.talk import answer_json, answer_table
 def methods(json: Json = False) -> None:
     """What can follow --method.
 
-    What each method shows, and where it applies if that is not everywhere; --json adds where it was published.
+    For each method: what it needs, where it was published, what it shows, and where it applies if not everywhere.
+    "activations" needs one forward up to the layer and no decision; "gradients" a forward and a backward to the layer.
     """
     from foveal.methods import METHODS
 
     if json:
-        plain = [field.name for field in fields(next(iter(METHODS.values()))) if field.name != "formula"]
-        answer_json([{name: getattr(method, name) for name in plain} for method in METHODS.values()])
+        told = ("name", "title", "needs", "about", "condition", "citation")
+        answer_json([{key: getattr(method, key) for key in told} for method in METHODS.values()])
         return
     answer_table(
-        [(m.name, m.about if m.condition == "any layer" else f"{m.about} ({m.condition})") for m in METHODS.values()],
-        head=("method", "what it shows"),
+        [
+            (m.name, m.needs, m.about if m.condition == "any layer" else f"{m.about} ({m.condition})", m.citation)
+            for m in METHODS.values()
+        ],
+        head=("method", "needs", "what it shows", "source"),
     )

@@ -84,9 +84,8 @@ def explain_everywhere(
     model: foveal.Model, pictures: Sequence[NDArray[np.uint8]], target: foveal.Decision
 ) -> dict[str, foveal.Explanation]:
     """All methods at all stages; those that apply at the last stage only, there."""
-    everywhere = [name for name in foveal.METHODS if name != "cam"]
-    found = foveal.compare(model, list(pictures), target, methods=everywhere, layer="all")
-    found.insert(0, foveal.explain(model, list(pictures), target, method="cam"))
+    last = foveal.explain(model, list(pictures), target, method="cam")
+    found = [last, *foveal.compare(model, list(pictures), target, layer="all")]
     return {why.method: why for why in found}
 
 

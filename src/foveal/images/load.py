@@ -56,7 +56,7 @@ class Batch:
     photos: tuple[Photo, ...]
 
 
-def load_images(images: ImageLike, preprocessing: Preprocessing | None = None) -> Batch:
+def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None = None) -> Batch:
     """The network's input and the photos to draw on.
 
     A picture is a path, a PIL image, an array (H, W) or (H, W, 1..4) of uint8 or of floats in 0..1, a uint8
@@ -67,8 +67,12 @@ def load_images(images: ImageLike, preprocessing: Preprocessing | None = None) -
         >>> load_images(torch.zeros(2, 3, 32, 32)).tensor.shape
         torch.Size([2, 3, 32, 32])
 
+    A `Batch` comes back as it is, so that pictures used several times need reading once.
+
     Raises ImageError, one sentence, for whatever cannot be read.
     """
+    if isinstance(images, Batch):
+        return images
     inputs: list[torch.Tensor] = []
     photos: list[Photo] = []
     for image in _one_by_one(images):
@@ -142,9 +146,7 @@ def _decode_array(array: NDArray[Any]) -> Decoded:
         pixels = deep_pixels(array)
     except ImageError as error:
         raise ImageError(f"Cannot read a picture from an array of shape {shape}: {error}") from error
-    return decode_image(
-        Image.fromarray(np.ascontiguousarray(pixels.squeeze(2) if shape[2:] == (1,) else pixels))
-    )
+    return decode_image(Image.fromarray(np.ascontiguousarray(pixels.squeeze(2) if shape[2:] == (1,) else pixels)))
 
 
 def _photo_of_input(tensor: torch.Tensor, preprocessing: Preprocessing | None) -> Photo:

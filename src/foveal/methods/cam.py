@@ -129,13 +129,13 @@ FAMILY = (
         "gradcam++", "Grad-CAM++", gradcam_plus_plus, "gradients",
         "positive gradients weighted so that several instances count alike",
         "Chattopadhay et al., WACV 2018, arXiv:1710.11063",
-        "any layer; derived for activations ≥ 0",
+        "derived for activations ≥ 0",
     ),
     Method(
         "xgradcam", "XGrad-CAM", xgradcam, "gradients",
         "mean gradient taken where the channel is active",
         "Fu et al., BMVC 2020, arXiv:2008.02312",
-        "any layer; derived for activations ≥ 0",
+        "derived for activations ≥ 0",
     ),
     Method(
         "hirescam", "HiResCAM", hirescam, "gradients",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from torch import nn
 
-    from torch import nn
+from foveal.engine.guard import unwrap
+from foveal.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
     from foveal.images import Preprocessing
 
@@ -44,3 +47,30 @@ class Model:
         labels = f"{len(self.labels)} labels" if self.labels else "no labels"
         notes = "".join(f", note: {note}" for note in self.notes)
         return f"Model({self.name!r}, {type(self.module).__name__}, input {size}, {labels}{notes})"
+
+
+def as_model(
+    model: nn.Module | Model, preprocessing: Preprocessing | None = None, labels: Sequence[str] | None = None
+) -> Model:
+    """`model` with what is known about it; what the caller says wins over what the model carries.
+
+    Raises:
+        ModelError: when it is neither a module nor the result of `load_model`.
+    """
+    if isinstance(model, nn.Module):
+        return Model(model, type(unwrap(model)).__name__, preprocessing, tuple(labels) if labels else None)
+    if not isinstance(model, Model):
+        raise ModelError(
+            f"cannot explain a {type(model).__name__}: pass an nn.Module, or load one with foveal.load_model({model!r})"
+            if isinstance(model, str)
+            else f"cannot explain a {type(model).__name__}: pass an nn.Module or the result of foveal.load_model"
+        )
+    if preprocessing is None and labels is None:
+        return model
+    return Model(
+        model.module,
+        model.name,
+        preprocessing or model.preprocessing,
+        tuple(labels) if labels else model.labels,
+        model.card,
+    )

@@ -1,0 +1,173 @@
+"""One forward and one backward, and what every formula makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from foveal.decisions import Decision, Outcome, Verdict
+from foveal.engine.capture import Run, capture
+from foveal.engine.stages import Structure, describe
+from foveal.errors import LayerError, MethodError, TargetError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.methods import Method
+
+
+class Tracing:
+    """The structure of a model for one input, traced when first asked for."""
+
+    def __init__(self, model: nn.Module, x: Tensor) -> None:
+        self._arguments = (model, x)
+
+    def __call__(self) -> Structure:
+        return describe(*self._arguments)
+
+
+@dataclass
+class Evidence:
+    """What one pass through the network showed.
+
+    Attributes:
+        verdict: the decision, None where none was asked for.
+        maps: method -> layer -> (n, h, w), raw and signed; layers in forward order.
+        notes: what a reader must know of the pass.
+        cautions: method -> what a reader must know of its maps.
+        refused: method -> why it does not apply here.
+    """
+
+    verdict: Verdict | None = None
+    maps: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    cautions: dict[str, list[str]] = field(default_factory=dict)
+    refused: dict[str, MethodError] = field(default_factory=dict)
+
+
+def look(
+    tracing: Tracing,
+    model: nn.Module,
+    x: Float[Tensor, "n c h w"],
+    layers: Sequence[str],
+    decision: Decision | None,
+    formulas: Sequence[Method],
+    labels: Sequence[str] | None,
+) -> Evidence:
+    """The evidence of every formula at every layer, from one forward and, where needed, one backward.
+
+    Raises:
+        ModelError, LayerError, TargetError: when the network, a layer or the decision does not fit.
+    """
+    gradient = decision is not None and any(formula.needs == "gradients" for formula in formulas)
+    asked = decision.layers if decision else ()
+    stop = decision is None or bool(asked)
+    if stop:
+        layers = [_last_call(layer, tracing()) for layer in layers]
+    evidence = Evidence()
+    with capture(model, [*dict.fromkeys([*layers, *asked])], gradient=gradient) as run:
+        cotangents = _decide(run, x, decision, labels, evidence, stop=stop, gradient=gradient)
+        for layer in run.activations:
+            if layer in layers:
+                _feature_map(run, layer, tracing)
+        evidence.notes += [
+            _reused(layer, run.calls[layer]) for layer in layers if run.calls[layer] > 1 and "#" not in layer
+        ]
+        activations = {layer: A.detach() for layer, A in run.activations.items() if layer in layers}
+    with torch.no_grad():
+        for formula in formulas:
+            _apply(formula, activations, cotangents, evidence)
+    return evidence
+
+
+def _decide(
+    run: Run,
+    x: Tensor,
+    decision: Decision | None,
+    labels: Sequence[str] | None,
+    evidence: Evidence,
+    *,
+    stop: bool,
+    gradient: bool,
+) -> dict[str, Tensor]:
+    """The cotangents of the decision's score.
+
+    Where the model's own forward turns gradients off, it runs once more with them on.
+    """
+    for through_no_grad in (False, True):
+        output = run.forward(x, stop=stop, through_no_grad=through_no_grad)
+        if decision is None:
+            return {}
+        evidence.verdict = decision.decide(Outcome(output, run.activations, labels))
+        _check(evidence.verdict, len(x))
+        if not gradient:
+            return {}
+        try:
+            cotangents = run.gradients(evidence.verdict.score)
+        except LayerError:
+            if through_no_grad:
+                raise
+            continue
+        if through_no_grad:
+            evidence.notes.append(
+                "the model's forward turns gradients off inside; they were kept on for this explanation"
+            )
+        return cotangents
+    raise AssertionError("unreachable")
+
+
+def _apply(
+    formula: Method, activations: Mapping[str, Tensor], cotangents: Mapping[str, Tensor], evidence: Evidence
+) -> None:
+    maps: dict[str, Tensor] = {}
+    cautions: list[str] = []
+    try:
+        for layer, A in activations.items():
+            G = cotangents.get(layer, A)
+            M = maps[layer] = formula(A, G)
+            if not bool(torch.isfinite(M).all()):
+                raise MethodError(
+                    f"the {formula.name} map at {layer} is not finite: activations or gradients overflow there; "
+                    "run the model in float32"
+                )
+            if formula.caution and (words := formula.caution(A, G, M)):
+                cautions.append(f"{layer}: {words}")
+    except MethodError as error:
+        evidence.refused[formula.name] = error
+        return
+    evidence.maps[formula.name], evidence.cautions[formula.name] = maps, cautions
+
+
+def _check(verdict: Verdict, n: int) -> None:
+    if len(verdict.score) != n:
+        raise TargetError(
+            f"the target gave {len(verdict.score)} scores for {n} images: it must give one an image, shape ({n},)"
+        )
+    if not bool(torch.isfinite(verdict.score).all()):
+        raise TargetError(
+            f"the score of {verdict.words[0]} is {verdict.score.detach().tolist()[0]}: nothing can be explained; "
+            "check the input's scale and the model's weights"
+        )
+
+
+def _last_call(layer: str, structure: Structure) -> str:
+    # A forward that stops early must know which call of a reused module is the last.
+    calls = structure.calls.get(layer, 1)
+    return layer if calls == 1 else f"{layer}#{calls - 1}"
+
+
+def _feature_map(run: Run, layer: str, tracing: Tracing) -> None:
+    A = run.activations[layer]
+    if A.ndim == 4 and A.is_floating_point():
+        return
+    nearest = tracing().nearest_spatial(layer)
+    hint = f"the nearest feature map is {nearest!r}" if nearest else "choose a layer that keeps (n, c, h, w)"
+    raise LayerError(f"layer {layer!r} gives {tuple(A.shape)}, which is not a feature map (n, c, h, w): {hint}")
+
+
+def _reused(layer: str, calls: int) -> str:
+    return f"{layer} runs {calls} times in one forward; this is the last call ({layer}#{calls - 1})"

@@ -1,0 +1,85 @@
+"""The main job: one command, one page, and scores that mean what they say."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import foveal
+from foveal.demo import run
+from foveal.demo.page import _mean_of, _share_of
+from foveal.demo.references import REFERENCES
+from foveal.demo.truth import Evidence, decides_visibly, deciding_part, largest_part, measure, true_effects
+from foveal.world import SPECIES, Split, demo_scenes, render
+from foveal.world.splits import Example
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import NoTrace
+
+
+@pytest.fixture(scope="module")
+def model() -> foveal.Model:
+    return foveal.load_model("demo")
+
+
+def test_the_page_opens_alone_and_holds_what_it_promises(tmp_path: Path) -> None:
+    steps = list(run(tmp_path, scenes=10, intervened=4))
+    assert steps[-1].done == steps[-1].total
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+    assert page.count("data:image/") > 8 * 2 * len(foveal.METHODS)
+    for word in (*(method.title for method in foveal.METHODS.values()), "Coral Ibis", "random", "true effect"):
+        assert word in page
+
+
+@pytest.mark.slow
+def test_the_bars_of_the_drawn_world(model: foveal.Model, no_trace: NoTrace) -> None:
+    """On fresh scenes: species named, the deciding part has the largest effect, the best map points at it."""
+    evidence = Evidence()
+    with no_trace(model.module):
+        assert list(measure(model, evidence, scenes=120, intervened=20, seed=101))[-1] == 120
+    assert np.mean(evidence.correct) >= 0.97
+    assert np.mean(evidence.largest) >= 0.85
+    assert max(np.mean(hits) for hits in evidence.hits.values()) >= 0.85
+    assert np.mean(evidence.hits["random", ""]) < 0.4
+    assert all(len(hits) == 120 for hits in evidence.hits.values())
+
+
+def test_true_effects_on_a_bundled_picture(model: foveal.Model) -> None:
+    scene = demo_scenes()[0]
+    example = Example(*render(scene), SPECIES.index(scene.species), scene)
+    logit, margin = true_effects(model, example)
+    assert largest_part(margin) == deciding_part(scene.species) == "beak"
+    assert set(margin) == set(logit)
+    assert abs(margin["background"]) < abs(margin["beak"]) / 4
+
+
+def test_scenes_whose_deciding_part_is_hidden_are_left_out() -> None:
+    example = Split("species", 4)[0]
+    assert decides_visibly(example)
+    hidden = Example(example.image, np.zeros_like(example.labels), example.target, example.scene)
+    assert not decides_visibly(hidden)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_references_fit_the_picture_and_never_change(name: str) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
+    map = REFERENCES[name](picture)
+    assert map.shape == (50, 70) and np.isfinite(map).all() and map.min() >= 0
+    assert np.array_equal(map, REFERENCES[name](picture.copy()))
+
+
+def test_intervals_hold_their_values() -> None:
+    share = _share_of([True] * 9 + [False])
+    assert share is not None and share.low is not None and share.high is not None
+    assert 0.55 < share.low < share.value == 0.9 < share.high <= 1
+    perfect = _share_of([True] * 10)
+    assert perfect is not None and perfect.low is not None and perfect.low < 0.8
+    mean = _mean_of([0.0, 1.0, float("nan")])
+    assert mean is not None and mean.value == 0.5
+    assert _share_of([]) is None and _mean_of([1.0]) is None
