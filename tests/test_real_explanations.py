@@ -1,0 +1,79 @@
+"""Trained networks on photographs: the maps lie on the object, and on the original photo."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import foveal
+from tests import real_networks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tests.conftest import NoTrace
+
+pytestmark = pytest.mark.real
+
+
+def network(name: str) -> foveal.Model:
+    return foveal.load_model(f"{real_networks.__file__}:{name}")
+
+
+def boxed(data: Path, count: int) -> list[tuple[Path, int, NDArray[np.bool_]]]:
+    """Photos with their class and the mask of all boxes of its instances."""
+    folder = data / "images" / "imagenet_boxes"
+    with (folder / "index.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = []
+    for row in rows[:: max(1, len(rows) // count)]:
+        inside = np.zeros((227, 227), bool)
+        for x0, y0, x1, y1 in np.array(json.loads(row["boxes"]), int).reshape(-1, 4):
+            inside[y0:y1, x0:x1] = True
+        found.append((folder / row["file"], int(row["class_index"]), inside))
+    return found
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
+def test_evidence_lies_on_the_object(data: Path, name: str, no_trace: NoTrace) -> None:
+    """More of it than of the picture's area, and its peak more often than the picture's centre."""
+    model = network(name)
+    photos = boxed(data, 33)
+    with no_trace(model.module):
+        why = foveal.explain(model, [path for path, _, _ in photos], [index for _, index, _ in photos])
+    shares, areas, peaks, centres = [], [], [], []
+    for i, (_, _, inside) in enumerate(photos):
+        map = np.nan_to_num(why.photos[i].geometry.map_to_photo(why.map[i])).clip(0)
+        shares.append(map[inside].sum() / map.sum())
+        areas.append(inside.mean())
+        peaks.append(inside.flat[int(map.argmax())])
+        centres.append(inside[113, 113])
+    assert np.mean(shares) > 1.4 * np.mean(areas)
+    assert np.mean(peaks) > max(0.7, np.mean(centres))
+
+
+@pytest.mark.parametrize("name", real_networks.IMAGENET)
+def test_every_method_at_every_stage(data: Path, name: str, no_trace: NoTrace) -> None:
+    model = network(name)
+    photos = sorted((data / "images" / "imagenet").glob("*.jpg"))[:2]
+    with no_trace(model.module):
+        explanations = foveal.compare(model, photos, layer="all")
+    for why in explanations:
+        assert len(why.layers) >= 4
+        assert not any("zero" in remark or "noise" in remark for remark in why.remarks)
+        assert why.overlay(1).size[0] >= why.photos[1].pixels.shape[1]
+
+
+def test_cam_is_exact_on_a_real_head(data: Path) -> None:
+    model = network("resnet50")
+    photo = sorted((data / "images" / "imagenet").glob("*.jpg"))[3]
+    why = foveal.explain(model, photo, method="cam")
+    assert why.score is not None
+    bias = model.module.get_submodule("fc").bias[why.target_spec["index"][0]]  # type: ignore[index, union-attr]
+    assert float(why.map.mean()) + float(bias) == pytest.approx(float(why.score[0]), rel=1e-4)
