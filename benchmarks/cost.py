@@ -3,13 +3,14 @@
     make bench            or    python -m benchmarks.cost --networks resnet50 --batches 16 --rounds 9
 
 The *floor* is one forward and the gradient from the score back to the first stage, weights frozen, nothing else:
-no formula that uses gradients at every stage can cost less. Every round runs all rows once, in turn, so that a
+no formula that uses gradients at every stage can cost less. Every round runs all rows once, in random order, so that a
 machine whose speed drifts slows all of them; a ratio is taken within a round, and its median and range are printed.
 """
 
 from __future__ import annotations
 
 import platform
+import random
 import time
 from collections.abc import Callable
 from statistics import median
@@ -70,10 +71,13 @@ def measure(actions: dict[str, Callable[[], object]], rounds: int) -> dict[str, 
     seconds: dict[str, list[float]] = {name: [] for name in actions}
     for action in actions.values():
         action()
+    order = list(actions)
+    shuffled = random.Random(0)
     for _ in range(rounds):
-        for name, action in actions.items():
+        shuffled.shuffle(order)  # what ran before leaves the memory allocator in a state of its own
+        for name in order:
             started = time.perf_counter()
-            action()
+            actions[name]()
             seconds[name].append(time.perf_counter() - started)
     return seconds
 

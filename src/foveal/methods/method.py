@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -44,7 +45,17 @@ class Method:
 
     def __call__(self, A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
         """The map, computed in single precision at least."""
-        return self.formula(_at_least_single(A), _at_least_single(G))
+        # Formulas look at each image on its own, so a processor may take as many at once as fit its cache:
+        # the intermediate results of a large batch would go through main memory, several times slower.
+        rows = max(1, _CACHED // A[0].numel()) if A.device.type == "cpu" else len(A)
+        parts = [
+            self.formula(_at_least_single(a), _at_least_single(g))
+            for a, g in zip(A.split(rows), G.split(rows), strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+_CACHED = 2**20  # numbers
 
 
 def _at_least_single(tensor: Tensor) -> Tensor:
