@@ -154,7 +154,6 @@ def _state_notes(subject: Model) -> tuple[str, ...]:
 
 def _explanation(subject: Model, batch: Batch, evidence: Evidence, method: str, seconds: float) -> Explanation:
     verdict = evidence.verdict
-    photo_notes = [note for photo in batch.photos for note in photo.notes]
     return Explanation(
         maps=evidence.maps[method],
         photos=batch.photos,
@@ -165,7 +164,7 @@ def _explanation(subject: Model, batch: Batch, evidence: Evidence, method: str, 
         method=method,
         parameters={},
         model=subject.name,
-        notes=tuple(dict.fromkeys([*evidence.notes, *evidence.cautions[method], *photo_notes])),
+        notes=tuple(dict.fromkeys([*evidence.notes, *evidence.cautions[method]])),
         seconds=seconds,
         versions={"foveal": __version__, "torch": torch.__version__, "python": platform.python_version()},
     )

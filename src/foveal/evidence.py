@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from foveal.decisions import Decision, Outcome, Verdict
+from foveal.engine.address import Address
 from foveal.engine.capture import Run, capture
+from foveal.engine.layout import Layout, channels_first, find_layout
 from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, MethodError, TargetError
 
@@ -71,13 +73,16 @@ def look(
     evidence = Evidence()
     with capture(model, [*dict.fromkeys([*layers, *asked])], gradient=gradient) as run:
         cotangents = _decide(run, x, decision, labels, evidence, stop=stop, gradient=gradient)
-        for layer in run.activations:
-            if layer in layers:
-                _feature_map(run, layer, tracing)
+        layouts = {layer: _layout(run, layer, x, tracing) for layer in run.activations if layer in layers}
         evidence.notes += [
             _reused(layer, run.calls[layer]) for layer in layers if run.calls[layer] > 1 and "#" not in layer
         ]
-        activations = {layer: A.detach() for layer, A in run.activations.items() if layer in layers}
+        activations = {
+            layer: channels_first(run.activations[layer].detach(), layout) for layer, layout in layouts.items()
+        }
+        cotangents = {
+            layer: channels_first(cotangents[layer], layout) for layer, layout in layouts.items() if layer in cotangents
+        }
     with torch.no_grad():
         for formula in formulas:
             _apply(formula, activations, cotangents, evidence)
@@ -160,11 +165,14 @@ def _last_call(layer: str, structure: Structure) -> str:
     return layer if calls == 1 else f"{layer}#{calls - 1}"
 
 
-def _feature_map(run: Run, layer: str, tracing: Tracing) -> None:
+def _layout(run: Run, layer: str, x: Tensor, tracing: Tracing) -> Layout:
     A = run.activations[layer]
-    if A.ndim == 4 and A.is_floating_point():
-        return
-    nearest = tracing().nearest_spatial(layer)
+    if x.ndim != 4 and A.ndim == 4:
+        return "nchw"
+    known = find_layout(A.shape, x.shape[2:]) or tracing().layouts.get(Address.parse(layer).module)
+    if known and A.is_floating_point():
+        return known
+    nearest = tracing().nearest_spatial(Address.parse(layer).module)
     hint = f"the nearest feature map is {nearest!r}" if nearest else "choose a layer that keeps (n, c, h, w)"
     raise LayerError(f"layer {layer!r} gives {tuple(A.shape)}, which is not a feature map (n, c, h, w): {hint}")
 

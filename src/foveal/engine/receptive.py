@@ -29,7 +29,7 @@ class Field:
         size: side of the receptive field in input pixels, before clipping to the image.
         stride: input pixels from one cell to the next.
         local: False when anything on the way looked at the whole image at once.
-        depth: convolutions on the longest way from the input.
+        depth: convolutions and matrix products on the longest way from the input.
     """
 
     size: Pair = (1.0, 1.0)
@@ -74,6 +74,8 @@ class FieldTracker(TorchDispatchMode):
             weight, step, dilation, transposed = args[1], _pair(args[3]), _pair(args[5]), args[6]
             step = (1 / step[0], 1 / step[1]) if transposed else step
             return replace(field, depth=field.depth + 1).window(_pair(weight.shape[2:]), step, dilation)
+        if name in _PRODUCTS:
+            field = replace(field, depth=field.depth + 1)
         if name in _POOLS:
             kernel = args[1]
             step = args[2] if len(args) > 2 and args[2] else kernel
@@ -85,6 +87,7 @@ class FieldTracker(TorchDispatchMode):
 
 
 _POOLS = {"max_pool2d_with_indices", "max_pool2d", "avg_pool2d"}
+_PRODUCTS = {"mm", "addmm", "bmm"}  # convolutions by 1×1 in channels-last networks, and attention
 _MIXERS = {
     "bmm", "baddbmm", "native_group_norm", "var_mean",
     "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_efficient_attention",

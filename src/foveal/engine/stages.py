@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from foveal.engine.address import named_modules, tensor_parts
 from foveal.engine.guard import untouched, unwrap
+from foveal.engine.layout import Layout, find_layout
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.errors import LayerError, ModelError
 
@@ -32,7 +33,8 @@ class Stage:
         receptive_field: side of the theoretical receptive field in input pixels, (y, x); may exceed the image.
         local: False when a feature here also depends on the whole image (squeeze-excite, attention, …).
         sign: "nonnegative" (after ReLU and kin) or "signed", as observed on the traced input.
-        depth: convolutions on the longest way from the input.
+        depth: convolutions and matrix products on the longest way from the input.
+        layout: "nchw", or "nhwc" where the network keeps channels last; maps and shapes here are channels first.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Stage:
     local: bool
     sign: Literal["nonnegative", "signed"]
     depth: int
+    layout: Layout = "nchw"
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,17 @@ class Structure:
     Attributes:
         stages: in forward order, the first next to the input.
         shapes: module -> shape of what it returned at its last call (only modules that return one tensor).
+        layouts: module -> layout, of those that return a feature map.
         calls: module -> how often it ran.
     """
 
     stages: tuple[Stage, ...]
     shapes: dict[str, tuple[int, ...]] = field(repr=False)
+    layouts: dict[str, Layout] = field(repr=False)
     calls: dict[str, int] = field(repr=False)
 
     def spatial(self, name: str) -> bool:
-        return len(shape := self.shapes.get(name, ())) == 4 and shape[2] * shape[3] > 1
+        return name in self.layouts
 
     def nearest_spatial(self, name: str) -> str | None:
         """The last module with a feature map that ran before `name` did."""
@@ -71,15 +76,13 @@ class Structure:
 @dataclass
 class _Seen:
     name: str
-    shape: tuple[int, ...]
-    input_shape: tuple[int, ...]
+    channels: int
+    size: tuple[int, ...]
+    input_size: tuple[int, ...]
+    layout: Layout
     node: Any
     field: Field | None
     minimum: float
-
-    @property
-    def size(self) -> tuple[int, ...]:
-        return self.shape[2:]
 
 
 _known: WeakKeyDictionary[nn.Module, dict[Any, Structure]] = WeakKeyDictionary()
@@ -105,6 +108,7 @@ def _trace(model: nn.Module, x: Tensor) -> Structure:
     names = {module: name for name, module in reversed(named_modules(model).items())}
     seen: list[_Seen] = []
     shapes: dict[str, tuple[int, ...]] = {}
+    layouts: dict[str, Layout] = {}
     calls: dict[str, int] = {}
     source = x.detach().clone()
 
@@ -114,10 +118,16 @@ def _trace(model: nn.Module, x: Tensor) -> Structure:
         if isinstance(output, Tensor):
             shapes.pop(name, None)
             shapes[name] = tuple(output.shape)
-            if output.ndim == 4 and output.numel():
-                before = next((tuple(v.shape) for v in inputs if isinstance(v, Tensor)), ())
+            found = tracker.field(output)
+            layout = find_layout(output.shape, x.shape[2:], found.stride if found else None) if x.ndim == 4 else None
+            if layout and output.numel() and output.is_floating_point():
+                before = next((v for v in inputs if isinstance(v, Tensor)), output)
                 lowest = float(output.detach().amin())
-                seen.append(_Seen(name, tuple(output.shape), before, output.grad_fn, tracker.field(output), lowest))
+                size, input_size = _size(output, layout), _size(before, layout)
+                channels = output.shape[1 if layout == "nchw" else 3]
+                seen.append(_Seen(name, channels, size, input_size, layout, output.grad_fn, found, lowest))
+                if size != (1, 1):
+                    layouts[name] = layout
 
     with untouched(model):
         leaf = source.requires_grad_()
@@ -137,7 +147,11 @@ def _trace(model: nn.Module, x: Tensor) -> Structure:
         raise LayerError(
             f"{type(model).__name__} has no layer that returns a feature map (n, c, h, w): nothing to draw on"
         )
-    return Structure(stages, shapes, calls)
+    return Structure(stages, shapes, layouts, calls)
+
+
+def _size(tensor: Tensor, layout: Layout) -> tuple[int, ...]:
+    return tuple(tensor.shape[2:] if layout == "nchw" else tensor.shape[1:3])
 
 
 def _outputs(output: Any) -> list[Tensor]:
@@ -207,7 +221,7 @@ def _resolution(s: _Seen) -> Any:
 def _internal(run: list[_Seen], seen: list[_Seen], following: set[tuple[int, ...]]) -> set[str]:
     """Names inside a block that takes this resolution in and gives the next one out: its own business."""
     sizes = {s.size for s in run}
-    blocks = [s.name for s in seen if s.input_shape[2:] in sizes and s.size in following - sizes and s.name]
+    blocks = [s.name for s in seen if s.input_size in sizes and s.size in following - sizes and s.name]
     return {s.name for s in run if any(s.name.startswith(block + ".") for block in blocks)}
 
 
@@ -220,13 +234,14 @@ def _choose(run: list[_Seen], internal: Iterable[str], calls: dict[str, int]) ->
 
 def _stage(s: _Seen, calls: dict[str, int]) -> Stage:
     found = s.field or Field()
-    _, c, h, w = s.shape
+    h, w = s.size
     return Stage(
         name=s.name if calls[s.name] == 1 else f"{s.name}#{calls[s.name] - 1}",
-        shape=(c, h, w),
+        shape=(s.channels, h, w),
         stride=found.stride,
         receptive_field=(round(found.size[0]), round(found.size[1])),
         local=found.local,
         sign="nonnegative" if s.minimum >= 0 else "signed",
         depth=found.depth,
+        layout=s.layout,
     )

@@ -1,0 +1,38 @@
+"""Which axes of a tensor are the map: (n, c, h, w), or (n, h, w, c) as some networks have it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from torch import Tensor
+
+Layout: TypeAlias = Literal["nchw", "nhwc"]
+
+
+def find_layout(shape: Sequence[int], image: Sequence[int], stride: tuple[float, float] | None = None) -> Layout | None:
+    """The layout of a tensor of `shape` computed from images of size (h, w), or None if it is no feature map.
+
+    The cells of a map lie as the image does: as many per row and column as its sides ask for, or as the strides
+    met on the way predict where those differ between the axes. (64, 49, 64) from a square image is neither.
+    """
+    if len(shape) != 4:
+        return None
+    if _alike(shape[2:], image) or (stride and _predicted(shape[2:], image, stride)):
+        return "nchw"
+    return "nhwc" if _alike(shape[1:3], image) else None
+
+
+def channels_first(tensor: Tensor, layout: Layout) -> Tensor:
+    """The same numbers as (n, c, h, w)."""
+    return tensor if layout == "nchw" else tensor.permute(0, 3, 1, 2)
+
+
+def _alike(cells: Sequence[int], image: Sequence[int]) -> bool:
+    """Whether h : w is the image's, give or take what padding and rounding do at each end."""
+    expected = cells[0] * image[1] / image[0]
+    return abs(expected - cells[1]) <= 2 + 0.15 * cells[1]
+
+
+def _predicted(cells: Sequence[int], image: Sequence[int], stride: tuple[float, float]) -> bool:
+    return all(abs(side / step - n) <= 2 + 0.15 * n for n, side, step in zip(cells, image, stride, strict=True))
