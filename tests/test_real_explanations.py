@@ -42,20 +42,22 @@ def boxed(data: Path, count: int) -> list[tuple[Path, int, NDArray[np.bool_]]]:
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_evidence_lies_on_the_object(data: Path, name: str, no_trace: NoTrace) -> None:
-    """More of it than of the picture's area, and its peak more often than the picture's centre."""
+    """More of it than of the picture's area, more than on the object of another photo, and its peak mostly."""
     model = network(name)
     photos = boxed(data, 33)
     with no_trace(model.module):
         why = foveal.explain(model, [path for path, _, _ in photos], [index for _, index, _ in photos])
-    shares, areas, peaks, centres = [], [], [], []
+    shares, elsewhere, areas, peaks = [], [], [], []
     for i, (_, _, inside) in enumerate(photos):
+        other = photos[i - 1][2]
         map = np.nan_to_num(why.photos[i].geometry.map_to_photo(why.map[i])).clip(0)
         shares.append(map[inside].sum() / map.sum())
         areas.append(inside.mean())
         peaks.append(inside.flat[int(map.argmax())])
-        centres.append(inside[113, 113])
+        elsewhere.append(map[other].sum() / map.sum())
     assert np.mean(shares) > 1.4 * np.mean(areas)
-    assert np.mean(peaks) > max(0.7, np.mean(centres))
+    assert np.mean(shares) > 1.2 * np.mean(elsewhere)
+    assert np.mean(peaks) > 0.75
 
 
 @pytest.mark.parametrize("name", real_networks.IMAGENET)
@@ -76,4 +78,4 @@ def test_cam_is_exact_on_a_real_head(data: Path) -> None:
     why = foveal.explain(model, photo, method="cam")
     assert why.score is not None
     bias = model.module.get_submodule("fc").bias[why.target_spec["index"][0]]  # type: ignore[index, union-attr]
-    assert float(why.map.mean()) + float(bias) == pytest.approx(float(why.score[0]), rel=1e-4)
+    assert float(why.map.mean()) + float(bias.detach()) == pytest.approx(float(why.score[0]), rel=1e-4)
