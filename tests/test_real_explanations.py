@@ -42,21 +42,23 @@ def boxed(data: Path, count: int) -> list[tuple[Path, int, NDArray[np.bool_]]]:
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_evidence_lies_on_the_object(data: Path, name: str, no_trace: NoTrace) -> None:
-    """More of it than of the picture's area, more than on the object of another photo, and its peak mostly."""
+    """More of it than of the picture's area, more than on the objects of other photos, and its peak mostly.
+
+    Objects sit in the middle of most photos, so the boxes of the others are a control for that.
+    """
     model = network(name)
     photos = boxed(data, 33)
     with no_trace(model.module):
         why = foveal.explain(model, [path for path, _, _ in photos], [index for _, index, _ in photos])
     shares, elsewhere, areas, peaks = [], [], [], []
     for i, (_, _, inside) in enumerate(photos):
-        other = photos[i - 1][2]
         map = np.nan_to_num(why.photos[i].geometry.map_to_photo(why.map[i])).clip(0)
         shares.append(map[inside].sum() / map.sum())
         areas.append(inside.mean())
         peaks.append(inside.flat[int(map.argmax())])
-        elsewhere.append(map[other].sum() / map.sum())
+        elsewhere += [map[other].sum() / map.sum() for _, _, other in photos if other is not inside]
     assert np.mean(shares) > 1.4 * np.mean(areas)
-    assert np.mean(shares) > 1.2 * np.mean(elsewhere)
+    assert np.mean(shares) > 1.1 * np.mean(elsewhere)
     assert np.mean(peaks) > 0.75
 
 
