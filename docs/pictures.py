@@ -11,11 +11,12 @@ from foveal.demo.truth import deciding_part, sibling_margin, true_effects
 from foveal.render.figures import grid
 from foveal.render.tiles import known_tile
 from foveal.world import SPECIES, demo_scenes, render
+from foveal.world.gallery import species_portraits
 from foveal.world.scene import LABELS
 from foveal.world.splits import Example
 
 HERE = Path(__file__).parent / "images"
-SIDE = 250
+SIDE, SMALL = 250, 130
 
 
 def overview() -> Image.Image:
@@ -41,6 +42,25 @@ def overview() -> Image.Image:
     )
 
 
+def methods() -> Image.Image:
+    """Every method on six birds: the margin to the sibling at the last stage."""
+    model = foveal.load_model("demo")
+    scenes = [species_portraits()[i] for i in (0, 3, 5, 8, 14, 16)]
+    rows = []
+    for scene in scenes:
+        image, _ = render(scene)
+        explanations = foveal.compare(model, image, sibling_margin([scene.species]))
+        maps = [why.overlay(colour_bar=False, side=SMALL, sign="positive") for why in explanations]
+        rows.append([Image.fromarray(image).resize((SMALL, SMALL), Image.Resampling.LANCZOS), *maps])
+    return grid(
+        rows,
+        columns=("picture", *foveal.METHODS),
+        rows=[f"{scene.species}\nby its {deciding_part(scene.species)}" for scene in scenes],
+        side=SMALL,
+    )
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     overview().save(HERE / "overview.jpg", quality=88)
+    methods().save(HERE / "methods.jpg", quality=88)
