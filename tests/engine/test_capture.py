@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import warnings
+from collections import OrderedDict, namedtuple
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -238,6 +240,51 @@ def test_parts_of_what_a_layer_returns() -> None:
     # The last call feeds the average; the first has all of the second above it.
     assert torch.allclose(gradients["twice"][:, 1], torch.full_like(gradients["twice"][:, 1], 1 / 36))
     assert gradients["twice#0"][:, 0].abs().amax() > 0
+
+
+@dataclass(frozen=True)
+class Features:
+    map: Tensor
+    mean: Tensor
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        lambda x: Features(x, x.mean((2, 3))),
+        lambda x: {"map": x},
+        lambda x: OrderedDict(map=x),
+        lambda x: namedtuple("Out", "map mean")(x, x.mean((2, 3))),
+        lambda x: [x, None],
+        lambda x: (x,),
+    ],
+)
+def test_whatever_a_layer_returns_goes_on_through_what_was_kept(pack: Any) -> None:
+    class Packing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Tensor) -> Any:
+            return pack(self.conv(x))
+
+    class Reading(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.packing = Packing()
+
+        def forward(self, x: Tensor) -> Any:
+            packed = self.packing(x)
+            found = getattr(packed, "map", None)
+            return (packed["map"] if isinstance(packed, dict) else packed[0] if found is None else found).mean((2, 3))
+
+    model, x = Reading().eval(), torch.randn(2, 3, 6, 6)
+    with capture(model, ["packing"]) as run:
+        output = run.forward(x)
+        G = run.gradients(output[:, 2])["packing"]
+    assert torch.equal(output, model(x))
+    assert torch.allclose(G[:, 2], torch.full_like(G[:, 2], 1 / 16))
+    assert float(G[:, :2].abs().amax()) == 0
 
 
 def test_an_ambiguous_part_lists_the_choices() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -113,7 +114,13 @@ def replace(value: Any, old: Tensor, new: Tensor) -> Any:
         return type(value)(*(replace(part, old, new) for part in value))
     if isinstance(value, list | tuple):
         return type(value)(replace(part, old, new) for part in value)
-    return value
+    attributes = [key for key, part in getattr(value, "__dict__", {}).items() if part is old]
+    if not attributes:
+        return value
+    rebuilt = copy(value)
+    for key in attributes:
+        object.__setattr__(rebuilt, key, new)  # frozen dataclasses too
+    return rebuilt
 
 
 def tensor_parts(value: Any) -> dict[str, Tensor]:
