@@ -180,7 +180,7 @@ def _on_device(batch: Batch, module: nn.Module) -> Batch:
 
 def _noise(preprocessing: Preprocessing, module: nn.Module) -> Tensor:
     channels = 1 if preprocessing.channels == "L" else 3
-    noise = torch.randn(1, channels, *preprocessing.size, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(1, channels, *preprocessing.size, generator=torch.Generator().manual_seed(0), device="cpu")
     weight = _weight(module)
     return noise if weight is None else noise.to(weight.device, weight.dtype)
 

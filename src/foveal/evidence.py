@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -68,15 +68,18 @@ def look(
     gradient = decision is not None and any(formula.needs == "gradients" for formula in formulas)
     asked = decision.layers if decision else ()
     stop = decision is None or bool(asked)
-    if stop:
-        layers = [_last_call(layer, tracing()) for layer in layers]
+    every = [*dict.fromkeys([*layers, *asked])]
+    # A forward that stops early must know which call of a reused module is the last.
+    last_calls = tracing().last_calls(model, every) if stop else None
     evidence = Evidence()
-    with capture(model, [*dict.fromkeys([*layers, *asked])], gradient=gradient) as run:
+    with capture(model, every, gradient=gradient, last_calls=last_calls) as run:
         cotangents = _decide(run, x, decision, labels, evidence, stop=stop, gradient=gradient)
         layouts = {layer: _layout(run, layer, x, tracing) for layer in run.activations if layer in layers}
         evidence.notes += [
             _reused(layer, run.calls[layer]) for layer in layers if run.calls[layer] > 1 and "#" not in layer
         ]
+        if evidence.verdict is not None and gradient:
+            _refuse_by_path(formulas, run, layouts, evidence.verdict.score, evidence)
         activations = {
             layer: channels_first(run.activations[layer].detach(), layout) for layer, layout in layouts.items()
         }
@@ -85,6 +88,8 @@ def look(
         }
     with torch.no_grad():
         for formula in formulas:
+            if formula.name in evidence.refused:
+                continue
             _apply(formula, activations, cotangents, evidence)
     return evidence
 
@@ -135,16 +140,34 @@ def _apply(
             G = cotangents.get(layer, A)
             M = maps[layer] = formula(A, G)
             if not bool(torch.isfinite(M).all()):
-                raise MethodError(
-                    f"the {formula.name} map at {layer} is not finite: activations or gradients overflow there; "
-                    "run the model in float32"
-                )
+                raise _overflow(formula.name)
             if formula.caution and (words := formula.caution(A, G, M)):
                 cautions.append(f"{layer}: {words}")
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        evidence.refused[formula.name] = _overflow(formula.name)
+        return
     except MethodError as error:
         evidence.refused[formula.name] = error
         return
     evidence.maps[formula.name], evidence.cautions[formula.name] = maps, cautions
+
+
+def _refuse_by_path(
+    formulas: Sequence[Method], run: Run, layers: Iterable[str], score: Tensor, evidence: Evidence
+) -> None:
+    """Methods that hold behind certain operations only are refused where others lie on the way to the score."""
+    for formula in formulas:
+        for layer in layers if formula.between is not None else ():
+            others = run.between(layer, score) - (formula.between or frozenset())
+            if others:
+                evidence.refused[formula.name] = MethodError(
+                    f"{formula.name} does not apply at {layer}: it needs {formula.condition}, but the way to the "
+                    f"score leads through {', '.join(sorted(others))}; use hirescam, which is defined everywhere"
+                )
+
+
+def _overflow(method: str) -> MethodError:
+    return MethodError(f"the {method} map is not finite: activations or gradients overflow; run the model in float32")
 
 
 def _check(verdict: Verdict, n: int) -> None:
@@ -157,12 +180,6 @@ def _check(verdict: Verdict, n: int) -> None:
             f"the score of {verdict.words[0]} is {verdict.score.detach().tolist()[0]}: nothing can be explained; "
             "check the input's scale and the model's weights"
         )
-
-
-def _last_call(layer: str, structure: Structure) -> str:
-    # A forward that stops early must know which call of a reused module is the last.
-    calls = structure.calls.get(layer, 1)
-    return layer if calls == 1 else f"{layer}#{calls - 1}"
 
 
 def _layout(run: Run, layer: str, x: Tensor, tracing: Tracing) -> Layout:

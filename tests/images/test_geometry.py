@@ -61,9 +61,7 @@ def test_a_padded_photo_is_seen_whole() -> None:
 
 
 @given(GEOMETRIES, st.floats(-1e6, 1e6), st.tuples(st.integers(1, 9), st.integers(1, 9)))
-def test_a_constant_map_stays_exactly_constant(
-    geometry: Geometry, value: float, cells: tuple[int, int]
-) -> None:
+def test_a_constant_map_stays_exactly_constant(geometry: Geometry, value: float, cells: tuple[int, int]) -> None:
     photo = geometry.map_to_photo(np.full(cells, value))
     assert photo.shape == geometry.photo_size
     seen = ~np.isnan(photo)
@@ -100,9 +98,7 @@ def test_a_bright_cell_lands_where_its_box_is(cell: tuple[int, int]) -> None:
     planted[cell] = 1
     photo = geometry.map_to_photo(planted, fill=0)
     y, x = np.unravel_index(photo.argmax(), photo.shape)
-    x0, y0, x1, y1 = geometry.boxes_to_photo(
-        [cell[1] * 32, cell[0] * 32, cell[1] * 32 + 32, cell[0] * 32 + 32]
-    )
+    x0, y0, x1, y1 = geometry.boxes_to_photo([cell[1] * 32, cell[0] * 32, cell[1] * 32 + 32, cell[0] * 32 + 32])
     assert x0 <= x + 0.5 <= x1 and y0 <= y + 0.5 <= y1
     beyond = photo.copy()
     beyond[int(max(y0 - 16 / geometry.scale[0] - 1, 0)) : int(y1 + 16 / geometry.scale[0] + 2)] = 0

@@ -47,9 +47,7 @@ def test_it_is_torchvisions_arithmetic(photo: tuple[int, int], interpolation: An
 
 def test_a_crop_larger_than_the_photo_is_padded_as_torchvision_does(torchvision: Any) -> None:
     ours = Preprocessing((50, 61), resize_to=32, mean=(0.0,) * 3, std=(1.0,) * 3)
-    theirs = torchvision.Compose(
-        [torchvision.Resize(32), torchvision.CenterCrop((50, 61)), torchvision.ToTensor()]
-    )
+    theirs = torchvision.Compose([torchvision.Resize(32), torchvision.CenterCrop((50, 61)), torchvision.ToTensor()])
     image = noise(40, 45)
     np.testing.assert_allclose(ours.apply(image), theirs(image).numpy(), atol=1e-6)
 

@@ -40,6 +40,12 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(1) from None
         except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
             raise
+        except OSError as error:
+            if _tracebacks:
+                raise
+            where = f" {error.filename}" if error.filename else ""
+            _say(f"cannot use{where}: {error.strerror or error}; choose another place with --out, or mend that one.")
+            raise typer.Exit(1) from None
         except Exception as error:
             if _tracebacks:
                 raise

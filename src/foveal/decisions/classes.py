@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.decisions.decision import Outcome, Verdict, class_scores, probabilities
+from foveal.decisions.decision import Outcome, Verdict, class_scores, last_operation, probabilities, two_sided
 from foveal.decisions.labels import class_index, class_words
 from foveal.errors import TargetError
 
@@ -23,7 +23,8 @@ OneClass: TypeAlias = "int | str"
 class Class:
     """The score of one class: its index or label; a sequence gives each image its own; None the predicted one.
 
-    A model with a single logit decides between class 1 (score = logit) and class 0 (score = −logit).
+    A model with a single logit decides between class 1 (score = logit) and class 0 (score = −logit). Where a model
+    ends in a sigmoid or softmax, its output is the score, and the result says "probability".
 
         foveal.Class("jay")   foveal.Class(17)   foveal.Class(["jay", "crow"])   foveal.Class(3, of="probability")
 
@@ -35,17 +36,28 @@ class Class:
     which: OneClass | Sequence[OneClass] | None = None
     of: Literal["logit", "probability"] = "logit"
 
+    def __post_init__(self) -> None:
+        if self.of not in ("logit", "probability"):
+            raise TargetError(f'cannot explain the {self.of!r} of a class: say of="logit" or of="probability"')
+
     @property
     def layers(self) -> tuple[str, ...]:
         return ()
 
     def decide(self, outcome: Outcome) -> Verdict:
         scores = two_sided(class_scores(outcome.output))
+        labels = _fitting(outcome.labels, scores.shape[1])
         index = _indices(self.which, scores, outcome.labels)
-        chance = _at(_chances(outcome), index)
+        chance = _at(probabilities(class_scores(outcome.output)), index)
         score = chance if self.of == "probability" else _at(scores, index)
-        words = tuple(class_words(i, outcome.labels) for i in index.tolist())
-        spec = {"kind": "class", "index": index.tolist(), "of": self.of, "predicted": self.which is None}
+        # A model that ends in a sigmoid or softmax has no logit to explain.
+        of = (
+            "probability"
+            if last_operation(class_scores(outcome.output)).startswith(("Sigmoid", "Softmax"))
+            else self.of
+        )
+        words = tuple(class_words(i, labels) for i in index.tolist())
+        spec = {"kind": "class", "index": index.tolist(), "of": of, "predicted": self.which is None}
         return Verdict(score, words, spec, chance.detach())
 
 
@@ -69,30 +81,22 @@ class Margin:
 
     def decide(self, outcome: Outcome) -> Verdict:
         scores = two_sided(class_scores(outcome.output))
+        labels = _fitting(outcome.labels, scores.shape[1])
         a = _indices(self.a, scores, outcome.labels)
         rest = scores.detach().scatter(1, a[:, None], -torch.inf)
         b = _indices(self.b, rest, outcome.labels)
         if bool((a == b).any()):
-            same = class_words(int(a[a == b][0]), outcome.labels)
+            same = class_words(int(a[a == b][0]), labels)
             raise TargetError(f"a margin needs two different classes, but a and b are both {same}")
         words = tuple(
-            f"{class_words(i, outcome.labels)} − {class_words(j, outcome.labels)}"
-            for i, j in zip(a.tolist(), b.tolist(), strict=True)
+            f"{class_words(i, labels)} − {class_words(j, labels)}" for i, j in zip(a.tolist(), b.tolist(), strict=True)
         )
         return Verdict(_at(scores, a) - _at(scores, b), words, {"kind": "margin", "a": a.tolist(), "b": b.tolist()})
 
 
-def two_sided(scores: Float[Tensor, "n classes"]) -> Float[Tensor, "n classes"]:
-    """Class scores of a one-logit model as those of two classes, (−logit, logit); others pass as they are."""
-    return torch.cat([-scores, scores], 1) if scores.shape[1] == 1 else scores
-
-
-def _chances(outcome: Outcome) -> Float[Tensor, "n classes"]:
-    scores = class_scores(outcome.output)
-    if scores.shape[1] == 1:
-        positive = scores.float().sigmoid()
-        return torch.cat([1 - positive, positive], 1)
-    return probabilities(scores)
+def _fitting(labels: Sequence[str] | None, classes: int) -> Sequence[str] | None:
+    """Labels, if there is one a class: a shifted or missing one would name every class wrongly."""
+    return labels if labels and len(labels) == classes else None
 
 
 def _indices(

@@ -77,11 +77,40 @@ def class_scores(output: Any) -> Float[Tensor, "n classes"]:
 
 
 def probabilities(scores: Float[Tensor, "n classes"]) -> Float[Tensor, "n classes"]:
-    """Softmax of logits; scores that already are probabilities (the model ends in a softmax) pass as they are."""
-    return scores if are_probabilities(scores) else scores.float().softmax(1)
+    """Each class's probability: softmax of logits, sigmoid of a single one, or what the model made of them itself."""
+    last = last_operation(scores)
+    if last.startswith("LogSoftmax"):
+        return scores.exp()
+    if last.startswith(("Sigmoid", "Softmax")) or _sums_to_one(scores):
+        return two_sided(scores) if scores.shape[1] == 1 else scores
+    if scores.shape[1] == 1:
+        positive = scores.sigmoid()
+        return torch.cat([1 - positive, positive], 1)
+    return scores.softmax(1)
 
 
-def are_probabilities(scores: Float[Tensor, "n classes"]) -> bool:
+def two_sided(scores: Float[Tensor, "n classes"]) -> Float[Tensor, "n classes"]:
+    """Class scores of a one-output model as those of two classes; others pass as they are.
+
+    (−z, z) of a logit, (1 − p, p) where the model ends in a sigmoid.
+    """
+    if scores.shape[1] != 1:
+        return scores
+    return torch.cat([1 - scores if last_operation(scores).startswith("Sigmoid") else -scores, scores], 1)
+
+
+def last_operation(tensor: Tensor) -> str:
+    """The name of the last operation in the graph that changed numbers, not only their shape; '' without a graph."""
+    node = tensor.grad_fn
+    while node is not None and type(node).__name__.startswith(_RESHAPING) and node.next_functions:
+        node = node.next_functions[0][0]
+    return type(node).__name__ if node is not None else ""
+
+
+_RESHAPING = ("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Clone", "Alias")
+
+
+def _sums_to_one(scores: Float[Tensor, "n classes"]) -> bool:
     total = scores.detach().float().sum(1)
     return (
         scores.shape[1] > 1 and bool((scores >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-3)

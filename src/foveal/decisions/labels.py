@@ -23,6 +23,10 @@ def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int) -
         if not -classes <= wanted < classes:
             raise TargetError(f"class {wanted} is out of range: the model has {classes} classes, 0 to {classes - 1}")
         return wanted % classes
+    if labels and len(labels) != classes:
+        raise TargetError(
+            f"cannot look up class {wanted!r}: there are {len(labels)} labels for {classes} classes; pass one a class"
+        )
     if not labels:
         raise TargetError(
             f"cannot look up class {wanted!r}: this model carries no labels; pass its index or labels=[…]"
@@ -41,7 +45,7 @@ def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int) -
 
 def class_words(index: int, labels: Sequence[str] | None) -> str:
     """'jay (17)', or 'class 17' where no label is known."""
-    return f"{labels[index]} ({index})" if labels and index < len(labels) else f"class {index}"
+    return f"{labels[index]} ({index})" if labels else f"class {index}"
 
 
 def _matches(wanted: str, labels: Sequence[str]) -> list[int]:

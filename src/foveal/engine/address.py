@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from foveal.errors import LayerError
 
 _ADDRESS = re.compile(r"^(?P<module>[^\[\]#]*)(\[(?P<key>[^\]]+)\])?(#(?P<call>\d+))?$")
-_WRAPPER = re.compile(r"(^|(?<=\.))(_orig_mod|module)\.")
 
 
 @dataclass(frozen=True)
@@ -61,18 +60,29 @@ def find_module(model: nn.Module, name: str) -> nn.Module:
 
 
 def named_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """Every submodule by its plain name, the model itself as ''."""
-    modules: dict[str, nn.Module] = {}
-    for name, module in model.named_modules(remove_duplicate=False):
-        modules.setdefault(name, unwrapped(module))
-        modules.setdefault(_WRAPPER.sub("", name), module)
-    return modules
+    """Every submodule by its plain name, the model itself as ''; parallel and compiled wrappers are looked through."""
+    found: dict[str, nn.Module] = {}
+
+    def visit(module: nn.Module, name: str) -> None:
+        module = unwrapped(module)
+        found.setdefault(name, module)
+        for key, child in module._modules.items():
+            if child is not None:
+                visit(child, f"{name}.{key}" if name else key)
+
+    visit(model, "")
+    return found
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The module behind a compiled one, whose own hooks run."""
-    inner = getattr(module, "_orig_mod", None)
-    return inner if isinstance(inner, nn.Module) else module
+    """The module behind a compiled or parallel one, whose own hooks run."""
+    while True:
+        inner = getattr(module, "_orig_mod", None)
+        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            inner = module.module
+        if not isinstance(inner, nn.Module):
+            return module
+        module = inner
 
 
 def expand(model: nn.Module, pattern: str) -> list[str]:

@@ -10,7 +10,7 @@ Nothing above the first layer that is kept enters a graph, so the gradient at th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -27,18 +27,21 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def capture(model: nn.Module, layers: Sequence[str], *, gradient: bool = True) -> Iterator[Run]:
+def capture(
+    model: nn.Module, layers: Sequence[str], *, gradient: bool = True, last_calls: Mapping[str, int] | None = None
+) -> Iterator[Run]:
     """A `Run` of `model` that keeps what `layers` return; the model is as it was when the block is left.
 
     Args:
         layers: addresses (see `Address`); names that do not exist raise LayerError at once.
         gradient: False where only activations are needed: no graph at all is recorded.
+        last_calls: layer -> number of its last call, for a forward that is to stop at modules that run several times.
     """
     model = unwrap(model)
     addresses = {layer: Address.parse(layer) for layer in layers}
     modules = {layer: find_module(model, address.module) for layer, address in addresses.items()}
     with untouched(model):
-        yield Run(model, addresses, modules, gradient)
+        yield Run(model, addresses, modules, gradient, last_calls or {})
 
 
 class Run:
@@ -50,7 +53,12 @@ class Run:
     """
 
     def __init__(
-        self, model: nn.Module, addresses: dict[str, Address], modules: dict[str, nn.Module], gradient: bool
+        self,
+        model: nn.Module,
+        addresses: dict[str, Address],
+        modules: dict[str, nn.Module],
+        gradient: bool,
+        last_calls: Mapping[str, int],
     ) -> None:
         self.activations: dict[str, Tensor] = {}
         self.calls: dict[str, int] = {}
@@ -58,6 +66,7 @@ class Run:
         self._gradient = gradient
         self._addresses = addresses
         self._modules = modules
+        self._last_calls = last_calls
         self._stop = False
 
     def forward(self, *inputs: Any, stop: bool = False, through_no_grad: bool = False) -> Any:
@@ -75,7 +84,7 @@ class Run:
         self.calls.clear()
         self._stop = stop
         inputs = tuple(_usable(value) for value in inputs)
-        with _KeepGraph() if through_no_grad else nullcontext():
+        with KeepGraph() if through_no_grad else nullcontext():
             output = self._run(inputs)
         missing = [layer for layer in self._addresses if layer not in self.activations]
         if missing:
@@ -102,6 +111,19 @@ class Run:
         each = [self.gradients(score, keep_graph=index + 1 < len(scores)) for index, score in enumerate(scores)]
         return {layer: torch.stack([one[layer] for one in each]) for layer in self._addresses}
 
+    def between(self, layer: str, score: Tensor) -> frozenset[str]:
+        """Names of the operations on the way from a layer to the score (autograd's, without "Backward0")."""
+        kept = self.activations[layer]
+        stack, seen, names = [score.grad_fn], set(), set()
+        while stack:
+            node = stack.pop()
+            if node is None or node in seen or node is kept.grad_fn or getattr(node, "variable", None) is kept:
+                continue
+            seen.add(node)
+            names.add(type(node).__name__.rstrip("0123456789").removesuffix("Backward"))
+            stack += [parent for parent, _ in node.next_functions]
+        return frozenset(names)
+
     def _run(self, inputs: tuple[Any, ...]) -> Any:
         hooks = [self._modules[layer].register_forward_hook(self._keep(layer)) for layer in self._addresses]
         try:
@@ -121,13 +143,15 @@ class Run:
 
     def _keep(self, layer: str) -> Callable[[nn.Module, Any, Any], Any]:
         address = self._addresses[layer]
+        wanted = self._last_calls.get(layer) if address.call is None else address.call
 
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
             call = self.calls.get(layer, 0)
             self.calls[layer] = call + 1
-            if address.call is not None and address.call != call:
+            if wanted is not None and wanted != call:
                 return None
             tensor = pick(output, address)
+            self.activations.pop(layer, None)  # the order is that of the last calls
             kept = self.activations[layer] = self._tap(tensor)
             if self._stop and len(self.activations) == len(self._addresses):
                 raise _Enough
@@ -163,7 +187,7 @@ class _Enough(BaseException):
     """Every layer was seen: the rest of the forward is not needed. Not an Exception, so no model swallows it."""
 
 
-class _KeepGraph(TorchFunctionMode):
+class KeepGraph(TorchFunctionMode):
     """Leaves gradients on where a model's own forward turns them off (frozen backbones under `no_grad`)."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -173,10 +197,10 @@ class _KeepGraph(TorchFunctionMode):
 
 
 def _usable(value: Any) -> Any:
-    # Tensors made under inference_mode may not take part in a graph; a history of the caller's is not ours to walk.
+    # A copy: a forward may write into its input, and inference tensors may not take part in a graph.
     if not isinstance(value, Tensor):
         return value
-    return value.clone() if value.is_inference() else value.detach()
+    return value.detach().clone()
 
 
 def _shape(value: Any) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from threading import RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -41,17 +43,31 @@ def is_compiled(model: nn.Module) -> bool:
     return any("_orig_mod" in m._modules or m._compiled_call_impl is not None for m in model.modules())
 
 
+_locks: WeakKeyDictionary[nn.Module, RLock] = WeakKeyDictionary()
+
+
+def _lock(model: nn.Module) -> RLock:
+    """One a model: threads take turns, because hooks and modes belong to the model, not to the thread."""
+    return _locks.setdefault(model, RLock())
+
+
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
     """Run with `model` in evaluation mode and its weights frozen, then put everything back.
 
     Restored, also after an exception or Ctrl-C: the train/eval mode of each module, `requires_grad` of each
     parameter, every buffer, the state of torch's random generators, and the gradient, inference and
-    compilation modes of the caller. `.grad` is never written because nothing in the model asks for it.
+    compilation modes of the caller. `.grad` is never written because nothing in the model asks for it. Threads
+    that use the same model take turns.
 
     Raises:
         ModelError: for weights made under inference mode.
     """
+    with _lock(model):
+        yield from _untouched(model)
+
+
+def _untouched(model: nn.Module) -> Iterator[None]:
     modules = list(model.modules())
     parameters = [p for module in modules for p in module._parameters.values() if p is not None]
     if any(p.is_inference() for p in parameters):
@@ -62,7 +78,12 @@ def untouched(model: nn.Module) -> Iterator[None]:
     # The flag itself rather than `train()`, which some models override to fuse or merge weights.
     training = [module for module in modules if module.training]
     trainable = [p for p in parameters if p.requires_grad and p.is_leaf]
-    buffers = [(b, b._version, b.clone()) for m in modules for b in m._buffers.values() if b is not None]
+    buffers = [
+        (module, name, buffer, buffer._version, buffer.clone())
+        for module in modules
+        for name, buffer in module._buffers.items()
+        if buffer is not None and not buffer.is_inference()
+    ]
     devices = sorted({p.device.index or 0 for p in parameters if p.is_cuda})
     with ExitStack() as undo:
         undo.enter_context(torch.random.fork_rng(devices))
@@ -84,13 +105,16 @@ def _eager() -> Any:
 
 
 def _restore(
-    training: list[nn.Module], trainable: list[nn.Parameter], buffers: list[tuple[torch.Tensor, int, torch.Tensor]]
+    training: list[nn.Module],
+    trainable: list[nn.Parameter],
+    buffers: list[tuple[nn.Module, str, torch.Tensor, int, torch.Tensor]],
 ) -> None:
     for module in training:
         module.training = True
     for parameter in trainable:
         parameter.requires_grad_(True)
     with torch.no_grad():
-        for buffer, version, copy in buffers:
+        for module, name, buffer, version, copy in buffers:
+            module._buffers[name] = buffer
             if buffer._version != version:
                 buffer.copy_(copy)

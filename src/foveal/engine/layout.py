@@ -18,9 +18,10 @@ def find_layout(shape: Sequence[int], image: Sequence[int], stride: tuple[float,
     """
     if len(shape) != 4:
         return None
-    if _alike(shape[2:], image) or (stride and _predicted(shape[2:], image, stride)):
-        return "nchw"
-    return "nhwc" if _alike(shape[1:3], image) else None
+    first, last = _mismatch(shape[2:], image), _mismatch(shape[1:3], image)
+    if last < first and last <= 1 and not (stride and _predicted(shape[2:], image, stride)):
+        return "nhwc"
+    return "nchw" if first <= 1 or (stride and _predicted(shape[2:], image, stride)) else None
 
 
 def channels_first(tensor: Tensor, layout: Layout) -> Tensor:
@@ -28,11 +29,11 @@ def channels_first(tensor: Tensor, layout: Layout) -> Tensor:
     return tensor if layout == "nchw" else tensor.permute(0, 3, 1, 2)
 
 
-def _alike(cells: Sequence[int], image: Sequence[int]) -> bool:
-    """Whether h : w is the image's, give or take what padding and rounding do at each end."""
+def _mismatch(cells: Sequence[int], image: Sequence[int]) -> float:
+    """How far h : w is from the image's, 1 being what padding and rounding may do at each end."""
     expected = cells[0] * image[1] / image[0]
-    return abs(expected - cells[1]) <= 2 + 0.15 * cells[1]
+    return abs(expected - cells[1]) / (2 + 0.15 * cells[1])
 
 
 def _predicted(cells: Sequence[int], image: Sequence[int], stride: tuple[float, float]) -> bool:
-    return all(abs(side / step - n) <= 2 + 0.15 * n for n, side, step in zip(cells, image, stride, strict=True))
+    return all(abs(side / step - n) <= 1 + 0.1 * n for n, side, step in zip(cells, image, stride, strict=True))

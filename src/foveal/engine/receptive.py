@@ -72,8 +72,11 @@ class FieldTracker(TorchDispatchMode):
         name = func.overloadpacket.__name__
         if name == "convolution":
             weight, step, dilation, transposed = args[1], _pair(args[3]), _pair(args[5]), args[6]
-            step = (1 / step[0], 1 / step[1]) if transposed else step
-            return replace(field, depth=field.depth + 1).window(_pair(weight.shape[2:]), step, dilation)
+            kernel = _pair(weight.shape[2:])
+            field = replace(field, depth=field.depth + 1)
+            if transposed:
+                return field.window(_met(kernel, step), (1 / step[0], 1 / step[1]))
+            return field.window(kernel, step, dilation)
         if name in _PRODUCTS:
             field = replace(field, depth=field.depth + 1)
         if name in _POOLS:
@@ -81,9 +84,21 @@ class FieldTracker(TorchDispatchMode):
             step = args[2] if len(args) > 2 and args[2] else kernel
             dilation = args[4] if name.startswith("max") and len(args) > 4 else (1, 1)
             return field.window(_pair(kernel), _pair(step), _pair(dilation))
-        if name in _MIXERS:
+        if name in _MIXERS or (name == "native_batch_norm" and args[5]):
             return replace(field, local=False)
-        return _resized(field, max(inputs, key=Tensor.numel), output)
+        before = max(inputs, key=Tensor.numel)
+        if _reduced(output) and not _reduced(before) and output.numel() < before.numel():
+            return replace(field, local=False)
+        if before.ndim != 4 or output.ndim != 4:
+            return field
+        if name in _RESIZERS:
+            return _resized(field, before, output)
+        if name in ("pixel_shuffle", "pixel_unshuffle"):
+            step = args[1] if name == "pixel_unshuffle" else 1 / args[1]
+            return field.window((max(1, step),) * 2, (step, step))
+        if name == "slice" and len(args) > 4 and args[4] > 1 and args[1] % 4 > 1:  # every second row, say
+            return field.window((1, 1), (args[4], 1) if args[1] % 4 == 2 else (1, args[4]))
+        return field
 
 
 _POOLS = {"max_pool2d_with_indices", "max_pool2d", "avg_pool2d"}
@@ -106,15 +121,21 @@ def _merge(operands: list[tuple[Field, Tensor]]) -> Field:
     )
 
 
+_RESIZERS = {"_adaptive_avg_pool2d", "adaptive_max_pool2d", "fractional_max_pool2d"} | {
+    f"{prefix}upsample_{kind}"
+    for prefix in ("", "_")
+    for kind in ("nearest2d", "nearest_exact2d", "bilinear2d", "bicubic2d", "bilinear2d_aa", "bicubic2d_aa")
+}
+
+
+def _met(kernel: Pair, step: Pair) -> Pair:
+    """How many cells of its input one cell of a transposed convolution meets."""
+    return math.ceil(kernel[0] / step[0]), math.ceil(kernel[1] / step[1])
+
+
 def _resized(field: Field, before: Tensor, after: Tensor) -> Field:
-    """Pooling to a given size, interpolation, means: read off the shapes."""
-    if _reduced(after) and not _reduced(before) and after.numel() < before.numel():
-        return replace(field, local=False)
-    if before.ndim != 4 or after.ndim != 4 or before.shape[:2] != after.shape[:2]:
-        return field
+    """Pooling to a given size and interpolation: read off the shapes."""
     ratio = [b / a for b, a in zip(before.shape[2:], after.shape[2:], strict=True)]
-    if ratio == [1.0, 1.0]:
-        return field
     return field.window((max(1, math.ceil(ratio[0])), max(1, math.ceil(ratio[1]))), _pair(ratio))
 
 

@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-from foveal.engine.address import named_modules, tensor_parts
+from foveal.engine.address import Address, find_module, named_modules, tensor_parts
+from foveal.engine.capture import KeepGraph
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.receptive import Field, FieldTracker
@@ -66,6 +67,12 @@ class Structure:
     def spatial(self, name: str) -> bool:
         return name in self.layouts
 
+    def last_calls(self, model: nn.Module, layers: Iterable[str]) -> dict[str, int]:
+        """Layer -> the number of the last call of its module, whatever name it goes by."""
+        names = {module: name for name, module in reversed(named_modules(unwrap(model)).items())}
+        modules = {layer: find_module(unwrap(model), Address.parse(layer).module) for layer in layers}
+        return {layer: self.calls.get(names.get(module, ""), 1) - 1 for layer, module in modules.items()}
+
     def nearest_spatial(self, name: str) -> str | None:
         """The last module with a feature map that ran before `name` did."""
         names = list(self.shapes)
@@ -110,7 +117,6 @@ def _trace(model: nn.Module, x: Tensor) -> Structure:
     shapes: dict[str, tuple[int, ...]] = {}
     layouts: dict[str, Layout] = {}
     calls: dict[str, int] = {}
-    source = x.detach().clone()
 
     def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         name = names[module]
@@ -130,11 +136,12 @@ def _trace(model: nn.Module, x: Tensor) -> Structure:
                     layouts[name] = layout
 
     with untouched(model):
-        leaf = source.requires_grad_()
+        leaf = x.detach().clone().requires_grad_()
         hooks = [module.register_forward_hook(note) for module in names]
         try:
-            with FieldTracker(leaf) as tracker:
-                output = model(leaf)
+            # A copy goes in, because a forward may write into its input.
+            with KeepGraph(), FieldTracker(leaf) as tracker:
+                output = model(leaf.clone())
         except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ModelError(f"running {type(model).__name__} on {tuple(x.shape)} failed: {reason[0]}") from error
@@ -155,8 +162,12 @@ def _size(tensor: Tensor, layout: Layout) -> tuple[int, ...]:
 
 
 def _outputs(output: Any) -> list[Tensor]:
-    tensors = [output] if isinstance(output, Tensor) else list(tensor_parts(output).values())
-    return [tensor for tensor in tensors if tensor.requires_grad]
+    """What decisions start from: the class scores where there are some, else everything."""
+    parts = {"": output} if isinstance(output, Tensor) else tensor_parts(output)
+    tensors = {key: tensor for key, tensor in parts.items() if tensor.requires_grad}
+    main = [tensors[key] for key in ("logits", "output", "out") if key in tensors]
+    scores = main or [tensor for tensor in tensors.values() if tensor.ndim in (1, 2)]
+    return scores[:1] or list(tensors.values())
 
 
 def _bottlenecks(roots: list[Any]) -> set[Any]:

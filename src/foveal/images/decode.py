@@ -95,7 +95,5 @@ def deep_pixels(values: NDArray[Any]) -> NDArray[np.uint8]:
     deep = values.dtype == np.uint16 or high > 255
     white = 1.0 if values.dtype.kind == "f" else 65535.0 if deep else 255.0
     if not (low >= 0 and high <= white):  # also false for NaN
-        raise ImageError(
-            f"pixels of type {values.dtype} must lie in 0..{white:g}, but these span {low:g} to {high:g}."
-        )
+        raise ImageError(f"pixels of type {values.dtype} must lie in 0..{white:g}, but these span {low:g} to {high:g}.")
     return np.round(values.astype(np.float64) * (255 / white)).astype(np.uint8)

@@ -70,9 +70,7 @@ class Geometry:
         corners = _last_axis(boxes, 4)
         return self.points_to_input(corners.reshape(*corners.shape[:-1], 2, 2)).reshape(corners.shape)
 
-    def map_to_photo(
-        self, map: NDArray[Any] | torch.Tensor, *, fill: float = np.nan
-    ) -> Float[NDArray[Any], "... H W"]:
+    def map_to_photo(self, map: NDArray[Any] | torch.Tensor, *, fill: float = np.nan) -> Float[NDArray[Any], "... H W"]:
         """The map in the photo's pixels, interpolated bilinearly; `fill` where the network did not look.
 
         The map may have any resolution: its cells always cover the whole input, edge to edge, and each value

@@ -8,7 +8,7 @@ from foveal.errors import MethodError
 from foveal.methods import cam
 from foveal.methods.method import Method
 
-METHODS: dict[str, Method] = {method.name: method for method in cam.FAMILY}
+METHODS: dict[str, Method] = {method.name: method for method in (*cam.FAMILY,)}
 
 
 def find_method(name: str) -> Method:

@@ -25,6 +25,14 @@ SPACE = (-2, -1)
 CHANNELS = 1
 
 
+LINEAR_HEAD = frozenset(
+    {"Mean", "Sum", "AdaptiveAvgPool2D", "MkldnnAdaptiveAvgPool2D", "AvgPool2D", "Div", "Mul"}
+    | {"View", "UnsafeView", "Reshape", "ReshapeAlias", "Squeeze", "Unsqueeze", "Alias", "Clone", "T", "Transpose"}
+    | {"Permute", "Addmm", "Mm", "Add", "Sub", "Neg", "Cat", "Gather", "Select", "Slice", "Index", "AsStrided"}
+)
+"""What may lie between a layer and the score where CAM is defined: average pooling, one linear layer, bookkeeping."""
+
+
 def cam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """Σ_c w_c A_c with w the weights of the linear layer behind global average pooling; ⟨map⟩ = score − bias.
 
@@ -72,11 +80,13 @@ def hirescam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[
 
 def cancelled(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Float[Tensor, "n h w"]) -> str | None:
     """Where the next operation normalises over channels, G ⊥ A at every position and the sum is rounding noise."""
-    if float(M.abs().amax()) > 1e-5 * float((G * A).abs().sum(CHANNELS).amax()):
+    terms, rest = (G * A).abs().sum(CHANNELS).amax((1, 2)), M.abs().amax((1, 2))
+    rounding = max(1e-5, 4 * torch.finfo(A.dtype).eps)
+    if not bool(((rest <= rounding * terms) & (terms > 0)).any()):
         return None
     return (
-        "the evidence of the channels cancels to rounding, as it must right before a normalisation over channels; "
-        "this map is noise: use gradcam, or another layer"
+        "the evidence of the channels cancels, as it must right before a normalisation over channels, and what is "
+        "left is noise: use gradcam, or another layer"
     )
 
 
@@ -119,6 +129,7 @@ FAMILY = (
         "the classifier's own weights; averages to the score exactly",
         "Zhou et al., CVPR 2016, arXiv:1512.04150",
         "the layer before global average pooling and a linear layer",
+        between=LINEAR_HEAD,
     ),
     Method(
         "gradcam", "Grad-CAM", gradcam, "gradients",
@@ -157,6 +168,7 @@ FAMILY = (
         "eigencam", "Eigen-CAM", eigencam, "activations",
         "first principal component of the activations; looks at no decision",
         "Muhammad & Yeasin, IJCNN 2020, arXiv:2008.00299",
+        caution=lambda A, G, M: "looks at no decision: this is the map of every target",
     ),
     Method(
         "eigengradcam", "EigenGrad-CAM", eigengradcam, "gradients",

@@ -32,6 +32,7 @@ class Method:
         condition: where it applies, "any layer" mostly.
         citation: the source.
         caution: looks at a finished map for a known trap of the method.
+        between: names of the operations that may lie between the layer and the score; None for any.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Method:
     citation: str
     condition: str = "any layer"
     caution: Caution | None = None
+    between: frozenset[str] | None = None
 
     def __call__(self, A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
         """The map, computed in single precision at least."""

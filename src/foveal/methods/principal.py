@@ -20,13 +20,15 @@ def principal(A: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     From the Gram matrix of the smaller side, so it stays cheap at any resolution.
     """
     n, c, h, w = A.shape
-    X = A.reshape(n, c, h * w)
+    # Gradients may be tiny or huge: scaled to one, the squares below stay within range.
+    size = A.abs().amax((1, 2, 3), keepdim=True).clamp(min=torch.finfo(A.dtype).tiny)
+    X = (A / size).reshape(n, c, h * w)
     if c <= h * w:
         M = leading(X @ X.mT)[:, None] @ X
     else:
         u = leading(X.mT @ X)
         M = u * (X @ u[..., None]).norm(dim=1)
-    return M.view(n, h, w)
+    return M.view(n, h, w) * size[:, 0]
 
 
 def leading(C: Float[Tensor, "n m m"]) -> Float[Tensor, "n m"]:
@@ -46,7 +48,7 @@ def leading(C: Float[Tensor, "n m m"]) -> Float[Tensor, "n m"]:
 def _krylov(C: Float[Tensor, "n m m"]) -> Float[Tensor, "n m k"]:
     """An orthonormal basis of span{Q, CQ, C²Q, …}, from a fixed start, so the same input gives the same bytes."""
     seed = torch.Generator().manual_seed(0)
-    start = torch.randn(C.shape[-1], _BLOCK, generator=seed).to(C).expand(len(C), -1, -1).clone()
+    start = torch.randn(C.shape[-1], _BLOCK, generator=seed, device="cpu").to(C).expand(len(C), -1, -1).clone()
     start[..., 0] = C.sum(-1)
     basis: Tensor = torch.linalg.qr(start).Q
     for _ in range(_STEPS):

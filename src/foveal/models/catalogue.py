@@ -32,11 +32,7 @@ class Source:
 
 def list_models(pattern: str | None = None) -> tuple[Source, ...]:
     """Every source of models, with the names in it that contain `pattern` or match it as a wildcard."""
-    demo = (
-        None
-        if DEMO.exists() and sidecar_path(DEMO).exists()
-        else "not in this installation: `foveal train demo`"
-    )
+    demo = None if DEMO.exists() and sidecar_path(DEMO).exists() else "not in this installation: `foveal train demo`"
     return (
         Source("demo", "the small network that ships with foveal", missing=demo),
         _listed("timm:NAME", "timm's image models", from_timm.names, pattern),

@@ -48,8 +48,7 @@ def _import(name: str, *, extra: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            f"Cannot import {package}: {error.name or package} is not installed; "
-            f"pip install 'foveal[{extra}]'."
+            f"Cannot import {package}: {error.name or package} is not installed; pip install 'foveal[{extra}]'."
         ) from error
     except (ImportError, OSError, AttributeError) as error:
         raise ModelError(

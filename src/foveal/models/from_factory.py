@@ -35,9 +35,7 @@ def build(spec: str, *, arguments: Mapping[str, object]) -> Model:
         return made
     if isinstance(made, nn.Module):
         return Model(made, spec, card={"source": spec})
-    raise ModelError(
-        f"{spec} returned a {type(made).__name__}: it must return an nn.Module or a foveal.Model."
-    )
+    raise ModelError(f"{spec} returned a {type(made).__name__}: it must return an nn.Module or a foveal.Model.")
 
 
 def check_harmless(architecture: str, weights: Path) -> None:
@@ -50,11 +48,7 @@ def check_harmless(architecture: str, weights: Path) -> None:
         return
     if where.startswith("foveal."):
         network = getattr(_import_module(where, name), name, None)
-        if (
-            isinstance(network, type)
-            and issubclass(network, nn.Module)
-            and network.__module__.startswith("foveal.")
-        ):
+        if isinstance(network, type) and issubclass(network, nn.Module) and network.__module__.startswith("foveal."):
             return
     raise ModelError(
         f"The sidecar of {weights} wants to run {architecture!r}, which a data file may not do by itself: "
@@ -67,15 +61,9 @@ def _import_module(name: str, factory: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise ModelError(
-                f"Cannot import {name}: it needs {error.name}, which is not installed."
-            ) from error
+            raise ModelError(f"Cannot import {name}: it needs {error.name}, which is not installed.") from error
         file = Path(*name.split(".")).with_suffix(".py")
-        hint = (
-            f"write '{file}:{factory}'"
-            if file.exists()
-            else f"install it, or write 'path/to/file.py:{factory}'"
-        )
+        hint = f"write '{file}:{factory}'" if file.exists() else f"install it, or write 'path/to/file.py:{factory}'"
         raise ModelError(f"Cannot import {name}: there is no module {error.name!r}; {hint}.") from error
     except Exception as error:
         raise _failed(f"importing {name}", error) from error

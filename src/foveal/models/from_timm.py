@@ -49,13 +49,9 @@ def _check_name(name: str, *, pretrained: bool) -> None:
         raise unknown("timm", name, timm.list_models())
     tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{base}.*")]
     if tag and tag not in tags:
-        raise ModelError(
-            f"timm has no weights {tag!r} for {base}: the choices are {', '.join(tags) or 'none'}."
-        )
+        raise ModelError(f"timm has no weights {tag!r} for {base}: the choices are {', '.join(tags) or 'none'}.")
     if pretrained and not tags and not timm.models.is_model_pretrained(base):
-        raise ModelError(
-            f"timm has no trained weights for {base}: pass a file (--weights) or pretrained=False."
-        )
+        raise ModelError(f"timm has no trained weights for {base}: pass a file (--weights) or pretrained=False.")
 
 
 def _preprocessing(module: nn.Module) -> tuple[Preprocessing | None, list[str]]:
@@ -75,9 +71,7 @@ def _preprocessing(module: nn.Module) -> tuple[Preprocessing | None, list[str]]:
         "std": tuple(config["std"]),
     }
     exact = crop == 1 or mode == "center"
-    return Preprocessing(**settings), [] if exact else [
-        f"timm would crop {crop:.0%} of the photo; foveal shows it all"
-    ]
+    return Preprocessing(**settings), [] if exact else [f"timm would crop {crop:.0%} of the photo; foveal shows it all"]
 
 
 def _labels(module: nn.Module) -> tuple[str, ...] | None:

@@ -23,9 +23,7 @@ def build(name: str, *, pretrained: bool, arguments: Mapping[str, object]) -> Mo
         raise unknown("torchvision", name, models.list_models())
     weights, spec = _weights(base, tag), f"torchvision:{name}"
     if pretrained and weights is None:
-        raise ModelError(
-            f"torchvision has no trained weights for {base}: pass a file (--weights) or pretrained=False."
-        )
+        raise ModelError(f"torchvision has no trained weights for {base}: pass a file (--weights) or pretrained=False.")
     with building(spec, arguments, fetching=pretrained):
         module = models.get_model(base, **_options(base, weights, pretrained), **arguments)
     labels = _labels(weights)
@@ -46,9 +44,9 @@ def _options(name: str, weights: Any, pretrained: bool) -> dict[str, Any]:
         return {"weights": weights, "progress": sys.stderr.isatty()}
     family = import_torchvision().models.get_model_builder(name).__module__
     if ".detection." in family or ".segmentation." in family:
-        return {"weights": None, "weights_backbone": None}      # else they fetch a trained trunk
+        return {"weights": None, "weights_backbone": None}  # else they fetch a trained trunk
     if name in ("googlenet", "inception_v3"):
-        return {"weights": None, "init_weights": True}          # else they warn that this may change
+        return {"weights": None, "init_weights": True}  # else they warn that this may change
     return {"weights": None}
 
 

@@ -96,9 +96,7 @@ def _from_architecture(spec: str, path: Path | None, *, pretrained: bool) -> Mod
     check_file(path)
     sidecar = find_sidecar(path)
     if sidecar and sidecar.architecture != spec and (_is_zoo(spec) or _is_zoo(sidecar.architecture)):
-        raise ModelError(
-            f"The sidecar of {path} says its weights are of {sidecar.architecture}, not of {spec}."
-        )
+        raise ModelError(f"The sidecar of {path} says its weights are of {sidecar.architecture}, not of {spec}.")
     return _filled(spec, sidecar, path)
 
 
@@ -112,14 +110,10 @@ def _filled(spec: str, sidecar: Sidecar | None, path: Path) -> Model:
     if sidecar is None:
         return model
     labels = sidecar.labels if sidecar.labels is not None else model.labels
-    return replace(
-        model, name=sidecar.name, labels=labels, preprocessing=sidecar.preprocessing or model.preprocessing
-    )
+    return replace(model, name=sidecar.name, labels=labels, preprocessing=sidecar.preprocessing or model.preprocessing)
 
 
-def _fitted(
-    model: Model, spec: str, arguments: Mapping[str, object], state: Mapping[str, Tensor], path: Path
-) -> Model:
+def _fitted(model: Model, spec: str, arguments: Mapping[str, object], state: Mapping[str, Tensor], path: Path) -> Model:
     """The model, built again for another number of classes if that is what the file holds."""
     count = head_size(model.module, state, path)
     if count is None or not _is_zoo(spec) or "num_classes" in arguments:
@@ -173,6 +167,4 @@ def _move(model: Model, device: str | torch.device | None) -> None:
     try:
         model.module.to(torch.device(device))
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(
-            f"Cannot put {model.name} on {str(device)!r}: {str(error).splitlines()[0]}."
-        ) from error
+        raise ModelError(f"Cannot put {model.name} on {str(device)!r}: {str(error).splitlines()[0]}.") from error

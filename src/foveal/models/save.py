@@ -79,7 +79,5 @@ def _stored(name: str, tensor: Tensor, *, half: bool) -> Tensor:
         return tensor.detach().cpu().contiguous().clone()
     stored = tensor.detach().cpu().to(torch.float16).contiguous()
     if not torch.isfinite(stored).all():
-        raise ModelError(
-            f"Cannot save {name} in half precision: it has values beyond ±65504; save it with half=False."
-        )
+        raise ModelError(f"Cannot save {name} in half precision: it has values beyond ±65504; save it with half=False.")
     return stored

@@ -45,13 +45,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
         try:
             return dict(load_file(path))
         except (SafetensorError, *DAMAGE) as error:
-            raise ModelError(
-                f"Cannot read {path} as safetensors ({_brief(error)}): get the file again."
-            ) from error
+            raise ModelError(f"Cannot read {path} as safetensors ({_brief(error)}): get the file again.") from error
     if path.suffix not in PICKLED:
-        raise ModelError(
-            f"Cannot tell how to read {path}: weights end in .safetensors, {', '.join(PICKLED)}."
-        )
+        raise ModelError(f"Cannot tell how to read {path}: weights end in .safetensors, {', '.join(PICKLED)}.")
     return _unnest(_unpickle(path), path)
 
 
@@ -61,9 +57,7 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     try:
         module.load_state_dict(fitting, strict=True)
     except RuntimeError as error:
-        raise ModelError(
-            f"The weights in {path} do not fit this network: {_misfit(fitting, module)}."
-        ) from error
+        raise ModelError(f"The weights in {path} do not fit this network: {_misfit(fitting, module)}.") from error
 
 
 def head_size(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> int | None:
@@ -71,9 +65,7 @@ def head_size(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> int
     own = module.state_dict()
     fitting = _without_prefix(state, own, path)
     differing = [
-        (own[k].shape, fitting[k].shape)
-        for k in own.keys() & fitting.keys()
-        if own[k].shape != fitting[k].shape
+        (own[k].shape, fitting[k].shape) for k in own.keys() & fitting.keys() if own[k].shape != fitting[k].shape
     ]
     sizes = {(a[0], b[0]) for a, b in differing if len(a) == len(b) > 0 and a[1:] == b[1:]}
     alike = all(len(a) == len(b) > 0 and a[1:] == b[1:] for a, b in differing)
@@ -92,9 +84,7 @@ def check_file(path: Path) -> None:
     if not start:
         raise ModelError(f"Cannot read weights from {path}: the file is empty; get it again.")
     if start.lstrip()[:1] == b"<":
-        raise ModelError(
-            f"Cannot read weights from {path}: it is a saved web page; get the file behind the link."
-        )
+        raise ModelError(f"Cannot read weights from {path}: it is a saved web page; get the file behind the link.")
     if start.startswith(b"version https://git-lfs"):
         raise ModelError(f"Cannot read weights from {path}: it is a Git LFS pointer; run `git lfs pull`.")
 
@@ -150,9 +140,7 @@ def _without_prefix(state: Mapping[str, Tensor], own: Mapping[str, Tensor], path
     prefixes = sorted({key.removesuffix(names[0]) for key in state if key.endswith("." + names[0])})
     whole = [prefix for prefix in prefixes if all(prefix + name in state for name in names)]
     if len(whole) > 1:
-        raise ModelError(
-            f"{path} holds this network {len(whole)} times, as {', '.join(whole)}: save the one you mean."
-        )
+        raise ModelError(f"{path} holds this network {len(whole)} times, as {', '.join(whole)}: save the one you mean.")
     if not prefixes:
         return dict(state)
     prefix = (whole or prefixes)[0]
