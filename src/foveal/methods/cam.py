@@ -103,13 +103,13 @@ def elementwise_gradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]
 def eigencam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"] | None = None) -> Float[Tensor, "n h w"]:
     """A projected on its first principal direction over channels (not centred); the larger lobe is positive."""
     M = principal(A)
-    return M * towards((M * M.abs()).sum(SPACE))
+    return M * towards(M, M.abs())
 
 
 def eigengradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """The same of G ⊙ A, with the sign that agrees with Σ_c G ⊙ A, so positive means in favour."""
     M = principal(G * A)
-    return M * towards((M * hirescam(A, G)).sum(SPACE))
+    return M * towards(M, hirescam(A, G))
 
 
 def weighted(A: Float[Tensor, "n c h w"], w: Float[Tensor, "n c"]) -> Float[Tensor, "n h w"]:
@@ -118,9 +118,14 @@ def weighted(A: Float[Tensor, "n c h w"], w: Float[Tensor, "n c"]) -> Float[Tens
     return torch.bmm(w[:, None], A.reshape(n, c, h * w_)).view(n, h, w_)
 
 
-def towards(agreement: Float[Tensor, " n"]) -> Float[Tensor, "n 1 1"]:
-    """+1 or −1 per image, never 0."""
-    return torch.where(agreement < 0, -1.0, 1.0).to(agreement.dtype)[:, None, None]
+def towards(M: Float[Tensor, "n h w"], evidence: Float[Tensor, "n h w"]) -> Float[Tensor, "n 1 1"]:
+    """The sign, +1 or −1 an image and never 0, that makes M agree with the evidence; both may be tiny or huge."""
+    agreement = (_unit(M) * _unit(evidence)).sum(SPACE, keepdim=True)
+    return torch.where(agreement < 0, -1.0, 1.0).to(M.dtype)
+
+
+def _unit(M: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
+    return M / M.abs().amax(SPACE, keepdim=True).clamp(min=torch.finfo(M.dtype).tiny)
 
 
 FAMILY = (
