@@ -233,3 +233,17 @@ def test_labels_that_do_not_fit_the_classes_name_nothing() -> None:
 def test_a_misspelled_kind_of_score() -> None:
     with pytest.raises(TargetError, match="prob"):
         foveal.Class(1, of="prob")  # type: ignore[arg-type]
+
+
+def test_a_network_that_leaves_its_feature_maps_early_gets_a_note() -> None:
+    """Vision transformers: the patch embedding is the only feature map, and far from the decision."""
+    torch.manual_seed(0)
+    mixers: list[nn.Module] = [nn.Linear(8, 8) for _ in range(9)]
+    tokens = nn.Sequential(
+        nn.Conv2d(3, 8, 4, 4), nn.Flatten(2), nn.Linear(16, 8), *mixers, nn.Flatten(), nn.Linear(64, 2)
+    )
+    why = foveal.explain(tokens.eval(), torch.randn(1, 3, 16, 16))
+    assert any("says little" in note for note in why.notes)
+    for name in ("resnet18", "vgg11_bn", "squeezenet1_1", "convnext_tiny", "googlenet"):
+        notes = foveal.explain(architecture(name), torch.randn(1, 3, 64, 64)).notes
+        assert not any("says little" in note for note in notes)

@@ -14,7 +14,7 @@ from foveal._version import __version__
 from foveal.decisions import Decision, Target, as_decision
 from foveal.engine.guard import is_compiled, unwrap
 from foveal.engine.select import LayerSpec, select_layers
-from foveal.engine.stages import Stage, describe
+from foveal.engine.stages import Stage, Structure, describe
 from foveal.errors import LayerError, MethodError, ModelError
 from foveal.evidence import Evidence, Tracing, look
 from foveal.images import Batch, load_images
@@ -98,6 +98,8 @@ def compare(
     if evidence.refused and (methods != "all" or not evidence.maps):
         raise next(iter(evidence.refused.values()))
     evidence.notes[:0] = _state_notes(subject)
+    if layer is None and not decision.layers:
+        evidence.notes += _far_from_the_score(tracing())
     seconds = time.perf_counter() - started
     return [_explanation(subject, batch, evidence, method, seconds) for method in evidence.maps]
 
@@ -141,6 +143,18 @@ def _default_layers(model: nn.Module, wanted: LayerSpec, decision: Decision, tra
     if not earlier:
         raise LayerError(f"no stage comes before {decision.layers[0]!r}: name the layer to explain it at")
     return earlier[-1:]
+
+
+def _far_from_the_score(structure: Structure) -> list[str]:
+    """Transformers lose their feature map at the first layer: what is left there says little of the decision."""
+    last = structure.stages[-1]
+    if last.depth >= structure.depth / 3:
+        return []
+    note = (
+        f"{last.name} is the last feature map, but {structure.depth - last.depth} of {structure.depth} layers come "
+        "after it: this network decides on something else than maps, and this one says little about the decision"
+    )
+    return [note]
 
 
 def _state_notes(subject: Model) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import torch
 
 from foveal.api import compare, stages
 from foveal.cli.talk import say
-from foveal.decisions import Class, Outcome
+from foveal.decisions import Class, Outcome, Verdict
 from foveal.errors import TargetError
 from foveal.images import load_images
 from foveal.methods import METHODS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from foveal.decisions import Decision, Verdict
+    from foveal.decisions import Decision
     from foveal.engine.stages import Stage
     from foveal.images import Batch
     from foveal.models import Model
@@ -41,7 +41,8 @@ def answer(question: Question, photo: Path, folder: Path) -> list[dict[str, Any]
     """The answers for one photo, a method each, saved under `folder` and told on standard error."""
     batch = load_images(photo, question.model.preprocessing)
     explanations = _compared(question, batch)
-    predicted = _predicted(question.model, batch)
+    asked = question.target is not None or explanations[0].score is None
+    predicted = _predicted(question.model, batch) if asked else _explained_class(explanations[0])
     steps = stages(question.model, batch)
     answers = []
     say(f"{photo}", *_in_words(question, explanations[0], predicted, steps))
@@ -76,6 +77,12 @@ def _predicted(model: Model, batch: Batch) -> Verdict | None:
         return Class().decide(Outcome(output, {}, model.labels))
     except TargetError:
         return None
+
+
+def _explained_class(why: Explanation) -> Verdict:
+    """The prediction that was explained anyway."""
+    assert why.score is not None
+    return Verdict(why.score, why.target, why.target_spec, why.probability)
 
 
 def _in_words(question: Question, why: Explanation, predicted: Verdict | None, steps: Sequence[Stage]) -> list[str]:

@@ -65,6 +65,8 @@ class Class:
 class Margin:
     """Why a and not b: the logit of `a` minus the logit of `b`.
 
+    Of a single-logit model, whose two classes score z and −z, the margin is 2z.
+
         foveal.Margin("jay", "crow")      foveal.Margin()    # the predicted class against the runner-up
 
     Args:

@@ -42,6 +42,7 @@ def run(out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60,
     from foveal.world.splits import Example
 
     started = time.perf_counter()
+    Path(out).mkdir(parents=True, exist_ok=True)  # now, not after the work is done
     model = load_model("demo")
     sections = []
     pictures = demo_scenes()

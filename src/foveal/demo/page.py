@@ -104,7 +104,7 @@ def report(
             ),
             (
                 _percent(evidence.hits[best]),
-                f"of {len(evidence.hits[best])} margins: the best map points at that part ({_named(best)})",
+                f"of {len(evidence.hits[best])} margins: the best of all ({_named(best)}) points at that part",
             ),
         ),
         sections=tuple(sections),

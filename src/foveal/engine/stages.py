@@ -57,12 +57,14 @@ class Structure:
         shapes: module -> shape of what it returned at its last call (only modules that return one tensor).
         layouts: module -> layout, of those that return a feature map.
         calls: module -> how often it ran.
+        depth: convolutions and matrix products on the longest way from the input to the scores.
     """
 
     stages: tuple[Stage, ...]
     shapes: dict[str, tuple[int, ...]] = field(repr=False)
     layouts: dict[str, Layout] = field(repr=False)
     calls: dict[str, int] = field(repr=False)
+    depth: int = 0
 
     def spatial(self, name: str) -> bool:
         return name in self.layouts
@@ -154,7 +156,8 @@ def _trace(model: nn.Module, x: Tensor) -> Structure:
         raise LayerError(
             f"{type(model).__name__} has no layer that returns a feature map (n, c, h, w): nothing to draw on"
         )
-    return Structure(stages, shapes, layouts, calls)
+    depth = max((found.depth for t in _outputs(output) if (found := tracker.field(t))), default=0)
+    return Structure(stages, shapes, layouts, calls, depth)
 
 
 def _size(tensor: Tensor, layout: Layout) -> tuple[int, ...]:

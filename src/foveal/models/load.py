@@ -56,7 +56,7 @@ def load_model(
     Raises ModelError, or MissingExtra if timm or torchvision is wanted and not installed.
 
     >>> load_model("demo").labels[:2]                   # doctest: +SKIP
-    ('cardinal', 'jay')
+    ('Coral Spoonbill', 'Coral Ibis')
     """
     asked, file = str(spec), Path(weights) if weights is not None else None
     if asked == "demo":
