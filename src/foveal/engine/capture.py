@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
 from foveal.engine.address import Address, find_module, pick, replace
@@ -68,6 +69,7 @@ class Run:
         self._modules = modules
         self._last_calls = last_calls
         self._stop = False
+        self._origins: dict[str, Tensor | GradientEdge] = {}
 
     def forward(self, *inputs: Any, stop: bool = False, through_no_grad: bool = False) -> Any:
         """The model's output, or None when `stop` ended the pass after the last layer that is kept.
@@ -82,6 +84,7 @@ class Run:
         """
         self.activations.clear()
         self.calls.clear()
+        self._origins.clear()
         self._stop = stop
         inputs = tuple(_usable(value) for value in inputs)
         with KeepGraph() if through_no_grad else nullcontext():
@@ -113,11 +116,12 @@ class Run:
 
     def between(self, layer: str, score: Tensor) -> frozenset[str]:
         """Names of the operations on the way from a layer to the score (autograd's, without "Backward0")."""
-        kept = self.activations[layer]
+        origin = self._origins[layer]
+        first = origin.grad_fn if isinstance(origin, Tensor) else origin.node
         stack, seen, names = [score.grad_fn], set(), set()
         while stack:
             node = stack.pop()
-            if node is None or node in seen or node is kept.grad_fn or getattr(node, "variable", None) is kept:
+            if node is None or node in seen or node is first or getattr(node, "variable", None) is origin:
                 continue
             seen.add(node)
             names.add(type(node).__name__.rstrip("0123456789").removesuffix("Backward"))
@@ -145,33 +149,55 @@ class Run:
         address = self._addresses[layer]
         wanted = self._last_calls.get(layer) if address.call is None else address.call
 
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        def hook(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
             call = self.calls.get(layer, 0)
             self.calls[layer] = call + 1
             if wanted is not None and wanted != call:
                 return None
             tensor = pick(output, address)
             self.activations.pop(layer, None)  # the order is that of the last calls
-            kept = self.activations[layer] = self._tap(tensor)
+            in_place = any(value is tensor for value in inputs) and self._tap_in_place(layer, tensor)
+            kept = self.activations[layer] if in_place else self._tap(layer, tensor)
             if self._stop and len(self.activations) == len(self._addresses):
                 raise _Enough
+            if in_place:
+                return None
             # What goes on is a copy, so an in-place operation further down cannot overwrite what was kept.
             with torch.set_grad_enabled(self._gradient):
                 return replace(output, tensor, kept.clone())
 
         return hook
 
-    def _tap(self, tensor: Tensor) -> Tensor:
+    def _tap(self, layer: str, tensor: Tensor) -> Tensor:
         """The cut: a tensor without history becomes a leaf, so the graph begins here."""
-        if not self._gradient or tensor.requires_grad or not tensor.is_floating_point():
-            return tensor
-        return tensor.detach().requires_grad_()
+        if self._gradient and not tensor.requires_grad and tensor.is_floating_point():
+            tensor = tensor.detach().requires_grad_()
+        self.activations[layer] = self._origins[layer] = tensor
+        return tensor
+
+    def _tap_in_place(self, layer: str, tensor: Tensor) -> bool:
+        """The same where a module gave back its own input: whoever holds that tensor must go on with it.
+
+        A copy in its place would be unknown to a skip connection that reads the tensor again.
+        """
+        with torch.set_grad_enabled(self._gradient):
+            if not self._gradient or tensor.requires_grad or not tensor.is_floating_point():
+                self.activations[layer] = tensor.clone()
+                self._origins[layer] = get_gradient_edge(tensor) if tensor.requires_grad else tensor
+                return True
+            leaf = tensor.detach().clone().requires_grad_()
+            try:
+                tensor.copy_(leaf)  # the same object, now with a history that begins at the leaf
+            except RuntimeError:  # a view that autograd refuses to give a history
+                return False
+            self.activations[layer] = self._origins[layer] = leaf
+            return True
 
     def _backward(self, score: Tensor, cotangent: Tensor, *, keep_graph: bool) -> dict[str, Tensor | None]:
         if not score.requires_grad:
             return dict.fromkeys(self._addresses)
-        kept = [self.activations[layer] for layer in self._addresses]
-        gradients = torch.autograd.grad(score, kept, cotangent, retain_graph=keep_graph, allow_unused=True)
+        origins = [self._origins[layer] for layer in self._addresses]
+        gradients = torch.autograd.grad(score, origins, cotangent, retain_graph=keep_graph, allow_unused=True)  # type: ignore[arg-type]
         return dict(zip(self._addresses, gradients, strict=True))
 
     def _reached(self, layer: str, gradient: Tensor | None) -> Tensor:
