@@ -5,21 +5,24 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from foveal._version import __version__
 from foveal.decisions import Decision, Target, as_decision
+from foveal.engine.address import INPUT
 from foveal.engine.guard import is_compiled, unwrap
 from foveal.engine.select import LayerSpec, select_layers
 from foveal.engine.stages import Stage, Structure, describe
 from foveal.errors import LayerError, MethodError, ModelError
-from foveal.evidence import Evidence, Tracing, look
+from foveal.evidence import Asked, Evidence, look
 from foveal.images import Batch, load_images
-from foveal.methods import METHODS, find_method
+from foveal.methods import Method, find_methods
 from foveal.models.model import Model, as_model
+from foveal.passes import Scene
+from foveal.probe import Progress
 from foveal.results import Explanation
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ def explain(
     target: Target = None,
     *,
     method: str = "gradcam",
+    progress: Progress | None = None,
     layer: LayerSpec = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
@@ -50,7 +54,8 @@ def explain(
         images: path, PIL image, HWC uint8 array, CHW or NCHW float tensor (network input as it is), or a list;
             or the `Batch` that `load_images` made of them.
         target: the decision; None is the predicted class. See `foveal.Class`, `Margin`, `Neuron`.
-        method: a name from `foveal methods`.
+        method: a name from `foveal methods`, options after a colon: "scorecam:clusters=64".
+        progress: hears (what, done, total) from methods that take their time.
         layer: None for the last stage, a name, wildcard, stage number, "all", or a sequence of these.
         preprocessing: how photos become network input; taken from `load_model` when it knows.
         labels: class names; taken from `load_model` when it knows.
@@ -58,7 +63,16 @@ def explain(
     Raises:
         FovealError: one sentence on what does not fit (ImageError, ModelError, LayerError, TargetError, MethodError).
     """
-    (why,) = compare(model, images, target, methods=[method], layer=layer, preprocessing=preprocessing, labels=labels)
+    (why,) = compare(
+        model,
+        images,
+        target,
+        methods=[method],
+        layer=layer,
+        preprocessing=preprocessing,
+        labels=labels,
+        progress=progress,
+    )
     return why
 
 
@@ -67,7 +81,8 @@ def compare(
     images: ImageLike | Batch,
     target: Target = None,
     *,
-    methods: Sequence[str] | Literal["all"] = "all",
+    methods: Sequence[str] | str = "fast",
+    progress: Progress | None = None,
     layer: LayerSpec = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
@@ -78,30 +93,29 @@ def compare(
             print(why.method, why.map.shape)
 
     Args:
-        methods: names from `foveal methods`, or "all" for every one that applies to this network and layer.
+        methods: names from `foveal methods`; "fast" for all that need no more than a forward and a backward, "all"
+            for those, too, that ask the network hundreds of times. Of these two, what does not apply is left out.
 
     The other arguments are those of `explain`, and so are the errors. Returns one `Explanation` a method.
     """
     started = time.perf_counter()
     subject = as_model(model, preprocessing, labels)
-    formulas = list(METHODS.values()) if methods == "all" else [find_method(name) for name in methods]
-    if not formulas:
+    chosen = find_methods(methods)
+    if not chosen:
         raise MethodError("no method was given: name one or more of those that `foveal methods` lists")
     batch = _on_device(load_images(images, subject.preprocessing), subject.module)
     decision = as_decision(target)
-    tracing = Tracing(subject.module, batch.tensor)
-    layers = _default_layers(subject.module, layer, decision, tracing)
-    blind = target is None and all(formula.needs == "activations" for formula in formulas)
-    evidence = look(
-        tracing, subject.module, batch.tensor, layers, None if blind else decision, formulas, subject.labels
-    )
-    if evidence.refused and (methods != "all" or not evidence.maps):
+    blind = target is None and all(method.needs == "activations" for method in chosen.values())
+    scene = Scene(subject.module, batch.tensor, None if blind else decision, subject.labels)
+    asked = [Asked(name, method, _layers(scene, layer, decision, method)) for name, method in chosen.items()]
+    evidence = look(scene, asked, progress)
+    if evidence.refused and (not _several(methods) or not evidence.maps):
         raise next(iter(evidence.refused.values()))
     evidence.notes[:0] = _state_notes(subject)
-    if layer is None and not decision.layers:
-        evidence.notes += _far_from_the_score(tracing())
+    if layer is None and not decision.layers and any(method.place == "last stage" for method in chosen.values()):
+        evidence.notes += _far_from_the_score(scene.tracing())
     seconds = time.perf_counter() - started
-    return [_explanation(subject, batch, evidence, method, seconds) for method in evidence.maps]
+    return [_explanation(subject, batch, evidence, one, seconds) for one in asked if one.name in evidence.maps]
 
 
 def stages(model: nn.Module | Model, images: ImageLike | Batch | None = None) -> tuple[Stage, ...]:
@@ -127,22 +141,32 @@ def stages(model: nn.Module | Model, images: ImageLike | Batch | None = None) ->
     return describe(subject.module, x).stages
 
 
-def _default_layers(model: nn.Module, wanted: LayerSpec, decision: Decision, tracing: Tracing) -> list[str]:
-    """As `select_layers`; for a unit inside the network the default is the last stage before it."""
-    model = unwrap(model)
-    if wanted is not None or not decision.layers:
-        return select_layers(model, wanted, tracing)
-    unit = decision.layers[0].split("[")[0].split("#")[0]
-    order = list(tracing().shapes)
+def _several(methods: str | Sequence[str]) -> bool:
+    """Whether a word was given that stands for several methods, of which those that do not apply are left out."""
+    return bool({"all", "fast"} & {*([methods] if isinstance(methods, str) else methods)})
+
+
+def _layers(scene: Scene, wanted: LayerSpec, decision: Decision, method: Method) -> tuple[str, ...]:
+    """The layers a person means; where none is named, the place of the method."""
+    if wanted is None and method.place == "input":
+        return (INPUT,)
+    if wanted is None and decision.layers:
+        return (_last_stage_before(decision.layers[0], scene.tracing()),)
+    return tuple(select_layers(unwrap(scene.model), wanted, scene.tracing))
+
+
+def _last_stage_before(layer: str, structure: Structure) -> str:
+    unit = layer.split("[")[0].split("#")[0]
+    order = list(structure.shapes)
     before = order[: order.index(unit)] if unit in order else order
     earlier = [
         stage.name
-        for stage in tracing().stages
+        for stage in structure.stages
         if stage.name.split("#")[0] in before and not stage.name.startswith(unit + ".")
     ]
     if not earlier:
-        raise LayerError(f"no stage comes before {decision.layers[0]!r}: name the layer to explain it at")
-    return earlier[-1:]
+        raise LayerError(f"no stage comes before {layer!r}: name the layer to explain it at")
+    return earlier[-1]
 
 
 def _far_from_the_score(structure: Structure) -> list[str]:
@@ -166,19 +190,20 @@ def _state_notes(subject: Model) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _explanation(subject: Model, batch: Batch, evidence: Evidence, method: str, seconds: float) -> Explanation:
+def _explanation(subject: Model, batch: Batch, evidence: Evidence, asked: Asked, seconds: float) -> Explanation:
     verdict = evidence.verdict
     return Explanation(
-        maps=evidence.maps[method],
+        maps=evidence.maps[asked.name],
         photos=batch.photos,
         score=verdict.score.detach() if verdict else None,
         probability=verdict.probability if verdict else None,
         target=verdict.words if verdict else ("no decision",) * len(batch.photos),
         target_spec=verdict.spec if verdict else {"kind": "none"},
-        method=method,
-        parameters={},
+        method=asked.name,
+        parameters=dict(asked.method.options),
+        measured=evidence.measured[asked.name],
         model=subject.name,
-        notes=tuple(dict.fromkeys([*evidence.notes, *evidence.cautions[method]])),
+        notes=tuple(dict.fromkeys([*evidence.notes, *evidence.cautions[asked.name]])),
         seconds=seconds,
         versions={"foveal": __version__, "torch": torch.__version__, "python": platform.python_version()},
     )

@@ -1,46 +1,44 @@
-"""One forward and one backward, and what every formula makes of them."""
+"""What every formula makes of as few passes through the network as there can be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from foveal.decisions import Decision, Outcome, Verdict
-from foveal.engine.address import Address
-from foveal.engine.capture import Run, capture
-from foveal.engine.layout import Layout, channels_first, find_layout
-from foveal.engine.stages import Structure, describe
-from foveal.errors import LayerError, MethodError, TargetError
+from foveal.decisions import Verdict
+from foveal.engine.address import INPUT
+from foveal.errors import MethodError
+from foveal.passes import Passed, Scene, run_through
+from foveal.probe import Progress, probe_images
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
-
+    from foveal.engine.rules import Rules
     from foveal.methods import Method
 
 
-class Tracing:
-    """The structure of a model for one input, traced when first asked for."""
+@dataclass(frozen=True)
+class Asked:
+    """One method, the name its answer goes by, and the layers it is asked about."""
 
-    def __init__(self, model: nn.Module, x: Tensor) -> None:
-        self._arguments = (model, x)
-
-    def __call__(self) -> Structure:
-        return describe(*self._arguments)
+    name: str
+    method: Method
+    layers: tuple[str, ...]
 
 
 @dataclass
 class Evidence:
-    """What one pass through the network showed.
+    """What the network was found to use.
 
     Attributes:
         verdict: the decision, None where none was asked for.
         maps: method -> layer -> (n, h, w), raw and signed; layers in forward order.
-        notes: what a reader must know of the pass.
+        notes: what a reader must know of all of them.
         cautions: method -> what a reader must know of its maps.
+        measured: method -> what it found out about itself, such as how much relevance it conserved.
         refused: method -> why it does not apply here.
     """
 
@@ -48,151 +46,104 @@ class Evidence:
     maps: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     cautions: dict[str, list[str]] = field(default_factory=dict)
+    measured: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: dict[str, MethodError] = field(default_factory=dict)
 
 
-def look(
-    tracing: Tracing,
-    model: nn.Module,
-    x: Float[Tensor, "n c h w"],
-    layers: Sequence[str],
-    decision: Decision | None,
-    formulas: Sequence[Method],
-    labels: Sequence[str] | None,
-) -> Evidence:
-    """The evidence of every formula at every layer, from one forward and, where needed, one backward.
+def look(scene: Scene, asked: Sequence[Asked], progress: Progress | None = None) -> Evidence:
+    """The evidence of every method at every layer it was asked about.
+
+    One forward and, where needed, one backward serve all methods that share the rules of the backward pass;
+    methods that ask the network again do so afterwards.
 
     Raises:
         ModelError, LayerError, TargetError: when the network, a layer or the decision does not fit.
     """
-    gradient = decision is not None and any(formula.needs == "gradients" for formula in formulas)
-    asked = decision.layers if decision else ()
-    stop = decision is None or bool(asked)
-    every = [*dict.fromkeys([*layers, *asked])]
-    # A forward that stops early must know which call of a reused module is the last.
-    last_calls = tracing().last_calls(model, every) if stop else None
     evidence = Evidence()
-    with capture(model, every, gradient=gradient, last_calls=last_calls) as run:
-        cotangents = _decide(run, x, decision, labels, evidence, stop=stop, gradient=gradient)
-        layouts = {layer: _layout(run, layer, x, tracing) for layer in run.activations if layer in layers}
-        evidence.notes += [
-            _reused(layer, run.calls[layer]) for layer in layers if run.calls[layer] > 1 and "#" not in layer
-        ]
-        if evidence.verdict is not None and gradient:
-            _refuse_by_path(formulas, run, layouts, evidence.verdict.score, evidence)
-        activations = {
-            layer: channels_first(run.activations[layer].detach(), layout) for layer, layout in layouts.items()
-        }
-        cotangents = {
-            layer: channels_first(cotangents[layer], layout) for layer, layout in layouts.items() if layer in cotangents
-        }
-    with torch.no_grad():
-        for formula in formulas:
-            if formula.name in evidence.refused:
-                continue
-            _apply(formula, activations, cotangents, evidence)
+    for rules, group in _by_rules(asked).items():
+        try:
+            passed = _pass(scene, rules, group)
+        except MethodError as error:
+            evidence.refused |= {one.name: error for one in group}
+            continue
+        evidence.verdict = evidence.verdict or passed.verdict
+        evidence.notes += passed.notes
+        for one in group:
+            _answer(scene, one, rules, passed, evidence, progress)
+    evidence.maps = {one.name: evidence.maps[one.name] for one in asked if one.name in evidence.maps}
     return evidence
 
 
-def _decide(
-    run: Run,
-    x: Tensor,
-    decision: Decision | None,
-    labels: Sequence[str] | None,
-    evidence: Evidence,
-    *,
-    stop: bool,
-    gradient: bool,
-) -> dict[str, Tensor]:
-    """The cotangents of the decision's score.
-
-    Where the model's own forward turns gradients off, it runs once more with them on.
-    """
-    for through_no_grad in (False, True):
-        output = run.forward(x, stop=stop, through_no_grad=through_no_grad)
-        if decision is None:
-            return {}
-        evidence.verdict = decision.decide(Outcome(output, run.activations, labels))
-        _check(evidence.verdict, len(x))
-        if not gradient:
-            return {}
-        try:
-            cotangents = run.gradients(evidence.verdict.score)
-        except LayerError:
-            if through_no_grad:
-                raise
-            continue
-        if through_no_grad:
-            evidence.notes.append(
-                "the model's forward turns gradients off inside; they were kept on for this explanation"
-            )
-        return cotangents
-    raise AssertionError("unreachable")
+def _by_rules(asked: Sequence[Asked]) -> dict[Rules | None, list[Asked]]:
+    groups: dict[Rules | None, list[Asked]] = {}
+    for one in asked:
+        groups.setdefault(one.method.backward_rules(), []).append(one)
+    return groups
 
 
-def _apply(
-    formula: Method, activations: Mapping[str, Tensor], cotangents: Mapping[str, Tensor], evidence: Evidence
+def _pass(scene: Scene, rules: Rules | None, group: Sequence[Asked]) -> Passed:
+    needs = {one.method.needs for one in group}
+    layers = [*dict.fromkeys(layer for one in group for layer in _kept(one))]
+    # Where only the input is altered nothing need be kept, but a decision looks at how the graph ends.
+    layers = layers or [scene.tracing().stages[-1].name]
+    gradient = scene.decision is not None and needs != {"activations"}
+    backward = gradient and "gradients" in needs
+    paths = backward and any(one.method.between is not None for one in group)
+    return run_through(scene, layers, gradient=gradient, backward=backward, rules=rules, paths=paths)
+
+
+def _kept(one: Asked) -> list[str]:
+    return [layer for layer in one.layers if one.method.needs != "forwards" or layer != INPUT]
+
+
+def _answer(
+    scene: Scene, one: Asked, rules: Rules | None, passed: Passed, evidence: Evidence, progress: Progress | None
 ) -> None:
-    maps: dict[str, Tensor] = {}
+    """The maps of one method, or why it does not apply."""
+    measured: dict[str, Any] = {}
     cautions: list[str] = []
     try:
-        for layer, A in activations.items():
-            G = cotangents.get(layer, A)
-            M = maps[layer] = formula(A, G)
-            if not bool(torch.isfinite(M).all()):
-                raise _overflow(formula.name)
-            if formula.caution and (words := formula.caution(A, G, M)):
-                cautions.append(f"{layer}: {words}")
+        if one.method.needs == "forwards":
+            maps = probe_images(scene, one, passed, measured, cautions, progress)
+        else:
+            _refuse_by_path(one, passed)
+            maps = _mapped(one, passed, cautions)
+        if rules:
+            rules.account(passed, measured, cautions)
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-        evidence.refused[formula.name] = _overflow(formula.name)
+        evidence.refused[one.name] = _overflow(one.name)
         return
     except MethodError as error:
-        evidence.refused[formula.name] = error
+        evidence.refused[one.name] = error
         return
-    evidence.maps[formula.name], evidence.cautions[formula.name] = maps, cautions
+    evidence.maps[one.name], evidence.cautions[one.name], evidence.measured[one.name] = maps, cautions, measured
 
 
-def _refuse_by_path(
-    formulas: Sequence[Method], run: Run, layers: Iterable[str], score: Tensor, evidence: Evidence
-) -> None:
+def _mapped(one: Asked, passed: Passed, cautions: list[str]) -> dict[str, Tensor]:
+    maps: dict[str, Tensor] = {}
+    with torch.no_grad():
+        for layer in (layer for layer in passed.activations if layer in one.layers):
+            A = passed.activations[layer]
+            G = passed.cotangents.get(layer, A)
+            M = maps[layer] = one.method(A, G)
+            if not bool(torch.isfinite(M).all()):
+                raise _overflow(one.name)
+            if one.method.caution and (words := one.method.caution(A, G, M)):
+                cautions.append(f"{layer}: {words}")
+    return maps
+
+
+def _refuse_by_path(one: Asked, passed: Passed) -> None:
     """Methods that hold behind certain operations only are refused where others lie on the way to the score."""
-    for formula in formulas:
-        for layer in layers if formula.between is not None else ():
-            others = run.between(layer, score) - (formula.between or frozenset())
-            if others:
-                evidence.refused[formula.name] = MethodError(
-                    f"{formula.name} does not apply at {layer}: it needs {formula.condition}, but the way to the "
-                    f"score leads through {', '.join(sorted(others))}; use hirescam, which is defined everywhere"
-                )
+    allowed = one.method.between
+    for layer in one.layers if allowed is not None else ():
+        others = passed.between.get(layer, frozenset()) - (allowed or frozenset())
+        if others:
+            raise MethodError(
+                f"{one.name} does not apply at {layer}: it needs {one.method.condition}, but the way to the "
+                f"score leads through {', '.join(sorted(others))}; use hirescam, which is defined everywhere"
+            )
 
 
 def _overflow(method: str) -> MethodError:
     return MethodError(f"the {method} map is not finite: activations or gradients overflow; run the model in float32")
-
-
-def _check(verdict: Verdict, n: int) -> None:
-    if len(verdict.score) != n:
-        raise TargetError(
-            f"the target gave {len(verdict.score)} scores for {n} images: it must give one an image, shape ({n},)"
-        )
-    if not bool(torch.isfinite(verdict.score).all()):
-        raise TargetError(
-            f"the score of {verdict.words[0]} is {verdict.score.detach().tolist()[0]}: nothing can be explained; "
-            "check the input's scale and the model's weights"
-        )
-
-
-def _layout(run: Run, layer: str, x: Tensor, tracing: Tracing) -> Layout:
-    A = run.activations[layer]
-    if x.ndim != 4 and A.ndim == 4:
-        return "nchw"
-    known = find_layout(A.shape, x.shape[2:]) or tracing().layouts.get(Address.parse(layer).module)
-    if known and A.is_floating_point():
-        return known
-    nearest = tracing().nearest_spatial(Address.parse(layer).module)
-    hint = f"the nearest feature map is {nearest!r}" if nearest else "choose a layer that keeps (n, c, h, w)"
-    raise LayerError(f"layer {layer!r} gives {tuple(A.shape)}, which is not a feature map (n, c, h, w): {hint}")
-
-
-def _reused(layer: str, calls: int) -> str:
-    return f"{layer} runs {calls} times in one forward; this is the last call ({layer}#{calls - 1})"

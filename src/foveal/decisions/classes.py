@@ -51,14 +51,12 @@ class Class:
         chance = _at(probabilities(class_scores(outcome.output)), index)
         score = chance if self.of == "probability" else _at(scores, index)
         # A model that ends in a sigmoid or softmax has no logit to explain.
-        of = (
-            "probability"
-            if last_operation(class_scores(outcome.output)).startswith(("Sigmoid", "Softmax"))
-            else self.of
-        )
+        chances = last_operation(class_scores(outcome.output)).startswith(("Sigmoid", "Softmax"))
+        of = "probability" if chances else self.of
         words = tuple(class_words(i, labels) for i in index.tolist())
         spec = {"kind": "class", "index": index.tolist(), "of": of, "predicted": self.which is None}
-        return Verdict(score, words, spec, chance.detach())
+        each = tuple(Class(i, "logit" if chances else self.of) for i in index.tolist())
+        return Verdict(score, words, spec, chance.detach(), each)
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,9 @@ class Margin:
         words = tuple(
             f"{class_words(i, labels)} − {class_words(j, labels)}" for i, j in zip(a.tolist(), b.tolist(), strict=True)
         )
-        return Verdict(_at(scores, a) - _at(scores, b), words, {"kind": "margin", "a": a.tolist(), "b": b.tolist()})
+        each = tuple(Margin(i, j) for i, j in zip(a.tolist(), b.tolist(), strict=True))
+        spec = {"kind": "margin", "a": a.tolist(), "b": b.tolist()}
+        return Verdict(_at(scores, a) - _at(scores, b), words, spec, each=each)
 
 
 def _fitting(labels: Sequence[str] | None, classes: int) -> Sequence[str] | None:

@@ -31,4 +31,4 @@ class Custom:
                 f"target {name} returned {got}: it must return one floating-point score per image, shape (n,)"
             )
         score = score.reshape(-1)
-        return Verdict(score, (name,) * len(score), {"kind": "callable", "name": name})
+        return Verdict(score, (name,) * len(score), {"kind": "callable", "name": name}, each=(self,) * len(score))

@@ -40,12 +40,14 @@ class Verdict:
         words: per image, what was decided, as a person would say it.
         spec: the same for machines.
         probability: (n,) in [0, 1] where that has a meaning, detached.
+        each: per image, the same decision pinned to what it turned out to be, about any number of altered copies.
     """
 
     score: Float[Tensor, " n"]
     words: tuple[str, ...]
     spec: Mapping[str, Any]
     probability: Float[Tensor, " n"] | None = None
+    each: tuple[Decision, ...] = ()
 
 
 @runtime_checkable

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from foveal.errors import LayerError
 
+INPUT = "input"
+"""The network's input itself, as a layer; unless a module goes by that name."""
+
 _ADDRESS = re.compile(r"^(?P<module>[^\[\]#]*)(\[(?P<key>[^\]]+)\])?(#(?P<call>\d+))?$")
 
 
@@ -40,6 +43,11 @@ class Address:
 
     def __str__(self) -> str:
         return self.module + (f"[{self.key}]" if self.key else "") + ("" if self.call is None else f"#{self.call}")
+
+
+def is_input(model: nn.Module, name: str) -> bool:
+    """Whether `name` means the network's input."""
+    return name == INPUT and INPUT not in model._modules
 
 
 def find_module(model: nn.Module, name: str) -> nn.Module:

@@ -11,7 +11,7 @@ Nothing above the first layer that is kept enters a graph, so the gradient at th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
-from foveal.engine.address import Address, find_module, pick, replace
+from foveal.engine.address import INPUT, Address, find_module, is_input, pick, replace
 from foveal.engine.guard import untouched, unwrap
 from foveal.errors import LayerError, ModelError
 
@@ -40,7 +40,11 @@ def capture(
     """
     model = unwrap(model)
     addresses = {layer: Address.parse(layer) for layer in layers}
-    modules = {layer: find_module(model, address.module) for layer, address in addresses.items()}
+    modules = {
+        layer: find_module(model, address.module)
+        for layer, address in addresses.items()
+        if not is_input(model, address.module)
+    }
     with untouched(model):
         yield Run(model, addresses, modules, gradient, last_calls or {})
 
@@ -71,12 +75,19 @@ class Run:
         self._stop = False
         self._origins: dict[str, Tensor | GradientEdge] = {}
 
-    def forward(self, *inputs: Any, stop: bool = False, through_no_grad: bool = False) -> Any:
+    def forward(
+        self,
+        *inputs: Any,
+        stop: bool = False,
+        through_no_grad: bool = False,
+        under: AbstractContextManager[Any] | None = None,
+    ) -> Any:
         """The model's output, or None when `stop` ended the pass after the last layer that is kept.
 
         Args:
             stop: end the forward as soon as every layer was seen once (label-free methods need no more).
             through_no_grad: ignore `torch.no_grad()` blocks inside the model's own forward.
+            under: a mode in which the model runs, such as rules for the backward pass.
 
         Raises:
             ModelError: when the model fails on these inputs (its own error is the cause).
@@ -87,7 +98,9 @@ class Run:
         self._origins.clear()
         self._stop = stop
         inputs = tuple(_usable(value) for value in inputs)
-        with KeepGraph() if through_no_grad else nullcontext():
+        if INPUT in self._addresses and INPUT not in self._modules:
+            inputs = (self._tap_input(inputs[0]), *inputs[1:])
+        with KeepGraph() if through_no_grad else nullcontext(), under or nullcontext():
             output = self._run(inputs)
         missing = [layer for layer in self._addresses if layer not in self.activations]
         if missing:
@@ -129,8 +142,10 @@ class Run:
         return frozenset(names)
 
     def _run(self, inputs: tuple[Any, ...]) -> Any:
-        hooks = [self._modules[layer].register_forward_hook(self._keep(layer)) for layer in self._addresses]
+        hooks = [module.register_forward_hook(self._keep(layer)) for layer, module in self._modules.items()]
         try:
+            if self._stop and not hooks:
+                return None
             with torch.set_grad_enabled(self._gradient):
                 return self._model(*inputs)
         except _Enough:
@@ -167,6 +182,12 @@ class Run:
                 return replace(output, tensor, kept.clone())
 
         return hook
+
+    def _tap_input(self, x: Tensor) -> Tensor:
+        self.calls[INPUT] = 1
+        kept = self._tap(INPUT, x)
+        with torch.set_grad_enabled(self._gradient):
+            return kept.clone()
 
     def _tap(self, layer: str, tensor: Tensor) -> Tensor:
         """The cut: a tensor without history becomes a leaf, so the graph begins here."""

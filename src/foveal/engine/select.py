@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from torch import nn
 
-from foveal.engine.address import Address, expand, find_module
+from foveal.engine.address import INPUT, Address, expand, find_module, is_input
 from foveal.engine.stages import Structure
 from foveal.errors import LayerError
 
@@ -19,7 +19,8 @@ def select_layers(model: nn.Module, wanted: LayerSpec, structure: Callable[[], S
 
     Args:
         wanted: None for the last stage, "all" for every stage, a stage number (from 1; negative from the end),
-            a module's name or address, a wildcard ("layer*", "features.**"), or a sequence of these.
+            "input" for the network's input, a module's name or address, a wildcard ("layer*", "features.**"), or
+            a sequence of these.
         structure: gives the traced structure; called only where it is needed.
 
     Raises:
@@ -43,6 +44,8 @@ def _select_one(model: nn.Module, wanted: str | int | None, structure: Callable[
         return [stage.name for stage in structure().stages]
     if "*" in wanted or "?" in wanted:
         return _by_wildcard(model, wanted, structure())
+    if is_input(model, wanted):
+        return [INPUT]
     find_module(model, Address.parse(wanted).module)
     return [wanted]
 

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-from foveal.engine.address import Address, find_module, named_modules, tensor_parts
+from foveal.engine.address import Address, find_module, is_input, named_modules, tensor_parts
 from foveal.engine.capture import KeepGraph
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
@@ -71,8 +71,11 @@ class Structure:
 
     def last_calls(self, model: nn.Module, layers: Iterable[str]) -> dict[str, int]:
         """Layer -> the number of the last call of its module, whatever name it goes by."""
-        names = {module: name for name, module in reversed(named_modules(unwrap(model)).items())}
-        modules = {layer: find_module(unwrap(model), Address.parse(layer).module) for layer in layers}
+        model = unwrap(model)
+        names = {module: name for name, module in reversed(named_modules(model).items())}
+        modules = {
+            layer: find_module(model, Address.parse(layer).module) for layer in layers if not is_input(model, layer)
+        }
         return {layer: self.calls.get(names.get(module, ""), 1) - 1 for layer, module in modules.items()}
 
     def nearest_spatial(self, name: str) -> str | None:

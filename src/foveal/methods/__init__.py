@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 from foveal.errors import MethodError
@@ -10,13 +11,31 @@ from foveal.methods.method import Method
 
 METHODS: dict[str, Method] = {method.name: method for method in (*cam.FAMILY,)}
 
+FAST = tuple(name for name, method in METHODS.items() if method.needs != "forwards")
+"""Methods that need one forward and at most one backward pass."""
+
 
 def find_method(name: str) -> Method:
     """The method called `name`, whatever its case and punctuation ("Grad-CAM" is "gradcam").
 
+    Options follow a colon: "scorecam:clusters=64", "lrp-epsilon:epsilon=0.1".
+
     Raises:
-        MethodError: when there is none, with the nearest names.
+        MethodError: when there is none, with the nearest names; for options it does not have.
     """
+    name, _, options = name.partition(":")
+    return _named(name).with_options(_pairs(name, options))
+
+
+def find_methods(names: str | Iterable[str]) -> dict[str, Method]:
+    """Methods by the name they answer to, each once; "all" and "fast" stand for several."""
+    each = [names] if isinstance(names, str) else list(names)
+    several = {"all": tuple(METHODS), "fast": FAST}
+    found = [find_method(name) for one in each for name in several.get(one, (one,))]
+    return {method.spelled(METHODS[method.name].options): method for method in found}
+
+
+def _named(name: str) -> Method:
     plain = {_plain(key): key for key in METHODS} | {_plain(m.title): m.name for m in METHODS.values()}
     if _plain(name) in plain:
         return METHODS[plain[_plain(name)]]
@@ -24,8 +43,16 @@ def find_method(name: str) -> Method:
     raise MethodError(f"there is no method {name!r}: did you mean {' or '.join(plain.get(n, n) for n in near)}?")
 
 
+def _pairs(name: str, text: str) -> dict[str, str]:
+    pairs = dict(one.partition("=")[::2] for one in text.split(",") if one)
+    for key, value in pairs.items():
+        if not value:
+            raise MethodError(f"cannot read the option {key!r} of {name}: write {name}:{key}=VALUE")
+    return {key.strip(): value.strip() for key, value in pairs.items()}
+
+
 def _plain(name: str) -> str:
     return name.casefold().replace("plusplus", "++").replace("-", "").replace("_", "").replace(" ", "")
 
 
-__all__ = ["METHODS", "Method", "find_method"]
+__all__ = ["FAST", "METHODS", "Method", "find_method", "find_methods"]

@@ -36,6 +36,8 @@ class Explanation:
     probability     (n,) in 0..1 where the score has one.
     target          n times, what was explained, in words: "jay (17)".
     target_spec     the same for machines.
+    parameters      the method's options.
+    measured        what the method found out about itself: layer -> what -> a number a picture.
     notes           what a reader must know before believing the maps; `remarks` adds what the maps themselves tell.
     seconds         the time it took.
 
@@ -52,6 +54,7 @@ class Explanation:
     method: str
     parameters: Mapping[str, JSON]
     model: str
+    measured: Mapping[str, JSON] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -110,6 +113,7 @@ class Explanation:
             probability=None if self.probability is None else self.probability[i : i + 1],
             target=self.target[i : i + 1],
             target_spec=spec,
+            measured={at: {key: _only(value, i) for key, value in found.items()} for at, found in _by_layer(self)},
         )
 
     def __iter__(self) -> Iterator[Explanation]:
@@ -213,6 +217,10 @@ class Explanation:
         if name not in self.maps:
             raise ResultError(f"There is no map of layer {name!r} here; there are {', '.join(self.layers)}.")
         return self.maps[name]
+
+
+def _by_layer(why: Explanation) -> list[tuple[str, Mapping[str, JSON]]]:
+    return [(at, found) for at, found in why.measured.items() if isinstance(found, Mapping)]
 
 
 def _only(values: JSON, i: int) -> JSON:

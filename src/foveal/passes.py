@@ -1,0 +1,169 @@
+"""One forward and, where wanted, one backward: the decision, the activations and their cotangents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from foveal.decisions import Decision, Outcome, Verdict
+from foveal.engine.address import Address
+from foveal.engine.capture import Run, capture
+from foveal.engine.layout import Layout, channels_first, find_layout
+from foveal.engine.stages import Structure, describe
+from foveal.errors import LayerError, TargetError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.engine.rules import Rules
+
+Tracing: TypeAlias = Callable[[], Structure]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What every pass of one question shares.
+
+    Attributes:
+        model: the network, unchanged by anything done here.
+        x: its input.
+        decision: what is asked of it; None where a method looks at no decision.
+        labels: class names, if known.
+        tracing: gives the network's structure, traced when first asked for.
+    """
+
+    model: nn.Module
+    x: Float[Tensor, "n c h w"]
+    decision: Decision | None
+    labels: Sequence[str] | None = None
+    tracing: Tracing = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tracing", partial(describe, self.model, self.x))
+
+
+@dataclass
+class Passed:
+    """What one pass showed.
+
+    Attributes:
+        verdict: the decision; None without one.
+        activations: layer -> (n, c, h, w), channels first whatever the network's own layout.
+        cotangents: the same of d score / d activation, or what the rules made of it; empty without a backward.
+        between: layer -> names of the operations between it and the score.
+        lost: (n,) what biases and stabilisers took on the way back, where rules count it.
+        notes: what a reader must know of the pass.
+    """
+
+    verdict: Verdict | None
+    activations: dict[str, Tensor]
+    cotangents: dict[str, Tensor]
+    between: Mapping[str, frozenset[str]]
+    lost: Tensor | None
+    notes: list[str]
+
+
+def run_through(
+    scene: Scene,
+    layers: Sequence[str],
+    *,
+    gradient: bool,
+    backward: bool,
+    rules: Rules | None = None,
+    paths: bool = False,
+) -> Passed:
+    """One pass that keeps `layers`.
+
+    Args:
+        gradient: record the graph from the first of the layers on.
+        backward: follow it back.
+        rules: what the backward pass does at each operation; None for derivatives.
+        paths: find out which operations lie between the layers and the score.
+
+    Raises:
+        ModelError, LayerError, TargetError, MethodError: when network, layer, decision or rules do not fit.
+    """
+    asked = scene.decision.layers if scene.decision else ()
+    stop = scene.decision is None or bool(asked)
+    every = [*dict.fromkeys([*layers, *asked])]
+    # A forward that stops early must know which call of a reused module is the last.
+    last_calls = scene.tracing().last_calls(scene.model, every) if stop else None
+    notes: list[str] = []
+    with capture(scene.model, every, gradient=gradient, last_calls=last_calls) as run:
+        verdict, cotangents, lost = _decide(scene, run, rules, notes, stop=stop, backward=backward)
+        layouts = {layer: _layout(run, layer, scene) for layer in run.activations if layer in layers}
+        notes += [_reused(layer, run.calls[layer]) for layer in layers if run.calls[layer] > 1 and "#" not in layer]
+        between = {at: run.between(at, verdict.score) for at in layouts} if verdict and paths else {}
+        return Passed(
+            verdict,
+            {at: channels_first(run.activations[at].detach(), layout) for at, layout in layouts.items()},
+            {at: channels_first(cotangents[at], layout) for at, layout in layouts.items() if at in cotangents},
+            between,
+            lost,
+            notes,
+        )
+
+
+def _decide(
+    scene: Scene, run: Run, rules: Rules | None, notes: list[str], *, stop: bool, backward: bool
+) -> tuple[Verdict | None, dict[str, Tensor], Tensor | None]:
+    """The verdict, the cotangents of its score, and what the rules' biases took.
+
+    Where the model's own forward turns gradients off, it runs once more with them on.
+    """
+    for through_no_grad in (False, True):
+        mode = rules.mode() if rules else None
+        output = run.forward(scene.x, stop=stop, through_no_grad=through_no_grad, under=mode)
+        if scene.decision is None:
+            return None, {}, None
+        verdict = scene.decision.decide(Outcome(output, run.activations, scene.labels))
+        _check(verdict, len(scene.x))
+        if not backward:
+            return verdict, {}, None
+        try:
+            cotangents = run.gradients(rules.start(verdict, output) if rules else verdict.score)
+        except LayerError:
+            if through_no_grad:
+                raise
+            continue
+        if through_no_grad:
+            notes.append("the model's forward turns gradients off inside; they were kept on for this explanation")
+        break
+    return verdict, cotangents, mode.lost(len(scene.x)) if mode else None
+
+
+def _check(verdict: Verdict, n: int) -> None:
+    if len(verdict.score) != n:
+        raise TargetError(
+            f"the target gave {len(verdict.score)} scores for {n} images: it must give one an image, shape ({n},)"
+        )
+    score = verdict.score.detach()
+    finite = torch.isfinite(score)
+    if not bool(finite.all()):
+        worst = int((~finite).nonzero()[0])
+        raise TargetError(
+            f"the score of {verdict.words[worst]} is {float(score[worst])}: nothing can be explained; "
+            "check the input's scale and the model's weights"
+        )
+
+
+def _layout(run: Run, layer: str, scene: Scene) -> Layout:
+    A, x = run.activations[layer], scene.x
+    if x.ndim != 4 and A.ndim == 4:
+        return "nchw"
+    module = Address.parse(layer).module
+    known = find_layout(A.shape, x.shape[2:]) or scene.tracing().layouts.get(module)
+    if known and A.is_floating_point():
+        return known
+    nearest = scene.tracing().nearest_spatial(module)
+    hint = f"the nearest feature map is {nearest!r}" if nearest else "choose a layer that keeps (n, c, h, w)"
+    raise LayerError(f"layer {layer!r} gives {tuple(A.shape)}, which is not a feature map (n, c, h, w): {hint}")
+
+
+def _reused(layer: str, calls: int) -> str:
+    return f"{layer} runs {calls} times in one forward; this is the last call ({layer}#{calls - 1})"
