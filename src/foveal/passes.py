@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,7 @@ class Scene:
         x: its input.
         decision: what is asked of it; None where a method looks at no decision.
         labels: class names, if known.
+        under: makes the mode in which every forward runs, such as one at a finer resolution; None for none.
         tracing: gives the network's structure, traced when first asked for.
     """
 
@@ -41,6 +43,7 @@ class Scene:
     x: Float[Tensor, "n c h w"]
     decision: Decision | None
     labels: Sequence[str] | None = None
+    under: Callable[[], AbstractContextManager[Any]] | None = None
     tracing: Tracing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,7 +121,7 @@ def _decide(
     """
     for through_no_grad in (False, True):
         mode = rules.mode() if rules else None
-        output = run.forward(scene.x, stop=stop, through_no_grad=through_no_grad, under=mode)
+        output = run.forward(scene.x, stop=stop, through_no_grad=through_no_grad, under=_under(scene, mode))
         if scene.decision is None:
             return None, {}, None
         verdict = scene.decision.decide(Outcome(output, run.activations, scene.labels))
@@ -135,6 +138,13 @@ def _decide(
             notes.append("the model's forward turns gradients off inside; they were kept on for this explanation")
         break
     return verdict, cotangents, mode.lost(len(scene.x)) if mode else None
+
+
+@contextmanager
+def _under(scene: Scene, rules: AbstractContextManager[Any] | None) -> Iterator[None]:
+    """The rules see what the scene's own mode makes of each operation."""
+    with rules or nullcontext(), scene.under() if scene.under else nullcontext():
+        yield
 
 
 def _check(verdict: Verdict, n: int) -> None:

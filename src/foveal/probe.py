@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -49,6 +50,7 @@ class Probe:
         self.cautions: list[str] = []
         self._decision: Decision = passed.verdict.each[image]
         self._labels = scene.labels
+        self._under = scene.under or nullcontext
         self._tick = tick
 
     def scores(self, copies: Copies, count: int) -> Float[Tensor, " count"]:
@@ -65,9 +67,11 @@ class Probe:
     def ask(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
         """The scores of these inputs; differentiable where gradients are on."""
         if not self._decision.layers:
-            return self._decision.decide(Outcome(self.model(x), {}, self._labels)).score
+            with self._under():
+                output = self.model(x)
+            return self._decision.decide(Outcome(output, {}, self._labels)).score
         with capture(self.model, self._decision.layers, gradient=torch.is_grad_enabled()) as run:
-            output = run.forward(x)
+            output = run.forward(x, under=self._under())
             return self._decision.decide(Outcome(output, run.activations, self._labels)).score
 
 
