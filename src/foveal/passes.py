@@ -16,7 +16,7 @@ from foveal.engine.address import Address
 from foveal.engine.capture import Run, capture
 from foveal.engine.layout import Layout, channels_first, find_layout
 from foveal.engine.stages import Structure, describe
-from foveal.errors import LayerError, TargetError
+from foveal.errors import LayerError, MethodError, TargetError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -128,6 +128,10 @@ def _decide(
         _check(verdict, len(scene.x))
         if not backward:
             return verdict, {}, None
+        if mode and not verdict.score.requires_grad and (gate := mode.blocked()):
+            raise MethodError(
+                f"relevance cannot get past {gate}, through which this network's output comes: explain logits"
+            )
         try:
             cotangents = run.gradients(rules.start(verdict, output) if rules else verdict.score)
         except LayerError:

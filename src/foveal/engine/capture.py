@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from foveal.engine.address import INPUT, Address, find_module, is_input, pick, replace
 from foveal.engine.guard import untouched, unwrap
-from foveal.errors import LayerError, ModelError
+from foveal.errors import FovealError, LayerError, ModelError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -150,7 +150,7 @@ class Run:
                 return self._model(*inputs)
         except _Enough:
             return None
-        except LayerError:
+        except FovealError:
             raise
         except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AssertionError) as error:
             shapes = ", ".join(_shape(value) for value in inputs)

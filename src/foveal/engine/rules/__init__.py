@@ -1,36 +1,14 @@
-"""Rules for the backward pass, at the level of operations."""
+"""Rules for the backward pass, at the level of operations.
 
-from __future__ import annotations
+Everything here speaks in *cotangents*. The relevance of an activation A is R = A ⊙ G, where G is what arrives there
+in place of the derivative. In these terms an operation that is linear, or piecewise linear without an offset, needs
+no rule: with the derivative, Σ A_in ⊙ G_in = A_out ⊙ G_out. Sums, concatenations, pooling of every kind, indexing and
+ReLU conserve relevance by themselves. Only what has weights, an offset, a bend or two arguments is given a rule.
+"""
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from foveal.engine.rules.guided import Guided
+from foveal.engine.rules.linear import LinearRule
+from foveal.engine.rules.mode import Rules, RulesMode
+from foveal.engine.rules.relevance import Relevance
 
-from torch import Tensor
-
-if TYPE_CHECKING:
-    from foveal.decisions import Verdict
-    from foveal.passes import Passed
-
-
-class Rules(Protocol):
-    """What the backward pass does where it does not follow the derivative. Hashable: equal rules share a pass."""
-
-    def mode(self) -> RulesMode:
-        """In which the forward runs, so that the backward follows the rules."""
-        ...
-
-    def start(self, verdict: Verdict, output: Any) -> Tensor:
-        """(n,), what the backward starts from; the score mostly."""
-        ...
-
-    def account(self, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
-        """What a reader should know of how the rules held."""
-        ...
-
-
-class RulesMode(AbstractContextManager[Any], Protocol):
-    """One forward and its backward under rules."""
-
-    def lost(self, n: int) -> Tensor | None:
-        """(n,), what did not arrive at any neuron, where that is counted."""
-        ...
+__all__ = ["Guided", "LinearRule", "Relevance", "Rules", "RulesMode"]

@@ -1,0 +1,125 @@
+"""A forward in which operations leave rules of their own for the backward: nothing of the user's model is replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+if TYPE_CHECKING:
+    from foveal.decisions import Verdict
+    from foveal.passes import Passed
+
+Handler: TypeAlias = Callable[..., Any]
+"""(func, args, kwargs) -> result, out of place."""
+
+
+class Rules(Protocol):
+    """What the backward pass does where it does not follow the derivative. Hashable: equal rules share a pass."""
+
+    def mode(self) -> RulesMode:
+        """In which one forward runs, so that its backward follows the rules."""
+        ...
+
+    def start(self, verdict: Verdict, output: Any) -> Tensor:
+        """(n,), what the backward starts from; the score mostly."""
+        ...
+
+    def account(self, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
+        """What a reader should know of how the rules held."""
+        ...
+
+
+class RulesMode(TorchFunctionMode):
+    """Calls `rule(name)` for every operation on tensors that carry a graph; in-place ones keep their meaning."""
+
+    def rule(self, name: str) -> Handler | None:
+        """What to do instead of the operation `name`; None to leave it alone."""
+        raise NotImplementedError
+
+    def lost(self, n: int) -> Tensor | None:
+        """(n,), what did not arrive at any neuron, where that is counted."""
+        return None
+
+    def blocked(self) -> str | None:
+        """Why nothing goes back at all, where the rules know."""
+        return None
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", str(func))
+        if not torch.is_grad_enabled() or not any(carries(value) for value in (*args, *kwargs.values())):
+            return func(*args, **kwargs)
+        handler = self.rule(plain_name(name))
+        if handler is None:
+            return func(*args, **kwargs)
+        if not _in_place(name, args, kwargs):
+            return handler(func, args, kwargs)
+        outside = tuple(False if value is True else value for value in args)
+        result = handler(
+            _out_of_place(func, name), outside, {**kwargs, "inplace": False} if "inplace" in kwargs else kwargs
+        )
+        return _into(args[0], result)
+
+
+def carries(value: Any) -> bool:
+    """Whether a graph leads from here to a layer that is kept."""
+    if isinstance(value, Tensor):
+        return value.requires_grad
+    return isinstance(value, list | tuple) and any(carries(part) for part in value)
+
+
+def _in_place(name: str, args: Any, kwargs: Any) -> bool:
+    """`relu_`, `+=`, `inplace=True`, and its place among the arguments of activation functions."""
+    if name.startswith("__"):
+        return name.startswith("__i") and plain_name(name) in _SPELLED.values()
+    return name.endswith("_") or bool(kwargs.get("inplace")) or any(value is True for value in args[1:])
+
+
+def _out_of_place(func: Any, name: str) -> Any:
+    plain = plain_name(name)
+    if name == plain:
+        return func  # takes `inplace` as an argument
+    return getattr(Tensor, plain, None) or getattr(torch.nn.functional, plain)
+
+
+def _into(tensor: Tensor, result: Tensor) -> Tensor:
+    """`tensor`, holding `result` with its graph. What the operations before it remember is not overwritten."""
+    if not tensor._is_view():
+        tensor.data = torch.empty_like(tensor)
+    return tensor.copy_(result)
+
+
+class Pulled(torch.autograd.Function):
+    """`value`, with `pull(G)` for the gradient of the tensors it was computed from."""
+
+    @staticmethod
+    def forward(ctx: Any, value: list[Tensor], pull: Callable[[Tensor], Any], *sources: Tensor) -> Tensor:
+        ctx.pull = pull
+        return value.pop()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        pulled = ctx.pull(gradients[0])
+        return (None, None, *(pulled if isinstance(pulled, tuple) else (pulled,)))
+
+
+def pulled(value: Tensor, pull: Callable[[Tensor], Any], *sources: Tensor) -> Tensor:
+    """`value` as computed; in the backward, `pull(G)` is what the sources get. `pull` may not hold what it returns."""
+    result: Tensor = Pulled.apply([value.detach()], pull, *sources)
+    return result
+
+
+def plain_name(name: str) -> str:
+    """`__iadd__`, `add_`, `__radd__` are all add."""
+    plain = name.strip("_")
+    return _SPELLED.get(plain, plain)
+
+
+_SPELLED = {
+    "iadd": "add", "radd": "add", "isub": "sub", "subtract": "sub", "rsub": "rsub", "imul": "mul", "rmul": "mul",
+    "multiply": "mul", "itruediv": "div", "truediv": "div", "idiv": "div", "divide": "div", "rtruediv": "rdiv", "rdiv": "rdiv",
+}  # fmt: skip
