@@ -33,11 +33,11 @@ class Operation:
         weight = self.weight * scale.view(-1, *[1] * (self.weight.ndim - 1))
         return replace(self, weight=weight, bias=shift if self.bias is None else self.bias * scale + shift)
 
-    def across(self, vector: Tensor, y: Tensor) -> Tensor:
-        """A vector over output channels, shaped to go with y."""
-        shape = [1] * y.ndim
-        shape[self.channel] = -1
-        return vector.view(shape)
+    def offsets(self, bias: Tensor, s: Tensor) -> Tensor:
+        """Σ over positions of bias ⊙ s: (rows, channels)."""
+        channel = self.channel % s.ndim
+        positions = [dim for dim in range(1, s.ndim) if dim != channel]
+        return bias * (s.sum(positions) if positions else s)
 
 
 @dataclass(frozen=True)
@@ -62,88 +62,89 @@ class LinearRule:
     def pull(self, op: Operation, x: Tensor, y: Tensor, G: Tensor, lose: Callable[[Tensor], None]) -> Tensor:
         """What arrives at x in place of Wᵀ G; `lose` hears the relevance that arrives nowhere."""
         R = y * G
-        if self.kind == "alphabeta":
-            favour, kept = _share(op, x, R, 1, bias=self.bias)
-            against, given = _share(op, x, R, -1, bias=self.bias)
-            lose(R - self.alpha * kept + (self.alpha - 1) * given)
-            return self.alpha * favour - (self.alpha - 1) * against
-        if self.kind == "zplus":
-            favour, kept = _share(op, x, R, 1, bias=self.bias)
-            lose(R - kept)
-            return favour
+        if self.kind == "epsilon":
+            return self._epsilon(op, x, y, R, lose)
         if self.kind == "gamma":
             return self._gamma(op, x, y, R, lose)
-        return self._epsilon(op, x, y, R, lose)
+        if self.kind == "zplus":
+            return self._share(op, x, R, 1, lose)
+        return self._share(op, x, self.alpha * R, 1, lose) + self._share(op, x, (1 - self.alpha) * R, -1, lose)
 
     def _epsilon(self, op: Operation, x: Tensor, y: Tensor, R: Tensor, lose: Callable[[Tensor], None]) -> Tensor:
-        b = None if op.bias is None else op.across(op.bias, y)
-        z = y if b is None or self.bias else y - b
+        z = y if op.bias is None or self.bias else op.forward(x, op.weight, None)
         # Relative to the layer, or the rule would swallow all relevance where activations happen to be small.
         epsilon = self.epsilon * z.abs().mean(list(range(1, z.ndim)), keepdim=True)
-        s = _over(R, torch.where(z < 0, z - epsilon, z + epsilon))
-        lose(R - s * (z if b is None or not self.bias else z - b))
+        s = _finite(R / (z + torch.copysign(epsilon, z)))
+        lose(R - s * z)
+        if op.bias is not None and self.bias:
+            lose(op.offsets(op.bias, s))
         return op.transposed(s, op.weight, x)
 
     def _gamma(self, op: Operation, x: Tensor, y: Tensor, R: Tensor, lose: Callable[[Tensor], None]) -> Tensor:
         """w + γ w⁺ where the output is positive; where it is negative, the parts that make it so."""
-        total = torch.zeros_like(x)
-        left = R
-        for sign in (1, -1):
-            mine = torch.where(y * sign > 0, R, 0)
-            if sign < 0 and not bool(mine.any()):  # behind a ReLU there is none
-                continue
-            favoured, extra = _parts(op, x, sign, bias=self.bias)
-            z = (y if self.bias or op.bias is None else y - op.across(op.bias, y)) + self.gamma * extra
-            s = _over(mine, z)
-            total = total + op.transposed(s, op.weight, x) + self.gamma * favoured(s)
-            left = left - s * (z if op.bias is None or not self.bias else z - self._biases(op, y, sign))
-        lose(left)
-        return total
+        negative = torch.where(y < 0, R, 0)
+        if not bool(negative.any()):  # behind a ReLU there is none
+            return self._part(op, x, R, 1, lose, whole=1, part=self.gamma)
+        up = self._part(op, x, R - negative, 1, lose, whole=1, part=self.gamma)
+        return up + self._part(op, x, negative, -1, lose, whole=1, part=self.gamma)
 
-    def _biases(self, op: Operation, y: Tensor, sign: int) -> Tensor:
-        assert op.bias is not None
-        return op.across(op.bias + self.gamma * sign * (sign * op.bias).relu(), y)
+    def _share(self, op: Operation, x: Tensor, R: Tensor, sign: int, lose: Callable[[Tensor], None]) -> Tensor:
+        """R shared among the contributions of one sign."""
+        return self._part(op, x, R, sign, lose, whole=0, part=1)
+
+    def _part(
+        self,
+        op: Operation,
+        x: Tensor,
+        R: Tensor,
+        sign: int,
+        lose: Callable[[Tensor], None],
+        *,
+        whole: float,
+        part: float,
+        again: bool = True,
+    ) -> Tensor:
+        """R shared by contributions, those of one sign weighing `whole` + `part`, the others `whole`.
+
+        Outputs with nothing to share by share among the contributions of the other sign, so that nothing is lost.
+        """
+
+        def favoured(weight: Tensor, sign: int) -> Tensor:
+            one = weight.clamp(min=0) if sign > 0 else weight.clamp(max=0)
+            return one if whole == 0 else one.mul_(part).add_(weight, alpha=whole)
+
+        like = favoured(op.weight, sign)
+        b = favoured(op.bias, sign) if self.bias and op.bias is not None else None
+        signed = bool(x.amin() < 0)
+        z = op.forward(x.clamp(min=0) if signed else x, like, b)
+        if signed:
+            unlike = favoured(op.weight, -sign)
+            z += op.forward(x.clamp(max=0), unlike, None)
+        s = R / z
+        nowhere = torch.isinf(s)
+        s = _finite(s)
+        if b is not None:
+            lose(op.offsets(b, s))
+        arrived = op.transposed(s, like, x)
+        if signed:
+            arrived = torch.where(x > 0, arrived, op.transposed(s, unlike, x))
+        if not bool(nowhere.any()):
+            return arrived
+        rest = torch.where(nowhere, R, 0)
+        if again:
+            return arrived + self._part(op, x, rest, -sign, lose, whole=whole, part=part, again=False)
+        lose(rest)
+        return arrived
 
 
-def _share(op: Operation, x: Tensor, R: Tensor, sign: int, *, bias: bool) -> tuple[Tensor, Tensor]:
-    """R shared among the contributions of one sign: what arrives at x, and how much of each R_j did.
-
-    Outputs without a contribution of that sign share among those of the other, so that nothing is lost.
-    """
-    arrived, kept = _shared(op, x, R, sign, bias=bias)
-    left = torch.where(kept[1] == 0, R, 0)
-    if not bool(left.any()):
-        return arrived, kept[0]
-    rest, more = _shared(op, x, left, -sign, bias=bias)
-    return arrived + rest, kept[0] + more[0]
-
-
-def _shared(op: Operation, x: Tensor, R: Tensor, sign: int, *, bias: bool) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    favoured, z = _parts(op, x, sign, bias=bias)
-    s = _over(R, z)
-    kept = s * z if op.bias is None or not bias else s * (z - sign * op.across((sign * op.bias).relu(), z))
-    return favoured(s), (kept, z)
-
-
-def _parts(op: Operation, x: Tensor, sign: int, *, bias: bool) -> tuple[Callable[[Tensor], Tensor], Tensor]:
-    """The sum of all contributions x_i w_ij (and b_j) of one sign, and the way back from it to x."""
-    like = sign * (sign * op.weight).relu()
-    b = sign * (sign * op.bias).relu() if bias and op.bias is not None else None
-    if bool(x.amin() >= 0):
-        return (lambda s: op.transposed(s, like, x)), op.forward(x, like, b)
-    unlike = op.weight - like
-    up, down = x.relu(), -(-x).relu()
-    z = op.forward(up, like, b) + op.forward(down, unlike, None)
-    return (lambda s: torch.where(x > 0, op.transposed(s, like, x), op.transposed(s, unlike, x))), z
-
-
-def _over(R: Tensor, z: Tensor) -> Tensor:
-    return torch.where(z == 0, 0, R / torch.where(z == 0, 1, z))
+def _finite(s: Tensor) -> Tensor:
+    """0 where there was nothing to share, or nothing to share by."""
+    return s.nan_to_num_(0, 0, 0)
 
 
 def same_sign(parts: list[Tensor], y: Tensor, G: Tensor) -> list[Tensor]:
     """Of a sum y = Σ parts, only the parts that go y's way keep its relevance: a factor for the gradient of each."""
-    with_it = [torch.where(part * y > 0, part, 0) for part in parts]
-    total = sum(with_it[1:], with_it[0])
-    s = _over(y * G, total)
-    return [torch.where(part == 0, 0, s) for part in with_it]
+    agrees = [part * y > 0 for part in parts]
+    total = sum((part * agree for part, agree in zip(parts, agrees, strict=True)), torch.zeros_like(y))
+    s = _finite(y * G / total)
+    return [s * agree for agree in agrees]

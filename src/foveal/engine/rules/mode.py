@@ -121,5 +121,5 @@ def plain_name(name: str) -> str:
 
 _SPELLED = {
     "iadd": "add", "radd": "add", "isub": "sub", "subtract": "sub", "rsub": "rsub", "imul": "mul", "rmul": "mul",
-    "multiply": "mul", "itruediv": "div", "truediv": "div", "idiv": "div", "divide": "div", "rtruediv": "rdiv", "rdiv": "rdiv",
+    "multiply": "mul", "itruediv": "div", "truediv": "div", "idiv": "div", "divide": "div", "rtruediv": "rdiv",
 }  # fmt: skip

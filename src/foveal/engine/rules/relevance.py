@@ -79,10 +79,8 @@ class Relevance:
         found = measured[first]
         score, arrived = found["score"][0], found["relevance"][0]
         taken = found.get("taken by biases and stabilisers", [0.0])[0]
-        return [
-            f"relevance at {first} sums to {arrived:.4g} of a score of {score:.4g}; "
-            f"biases and stabilisers took {taken:.4g}"
-        ]
+        words = f"relevance at {first} sums to {arrived:.4g} of a score of {score:.4g}"
+        return [f"{words}; biases and stabilisers took {taken:.4g}"]
 
 
 class RelevanceMode(RulesMode):
