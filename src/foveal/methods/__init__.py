@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from foveal.errors import MethodError
-from foveal.methods import cam, guided, relevance
+from foveal.methods import cam, gradient, guided, relevance
 from foveal.methods.method import Method
 
-METHODS: dict[str, Method] = {method.name: method for method in (*cam.FAMILY, *guided.FAMILY, *relevance.FAMILY)}
+_FAMILIES = (cam.FAMILY, guided.FAMILY, relevance.FAMILY, gradient.FAMILY)
+
+METHODS: dict[str, Method] = {method.name: method for family in _FAMILIES for method in family}
 
 FAST = tuple(name for name, method in METHODS.items() if method.needs != "forwards")
 """Methods that need one forward and at most one backward pass."""

@@ -1,6 +1,6 @@
 """The gradient itself: at the input by default, where it has one value a pixel; at any other layer when one is named.
 
-    A, G   (n, c, h, w), activations and cotangents G = ∂score/∂A;  at the input A is what the network was given
+A, G   (n, c, h, w), activations and cotangents G = ∂score/∂A;  at the input A is what the network was given
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FAMILY = (
     ),
     Method(
         "inputxgradient", "Input × Gradient", input_x_gradient, "gradients",
-        "input times gradient, summed over the colours; adds up to the score, up to biases, where all is piecewise linear",
+        "input times gradient, summed over colours; adds up to the score of piecewise-linear networks, up to biases",
         "Shrikumar et al., 2016, arXiv:1605.01713",
         place="input",
     ),
