@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from foveal._version import __version__
 from foveal.decisions import Decision, Target, as_decision
 from foveal.engine.address import INPUT
+from foveal.engine.arguments import beside
 from foveal.engine.guard import is_compiled, unwrap
 from foveal.engine.select import LayerSpec, select_layers
 from foveal.engine.stages import Stage, Structure, describe
@@ -37,6 +38,8 @@ def explain(
     method: str = "gradcam",
     progress: Progress | None = None,
     layer: LayerSpec = None,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
 ) -> Explanation:
@@ -57,6 +60,10 @@ def explain(
         method: a name from `foveal methods`, options after a colon: "scorecam:clusters=64".
         progress: hears (what, done, total) from methods that take their time.
         layer: None for the last stage, a name, wildcard, stage number, "all", or a sequence of these.
+        inputs: what else the model's forward takes, after the image: `model(image, *inputs, **keywords)`. Tensors with
+            a row an image follow the images; the rest goes in as it is. Where the image does not come first, `...`
+            stands in its place: `inputs=(metadata, ...)` or `keywords={"pixel_values": ...}`.
+        keywords: the same by name.
         preprocessing: how photos become network input; taken from `load_model` when it knows.
         labels: class names; taken from `load_model` when it knows.
 
@@ -69,6 +76,8 @@ def explain(
         target,
         methods=[method],
         layer=layer,
+        inputs=inputs,
+        keywords=keywords,
         preprocessing=preprocessing,
         labels=labels,
         progress=progress,
@@ -84,6 +93,8 @@ def compare(
     methods: Sequence[str] | str = "fast",
     progress: Progress | None = None,
     layer: LayerSpec = None,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
 ) -> list[Explanation]:
@@ -106,7 +117,8 @@ def compare(
     batch = _on_device(load_images(images, subject.preprocessing), subject.module)
     decision = as_decision(target)
     blind = target is None and all(method.needs == "activations" for method in chosen.values())
-    scene = Scene(subject.module, batch.tensor, None if blind else decision, subject.labels)
+    arguments = beside(len(batch.tensor), inputs, keywords)
+    scene = Scene(subject.module, batch.tensor, None if blind else decision, subject.labels, arguments)
     asked = [Asked(name, method, _layers(scene, layer, decision, method)) for name, method in chosen.items()]
     evidence = look(scene, asked, progress)
     if evidence.refused and (not _several(methods) or not evidence.maps):
@@ -118,12 +130,19 @@ def compare(
     return [_explanation(subject, batch, evidence, one, seconds) for one in asked if one.name in evidence.maps]
 
 
-def stages(model: nn.Module | Model, images: ImageLike | Batch | None = None) -> tuple[Stage, ...]:
+def stages(
+    model: nn.Module | Model,
+    images: ImageLike | Batch | None = None,
+    *,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+) -> tuple[Stage, ...]:
     """The stages of a network, first next to the input: name, shape, stride, receptive field, sign.
 
     Args:
         model: any `nn.Module`, or the result of `load_model`.
         images: an example input; may be left out where the model's input size is known.
+        inputs, keywords: what else the model takes, as in `explain`.
 
     Raises:
         ModelError: when no example was given and the input size is not known, or the model fails on it.
@@ -138,7 +157,7 @@ def stages(model: nn.Module | Model, images: ImageLike | Batch | None = None) ->
             f"cannot describe {subject.name} without knowing what it takes: pass an example, "
             "foveal.stages(model, torch.randn(1, 3, 224, 224))"
         )
-    return describe(subject.module, x).stages
+    return describe(subject.module, x, beside(len(x), inputs, keywords)).stages
 
 
 def _several(methods: str | Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from foveal.decisions import Decision, Outcome, Verdict
 from foveal.engine.address import Address
+from foveal.engine.arguments import Arguments
 from foveal.engine.capture import Run, capture
 from foveal.engine.layout import Layout, channels_first, find_layout
 from foveal.engine.stages import Structure, describe
@@ -32,9 +33,10 @@ class Scene:
 
     Attributes:
         model: the network, unchanged by anything done here.
-        x: its input.
+        x: the images.
         decision: what is asked of it; None where a method looks at no decision.
         labels: class names, if known.
+        arguments: what the network takes beside the images.
         under: makes the mode in which every forward runs, such as one at a finer resolution; None for none.
         tracing: gives the network's structure, traced when first asked for.
     """
@@ -43,11 +45,12 @@ class Scene:
     x: Float[Tensor, "n c h w"]
     decision: Decision | None
     labels: Sequence[str] | None = None
+    arguments: Arguments = field(default_factory=Arguments)
     under: Callable[[], AbstractContextManager[Any]] | None = None
     tracing: Tracing = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tracing", partial(describe, self.model, self.x))
+        object.__setattr__(self, "tracing", partial(describe, self.model, self.x, self.arguments))
 
 
 @dataclass
@@ -103,7 +106,7 @@ def run_through(
         notes += [_reused(layer, run.calls[layer]) for layer in layers if run.calls[layer] > 1 and "#" not in layer]
         between = {at: run.between(at, verdict.score) for at in layouts} if verdict and paths else {}
         return Passed(
-            verdict,
+            replace(verdict, score=verdict.score.detach()) if verdict else None,  # the graph ends with the pass
             {at: channels_first(run.activations[at].detach(), layout) for at, layout in layouts.items()},
             {at: channels_first(cotangents[at], layout) for at, layout in layouts.items() if at in cotangents},
             between,
@@ -121,7 +124,8 @@ def _decide(
     """
     for through_no_grad in (False, True):
         mode = rules.mode() if rules else None
-        output = run.forward(scene.x, stop=stop, through_no_grad=through_no_grad, under=_under(scene, mode))
+        under = _under(scene, mode)
+        output = run.forward(scene.x, scene.arguments, stop=stop, through_no_grad=through_no_grad, under=under)
         if scene.decision is None:
             return None, {}, None
         verdict = scene.decision.decide(Outcome(output, run.activations, scene.labels))

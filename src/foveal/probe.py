@@ -50,6 +50,7 @@ class Probe:
         self.cautions: list[str] = []
         self._decision: Decision = passed.verdict.each[image]
         self._labels = scene.labels
+        self._arguments = scene.arguments.row(image)
         self._under = scene.under or nullcontext
         self._tick = tick
 
@@ -68,10 +69,11 @@ class Probe:
         """The scores of these inputs; differentiable where gradients are on."""
         if not self._decision.layers:
             with self._under():
-                output = self.model(x)
+                inputs, keywords = self._arguments.around(x)  # its rows, once a copy
+                output = self.model(*inputs, **keywords)
             return self._decision.decide(Outcome(output, {}, self._labels)).score
         with capture(self.model, self._decision.layers, gradient=torch.is_grad_enabled()) as run:
-            output = run.forward(x, under=self._under())
+            output = run.forward(x, self._arguments, under=self._under())
             return self._decision.decide(Outcome(output, run.activations, self._labels)).score
 
 

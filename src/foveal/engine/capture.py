@@ -20,6 +20,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
 from foveal.engine.address import INPUT, Address, find_module, is_input, pick, replace
+from foveal.engine.arguments import Arguments
 from foveal.engine.guard import untouched, unwrap
 from foveal.errors import FovealError, LayerError, ModelError
 
@@ -77,7 +78,9 @@ class Run:
 
     def forward(
         self,
-        *inputs: Any,
+        x: Tensor,
+        arguments: Arguments | None = None,
+        *,
         stop: bool = False,
         through_no_grad: bool = False,
         under: AbstractContextManager[Any] | None = None,
@@ -85,6 +88,8 @@ class Run:
         """The model's output, or None when `stop` ended the pass after the last layer that is kept.
 
         Args:
+            x: the image, or several.
+            arguments: what the model takes beside it.
             stop: end the forward as soon as every layer was seen once (label-free methods need no more).
             through_no_grad: ignore `torch.no_grad()` blocks inside the model's own forward.
             under: a mode in which the model runs, such as rules for the backward pass.
@@ -97,11 +102,12 @@ class Run:
         self.calls.clear()
         self._origins.clear()
         self._stop = stop
-        inputs = tuple(_usable(value) for value in inputs)
+        x = _usable(x)
         if INPUT in self._addresses and INPUT not in self._modules:
-            inputs = (self._tap_input(inputs[0]), *inputs[1:])
+            x = self._tap_input(x)
+        given = (arguments or Arguments()).around(x, _usable)
         with KeepGraph() if through_no_grad else nullcontext(), under or nullcontext():
-            output = self._run(inputs)
+            output = self._run(*given)
         missing = [layer for layer in self._addresses if layer not in self.activations]
         if missing:
             raise LayerError(
@@ -141,19 +147,19 @@ class Run:
             stack += [parent for parent, _ in node.next_functions]
         return frozenset(names)
 
-    def _run(self, inputs: tuple[Any, ...]) -> Any:
+    def _run(self, inputs: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
         hooks = [module.register_forward_hook(self._keep(layer)) for layer, module in self._modules.items()]
         try:
             if self._stop and not hooks:
                 return None
             with torch.set_grad_enabled(self._gradient):
-                return self._model(*inputs)
+                return self._model(*inputs, **keywords)
         except _Enough:
             return None
         except FovealError:
             raise
         except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AssertionError) as error:
-            shapes = ", ".join(_shape(value) for value in inputs)
+            shapes = ", ".join(_shape(value) for value in (*inputs, *keywords.values()))
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ModelError(f"running {type(self._model).__name__} on {shapes} failed: {reason[0]}") from error
         finally:
@@ -243,11 +249,9 @@ class KeepGraph(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _usable(value: Any) -> Any:
+def _usable(tensor: Tensor) -> Tensor:
     # A copy: a forward may write into its input, and inference tensors may not take part in a graph.
-    if not isinstance(value, Tensor):
-        return value
-    return value.detach().clone()
+    return tensor.detach().clone()
 
 
 def _shape(value: Any) -> str:

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 
 from foveal.engine.address import Address, find_module, is_input, named_modules, tensor_parts
+from foveal.engine.arguments import Arguments
 from foveal.engine.capture import KeepGraph
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
@@ -100,23 +101,27 @@ class _Seen:
 _known: WeakKeyDictionary[nn.Module, dict[Any, Structure]] = WeakKeyDictionary()
 
 
-def describe(model: nn.Module, x: Tensor) -> Structure:
+def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) -> Structure:
     """The `Structure` of `model` for inputs shaped like `x` (n, c, h, w); traced once, then remembered.
+
+    Args:
+        arguments: what the model takes beside the image.
 
     Raises:
         ModelError: when the model cannot run on the first image of `x`.
         LayerError: when no module of it returns a feature map.
     """
     model = unwrap(model)
-    key = (tuple(x.shape[1:]), x.dtype, tuple(id(module) for module in model.modules()))
+    first = (arguments or Arguments(len(x))).row(0)
+    key = (tuple(x.shape[1:]), x.dtype, first.key(), tuple(id(module) for module in model.modules()))
     remembered = _known.setdefault(model, {})
     if key not in remembered:
         remembered.clear()
-        remembered[key] = _trace(model, x[:1])
+        remembered[key] = _trace(model, x[:1], first)
     return remembered[key]
 
 
-def _trace(model: nn.Module, x: Tensor) -> Structure:
+def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
     names = {module: name for name, module in reversed(named_modules(model).items())}
     seen: list[_Seen] = []
     shapes: dict[str, tuple[int, ...]] = {}
@@ -144,9 +149,10 @@ def _trace(model: nn.Module, x: Tensor) -> Structure:
         leaf = x.detach().clone().requires_grad_()
         hooks = [module.register_forward_hook(note) for module in names]
         try:
-            # A copy goes in, because a forward may write into its input.
+            # Copies go in, because a forward may write into its input.
             with KeepGraph(), FieldTracker(leaf) as tracker:
-                output = model(leaf.clone())
+                inputs, keywords = arguments.around(leaf.clone(), lambda tensor: tensor.detach().clone())
+                output = model(*inputs, **keywords)
         except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ModelError(f"running {type(model).__name__} on {tuple(x.shape)} failed: {reason[0]}") from error
