@@ -59,21 +59,39 @@ class LinearRule:
     alpha: float = 2.0
     bias: bool = True
 
-    def pull(self, op: Operation, x: Tensor, y: Tensor, G: Tensor, lose: Callable[[Tensor], None]) -> Tensor:
-        """What arrives at x in place of Wᵀ G; `lose` hears the relevance that arrives nowhere."""
+    def stabiliser(self, y: Tensor) -> Tensor | None:
+        """ε for this output. Taken in the forward, before an operation in place may write into y."""
+        # Relative to the layer, or the rule would swallow all relevance where activations happen to be small.
+        return self.epsilon * y.abs().mean(list(range(1, y.ndim)), keepdim=True) if self.kind == "epsilon" else None
+
+    def pull(
+        self,
+        op: Operation,
+        x: Tensor,
+        y: Tensor,
+        G: Tensor,
+        lose: Callable[[Tensor], None],
+        epsilon: Tensor | None = None,
+    ) -> Tensor:
+        """What arrives at x in place of Wᵀ G; `lose` hears the relevance that arrives nowhere.
+
+        A ReLU in place may have written into y since: where it did, G is zero.
+        """
         R = y * G
         if self.kind == "epsilon":
-            return self._epsilon(op, x, y, R, lose)
+            epsilon = self.stabiliser(y) if epsilon is None else epsilon
+            assert epsilon is not None
+            return self._epsilon(op, x, y, R, lose, epsilon)
         if self.kind == "gamma":
             return self._gamma(op, x, y, R, lose)
         if self.kind == "zplus":
             return self._share(op, x, R, 1, lose)
         return self._share(op, x, self.alpha * R, 1, lose) + self._share(op, x, (1 - self.alpha) * R, -1, lose)
 
-    def _epsilon(self, op: Operation, x: Tensor, y: Tensor, R: Tensor, lose: Callable[[Tensor], None]) -> Tensor:
+    def _epsilon(
+        self, op: Operation, x: Tensor, y: Tensor, R: Tensor, lose: Callable[[Tensor], None], epsilon: Tensor
+    ) -> Tensor:
         z = y if op.bias is None or self.bias else op.forward(x, op.weight, None)
-        # Relative to the layer, or the rule would swallow all relevance where activations happen to be small.
-        epsilon = self.epsilon * z.abs().mean(list(range(1, z.ndim)), keepdim=True)
         s = _finite(R / (z + torch.copysign(epsilon, z)))
         lose(R - s * z)
         if op.bias is not None and self.bias:

@@ -145,8 +145,8 @@ class RelevanceMode(RulesMode):
             raise _two_features("a layer whose weights are computed from the image")
         before = x.detach()
         value = op.forward(before, op.weight, op.bias) if y is None else y
-        kept, lose = value.detach(), self._ledger.lose
-        result = pulled(value, lambda G: rule.pull(op, before, kept, G, lose), x)
+        kept, lose, epsilon = value.detach(), self._ledger.lose, rule.stabiliser(value)
+        result = pulled(value, lambda G: rule.pull(op, before, kept, G, lose, epsilon), x)
         if not closed and y is None:
             self._open[result] = (x, op, rule)
         return result

@@ -1,0 +1,152 @@
+"""The rules, each a second time straight from its definition: one input, one output, one contribution at a time."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from foveal.engine.rules.linear import LinearRule, Operation, same_sign
+from foveal.engine.rules.operation import affine, convolution, dense, transposed_convolution
+
+EPSILON = 1e-6
+
+
+def matrix(op: Operation, x: Tensor) -> Tensor:
+    """W as (outputs, inputs) for one image: the operation without its bias, on unit vectors."""
+    units = torch.eye(x.numel(), dtype=x.dtype).view(-1, *x.shape[1:])
+    return op.forward(units, op.weight, None).flatten(1).T
+
+
+def share_of(parts: list[float], i: int, sign: int) -> float:
+    """Part i's share of those of one sign; of those of the other where there is none."""
+    mine = [part for part in parts if part * sign > 0]
+    if not mine:
+        return parts[i] / sum(parts) if sum(parts) else 0.0
+    return parts[i] / sum(mine) if parts[i] * sign > 0 else 0.0
+
+
+def relevance_slowly(rule: LinearRule, W: Tensor, b: Tensor, x: Tensor, R: Tensor) -> Tensor:
+    """R_i for one image, output after output."""
+    y = W @ x + b
+    arrived = torch.zeros_like(x)
+    size = y.abs().mean()
+    for j in range(len(y)):
+        parts = [*(W[j] * x).tolist(), float(b[j])]
+        for i, part in enumerate(parts[:-1]):
+            if rule.kind == "epsilon":
+                share = part / (float(y[j]) + EPSILON * float(size) * (1 if y[j] >= 0 else -1))
+            elif rule.kind == "zplus":
+                share = share_of(parts, i, 1)
+            elif rule.kind == "alphabeta":
+                share = rule.alpha * share_of(parts, i, 1) - (rule.alpha - 1) * share_of(parts, i, -1)
+            else:
+                mine = [p if p * float(y[j]) > 0 else 0.0 for p in parts]
+                share = (part + rule.gamma * mine[i]) / (float(y[j]) + rule.gamma * sum(mine))
+            arrived[i] += share * R[j]
+    return arrived
+
+
+OPERATIONS = {
+    "3×3": lambda x, w, b: convolution(x, w(4, 3, 3, 3), b(4), padding=1),
+    "strided, dilated": lambda x, w, b: convolution(x, w(4, 3, 3, 3), b(4), stride=2, padding=2, dilation=2),
+    "groups": lambda x, w, b: convolution(x, w(6, 1, 3, 3), b(6), padding=1, groups=3),
+    "same, uneven": lambda x, w, b: convolution(x, w(4, 3, 2, 4), b(4), padding="same"),
+    "1×1": lambda x, w, b: convolution(x, w(5, 3, 1, 1), b(5)),
+    "transposed": lambda x, w, b: transposed_convolution(x, w(3, 4, 3, 3), b(4), stride=2, padding=1, output_padding=1),
+    "dense": lambda x, w, b: dense(x.flatten(1), w(7, x[0].numel()), b(7)),
+}
+RULES = (LinearRule("epsilon"), LinearRule("gamma"), LinearRule("zplus"), LinearRule("alphabeta"))
+
+
+@pytest.mark.parametrize("signed", [False, True], ids=["nonnegative", "signed"])
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.kind)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_rules_are_their_definitions(name: str, rule: LinearRule, signed: bool) -> None:
+    torch.manual_seed(1)
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
+    x = x if signed else x.relu()
+    x, op = OPERATIONS[name](
+        x,
+        lambda *shape: torch.randn(*shape, dtype=torch.float64),
+        lambda *shape: torch.randn(*shape, dtype=torch.float64),
+    )
+    y = op.forward(x, op.weight, op.bias)
+    R = torch.randn_like(y)
+    lost: list[Tensor] = []
+    G = rule.pull(op, x, y, R / y, lambda gone: lost.append(gone.flatten(1).sum(1)))
+    b = y - op.forward(x, op.weight, None)
+    for image in range(len(x)):
+        slow = relevance_slowly(rule, matrix(op, x[:1]), b[image].flatten(), x[image].flatten(), R[image].flatten())
+        assert torch.allclose((x * G)[image].flatten(), slow, atol=1e-9 * float(slow.abs().max()))
+    balance = (x * G).flatten(1).sum(1) + sum(lost, torch.zeros(2, dtype=torch.float64))
+    assert torch.allclose(balance, R.flatten(1).sum(1), atol=1e-9 * float(R.abs().sum()))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.kind)
+def test_nothing_is_lost_without_bias(rule: LinearRule) -> None:
+    torch.manual_seed(0)
+    x, op = convolution(torch.rand(3, 2, 6, 6), torch.randn(4, 2, 3, 3), None, padding=1)
+    y = op.forward(x, op.weight, None)
+    G = rule.pull(op, x, y, torch.ones_like(y), lambda gone: None)
+    assert torch.allclose((x * G).flatten(1).sum(1), y.flatten(1).sum(1), rtol=1e-4)
+
+
+def test_outputs_with_contributions_of_one_sign_only_lose_nothing() -> None:
+    """All of them against: z⁺ has nothing to share by, and shares among what there is."""
+    x, op = dense(torch.tensor([[1.0, 2.0]]), torch.tensor([[-1.0, -1.0]]))
+    y = op.forward(x, op.weight, None)
+    for kind in ("zplus", "alphabeta"):
+        G = LinearRule(kind).pull(op, x, y, torch.ones_like(y), lambda gone: None)  # type: ignore[arg-type]
+        assert torch.allclose(x * G, torch.tensor([[-1.0, -2.0]])), kind
+
+
+def test_a_rule_without_bias_gives_all_to_the_inputs() -> None:
+    x, op = dense(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 3.0]]), torch.tensor([4.0]))
+    y, ones = op.forward(x, op.weight, op.bias), torch.ones(1, 1)
+    shared = {
+        bias: x * LinearRule("zplus", bias=bias).pull(op, x, y, ones, lambda gone: None) for bias in (True, False)
+    }
+    assert torch.allclose(shared[True], torch.tensor([[1.0, 3.0]]))  # of 8, the bias took 4
+    assert torch.allclose(shared[False], torch.tensor([[2.0, 6.0]]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), scale=st.sampled_from([1e-6, 1.0, 1e6]))
+def test_rules_do_not_care_how_large_the_layer_is(seed: int, scale: float) -> None:
+    torch.manual_seed(seed)
+    x, op = convolution(torch.randn(1, 2, 4, 4, dtype=torch.float64), torch.randn(3, 2, 3, 3, dtype=torch.float64))
+    for rule in RULES:
+        one = rule.pull(op, x, (y := op.forward(x, op.weight, None)), torch.ones_like(y), lambda gone: None)
+        other = rule.pull(op, x * scale, y * scale, torch.ones_like(y), lambda gone: None)
+        assert torch.allclose(one, other, rtol=1e-6, atol=1e-9 * float(one.abs().max())), rule.kind
+
+
+def test_batch_normalisation_becomes_part_of_the_convolution() -> None:
+    torch.manual_seed(0)
+    conv, norm = nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5).eval()
+    for tensor in (norm.running_mean, norm.weight, norm.bias):
+        tensor.data.normal_()  # type: ignore[union-attr]
+    x = torch.randn(2, 3, 6, 6)
+    _, op = convolution(x, conv.weight.detach(), conv.bias.detach())  # type: ignore[union-attr]
+    fused = op.scaled(*affine(norm.running_mean, norm.running_var, norm.weight, norm.bias, norm.eps))  # type: ignore[arg-type]
+    with torch.no_grad():
+        assert torch.allclose(fused.forward(x, fused.weight, fused.bias), norm(conv(x)), atol=1e-5)
+
+
+def test_sums_by_the_parts_that_go_their_way() -> None:
+    a, b = torch.tensor([[3.0, -1.0, 2.0]]), torch.tensor([[1.0, 4.0, -2.5]])
+    y = a + b
+    first, second = same_sign([a, b], y, torch.ones_like(y))
+    assert torch.allclose(a * first, torch.tensor([[3.0, 0.0, 0.0]]))
+    assert torch.allclose(b * second, torch.tensor([[1.0, 3.0, -0.5]]))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+def test_padding_by_name_is_what_torch_does() -> None:
+    x, w = torch.randn(1, 2, 7, 6), torch.randn(3, 2, 4, 3)
+    padded, op = convolution(x, w, padding="same", dilation=(1, 2))
+    assert torch.allclose(op.forward(padded, w, None), F.conv2d(x, w, padding="same", dilation=(1, 2)), atol=1e-5)
