@@ -1,0 +1,274 @@
+"""A forward whose backward propagates relevance, through whatever the model does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from foveal.engine.rules.linear import LinearRule, Operation, same_sign
+from foveal.engine.rules.mode import Handler, RulesMode, carries, plain_name, pulled
+from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED, affine, convolution, dense, transposed_convolution
+from foveal.engine.rules.vocabulary import BENDS, CONSERVING, CONSTANTS
+from foveal.errors import MethodError
+
+
+class Propagation(RulesMode):
+    """One forward whose backward propagates relevance, and an account of what is lost."""
+
+    def __init__(self, convolutions: LinearRule, dense: LinearRule, *, same_sign: bool) -> None:
+        super().__init__()
+        self._convolutions, self._dense, self._same_sign = convolutions, dense, same_sign
+        self._ledger = _Ledger()
+        self._constants: list[str] = []
+        # Convolutions whose output nobody has used yet: a batch normalisation may follow and becomes part of them.
+        self._open: Any = WeakTensorKeyDictionary()
+        self._handlers: dict[str, Handler] = {
+            **dict.fromkeys(CONVOLUTIONS, self._convolve),
+            **dict.fromkeys(TRANSPOSED, self._convolve_transposed),
+            "linear": self._linear,
+            "batch_norm": self._batch_norm,
+            "layer_norm": self._layer_norm,
+            "group_norm": self._group_norm,
+            "instance_norm": self._instance_norm,
+            "normalize": self._normalize,
+            "add": self._add,
+            "sub": self._add,
+            "rsub": self._add,
+            "mul": self._mul,
+            "div": self._div,
+            **dict.fromkeys(("matmul", "mm", "bmm", "addmm", "einsum", "baddbmm"), self._product),
+            **dict.fromkeys(BENDS, _bend),
+            **dict.fromkeys(CONSTANTS, self._constant),
+        }
+
+    def rule(self, name: str) -> Handler | None:
+        handler = self._handlers.get(name)
+        if handler is None and name not in CONSERVING:
+            raise MethodError(
+                f"relevance has no rule for the operation {name!r}, which this network uses: "
+                "explain a layer behind it, or use a method that follows the derivative, such as hirescam"
+            )
+        return handler
+
+    def lost(self, n: int) -> Tensor | None:
+        return self._ledger.total(n)
+
+    def blocked(self) -> str | None:
+        return self._constants[-1] if self._constants else None
+
+    def _convolve(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        return self._weighted(*convolution(*args, **kwargs), self._convolutions)
+
+    def _convolve_transposed(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        return self._weighted(*transposed_convolution(*args, **kwargs), self._convolutions, closed=True)
+
+    def _linear(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        x, op = dense(*args, **kwargs)
+        return self._weighted(x, op, self._dense if x.ndim == 2 else self._convolutions)
+
+    def _weighted(
+        self, x: Tensor, op: Operation, rule: LinearRule, y: Tensor | None = None, *, closed: bool = False
+    ) -> Tensor:
+        """y = W x + b with the rule for its backward."""
+        if op.weight.requires_grad:
+            raise _two_features("a layer whose weights are computed from the image")
+        before = x.detach()
+        value = op.forward(before, op.weight, op.bias) if y is None else y
+        kept, lose, epsilon = value.detach(), self._ledger.lose, rule.stabiliser(value)
+        result = pulled(value, lambda G: rule.pull(op, before, kept, G, lose, epsilon), x)
+        if not closed and y is None:
+            self._open[result] = (x, op, rule)
+        return result
+
+    def _batch_norm(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        x, mean, variance, weight, bias, training, _, eps = _arguments(_BATCH_NORM, args, kwargs)
+        if training or mean is None:
+            return self._normalised(func, args, kwargs, [0, *range(2, x.ndim)], weight, bias, eps, channel=1)
+        scale, shift = affine(mean, variance, weight, bias, eps)
+        y = func(x.detach(), *args[1:], **{key: value for key, value in kwargs.items() if key != "input"})
+        if x in self._open:
+            source, op, rule = self._open[x]
+            return self._weighted(source, op.scaled(scale, shift), rule, y)
+        return self._scaled(x, y, scale, shift)
+
+    def _scaled(self, x: Tensor, y: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """scale ⊙ x + shift on its own: each output has one input and its offset."""
+        shape = [1, -1] + [1] * (x.ndim - 2)
+        scale, shift, kept, lose = scale.view(shape), shift.view(shape), y.detach(), self._ledger.lose
+        if self._convolutions.kind == "epsilon":
+            offset = shift
+
+            def pull(G: Tensor) -> Tensor:
+                lose(G * offset)
+                return G * scale
+
+            return pulled(y, pull, x)
+        before = x.detach()
+
+        def pull_same_sign(G: Tensor) -> Tensor:
+            part, rest = same_sign([before * scale, shift.expand_as(before)], kept, G)
+            lose(rest * shift)
+            return part * scale
+
+        return pulled(y, pull_same_sign, x)
+
+    def _layer_norm(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        _, shape, weight, bias, eps = _arguments(_LAYER_NORM, args, kwargs)
+        return self._normalised(func, args, kwargs, list(range(-len(shape), 0)), weight, bias, eps, channel=None)
+
+    def _normalised(
+        self,
+        func: Any,
+        args: Any,
+        kwargs: Any,
+        dims: list[int],
+        weight: Tensor | None,
+        bias: Tensor | None,
+        eps: float,
+        *,
+        channel: int | None,
+    ) -> Tensor:
+        """(x − mean) / deviation ⊙ w + b with the deviation taken as a constant: then it is linear."""
+        x = _arguments(("input",), args[:1], kwargs)[0]
+        before, lose = x.detach(), self._ledger.lose
+        y = func(
+            *(before if value is x else value for value in args), **kwargs | ({"input": before} if not args else {})
+        )
+        rate = torch.rsqrt(before.var(dims, unbiased=False, keepdim=True) + eps)
+        shape = [1, -1] + [1] * (x.ndim - 2) if channel == 1 else None
+        w, b = (None if v is None else v if shape is None else v.view(shape) for v in (weight, bias))
+
+        def pull(G: Tensor) -> Tensor:
+            if b is not None:
+                lose(G * b)
+            scaled = G if w is None else G * w
+            return (scaled - scaled.mean(dims, keepdim=True)) * rate
+
+        return pulled(y, pull, x)
+
+    def _group_norm(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        x, groups, weight, bias, eps = _arguments(_GROUP_NORM, args, kwargs)
+        grouped = x.reshape(len(x), groups, -1)
+        whole = (grouped - grouped.mean(2, keepdim=True)) * torch.rsqrt(
+            grouped.detach().var(2, unbiased=False, keepdim=True) + eps
+        )
+        return self._affine(whole.view_as(x), weight, bias)
+
+    def _instance_norm(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        x, _, _, weight, bias, use_input, _, eps = _arguments(_INSTANCE_NORM, args, kwargs)
+        if not use_input:
+            raise MethodError("relevance has no rule for instance_norm with running statistics; use hirescam")
+        return self._group_norm(func, (x, x.shape[1], weight, bias, eps), {})
+
+    def _affine(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        shape = [1, -1] + [1] * (x.ndim - 2)
+        y = x if weight is None else x * weight.view(shape)
+        if bias is None:
+            return y
+        return self._offset(y + bias.view(shape), bias.view(shape))
+
+    def _normalize(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        x, p, dim, eps, _ = _arguments(_NORMALIZE, args, kwargs)
+        return x / x.detach().norm(p, dim, keepdim=True).clamp_min(eps)  # type: ignore[no-any-return]
+
+    def _add(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        """Sums and differences: what is constant in them is an offset."""
+        a, b = _arguments(("input", "other"), args[:2], kwargs)
+        signs = _SIGNS[plain_name(func.__name__)]
+        alpha = kwargs.get("alpha", 1)
+        both = carries(a) and carries(b)
+        if both and self._same_sign and a.shape == b.shape:
+            return self._sum(func(a.detach(), b.detach(), **kwargs), a, b, signs[0], signs[1] * alpha)
+        result = func(*args, **kwargs)
+        if both:
+            return result  # type: ignore[no-any-return]
+        offset = signs[1] * alpha * b if carries(a) else signs[0] * a
+        return self._offset(result, offset)
+
+    def _sum(self, y: Tensor, a: Tensor, b: Tensor, first: float, second: float) -> Tensor:
+        kept, left, right = y.detach(), a.detach(), b.detach()
+
+        def pull(G: Tensor) -> tuple[Tensor, ...]:
+            gradients = same_sign([first * left, second * right], kept, G)
+            return first * gradients[0], second * gradients[1]
+
+        return pulled(y, pull, a, b)
+
+    def _offset(self, y: Tensor, offset: Tensor | float) -> Tensor:
+        lose = self._ledger.lose
+        y.register_hook(lambda G: lose(G * offset))
+        return y
+
+    def _mul(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """A product of two features: the smaller one is the gate and counts as a constant."""
+        a, b = args[:2]
+        if carries(a) and carries(b):
+            if a.numel() == b.numel():
+                raise _two_features("a product of two features of the same size")
+            a, b = (a.detach(), b) if a.numel() < b.numel() else (a, b.detach())
+        return func(a, b, *args[2:], **kwargs)
+
+    def _div(self, func: Any, args: Any, kwargs: Any) -> Any:
+        a, b = args[:2]
+        return func(a, b.detach() if isinstance(b, Tensor) else b, *args[2:], **kwargs)
+
+    def _product(self, func: Any, args: Any, kwargs: Any) -> Any:
+        if sum(carries(value) for value in [*args, *kwargs.values()]) > 1:
+            raise _two_features(f"{func.__name__} of two features, as in attention")
+        return func(*args, **kwargs)
+
+    def _constant(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Gates and statistics scale; what they are computed from gets no relevance."""
+        self._constants.append(func.__name__)
+        with torch.no_grad():
+            return func(*args, **kwargs)
+
+
+class _Ledger:
+    """What offsets and stabilisers took, an entry a row."""
+
+    def __init__(self) -> None:
+        self._rows: list[Tensor] = []
+
+    def lose(self, relevance: Tensor) -> None:
+        self._rows.append(relevance.detach().flatten(1).sum(1))
+
+    def total(self, n: int) -> Tensor:
+        """(n,)"""
+        return sum((rows.reshape(n, -1).sum(1) for rows in self._rows), torch.zeros(n))
+
+
+def _bend(func: Any, args: Any, kwargs: Any) -> Tensor:
+    """An activation function passes relevance through: G_x = G_y y / x."""
+    before = args[0].detach()
+    y = func(before, *args[1:], **kwargs)
+    slope = torch.where(before == 0, 0, y / torch.where(before == 0, 1, before))
+    return pulled(y, lambda G: G * slope, args[0])
+
+
+def _arguments(names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """Values by name, given by place or by name; None where left out, except for the usual eps."""
+    defaults = {"eps": 1e-5, "p": 2.0, "dim": 1, "training": False, "use_input_stats": True}
+    if names is _NORMALIZE:
+        defaults["eps"] = 1e-12
+    given = dict(zip(names, args, strict=False)) | {key: value for key, value in kwargs.items() if key in names}
+    return [given.get(name, defaults.get(name)) for name in names]
+
+
+def _two_features(what: str) -> MethodError:
+    return MethodError(
+        f"relevance has no rule for {what}, which this network uses: explain a layer behind it, or use a method "
+        "that follows the derivative, such as hirescam"
+    )
+
+
+_BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+_INSTANCE_NORM = ("input", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps")
+_LAYER_NORM = ("input", "normalized_shape", "weight", "bias", "eps")
+_GROUP_NORM = ("input", "num_groups", "weight", "bias", "eps")
+_NORMALIZE = ("input", "p", "dim", "eps", "out")
+_SIGNS = {"add": (1, 1), "sub": (1, -1), "rsub": (-1, 1)}
