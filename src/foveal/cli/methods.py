@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from foveal.cli.options import Json
 from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, answer_table
+
+if TYPE_CHECKING:
+    from foveal.methods import Method
 
 
 @reported
 def methods(json: Json = False) -> None:
     """What can follow --method.
 
-    For each method: what it needs, where it was published, what it shows, and where it applies if not everywhere.
-    "activations" needs one forward up to the layer and no decision; "gradients" a forward and a backward to the layer.
+    For each method: what it needs, where it looks if no layer is named, what it shows, its options, its source.
+
+    \b
+      activations   one forward up to the layer, no decision
+      gradients     a forward and a backward to the layer
+      rules         the same, with a backward of the method's own
+      forwards      the network is asked again, up to thousands of times
+
+    Options follow the name: --method scorecam:scaling=before --method lrp-epsilon:epsilon=0.1
     """
     from foveal.methods import METHODS
 
     if json:
-        told = ("name", "title", "needs", "about", "condition", "citation")
-        answer_json([{key: getattr(method, key) for key in told} for method in METHODS.values()])
+        told = ("name", "title", "about", "condition", "citation", "place")
+        answer_json(
+            [
+                {key: getattr(m, key) for key in told} | {"needs": _needs(m), "options": dict(m.options)}
+                for m in METHODS.values()
+            ]
+        )
         return
     answer_table(
-        [
-            (m.name, m.needs, m.about if m.condition == "any layer" else f"{m.about} ({m.condition})", m.citation)
-            for m in METHODS.values()
-        ],
-        head=("method", "needs", "what it shows", "source"),
+        [(m.name, _needs(m), m.place, _options(m), _about(m), m.citation) for m in METHODS.values()],
+        head=("method", "needs", "looks at", "options", "what it shows", "source"),
     )
+
+
+def _needs(method: Method) -> str:
+    return "rules" if method.rules else method.needs
+
+
+def _about(method: Method) -> str:
+    return method.about if method.condition == "any layer" else f"{method.about} ({method.condition})"
+
+
+def _options(method: Method) -> str:
+    return ",".join(f"{key}={value}" for key, value in method.options.items()) or "–"

@@ -23,23 +23,23 @@ class Relevance:
 
     Everything else follows from what the operation is: activation functions pass relevance through unchanged
     (R_x = R_y), gates and statistics of a normalisation count as constants, sums share by size, or, with
-    `sums="same sign"`, among the parts that go the sum's way.
+    `sums="same-sign"`, among the parts that go the sum's way.
 
     Attributes:
         convolutions: the rule for everything that slides over the map, 1×1 layers included.
         dense: the rule for the layers of the head.
-        sums: "plain" or "same sign".
+        sums: "plain" or "same-sign".
         seed: what starts: the "score", "one" (the score scaled to 1), or "contrast": the class's score, less the
             others' shared among them (Relevance-CAM).
     """
 
     convolutions: LinearRule
     dense: LinearRule
-    sums: Literal["plain", "same sign"] = "plain"
+    sums: Literal["plain", "same-sign"] = "plain"
     seed: Literal["score", "one", "contrast"] = "score"
 
     def mode(self) -> Propagation:
-        return Propagation(self.convolutions, self.dense, same_sign=self.sums == "same sign")
+        return Propagation(self.convolutions, self.dense, same_sign=self.sums == "same-sign")
 
     def start(self, verdict: Verdict, output: Any) -> Tensor:
         """(n,), whose derivative at the scores is the relevance to start with over the score itself."""
