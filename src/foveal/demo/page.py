@@ -153,14 +153,15 @@ def _chances(model: foveal.Model, example: Example) -> dict[str, float]:
 def _hits_table(evidence: Evidence, layers: Sequence[str]) -> Table:
     # A map that points at one of the eight parts blindly.
     chance = float(np.mean(evidence.hits["random", ""]))
-    columns = tuple(Column(layer, percent=True, reference=chance, reference_name="random map") for layer in layers)
+    places = (*layers, "input")
+    columns = tuple(Column(place, percent=True, reference=chance, reference_name="random map") for place in places)
     rows = [
-        Row(TITLES[name], tuple(_share_of(evidence.hits.get((name, layer))) for layer in layers), method.about)
+        Row(TITLES[name], tuple(_share_of(evidence.hits.get((name, place))) for place in places), method.about)
         for name, method in foveal.METHODS.items()
-        if (name, layers[-1]) in evidence.hits
+        if _judged_at(name, evidence, layers[-1]) is not None
     ]
     rows += [
-        Row(name, (*[None] * (len(layers) - 1), _share_of(evidence.hits[name, ""])), ABOUT_REFERENCE[name])
+        Row(name, (*[None] * len(layers), _share_of(evidence.hits[name, ""])), ABOUT_REFERENCE[name])
         for name in REFERENCES
     ]
     count = len(evidence.correct)
@@ -169,7 +170,8 @@ def _hits_table(evidence: Evidence, layers: Sequence[str]) -> Table:
         columns,
         tuple(rows),
         f"Share of {count} freshly drawn scenes whose top part is the deciding part, at each stage, with 95 % "
-        "intervals. Scenes in which that part is hidden are left out. The last three rows know nothing of the network.",
+        "intervals; at the input for methods that look there. Scenes in which that part is hidden are left out. The "
+        "last three rows know nothing of the network.",
     )
 
 
@@ -178,7 +180,7 @@ def _agreement_table(evidence: Evidence, layer: str) -> Table:
         Column("evidence on the deciding part", "share of positive evidence, margin", percent=True),
         Column("rank correlation with true effects", "parts of the class decision", limits=(-1.0, 1.0), reference=0.0),
     )
-    keys = [(name, layer) for name in foveal.METHODS if (name, layer) in evidence.hits]
+    keys = [(name, at) for name in foveal.METHODS if (at := _judged_at(name, evidence, layer)) is not None]
     keys += [(name, "") for name in REFERENCES]
     rows = tuple(
         Row(
@@ -189,13 +191,18 @@ def _agreement_table(evidence: Evidence, layer: str) -> Table:
         for key in keys
     )
     return Table(
-        f"How much of the evidence is in the right place, at {layer}?",
+        f"How much of the evidence is in the right place, at {layer} or at the input?",
         columns,
         rows,
         f"Left: margins of {len(evidence.correct)} scenes; the deciding part covers a few per cent of the picture. "
         f"Right: class decisions of {len(evidence.largest)} scenes, each taken apart by intervention. Means with 95 % "
         "intervals.",
     )
+
+
+def _judged_at(name: str, evidence: Evidence, last: str) -> str | None:
+    """The last stage, the input for methods that look there, None where there is nothing."""
+    return next((place for place in (last, "input") if (name, place) in evidence.hits), None)
 
 
 def _share_of(hits: Sequence[bool] | None) -> Score | None:

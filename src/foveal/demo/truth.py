@@ -11,6 +11,7 @@ import torch
 
 import foveal
 from foveal.demo.references import REFERENCES
+from foveal.methods import FAST, METHODS
 from foveal.world import SPECIES, Split, differing_parts, effects_of_each, sibling
 from foveal.world.agreement import SMALLEST, hit, rank_correlation, share
 from foveal.world.dataset import normalised
@@ -83,10 +84,16 @@ def logits_of(model: foveal.Model, pictures: UInt8[NDArray[np.uint8], "n h w 3"]
 def explain_everywhere(
     model: foveal.Model, pictures: Sequence[NDArray[np.uint8]], target: foveal.Decision
 ) -> dict[str, foveal.Explanation]:
-    """All methods at all stages; those that apply at the last stage only, there."""
-    last = foveal.explain(model, list(pictures), target, method="cam")
-    found = [last, *foveal.compare(model, list(pictures), target, layer="all")]
-    return {why.method: why for why in found}
+    """Every fast method where it looks: at all stages, at the last one only, or at the input."""
+    at_stages = [name for name in FAST if METHODS[name].place == "last stage" and name != "cam"]
+    at_input = [name for name in FAST if METHODS[name].place == "input"]
+    found = [
+        foveal.explain(model, list(pictures), target, method="cam"),
+        *foveal.compare(model, list(pictures), target, methods=at_stages, layer="all"),
+        *foveal.compare(model, list(pictures), target, methods=at_input),
+    ]
+    by_name = {why.method: why for why in found}
+    return {name: by_name[name] for name in FAST if name in by_name}
 
 
 def on_photo(why: foveal.Explanation, layer: str, i: int) -> NDArray[np.floating]:

@@ -55,7 +55,7 @@ def contrastive(sums: Sums) -> Relevance:
 
 def _known(sums: Sums) -> Sums:
     if sums not in ("plain", "same-sign"):
-        raise MethodError(f"sums={sums} is unknown: it is plain (by size) or same-sign (the parts that go the sum's way)")
+        raise MethodError(f"sums={sums} is unknown: it is plain (by size) or same-sign (parts that go the sum's way)")
     return sums
 
 
