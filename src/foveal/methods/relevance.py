@@ -31,8 +31,8 @@ def epsilon(epsilon: float) -> Relevance:
     return Relevance(rule, rule)
 
 
-def gamma(gamma: float, bias: bool) -> Relevance:
-    return Relevance(LinearRule("gamma", gamma=gamma, bias=bias), LinearRule("epsilon"))
+def gamma(gamma: float) -> Relevance:
+    return Relevance(LinearRule("gamma", gamma=gamma), LinearRule("epsilon"))
 
 
 def zplus(sums: Sums, bias: bool) -> Relevance:
@@ -70,7 +70,7 @@ FAMILY = (
         "lrp-gamma", "LRP-γ", hirescam, "gradients",
         "the same with contributions in favour weighing more; less noisy",
         "Montavon et al., LNCS 11700, 2019",
-        rules=gamma, place="input", options={"gamma": 0.25, "bias": True},
+        rules=gamma, place="input", options={"gamma": 0.25},
     ),
     Method(
         "lrp-zplus", "LRP-z⁺", hirescam, "gradients",
@@ -86,13 +86,13 @@ FAMILY = (
     ),
     Method(
         "excitationbp", "Excitation backpropagation", hirescam, "gradients",
-        "the probability that a winner-take-all walk down from the class passes here",
+        "the probability that a winner-take-all walk down from the class passes here; contrastive for margins",
         "Zhang et al., IJCV 126, 2018, arXiv:1608.00507",
         rules=excitation, options={"sums": "same-sign"},
     ),
     Method(
         "relevancecam", "Relevance-CAM", relevance_cam, "gradients",
-        "channels weighted by their relevance, contrasted with the other classes; holds at early layers",
+        "channels weighted by their relevance, contrasted with rival classes; holds at early layers",
         "Lee et al., CVPR 2021",
         rules=contrastive, options={"sums": "same-sign"},
     ),

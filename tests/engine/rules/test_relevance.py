@@ -146,11 +146,26 @@ def test_relevance_at_a_layer_is_that_of_the_rest_of_the_network() -> None:
 
 
 def test_relevance_cam_starts_from_a_contrast() -> None:
-    """The class's score less the same amount shared among the others: the relevance of all classes sums to zero."""
+    """As much against the rivals as in favour of the class: the relevance of all classes sums to zero."""
     model = without_offsets(tiny())
-    found = foveal.explain(model, torch.rand(2, 3, 8, 8), 1, method="relevancecam").measured
-    (layer,) = found
-    assert torch.allclose(torch.tensor(found[layer]["relevance"]), torch.zeros(2), atol=1e-6)
+    for target in (1, foveal.Margin(0, 2)):
+        found = foveal.explain(model, torch.rand(2, 3, 8, 8), target, method="relevancecam").measured
+        (layer,) = found
+        assert torch.allclose(torch.tensor(found[layer]["relevance"]), torch.zeros(2), atol=1e-6)
+
+
+def test_relevance_cam_slowly() -> None:
+    """A linear head by hand: the logit's relevance through positive weights, the rivals' taken away."""
+    model = without_offsets(tiny())
+    why = foveal.explain(model, x := torch.rand(2, 3, 8, 8), 1, method="relevancecam")
+    with torch.no_grad():
+        A = model.features(x)  # type: ignore[operator]
+        pooled, W = A.mean((2, 3)), model.fc.weight.relu()  # type: ignore[union-attr, operator]
+        score = model(x)[:, 1]
+        parts = pooled[:, None] * W / (pooled @ W.T)[..., None]  # (n, classes, channels), each class sums to one
+        R = score[:, None] * (parts[:, 1] - (parts[:, 0] + parts[:, 2]) / 2)
+        by_hand = ((R / A[0, 0].numel())[:, :, None, None] * A).sum(1)
+    assert torch.allclose(why.map, by_hand, atol=1e-6 * float(by_hand.abs().max()) + 1e-9)
 
 
 class Using(nn.Module):

@@ -29,8 +29,8 @@ class Relevance:
         convolutions: the rule for everything that slides over the map, 1×1 layers included.
         dense: the rule for the layers of the head.
         sums: "plain" or "same-sign".
-        seed: what starts: the "score", "one" (the score scaled to 1), or "contrast": the class's score, less the
-            others' shared among them (Relevance-CAM).
+        seed: what starts: the "score"; "one", so that maps of the same stage can be compared; or "contrast", the
+            score at the class, and as much against its rivals, shared among them. A margin has one rival.
     """
 
     convolutions: LinearRule
@@ -42,20 +42,22 @@ class Relevance:
         return Propagation(self.convolutions, self.dense, same_sign=self.sums == "same-sign")
 
     def start(self, verdict: Verdict, output: Any) -> Tensor:
-        """(n,), whose derivative at the scores is the relevance to start with over the score itself."""
-        if self.seed == "one":
-            return verdict.score / _apart_from_zero(verdict.score.detach())
-        if self.seed == "score" or verdict.spec.get("kind") != "class":
+        """(n,), whose derivative at the class scores is the relevance to start with over those scores."""
+        if self.seed == "score":
             return verdict.score
+        size = torch.ones_like(verdict.score) if self.seed == "one" else verdict.score
+        size = size.detach()
+        kind = verdict.spec.get("kind")
+        if kind not in ("class", "margin"):
+            return verdict.score * size / _apart_from_zero(verdict.score.detach())
         scores = two_sided(class_scores(output))
-        if scores.shape[1] == 1:
-            return verdict.score
-        chosen = torch.zeros_like(scores).scatter_(
-            1, torch.tensor(verdict.spec["index"], device=scores.device)[:, None], 1
-        )
-        z = verdict.score.detach()[:, None]
-        relevance = chosen * z - (1 - chosen) * z / (scores.shape[1] - 1)
-        return (scores * relevance / _apart_from_zero(scores.detach())).sum(1)
+        if kind == "margin":
+            shares = _one_hot(verdict.spec["a"], scores) - _one_hot(verdict.spec["b"], scores)
+        else:
+            chosen = _one_hot(verdict.spec["index"], scores)
+            rivals = (1 - chosen) / max(1, scores.shape[1] - 1)
+            shares = chosen - rivals if self.seed == "contrast" else chosen
+        return (scores * shares * size[:, None] / _apart_from_zero(scores.detach())).sum(1)
 
     def account(self, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
         """How much relevance reached each layer, and what biases and stabilisers took on the way."""
@@ -77,6 +79,11 @@ class Relevance:
         taken = found.get("taken by biases and stabilisers", [0.0])[0]
         words = f"relevance at {first} sums to {arrived:.4g} of a score of {score:.4g}"
         return [f"{words}; biases and stabilisers took {taken:.4g}"]
+
+
+def _one_hot(classes: list[int], scores: Tensor) -> Tensor:
+    index = torch.tensor(classes, device=scores.device)[:, None]
+    return torch.zeros_like(scores).scatter_(1, index, 1)
 
 
 def _apart_from_zero(x: Tensor) -> Tensor:
