@@ -40,6 +40,7 @@ def explain(
     layer: LayerSpec = None,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
+    differentiable: bool = False,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
 ) -> Explanation:
@@ -64,6 +65,8 @@ def explain(
             a row an image follow the images; the rest goes in as it is. Where the image does not come first, `...`
             stands in its place: `inputs=(metadata, ...)` or `keywords={"pixel_values": ...}`.
         keywords: the same by name.
+        differentiable: maps keep their graph, back to the weights and the images, for use in a loss. `.grad` is left to
+            your own backward; the network is in evaluation mode as always. For methods of activations and gradients.
         preprocessing: how photos become network input; taken from `load_model` when it knows.
         labels: class names; taken from `load_model` when it knows.
 
@@ -78,6 +81,7 @@ def explain(
         layer=layer,
         inputs=inputs,
         keywords=keywords,
+        differentiable=differentiable,
         preprocessing=preprocessing,
         labels=labels,
         progress=progress,
@@ -95,6 +99,7 @@ def compare(
     layer: LayerSpec = None,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
+    differentiable: bool = False,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
 ) -> list[Explanation]:
@@ -118,7 +123,9 @@ def compare(
     decision = as_decision(target)
     blind = target is None and all(method.needs == "activations" for method in chosen.values())
     arguments = beside(len(batch.tensor), inputs, keywords)
-    scene = Scene(subject.module, batch.tensor, None if blind else decision, subject.labels, arguments)
+    if differentiable:
+        _check_attached(subject, batch.tensor)
+    scene = Scene(subject.module, batch.tensor, None if blind else decision, subject.labels, arguments, differentiable)
     asked = [Asked(name, method, _layers(scene, layer, decision, method)) for name, method in chosen.items()]
     evidence = look(scene, asked, progress)
     if evidence.refused and (not _several(methods) or not evidence.maps):
@@ -158,6 +165,14 @@ def stages(
             "foveal.stages(model, torch.randn(1, 3, 224, 224))"
         )
     return describe(subject.module, x, beside(len(x), inputs, keywords)).stages
+
+
+def _check_attached(subject: Model, x: Tensor) -> None:
+    if not x.requires_grad and not any(p.requires_grad for p in subject.module.parameters()):
+        raise ModelError(
+            f"a differentiable map of {subject.name} would lead nowhere, as neither its weights nor the images require "
+            "gradients: call requires_grad_() on what is to be changed, or leave out differentiable"
+        )
 
 
 def _several(methods: str | Sequence[str]) -> bool:

@@ -60,7 +60,9 @@ def look(scene: Scene, asked: Sequence[Asked], progress: Progress | None = None)
         ModelError, LayerError, TargetError: when the network, a layer or the decision does not fit.
     """
     evidence = Evidence()
-    for rules, group in _by_rules(asked).items():
+    if scene.differentiable:
+        evidence.refused |= {one.name: _not_differentiable(one.name) for one in asked if not one.method.differentiable}
+    for rules, group in _by_rules([one for one in asked if one.name not in evidence.refused]).items():
         try:
             passed = _pass(scene, rules, group)
         except MethodError as error:
@@ -107,7 +109,7 @@ def _answer(
             maps = probe_images(scene, one, passed, measured, cautions, progress)
         else:
             _refuse_by_path(one, passed)
-            maps = _mapped(one, passed, cautions)
+            maps = _mapped(one, passed, cautions, differentiable=scene.differentiable)
         if rules:
             rules.account(passed, measured, cautions)
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
@@ -119,16 +121,16 @@ def _answer(
     evidence.maps[one.name], evidence.cautions[one.name], evidence.measured[one.name] = maps, cautions, measured
 
 
-def _mapped(one: Asked, passed: Passed, cautions: list[str]) -> dict[str, Tensor]:
+def _mapped(one: Asked, passed: Passed, cautions: list[str], *, differentiable: bool) -> dict[str, Tensor]:
     maps: dict[str, Tensor] = {}
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.set_grad_enabled(differentiable):
         for layer in (layer for layer in passed.activations if layer in one.layers):
             A = passed.activations[layer]
             G = passed.cotangents.get(layer, A)
             M = maps[layer] = one.method(A, G)
             if not bool(torch.isfinite(M).all()):
                 raise _overflow(one.name)
-            if one.method.caution and (words := one.method.caution(A, G, M)):
+            if one.method.caution and (words := one.method.caution(A.detach(), G.detach(), M.detach())):
                 cautions.append(f"{layer}: {words}")
     return maps
 
@@ -143,6 +145,13 @@ def _refuse_by_path(one: Asked, passed: Passed) -> None:
                 f"{one.name} does not apply at {layer}: it needs {one.method.condition}, but the way to the "
                 f"score leads through {', '.join(sorted(others))}; use hirescam, which is defined everywhere"
             )
+
+
+def _not_differentiable(method: str) -> MethodError:
+    return MethodError(
+        f"{method} has no differentiable map, because it asks the network again or follows rules of its own: "
+        "use a method of activations and gradients, such as gradcam or hirescam"
+    )
 
 
 def _overflow(method: str) -> MethodError:

@@ -37,6 +37,7 @@ class Scene:
         decision: what is asked of it; None where a method looks at no decision.
         labels: class names, if known.
         arguments: what the network takes beside the images.
+        differentiable: maps are to stay attached to the input and the weights.
         under: makes the mode in which every forward runs, such as one at a finer resolution; None for none.
         tracing: gives the network's structure, traced when first asked for.
     """
@@ -46,6 +47,7 @@ class Scene:
     decision: Decision | None
     labels: Sequence[str] | None = None
     arguments: Arguments = field(default_factory=Arguments)
+    differentiable: bool = False
     under: Callable[[], AbstractContextManager[Any]] | None = None
     tracing: Tracing = field(init=False)
 
@@ -100,14 +102,19 @@ def run_through(
     # A forward that stops early must know which call of a reused module is the last.
     last_calls = scene.tracing().last_calls(scene.model, every) if stop else None
     notes: list[str] = []
-    with capture(scene.model, every, gradient=gradient, last_calls=last_calls) as run:
+    keep = scene.differentiable
+    with capture(scene.model, every, gradient=gradient or keep, differentiable=keep, last_calls=last_calls) as run:
         verdict, cotangents, lost = _decide(scene, run, rules, notes, stop=stop, backward=backward)
         layouts = {layer: _layout(run, layer, scene) for layer in run.activations if layer in layers}
         notes += [_reused(layer, run.calls[layer]) for layer in layers if run.calls[layer] > 1 and "#" not in layer]
         between = {at: run.between(at, verdict.score) for at in layouts} if verdict and paths else {}
         return Passed(
             replace(verdict, score=verdict.score.detach()) if verdict else None,  # the graph ends with the pass
-            {at: channels_first(run.activations[at].detach(), layout) for at, layout in layouts.items()},
+            {
+                at: channels_first(A if keep else A.detach(), layouts[at])
+                for at, A in run.activations.items()
+                if at in layouts
+            },
             {at: channels_first(cotangents[at], layout) for at, layout in layouts.items() if at in cotangents},
             between,
             lost,

@@ -12,31 +12,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, get_gradient_edge
-from torch.overrides import TorchFunctionMode
+from torch.autograd.graph import GradientEdge
 
 from foveal.engine.address import INPUT, Address, find_module, is_input, pick, replace
 from foveal.engine.arguments import Arguments
+from foveal.engine.checkpoints import hidden, reentrant, said
+from foveal.engine.fault import told
+from foveal.engine.graph import KeepGraph, operations_between
 from foveal.engine.guard import untouched, unwrap
-from foveal.errors import FovealError, LayerError, ModelError
+from foveal.engine.taps import Tap, tap
+from foveal.errors import LayerError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+Hook: TypeAlias = Callable[[nn.Module, tuple[Any, ...], Any], Any]
+
 
 @contextmanager
 def capture(
-    model: nn.Module, layers: Sequence[str], *, gradient: bool = True, last_calls: Mapping[str, int] | None = None
+    model: nn.Module,
+    layers: Sequence[str],
+    *,
+    gradient: bool = True,
+    differentiable: bool = False,
+    last_calls: Mapping[str, int] | None = None,
 ) -> Iterator[Run]:
     """A `Run` of `model` that keeps what `layers` return; the model is as it was when the block is left.
 
     Args:
         layers: addresses (see `Address`); names that do not exist raise LayerError at once.
         gradient: False where only activations are needed: no graph at all is recorded.
+        differentiable: activations and gradients stay attached to the input and the weights, nothing is cut.
         last_calls: layer -> number of its last call, for a forward that is to stop at modules that run several times.
     """
     model = unwrap(model)
@@ -46,8 +57,8 @@ def capture(
         for layer, address in addresses.items()
         if not is_input(model, address.module)
     }
-    with untouched(model):
-        yield Run(model, addresses, modules, gradient, last_calls or {})
+    with untouched(model, freeze=not differentiable):
+        yield Run(model, addresses, modules, last_calls or {}, gradient=gradient, differentiable=differentiable)
 
 
 class Run:
@@ -63,18 +74,22 @@ class Run:
         model: nn.Module,
         addresses: dict[str, Address],
         modules: dict[str, nn.Module],
-        gradient: bool,
         last_calls: Mapping[str, int],
+        *,
+        gradient: bool,
+        differentiable: bool,
     ) -> None:
         self.activations: dict[str, Tensor] = {}
         self.calls: dict[str, int] = {}
         self._model = model
         self._gradient = gradient
+        self._differentiable = differentiable
         self._addresses = addresses
         self._modules = modules
         self._last_calls = last_calls
         self._stop = False
         self._origins: dict[str, Tensor | GradientEdge] = {}
+        self._hidden: set[str] = set()
 
     def forward(
         self,
@@ -101,11 +116,13 @@ class Run:
         self.activations.clear()
         self.calls.clear()
         self._origins.clear()
+        self._hidden.clear()
         self._stop = stop
-        x = _usable(x)
+        x = self._usable(x)
         if INPUT in self._addresses and INPUT not in self._modules:
-            x = self._tap_input(x)
-        given = (arguments or Arguments()).around(x, _usable)
+            self.calls[INPUT] = 1
+            x = self._keep(INPUT, tap(x, gradient=self._gradient))
+        given = (arguments or Arguments()).around(x, self._usable)
         with KeepGraph() if through_no_grad else nullcontext(), under or nullcontext():
             output = self._run(*given)
         missing = [layer for layer in self._addresses if layer not in self.activations]
@@ -134,39 +151,30 @@ class Run:
         return {layer: torch.stack([one[layer] for one in each]) for layer in self._addresses}
 
     def between(self, layer: str, score: Tensor) -> frozenset[str]:
-        """Names of the operations on the way from a layer to the score (autograd's, without "Backward0")."""
-        origin = self._origins[layer]
-        first = origin.grad_fn if isinstance(origin, Tensor) else origin.node
-        stack, seen, names = [score.grad_fn], set(), set()
-        while stack:
-            node = stack.pop()
-            if node is None or node in seen or node is first or getattr(node, "variable", None) is origin:
-                continue
-            seen.add(node)
-            names.add(type(node).__name__.rstrip("0123456789").removesuffix("Backward"))
-            stack += [parent for parent, _ in node.next_functions]
-        return frozenset(names)
+        """Names of the operations on the way from a layer to the score."""
+        return operations_between(self._origins[layer], score)
 
     def _run(self, inputs: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
-        hooks = [module.register_forward_hook(self._keep(layer)) for layer, module in self._modules.items()]
-        try:
-            if self._stop and not hooks:
-                return None
-            with torch.set_grad_enabled(self._gradient):
-                return self._model(*inputs, **keywords)
-        except _Enough:
+        if self._stop and not self._modules:
             return None
-        except FovealError:
-            raise
-        except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AssertionError) as error:
-            shapes = ", ".join(_shape(value) for value in (*inputs, *keywords.values()))
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise ModelError(f"running {type(self._model).__name__} on {shapes} failed: {reason[0]}") from error
-        finally:
-            for hook in hooks:
-                hook.remove()
+        given = (*inputs, *keywords.values())
+        with self._hooked(self._kept_by), told(self._model, given), torch.set_grad_enabled(self._gradient):
+            try:
+                return self._model(*inputs, **keywords)
+            except _Enough:
+                return None
 
-    def _keep(self, layer: str) -> Callable[[nn.Module, Any, Any], Any]:
+    @contextmanager
+    def _hooked(self, hook: Callable[[str], Hook]) -> Iterator[None]:
+        handles = [module.register_forward_hook(hook(layer)) for layer, module in self._modules.items()]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _kept_by(self, layer: str) -> Hook:
+        """A hook that keeps what the layer returns and, where the network goes on with a copy of it, gives that."""
         address = self._addresses[layer]
         wanted = self._last_calls.get(layer) if address.call is None else address.call
 
@@ -176,87 +184,59 @@ class Run:
             if wanted is not None and wanted != call:
                 return None
             tensor = pick(output, address)
-            self.activations.pop(layer, None)  # the order is that of the last calls
-            in_place = any(value is tensor for value in inputs) and self._tap_in_place(layer, tensor)
-            kept = self.activations[layer] if in_place else self._tap(layer, tensor)
+            in_place = any(value is tensor for value in inputs)
+            onward = self._keep(layer, tap(tensor, gradient=self._gradient, in_place=in_place))
             if self._stop and len(self.activations) == len(self._addresses):
                 raise _Enough
-            if in_place:
-                return None
-            # What goes on is a copy, so an in-place operation further down cannot overwrite what was kept.
-            with torch.set_grad_enabled(self._gradient):
-                return replace(output, tensor, kept.clone())
+            return None if onward is tensor else replace(output, tensor, onward)
 
         return hook
 
-    def _tap_input(self, x: Tensor) -> Tensor:
-        self.calls[INPUT] = 1
-        kept = self._tap(INPUT, x)
-        with torch.set_grad_enabled(self._gradient):
-            return kept.clone()
+    def _recomputed_by(self, layer: str) -> Hook:
+        """Where the backward runs parts of the forward again (checkpointing), their graph must begin where it did."""
+        address = self._addresses[layer]
 
-    def _tap(self, layer: str, tensor: Tensor) -> Tensor:
-        """The cut: a tensor without history becomes a leaf, so the graph begins here."""
-        if self._gradient and not tensor.requires_grad and tensor.is_floating_point():
-            tensor = tensor.detach().requires_grad_()
-        self.activations[layer] = self._origins[layer] = tensor
-        return tensor
+        def hook(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+            tensor = pick(output, address)
+            if tensor.requires_grad or not torch.equal(tensor, self.activations[layer]):
+                return None
+            onward = tap(tensor, gradient=True, in_place=any(value is tensor for value in inputs)).onward
+            return None if onward is tensor else replace(output, tensor, onward)
 
-    def _tap_in_place(self, layer: str, tensor: Tensor) -> bool:
-        """The same where a module gave back its own input: whoever holds that tensor must go on with it.
+        return hook
 
-        A copy in its place would be unknown to a skip connection that reads the tensor again.
-        """
-        with torch.set_grad_enabled(self._gradient):
-            if not self._gradient or tensor.requires_grad or not tensor.is_floating_point():
-                self.activations[layer] = tensor.clone()
-                self._origins[layer] = get_gradient_edge(tensor) if tensor.requires_grad else tensor
-                return True
-            leaf = tensor.detach().clone().requires_grad_()
-            try:
-                tensor.copy_(leaf)  # the same object, now with a history that begins at the leaf
-            except RuntimeError:  # a view that autograd refuses to give a history
-                return False
-            self.activations[layer] = self._origins[layer] = leaf
-            return True
+    def _keep(self, layer: str, tapped: Tap) -> Tensor:
+        self.activations.pop(layer, None)  # the order is that of the last calls
+        self.activations[layer], self._origins[layer] = tapped.kept, tapped.origin
+        if self._gradient and not torch.is_grad_enabled() and reentrant():
+            self._hidden.add(layer)
+        return tapped.onward
+
+    def _usable(self, tensor: Tensor) -> Tensor:
+        # A copy: a forward may write into its input, and inference tensors may not take part in a graph.
+        return (tensor if self._differentiable else tensor.detach()).clone()
 
     def _backward(self, score: Tensor, cotangent: Tensor, *, keep_graph: bool) -> dict[str, Tensor | None]:
         if not score.requires_grad:
             return dict.fromkeys(self._addresses)
-        origins = [self._origins[layer] for layer in self._addresses]
-        gradients = torch.autograd.grad(score, origins, cotangent, retain_graph=keep_graph, allow_unused=True)  # type: ignore[arg-type]
+        origins: Any = [self._origins[layer] for layer in self._addresses]
+        keep, further = keep_graph or self._differentiable, self._differentiable
+        with self._hooked(self._recomputed_by), said(self._model):
+            gradients = torch.autograd.grad(
+                score, origins, cotangent, retain_graph=keep, create_graph=further, allow_unused=True
+            )
         return dict(zip(self._addresses, gradients, strict=True))
 
     def _reached(self, layer: str, gradient: Tensor | None) -> Tensor:
-        if gradient is None:
-            raise LayerError(
-                f"the score does not depend on layer {layer!r} in a differentiable way: "
-                "choose a layer on the way to the score"
-            )
-        return gradient
+        if gradient is not None:
+            return gradient
+        if layer in self._hidden:
+            raise hidden(self._model, layer)
+        raise LayerError(
+            f"the score does not depend on layer {layer!r} in a differentiable way: "
+            "choose a layer on the way to the score"
+        )
 
 
 class _Enough(BaseException):
     """Every layer was seen: the rest of the forward is not needed. Not an Exception, so no model swallows it."""
-
-
-class KeepGraph(TorchFunctionMode):
-    """Leaves gradients on where a model's own forward turns them off (frozen backbones under `no_grad`)."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch._C._set_grad_enabled:
-            return None
-        return func(*args, **(kwargs or {}))
-
-
-def _usable(tensor: Tensor) -> Tensor:
-    # A copy: a forward may write into its input, and inference tensors may not take part in a graph.
-    return tensor.detach().clone()
-
-
-def _shape(value: Any) -> str:
-    return (
-        f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
-        if isinstance(value, Tensor)
-        else type(value).__name__
-    )

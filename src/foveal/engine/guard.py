@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from threading import RLock
+from threading import RLock, local
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from foveal.errors import ModelError
 
@@ -51,8 +52,24 @@ def _lock(model: nn.Module) -> RLock:
     return _locks.setdefault(model, RLock())
 
 
+class _Block(ExitStack):
+    """What one block has to put back, and whether it was left."""
+
+    left = False
+
+
+class _Blocks(local):
+    """The blocks this thread is in, the innermost last."""
+
+    def __init__(self) -> None:
+        self.entered: list[_Block] = []
+
+
+_blocks = _Blocks()
+
+
 @contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
+def untouched(model: nn.Module, *, freeze: bool = True) -> Iterator[None]:
     """Run with `model` in evaluation mode and its weights frozen, then put everything back.
 
     Restored, also after an exception or Ctrl-C: the train/eval mode of each module, `requires_grad` of each
@@ -60,24 +77,34 @@ def untouched(model: nn.Module) -> Iterator[None]:
     compilation modes of the caller. `.grad` is never written because nothing in the model asks for it. Threads
     that use the same model take turns.
 
+    Blocks of one thread may overlap, as generators do: what was changed first is put back last, so a block that is
+    left early waits for those entered after it.
+
+    Args:
+        freeze: False where weights are to take part in a graph.
+
     Raises:
-        ModelError: for weights made under inference mode.
+        ModelError: for weights made under inference mode, or not made yet.
     """
-    with _lock(model):
-        yield from _untouched(model)
+    entered, block = _blocks.entered, _Block()
+    entered.append(block)
+    try:
+        block.enter_context(_lock(model))
+        _enter(block, model, freeze)
+        yield
+    finally:
+        block.left = True
+        while entered and entered[-1].left:
+            entered.pop().close()
 
 
-def _untouched(model: nn.Module) -> Iterator[None]:
+def _enter(block: ExitStack, model: nn.Module, freeze: bool) -> None:
     modules = list(model.modules())
     parameters = [p for module in modules for p in module._parameters.values() if p is not None]
-    if any(p.is_inference() for p in parameters):
-        raise ModelError(
-            f"the weights of this {type(model).__name__} were made under torch.inference_mode, where gradients are "
-            "impossible for good: build or load the model outside of it"
-        )
+    _check(model, parameters, [b for module in modules for b in module._buffers.values() if b is not None])
     # The flag itself rather than `train()`, which some models override to fuse or merge weights.
     training = [module for module in modules if module.training]
-    trainable = [p for p in parameters if p.requires_grad and p.is_leaf]
+    trainable = [p for p in parameters if p.requires_grad and p.is_leaf] if freeze else []
     buffers = [
         (module, name, buffer, buffer._version, buffer.clone())
         for module in modules
@@ -85,19 +112,30 @@ def _untouched(model: nn.Module) -> Iterator[None]:
         if buffer is not None and not buffer.is_inference()
     ]
     devices = sorted({p.device.index or 0 for p in parameters if p.is_cuda})
-    with ExitStack() as undo:
-        undo.enter_context(torch.random.fork_rng(devices))
-        undo.enter_context(torch.inference_mode(False))
-        undo.enter_context(torch.enable_grad())
-        # Importing the compiler costs seconds; it is only needed if someone already did.
-        if "torch._dynamo" in sys.modules or is_compiled(model):
-            undo.enter_context(_eager())
-        undo.callback(_restore, training, trainable, buffers)
-        for module in training:
-            module.training = False
-        for parameter in trainable:
-            parameter.requires_grad_(False)
-        yield
+    block.enter_context(torch.random.fork_rng(devices))
+    block.enter_context(torch.inference_mode(False))
+    block.enter_context(torch.enable_grad())
+    # Importing the compiler costs seconds; it is only needed if someone already did.
+    if "torch._dynamo" in sys.modules or is_compiled(model):
+        block.enter_context(_eager())
+    block.callback(_restore, training, trainable, buffers)
+    for module in training:
+        module.training = False
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+
+
+def _check(model: nn.Module, parameters: list[nn.Parameter], buffers: list[Tensor]) -> None:
+    if any(is_lazy(tensor) for tensor in (*parameters, *buffers)):
+        raise ModelError(
+            f"this {type(model).__name__} has lazy layers whose weights are not made yet: "
+            "run it once on an example first"
+        )
+    if any(p.is_inference() for p in parameters):
+        raise ModelError(
+            f"the weights of this {type(model).__name__} were made under torch.inference_mode, where gradients are "
+            "impossible for good: build or load the model outside of it"
+        )
 
 
 def _eager() -> Any:
@@ -107,7 +145,7 @@ def _eager() -> Any:
 def _restore(
     training: list[nn.Module],
     trainable: list[nn.Parameter],
-    buffers: list[tuple[nn.Module, str, torch.Tensor, int, torch.Tensor]],
+    buffers: list[tuple[nn.Module, str, Tensor, int, Tensor]],
 ) -> None:
     for module in training:
         module.training = True

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from foveal.engine.address import Address, find_module, is_input, named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
-from foveal.engine.capture import KeepGraph
+from foveal.engine.fault import told
+from foveal.engine.graph import KeepGraph, bottlenecks
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.receptive import Field, FieldTracker
-from foveal.errors import LayerError, ModelError
+from foveal.errors import LayerError
 
 
 @dataclass(frozen=True)
@@ -149,17 +150,15 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
         leaf = x.detach().clone().requires_grad_()
         hooks = [module.register_forward_hook(note) for module in names]
         try:
-            # Copies go in, because a forward may write into its input.
             with KeepGraph(), FieldTracker(leaf) as tracker:
+                # Copies go in, because a forward may write into its input.
                 inputs, keywords = arguments.around(leaf.clone(), lambda tensor: tensor.detach().clone())
-                output = model(*inputs, **keywords)
-        except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise ModelError(f"running {type(model).__name__} on {tuple(x.shape)} failed: {reason[0]}") from error
+                with told(model, (*inputs, *keywords.values())):
+                    output = model(*inputs, **keywords)
         finally:
             for hook in hooks:
                 hook.remove()
-    through = _bottlenecks([t.grad_fn for t in _outputs(output)])
+    through = bottlenecks([t.grad_fn for t in _outputs(output)])
     stages = _stages(seen, {s.node for s in seen if s.node in through}, calls)
     if not stages:
         raise LayerError(
@@ -180,33 +179,6 @@ def _outputs(output: Any) -> list[Tensor]:
     main = [tensors[key] for key in ("logits", "output", "out") if key in tensors]
     scores = main or [tensor for tensor in tensors.values() if tensor.ndim in (1, 2)]
     return scores[:1] or list(tensors.values())
-
-
-def _bottlenecks(roots: list[Any]) -> set[Any]:
-    """Nodes of the autograd graph that lie on every path from the outputs to the input."""
-    parents: dict[Any, list[Any]] = {}
-    order: list[Any] = []
-    stack: list[tuple[Any, bool]] = [(root, False) for root in roots]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-        elif node not in parents:
-            parents[node] = [parent for parent, _ in node.next_functions if parent is not None]
-            stack.append((node, True))
-            stack.extend((parent, False) for parent in parents[node] if parent not in parents)
-    # `order` has inputs first. Dead ends that are not the input (constants) carry no path.
-    below = {node: 1 if not parents[node] else 0 for node in order}
-    for node in order:
-        below[node] += sum(below[parent] for parent in parents[node])
-    above = dict.fromkeys(order, 0)
-    for root in roots:
-        above[root] += 1
-    for node in reversed(order):
-        for parent in parents[node]:
-            above[parent] += above[node]
-    paths = sum(below[root] for root in roots)
-    return {node for node in order if above[node] * below[node] == paths}
 
 
 def _stages(seen: list[_Seen], through: set[Any], calls: dict[str, int]) -> tuple[Stage, ...]:

@@ -64,13 +64,13 @@ def gradcam_plus_plus(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) 
     G = G.relu()
     # For A ≥ 0 the denominator is at least 2. Signed layers can cross zero, where α has no meaning.
     below = 2 + G * A.sum(SPACE, keepdim=True)
-    return weighted(A, torch.where(below > 0, G / below, 0).sum(SPACE))
+    return weighted(A, torch.where(below > 0, G / torch.where(below > 0, below, 1), 0).sum(SPACE))
 
 
 def xgradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """Σ_c w_c A_c, w_c = Σ_ij A_ij G_ij / Σ_ij A_ij   (equation 8): Grad-CAM's weights averaged where A is."""
     total = A.sum(SPACE)
-    return weighted(A, torch.where(total == 0, 0, (A * G).sum(SPACE) / total))
+    return weighted(A, torch.where(total == 0, 0, (A * G).sum(SPACE) / torch.where(total == 0, 1, total)))
 
 
 def hirescam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -62,11 +63,17 @@ class Method:
         # the intermediate results of a large batch would go through main memory, several times slower.
         rows = max(1, _CACHED // A[0].numel()) if A.device.type == "cpu" else len(A)
         options = {} if self.rules else self.options
-        parts = [
-            self.formula(_at_least_single(a), _at_least_single(g), **options)
-            for a, g in zip(A.split(rows), G.split(rows), strict=True)
-        ]
+        with _without_autocast(A.device.type):
+            parts = [
+                self.formula(_at_least_single(a), _at_least_single(g), **options)
+                for a, g in zip(A.split(rows), G.split(rows), strict=True)
+            ]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether its maps can be differentiated themselves: what changes the backward pass cannot."""
+        return self.needs != "forwards" and self.rules is None
 
     def backward_rules(self) -> Rules | None:
         """How its backward pass treats operations; None is the derivative."""
@@ -103,6 +110,11 @@ class Method:
 
 
 _CACHED = 2**20  # numbers
+
+
+def _without_autocast(device: str) -> AbstractContextManager[Any]:
+    """Formulas keep their precision also where the caller's forwards do not."""
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
 def _at_least_single(tensor: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ def principal(A: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """
     n, c, h, w = A.shape
     # Gradients may be tiny or huge: scaled to one, the squares below stay within range.
-    size = A.abs().amax((1, 2, 3), keepdim=True).clamp(min=torch.finfo(A.dtype).tiny)
+    size = A.detach().abs().amax((1, 2, 3), keepdim=True).clamp(min=torch.finfo(A.dtype).tiny)
     X = (A / size).reshape(n, c, h * w)
     if c <= h * w:
         M = leading(X @ X.mT)[:, None] @ X
@@ -37,12 +37,29 @@ def leading(C: Float[Tensor, "n m m"]) -> Float[Tensor, "n m"]:
     Rayleigh–Ritz in a block Krylov space; where its residual is not down to rounding (nearly equal leading
     eigenvalues), dense and in double precision.
     """
+    if C.requires_grad:
+        with torch.no_grad():
+            v = leading(C.detach())
+        return v + _change(C, v)
     if C.shape[-1] > _SMALL:
         v, residual = _ritz(C, _krylov(C))
         if bool((residual <= 20 * torch.finfo(C.dtype).eps).all()):
             return v
     vectors: Tensor = torch.linalg.eigh(C.double()).eigenvectors
     return vectors[..., -1].to(C.dtype)
+
+
+def _change(C: Float[Tensor, "n m m"], v: Float[Tensor, "n m"]) -> Float[Tensor, "n m"]:
+    """0, with the derivative of the eigenvector: dv = (λ − C)⁺ dC v.
+
+    Autograd's own derivative of a decomposition needs all eigenvalues to differ; this one only the first.
+    """
+    fixed, v = C.detach(), v[..., None]
+    moved = (C - fixed) @ v
+    values = (v.mT @ fixed @ v).clamp(min=torch.finfo(C.dtype).tiny)
+    gaps = values * (torch.eye(C.shape[-1]).to(C) + v @ v.mT) - fixed
+    change: Tensor = torch.linalg.solve(gaps, moved - v @ (v.mT @ moved))
+    return change[..., 0]
 
 
 def _krylov(C: Float[Tensor, "n m m"]) -> Float[Tensor, "n m k"]:

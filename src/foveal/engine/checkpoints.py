@@ -1,0 +1,50 @@
+"""Activation checkpointing inside a model: what the explanation can and cannot see through.
+
+The non-reentrant kind (`use_reentrant=False`) runs parts of the forward again during the backward, which works as
+long as the same graph comes out. The reentrant kind hides everything inside it from `torch.autograd.grad`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+from torch.utils.checkpoint import CheckpointFunction
+
+from foveal.engine.fault import reason
+from foveal.errors import ModelError
+
+_REMEDY = "use use_reentrant=False there, or switch checkpointing off for the explanation"
+
+
+def reentrant() -> bool:
+    """Whether this is called from inside reentrant checkpointing."""
+    frame = sys._getframe()
+    while frame.f_back is not None and frame.f_code is not CheckpointFunction.forward.__code__:
+        frame = frame.f_back
+    return frame.f_back is not None
+
+
+def hidden(model: nn.Module, layer: str) -> ModelError:
+    """What to say of a layer inside it."""
+    return ModelError(
+        f"layer {layer!r} lies inside reentrant checkpointing (torch.utils.checkpoint with use_reentrant=True) of this "
+        f"{type(model).__name__}, where autograd cannot be observed: {_REMEDY}"
+    )
+
+
+@contextmanager
+def said(model: nn.Module) -> Iterator[None]:
+    """Run a backward in here: what it raises is told in one sentence."""
+    try:
+        yield
+    except RuntimeError as error:
+        name = type(model).__name__
+        if "checkpoint" in str(error).lower():
+            raise ModelError(
+                f"the backward pass of this {name} stopped at activation checkpointing (torch.utils.checkpoint): "
+                f"{_REMEDY}"
+            ) from error
+        raise ModelError(f"the backward pass of this {name} failed: {reason(error)}") from error
