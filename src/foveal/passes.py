@@ -15,6 +15,7 @@ from foveal.decisions import Decision, Outcome, Verdict
 from foveal.engine.address import Address
 from foveal.engine.arguments import Arguments
 from foveal.engine.capture import Run, capture
+from foveal.engine.checkpoints import CheckpointingError
 from foveal.engine.layout import Layout, channels_first, find_layout
 from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, MethodError, TargetError
@@ -149,6 +150,10 @@ def _decide(
             if through_no_grad:
                 raise
             continue
+        except CheckpointingError as error:
+            if rules is None:
+                raise
+            raise MethodError(str(error)) from error
         if through_no_grad:
             notes.append("the model's forward turns gradients off inside; they were kept on for this explanation")
         break

@@ -16,7 +16,13 @@ from torch.utils.checkpoint import CheckpointFunction
 from foveal.engine.fault import reason
 from foveal.errors import ModelError
 
-_REMEDY = "use use_reentrant=False there, or switch checkpointing off for the explanation"
+_REMEDY = (
+    "switch checkpointing off for the explanation, or, for methods that follow plain gradients, use_reentrant=False"
+)
+
+
+class CheckpointingError(ModelError):
+    """Checkpointing stands in the way."""
 
 
 def reentrant() -> bool:
@@ -27,9 +33,9 @@ def reentrant() -> bool:
     return frame.f_back is not None
 
 
-def hidden(model: nn.Module, layer: str) -> ModelError:
+def hidden(model: nn.Module, layer: str) -> CheckpointingError:
     """What to say of a layer inside it."""
-    return ModelError(
+    return CheckpointingError(
         f"layer {layer!r} lies inside reentrant checkpointing (torch.utils.checkpoint with use_reentrant=True) of this "
         f"{type(model).__name__}, where autograd cannot be observed: {_REMEDY}"
     )
@@ -43,7 +49,7 @@ def said(model: nn.Module) -> Iterator[None]:
     except RuntimeError as error:
         name = type(model).__name__
         if "checkpoint" in str(error).lower():
-            raise ModelError(
+            raise CheckpointingError(
                 f"the backward pass of this {name} stopped at activation checkpointing (torch.utils.checkpoint): "
                 f"{_REMEDY}"
             ) from error
