@@ -88,8 +88,7 @@ class Dilated(TorchFunctionMode):
     def _look(self, as_built: Callable[[], Any], x: Tensor, window: Window, apply: Apply) -> Any:
         """An operation with a window: as built as long as the map may become coarser, else in smaller steps."""
         grid = self.grid(x)
-        if grid.factor != ONE and window.kernel == grid.size and not any(window.border):
-            # Wider than the map as built: the kernel was read off the finer one, for global pooling.
+        if window.kernel == grid.size and window.wider_than(grid.built):  # read off the finer map, for global pooling
             return self._note(as_built(), times(grid.stride, grid.size), ONE, False)
         step = self._step(window.stride, grid)
         if grid.factor == ONE and step == window.stride:
@@ -190,20 +189,22 @@ class Dilated(TorchFunctionMode):
 
     def _pass_on(self, name: str, result: Any, given: Any) -> Any:
         """Everything else keeps rows and columns where they are, or loses them."""
-        grids = [self._grids[t] for t in tree_leaves(given) if isinstance(t, Tensor) and t in self._grids]
-        for output in tree_leaves(result) if grids else ():
+        known = [(t, self._grids[t]) for t in tree_leaves(given) if isinstance(t, Tensor) and t in self._grids]
+        for output in tree_leaves(result) if known else ():
             if isinstance(output, Tensor):
-                self._grids[output] = _merged(name, grids, output)
+                self._grids[output] = _merged(name, known, output)
         return result
 
 
-def _merged(name: str, grids: Sequence[Grid], output: Tensor) -> Grid:
+def _merged(name: str, known: Sequence[tuple[Tensor, Grid]], output: Tensor) -> Grid:
     """The finest of those whose map the result still has."""
-    fitting = [grid for grid in grids if grid.axes(output)]
-    grid = max(fitting or grids, key=lambda one: math.prod(one.factor))
-    local = all(one.local for one in grids)
+    fitting = [(tensor, grid) for tensor, grid in known if grid.axes(output)]
+    tensor, grid = max(fitting or known, key=lambda one: math.prod(one[1].factor))
+    local = all(one.local for _, one in known)
     if grid.factor == ONE:
-        return replace(grid, size=grid.size if fitting or output.ndim != 4 else _size(output), local=local)
+        place = None if name in _PERMUTING or output.ndim != tensor.ndim else grid.axes(tensor)
+        size = (output.shape[place[0]], output.shape[place[1]]) if place else grid.size
+        return replace(grid, size=size, local=local)
     kept = fitting or math.prod(grid.size) in output.shape
     return replace(grid, local=local and bool(kept) and name not in _MIXING)
 
@@ -214,6 +215,7 @@ _RESIZING = {
 }  # fmt: skip
 _POOLING = {"adaptive_avg_pool2d", "adaptive_max_pool2d"}
 _FLATTENING = {"flatten", "reshape", "view", "squeeze"}
+_PERMUTING = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims"}
 _MIXING = {"matmul", "bmm", "baddbmm", "einsum", "scaled_dot_product_attention", "group_norm", "instance_norm"}
 """What looks at a map as a whole and keeps its shape."""
 

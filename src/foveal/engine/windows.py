@@ -52,6 +52,10 @@ class Window:
         """(h, w) of what it makes of a map."""
         return self._cells(size, 0), self._cells(size, 1)
 
+    def wider_than(self, size: Pair) -> bool:
+        """Whether it does not fit into a map at all."""
+        return not self.ceil and any(self._reach(axis) > size[axis] + self.before[axis] + self.after[axis] for axis in (0, 1))
+
     def finer(self, size: Pair, built: Pair, factor: Pair, step: Pair) -> Window:
         """The same on a map of `size`, `factor` times finer than the one `built`, in steps of its finer cells."""
         wide = replace(
@@ -66,9 +70,12 @@ class Window:
         sides = zip(self.cells(built), wide.cells(size), times(self.stride, factor), step, strict=True)
         return replace(wide, beyond=pair([max(0, ((n - 1) * s // t + 1 - cells) * t) for n, cells, s, t in sides]))
 
+    def _reach(self, axis: int) -> int:
+        return self.dilation[axis] * (self.kernel[axis] - 1) + 1
+
     def _cells(self, size: Pair, axis: int) -> int:
         padded = size[axis] + self.before[axis] + self.after[axis] + self.beyond[axis]
-        room, stride = padded - self.dilation[axis] * (self.kernel[axis] - 1) - 1, self.stride[axis]
+        room, stride = padded - self._reach(axis), self.stride[axis]
         if not self.ceil:
             return room // stride + 1
         count = -(-room // stride) + 1
