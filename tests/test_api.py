@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import foveal
 from foveal.errors import LayerError, MethodError, ModelError, TargetError
+from foveal.methods import FAST
 from tests.networks import ARCHITECTURES, Planted, Tiny, architecture, tiny
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def test_every_method_at_every_stage_of_every_architecture(name: str, no_trace: 
     model = architecture(name).train()
     side = ARCHITECTURES[name]
     x = torch.randn(2, 3, side, side + 8)
-    methods = [m for m in foveal.METHODS if m != "cam"]
+    methods = [m for m in FAST if m != "cam"]
     with no_trace(model):
         results = foveal.compare(model, x, foveal.Margin(), methods=methods, layer="all")
     for why in results:
@@ -69,8 +70,8 @@ def test_margins_have_evidence_on_both_sides() -> None:
 
 def test_all_methods_leaves_out_what_does_not_apply() -> None:
     model, x = tiny(), torch.randn(1, 3, 8, 8)
-    assert [why.method for why in foveal.compare(model, x)] == list(foveal.METHODS)
-    assert [why.method for why in foveal.compare(model, x, layer="all")] == [m for m in foveal.METHODS if m != "cam"]
+    assert [why.method for why in foveal.compare(model, x)] == list(FAST)
+    assert [why.method for why in foveal.compare(model, x, layer="all")] == [m for m in FAST if m != "cam"]
     with pytest.raises(MethodError, match="global average pooling"):
         foveal.compare(model, x, methods=["gradcam", "cam"], layer="all")
 

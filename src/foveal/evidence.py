@@ -13,7 +13,7 @@ from foveal.decisions import Verdict
 from foveal.engine.address import INPUT
 from foveal.errors import MethodError
 from foveal.passes import Passed, Scene, run_through
-from foveal.probe import Progress, probe_images
+from foveal.probe import Progress, probe_images, recorded
 
 if TYPE_CHECKING:
     from foveal.engine.rules import Rules
@@ -85,13 +85,18 @@ def _by_rules(asked: Sequence[Asked]) -> dict[Rules | None, list[Asked]]:
 
 def _pass(scene: Scene, rules: Rules | None, group: Sequence[Asked]) -> Passed:
     needs = {one.method.needs for one in group}
-    layers = [*dict.fromkeys(layer for one in group for layer in _kept(one))]
+    kept = [*dict.fromkeys(layer for one in group for layer in _kept(one))]
     # Where only the input is altered nothing need be kept, but a decision looks at how the graph ends.
-    layers = layers or [scene.tracing().stages[-1].name]
+    layers = kept or [scene.tracing().stages[-1].name]
     gradient = scene.decision is not None and needs != {"activations"}
     backward = gradient and "gradients" in needs
     paths = backward and any(one.method.between is not None for one in group)
-    return run_through(scene, layers, gradient=gradient, backward=backward, rules=rules, paths=paths)
+    if needs != {"forwards"}:
+        return run_through(scene, layers, gradient=gradient, backward=backward, rules=rules, paths=paths)
+    with recorded(scene, kept) as recording:
+        passed = run_through(scene, layers, gradient=gradient, backward=False)
+        passed.recording = recording
+    return passed
 
 
 def _kept(one: Asked) -> list[str]:

@@ -23,6 +23,7 @@ from foveal.errors import LayerError, MethodError, TargetError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+    from foveal.engine.resume import Recording
     from foveal.engine.rules import Rules
 
 Tracing: TypeAlias = Callable[[], Structure]
@@ -67,6 +68,7 @@ class Passed:
         between: layer -> names of the operations between it and the score.
         lost: (n,) what biases and stabilisers took on the way back, where rules count it.
         notes: what a reader must know of the pass.
+        recording: of what came before the layer, for methods that go on from there.
     """
 
     verdict: Verdict | None
@@ -75,6 +77,7 @@ class Passed:
     between: Mapping[str, frozenset[str]]
     lost: Tensor | None
     notes: list[str]
+    recording: Recording | None = None
 
 
 def run_through(

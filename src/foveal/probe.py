@@ -1,21 +1,26 @@
-"""Asking the network again: the score of altered copies of one image, in chunks that fit memory."""
+"""Asking the network again: the scores of altered copies of one image, in chunks that fit memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from foveal.decisions import Decision, Outcome
-from foveal.engine.address import INPUT
-from foveal.engine.capture import capture
+from foveal.engine.address import INPUT, is_input
+from foveal.engine.capture import Run, capture
+from foveal.engine.chunks import Chunks, fitting
 from foveal.engine.guard import untouched, unwrap
+from foveal.engine.layout import Layout, channels_first
+from foveal.engine.resume import Cut, Recording, Resumption
+from foveal.errors import MethodError
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
     from foveal.evidence import Asked
     from foveal.passes import Passed, Scene
@@ -26,9 +31,11 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 Copies: TypeAlias = Callable[[int, int], Tensor]
 """(start, stop) -> the altered copies of these numbers, (stop − start, c, h, w)."""
 
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+
 
 class Probe:
-    """One image, one decision about it, and the network to ask.
+    """One image, one decision about it, and the network to ask. Lives in a block that leaves the model `untouched`.
 
     Attributes:
         x: (1, c, h, w), the input.
@@ -39,42 +46,159 @@ class Probe:
         cautions: what a reader must know of the map; goes into the result's notes.
     """
 
-    def __init__(self, scene: Scene, passed: Passed, image: int, layer: str, tick: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, scene: Scene, passed: Passed, image: int, layer: str, tick: Callable[[int, int], None], block: ExitStack
+    ) -> None:
         assert passed.verdict is not None
+        if not passed.verdict.each:
+            raise MethodError("this target cannot be asked about altered copies of an image: use a gradient method")
         self.model = unwrap(scene.model)
-        self.x = scene.x[image : image + 1]
+        self.x = scene.x[image : image + 1].detach()
         self.layer = layer
         self.A = self.x if layer == INPUT else passed.activations[layer][image : image + 1]
-        self.score = float(passed.verdict.score[image])
         self.measured: dict[str, Any] = {}
         self.cautions: list[str] = []
-        self._decision: Decision = passed.verdict.each[image]
-        self._labels = scene.labels
+        self._scene, self._passed, self._image = scene, passed, image
         self._arguments = scene.arguments.row(image)
         self._under = scene.under or nullcontext
+        self._decision: Decision = passed.verdict.each[image]
         self._tick = tick
+        self._block = block
+        self._runs: dict[bool, Run] = {}
+        self.score = float(passed.verdict.score[image])
+        if passed.verdict.spec.get("of") == "probability":
+            # Without a graph to read, what a model that ends in a sigmoid returns may count from another zero.
+            self.score = float(self.ask(self.x)[0])
 
-    def scores(self, copies: Copies, count: int) -> Float[Tensor, " count"]:
-        """The scores of `count` altered copies of the input."""
-        chunk, done, found = 16, 0, []
-        while done < count:
-            stop = min(done + chunk, count)
-            with torch.no_grad():
-                found.append(self.ask(copies(done, stop)))
-            done = stop
-            self._tick(done, count)
-        return torch.cat(found)
+    def scores(
+        self,
+        copies: Copies,
+        count: int,
+        *,
+        chunk: int | None = None,
+        precision: Precision = "float32",
+        told: bool = True,
+    ) -> Float[Tensor, " count"]:
+        """The scores of `count` altered copies of the input.
+
+        Args:
+            chunk: how many at once; None for what fits.
+            precision: of the forwards; "bfloat16" is by autocast, with channels last.
+            told: whether this is worth the progress bar.
+        """
+
+        def forward(start: int, stop: int) -> Tensor:
+            x = copies(start, stop).to(self.x.dtype)
+            if precision == "float32":
+                return self.ask(x)
+            with torch.autocast(x.device.type, torch.bfloat16):
+                return self.ask(x.contiguous(memory_format=torch.channels_last)).float()
+
+        tick = self._tick if told else lambda done, total: None
+        return Chunks(chunk or fitting(self.x, most=16))(forward, count, tick)
+
+    def resumed(self, copies: Copies, count: int, *, chunk: int | None = None) -> Float[Tensor, " count"]:
+        """The scores where the layer gives altered copies of A, running only what comes after the layer."""
+        if self.layer == INPUT:
+            return self.scores(copies, count, chunk=chunk)
+        go_on = self._resumption
+
+        def forward(start: int, stop: int) -> Tensor:
+            return go_on(self._as_returned(copies(start, stop)))
+
+        return Chunks(chunk or fitting(self.A))(forward, count, self._tick)
+
+    def exchanged(
+        self, channels: Int[Tensor, " count"], planes: Float[Tensor, "count h w"], *, chunk: int | None = None
+    ) -> Float[Tensor, " count"]:
+        """The same of copies in which one channel each is exchanged for a plane."""
+        size = min(len(channels), chunk or fitting(self.A))
+        copies = _Exchange(self.A, size)
+        return self.resumed(lambda a, b: copies(channels[a:b], planes[a:b]), len(channels), chunk=size)
 
     def ask(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
         """The scores of these inputs; differentiable where gradients are on."""
-        if not self._decision.layers:
-            with self._under():
-                inputs, keywords = self._arguments.around(x)  # its rows, once a copy
-                output = self.model(*inputs, **keywords)
-            return self._decision.decide(Outcome(output, {}, self._labels)).score
-        with capture(self.model, self._decision.layers, gradient=torch.is_grad_enabled()) as run:
-            output = run.forward(x, self._arguments, under=self._under())
-            return self._decision.decide(Outcome(output, run.activations, self._labels)).score
+        if self._decision.layers:
+            run = self._run()
+            output = run.forward(x, self._arguments, stop=True, under=self._under())
+            return self._decision.decide(Outcome(output, run.activations, self._scene.labels)).score
+        inputs, keywords = self._arguments.around(x, lambda tensor: tensor.detach().clone())
+        with self._under():
+            output = self.model(*inputs, **keywords)
+        return self._decision.decide(Outcome(output, {}, self._scene.labels)).score
+
+    def _run(self) -> Run:
+        """A forward that ends at the last of the layers that the decision is read from."""
+        gradient, layers = torch.is_grad_enabled(), self._decision.layers
+        if gradient not in self._runs:
+            last_calls = self._scene.tracing().last_calls(self.model, layers)
+            run = capture(self.model, layers, gradient=gradient, last_calls=last_calls)
+            self._runs[gradient] = self._block.enter_context(run)
+        return self._runs[gradient]
+
+    @cached_property
+    def _resumption(self) -> Resumption:
+        recording = self._passed.recording
+        cut = recording.cut if recording else cut_at(self._scene, self.layer)
+        resumption = Resumption(cut, self.ask, self.x, self.score, recording, self._image)
+        self.score = resumption.score
+        self.measured["resumed"] = resumption.fault is None
+        if resumption.fault is not None:
+            self.cautions.append(
+                f"the network cannot be gone on with from here, so each copy took a whole forward: {resumption.fault}"
+            )
+        return resumption
+
+    @cached_property
+    def _layout(self) -> Layout:
+        """The one in which what the layer returned has the numbers of A."""
+
+        def distance(layout: Layout) -> float:
+            laid = channels_first(self._resumption.returned, layout)
+            return float((laid - self.A).abs().sum()) if laid.shape == self.A.shape else float("inf")
+
+        return "nhwc" if distance("nhwc") < distance("nchw") else "nchw"
+
+    def _as_returned(self, copies: Float[Tensor, "k c h w"]) -> Tensor:
+        copies = copies.to(self.A.dtype)
+        return copies if self._layout == "nchw" else copies.permute(0, 2, 3, 1).contiguous()
+
+
+class _Exchange:
+    """Copies that differ from an activation in one channel each: one buffer, written, used, and put right again."""
+
+    def __init__(self, A: Float[Tensor, "1 c h w"], size: int) -> None:
+        self._A = A
+        self._buffer = A.repeat(size, 1, 1, 1)
+        self._rows = torch.arange(size, device=A.device)
+        self._written = self._rows[:0]
+        self._version = self._buffer._version
+
+    def __call__(self, channels: Int[Tensor, " k"], planes: Float[Tensor, "k h w"]) -> Float[Tensor, "k c h w"]:
+        if self._buffer._version != self._version:  # the network works in place on what it is given
+            self._buffer.copy_(self._A.expand_as(self._buffer))
+        else:
+            self._buffer[self._rows[: len(self._written)], self._written] = self._A[0, self._written]
+        self._buffer[self._rows[: len(channels)], channels] = planes.to(self._A.dtype)
+        self._written, self._version = channels, self._buffer._version
+        return self._buffer[: len(channels)]
+
+
+def cut_at(scene: Scene, layer: str) -> Cut:
+    """Where a network is gone on with; of a module that runs several times, the last call counts."""
+    model = unwrap(scene.model)
+    return Cut(model, layer, scene.tracing().last_calls(model, [layer])[layer])
+
+
+@contextmanager
+def recorded(scene: Scene, layers: Sequence[str]) -> Iterator[Recording | None]:
+    """A recording of the forward in this block where one can serve: up to one layer, for a score of the output."""
+    if len(layers) != 1 or is_input(unwrap(scene.model), layers[0]) or scene.decision is None or scene.decision.layers:
+        yield None
+        return
+    recording = Recording(cut_at(scene, layers[0]), len(scene.x))
+    with recording.running():
+        yield recording
 
 
 def probe_images(
@@ -87,20 +211,22 @@ def probe_images(
 ) -> dict[str, Float[Tensor, "n h w"]]:
     """The maps of a method that asks the network again, image after image."""
     n, maps = len(scene.x), {}
-    with untouched(scene.model):
+    with untouched(scene.model), ExitStack() as block, torch.no_grad():
         for layer in asked.layers:
             each = []
             for image in range(n):
 
-                def tick(done: int, total: int, before: int = image) -> None:
+                def tick(done: int, total: int, before: int = image, layer: str = layer) -> None:
                     if progress:
-                        progress(f"{asked.name} at {layer}", before * total + done, n * total)  # noqa: B023
+                        progress(f"{asked.name} at {layer}", before * total + done, n * total)
 
-                probe = Probe(scene, passed, image, layer, tick)
+                probe = Probe(scene, passed, image, layer, tick, block)
                 each.append(asked.method.formula(probe, **asked.method.options))
                 _gather(measured, layer, probe.measured)
                 cautions += [f"{layer}: {words}" for words in probe.cautions]
             maps[layer] = torch.stack(each)
+            if not bool(torch.isfinite(maps[layer]).all()):
+                raise MethodError(f"the {asked.name} map is not finite: scores overflow; run the model in float32")
     return maps
 
 

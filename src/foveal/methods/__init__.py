@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from foveal.errors import MethodError
-from foveal.methods import cam, gradient, guided, relevance
+from foveal.methods import ablationcam, cam, gradient, guided, relevance, scorecam
 from foveal.methods.method import Method
 
-_FAMILIES = (cam.FAMILY, guided.FAMILY, relevance.FAMILY, gradient.FAMILY)
+_FAMILIES = (cam.FAMILY, guided.FAMILY, relevance.FAMILY, gradient.FAMILY, scorecam.FAMILY, ablationcam.FAMILY)
 
 METHODS: dict[str, Method] = {method.name: method for family in _FAMILIES for method in family}
 

@@ -1,0 +1,54 @@
+"""Ablation-CAM: a channel weighs what the score loses without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from foveal.errors import MethodError
+from foveal.methods.cam import SPACE, weighted
+from foveal.methods.method import Method
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.probe import Probe
+
+
+def ablationcam(
+    probe: Probe, *, fill: Literal["zero", "mean"] = "zero", chunk: int | None = None
+) -> Float[Tensor, "h w"]:
+    """Σ_c w_c A_c, w_c = y − y_c with y_c the score without channel c   (equations 4 and 5, before the ReLU).
+
+    The paper divides all weights by y. That factor is the same for every channel of an image, turns the map round
+    where y < 0 and has no value at y = 0, as margins have: it is left out, and a weight is a drop of the score.
+    """
+    A = probe.A[0]
+    without = _filled(A, fill)
+    channels = (without != A).flatten(1).any(1).nonzero()[:, 0]  # the others lose nothing
+    scores = probe.exchanged(channels, without[channels], chunk=chunk)
+    weights = torch.zeros(len(A), dtype=scores.dtype, device=A.device)
+    weights[channels] = probe.score - scores
+    return weighted(A[None].to(scores.dtype), weights[None])[0]
+
+
+def _filled(A: Float[Tensor, "c h w"], fill: str) -> Float[Tensor, "c h w"]:
+    """What stands for each channel when it is ablated."""
+    if fill == "zero":
+        return torch.zeros_like(A)
+    if fill == "mean":
+        # Clamped, so that a constant channel is its own mean exactly.
+        return A.mean(SPACE, keepdim=True).clamp(A.amin(SPACE, keepdim=True), A.amax(SPACE, keepdim=True)).expand_as(A)
+    raise MethodError(f"cannot fill an ablated channel with {fill!r}: say fill=zero or fill=mean")
+
+
+FAMILY = (
+    Method(
+        "ablationcam", "Ablation-CAM", ablationcam, "forwards",
+        "what the score loses when a channel is silenced; exact where channels add up",
+        "Desai & Ramaswamy, WACV 2020",
+        options={"fill": "zero", "chunk": None},
+    ),
+)  # fmt: skip

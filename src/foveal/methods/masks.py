@@ -1,0 +1,102 @@
+"""Score-CAM's masks: the channels of an activation, laid over the input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from foveal.errors import MethodError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from foveal.probe import Precision, Probe
+
+SPACE = (-2, -1)
+SAMPLE = 16
+"""On so many masks an approximation is held against the exact score."""
+
+Alter = Callable[[Tensor, Tensor], Tensor]
+"""Masks (k, 1, h, w) and their numbers (k,) -> the masks that are used instead."""
+
+
+class Masks:
+    """One image behind masks of values 0 … 1, each made of an activation when its turn comes.
+
+    Attributes:
+        A: (c, h, w), the activation, in single precision at least.
+        channels: numbers of those that differ from place to place; a constant one masks nothing, and has no scale.
+    """
+
+    def __init__(
+        self, probe: Probe, scaling: str, align_corners: bool, precision: Precision, chunk: int | None
+    ) -> None:
+        """
+        Args:
+            scaling: to 0 … 1 "after" upsampling to the input, so that the mask reaches both, or "before" it.
+            align_corners: whether the centres of the corner cells lie on those of the corner pixels.
+            precision: of the forwards; where it is not single, the scores of a sample are compared.
+        """
+        if scaling not in ("before", "after"):
+            raise MethodError(f"cannot scale masks {scaling!r} upsampling: say scaling=after or scaling=before")
+        if precision not in ("float32", "bfloat16"):
+            raise MethodError(f"cannot run forwards in {precision!r}: say precision=float32 or precision=bfloat16")
+        A = probe.A[0]
+        self.A = A.float() if A.dtype.itemsize < 4 else A
+        self.channels: Int[Tensor, " v"] = (A.amax(SPACE) > A.amin(SPACE)).nonzero()[:, 0]
+        self._probe, self._chunk, self._precision = probe, chunk, precision
+        self._scaling, self._align_corners = scaling, align_corners
+
+    def scores(self, planes: Float[Tensor, "m h w"], alter: Alter | None = None, times: int = 1) -> Float[Tensor, " m"]:
+        """The score of the image behind the mask that each plane makes, averaged over `times` alterations of it."""
+
+        def copies(start: int, stop: int) -> Tensor:
+            numbers = torch.arange(start, stop, device=planes.device)
+            masks = self.of(planes[numbers // times])
+            return self._probe.x * (alter(masks, numbers % times) if alter else masks).to(self._probe.x.dtype)
+
+        count = len(planes) * times
+        scores = self._probe.scores(copies, count, chunk=self._chunk, precision=self._precision)
+        if self._precision != "float32":
+            chosen = sample(count)
+            again = torch.cat([copies(i, i + 1) for i in chosen])
+            exact = self._probe.scores(lambda a, b: again[a:b], len(chosen), told=False)
+            measure(self._probe, self._precision, scores[chosen], exact)
+        return scores.to(self.A).view(-1, times).mean(1)
+
+    def of(self, planes: Float[Tensor, "k h w"]) -> Float[Tensor, "k 1 h w"]:
+        """The masks that planes make."""
+        M = planes[:, None]
+        return self._upsampled(scaled(M)) if self._scaling == "before" else scaled(self._upsampled(M))
+
+    def _upsampled(self, M: Float[Tensor, "k 1 h w"]) -> Float[Tensor, "k 1 h w"]:
+        return interpolate(M, self._probe.x.shape[2:], mode="bilinear", align_corners=self._align_corners)
+
+
+def scaled(M: Float[Tensor, "... h w"]) -> Float[Tensor, "... h w"]:
+    """From 0 to 1, each map by itself; zero where it is constant."""
+    low, high = M.amin(SPACE, keepdim=True), M.amax(SPACE, keepdim=True)
+    return (M - low) / (high - low).where(high > low, 1)
+
+
+def sample(count: int) -> list[int]:
+    """A few of `count` numbers, spread evenly."""
+    return [int(i) for i in torch.linspace(0, count - 1, min(count, SAMPLE))]
+
+
+def measure(probe: Probe, what: str, found: Float[Tensor, " s"], exact: Float[Tensor, " s"]) -> None:
+    """How far scores that were found in a cheaper way are from exact ones, on a sample.
+
+    The error of a score as a share of the scores' spread, and that of the weights, softmax over the sample, as the
+    share of weight that ends up on another channel.
+    """
+    found, exact = found.double(), exact.double()
+    error = (found - exact - (found - exact).mean()).square().mean().sqrt()
+    spread = (exact - exact.mean()).square().mean().sqrt()
+    misplaced = (found.softmax(0) - exact.softmax(0)).abs().sum() / 2
+    probe.measured[f"{what} score error"] = float(error / spread) if spread > 0 else 0.0
+    probe.measured[f"{what} weight misplaced"] = float(misplaced)
