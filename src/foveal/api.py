@@ -18,7 +18,8 @@ from foveal.engine.guard import is_compiled, unwrap
 from foveal.engine.select import LayerSpec, select_layers
 from foveal.engine.stages import Stage, Structure, describe
 from foveal.errors import LayerError, MethodError, ModelError
-from foveal.evidence import Asked, Evidence, look
+from foveal.evidence import Asked, Evidence
+from foveal.finer import examine, settings
 from foveal.images import Batch, load_images
 from foveal.methods import Method, find_methods
 from foveal.models.model import Model, as_model
@@ -38,6 +39,8 @@ def explain(
     method: str = "gradcam",
     progress: Progress | None = None,
     layer: LayerSpec = None,
+    resolution: int = 1,
+    scales: Sequence[float] = (1.0,),
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
     differentiable: bool = False,
@@ -61,6 +64,10 @@ def explain(
         method: a name from `foveal methods`, options after a colon: "scorecam:clusters=64".
         progress: hears (what, done, total) from methods that take their time.
         layer: None for the last stage, a name, wildcard, stage number, "all", or a sequence of these.
+        resolution: how many times finer the map of the (deepest) layer is to be, 2 or 4 mostly: strides before it
+            become dilations, so the weights see what they were trained on.
+        scales: sizes of the picture, such as (1, 1.5, 2), over whose maps the mean is taken, at the largest one's
+            resolution.
         inputs: what else the model's forward takes, after the image: `model(image, *inputs, **keywords)`. Tensors with
             a row an image follow the images; the rest goes in as it is. Where the image does not come first, `...`
             stands in its place: `inputs=(metadata, ...)` or `keywords={"pixel_values": ...}`.
@@ -79,6 +86,8 @@ def explain(
         target,
         methods=[method],
         layer=layer,
+        resolution=resolution,
+        scales=scales,
         inputs=inputs,
         keywords=keywords,
         differentiable=differentiable,
@@ -97,6 +106,8 @@ def compare(
     methods: Sequence[str] | str = "fast",
     progress: Progress | None = None,
     layer: LayerSpec = None,
+    resolution: int = 1,
+    scales: Sequence[float] = (1.0,),
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
     differentiable: bool = False,
@@ -127,14 +138,14 @@ def compare(
         _check_attached(subject, batch.tensor)
     scene = Scene(subject.module, batch.tensor, None if blind else decision, subject.labels, arguments, differentiable)
     asked = [Asked(name, method, _layers(scene, layer, decision, method)) for name, method in chosen.items()]
-    evidence = look(scene, asked, progress)
+    evidence = examine(scene, asked, progress, resolution=resolution, scales=scales)
     if evidence.refused and (not _several(methods) or not evidence.maps):
         raise next(iter(evidence.refused.values()))
     evidence.notes[:0] = _state_notes(subject)
     if layer is None and not decision.layers and any(method.place == "last stage" for method in chosen.values()):
         evidence.notes += _far_from_the_score(scene.tracing())
-    seconds = time.perf_counter() - started
-    return [_explanation(subject, batch, evidence, one, seconds) for one in asked if one.name in evidence.maps]
+    seconds, made = time.perf_counter() - started, settings(resolution, scales)
+    return [_explanation(subject, batch, evidence, one, made, seconds) for one in asked if one.name in evidence.maps]
 
 
 def stages(
@@ -224,7 +235,9 @@ def _state_notes(subject: Model) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _explanation(subject: Model, batch: Batch, evidence: Evidence, asked: Asked, seconds: float) -> Explanation:
+def _explanation(
+    subject: Model, batch: Batch, evidence: Evidence, asked: Asked, made: Mapping[str, Any], seconds: float
+) -> Explanation:
     verdict = evidence.verdict
     return Explanation(
         maps=evidence.maps[asked.name],
@@ -234,7 +247,7 @@ def _explanation(subject: Model, batch: Batch, evidence: Evidence, asked: Asked,
         target=verdict.words if verdict else ("no decision",) * len(batch.photos),
         target_spec=verdict.spec if verdict else {"kind": "none"},
         method=asked.name,
-        parameters=dict(asked.method.options),
+        parameters={**asked.method.options, **made},
         measured=evidence.measured[asked.name],
         model=subject.name,
         notes=tuple(dict.fromkeys([*evidence.notes, *evidence.cautions[asked.name]])),

@@ -258,3 +258,31 @@ def test_train_demo_passes_its_settings_on(monkeypatch: pytest.MonkeyPatch, tmp_
     assert asked == [(tmp_path, 64, recipe.Settings().epochs, 3, None)]
     assert done.stdout.strip() == str(tmp_path / "demo.safetensors")
     assert "75.0%" in done.stderr
+
+
+def test_finer_and_fused_maps(photo: Path, tmp_path: Path) -> None:
+    def kept(*flags: str) -> foveal.Explanation:
+        done = run("explain", photo, "-m", "demo", "--method", "layercam", "--json", "-o", tmp_path / "out", *flags)
+        return foveal.Explanation.load(Path(json.loads(done.stdout)[0]["folder"]))
+
+    h, w = kept().map.shape[1:]
+    finer = kept("--resolution", "2")
+    assert finer.map.shape == (1, 2 * h, 2 * w) and finer.parameters["resolution"] == 2
+    assert kept("--scales", "1,1.5").parameters["scales"] == [1.0, 1.5]
+    assert kept("--layer", "all", "--fuse", "max").layer.startswith("max of ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "words"),
+    [
+        (("--fuse", "sum", "--layer", "all", "-m", "demo"), 1, "mean, product, max"),
+        (("--fuse", "max"), 1, "the one map"),
+        (("--resolution", "2"), 1, "cannot be made 2 times finer"),  # a network without strides
+        (("--scales", "1;2"), 2, "numbers with commas"),
+    ],
+)
+def test_finer_maps_that_cannot_be_had(
+    photo: Path, tmp_path: Path, flags: tuple[str, ...], status: int, words: str
+) -> None:
+    done = run("explain", photo, "-m", SHELLS, "-o", tmp_path, *flags)
+    assert done.exit_code == status and words in " ".join(done.stderr.replace("│", "").split())

@@ -35,6 +35,9 @@ class Question:
     target: Decision | None
     methods: tuple[str, ...]
     layers: tuple[str | int, ...] | None
+    fuse: str | None = None
+    resolution: int = 1
+    scales: tuple[float, ...] = (1.0,)
 
 
 def answer(question: Question, photo: Path, folder: Path) -> list[dict[str, Any]]:
@@ -60,10 +63,20 @@ def _compared(question: Question, batch: Batch) -> Sequence[Explanation]:
     """The explanations asked for; with "all", of the methods that apply to this network and layer."""
     every = "all" in question.methods
     methods = "all" if every else question.methods or ("gradcam",)
-    found = compare(question.model, batch, question.target, methods=methods, layer=question.layers)
+    found = compare(
+        question.model,
+        batch,
+        question.target,
+        methods=methods,
+        layer=question.layers,
+        resolution=question.resolution,
+        scales=question.scales,
+    )
     if every:
         left_out = [method for name, method in METHODS.items() if name not in {why.method for why in found}]
         say(*(f"left out {method.name}: it needs {method.condition}" for method in left_out))
+    if question.fuse:
+        return [why if why.layers == ("input",) else why.fused(question.fuse) for why in found]
     return found
 
 
@@ -91,20 +104,20 @@ def _in_words(question: Question, why: Explanation, predicted: Verdict | None, s
         lines.append(f"  predicted  {predicted.words[0]}{_percent(predicted)}")
     lines.append(f"  explained  {why.summary()}")
     chosen = question.layers is None
-    return lines + [f"  layer      {layer}: {_choice(layer, steps, chosen=chosen)}" for layer in why.layers]
+    return lines + [f"  layer      {layer}: {_choice(layer, why, steps, chosen=chosen)}" for layer in why.layers]
 
 
 def _percent(verdict: Verdict) -> str:
     return "" if verdict.probability is None else f", {100 * float(verdict.probability[0]):.3g} %"
 
 
-def _choice(layer: str, steps: Sequence[Stage], *, chosen: bool) -> str:
+def _choice(layer: str, why: Explanation, steps: Sequence[Stage], *, chosen: bool) -> str:
     """What a layer is among the stages, and why it was taken if nobody named it."""
     number = next((i for i, stage in enumerate(steps, 1) if stage.name == layer), None)
     if number is None:
         return "as asked"
     stage = steps[number - 1]
-    h, w = stage.shape[1:]
+    h, w = why.maps[layer].shape[1:]
     reach = f"{stage.receptive_field[0]} pixels" + ("" if stage.local else " and the whole image")
     place = f"stage {number} of {len(steps)}, {h}×{w} cells that see {reach} each"
     return f"{place}; taken because it is the last before the decision" if chosen else place

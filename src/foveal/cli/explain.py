@@ -36,6 +36,17 @@ def explain(
         list[str] | None,
         typer.Option("--layer", "-l", metavar="LAYER", help="Name, wildcard, stage number, or all; may be repeated."),
     ] = None,
+    fuse: Annotated[
+        str | None,
+        typer.Option("--fuse", metavar="RULE", help="One map of all layers asked for: mean, product or max."),
+    ] = None,
+    resolution: Annotated[
+        int,
+        typer.Option("--resolution", metavar="N", help="Maps N times finer, 2 or 4 mostly: strides become dilations."),
+    ] = 1,
+    scales: Annotated[
+        str, typer.Option("--scales", metavar="LIST", help="The mean over the photo at several sizes: 1,1.5,2.")
+    ] = "1",
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the results go.")] = Path("out"),
     weights: options.Weights = None,
     pretrained: options.Pretrained = True,
@@ -46,27 +57,28 @@ def explain(
 ) -> None:
     """What mattered for a decision, drawn on the photo.
 
-    \b
-      foveal explain bird.jpg --model demo
-      foveal explain *.jpg -m timm:resnet50 --target padlock --method hirescam --method layercam -o padlocks
-      foveal explain bird.jpg -m torchvision:vgg16 --weights mine.pth --labels names.txt --layer all
+      \b
+        foveal explain bird.jpg --model demo
+        foveal explain *.jpg -m timm:resnet50 --target padlock --method hirescam --method layercam -o padlocks
+        foveal explain bird.jpg -m torchvision:vgg16 --weights mine.pth --labels names.txt --layer all
+    foveal explain bird.jpg -m timm:resnet50 --resolution 2
 
-    \b
-    --target is one of
-      (left out)                 the class the network predicts
-      "padlock" or 695           a class: its name in any case, a part of the name that only it has, or its number
-      "jay - crow"               why jay and not crow; also "predicted - crow", "jay - runner-up"
-      neuron:layer3:17           channel 17 of layer3, averaged; neuron:layer3:17:4,9 at row 4, column 9
+      \b
+      --target is one of
+        (left out)                 the class the network predicts
+        "padlock" or 695           a class: its name in any case, a part of the name that only it has, or its number
+        "jay - crow"               why jay and not crow; also "predicted - crow", "jay - runner-up"
+        neuron:layer3:17           channel 17 of layer3, averaged; neuron:layer3:17:4,9 at row 4, column 9
 
-    \b
-    --layer is one of
-      (left out)                 the last stage
-      layer3, features.12        a module by name;  "layer*" matches names within a level, "features.**" below it
-      2, -1                      a stage by number, from the input or from the end: see `foveal layers MODEL`
-      all                        every stage
+      \b
+      --layer is one of
+        (left out)                 the last stage
+        layer3, features.12        a module by name;  "layer*" matches names within a level, "features.**" below it
+        2, -1                      a stage by number, from the input or from the end: see `foveal layers MODEL`
+        all                        every stage
 
-    Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
-    Prints the overlays' paths.
+      Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
+      Prints the overlays' paths.
     """
     from foveal.cli.answers import Question, answer
     from foveal.cli.target import parse_target
@@ -75,7 +87,15 @@ def explain(
     network = options.loaded(
         model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
     )
-    question = Question(network, parse_target(target, network.labels), tuple(method or ()), _layers(layer))
+    question = Question(
+        network,
+        parse_target(target, network.labels),
+        tuple(method or ()),
+        _layers(layer),
+        fuse=fuse,
+        resolution=resolution,
+        scales=_scales(scales),
+    )
     answers: list[dict[str, Any]] = []
     unread = 0
     with _told(answers, json=json), progress("explaining") as move:
@@ -114,6 +134,13 @@ def _folders(photos: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:
         name = next(name for name in names if name not in taken)
         taken.add(name)
         yield photo, out / name
+
+
+def _scales(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(one) for one in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"cannot read {text!r}: write numbers with commas between, 1,1.5,2") from None
 
 
 def _layers(layers: Sequence[str] | None) -> tuple[str | int, ...] | None:

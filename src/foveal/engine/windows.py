@@ -54,7 +54,8 @@ class Window:
 
     def wider_than(self, size: Pair) -> bool:
         """Whether it does not fit into a map at all."""
-        return not self.ceil and any(self._reach(axis) > size[axis] + self.before[axis] + self.after[axis] for axis in (0, 1))
+        room = [size[axis] + self.before[axis] + self.after[axis] for axis in (0, 1)]
+        return not self.ceil and any(self._reach(axis) > room[axis] for axis in (0, 1))
 
     def finer(self, size: Pair, built: Pair, factor: Pair, step: Pair) -> Window:
         """The same on a map of `size`, `factor` times finer than the one `built`, in steps of its finer cells."""

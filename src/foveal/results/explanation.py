@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from foveal.engine.address import INPUT
 from foveal.errors import ResultError
 from foveal.render.overlay import draw_overlay
 from foveal.render.scale import Limit, Sign, choose_scale, number
@@ -119,6 +120,25 @@ class Explanation:
     def __iter__(self) -> Iterator[Explanation]:
         return (self[i] for i in range(len(self)))
 
+    def fused(self, rule: str = "mean") -> Explanation:
+        """One map made of those of all layers by "mean", "product" or "max", as `foveal.fusion` has them.
+
+            foveal.explain(model, x, layer="all", method="layercam").fused("max").layer    # "max of layer1, layer2, …"
+
+        At the resolution of the finest. Each layer counts alike, scaled by its own largest absolute value.
+        """
+        from foveal.fusion import fuse
+
+        if len(self.layers) < 2:
+            raise ResultError(f"Cannot fuse the one map of {self.layer}: explain several layers, layer='all' say.")
+        note = "each layer's map was divided by its largest value before they were fused: shares, no parts of the score"
+        return replace(
+            self,
+            maps={f"{rule} of {', '.join(self.layers)}": fuse(list(self.maps.values()), rule)},
+            parameters={**self.parameters, "fused": rule},
+            notes=(*self.notes, note),
+        )
+
     def overlay(
         self,
         i: int = 0,
@@ -126,7 +146,7 @@ class Explanation:
         layer: str | None = None,
         sign: Sign = "auto",
         alpha: float = 0.85,
-        scale: Literal["image", "batch", "robust"] | float = "image",
+        scale: Literal["auto", "image", "batch", "robust"] | float = "auto",
         colour_bar: bool = True,
         side: int | None = None,
     ) -> Image.Image:
@@ -137,10 +157,13 @@ class Explanation:
         alpha       how far the strongest evidence covers the photo.
         scale       the value that gets the last colour: the largest of this "image", of the "batch", a number, or
                     "robust", which 98 % of this image's values do not exceed: for sparse maps of early layers.
+                    "auto" is robust for maps of pixels, else image.
         side        long side of the drawn photo in pixels; None is its own size.
         """
         map = self._map(layer)
         limit: Limit = None
+        if scale == "auto":
+            scale = "robust" if (layer or self.layer) == INPUT else "image"
         if scale == "batch":
             common = choose_scale(map.detach().cpu().float().numpy(), sign=sign)
             sign, limit = common.sign, common.limit
@@ -149,7 +172,7 @@ class Explanation:
         elif scale != "image":
             if not (isinstance(scale, (int, float)) and 0 < scale < float("inf")):
                 raise ResultError(
-                    f"Cannot draw to scale {scale!r}: it is 'image', 'batch', 'robust' or a number above 0."
+                    f"Cannot draw to scale {scale!r}: it is 'auto', 'image', 'batch', 'robust' or a number above 0."
                 )
             limit = float(scale)
         return draw_overlay(

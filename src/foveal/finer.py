@@ -1,0 +1,66 @@
+"""Maps finer than the network's own: its last stages dilated, or the picture shown at several scales."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from foveal.decisions import Neuron
+from foveal.errors import MethodError
+from foveal.evidence import Asked, Evidence, look
+from foveal.passes import Scene
+from foveal.resolution import at_resolution
+from foveal.scales import See, at_scales
+
+if TYPE_CHECKING:
+    from foveal.probe import Progress
+
+
+def examine(
+    scene: Scene,
+    asked: Sequence[Asked],
+    progress: Progress | None = None,
+    *,
+    resolution: int = 1,
+    scales: Sequence[float] = (1.0,),
+) -> Evidence:
+    """`look`, at a finer resolution or several scales; the decision is the one made as built and at scale 1.
+
+    Raises:
+        MethodError: when resolution and scales are no such numbers, or cannot be had of this network.
+    """
+    scales = tuple(float(scale) for scale in scales)
+    if resolution < 1 or resolution != int(resolution):
+        raise MethodError(f"cannot make maps {resolution} times finer: resolution is a whole number, mostly 2 or 4")
+    if not scales or any(not 0 < scale < math.inf for scale in scales) or len(set(scales)) < len(scales):
+        raise MethodError(f"cannot look at scales {scales}: give different numbers above 0, such as 1, 1.5, 2")
+    if resolution == 1 and scales == (1.0,):
+        return look(scene, asked, progress)
+    _refuse(scene)
+    if resolution == 1:
+        see: See = partial(look, asked=asked, progress=progress)
+    else:
+        see = partial(at_resolution, asked=asked, progress=progress, resolution=resolution)
+    return see(scene) if scales == (1.0,) else at_scales(scene, asked, scales, see)
+
+
+def _refuse(scene: Scene) -> None:
+    if scene.differentiable:
+        raise MethodError("differentiable maps are those of the network as built: leave out resolution and scales")
+    if isinstance(scene.decision, Neuron) and scene.decision.position is not None:
+        raise MethodError(
+            f"position {scene.decision.position} of {scene.decision.layer} is another place in a finer map: "
+            "leave out resolution and scales, or the position"
+        )
+
+
+def settings(resolution: int, scales: Sequence[float]) -> dict[str, Any]:
+    """What to remember of how a map was made."""
+    found: dict[str, Any] = {}
+    if resolution != 1:
+        found["resolution"] = int(resolution)
+    if tuple(scales) != (1.0,):
+        found["scales"] = [float(scale) for scale in scales]
+    return found
