@@ -14,7 +14,7 @@ from foveal.demo.references import REFERENCES
 from foveal.demo.truth import (
     Evidence,
     deciding_part,
-    explain_everywhere,
+    explain_fully,
     logits_of,
     on_photo,
     sibling_margin,
@@ -44,8 +44,8 @@ def picture_section(model: foveal.Model, example: Example) -> Section:
     other = sibling(species)
     part = deciding_part(species)
     class_truth, margin_truth = true_effects(model, example)
-    by_class = explain_everywhere(model, [example.image], foveal.Class(species))
-    by_margin = explain_everywhere(model, [example.image], sibling_margin([species]))
+    by_class = explain_fully(model, example.image, foveal.Class(species))
+    by_margin = explain_fully(model, example.image, sibling_margin([species]))
     photo = by_class["gradcam"].photos[0]
     known_class = known_tile(photo, example.labels, LABELS, class_truth, title="known", detail="effect on the score")
     known_margin = known_tile(photo, example.labels, LABELS, margin_truth, title="known", detail="effect on the margin")
@@ -92,7 +92,8 @@ def report(
     return Report(
         title="Why did the network look there?",
         intro=(
-            "Eight drawn birds, a small network that tells twenty species apart, and every method foveal has so far. "
+            "Eight drawn birds, a small network that tells twenty species apart, and foveal's methods, except those "
+            "that would ask the network a thousand times or need another library. "
             "Because the birds are drawn, the truth is known: each species has a sibling that differs in one part, and "
             "the effect of every part was measured by drawing the same scene again without it."
         ),

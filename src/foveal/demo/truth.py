@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from foveal.world.splits import Example
 
 BATCH = 20
+PATIENT = ("ablationcam", "scorecam", "occlusion")
 Key = tuple[str, str]  # method, layer ("" for references, which have none)
 
 
@@ -94,6 +95,14 @@ def explain_everywhere(
     ]
     by_name = {why.method: why for why in found}
     return {name: by_name[name] for name in FAST if name in by_name}
+
+
+def explain_fully(
+    model: foveal.Model, picture: NDArray[np.uint8], target: foveal.Decision
+) -> dict[str, foveal.Explanation]:
+    """The same, and methods that ask the network again, as far as a demonstration has time for them."""
+    slow = foveal.compare(model, [picture], target, methods=PATIENT)
+    return explain_everywhere(model, [picture], target) | {why.method: why for why in slow}
 
 
 def on_photo(why: foveal.Explanation, layer: str, i: int) -> NDArray[np.floating]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from foveal.engine.address import INPUT
 from foveal.images import Geometry, Photo
 from foveal.render.charts import Bar, Bars
 from foveal.render.overlay import draw_overlay, fit
@@ -37,7 +38,7 @@ def map_tile(
     title: str | None = None,
     layer: str | None = None,
     sign: Sign = "auto",
-    scale: Literal["image", "robust"] = "image",
+    scale: Literal["auto", "image", "robust"] = "auto",
     detail: str = "",
     verdict: bool | None = None,
     finding: str = "",
@@ -46,11 +47,14 @@ def map_tile(
     """Picture i's map on its photo, with its range and whatever was measured of it.
 
     title       None is the method's name.
-    scale       whether the last colour is the largest value or, "robust", the one that 98 % do not exceed.
+    scale       whether the last colour is the largest value or, "robust", the one that 98 % do not exceed; "auto" is
+                robust for maps of pixels.
     detail      what comes after the range of values: "rank correlation 0.71".
     verdict     whether it agrees with what is known, `finding` says how: "points at the beak".
     """
     layer = layer or why.layer
+    if scale == "auto":
+        scale = "robust" if layer == INPUT else "image"
     map = why.maps[layer][i].detach().cpu().float().numpy()
     name = title if title is not None else why.method
     words = describe_map(map, why.photos[i].geometry)
