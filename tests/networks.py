@@ -88,3 +88,17 @@ class Planted(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(self.relu(self.conv(x)).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class Frozen(nn.Module):
+    """A backbone run under no_grad, as transfer learning code has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = tiny()
+        self.head = nn.Linear(12, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            features = self.backbone.features(x)
+        return self.head(features.mean((2, 3)))  # type: ignore[no-any-return]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import foveal
 from foveal.errors import LayerError, MethodError, ModelError, TargetError
 from foveal.methods import FAST
-from tests.networks import ARCHITECTURES, Planted, Tiny, architecture, tiny
+from tests.networks import ARCHITECTURES, Frozen, Planted, Tiny, architecture, tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,18 +164,6 @@ def test_inside_no_grad_with_frozen_weights(mode: Any, no_trace: NoTrace) -> Non
     expected = foveal.explain(model, x).map
     with mode(), no_trace(model):
         assert torch.equal(foveal.explain(model, x).map, expected)
-
-
-class Frozen(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.backbone = tiny()
-        self.head = nn.Linear(12, 2)
-
-    def forward(self, x: Tensor) -> Any:
-        with torch.no_grad():
-            features = self.backbone.features(x)
-        return self.head(features.mean((2, 3)))
 
 
 def test_a_backbone_under_no_grad_is_explained_all_the_same() -> None:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from foveal.engine.capture import capture
 from foveal.errors import LayerError, ModelError
-from tests.networks import ARCHITECTURES, Tiny, architecture, tiny
+from tests.networks import ARCHITECTURES, Frozen, Tiny, architecture, tiny
 
 if TYPE_CHECKING:
     from tests.conftest import NoTrace
@@ -169,20 +169,6 @@ def test_parameters_made_in_inference_mode() -> None:
     with pytest.raises(ModelError, match="inference_mode"), capture(model, ["relu1"]):
         pass
     assert not model.relu1._forward_hooks
-
-
-class Frozen(nn.Module):
-    """A backbone run under no_grad, as transfer learning code has it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.backbone = tiny()
-        self.head = nn.Linear(12, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.no_grad():
-            features = self.backbone.features(x)
-        return self.head(features.mean((2, 3)))  # type: ignore[no-any-return]
 
 
 def test_no_grad_blocks_inside_the_forward_can_be_seen_through() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from foveal.decisions.classes import Class, Margin
 from foveal.decisions.custom import Custom
 from foveal.decisions.decision import Decision, Outcome, Verdict, class_scores
+from foveal.decisions.labels import plain
 from foveal.decisions.neuron import Neuron
 from foveal.errors import TargetError
 
@@ -24,11 +25,10 @@ def as_decision(target: Target) -> Decision:
     """
     if isinstance(target, Decision) and not isinstance(target, type):
         return target
-    if isinstance(target, Tensor) and not target.is_floating_point():
-        return Class(target.reshape(-1).tolist())
+    target = plain(target)
     if target is None or isinstance(target, int | str):
         return Class(target)
-    if isinstance(target, list | tuple) and all(isinstance(one, int | str) for one in target):
+    if isinstance(target, list) and all(isinstance(one, int | str) for one in target):
         return Class(target)
     if callable(target) and not isinstance(target, type):
         return Custom(target)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from foveal.decisions.decision import Outcome, Verdict, class_scores, last_operation, probabilities, two_sided
-from foveal.decisions.labels import class_index, class_words
+from foveal.decisions.labels import class_index, class_words, plain
 from foveal.errors import TargetError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Class:
     of: Literal["logit", "probability"] = "logit"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "which", plain(self.which))
         if self.of not in ("logit", "probability"):
             raise TargetError(f'cannot explain the {self.of!r} of a class: say of="logit" or of="probability"')
 
@@ -74,6 +75,10 @@ class Margin:
 
     a: OneClass | Sequence[OneClass] | None = None
     b: OneClass | Sequence[OneClass] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "a", plain(self.a))
+        object.__setattr__(self, "b", plain(self.b))
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from foveal.errors import TargetError
 
@@ -41,6 +46,19 @@ def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int) -
         f"did you mean {' or '.join(near)}?" if near else f"the {len(labels)} labels begin {', '.join(labels[:5])}, …"
     )
     raise TargetError(f"the model has no class {wanted!r}: {hint}")
+
+
+def plain(which: Any) -> Any:
+    """Class indices of NumPy and torch as Python's own; whatever else it is comes back as it is."""
+    if isinstance(which, Tensor) and not which.is_floating_point() and not which.is_complex():
+        which = which.detach().cpu().numpy()
+    if isinstance(which, np.ndarray) and which.dtype.kind in "iuU":
+        return which.reshape(-1).tolist() if which.ndim else which.item()
+    if isinstance(which, Integral) and not isinstance(which, int):
+        return int(which)
+    if isinstance(which, list | tuple | range):
+        return [plain(one) for one in which]
+    return which
 
 
 def class_words(index: int, labels: Sequence[str] | None) -> str:

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.jit._trace import TopLevelTracedModule
+from torch.nn.utils.parametrize import is_parametrized
 
 from foveal.errors import LayerError
 
@@ -57,7 +60,7 @@ def find_module(model: nn.Module, name: str) -> nn.Module:
         LayerError: when there is none, with the nearest names.
     """
     try:
-        return unwrapped(model.get_submodule(name))
+        return _observable(unwrapped(model.get_submodule(name)), name)
     except AttributeError:  # compiled or parallel parts add to names; look further
         modules = named_modules(model)
     if name in modules:
@@ -68,14 +71,19 @@ def find_module(model: nn.Module, name: str) -> nn.Module:
 
 
 def named_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """Every submodule by its plain name, the model itself as ''; parallel and compiled wrappers are looked through."""
+    """Every submodule by its plain name, the model itself as ''; parallel and compiled wrappers are looked through.
+
+    Left out are parametrisations, whose modules make weights, and TorchScript, which cannot be observed.
+    """
     found: dict[str, nn.Module] = {}
 
     def visit(module: nn.Module, name: str) -> None:
         module = unwrapped(module)
+        if _is_script(module):
+            return
         found.setdefault(name, module)
         for key, child in module._modules.items():
-            if child is not None:
+            if child is not None and not (key == "parametrizations" and is_parametrized(module)):
                 visit(child, f"{name}.{key}" if name else key)
 
     visit(model, "")
@@ -91,6 +99,17 @@ def unwrapped(module: nn.Module) -> nn.Module:
         if not isinstance(inner, nn.Module):
             return module
         module = inner
+
+
+def _is_script(module: nn.Module) -> bool:
+    # What torch.jit.trace returned takes hooks; what is inside of it, and what torch.jit.script made, does not.
+    return isinstance(module, torch.jit.ScriptModule) and not isinstance(module, TopLevelTracedModule)
+
+
+def _observable(module: nn.Module, name: str) -> nn.Module:
+    if _is_script(module):
+        raise LayerError(f"layer {name!r} is TorchScript, which cannot be observed: choose a layer outside of it")
+    return module
 
 
 def expand(model: nn.Module, pattern: str) -> list[str]:

@@ -90,6 +90,7 @@ class Structure:
 @dataclass
 class _Seen:
     name: str
+    call: int
     channels: int
     size: tuple[int, ...]
     input_size: tuple[int, ...]
@@ -100,6 +101,7 @@ class _Seen:
 
 
 _known: WeakKeyDictionary[nn.Module, dict[Any, Structure]] = WeakKeyDictionary()
+_REMEMBERED = 16  # input sizes and settings a model
 
 
 def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) -> Structure:
@@ -114,12 +116,22 @@ def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) ->
     """
     model = unwrap(model)
     first = (arguments or Arguments(len(x))).row(0)
-    key = (tuple(x.shape[1:]), x.dtype, first.key(), tuple(id(module) for module in model.modules()))
+    key = (tuple(x.shape[1:]), x.dtype, first.key(), tuple(_settings(module) for module in model.modules()))
     remembered = _known.setdefault(model, {})
     if key not in remembered:
-        remembered.clear()
-        remembered[key] = _trace(model, x[:1], first)
+        structure = _trace(model, x[:1], first)
+        if len(remembered) >= _REMEMBERED:
+            del remembered[next(iter(remembered))]
+        remembered[key] = structure
     return remembered[key]
+
+
+def _settings(module: nn.Module) -> tuple[Any, ...]:
+    """What tells a module from another, and from itself when someone changed its stride, say."""
+    if module._modules:
+        return (id(module),)
+    plain = (value for key, value in vars(module).items() if key != "training" and isinstance(value, int | str | tuple))
+    return (id(module), *plain)
 
 
 def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
@@ -142,7 +154,9 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
                 lowest = float(output.detach().amin())
                 size, input_size = _size(output, layout), _size(before, layout)
                 channels = output.shape[1 if layout == "nchw" else 3]
-                seen.append(_Seen(name, channels, size, input_size, layout, output.grad_fn, found, lowest))
+                seen.append(
+                    _Seen(name, calls[name] - 1, channels, size, input_size, layout, output.grad_fn, found, lowest)
+                )
                 if size != (1, 1):
                     layouts[name] = layout
 
@@ -231,7 +245,7 @@ def _stage(s: _Seen, calls: dict[str, int]) -> Stage:
     found = s.field or Field()
     h, w = s.size
     return Stage(
-        name=s.name if calls[s.name] == 1 else f"{s.name}#{calls[s.name] - 1}",
+        name=s.name if calls[s.name] == 1 else f"{s.name}#{s.call}",
         shape=(s.channels, h, w),
         stride=found.stride,
         receptive_field=(round(found.size[0]), round(found.size[1])),

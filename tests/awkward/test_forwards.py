@@ -1,0 +1,93 @@
+"""Forwards that do more than compute: write into what they get, count, work in place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import foveal
+from tests.networks import Tiny
+
+if TYPE_CHECKING:
+    from tests.conftest import NoTrace
+
+
+class Normalising(Tiny):
+    """Writes into its input, as some preprocessing inside models does."""
+
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x.sub_(0.5).div_(0.25))
+
+
+def test_a_forward_that_writes_into_its_input() -> None:
+    torch.manual_seed(0)
+    model, x = Normalising().eval(), torch.rand(1, 3, 8, 8)
+    before = x.clone()
+    first, second = (foveal.explain(model, x) for _ in range(2))
+    assert torch.equal(x, before)
+    assert torch.equal(first.map, second.map)
+
+
+class Remembering(Tiny):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Any:
+        self.calls = self.calls + 1
+        return super().forward(x)
+
+
+def test_a_buffer_given_anew_is_put_back(no_trace: NoTrace) -> None:
+    model, x = Remembering(), torch.randn(1, 3, 8, 8)
+    with no_trace(model):
+        foveal.explain(model, x)
+    assert float(model.calls) == 0
+
+
+class SkippingInPlace(nn.Module):
+    """The ReLU works in place, and the skip connection reads the rectified tensor again."""
+
+    def __init__(self, inplace: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem, self.conv = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.relu, self.fc = nn.ReLU(inplace), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.stem(x)
+        rectified = self.relu(x)
+        if self.relu.inplace:
+            return self.fc((x + self.conv(rectified)).mean((2, 3)))
+        return self.fc((rectified + self.conv(rectified)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("layers", ["relu", ["stem", "relu"]])
+@pytest.mark.parametrize("method", ["gradcam", "hirescam", "eigencam"])
+def test_an_in_place_module_whose_input_is_read_again(method: str, layers: Any) -> None:
+    x = torch.randn(2, 3, 8, 8)
+    plain, inplace = (
+        foveal.explain(SkippingInPlace(way).eval(), x, 0, method=method, layer=layers) for way in (False, True)
+    )
+    assert plain.score is not None and inplace.score is not None
+    assert torch.equal(plain.score, inplace.score)
+    for layer in plain.layers:
+        assert torch.allclose(plain.maps[layer], inplace.maps[layer], atol=1e-6), layer
+
+
+def test_a_module_that_does_nothing_is_explained_as_its_input() -> None:
+    class Passing(Tiny):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = nn.Identity()
+
+        def forward(self, x: Tensor) -> Any:
+            x = self.relu1(self.conv1(x))
+            return self.fc(self.relu2(self.conv2(self.drop(x) + x)).mean((2, 3)))
+
+    torch.manual_seed(0)
+    model, x = Passing().eval(), torch.randn(1, 3, 8, 8)
+    assert torch.allclose(foveal.explain(model, x, 0, layer="drop").map, foveal.explain(model, x, 0, layer="relu1").map)
