@@ -148,7 +148,8 @@ def _decide(
                 f"relevance cannot get past {gate}, through which this network's output comes: explain logits"
             )
         try:
-            cotangents = run.gradients(rules.start(verdict, output) if rules else verdict.score)
+            start = rules.start(verdict, output) if rules else verdict.score
+            cotangents = run.gradients(start, linear=rules is None)
         except LayerError:
             if through_no_grad:
                 raise

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 import foveal
+from foveal.engine import stages
 from foveal.engine.stages import describe
+from foveal.errors import LayerError
 from tests.networks import Frozen, architecture, tiny
 
 if TYPE_CHECKING:
-    pass
+    from tests.conftest import NoTrace
 
 
 def test_stages_of_a_backbone_under_no_grad() -> None:
@@ -108,3 +111,74 @@ def test_a_network_that_leaves_its_feature_maps_early_gets_a_note() -> None:
     for name in ("resnet18", "vgg11_bn", "squeezenet1_1", "convnext_tiny", "googlenet"):
         notes = foveal.explain(architecture(name), torch.randn(1, 3, 64, 64)).notes
         assert not any("says little" in note for note in notes)
+
+
+class Repeated(nn.Module):
+    """One block at three resolutions: all its stages have the same name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Any:
+        for _ in range(2):
+            x = nn.functional.max_pool2d(self.block(x), 2)
+        return self.block(x).mean((2, 3))
+
+
+def test_stages_of_a_repeated_block_carry_the_number_of_their_call() -> None:
+    torch.manual_seed(0)
+    model, x = Repeated().eval(), torch.randn(2, 3, 16, 16)
+    found = foveal.stages(model, x)
+    assert [(stage.name, stage.shape[1:]) for stage in found] == [
+        ("block#0", (16, 16)), ("block#1", (8, 8)), ("block#2", (4, 4)),
+    ]  # fmt: skip
+    why = foveal.explain(model, x, 0, layer="all")
+    assert {name: tuple(map.shape[1:]) for name, map in why.maps.items()} == {s.name: s.shape[1:] for s in found}
+
+
+def test_wildcards_pass_over_what_makes_weights() -> None:
+    def normal(inputs: int) -> nn.Module:
+        return parametrizations.weight_norm(nn.Conv2d(inputs, 4, 3))
+
+    spectral = parametrizations.spectral_norm(nn.Conv2d(4, 4, 3))
+    model = nn.Sequential(normal(3), nn.ReLU(), spectral, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    assert foveal.explain(model, torch.randn(2, 3, 8, 8), 0, layer="**").layers == ("0", "1", "2", "3")
+
+
+def test_a_changed_stride_is_another_structure(monkeypatch: pytest.MonkeyPatch) -> None:
+    traced: list[int] = []
+    monkeypatch.setattr(stages, "_trace", lambda *given, trace=stages._trace: traced.append(1) or trace(*given))
+    model, x = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Flatten()).eval(), torch.randn(1, 3, 8, 8)
+    shapes = []
+    for stride in ((1, 1), (2, 2), (1, 1)):
+        model[0].stride = stride  # type: ignore[assignment]
+        shapes.append(describe(model, x).stages[-1].shape)
+    assert shapes == [(4, 8, 8), (4, 4, 4), (4, 8, 8)]
+    assert len(traced) == 2
+
+
+def test_alternating_sizes_are_traced_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    traced: list[int] = []
+    monkeypatch.setattr(stages, "_trace", lambda *given, trace=stages._trace: traced.append(1) or trace(*given))
+    model, sizes = tiny(), (8, 12, 16)
+    for side in sizes * 4:
+        foveal.explain(model, torch.randn(1, 3, side, side))
+    assert len(traced) == len(sizes)
+    for side in range(20, 80, 2):
+        describe(model, torch.randn(1, 3, side, side))
+    assert len(stages._known[model]) <= 16
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+@pytest.mark.parametrize("compile", [torch.jit.script, lambda module: torch.jit.trace(module, torch.randn(1, 3, 8, 8))])
+def test_parts_in_torchscript_are_run_but_not_looked_into(compile: Any, no_trace: NoTrace) -> None:
+    torch.manual_seed(0)
+    part = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    rest = (nn.Conv2d(4, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+    plain, model, x = nn.Sequential(part, *rest).eval(), nn.Sequential(compile(part), *rest), torch.randn(2, 3, 8, 8)
+    with no_trace(nn.Sequential(*rest)):
+        why = foveal.explain(model, x, 1)
+    assert why.layer == "2" and torch.allclose(why.map, foveal.explain(plain, x, 1).map)
+    with pytest.raises(LayerError, match="TorchScript, which cannot be observed"):
+        foveal.explain(model, x, layer="0.0")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import OrderedDict
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,7 +18,7 @@ from foveal.methods import METHODS
 from tests.networks import Tiny, tiny
 
 if TYPE_CHECKING:
-    pass
+    from tests.conftest import NoTrace
 
 
 def test_models_that_end_in_a_sigmoid() -> None:
@@ -90,3 +94,118 @@ def test_labels_that_do_not_fit_the_classes_name_nothing() -> None:
 def test_a_misspelled_kind_of_score() -> None:
     with pytest.raises(TargetError, match="prob"):
         foveal.Class(1, of="prob")  # type: ignore[arg-type]
+
+
+class ModelOutput(OrderedDict[str, Any]):
+    """As Hugging Face has it: an ordered dict without the Nones, read by attribute, key or number, built by keyword."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__((key, part) for key, part in parts.items() if part is not None)
+
+    def __getattr__(self, name: str) -> Any:
+        return self[name]
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(key) if isinstance(key, str) else tuple(self.values())[key]
+
+
+class Pair(NamedTuple):
+    hidden: Tensor
+    logits: Tensor
+
+
+@dataclass(frozen=True)
+class Record:
+    hidden: Tensor
+    logits: Tensor
+    loss: None = None
+
+
+OUTPUTS = [
+    lambda h, y: {"hidden": h, "logits": y},
+    lambda h, y: (y, h),
+    lambda h, y: [y, (h,)],
+    Pair,
+    Record,
+    lambda h, y: ModelOutput(loss=None, logits=y, hidden=h),
+    lambda h, y: SimpleNamespace(logits=y, hidden=h),
+]
+
+
+class Returning(Tiny):
+    def __init__(self, pack: Any) -> None:
+        super().__init__()
+        self.stage, self.pack = Stage(pack), pack
+
+    def forward(self, x: Tensor) -> Any:
+        inside = self.stage(x)
+        features = inside["hidden"] if isinstance(inside, dict) else getattr(inside, "hidden", None)
+        if features is None:
+            features = inside[1][0] if isinstance(inside[1], tuple) else inside[1]
+        return self.pack(features, self.fc(self.relu2(self.conv2(features)).mean((2, 3))))
+
+
+class Stage(nn.Module):
+    """A block that returns such a thing, too."""
+
+    def __init__(self, pack: Any) -> None:
+        super().__init__()
+        self.conv, self.pack = nn.Conv2d(3, 6, 3), pack
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.conv(x)
+        return self.pack(x, x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("pack", OUTPUTS)
+def test_models_and_layers_that_return_records(pack: Any, no_trace: NoTrace) -> None:
+    torch.manual_seed(0)
+    model, x = Returning(pack).eval(), torch.randn(2, 3, 8, 8)
+    nested = isinstance(pack(x, x), list)
+    with no_trace(model):
+        why = foveal.explain(model, x, 1, method="hirescam", layer=["stage.conv" if nested else "stage", "relu2"])
+    assert why.score is not None
+    A = model.stage.conv(x)
+    score = model.fc(model.relu2(model.conv2(A)).mean((2, 3)))[:, 1]
+    (G,) = torch.autograd.grad(score.sum(), A)
+    assert torch.allclose(why.score, score.detach(), atol=1e-6)
+    assert torch.allclose(why.maps[why.layers[0]], (G * A).sum(1).detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("target", "index"),
+    [
+        (np.int64(1), [1, 1]),
+        (np.array([2, 0]), [2, 0]),
+        ([np.int32(2), 0], [2, 0]),
+        (np.array(2), [2, 2]),
+        (torch.tensor(1), [1, 1]),
+        (torch.tensor([[1], [2]]), [1, 2]),
+        (range(2), [0, 1]),
+        ((2, np.uint8(1)), [2, 1]),
+        (foveal.Class(np.int64(2)), [2, 2]),
+        (foveal.Class(torch.tensor([1, 0])), [1, 0]),
+    ],
+)
+def test_class_numbers_of_other_libraries(target: Any, index: list[int]) -> None:
+    assert foveal.explain(tiny(), torch.randn(2, 3, 8, 8), target).target_spec["index"] == index
+
+
+def test_margins_between_class_numbers_of_other_libraries() -> None:
+    why = foveal.explain(tiny(), torch.randn(2, 3, 8, 8), foveal.Margin(np.int64(1), np.array([0, 2])))
+    assert (why.target_spec["a"], why.target_spec["b"]) == ([1, 1], [0, 2])
+
+
+@pytest.mark.parametrize("target", [np.float32(1), np.array([0.5]), torch.tensor([1.0]), np.array([True])])
+def test_what_is_no_class_number(target: Any) -> None:
+    with pytest.raises(TargetError, match="cannot explain target"):
+        foveal.explain(tiny(), torch.randn(1, 3, 8, 8), target)
+
+
+def test_evidence_that_is_all_against_is_said_to_be() -> None:
+    model = tiny()
+    with torch.no_grad():
+        model.fc.weight.abs_().neg_()
+    why = foveal.explain(model, torch.randn(1, 3, 8, 8), 1)
+    assert float(why.map.amax()) <= 0
+    assert any("all evidence is negative" in remark for remark in why.remarks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -144,9 +144,13 @@ def replace(value: Any, old: Tensor, new: Tensor) -> Any:
     """`value` with the tensor `old` exchanged for `new`, containers rebuilt as they were."""
     if value is old:
         return new
+    if isinstance(value, MutableMapping):
+        rebuilt = copy(value)  # a constructor may want something else than a mapping
+        for key, part in value.items():
+            rebuilt[key] = replace(part, old, new)
+        return rebuilt
     if isinstance(value, Mapping):
-        rebuilt = {key: replace(part, old, new) for key, part in value.items()}
-        return rebuilt if type(value) is dict else type(value)(rebuilt)  # type: ignore[call-arg]
+        return type(value)({key: replace(part, old, new) for key, part in value.items()})  # type: ignore[call-arg]
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(replace(part, old, new) for part in value))
     if isinstance(value, list | tuple):

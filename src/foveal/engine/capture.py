@@ -20,7 +20,8 @@ from torch.autograd.graph import GradientEdge
 
 from foveal.engine.address import INPUT, Address, find_module, is_input, pick, replace
 from foveal.engine.arguments import Arguments
-from foveal.engine.checkpoints import hidden, reentrant, said
+from foveal.engine.backward import follow, said
+from foveal.engine.checkpoints import hidden, reentrant
 from foveal.engine.fault import told
 from foveal.engine.graph import KeepGraph, operations_between
 from foveal.engine.guard import untouched, unwrap
@@ -133,17 +134,24 @@ class Run:
             )
         return output
 
-    def gradients(self, score: Float[Tensor, " n"], *, keep_graph: bool = False) -> dict[str, Tensor]:
+    def gradients(
+        self, score: Float[Tensor, " n"], *, keep_graph: bool = False, linear: bool = True
+    ) -> dict[str, Tensor]:
         """d score / d activation for every layer, in one backward; score of one image may not depend on another.
 
         Args:
             keep_graph: keep the graph for a further call.
+            linear: False where the backward follows rules that count what they see, and must run once only.
 
         Raises:
             LayerError: for a layer with no differentiable way to the score.
         """
-        cotangents = self._backward(score, torch.ones_like(score), keep_graph=keep_graph)
-        return {layer: self._reached(layer, g) for layer, g in cotangents.items()}
+        magnify = linear and any(A.dtype == torch.float16 for A in self.activations.values())
+        with self._hooked(self._recomputed_by), said(self._model):
+            found = follow(
+                score, self._origins, keep_graph=keep_graph, differentiable=self._differentiable, magnify=magnify
+            )
+        return {layer: self._reached(layer, found[layer]) for layer in self._addresses}
 
     def gradients_of_each(self, scores: Float[Tensor, "d n"]) -> dict[str, Tensor]:
         """The same for `d` decisions on one forward: layer -> (d, n, c, h, w)."""
@@ -215,17 +223,6 @@ class Run:
     def _usable(self, tensor: Tensor) -> Tensor:
         # A copy: a forward may write into its input, and inference tensors may not take part in a graph.
         return (tensor if self._differentiable else tensor.detach()).clone()
-
-    def _backward(self, score: Tensor, cotangent: Tensor, *, keep_graph: bool) -> dict[str, Tensor | None]:
-        if not score.requires_grad:
-            return dict.fromkeys(self._addresses)
-        origins: Any = [self._origins[layer] for layer in self._addresses]
-        keep, further = keep_graph or self._differentiable, self._differentiable
-        with self._hooked(self._recomputed_by), said(self._model):
-            gradients = torch.autograd.grad(
-                score, origins, cotangent, retain_graph=keep, create_graph=further, allow_unused=True
-            )
-        return dict(zip(self._addresses, gradients, strict=True))
 
     def _reached(self, layer: str, gradient: Tensor | None) -> Tensor:
         if gradient is not None:
