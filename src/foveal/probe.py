@@ -44,6 +44,7 @@ class Probe:
         score: of the image as it is.
         measured: what the method finds out about itself; goes into the result.
         cautions: what a reader must know of the map; goes into the result's notes.
+        tick: to be told how many forwards are done, of how many.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Probe:
         self._arguments = scene.arguments.row(image)
         self._under = scene.under or nullcontext
         self._decision: Decision = passed.verdict.each[image]
-        self._tick = tick
+        self.tick = tick
         self._block = block
         self._runs: dict[bool, Run] = {}
         self.score = float(passed.verdict.score[image])
@@ -94,7 +95,7 @@ class Probe:
             with torch.autocast(x.device.type, torch.bfloat16):
                 return self.ask(x.contiguous(memory_format=torch.channels_last)).float()
 
-        tick = self._tick if told else lambda done, total: None
+        tick = self.tick if told else lambda done, total: None
         return Chunks(chunk or fitting(self.x, most=16))(forward, count, tick)
 
     def resumed(self, copies: Copies, count: int, *, chunk: int | None = None) -> Float[Tensor, " count"]:
@@ -106,7 +107,7 @@ class Probe:
         def forward(start: int, stop: int) -> Tensor:
             return go_on(self._as_returned(copies(start, stop)))
 
-        return Chunks(chunk or fitting(self.A))(forward, count, self._tick)
+        return Chunks(chunk or fitting(self.A))(forward, count, self.tick)
 
     def exchanged(
         self, channels: Int[Tensor, " count"], planes: Float[Tensor, "count h w"], *, chunk: int | None = None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from foveal.engine.stages import Stage
     from foveal.images import Batch
     from foveal.models import Model
+    from foveal.probe import Progress
     from foveal.results import Explanation
 
 
@@ -40,10 +41,10 @@ class Question:
     scales: tuple[float, ...] = (1.0,)
 
 
-def answer(question: Question, photo: Path, folder: Path) -> list[dict[str, Any]]:
+def answer(question: Question, photo: Path, folder: Path, progress: Progress | None = None) -> list[dict[str, Any]]:
     """The answers for one photo, a method each, saved under `folder` and told on standard error."""
     batch = load_images(photo, question.model.preprocessing)
-    explanations = _compared(question, batch)
+    explanations = _compared(question, batch, progress)
     asked = question.target is not None or explanations[0].score is None
     predicted = _predicted(question.model, batch) if asked else _explained_class(explanations[0])
     steps = stages(question.model, batch)
@@ -59,7 +60,7 @@ def answer(question: Question, photo: Path, folder: Path) -> list[dict[str, Any]
     return answers
 
 
-def _compared(question: Question, batch: Batch) -> Sequence[Explanation]:
+def _compared(question: Question, batch: Batch, progress: Progress | None) -> Sequence[Explanation]:
     """The explanations asked for; with "all", of the methods that apply to this network and layer."""
     every = "all" in question.methods
     methods = "all" if every else question.methods or ("gradcam",)
@@ -69,6 +70,7 @@ def _compared(question: Question, batch: Batch) -> Sequence[Explanation]:
         question.target,
         methods=methods,
         layer=question.layers,
+        progress=progress,
         resolution=question.resolution,
         scales=question.scales,
     )

@@ -101,7 +101,7 @@ def explain(
     with _told(answers, json=json), progress("explaining") as move:
         for number, (photo, folder) in enumerate(_folders(photos, out), 1):
             try:
-                answers += answer(question, photo, folder)
+                answers += answer(question, photo, folder, lambda what, done, total: move(what, done, total, ""))
             except ImageError as error:
                 # One bad file among many is a line, not the end.
                 say(f"foveal: {error}")

@@ -178,7 +178,7 @@ class Resumption:
         try:
             if not recording.record.intact:
                 raise Refused("what came before the layer was written into later")
-            scores = self._resumed(torch.cat([self.returned, _dimmed(self.returned), self.returned]))
+            scores = self._resumed(torch.cat([self.returned, _altered(self.returned), self.returned]))
             if not recording.record.intact:
                 raise Refused("what comes after the layer writes into what came before it")
             if not _agree(scores, self.score):
@@ -198,9 +198,9 @@ class _Enough(BaseException):
 _REFUSALS = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError, AssertionError)
 
 
-def _dimmed(activation: Tensor) -> Tensor:
-    """A copy that differs everywhere."""
-    factor = torch.rand(activation.shape, generator=torch.Generator().manual_seed(0), device="cpu")
+def _altered(activation: Tensor) -> Tensor:
+    """A copy that is smaller in places and larger in others."""
+    factor = 2 * torch.rand(activation.shape, generator=torch.Generator().manual_seed(0), device="cpu")
     return activation * factor.to(activation)
 
 

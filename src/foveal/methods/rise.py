@@ -1,0 +1,98 @@
+"""RISE: the mean score of the image behind random masks that show a pixel."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from foveal.errors import MethodError
+from foveal.methods.method import Method
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.probe import Probe
+
+
+def rise(
+    probe: Probe,
+    *,
+    count: int = 1000,
+    cells: int = 7,
+    probability: float = 0.5,
+    centred: bool = True,
+    seed: int = 0,
+    chunk: int | None = None,
+) -> Float[Tensor, "h w"]:
+    """1/(p N) Σ_i f(x ⊙ M_i) M_i(λ) over N random masks   (equation 6): the mean of f where λ is shown.
+
+    A grid of `cells` × `cells`, each lit with probability p, is upsampled and shifted by part of a cell. That mean is
+    mostly the mean over all masks, the same at every pixel; `centred` subtracts it, so that 0 is a pixel of no
+    consequence, and with it the noise of how often chance shows a pixel.
+    """
+    if not 0 < probability < 1 or count < 2 or cells < 1:
+        raise MethodError(f"cannot draw {count} masks of {cells}×{cells} cells lit with probability {probability}")
+    A = probe.A
+    masks = _Masks((A.shape[2], A.shape[3]), cells, probability, seed)
+
+    def masked(start: int, stop: int) -> Tensor:
+        return A * masks(start, stop).to(A)
+
+    f = probe.resumed(masked, count, chunk=chunk).double()
+    f = f - f.mean() if centred else f
+    total, squares = (torch.zeros(A.shape[2:], dtype=torch.float64, device=A.device) for _ in range(2))
+    for i in range(count):
+        term = f[i] * masks(i, i + 1)[0, 0].to(total) / probability
+        total, squares = total + term, squares + term**2
+    mean = total / count
+    error = ((squares / count - mean**2).clamp(min=0) / (count - 1)).sqrt()
+    _tell(probe, mean, error)
+    return mean.to(torch.float64 if A.dtype == torch.float64 else torch.float32)
+
+
+def _tell(probe: Probe, mean: Float[Tensor, "h w"], error: Float[Tensor, "h w"]) -> None:
+    """How sure the estimate is: its standard error, and the same as a share of how much the map varies."""
+    noise, spread = float(error.square().mean().sqrt()), float(mean.std(correction=0))
+    probe.measured["standard error"] = noise
+    probe.measured["standard error of spread"] = noise / spread if spread > 0 else 0.0
+    if noise > spread / 2:
+        probe.cautions.append(
+            f"chance makes up much of this map: its standard error is {noise:.2g} and it varies by {spread:.2g}; "
+            "ask for a higher count"
+        )
+
+
+class _Masks:
+    """Random masks, each a function of the seed and its number."""
+
+    def __init__(self, size: tuple[int, int], cells: int, probability: float, seed: int) -> None:
+        self._size, self._cells, self._probability, self._seed = size, cells, probability, seed
+        self._cell = tuple(ceil(side / cells) for side in size)
+
+    def __call__(self, start: int, stop: int) -> Float[Tensor, "k 1 h w"]:
+        return torch.stack([self._mask(i) for i in range(start, stop)])
+
+    def _mask(self, number: int) -> Float[Tensor, "1 h w"]:
+        seed = torch.Generator().manual_seed(2**20 * self._seed + number)
+        grid = torch.rand(1, 1, self._cells + 1, self._cells + 1, generator=seed, device="cpu") < self._probability
+        (h, w), (cell_h, cell_w) = self._size, self._cell
+        size = ((self._cells + 1) * cell_h, (self._cells + 1) * cell_w)
+        y = int(torch.randint(cell_h, (), generator=seed, device="cpu"))
+        x = int(torch.randint(cell_w, (), generator=seed, device="cpu"))
+        whole = interpolate(grid.float(), size, mode="bilinear", align_corners=False)
+        return whole[0, :, y : y + h, x : x + w]
+
+
+FAMILY = (
+    Method(
+        "rise", "RISE", rise, "forwards",
+        "how much better the score is where random masks show a pixel; an estimate with a standard error",
+        "Petsiuk et al., BMVC 2018, arXiv:1806.07421",
+        place="input",
+        options={"count": 1000, "cells": 7, "probability": 0.5, "centred": True, "seed": 0, "chunk": None},
+    ),
+)  # fmt: skip
