@@ -129,11 +129,11 @@ class Probe:
         return self._decision.decide(Outcome(output, {}, self._scene.labels)).score
 
     def _run(self) -> Run:
-        """A forward that ends at the last of the layers that the decision is read from."""
+        """A forward that ends at the last of the layers that the decision is read from; attached to its input."""
         gradient, layers = torch.is_grad_enabled(), self._decision.layers
         if gradient not in self._runs:
             last_calls = self._scene.tracing().last_calls(self.model, layers)
-            run = capture(self.model, layers, gradient=gradient, last_calls=last_calls)
+            run = capture(self.model, layers, gradient=gradient, differentiable=gradient, last_calls=last_calls)
             self._runs[gradient] = self._block.enter_context(run)
         return self._runs[gradient]
 
