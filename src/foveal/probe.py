@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -48,7 +48,13 @@ class Probe:
     """
 
     def __init__(
-        self, scene: Scene, passed: Passed, image: int, layer: str, tick: Callable[[int, int], None], block: ExitStack
+        self,
+        scene: Scene,
+        passed: Passed,
+        image: int,
+        layer: str,
+        tick: Callable[[int, int], None],
+        runs: Mapping[bool, Run],
     ) -> None:
         assert passed.verdict is not None
         if not passed.verdict.each:
@@ -64,8 +70,7 @@ class Probe:
         self._under = scene.under or nullcontext
         self._decision: Decision = passed.verdict.each[image]
         self.tick = tick
-        self._block = block
-        self._runs: dict[bool, Run] = {}
+        self._runs = runs
         self.score = float(passed.verdict.score[image])
         if passed.verdict.spec.get("of") == "probability":
             # Without a graph to read, what a model that ends in a sigmoid returns may count from another zero.
@@ -120,22 +125,13 @@ class Probe:
     def ask(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
         """The scores of these inputs; differentiable where gradients are on."""
         if self._decision.layers:
-            run = self._run()
+            run = self._runs[torch.is_grad_enabled()]
             output = run.forward(x, self._arguments, stop=True, under=self._under())
             return self._decision.decide(Outcome(output, run.activations, self._scene.labels)).score
         inputs, keywords = self._arguments.around(x, lambda tensor: tensor.detach().clone())
         with self._under():
             output = self.model(*inputs, **keywords)
         return self._decision.decide(Outcome(output, {}, self._scene.labels)).score
-
-    def _run(self) -> Run:
-        """A forward that ends at the last of the layers that the decision is read from; attached to its input."""
-        gradient, layers = torch.is_grad_enabled(), self._decision.layers
-        if gradient not in self._runs:
-            last_calls = self._scene.tracing().last_calls(self.model, layers)
-            run = capture(self.model, layers, gradient=gradient, differentiable=gradient, last_calls=last_calls)
-            self._runs[gradient] = self._block.enter_context(run)
-        return self._runs[gradient]
 
     @cached_property
     def _resumption(self) -> Resumption:
@@ -212,7 +208,7 @@ def probe_images(
 ) -> dict[str, Float[Tensor, "n h w"]]:
     """The maps of a method that asks the network again, image after image."""
     n, maps = len(scene.x), {}
-    with untouched(scene.model), ExitStack() as block, torch.no_grad():
+    with untouched(scene.model), _runs(scene, passed) as runs, torch.no_grad():
         for layer in asked.layers:
             each = []
             for image in range(n):
@@ -221,7 +217,7 @@ def probe_images(
                     if progress:
                         progress(f"{asked.name} at {layer}", before * total + done, n * total)
 
-                probe = Probe(scene, passed, image, layer, tick, block)
+                probe = Probe(scene, passed, image, layer, tick, runs)
                 each.append(asked.method.formula(probe, **asked.method.options))
                 _gather(measured, layer, probe.measured)
                 cautions += [f"{layer}: {words}" for words in probe.cautions]
@@ -229,6 +225,20 @@ def probe_images(
             if not bool(torch.isfinite(maps[layer]).all()):
                 raise MethodError(f"the {asked.name} map is not finite: scores overflow; run the model in float32")
     return maps
+
+
+@contextmanager
+def _runs(scene: Scene, passed: Passed) -> Iterator[Mapping[bool, Run]]:
+    """Forwards that end at the last of the layers that the decision is read from: without gradients, and with."""
+    layers = passed.verdict.each[0].layers if passed.verdict and passed.verdict.each else ()
+    with ExitStack() as block:
+        last_calls = scene.tracing().last_calls(scene.model, layers) if layers else {}
+        yield {
+            gradient: block.enter_context(
+                capture(scene.model, layers, gradient=gradient, differentiable=gradient, last_calls=last_calls)
+            )
+            for gradient in ((False, True) if layers else ())
+        }
 
 
 def _gather(measured: dict[str, Any], layer: str, found: dict[str, Any]) -> None:

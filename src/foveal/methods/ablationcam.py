@@ -9,6 +9,7 @@ from torch import Tensor
 
 from foveal.errors import MethodError
 from foveal.methods.cam import SPACE, weighted
+from foveal.methods.masks import single
 from foveal.methods.method import Method
 
 if TYPE_CHECKING:
@@ -25,13 +26,13 @@ def ablationcam(
     The paper divides all weights by y. That factor is the same for every channel of an image, turns the map round
     where y < 0 and has no value at y = 0, as margins have: it is left out, and a weight is a drop of the score.
     """
-    A = probe.A[0]
+    A = single(probe.A[0])
     without = _filled(A, fill)
     channels = (without != A).flatten(1).any(1).nonzero()[:, 0]  # the others lose nothing
     scores = probe.exchanged(channels, without[channels], chunk=chunk)
-    weights = torch.zeros(len(A), dtype=scores.dtype, device=A.device)
-    weights[channels] = probe.score - scores
-    return weighted(A[None].to(scores.dtype), weights[None])[0]
+    weights = A.new_zeros(len(A))
+    weights[channels] = probe.score - scores.to(A)
+    return weighted(A[None], weights[None])[0]
 
 
 def _filled(A: Float[Tensor, "c h w"], fill: str) -> Float[Tensor, "c h w"]:

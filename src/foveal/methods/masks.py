@@ -45,8 +45,7 @@ class Masks:
             raise MethodError(f"cannot scale masks {scaling!r} upsampling: say scaling=after or scaling=before")
         if precision not in ("float32", "bfloat16"):
             raise MethodError(f"cannot run forwards in {precision!r}: say precision=float32 or precision=bfloat16")
-        A = probe.A[0]
-        self.A = A.float() if A.dtype.itemsize < 4 else A
+        self.A = A = single(probe.A[0])
         self.channels: Int[Tensor, " v"] = (A.amax(SPACE) > A.amin(SPACE)).nonzero()[:, 0]
         self._probe, self._chunk, self._precision = probe, chunk, precision
         self._scaling, self._align_corners = scaling, align_corners
@@ -83,6 +82,11 @@ def scaled(M: Float[Tensor, "... h w"]) -> Float[Tensor, "... h w"]:
     return (M - low) / (high - low).where(high > low, 1)
 
 
+def single(tensor: Tensor) -> Tensor:
+    """In single precision at least."""
+    return tensor.float() if tensor.dtype.itemsize < 4 else tensor
+
+
 def sample(count: int) -> list[int]:
     """A few of `count` numbers, spread evenly."""
     return [int(i) for i in torch.linspace(0, count - 1, min(count, SAMPLE))]
@@ -94,7 +98,7 @@ def measure(probe: Probe, what: str, found: Float[Tensor, " s"], exact: Float[Te
     The error of a score as a share of the scores' spread, and that of the weights, softmax over the sample, as the
     share of weight that ends up on another channel.
     """
-    found, exact = found.double(), exact.double()
+    found, exact = found.cpu().double(), exact.cpu().double()
     error = (found - exact - (found - exact).mean()).square().mean().sqrt()
     spread = (exact - exact.mean()).square().mean().sqrt()
     misplaced = (found.softmax(0) - exact.softmax(0)).abs().sum() / 2

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from foveal.errors import MethodError
+from foveal.methods.masks import single
 from foveal.methods.method import Method
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def occlusion(
     for (y, x), drop in zip(corners, drops, strict=True):
         total[y : y + window, x : x + window] += drop
         times[y : y + window, x : x + window] += 1
-    return (total / times).to(scores.device, _single(scores.dtype))
+    return (total / times).to(single(A))
 
 
 def _starts(side: int, window: int, stride: int) -> list[int]:
@@ -68,11 +69,11 @@ def _cover(A: Float[Tensor, "1 c h w"], fill: str, window: int) -> Float[Tensor,
     if fill == "mean":
         return A.mean(SPACE, keepdim=True).expand_as(A)
     if fill == "blur":
-        return _blurred(A, window / 2)
+        return blurred(A, window / 2)
     raise MethodError(f"cannot cover windows with {fill!r}: say fill=zero, fill=mean or fill=blur")
 
 
-def _blurred(A: Float[Tensor, "1 c h w"], sigma: float) -> Float[Tensor, "1 c h w"]:
+def blurred(A: Float[Tensor, "1 c h w"], sigma: float) -> Float[Tensor, "1 c h w"]:
     """A Gaussian of deviation `sigma` over each channel; the border repeats outside."""
     reach = max(1, round(3 * sigma))
     at = torch.arange(-reach, reach + 1, device=A.device, dtype=torch.float64)
@@ -82,10 +83,6 @@ def _blurred(A: Float[Tensor, "1 c h w"], sigma: float) -> Float[Tensor, "1 c h 
     planes = conv2d(pad(planes, (0, 0, reach, reach), mode="replicate"), kernel.view(1, 1, -1, 1))
     planes = conv2d(pad(planes, (reach, reach, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
     return planes.transpose(0, 1)
-
-
-def _single(dtype: torch.dtype) -> torch.dtype:
-    return dtype if dtype.itemsize >= 4 else torch.float32
 
 
 FAMILY = (

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from foveal.errors import MethodError
+from foveal.methods.masks import single
 from foveal.methods.method import Method
 
 if TYPE_CHECKING:
@@ -37,21 +38,21 @@ def rise(
     if not 0 < probability < 1 or count < 2 or cells < 1:
         raise MethodError(f"cannot draw {count} masks of {cells}×{cells} cells lit with probability {probability}")
     A = probe.A
-    masks = _Masks((A.shape[2], A.shape[3]), cells, probability, seed)
+    masks = Masks((A.shape[2], A.shape[3]), cells, probability, seed)
 
     def masked(start: int, stop: int) -> Tensor:
         return A * masks(start, stop).to(A)
 
-    f = probe.resumed(masked, count, chunk=chunk).double()
-    f = f - f.mean() if centred else f
-    total, squares = (torch.zeros(A.shape[2:], dtype=torch.float64, device=A.device) for _ in range(2))
-    for i in range(count):
-        term = f[i] * masks(i, i + 1)[0, 0].to(total) / probability
+    f = probe.resumed(masked, count, chunk=chunk).cpu().double()
+    # Of centred scores, masks less their mean have the same sum; and these are the terms that vary.
+    middle, f = (probability, f - f.mean()) if centred else (0, f)
+    total, squares = (torch.zeros(A.shape[2:], dtype=torch.float64, device="cpu") for _ in range(2))
+    for i, y in enumerate(f):
+        term = y * (masks(i, i + 1)[0, 0] - middle) / probability
         total, squares = total + term, squares + term**2
     mean = total / count
-    error = ((squares / count - mean**2).clamp(min=0) / (count - 1)).sqrt()
-    _tell(probe, mean, error)
-    return mean.to(torch.float64 if A.dtype == torch.float64 else torch.float32)
+    _tell(probe, mean, error=((squares / count - mean**2).clamp(min=0) / (count - 1)).sqrt())
+    return mean.to(single(A))
 
 
 def _tell(probe: Probe, mean: Float[Tensor, "h w"], error: Float[Tensor, "h w"]) -> None:
@@ -66,7 +67,7 @@ def _tell(probe: Probe, mean: Float[Tensor, "h w"], error: Float[Tensor, "h w"])
         )
 
 
-class _Masks:
+class Masks:
     """Random masks, each a function of the seed and its number."""
 
     def __init__(self, size: tuple[int, int], cells: int, probability: float, seed: int) -> None:
