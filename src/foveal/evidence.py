@@ -11,7 +11,7 @@ from torch import Tensor
 
 from foveal.decisions import Verdict
 from foveal.engine.address import INPUT
-from foveal.errors import MethodError
+from foveal.errors import FovealError, MethodError, MissingExtra
 from foveal.passes import Passed, Scene, run_through
 from foveal.probe import Progress, probe_images, recorded
 
@@ -47,7 +47,7 @@ class Evidence:
     notes: list[str] = field(default_factory=list)
     cautions: dict[str, list[str]] = field(default_factory=dict)
     measured: dict[str, dict[str, Any]] = field(default_factory=dict)
-    refused: dict[str, MethodError] = field(default_factory=dict)
+    refused: dict[str, FovealError] = field(default_factory=dict)
 
 
 def look(scene: Scene, asked: Sequence[Asked], progress: Progress | None = None) -> Evidence:
@@ -87,7 +87,8 @@ def _pass(scene: Scene, rules: Rules | None, group: Sequence[Asked]) -> Passed:
     needs = {one.method.needs for one in group}
     kept = [*dict.fromkeys(layer for one in group for layer in _kept(one))]
     # Where only the input is altered nothing need be kept, but a decision looks at how the graph ends.
-    layers = kept or [scene.tracing().stages[-1].name]
+    seen = scene.decision.layers if scene.decision else ()
+    layers = kept or ([] if seen else [scene.tracing().stages[-1].name])
     gradient = scene.decision is not None and needs != {"activations"}
     backward = gradient and "gradients" in needs
     paths = backward and any(one.method.between is not None for one in group)
@@ -120,7 +121,7 @@ def _answer(
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         evidence.refused[one.name] = _overflow(one.name)
         return
-    except MethodError as error:
+    except (MethodError, MissingExtra) as error:
         evidence.refused[one.name] = error
         return
     evidence.maps[one.name], evidence.cautions[one.name], evidence.measured[one.name] = maps, cautions, measured

@@ -14,6 +14,8 @@ from foveal.decisions import Decision, Outcome
 from foveal.engine.address import INPUT, is_input
 from foveal.engine.capture import Run, capture
 from foveal.engine.chunks import Chunks, fitting
+from foveal.engine.exchange import Exchange
+from foveal.engine.fault import told as saying
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.layout import Layout, channels_first
 from foveal.engine.resume import Cut, Recording, Resumption
@@ -119,7 +121,7 @@ class Probe:
     ) -> Float[Tensor, " count"]:
         """The same of copies in which one channel each is exchanged for a plane."""
         size = min(len(channels), chunk or fitting(self.A))
-        copies = _Exchange(self.A, size)
+        copies = Exchange(self.A, size)
         return self.resumed(lambda a, b: copies(channels[a:b], planes[a:b]), len(channels), chunk=size)
 
     def ask(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
@@ -129,7 +131,7 @@ class Probe:
             output = run.forward(x, self._arguments, stop=True, under=self._under())
             return self._decision.decide(Outcome(output, run.activations, self._scene.labels)).score
         inputs, keywords = self._arguments.around(x, lambda tensor: tensor.detach().clone())
-        with self._under():
+        with saying(self.model, (*inputs, *keywords.values())), self._under():
             output = self.model(*inputs, **keywords)
         return self._decision.decide(Outcome(output, {}, self._scene.labels)).score
 
@@ -159,26 +161,6 @@ class Probe:
     def _as_returned(self, copies: Float[Tensor, "k c h w"]) -> Tensor:
         copies = copies.to(self.A.dtype)
         return copies if self._layout == "nchw" else copies.permute(0, 2, 3, 1).contiguous()
-
-
-class _Exchange:
-    """Copies that differ from an activation in one channel each: one buffer, written, used, and put right again."""
-
-    def __init__(self, A: Float[Tensor, "1 c h w"], size: int) -> None:
-        self._A = A
-        self._buffer = A.repeat(size, 1, 1, 1)
-        self._rows = torch.arange(size, device=A.device)
-        self._written = self._rows[:0]
-        self._version = self._buffer._version
-
-    def __call__(self, channels: Int[Tensor, " k"], planes: Float[Tensor, "k h w"]) -> Float[Tensor, "k c h w"]:
-        if self._buffer._version != self._version:  # the network works in place on what it is given
-            self._buffer.copy_(self._A.expand_as(self._buffer))
-        else:
-            self._buffer[self._rows[: len(self._written)], self._written] = self._A[0, self._written]
-        self._buffer[self._rows[: len(channels)], channels] = planes.to(self._A.dtype)
-        self._written, self._version = channels, self._buffer._version
-        return self._buffer[: len(channels)]
 
 
 def cut_at(scene: Scene, layer: str) -> Cut:

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from foveal.engine.address import Address, find_module, pick, replace
-from foveal.engine.tape import Record, Refused, Replay, out_of_memory, seen
+from foveal.engine.fault import reason
+from foveal.engine.tape import Record, Replay, out_of_memory, seen
 from foveal.errors import LayerError
 
 if TYPE_CHECKING:
@@ -134,8 +135,9 @@ class Resumption:
         """
         self.score = score
         self.fault: str | None = None
+        self._alone = False
         self._cut, self._ask, self._x = cut, ask, x
-        if recording is not None and self._fits(recording, image):
+        if recording is not None and recording.returned is not None and self._fits(recording, image):
             return
         recording, image = Recording(cut, 1), 0
         with recording.running(stop=True):
@@ -143,10 +145,13 @@ class Resumption:
         if recording.returned is None:
             raise LayerError(f"the score does not depend on layer {cut.layer!r}: it is read before that layer runs")
         if not self._fits(recording, image):
+            self._alone = not self._right(self._whole)
             self.score = float(self._whole(self.returned)[0])
 
     def __call__(self, copies: Float[Tensor, "k ..."]) -> Float[Tensor, " k"]:
         """The scores where the layer returns these copies instead."""
+        if self._alone:
+            return torch.cat([self._whole(copy[None]) for copy in copies])
         if self.fault is not None:
             return self._whole(copies)
         if len(copies) == 1:
@@ -170,25 +175,32 @@ class Resumption:
             return self._ask(seen(self._x, len(copies)).clone())
 
     def _fits(self, recording: Recording, image: int) -> bool:
-        """Whether going on from a recording gives the image its score, also beside a copy of it that is another."""
+        """Whether going on from a recording is right."""
         assert recording.returned is not None
         self._recording, self._image = recording, image
         self.returned = recording.returned[image : image + 1]
         self.fault = None
+        record = recording.record
+        if not record.intact:
+            self.fault = "what came before the layer was written into later"
+        elif self._right(self._resumed) and not record.intact:
+            self.fault = "what comes after the layer writes into what came before it"
+        return self.fault is None
+
+    def _right(self, scores_of: Callable[[Tensor], Tensor]) -> bool:
+        """Whether the image gets its score, also beside a copy of it that is another; else there is a `fault`."""
         try:
-            if not recording.record.intact:
-                raise Refused("what came before the layer was written into later")
-            scores = self._resumed(torch.cat([self.returned, _altered(self.returned), self.returned]))
-            if not recording.record.intact:
-                raise Refused("what comes after the layer writes into what came before it")
-            if not _agree(scores, self.score):
-                raise Refused("the score of the unaltered image comes out differently")
-            self.score = float(scores[0])
+            scores = scores_of(torch.cat([self.returned, _altered(self.returned), self.returned]))
         except _REFUSALS as error:
             if out_of_memory(error):
                 raise
-            self.fault = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return self.fault is None
+            self.fault = reason(error)
+            return False
+        if scores.shape != (3,) or not _agree(scores, self.score):
+            self.fault = self.fault or "the score of the unaltered image comes out differently"
+            return False
+        self.score = float(scores[0])
+        return True
 
 
 class _Enough(BaseException):

@@ -1,0 +1,31 @@
+"""Many copies of an activation that differ in a channel each, without making them anew for every chunk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+
+class Exchange:
+    """One buffer of copies: a channel of each is written, they are used, and put right before the next are written."""
+
+    def __init__(self, A: Float[Tensor, "1 c h w"], size: int) -> None:
+        self._A = A
+        self._buffer = A.repeat(size, 1, 1, 1)
+        self._rows = torch.arange(size, device=A.device)
+        self._written = self._rows[:0]
+        self._version = self._buffer._version
+
+    def __call__(self, channels: Int[Tensor, " k"], planes: Float[Tensor, "k h w"]) -> Float[Tensor, "k c h w"]:
+        if self._buffer._version != self._version:  # the network works in place on what it is given
+            self._buffer.copy_(self._A.expand_as(self._buffer))
+        else:
+            self._buffer[self._rows[: len(self._written)], self._written] = self._A[0, self._written]
+        self._buffer[self._rows[: len(channels)], channels] = planes.to(self._A.dtype)
+        self._written, self._version = channels, self._buffer._version
+        return self._buffer[: len(channels)]
