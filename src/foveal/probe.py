@@ -135,6 +135,10 @@ class Probe:
             output = self.model(*inputs, **keywords)
         return self._decision.decide(Outcome(output, {}, self._scene.labels)).score
 
+    def forget(self) -> None:
+        """The resumption asks the probe that holds it: taken apart, nothing waits for the collector."""
+        self.__dict__.pop("_resumption", None)
+
     @cached_property
     def _resumption(self) -> Resumption:
         recording = self._passed.recording
@@ -201,6 +205,7 @@ def probe_images(
 
                 probe = Probe(scene, passed, image, layer, tick, runs)
                 each.append(asked.method.formula(probe, **asked.method.options))
+                probe.forget()
                 _gather(measured, layer, probe.measured)
                 cautions += [f"{layer}: {words}" for words in probe.cautions]
             maps[layer] = torch.stack(each)

@@ -76,18 +76,23 @@ def named_modules(model: nn.Module) -> dict[str, nn.Module]:
     Left out are parametrisations, whose modules make weights, and TorchScript, which cannot be observed.
     """
     found: dict[str, nn.Module] = {}
-
-    def visit(module: nn.Module, name: str) -> None:
+    stack = [("", model)]
+    while stack:
+        name, module = stack.pop()
         module = unwrapped(module)
         if _is_script(module):
-            return
+            continue
         found.setdefault(name, module)
-        for key, child in module._modules.items():
-            if child is not None and not (key == "parametrizations" and is_parametrized(module)):
-                visit(child, f"{name}.{key}" if name else key)
-
-    visit(model, "")
+        stack += [(f"{name}.{key}" if name else key, child) for key, child in reversed(_children(module))]
     return found
+
+
+def _children(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    return [
+        (key, child)
+        for key, child in module._modules.items()
+        if child is not None and not (key == "parametrizations" and is_parametrized(module))
+    ]
 
 
 def unwrapped(module: nn.Module) -> nn.Module:

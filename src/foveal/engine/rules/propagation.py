@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -26,33 +27,15 @@ class Propagation(RulesMode):
         self._constants: list[str] = []
         # Convolutions whose output nobody has used yet: a batch normalisation may follow and becomes part of them.
         self._open: Any = WeakTensorKeyDictionary()
-        self._handlers: dict[str, Handler] = {
-            **dict.fromkeys(CONVOLUTIONS, self._convolve),
-            **dict.fromkeys(TRANSPOSED, self._convolve_transposed),
-            "linear": self._linear,
-            "batch_norm": self._batch_norm,
-            "layer_norm": self._layer_norm,
-            "group_norm": self._group_norm,
-            "instance_norm": self._instance_norm,
-            "normalize": self._normalize,
-            "add": self._add,
-            "sub": self._add,
-            "rsub": self._add,
-            "mul": self._mul,
-            "div": self._div,
-            **dict.fromkeys(("matmul", "mm", "bmm", "addmm", "einsum", "baddbmm"), self._product),
-            **dict.fromkeys(BENDS, _bend),
-            **dict.fromkeys(CONSTANTS, self._constant),
-        }
 
     def rule(self, name: str) -> Handler | None:
-        handler = self._handlers.get(name)
+        handler = self._HANDLERS.get(name)
         if handler is None and name not in CONSERVING:
             raise MethodError(
                 f"relevance has no rule for the operation {name!r}, which this network uses: "
                 "explain a layer behind it, or use a method that follows the derivative, such as hirescam"
             )
-        return handler
+        return partial(handler, self) if handler else None
 
     def lost(self, n: int) -> Tensor | None:
         return self._ledger.total(n)
@@ -226,6 +209,29 @@ class Propagation(RulesMode):
         self._constants.append(func.__name__)
         with torch.no_grad():
             return func(*args, **kwargs)
+
+    def _bent(self, func: Any, args: Any, kwargs: Any) -> Tensor:
+        return _bend(func, args, kwargs)
+
+    # Plain functions: methods bound to this very object would keep it alive until the collector comes.
+    _HANDLERS: ClassVar[dict[str, Callable[..., Any]]] = {
+        **dict.fromkeys(CONVOLUTIONS, _convolve),
+        **dict.fromkeys(TRANSPOSED, _convolve_transposed),
+        "linear": _linear,
+        "batch_norm": _batch_norm,
+        "layer_norm": _layer_norm,
+        "group_norm": _group_norm,
+        "instance_norm": _instance_norm,
+        "normalize": _normalize,
+        "add": _add,
+        "sub": _add,
+        "rsub": _add,
+        "mul": _mul,
+        "div": _div,
+        **dict.fromkeys(("matmul", "mm", "bmm", "addmm", "einsum", "baddbmm"), _product),
+        **dict.fromkeys(BENDS, _bent),
+        **dict.fromkeys(CONSTANTS, _constant),
+    }
 
 
 class _Ledger:
