@@ -10,7 +10,6 @@ of the parts' evidence with their effects, measured by drawing the scene again w
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -41,23 +40,20 @@ class Row:
     hits: list[bool] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     ranks: list[float] = field(default_factory=list)
-    seconds: float = 0.0
 
     def cells(self) -> tuple[str, ...]:
         p, n = float(np.mean(self.hits)), len(self.hits)
         half = 1.96 / (1 + 3.84 / n) * float(np.sqrt(p * (1 - p) / n + 0.96 / n**2))  # half of Wilson's interval
-        milliseconds = f"{1000 * self.seconds / (n + len(self.ranks)):.0f}" if self.seconds else ""
         return (
             self.method,
             self.place,
             f"{100 * p:.0f} ± {100 * half:.0f}",
             f"{100 * float(np.nanmean(self.shares)):.0f}",
             f"{np.nanmean(self.ranks):.2f}" if self.ranks else "",
-            milliseconds,
         )
 
 
-HEAD = ("method", "layer", "hit %", "share %", "rank", "ms per map")
+HEAD = ("method", "layer", "hit %", "share %", "rank")
 
 
 def everything(stages: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -85,9 +81,7 @@ def judge(model: foveal.Model, row: Row, examples: Sequence[Example], effects: S
 
 
 def _maps(model: foveal.Model, row: Row, examples: Sequence[Example], target: foveal.Decision) -> list[np.ndarray]:
-    started = time.perf_counter()
     why = foveal.explain(model, [e.image for e in examples], target, method=row.method, layer=row.place)
-    row.seconds += time.perf_counter() - started
     return [on_photo(why, why.layer, i) for i in range(len(examples))]
 
 

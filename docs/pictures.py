@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
 import foveal
 from foveal.demo.truth import deciding_part, sibling_margin, true_effects
+from foveal.methods import cam
 from foveal.render.figures import grid
 from foveal.render.tiles import known_tile
 from foveal.world import SPECIES, demo_scenes, render
@@ -42,19 +44,26 @@ def overview() -> Image.Image:
     )
 
 
-def methods() -> Image.Image:
-    """Every method on six birds: the margin to the sibling at the last stage."""
+BIRDS = (0, 3, 5, 8, 14, 16)
+OTHERS = (
+    "inputxgradient", "guidedbackprop", "deconvnet", "lrp-epsilon", "lrp-gamma", "excitationbp", "relevancecam",
+    "ablationcam", "scorecam", "occlusion",
+)  # fmt: skip
+
+
+def methods(names: Sequence[str]) -> Image.Image:
+    """These methods on six birds: the margin to the sibling, at the last stage or at the pixels."""
     model = foveal.load_model("demo")
-    scenes = [species_portraits()[i] for i in (0, 3, 5, 8, 14, 16)]
+    scenes = [species_portraits()[i] for i in BIRDS]
     rows = []
     for scene in scenes:
         image, _ = render(scene)
-        explanations = foveal.compare(model, image, sibling_margin([scene.species]))
+        explanations = foveal.compare(model, image, sibling_margin([scene.species]), methods=names)
         maps = [why.overlay(colour_bar=False, side=SMALL, sign="positive") for why in explanations]
         rows.append([Image.fromarray(image).resize((SMALL, SMALL), Image.Resampling.LANCZOS), *maps])
     return grid(
         rows,
-        columns=("picture", *foveal.METHODS),
+        columns=("picture", *names),
         rows=[f"{scene.species}\nby its {deciding_part(scene.species)}" for scene in scenes],
         side=SMALL,
     )
@@ -62,5 +71,7 @@ def methods() -> Image.Image:
 
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
+    family = [method.name for method in cam.FAMILY]
     overview().save(HERE / "overview.jpg", quality=88)
-    methods().save(HERE / "methods.jpg", quality=88)
+    methods(family).save(HERE / "methods.jpg", quality=88)
+    methods(OTHERS).save(HERE / "more-methods.jpg", quality=88)
