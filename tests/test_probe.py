@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import foveal
-from foveal.engine.chunks import BUDGET, Chunks, fitting
+from foveal.engine.chunks import RESUMED, WHOLE, Chunks, fitting
 from foveal.engine.exchange import Exchange
 from foveal.errors import LayerError, MethodError, ModelError
 from foveal.methods import METHODS, Method
@@ -86,9 +86,14 @@ def test_other_errors_and_too_little_memory_for_one_are_raised() -> None:
 
 
 def test_a_chunk_stays_within_the_budget() -> None:
-    assert fitting(torch.empty(1, 2048, 7, 7)) * 2048 * 49 * 4 <= BUDGET["cpu"]
-    assert fitting(torch.empty(1, 3, 5000, 5000)) == 1
-    assert fitting(torch.empty(1, 1, 1, 1)) == 1024
+    for budget in (WHOLE, RESUMED):
+        for shape in ((2048, 7, 7), (3, 224, 224), (64, 112, 112)):
+            one = torch.empty(1, *shape)
+            copies = fitting(one, budget)
+            assert copies == 1 or copies * one.numel() * 4 <= budget[0]["cpu"]
+            assert fitting(one, budget) >= fitting(torch.empty(2, *shape), budget)
+        assert fitting(torch.empty(1, 3, 5000, 5000), budget) == 1
+        assert fitting(torch.empty(1, 1, 1, 1), budget) == 1024
 
 
 # --- The buffer ---------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from torch import Tensor
 from foveal.decisions import Decision, Outcome
 from foveal.engine.address import INPUT, is_input
 from foveal.engine.capture import Run, capture
-from foveal.engine.chunks import Chunks, fitting
+from foveal.engine.chunks import RESUMED, WHOLE, Chunks, fitting
 from foveal.engine.exchange import Exchange
 from foveal.engine.fault import told as saying
 from foveal.engine.guard import untouched, unwrap
@@ -103,7 +103,8 @@ class Probe:
                 return self.ask(x.contiguous(memory_format=torch.channels_last)).float()
 
         tick = self.tick if told else lambda done, total: None
-        return Chunks(chunk or fitting(self.x, most=16))(forward, count, tick)
+        size = chunk or fitting(self.x, WHOLE) * (1 if precision == "float32" else 2)
+        return Chunks(size)(forward, count, tick)
 
     def resumed(self, copies: Copies, count: int, *, chunk: int | None = None) -> Float[Tensor, " count"]:
         """The scores where the layer gives altered copies of A, running only what comes after the layer."""
@@ -114,13 +115,13 @@ class Probe:
         def forward(start: int, stop: int) -> Tensor:
             return go_on(self._as_returned(copies(start, stop)))
 
-        return Chunks(chunk or fitting(self.A))(forward, count, self.tick)
+        return Chunks(chunk or self._fitting)(forward, count, self.tick)
 
     def exchanged(
         self, channels: Int[Tensor, " count"], planes: Float[Tensor, "count h w"], *, chunk: int | None = None
     ) -> Float[Tensor, " count"]:
         """The same of copies in which one channel each is exchanged for a plane."""
-        size = min(len(channels), chunk or fitting(self.A))
+        size = min(len(channels), chunk or self._fitting)
         copies = Exchange(self.A, size)
         return self.resumed(lambda a, b: copies(channels[a:b], planes[a:b]), len(channels), chunk=size)
 
@@ -138,6 +139,10 @@ class Probe:
     def forget(self) -> None:
         """The resumption asks the probe that holds it: taken apart, nothing waits for the collector."""
         self.__dict__.pop("_resumption", None)
+
+    @property
+    def _fitting(self) -> int:
+        return fitting(self.A, WHOLE if self.layer == INPUT else RESUMED)
 
     @cached_property
     def _resumption(self) -> Resumption:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,17 +15,24 @@ if TYPE_CHECKING:
 
 Tick = Callable[[int, int], None]
 
-BUDGET = {"cpu": 16 * 2**20}
-"""Bytes that the altered copies of one chunk may take: about a processor's cache."""
+Budget: TypeAlias = "tuple[Mapping[str, float], float]"
 
-BUDGET_ELSEWHERE = 512 * 2**20
-"""The same where thousands of copies are needed to keep a device busy."""
+MEBIBYTE = 2**20
+
+WHOLE: Budget = {"cpu": 2.5 * MEBIBYTE}, 64 * MEBIBYTE
+"""Bytes that the altered inputs of one chunk may take, on a processor and elsewhere. What the layers make of them is
+several times as much, and on a processor it should fit the cache: four photos of 224 × 224."""
+
+RESUMED: Budget = {"cpu": 48 * MEBIBYTE}, 512 * MEBIBYTE
+"""The same of altered activations. Fewer would fit a cache, but every chunk is a walk through all of the network's
+Python; in the last stage of a ResNet-50 this is where the two balance."""
 
 
-def fitting(one: Tensor, most: int = 1024) -> int:
+def fitting(one: Tensor, budget: Budget) -> int:
     """How many copies of a tensor to start with."""
-    budget = BUDGET.get(one.device.type, BUDGET_ELSEWHERE)
-    return max(1, min(most, budget // max(1, one.numel() * one.element_size())))
+    known, elsewhere = budget
+    bytes_each = max(1, one.numel() * one.element_size())
+    return max(1, min(1024, int(known.get(one.device.type, elsewhere) // bytes_each)))
 
 
 class Chunks:
