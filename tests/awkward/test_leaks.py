@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 
 QUICK = [name for name, method in METHODS.items() if method.needs != "forwards"]
 SLOW = [name for name in METHODS if name not in QUICK]
+KINDS = ("gradcam", "eigencam", "eigengradcam", "gradient", "guidedbackprop", "lrp-epsilon")
+"""One of each way to a map that takes a forward and at most a backward: these are asked two hundred times."""
 
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    gc.collect()
+    gc.freeze()  # what there was before is neither looked at nor counted
     gc.disable()
     yield
     gc.enable()
+    gc.unfreeze()
 
 
 def alive() -> int:
@@ -49,11 +52,11 @@ def growth(question: Callable[[], object], times: int) -> int:
 def test_two_hundred_explanations_leave_nothing_behind(method: str, no_trace: NoTrace) -> None:
     model, x = tiny(), torch.randn(2, 3, 8, 8)
     with no_trace(model):
-        assert growth(lambda: foveal.explain(model, x, 1, method=method), 200) <= 0
+        assert growth(lambda: foveal.explain(model, x, 1, method=method), 200 if method in KINDS else 10) <= 0
 
 
 @pytest.mark.usefixtures("uncollected")
-@pytest.mark.parametrize("layer", [None, "relu1", "input"])
+@pytest.mark.parametrize("layer", ["relu1", "input"])
 @pytest.mark.parametrize("method", SLOW)
 def test_methods_that_ask_again_leave_nothing_behind(method: str, layer: str | None, no_trace: NoTrace) -> None:
     model, x = tiny(), torch.randn(1, 3, 8, 8)
@@ -65,7 +68,7 @@ def test_methods_that_ask_again_leave_nothing_behind(method: str, layer: str | N
             pytest.skip(f"{method} does not apply at {layer}")
 
     with no_trace(model):
-        assert growth(question, 8) <= 0
+        assert growth(question, 3) <= 0
 
 
 @pytest.mark.usefixtures("uncollected")
