@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import foveal
+from foveal.engine import buffers
 from tests.networks import Tiny
 
 if TYPE_CHECKING:
@@ -91,3 +92,52 @@ def test_a_module_that_does_nothing_is_explained_as_its_input() -> None:
     torch.manual_seed(0)
     model, x = Passing().eval(), torch.randn(1, 3, 8, 8)
     assert torch.allclose(foveal.explain(model, x, 0, layer="drop").map, foveal.explain(model, x, 0, layer="relu1").map)
+
+
+class Banked(Tiny):
+    """Compares with a bank of features and, if it is to, puts each new one into it."""
+
+    def __init__(self, *, writing: bool) -> None:
+        super().__init__()
+        self.register_buffer("bank", torch.randn(40, 12))
+        self.register_buffer("place", torch.zeros((), dtype=torch.long))
+        self.writing = writing
+
+    def forward(self, x: Tensor) -> Any:
+        feature = self.features(x).mean((2, 3))
+        similarity = feature @ self.bank.clone().mT  # type: ignore[operator]
+        if self.writing:
+            self.bank[: len(x)] = feature.detach()  # through a view
+            self.bank.view(-1).add_(1)
+            self.place.add_(1)  # type: ignore[operator]
+        return similarity
+
+
+@pytest.mark.parametrize("large", [8, 10**9])
+@pytest.mark.parametrize("method", ["gradcam", "eigencam", "guidedbackprop", "scorecam"])
+def test_large_buffers_are_put_back_whoever_writes_into_them(
+    method: str, large: int, monkeypatch: pytest.MonkeyPatch, no_trace: NoTrace
+) -> None:
+    monkeypatch.setattr(buffers, "LARGE", large)
+    torch.manual_seed(0)
+    model, x = Banked(writing=True).eval(), torch.randn(2, 3, 8, 8)
+    with no_trace(model):
+        why = foveal.explain(model, x, 3, method=method, layer="relu2")
+    torch.manual_seed(0)
+    reading = Banked(writing=False).eval()
+    if method != "scorecam":  # asks many times, and the bank moves on meanwhile
+        assert torch.allclose(why.map, foveal.explain(reading, x, 3, method=method, layer="relu2").map, atol=1e-6)
+
+
+def test_large_buffers_are_copied_only_for_a_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffers, "LARGE", 100)
+    for writing in (False, True):
+        model = Banked(writing=writing).eval()
+        kept = buffers.Buffers([model])
+        assert kept.watch is not None
+        before = model.bank.clone()  # type: ignore[operator]
+        with torch.no_grad(), kept.watch:
+            model(torch.randn(2, 3, 8, 8))
+        assert len(kept.watch.copies) == writing
+        kept.restore()
+        assert torch.equal(model.bank, before) and int(model.place) == 0  # type: ignore[arg-type, call-overload]

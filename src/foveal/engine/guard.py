@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from foveal.engine.buffers import Buffers
 from foveal.errors import ModelError
 
 
@@ -105,12 +106,7 @@ def _enter(block: ExitStack, model: nn.Module, freeze: bool) -> None:
     # The flag itself rather than `train()`, which some models override to fuse or merge weights.
     training = [module for module in modules if module.training]
     trainable = [p for p in parameters if p.requires_grad and p.is_leaf] if freeze else []
-    buffers = [
-        (module, name, buffer, buffer._version, buffer.clone())
-        for module in modules
-        for name, buffer in module._buffers.items()
-        if buffer is not None and not buffer.is_inference()
-    ]
+    buffers = Buffers(modules)
     devices = sorted({p.device.index or 0 for p in parameters if p.is_cuda})
     block.enter_context(torch.random.fork_rng(devices))
     block.enter_context(torch.inference_mode(False))
@@ -119,6 +115,8 @@ def _enter(block: ExitStack, model: nn.Module, freeze: bool) -> None:
     if "torch._dynamo" in sys.modules or is_compiled(model):
         block.enter_context(_eager())
     block.callback(_restore, training, trainable, buffers)
+    if buffers.watch:
+        block.enter_context(buffers.watch)
     for module in training:
         module.training = False
     for parameter in trainable:
@@ -145,14 +143,10 @@ def _eager() -> Any:
 def _restore(
     training: list[nn.Module],
     trainable: list[nn.Parameter],
-    buffers: list[tuple[nn.Module, str, Tensor, int, Tensor]],
+    buffers: Buffers,
 ) -> None:
     for module in training:
         module.training = True
     for parameter in trainable:
         parameter.requires_grad_(True)
-    with torch.no_grad():
-        for module, name, buffer, version, copy in buffers:
-            module._buffers[name] = buffer
-            if buffer._version != version:
-                buffer.copy_(copy)
+    buffers.restore()
