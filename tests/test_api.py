@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import foveal
 from foveal.errors import LayerError, MethodError, ModelError, TargetError
-from foveal.methods import FAST
+from foveal.methods import FAST, baselines, deeplift
 from tests.networks import ARCHITECTURES, Frozen, Planted, Tiny, architecture, tiny
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 PLAIN = foveal.Preprocessing(size=(8, 8), resize="exact", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 GRADIENT = [name for name, method in foveal.METHODS.items() if method.needs == "gradients"]
 SENSITIVITY = {"gradient", "guidedbackprop", "deconvnet"}  # say where more would help, lit or not
-EVIDENCE = [name for name in foveal.METHODS if name not in SENSITIVITY]
+INPUT_ONLY = {method.name for method in (*baselines.FAMILY, *deeplift.FAMILY)}
+EVIDENCE = [name for name in foveal.METHODS if name not in SENSITIVITY | INPUT_ONLY]
 ONE_PASS = [name for name in GRADIENT if name != "cam" and foveal.METHODS[name].rules is None]
 
 

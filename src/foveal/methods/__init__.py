@@ -6,12 +6,25 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from foveal.errors import MethodError
-from foveal.methods import ablationcam, cam, gradient, guided, occlusion, opticam, relevance, rise, scorecam
+from foveal.methods import (
+    ablationcam,
+    baselines,
+    cam,
+    deeplift,
+    gradient,
+    guided,
+    occlusion,
+    opticam,
+    relevance,
+    rise,
+    scorecam,
+)
 from foveal.methods.method import Method
 
 _FAMILIES = (
     cam.FAMILY, guided.FAMILY, relevance.FAMILY, gradient.FAMILY,
     scorecam.FAMILY, ablationcam.FAMILY, opticam.FAMILY, occlusion.FAMILY, rise.FAMILY,
+    baselines.FAMILY, deeplift.FAMILY,
 )  # fmt: skip
 
 METHODS: dict[str, Method] = {method.name: method for family in _FAMILIES for method in family}

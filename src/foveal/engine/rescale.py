@@ -1,0 +1,152 @@
+"""DeepLIFT's rescale rule at the level of operations: differences to a reference instead of derivatives.
+
+Two images go through the network as one batch, x and its reference b. Where an operation is not linear, the backward
+pass takes the slope between the two, Δy / Δx, instead of the derivative at x; what is linear keeps its derivative.
+The differences at the input then sum to the difference of the scores, operation by operation:
+
+    relu, gelu, …      Δy / Δx of each number; the derivative where Δx is no more than rounding
+    a · b              Δ(ab) = b̄ Δa + ā Δb, with means over the two (squeeze-excite, gates)
+    max pooling        Δy goes to the place of the larger maximum, as in DeepLIFT's own implementation
+    layer norm         its parts: mean, square, inverse root, product
+
+Functions, reused modules and in-place operations are seen like everything else, because no module is looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from foveal.engine.rules.mode import Handler, RulesMode, carries, pulled
+
+# The first half of every batch is x, the second its reference.
+
+
+class Rescale(RulesMode):
+    """In which a forward of [x, b] has to run; the gradient of the score of x then is DeepLIFT's multiplier."""
+
+    def rule(self, name: str) -> Handler | None:
+        return _RULES.get(name)
+
+
+def elementwise(func: Any, args: Any, kwargs: Any) -> Any:
+    x, rest = args[0], args[1:]
+    if carries(rest):
+        return func(*args, **kwargs)
+
+    def again(x: Tensor) -> Tensor:
+        return func(x, *rest, **kwargs)  # type: ignore[no-any-return]
+
+    x_, y = x.detach(), again(x.detach())
+    return pulled(y, lambda G: G * slope(again, x_, y.detach()), x)
+
+
+def slope(func: Any, x: Tensor, y: Tensor) -> Tensor:
+    """Δy / Δx for both halves, or the derivative where Δx is no more than rounding."""
+    (x1, x0), (y1, y0) = x.chunk(2), y.chunk(2)
+    step = x1 - x0
+    rounding = 32 * torch.finfo(x.dtype).eps * (x1.abs() + x0.abs())
+    with torch.enable_grad():
+        leaf = x1.clone().requires_grad_()
+        (derivative,) = torch.autograd.grad(func(leaf).sum(), leaf)
+    between = torch.where(step.abs() > rounding, (y1 - y0) / torch.where(step == 0, 1, step), derivative)
+    return torch.cat([between, between])
+
+
+def as_it_is(func: Any, args: Any, kwargs: Any) -> Any:
+    return func(*args, **kwargs)
+
+
+def product(func: Any, args: Any, kwargs: Any) -> Any:
+    a, b = args[:2]
+    if not (carries(a) and carries(b)):
+        return func(*args, **kwargs)
+
+    def pull(G: Tensor) -> tuple[Tensor, Tensor]:
+        return (G * middle(b)).sum_to_size(a.shape), (G * middle(a)).sum_to_size(b.shape)
+
+    return pulled(a.detach() * b.detach(), pull, a, b)
+
+
+def middle(x: Tensor) -> Tensor:
+    """The mean of x and its reference, for both halves."""
+    x1, x0 = x.detach().chunk(2)
+    mean = (x1 + x0) / 2
+    return torch.cat([mean, mean])
+
+
+def quotient(func: Any, args: Any, kwargs: Any) -> Any:
+    a, b = args[:2]
+    if not carries(b):
+        return func(*args, **kwargs)
+    return product(torch.mul, (a, elementwise(torch.reciprocal, (b,), {})), {})
+
+
+def inverse_quotient(func: Any, args: Any, kwargs: Any) -> Any:
+    return quotient(torch.div, (args[1], args[0]), kwargs)
+
+
+def softmax(func: Any, args: Any, kwargs: Any) -> Any:
+    x = args[0]
+    axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
+    if axis is None:
+        return func(*args, **kwargs)
+    x1, x0 = x.detach().chunk(2)
+    top = torch.maximum(x1, x0).amax(axis, keepdim=True)  # the same for both, so it changes neither
+    e = elementwise(torch.exp, (x - torch.cat([top, top]),), {})
+    return quotient(torch.div, (e, e.sum(axis, keepdim=True)), {})
+
+
+def layer_norm(func: Any, args: Any, kwargs: Any) -> Any:
+    return _normalised(*args, **kwargs)
+
+
+def _normalised(
+    input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    axes = tuple(range(-len(normalized_shape), 0))
+    centred = input - input.mean(axes, keepdim=True)
+    variance = product(torch.mul, (centred, centred), {}).mean(axes, keepdim=True)
+    y = product(torch.mul, (centred, elementwise(torch.rsqrt, (variance + eps,), {})), {})
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias  # type: ignore[no-any-return]
+
+
+def max_pool(func: Any, args: Any, kwargs: Any) -> Any:
+    x = args[0]
+    kwargs = {key: value for key, value in kwargs.items() if key != "return_indices"}
+    with torch.no_grad():
+        y, places = F.max_pool2d_with_indices(x, *args[1:], **kwargs)
+    (x1, x0), (y1, y0), (p1, p0) = x.detach().chunk(2), y.detach().chunk(2), places.chunk(2)
+
+    def put(values: Tensor, places: Tensor) -> Tensor:
+        return torch.zeros_like(x1).flatten(2).scatter_add(2, places.flatten(2), values.flatten(2)).view_as(x1)
+
+    def pull(G: Tensor) -> Tensor:
+        top, step = torch.maximum(y1, y0), x1 - x0
+        g = G.chunk(2)[0]
+        shares = put(g * (top - y0), p1) + put(g * (y1 - top), p0)
+        multiplier = torch.where(step == 0, put(g, p1), shares / torch.where(step == 0, 1, step))
+        return torch.cat([multiplier, multiplier])
+
+    return pulled(y, pull, x)
+
+
+_ELEMENTWISE = (
+    "relu", "relu6", "hardtanh", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid",
+    "tanh", "softplus", "hardswish", "hardsigmoid", "clamp", "exp", "log", "sqrt", "rsqrt", "reciprocal", "pow",
+    "square", "abs", "threshold", "softsign", "logsigmoid",
+)  # fmt: skip
+_RULES: dict[str, Handler] = {
+    **dict.fromkeys(_ELEMENTWISE, elementwise),
+    **dict.fromkeys(("add", "sub"), as_it_is),  # out of place, so that nothing kept here is overwritten
+    "mul": product,
+    "div": quotient,
+    "rdiv": inverse_quotient,
+    "softmax": softmax,
+    "layer_norm": layer_norm,
+    "max_pool2d": max_pool,
+}

@@ -1,0 +1,192 @@
+"""Gradients of the input, averaged over noise or along a path, through Captum (the extra "captum").
+
+    x   (1, c, h, w), the input        b   the baseline it is compared with        f   the score of the decision
+
+Maps are raw, signed, and summed over the colours. Random numbers come from a seed; the global generators stay put.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from foveal.engine.address import INPUT
+from foveal.errors import MethodError, MissingExtra
+from foveal.methods.method import Method
+from foveal.methods.reference import baseline as baseline_of
+from foveal.methods.reference import gap_of
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.probe import Probe
+
+COLOURS = 0
+_CHUNK = 8
+
+
+def smoothgrad(
+    probe: Probe, *, samples: int = 50, noise: float = 0.15, seed: int = 0, chunk: int | None = None
+) -> Float[Tensor, "h w"]:
+    """1/n Σ ∂f/∂x at x + N(0, σ²), σ = noise · (max x − min x)   (section 2.1), summed over the colours.
+
+    The paper shows the absolute value, largest over the colours; signs are kept here.
+    """
+    _check(probe, samples)
+    deviation = noise * float(probe.x.max() - probe.x.min())
+    with _seeded(seed, probe.x.device), torch.enable_grad():
+        captum = _captum()
+        tunnel = captum.NoiseTunnel(captum.Saliency(_scores(probe, samples)))
+        G = tunnel.attribute(
+            probe.x.clone(), nt_samples=samples, nt_samples_batch_size=chunk or _CHUNK, stdevs=deviation, abs=False
+        )
+    return _map(G)
+
+
+def integrated_gradients(
+    probe: Probe,
+    *,
+    steps: int = 32,
+    baseline: str = "zero",
+    tolerance: float = 0.05,
+    most: int | None = None,
+    chunk: int | None = None,
+) -> Float[Tensor, "h w"]:
+    """(x − b) ⊙ ∫₀¹ ∂f/∂x (b + α (x − b)) dα   (equation 1), summed over the colours; sums to f(x) − f(b).
+
+    By Gauss–Legendre quadrature over `steps` points. How far the sum is off is measured (`gap_of`); above `tolerance`
+    it is told, and with `most` the steps are doubled up to that number before.
+    """
+    _check(probe, steps)
+    b = baseline_of(probe.x, baseline)
+    while True:
+        with torch.enable_grad():
+            paths = _captum().IntegratedGradients(_scores(probe, steps))
+            M = _map(paths.attribute(probe.x.clone(), b, n_steps=steps, internal_batch_size=chunk or _CHUNK))
+        gap, share = gap_of(M, *_ends(probe, b))
+        if share <= tolerance or 2 * steps > (most or 0):
+            break
+        steps *= 2
+    probe.measured |= {"gap": gap, "gap as a share": share, "steps": steps}
+    if share > tolerance:
+        probe.cautions.append(
+            f"after {steps} steps the map's sum is still {100 * share:.2g} % off what the score rises by from the "
+            f"{baseline} baseline: ask for more, most={4 * steps} say"
+        )
+    return M
+
+
+def gradient_shap(
+    probe: Probe, *, samples: int = 50, noise: float = 0.05, baseline: str = "zero", seed: int = 0,
+    chunk: int | None = None,
+) -> Float[Tensor, "h w"]:  # fmt: skip
+    """1/n Σ (x' − b) ⊙ ∂f/∂x (b + α (x' − b)), x' = x + N(0, σ²), α uniform in [0, 1], summed over the colours.
+
+    The integral of integrated gradients by chance, with SmoothGrad's noise: σ = noise · (max x − min x).
+    """
+    _check(probe, samples)
+    b, deviation = baseline_of(probe.x, baseline), noise * float(probe.x.max() - probe.x.min())
+    total = torch.zeros_like(probe.x)
+    with _seeded(seed, probe.x.device), torch.enable_grad():
+        shap = _captum().GradientShap(_scores(probe, samples))
+        for start in range(0, samples, chunk or _CHUNK):
+            count = min(samples, start + (chunk or _CHUNK)) - start
+            total += count * shap.attribute(probe.x.clone(), b, n_samples=count, stdevs=deviation).detach()
+    M = _map(total / samples)
+    probe.measured["gap"], probe.measured["gap as a share"] = gap_of(M, *_ends(probe, b))
+    return M
+
+
+def _scores(probe: Probe, count: int) -> Callable[[Tensor], Tensor]:
+    """The scores of a few inputs, for Captum to differentiate; ticks as they are asked for."""
+    done = 0
+
+    def scores(x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
+        nonlocal done
+        y = probe.ask(x)
+        if torch.is_grad_enabled() and not y.requires_grad:
+            raise MethodError("no gradient leads from the score to the input, as this network's forward turns them off")
+        done += len(x)
+        probe.tick(min(done, count), count)
+        return y
+
+    return scores
+
+
+def _ends(probe: Probe, b: Float[Tensor, "1 c h w"]) -> tuple[float, float]:
+    """f(x) and f(b)."""
+    with torch.no_grad():
+        return float(probe.ask(probe.x)[0]), float(probe.ask(b)[0])
+
+
+def _map(attribution: Float[Tensor, "1 c h w"]) -> Float[Tensor, "h w"]:
+    return attribution.detach()[0].sum(COLOURS)
+
+
+def _check(probe: Probe, count: int) -> None:
+    if probe.layer != INPUT:
+        raise MethodError(f"this method looks at the input only, not at {probe.layer}: leave the layer out")
+    if count < 1:
+        raise MethodError(f"cannot take the mean of {count} gradients: ask for one at least")
+
+
+def _captum() -> Any:
+    try:
+        return importlib.import_module("captum.attr")
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"cannot import captum: {error.name} is not installed; pip install 'foveal[captum]'"
+        ) from error
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Captum draws from the global generators of torch and NumPy: for the while, they begin at a seed."""
+    state = np.random.get_state()  # noqa: NPY002
+    cuda = [device] if device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(cuda):
+            torch.default_generator.manual_seed(seed)
+            for one in cuda:
+                with torch.cuda.device(one):
+                    torch.cuda.manual_seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
+            yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+_EXTRA = "pip install 'foveal[captum]'"
+
+FAMILY = (
+    Method(
+        "smoothgrad", "SmoothGrad", smoothgrad, "forwards",
+        "mean gradient over noisy copies of the input, summed over the colours",
+        "Smilkov et al., 2017, arXiv:1706.03825; through Captum",
+        _EXTRA,
+        place="input",
+        options={"samples": 50, "noise": 0.15, "seed": 0, "chunk": None},
+    ),
+    Method(
+        "integratedgradients", "Integrated Gradients", integrated_gradients, "forwards",
+        "gradients along the way from a baseline; sums to the difference of the scores, and measures how well",
+        "Sundararajan et al., ICML 2017, arXiv:1703.01365; through Captum",
+        _EXTRA,
+        place="input",
+        options={"steps": 32, "baseline": "zero", "tolerance": 0.05, "most": None, "chunk": None},
+    ),
+    Method(
+        "gradientshap", "GradientSHAP", gradient_shap, "forwards",
+        "gradients at random points between a baseline and noisy copies of the input",
+        "Lundberg & Lee, NeurIPS 2017, arXiv:1705.07874; through Captum",
+        _EXTRA,
+        place="input",
+        options={"samples": 50, "noise": 0.05, "baseline": "zero", "seed": 0, "chunk": None},
+    ),
+)  # fmt: skip
