@@ -8,83 +8,24 @@ above and below it; where that product is the number of all paths, no skip conne
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-from foveal.engine.address import Address, find_module, is_input, named_modules, tensor_parts
+from foveal.engine.address import named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.fault import told
 from foveal.engine.graph import KeepGraph, bottlenecks
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.receptive import Field, FieldTracker
+from foveal.engine.structure import Stage, Structure
 from foveal.errors import LayerError
 
-
-@dataclass(frozen=True)
-class Stage:
-    """One resolution of a network.
-
-    Attributes:
-        name: the module that returns it, as `named_modules` spells it.
-        shape: (c, h, w) for the input that was traced.
-        stride: input pixels from one cell to the next, (y, x).
-        receptive_field: side of the theoretical receptive field in input pixels, (y, x); may exceed the image.
-        local: False when a feature here also depends on the whole image (squeeze-excite, attention, …).
-        sign: "nonnegative" (after ReLU and kin) or "signed", as observed on the traced input.
-        depth: convolutions and matrix products on the longest way from the input.
-        layout: "nchw", or "nhwc" where the network keeps channels last; maps and shapes here are channels first.
-    """
-
-    name: str
-    shape: tuple[int, int, int]
-    stride: tuple[float, float]
-    receptive_field: tuple[int, int]
-    local: bool
-    sign: Literal["nonnegative", "signed"]
-    depth: int
-    layout: Layout = "nchw"
-
-
-@dataclass(frozen=True)
-class Structure:
-    """What one traced forward told about a network.
-
-    Attributes:
-        stages: in forward order, the first next to the input.
-        shapes: module -> shape of what it returned at its last call (only modules that return one tensor).
-        layouts: module -> layout, of those that return a feature map.
-        calls: module -> how often it ran.
-        depth: convolutions and matrix products on the longest way from the input to the scores.
-    """
-
-    stages: tuple[Stage, ...]
-    shapes: dict[str, tuple[int, ...]] = field(repr=False)
-    layouts: dict[str, Layout] = field(repr=False)
-    calls: dict[str, int] = field(repr=False)
-    depth: int = 0
-
-    def spatial(self, name: str) -> bool:
-        return name in self.layouts
-
-    def last_calls(self, model: nn.Module, layers: Iterable[str]) -> dict[str, int]:
-        """Layer -> the number of the last call of its module, whatever name it goes by."""
-        model = unwrap(model)
-        names = {module: name for name, module in reversed(named_modules(model).items())}
-        modules = {
-            layer: find_module(model, Address.parse(layer).module) for layer in layers if not is_input(model, layer)
-        }
-        return {layer: self.calls.get(names.get(module, ""), 1) - 1 for layer, module in modules.items()}
-
-    def nearest_spatial(self, name: str) -> str | None:
-        """The last module with a feature map that ran before `name` did."""
-        names = list(self.shapes)
-        before = names[: names.index(name)] if name in names else names
-        return next((other for other in reversed(before) if other and self.spatial(other)), None)
+__all__ = ["Stage", "Structure", "describe"]
 
 
 @dataclass
