@@ -3,29 +3,36 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+DEV    := $(VENV)/.ready-dev
 
 .PHONY: demo test bench lint clean env
 
 demo: $(READY)                     ## explain the bundled pictures, write demo/report.html
 	$(BIN)/foveal demo --out demo
 
-test: $(READY) lint                ## the whole suite, slow and real-network tests included
+test: $(DEV) lint                  ## the whole suite, slow and real-network tests included
 	$(BIN)/pytest
 
-bench: $(READY)                    ## our cost as a ratio to the plain forward
+bench: $(DEV)                      ## our cost as a ratio to the plain forward, then the peers' beside it
 	$(BIN)/python -m benchmarks.cost
+	$(BIN)/python -m benchmarks.peers
 
-lint: $(READY)
+lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-env: $(READY)
+env: $(DEV)
 
 # The pinned torch first: left to float, it brings gigabytes of CUDA libraries.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("foveal needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+# Tests, linters, and the peers that tests and benchmarks compare with.
+$(DEV): $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 

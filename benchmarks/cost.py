@@ -10,8 +10,6 @@ machine whose speed drifts slows all of them; a ratio is taken within a round, a
 from __future__ import annotations
 
 import platform
-import random
-import time
 from collections.abc import Callable
 from statistics import median
 from typing import Annotated
@@ -23,14 +21,15 @@ from rich.table import Table
 from torch import Tensor, nn
 
 import foveal
+from benchmarks.timing import measure, plain_forward, ratios, spread
 from foveal.models.extras import import_torchvision
 
-EVERYWHERE = [name for name, method in foveal.METHODS.items() if method.needs == "gradients" and name != "cam"]
-
-
-def plain_forward(model: nn.Module, x: Tensor) -> None:
-    with torch.no_grad():
-        model(x)
+EVERYWHERE = [
+    name
+    for name, method in foveal.METHODS.items()
+    if method.needs == "gradients" and method.rules is None and method.place == "last stage" and name != "cam"
+]
+"""What one ordinary backward pass serves, at any layer."""
 
 
 def floor(model: nn.Module, x: Tensor, first: str) -> None:
@@ -67,26 +66,6 @@ def rows(model: nn.Module, x: Tensor) -> dict[str, Callable[[], object]]:
     )
 
 
-def measure(actions: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in actions}
-    for action in actions.values():
-        action()
-    order = list(actions)
-    shuffled = random.Random(0)
-    for _ in range(rounds):
-        shuffled.shuffle(order)  # what ran before leaves the memory allocator in a state of its own
-        for name in order:
-            started = time.perf_counter()
-            actions[name]()
-            seconds[name].append(time.perf_counter() - started)
-    return seconds
-
-
-def ratio(seconds: list[float], beside: list[float]) -> str:
-    each = [a / b for a, b in zip(seconds, beside, strict=True)]
-    return f"{median(each):.2f}  ({min(each):.2f}–{max(each):.2f})"
-
-
 def show(name: str, batch: int, seconds: dict[str, list[float]], console: Console) -> None:
     table = Table(title=f"{name}, batch {batch}, 224×224", title_justify="left")
     for heading in ("", "ms per image", "× plain forward", "× floor"):
@@ -95,8 +74,8 @@ def show(name: str, batch: int, seconds: dict[str, list[float]], console: Consol
         table.add_row(
             action,
             f"{median(taken) / batch * 1000:.1f}",
-            ratio(taken, seconds["plain forward"]),
-            ratio(taken, seconds["floor"]),
+            spread(ratios(taken, seconds["plain forward"])),
+            spread(ratios(taken, seconds["floor"])),
         )
     console.print(table)
 

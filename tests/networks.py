@@ -25,6 +25,9 @@ ARCHITECTURES = {
 }
 """torchvision name -> side of the smallest input worth testing."""
 
+SMOOTH = {"mobilenet_v3_small", "efficientnet_b0", "convnext_tiny"}
+"""Those with activation functions that are no ReLU."""
+
 
 def architecture(name: str, seed: int = 0) -> nn.Module:
     """A torchvision network with random weights and statistics, so that nothing in it is trivially zero or one."""

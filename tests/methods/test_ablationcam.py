@@ -114,6 +114,15 @@ def test_activations_worked_on_in_place_right_after_the_layer() -> None:
     assert torch.allclose(plain, in_place, rtol=1e-9)
 
 
+def test_means_behind_average_pooling_are_said_to_be_noise() -> None:
+    """All that gets through the pooling is the mean."""
+    for fill, noise in (("mean", True), ("zero", False)):
+        why = foveal.explain(network(), images(), TARGET, method=f"ablationcam:fill={fill}", layer="relu2")
+        assert any("noise" in note and "fill=zero" in note for note in why.notes) == noise
+    why = foveal.explain(network(), images(), TARGET, method="ablationcam:fill=mean", layer="relu1")
+    assert not any("noise" in note for note in why.notes)
+
+
 def test_margins_near_zero_have_a_map() -> None:
     """The paper divides by the score."""
     model, x = network(), images()

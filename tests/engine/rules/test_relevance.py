@@ -116,6 +116,35 @@ def test_how_a_network_is_written_does_not_matter(method: str, style: str) -> No
     assert torch.allclose(plain, other, rtol=1e-3, atol=1e-4 * float(plain.abs().max()))
 
 
+@pytest.mark.parametrize("method", ["guidedbackprop", "deconvnet", "lrp-epsilon"])
+@pytest.mark.parametrize("kind", [nn.ReLU6, nn.SiLU, nn.Hardswish, nn.LeakyReLU, nn.ELU])
+def test_in_place_activations_whose_derivative_needs_what_they_overwrite(kind: type[nn.Module], method: str) -> None:
+    if method == "deconvnet" and kind is not nn.ReLU6:
+        pytest.skip("defined for ReLU")
+    x = torch.randn(2, 3, 8, 8)
+
+    class Sliced(nn.Module):
+        """The second activation works on a part of a tensor."""
+
+        def __init__(self, *, inplace: bool) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.conv, self.fc, self.act = nn.Conv2d(3, 8, 3), nn.Linear(8, 3), kind(inplace=inplace)  # type: ignore[call-arg]
+            self.inplace = inplace
+
+        def forward(self, x: Tensor) -> Tensor:
+            a = self.act(self.conv(x))
+            if self.inplace:
+                a = a * 2
+                self.act(a[:, :4])
+            else:
+                a = torch.cat([self.act(2 * a[:, :4]), 2 * a[:, 4:]], 1)
+            return self.fc(a.mean((2, 3)))  # type: ignore[no-any-return]
+
+    maps = [foveal.explain(Sliced(inplace=way), x, 1, method=method, layer="input").map for way in (False, True)]
+    assert torch.allclose(*maps, rtol=1e-4, atol=1e-5 * float(maps[0].abs().max()))
+
+
 @pytest.mark.parametrize("method", [*ALL, "guidedbackprop", "deconvnet"])
 def test_no_trace_same_answer_twice_and_image_by_image(method: str, no_trace: NoTrace) -> None:
     model, x = tiny(inplace=True), torch.randn(3, 3, 12, 12)

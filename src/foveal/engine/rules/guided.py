@@ -63,12 +63,16 @@ def _guided(func: Any, args: Any, kwargs: Any) -> Any:
 
 def _deconvnet(func: Any, args: Any, kwargs: Any) -> Any:
     name = func.__name__.strip("_")
-    if name not in RECTIFIERS:
+    if name not in RECTIFIERS and not (name == "hardtanh" and _lower(*args, **kwargs) == 0):  # nn.ReLU6 is that
         raise MethodError(
             f"deconvnet does not apply to this network: it is defined for ReLU, and the network uses {name}; "
             "use guidedbackprop"
         )
     return pulled(func(args[0].detach(), *args[1:], **kwargs), _positive, args[0])
+
+
+def _lower(input: Tensor, min_val: float = -1.0, *_: Any, **__: Any) -> float:
+    return min_val
 
 
 def _positive(G: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class RulesMode(TorchFunctionMode):
             return func(*args, **kwargs)
         if not _in_place(name, args, kwargs):
             return handler(func, args, kwargs)
-        outside = tuple(False if value is True else value for value in args)
+        outside = (_before(args[0]), *(False if value is True else value for value in args[1:]))
         result = handler(
             _out_of_place(func, name), outside, {**kwargs, "inplace": False} if "inplace" in kwargs else kwargs
         )
@@ -84,6 +84,15 @@ def _out_of_place(func: Any, name: str) -> Any:
     if name == plain:
         return func  # takes `inplace` as an argument
     return getattr(Tensor, plain, None) or getattr(torch.nn.functional, plain)
+
+
+def _before(tensor: Tensor) -> Any:
+    """The tensor as it is now, whatever is written into it; its gradient is the tensor's."""
+    if not carries(tensor):
+        return tensor
+    # `.data` has a version counter of its own, and keeps the memory that `_into` takes away from the tensor.
+    now = tensor.data.clone() if tensor._is_view() else tensor.data
+    return pulled(now, lambda G: G, tensor)
 
 
 def _into(tensor: Tensor, result: Tensor) -> Tensor:
