@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +14,7 @@ from foveal.decisions import Verdict
 from foveal.engine.address import INPUT
 from foveal.errors import FovealError, MethodError, MissingExtra
 from foveal.passes import Passed, Scene, run_through
+from foveal.portions import in_portions
 from foveal.probe import Progress, probe_images, recorded
 
 if TYPE_CHECKING:
@@ -93,7 +95,8 @@ def _pass(scene: Scene, rules: Rules | None, group: Sequence[Asked]) -> Passed:
     backward = gradient and "gradients" in needs
     paths = backward and any(one.method.between is not None for one in group)
     if needs != {"forwards"}:
-        return run_through(scene, layers, gradient=gradient, backward=backward, rules=rules, paths=paths)
+        run = partial(run_through, layers=layers, gradient=gradient, backward=backward, rules=rules, paths=paths)
+        return in_portions(scene, layers, run) if backward else run(scene)
     with recorded(scene, kept) as recording:
         passed = run_through(scene, layers, gradient=gradient, backward=False)
         passed.recording = recording

@@ -172,10 +172,7 @@ def _under(scene: Scene, rules: AbstractContextManager[Any] | None) -> Iterator[
 
 
 def _check(verdict: Verdict, n: int) -> None:
-    if len(verdict.score) != n:
-        raise TargetError(
-            f"the target gave {len(verdict.score)} scores for {n} images: it must give one an image, shape ({n},)"
-        )
+    verdict.check_length(n)
     score = verdict.score.detach()
     finite = torch.isfinite(score)
     if not bool(finite.all()):

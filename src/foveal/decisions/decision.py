@@ -31,6 +31,10 @@ class Outcome:
     labels: Sequence[str] | None = None
 
 
+PER_IMAGE: Mapping[str, tuple[str, ...]] = {"class": ("index",), "margin": ("a", "b")}
+"""Kind of decision -> what in its `spec` is a list with an entry an image."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """One decision about n images.
@@ -38,7 +42,7 @@ class Verdict:
     Attributes:
         score: (n,), still attached to the graph; each entry depends on its own image only.
         words: per image, what was decided, as a person would say it.
-        spec: the same for machines.
+        spec: the same for machines; "kind" says what kind of decision it is.
         probability: (n,) in [0, 1] where that has a meaning, detached.
         each: per image, the same decision pinned to what it turned out to be, about any number of altered copies.
     """
@@ -48,6 +52,34 @@ class Verdict:
     spec: Mapping[str, Any]
     probability: Float[Tensor, " n"] | None = None
     each: tuple[Decision, ...] = ()
+
+    def check_length(self, n: int) -> None:
+        """TargetError unless it holds a score for each of n images."""
+        if len(self.score) != n:
+            raise TargetError(
+                f"the target gave {len(self.score)} scores for {n} images: it must give one an image, shape ({n},)"
+            )
+
+    def rows(self, start: int, stop: int) -> Verdict:
+        """What it says of the images from `start` to `stop`."""
+        own = PER_IMAGE.get(str(self.spec.get("kind")), ())
+        cut = {key: value[start:stop] if key in own else value for key, value in self.spec.items()}
+        probability = None if self.probability is None else self.probability[start:stop]
+        return Verdict(self.score[start:stop], self.words[start:stop], cut, probability, self.each[start:stop])
+
+    @staticmethod
+    def joined(parts: Sequence[Verdict]) -> Verdict:
+        """One verdict of those that `rows` cut it into."""
+        own = PER_IMAGE.get(str(parts[0].spec.get("kind")), ())
+        spec = {**parts[0].spec, **{key: [one for part in parts for one in part.spec[key]] for key in own}}
+        chances = [part.probability for part in parts if part.probability is not None]
+        return Verdict(
+            torch.cat([part.score for part in parts]),
+            tuple(words for part in parts for words in part.words),
+            spec,
+            torch.cat(chances) if chances else None,
+            tuple(one for part in parts for one in part.each),
+        )
 
 
 @runtime_checkable
@@ -109,7 +141,9 @@ def last_operation(tensor: Tensor) -> str:
     return type(node).__name__ if node is not None else ""
 
 
-_RESHAPING = ("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Clone", "Alias")
+_RESHAPING = (
+    "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Clone", "Alias", "IndexSelect",
+)  # fmt: skip
 
 
 def _sums_to_one(scores: Float[Tensor, "n classes"]) -> bool:

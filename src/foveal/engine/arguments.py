@@ -50,7 +50,12 @@ class Arguments:
 
     def row(self, image: int) -> Arguments:
         """Those of one image."""
-        return Arguments(1, *self._each(lambda tensor: tensor[image : image + 1] if self._rows(tensor) else tensor))
+        return self.rows(image, image + 1)
+
+    def rows(self, start: int, stop: int) -> Arguments:
+        """Those of the images from `start` to `stop`."""
+        each = self._each(lambda tensor: tensor[start:stop] if self._a_row_an_image(tensor) else tensor)
+        return Arguments(stop - start, *each)
 
     def key(self) -> Hashable:
         """Equal where a network runs alike: shapes of tensors, and plain values."""
@@ -58,7 +63,7 @@ class Arguments:
         kinds = tuple((leaf.shape[1:], leaf.dtype) if isinstance(leaf, Tensor) else _plain(leaf) for leaf in leaves)
         return (len(self.positional), tuple(self.keywords), kinds)
 
-    def _rows(self, tensor: Tensor) -> bool:
+    def _a_row_an_image(self, tensor: Tensor) -> bool:
         return tensor.ndim > 0 and len(tensor) == self.n
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -19,7 +19,7 @@ from foveal.engine.address import named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.fault import told
 from foveal.engine.graph import KeepGraph, bottlenecks
-from foveal.engine.guard import untouched, unwrap
+from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.structure import Stage, Structure
@@ -57,7 +57,7 @@ def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) ->
     """
     model = unwrap(model)
     first = (arguments or Arguments(len(x))).row(0)
-    key = (tuple(x.shape[1:]), x.dtype, first.key(), tuple(_settings(module) for module in model.modules()))
+    key = (tuple(x.shape[1:]), x.dtype, first.key(), tuple(_settings(module) for module in every_module(model)))
     remembered = _known.setdefault(model, {})
     if key not in remembered:
         structure = _trace(model, x[:1], first)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from foveal.engine.address import INPUT
+from foveal.engine.chunks import WHOLE, fitting
 from foveal.errors import MethodError, MissingExtra
 from foveal.methods.method import Method
 from foveal.methods.reference import baseline as baseline_of
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from foveal.probe import Probe
 
 COLOURS = 0
-_CHUNK = 8
 
 
 def smoothgrad(
@@ -44,7 +44,11 @@ def smoothgrad(
         captum = _captum()
         tunnel = captum.NoiseTunnel(captum.Saliency(_scores(probe, samples)))
         G = tunnel.attribute(
-            probe.x.clone(), nt_samples=samples, nt_samples_batch_size=chunk or _CHUNK, stdevs=deviation, abs=False
+            probe.x.clone(),
+            nt_samples=samples,
+            nt_samples_batch_size=_at_once(probe, chunk),
+            stdevs=deviation,
+            abs=False,
         )
     return _map(G)
 
@@ -68,7 +72,7 @@ def integrated_gradients(
     while True:
         with torch.enable_grad():
             paths = _captum().IntegratedGradients(_scores(probe, steps))
-            M = _map(paths.attribute(probe.x.clone(), b, n_steps=steps, internal_batch_size=chunk or _CHUNK))
+            M = _map(paths.attribute(probe.x.clone(), b, n_steps=steps, internal_batch_size=_at_once(probe, chunk)))
         gap, share = gap_of(M, *_ends(probe, b))
         if share <= tolerance or 2 * steps > (most or 0):
             break
@@ -95,8 +99,8 @@ def gradient_shap(
     total = torch.zeros_like(probe.x)
     with _seeded(seed, probe.x.device), torch.enable_grad():
         shap = _captum().GradientShap(_scores(probe, samples))
-        for start in range(0, samples, chunk or _CHUNK):
-            count = min(samples, start + (chunk or _CHUNK)) - start
+        for start in range(0, samples, _at_once(probe, chunk)):
+            count = min(samples, start + (_at_once(probe, chunk))) - start
             total += count * shap.attribute(probe.x.clone(), b, n_samples=count, stdevs=deviation).detach()
     M = _map(total / samples)
     probe.measured["gap"], probe.measured["gap as a share"] = gap_of(M, *_ends(probe, b))
@@ -117,6 +121,11 @@ def _scores(probe: Probe, count: int) -> Callable[[Tensor], Tensor]:
         return y
 
     return scores
+
+
+def _at_once(probe: Probe, chunk: int | None) -> int:
+    """How many copies go through together: a backward pass keeps twice what a forward does."""
+    return chunk or max(1, fitting(probe.x, WHOLE) // 2)
 
 
 def _ends(probe: Probe, b: Float[Tensor, "1 c h w"]) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from foveal.decisions.decision import PER_IMAGE
 from foveal.engine.address import INPUT
 from foveal.errors import ResultError
 from foveal.render.overlay import draw_overlay
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from foveal.images import Photo
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
-
-# The fields of a target's description that hold one entry a picture.
-PER_PICTURE = {"class": ("index",), "margin": ("a", "b")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +102,7 @@ class Explanation:
 
     def __getitem__(self, i: int) -> Explanation:
         i = range(len(self))[i]
-        each = PER_PICTURE.get(str(self.target_spec.get("kind")), ())
+        each = PER_IMAGE.get(str(self.target_spec.get("kind")), ())
         spec = {key: _only(value, i) if key in each else value for key, value in self.target_spec.items()}
         return replace(
             self,

@@ -50,6 +50,7 @@ class GuidedMode(RulesMode):
     def __init__(self, kind: Literal["guided", "deconvnet"]) -> None:
         super().__init__()
         self._handler = _guided if kind == "guided" else _deconvnet
+        self.in_place = kind == "guided"
 
     def rule(self, name: str) -> Handler | None:
         return self._handler if name in ACTIVATIONS - GATES else None

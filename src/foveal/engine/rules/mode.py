@@ -34,7 +34,13 @@ class Rules(Protocol):
 
 
 class RulesMode(TorchFunctionMode):
-    """Calls `rule(name)` for every operation on tensors that carry a graph; in-place ones keep their meaning."""
+    """Calls `rule(name)` for every operation on tensors that carry a graph; in-place ones keep their meaning.
+
+    Attributes:
+        in_place: handlers take in-place operations as they are, unless what they write into is part of a tensor.
+    """
+
+    in_place = False
 
     def rule(self, name: str) -> Handler | None:
         """What to do instead of the operation `name`; None to leave it alone."""
@@ -56,7 +62,7 @@ class RulesMode(TorchFunctionMode):
         handler = self.rule(plain_name(name))
         if handler is None:
             return func(*args, **kwargs)
-        if not _in_place(name, args, kwargs):
+        if not _in_place(name, args, kwargs) or (self.in_place and not args[0]._is_view()):
             return handler(func, args, kwargs)
         outside = (_before(args[0]), *(False if value is True else value for value in args[1:]))
         result = handler(
