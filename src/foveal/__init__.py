@@ -19,13 +19,16 @@ from foveal._version import __version__
 
 if TYPE_CHECKING:
     from foveal.api import compare, explain, stages
-    from foveal.decisions import Class, Decision, Margin, Neuron
+    from foveal.decisions import Class, Decision, Margin, Neighbours, Neuron, Prototypes, Similar
+    from foveal.embedding import find_embedding
     from foveal.engine.stages import Stage
     from foveal.errors import FovealError
     from foveal.images import Preprocessing
+    from foveal.matching import match
     from foveal.methods import METHODS
     from foveal.models import Model, list_models, load_model, save_model
-    from foveal.results import Explanation
+    from foveal.results import Explanation, Match
+    from foveal.similarity import Learned
 
 _HOME = {
     "compare": "api",
@@ -34,16 +37,23 @@ _HOME = {
     "Class": "decisions",
     "Decision": "decisions",
     "Margin": "decisions",
+    "Neighbours": "decisions",
     "Neuron": "decisions",
+    "Prototypes": "decisions",
+    "Similar": "decisions",
+    "find_embedding": "embedding",
     "Stage": "engine.stages",
     "FovealError": "errors",
     "Preprocessing": "images",
+    "match": "matching",
     "METHODS": "methods",
     "Model": "models",
     "list_models": "models",
     "load_model": "models",
     "save_model": "models",
     "Explanation": "results",
+    "Match": "results",
+    "Learned": "similarity",
 }
 
 __all__ = [
@@ -52,16 +62,23 @@ __all__ = [
     "Decision",
     "Explanation",
     "FovealError",
+    "Learned",
     "Margin",
+    "Match",
     "Model",
+    "Neighbours",
     "Neuron",
     "Preprocessing",
+    "Prototypes",
+    "Similar",
     "Stage",
     "__version__",
     "compare",
     "explain",
+    "find_embedding",
     "list_models",
     "load_model",
+    "match",
     "save_model",
     "stages",
 ]
@@ -70,7 +87,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"foveal.{_HOME[name]}"), name)
-    if name in ("engine", "decisions", "methods", "images", "models", "render", "world"):
+    if name in ("engine", "decisions", "methods", "images", "models", "render", "similarity", "world"):
         return import_module(f"foveal.{name}")
     raise AttributeError(f"module 'foveal' has no attribute {name!r}")
 

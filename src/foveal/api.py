@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from foveal._version import __version__
-from foveal.decisions import Decision, Target, as_decision
+from foveal.decisions import Decision, NeedsModel, Target, as_decision, compares
+from foveal.embedding import Embedder
 from foveal.engine.address import INPUT
 from foveal.engine.arguments import beside
 from foveal.engine.guard import is_compiled, unwrap
@@ -134,6 +135,9 @@ def compare(
     decision = as_decision(target)
     blind = target is None and all(method.needs == "activations" for method in chosen.values())
     arguments = beside(len(batch.tensor), inputs, keywords)
+    found: list[str] = []
+    if isinstance(decision, NeedsModel):
+        decision = decision.prepare(Embedder(subject, batch.tensor, arguments, found))
     if differentiable:
         _check_attached(subject, batch.tensor)
     scene = Scene(subject.module, batch.tensor, None if blind else decision, subject.labels, arguments, differentiable)
@@ -141,7 +145,7 @@ def compare(
     evidence = examine(scene, asked, progress, resolution=resolution, scales=scales)
     if evidence.refused and (not _several(methods) or not evidence.maps):
         raise next(iter(evidence.refused.values()))
-    evidence.notes[:0] = _state_notes(subject)
+    evidence.notes[:0] = (*_state_notes(subject), *found)
     if layer is None and not decision.layers and any(method.place == "last stage" for method in chosen.values()):
         evidence.notes += _far_from_the_score(scene.tracing())
     seconds, made = time.perf_counter() - started, settings(resolution, scales)
@@ -196,18 +200,23 @@ def _layers(scene: Scene, wanted: LayerSpec, decision: Decision, method: Method)
     if wanted is None and method.place == "input":
         return (INPUT,)
     if wanted is None and decision.layers:
-        return (_last_stage_before(decision.layers[0], scene.tracing()),)
+        return (last_stage_before(decision.layers[0], scene.tracing(), itself=compares(decision)),)
     return tuple(select_layers(unwrap(scene.model), wanted, scene.tracing))
 
 
-def _last_stage_before(layer: str, structure: Structure) -> str:
-    unit = layer.split("[")[0].split("#")[0]
+def last_stage_before(layer: str, structure: Structure, *, itself: bool = False) -> str:
+    """The last stage that ran before `layer`, or up to it.
+
+    Raises:
+        LayerError: when there is none.
+    """
+    unit = layer.split("[")[0].split("#")[0].removesuffix(f".{INPUT}")
     order = list(structure.shapes)
-    before = order[: order.index(unit)] if unit in order else order
+    before = order[: order.index(unit) + itself] if unit in order else order
     earlier = [
         stage.name
         for stage in structure.stages
-        if stage.name.split("#")[0] in before and not stage.name.startswith(unit + ".")
+        if stage.name.split("#")[0] in before and (not unit or not stage.name.startswith(unit + "."))
     ]
     if not earlier:
         raise LayerError(f"no stage comes before {layer!r}: name the layer to explain it at")

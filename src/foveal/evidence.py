@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from foveal.decisions import Verdict
+from foveal.decisions import Verdict, compares
 from foveal.engine.address import INPUT
 from foveal.errors import FovealError, MethodError, MissingExtra
 from foveal.passes import Passed, Scene, run_through
@@ -64,6 +64,8 @@ def look(scene: Scene, asked: Sequence[Asked], progress: Progress | None = None)
     evidence = Evidence()
     if scene.differentiable:
         evidence.refused |= {one.name: _not_differentiable(one.name) for one in asked if not one.method.differentiable}
+    if not compares(scene.decision):
+        evidence.refused |= {one.name: _no_similarity(one.name) for one in asked if one.method.similarity}
     for rules, group in _by_rules([one for one in asked if one.name not in evidence.refused]).items():
         try:
             passed = _pass(scene, rules, group)
@@ -160,6 +162,13 @@ def _not_differentiable(method: str) -> MethodError:
     return MethodError(
         f"{method} has no differentiable map, because it asks the network again or follows rules of its own: "
         "use a method of activations and gradients, such as gradcam or hirescam"
+    )
+
+
+def _no_similarity(method: str) -> MethodError:
+    return MethodError(
+        f"{method} explains similarities, and this decision compares nothing: pass target=foveal.Similar(reference), "
+        "foveal.Prototypes(…) or foveal.Neighbours(…), or use gradcam"
     )
 
 

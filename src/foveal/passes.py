@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -113,7 +113,7 @@ def run_through(
         notes += [_reused(layer, run.calls[layer]) for layer in layers if run.calls[layer] > 1 and "#" not in layer]
         between = {at: run.between(at, verdict.score) for at in layouts} if verdict and paths else {}
         return Passed(
-            replace(verdict, score=verdict.score.detach()) if verdict else None,  # the graph ends with the pass
+            verdict.detached() if verdict else None,  # the graph ends with the pass
             {
                 at: channels_first(A if keep else A.detach(), layouts[at])
                 for at, A in run.activations.items()

@@ -132,7 +132,11 @@ def test_a_unit_inside_is_a_decision_like_any_other(method: str) -> None:
 def test_all_steps_are_told() -> None:
     told: list[tuple[int, int]] = []
     foveal.explain(
-        tiny(), picture(), 1, method="smoothgrad:samples=20", progress=lambda what, done, all: told.append((done, all))
+        tiny(),
+        picture(),
+        1,
+        method="smoothgrad:samples=20,chunk=5",
+        progress=lambda what, done, all: told.append((done, all)),
     )
     assert told[-1] == (20, 20) and len(told) > 1
 

@@ -57,28 +57,28 @@ def explain(
 ) -> None:
     """What mattered for a decision, drawn on the photo.
 
-      \b
-        foveal explain bird.jpg --model demo
-        foveal explain *.jpg -m timm:resnet50 --target padlock --method hirescam --method layercam -o padlocks
-        foveal explain bird.jpg -m torchvision:vgg16 --weights mine.pth --labels names.txt --layer all
-    foveal explain bird.jpg -m timm:resnet50 --resolution 2
+    \b
+      foveal explain bird.jpg --model demo
+      foveal explain *.jpg -m timm:resnet50 --target padlock --method hirescam --method layercam -o padlocks
+      foveal explain bird.jpg -m torchvision:vgg16 --weights mine.pth --labels names.txt --layer all
+      foveal explain bird.jpg -m timm:resnet50 --resolution 2
 
-      \b
-      --target is one of
-        (left out)                 the class the network predicts
-        "padlock" or 695           a class: its name in any case, a part of the name that only it has, or its number
-        "jay - crow"               why jay and not crow; also "predicted - crow", "jay - runner-up"
-        neuron:layer3:17           channel 17 of layer3, averaged; neuron:layer3:17:4,9 at row 4, column 9
+    \b
+    --target is one of
+      (left out)                 the class the network predicts
+      "padlock" or 695           a class: its name in any case, a part of the name that only it has, or its number
+      "jay - crow"               why jay and not crow; also "predicted - crow", "jay - runner-up"
+      neuron:layer3:17           channel 17 of layer3, averaged; neuron:layer3:17:4,9 at row 4, column 9
 
-      \b
-      --layer is one of
-        (left out)                 the last stage
-        layer3, features.12        a module by name;  "layer*" matches names within a level, "features.**" below it
-        2, -1                      a stage by number, from the input or from the end: see `foveal layers MODEL`
-        all                        every stage
+    \b
+    --layer is one of
+      (left out)                 the last stage
+      layer3, features.12        a module by name;  "layer*" matches names within a level, "features.**" below it
+      2, -1                      a stage by number, from the input or from the end: see `foveal layers MODEL`
+      all                        every stage
 
-      Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
-      Prints the overlays' paths.
+    Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
+    Prints the overlays' paths.
     """
     from foveal.cli.answers import Question, answer
     from foveal.cli.target import parse_target

@@ -8,10 +8,14 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from foveal.decisions.classes import Class, Margin
+from foveal.decisions.comparison import Compared, Comparison, compares
 from foveal.decisions.custom import Custom
-from foveal.decisions.decision import Decision, Outcome, Verdict, class_scores
+from foveal.decisions.decision import Decision, NeedsModel, Outcome, Verdict, class_scores
 from foveal.decisions.labels import plain
+from foveal.decisions.neighbours import Neighbours
 from foveal.decisions.neuron import Neuron
+from foveal.decisions.prototypes import Prototypes
+from foveal.decisions.similar import Similar
 from foveal.errors import TargetError
 
 Target: TypeAlias = "Decision | int | str | Sequence[int | str] | Tensor | Callable[[Any], Tensor] | None"
@@ -34,19 +38,27 @@ def as_decision(target: Target) -> Decision:
         return Custom(target)
     raise TargetError(
         f"cannot explain target {target!r}: pass a class (index or label), one class per image, "
-        "foveal.Margin, foveal.Neuron, or a callable output -> (n,)"
+        "foveal.Margin, foveal.Neuron, foveal.Similar, foveal.Prototypes, foveal.Neighbours, or a callable "
+        "output -> (n,)"
     )
 
 
 __all__ = [
     "Class",
+    "Compared",
+    "Comparison",
     "Custom",
     "Decision",
     "Margin",
+    "NeedsModel",
+    "Neighbours",
     "Neuron",
     "Outcome",
+    "Prototypes",
+    "Similar",
     "Target",
     "Verdict",
     "as_decision",
     "class_scores",
+    "compares",
 ]

@@ -48,7 +48,7 @@ class Class:
     def decide(self, outcome: Outcome) -> Verdict:
         scores = two_sided(class_scores(outcome.output))
         labels = _fitting(outcome.labels, scores.shape[1])
-        index = _indices(self.which, scores, outcome.labels)
+        index = class_indices(self.which, scores, outcome.labels)
         chance = _at(probabilities(class_scores(outcome.output)), index)
         score = chance if self.of == "probability" else _at(scores, index)
         # A model that ends in a sigmoid or softmax has no logit to explain.
@@ -87,9 +87,9 @@ class Margin:
     def decide(self, outcome: Outcome) -> Verdict:
         scores = two_sided(class_scores(outcome.output))
         labels = _fitting(outcome.labels, scores.shape[1])
-        a = _indices(self.a, scores, outcome.labels)
+        a = class_indices(self.a, scores, outcome.labels)
         rest = scores.detach().scatter(1, a[:, None], -torch.inf)
-        b = _indices(self.b, rest, outcome.labels)
+        b = class_indices(self.b, rest, outcome.labels)
         if bool((a == b).any()):
             same = class_words(int(a[a == b][0]), labels)
             raise TargetError(f"a margin needs two different classes, but a and b are both {same}")
@@ -106,9 +106,10 @@ def _fitting(labels: Sequence[str] | None, classes: int) -> Sequence[str] | None
     return labels if labels and len(labels) == classes else None
 
 
-def _indices(
+def class_indices(
     which: OneClass | Sequence[OneClass] | None, scores: Float[Tensor, "n classes"], labels: Sequence[str] | None
 ) -> Int[Tensor, " n"]:
+    """The class meant for each row of scores: the one named, or the highest."""
     n, classes = scores.shape
     if which is None:
         return scores.detach().argmax(1)

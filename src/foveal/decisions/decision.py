@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
@@ -14,6 +14,9 @@ from foveal.errors import TargetError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+    from foveal.decisions.comparison import Comparison
+    from foveal.embedding import Embedder
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,13 @@ class Outcome:
     labels: Sequence[str] | None = None
 
 
-PER_IMAGE: Mapping[str, tuple[str, ...]] = {"class": ("index",), "margin": ("a", "b")}
+PER_IMAGE: Mapping[str, tuple[str, ...]] = {
+    "class": ("index",),
+    "margin": ("a", "b"),
+    "similar": ("reference",),
+    "prototypes": ("class", "against"),
+    "neighbours": ("class", "against"),
+}
 """Kind of decision -> what in its `spec` is a list with an entry an image."""
 
 
@@ -45,6 +54,7 @@ class Verdict:
         spec: the same for machines; "kind" says what kind of decision it is.
         probability: (n,) in [0, 1] where that has a meaning, detached.
         each: per image, the same decision pinned to what it turned out to be, about any number of altered copies.
+        comparison: what the images were compared with, where embeddings decide.
     """
 
     score: Float[Tensor, " n"]
@@ -52,6 +62,13 @@ class Verdict:
     spec: Mapping[str, Any]
     probability: Float[Tensor, " n"] | None = None
     each: tuple[Decision, ...] = ()
+    comparison: Comparison | None = None
+
+    def detached(self) -> Verdict:
+        """The same without its graph."""
+        return replace(
+            self, score=self.score.detach(), comparison=self.comparison.detached() if self.comparison else None
+        )
 
     def check_length(self, n: int) -> None:
         """TargetError unless it holds a score for each of n images."""
@@ -65,7 +82,9 @@ class Verdict:
         own = PER_IMAGE.get(str(self.spec.get("kind")), ())
         cut = {key: value[start:stop] if key in own else value for key, value in self.spec.items()}
         probability = None if self.probability is None else self.probability[start:stop]
-        return Verdict(self.score[start:stop], self.words[start:stop], cut, probability, self.each[start:stop])
+        comparison = self.comparison.rows(start, stop) if self.comparison else None
+        own_each = self.each[start:stop]
+        return Verdict(self.score[start:stop], self.words[start:stop], cut, probability, own_each, comparison)
 
     @staticmethod
     def joined(parts: Sequence[Verdict]) -> Verdict:
@@ -73,12 +92,14 @@ class Verdict:
         own = PER_IMAGE.get(str(parts[0].spec.get("kind")), ())
         spec = {**parts[0].spec, **{key: [one for part in parts for one in part.spec[key]] for key in own}}
         chances = [part.probability for part in parts if part.probability is not None]
+        comparisons = [part.comparison for part in parts if part.comparison]
         return Verdict(
             torch.cat([part.score for part in parts]),
             tuple(words for part in parts for words in part.words),
             spec,
             torch.cat(chances) if chances else None,
             tuple(one for part in parts for one in part.each),
+            comparisons[0].joined(comparisons) if comparisons else None,
         )
 
 
@@ -92,6 +113,15 @@ class Decision(Protocol):
         ...
 
     def decide(self, outcome: Outcome) -> Verdict: ...
+
+
+@runtime_checkable
+class NeedsModel(Protocol):
+    """A decision that has to see its model first, because it holds pictures the model must embed."""
+
+    def prepare(self, embedder: Embedder) -> Decision:
+        """The decision, ready to decide."""
+        ...
 
 
 def class_scores(output: Any) -> Float[Tensor, "n classes"]:

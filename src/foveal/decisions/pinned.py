@@ -28,4 +28,6 @@ class Pinned:
         own = [one.decide(outcome) for one in self.verdict.each]
         score = torch.stack([verdict.score[i] for i, verdict in enumerate(own)])
         words = tuple(verdict.words[i] for i, verdict in enumerate(own))
-        return Verdict(score, words, self.verdict.spec, each=self.verdict.each)
+        parts = [verdict.comparison.rows(i, i + 1) for i, verdict in enumerate(own) if verdict.comparison]
+        comparison = parts[0].joined(parts) if parts else None
+        return Verdict(score, words, self.verdict.spec, each=self.verdict.each, comparison=comparison)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from copy import copy
@@ -24,15 +25,17 @@ _ADDRESS = re.compile(r"^(?P<module>[^\[\]#]*)(\[(?P<key>[^\]]+)\])?(#(?P<call>\
 
 @dataclass(frozen=True)
 class Address:
-    """One tensor inside a network: what `module` returned, `[key]` of it, at its `#call`.
+    """One tensor inside a network: what `module` returned, `[key]` of it, at its `#call`; or what went into it.
 
-    Written `layer4`, `encoder[features]` (one entry of a dict, tuple or object that the module returns) or
-    `relu#0` (the first call of a module that `forward` uses several times; without it, the last call counts).
+    Written `layer4`, `encoder[features]` (one entry of a dict, tuple or object that the module returns), `relu#0` (the
+    first call of a module that `forward` uses several times; without it, the last call counts) or `fc.input` (what
+    goes into a module, unless it has a part of that name).
     """
 
     module: str
     key: str | None = None
     call: int | None = None
+    before: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Address:
@@ -44,8 +47,28 @@ class Address:
         call = match["call"]
         return cls(match["module"], match["key"], None if call is None else int(call))
 
+    @classmethod
+    def of(cls, model: nn.Module, text: str) -> tuple[Address, nn.Module | None]:
+        """The address in that model, and the module to observe; None where it is the model's own input.
+
+        Raises:
+            LayerError: when there is no such module.
+        """
+        address = cls.parse(text)
+        if is_input(model, address.module):
+            return address, None
+        owner, _, last = address.module.rpartition(".")
+        if last == INPUT and owner and INPUT not in find_module(model, owner)._modules:
+            address = dataclasses.replace(address, module=owner, before=True)
+        return address, find_module(model, address.module)
+
     def __str__(self) -> str:
-        return self.module + (f"[{self.key}]" if self.key else "") + ("" if self.call is None else f"#{self.call}")
+        return (
+            self.module
+            + f".{INPUT}" * self.before
+            + (f"[{self.key}]" if self.key else "")
+            + ("" if self.call is None else f"#{self.call}")
+        )
 
 
 def is_input(model: nn.Module, name: str) -> bool:

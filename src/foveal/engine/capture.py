@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
-from foveal.engine.address import INPUT, Address, find_module, is_input, pick, replace
+from foveal.engine.address import INPUT, Address, pick, replace
 from foveal.engine.arguments import Arguments
 from foveal.engine.backward import follow, said
 from foveal.engine.checkpoints import hidden, reentrant
@@ -52,12 +52,9 @@ def capture(
         last_calls: layer -> number of its last call, for a forward that is to stop at modules that run several times.
     """
     model = unwrap(model)
-    addresses = {layer: Address.parse(layer) for layer in layers}
-    modules = {
-        layer: find_module(model, address.module)
-        for layer, address in addresses.items()
-        if not is_input(model, address.module)
-    }
+    found = {layer: Address.of(model, layer) for layer in layers}
+    addresses = {layer: address for layer, (address, _) in found.items()}
+    modules = {layer: module for layer, (_, module) in found.items() if module is not None}
     with untouched(model, freeze=not differentiable):
         yield Run(model, addresses, modules, last_calls or {}, gradient=gradient, differentiable=differentiable)
 
@@ -174,7 +171,12 @@ class Run:
 
     @contextmanager
     def _hooked(self, hook: Callable[[str], Hook]) -> Iterator[None]:
-        handles = [module.register_forward_hook(hook(layer)) for layer, module in self._modules.items()]
+        handles = [
+            module.register_forward_pre_hook(_on_the_way_in(hook(layer)))
+            if self._addresses[layer].before
+            else module.register_forward_hook(hook(layer))
+            for layer, module in self._modules.items()
+        ]
         try:
             yield
         finally:
@@ -233,6 +235,16 @@ class Run:
             f"the score does not depend on layer {layer!r} in a differentiable way: "
             "choose a layer on the way to the score"
         )
+
+
+def _on_the_way_in(hook: Hook) -> Callable[[nn.Module, tuple[Any, ...]], Any]:
+    """The same hook, for what goes into a module rather than what comes out."""
+
+    def before(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
+        onward = hook(module, (), inputs[0])
+        return None if onward is None else (onward, *inputs[1:])
+
+    return before
 
 
 class _Enough(BaseException):

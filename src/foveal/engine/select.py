@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from torch import nn
 
-from foveal.engine.address import INPUT, Address, expand, find_module, is_input
+from foveal.engine.address import INPUT, Address, expand, is_input
 from foveal.engine.stages import Structure
 from foveal.errors import LayerError
 
@@ -46,7 +46,7 @@ def _select_one(model: nn.Module, wanted: str | int | None, structure: Callable[
         return _by_wildcard(model, wanted, structure())
     if is_input(model, wanted):
         return [INPUT]
-    find_module(model, Address.parse(wanted).module)
+    Address.of(model, wanted)
     return [wanted]
 
 

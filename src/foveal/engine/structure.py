@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import nn
 
-from foveal.engine.address import Address, find_module, is_input, named_modules
+from foveal.engine.address import Address, named_modules
 from foveal.engine.guard import unwrap
 from foveal.engine.layout import Layout
 
@@ -63,10 +63,8 @@ class Structure:
         """Layer -> the number of the last call of its module, whatever name it goes by."""
         model = unwrap(model)
         names = {module: name for name, module in reversed(named_modules(model).items())}
-        modules = {
-            layer: find_module(model, Address.parse(layer).module) for layer in layers if not is_input(model, layer)
-        }
-        return {layer: self.calls.get(names.get(module, ""), 1) - 1 for layer, module in modules.items()}
+        modules = {layer: Address.of(model, layer)[1] for layer in layers}
+        return {layer: self.calls.get(names.get(at, ""), 1) - 1 for layer, at in modules.items() if at is not None}
 
     def nearest_spatial(self, name: str) -> str | None:
         """The last module with a feature map that ran before `name` did."""

@@ -11,6 +11,7 @@ from foveal.methods import (
     baselines,
     cam,
     deeplift,
+    fam,
     gradient,
     guided,
     occlusion,
@@ -24,7 +25,7 @@ from foveal.methods.method import Method
 _FAMILIES = (
     cam.FAMILY, guided.FAMILY, relevance.FAMILY, gradient.FAMILY,
     scorecam.FAMILY, ablationcam.FAMILY, opticam.FAMILY, occlusion.FAMILY, rise.FAMILY,
-    baselines.FAMILY, deeplift.FAMILY,
+    baselines.FAMILY, deeplift.FAMILY, fam.FAMILY,
 )  # fmt: skip
 
 METHODS: dict[str, Method] = {method.name: method for family in _FAMILIES for method in family}

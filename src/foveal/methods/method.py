@@ -41,6 +41,7 @@ class Method:
         between: names of the operations that may lie between the layer and the score; None for any.
         rules: made of the options; how the backward pass treats each operation. None is the derivative.
         place: the layer when none is named: the "last stage", or the "input" itself.
+        similarity: it explains decisions that compare embeddings, and no others.
         options: what can be set, with the values that hold.
     """
 
@@ -55,6 +56,7 @@ class Method:
     between: frozenset[str] | None = None
     rules: Callable[..., Rules] | None = None
     place: Literal["last stage", "input"] = "last stage"
+    similarity: bool = False
     options: Mapping[str, Option] = field(default_factory=dict, hash=False)
 
     def __call__(self, A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:

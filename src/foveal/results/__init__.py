@@ -1,5 +1,6 @@
 """What the verbs give: frozen results that draw, save and load themselves."""
 
 from foveal.results.explanation import JSON, Explanation
+from foveal.results.match import Match
 
-__all__ = ["JSON", "Explanation"]
+__all__ = ["JSON", "Explanation", "Match"]

@@ -32,14 +32,14 @@ def save_explanation(why: Explanation, folder: Path) -> Path:
         for i, photo in enumerate(why.photos):
             stem = _stem(why, i)
             Image.fromarray(photo.pixels).save(aside / f"{stem}.png")
-            photos.append(_describe(photo, f"{stem}.png"))
+            photos.append(describe_photo(photo, f"{stem}.png"))
             for layer in why.layers:
-                name = f"{stem}-{_plain(layer)}.png"
+                name = f"{stem}-{plain_name(layer)}.png"
                 if (aside / name).exists():  # two layers whose names differ only in punctuation
-                    name = f"{stem}-{_plain(layer)}-{why.layers.index(layer)}.png"
+                    name = f"{stem}-{plain_name(layer)}-{why.layers.index(layer)}.png"
                 why.overlay(i, layer=layer).save(aside / name)
                 overlays.append({"file": name, "photo": i, "layer": layer})
-        _write_maps(aside / MAPS, why.maps)
+        write_arrays(aside / MAPS, why.maps)
         write_manifest(aside, {**_facts(why), "photos": photos, "overlays": overlays})
     return folder
 
@@ -51,11 +51,11 @@ def load_explanation(folder: Path) -> Explanation:
     try:
         pictures = [listed_file(folder, manifest, saved["file"]) for saved in manifest["photos"]]
     except (KeyError, TypeError) as error:
-        raise _unfit(folder, error) from error
+        raise unfit(folder, error) from error
     try:
         return Explanation(
-            maps=_read_maps(maps, manifest["layers"]),
-            photos=tuple(_read_photo(path, saved) for path, saved in zip(pictures, manifest["photos"], strict=True)),
+            maps=read_arrays(maps, manifest["layers"]),
+            photos=tuple(read_photo(path, saved) for path, saved in zip(pictures, manifest["photos"], strict=True)),
             score=_tensor(manifest["score"]),
             probability=_tensor(manifest["probability"]),
             target=tuple(manifest["target"]),
@@ -69,10 +69,11 @@ def load_explanation(folder: Path) -> Explanation:
             versions=manifest["versions"],
         )
     except (FovealError, OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise _unfit(folder, error) from error
+        raise unfit(folder, error) from error
 
 
-def _unfit(folder: Path, error: Exception) -> ResultError:
+def unfit(folder: Path, error: Exception) -> ResultError:
+    """What to say when a manifest and its files do not fit."""
     return ResultError(f"Cannot load {str(folder)!r}: its manifest and its files do not fit together ({error!r}).")
 
 
@@ -88,7 +89,9 @@ def _facts(why: Explanation) -> dict[str, Any]:
         "target_spec": dict(why.target_spec),
         "score": _numbers(why.score),
         "probability": _numbers(why.probability),
-        "layers": [{"name": layer, "shape": list(map.shape), "dtype": _dtype(map)} for layer, map in why.maps.items()],
+        "layers": [
+            {"name": layer, "shape": list(map.shape), "dtype": dtype_name(map)} for layer, map in why.maps.items()
+        ],
         "notes": list(why.notes),
         "remarks": list(why.remarks),
         "seconds": why.seconds,
@@ -96,7 +99,7 @@ def _facts(why: Explanation) -> dict[str, Any]:
     }
 
 
-def _write_maps(path: Path, maps: Mapping[str, Tensor]) -> None:
+def write_arrays(path: Path, maps: Mapping[str, Tensor]) -> None:
     """An .npz whose arrays may have any name: numpy's own writer cannot call one "file"."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for layer, map in maps.items():
@@ -106,7 +109,12 @@ def _write_maps(path: Path, maps: Mapping[str, Tensor]) -> None:
                 np.lib.format.write_array(file, array, allow_pickle=False)
 
 
-def _read_maps(path: Path, layers: list[dict[str, Any]]) -> dict[str, Tensor]:
+def read_arrays(path: Path, layers: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """The arrays that the manifest lists, each of the shape and type it says.
+
+    Raises:
+        ValueError: when one has another shape.
+    """
     with np.load(path, allow_pickle=False) as archive:
         maps = {layer["name"]: torch.from_numpy(archive[layer["name"]]) for layer in layers}
     for layer in layers:
@@ -115,7 +123,8 @@ def _read_maps(path: Path, layers: list[dict[str, Any]]) -> dict[str, Tensor]:
     return {layer["name"]: maps[layer["name"]].to(getattr(torch, layer["dtype"])) for layer in layers}
 
 
-def _describe(photo: Photo, file: str) -> dict[str, Any]:
+def describe_photo(photo: Photo, file: str) -> dict[str, Any]:
+    """What a manifest holds of a photo."""
     return {
         "file": file,
         "source": photo.source,
@@ -124,7 +133,8 @@ def _describe(photo: Photo, file: str) -> dict[str, Any]:
     }
 
 
-def _read_photo(path: Path, saved: Mapping[str, Any]) -> Photo:
+def read_photo(path: Path, saved: Mapping[str, Any]) -> Photo:
+    """The photo that was described."""
     with Image.open(path) as image:
         pixels = np.array(image.convert("RGB"))
     return Photo(pixels, Geometry.from_dict(saved["geometry"]), saved["source"], tuple(saved["notes"]))
@@ -135,7 +145,7 @@ def _numbers(values: Tensor | None) -> dict[str, Any] | None:
     if values is None:
         return None
     plain = [x if np.isfinite(x) else str(x) for x in values.detach().double().tolist()]
-    return {"dtype": _dtype(values), "values": plain}
+    return {"dtype": dtype_name(values), "values": plain}
 
 
 def _tensor(saved: Mapping[str, Any] | None) -> Tensor | None:
@@ -145,16 +155,17 @@ def _tensor(saved: Mapping[str, Any] | None) -> Tensor | None:
     return values.to(getattr(torch, saved["dtype"]))
 
 
-def _dtype(tensor: Tensor) -> str:
+def dtype_name(tensor: Tensor) -> str:
+    """ "float32"."""
     return str(tensor.dtype).removeprefix("torch.")
 
 
 def _stem(why: Explanation, i: int) -> str:
     """A file name for picture i: that of its source, numbered if there are several."""
-    name = _plain(re.split(r"[\\/]", why.photos[i].source)[-1].rsplit(".", 1)[0])[:60] or "picture"
+    name = plain_name(re.split(r"[\\/]", why.photos[i].source)[-1].rsplit(".", 1)[0])[:60] or "picture"
     return f"{i:0{len(str(len(why) - 1))}d}-{name}" if len(why) > 1 else name
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """The name in characters that every file system takes."""
     return re.sub(r"[^\w.]+", "_", name).strip("._") or "_"

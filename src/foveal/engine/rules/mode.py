@@ -18,10 +18,13 @@ Handler: TypeAlias = Callable[..., Any]
 
 
 class Rules(Protocol):
-    """What the backward pass does where it does not follow the derivative. Hashable: equal rules share a pass."""
+    """What the backward pass starts from, and does where it does not follow the derivative.
 
-    def mode(self) -> RulesMode:
-        """In which one forward runs, so that its backward follows the rules."""
+    Hashable: equal rules share a pass.
+    """
+
+    def mode(self) -> RulesMode | None:
+        """In which one forward runs, so that its backward follows the rules; None where only its start differs."""
         ...
 
     def start(self, verdict: Verdict, output: Any) -> Tensor:

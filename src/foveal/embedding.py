@@ -1,0 +1,171 @@
+"""Where a network's embedding is, and embedding pictures with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from foveal.decisions.comparison import embedded
+from foveal.decisions.decision import class_scores
+from foveal.engine.address import find_module, named_modules
+from foveal.engine.arguments import Arguments
+from foveal.engine.capture import capture
+from foveal.engine.guard import unwrap
+from foveal.engine.stages import describe
+from foveal.errors import TargetError
+from foveal.images import Batch, load_images
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.models import Model
+
+CLASSIFIERS = frozenset({"fc", "classifier", "head", "heads", "last_linear", "logits", "cls", "output", "fc_out"})
+"""What the layer that makes class scores is called in the models people use."""
+
+AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the embedding is read.
+
+    Attributes:
+        layer: an address; "" is what the model returns, "fc.input" what goes into fc.
+        said: the same for a reader: "what goes into fc, 512 numbers".
+    """
+
+    layer: str
+    said: str
+
+
+def find_embedding(model: nn.Module | Model, x: Float[Tensor, "n c h w"], labels: Sequence[str] | None = None) -> Site:
+    """Where `model` has its embedding.
+
+    What goes into the linear layer that makes the class scores, if there is such a layer: one whose output is the
+    model's, and which has a classifier's name (`CLASSIFIERS`), or as many outputs as there are labels. Otherwise what
+    the model returns, if that is (n, d) or a map, of which the mean over places is taken. Else the last stage's mean.
+
+    Raises:
+        ModelError: when the model cannot run on the first image.
+    """
+    module = getattr(model, "module", model)
+    labels = labels or getattr(model, "labels", None)
+    assert isinstance(module, nn.Module)
+    return _find(unwrap(module), x[:1], Arguments(1), labels)
+
+
+def _find(model: nn.Module, x: Tensor, arguments: Arguments, labels: Sequence[str] | None) -> Site:
+    made: dict[str, Tensor] = {}
+    modules = named_modules(model).items()
+    names: dict[nn.Module, str] = {module: name for name, module in modules if isinstance(module, nn.Linear)}
+
+    def note(module: nn.Module, inputs: Any, output: Any) -> None:
+        made[names[module]] = output
+
+    hooks = [module.register_forward_hook(note) for module in names]
+    try:
+        with capture(model, [], gradient=False) as run:
+            output = run.forward(x, arguments)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    try:
+        scores = output if isinstance(output, Tensor) else class_scores(output)
+    except TargetError:
+        scores = None
+    if scores is not None and scores.ndim == 2:
+        last = next((n for n, made_here in made.items() if _same(made_here, scores)), None)
+        if last is not None and _classifies(last, scores.shape[1], labels):
+            width = cast(nn.Linear, find_module(model, last)).in_features
+            return Site(f"{last}.input", f"what goes into {last}, {width} numbers")
+        if isinstance(output, Tensor) and not (labels and len(labels) == scores.shape[1]):
+            return Site("", f"what the model returns, {scores.shape[1]} numbers")
+    if isinstance(output, Tensor) and output.ndim == 4:
+        return Site("", f"the mean over places of the map the model returns, {output.shape[1]} numbers")
+    stage = describe(model, x, arguments).stages[-1]
+    return Site(stage.name, f"the mean over places of {stage.name}, {stage.shape[0]} numbers")
+
+
+def _same(made: Tensor, scores: Tensor) -> bool:
+    return made.shape == scores.shape and torch.equal(made, scores)
+
+
+def _classifies(name: str, outputs: int, labels: Sequence[str] | None) -> bool:
+    return bool(labels and len(labels) == outputs) or bool(CLASSIFIERS & {*name.split(".")})
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """Embeds pictures with one model, for decisions that need references.
+
+    Attributes:
+        subject: the model.
+        x: the images to be explained, which tell what an input looks like.
+        arguments: what the network takes beside them.
+        notes: what the search for the embedding has to say.
+    """
+
+    subject: Model
+    x: Float[Tensor, "n c h w"]
+    arguments: Arguments
+    notes: list[str]
+
+    def layer(self, wanted: str | None, *, local: bool) -> str:
+        """The address of the embedding: the one wanted, or the one found, which is then noted."""
+        if wanted is not None:
+            return wanted
+        model, first = unwrap(self.subject.module), self.arguments.row(0)
+        if local:
+            stage = describe(model, self.x, self.arguments).stages[-1]
+            site = Site(stage.name, f"the map of {stage.name}, {stage.shape[0]} numbers a place")
+        else:
+            site = _find(model, self.x[:1], first, self.subject.labels)
+        self.notes.append(f"compared is {site.said}")
+        return site.layer
+
+    def of(self, pictures: Any, layer: str, *, local: bool, what: str) -> tuple[Tensor, list[str]]:
+        """(m, d) or (m, d, h, w), and what each of them is called.
+
+        Pictures go through the network; a tensor (d,), (m, d) or, for maps, whatever has no picture's shape, is taken
+        as embeddings.
+        """
+        if isinstance(pictures, Tensor) and pictures.is_floating_point() and pictures.ndim in (1, 2):
+            s = pictures.detach()[None] if pictures.ndim == 1 else pictures.detach()
+            if not len(s):
+                raise TargetError(f"there is no {what}: give one at least")
+            return s.to(self.x.device), [f"{what} {i}" for i in range(len(s))]
+        if isinstance(pictures, list | tuple) and not pictures:
+            raise TargetError(f"there is no {what}: give one at least")
+        batch = on_device(load_images(pictures, self.subject.preprocessing), self.x)
+        s = torch.cat([activation for (activation,) in self.through(batch.tensor, [layer])])
+        counted = [f"{what} {i}" if len(batch.photos) > 1 else f"the {what}" for i in range(len(batch.photos))]
+        names = [
+            c if photo.source in ("tensor", "image", "array") else photo.source
+            for c, photo in zip(counted, batch.photos, strict=True)
+        ]
+        return embedded(s, local=local), names
+
+    def through(self, x: Float[Tensor, "m c h w"], layers: Sequence[str]) -> list[list[Tensor]]:
+        """What the layers return, a few images at a time."""
+        parts = []
+        for few in x.split(AT_ONCE):
+            with capture(self.subject.module, layers, gradient=False) as run:
+                run.forward(few, self.arguments.row(0), stop=True)
+                parts.append([run.activations[layer] for layer in layers])
+        return parts
+
+
+def on_device(batch: Batch, like: Tensor) -> Batch:
+    """Pictures where the queries are; a tensor of the caller's that is elsewhere is an error that says so."""
+    if batch.tensor.device == like.device:
+        return Batch(batch.tensor.to(like.dtype), batch.photos)
+    if any(photo.source == "tensor" for photo in batch.photos):
+        raise TargetError(
+            f"the references are on {batch.tensor.device}, the images on {like.device}: move them to one device"
+        )
+    return Batch(batch.tensor.to(like), batch.photos)

@@ -1,0 +1,262 @@
+"""Why do these match? `foveal.match`: every query against every reference, the evidence on both sides.
+
+    A   (n, c, h, w), the map that the embedding is made of        v   (n, d), the embedding
+    α   (n, m, d), weights of channels for a pair                  map = Σ_c A ⊙ ∂(α·v)/∂A        (see `methods.fam`)
+
+Where v is the mean of A over places the derivative is α/hw, and all pairs come from one product. Otherwise the graph
+from A to v is kept, and gone back through once a reference.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from foveal._version import __version__
+from foveal.api import last_stage_before
+from foveal.decisions.comparison import Comparison, check_embedding, embedded
+from foveal.embedding import AT_ONCE, Embedder, on_device
+from foveal.engine.arguments import Arguments, beside
+from foveal.engine.capture import Run, capture
+from foveal.engine.guard import unwrap
+from foveal.engine.stages import describe
+from foveal.errors import LayerError, MethodError, TargetError
+from foveal.images import Batch, load_images
+from foveal.methods.fam import CHANNELS
+from foveal.models.model import Model, as_model
+from foveal.pairs import Correspondences, correspond
+from foveal.results.match import Match
+from foveal.similarity import Linear, Metric, MetricLike, find_metric
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.images import ImageLike, Preprocessing
+    from foveal.probe import Progress
+
+WEIGHTS = ("contribution", "positive", "linear")
+
+
+def match(
+    model: nn.Module | Model,
+    query: ImageLike | Batch,
+    references: ImageLike | Batch,
+    *,
+    metric: MetricLike = "cosine",
+    weights: str = "contribution",
+    layer: str | None = None,
+    embedding: str | None = None,
+    lines: int | None = None,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    progress: Progress | None = None,
+) -> Match:
+    """Every query against every reference: how similar, what on both pictures says so, which place meets which.
+
+        pair = foveal.match(model, "query.jpg", ["shelf1.jpg", "shelf2.jpg"])
+        pair.similarity, pair.query_maps, pair.reference_maps      # (n, m), (n, m, h, w), (n, m, h, w)
+        pair.figure().save("why.png")
+
+    Args:
+        query, references: pictures, as `explain` takes them.
+        metric: what compares embeddings; see `foveal.Similar`.
+        weights: how channels are weighed: "contribution" (the published method), "positive" (channels that add
+            nothing weigh nothing), "linear" (signed; the map sums to the similarity, up to what no place holds).
+        layer: where the maps are drawn; None is the last stage that the embedding is made of.
+        embedding: the layer that is compared; None finds it.
+        lines: how many correspondences to keep for each pair; 0 for none. Left out, 8 where they cost little.
+        inputs, keywords: what else the model takes, as in `explain`; the same for all.
+
+    Raises:
+        ModelError, LayerError, TargetError, ImageError: for what does not fit, in one sentence.
+    """
+    started = time.perf_counter()
+    subject, chosen = as_model(model, preprocessing), find_metric(metric)
+    if weights not in WEIGHTS:
+        raise MethodError(f"there are no weights {weights!r} of a match: say {', '.join(WEIGHTS)}")
+    queries = _placed(load_images(query, subject.preprocessing), subject.module)
+    shelf = on_device(load_images(references, subject.preprocessing), queries.tensor)
+    arguments = beside(1, inputs, keywords)
+    notes = [*subject.notes]
+    embedder = Embedder(subject, queries.tensor, arguments, notes)
+    site = embedder.layer(embedding, local=chosen.local)
+    at = layer or last_stage_before(site, describe(unwrap(subject.module), queries.tensor, arguments), itself=True)
+    with ExitStack() as block:
+
+        def side(batch: Batch, what: str) -> Side:
+            return Side.of(subject.module, batch, at, site, arguments, chosen, what, block, progress)
+
+        one, other = side(queries, "query"), side(shelf, "reference")
+        compared = Pairs(one, other, chosen)
+        found = compared.maps(weights, progress)
+        places = Correspondences.none(compared.score) if lines == 0 else correspond(one, other, chosen, lines)
+    return Match(
+        similarity=compared.score,
+        query_maps=found[0],
+        reference_maps=found[1],
+        contributions=compared.contributions,
+        places=places.places,
+        unplaced=places.unplaced,
+        queries=queries.photos,
+        references=shelf.photos,
+        metric=chosen.name,
+        distance=chosen.value(1.0) < 0,
+        weights=weights,
+        layer=at,
+        embedding=site,
+        model=subject.name,
+        notes=(*notes, *compared.notes, *places.notes),
+        seconds=time.perf_counter() - started,
+        versions={"foveal": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    )
+
+
+@dataclass
+class Side:
+    """The pictures of one side, seen by the network.
+
+    Attributes:
+        A: (n, c, h, w).
+        v: (n, d), or A itself where places are compared.
+        runs: a pass each of a few pictures, with the graph from A to v; empty where v is A's mean.
+        what: what a picture of this side is called.
+    """
+
+    A: Float[Tensor, "n c h w"]
+    v: Tensor
+    layers: tuple[str, str]
+    what: str
+    local: bool
+    runs: list[Run] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, model: nn.Module, batch: Batch, at: str, site: str, arguments: Arguments, metric: Metric, what: str,
+        block: ExitStack, progress: Progress | None,
+    ) -> Side:  # fmt: skip
+        runs: list[Run] = []
+        A: list[Tensor] = []
+        v: list[Tensor] = []
+        layers = [*dict.fromkeys((at, site))]
+        graph = not metric.local
+        for start in range(0, len(batch.tensor), AT_ONCE):
+            run = block.enter_context(capture(model, layers, gradient=graph))
+            run.forward(batch.tensor[start : start + AT_ONCE], arguments, stop=True)
+            few = run.activations[at]
+            if few.ndim != 4:
+                raise LayerError(f"layer {at!r} gives {tuple(few.shape)}, which is not a feature map (n, c, h, w)")
+            vector = embedded(run.activations[site], local=metric.local)
+            if start == 0 and graph:
+                graph = not _is_mean(few, vector)
+            A.append(few.detach())
+            v.append(vector.detach())
+            if graph:
+                runs.append(run)
+            if progress:
+                progress(f"{what} pictures", min(start + AT_ONCE, len(batch.tensor)), len(batch.tensor))
+        side = cls(torch.cat(A), torch.cat(v), (at, site), what, metric.local, runs)
+        names = [
+            photo.source if photo.source not in ("tensor", "image", "array") else str(i)
+            for i, photo in enumerate(batch.photos)
+        ]
+        check_embedding(side.v, names, what=what, scale_free=metric.scale_free)
+        return side
+
+    @property
+    def cells(self) -> int:
+        return self.A.shape[2] * self.A.shape[3]
+
+    def pulled(self, weights: Float[Tensor, "n m d"]) -> Float[Tensor, "n m h w"]:
+        """Σ_c A ⊙ ∂(weights · v)/∂A, for each of m weights a picture."""
+        if not self.runs:
+            return torch.einsum("nmc,nchw->nmhw", weights / self.cells, self.A)
+        return self._through(weights, lambda share: share.sum(1))
+
+    def shares(self, weights: Float[Tensor, "n m d"]) -> Float[Tensor, "n m c h w"]:
+        """A ⊙ ∂(weights · v)/∂A, through the graph."""
+        return self._through(weights, lambda share: share)
+
+    def _through(self, weights: Float[Tensor, "n m d"], then: Callable[[Tensor], Tensor]) -> Tensor:
+        parts, start = [], 0
+        at, site = self.layers
+        for run in self.runs:
+            A, v = run.activations[at].detach(), embedded(run.activations[site], local=False)
+            own = weights[start : start + len(v)]
+            each = [then(A * run.gradients((w * v).sum(1), keep_graph=True)[at]) for w in own.unbind(1)]
+            parts.append(torch.stack(each, 1))
+            start += len(v)
+        return torch.cat(parts)
+
+
+@dataclass
+class Pairs:
+    """Every query with every reference."""
+
+    queries: Side
+    references: Side
+    metric: Metric
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        q, s = self.queries.v[:, None], self.references.v[None]
+        with torch.no_grad():
+            self.score: Float[Tensor, "n m"] = self.metric.score(q, s)
+            self.contributions: Float[Tensor, "n m e"] = self.metric.contributions(q, s)
+        if not bool(torch.isfinite(self.score).all()):
+            raise TargetError(
+                "a similarity is not finite: the embeddings are too large to be compared in this precision"
+            )
+
+    def maps(self, weights: str, progress: Progress | None) -> tuple[Tensor, Tensor]:
+        """(n, m, h, w) on the queries and on the references."""
+        q, s = self.queries.v[:, None], self.references.v[None]
+        with torch.no_grad():
+            if weights == "linear":
+                ours, theirs = self.metric.linear(q, s), self.metric.mirrored(q, s)
+            else:
+                alpha = CHANNELS[weights](Comparison(q, q, self.contributions.flatten(0, 1), Linear(q, q)))
+                alpha = alpha.unflatten(0, self.score.shape)
+        if weights != "linear":
+            return self._drawn(self.queries, alpha), self._drawn(self.references, alpha.transpose(0, 1)).transpose(0, 1)
+        if self.metric.local:
+            A, B = self.queries.A[:, None], self.references.A[None]
+            return (ours.weights * A).sum(2), (theirs.weights * B).sum(2)
+        self._say_remainder(ours)
+        on_references = self.references.pulled(theirs.weights.transpose(0, 1)).transpose(0, 1)
+        return self.queries.pulled(ours.weights), on_references
+
+    def _drawn(self, side: Side, alpha: Float[Tensor, "n m e"]) -> Float[Tensor, "n m h w"]:
+        if self.metric.local:
+            return torch.einsum("nme,nehw->nmhw", alpha / side.cells, side.A)
+        with torch.enable_grad():
+            v = side.v[:, None].expand(-1, alpha.shape[1], -1).clone().requires_grad_()
+            (weights,) = torch.autograd.grad(self.metric.described(v), v, alpha)
+        return side.pulled(weights)
+
+    def _say_remainder(self, ours: Linear) -> None:
+        if bool(ours.remainder.any()):
+            self.notes.append(
+                f"{self.metric.name} has a part that is no place's: {float(ours.remainder[0, 0]):.3g} of "
+                f"{float(self.score[0, 0]):.3g} for the first pair"
+            )
+
+
+def _is_mean(A: Float[Tensor, "n c h w"], v: Float[Tensor, "n d"]) -> bool:
+    """Whether the embedding is the mean over places."""
+    mean = A.detach().mean((2, 3))
+    return mean.shape == v.shape and torch.allclose(mean, v.detach(), rtol=1e-4, atol=1e-5 * float(mean.abs().amax()))
+
+
+def _placed(batch: Batch, module: nn.Module) -> Batch:
+    weight = next((p for p in module.parameters() if p.is_floating_point()), None)
+    if weight is None or all(photo.source == "tensor" for photo in batch.photos):
+        return batch
+    return Batch(batch.tensor.to(weight.device, weight.dtype), batch.photos)

@@ -1,0 +1,50 @@
+"""Metrics: how two embeddings are compared."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from foveal.errors import TargetError
+from foveal.similarity.local import CrossAttention, EarthMovers, Nearest
+from foveal.similarity.metric import Linear, Metric
+from foveal.similarity.pooled import Cosine, Dot, Euclidean, Learned, Squared, unit
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (Cosine(), Dot(), Euclidean(), Squared(), EarthMovers(), Nearest(), CrossAttention())
+}
+
+MetricLike: TypeAlias = "str | Metric"
+
+
+def find_metric(metric: MetricLike) -> Metric:
+    """The metric of that name, or the one given.
+
+    Raises:
+        TargetError: when there is none.
+    """
+    if isinstance(metric, str) and metric in METRICS:
+        return METRICS[metric]
+    if not isinstance(metric, str) and isinstance(metric, Metric):
+        return metric
+    raise TargetError(
+        f"there is no metric {metric!r}: say {', '.join(METRICS)}, or pass foveal.Learned(matrix) or one of your own"
+    )
+
+
+__all__ = [
+    "METRICS",
+    "Cosine",
+    "CrossAttention",
+    "Dot",
+    "EarthMovers",
+    "Euclidean",
+    "Learned",
+    "Linear",
+    "Metric",
+    "MetricLike",
+    "Nearest",
+    "Squared",
+    "find_metric",
+    "unit",
+]
