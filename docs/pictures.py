@@ -14,6 +14,7 @@ from foveal.render.figures import grid
 from foveal.render.tiles import known_tile
 from foveal.world import SPECIES, demo_scenes, render
 from foveal.world.gallery import species_portraits
+from foveal.world.sampling import species_scene
 from foveal.world.scene import LABELS
 from foveal.world.splits import Example
 
@@ -69,9 +70,18 @@ def methods(names: Sequence[str]) -> Image.Image:
     )
 
 
+def match() -> Image.Image:
+    """A jay against another jay and its sibling, whose crest differs, by the embedding of the bundled network."""
+    model = foveal.load_model("demo")
+    own, sibling = SPECIES[BIRDS[0]], SPECIES[BIRDS[0] + 1]
+    query, same, other = (render(species_scene(name, seed))[0] for name, seed in ((own, 1), (own, 2), (sibling, 3)))
+    return foveal.match(model, query, [same, other]).figure(side=280)
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     family = [method.name for method in cam.FAMILY]
     overview().save(HERE / "overview.jpg", quality=88)
     methods(family).save(HERE / "methods.jpg", quality=88)
+    match().save(HERE / "match.jpg", quality=88)
     methods(OTHERS).save(HERE / "more-methods.jpg", quality=88)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from tests.conftest import NoTrace
 
 PLAIN = foveal.Preprocessing(size=(8, 8), resize="exact", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-GRADIENT = [name for name, method in foveal.METHODS.items() if method.needs == "gradients"]
+GRADIENT = [name for name, method in foveal.METHODS.items() if method.needs == "gradients" and not method.similarity]
 SENSITIVITY = {"gradient", "guidedbackprop", "deconvnet"}  # say where more would help, lit or not
 INPUT_ONLY = {method.name for method in (*baselines.FAMILY, *deeplift.FAMILY)}
-EVIDENCE = [name for name in foveal.METHODS if name not in SENSITIVITY | INPUT_ONLY]
+EVIDENCE = [name for name, m in foveal.METHODS.items() if name not in SENSITIVITY | INPUT_ONLY and not m.similarity]
 ONE_PASS = [name for name in GRADIENT if name != "cam" and foveal.METHODS[name].rules is None]
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 import foveal
 from foveal.errors import LayerError, MethodError
-from foveal.methods import FAST, METHODS, find_method, find_methods
+from foveal.methods import COMPARING, FAST, METHODS, find_method, find_methods
 from tests.networks import tiny
 
 
@@ -37,7 +37,7 @@ def test_a_wrong_option_is_told_in_one_sentence(written: str, said: str) -> None
 
 def test_words_for_several() -> None:
     assert set(find_methods("all")) == set(METHODS)
-    assert tuple(find_methods("fast")) == FAST
+    assert tuple(find_methods("fast")) == (*FAST, *COMPARING)
     assert list(find_methods(["gradcam", "lrp-epsilon:epsilon=0.5", "gradcam"])) == [
         "gradcam",
         "lrp-epsilon:epsilon=0.5",

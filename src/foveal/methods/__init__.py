@@ -30,8 +30,11 @@ _FAMILIES = (
 
 METHODS: dict[str, Method] = {method.name: method for family in _FAMILIES for method in family}
 
-FAST = tuple(name for name, method in METHODS.items() if method.needs != "forwards")
-"""Methods that need one forward and at most one backward pass."""
+FAST = tuple(name for name, method in METHODS.items() if method.needs != "forwards" and not method.similarity)
+"""Methods for any decision that need one forward and at most one backward pass."""
+
+COMPARING = tuple(name for name, method in METHODS.items() if method.similarity)
+"""Methods for decisions that compare embeddings."""
 
 
 def find_method(name: str) -> Method:
@@ -49,7 +52,7 @@ def find_method(name: str) -> Method:
 def find_methods(names: str | Iterable[str]) -> dict[str, Method]:
     """Methods by the name they answer to, each once; "all" and "fast" stand for several."""
     each = [names] if isinstance(names, str) else list(names)
-    several = {"all": tuple(METHODS), "fast": FAST}
+    several = {"all": tuple(METHODS), "fast": (*FAST, *COMPARING)}
     found = [find_method(name) for one in each for name in several.get(one, (one,))]
     return {method.spelled(METHODS[method.name].options): method for method in found}
 
@@ -74,4 +77,4 @@ def _plain(name: str) -> str:
     return name.casefold().replace("plusplus", "++").replace("-", "").replace("_", "").replace(" ", "")
 
 
-__all__ = ["FAST", "METHODS", "Method", "find_method", "find_methods"]
+__all__ = ["COMPARING", "FAST", "METHODS", "Method", "find_method", "find_methods"]
