@@ -71,7 +71,7 @@ def methods(names: Sequence[str]) -> Image.Image:
 
 
 def match() -> Image.Image:
-    """A jay against another jay and its sibling, whose crest differs, by the embedding of the bundled network."""
+    """A bird against another of its species and against its sibling, whose beak differs, by the bundled network."""
     model = foveal.load_model("demo")
     own, sibling = SPECIES[BIRDS[0]], SPECIES[BIRDS[0] + 1]
     query, same, other = (render(species_scene(name, seed))[0] for name, seed in ((own, 1), (own, 2), (sibling, 3)))

@@ -71,9 +71,18 @@ def test_a_margin_is_the_class_less_the_strongest_other(rule: Any) -> None:
     assert torch.allclose(one, two - three, atol=1e-12)
 
 
-def test_margin_weights_are_signed() -> None:
-    why = explain(foveal.Prototypes(SUPPORT, LABELS), method="fam:weights=margin")
-    assert float(why.map.min()) < 0 < float(why.map.max())
+def test_margin_weights_are_those_of_the_winner_less_the_runner_ups() -> None:
+    q, s = embeddings()
+    prototypes = torch.stack([(s[c] + s[c + 3]) / 2 for c in range(3)])
+    p = unit(q)[:, None] * unit(prototypes)
+    best, second = p.sum(2).topk(2, dim=1).indices.T
+    n = torch.arange(3)
+    A = Embedder().eval().features(X).detach()
+    expected = torch.einsum("nk,nkhw->nhw", p[n, best] - p[n, second], A) / 36
+    for margin in (False, True):
+        why = explain(foveal.Prototypes(SUPPORT, LABELS, margin=margin), method="fam:weights=margin")
+        assert torch.allclose(why.map, expected, rtol=1e-9)
+        assert float(why.map.min()) < 0 < float(why.map.max())
 
 
 def test_linear_heads_sum_to_the_logit_less_its_offset() -> None:

@@ -36,7 +36,7 @@ class Chosen:
         a: (n, m), how much each reference counts.
         words: per query, what was decided.
         spec: the same for machines; what holds one entry a query is a list.
-        against: (n, m), the same for the runner-up, where there is one.
+        margin: (n, m), the same of what was decided less the runner-up, where there is one.
         probability: (n,) in 0 … 1, where that has a meaning.
         pinned: per query, the rule that decides the same whatever the similarities; None keeps `a`.
     """
@@ -44,7 +44,7 @@ class Chosen:
     a: Float[Tensor, "n m"]
     words: tuple[str, ...]
     spec: Mapping[str, Any]
-    against: Float[Tensor, "n m"] | None = None
+    margin: Float[Tensor, "n m"] | None = None
     probability: Float[Tensor, " n"] | None = None
     pinned: Sequence[Rule] | None = None
 
@@ -58,14 +58,14 @@ class Comparison:
         described: the same in the space whose channels are weighed (`Metric.described`), attached.
         contributions: (n, e), what each channel adds to the score: Σ_j a_ij p_ij. Detached.
         linear: the score as a linear function of the query.
-        against: (n, e), the contributions to the runner-up, where there is one.
+        margin: (n, e), what each channel adds to the decision less the runner-up, where there is one.
     """
 
     query: Tensor
     described: Tensor
     contributions: Float[Tensor, "n e"]
     linear: Linear
-    against: Float[Tensor, "n e"] | None = None
+    margin: Float[Tensor, "n e"] | None = None
 
     def detached(self) -> Comparison:
         """The same without its graph."""
@@ -79,19 +79,19 @@ class Comparison:
             self.described[own],
             self.contributions[own],
             Linear(self.linear.weights[own], self.linear.remainder[own]),
-            None if self.against is None else self.against[own],
+            None if self.margin is None else self.margin[own],
         )
 
     @staticmethod
     def joined(parts: Sequence[Comparison]) -> Comparison:
         """One of those that `rows` cut it into."""
-        against = [part.against for part in parts if part.against is not None]
+        margin = [part.margin for part in parts if part.margin is not None]
         return Comparison(
             torch.cat([part.query for part in parts]),
             torch.cat([part.described for part in parts]),
             torch.cat([part.contributions for part in parts]),
             Linear(torch.cat([p.linear.weights for p in parts]), torch.cat([p.linear.remainder for p in parts])),
-            torch.cat(against) if len(against) == len(parts) else None,
+            torch.cat(margin) if len(margin) == len(parts) else None,
         )
 
 
@@ -128,9 +128,9 @@ class Compared:
             self.metric.described(q),
             _weighted(chosen.a, p),
             Linear(_weighted(chosen.a, weights), (chosen.a * remainder).sum(1)),
-            None if chosen.against is None else _weighted(chosen.against, p),
+            None if chosen.margin is None else _weighted(chosen.margin, p),
         )
-        pinned = chosen.pinned or [Always(replace(chosen, against=None), i) for i in range(len(q))]
+        pinned = chosen.pinned or [Always(chosen, i) for i in range(len(q))]
         each: tuple[Decision, ...] = tuple(replace(self, rule=rule) for rule in pinned)
         spec = {**chosen.spec, "metric": self.metric.name, "embedding": self.layer}
         return Verdict((chosen.a * pairs).sum(1), chosen.words, spec, chosen.probability, each, comparison)

@@ -110,7 +110,7 @@ class Vote:
             "kind": "neighbours", "k": self.k, "temperature": self.temperature, "classes": list(self.classes),
             "class": best.tolist(), "against": second.tolist(), "margin": self.margin,
         }  # fmt: skip
-        return Chosen(a - against if self.margin else a, words, spec, against, None if self.margin else share)
+        return Chosen(a - against if self.margin else a, words, spec, a - against, None if self.margin else share)
 
     def _mean(self, weight: Float[Tensor, "n m"]) -> Float[Tensor, "n m"]:
         weight = weight if self.weighted else (weight > 0).to(weight)

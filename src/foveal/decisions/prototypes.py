@@ -113,7 +113,7 @@ class ClosestClass:
             "class": best.tolist(), "against": second.tolist(), "margin": self.margin,
         }  # fmt: skip
         a = counts[n, best]
-        return Chosen(a - against if self.margin else a, words, spec, against, None if self.margin else chance)
+        return Chosen(a - against if self.margin else a, words, spec, a - against, None if self.margin else chance)
 
     def _counts(self, pairs: Float[Tensor, "n m"]) -> Float[Tensor, "n c m"]:
         """How much each reference counts for each class."""

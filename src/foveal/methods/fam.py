@@ -44,10 +44,10 @@ def positive(c: Comparison) -> Float[Tensor, "n e"]:
 
 
 def margin(c: Comparison) -> Float[Tensor, "n e"]:
-    """p less that of the runner-up."""
-    if c.against is None:
+    """p less that of the runner-up, whether the decision explained is a margin or not."""
+    if c.margin is None:
         raise MethodError("fam:weights=margin needs a runner-up: decide by foveal.Prototypes or foveal.Neighbours")
-    return c.contributions - c.against
+    return c.margin
 
 
 CHANNELS: dict[str, Callable[[Comparison], Tensor]] = {
