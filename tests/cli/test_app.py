@@ -241,23 +241,52 @@ def test_random_weights_are_said(photo: Path, tmp_path: Path) -> None:
 # --- train --------------------------------------------------------------------------------------------------
 
 
-def test_train_demo_passes_its_settings_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "usual", "words"),
+    [("demo", 7, "75.0% of the test pictures"), ("embed", 10, "75.0% of unknown individuals")],
+)
+def test_train_passes_its_settings_on(
+    name: str, usual: int, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from foveal.world import recipe
 
     asked = []
 
-    def quick(out: Path, *, settings: recipe.Settings, device: str | None) -> Any:
-        asked.append((out, settings.images, settings.epochs, settings.seed, device))
+    def quick(course: recipe.Course, out: Path, *, settings: recipe.Settings, device: str | None) -> Any:
+        asked.append((course.name, out, settings.images, settings.epochs, settings.seed, device))
         yield recipe.Step("draw", 64, 64)
         yield recipe.Step("train", 1, 1, loss=1.5)
         yield recipe.Step("test", 10, 10, accuracy=0.75)
 
-    monkeypatch.setattr(recipe, "train_demo", quick)
-    done = run("train", "demo", "-o", tmp_path, "--images", 64, "--seed", 3)
+    monkeypatch.setattr(recipe, "train", quick)
+    done = run("train", name, "-o", tmp_path, "--images", 64, "--seed", 3)
     assert done.exit_code == 0
-    assert asked == [(tmp_path, 64, recipe.Settings().epochs, 3, None)]
-    assert done.stdout.strip() == str(tmp_path / "demo.safetensors")
-    assert "75.0%" in done.stderr
+    assert asked == [(name, tmp_path, 64, usual, 3, None)]
+    assert done.stdout.strip() == str(tmp_path / f"{name}.safetensors")
+    assert words in done.stderr
+
+
+def test_match(photo: Path, tmp_path: Path) -> None:
+    shelf = tmp_path / "shelf"
+    (shelf / "deeper").mkdir(parents=True)
+    with Image.open(photo) as picture:
+        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(shelf / "deeper" / "mirrored.png")
+        picture.convert("L").save(shelf / "grey.png")
+        picture.save(shelf / photo.name)
+    done = run("match", shelf / photo.name, shelf, "-m", "demo", "-o", tmp_path / "out", "--json")
+    assert done.exit_code == 0
+    answer = json.loads(done.stdout)
+    assert {Path(one["picture"]).name for one in answer["references"]} == {"mirrored.png", "grey.png"}  # not itself
+    cosines = [one["cosine"] for one in answer["references"]]
+    assert cosines == sorted(cosines, reverse=True)
+    assert answer["embedding"] == "head.input" and len(answer["references"][0]["channels"]) == 5
+    assert foveal.Match.load(tmp_path / "out").similarity.shape == (1, 2)
+    plain = run("match", photo, shelf / "grey.png", "-m", "demo", "-o", tmp_path / "two", "--metric", "euclidean")
+    assert plain.stdout.strip() == str(tmp_path / "two" / "match.png") and Path(plain.stdout.strip()).exists()
+    assert "euclidean distance" in plain.stderr
+    (tmp_path / "empty").mkdir()
+    wrong = run("match", photo, tmp_path / "empty", "-m", "demo", "-o", tmp_path / "out")
+    assert wrong.exit_code == 1 and "no pictures in the folder" in wrong.stderr
 
 
 def test_finer_and_fused_maps(photo: Path, tmp_path: Path) -> None:

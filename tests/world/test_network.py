@@ -19,8 +19,9 @@ from foveal.models import load_model
 from foveal.world import SPECIES, Split, differing_parts, effects, render
 from foveal.world.ambiguity import beliefs, tampered
 from foveal.world.dataset import normalised
+from foveal.world.learn_species import SpeciesCourse, surprise
 from foveal.world.network import DemoNet
-from foveal.world.recipe import Settings, Step, augmented, surprise, train_demo
+from foveal.world.recipe import Settings, Step, augmented, train
 
 TINY = Settings(images=64, epochs=2, batch=16, tests=20)
 
@@ -109,13 +110,13 @@ def test_augmented_pictures_are_moved_or_mirrored() -> None:
 
 
 def test_the_recipe_runs_resumes_and_leaves_a_model_that_loads(tmp_path: Path) -> None:
-    whole = list(train_demo(tmp_path / "whole", settings=TINY, device="cpu", workers=0))
+    whole = list(train(SpeciesCourse(), tmp_path / "whole", settings=TINY, device="cpu", workers=0))
     assert [step.phase for step in whole] == ["draw"] + ["train"] * 8 + ["test"]
     assert all(step.done <= step.total for step in whole)
     assert whole[8].loss < whole[1].loss  # type: ignore[operator]
     # broken off in the second epoch, then run again
-    broken = list(islice(train_demo(tmp_path / "broken", settings=TINY, device="cpu", workers=0), 6))
-    resumed = list(train_demo(tmp_path / "broken", settings=TINY, device="cpu", workers=0))
+    broken = list(islice(train(SpeciesCourse(), tmp_path / "broken", settings=TINY, device="cpu", workers=0), 6))
+    resumed = list(train(SpeciesCourse(), tmp_path / "broken", settings=TINY, device="cpu", workers=0))
     assert isinstance(broken[-1], Step)
     assert [step.done for step in resumed if step.phase == "train"] == [5, 6, 7, 8]
     one, other = (load_model(str(tmp_path / name / "demo.safetensors")) for name in ("whole", "broken"))

@@ -43,11 +43,7 @@ app.command("layers")(layers.layers)
 app.command("methods")(methods.methods)
 app.add_typer(training, name="train")
 training.command("demo")(train.demo)
-
-
-@training.callback()
-def _training() -> None:
-    """Keeps `train` a group while it has one command."""
+training.command("embed")(train.embed)
 
 
 def _say_version(wanted: bool) -> None:

@@ -22,15 +22,17 @@ from foveal.demo.truth import (
 )
 from foveal.render.charts import Column, Score
 from foveal.render.report import Panel, Report, Row, Section, Table, Tile
-from foveal.render.tiles import effect_bars, known_tile, layer_tiles, map_tile, photo_tile, probability_bars
-from foveal.world import SPECIES, sibling
+from foveal.render.tiles import SIDE, effect_bars, known_tile, layer_tiles, map_tile, photo_tile, probability_bars
+from foveal.world import SPECIES, render, sibling
 from foveal.world.agreement import rank_correlation, top_part
+from foveal.world.sampling import species_scene
 from foveal.world.scene import LABELS
 
 if TYPE_CHECKING:
     from foveal.world.splits import Example
 
 TITLES = {name: method.title for name, method in foveal.METHODS.items()}
+ANOTHER = 1000  # seed of the scenes that pictures are matched with
 ABOUT_REFERENCE = {
     "random": "noise: what chance gives",
     "centre": "a blob in the middle of every picture",
@@ -80,6 +82,7 @@ def picture_section(model: foveal.Model, example: Example) -> Section:
                 (known_margin, *layer_tiles(by_margin["hirescam"])),
                 "The margin again, by HiResCAM at every stage, from the first next to the picture to the last.",
             ),
+            _match_panel(model, example, species, other, part),
         ),
     )
 
@@ -133,6 +136,32 @@ def report(
             ),
             ("time", f"{seconds:.0f} seconds"),
         ),
+    )
+
+
+def _match_panel(model: foveal.Model, example: Example, species: str, other: str, part: str) -> Panel:
+    """The picture beside another of its kind and beside its sibling, by the network's embedding."""
+    shelf = [render(species_scene(name, seed))[0] for seed, name in enumerate((species, other), ANOTHER)]
+    pair = foveal.match(model, example.image, shelf)
+    alone = foveal.Prototypes(shelf, [species, other], which=species, margin=True)
+    why = foveal.explain(model, example.image, alone, method="fam:weights=margin")
+    pointed = top_part(on_photo(why, why.layer, 0), example.labels)
+    return Panel(
+        "Which is it like?",
+        (
+            *(
+                Tile(
+                    f"{pair.words(0, j)} to a {name}",
+                    pair.picture(0, j, side=SIDE),
+                    f"The {species} and a {name}, evidence for their similarity on both, lines between places.",
+                )
+                for j, name in enumerate((species, other))
+            ),
+            map_tile(why, title="the difference", verdict=pointed == part, finding=f"points at the {pointed}"),
+        ),
+        "No class is asked for: embeddings are compared. FAM weighs channels by what they add to the cosine; lines "
+        "join the places that add most. Both birds are like it nearly everywhere. The difference of the two similarities "
+        f"should be the {part}.",
     )
 
 

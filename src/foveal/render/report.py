@@ -54,6 +54,11 @@ class Tile:
     finding: str = ""
     known: bool = False
 
+    @property
+    def wide(self) -> bool:
+        """Two pictures side by side need twice the room."""
+        return self.picture.width > 1.6 * self.picture.height
+
 
 @dataclass(frozen=True)
 class Panel:

@@ -1,4 +1,4 @@
-"""The demo classifier: a small residual network whose last maps are fine enough to point at a beak."""
+"""The demo networks: small residual networks whose last maps are fine enough to point at a beak."""
 
 from __future__ import annotations
 
@@ -31,6 +31,33 @@ class Block(nn.Module):
         inner = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
         out: Tensor = self.relu2(inner + self.shortcut(x))
         return out
+
+
+class GeM(nn.Module):
+    """Generalised-mean pooling, (⟨max(A, ε)³⟩)^⅓: between the mean and the largest (Radenović et al., 2019)."""
+
+    def forward(self, A: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c"]:
+        return A.clamp(min=1e-4).pow(3).mean((2, 3)).pow(1 / 3)
+
+
+class EmbedNet(nn.Module):
+    """Embeddings of (n, 3, 160, 160) pictures, compared by their cosine: the body of `DemoNet`, GeM, a projection.
+
+    stage3  (n, 128, 20, 20)      the map that the embedding is made of
+    project (n, 64)               what comes out
+    """
+
+    def __init__(self, numbers: int = 64) -> None:
+        super().__init__()
+        body = DemoNet()
+        self.stem, self.stage1, self.stage2, self.stage3 = body.stem, body.stage1, body.stage2, body.stage3
+        self.pool = GeM()
+        self.project = nn.Linear(128, numbers, bias=False)
+
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+        maps = self.stage3(self.stage2(self.stage1(self.stem(x))))
+        v: Tensor = self.project(self.pool(maps))
+        return v
 
 
 class DemoNet(nn.Module):

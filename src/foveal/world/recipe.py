@@ -1,30 +1,25 @@
-"""How the demo network came to be: settings, data, model, loss, step, evaluation, checkpoint.
+"""How the small networks came to be: settings, step, checkpoint. What is learnt is a `Course`.
 
 The pictures are drawn first and kept in memory (about a gigabyte), then the network passes over them a few
-times: some ten minutes on two cores, less with a GPU. `foveal train demo` runs this.
+times: some ten minutes on two cores, less with a GPU. `foveal train …` runs this.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader, Dataset
 
-from foveal.world.ambiguity import beliefs, tampered
-from foveal.world.card import save_demo
-from foveal.world.dataset import SplitDataset, normalised
-from foveal.world.drawing import render
-from foveal.world.network import DemoNet
-from foveal.world.splits import Split
+from foveal.world.dataset import normalised
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -39,7 +34,6 @@ class Settings:
     batch: int = 64
     rate: float = 4e-3  # the peak of the one-cycle schedule
     decay: float = 0.02
-    sparsity: float = 1e-4  # weight of the head's absolute values in the loss
     seed: int = 0
     tests: int = 2_000
     precision: Literal["float32", "bfloat16"] = "float32"  # of the convolutions in training
@@ -56,26 +50,31 @@ class Step:
     accuracy: float | None = None
 
 
-# --- data ---
+class Course(Protocol):
+    """What a network learns: its pictures, its loss, its examination."""
 
+    name: str
+    usual: Settings
 
-class TrainingScenes(Dataset[tuple[Tensor, Tensor]]):
-    """(image (3, h, w) uint8, fair probabilities of the species): see `foveal.world.ambiguity`.
+    def network(self) -> nn.Module:
+        """With whatever serves the loss alone beside it."""
+        ...
 
-    Parts go missing or are borrowed in training, so that a network knows what to make of an intervention.
-    """
+    def scenes(self, settings: Settings) -> Dataset[tuple[Tensor, Tensor]]:
+        """(image (3, h, w) uint8, what is to be learnt of it)."""
+        ...
 
-    def __init__(self, count: int, seed: int) -> None:
-        self.split = Split("species", count, train=True, seed=seed)
+    def loss(self, net: nn.Module, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> Tensor: ...
 
-    def __len__(self) -> int:
-        return len(self.split)
+    def useful(self, net: nn.Module) -> nn.Module:
+        """What is kept of it."""
+        ...
 
-    def __getitem__(self, index: int) -> tuple[UInt8[Tensor, "3 h w"], Float[Tensor, " classes"]]:
-        scene = self.split.scene(index)
-        scene = tampered(scene, scene.seed)
-        image, _ = render(scene)
-        return torch.from_numpy(image).permute(2, 0, 1).contiguous(), torch.from_numpy(beliefs(scene))
+    def examined(self, net: nn.Module, settings: Settings, device: torch.device, workers: int) -> Iterator[Step]:
+        """Steps with the accuracy so far."""
+        ...
+
+    def save(self, net: nn.Module, folder: Path, recipe: Mapping[str, object], accuracy: float) -> Path: ...
 
 
 def augmented(images: UInt8[Tensor, "n 3 h w"], random: torch.Generator) -> Float[Tensor, "n 3 h w"]:
@@ -87,103 +86,95 @@ def augmented(images: UInt8[Tensor, "n 3 h w"], random: torch.Generator) -> Floa
     return functional.pad(images.float(), (3, 3, 3, 3), mode="replicate")[:, :, y : y + h, x : x + w]
 
 
-# --- loss ---
-
-
-def surprise(logits: Float[Tensor, "n classes"], fair: Float[Tensor, "n classes"]) -> Float[Tensor, ""]:
-    """Kullback-Leibler divergence from the fair probabilities: 0 where nothing better could be said."""
-    return functional.kl_div(logits.log_softmax(1), fair, reduction="batchmean")
-
-
 # --- training ---
 
 
-def train_demo(
-    out: str | Path, *, settings: Settings | None = None, device: str | None = None, workers: int | None = None
+def train(
+    course: Course,
+    out: str | Path,
+    *,
+    settings: Settings | None = None,
+    device: str | None = None,
+    workers: int | None = None,
 ) -> Iterator[Step]:
-    """Train the demo network; writes demo.safetensors and demo.json to the folder `out` at the end.
+    """Train a network; writes its weights and card to the folder `out` at the end.
 
     Yields a `Step` after every batch. After each epoch a checkpoint is left in `out`; a run broken off is
     resumed from it when started again with the same settings. Takes a GPU if there is one, and as many
     worker processes as there are cores to draw the pictures.
 
-    >>> for step in train_demo("out", settings=Settings(images=640, epochs=1)):     # doctest: +SKIP
+    >>> for step in train(SpeciesCourse(), "out", settings=Settings(images=640, epochs=1)):     # doctest: +SKIP
     ...     print(step.phase, step.done, step.total)
     """
-    settings = settings or Settings()
+    settings = settings or course.usual
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     workers = (os.cpu_count() or 1) if workers is None else workers
-    run = _Run(settings, place, Path(out))
+    run = _Run(course, settings, place, Path(out))
 
     shards = []
-    loader = DataLoader(TrainingScenes(settings.images, settings.seed), batch_size=64, num_workers=workers)
+    loader = DataLoader(course.scenes(settings), batch_size=64, num_workers=workers)
     for shard in loader:
         shards.append(shard)
         yield Step("draw", min(64 * len(shards), settings.images), settings.images)
-    images, fair = (torch.cat(tensors) for tensors in zip(*shards, strict=True))
+    images, targets = (torch.cat(tensors) for tensors in zip(*shards, strict=True))
 
     for epoch in range(run.epoch, settings.epochs):
-        for done, loss in run.train(images, fair, epoch):
+        for done, loss in run.train(images, targets, epoch):
             yield Step("train", done, run.total, loss)
         run.save(epoch + 1)
 
     trained = run.finished()
-    right = 0
-    tests = DataLoader(SplitDataset(Split("species", settings.tests)), batch_size=50, num_workers=workers)
-    for seen, (image, target) in enumerate(tests, 1):
-        right += int((_predict(trained, image, place) == target).sum())
-        done = min(50 * seen, settings.tests)
-        yield Step("test", done, settings.tests, accuracy=right / done)
-    save_demo(trained, Path(out), recipe=asdict(settings), accuracy=right / settings.tests)
+    accuracy = 0.0
+    for step in course.examined(trained, settings, place, workers):
+        accuracy = step.accuracy or 0.0
+        yield step
+    course.save(trained.cpu(), Path(out), asdict(settings), accuracy)
     run.checkpoint.unlink(missing_ok=True)
 
 
 class _Run:
     """The network, its optimiser and schedule, and where they are kept between epochs."""
 
-    def __init__(self, settings: Settings, device: torch.device, out: Path) -> None:
-        self.settings, self.device = settings, device
+    def __init__(self, course: Course, settings: Settings, device: torch.device, out: Path) -> None:
+        self.course, self.settings, self.device = course, settings, device
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            self.net = DemoNet()
+            self.net = course.network()
         self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.batches = settings.images // settings.batch
         self.total = self.batches * settings.epochs
         self.optimiser = AdamW(self.net.parameters(), lr=settings.rate, weight_decay=settings.decay)
         self.schedule = OneCycleLR(self.optimiser, settings.rate, total_steps=self.total, pct_start=0.15)
-        self.checkpoint = out / "demo.checkpoint.pt"
+        self.checkpoint = out / f"{course.name}.checkpoint.pt"
         self.epoch = self._resumed()
 
-    def train(
-        self, images: UInt8[Tensor, "m 3 h w"], fair: Float[Tensor, "m classes"], epoch: int
-    ) -> Iterator[tuple[int, float]]:
+    def train(self, images: UInt8[Tensor, "m 3 h w"], targets: Tensor, epoch: int) -> Iterator[tuple[int, float]]:
         """One pass over the pictures in an order of its own."""
         random = torch.Generator().manual_seed(self.settings.seed * 1000 + epoch)
         order = torch.randperm(len(images), generator=random)
         self.net.train()
         for batch in range(self.batches):
             chosen = order[batch * self.settings.batch : (batch + 1) * self.settings.batch]
-            loss = self.step(augmented(images[chosen].to(self.device), random), fair[chosen].to(self.device))
+            loss = self.step(augmented(images[chosen].to(self.device), random), targets[chosen].to(self.device))
             yield epoch * self.batches + batch + 1, loss
 
-    def step(self, images: Float[Tensor, "n 3 h w"], fair: Float[Tensor, "n classes"]) -> float:
+    def step(self, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> float:
         half = self.settings.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            logits = self.net(normalised(images).contiguous(memory_format=torch.channels_last))
-        loss = surprise(logits.float(), fair) + self.settings.sparsity * self.net.head.weight.abs().sum()
+            loss = self.course.loss(self.net, normalised(images).contiguous(memory_format=torch.channels_last), targets)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
         self.schedule.step()
         return loss.item()
 
-    def finished(self) -> DemoNet:
+    def finished(self) -> nn.Module:
         """The network for use, with the weights as they will be stored: matrices in half precision."""
-        self.net.eval()
-        for parameter in self.net.parameters():
+        net = self.course.useful(self.net).eval()
+        for parameter in net.parameters():
             if parameter.dim() > 1:
                 parameter.data = parameter.data.half().float()
-        return self.net
+        return net
 
     def save(self, epoch: int) -> None:
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -208,9 +199,3 @@ class _Run:
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
-
-
-def _predict(net: DemoNet, images: UInt8[Tensor, "n 3 h w"], device: torch.device) -> Tensor:
-    with torch.inference_mode():
-        predicted: Tensor = net(normalised(images.to(device))).argmax(1).cpu()
-    return predicted
