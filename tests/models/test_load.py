@@ -327,7 +327,7 @@ def test_the_demo_network_by_its_name(tmp_path: Path, monkeypatch: pytest.Monkey
     square = Preprocessing(size=(160, 160), mean=(0.5,) * 3, std=(0.25,) * 3)
     made = Model(network, "anything", square, tuple(f"species {i}" for i in range(20)))
     path = tmp_path / "demo.safetensors"
-    monkeypatch.setattr(load, "DEMO", path)
+    monkeypatch.setitem(load.BUNDLED, "demo", path)
     assert "reinstall foveal" in refusal("demo")
     save_model(made, path, architecture="foveal.world.network:DemoNet", half=True)
     demo = load_model("demo")

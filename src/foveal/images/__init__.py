@@ -1,7 +1,17 @@
 """Pictures in, network input out, and the way back onto the photo."""
 
+from foveal.images.folders import labelled_pictures, pictures_in
 from foveal.images.geometry import Geometry
 from foveal.images.load import Batch, ImageLike, Photo, load_images
 from foveal.images.preprocessing import Preprocessing
 
-__all__ = ["Batch", "Geometry", "ImageLike", "Photo", "Preprocessing", "load_images"]
+__all__ = [
+    "Batch",
+    "Geometry",
+    "ImageLike",
+    "Photo",
+    "Preprocessing",
+    "labelled_pictures",
+    "load_images",
+    "pictures_in",
+]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from foveal.errors import FovealError
 from foveal.models import from_timm, from_torchvision
-from foveal.models.load import DEMO
+from foveal.models.load import BUNDLED
 from foveal.models.sidecar import sidecar_path
 
 if TYPE_CHECKING:
@@ -32,15 +32,21 @@ class Source:
 
 def list_models(pattern: str | None = None) -> tuple[Source, ...]:
     """Every source of models, with the names in it that contain `pattern` or match it as a wildcard."""
-    demo = None if DEMO.exists() and sidecar_path(DEMO).exists() else "not in this installation: `foveal train demo`"
     return (
-        Source("demo", "the small network that ships with foveal", missing=demo),
+        Source("demo", "a small classifier that ships with foveal", missing=_absent("demo")),
+        Source("embed", "a small embedding network that ships with foveal", missing=_absent("embed")),
         _listed("timm:NAME", "timm's image models", from_timm.names, pattern),
         _listed("torchvision:NAME", "torchvision's image classifiers", from_torchvision.names, pattern),
         Source("FILE.safetensors", "weights of your own, with FILE.json beside them"),
         Source("package.module:factory", "a function of yours that returns the network"),
         Source("path/to/file.py:factory", "the same, in a file"),
     )
+
+
+def _absent(name: str) -> str | None:
+    path = BUNDLED[name]
+    here = path.exists() and sidecar_path(path).exists()
+    return None if here else f"not in this installation: `foveal train {name}`"
 
 
 def _listed(spec: str, summary: str, names: Callable[[], tuple[str, ...]], pattern: str | None) -> Source:

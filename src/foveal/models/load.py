@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from foveal.models.model import Model
     from foveal.models.sidecar import Sidecar
 
-DEMO = Path(__file__).parents[1] / "world" / "weights" / "demo.safetensors"
+_WEIGHTS = Path(__file__).parents[1] / "world" / "weights"
+BUNDLED = {name: _WEIGHTS / f"{name}.safetensors" for name in ("demo", "embed")}
+"""The networks that ship with foveal."""
 RANDOM = "the weights are random, nothing was learned: explanations show the architecture alone"
 
 
@@ -40,7 +42,8 @@ def load_model(
 
     spec is one of
 
-        "demo"                      the small network that ships with foveal
+        "demo"                      a small classifier that ships with foveal: drawn birds, twenty species
+        "embed"                     a small embedding network that ships with it: drawn birds, individuals
         "timm:resnet50"             a network of timm; "timm:resnet50.a1_in1k" picks its weights
         "torchvision:resnet50"      the same for torchvision; "torchvision:resnet50.IMAGENET1K_V1"
         "shells.safetensors"        weights with a sidecar shells.json beside them (docs/models.md)
@@ -59,9 +62,9 @@ def load_model(
     ('Coral Spoonbill', 'Coral Ibis')
     """
     asked, file = str(spec), Path(weights) if weights is not None else None
-    if asked == "demo":
-        _check_demo()
-        model = replace(_from_weights(DEMO, file), name="demo")
+    if asked in BUNDLED:
+        _check_bundled(asked)
+        model = replace(_from_weights(BUNDLED[asked], file), name=asked)
     elif asked.endswith(".safetensors"):
         model = _from_weights(Path(asked), file)
     else:
@@ -146,15 +149,16 @@ def _check_spec(spec: str) -> None:
         raise ModelError(f"Which function of {spec} makes the network? Write '{spec}:NAME'.")
     if not colon or not before or not after:
         raise ModelError(
-            f"No model is called {spec!r}: write 'demo', 'timm:{after or 'NAME'}', "
+            f"No model is called {spec!r}: write 'demo', 'embed', 'timm:{after or 'NAME'}', "
             f"'torchvision:{after or 'NAME'}', 'file.safetensors', 'package.module:factory' "
             "or 'path/to/file.py:factory'."
         )
 
 
-def _check_demo() -> None:
-    if not (DEMO.exists() and sidecar_path(DEMO).exists()):
-        raise ModelError(f"The demo network is missing from this installation ({DEMO}): reinstall foveal.")
+def _check_bundled(name: str) -> None:
+    path = BUNDLED[name]
+    if not (path.exists() and sidecar_path(path).exists()):
+        raise ModelError(f"The {name} network is missing from this installation ({path}): reinstall foveal.")
 
 
 def _labels(labels: Sequence[str] | str | Path) -> tuple[str, ...]:

@@ -1,0 +1,47 @@
+"""Pictures in ordinary folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from foveal.errors import ImageError
+from foveal.images import labelled_pictures, pictures_in
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    for name in ("jay/2.png", "jay/1.JPG", "crow/a.webp", "crow/.hidden.png", "crow/notes.txt", "loose.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        if path.suffix == ".txt":
+            path.write_text("no picture")
+        else:
+            Image.new("RGB", (4, 4)).save(path)
+    return tmp_path
+
+
+def test_folders_stand_for_what_is_in_them(shelf: Path) -> None:
+    names = [str(path.relative_to(shelf)) for path in pictures_in([shelf / "loose.png", shelf / "jay", shelf / "crow"])]
+    assert names == ["loose.png", "jay/1.JPG", "jay/2.png", "crow/a.webp"]
+    assert shelf / "loose.png" not in pictures_in([shelf], but=shelf / "jay" / ".." / "loose.png")
+    assert pictures_in([Path("named/as/it/is.xyz")]) == [Path("named/as/it/is.xyz")]
+
+
+def test_a_folder_a_class(shelf: Path) -> None:
+    paths, labels = labelled_pictures(shelf)
+    assert [path.name for path in paths] == ["a.webp", "1.JPG", "2.png"]
+    assert labels == ["crow", "jay", "jay"]
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    for look, words in (
+        (lambda: pictures_in([tmp_path]), "no pictures in the folder"),
+        (lambda: pictures_in([]), "name files or folders"),
+        (lambda: labelled_pictures(tmp_path), "put each class in a folder"),
+        (lambda: labelled_pictures(tmp_path / "nowhere"), "There is no folder"),
+    ):
+        with pytest.raises(ImageError, match=words):
+            look()
