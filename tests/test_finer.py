@@ -54,9 +54,10 @@ def red_square(y: int, x: int, side: int = 4) -> Tensor:
 @pytest.mark.parametrize("method", GRADIENT)
 def test_every_method_at_twice_the_resolution(method: str, no_trace: NoTrace) -> None:
     model, x = architecture("resnet18").train(), torch.randn(2, 3, 64, 80, generator=torch.Generator().manual_seed(0))
-    built = foveal.explain(model, x, method=method)
+    target = foveal.Similar(x[:1]) if foveal.METHODS[method].similarity else None
+    built = foveal.explain(model, x, target, method=method)
     with no_trace(model):
-        finer = foveal.explain(model, x, method=method, resolution=2)
+        finer = foveal.explain(model, x, target, method=method, resolution=2)
     assert built.map.shape == (2, 2, 3) and finer.map.shape == (2, 4, 5)
     assert finer.parameters["resolution"] == 2 and float(finer.map.abs().amax()) > 0
     assert finer.target == built.target
