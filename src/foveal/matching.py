@@ -29,7 +29,7 @@ from foveal.engine.guard import unwrap
 from foveal.engine.stages import describe
 from foveal.errors import LayerError, MethodError, TargetError
 from foveal.images import Batch, load_images
-from foveal.methods.fam import CHANNELS
+from foveal.methods.fam import CHANNELS, oriented
 from foveal.models.model import Model, as_model
 from foveal.pairs import Correspondences, correspond
 from foveal.results.match import Match
@@ -235,10 +235,12 @@ class Pairs:
 
     def _drawn(self, side: Side, alpha: Float[Tensor, "n m e"]) -> Float[Tensor, "n m h w"]:
         if self.metric.local:
+            alpha = oriented(alpha, side.A.mean((2, 3))[:, None].expand_as(alpha))
             return torch.einsum("nme,nehw->nmhw", alpha / side.cells, side.A)
         with torch.enable_grad():
             v = side.v[:, None].expand(-1, alpha.shape[1], -1).clone().requires_grad_()
-            (weights,) = torch.autograd.grad(self.metric.described(v), v, alpha)
+            described = self.metric.described(v)
+            (weights,) = torch.autograd.grad(described, v, oriented(alpha, described.detach()))
         return side.pulled(weights)
 
     def _say_remainder(self, ours: Linear) -> None:

@@ -244,3 +244,37 @@ def test_what_does_not_fit_is_said(target: Any, method: str, words: str) -> None
     with pytest.raises(FovealError, match=words) as caught:
         foveal.explain(Embedder().eval(), X, target, method=method)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("weights", ["contribution", "positive"])
+def test_the_sign_of_an_axis_of_the_embedding_means_nothing(weights: str) -> None:
+    """A projection may be mirrored along an axis: every similarity stays, and so must the maps."""
+    model = Embedder("project")
+    mirrored = Embedder("project")
+    with torch.no_grad():
+        mirrored.project.weight[::2] *= -1
+    target = foveal.Similar(S[:1])
+    for layer in ("relu1", "relu2"):
+        one, other = (
+            foveal.explain(m, X, target, method=f"fam:weights={weights}", layer=layer) for m in (model, mirrored)
+        )
+        assert torch.allclose(one.score, other.score) and torch.allclose(one.map, other.map)  # type: ignore[arg-type]
+        literal = [
+            foveal.explain(m, X, target, method=f"fam:weights={weights},oriented=false", layer=layer).map
+            for m in (model, mirrored)
+        ]
+        assert not torch.allclose(literal[0], literal[1], rtol=0.1)
+    ours, theirs = (foveal.match(m, X, S, weights=weights, lines=0) for m in (model, mirrored))
+    assert torch.allclose(ours.query_maps, theirs.query_maps)
+    assert torch.allclose(ours.reference_maps, theirs.reference_maps)
+
+
+def test_oriented_evidence_of_a_channel_is_its_size() -> None:
+    """Behind a projection: Σ map = Σ_k α_k |v_k| where the network has no bias after the layer."""
+    model = Embedder("project")
+    why = foveal.explain(model, X, foveal.Similar(S[:1]), method="fam", layer="relu2")
+    q, s = model(X).detach(), model(S[:1]).detach()
+    p = unit(q) * unit(s)
+    alpha = (p - p.amin(1, keepdim=True)) / (p.amax(1, keepdim=True) - p.amin(1, keepdim=True))
+    assert torch.allclose(why.map.sum((1, 2)), (alpha * q.abs()).sum(1))
+    assert bool((q < 0).any())

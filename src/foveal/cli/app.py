@@ -44,6 +44,8 @@ app.command("methods")(methods.methods)
 app.add_typer(training, name="train")
 training.command("demo")(train.demo)
 training.command("embed")(train.embed)
+training.command("contrastive")(train.contrastive)
+training.command("fewshot")(train.fewshot)
 
 
 def _say_version(wanted: bool) -> None:

@@ -50,6 +50,37 @@ def embed(
     say(f"{accuracy:.1%} of unknown individuals found at rank 1")
 
 
+@reported
+def contrastive(
+    out: Out = Path("contrastive"), images: Images = None, epochs: Epochs = None, seed: Seed = None,
+    device: Device = None,
+) -> None:  # fmt: skip
+    """Train a network without labels: two views of a bird are alike, all other birds are not (SimCLR).
+
+    It is examined by the vote of nearest neighbours, on species it was never told of. A run that was
+    interrupted goes on from its last epoch.
+    """
+    from foveal.world.learn_views import ViewsCourse
+
+    accuracy = _trained(ViewsCourse(), out, device, images=images, epochs=epochs, seed=seed)
+    say(f"neighbours vote for the right species in {accuracy:.1%} of the test pictures")
+
+
+@reported
+def fewshot(
+    out: Out = Path("fewshot"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None
+) -> None:
+    """Train a network to tell classes apart by a few examples of each (ProtoNet).
+
+    It learns from twenty species and is examined on ten others, five at a time, with one example each. A run
+    that was interrupted goes on from its last epoch.
+    """
+    from foveal.world.learn_episodes import EpisodesCourse
+
+    accuracy = _trained(EpisodesCourse(), out, device, images=images, epochs=epochs, seed=seed)
+    say(f"{accuracy:.1%} of pictures of unknown species named rightly, five ways, one shot")
+
+
 def _trained(course: Course, out: Path, device: str | None, **wanted: int | None) -> float:
     """The accuracy of a network trained with these settings; the path of its weights is the answer."""
     from dataclasses import replace

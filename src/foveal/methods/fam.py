@@ -5,6 +5,10 @@
     G       ∂(α·v)/∂A, one vector–Jacobian product through whatever makes the embedding v of the map A
     map     Σ_c A ⊙ G
 
+A channel below zero in both embeddings adds to their similarity as much as one above: its α > 0 must not turn into
+evidence against. So G starts from α ⊙ sign v. The published form has no sign; behind a ReLU it is the same, and behind
+a projection it mixes up what speaks for and against (docs/matching.md has the numbers). `oriented=false` gives it.
+
 Behind global average pooling G = α/hw, so the map is Σ_c α_c A_c / hw: the published one, in units in which `linear`
 sums to the similarity.
 """
@@ -58,11 +62,17 @@ CHANNELS: dict[str, Callable[[Comparison], Tensor]] = {
 """Weights of channels. `linear` has one a channel, or one a channel and place, and needs no entry."""
 
 
+def oriented(alpha: Float[Tensor, "... e"], v: Float[Tensor, "... e"]) -> Float[Tensor, "... e"]:
+    """α ⊙ sign v: along each channel, away from zero is more."""
+    return torch.where(v < 0, -alpha, alpha)
+
+
 @dataclass(frozen=True)
 class Weighed:
     """A backward pass that starts from the embedding, weighed, rather than from its similarity."""
 
     weights: str
+    oriented: bool = True
 
     def mode(self) -> None:
         return None
@@ -75,8 +85,9 @@ class Weighed:
             return (c.linear.weights * c.query).flatten(1).sum(1)
         if self.weights not in CHANNELS:
             raise MethodError(f"there are no fam weights {self.weights!r}: say {', '.join([*CHANNELS, 'linear'])}")
-        v = c.described
-        return (CHANNELS[self.weights](c) * (v.mean((2, 3)) if v.ndim == 4 else v)).sum(1)
+        v = c.described.mean((2, 3)) if c.described.ndim == 4 else c.described
+        alpha = CHANNELS[self.weights](c)
+        return ((oriented(alpha, v.detach()) if self.oriented else alpha) * v).sum(1)
 
     def account(self, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
         """How many channels carry the similarity, and which most."""
@@ -108,6 +119,6 @@ FAMILY = (
         "Liao et al., 2023, arXiv:2307.05017",
         "decisions by similarity",
         rules=Weighed, similarity=True,
-        options={"weights": "contribution"},
+        options={"weights": "contribution", "oriented": True},
     ),
 )  # fmt: skip

@@ -8,12 +8,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from foveal.images import Preprocessing
 from foveal.world.splits import Split
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+PREPROCESSING = Preprocessing((160, 160), resize="short", mean=MEAN, std=STD)
+"""What all networks of the drawn world expect."""
+LICENCE = "MIT, as foveal; trained on drawn pictures only"
 
 
 class SplitDataset(Dataset[tuple[Tensor, int]]):

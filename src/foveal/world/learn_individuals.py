@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from foveal.images import Preprocessing
 from foveal.models import Model
 from foveal.models.save import save_model
-from foveal.world.dataset import MEAN, STD, SplitDataset, normalised
+from foveal.world.dataset import LICENCE, PREPROCESSING, SplitDataset, normalised
 from foveal.world.individuals import INDIVIDUALS
 from foveal.world.network import EmbedNet
 from foveal.world.recipe import Settings, Step
@@ -80,10 +79,10 @@ class IndividualsCourse:
             "data": f"drawn world, split `individuals`, train=True, individuals 0 to {KNOWN - 1}",
             "recipe": {"code": "foveal.world.learn_individuals:IndividualsCourse", **recipe, "scale": self.scale},
             "accuracy": {f"rank 1 across cameras, individuals {KNOWN} to {INDIVIDUALS - 1}": round(accuracy, 4)},
-            "licence": "MIT, as foveal; trained on drawn pictures only",
+            "licence": LICENCE,
             "decides": "cosine of what it returns; individuals differ in three marks each, in nothing else",
         }
-        model = Model(net, "embed", Preprocessing((160, 160), resize="short", mean=MEAN, std=STD), None, card)
+        model = Model(net, "embed", PREPROCESSING, None, card)
         return save_model(model, folder / "embed.safetensors", architecture="foveal.world.network:EmbedNet", half=True)
 
 

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from foveal.images import Preprocessing
 from foveal.models import Model
 from foveal.models.save import save_model
 from foveal.world.ambiguity import beliefs, tampered
-from foveal.world.dataset import MEAN, STD, SplitDataset, normalised
+from foveal.world.dataset import LICENCE, PREPROCESSING, SplitDataset, normalised
 from foveal.world.drawing import render
 from foveal.world.network import DemoNet
 from foveal.world.recipe import Settings, Step
@@ -86,13 +85,13 @@ class SpeciesCourse:
         model = Model(
             net,
             "demo",
-            Preprocessing((160, 160), resize="short", mean=MEAN, std=STD),
+            PREPROCESSING,
             SPECIES,
             {
                 "data": "drawn world, split `species`, train=True; parts are missing or borrowed in 60 % of the scenes",
                 "recipe": {"code": "foveal.world.learn_species:SpeciesCourse", **recipe, "sparsity": self.sparsity},
                 "accuracy": {"species": round(accuracy, 4)},
-                "licence": "MIT, as foveal; trained on drawn pictures only",
+                "licence": LICENCE,
                 "decides": (
                     "2k and 2k + 1 are siblings that differ in one part; without it they are meant to be equally "
                     "likely, because training said so"

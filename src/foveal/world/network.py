@@ -60,6 +60,21 @@ class EmbedNet(nn.Module):
         return v
 
 
+class BodyNet(nn.Module):
+    """Embeddings (n, 128) of (n, 3, 160, 160) pictures: the body of `DemoNet` and the mean over its places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        body = DemoNet()
+        self.stem, self.stage1, self.stage2, self.stage3 = body.stem, body.stage1, body.stage2, body.stage3
+        self.pool = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 128"]:
+        maps = self.stage3(self.stage2(self.stage1(self.stem(x))))
+        v: Tensor = self.pool(maps).flatten(1)
+        return v
+
+
 class DemoNet(nn.Module):
     """Logits over the demo species from (n, 3, 160, 160) pictures.
 
