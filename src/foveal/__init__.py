@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from foveal.embedding import find_embedding
     from foveal.engine.stages import Stage
     from foveal.errors import FovealError
+    from foveal.flowing import flow, follow_pair
     from foveal.images import Preprocessing
     from foveal.matching import match
     from foveal.methods import METHODS
     from foveal.models import Model, list_models, load_model, save_model
-    from foveal.results import Explanation, Match
+    from foveal.results import Explanation, Flow, Match
     from foveal.similarity import Learned
 
 _HOME = {
@@ -45,6 +46,8 @@ _HOME = {
     "Stage": "engine.stages",
     "FovealError": "errors",
     "Preprocessing": "images",
+    "flow": "flowing",
+    "follow_pair": "flowing",
     "match": "matching",
     "METHODS": "methods",
     "Model": "models",
@@ -52,6 +55,7 @@ _HOME = {
     "load_model": "models",
     "save_model": "models",
     "Explanation": "results",
+    "Flow": "results",
     "Match": "results",
     "Learned": "similarity",
 }
@@ -61,6 +65,7 @@ __all__ = [
     "Class",
     "Decision",
     "Explanation",
+    "Flow",
     "FovealError",
     "Learned",
     "Margin",
@@ -76,6 +81,8 @@ __all__ = [
     "compare",
     "explain",
     "find_embedding",
+    "flow",
+    "follow_pair",
     "list_models",
     "load_model",
     "match",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,21 +9,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from foveal._version import __version__
-from foveal.decisions import Decision, NeedsModel, Target, as_decision, compares
-from foveal.embedding import Embedder
+from foveal.decisions import Target
 from foveal.engine.address import INPUT
 from foveal.engine.arguments import beside
-from foveal.engine.guard import is_compiled, unwrap
-from foveal.engine.select import LayerSpec, select_layers
+from foveal.engine.select import LayerSpec
 from foveal.engine.stages import Stage, Structure, describe
-from foveal.errors import LayerError, MethodError, ModelError
+from foveal.errors import MethodError, ModelError
 from foveal.evidence import Asked, Evidence
 from foveal.finer import examine, settings
 from foveal.images import Batch, load_images
+from foveal.inquiry import Inquiry, inquire, placed, versions, weight_of
 from foveal.methods import Method, find_methods
 from foveal.models.model import Model, as_model
-from foveal.passes import Scene
 from foveal.probe import Progress
 from foveal.results import Explanation
 
@@ -127,29 +123,30 @@ def compare(
     The other arguments are those of `explain`, and so are the errors. Returns one `Explanation` a method.
     """
     started = time.perf_counter()
-    subject = as_model(model, preprocessing, labels)
     chosen = find_methods(methods)
     if not chosen:
         raise MethodError("no method was given: name one or more of those that `foveal methods` lists")
-    batch = _on_device(load_images(images, subject.preprocessing), subject.module)
-    decision = as_decision(target)
-    blind = target is None and all(method.needs == "activations" for method in chosen.values())
-    arguments = beside(len(batch.tensor), inputs, keywords)
-    found: list[str] = []
-    if isinstance(decision, NeedsModel):
-        decision = decision.prepare(Embedder(subject, batch.tensor, arguments, found))
-    if differentiable:
-        _check_attached(subject, batch.tensor)
-    scene = Scene(subject.module, batch.tensor, None if blind else decision, subject.labels, arguments, differentiable)
-    asked = [Asked(name, method, _layers(scene, layer, decision, method)) for name, method in chosen.items()]
+    inquiry = inquire(
+        model,
+        images,
+        target,
+        blind=target is None and all(method.needs == "activations" for method in chosen.values()),
+        inputs=inputs,
+        keywords=keywords,
+        differentiable=differentiable,
+        preprocessing=preprocessing,
+        labels=labels,
+    )
+    scene, decision = inquiry.scene, inquiry.decision
+    asked = [Asked(name, method, _layers(inquiry, layer, method)) for name, method in chosen.items()]
     evidence = examine(scene, asked, progress, resolution=resolution, scales=scales)
     if evidence.refused and (not _several(methods) or not evidence.maps):
         raise next(iter(evidence.refused.values()))
-    evidence.notes[:0] = (*_state_notes(subject), *found)
+    evidence.notes[:0] = inquiry.notes
     if layer is None and not decision.layers and any(method.place == "last stage" for method in chosen.values()):
         evidence.notes += _far_from_the_score(scene.tracing())
     seconds, made = time.perf_counter() - started, settings(resolution, scales)
-    return [_explanation(subject, batch, evidence, one, made, seconds) for one in asked if one.name in evidence.maps]
+    return [_explanation(inquiry, evidence, one, made, seconds) for one in asked if one.name in evidence.maps]
 
 
 def stages(
@@ -171,7 +168,7 @@ def stages(
     """
     subject = as_model(model)
     if images is not None:
-        x = _on_device(load_images(images, subject.preprocessing), subject.module).tensor
+        x = placed(load_images(images, subject.preprocessing), subject.module).tensor
     elif subject.preprocessing is not None:
         x = _noise(subject.preprocessing, subject.module)
     else:
@@ -182,45 +179,14 @@ def stages(
     return describe(subject.module, x, beside(len(x), inputs, keywords)).stages
 
 
-def _check_attached(subject: Model, x: Tensor) -> None:
-    if not x.requires_grad and not any(p.requires_grad for p in subject.module.parameters()):
-        raise ModelError(
-            f"a differentiable map of {subject.name} would lead nowhere, as neither its weights nor the images require "
-            "gradients: call requires_grad_() on what is to be changed, or leave out differentiable"
-        )
-
-
 def _several(methods: str | Sequence[str]) -> bool:
     """Whether a word was given that stands for several methods, of which those that do not apply are left out."""
     return bool({"all", "fast"} & {*([methods] if isinstance(methods, str) else methods)})
 
 
-def _layers(scene: Scene, wanted: LayerSpec, decision: Decision, method: Method) -> tuple[str, ...]:
+def _layers(inquiry: Inquiry, wanted: LayerSpec, method: Method) -> tuple[str, ...]:
     """The layers a person means; where none is named, the place of the method."""
-    if wanted is None and method.place == "input":
-        return (INPUT,)
-    if wanted is None and decision.layers:
-        return (last_stage_before(decision.layers[0], scene.tracing(), itself=compares(decision)),)
-    return tuple(select_layers(unwrap(scene.model), wanted, scene.tracing))
-
-
-def last_stage_before(layer: str, structure: Structure, *, itself: bool = False) -> str:
-    """The last stage that ran before `layer`, or up to it.
-
-    Raises:
-        LayerError: when there is none.
-    """
-    unit = layer.split("[")[0].split("#")[0].removesuffix(f".{INPUT}")
-    order = list(structure.shapes)
-    before = order[: order.index(unit) + itself] if unit in order else order
-    earlier = [
-        stage.name
-        for stage in structure.stages
-        if stage.name.split("#")[0] in before and (not unit or not stage.name.startswith(unit + "."))
-    ]
-    if not earlier:
-        raise LayerError(f"no stage comes before {layer!r}: name the layer to explain it at")
-    return earlier[-1]
+    return (INPUT,) if wanted is None and method.place == "input" else inquiry.layers(wanted)
 
 
 def _far_from_the_score(structure: Structure) -> list[str]:
@@ -235,19 +201,10 @@ def _far_from_the_score(structure: Structure) -> list[str]:
     return [note]
 
 
-def _state_notes(subject: Model) -> tuple[str, ...]:
-    notes = list(subject.notes)
-    if subject.module.training:
-        notes.append("the model was in training mode; it was explained in evaluation mode and put back")
-    if is_compiled(subject.module):
-        notes.append("the model is compiled; the original module was run instead, uncompiled")
-    return tuple(notes)
-
-
 def _explanation(
-    subject: Model, batch: Batch, evidence: Evidence, asked: Asked, made: Mapping[str, Any], seconds: float
+    inquiry: Inquiry, evidence: Evidence, asked: Asked, made: Mapping[str, Any], seconds: float
 ) -> Explanation:
-    verdict = evidence.verdict
+    verdict, batch = evidence.verdict, inquiry.batch
     return Explanation(
         maps=evidence.maps[asked.name],
         photos=batch.photos,
@@ -258,27 +215,15 @@ def _explanation(
         method=asked.name,
         parameters={**asked.method.options, **made},
         measured=evidence.measured[asked.name],
-        model=subject.name,
+        model=inquiry.subject.name,
         notes=tuple(dict.fromkeys([*evidence.notes, *evidence.cautions[asked.name]])),
         seconds=seconds,
-        versions={"foveal": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        versions=versions(),
     )
-
-
-def _on_device(batch: Batch, module: nn.Module) -> Batch:
-    """Pictures that foveal read itself go where the model is; tensors stay what and where the caller made them."""
-    weight = _weight(module)
-    if weight is None or all(photo.source == "tensor" for photo in batch.photos):
-        return batch
-    return Batch(batch.tensor.to(weight.device, weight.dtype), batch.photos)
 
 
 def _noise(preprocessing: Preprocessing, module: nn.Module) -> Tensor:
     channels = 1 if preprocessing.channels == "L" else 3
     noise = torch.randn(1, channels, *preprocessing.size, generator=torch.Generator().manual_seed(0), device="cpu")
-    weight = _weight(module)
+    weight = weight_of(module)
     return noise if weight is None else noise.to(weight.device, weight.dtype)
-
-
-def _weight(module: nn.Module) -> Tensor | None:
-    return next((p for p in module.parameters() if p.is_floating_point()), None)

@@ -9,7 +9,6 @@ from A to v is kept, and gone back through once a reference.
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from foveal._version import __version__
-from foveal.api import last_stage_before
 from foveal.decisions.comparison import Comparison, check_embedding, embedded
 from foveal.embedding import AT_ONCE, Embedder, on_device
 from foveal.engine.arguments import Arguments, beside
@@ -29,6 +26,7 @@ from foveal.engine.guard import unwrap
 from foveal.engine.stages import describe
 from foveal.errors import LayerError, MethodError, TargetError
 from foveal.images import Batch, load_images
+from foveal.inquiry import last_stage_before, placed, versions
 from foveal.methods.fam import CHANNELS, oriented
 from foveal.models.model import Model, as_model
 from foveal.pairs import Correspondences, correspond
@@ -82,7 +80,7 @@ def match(
     subject, chosen = as_model(model, preprocessing), find_metric(metric)
     if weights not in WEIGHTS:
         raise MethodError(f"there are no weights {weights!r} of a match: say {', '.join(WEIGHTS)}")
-    queries = _placed(load_images(query, subject.preprocessing), subject.module)
+    queries = placed(load_images(query, subject.preprocessing), subject.module)
     shelf = on_device(load_images(references, subject.preprocessing), queries.tensor)
     arguments = beside(1, inputs, keywords)
     notes = [*subject.notes]
@@ -115,7 +113,7 @@ def match(
         model=subject.name,
         notes=(*notes, *compared.notes, *places.notes),
         seconds=time.perf_counter() - started,
-        versions={"foveal": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        versions=versions(),
     )
 
 
@@ -255,10 +253,3 @@ def _is_mean(A: Float[Tensor, "n c h w"], v: Float[Tensor, "n d"]) -> bool:
     """Whether the embedding is the mean over places."""
     mean = A.detach().mean((2, 3))
     return mean.shape == v.shape and torch.allclose(mean, v.detach(), rtol=1e-4, atol=1e-5 * float(mean.abs().amax()))
-
-
-def _placed(batch: Batch, module: nn.Module) -> Batch:
-    weight = next((p for p in module.parameters() if p.is_floating_point()), None)
-    if weight is None or all(photo.source == "tensor" for photo in batch.photos):
-        return batch
-    return Batch(batch.tensor.to(weight.device, weight.dtype), batch.photos)

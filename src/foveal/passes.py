@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from foveal.engine.rules import Rules
 
 Tracing: TypeAlias = Callable[[], Structure]
+Study: TypeAlias = "Callable[[Run, Mapping[str, Tensor], list[str]], dict[str, dict[str, Tensor]]]"
+"""What else is to be found out while the graph is there: (run, cotangents, notes) -> what -> layer -> (n, …)."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Passed:
         lost: (n,) what biases and stabilisers took on the way back, where rules count it.
         notes: what a reader must know of the pass.
         recording: of what came before the layer, for methods that go on from there.
+        studied: what a `Study` found: what -> layer -> (n, …).
     """
 
     verdict: Verdict | None
@@ -78,6 +81,7 @@ class Passed:
     lost: Tensor | None
     notes: list[str]
     recording: Recording | None = None
+    studied: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
 
 def run_through(
@@ -88,6 +92,7 @@ def run_through(
     backward: bool,
     rules: Rules | None = None,
     paths: bool = False,
+    study: Study | None = None,
 ) -> Passed:
     """One pass that keeps `layers`.
 
@@ -96,6 +101,7 @@ def run_through(
         backward: follow it back.
         rules: what the backward pass does at each operation; None for derivatives.
         paths: find out which operations lie between the layers and the score.
+        study: looks at the run once the cotangents are known.
 
     Raises:
         ModelError, LayerError, TargetError, MethodError: when network, layer, decision or rules do not fit.
@@ -108,10 +114,12 @@ def run_through(
     notes: list[str] = []
     keep = scene.differentiable
     with capture(scene.model, every, gradient=gradient or keep, differentiable=keep, last_calls=last_calls) as run:
-        verdict, cotangents, lost = _decide(scene, run, rules, notes, stop=stop, backward=backward)
+        again = study is not None
+        verdict, cotangents, lost = _decide(scene, run, rules, notes, stop=stop, backward=backward, again=again)
         layouts = {layer: _layout(run, layer, scene) for layer in run.activations if layer in layers}
         notes += [_reused(layer, run.calls[layer]) for layer in layers if run.calls[layer] > 1 and "#" not in layer]
         between = {at: run.between(at, verdict.score) for at in layouts} if verdict and paths else {}
+        studied = study(run, cotangents, notes) if study else {}
         return Passed(
             verdict.detached() if verdict else None,  # the graph ends with the pass
             {
@@ -123,15 +131,20 @@ def run_through(
             between,
             lost,
             notes,
+            studied={what: _laid_out(found, layouts) for what, found in studied.items()},
         )
 
 
+def _laid_out(found: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> dict[str, Tensor]:
+    return {at: channels_first(value, layouts[at]) if value.ndim == 4 else value for at, value in found.items()}
+
+
 def _decide(
-    scene: Scene, run: Run, rules: Rules | None, notes: list[str], *, stop: bool, backward: bool
+    scene: Scene, run: Run, rules: Rules | None, notes: list[str], *, stop: bool, backward: bool, again: bool
 ) -> tuple[Verdict | None, dict[str, Tensor], Tensor | None]:
     """The verdict, the cotangents of its score, and what the rules' biases took.
 
-    Where the model's own forward turns gradients off, it runs once more with them on.
+    Where the model's own forward turns gradients off, it runs once more with them on. `again` keeps the graph.
     """
     for through_no_grad in (False, True):
         mode = rules.mode() if rules else None
@@ -149,7 +162,7 @@ def _decide(
             )
         try:
             start = rules.start(verdict, output) if rules else verdict.score
-            cotangents = run.gradients(start, linear=rules is None)
+            cotangents = run.gradients(start, keep_graph=again, linear=rules is None)
         except LayerError:
             if through_no_grad:
                 raise

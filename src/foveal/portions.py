@@ -108,6 +108,7 @@ def _joined(parts: Sequence[Passed], n: int) -> Passed:
         {at: frozenset().union(*(part.between[at] for part in parts)) for at in parts[0].between},
         torch.cat(lost) if lost else None,
         list(dict.fromkeys(note for part in parts for note in part.notes)),
+        studied={what: _stacked([part.studied[what] for part in parts]) for what in list(parts[0].studied)},
     )
 
 

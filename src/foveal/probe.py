@@ -199,7 +199,7 @@ def probe_images(
 ) -> dict[str, Float[Tensor, "n h w"]]:
     """The maps of a method that asks the network again, image after image."""
     n, maps = len(scene.x), {}
-    with untouched(scene.model), _runs(scene, passed) as runs, torch.no_grad():
+    with untouched(scene.model), runs_for(scene, passed) as runs, torch.no_grad():
         for layer in asked.layers:
             each = []
             for image in range(n):
@@ -220,7 +220,7 @@ def probe_images(
 
 
 @contextmanager
-def _runs(scene: Scene, passed: Passed) -> Iterator[Mapping[bool, Run]]:
+def runs_for(scene: Scene, passed: Passed) -> Iterator[Mapping[bool, Run]]:
     """Forwards that end at the last of the layers that the decision is read from: without gradients, and with."""
     layers = passed.verdict.each[0].layers if passed.verdict and passed.verdict.each else ()
     with ExitStack() as block:

@@ -10,6 +10,7 @@ Nothing above the first layer that is kept enters a graph, so the gradient at th
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,6 +22,7 @@ from torch.autograd.graph import GradientEdge
 from foveal.engine.address import INPUT, Address, pick, replace
 from foveal.engine.arguments import Arguments
 from foveal.engine.backward import follow, said
+from foveal.engine.block import Block
 from foveal.engine.checkpoints import hidden, reentrant
 from foveal.engine.fault import told
 from foveal.engine.graph import KeepGraph, operations_between
@@ -87,6 +89,8 @@ class Run:
         self._last_calls = last_calls
         self._stop = False
         self._origins: dict[str, Tensor | GradientEdge] = {}
+        self._onward: dict[str, weakref.ref[Tensor]] = {}
+        self._fed: dict[str, str] = {}
         self._hidden: set[str] = set()
 
     def forward(
@@ -114,6 +118,8 @@ class Run:
         self.activations.clear()
         self.calls.clear()
         self._origins.clear()
+        self._onward.clear()
+        self._fed.clear()
         self._hidden.clear()
         self._stop = stop
         x = self._usable(x)
@@ -155,6 +161,11 @@ class Run:
         each = [self.gradients(score, keep_graph=index + 1 < len(scores)) for index, score in enumerate(scores)]
         return {layer: torch.stack([one[layer] for one in each]) for layer in self._addresses}
 
+    def block(self, before: str, after: str) -> Block:
+        """What lies between two of the layers, linearised; needs a forward with gradients, and lives as long as it."""
+        module = self._modules.get(after) if self._fed.get(after) == before else None
+        return Block(self.activations[before].detach(), self.activations[after], self._origins[before], module)
+
     def between(self, layer: str, score: Tensor) -> frozenset[str]:
         """Names of the operations on the way from a layer to the score."""
         return operations_between(self._origins[layer], score)
@@ -195,6 +206,7 @@ class Run:
                 return None
             tensor = pick(output, address)
             in_place = any(value is tensor for value in inputs)
+            self._fed[layer] = self._giver(inputs)
             onward = self._keep(layer, tap(tensor, gradient=self._gradient, in_place=in_place))
             if self._stop and len(self.activations) == len(self._addresses):
                 raise _Enough
@@ -215,9 +227,16 @@ class Run:
 
         return hook
 
+    def _giver(self, inputs: tuple[Any, ...]) -> str:
+        """The layer whose result, and nothing else, a module was given; empty for none."""
+        if len(inputs) != 1:
+            return ""
+        return next((layer for layer, onward in self._onward.items() if onward() is inputs[0]), "")
+
     def _keep(self, layer: str, tapped: Tap) -> Tensor:
         self.activations.pop(layer, None)  # the order is that of the last calls
         self.activations[layer], self._origins[layer] = tapped.kept, tapped.origin
+        self._onward[layer] = weakref.ref(tapped.onward)
         if self._gradient and not torch.is_grad_enabled() and reentrant():
             self._hidden.add(layer)
         return tapped.onward

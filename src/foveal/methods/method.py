@@ -67,7 +67,7 @@ class Method:
         options = {} if self.rules else self.options
         with _without_autocast(A.device.type):
             parts = [
-                self.formula(_at_least_single(a), _at_least_single(g), **options)
+                self.formula(at_least_single(a), at_least_single(g), **options)
                 for a, g in zip(A.split(rows), G.split(rows), strict=True)
             ]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -119,5 +119,5 @@ def _without_autocast(device: str) -> AbstractContextManager[Any]:
     return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
-def _at_least_single(tensor: Tensor) -> Tensor:
+def at_least_single(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype.itemsize < 4 else tensor

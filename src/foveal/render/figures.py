@@ -34,21 +34,34 @@ def grid(
     Every cell is fitted into `side` × `side` pixels; None leaves a gap. A first line of a row's words is set in
     black, the following ones, separated by newlines, in grey.
     """
-    layout = _Layout(side, max((len(row) for row in cells), default=0), labelled=bool(rows))
+    layout = Layout(side, max((len(row) for row in cells), default=0), labelled=bool(rows))
     words = (*rows, *[""] * len(cells))
     strips = [
-        _paragraph(title, layout, layout.size * 1.4, INK),
+        paragraph(title, layout.width, layout.size * 1.4, INK),
         _headings(columns, layout),
         *(_row(row, words[i], layout) for i, row in enumerate(cells)),
-        _paragraph(caption, layout, layout.size, MUTED),
+        paragraph(caption, layout.width, layout.size, MUTED),
     ]
-    shown = [strip for strip in strips if strip.height]
-    height = sum(strip.height + layout.gap for strip in shown)
-    sheet = Image.new("RGB", (layout.width + 2 * layout.edge, height - layout.gap + 2 * layout.edge), PAPER)
-    y = layout.edge
-    for strip in shown:
-        sheet.paste(strip, (layout.edge, y))
-        y += strip.height + layout.gap
+    return stacked([strip for strip in strips if strip.height], edge=layout.edge, gap=layout.gap)
+
+
+def paragraph(text: str, width: int, size: float, ink: tuple[int, int, int]) -> Image.Image:
+    """Words in as many lines as they take."""
+    lines = wrap(text, size, width)
+    strip = Image.new("RGB", (width, round(len(lines) * size * LINE)), PAPER)
+    for i, line in enumerate(lines):
+        write(ImageDraw.Draw(strip), (0, i * size * LINE), line, size, ink=ink)
+    return strip
+
+
+def stacked(strips: Sequence[Image.Image], *, edge: int, gap: int) -> Image.Image:
+    """Pictures below one another, aligned left."""
+    width, height = max(s.width for s in strips), sum(s.height + gap for s in strips) - gap
+    sheet = Image.new("RGB", (width + 2 * edge, height + 2 * edge), PAPER)
+    y = edge
+    for strip in strips:
+        sheet.paste(strip, (edge, y))
+        y += strip.height + gap
     return sheet
 
 
@@ -93,7 +106,7 @@ def _photo(why: Explanation, i: int, side: int) -> Image.Image:
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """Measures of a grid in pixels; all follow from the side of its cells."""
 
     side: int
@@ -124,15 +137,7 @@ class _Layout:
         return self.left + j * (self.side + self.gap)
 
 
-def _paragraph(words: str, layout: _Layout, size: float, ink: tuple[int, int, int]) -> Image.Image:
-    lines = wrap(words, size, layout.width)
-    strip = Image.new("RGB", (layout.width, round(len(lines) * size * LINE)), PAPER)
-    for i, line in enumerate(lines):
-        write(ImageDraw.Draw(strip), (0, i * size * LINE), line, size, ink=ink)
-    return strip
-
-
-def _headings(columns: Sequence[str], layout: _Layout) -> Image.Image:
+def _headings(columns: Sequence[str], layout: Layout) -> Image.Image:
     strip = Image.new("RGB", (layout.width, round(layout.size * LINE) if columns else 0), PAPER)
     for j, heading in enumerate(columns):
         words = shorten(heading, layout.size, layout.side)
@@ -140,7 +145,7 @@ def _headings(columns: Sequence[str], layout: _Layout) -> Image.Image:
     return strip
 
 
-def _row(cells: Sequence[Image.Image | None], words: str, layout: _Layout) -> Image.Image:
+def _row(cells: Sequence[Image.Image | None], words: str, layout: Layout) -> Image.Image:
     """Words, and cells to the right of them."""
     fitted = {j: resized(cell, layout.side) for j, cell in enumerate(cells) if cell is not None}
     width = layout.left - layout.gap

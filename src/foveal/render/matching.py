@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from foveal.render.colour import sequential
+from foveal.render.figures import paragraph, stacked
 from foveal.render.overlay import INK, PAPER, beside, draw_bar, draw_overlay, fit
 from foveal.render.scale import Sign, choose_scale, number
-from foveal.render.text import shorten, wrap, write
+from foveal.render.text import shorten, write
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -97,30 +98,12 @@ def match_sheet(pair: Match, i: int = 0, *, most: int = 6, side: int = 320) -> I
     title = (
         f"Why does {pair.name(pair.queries[i], i, 'query')} match? {pair.model}, {pair.weights} weights at {pair.layer}"
     )
-    strips = [_words(title, width, size * 1.3, INK)]
+    strips = [paragraph(title, width, size * 1.3, INK)]
     for heading, row in rows:
-        strips += [_words(heading, width, size, INK), row]
-    return _stacked(
-        [*strips, _words(caption, width, size * 0.85, MUTED)], edge=round(size * 1.5), gap=round(size * 0.6)
+        strips += [paragraph(heading, width, size, INK), row]
+    return stacked(
+        [*strips, paragraph(caption, width, size * 0.85, MUTED)], edge=round(size * 1.5), gap=round(size * 0.6)
     )
-
-
-def _words(text: str, width: int, size: float, ink: tuple[int, int, int]) -> Image.Image:
-    lines = wrap(text, size, width)
-    strip = Image.new("RGB", (width, round(len(lines) * size * 1.4)), PAPER)
-    for k, line in enumerate(lines):
-        write(ImageDraw.Draw(strip), (0, k * size * 1.4), line, size, ink=ink)
-    return strip
-
-
-def _stacked(strips: list[Image.Image], *, edge: int, gap: int) -> Image.Image:
-    width, height = max(s.width for s in strips), sum(s.height + gap for s in strips) - gap
-    sheet = Image.new("RGB", (width + 2 * edge, height + 2 * edge), PAPER)
-    y = edge
-    for strip in strips:
-        sheet.paste(strip, (edge, y))
-        y += strip.height + gap
-    return sheet
 
 
 def _together(one: Image.Image, other: Image.Image) -> Image.Image:

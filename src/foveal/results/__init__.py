@@ -1,6 +1,7 @@
 """What the verbs give: frozen results that draw, save and load themselves."""
 
 from foveal.results.explanation import JSON, Explanation
+from foveal.results.flow import Flow
 from foveal.results.match import Match
 
-__all__ = ["JSON", "Explanation", "Match"]
+__all__ = ["JSON", "Explanation", "Flow", "Match"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,17 +16,23 @@ from foveal.results.explanation import Explanation
 from foveal.results.folder import listed_file, read_manifest, write_manifest, written_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from torch import Tensor
 
+Kind = TypeVar("Kind", bound=Explanation)
 FORMAT = "foveal-explanation/1"
 MAPS = "maps.npz"
 
 
-def save_explanation(why: Explanation, folder: Path) -> Path:
-    """Photos, overlays, maps.npz (one array a layer, under the layer's name) and manifest.json."""
+def save_explanation(
+    why: Explanation, folder: Path, *, format: str = FORMAT, also: Callable[[Path], Mapping[str, Any]] | None = None
+) -> Path:
+    """Photos, overlays, maps.npz (one array a layer, under the layer's name) and manifest.json.
+
+    `also` writes what else belongs to a richer kind of result, and returns what the manifest is to say of it.
+    """
     with written_aside(folder) as aside:
         photos, overlays = [], []
         for i, photo in enumerate(why.photos):
@@ -40,20 +46,25 @@ def save_explanation(why: Explanation, folder: Path) -> Path:
                 why.overlay(i, layer=layer).save(aside / name)
                 overlays.append({"file": name, "photo": i, "layer": layer})
         write_arrays(aside / MAPS, why.maps)
-        write_manifest(aside, {**_facts(why), "photos": photos, "overlays": overlays})
+        more = also(aside) if also else {}
+        write_manifest(aside, {**_facts(why), "format": format, "photos": photos, "overlays": overlays, **more})
     return folder
 
 
 def load_explanation(folder: Path) -> Explanation:
     """The explanation in a folder, every file it needs checked against the manifest."""
-    manifest = read_manifest(folder, FORMAT)
+    return load_as(Explanation, folder, read_manifest(folder, FORMAT))
+
+
+def load_as(kind: type[Kind], folder: Path, manifest: Mapping[str, Any], **more: Any) -> Kind:
+    """An explanation of a kind that has `more` fields."""
     maps = listed_file(folder, manifest, MAPS)
     try:
         pictures = [listed_file(folder, manifest, saved["file"]) for saved in manifest["photos"]]
     except (KeyError, TypeError) as error:
         raise unfit(folder, error) from error
     try:
-        return Explanation(
+        return kind(
             maps=read_arrays(maps, manifest["layers"]),
             photos=tuple(read_photo(path, saved) for path, saved in zip(pictures, manifest["photos"], strict=True)),
             score=_tensor(manifest["score"]),
@@ -67,6 +78,7 @@ def load_explanation(folder: Path) -> Explanation:
             notes=tuple(manifest["notes"]),
             seconds=float(manifest["seconds"]),
             versions=manifest["versions"],
+            **more,
         )
     except (FovealError, OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise unfit(folder, error) from error
@@ -80,7 +92,6 @@ def unfit(folder: Path, error: Exception) -> ResultError:
 def _facts(why: Explanation) -> dict[str, Any]:
     """Everything but arrays and pictures."""
     return {
-        "format": FORMAT,
         "method": why.method,
         "parameters": dict(why.parameters),
         "measured": dict(why.measured),

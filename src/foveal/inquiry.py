@@ -1,0 +1,136 @@
+"""A question to a network, ready to be asked: model, pictures and decision checked and brought together."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from foveal._version import __version__
+from foveal.decisions import Decision, NeedsModel, Target, as_decision, compares
+from foveal.embedding import Embedder
+from foveal.engine.arguments import beside
+from foveal.engine.guard import is_compiled, unwrap
+from foveal.engine.select import LayerSpec, select_layers
+from foveal.engine.structure import Structure
+from foveal.errors import LayerError, ModelError
+from foveal.images import Batch, load_images
+from foveal.models.model import Model, as_model
+from foveal.passes import Scene
+
+if TYPE_CHECKING:
+    from foveal.images import ImageLike, Preprocessing
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """What every verb that looks at a decision begins with.
+
+    Attributes:
+        subject: the model, with what is known of it.
+        batch: the pictures, on its device.
+        decision: ready to decide.
+        scene: what every pass shares.
+        notes: what a reader must know from the start.
+    """
+
+    subject: Model
+    batch: Batch
+    decision: Decision
+    scene: Scene
+    notes: tuple[str, ...]
+
+    def layers(self, wanted: LayerSpec) -> tuple[str, ...]:
+        """The layers a person means; None is the last stage before whatever the decision looks at."""
+        if wanted is None and self.decision.layers:
+            itself = compares(self.decision)
+            return (last_stage_before(self.decision.layers[0], self.scene.tracing(), itself=itself),)
+        return tuple(select_layers(unwrap(self.scene.model), wanted, self.scene.tracing))
+
+
+def inquire(
+    model: nn.Module | Model,
+    images: ImageLike | Batch,
+    target: Target,
+    *,
+    blind: bool = False,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    differentiable: bool = False,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+) -> Inquiry:
+    """The arguments of `foveal.explain`, made into an `Inquiry`; `blind` where no decision is looked at."""
+    subject = as_model(model, preprocessing, labels)
+    batch = placed(load_images(images, subject.preprocessing), subject.module)
+    decision = as_decision(target)
+    arguments = beside(len(batch.tensor), inputs, keywords)
+    found: list[str] = []
+    if isinstance(decision, NeedsModel):
+        decision = decision.prepare(Embedder(subject, batch.tensor, arguments, found))
+    if differentiable:
+        _check_attached(subject, batch.tensor)
+    scene = Scene(subject.module, batch.tensor, None if blind else decision, subject.labels, arguments, differentiable)
+    return Inquiry(subject, batch, decision, scene, (*_state_notes(subject), *found))
+
+
+def last_stage_before(layer: str, structure: Structure, *, itself: bool = False) -> str:
+    """The last stage that ran before `layer`, or up to it.
+
+    Raises:
+        LayerError: when there is none.
+    """
+    return stages_before(layer, structure, itself=itself)[-1]
+
+
+def stages_before(layer: str, structure: Structure, *, itself: bool = False) -> tuple[str, ...]:
+    """The same, all of them in forward order."""
+    unit = layer.split("[")[0].split("#")[0].removesuffix(".input")
+    order = list(structure.shapes)
+    before = order[: order.index(unit) + itself] if unit in order else order
+    earlier = [
+        stage.name
+        for stage in structure.stages
+        if stage.name.split("#")[0] in before and (not unit or not stage.name.startswith(unit + "."))
+    ]
+    if not earlier:
+        raise LayerError(f"no stage comes before {layer!r}: name the layer to explain it at")
+    return tuple(earlier)
+
+
+def placed(batch: Batch, module: nn.Module) -> Batch:
+    """Pictures that foveal read itself go where the model is; tensors stay what and where the caller made them."""
+    weight = weight_of(module)
+    if weight is None or all(photo.source == "tensor" for photo in batch.photos):
+        return batch
+    return Batch(batch.tensor.to(weight.device, weight.dtype), batch.photos)
+
+
+def versions() -> dict[str, str]:
+    """What a result was made with."""
+    return {"foveal": __version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def weight_of(module: nn.Module) -> Tensor | None:
+    return next((p for p in module.parameters() if p.is_floating_point()), None)
+
+
+def _check_attached(subject: Model, x: Tensor) -> None:
+    if not x.requires_grad and not any(p.requires_grad for p in subject.module.parameters()):
+        raise ModelError(
+            f"a differentiable map of {subject.name} would lead nowhere, as neither its weights nor the images require "
+            "gradients: call requires_grad_() on what is to be changed, or leave out differentiable"
+        )
+
+
+def _state_notes(subject: Model) -> tuple[str, ...]:
+    notes = list(subject.notes)
+    if subject.module.training:
+        notes.append("the model was in training mode; it was explained in evaluation mode and put back")
+    if is_compiled(subject.module):
+        notes.append("the model is compiled; the original module was run instead, uncompiled")
+    return tuple(notes)

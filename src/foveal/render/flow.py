@@ -1,0 +1,218 @@
+"""A flow as pictures: a strip from shallow to deep, an animation, how alike the layers are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from foveal.render.colour import sequential
+from foveal.render.figures import MUTED, Layout, grid, paragraph, stacked
+from foveal.render.overlay import INK, PAPER, draw_overlay, fit
+from foveal.render.text import shorten, write
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+    from numpy.typing import NDArray
+
+    from foveal.images import Photo
+    from foveal.results.flow import Audit, Flow
+
+KEPT, TOTAL, ASKED, WITHIN = (58, 110, 165), (178, 84, 62), (96, 140, 84), (140, 96, 160)
+RULE = (206, 206, 212)
+STEPS = 6  # frames from one layer to the next
+STILL = 4  # frames that a layer stays
+
+
+def film_strip(
+    flow: Flow, i: int = 0, *, side: int = 224, common: bool = False, audit: Audit | None = None,
+    inside: Bool[NDArray[np.bool_], "h w"] | None = None,
+) -> Image.Image:  # fmt: skip
+    """Maps above, the share of neurons that take part below, curves by depth under both."""
+    limit = max(float(map[i].max()) for map in flow.maps.values()) if common else None
+    maps = [
+        draw_overlay(flow.photos[i], map[i], sign="positive", limit=limit or "robust", colour_bar=False, side=side)
+        for map in flow.maps.values()
+    ]
+    masks = [mask_picture(flow, layer, i, side=side) for layer in flow.layers]
+    sheet = grid(
+        [[_photo(flow.photos[i], side), *maps], [None, *masks]],
+        columns=["photo", *(f"{layer}, {_size(flow, layer)}" for layer in flow.layers)],
+        rows=["evidence\n" + "\n".join(flow.facts(i)), "neurons taking part"],
+        title=f"{flow.method} of {flow.model}",
+        side=side,
+    )
+    layout = Layout(side, len(flow.layers) + 1, labelled=True)
+    curves = _curves(flow, i, audit, inside)
+    middles = [layout.edge + layout.column(j + 1) + side / 2 for j in range(len(flow.layers))]
+    chart = curve_picture(curves, middles, width=sheet.width, height=round(side * 0.7), size=layout.size)
+    scaled = "All layers share one scale." if common else "Each layer has a scale of its own."
+    words = " ".join((scaled, *(f"{remark}." for remark in flow.remarks)))
+    caption = paragraph(words, layout.width, layout.size, MUTED)
+    margin = Image.new("RGB", (layout.edge + caption.width, caption.height + layout.edge), PAPER)
+    margin.paste(caption, (layout.edge, 0))
+    return stacked([sheet, chart, margin], edge=0, gap=layout.gap)
+
+
+def strips(flow: Flow, *, side: int = 224) -> Image.Image:
+    """One row of maps a picture."""
+    cells = [
+        [
+            _photo(flow.photos[i], side),
+            *_overlays(flow, i, side),
+        ]
+        for i in range(len(flow))
+    ]
+    return grid(
+        cells,
+        columns=("photo", *flow.layers),
+        rows=["\n".join(flow.facts(i)) for i in range(len(flow))],
+        title=f"{flow.method} of {flow.model}",
+        caption=" ".join(f"{remark}." for remark in flow.remarks),
+        side=side,
+    )
+
+
+def mode_sheet(flows: Sequence[Flow], i: int = 0, *, side: int = 192) -> Image.Image:
+    """Several flows of one picture below one another: modes, or decisions."""
+    first = flows[0]
+    cells = [[_photo(flow.photos[i], side), *_overlays(flow, i, side)] for flow in flows]
+    rows = [f"{flow.parameters['mode']}\n{flow.target[i]}" for flow in flows]
+    return grid(cells, columns=("photo", *first.layers), rows=rows, title=first.model, side=side)
+
+
+def mask_picture(flow: Flow, layer: str, i: int = 0, *, side: int = 224) -> Image.Image:
+    """The share of a layer's neurons that take part, place by place: black for none, white for all."""
+    shown = fit(flow.photos[i], side)
+    share = flow.kept[layer][i].detach().cpu().float().numpy()
+    seen = shown.geometry.map_to_photo(share)
+    values = np.nan_to_num(seen, nan=0.0).clip(0, 1)
+    return Image.fromarray((255 * values).round().astype(np.uint8)).convert("RGB")
+
+
+Curve: TypeAlias = "tuple[str, tuple[int, int, int], list[float]]"
+
+
+def _curves(flow: Flow, i: int, audit: Audit | None, inside: NDArray[np.bool_] | None) -> list[Curve]:
+    """By depth, as shares."""
+    curves: list[Curve] = [
+        ("neurons that take part", KEPT, [flow.number(layer, "kept", i) for layer in flow.layers]),
+        ("share of the score", TOTAL, [_share(flow, layer, i) for layer in flow.layers]),
+    ]
+    if audit is not None:
+        asked = [_survives(float(one.score[i]), float(one.without_abandoned[i])) for one in audit]
+        curves.append(("score without the abandoned", ASKED, asked))
+    if inside is not None:
+        geometry = flow.photos[i].geometry
+        shown = [np.nan_to_num(geometry.map_to_photo(np.asarray(map[i].cpu()))) for map in flow.maps.values()]
+        curves.append(("evidence on the object", WITHIN, [float(m[inside].sum() / max(m.sum(), 1e-30)) for m in shown]))
+    return curves
+
+
+def curve_picture(curves: Sequence[Curve], x: Sequence[float], *, width: int, height: int, size: float) -> Image.Image:
+    """Shares as curves, a point under each of the columns at `x`."""
+    picture = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(picture)
+    values = [v for _, _, curve in curves for v in curve if np.isfinite(v)]
+    low, high = min(0.0, *values), max(1.0, *values)
+    top, bottom, thick = size, height - size, max(2, round(size / 5))
+    first, last = x[0] - size * 4, x[-1] + size * 4
+
+    def y(value: float) -> float:
+        return float(bottom - (value - low) / (high - low) * (bottom - top))
+
+    for level in sorted({low, 0.0, 1.0, high}):
+        draw.line((first, y(level), last, y(level)), fill=RULE)
+        write(draw, (first - size * 0.5, y(level)), f"{100 * level:.0f} %", size, ink=MUTED, anchor="rm")
+    for row, (name, colour, curve) in enumerate(curves):
+        points = [(float(a), y(v)) for a, v in zip(x, curve, strict=True) if np.isfinite(v)]
+        if len(points) > 1:
+            draw.line(points, fill=colour, width=thick, joint="curve")
+        for a, b in points:
+            draw.ellipse((a - size / 3, b - size / 3, a + size / 3, b + size / 3), fill=colour, outline=PAPER)
+        place = top + size + row * size * 1.7
+        draw.line((size * 1.5, place, size * 3, place), fill=colour, width=thick)
+        write(draw, (size * 3.5, place), shorten(name, size, first - size * 7), size, ink=INK, anchor="lm")
+    return picture
+
+
+def correlation_picture(flow: Flow, i: int = 0, *, cell: int = 64) -> Image.Image:
+    """Pearson's correlation of the maps of each two layers, on the photo: where attention settles, a block forms."""
+    photo = fit(flow.photos[i], 128)
+    maps = [photo.geometry.map_to_photo(map[i].detach().cpu().float().numpy()) for map in flow.maps.values()]
+    found = correlations([np.asarray(map) for map in maps])
+    size, count = max(11.0, cell / 5), len(maps)
+    left = round(max(len(layer) for layer in flow.layers) * size * 0.6 + size)
+    picture = Image.new("RGB", (left + count * cell + 8, round(size * 2) + count * cell + round(size * 2)), PAPER)
+    draw = ImageDraw.Draw(picture)
+    table = sequential()
+    top = round(size * 2)
+    for row, layer in enumerate(flow.layers):
+        write(draw, (left - size / 2, top + (row + 0.5) * cell), layer, size, ink=INK, anchor="rm")
+        write(draw, (left + (row + 0.5) * cell, top - size / 2), shorten(layer, size, cell), size, ink=INK, anchor="mb")
+        for column in range(count):
+            value = float(found[row, column])
+            known = np.isfinite(value)
+            colour = tuple(int(c) for c in table[round(255 * max(0.0, value))]) if known else PAPER
+            x, y = left + column * cell, top + row * cell
+            draw.rectangle((x, y, x + cell - 2, y + cell - 2), fill=colour)
+            ink = INK if not known or sum(colour) > 380 else PAPER
+            write(draw, (x + cell / 2, y + cell / 2), f"{value:.2f}" if known else "–", size, ink=ink, anchor="mm")
+    write(draw, (left, picture.height - size * 1.4), "correlation of the maps", size, ink=MUTED)
+    return picture
+
+
+def correlations(maps: Sequence[Float[NDArray[np.floating], "h w"]]) -> Float[NDArray[np.float64], "k k"]:
+    """Pearson's, of each map with each, where all are defined; NaN for a map that is the same everywhere."""
+    flat = np.stack([map.ravel() for map in maps]).astype(np.float64)
+    flat = flat[:, np.isfinite(flat).all(0)]
+    flat = flat - flat.mean(1, keepdims=True)
+    length = np.linalg.norm(flat, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((flat @ flat.T) / np.outer(length, length))
+
+
+def frames(flow: Flow, i: int = 0, *, side: int = 320) -> list[Image.Image]:
+    """Attention forming: each layer's overlay, named, melting into the next."""
+    shown = [_named(picture, layer) for picture, layer in zip(_overlays(flow, i, side), flow.layers, strict=True)]
+    film = [shown[0]] * STILL
+    for one, other in pairwise(shown):
+        film += [Image.blend(one, other, step / STEPS) for step in range(1, STEPS)]
+        film += [other] * STILL
+    return film
+
+
+def _named(picture: Image.Image, name: str) -> Image.Image:
+    size = max(12.0, picture.width / 18)
+    whole = Image.new("RGB", (picture.width, picture.height + round(size * 1.8)), PAPER)
+    whole.paste(picture, (0, 0))
+    words = shorten(name, size, picture.width)
+    write(ImageDraw.Draw(whole), (size / 2, picture.height + size * 0.9), words, size, ink=INK, anchor="lm")
+    return whole
+
+
+def _overlays(flow: Flow, i: int, side: int) -> list[Image.Image]:
+    return [
+        flow.overlay(i, layer=layer, sign="positive", scale="robust", colour_bar=False, side=side)
+        for layer in flow.layers
+    ]
+
+
+def _photo(photo: Photo, side: int) -> Image.Image:
+    return Image.fromarray(fit(photo, side).pixels)
+
+
+def _size(flow: Flow, layer: str) -> str:
+    return "×".join(str(cells) for cells in flow.maps[layer].shape[1:])
+
+
+def _share(flow: Flow, layer: str, i: int) -> float:
+    total, offset = flow.number(layer, "total", i), flow.number(layer, "offset", i)
+    return total / (total + offset) if total + offset else float("nan")
+
+
+def _survives(score: float, left: float) -> float:
+    return left / score if score else float("nan")

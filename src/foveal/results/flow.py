@@ -1,0 +1,165 @@
+"""What `foveal.flow` gives: an explanation of every layer, with what each layer keeps and what it adds up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foveal.errors import ResultError
+from foveal.render.scale import number
+from foveal.results.explanation import Explanation
+
+if TYPE_CHECKING:
+    import os
+
+    import numpy as np
+    from jaxtyping import Bool, Float
+    from numpy.typing import NDArray
+    from PIL import Image
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What the network itself says of the neurons of one layer, for each of n pictures.
+
+    score               as the picture is.
+    without_abandoned   with the abandoned neurons set to zero: nothing may change, if they take no part.
+    without_kept        with the kept ones set to zero: only the offset may be left, if all is in them.
+    offset              what no neuron of the layer accounts for, as the flow has it.
+    """
+
+    layer: str
+    score: Float[Tensor, " n"]
+    without_abandoned: Float[Tensor, " n"]
+    without_kept: Float[Tensor, " n"]
+    offset: Float[Tensor, " n"]
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """`Flow.audit`: the claim of abandonment, put to the network."""
+
+    layers: tuple[Audited, ...]
+
+    def __iter__(self) -> Any:
+        return iter(self.layers)
+
+    def __str__(self) -> str:
+        lines = [f"{'layer':>24}  {'score':>9}  {'without the abandoned':>22}  {'without the kept':>17}  {'offset':>9}"]
+        for one in self.layers:
+            values = (one.score, one.without_abandoned, one.without_kept, one.offset)
+            for a, b, c, d in zip(*(value.tolist() for value in values), strict=True):
+                lines.append(f"{one.layer:>24}  {a:>9.4g}  {b:>22.4g}  {c:>17.4g}  {d:>9.4g}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, eq=False)
+class Flow(Explanation):
+    """How the evidence for one decision comes together, layer by layer, shallow to deep.
+
+    Everything an `Explanation` has; `maps` are Σ_c ReLU(B ⊙ G), at least 0, a map a layer. Beside them
+
+    signed          layer -> (n, h, w), Σ_c A ⊙ G: evidence for and against; sums to `total`.
+    kept            layer -> (n, h, w) in 0..1, the share of the channels that take part at each place.
+    measured        layer -> "kept", the share of neurons that take part; "total", the sum of the signed map; "offset",
+                    score − total, what biases (and curvature) after the layer account for; "residual" and
+                    "iterations" of the inversion, 0 where none was needed.
+    """
+
+    signed: Mapping[str, Float[Tensor, "n h w"]] = field(default_factory=dict)
+    kept: Mapping[str, Float[Tensor, "n h w"]] = field(default_factory=dict)
+    auditor: Callable[[Any], Audit] | None = field(default=None, repr=False)
+
+    def __getitem__(self, i: int) -> Flow:
+        i = range(len(self))[i]
+        one = super().__getitem__(i)
+        assert isinstance(one, Flow)
+        return replace(
+            one,
+            signed={layer: map[i : i + 1] for layer, map in self.signed.items()},
+            kept={layer: map[i : i + 1] for layer, map in self.kept.items()},
+            auditor=None,
+        )
+
+    def number(self, layer: str, what: str, i: int = 0) -> float:
+        """What was measured of a layer: "kept", "total", "offset", "residual", "iterations"."""
+        found: Any = self.measured[layer]
+        return float(found[what][i])
+
+    def audit(self, progress: Callable[[str, int, int], None] | None = None) -> Audit:
+        """Set the abandoned neurons of each layer to zero and run on, then the kept ones: what becomes of the score?
+
+        Two partial forwards a layer and picture. Raises ResultError for a flow that was loaded or cut out of a larger
+        one: it does not know its network.
+        """
+        if self.auditor is None:
+            raise ResultError("this flow has no network to ask: audit the flow that foveal.flow returned")
+        return self.auditor(progress)
+
+    def strip(
+        self, i: int = 0, *, side: int = 224, common: bool = False, audit: Audit | None = None,
+        inside: Bool[NDArray[np.bool_], "h w"] | None = None,
+    ) -> Image.Image:  # fmt: skip
+        """Picture i's maps from shallow to deep, the neurons that take part, and curves by depth.
+
+        common      one scale for all layers, instead of one each.
+        audit       adds the curve of what is left of the score without the abandoned neurons.
+        inside      (h, w) on the photo, true on the object: adds the curve of how much evidence lies there.
+        """
+        from foveal.render.flow import film_strip
+
+        return film_strip(self, i, side=side, common=common, audit=audit, inside=inside)
+
+    def figure(self, *, layers: Any = None, side: int = 224) -> Image.Image:
+        """The strips of all pictures below one another."""
+        from foveal.render.flow import strips
+
+        return strips(self, side=side)
+
+    def correlations(self, i: int = 0) -> Image.Image:
+        """How alike the maps of picture i are, each layer with each."""
+        from foveal.render.flow import correlation_picture
+
+        return correlation_picture(self, i)
+
+    def animation(self, i: int = 0, *, side: int = 320) -> list[Image.Image]:
+        """Frames of attention forming on picture i; `save` writes them as an animated GIF."""
+        from foveal.render.flow import frames
+
+        return frames(self, i, side=side)
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """As an explanation, with a strip and an animation a picture, and flow.npz for what is beside the maps."""
+        from foveal.results.saved_flow import save_flow
+
+        return save_flow(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Flow:
+        """The flow saved in a folder; tensors on the CPU. ResultError if anything is missing or changed."""
+        from foveal.results.saved_flow import load_flow
+
+        return load_flow(Path(folder))
+
+    def __str__(self) -> str:
+        lines = [super().__str__()]
+        for i in range(min(len(self), 3)):
+            lines.append(f"  {self.photos[i].source}, from shallow to deep:")
+            lines += [f"    {layer:24} {self.words(layer, i)}" for layer in self.layers]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def words(self, layer: str, i: int = 0) -> str:
+        """ "keeps 43 %, 5.2 of 8.1"; how well an inversion went, where there was one."""
+        total, offset = self.number(layer, "total", i), self.number(layer, "offset", i)
+        said = f"keeps {100 * self.number(layer, 'kept', i):.3g} %, {number(total)} of {number(total + offset)}"
+        count = self.number(layer, "iterations", i)
+        if count:
+            said += f", residual {self.number(layer, 'residual', i):.1e} after {count:.0f} iterations"
+        return said
