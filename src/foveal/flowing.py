@@ -18,8 +18,7 @@ from foveal.errors import MethodError, TargetError
 from foveal.images import Batch
 from foveal.inquiry import Inquiry, inquire, stages_before, versions
 from foveal.methods.fam import CHANNELS, Weighed
-from foveal.methods.method import at_least_single
-from foveal.methods.naflow import Abandonment, Inversion, Mode, flow_map, rebuild
+from foveal.methods.naflow import Abandonment, Inversion, Mode, rebuild, share_of
 from foveal.models.model import Model
 from foveal.passes import Passed, run_through
 from foveal.portions import in_portions
@@ -148,19 +147,17 @@ def _flow(course: Course, passed: Passed, seconds: float) -> Flow:
     kept: dict[str, Tensor] = {}
     measured: dict[str, Any] = {}
     for layer in [at for at in passed.activations if at in course.layers]:
-        A, G = (at_least_single(found[layer]) for found in (passed.activations, passed.cotangents))
-        keep = course.abandon.kept(A, G)
-        B = passed.studied["B"][layer].to(A.dtype) if passed.studied else torch.where(keep, A, 0)
-        maps[layer], signed[layer] = flow_map(B, G), (A * G).sum(1)
-        kept[layer] = keep.to(A.dtype).mean(1)
+        B = passed.studied["B"][layer] if passed.studied else None
+        maps[layer], signed[layer], kept[layer] = share_of(
+            passed.activations[layer], passed.cotangents[layer], B, course.abandon
+        )
         if not bool(torch.isfinite(maps[layer]).all()):
             raise MethodError(f"the flow at {layer} is not finite: activations or gradients overflow; use float32")
-        total = (A * G).flatten(1).double().sum(1)
-        start = _start(course, passed, total)
+        total = signed[layer].double().sum((1, 2))
         measured[layer] = {
-            "kept": keep.flatten(1).double().mean(1).tolist(),
+            "kept": kept[layer].double().mean((1, 2)).tolist(),
             "total": total.tolist(),
-            "offset": (start - total).tolist(),
+            "offset": (_start(course, passed, total) - total).tolist(),
             "residual": _numbers(passed, "residual", layer, total),
             "iterations": _numbers(passed, "iterations", layer, total),
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,28 +13,21 @@ from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, progress, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 
 @reported
 def explain(
-    photos: Annotated[
-        list[Path], typer.Argument(metavar="PHOTO...", show_default=False, help="Any pictures Pillow reads.")
-    ],
+    photos: options.Photos,
     model: options.ModelOption,
-    target: Annotated[
-        str | None, typer.Option("--target", "-t", metavar="TARGET", help="The decision to explain; see above.")
-    ] = None,
+    target: options.TargetOption = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
             "--method", metavar="METHOD", help="gradcam if left out; repeat it, or say all; see `foveal methods`."
         ),
     ] = None,
-    layer: Annotated[
-        list[str] | None,
-        typer.Option("--layer", "-l", metavar="LAYER", help="Name, wildcard, stage number, or all; may be repeated."),
-    ] = None,
+    layer: options.Layer = None,
     fuse: Annotated[
         str | None,
         typer.Option("--fuse", metavar="RULE", help="One map of all layers asked for: mean, product or max."),
@@ -91,7 +83,7 @@ def explain(
         network,
         parse_target(target, network.labels),
         tuple(method or ()),
-        _layers(layer),
+        options.layer_spec(layer),
         fuse=fuse,
         resolution=resolution,
         scales=_scales(scales),
@@ -99,7 +91,7 @@ def explain(
     answers: list[dict[str, Any]] = []
     unread = 0
     with _told(answers, json=json), progress("explaining") as move:
-        for number, (photo, folder) in enumerate(_folders(photos, out), 1):
+        for number, (photo, folder) in enumerate(options.folders(photos, out), 1):
             try:
                 answers += answer(question, photo, folder, lambda what, done, total: move(what, done, total, ""))
             except ImageError as error:
@@ -126,23 +118,8 @@ def _told(answers: list[dict[str, Any]], *, json: bool) -> Iterator[None]:
                     typer.echo(file)
 
 
-def _folders(photos: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:
-    """Each photo with a folder of its own, named after it: out/bird, out/bird-2 …"""
-    taken: set[str] = set()
-    for photo in photos:
-        names = (f"{photo.stem}-{number}" if number > 1 else photo.stem for number in count(1))
-        name = next(name for name in names if name not in taken)
-        taken.add(name)
-        yield photo, out / name
-
-
 def _scales(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(one) for one in text.split(","))
     except ValueError:
         raise typer.BadParameter(f"cannot read {text!r}: write numbers with commas between, 1,1.5,2") from None
-
-
-def _layers(layers: Sequence[str] | None) -> tuple[str | int, ...] | None:
-    """Layer names as they are, stage numbers as numbers."""
-    return tuple(int(one) if one.lstrip("-").isdigit() else one for one in layers) if layers else None

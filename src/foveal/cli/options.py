@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,8 @@ from foveal.cli.talk import busy, say
 from foveal.errors import FovealError, ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from foveal.images import Preprocessing
     from foveal.models import Model
 
@@ -20,6 +23,16 @@ MODEL_HELP = (
     "file.py:factory; see `foveal models`."
 )
 
+Photos = Annotated[
+    list[Path], typer.Argument(metavar="PHOTO...", show_default=False, help="Any pictures Pillow reads.")
+]
+TargetOption = Annotated[
+    str | None, typer.Option("--target", "-t", metavar="TARGET", help="The decision to explain; see above.")
+]
+Layer = Annotated[
+    list[str] | None,
+    typer.Option("--layer", "-l", metavar="LAYER", help="Name, wildcard, stage number, or all; may be repeated."),
+]
 ModelOption = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", show_default=False, help=MODEL_HELP)]
 Weights = Annotated[
     Path | None,
@@ -90,3 +103,18 @@ def _preprocessing(text: str | None) -> Preprocessing | None:
         raise ModelError(
             f"Cannot read the preprocessing {text!r}: it is neither 'imagenet' nor a JSON file."
         ) from error
+
+
+def folders(photos: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:
+    """Each photo with a folder of its own, named after it: out/bird, out/bird-2 …"""
+    taken: set[str] = set()
+    for photo in photos:
+        names = (f"{photo.stem}-{number}" if number > 1 else photo.stem for number in count(1))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        yield photo, out / name
+
+
+def layer_spec(layers: Sequence[str] | None) -> tuple[str | int, ...] | None:
+    """Layer names as they are, stage numbers as numbers."""
+    return tuple(int(one) if one.lstrip("-").isdigit() else one for one in layers) if layers else None

@@ -82,6 +82,7 @@ def picture_section(model: foveal.Model, example: Example) -> Section:
                 (known_margin, *layer_tiles(by_margin["hirescam"])),
                 "The margin again, by HiResCAM at every stage, from the first next to the picture to the last.",
             ),
+            _flow_panel(model, example, species),
             _match_panel(model, example, species, other, part),
         ),
     )
@@ -136,6 +137,28 @@ def report(
             ),
             ("time", f"{seconds:.0f} seconds"),
         ),
+    )
+
+
+def _flow_panel(model: foveal.Model, example: Example, species: str) -> Panel:
+    """The margin again, with the neurons that take part, put to the network."""
+    flow = foveal.flow(model, example.image, sibling_margin([species]))
+    bird = (example.labels > 0) & (example.labels < LABELS["occluder"])
+    strip = flow.strip(audit=flow.audit(), inside=bird, side=SIDE)
+    last = flow.layers[-1]
+    words = f"At {last}, {100 * flow.number(last, 'kept'):.0f} % of the neurons take part."
+    return Panel(
+        "How does attention form?",
+        (
+            Tile(
+                f"{flow.layers[0]} to {last}",
+                strip,
+                f"Maps of the margin at every stage, the neurons that take part. {words}",
+            ),
+        ),
+        "Attention flow: neurons that take no part in the decision are abandoned, at every stage at once. The curves "
+        "tell how many are left, how much of the margin a stage accounts for (the rest is biases), what the network "
+        "says when the abandoned ones are switched off, and how much of the evidence lies on the bird.",
     )
 
 

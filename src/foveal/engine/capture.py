@@ -231,7 +231,7 @@ class Run:
         """The layer whose result, and nothing else, a module was given; empty for none."""
         if len(inputs) != 1:
             return ""
-        return next((layer for layer, onward in self._onward.items() if onward() is inputs[0]), "")
+        return next((layer for layer in reversed(self._onward) if self._onward[layer]() is inputs[0]), "")
 
     def _keep(self, layer: str, tapped: Tap) -> Tensor:
         self.activations.pop(layer, None)  # the order is that of the last calls

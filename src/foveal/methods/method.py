@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -61,15 +61,9 @@ class Method:
 
     def __call__(self, A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
         """The map of a method that needs activations or gradients, computed in single precision at least."""
-        # Formulas look at each image on its own, so a processor may take as many at once as fit its cache:
-        # the intermediate results of a large batch would go through main memory, several times slower.
-        rows = max(1, _CACHED // A[0].numel()) if A.device.type == "cpu" else len(A)
         options = {} if self.rules else self.options
         with _without_autocast(A.device.type):
-            parts = [
-                self.formula(at_least_single(a), at_least_single(g), **options)
-                for a, g in zip(A.split(rows), G.split(rows), strict=True)
-            ]
+            parts = [self.formula(a, g, **options) for _, (a, g) in in_cache(A, G)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     @property
@@ -114,10 +108,22 @@ class Method:
 _CACHED = 2**20  # numbers
 
 
+def in_cache(A: Tensor, G: Tensor) -> Iterator[tuple[slice, tuple[Tensor, Tensor]]]:
+    """A and G a few images at a time, in single precision at least, with the rows they are.
+
+    Formulas look at each image on its own, so a processor may take as many at once as fit its cache: the intermediate
+    results of a large batch would go through main memory, several times slower.
+    """
+    rows = max(1, _CACHED // A[0].numel()) if A.device.type == "cpu" else len(A)
+    for start in range(0, len(A), rows):
+        few = slice(start, start + rows)
+        yield few, (_at_least_single(A[few]), _at_least_single(G[few]))
+
+
 def _without_autocast(device: str) -> AbstractContextManager[Any]:
     """Formulas keep their precision also where the caller's forwards do not."""
     return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
-def at_least_single(tensor: Tensor) -> Tensor:
+def _at_least_single(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype.itemsize < 4 else tensor

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from foveal.engine.inverse import Solved, invert, pointwise
 from foveal.errors import LayerError, MethodError
+from foveal.methods.method import in_cache
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -78,7 +79,7 @@ class Abandonment:
 
 def rectified(A: Float[Tensor, "n ..."]) -> Bool[Tensor, "n ..."]:
     """(n, 1, …), whether nothing of an image's layer is below 0."""
-    return (A.flatten(1) >= 0).all(1).view(-1, *[1] * (A.ndim - 1))
+    return (A.flatten(1).amin(1) >= 0).view(-1, *[1] * (A.ndim - 1))
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,24 @@ def _made_of(block: Block, above: Tensor, below: Tensor) -> bool:
     return float((through - below).norm()) <= 1e-3 * float(below.norm())
 
 
-def flow_map(B: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
-    """Σ_c ReLU(B ⊙ G)."""
-    return (B * G).relu().sum(1)
+def share_of(
+    A: Float[Tensor, "n c h w"],
+    G: Float[Tensor, "n c h w"],
+    B: Float[Tensor, "n c h w"] | None,
+    abandon: Abandonment,
+) -> tuple[Float[Tensor, "n h w"], Float[Tensor, "n h w"], Float[Tensor, "n h w"]]:
+    """Of one layer: Σ_c ReLU(B ⊙ G), Σ_c A ⊙ G, and the share of the channels that are kept; B of None is m ⊙ A."""
+    parts = []
+    for few, (a, g) in in_cache(A, G):
+        evidence = a * g
+        if abandon == Abandonment() and bool(a.amin() >= 0):
+            # Rectified throughout: what is on and has a gradient is what has a product.
+            share = evidence.sign().square_().mean(1)
+            rebuilt = evidence if B is None else B[few].to(a.dtype) * g
+        else:
+            keep = abandon.kept(a, g)
+            share = keep.to(a.dtype).mean(1)
+            rebuilt = torch.where(keep, evidence if B is None else B[few].to(a.dtype) * g, 0)
+        parts.append((rebuilt.relu().sum(1), evidence.sum(1), share))
+    maps, signed, kept = (torch.cat(found) for found in zip(*parts, strict=True))
+    return maps, signed, kept

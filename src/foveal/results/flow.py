@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ class Audited:
     score               as the picture is.
     without_abandoned   with the abandoned neurons set to zero: nothing may change, if they take no part.
     without_kept        with the kept ones set to zero: only the offset may be left, if all is in them.
-    offset              what no neuron of the layer accounts for, as the flow has it.
+    offset              what no neuron of the layer accounts for, as the flow has it; NaN for similarities.
     """
 
     layer: str
@@ -37,6 +38,15 @@ class Audited:
     without_kept: Float[Tensor, " n"]
     offset: Float[Tensor, " n"]
 
+    def facts(self) -> dict[str, Any]:
+        """As plain data; None for what is no number."""
+        values = {
+            name: getattr(self, name).tolist() for name in ("score", "without_abandoned", "without_kept", "offset")
+        }
+        return {"layer": self.layer} | {
+            name: [value if math.isfinite(value) else None for value in each] for name, each in values.items()
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class Audit:
@@ -44,7 +54,7 @@ class Audit:
 
     layers: tuple[Audited, ...]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Audited]:
         return iter(self.layers)
 
     def __str__(self) -> str:
@@ -133,11 +143,14 @@ class Flow(Explanation):
 
         return frames(self, i, side=side)
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """As an explanation, with a strip and an animation a picture, and flow.npz for what is beside the maps."""
+    def save(self, folder: str | os.PathLike[str], *, audit: Audit | None = None) -> Path:
+        """As an explanation, with a strip and an animation a picture, and flow.npz for what is beside the maps.
+
+        audit       is drawn into the strips and written to the manifest.
+        """
         from foveal.results.saved_flow import save_flow
 
-        return save_flow(self, Path(folder))
+        return save_flow(self, Path(folder), audit)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Flow:

@@ -13,25 +13,27 @@ from foveal.results.saved import dtype_name, load_as, read_arrays, save_explanat
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from foveal.results.flow import Audit
+
 FORMAT = "foveal-flow/1"
 ARRAYS = "flow.npz"
 BESIDE = ("signed", "kept")
 FRAME = 260  # milliseconds
 
 
-def save_flow(flow: Flow, folder: Path) -> Path:
+def save_flow(flow: Flow, folder: Path, audit: Audit | None = None) -> Path:
     """What `save_explanation` writes, a strip and an animation a picture, and flow.npz."""
 
     def also(aside: Path) -> dict[str, Any]:
         for i in range(len(flow)):
             number = f"-{i}" if len(flow) > 1 else ""
-            flow.strip(i).save(aside / f"strip{number}.png")
+            flow.strip(i, audit=audit).save(aside / f"strip{number}.png")
             first, *rest = flow.animation(i)
             first.save(aside / f"flow{number}.gif", save_all=True, append_images=rest, duration=FRAME, loop=0)
         arrays = {f"{what}/{layer}": map for what in BESIDE for layer, map in getattr(flow, what).items()}
         write_arrays(aside / ARRAYS, arrays)
         shapes = [{"name": k, "shape": list(v.shape), "dtype": dtype_name(v)} for k, v in arrays.items()]
-        return {"flow": shapes}
+        return {"flow": shapes, "audit": [one.facts() for one in audit] if audit else None}
 
     return save_explanation(flow, folder, format=FORMAT, also=also)
 

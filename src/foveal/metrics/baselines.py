@@ -1,0 +1,70 @@
+"""What stands where something was hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from foveal.errors import MethodError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+BaselineName: TypeAlias = "Literal['zero', 'mean', 'blur', 'noise']"
+BASELINES: tuple[BaselineName, ...] = ("zero", "mean", "blur", "noise")
+
+
+def baseline(
+    x: Float[Tensor, "n c h w"],
+    kind: BaselineName | Tensor | Callable[[Tensor], Tensor],
+    *,
+    seed: int = 0,
+) -> Float[Tensor, "n c h w"]:
+    """A picture with nothing in it, as network input. Specification: metrics, section 1.
+
+    Args:
+        kind: "zero", the mean colour of the data, which preprocessing maps to 0; "mean", each picture's own mean
+            colour; "blur", the picture through a Gaussian an eighth of its side wide; "noise", normal noise with the
+            picture's mean and deviation; a tensor that broadcasts to x; or what makes one of x.
+
+    Raises:
+        MethodError: for an unknown kind.
+    """
+    if isinstance(kind, Tensor):
+        return kind.to(x).expand_as(x)
+    if callable(kind):
+        return kind(x)
+    if kind == "zero":
+        return torch.zeros_like(x)
+    mean = x.mean((2, 3), keepdim=True)
+    if kind == "mean":
+        return mean.expand_as(x)
+    if kind == "blur":
+        return _blurred(x)
+    if kind == "noise":
+        random = torch.Generator().manual_seed(seed)
+        noise = torch.randn(x.shape[1:], generator=random, device="cpu").to(x)
+        return mean + noise * x.std((2, 3), keepdim=True)
+    raise MethodError(f"there is no baseline {kind!r}: say {', '.join(BASELINES)}, or give a tensor")
+
+
+def _blurred(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """One pass along each side; the border is mirrored, so it does not darken."""
+    for dim in (2, 3):
+        size = x.shape[dim]
+        sigma = size / 8
+        reach = min(round(3 * sigma), size - 1)
+        at = torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype)
+        weights = (-(at**2) / (2 * sigma**2)).exp()
+        weights = weights / weights.sum()
+        shape = [1, 1, -1, 1] if dim == 2 else [1, 1, 1, -1]
+        pad = [0, 0, reach, reach] if dim == 2 else [reach, reach, 0, 0]
+        channels = x.shape[1]
+        kernel = weights.view(shape).expand(channels, 1, *shape[2:]).clone()
+        kernel = kernel.view(channels, 1, *((-1, 1) if dim == 2 else (1, -1)))
+        x = functional.conv2d(functional.pad(x, pad, mode="reflect"), kernel, groups=channels)
+    return x
