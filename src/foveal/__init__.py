@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from foveal.decisions import Class, Decision, Margin, Neighbours, Neuron, Prototypes, Similar
     from foveal.embedding import find_embedding
     from foveal.engine.stages import Stage
+    from foveal.episodes import episode
     from foveal.errors import FovealError
     from foveal.flowing import flow, follow_pair
     from foveal.images import Preprocessing
@@ -46,6 +47,7 @@ _HOME = {
     "Stage": "engine.stages",
     "FovealError": "errors",
     "Preprocessing": "images",
+    "episode": "episodes",
     "flow": "flowing",
     "follow_pair": "flowing",
     "match": "matching",
@@ -79,6 +81,7 @@ __all__ = [
     "Stage",
     "__version__",
     "compare",
+    "episode",
     "explain",
     "find_embedding",
     "flow",

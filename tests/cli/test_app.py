@@ -243,7 +243,12 @@ def test_random_weights_are_said(photo: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "usual", "words"),
-    [("demo", 7, "75.0% of the test pictures"), ("embed", 10, "75.0% of unknown individuals")],
+    [
+        ("demo", 7, "75.0% of the test pictures"),
+        ("embed", 10, "75.0% of unknown individuals"),
+        ("contrastive", 6, "species in 75.0%"),
+        ("fewshot", 7, "75.0% of pictures of unknown species"),
+    ],
 )
 def test_train_passes_its_settings_on(
     name: str, usual: int, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -287,6 +292,40 @@ def test_match(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     wrong = run("match", photo, tmp_path / "empty", "-m", "demo", "-o", tmp_path / "out")
     assert wrong.exit_code == 1 and "no pictures in the folder" in wrong.stderr
+
+
+def test_match_of_folders_and_between_classes(photo: Path, tmp_path: Path) -> None:
+    with Image.open(photo) as picture:
+        for name in ("queries/a.png", "queries/b.png", "support/one/1.png", "support/two/1.png"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (picture if name[-5] in "a1" else picture.convert("L")).save(tmp_path / name)
+    done = run("match", tmp_path / "queries", tmp_path / "support", "-m", "demo", "-o", tmp_path / "out", "--json")
+    assert done.exit_code == 0 and len(json.loads(done.stdout)) == 2
+    assert {"match-0.png", "match-1.png", "ranks-0.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    shot = run("match", photo, tmp_path / "support", "-m", "demo", "-o", tmp_path / "shot", "--classes", "--json")
+    (answer,) = json.loads(shot.stdout)
+    assert set(answer["chances"]) == {"one", "two"} and (tmp_path / "shot" / "episode.png").exists()
+    wrong = run("match", photo, photo, photo, "-m", "demo", "--classes")
+    assert wrong.exit_code == 2 and "one reference" in wrong.stderr
+
+
+def test_flow(photo: Path, tmp_path: Path) -> None:
+    done = run(
+        "flow", photo, "-m", "demo", "--audit", "--mode", "exact", "--mode", "project", "--iterations", 3, "--json",
+        "-o", tmp_path / "out",
+    )  # fmt: skip
+    assert done.exit_code == 0
+    exact, project = json.loads(done.stdout)
+    assert [exact["mode"], project["mode"]] == ["exact", "project"]
+    assert exact["layers"][0]["iterations"] == 0 and project["layers"][0]["iterations"] == 3
+    assert len(exact["audit"]) == len(exact["layers"]) == 3
+    assert Path(exact["strip"]).exists() and (tmp_path / "out" / photo.stem / "modes.png").exists()
+    assert foveal.Flow.load(Path(exact["strip"]).parent).layers[-1] == "stage3"
+    like = run("flow", photo, "-m", "demo", "--like", photo, "-o", tmp_path / "like", "--layer", "all")
+    assert like.exit_code == 0 and "cosine" in like.stderr
+    both = run("flow", photo, "-m", "demo", "--like", photo, "--target", "3", "-o", tmp_path / "both")
+    assert both.exit_code == 2 and "--like" in both.stderr
+    assert run("flow", photo, "-m", "demo", "--mode", "nope", "-o", tmp_path / "nope").exit_code == 1
 
 
 def test_finer_and_fused_maps(photo: Path, tmp_path: Path) -> None:

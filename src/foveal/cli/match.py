@@ -12,12 +12,15 @@ from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, progress, say
 
 if TYPE_CHECKING:
+    from foveal.models import Model
     from foveal.results import Match
 
 
 @reported
 def match(
-    query: Annotated[Path, typer.Argument(metavar="QUERY", show_default=False, help="The picture in question.")],
+    query: Annotated[
+        Path, typer.Argument(metavar="QUERY", show_default=False, help="The picture in question, or a folder of them.")
+    ],
     references: Annotated[
         list[Path],
         typer.Argument(metavar="REFERENCE...", show_default=False, help="Pictures, or folders of pictures."),
@@ -28,9 +31,13 @@ def match(
         typer.Option("--metric", metavar="NAME", help="cosine, dot, euclidean, squared; emd, nearest, crossattention."),
     ] = "cosine",
     channels: Annotated[
-        str,
-        typer.Option("--channels", metavar="RULE", help="How channels weigh: contribution, positive or linear."),
-    ] = "contribution",
+        str | None,
+        typer.Option(
+            "--channels",
+            metavar="RULE",
+            help="How channels weigh: contribution (left out), positive or linear (left out, with --classes).",
+        ),
+    ] = None,
     layer: Annotated[
         str | None, typer.Option("--layer", "-l", metavar="LAYER", help="Where maps are drawn; the last stage.")
     ] = None,
@@ -39,6 +46,10 @@ def match(
         typer.Option("--embedding", metavar="LAYER", help="What is compared: a layer, or fc.input; found if left out."),
     ] = None,
     top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many references the sheet shows.")] = 6,
+    classes: Annotated[
+        bool,
+        typer.Option("--classes", help="The reference is a folder with a folder a class: decide between them."),
+    ] = False,
     lines: Annotated[
         int | None,
         typer.Option("--lines", min=0, metavar="N", help="Lines between places, a pair; 8 where they cost little."),
@@ -57,8 +68,12 @@ def match(
       foveal match query.jpg gallery/ -m embedder.safetensors --metric euclidean --top 10 -o why
       foveal match query.jpg gallery/ -m timm:resnet50 --embedding layer4 --metric emd
 
-    References are ranked by similarity. The folder gets a sheet, the photos, all maps (match.npz) and
-    manifest.json. Prints the sheet's path.
+    \b
+      foveal match queries/ gallery/ -m timm:resnet50                  every query, a rank list each
+      foveal match query.jpg support/ -m timm:resnet50 --classes       few-shot: support/jay/1.jpg, support/crow/1.jpg
+
+    References are ranked by similarity. The folder gets a sheet and a rank list a query, the photos, all maps
+    (match.npz) and manifest.json. With --classes it gets one sheet, episode.png. Prints the sheets' paths.
     """
     network = options.loaded(
         model, weights=weights, pretrained=pretrained, labels=None, preprocessing=preprocessing, device=device
@@ -66,26 +81,68 @@ def match(
     from foveal.images import pictures_in
     from foveal.matching import match as matched
 
+    queries = pictures_in([query])
+    if classes:
+        _decide(network, queries, references, metric, channels or "linear", layer, embedding, out, json=json)
+        return
     shelf = pictures_in(references, but=query)
     with progress("matching") as move:
         pair = matched(
-            network, query, shelf, metric=metric, weights=channels, layer=layer, embedding=embedding, lines=lines,
+            network, queries, shelf, metric=metric, weights=channels or "contribution", layer=layer,
+            embedding=embedding, lines=lines,
             progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
     pair.save(out)
-    sheet = out / "match.png"
-    pair.figure(most=top).save(sheet)
     say(str(pair))
+    answers = []
+    for i in range(len(queries)):
+        number = f"-{i}" if len(queries) > 1 else ""
+        sheet = out / f"match{number}.png"
+        pair.figure(i, most=top).save(sheet)
+        pair.strip(i, most=top).save(out / f"ranks{number}.png")
+        answers.append(_answer(pair, i, shelf, out))
+        if not json:
+            typer.echo(str(sheet))
     if json:
-        answer_json(_answer(pair, shelf, out))
+        answer_json(answers if query.is_dir() else answers[0])
+
+
+def _decide(
+    network: Model, queries: list[Path], references: list[Path], metric: str, channels: str, layer: str | None,
+    embedding: str | None, out: Path, *, json: bool,
+) -> None:  # fmt: skip
+    """Few-shot: which of the folders' classes."""
+    from foveal.episodes import episode
+    from foveal.images import labelled_pictures
+
+    if len(references) != 1:
+        raise typer.BadParameter("with --classes give one reference, a folder that has a folder for each class")
+    support, labels = labelled_pictures(references[0])
+    with progress("deciding") as move:
+        found = episode(
+            network, queries, support, labels, method=f"fam:weights={channels}", metric=metric, layer=layer,
+            embedding=embedding, progress=lambda what, done, total: move(what, done, total, ""),
+        )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    sheet = out / "episode.png"
+    found.figure().save(sheet)
+    say(str(found))
+    if json:
+        rows = zip(queries, found.decided, found.chances.tolist(), strict=True)
+        answer_json(
+            [
+                {"query": str(query), "class": name, "chances": dict(zip(found.classes, chances, strict=True))}
+                for query, name, chances in rows
+            ]
+        )
     else:
         typer.echo(str(sheet))
 
 
-def _answer(pair: Match, shelf: list[Path], out: Path) -> dict[str, Any]:
+def _answer(pair: Match, i: int, shelf: list[Path], out: Path) -> dict[str, Any]:
     """The same for machines, the most similar first."""
     return {
-        "query": pair.queries[0].source,
+        "query": pair.queries[i].source,
         "model": pair.model,
         "metric": pair.metric,
         "embedding": pair.embedding,
@@ -93,13 +150,13 @@ def _answer(pair: Match, shelf: list[Path], out: Path) -> dict[str, Any]:
         "references": [
             {
                 "picture": str(shelf[j]),
-                pair.metric: pair.value(0, j),
+                pair.metric: pair.value(i, j),
                 "channels": [
-                    {"channel": int(k), "adds": float(pair.contributions[0, j, k])}
-                    for k in pair.contributions[0, j].abs().topk(min(5, pair.contributions.shape[2])).indices
+                    {"channel": int(k), "adds": float(pair.contributions[i, j, k])}
+                    for k in pair.contributions[i, j].abs().topk(min(5, pair.contributions.shape[2])).indices
                 ],
             }
-            for j in pair.ranking()
+            for j in pair.ranking(i)
         ],
         "notes": list(pair.remarks),
         "seconds": pair.seconds,

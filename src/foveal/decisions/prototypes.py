@@ -96,6 +96,10 @@ class ClosestClass:
     margin: bool
     temperature: float
 
+    def chances(self, pairs: Float[Tensor, "n m"]) -> Float[Tensor, "n c"]:
+        """How likely each class is."""
+        return (torch.einsum("ncm,nm->nc", self._counts(pairs), pairs) / self.temperature).softmax(1)
+
     def __call__(self, pairs: Float[Tensor, "n m"]) -> Chosen:
         counts = self._counts(pairs)
         scores = torch.einsum("ncm,nm->nc", counts, pairs)

@@ -13,6 +13,7 @@ from foveal.render.text import shorten, wrap, write
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from foveal.images import Photo
     from foveal.results import Explanation
 
 MUTED = (110, 110, 118)
@@ -70,7 +71,7 @@ def layer_sheet(why: Explanation, *, layers: Sequence[str] | None = None, side: 
     names = tuple(layers) if layers is not None else why.layers
     cells = [
         [
-            _photo(why, i, side),
+            fit_photo(why.photos[i], side),
             *(why.overlay(i, layer=layer, scale="robust", colour_bar=False, side=side) for layer in names),
         ]
         for i in range(len(why))
@@ -89,7 +90,7 @@ def method_sheet(explanations: Sequence[Explanation], *, side: int = 256) -> Ima
     """A row a picture: its photo, then the overlay of each explanation's deepest layer."""
     first = explanations[0]
     cells = [
-        [_photo(first, i, side), *(why.overlay(i, colour_bar=False, side=side) for why in explanations)]
+        [fit_photo(first.photos[i], side), *(why.overlay(i, colour_bar=False, side=side) for why in explanations)]
         for i in range(len(first))
     ]
     return grid(
@@ -101,8 +102,9 @@ def method_sheet(explanations: Sequence[Explanation], *, side: int = 256) -> Ima
     )
 
 
-def _photo(why: Explanation, i: int, side: int) -> Image.Image:
-    return Image.fromarray(fit(why.photos[i], side).pixels)
+def fit_photo(photo: Photo, side: int) -> Image.Image:
+    """The photo itself, as large as an overlay of that side."""
+    return Image.fromarray(fit(photo, side).pixels)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from foveal.render.colour import sequential
-from foveal.render.figures import MUTED, Layout, grid, paragraph, stacked
+from foveal.render.figures import MUTED, Layout, fit_photo, grid, paragraph, stacked
 from foveal.render.overlay import INK, PAPER, draw_overlay, fit
 from foveal.render.text import shorten, write
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
     from numpy.typing import NDArray
 
-    from foveal.images import Photo
     from foveal.results.flow import Audit, Flow
 
 KEPT, TOTAL, ASKED, WITHIN = (58, 110, 165), (178, 84, 62), (96, 140, 84), (140, 96, 160)
@@ -39,7 +38,7 @@ def film_strip(
     ]
     masks = [mask_picture(flow, layer, i, side=side) for layer in flow.layers]
     sheet = grid(
-        [[_photo(flow.photos[i], side), *maps], [None, *masks]],
+        [[fit_photo(flow.photos[i], side), *maps], [None, *masks]],
         columns=["photo", *(f"{layer}, {_size(flow, layer)}" for layer in flow.layers)],
         rows=["evidence\n" + "\n".join(flow.facts(i)), "neurons taking part"],
         title=f"{flow.method} of {flow.model}",
@@ -61,7 +60,7 @@ def strips(flow: Flow, *, side: int = 224) -> Image.Image:
     """One row of maps a picture."""
     cells = [
         [
-            _photo(flow.photos[i], side),
+            fit_photo(flow.photos[i], side),
             *_overlays(flow, i, side),
         ]
         for i in range(len(flow))
@@ -79,7 +78,7 @@ def strips(flow: Flow, *, side: int = 224) -> Image.Image:
 def mode_sheet(flows: Sequence[Flow], i: int = 0, *, side: int = 192) -> Image.Image:
     """Several flows of one picture below one another: modes, or decisions."""
     first = flows[0]
-    cells = [[_photo(flow.photos[i], side), *_overlays(flow, i, side)] for flow in flows]
+    cells = [[fit_photo(flow.photos[i], side), *_overlays(flow, i, side)] for flow in flows]
     rows = [f"{flow.parameters['mode']}\n{flow.target[i]}" for flow in flows]
     return grid(cells, columns=("photo", *first.layers), rows=rows, title=first.model, side=side)
 
@@ -199,10 +198,6 @@ def _overlays(flow: Flow, i: int, side: int) -> list[Image.Image]:
         flow.overlay(i, layer=layer, sign="positive", scale="robust", colour_bar=False, side=side)
         for layer in flow.layers
     ]
-
-
-def _photo(photo: Photo, side: int) -> Image.Image:
-    return Image.fromarray(fit(photo, side).pixels)
 
 
 def _size(flow: Flow, layer: str) -> str:

@@ -28,6 +28,13 @@ def data_uri(picture: Image.Image, *, quality: int | None = None) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
+def png(picture: Image.Image) -> bytes:
+    """The picture as notebooks take it."""
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    return content.getvalue()
+
+
 def explanation_fragment(why: Explanation, *, side: int) -> str:
     """Overlays with their words, then the remarks."""
     figures = "".join(_figure(why, i, side) for i in range(min(len(why), SHOWN)))

@@ -8,12 +8,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from foveal.render.colour import sequential
-from foveal.render.figures import paragraph, stacked
+from foveal.render.figures import fit_photo, grid, paragraph, stacked
 from foveal.render.overlay import INK, PAPER, beside, draw_bar, draw_overlay, fit
 from foveal.render.scale import Sign, choose_scale, number
 from foveal.render.text import shorten, write
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Float
     from numpy.typing import NDArray
 
@@ -103,6 +105,29 @@ def match_sheet(pair: Match, i: int = 0, *, most: int = 6, side: int = 320) -> I
         strips += [paragraph(heading, width, size, INK), row]
     return stacked(
         [*strips, paragraph(caption, width, size * 0.85, MUTED)], edge=round(size * 1.5), gap=round(size * 0.6)
+    )
+
+
+def rank_strip(
+    pair: Match, i: int, order: Sequence[int], *, headings: Sequence[str] = (), side: int = 224
+) -> Image.Image:
+    """References from left to right: below, the evidence on each; above, that on query i for it. All on one scale."""
+    maps = [of[i, j].detach().cpu().float().numpy() for of in (pair.query_maps, pair.reference_maps) for j in order]
+    scale = choose_scale(np.concatenate([map.ravel() for map in maps]))
+    photos = [*[pair.queries[i]] * len(order), *(pair.references[j] for j in order)]
+    drawn = [
+        draw_overlay(photo, map, sign=scale.sign, limit=scale.limit, colour_bar=False, side=side)
+        for photo, map in zip(photos, maps, strict=True)
+    ]
+    columns = [f"{headings[k] if headings else k + 1}: {pair.words(i, j)}" for k, j in enumerate(order)]
+    names = [pair.name(pair.references[j], j, "reference") for j in order]
+    return grid(
+        [[fit_photo(pair.queries[i], side), *drawn[: len(order)]], [None, *drawn[len(order) :]]],
+        columns=["query", *columns],
+        rows=[pair.name(pair.queries[i], i, "query"), "\n".join(["references", *names])],
+        title=f"{pair.weights} weights of {pair.model} at {pair.layer}",
+        caption=" ".join(["All maps share a scale.", *(f"{remark}." for remark in pair.remarks)]),
+        side=side,
     )
 
 

@@ -111,6 +111,21 @@ class Match:
 
         return match_sheet(self, i, most=most, side=side)
 
+    def strip(self, i: int = 0, *, most: int = 5, side: int = 224) -> Image.Image:
+        """A rank list for query i: the most similar references from left to right, evidence on both, one scale."""
+        from foveal.render.matching import rank_strip
+
+        return rank_strip(self, i, self.ranking(i)[:most], side=side)
+
+    def control(self, i: int, match: int, mismatch: int, *, side: int = 320) -> Image.Image:
+        """Query i beside a reference it should match and one it should not, on one scale.
+
+        A map that looks alike in both columns does not tell what makes the match.
+        """
+        from foveal.render.matching import rank_strip
+
+        return rank_strip(self, i, [match, mismatch], headings=("match", "mismatch"), side=side)
+
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """The folder, now holding a sheet a query, the photos, match.npz and manifest.json; whole or not at all."""
         from foveal.results.saved_match import save_match
@@ -138,11 +153,9 @@ class Match:
     __repr__ = __str__
 
     def _repr_png_(self) -> bytes:
-        from io import BytesIO
+        from foveal.render.fragment import png
 
-        stream = BytesIO()
-        self.figure().save(stream, "PNG")
-        return stream.getvalue()
+        return png(self.figure())
 
 
 TENSORS = ("similarity", "query_maps", "reference_maps", "contributions", "places", "unplaced")
