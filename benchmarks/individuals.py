@@ -26,8 +26,8 @@ from foveal.world.learn_individuals import KNOWN, cameras, numbers_of
 from foveal.world.splits import Example, Split
 
 METHODS = (
-    "fam", "fam:weights=positive", "fam:weights=linear", "fam:weights=margin", "gradcam", "layercam", "hirescam",
-    "ablationcam", "eigencam", "mean activation",
+    "fam", "fam:oriented=false", "fam:weights=positive", "fam:weights=linear", "fam:weights=margin",
+    "gradcam", "layercam", "hirescam", "ablationcam", "eigencam", "mean activation",
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def main(
     for decision, target in decisions.items():
         for at in layer or [stages[-1], stages[0]]:
             for method in METHODS:
-                if method.endswith("margin") and decision == "match":
+                if method.endswith("=margin") and decision == "match":
                     continue
                 maps = [_map(network, one, target(i), method, at) for i, one in enumerate(queries)]
                 _say(decision, at, method, maps, queries)
@@ -87,8 +87,8 @@ def _map(network: foveal.Model, one: Example, target: Any, method: str, layer: s
 def _say(decision: str, layer: str, method: str, maps: list[Any], queries: list[Example]) -> None:
     hits = [hit(map, one.labels, "mark") for map, one in zip(maps, queries, strict=True)]
     shares = [share(map, one.labels, ["mark"]) for map, one in zip(maps, queries, strict=True)]
-    spread = 196 * float(np.std(hits)) / len(hits) ** 0.5
-    shown = f"{100 * float(np.mean(hits)):.0f} ± {spread / 2:.0f} | {100 * float(np.mean(shares)):.1f}"
+    half = 196 * float(np.std(hits)) / len(hits) ** 0.5
+    shown = f"{100 * float(np.mean(hits)):.0f} ± {half:.0f} | {100 * float(np.mean(shares)):.1f}"
     print(f"| {decision} | {layer} | `{method}` | {shown} |", flush=True)
 
 

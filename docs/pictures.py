@@ -10,12 +10,15 @@ from PIL import Image
 import foveal
 from foveal.demo.truth import deciding_part, sibling_margin, true_effects
 from foveal.methods import cam
+from foveal.methods.naflow import MODES
 from foveal.render.figures import grid
+from foveal.render.flow import mode_sheet
 from foveal.render.tiles import known_tile
 from foveal.world import SPECIES, demo_scenes, render
 from foveal.world.gallery import species_portraits
 from foveal.world.sampling import species_scene
 from foveal.world.scene import LABELS
+from foveal.world.species import NOVEL
 from foveal.world.splits import Example
 
 HERE = Path(__file__).parent / "images"
@@ -78,10 +81,40 @@ def match() -> Image.Image:
     return foveal.match(model, query, [same, other]).figure(side=280)
 
 
+def episode() -> Image.Image:
+    """Four species the bundled network never saw, three examples each; two queries."""
+    examples = [
+        (name, render(species_scene(name, 100 * k + i))[0]) for k, name in enumerate(NOVEL[:4]) for i in range(3)
+    ]
+    query = [render(species_scene(NOVEL[k], 999 + k))[0] for k in range(2)]
+    names, support = zip(*examples, strict=True)
+    return foveal.episode(foveal.load_model("demo"), query, list(support), names).figure(side=180)
+
+
+def flow() -> Image.Image:
+    """Attention forming, for the margin between two jays that differ in their crests."""
+    scene = species_portraits()[4]
+    image, labels = render(scene)
+    layers = ("stem.relu1", "stem.relu2", "stage1", "stage2", "stage3")
+    found = foveal.flow(foveal.load_model("demo"), image, sibling_margin([scene.species]), layer=layers)
+    return found.strip(audit=found.audit(), inside=(labels > 0) & (labels < LABELS["occluder"]), side=200)
+
+
+def modes() -> Image.Image:
+    """The five modes on the same bird."""
+    scene = species_portraits()[4]
+    target, layers = sibling_margin([scene.species]), ("stem.relu1", "stem.relu2", "stage1", "stage2", "stage3")
+    model, image = foveal.load_model("demo"), render(scene)[0]
+    return mode_sheet([foveal.flow(model, image, target, layer=layers, mode=mode) for mode in MODES], side=150)
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     family = [method.name for method in cam.FAMILY]
     overview().save(HERE / "overview.jpg", quality=88)
     methods(family).save(HERE / "methods.jpg", quality=88)
     match().save(HERE / "match.jpg", quality=88)
+    episode().save(HERE / "episode.jpg", quality=88)
+    flow().save(HERE / "flow.jpg", quality=88)
+    modes().save(HERE / "modes.jpg", quality=88)
     methods(OTHERS).save(HERE / "more-methods.jpg", quality=88)
