@@ -20,6 +20,7 @@ from foveal._version import __version__
 if TYPE_CHECKING:
     from foveal.api import compare, explain, stages
     from foveal.decisions import Class, Decision, Margin, Neighbours, Neuron, Prototypes, Similar
+    from foveal.decomposing import decompose
     from foveal.embedding import find_embedding
     from foveal.engine.stages import Stage
     from foveal.episodes import episode
@@ -47,6 +48,7 @@ _HOME = {
     "Stage": "engine.stages",
     "FovealError": "errors",
     "Preprocessing": "images",
+    "decompose": "decomposing",
     "episode": "episodes",
     "flow": "flowing",
     "follow_pair": "flowing",
@@ -81,6 +83,7 @@ __all__ = [
     "Stage",
     "__version__",
     "compare",
+    "decompose",
     "episode",
     "explain",
     "find_embedding",

@@ -16,7 +16,7 @@ from foveal.engine.guard import untouched
 from foveal.engine.select import LayerSpec
 from foveal.errors import MethodError, TargetError
 from foveal.images import Batch
-from foveal.inquiry import Inquiry, inquire, stages_before, versions
+from foveal.inquiry import Inquiry, inquire, versions
 from foveal.methods.fam import CHANNELS, Weighed
 from foveal.methods.naflow import Abandonment, Inversion, Mode, rebuild, share_of
 from foveal.models.model import Model
@@ -82,7 +82,7 @@ def flow(
     inquiry = inquire(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels
     )
-    course = Course(inquiry, _layers(inquiry, layer), abandon, how, _rules(inquiry, coefficients))
+    course = Course(inquiry, inquiry.every_layer(layer), abandon, how, _rules(inquiry, coefficients))
     passed = course.run(progress)
     assert passed.verdict is not None
     return _flow(course, passed, time.perf_counter() - started)
@@ -123,13 +123,6 @@ class Course:
         found = rebuild(run, layers, G, self.how, self.abandon, tick)
         notes += found.notes
         return {"B": found.B, "residual": found.residual, "iterations": found.iterations}
-
-
-def _layers(inquiry: Inquiry, wanted: LayerSpec) -> tuple[str, ...]:
-    decision = inquiry.decision
-    if wanted == "all" and decision.layers:
-        return stages_before(decision.layers[0], inquiry.scene.tracing(), itself=compares(decision))
-    return inquiry.layers(wanted)
 
 
 def _rules(inquiry: Inquiry, coefficients: str) -> Rules | None:

@@ -44,6 +44,12 @@ class Inquiry:
     scene: Scene
     notes: tuple[str, ...]
 
+    def every_layer(self, wanted: LayerSpec = "all") -> tuple[str, ...]:
+        """The same, where "all" is every stage up to what the decision looks at."""
+        if wanted == "all" and self.decision.layers:
+            return stages_before(self.decision.layers[0], self.scene.tracing(), itself=compares(self.decision))
+        return self.layers(wanted)
+
     def layers(self, wanted: LayerSpec) -> tuple[str, ...]:
         """The layers a person means; None is the last stage before whatever the decision looks at."""
         if wanted is None and self.decision.layers:

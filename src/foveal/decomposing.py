@@ -1,0 +1,124 @@
+"""A decision taken apart: `foveal.decompose`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from foveal.decisions import Target
+from foveal.engine.address import Address
+from foveal.engine.guard import untouched, unwrap
+from foveal.engine.segment import Segment
+from foveal.errors import LayerError
+from foveal.hierarchy.growth import Growth, Plan
+from foveal.hierarchy.tree import Feature, Tree
+from foveal.images import Batch
+from foveal.inquiry import Inquiry, inquire
+from foveal.models.model import Model
+from foveal.passes import Passed, run_through
+from foveal.probe import Probe, runs_for
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from foveal.engine.structure import Stage
+    from foveal.images import ImageLike, Preprocessing
+
+
+def decompose(
+    model: nn.Module | Model,
+    image: ImageLike | Batch,
+    target: Target = None,
+    *,
+    branch: int = 5,
+    enough: float = 1.0,
+    rule: str = "pool_up",
+    gate: bool = True,
+    rank_by: str = "sum",
+    merge: bool = False,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+) -> Tree:
+    """The decision as a tree of supporting features, stage by stage; it grows as it is looked at.
+
+        tree = foveal.decompose(model, "bird.jpg")
+        tree.root.children[0].children                      # what supports the strongest feature of the last stage
+        print(tree.grow(2).audit())                         # two levels, and the measured effect of each edge
+
+    Args:
+        image: one picture.
+        target: any decision of `foveal.explain`.
+        branch: children of a node, at most; fewer where `enough` of it is held (a share).
+        rule: how contributions are found: "pool_up" as published; "exact", signed, adds up; "window", smooth, adds up.
+        gate: keep the decision's own features where Grad-CAM reaches half of its maximum.
+        rank_by: "sum" or "max" of a channel's contributions.
+        merge: channels that contribute in the same places count as one feature.
+
+    The other arguments and the errors are those of `explain`. (Cheng et al., IJCV 131, 2023, arXiv:2201.09205.)
+    """
+    plan = Plan(branch, enough, rule, gate, rank_by, merge)
+    inquiry = inquire(
+        model, image, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels
+    )
+    if len(inquiry.batch.tensor) != 1:
+        raise LayerError(f"a tree is of one picture, but {len(inquiry.batch.tensor)} were given: call once for each")
+    scene = inquiry.scene
+    names = inquiry.every_layer()
+    known = {stage.name: stage for stage in scene.tracing().stages}
+    stages = tuple(known[name] for name in names)
+    below = run_through(scene, names, gradient=False, backward=False)
+    passed = run_through(scene, names[-1:], gradient=True, backward=True)
+    assert passed.verdict is not None
+    growth = Growth(
+        stages,
+        [_single(below.activations[name]) for name in names],
+        _single(passed.cotangents[names[-1]]),
+        lambda stage: _segment(inquiry, stages[stage - 1], stages[stage]),
+        lambda channels: _without(inquiry, passed, names[-1], channels),
+        plan,
+    )
+    score = float(passed.verdict.score[0])
+    growth.tree = Tree(
+        Feature(len(stages), "score", value=score),
+        stages,
+        growth,
+        photo=inquiry.batch.photos[0],
+        target=passed.verdict.words[0],
+        model=inquiry.subject.name,
+        parameters={
+            "branch": branch, "enough": enough, "rule": rule, "gate": gate, "rank_by": rank_by, "merge": merge,
+        },
+        notes=(*inquiry.notes, *below.notes),
+    )  # fmt: skip
+    return growth.tree
+
+
+def _segment(inquiry: Inquiry, below: Stage, above: Stage) -> Segment:
+    scene = inquiry.scene
+    structure, model = scene.tracing(), unwrap(scene.model)
+
+    def last_call(layer: str) -> int:
+        address = Address.parse(layer)
+        return structure.last_calls(model, [layer])[layer] if address.call is None else address.call
+
+    layouts = (below.layout, above.layout)
+    return Segment(model, scene.x, scene.arguments, below.name, above.name, last_call, layouts)
+
+
+def _without(inquiry: Inquiry, passed: Passed, layer: str, channels: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+    """The score with each of these channels of the last stage set to zero."""
+    scene = inquiry.scene
+    with untouched(scene.model), runs_for(scene, passed) as runs, torch.no_grad():
+        probe = Probe(scene, passed, 0, layer, lambda done, total: None, runs)
+        found = probe.exchanged(channels, probe.A.new_zeros(len(channels), *probe.A.shape[2:]))
+        probe.forget()
+    return found.cpu()
+
+
+def _single(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype.itemsize < 4 else tensor

@@ -1,0 +1,85 @@
+"""The part of a network between two layers, run on maps of one's own: whole ones or windows cut out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from foveal.engine.address import Address, pick, replace
+from foveal.engine.arguments import Arguments
+from foveal.engine.capture import capture
+from foveal.engine.layout import Layout, channels_first
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+class Segment:
+    """From what one layer returns to what a later one does, for one image; the later must depend on the former alone.
+
+    Args:
+        x: (1, …), the image, which is run through what comes before; what the layer made of it is thrown away.
+        last_call: layer -> number of its module's last call.
+        layouts: of what both layers return; maps here are channels first.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        x: Float[Tensor, "1 c h w"],
+        arguments: Arguments,
+        before: str,
+        after: str,
+        last_call: Callable[[str], int],
+        layouts: tuple[Layout, Layout] = ("nchw", "nchw"),
+    ) -> None:
+        self.before, self.after, self._layouts = before, after, layouts
+        self._model, self._x, self._arguments, self._last_call = model, x, arguments, last_call
+
+    def gradients(
+        self, maps: Float[Tensor, "k ..."], start: Callable[[Tensor], Tensor]
+    ) -> tuple[Float[Tensor, " k"], Float[Tensor, "k ..."]]:
+        """The number that `start` reads off what comes out for each of k maps, and its derivative by the map.
+
+        start: (k, …) -> (k,), each entry of its own map alone.
+        """
+        leaf = maps.detach().clone().requires_grad_()
+        scores = self._run(leaf, start)
+        (gradient,) = torch.autograd.grad(scores.sum(), leaf)
+        return scores.detach(), gradient
+
+    def scores(self, maps: Float[Tensor, "k ..."], start: Callable[[Tensor], Tensor]) -> Float[Tensor, " k"]:
+        """The numbers alone."""
+        with torch.no_grad():
+            return self._run(maps, start)
+
+    def _run(self, maps: Tensor, start: Callable[[Tensor], Tensor]) -> Tensor:
+        model, calls = self._model, {self.after: self._last_call(self.after)}
+        given = maps if self._layouts[0] == "nchw" else maps.permute(0, 2, 3, 1)
+        with (
+            capture(model, [self.after], gradient=maps.requires_grad, last_calls=calls) as run,
+            self._exchanged(given),
+        ):
+            run.forward(self._x, self._arguments, stop=True)
+            return start(channels_first(run.activations[self.after], self._layouts[1]))
+
+    @contextmanager
+    def _exchanged(self, given: Tensor) -> Iterator[None]:
+        """The layer returns these maps at its last call, also where it works in place."""
+        address, module = Address.of(self._model, self.before)
+        assert module is not None, "the input is no stage"
+        calls, wanted = count(), self._last_call(self.before)
+
+        def after(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+            return replace(output, pick(output, address), given.clone()) if next(calls) == wanted else None
+
+        handle = module.register_forward_hook(after)
+        try:
+            yield
+        finally:
+            handle.remove()

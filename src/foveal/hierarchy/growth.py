@@ -1,0 +1,192 @@
+"""How features find what supports them: a backward pass through one stage, for all features of a level at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from foveal.engine.segment import Segment
+from foveal.errors import LayerError, MethodError
+from foveal.hierarchy.gap import RULES, Frame, gate
+from foveal.hierarchy.merging import merged
+from foveal.hierarchy.tree import Edge, Feature, Tree
+from foveal.hierarchy.windows import Windows
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from foveal.engine.structure import Stage
+
+NUMBERS = 2**27  # of a stage's input that go through it at once, with what it makes of them
+RANKS = ("sum", "max")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a decision is taken apart.
+
+    Attributes:
+        branch: children of a node, at most.
+        enough: children are taken until they hold this share together.
+        rule: "pool_up", "exact" or "window"; see `hierarchy.gap`.
+        gate: keep the decision's own features where Grad-CAM reaches half of its maximum.
+        rank_by: "sum" or "max" of a channel's contributions.
+        merge: channels whose contributions lie in the same places become one.
+    """
+
+    branch: int = 5
+    enough: float = 1.0
+    rule: str = "pool_up"
+    gate: bool = True
+    rank_by: str = "sum"
+    merge: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES or self.rank_by not in RANKS:
+            raise MethodError(
+                f"cannot decompose by rule {self.rule!r}, ranked by {self.rank_by!r}: rules are {', '.join(RULES)}; "
+                f"ranks are {', '.join(RANKS)}"
+            )
+        if self.branch < 1 or not 0 < self.enough <= 1:
+            raise MethodError(
+                f"cannot give a node {self.branch} children that hold {self.enough} of it: one at least, above 0 to 1"
+            )
+
+
+@dataclass(eq=False)
+class Growth:
+    """Expands features of one picture's decision.
+
+    Attributes:
+        stages: first next to the input.
+        A: (1, c, h, w) of each.
+        root: (1, c, h, w), ∂ score / ∂ A at the last stage.
+        segment: a stage's number -> what lies between the stage below and it.
+        without: channels of the last stage -> the score without each.
+        windowed: whether neurons may be looked at in windows; False where a stage turned out not to be local.
+    """
+
+    stages: tuple[Stage, ...]
+    A: Sequence[Float[Tensor, "1 c h w"]]
+    root: Float[Tensor, "1 c h w"]
+    segment: Callable[[int], Segment]
+    without: Callable[[Int[Tensor, " m"]], Float[Tensor, " m"]]
+    plan: Plan
+    tree: Tree = field(init=False)
+    windowed: dict[int, bool] = field(default_factory=dict)
+
+    def expand(self, features: Sequence[Feature]) -> None:
+        """Give each of these, all of one stage, its edges."""
+        if features[0].stage == len(self.stages):
+            self._expand_decision(features[0])
+            return
+        for few, A, G, frame, scores in self._gradients(features):
+            R = RULES[self.plan.rule](A, G, frame)
+            for i, one in enumerate(few):
+                one.total = float((A[i] * G[i]).double().sum())
+                one.offset = float(scores[i]) - one.total
+                one.edges = self._edges(R[i], one.stage - 1, frame.corners[i])
+
+    def measure(self, features: Sequence[Feature]) -> None:
+        """Run without each child's channel."""
+        stage = features[0].stage
+        for one in features:
+            edges = one.edges or ()
+            channels = torch.tensor([edge.child.channel for edge in edges])
+            if stage == len(self.stages):
+                left = self.without(channels)
+            else:
+                windows = self._windows(stage)
+                places = torch.tensor([one.place])
+                corners = windows.corners(places)
+                copies = windows.cut(self.A[stage - 1], corners).repeat(len(edges), 1, 1, 1)
+                copies[torch.arange(len(edges)), channels] = 0
+                at = windows.local(places, corners).expand(len(edges), -1)
+                left = self.segment(stage).scores(copies, _picked(torch.full((len(edges),), one.channel), at))
+            for edge, value in zip(edges, left.tolist(), strict=True):
+                edge.effect = (one.value - value) / max(abs(one.value), 1e-12)
+
+    def _expand_decision(self, decision: Feature) -> None:
+        A, last = self.A[-1], len(self.stages) - 1
+        R = RULES[self.plan.rule](A, self.root, Frame.whole(A, (1, 1)))
+        if self.plan.gate:
+            R = R * gate(A, self.root)
+        decision.total = float((A * self.root).double().sum())
+        decision.offset = decision.value - decision.total
+        decision.edges = self._edges(R[0], last, torch.zeros(2, dtype=torch.long))
+
+    def _gradients(
+        self, features: Sequence[Feature]
+    ) -> Iterator[tuple[Sequence[Feature], Tensor, Tensor, Frame, Tensor]]:
+        """Features with the stage below in their windows, the derivatives, and the features' values there."""
+        stage = features[0].stage
+        todo = list(features)
+        while todo:
+            windows = self._windows(stage)
+            below = self.A[stage - 1]
+            cells = below.shape[1] * windows.side[0] * windows.side[1]
+            few = todo[: max(1, NUMBERS // (16 * cells))]
+            places = torch.tensor([one.place for one in few])
+            corners = windows.corners(places)
+            A = windows.cut(below, corners)
+            start = _picked(torch.tensor([one.channel for one in few]), windows.local(places, corners))
+            scores, G = self.segment(stage).gradients(A, start)
+            known = torch.tensor([one.value for one in few]).to(scores)
+            if not torch.allclose(scores, known, rtol=1e-3, atol=1e-4 * float(known.abs().max())):
+                if windows.are_whole:
+                    raise LayerError(
+                        f"{self.stages[stage].name} is made of more than {self.stages[stage - 1].name}, so it cannot "
+                        "be taken apart into it"
+                    )
+                self.windowed[stage] = False  # something in this stage looks further than its convolutions
+                continue
+            todo = todo[len(few) :]
+            yield few, A, G, windows.frame(corners), scores
+
+    def _windows(self, stage: int) -> Windows:
+        found = Windows.between(self.stages[stage - 1], self.stages[stage])
+        return found if self.windowed.get(stage, True) else found.whole
+
+    def _edges(self, R: Float[Tensor, "c y x"], stage: int, corner: Int[Tensor, " 2"]) -> tuple[Edge, ...]:
+        positive = R.relu()
+        sums = positive.double().sum((1, 2))
+        total = float(sums.sum())
+        if total <= 0:
+            return ()
+        rank = sums if self.plan.rank_by == "sum" else positive.amax((1, 2)).double()
+        shares = sums / total
+        order = rank.argsort(descending=True, stable=True)
+        groups = merged(positive, order) if self.plan.merge else [[int(k)] for k in order[: self.plan.branch]]
+        edges: list[Edge] = []
+        held = 0.0
+        for channels in groups:
+            share = float(shares[channels].sum())
+            if len(edges) == self.plan.branch or held >= self.plan.enough or share <= 0:
+                break
+            k = channels[0]
+            y, x = divmod(int(positive[k].argmax()), R.shape[2])
+            child = self._feature(stage, k, (y + int(corner[0]), x + int(corner[1])))
+            spot = (int(corner[0]), int(corner[1]))
+            edges.append(Edge(child, share, float(R[channels].double().sum()), R[channels].sum(0), spot))
+            held += share
+        return tuple(edges)
+
+    def _feature(self, stage: int, channel: int, place: tuple[int, int]) -> Feature:
+        value = float(self.A[stage][0, channel, place[0], place[1]])
+        new = Feature(stage, self.stages[stage].name, channel, place, value)
+        if stage == 0:
+            new.edges = ()
+        return self.tree.features.setdefault(new.key, new)
+
+
+def _picked(channels: Int[Tensor, " k"], places: Int[Tensor, "k 2"]) -> Callable[[Tensor], Tensor]:
+    """One neuron of each of k maps."""
+
+    def start(out: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
+        return out[torch.arange(len(out)), channels, places[:, 0], places[:, 1]]
+
+    return start

@@ -1,0 +1,221 @@
+"""The tree of supporting features: vertices that are shared, nodes that are paths to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from foveal.errors import ResultError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from foveal.engine.structure import Stage
+    from foveal.images import Photo
+
+
+@dataclass(eq=False)
+class Feature:
+    """One neuron that the decision was found to rest on, or the decision itself.
+
+    Attributes:
+        stage: its number, 0 next to the input; of the decision, one more than the last stage's.
+        layer: the stage's name; "score" for the decision.
+        channel, place: which neuron: the channel, and the row and column of its strongest contribution.
+        value: its activation; of the decision, the score.
+        edges: to the features that support it, strongest first; None as long as nobody asked.
+        offset: value − Σ A ⊙ G, what biases between the stages bring; NaN before it is asked for.
+        total: Σ A ⊙ G.
+    """
+
+    stage: int
+    layer: str
+    channel: int = -1
+    place: tuple[int, int] = (0, 0)
+    value: float = float("nan")
+    edges: tuple[Edge, ...] | None = None
+    offset: float = float("nan")
+    total: float = float("nan")
+
+    @property
+    def key(self) -> tuple[int, int, int, int]:
+        return (self.stage, self.channel, *self.place)
+
+    @property
+    def name(self) -> str:
+        """ "layer3 channel 42 at 5,7"."""
+        y, x = self.place
+        return "score" if self.channel < 0 else f"{self.layer} channel {self.channel} at {y},{x}"
+
+
+@dataclass(eq=False)
+class Edge:
+    """That a feature supports another.
+
+    Attributes:
+        child: the supporting feature, a stage below.
+        share: of all that channels of that stage contribute in favour, 0 to 1.
+        mass: Σ R of the channel, signed where the rule is.
+        map: (y, x), R of the channel, in the window at `corner` of the stage; zero elsewhere.
+        effect: (value − value without the channel) / |value|, measured by running without it; None if not asked for.
+    """
+
+    child: Feature
+    share: float
+    mass: float
+    map: Float[Tensor, "y x"] = field(repr=False)
+    corner: tuple[int, int] = (0, 0)
+    effect: float | None = None
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether taking the channel away does not lower the feature, although it was found to support it."""
+        return self.effect is not None and self.effect <= 0
+
+
+class Expander(Protocol):
+    """What finds the edges of features, all of one stage at once."""
+
+    def expand(self, features: Sequence[Feature]) -> None: ...
+
+    def measure(self, features: Sequence[Feature]) -> None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A feature as it is met on one way from the decision.
+
+    Attributes:
+        feature: which.
+        edge: the last step of the way; None for the decision.
+        parent: the node before it.
+        path_share: the product of the shares along the way.
+    """
+
+    feature: Feature
+    edge: Edge | None
+    parent: Node | None
+    path_share: float
+    tree: Tree = field(repr=False)
+
+    @property
+    def share(self) -> float:
+        """Of what supports its parent."""
+        return self.edge.share if self.edge else 1.0
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """The features that support it, strongest first; found when first asked for. Empty at the first stage."""
+        self.tree.expand([self.feature])
+        return tuple(
+            Node(edge.child, edge, self, self.path_share * edge.share, self.tree) for edge in self.feature.edges or ()
+        )
+
+    @property
+    def kept(self) -> float:
+        """How much of what supports it its children hold, 0 to 1."""
+        return sum(node.share for node in self.children)
+
+    def __str__(self) -> str:
+        return f"{self.feature.name}, {100 * self.share:.1f} %"
+
+    __repr__ = __str__
+
+
+@dataclass(eq=False)
+class Tree:
+    """A decision and what supports it. Grows when looked at.
+
+    Attributes:
+        root: the decision, as a node.
+        stages: of the network, first next to the input.
+        photo: the picture.
+        target: what was decided, in words.
+        model: its name.
+        parameters: how it was taken apart.
+        notes: what a reader must know.
+        features: every vertex so far, by its key: a feature that supports several others is one vertex.
+    """
+
+    decision: Feature
+    stages: tuple[Stage, ...]
+    expander: Expander | None = field(repr=False)
+    photo: Photo
+    target: str
+    model: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    features: dict[tuple[int, int, int, int], Feature] = field(default_factory=dict, repr=False)
+
+    @property
+    def root(self) -> Node:
+        return Node(self.decision, None, None, 1.0, self)
+
+    def expand(self, features: Sequence[Feature]) -> None:
+        """Find what supports these, all of a stage at once; those that know it already cost nothing."""
+        todo = list({f.key: f for f in features if f.edges is None and f.stage > 0}.values())
+        if not todo:
+            return
+        if self.expander is None:
+            raise ResultError("this tree has no network to ask: it holds what was grown before it was saved")
+        for stage in sorted({f.stage for f in todo}, reverse=True):
+            self.expander.expand([f for f in todo if f.stage == stage])
+
+    def grow(self, depth: int | None = None, *, least: float = 1e-4) -> Tree:
+        """Expand level by level, `depth` levels or all; ways with a path share below `least` end."""
+        level = [self.root]
+        for _ in range(len(self.stages) if depth is None else depth):
+            self.expand([node.feature for node in level])
+            level = [child for node in level for child in node.children if child.path_share >= least]
+        return self
+
+    def audit(self) -> Tree:
+        """Measure the effect of every edge so far: the parent's value without the child's channel."""
+        if self.expander is None:
+            raise ResultError("this tree has no network to ask: audit the tree that foveal.decompose returned")
+        known = [self.decision, *self.features.values()]
+        todo = [f for f in known if f.edges and any(edge.effect is None for edge in f.edges)]
+        for stage in sorted({f.stage for f in todo}, reverse=True):
+            self.expander.measure([f for f in todo if f.stage == stage])
+        return self
+
+    def levels(self) -> list[list[Node]]:
+        """The nodes so far, level by level, without growing any."""
+        level, found = [self.root], []
+        while level:
+            found.append(level)
+            level = [child for node in level if node.feature.edges for child in node.children]
+        return found
+
+    def kept(self) -> list[float]:
+        """The share of the decision that the nodes of each level hold: 1, and less at each level down."""
+        return [sum(node.path_share for node in level) for level in self.levels()]
+
+    def flow(self) -> Mapping[tuple[int, int, int, int], float]:
+        """Vertex -> the share of the decision that flows through it: its path shares, over all ways to it."""
+        found: dict[tuple[int, int, int, int], float] = {}
+        for level in self.levels():
+            for node in level:
+                found[node.feature.key] = found.get(node.feature.key, 0.0) + node.path_share
+        return found
+
+    def __iter__(self) -> Iterator[Node]:
+        return (node for level in self.levels() for node in level)
+
+    def __str__(self) -> str:
+        lines = []
+
+        def tell(node: Node, indent: int) -> None:
+            effect = node.edge.effect if node.edge else None
+            said = "" if effect is None else f", without it {100 * effect:+.0f} %"
+            lines.append("  " * indent + (f"{node}{said}" if node.edge else f"score {self.decision.value:.4g}"))
+            if node.feature.edges:
+                for child in node.children:
+                    tell(child, indent + 1)
+
+        tell(self.root, 0)
+        return "\n".join(lines)
+
+    __repr__ = __str__

@@ -1,0 +1,84 @@
+"""Which window of the stage below a neuron needs, so that a block may run on windows instead of whole maps.
+
+A window holds everything the neuron depends on, and ends where the map ends where the neuron's field reaches over it:
+there the block's own zero padding is the right one. Elsewhere the padding touches cells that the neuron does not see.
+Whether that holds is not assumed: the neuron's value in its window is compared with the recorded one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from foveal.hierarchy.gap import Frame, Pair
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from foveal.engine.structure import Stage
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How neurons of a stage see the stage below.
+
+    Attributes:
+        size: (h, w) of the stage below.
+        pool: its cells to a cell of this stage, (y, x).
+        side: (h, w) of a window; the whole map where that is no larger.
+    """
+
+    size: Pair
+    pool: Pair
+    side: Pair
+
+    @classmethod
+    def between(cls, below: Stage, above: Stage) -> Windows:
+        """Of neurons of `above` in `below`; whole maps where the stage is not local or no multiple of the other."""
+        size: Pair = (below.shape[1], below.shape[2])
+        ratios = [above.stride[axis] / below.stride[axis] for axis in (0, 1)]
+        pool: Pair = (max(1, round(ratios[0])), max(1, round(ratios[1])))
+        if any(abs(ratio - step) > 1e-6 for ratio, step in zip(ratios, pool, strict=True)):
+            return cls(size, pool, size)
+        sides = []
+        for axis in (0, 1):
+            reach = (above.receptive_field[axis] - below.receptive_field[axis]) / below.stride[axis] + 1
+            half = math.ceil(reach / 2) + 1 + 2 * pool[axis]  # and what interpolation adds
+            side = 2 * half + pool[axis]
+            side += (size[axis] - side) % pool[axis]  # so that a window at the lower border begins on the grid
+            sides.append(min(side, size[axis]))
+        return cls(size, pool, (sides[0], sides[1]))
+
+    @property
+    def whole(self) -> Windows:
+        """The same without windows."""
+        return Windows(self.size, self.pool, self.size)
+
+    @property
+    def are_whole(self) -> bool:
+        return self.side == self.size
+
+    def corners(self, places: Int[Tensor, "k 2"]) -> Int[Tensor, "k 2"]:
+        """Upper left cells of the windows of neurons at these rows and columns."""
+        found = []
+        for axis in (0, 1):
+            step, side = self.pool[axis], self.side[axis]
+            start = (places[:, axis] * step + step // 2 - side // 2).div(step, rounding_mode="floor") * step
+            found.append(start.clamp(0, max(0, self.size[axis] - side)))
+        return torch.stack(found, 1)
+
+    def cut(self, A: Float[Tensor, "1 c h w"], corners: Int[Tensor, "k 2"]) -> Float[Tensor, "k c y x"]:
+        """The windows."""
+        h, w = self.side
+        return torch.stack([A[0, :, y : y + h, x : x + w] for y, x in corners.tolist()])
+
+    def frame(self, corners: Int[Tensor, "k 2"]) -> Frame:
+        return Frame(self.size, corners, self.pool)
+
+    def local(self, places: Int[Tensor, "k 2"], corners: Int[Tensor, "k 2"]) -> Int[Tensor, "k 2"]:
+        """Where the neurons are in what the block makes of their windows."""
+        return places - corners // torch.tensor(self.pool)
