@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from foveal.engine.structure import Stage
 
-NUMBERS = 2**27  # of a stage's input that go through it at once, with what it makes of them
+NUMBERS = 2**26  # of a stage's input that go through it at once, with what it makes of them
 RANKS = ("sum", "max")
 
 
@@ -67,7 +67,7 @@ class Growth:
         root: (1, c, h, w), ∂ score / ∂ A at the last stage.
         segment: a stage's number -> what lies between the stage below and it.
         without: channels of the last stage -> the score without each.
-        windowed: whether neurons may be looked at in windows; False where a stage turned out not to be local.
+        slack: a stage's number -> how much its windows have to spare; None where it turned out not to be local.
     """
 
     stages: tuple[Stage, ...]
@@ -77,7 +77,7 @@ class Growth:
     without: Callable[[Int[Tensor, " m"]], Float[Tensor, " m"]]
     plan: Plan
     tree: Tree = field(init=False)
-    windowed: dict[int, bool] = field(default_factory=dict)
+    slack: dict[int, int | None] = field(default_factory=dict)
 
     def expand(self, features: Sequence[Feature]) -> None:
         """Give each of these, all of one stage, its edges."""
@@ -124,32 +124,35 @@ class Growth:
     ) -> Iterator[tuple[Sequence[Feature], Tensor, Tensor, Frame, Tensor]]:
         """Features with the stage below in their windows, the derivatives, and the features' values there."""
         stage = features[0].stage
-        todo = list(features)
+        todo, below = list(features), self.A[stage - 1]
         while todo:
             windows = self._windows(stage)
-            below = self.A[stage - 1]
-            cells = below.shape[1] * windows.side[0] * windows.side[1]
-            few = todo[: max(1, NUMBERS // (16 * cells))]
+            outer = windows.sized(windows.side, 2) if self.plan.rule == "pool_up" else windows  # Up reaches further
+            few = todo[: max(1, NUMBERS // (16 * below.shape[1] * outer.side[0] * outer.side[1]))]
             places = torch.tensor([one.place for one in few])
             corners = windows.corners(places)
-            A = windows.cut(below, corners)
             start = _picked(torch.tensor([one.channel for one in few]), windows.local(places, corners))
-            scores, G = self.segment(stage).gradients(A, start)
+            scores, G = self.segment(stage).gradients(windows.cut(below, corners), start)
             known = torch.tensor([one.value for one in few]).to(scores)
             if not torch.allclose(scores, known, rtol=1e-3, atol=1e-4 * float(known.abs().max())):
-                if windows.are_whole:
-                    raise LayerError(
-                        f"{self.stages[stage].name} is made of more than {self.stages[stage - 1].name}, so it cannot "
-                        "be taken apart into it"
-                    )
-                self.windowed[stage] = False  # something in this stage looks further than its convolutions
+                self._widen(stage, windows)
                 continue
             todo = todo[len(few) :]
-            yield few, A, G, windows.frame(corners), scores
+            if outer.side != windows.side:
+                G, corners = windows.around(G, corners, outer)
+            yield few, outer.cut(below, corners), G, outer.frame(corners), scores
 
     def _windows(self, stage: int) -> Windows:
-        found = Windows.between(self.stages[stage - 1], self.stages[stage])
-        return found if self.windowed.get(stage, True) else found.whole
+        return Windows.between(self.stages[stage - 1], self.stages[stage], self.slack.get(stage, 0))
+
+    def _widen(self, stage: int, windows: Windows) -> None:
+        """Windows with room to spare, then whole maps: something in this stage looks further than it seems to."""
+        if windows.are_whole:
+            raise LayerError(
+                f"{self.stages[stage].name} is made of more than {self.stages[stage - 1].name}, so it cannot be taken "
+                "apart into it"
+            )
+        self.slack[stage] = 2 if self.slack.get(stage, 0) == 0 else None
 
     def _edges(self, R: Float[Tensor, "c y x"], stage: int, corner: Int[Tensor, " 2"]) -> tuple[Edge, ...]:
         positive = R.relu()
@@ -184,9 +187,12 @@ class Growth:
 
 
 def _picked(channels: Int[Tensor, " k"], places: Int[Tensor, "k 2"]) -> Callable[[Tensor], Tensor]:
-    """One neuron of each of k maps."""
+    """One neuron of each of k maps; NaN where there is none at that place."""
 
     def start(out: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
-        return out[torch.arange(len(out)), channels, places[:, 0], places[:, 1]]
+        y, x = (places[:, axis].clamp(0, out.shape[2 + axis] - 1) for axis in (0, 1))
+        found = out[torch.arange(len(out)), channels, y, x]
+        missing = ((y != places[:, 0]) | (x != places[:, 1])).to(out.device)
+        return torch.where(missing, torch.nan, found)
 
     return start

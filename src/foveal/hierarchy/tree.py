@@ -10,6 +10,7 @@ from foveal.errors import ResultError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+    from PIL import Image
     from torch import Tensor
 
     from foveal.engine.structure import Stage
@@ -200,6 +201,12 @@ class Tree:
             for node in level:
                 found[node.feature.key] = found.get(node.feature.key, 0.0) + node.path_share
         return found
+
+    def poster(self, *, most: int = 8, side: int = 132) -> Image.Image:
+        """One page: the photo, the strongest features of each stage, and what flows between them."""
+        from foveal.render.tree import poster
+
+        return poster(self, most=most, side=side)
 
     def __iter__(self) -> Iterator[Node]:
         return (node for level in self.levels() for node in level)

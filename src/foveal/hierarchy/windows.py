@@ -7,7 +7,6 @@ Whether that holds is not assumed: the neuron's value in its window is compared 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,26 +36,30 @@ class Windows:
     side: Pair
 
     @classmethod
-    def between(cls, below: Stage, above: Stage) -> Windows:
-        """Of neurons of `above` in `below`; whole maps where the stage is not local or no multiple of the other."""
+    def between(cls, below: Stage, above: Stage, slack: int | None = 0) -> Windows:
+        """Of neurons of `above` in `below`; whole maps where `slack` is None or the stage no multiple of the other.
+
+        slack: cells of `above` that a window has to spare on each side, where strides lie crooked.
+        """
         size: Pair = (below.shape[1], below.shape[2])
         ratios = [above.stride[axis] / below.stride[axis] for axis in (0, 1)]
         pool: Pair = (max(1, round(ratios[0])), max(1, round(ratios[1])))
-        if any(abs(ratio - step) > 1e-6 for ratio, step in zip(ratios, pool, strict=True)):
+        if slack is None or any(abs(ratio - step) > 1e-6 for ratio, step in zip(ratios, pool, strict=True)):
             return cls(size, pool, size)
-        sides = []
-        for axis in (0, 1):
-            reach = (above.receptive_field[axis] - below.receptive_field[axis]) / below.stride[axis] + 1
-            half = math.ceil(reach / 2) + 1 + 2 * pool[axis]  # and what interpolation adds
-            side = 2 * half + pool[axis]
-            side += (size[axis] - side) % pool[axis]  # so that a window at the lower border begins on the grid
-            sides.append(min(side, size[axis]))
-        return cls(size, pool, (sides[0], sides[1]))
+        reach = [
+            (above.receptive_field[axis] - below.receptive_field[axis]) / below.stride[axis] + 1 for axis in (0, 1)
+        ]
+        return cls(size, pool, size).sized((round(reach[0]), round(reach[1])), slack)
 
-    @property
-    def whole(self) -> Windows:
-        """The same without windows."""
-        return Windows(self.size, self.pool, self.size)
+    def sized(self, side: Pair, slack: int) -> Windows:
+        """Windows of at least that side, on the pooling's grid, with `slack` cells of the stage above around it."""
+        found = []
+        for axis in (0, 1):
+            step = self.pool[axis]
+            cells = -(-side[axis] // step) * step + 2 * slack * step
+            cells += (self.size[axis] - cells) % step  # so that a window at the lower border begins on the grid
+            found.append(min(cells, self.size[axis]))
+        return Windows(self.size, self.pool, (found[0], found[1]))
 
     @property
     def are_whole(self) -> bool:
@@ -75,6 +78,18 @@ class Windows:
         """The windows."""
         h, w = self.side
         return torch.stack([A[0, :, y : y + h, x : x + w] for y, x in corners.tolist()])
+
+    def around(self, G: Float[Tensor, "k c y x"], corners: Int[Tensor, "k 2"], outer: Windows) -> tuple[Tensor, Tensor]:
+        """What lies in these windows, in the larger `outer` ones with zeros around it; and their corners."""
+        margin = torch.tensor([(big - small) // 2 // step * step for big, small, step in
+                               zip(outer.side, self.side, self.pool, strict=True)])  # fmt: skip
+        most = torch.tensor([whole - big for whole, big in zip(outer.size, outer.side, strict=True)])
+        at = torch.minimum((corners - margin).clamp(min=0), most)
+        found = G.new_zeros(*G.shape[:2], *outer.side)
+        h, w = self.side
+        for i, (y, x) in enumerate((corners - at).tolist()):
+            found[i, :, y : y + h, x : x + w] = G[i]
+        return found, at
 
     def frame(self, corners: Int[Tensor, "k 2"]) -> Frame:
         return Frame(self.size, corners, self.pool)
