@@ -108,6 +108,14 @@ def modes() -> Image.Image:
     return mode_sheet([foveal.flow(model, image, target, layer=layers, mode=mode) for mode in MODES], side=150)
 
 
+def tree() -> Image.Image:
+    """What the margin between two jays rests on, down to edges."""
+    scene = species_portraits()[4]
+    image, _ = render(scene)
+    found = foveal.decompose(foveal.load_model("demo"), image, sibling_margin([scene.species]), branch=3)
+    return found.grow().audit().poster(most=7)
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     family = [method.name for method in cam.FAMILY]
@@ -117,4 +125,5 @@ if __name__ == "__main__":
     episode().save(HERE / "episode.jpg", quality=88)
     flow().save(HERE / "flow.jpg", quality=88)
     modes().save(HERE / "modes.jpg", quality=88)
+    tree().save(HERE / "tree.jpg", quality=88)
     methods(OTHERS).save(HERE / "more-methods.jpg", quality=88)
