@@ -91,7 +91,7 @@ FAMILIES = ("vgg", "densenet", "shufflenet", "mobilenetv3", "efficientnet", "reg
 class FamilyCourse:
     """Which of twenty species: plain cross-entropy, on pictures drawn once for all families."""
 
-    usual = Settings(images=4_000, epochs=4, tests=400, rate=2e-3)
+    usual = Settings(images=4_000, epochs=4, tests=400, rate=2e-3, precision="bfloat16")
 
     def __init__(self, name: str, pictures: Dataset[tuple[Tensor, Tensor]]) -> None:
         self.name, self.pictures = name, pictures

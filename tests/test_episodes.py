@@ -72,3 +72,13 @@ def test_bad_wishes_get_one_sentence() -> None:
         foveal.episode(model, pictures(1, 1), pictures(2, 2), ["a", "a"])
     with pytest.raises(FovealError, match="labels"):
         foveal.episode(model, pictures(1, 1), pictures(2, 2), ["a"])
+    with pytest.raises(FovealError, match="temperature"):
+        foveal.episode(model, pictures(1, 1), pictures(2, 2), ["a", "b"], temperature=0)
+    with pytest.raises(FovealError, match="one layer"):
+        foveal.episode(model, pictures(1, 1), pictures(2, 2), ["a", "b"], layer=("0", "1"))
+
+
+def test_embeddings_and_tensors_of_labels_will_do() -> None:
+    episode = foveal.episode(embedder(), pictures(2, 1), torch.rand(4, 8).double(), torch.tensor([0, 1, 0, 1]))  # type: ignore[arg-type]
+    assert episode.classes == ("0", "1") and episode.figure(side=64).width > 0
+    assert any("compared is" in note for note in episode.notes) and "compared is" in str(episode)

@@ -355,6 +355,10 @@ def test_limits_of_the_modes() -> None:
         assert torch.allclose(exact.maps[layer], stiff.maps[layer], atol=1e-6)
     assert torch.allclose(project.maps["relu2"], cascade.maps["relu2"], atol=1e-8)
     assert not torch.allclose(project.maps["relu2"], exact.maps["relu2"], rtol=1e-2)
+    # kept neurons above have their forward values, so there is nothing to correct at any damping
+    loose = foveal.flow(model, x, mode="damped", damping=1e-3, **options)  # type: ignore[arg-type]
+    for layer in layers:
+        assert torch.allclose(exact.maps[layer], loose.maps[layer], atol=1e-9)
 
 
 def test_modes_agree_where_everything_is_invertible() -> None:
@@ -563,6 +567,11 @@ def test_bad_wishes_get_one_sentence() -> None:
             foveal.flow(model, x, **options)  # type: ignore[arg-type]
     with pytest.raises(MethodError, match="coefficients"):
         foveal.flow(model, x, coefficients="alpha")
+    with pytest.raises(MethodError, match="similarity"):
+        foveal.flow(model, x, coefficients="linear")
+    flow = foveal.flow(model, x)
+    with pytest.raises(ResultError, match="another flow"):
+        flow[1].strip(audit=flow.audit())
     with pytest.raises(TargetError):
         foveal.flow(model, x, foveal.Class(99))
     with pytest.raises(MethodError, match="runner-up"):

@@ -246,3 +246,65 @@ def test_a_black_picture_has_no_direction() -> None:
         foveal.match(model, X, torch.zeros(1, 3, 12, 12, dtype=torch.float64))
     assert float(foveal.match(model, X, torch.zeros(1, 3, 12, 12).double(), metric="euclidean").value(0, 0)) > 0
     assert unit(torch.ones(1, 4)).norm() == 1
+
+
+class ChannelsLast(torch.nn.Module):
+    """A stem, then layers that keep channels last, as Swin and ConvNeXt do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem = torch.nn.Conv2d(3, 6, 4, 4)
+        self.body = torch.nn.Linear(6, 12)
+        self.fc = torch.nn.Linear(12, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.body(self.stem(x).permute(0, 2, 3, 1)).relu().mean((1, 2)))  # type: ignore[no-any-return]
+
+
+def test_channels_last_inside_the_network() -> None:
+    model, x, s = ChannelsLast(), torch.rand(2, 3, 32, 48), torch.rand(3, 3, 32, 48)
+    pair = foveal.match(model, x, s, layer="body", embedding="body", lines=0)
+    assert pair.query_maps.shape == (2, 3, 8, 12)
+    v, w = (model.body(model.stem(z).permute(0, 2, 3, 1)).mean((1, 2)).detach() for z in (x, s))
+    cosine = torch.nn.functional.normalize(v, dim=1) @ torch.nn.functional.normalize(w, dim=1).T
+    assert torch.allclose(pair.similarity, cosine, atol=1e-5)
+    why = foveal.explain(model, x, foveal.Similar(s[:1], embedding="body"), method="hirescam")
+    assert torch.allclose(why.score, cosine[:, 0], atol=1e-5)  # type: ignore[arg-type]
+    local = foveal.match(model, x, x, layer="body", embedding="body", metric="nearest")
+    assert local.query_maps.shape == (2, 2, 8, 12) and bool((local.similarity.argmax(1) == torch.arange(2)).all())
+    unit = foveal.explain(model, x, foveal.Neuron("body", 11), method="hirescam", layer="stem")
+    assert torch.allclose(unit.score, model.body(model.stem(x).permute(0, 2, 3, 1))[..., 11].mean((1, 2)))  # type: ignore[arg-type]
+
+
+def test_a_module_that_runs_twice_is_read_at_its_last_call_on_both_sides() -> None:
+    class Twice(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.a, self.b, self.act = torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 4, 3), torch.nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.act(self.b(self.act(self.a(x)))).mean((2, 3))
+
+    model, x = Twice(), torch.rand(2, 3, 16, 16)
+    same = foveal.explain(model, x, foveal.Similar(x, embedding="act"), method="gradcam")
+    assert torch.allclose(same.score, torch.ones(2))  # type: ignore[arg-type]
+    one, other = (foveal.match(model, x, x, embedding=at, layer="b") for at in ("act", "act#1"))
+    assert torch.allclose(one.similarity, other.similarity)
+
+
+def test_a_backbone_that_turns_gradients_off_is_matched_all_the_same() -> None:
+    class Frozen(torch.nn.Module):
+        def __init__(self, off: bool) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.a, self.project, self.off = torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(4, 3), off
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.set_grad_enabled(not self.off):
+                return self.project(self.a(x).relu().mean((2, 3)))  # type: ignore[no-any-return]
+
+    x, s = torch.rand(2, 3, 12, 12), torch.rand(2, 3, 12, 12)
+    off, on = (foveal.match(Frozen(off), x, s, layer="a") for off in (True, False))
+    assert torch.allclose(off.query_maps, on.query_maps) and any("turns gradients off" in note for note in off.notes)

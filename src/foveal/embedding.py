@@ -153,10 +153,13 @@ class Embedder:
     def through(self, x: Float[Tensor, "m c h w"], layers: Sequence[str]) -> list[list[Tensor]]:
         """What the layers return, a few images at a time."""
         parts = []
+        model = unwrap(self.subject.module)
+        structure = describe(model, self.x, self.arguments)
+        last_calls = structure.last_calls(model, layers)
         for few in x.split(AT_ONCE):
-            with capture(self.subject.module, layers, gradient=False) as run:
+            with capture(model, layers, gradient=False, last_calls=last_calls) as run:
                 run.forward(few, self.arguments.row(0), stop=True)
-                parts.append([run.activations[layer] for layer in layers])
+                parts.append([structure.channels_first(at, run.activations[at], few.shape[2:]) for at in layers])
         return parts
 
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from foveal.api import explain
 from foveal.decisions import Prototypes
-from foveal.decisions.comparison import Compared, embedded
-from foveal.engine.capture import capture
+from foveal.decisions.comparison import Compared, names_of
+from foveal.decisions.prototypes import ClosestClass
 from foveal.errors import TargetError
 from foveal.images import Batch, load_images
-from foveal.inquiry import inquire
+from foveal.inquiry import Inquiry, inquire
 from foveal.models.model import Model
 from foveal.results.episode import Episode
 
 if TYPE_CHECKING:
     from foveal.decisions.prototypes import RuleName
     from foveal.engine.select import LayerSpec
-    from foveal.images import ImageLike, Preprocessing
+    from foveal.images import ImageLike, Photo, Preprocessing
     from foveal.probe import Progress
     from foveal.similarity import MetricLike
 
@@ -60,30 +60,25 @@ def episode(
     """
     decision = Prototypes(support, labels, metric=metric, rule=rule, temperature=temperature, embedding=embedding)
     inquiry = inquire(model, query, decision, preprocessing=preprocessing)
-    compared = inquiry.decision
-    assert isinstance(compared, Compared)
-    closest: Any = compared.rule
+    if len(inquiry.layers(layer)) != 1:
+        raise TargetError("an episode is drawn at one layer: name one")
+    compared, closest = inquiry.decision, getattr(inquiry.decision, "rule", None)
+    assert isinstance(compared, Compared) and isinstance(closest, ClosestClass)
     evidence = {}
     for number, name in enumerate(closest.classes):
         target = replace(compared, rule=replace(closest, which=name))
         evidence[name] = explain(inquiry.subject, inquiry.batch, target, method=method, layer=layer)
         if progress:
             progress("classes", number + 1, len(closest.classes))
-    if any(len(why.layers) != 1 for why in evidence.values()):
-        raise TargetError("an episode is drawn at one layer: name one")
+    chances = [why.probability for why in evidence.values() if why.probability is not None]
+    return Episode(evidence, _examples(support, names_of(labels), inquiry), torch.stack(chances, 1), inquiry.notes)
+
+
+def _examples(support: ImageLike | Batch, names: Sequence[str], inquiry: Inquiry) -> dict[str, tuple[Photo, ...]]:
+    """The pictures of each class; none where the support was given as embeddings."""
+    if isinstance(support, Tensor) and support.ndim <= 2:
+        return dict.fromkeys(dict.fromkeys(names), ())
     photos = load_images(support, inquiry.subject.preprocessing).photos
-    names = [str(label) for label in labels]
-    return Episode(
-        evidence,
-        {c: tuple(p for p, name in zip(photos, names, strict=True) if name == c) for c in evidence},
-        _chances(inquiry.subject.module, inquiry.batch, compared),
-    )
-
-
-def _chances(module: nn.Module, batch: Batch, compared: Compared) -> torch.Tensor:
-    """(n, classes)."""
-    rule: Any = compared.rule
-    with torch.no_grad(), capture(module, [compared.layer], gradient=False) as run:
-        run.forward(batch.tensor)
-        q = embedded(run.activations[compared.layer], local=compared.metric.local)
-        return rule.chances(compared.metric.score(q[:, None], compared.s.to(q)[None]))  # type: ignore[no-any-return]
+    return {
+        c: tuple(photo for photo, name in zip(photos, names, strict=True) if name == c) for c in dict.fromkeys(names)
+    }

@@ -129,6 +129,10 @@ def _rules(inquiry: Inquiry, coefficients: str) -> Rules | None:
     if coefficients not in (*CHANNELS, "linear", "gradient"):
         known = ", ".join([*CHANNELS, "linear", "gradient"])
         raise MethodError(f"there are no coefficients {coefficients!r} of a flow: say {known}")
+    if coefficients != "contribution" and not compares(inquiry.decision):
+        raise MethodError(
+            f"coefficients={coefficients!r} weigh the channels of a similarity, and this decision has none"
+        )
     return Weighed(coefficients) if compares(inquiry.decision) and coefficients != "gradient" else None
 
 
@@ -207,12 +211,13 @@ def _remarks(course: Course, kept: Mapping[str, Tensor], measured: Mapping[str, 
             "no neuron is abandoned anywhere, because this network's gradients never vanish: keep those that hold 99 % "
             "of the evidence with mass=0.99"
         )
-    # Of rows that contradict each other a residual is left whatever one does; elsewhere it tells of too few steps.
     worst = {layer: max(found["residual"]) for layer, found in measured.items()}
     loose = {layer: residual for layer, residual in worst.items() if residual > 0.05}
     if loose:
         said = ", ".join(f"{layer} {100 * residual:.2g} %" for layer, residual in loose.items())
-        notes.append(f"the inversion left a residual: {said}; more iterations may help")
+        # What comes from a layer that was itself rebuilt contradicts itself, and no number of steps mends that.
+        hint = "; more iterations may help" if course.how.mode == "project" else ""
+        notes.append(f"the inversion left a residual: {said}{hint}")
     return notes
 
 
@@ -269,6 +274,8 @@ def follow_pair(
 
     `options` are those of `flow`.
     """
+    if "target" in options:
+        raise MethodError("the decision of a pair is its similarity: leave target out, and choose the metric")
     one, other = (
         flow(model, picture, Similar(against, metric=metric, embedding=embedding), **options)
         for picture, against in ((query, reference), (reference, query))

@@ -23,7 +23,7 @@ from foveal.embedding import AT_ONCE, Embedder, on_device
 from foveal.engine.arguments import Arguments, beside
 from foveal.engine.capture import Run, capture
 from foveal.engine.guard import unwrap
-from foveal.engine.stages import describe
+from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, MethodError, TargetError
 from foveal.images import Batch, load_images
 from foveal.inquiry import last_stage_before, placed, versions
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from foveal.probe import Progress
 
 WEIGHTS = ("contribution", "positive", "linear")
+THROUGH = "the model's forward turns gradients off inside; they were kept on for this explanation"
 
 
 def match(
@@ -80,6 +81,8 @@ def match(
     subject, chosen = as_model(model, preprocessing), find_metric(metric)
     if weights not in WEIGHTS:
         raise MethodError(f"there are no weights {weights!r} of a match: say {', '.join(WEIGHTS)}")
+    if lines is not None and lines < 0:
+        raise MethodError(f"there cannot be {lines} lines: say 0 for none")
     queries = placed(load_images(query, subject.preprocessing), subject.module)
     shelf = on_device(load_images(references, subject.preprocessing), queries.tensor)
     arguments = beside(1, inputs, keywords)
@@ -90,7 +93,7 @@ def match(
     with ExitStack() as block:
 
         def side(batch: Batch, what: str) -> Side:
-            return Side.of(subject.module, batch, at, site, arguments, chosen, what, block, progress)
+            return Side.of(subject.module, batch, at, site, arguments, chosen, what, block, progress, notes)
 
         one, other = side(queries, "query"), side(shelf, "reference")
         compared = Pairs(one, other, chosen)
@@ -133,34 +136,47 @@ class Side:
     layers: tuple[str, str]
     what: str
     local: bool
+    structure: Structure
+    image: tuple[int, ...]
     runs: list[Run] = field(default_factory=list)
 
     @classmethod
     def of(
         cls, model: nn.Module, batch: Batch, at: str, site: str, arguments: Arguments, metric: Metric, what: str,
-        block: ExitStack, progress: Progress | None,
+        block: ExitStack, progress: Progress | None, notes: list[str],
     ) -> Side:  # fmt: skip
         runs: list[Run] = []
         A: list[Tensor] = []
         v: list[Tensor] = []
         layers = [*dict.fromkeys((at, site))]
         graph = not metric.local
+        structure = describe(unwrap(model), batch.tensor, arguments)
+        last_calls = structure.last_calls(model, layers)
+        image = batch.tensor.shape[2:]
         for start in range(0, len(batch.tensor), AT_ONCE):
-            run = block.enter_context(capture(model, layers, gradient=graph))
-            run.forward(batch.tensor[start : start + AT_ONCE], arguments, stop=True)
-            few = run.activations[at]
+            run = block.enter_context(capture(model, layers, gradient=graph, last_calls=last_calls))
+            x = batch.tensor[start : start + AT_ONCE]
+            run.forward(x, arguments, stop=True)
+            few = structure.channels_first(at, run.activations[at], image)
             if few.ndim != 4:
                 raise LayerError(f"layer {at!r} gives {tuple(few.shape)}, which is not a feature map (n, c, h, w)")
-            vector = embedded(run.activations[site], local=metric.local)
+            vector = embedded(structure.channels_first(site, run.activations[site], image), local=metric.local)
             if start == 0 and graph:
                 graph = not _is_mean(few, vector)
+            if graph and at != site and run.activations[site].is_leaf:
+                # The model turns gradients off inside: once more, with them on.
+                run.forward(x, arguments, stop=True, through_no_grad=True)
+                few = structure.channels_first(at, run.activations[at], image)
+                vector = embedded(structure.channels_first(site, run.activations[site], image), local=False)
+                if THROUGH not in notes:
+                    notes.append(THROUGH)
             A.append(few.detach())
             v.append(vector.detach())
             if graph:
                 runs.append(run)
             if progress:
                 progress(f"{what} pictures", min(start + AT_ONCE, len(batch.tensor)), len(batch.tensor))
-        side = cls(torch.cat(A), torch.cat(v), (at, site), what, metric.local, runs)
+        side = cls(torch.cat(A), torch.cat(v), (at, site), what, metric.local, structure, tuple(image), runs)
         names = [
             photo.source if photo.source not in ("tensor", "image", "array") else str(i)
             for i, photo in enumerate(batch.photos)
@@ -186,12 +202,17 @@ class Side:
         parts, start = [], 0
         at, site = self.layers
         for run in self.runs:
-            A, v = run.activations[at].detach(), embedded(run.activations[site], local=False)
+            A = self._laid(at, run.activations[at].detach())
+            v = embedded(self._laid(site, run.activations[site]), local=False)
             own = weights[start : start + len(v)]
-            each = [then(A * run.gradients((w * v).sum(1), keep_graph=True)[at]) for w in own.unbind(1)]
+            pulled = [run.gradients((w * v).sum(1), keep_graph=True)[at] for w in own.unbind(1)]
+            each = [then(A * self._laid(at, G)) for G in pulled]
             parts.append(torch.stack(each, 1))
             start += len(v)
         return torch.cat(parts)
+
+    def _laid(self, layer: str, tensor: Tensor) -> Tensor:
+        return self.structure.channels_first(layer, tensor, self.image)
 
 
 @dataclass

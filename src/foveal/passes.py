@@ -139,6 +139,17 @@ def _laid_out(found: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> dic
     return {at: channels_first(value, layouts[at]) if value.ndim == 4 else value for at, value in found.items()}
 
 
+def outcome_of(scene: Scene, decision: Decision, run: Run, output: Any) -> Outcome:
+    """What a decision may look at: maps are channels first."""
+    seen = dict(run.activations)
+    if scene.x.ndim == 4:
+        structure, image = (scene.tracing(), scene.x.shape[2:]) if decision.layers else (None, ())
+        for layer in decision.layers:
+            assert structure is not None
+            seen[layer] = structure.channels_first(layer, seen[layer], image)
+    return Outcome(output, seen, scene.labels)
+
+
 def _decide(
     scene: Scene, run: Run, rules: Rules | None, notes: list[str], *, stop: bool, backward: bool, again: bool
 ) -> tuple[Verdict | None, dict[str, Tensor], Tensor | None]:
@@ -152,7 +163,7 @@ def _decide(
         output = run.forward(scene.x, scene.arguments, stop=stop, through_no_grad=through_no_grad, under=under)
         if scene.decision is None:
             return None, {}, None
-        verdict = scene.decision.decide(Outcome(output, run.activations, scene.labels))
+        verdict = scene.decision.decide(outcome_of(scene, scene.decision, run, output))
         _check(verdict, len(scene.x))
         if not backward:
             return verdict, {}, None

@@ -20,6 +20,7 @@ from foveal.engine.guard import untouched, unwrap
 from foveal.engine.layout import Layout, channels_first
 from foveal.engine.resume import Cut, Recording, Resumption
 from foveal.errors import MethodError
+from foveal.passes import outcome_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -130,7 +131,7 @@ class Probe:
         if self._decision.layers:
             run = self._runs[torch.is_grad_enabled()]
             output = run.forward(x, self._arguments, stop=True, under=self._under())
-            return self._decision.decide(Outcome(output, run.activations, self._scene.labels)).score
+            return self._decision.decide(outcome_of(self._scene, self._decision, run, output)).score
         inputs, keywords = self._arguments.around(x, lambda tensor: tensor.detach().clone())
         with saying(self.model, (*inputs, *keywords.values())), self._under():
             output = self.model(*inputs, **keywords)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from foveal.engine.block import Block
 from foveal.engine.capture import capture
 from foveal.engine.inverse import cgls, invert, pointwise
-from foveal.errors import LayerError
+from foveal.errors import LayerError, MethodError
 
 TIGHT = {"iterations": 2000, "tolerance": 1e-13}
 
@@ -353,3 +353,94 @@ def test_layers_beside_one_another_have_nothing_between_them() -> None:
     with pytest.raises(LayerError, match="not made of"):
         flow(Twins(), torch.randn(1, 3, 8, 8), layer=("a", "b"), mode="project")
     assert flow(Twins(), torch.randn(1, 3, 8, 8), layer=("a", "b")).layers == ("a", "b")
+
+
+class NormAct(nn.BatchNorm2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.silu(super().forward(x))
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        w = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return nn.functional.conv2d(x, w, self.bias)
+
+
+class Same(nn.MaxPool2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(nn.functional.pad(x, (0, 1, 0, 1)))
+
+
+@pytest.mark.parametrize("make", [lambda: NormAct(3), lambda: Standardised(3, 4, 1), lambda: Same(2)])
+def test_a_subclass_that_does_more_gets_no_closed_form(make: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(0)
+    module = make().double().eval()
+    x = torch.randn(2, 3, 6, 6, dtype=torch.float64)
+    known, unknown = block_of(module, x), block_of(module, x, alone=False)
+    keep = some(known.y.shape)
+    t = known.push(x)
+    one, other = (invert(block, keep, t, **TIGHT) for block in (known, unknown))  # type: ignore[arg-type]
+    assert torch.equal(one.x, other.x) and bool((one.iterations > 0).all())
+    assert pointwise(module, x, known.y.detach(), known.y.detach()) is None
+
+
+def test_batch_norm_without_statistics_is_left_to_the_solver() -> None:
+    module = nn.BatchNorm2d(3, track_running_stats=False).double()
+    x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    assert pointwise(module, x, module(x), module(x)) is None
+
+
+def test_what_was_written_into_on_the_way_is_no_direct_input() -> None:
+    class InPlace(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.bn, self.relu = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(inplace=True)
+            self.fc = nn.Linear(3, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out = self.bn(self.conv(x))
+            out += x
+            return self.fc(self.relu(out).mean((2, 3)))  # type: ignore[no-any-return]
+
+    torch.manual_seed(0)
+    model, x = InPlace().double().eval(), torch.randn(1, 3, 6, 6, dtype=torch.float64)
+    with capture(model, ["conv", "bn", "relu"]) as run:
+        run.gradients(run.forward(x)[:, 0], keep_graph=True)
+        assert run.block("conv", "bn").module is model.bn
+        assert run.block("bn", "relu").module is None
+
+
+class Once(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        return 2 * x
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: object, g: Tensor) -> Tensor:
+        return 2 * g
+
+
+def test_what_cannot_be_differentiated_twice_says_so() -> None:
+    x = torch.randn(1, 3, 4, 4, requires_grad=True)
+    for out in (Once.apply(x), nn.functional.hardsigmoid(x)):
+        block = Block(x.detach(), out, x)
+        with pytest.raises(MethodError, match="mode='exact'"):
+            block.push(torch.randn(1, 3, 4, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_solved_in_single(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    for module in (nn.Conv2d(3, 3, 1), nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 4)):
+        exact = module.double()
+        x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+        precise = block_of(exact, x)
+        keep = torch.ones_like(precise.y, dtype=torch.bool)
+        wanted = invert(precise, keep, precise.push(x), iterations=50, tolerance=1e-6).x
+        half = block_of(module.to(dtype), x.to(dtype))
+        found = invert(half, keep, half.push(x.to(dtype)), iterations=50, tolerance=1e-6)
+        assert found.x.dtype == torch.float32 and bool(found.residual.isfinite().all())
+        assert float((found.x - wanted).detach().norm() / wanted.detach().norm()) < 0.2
+        tiny = half.pull(torch.full_like(half.y.detach(), 1e-7))
+        assert bool((tiny != 0).any())

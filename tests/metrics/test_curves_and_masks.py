@@ -128,5 +128,24 @@ def test_masks_stay_between_zero_and_one_and_each_is_its_own() -> None:
 
 
 def test_a_map_that_is_not_finite_is_refused() -> None:
-    with pytest.raises(MethodError):
-        deletion(lambda z: z.sum((1, 2, 3)), torch.rand(1, 1, 4, 4), torch.full((2, 2), torch.nan))
+    def score(z: Tensor) -> Tensor:
+        return z.sum((1, 2, 3))
+
+    x = torch.rand(1, 1, 4, 4)
+    for wrong in (
+        lambda: deletion(score, x, torch.full((2, 2), torch.nan)),
+        lambda: deletion(score, torch.rand(2, 1, 4, 4), torch.rand(2, 2)),
+        lambda: deletion(score, x, torch.rand(9, 9)),
+        lambda: deletion(score, x, torch.rand(2, 2), steps=0),
+        lambda: insertion(lambda z: z.sum((2, 3)).repeat(1, 3), x, torch.rand(2, 2)),
+        lambda: masked(score, x, torch.rand(2, 2)),
+        lambda: masked(score, x, torch.full((1, 2, 2), torch.nan)),
+    ):
+        with pytest.raises(MethodError):
+            wrong()
+
+
+def test_half_precision_pictures_keep_their_order() -> None:
+    x, map = torch.rand(1, 1, 32, 48), torch.rand(32, 48)
+    whole = deletion(lambda z: (z == 0).float().mean((1, 2, 3)), x.bfloat16() + 1, map, steps=64)
+    assert torch.allclose(whole.scores.double(), whole.shares.double(), atol=1e-6)

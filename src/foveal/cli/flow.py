@@ -65,7 +65,7 @@ def flow(
       exact         its own activation, where neurons take part: one forward, one backward
       project       the part of it that the neurons above can see
       cascade       from the last layer down, each from the one above; cascade_all with all neurons
-      damped        between exact and cascade
+      damped        a correction of exact, which comes out as zero; for checks
 
     Neurons that take no part in the decision are abandoned. Each photo gets a folder FOLDER/PHOTO/MODE with a strip
     from shallow to deep, an animation, maps (maps.npz, flow.npz) and manifest.json. Prints the strips' paths.

@@ -12,6 +12,7 @@ from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, progress, say
 
 if TYPE_CHECKING:
+    from foveal.decisions.prototypes import RuleName
     from foveal.models import Model
     from foveal.results import Match
 
@@ -86,6 +87,9 @@ def match(
         _decide(network, queries, references, metric, channels or "linear", layer, embedding, out, json=json)
         return
     shelf = pictures_in(references, but=query)
+    own = len({path.resolve() for path in queries} & {path.resolve() for path in shelf})
+    if own:
+        say(f"note: {own} of the queries are among the references, where each is its own best match")
     with progress("matching") as move:
         pair = matched(
             network, queries, shelf, metric=metric, weights=channels or "contribution", layer=layer,
@@ -114,13 +118,15 @@ def _decide(
     """Few-shot: which of the folders' classes."""
     from foveal.episodes import episode
     from foveal.images import labelled_pictures
+    from foveal.similarity import find_metric
 
     if len(references) != 1:
         raise typer.BadParameter("with --classes give one reference, a folder that has a folder for each class")
     support, labels = labelled_pictures(references[0])
+    rule: RuleName = "average" if find_metric(metric).local else "mean"
     with progress("deciding") as move:
         found = episode(
-            network, queries, support, labels, method=f"fam:weights={channels}", metric=metric, layer=layer,
+            network, queries, support, labels, method=f"fam:weights={channels}", metric=metric, rule=rule, layer=layer,
             embedding=embedding, progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)

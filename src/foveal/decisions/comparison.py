@@ -189,6 +189,11 @@ def check_embedding(v: Tensor, names: Sequence[str], *, what: str, scale_free: b
             )
 
 
+def names_of(labels: Sequence[str | int] | Tensor) -> list[str]:
+    """What the classes are called, one name a reference."""
+    return [str(label) for label in (labels.tolist() if hasattr(labels, "tolist") else labels)]
+
+
 def numbered(labels: Sequence[str | int], m: int, *, what: str) -> tuple[Tensor, tuple[str, ...]]:
     """(m,) class indices, and the names of the classes in the order they are first seen.
 
@@ -197,7 +202,7 @@ def numbered(labels: Sequence[str | int], m: int, *, what: str) -> tuple[Tensor,
     """
     if len(labels) != m:
         raise TargetError(f"{len(labels)} labels were given for {m} {what}: give one each")
-    plain = [str(label) for label in labels]
+    plain = names_of(labels)
     names = tuple(dict.fromkeys(plain))
     if len(names) < 2:
         raise TargetError(

@@ -62,6 +62,8 @@ class Prototypes:
     def prepare(self, embedder: Embedder) -> Decision:
         if self.rule not in RULES:
             raise TargetError(f"cannot decide between prototypes by {self.rule!r}: the rules are {', '.join(RULES)}")
+        if not self.temperature > 0:
+            raise TargetError(f"a temperature of {self.temperature} makes no probabilities: it must be above 0")
         metric = find_metric(self.metric)
         if metric.local and self.rule not in ("nearest", "average"):
             raise TargetError(
@@ -95,10 +97,6 @@ class ClosestClass:
     which: str | int | Sequence[str | int] | None
     margin: bool
     temperature: float
-
-    def chances(self, pairs: Float[Tensor, "n m"]) -> Float[Tensor, "n c"]:
-        """How likely each class is."""
-        return (torch.einsum("ncm,nm->nc", self._counts(pairs), pairs) / self.temperature).softmax(1)
 
     def __call__(self, pairs: Float[Tensor, "n m"]) -> Chosen:
         counts = self._counts(pairs)

@@ -83,6 +83,7 @@ def picture_section(model: foveal.Model, example: Example) -> Section:
                 "The margin again, by HiResCAM at every stage, from the first next to the picture to the last.",
             ),
             _flow_panel(model, example, species),
+            _tree_panel(model, example, species),
             _match_panel(model, example, species, other, part),
         ),
     )
@@ -159,6 +160,20 @@ def _flow_panel(model: foveal.Model, example: Example, species: str) -> Panel:
         "Attention flow: neurons that take no part in the decision are abandoned, at every stage at once. The curves "
         "tell how many are left, how much of the margin a stage accounts for (the rest is biases), what the network "
         "says when the abandoned ones are switched off, and how much of the evidence lies on the bird.",
+    )
+
+
+def _tree_panel(model: foveal.Model, example: Example, species: str) -> Panel:
+    """The margin, taken apart down to the first stage."""
+    tree = foveal.decompose(model, example.image, sibling_margin([species]), branch=3).grow().audit()
+    names = ", ".join(str(node.feature.channel) for node in tree.root.children)
+    words = f"Channels {names} of {tree.stages[-1].name} support the margin most; below them what supports each."
+    return Panel(
+        "Which parts, made of which smaller parts?",
+        (Tile(f"{tree.stages[-1].name} to {tree.stages[0].name}", tree.poster(most=6), words),),
+        "Gradient-based activation propagation: the strongest channels of the last stage, each at its strongest place, "
+        "then the channels that support that neuron, and so on. Lines are as thick as what flows along them; red where "
+        "switching a channel off does not lower what it was found to support.",
     )
 
 

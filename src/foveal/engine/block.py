@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
+from foveal.errors import MethodError
+
 if TYPE_CHECKING:
     from jaxtyping import Float
 
@@ -37,24 +39,45 @@ class Block:
     module: nn.Module | None = None
 
     def __post_init__(self) -> None:
-        self._twice: tuple[Tensor, Tensor] | None = None
+        self._twice: tuple[Tensor, Tensor | None] | None = None
 
     def pull(self, u: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
-        """Jᵀ u, like x."""
-        found = self._grad(self.y, self.origin, u.to(self.y.dtype))
-        return torch.zeros_like(self.x) if found is None else found
+        """Jᵀ u, like x, in single precision at least."""
+        size = _size(u, self.y.dtype)
+        found = self._grad(self.y, self.origin, (u / size).to(self.y.dtype))
+        return torch.zeros_like(self.x, dtype=_precise(u)) if found is None else found.to(_precise(u)) * size
 
     def push(self, v: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
-        """J v, like y."""
+        """J v, like y, in single precision at least.
+
+        Raises:
+            MethodError: where an operation cannot be differentiated twice.
+        """
+        u, pulled = self._doubly
+        if pulled is None:
+            return torch.zeros_like(self.y, dtype=_precise(v))
+        size = _size(v, pulled.dtype)
+        try:
+            found = self._grad(pulled, u, (v / size).to(pulled.dtype))
+        except RuntimeError as error:
+            raise _once(str(error).splitlines()[0]) from error
+        if found is None and bool(pulled.any()):
+            raise _once("an operation here has no second derivative")
+        return torch.zeros_like(self.y, dtype=_precise(v)) if found is None else found.to(_precise(v)) * size
+
+    @property
+    def _doubly(self) -> tuple[Tensor, Tensor | None]:
+        """u, and Jᵀ u with a graph to u; None for the latter where x does not matter."""
         if self._twice is None:
-            u = torch.zeros_like(self.y, requires_grad=True)
+            u = torch.ones_like(self.y, requires_grad=True)
             with torch.enable_grad():
-                self._twice = u, self._grad(self.y, self.origin, u, create_graph=True)
-        u, pulled = self._twice
-        if pulled is None or not pulled.requires_grad:
-            return torch.zeros_like(self.y)
-        found = self._grad(pulled, u, v.to(pulled.dtype))
-        return torch.zeros_like(self.y) if found is None else found
+                pulled = self._grad(self.y, self.origin, u, create_graph=True)
+            if pulled is not None and not pulled.requires_grad:
+                if bool(pulled.any()):
+                    raise _once("an operation here has no second derivative")
+                pulled = None
+            self._twice = u, pulled
+        return self._twice
 
     def forget(self) -> None:
         """Let go of the graph of `push`."""
@@ -64,3 +87,16 @@ class Block:
     def _grad(of: Tensor, to: Any, weights: Tensor, *, create_graph: bool = False) -> Any:
         (found,) = torch.autograd.grad(of, to, weights, retain_graph=True, create_graph=create_graph, allow_unused=True)
         return found
+
+
+def _precise(tensor: Tensor) -> torch.dtype:
+    return torch.promote_types(tensor.dtype, torch.float32)
+
+
+def _size(tensor: Tensor, dtype: torch.dtype) -> float:
+    """What to divide by before half precision, in which small numbers vanish and large ones overflow."""
+    return (float(tensor.detach().abs().amax()) or 1.0) if dtype.itemsize < 4 else 1.0
+
+
+def _once(why: str) -> MethodError:
+    return MethodError(f"what lies between two layers cannot be inverted ({why}): use mode='exact', or other layers")

@@ -89,8 +89,9 @@ class Run:
         self._last_calls = last_calls
         self._stop = False
         self._origins: dict[str, Tensor | GradientEdge] = {}
-        self._onward: dict[str, weakref.ref[Tensor]] = {}
+        self._onward: dict[str, _Seen] = {}
         self._fed: dict[str, str] = {}
+        self._kept_fed: dict[str, str] = {}
         self._hidden: set[str] = set()
 
     def forward(
@@ -120,6 +121,7 @@ class Run:
         self._origins.clear()
         self._onward.clear()
         self._fed.clear()
+        self._kept_fed.clear()
         self._hidden.clear()
         self._stop = stop
         x = self._usable(x)
@@ -163,7 +165,7 @@ class Run:
 
     def block(self, before: str, after: str) -> Block:
         """What lies between two of the layers, linearised; needs a forward with gradients, and lives as long as it."""
-        module = self._modules.get(after) if self._fed.get(after) == before else None
+        module = self._modules.get(after) if self._kept_fed.get(after) == before else None
         return Block(self.activations[before].detach(), self.activations[after], self._origins[before], module)
 
     def between(self, layer: str, score: Tensor) -> frozenset[str]:
@@ -174,7 +176,12 @@ class Run:
         if self._stop and not self._modules:
             return None
         given = (*inputs, *keywords.values())
-        with self._hooked(self._kept_by), told(self._model, given), torch.set_grad_enabled(self._gradient):
+        with (
+            self._watched(),
+            self._hooked(self._kept_by),
+            told(self._model, given),
+            torch.set_grad_enabled(self._gradient),
+        ):
             try:
                 return self._model(*inputs, **keywords)
             except _Enough:
@@ -206,8 +213,9 @@ class Run:
                 return None
             tensor = pick(output, address)
             in_place = any(value is tensor for value in inputs)
-            self._fed[layer] = self._giver(inputs)
+            fed = self._fed.get(layer, "")
             onward = self._keep(layer, tap(tensor, gradient=self._gradient, in_place=in_place))
+            self._kept_fed[layer] = fed
             if self._stop and len(self.activations) == len(self._addresses):
                 raise _Enough
             return None if onward is tensor else replace(output, tensor, onward)
@@ -227,16 +235,36 @@ class Run:
 
         return hook
 
-    def _giver(self, inputs: tuple[Any, ...]) -> str:
-        """The layer whose result, and nothing else, a module was given; empty for none."""
-        if len(inputs) != 1:
-            return ""
-        return next((layer for layer in reversed(self._onward) if self._onward[layer]() is inputs[0]), "")
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Find out which layer's result, as it was returned and nothing else, each module is given."""
+        if not self._gradient or len(self._modules) < 2:
+            yield
+            return
+        handles = [
+            module.register_forward_pre_hook(self._fed_by(layer))
+            for layer, module in self._modules.items()
+            if not self._addresses[layer].before
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _fed_by(self, layer: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def before(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            givers = (
+                giver for giver, seen in reversed(self._onward.items()) if len(inputs) == 1 and seen.is_(inputs[0])
+            )
+            self._fed[layer] = next(givers, "")
+
+        return before
 
     def _keep(self, layer: str, tapped: Tap) -> Tensor:
         self.activations.pop(layer, None)  # the order is that of the last calls
         self.activations[layer], self._origins[layer] = tapped.kept, tapped.origin
-        self._onward[layer] = weakref.ref(tapped.onward)
+        self._onward[layer] = _Seen(tapped.onward)
         if self._gradient and not torch.is_grad_enabled() and reentrant():
             self._hidden.add(layer)
         return tapped.onward
@@ -264,6 +292,21 @@ def _on_the_way_in(hook: Hook) -> Callable[[nn.Module, tuple[Any, ...]], Any]:
         return None if onward is None else (onward, *inputs[1:])
 
     return before
+
+
+class _Seen:
+    """A tensor as it was, without holding it."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor, self._version = weakref.ref(tensor), _version(tensor)
+
+    def is_(self, tensor: Any) -> bool:
+        """Whether this is that tensor, and nothing was written into it since."""
+        return isinstance(tensor, Tensor) and self._tensor() is tensor and _version(tensor) == self._version
+
+
+def _version(tensor: Tensor) -> int:
+    return -1 if tensor.is_inference() else tensor._version
 
 
 class _Enough(BaseException):

@@ -55,7 +55,7 @@ def invert(
         iterations: at most; few of them regularise.
         tolerance: of ‖Jᵀ K r‖ relative to its start, at which an image is done.
     """
-    t = torch.where(keep, target, 0)
+    t = torch.where(keep, target, 0).to(torch.promote_types(target.dtype, torch.float32))
     if not damping and block.module is not None:
         x = closed_form(block.module, block, keep, t)
         if x is not None:
@@ -74,7 +74,7 @@ def cgls(
     damping: float = 0.0,
 ) -> Solved:
     """The same by conjugate gradients from x = 0: one `push` and one `pull` an iteration."""
-    x = torch.zeros_like(block.x)
+    x = torch.zeros_like(block.x, dtype=t.dtype)
     r = t
     s = block.pull(r)
     p, size = s, _square(s)
@@ -104,12 +104,13 @@ def closed_form(
     module: nn.Module, block: Block, keep: Bool[Tensor, "n ..."], t: Float[Tensor, "n ..."]
 ) -> Tensor | None:
     """The solution for linear modules of which it is known; None for others. `t` is zero where `keep` is not."""
-    if isinstance(module, nn.MaxPool2d):
+    if is_plain(module, nn.MaxPool2d):
+        assert isinstance(module, nn.MaxPool2d)
         return _unpooled(module, block.x, keep, t)
     cells = _averaged(module, block)
     if cells is not None:
         return cells * block.pull(t)  # J Jᵀ = 1 / cells
-    if isinstance(module, REARRANGING):
+    if is_plain(module, *REARRANGING):
         return block.pull(t)  # J Jᵀ = 1
     weight = _matrix(module)
     if weight is None:
@@ -118,7 +119,8 @@ def closed_form(
     if t.device.type != "cpu" or len(flat) * weight.numel() * min(weight.shape) > SMALL:
         return None
     # Rows that do not count are zero rows: their equations say 0 = 0.
-    found = torch.linalg.lstsq(rows[:, :, None] * weight, flat[:, :, None], driver="gelsd").solution[:, :, 0]
+    matrices = rows[:, :, None] * weight.to(t.dtype)
+    found = torch.linalg.lstsq(matrices, flat[:, :, None], driver="gelsd").solution[:, :, 0]
     return _unrowed(found, block.x, module)
 
 
@@ -132,9 +134,14 @@ def pointwise(module: nn.Module, x: Tensor, y: Tensor, B: Tensor) -> Tensor | No
     away from 0; normalisations keep the forward's statistics.
     """
     for kinds, inverse in _POINTWISE.items():
-        if isinstance(module, kinds):
+        if is_plain(module, *kinds):
             return inverse(module, x, y, B)
     return None
+
+
+def is_plain(module: nn.Module, *kinds: type[nn.Module]) -> bool:
+    """Whether a module is of one of these kinds and does what they do: subclasses may do more."""
+    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in kinds)
 
 
 def _same(module: nn.Module, x: Tensor, y: Tensor, B: Tensor) -> Tensor:
@@ -172,8 +179,9 @@ def _tangent(module: nn.Module, x: Tensor, y: Tensor, B: Tensor) -> Tensor:
     return x + (B - y) / away
 
 
-def _batch_norm(module: nn.BatchNorm2d, x: Tensor, y: Tensor, B: Tensor) -> Tensor:
-    assert module.running_mean is not None and module.running_var is not None
+def _batch_norm(module: nn.BatchNorm2d, x: Tensor, y: Tensor, B: Tensor) -> Tensor | None:
+    if module.running_mean is None or module.running_var is None:
+        return None  # it looks at the whole batch
     shape = (1, -1, *[1] * (B.ndim - 2))
     scale = (module.running_var + module.eps).rsqrt()
     scale = (scale if module.weight is None else scale * module.weight).view(shape)
@@ -182,7 +190,7 @@ def _batch_norm(module: nn.BatchNorm2d, x: Tensor, y: Tensor, B: Tensor) -> Tens
     return torch.where(scale == 0, x, found)
 
 
-_POINTWISE: dict[tuple[type[nn.Module], ...], Callable[[Any, Tensor, Tensor, Tensor], Tensor]] = {
+_POINTWISE: dict[tuple[type[nn.Module], ...], Callable[[Any, Tensor, Tensor, Tensor], Tensor | None]] = {
     (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Identity, nn.Dropout, nn.Dropout2d): _same,
     (nn.LeakyReLU,): _leaky,
     (nn.PReLU,): _prelu,
@@ -207,10 +215,10 @@ def _unpooled(module: nn.MaxPool2d, x: Tensor, keep: Tensor, t: Tensor) -> Tenso
 
 def _averaged(module: nn.Module, block: Block) -> int | None:
     """How many cells each mean is over, where no two means share one."""
-    if isinstance(module, nn.AdaptiveAvgPool2d):
+    if isinstance(module, nn.AdaptiveAvgPool2d) and is_plain(module, nn.AdaptiveAvgPool2d):
         (h, w), (a, b) = block.x.shape[-2:], block.y.shape[-2:]
         return (h // a) * (w // b) if h % a == 0 and w % b == 0 else None
-    if isinstance(module, nn.AvgPool2d):
+    if isinstance(module, nn.AvgPool2d) and is_plain(module, nn.AvgPool2d):
         size, stride = _pair(module.kernel_size), _pair(module.stride)
         plain = _pair(module.padding) == (0, 0) and not module.ceil_mode and module.divisor_override is None
         return size[0] * size[1] if plain and size == stride else None
@@ -219,10 +227,15 @@ def _averaged(module: nn.Module, block: Block) -> int | None:
 
 def _matrix(module: nn.Module) -> Tensor | None:
     """(out, in) of a linear layer, or of a convolution that looks at one place."""
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.Linear) and is_plain(module, nn.Linear):
         weight: Tensor = module.weight
         return weight
-    if not isinstance(module, nn.Conv2d) or module.groups != 1 or isinstance(module.padding, str):
+    if (
+        not isinstance(module, nn.Conv2d)
+        or not is_plain(module, nn.Conv2d)
+        or module.groups != 1
+        or isinstance(module.padding, str)
+    ):
         return None
     alone = {module.kernel_size, module.stride} == {(1, 1)} and tuple(module.padding) == (0, 0)
     return module.weight.flatten(1) if alone else None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from foveal.engine.address import Address, named_modules
 from foveal.engine.guard import unwrap
-from foveal.engine.layout import Layout
+from foveal.engine.layout import Layout, channels_first, find_layout
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,14 @@ class Structure:
         names = {module: name for name, module in reversed(named_modules(model).items())}
         modules = {layer: Address.of(model, layer)[1] for layer in layers}
         return {layer: self.calls.get(names.get(at, ""), 1) - 1 for layer, at in modules.items() if at is not None}
+
+    def channels_first(self, layer: str, tensor: Tensor, image: Sequence[int]) -> Tensor:
+        """What a layer returned, its maps as (n, c, h, w) also where the network keeps channels last.
+
+        image: (h, w) of the network's input; anything that is no map stays as it is.
+        """
+        layout = find_layout(tensor.shape, image) or self.layouts.get(Address.parse(layer).module)
+        return channels_first(tensor, layout) if layout and tensor.ndim == 4 else tensor
 
     def nearest_spatial(self, name: str) -> str | None:
         """The last module with a feature map that ran before `name` did."""

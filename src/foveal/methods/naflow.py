@@ -12,7 +12,10 @@ m_l, ⁺ the pseudo-inverse:
     project      m ⊙ (K J)⁺ K J A                the part of A that the kept neurons can see
     cascade      m ⊙ (K J)⁺ K (B_l − y + J A)    from the last layer down, each from the one above
     cascade_all  the same with all rows          for comparison: the equations contradict each other
-    damped       m ⊙ (A + argmin_d ‖K (J d − B_l + y)‖² + λ ‖d‖²)      exact for large λ
+    damped       m ⊙ (A + argmin_d ‖K (J d − B_l + y)‖² + λ ‖d‖²)
+
+`damped` differs from `exact` only where B_l is not y on the kept rows. Begun at the last layer, which is taken as it
+is, it is y everywhere, so both give the same; it stays because the specification names it, and to check the solver.
 """
 
 from __future__ import annotations
@@ -56,7 +59,7 @@ class Abandonment:
     mass: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (self.tolerance >= 0 and 0 < self.mass <= 1):
+        if not (0 <= self.tolerance < float("inf") and 0 < self.mass <= 1):
             raise MethodError(
                 f"neurons cannot be abandoned by tolerance={self.tolerance}, mass={self.mass}: the tolerance is 0 or "
                 "more, the mass a share above 0 and up to 1"
@@ -101,7 +104,7 @@ class Inversion:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise MethodError(f"there is no mode {self.mode!r} of the flow: say {', '.join(MODES)}")
-        if self.iterations < 1 or self.tolerance < 0 or self.damping <= 0:
+        if not (isinstance(self.iterations, int) and self.iterations >= 1 and self.tolerance >= 0 and self.damping > 0):
             raise MethodError(
                 f"a flow needs an iteration at least, a tolerance of 0 or more and a damping above 0, but was given "
                 f"{self.iterations}, {self.tolerance}, {self.damping}"
@@ -153,6 +156,8 @@ def rebuild(
                 )
             found.notes.append(f"the score depends on {below} in other ways than through {above}, which were left out")
         solved = _rebuilt(block, keep[above], found.B[above], how)
+        if not bool(solved.residual.isfinite().all()):
+            raise MethodError(f"the inversion between {below} and {above} overflowed: run the model in float32")
         x = torch.where(keep[below], solved.x, 0)
         x = torch.where(rectified(A[below]), x.clamp(min=0), x)  # what comes out of a ReLU cannot be negative
         found.B[below], found.residual[below], found.iterations[below] = x, solved.residual, solved.iterations

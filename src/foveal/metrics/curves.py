@@ -96,16 +96,26 @@ def _path(
     ask: Ask, begin: Tensor, end: Tensor, map: Tensor, steps: int, chunk: int, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Shares and scores on the way from one picture to the other."""
-    if map.ndim != 2 or not bool(torch.isfinite(map).all()):
-        raise MethodError(f"a curve needs a finite map (h, w), but got {tuple(map.shape)}")
+    if len(begin) != 1 or map.ndim != 2 or map.shape[0] > begin.shape[2] or map.shape[1] > begin.shape[3]:
+        raise MethodError(
+            f"a curve is of one picture (1, c, h, w) and a map (h, w) no larger, but got {tuple(begin.shape)} and "
+            f"{tuple(map.shape)}"
+        )
+    if not bool(torch.isfinite(map).all()):
+        raise MethodError("a curve needs a map of finite numbers, but this one has others")
+    if steps < 1 or chunk < 1:
+        raise MethodError(f"a curve takes a step at least, one copy at once at least, not {steps} and {chunk}")
     cells = map.numel()
     rank = ranks(map, seed=seed).to(begin.device)
     steps = min(steps, cells)
     counts = torch.tensor([round(k * cells / steps) for k in range(steps + 1)])
-    grown = torch.nn.functional.interpolate(rank[None, None].to(begin.dtype), begin.shape[2:], mode="nearest")
+    grown = torch.nn.functional.interpolate(rank[None, None].float(), begin.shape[2:], mode="nearest")
     scores = []
     with torch.no_grad():
         for few in counts.split(chunk):
             changed = grown < few.to(grown).view(-1, 1, 1, 1)
-            scores.append(ask(torch.where(changed, end, begin)).detach().float().cpu())
+            found = ask(torch.where(changed, end, begin)).detach().float().cpu()
+            if found.shape != few.shape:
+                raise MethodError(f"ask gave {tuple(found.shape)} for {len(few)} copies: it must give a score each")
+            scores.append(found)
     return counts / cells, torch.cat(scores)

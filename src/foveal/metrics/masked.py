@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from foveal.errors import MethodError
 from foveal.metrics.baselines import BaselineName, baseline
 from foveal.metrics.curves import Ask
 
@@ -74,6 +75,10 @@ def masked(
             similarities that stay in 0..1.
         fill: what shows where the mask does not, see `baseline`.
     """
+    if maps.ndim != 3 or len(maps) != len(x) or not bool(torch.isfinite(maps).all()):
+        raise MethodError(
+            f"{len(x)} pictures need as many maps (n, h, w) of finite numbers, but got {tuple(maps.shape)}"
+        )
     mask, empty = mask_of(maps.to(x), (x.shape[2], x.shape[3])), baseline(x, fill)
     with torch.no_grad():
         whole, shown, hidden = (

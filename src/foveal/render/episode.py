@@ -21,9 +21,9 @@ SHOWN = 4  # examples of a class
 def episode_sheet(episode: Episode, *, side: int = 192) -> Image.Image:
     """Examples above, evidence for each class below; a query's maps share a scale."""
     first = next(iter(episode.evidence.values()))
-    examples = [_mosaic(photos[:SHOWN], side) for photos in episode.support.values()]
-    cells: list[list[Image.Image | None]] = [[None, *examples]]
-    rows = ["examples"]
+    examples = [_mosaic(photos[:SHOWN], side) for photos in episode.support.values() if photos]
+    cells: list[list[Image.Image | None]] = [[None, *examples]] if examples else []
+    rows = ["examples"] if examples else []
     for i, photo in enumerate(first.photos):
         maps = [why.map[i].detach().cpu().float().numpy() for why in episode.evidence.values()]
         scale = choose_scale(np.concatenate([map.ravel() for map in maps]))
@@ -40,7 +40,7 @@ def episode_sheet(episode: Episode, *, side: int = 192) -> Image.Image:
         title=f"{first.method} of {first.model}: which of these classes?",
         caption=" ".join(
             ["The maps of a query share a scale; the first words of a row are what was decided."]
-            + [f"{remark}." for remark in first.remarks]
+            + [f"{remark}." for remark in episode.remarks]
         ),
         side=side,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from PIL import Image, ImageDraw
 
+from foveal.errors import ResultError
 from foveal.render.colour import sequential
 from foveal.render.figures import MUTED, Layout, fit_photo, grid, paragraph, stacked
 from foveal.render.overlay import INK, PAPER, draw_overlay, fit
@@ -31,6 +32,8 @@ def film_strip(
     inside: Bool[NDArray[np.bool_], "h w"] | None = None,
 ) -> Image.Image:  # fmt: skip
     """Maps above, the share of neurons that take part below, curves by depth under both."""
+    if audit is not None and any(len(one.score) != len(flow) for one in audit):
+        raise ResultError("this audit is of another flow: audit the flow that is drawn")
     limit = max(float(map[i].max()) for map in flow.maps.values()) if common else None
     maps = [
         draw_overlay(flow.photos[i], map[i], sign="positive", limit=limit or "robust", colour_bar=False, side=side)
@@ -56,18 +59,19 @@ def film_strip(
     return stacked([sheet, chart, margin], edge=0, gap=layout.gap)
 
 
-def strips(flow: Flow, *, side: int = 224) -> Image.Image:
+def strips(flow: Flow, *, layers: Sequence[str] | None = None, side: int = 224) -> Image.Image:
     """One row of maps a picture."""
+    names = tuple(layers) if layers is not None else flow.layers
     cells = [
         [
             fit_photo(flow.photos[i], side),
-            *_overlays(flow, i, side),
+            *_overlays(flow, i, side, names),
         ]
         for i in range(len(flow))
     ]
     return grid(
         cells,
-        columns=("photo", *flow.layers),
+        columns=("photo", *names),
         rows=["\n".join(flow.facts(i)) for i in range(len(flow))],
         title=f"{flow.method} of {flow.model}",
         caption=" ".join(f"{remark}." for remark in flow.remarks),
@@ -124,6 +128,8 @@ def curve_picture(curves: Sequence[Curve], x: Sequence[float], *, width: int, he
         return float(bottom - (value - low) / (high - low) * (bottom - top))
 
     for level in sorted({low, 0.0, 1.0, high}):
+        if level in (low, high) and any(0 < abs(y(level) - y(other)) < 1.2 * size for other in (0.0, 1.0)):
+            continue  # its number would lie on that one
         draw.line((first, y(level), last, y(level)), fill=RULE)
         write(draw, (first - size * 0.5, y(level)), f"{100 * level:.0f} %", size, ink=MUTED, anchor="rm")
     for row, (name, colour, curve) in enumerate(curves):
@@ -193,10 +199,10 @@ def _named(picture: Image.Image, name: str) -> Image.Image:
     return whole
 
 
-def _overlays(flow: Flow, i: int, side: int) -> list[Image.Image]:
+def _overlays(flow: Flow, i: int, side: int, layers: Sequence[str] | None = None) -> list[Image.Image]:
     return [
         flow.overlay(i, layer=layer, sign="positive", scale="robust", colour_bar=False, side=side)
-        for layer in flow.layers
+        for layer in layers or flow.layers
     ]
 
 

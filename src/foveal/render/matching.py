@@ -85,7 +85,7 @@ def channel_picture(pair: Match, i: int, j: int, *, width: int = 300, height: in
 
 def match_sheet(pair: Match, i: int = 0, *, most: int = 6, side: int = 320) -> Image.Image:
     """Query i against its references, the most similar first."""
-    order = pair.ranking(i)[:most]
+    order = pair.ranking(i)[: max(1, most)]
     size = side / 16
     rows = []
     for rank, j in enumerate(order, 1):

@@ -22,11 +22,13 @@ class Episode:
     evidence        class -> its explanation on all queries.
     support         class -> its examples.
     chances         (n, classes), the softmax of the similarities.
+    notes           what a reader must know; `remarks` adds what the explanations say.
     """
 
     evidence: Mapping[str, Explanation]
     support: Mapping[str, tuple[Photo, ...]]
     chances: Float[Tensor, "n classes"]
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -36,6 +38,12 @@ class Episode:
     def decided(self) -> tuple[str, ...]:
         """The most likely class of each query."""
         return tuple(self.classes[k] for k in self.chances.argmax(1).tolist())
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The notes, and those of the explanations."""
+        said = [remark for why in self.evidence.values() for remark in why.remarks]
+        return tuple(dict.fromkeys([*self.notes, *said]))
 
     def figure(self, *, side: int = 192) -> Image.Image:
         """The support above, then a row a query: its photo, and the evidence for each class on one scale."""
@@ -49,7 +57,7 @@ class Episode:
         for photo, name, row in zip(first.photos, self.decided, self.chances.tolist(), strict=True):
             said = ", ".join(f"{c} {100 * chance:.0f} %" for c, chance in zip(self.classes, row, strict=True))
             lines.append(f"  {photo.source}: {name}  ({said})")
-        return "\n".join([*lines, *(f"  note: {remark}" for remark in first.remarks)])
+        return "\n".join([*lines, *(f"  note: {remark}" for remark in self.remarks)])
 
     __repr__ = __str__
 

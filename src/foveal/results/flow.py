@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,11 +125,11 @@ class Flow(Explanation):
 
         return film_strip(self, i, side=side, common=common, audit=audit, inside=inside)
 
-    def figure(self, *, layers: Any = None, side: int = 224) -> Image.Image:
+    def figure(self, *, layers: Sequence[str] | None = None, side: int = 224) -> Image.Image:
         """The strips of all pictures below one another."""
         from foveal.render.flow import strips
 
-        return strips(self, side=side)
+        return strips(self, layers=layers, side=side)
 
     def correlations(self, i: int = 0) -> Image.Image:
         """How alike the maps of picture i are, each layer with each."""

@@ -115,7 +115,7 @@ class Match:
         """A rank list for query i: the most similar references from left to right, evidence on both, one scale."""
         from foveal.render.matching import rank_strip
 
-        return rank_strip(self, i, self.ranking(i)[:most], side=side)
+        return rank_strip(self, i, self.ranking(i)[: max(1, most)], side=side)
 
     def control(self, i: int, match: int, mismatch: int, *, side: int = 320) -> Image.Image:
         """Query i beside a reference it should match and one it should not, on one scale.

@@ -51,9 +51,10 @@ class EpisodesCourse:
         return SplitDataset(Split("species", settings.images, train=True, seed=settings.seed))  # type: ignore[return-value]
 
     def loss(self, net: nn.Module, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> Tensor:
-        scores = prototype_scores(net(images).float(), targets, 20)
+        v = net(images).float()
+        scores = prototype_scores(v, targets, 20)
         told = scores.gather(1, targets[:, None])[:, 0].isfinite()  # its class has another picture in the batch
-        return functional.cross_entropy(scores[told], targets[told])
+        return functional.cross_entropy(scores[told], targets[told]) if bool(told.any()) else v.sum() * 0
 
     def useful(self, net: nn.Module) -> nn.Module:
         return net
@@ -88,7 +89,10 @@ def episodes_right(
 ) -> float:
     """The share of queries named rightly in random episodes of `WAYS` classes with `shots` examples each."""
     random = torch.Generator().manual_seed(seed)
-    of_class = [(species == c).nonzero()[:, 0] for c in species.unique()]
+    every = [(species == c).nonzero()[:, 0] for c in species.unique()]
+    of_class = [pictures for pictures in every if len(pictures) >= shots + QUERIES]
+    if len(of_class) < WAYS:
+        raise ValueError(f"episodes need {WAYS} classes of {shots + QUERIES} pictures each, more than these hold")
     right = 0.0
     for _ in range(episodes):
         ways = torch.randperm(len(of_class), generator=random)[:WAYS].tolist()
