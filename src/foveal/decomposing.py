@@ -22,7 +22,7 @@ from foveal.passes import Passed, run_through
 from foveal.probe import Probe, runs_for
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float
 
     from foveal.engine.structure import Stage
     from foveal.images import ImageLike, Preprocessing
@@ -79,7 +79,7 @@ def decompose(
         [_single(below.activations[name]) for name in names],
         _single(passed.cotangents[names[-1]]),
         lambda stage: _segment(inquiry, stages[stage - 1], stages[stage]),
-        lambda channels: _without(inquiry, passed, names[-1], channels),
+        lambda groups: _without(inquiry, passed, names[-1], groups),
         plan,
     )
     score = float(passed.verdict.score[0])
@@ -110,12 +110,19 @@ def _segment(inquiry: Inquiry, below: Stage, above: Stage) -> Segment:
     return Segment(model, scene.x, scene.arguments, below.name, above.name, last_call, layouts)
 
 
-def _without(inquiry: Inquiry, passed: Passed, layer: str, channels: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
-    """The score with each of these channels of the last stage set to zero."""
+def _without(inquiry: Inquiry, passed: Passed, layer: str, groups: Sequence[Sequence[int]]) -> Float[Tensor, " m"]:
+    """The score with all of a group's channels of the last stage set to zero, group by group."""
     scene = inquiry.scene
     with untouched(scene.model), runs_for(scene, passed) as runs, torch.no_grad():
         probe = Probe(scene, passed, 0, layer, lambda done, total: None, runs)
-        found = probe.exchanged(channels, probe.A.new_zeros(len(channels), *probe.A.shape[2:]))
+
+        def copies(start: int, stop: int) -> Tensor:
+            few = probe.A.repeat(stop - start, 1, 1, 1)
+            for copy, channels in zip(few, groups[start:stop], strict=True):
+                copy[list(channels)] = 0
+            return few
+
+        found = probe.resumed(copies, len(groups))
         probe.forget()
     return found.cpu()
 

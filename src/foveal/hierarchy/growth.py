@@ -66,7 +66,7 @@ class Growth:
         A: (1, c, h, w) of each.
         root: (1, c, h, w), ∂ score / ∂ A at the last stage.
         segment: a stage's number -> what lies between the stage below and it.
-        without: channels of the last stage -> the score without each.
+        without: groups of channels of the last stage -> the score without each group.
         slack: a stage's number -> how much its windows have to spare; None where it turned out not to be local.
     """
 
@@ -74,7 +74,7 @@ class Growth:
     A: Sequence[Float[Tensor, "1 c h w"]]
     root: Float[Tensor, "1 c h w"]
     segment: Callable[[int], Segment]
-    without: Callable[[Int[Tensor, " m"]], Float[Tensor, " m"]]
+    without: Callable[[Sequence[Sequence[int]]], Float[Tensor, " m"]]
     plan: Plan
     tree: Tree = field(init=False)
     slack: dict[int, int | None] = field(default_factory=dict)
@@ -93,22 +93,27 @@ class Growth:
 
     def measure(self, features: Sequence[Feature]) -> None:
         """Run without each child's channel."""
-        stage = features[0].stage
         for one in features:
             edges = one.edges or ()
-            channels = torch.tensor([edge.child.channel for edge in edges])
-            if stage == len(self.stages):
-                left = self.without(channels)
-            else:
-                windows = self._windows(stage)
-                places = torch.tensor([one.place])
-                corners = windows.corners(places)
-                copies = windows.cut(self.A[stage - 1], corners).repeat(len(edges), 1, 1, 1)
-                copies[torch.arange(len(edges)), channels] = 0
-                at = windows.local(places, corners).expand(len(edges), -1)
-                left = self.segment(stage).scores(copies, _picked(torch.full((len(edges),), one.channel), at))
-            for edge, value in zip(edges, left.tolist(), strict=True):
+            left = self.values_without(one, [[edge.child.channel] for edge in edges])
+            for edge, value in zip(edges, left, strict=True):
                 edge.effect = (one.value - value) / max(abs(one.value), 1e-12)
+
+    def values_without(self, feature: Feature, groups: Sequence[Sequence[int]]) -> list[float]:
+        """The feature's value with all channels of a group, in the stage below, set to zero; group by group."""
+        if not groups:
+            return []
+        stage = feature.stage
+        if stage == len(self.stages):
+            return [float(value) for value in self.without(groups)]
+        windows, places = self._windows(stage), torch.tensor([feature.place])
+        corners = windows.corners(places)
+        copies = windows.cut(self.A[stage - 1], corners).repeat(len(groups), 1, 1, 1)
+        for copy, channels in zip(copies, groups, strict=True):
+            copy[list(channels)] = 0
+        at = windows.local(places, corners).expand(len(groups), -1)
+        start = _picked(torch.full((len(groups),), feature.channel), at)
+        return [float(value) for value in self.segment(stage).scores(copies, start)]
 
     def _expand_decision(self, decision: Feature) -> None:
         A, last = self.A[-1], len(self.stages) - 1

@@ -1,0 +1,113 @@
+"""Do the features that gAP finds support their parent? Their channels are switched off, and others in their place.
+
+    python -m benchmarks.support                                                    # drawn birds
+    python -m benchmarks.support --model tests/real_networks.py:resnet18 --photos ../shared/data/images/imagenet_boxes
+
+For each picture the decision and the strongest features below it (two a node) are parents. "one": the mean
+relative drop of a parent when one of five chosen channels is set to zero; "five": when all five are. Channels are
+chosen by the rules of gAP, by the sum of absolute gradients, by the sum of activations, all where the parent looks, and
+at random.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+
+import foveal
+from foveal.demo.truth import sibling_margin
+from foveal.hierarchy.gap import RULES
+from foveal.hierarchy.growth import Growth
+from foveal.hierarchy.tree import Feature
+from foveal.world import SPECIES, Split
+
+CHOSEN = 5
+
+
+def cases(network: foveal.Model, photos: Path | None, count: int) -> Iterator[tuple[Any, Any]]:
+    """Pictures and decisions."""
+    if photos is None:
+        for example in Split("species", count, seed=5):
+            yield example.image, sibling_margin([SPECIES[example.target]])
+        return
+    with (photos / "index.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows[:: max(1, len(rows) // count)][:count]:
+        yield photos / row["file"], None
+
+
+def choices(growth: Growth, feature: Feature, random: np.random.Generator) -> dict[str, list[int]]:
+    """Ways to choose five channels of the stage below."""
+    last = feature.stage == len(growth.stages)
+    if last:
+        A, G = growth.A[-1], growth.root
+        maps = {name: rule(A, G, _whole(A))[0] for name, rule in RULES.items()}
+    else:
+        windows = growth._windows(feature.stage)
+        corners = windows.corners(torch.tensor([feature.place]))
+        A = windows.cut(growth.A[feature.stage - 1], corners)
+        start = _at(feature, windows.local(torch.tensor([feature.place]), corners))
+        _, G = growth.segment(feature.stage).gradients(A, start)
+        maps = {name: rule(A, G, windows.frame(corners))[0] for name, rule in RULES.items()}
+    found = {name: R.relu().sum((1, 2)) for name, R in maps.items()}
+    found["gradient"], found["activation"] = G[0].abs().sum((1, 2)), A[0].relu().sum((1, 2))
+    chosen = {name: worth.topk(CHOSEN).indices.tolist() for name, worth in found.items()}
+    return chosen | {"random": random.choice(A.shape[1], CHOSEN, replace=False).tolist()}
+
+
+def _whole(A: torch.Tensor) -> Any:
+    from foveal.hierarchy.gap import Frame
+
+    return Frame.whole(A, (1, 1))
+
+
+def _at(feature: Feature, place: torch.Tensor) -> Any:
+    from foveal.hierarchy.growth import _picked
+
+    return _picked(torch.tensor([feature.channel]), place)
+
+
+def main(
+    model: Annotated[str, typer.Option(help="a classifier, as --model takes it")] = "demo",
+    photos: Annotated[Path | None, typer.Option(help="a folder with index.csv: file")] = None,
+    count: Annotated[int, typer.Option(help="pictures")] = 40,
+    threads: int = 2,
+) -> None:
+    torch.set_num_threads(threads)
+    network, random = foveal.load_model(model), np.random.default_rng(0)
+    drops: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    stages: list[str] = []
+    with typer.progressbar(list(cases(network, photos, count)), label="pictures") as bar:
+        for picture, target in bar:
+            tree = foveal.decompose(network, picture, target, branch=2).grow()
+            growth = tree.expander
+            assert isinstance(growth, Growth)
+            stages = ["score", *reversed([stage.name for stage in tree.stages[1:]])]
+            for feature in [tree.decision, *tree.features.values()]:
+                if feature.stage == 0 or feature.value <= 0:
+                    continue
+                for name, channels in choices(growth, feature, random).items():
+                    left = growth.values_without(feature, [*[[k] for k in channels], channels])
+                    relative = [(feature.value - value) / feature.value for value in left]
+                    layer = "score" if feature.channel < 0 else feature.layer
+                    drops.setdefault((name, layer), []).append((float(np.mean(relative[:-1])), relative[-1]))
+    print(f"{count} pictures, {network.name}: drop in % without one | without all five\n")
+    print(f"| chosen by | {' | '.join(stages)} |\n|{'---|' * (len(stages) + 1)}")
+    for name in (*RULES, "gradient", "activation", "random"):
+        cells = []
+        for layer in stages:
+            one, five = (100 * np.mean(column) for column in zip(*drops[name, layer], strict=True))
+            cells.append(f"{one:.1f} \\| {five:.0f}")
+        print(f"| {name} | {' | '.join(cells)} |")
+    counts = {layer: len(drops["random", layer]) for layer in stages}
+    print("\nparents: " + ", ".join(f"{layer} {n}" for layer, n in counts.items()))
+
+
+if __name__ == "__main__":
+    typer.run(main)
