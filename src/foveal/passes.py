@@ -113,7 +113,10 @@ def run_through(
     last_calls = scene.tracing().last_calls(scene.model, every) if stop else None
     notes: list[str] = []
     keep = scene.differentiable
-    with capture(scene.model, every, gradient=gradient or keep, differentiable=keep, last_calls=last_calls) as run:
+    with capture(
+        scene.model, every, gradient=gradient or keep, differentiable=keep, last_calls=last_calls,
+        neighbours=study is not None,
+    ) as run:  # fmt: skip
         again = study is not None
         verdict, cotangents, lost = _decide(scene, run, rules, notes, stop=stop, backward=backward, again=again)
         layouts = {layer: _layout(run, layer, scene) for layer in run.activations if layer in layers}

@@ -44,6 +44,7 @@ def capture(
     gradient: bool = True,
     differentiable: bool = False,
     last_calls: Mapping[str, int] | None = None,
+    neighbours: bool = False,
 ) -> Iterator[Run]:
     """A `Run` of `model` that keeps what `layers` return; the model is as it was when the block is left.
 
@@ -52,13 +53,17 @@ def capture(
         gradient: False where only activations are needed: no graph at all is recorded.
         differentiable: activations and gradients stay attached to the input and the weights, nothing is cut.
         last_calls: layer -> number of its last call, for a forward that is to stop at modules that run several times.
+        neighbours: notice which layers are fed by another as it is, for `Run.block`.
     """
     model = unwrap(model)
     found = {layer: Address.of(model, layer) for layer in layers}
     addresses = {layer: address for layer, (address, _) in found.items()}
     modules = {layer: module for layer, (_, module) in found.items() if module is not None}
     with untouched(model, freeze=not differentiable):
-        yield Run(model, addresses, modules, last_calls or {}, gradient=gradient, differentiable=differentiable)
+        yield Run(
+            model, addresses, modules, last_calls or {},
+            gradient=gradient, differentiable=differentiable, neighbours=neighbours,
+        )  # fmt: skip
 
 
 class Run:
@@ -78,12 +83,14 @@ class Run:
         *,
         gradient: bool,
         differentiable: bool,
+        neighbours: bool = False,
     ) -> None:
         self.activations: dict[str, Tensor] = {}
         self.calls: dict[str, int] = {}
         self._model = model
         self._gradient = gradient
         self._differentiable = differentiable
+        self._neighbours = neighbours
         self._addresses = addresses
         self._modules = modules
         self._last_calls = last_calls
@@ -238,7 +245,7 @@ class Run:
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """Find out which layer's result, as it was returned and nothing else, each module is given."""
-        if not self._gradient or len(self._modules) < 2:
+        if not self._neighbours:
             yield
             return
         handles = [
@@ -264,7 +271,8 @@ class Run:
     def _keep(self, layer: str, tapped: Tap) -> Tensor:
         self.activations.pop(layer, None)  # the order is that of the last calls
         self.activations[layer], self._origins[layer] = tapped.kept, tapped.origin
-        self._onward[layer] = _Seen(tapped.onward)
+        if self._neighbours:
+            self._onward[layer] = _Seen(tapped.onward)
         if self._gradient and not torch.is_grad_enabled() and reentrant():
             self._hidden.add(layer)
         return tapped.onward
