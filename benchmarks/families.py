@@ -307,7 +307,7 @@ def _head() -> None:
 
 
 @app.command("drawn")
-def drawn(folder: Path, count: int = 20, threads: int = 2) -> None:
+def drawn(folder: Path, count: int = 12, threads: int = 2) -> None:
     """The trained small networks, and the bundled one, on species they know (vote) and novel ones."""
     torch.set_num_threads(threads)
     _head()
@@ -318,7 +318,7 @@ def drawn(folder: Path, count: int = 20, threads: int = 2) -> None:
 
 
 @app.command("photos")
-def photos(data: Path, count: int = 12, threads: int = 2) -> None:
+def photos(data: Path, count: int = 8, threads: int = 2) -> None:
     """Networks trained on ImageNet, on photos of ten species of birds."""
     from tests import real_networks
 

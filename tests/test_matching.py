@@ -126,7 +126,7 @@ def test_planted_correspondence() -> None:
 
 def test_the_strongest_share_no_place() -> None:
     T = torch.tensor([[5.0, 4.0, 0.0], [4.5, 3.0, 1.0], [0.0, 0.0, -1.0]])
-    rows = strongest(T, 3, 3, 4)
+    rows = strongest(*T.topk(min(4, T.shape[1]), 1), 3, 3, 4)
     assert rows[0].tolist() == [0, 0, 0, 0, 5]
     assert rows[1].tolist() == [0, 1, 0, 1, 3]
     assert bool(rows[2:].isnan().all())  # what is left is not above 0
@@ -308,3 +308,23 @@ def test_a_backbone_that_turns_gradients_off_is_matched_all_the_same() -> None:
     x, s = torch.rand(2, 3, 12, 12), torch.rand(2, 3, 12, 12)
     off, on = (foveal.match(Frozen(off), x, s, layer="a") for off in (True, False))
     assert torch.allclose(off.query_maps, on.query_maps) and any("turns gradients off" in note for note in off.notes)
+
+
+def test_places_of_large_maps_are_found_without_a_table_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from foveal import pairs
+
+    model, x, s = ChannelsLast(), torch.rand(1, 3, 64, 64), torch.rand(2, 3, 64, 64)
+    whole = foveal.match(model, x, s, layer="stem", embedding="stem", lines=12)
+    A, B = (model.stem(z).detach() for z in (x, s))
+    for j in range(2):
+        table = torch.einsum("cx,cy->xy", A[0].flatten(1), B[j].flatten(1)) / 256**2
+        table = table / (A[0].mean((1, 2)).norm() * B[j].mean((1, 2)).norm())
+        assert float(table.sum() + whole.unplaced[0, j]) == pytest.approx(float(whole.similarity[0, j]), abs=1e-4)
+        for place in whole.places[0, j]:
+            y, xx = divmod(int(table.argmax()), 256)
+            assert place[:4].tolist() == [y // 16, y % 16, xx // 16, xx % 16]
+            assert float(place[4]) == pytest.approx(float(table[y, xx]), rel=1e-4)
+            table[y] = table[:, xx] = -torch.inf
+    monkeypatch.setattr(pairs, "AT_ONCE", 1000)
+    few = foveal.match(model, x, s, layer="stem", embedding="stem", lines=12)
+    assert torch.allclose(few.places, whole.places, equal_nan=True)

@@ -20,11 +20,12 @@ from foveal.similarity.local import ByFlow
 from foveal.similarity.pooled import length
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
     from foveal.matching import Side
 
 WIDEST = 512  # backward passes through the head that lines are worth, unless someone asks for them
+AT_ONCE = 2**24  # pairs of places in memory
 NONE = float("nan")
 
 
@@ -69,13 +70,14 @@ def correspond(queries: Side, references: Side, metric: Metric, k: int | None) -
         for j in range(m):
             if isinstance(metric, ByFlow):
                 table = metric.table(queries.A[i], references.A[j])
-                whole = table.sum()
+                values, columns = table.topk(min(k, table.shape[1]), 1)
             else:
                 assert ours is not None and theirs is not None
-                table = _table(ours[i], theirs[j], queries.v[i], references.v[j], metric)
-                whole = metric.score(queries.v[i], references.v[j])
-            unplaced[i, j] = whole - table.sum()
-            places[i, j] = strongest(table, queries.A.shape[3], references.A.shape[3], k)
+                scale = length(queries.v[i]) * length(references.v[j]) if isinstance(metric, Cosine) else 1
+                U, V = ours[i] / scale, theirs[j]
+                unplaced[i, j] = metric.score(queries.v[i], references.v[j]) - U.sum(1) @ V.sum(1)
+                values, columns = best_partners(U, V, k)
+            places[i, j] = strongest(values, columns, queries.A.shape[3], references.A.shape[3], k)
     return Correspondences(places, unplaced)
 
 
@@ -105,18 +107,27 @@ def _channel_by_channel(side: Side) -> bool:
     return torch.allclose(mixed, whole * signs[:, :, None, None], rtol=1e-3, atol=1e-5 * float(whole.abs().amax()))
 
 
-def _table(U: Tensor, V: Tensor, q: Tensor, s: Tensor, metric: Metric) -> Float[Tensor, "x y"]:
-    table = U.mT @ V
-    return table / (length(q) * length(s)) if isinstance(metric, Cosine) else table
+def best_partners(U: Float[Tensor, "d x"], V: Float[Tensor, "d y"], k: int) -> tuple[Tensor, Tensor]:
+    """For each place x the values and the numbers of its k best partners; never more than `AT_ONCE` pairs at a time."""
+    few = max(1, AT_ONCE // V.shape[1])
+    parts = [(part.mT @ V).topk(min(k, V.shape[1]), 1) for part in U.split(few, 1)]
+    return torch.cat([values for values, _ in parts]), torch.cat([columns for _, columns in parts])
 
 
-def strongest(table: Float[Tensor, "x y"], width: int, other_width: int, k: int) -> Float[Tensor, "k 5"]:
-    """Rows, columns and values of the k largest entries above 0 of which no two share a place."""
-    left, rows = table.clone(), table.new_full((k, 5), NONE)
-    for row in rows[: min(table.shape)]:
-        x, y = divmod(int(left.argmax()), table.shape[1])
-        if not float(table[x, y]) > 0:
+def strongest(
+    values: Float[Tensor, "x k"], columns: Int[Tensor, "x k"], width: int, other_width: int, k: int
+) -> Float[Tensor, "k 5"]:
+    """Rows, columns and values of the k largest pairs above 0 of which no two share a place.
+
+    Each pair that is taken rules out one partner of the others, so the k best partners of each place are enough.
+    """
+    left, rows = values.clone(), values.new_full((k, 5), NONE)
+    for row in rows[: len(values)]:
+        x, at = divmod(int(left.argmax()), left.shape[1])
+        y = int(columns[x, at])
+        if not float(left[x, at]) > 0:
             break
-        row.copy_(table.new_tensor([x // width, x % width, y // other_width, y % other_width, float(table[x, y])]))
-        left[x] = left[:, y] = -torch.inf
+        row.copy_(values.new_tensor([x // width, x % width, y // other_width, y % other_width, float(values[x, at])]))
+        left[x] = -torch.inf
+        left[columns == y] = -torch.inf
     return rows
