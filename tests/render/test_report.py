@@ -184,3 +184,16 @@ def test_the_file_is_whole_or_what_it_was(tmp_path: Path, monkeypatch: pytest.Mo
         write_report(replace(REPORT, title="other"), path)
     assert path.read_text(encoding="utf-8") == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_every_panel_of_the_demo_can_be_shown() -> None:
+    """Panels are shown by the style sheet alone, number by number."""
+    from importlib import resources
+
+    from foveal.demo import page
+
+    css = (resources.files("foveal.render") / "templates" / "report.css").read_text(encoding="utf-8")
+    count = 3 + sum(name.endswith("_panel") for name in vars(page))
+    assert count >= 6
+    for number in range(1, count + 1):
+        assert f"input:nth-of-type({number}):checked ~ .panel:nth-of-type({number})" in css

@@ -59,6 +59,11 @@ class Tile:
         """Two pictures side by side need twice the room."""
         return self.picture.width > 1.6 * self.picture.height
 
+    @property
+    def whole(self) -> bool:
+        """A sheet of many pictures needs the width of the page."""
+        return self.picture.width > 1000
+
 
 @dataclass(frozen=True)
 class Panel:
