@@ -43,7 +43,8 @@ def grid(
         *(_row(row, words[i], layout) for i, row in enumerate(cells)),
         paragraph(caption, layout.width, layout.size, MUTED),
     ]
-    return stacked([strip for strip in strips if strip.height], edge=layout.edge, gap=layout.gap)
+    shown = [strip for strip in strips if strip.height]
+    return stacked(shown or [Image.new("RGB", (layout.width, 1), PAPER)], edge=layout.edge, gap=layout.gap)
 
 
 def paragraph(text: str, width: int, size: float, ink: tuple[int, int, int]) -> Image.Image:
