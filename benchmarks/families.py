@@ -33,6 +33,7 @@ from foveal.decisions import Decision
 from foveal.decisions.decision import Outcome
 from foveal.demo.references import random_map
 from foveal.engine.capture import capture
+from foveal.errors import TargetError
 from foveal.images import load_images
 from foveal.inquiry import inquire
 from foveal.metrics import deletion, insertion, masked
@@ -164,11 +165,18 @@ class Asked:
 
     def __call__(self, x: Tensor) -> Tensor:
         with torch.no_grad(), capture(self.network.module, self.layers, gradient=False) as run:
-            output = run.forward(x)
-            verdict = self.decision.decide(Outcome(output, run.activations, None))
-        found = verdict.probability if self.share else verdict.score
-        assert found is not None
-        return found.clamp(0, 1)
+            output, scores = run.forward(x), []
+            for i in range(len(x)):  # of a vote in which nobody is left for the class the share is 0
+                seen = {layer: A[i : i + 1] for layer, A in run.activations.items()}
+                try:
+                    verdict = self.decision.decide(Outcome(output[i : i + 1], seen, None))
+                except TargetError:
+                    scores.append(torch.zeros(1))
+                    continue
+                found = verdict.probability if self.share else verdict.score
+                assert found is not None
+                scores.append(found.clamp(0, 1))
+        return torch.cat(scores)
 
 
 def few_shot(
@@ -240,7 +248,12 @@ def judge(
             asked += 1
             if not verdict.words[0].startswith(str(labels[query])):
                 continue
-            ask = Asked(network, verdict.each[0], layers, share=task != "retrieval")
+            share = task != "retrieval"
+            decision: Any = inquiry.decision
+            decided = (
+                replace(decision, rule=replace(decision.rule, which=verdict.words[0])) if share else verdict.each[0]
+            )
+            ask = Asked(network, decided, layers, share)
             truth = _decisive(network, examples[query], ask) if examples else None
             for method in METHODS:
                 map = map_of(network, pictures[query], target, method)
@@ -313,9 +326,12 @@ def drawn(folder: Path, count: int = 12, threads: int = 2) -> None:
     _head()
     examples = list(Split("novel", 200, seed=3))
     pictures, labels = [e.image for e in examples], [Split("novel").classes[e.target] for e in examples]
-    there = [path for path in (folder / f"{name}.safetensors" for name in FAMILIES) if path.exists()]
-    for spec in ("demo", *map(str, there)):
-        judge(foveal.load_model(spec), pictures, labels, examples, count)
+    networks = {name: folder / f"{name}.safetensors" for name in FAMILIES}
+    judge(foveal.load_model("demo"), pictures, labels, examples, count)
+    for name, path in networks.items():
+        if path.exists():
+            network = foveal.load_model(f"benchmarks.families:{name}", weights=path)
+            judge(replace(network, name=name, preprocessing=PREPROCESSING), pictures, labels, examples, count)
 
 
 @app.command("photos")
