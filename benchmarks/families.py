@@ -1,6 +1,6 @@
 """FAM and its rivals on ten families of networks and the three tasks that embeddings serve.
 
-    python -m benchmarks.families train -o families/            # small networks of seven families, on drawn birds
+    python -m benchmarks.families train -o families/            # small networks of up to seven families, on drawn birds
     python -m benchmarks.families drawn families/               # and what the maps of their decisions are worth
     python -m benchmarks.families photos ../shared/data         # trained networks of three more, on photos of birds
 

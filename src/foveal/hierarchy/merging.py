@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -28,9 +27,3 @@ def merged(R: Float[Tensor, "c y x"], order: Int[Tensor, " c"]) -> list[list[int
         groups.append([leader, *(k for k, same in zip(others, alike.tolist(), strict=True) if same)])
         rest = [k for k, same in zip(others, alike.tolist(), strict=True) if not same]
     return groups
-
-
-def intersection_over_union(one: Float[Tensor, "y x"], other: Float[Tensor, "y x"]) -> float:
-    """Of two channels' places."""
-    a, b = (map > LEVEL * map.amax() for map in (one, other))
-    return float((a & b).sum() / torch.clamp((a | b).sum(), min=1))
