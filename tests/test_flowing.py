@@ -510,6 +510,33 @@ def test_contrast_is_the_flow_of_a_margin() -> None:
     assert torch.allclose(flow.score, top[:, 0] - top[:, 1])  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("mode", ["exact", "cascade"])
+def test_several_decisions_share_one_forward(mode: Any, no_trace: NoTrace) -> None:
+    model, x = plain(), pictures()
+    targets = [0, foveal.Margin(1, 2), None, foveal.Similar(pictures(1, seed=5), embedding="fc.input")]
+    forwards = []
+    handle = model.register_forward_hook(lambda *_: forwards.append(1))
+    with no_trace(model):
+        each = foveal.flows(model, x, targets, mode=mode, layer=LAYERS)
+    handle.remove()
+    assert len(forwards) <= 3  # the pictures once, the one they are likened to, and the tracing of its embedding
+    for target, together in zip(targets, each, strict=True):
+        alone = foveal.flow(model, x, target, mode=mode, layer=LAYERS)
+        assert together.target == alone.target
+        for layer in LAYERS:
+            assert torch.allclose(together.maps[layer], alone.maps[layer], atol=1e-12)
+            assert torch.allclose(together.signed[layer], alone.signed[layer], atol=1e-12)
+            assert together.number(layer, "offset") == pytest.approx(alone.number(layer, "offset"), abs=1e-12)
+    assert str(each[1].audit()) == str(foveal.flow(model, x, targets[1], mode=mode, layer=LAYERS).audit())
+
+
+def test_decisions_at_different_depths_do_not_share_all_layers() -> None:
+    with pytest.raises(MethodError, match="different depths"):
+        foveal.flows(plain(), pictures(), [0, foveal.Neuron("relu2", 1)])
+    with pytest.raises(MethodError, match="no decision"):
+        foveal.flows(plain(), pictures(), [])
+
+
 def test_randomising_weights_changes_the_flow() -> None:
     """T22: a new head changes every map, a new layer those above it and, through G, those below."""
     model, x = plain(), pictures(1, 24)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from foveal.engine.stages import Stage
     from foveal.episodes import episode
     from foveal.errors import FovealError
-    from foveal.flowing import flow, follow_pair
+    from foveal.flowing import flow, flows, follow_pair
     from foveal.images import Preprocessing
     from foveal.matching import match
     from foveal.methods import METHODS
@@ -51,6 +51,7 @@ _HOME = {
     "decompose": "decomposing",
     "episode": "episodes",
     "flow": "flowing",
+    "flows": "flowing",
     "follow_pair": "flowing",
     "match": "matching",
     "METHODS": "methods",
@@ -88,6 +89,7 @@ __all__ = [
     "explain",
     "find_embedding",
     "flow",
+    "flows",
     "follow_pair",
     "list_models",
     "load_model",

@@ -20,7 +20,7 @@ from foveal.inquiry import Inquiry, inquire, versions
 from foveal.methods.fam import CHANNELS, Weighed
 from foveal.methods.naflow import Abandonment, Inversion, Mode, rebuild, share_of
 from foveal.models.model import Model
-from foveal.passes import Passed, run_through
+from foveal.passes import Passed, Question, run_through, run_through_each
 from foveal.portions import in_portions
 from foveal.probe import Probe, Progress, runs_for
 from foveal.results.flow import Audit, Audited, Flow
@@ -78,14 +78,52 @@ def flow(
     The other arguments and the errors are those of `explain`. (Liao et al., TPAMI 48(5), 2026, arXiv:2412.01202.)
     """
     started = time.perf_counter()
-    abandon, how = Abandonment(zero, mass), Inversion(mode, iterations, tolerance, damping)
     inquiry = inquire(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels
     )
-    course = Course(inquiry, inquiry.every_layer(layer), abandon, how, _rules(inquiry, coefficients))
-    passed = course.run(progress)
-    assert passed.verdict is not None
-    return _flow(course, passed, time.perf_counter() - started)
+    how = Inversion(mode, iterations, tolerance, damping)
+    course = _course(inquiry, layer, Abandonment(zero, mass), how, coefficients)
+    return _flow(course, course.run(progress), time.perf_counter() - started)
+
+
+def flows(
+    model: nn.Module | Model,
+    images: ImageLike | Batch,
+    targets: Sequence[Target],
+    *,
+    mode: Mode = "exact",
+    layer: LayerSpec = "all",
+    mass: float = 1.0,
+    zero: float = 0.0,
+    coefficients: str = "contribution",
+    iterations: int = 30,
+    tolerance: float = 1e-5,
+    damping: float = 1.0,
+    progress: Progress | None = None,
+    **about: Any,
+) -> tuple[Flow, ...]:
+    """`flow` of several decisions about the same pictures: one forward for all, a backward each.
+
+        top, runner_up = foveal.flows(model, "bird.jpg", ["jay", "crow"])
+
+    The arguments and the errors are those of `flow`, and each flow is what it gives alone. MethodError also for
+    decisions that look at different depths of the network, where "all" layers are not the same.
+    """
+    if not targets:
+        raise MethodError("there is no decision to follow: give one target at least")
+    started = time.perf_counter()
+    first = inquire(model, images, targets[0], **about)
+    inquiries = [first, *(first.about(target) for target in targets[1:])]
+    how, abandon = Inversion(mode, iterations, tolerance, damping), Abandonment(zero, mass)
+    courses = [_course(inquiry, layer, abandon, how, coefficients) for inquiry in inquiries]
+    if len({course.layers for course in courses}) > 1:
+        raise MethodError(
+            "these decisions look at different depths of the network: name the layers to follow them at, or follow "
+            "each with foveal.flow"
+        )
+    passes = run_through_each(first.scene, [course.question(progress) for course in courses], courses[0].layers)
+    seconds = (time.perf_counter() - started) / len(courses)
+    return tuple(_flow(course, passed, seconds) for course, passed in zip(courses, passes, strict=True))
 
 
 @dataclass(frozen=True)
@@ -105,9 +143,16 @@ class Course:
 
     def run(self, progress: Progress | None = None) -> Passed:
         """Forward, backward, and the inversion where there is one."""
-        study = partial(self._study, progress=progress) if self.how.mode != "exact" else None
-        run = partial(run_through, layers=self.layers, gradient=True, backward=True, rules=self.rules, study=study)
+        asked = self.question(progress)
+        run = partial(
+            run_through, layers=self.layers, gradient=True, backward=True, rules=asked.rules, study=asked.study
+        )
         return in_portions(self.inquiry.scene, self.layers, run)
+
+    def question(self, progress: Progress | None = None) -> Question:
+        """What is asked of the network."""
+        study = partial(self._study, progress=progress) if self.how.mode != "exact" else None
+        return Question(self.inquiry.decision, self.rules, study)
 
     def _study(
         self, run: Run, G: Mapping[str, Tensor], notes: list[str], *, progress: Progress | None
@@ -123,6 +168,10 @@ class Course:
         found = rebuild(run, layers, G, self.how, self.abandon, tick)
         notes += found.notes
         return {"B": found.B, "residual": found.residual, "iterations": found.iterations}
+
+
+def _course(inquiry: Inquiry, layer: LayerSpec, abandon: Abandonment, how: Inversion, coefficients: str) -> Course:
+    return Course(inquiry, inquiry.every_layer(layer), abandon, how, _rules(inquiry, coefficients))
 
 
 def _rules(inquiry: Inquiry, coefficients: str) -> Rules | None:

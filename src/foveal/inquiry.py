@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from foveal._version import __version__
 from foveal.decisions import Decision, NeedsModel, Target, as_decision, compares
 from foveal.embedding import Embedder
-from foveal.engine.arguments import beside
+from foveal.engine.arguments import Arguments, beside
 from foveal.engine.guard import is_compiled, unwrap
 from foveal.engine.select import LayerSpec, select_layers
 from foveal.engine.structure import Structure
@@ -44,6 +44,13 @@ class Inquiry:
     scene: Scene
     notes: tuple[str, ...]
 
+    def about(self, target: Target) -> Inquiry:
+        """Another decision about the same pictures."""
+        found: list[str] = []
+        decision = _prepared(as_decision(target), self.subject, self.batch.tensor, self.scene.arguments, found)
+        notes = (*_state_notes(self.subject), *found)
+        return replace(self, decision=decision, scene=replace(self.scene, decision=decision), notes=notes)
+
     def every_layer(self, wanted: LayerSpec = "all") -> tuple[str, ...]:
         """The same, where "all" is every stage up to what the decision looks at."""
         if wanted == "all" and self.decision.layers:
@@ -73,11 +80,9 @@ def inquire(
     """The arguments of `foveal.explain`, made into an `Inquiry`; `blind` where no decision is looked at."""
     subject = as_model(model, preprocessing, labels)
     batch = placed(load_images(images, subject.preprocessing), subject.module)
-    decision = as_decision(target)
     arguments = beside(len(batch.tensor), inputs, keywords)
     found: list[str] = []
-    if isinstance(decision, NeedsModel):
-        decision = decision.prepare(Embedder(subject, batch.tensor, arguments, found))
+    decision = _prepared(as_decision(target), subject, batch.tensor, arguments, found)
     if differentiable:
         _check_attached(subject, batch.tensor)
     scene = Scene(subject.module, batch.tensor, None if blind else decision, subject.labels, arguments, differentiable)
@@ -123,6 +128,11 @@ def versions() -> dict[str, str]:
 
 def weight_of(module: nn.Module) -> Tensor | None:
     return next((p for p in module.parameters() if p.is_floating_point()), None)
+
+
+def _prepared(decision: Decision, subject: Model, x: Tensor, arguments: Arguments, notes: list[str]) -> Decision:
+    """What holds pictures has them embedded."""
+    return decision.prepare(Embedder(subject, x, arguments, notes)) if isinstance(decision, NeedsModel) else decision
 
 
 def _check_attached(subject: Model, x: Tensor) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from foveal.engine.resume import Recording
-    from foveal.engine.rules import Rules
+    from foveal.engine.rules import Rules, RulesMode
 
 Tracing: TypeAlias = Callable[[], Structure]
 Study: TypeAlias = "Callable[[Run, Mapping[str, Tensor], list[str]], dict[str, dict[str, Tensor]]]"
@@ -57,6 +57,21 @@ class Scene:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tracing", partial(describe, self.model, self.x, self.arguments))
+
+
+@dataclass(frozen=True)
+class Question:
+    """A decision, and what is wanted of the way to it.
+
+    Attributes:
+        decision: None where only activations are.
+        rules: what the backward pass does at each operation; None for derivatives.
+        study: looks at the run once the cotangents are known.
+    """
+
+    decision: Decision | None
+    rules: Rules | None = None
+    study: Study | None = None
 
 
 @dataclass
@@ -106,36 +121,54 @@ def run_through(
     Raises:
         ModelError, LayerError, TargetError, MethodError: when network, layer, decision or rules do not fit.
     """
-    asked = scene.decision.layers if scene.decision else ()
-    stop = scene.decision is None or bool(asked)
+    question = Question(scene.decision, rules, study)
+    return run_through_each(scene, [question], layers, gradient=gradient, backward=backward, paths=paths)[0]
+
+
+def run_through_each(
+    scene: Scene,
+    questions: Sequence[Question],
+    layers: Sequence[str],
+    *,
+    gradient: bool = True,
+    backward: bool = True,
+    paths: bool = False,
+) -> list[Passed]:
+    """Several questions on one forward, with a backward each; the decision of the scene itself is not looked at."""
+    asked = [layer for question in questions if question.decision for layer in question.decision.layers]
+    stop = all(question.decision is None or question.decision.layers for question in questions)
     every = [*dict.fromkeys([*layers, *asked])]
     # A forward that stops early must know which call of a reused module is the last.
     last_calls = scene.tracing().last_calls(scene.model, every) if stop else None
-    notes: list[str] = []
     keep = scene.differentiable
     with capture(
         scene.model, every, gradient=gradient or keep, differentiable=keep, last_calls=last_calls,
-        neighbours=study is not None,
+        neighbours=any(question.study for question in questions),
     ) as run:  # fmt: skip
-        again = study is not None
-        verdict, cotangents, lost = _decide(scene, run, rules, notes, stop=stop, backward=backward, again=again)
+        notes: list[str] = []
+        answers, lost = _answers(scene, run, questions, notes, stop=stop, backward=backward)
         layouts = {layer: _layout(run, layer, scene) for layer in run.activations if layer in layers}
+        maps = {
+            at: channels_first(A if keep else A.detach(), layouts[at])
+            for at, A in run.activations.items()
+            if at in layouts
+        }
         notes += [_reused(layer, run.calls[layer]) for layer in layers if run.calls[layer] > 1 and "#" not in layer]
-        between = {at: run.between(at, verdict.score) for at in layouts} if verdict and paths else {}
-        studied = study(run, cotangents, notes) if study else {}
-        return Passed(
-            verdict.detached() if verdict else None,  # the graph ends with the pass
-            {
-                at: channels_first(A if keep else A.detach(), layouts[at])
-                for at, A in run.activations.items()
-                if at in layouts
-            },
-            {at: channels_first(cotangents[at], layout) for at, layout in layouts.items() if at in cotangents},
-            between,
-            lost,
-            notes,
-            studied={what: _laid_out(found, layouts) for what, found in studied.items()},
-        )
+        every_passed = []
+        for question, (verdict, G) in zip(questions, answers, strict=True):
+            own = list(notes)
+            studied = question.study(run, G, own) if question.study else {}
+            passed = Passed(
+                verdict.detached() if verdict else None,  # the graph ends with the pass
+                dict(maps),
+                {at: channels_first(G[at], layout) for at, layout in layouts.items() if at in G},
+                {at: run.between(at, verdict.score) for at in layouts} if verdict and paths else {},
+                lost,
+                own,
+                studied={what: _laid_out(found, layouts) for what, found in studied.items()},
+            )
+            every_passed.append(passed)
+        return every_passed
 
 
 def _laid_out(found: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> dict[str, Tensor]:
@@ -153,42 +186,70 @@ def outcome_of(scene: Scene, decision: Decision, run: Run, output: Any) -> Outco
     return Outcome(output, seen, scene.labels)
 
 
-def _decide(
-    scene: Scene, run: Run, rules: Rules | None, notes: list[str], *, stop: bool, backward: bool, again: bool
-) -> tuple[Verdict | None, dict[str, Tensor], Tensor | None]:
-    """The verdict, the cotangents of its score, and what the rules' biases took.
+class Answer(NamedTuple):
+    """A verdict, and the cotangents of its score."""
 
-    Where the model's own forward turns gradients off, it runs once more with them on. `again` keeps the graph.
+    verdict: Verdict | None
+    cotangents: dict[str, Tensor]
+
+
+def _answers(
+    scene: Scene, run: Run, questions: Sequence[Question], notes: list[str], *, stop: bool, backward: bool
+) -> tuple[list[Answer], Tensor | None]:
+    """One forward and a backward a question; and what the rules' biases took.
+
+    Where the model's own forward turns gradients off, it runs once more with them on.
     """
     for through_no_grad in (False, True):
-        mode = rules.mode() if rules else None
-        under = _under(scene, mode)
-        output = run.forward(scene.x, scene.arguments, stop=stop, through_no_grad=through_no_grad, under=under)
-        if scene.decision is None:
-            return None, {}, None
-        verdict = scene.decision.decide(outcome_of(scene, scene.decision, run, output))
-        _check(verdict, len(scene.x))
-        if not backward:
-            return verdict, {}, None
-        if mode and not verdict.score.requires_grad and (gate := mode.blocked()):
-            raise MethodError(
-                f"relevance cannot get past {gate}, through which this network's output comes: explain logits"
-            )
+        modes = [question.rules.mode() if question.rules else None for question in questions]
+        mode = modes[0]
+        assert len(modes) == 1 or not any(modes), "one forward obeys one set of rules"
+        output = run.forward(
+            scene.x, scene.arguments, stop=stop, through_no_grad=through_no_grad, under=_under(scene, mode)
+        )
         try:
-            start = rules.start(verdict, output) if rules else verdict.score
-            cotangents = run.gradients(start, keep_graph=again, linear=rules is None)
+            answers = [
+                _answer(scene, run, question, output, mode, backward=backward, again=again)
+                for question, again in _with_need(questions)
+            ]
         except LayerError:
             if through_no_grad:
                 raise
             continue
-        except CheckpointingError as error:
-            if rules is None:
-                raise
-            raise MethodError(str(error)) from error
         if through_no_grad:
             notes.append("the model's forward turns gradients off inside; they were kept on for this explanation")
         break
-    return verdict, cotangents, mode.lost(len(scene.x)) if mode else None
+    return answers, mode.lost(len(scene.x)) if mode else None
+
+
+def _with_need(questions: Sequence[Question]) -> Iterator[tuple[Question, bool]]:
+    """Each question, and whether the graph is needed after it."""
+    studied = any(question.study for question in questions)
+    for number, question in enumerate(questions, 1):
+        yield question, studied or number < len(questions)
+
+
+def _answer(
+    scene: Scene, run: Run, question: Question, output: Any, mode: RulesMode | None, *, backward: bool, again: bool
+) -> Answer:
+    rules = question.rules
+    if question.decision is None:
+        return Answer(None, {})
+    verdict = question.decision.decide(outcome_of(scene, question.decision, run, output))
+    _check(verdict, len(scene.x))
+    if not backward:
+        return Answer(verdict, {})
+    if mode and not verdict.score.requires_grad and (gate := mode.blocked()):
+        raise MethodError(
+            f"relevance cannot get past {gate}, through which this network's output comes: explain logits"
+        )
+    try:
+        start = rules.start(verdict, output) if rules else verdict.score
+        return Answer(verdict, run.gradients(start, keep_graph=again, linear=rules is None))
+    except CheckpointingError as error:
+        if rules is None:
+            raise
+        raise MethodError(str(error)) from error
 
 
 @contextmanager

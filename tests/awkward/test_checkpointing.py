@@ -62,10 +62,11 @@ def test_maps_are_those_without_checkpointing(layers: Any, no_trace: NoTrace) ->
 
 def test_several_backwards_on_one_forward() -> None:
     with capture(checkpointed(False), ["one.0", "two"]) as run:
-        each = run.gradients_of_each(run.forward(X).T)
+        each = [run.gradients(score, keep_graph=True) for score in run.forward(X).T]
     with capture(checkpointed(None), ["one.0", "two"]) as run:
-        expected = run.gradients_of_each(run.forward(X).T)
-    assert all(torch.allclose(each[layer], expected[layer], atol=1e-7) for layer in each)
+        expected = [run.gradients(score, keep_graph=True) for score in run.forward(X).T]
+    for one, other in zip(each, expected, strict=True):
+        assert all(torch.allclose(one[layer], other[layer], atol=1e-7) for layer in one)
 
 
 def test_every_method_gives_the_same_map_or_says_that_it_cannot() -> None:

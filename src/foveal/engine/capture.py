@@ -165,11 +165,6 @@ class Run:
             )
         return {layer: self._reached(layer, found[layer]) for layer in self._addresses}
 
-    def gradients_of_each(self, scores: Float[Tensor, "d n"]) -> dict[str, Tensor]:
-        """The same for `d` decisions on one forward: layer -> (d, n, c, h, w)."""
-        each = [self.gradients(score, keep_graph=index + 1 < len(scores)) for index, score in enumerate(scores)]
-        return {layer: torch.stack([one[layer] for one in each]) for layer in self._addresses}
-
     def block(self, before: str, after: str) -> Block:
         """What lies between two of the layers, linearised; needs a forward with gradients, and lives as long as it."""
         module = self._modules.get(after) if self._kept_fed.get(after) == before else None
