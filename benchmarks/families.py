@@ -240,7 +240,7 @@ def judge(
         rows: dict[str, list[list[float]]] = {method: [] for method in METHODS}
         asked = 0
         for query, target in decisions(list(v.unbind(0)), labels, count):
-            target = replace(target, **_stacked(target))  # type: ignore[type-var]
+            target = replace(target, **stacked(target))  # type: ignore[type-var]
             inquiry = inquire(network, pictures[query], target)
             layers = inquiry.decision.layers
             with torch.no_grad(), capture(network.module, layers, gradient=False) as run:
@@ -265,7 +265,7 @@ def judge(
             )
 
 
-def _stacked(target: Any) -> dict[str, Any]:
+def stacked(target: Any) -> dict[str, Any]:
     name = "bank" if hasattr(target, "bank") else "support"
     return {name: torch.stack(list(getattr(target, name)))}
 
