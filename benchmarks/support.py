@@ -22,8 +22,9 @@ import typer
 
 import foveal
 from foveal.demo.truth import sibling_margin
-from foveal.hierarchy.gap import RULES
+from foveal.hierarchy.gap import RULES, Frame
 from foveal.hierarchy.growth import Growth
+from foveal.hierarchy.reading import reader
 from foveal.hierarchy.tree import Feature
 from foveal.world import SPECIES, Split
 
@@ -47,30 +48,18 @@ def choices(growth: Growth, feature: Feature, random: np.random.Generator) -> di
     last = feature.stage == len(growth.stages)
     if last:
         A, G = growth.A[-1], growth.root
-        maps = {name: rule(A, G, _whole(A))[0] for name, rule in RULES.items()}
+        maps = {name: rule(A, G, Frame.whole(A, (1, 1)))[0] for name, rule in RULES.items()}
     else:
         windows = growth._windows(feature.stage)
         corners = windows.corners(torch.tensor([feature.place]))
         A = windows.cut(growth.A[feature.stage - 1], corners)
-        start = _at(feature, windows.local(torch.tensor([feature.place]), corners))
+        start = reader([feature], windows.local(torch.tensor([feature.place]), corners))
         _, G = growth.segment(feature.stage).gradients(A, start)
         maps = {name: rule(A, G, windows.frame(corners))[0] for name, rule in RULES.items()}
     found = {name: R.relu().sum((1, 2)) for name, R in maps.items()}
     found["gradient"], found["activation"] = G[0].abs().sum((1, 2)), A[0].relu().sum((1, 2))
     chosen = {name: worth.topk(CHOSEN).indices.tolist() for name, worth in found.items()}
     return chosen | {"random": random.choice(A.shape[1], CHOSEN, replace=False).tolist()}
-
-
-def _whole(A: torch.Tensor) -> Any:
-    from foveal.hierarchy.gap import Frame
-
-    return Frame.whole(A, (1, 1))
-
-
-def _at(feature: Feature, place: torch.Tensor) -> Any:
-    from foveal.hierarchy.growth import _picked
-
-    return _picked(torch.tensor([feature.channel]), place)
 
 
 def main(

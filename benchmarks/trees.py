@@ -79,7 +79,7 @@ def some_features(growth: Growth, stage: int, count: int) -> list[Feature]:
     for number in range(count):
         k = int(order[number % len(order)])
         place = divmod(int(A[k].flatten().argsort(descending=True)[number // len(order)]), A.shape[2])
-        found.append(Feature(stage, growth.stages[stage].name, k, place, float(A[k, place[0], place[1]])))
+        found.append(Feature(stage, growth.stages[stage].name, (k,), place, float(A[k, place[0], place[1]])))
     return found
 
 

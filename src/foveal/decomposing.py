@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -39,6 +40,8 @@ def decompose(
     gate: bool = True,
     rank_by: str = "sum",
     merge: bool = False,
+    decide: str = "neuron",
+    against: int = 0,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
@@ -58,10 +61,13 @@ def decompose(
         gate: keep the decision's own features where Grad-CAM reaches half of its maximum.
         rank_by: "sum" or "max" of a channel's contributions.
         merge: channels that contribute in the same places count as one feature.
+        decide: what a feature stands for: one "neuron", as published; the "sum" of its channel over all places; or
+            the "map", the sum where it supports its parent, so that every instance of a part counts.
+        against: how many features that speak against each node are found, too: `node.opponents`.
 
     The other arguments and the errors are those of `explain`. (Cheng et al., IJCV 131, 2023, arXiv:2201.09205.)
     """
-    plan = Plan(branch, enough, rule, gate, rank_by, merge)
+    plan = Plan(branch, enough, rule, gate, rank_by, merge, decide, against)
     inquiry = inquire(
         model, image, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels
     )
@@ -90,9 +96,7 @@ def decompose(
         photo=inquiry.batch.photos[0],
         target=passed.verdict.words[0],
         model=inquiry.subject.name,
-        parameters={
-            "branch": branch, "enough": enough, "rule": rule, "gate": gate, "rank_by": rank_by, "merge": merge,
-        },
+        parameters=asdict(plan),
         notes=(*inquiry.notes, *below.notes),
     )  # fmt: skip
     return growth.tree

@@ -14,6 +14,7 @@ from foveal.errors import FovealError, MethodError
 from foveal.hierarchy.gap import Frame, exact, gate, pool_up, sum_pool, window
 from foveal.hierarchy.growth import Growth
 from foveal.hierarchy.merging import merged
+from foveal.hierarchy.reading import reader
 from foveal.hierarchy.tree import Feature, Tree
 from tests.networks import architecture
 
@@ -200,6 +201,110 @@ def test_windows_batches_and_whole_stages_agree(rule: str, side: int | tuple[int
     assert str(whole.grow()) == str(tree)
 
 
+def test_derivatives_are_those_of_finite_differences() -> None:
+    """T1."""
+    model, x = small(), picture()
+    tree = foveal.decompose(model, x, branch=2, rule="exact", gate=False).grow()
+    growth, step = growth_of(tree), 1e-6
+    for feature in inner(tree)[:6]:
+        below, places = growth.A[feature.stage - 1], torch.tensor([feature.place])
+        read = reader([feature], places)
+        for edge in feature.edges or ():
+            k, (y, xx) = edge.child.channel, edge.child.place
+            up, down = below.clone(), below.clone()
+            up[0, k, y, xx] += step
+            down[0, k, y, xx] -= step
+            high, low = (growth.segment(feature.stage).scores(maps, read) for maps in (up, down))
+            y, xx = y - edge.corner[0], xx - edge.corner[1]
+            derivative = edge.map[y, xx] / edge.child.value
+            assert float((high - low) / (2 * step)) == pytest.approx(float(derivative), rel=1e-6)
+
+
+def test_all_ways_together_are_the_whole_derivative() -> None:
+    """T6: Σ_n ∂ score / ∂ A_n · ∂ A_n / ∂ A_below over all neurons of a stage, each in its own window."""
+    model, x = small(), picture()
+    growth = growth_of(foveal.decompose(model, x, 1, gate=False))
+    A2, A3 = growth.A[1], growth.A[2]
+    neurons = [
+        Feature(2, "stage3", (k,), (y, xx), float(A3[0, k, y, xx]))
+        for k in range(8) for y in range(6) for xx in range(6) if A3[0, k, y, xx] > 0
+    ]  # fmt: skip
+    total = torch.zeros_like(A2[0])
+    for few, _, G, frame, _ in growth._gradients(neurons):
+        for neuron, g, (y, xx) in zip(few, G, frame.corners.tolist(), strict=True):
+            slope = growth.root[0, neuron.channel, neuron.place[0], neuron.place[1]]
+            total[:, y : y + g.shape[1], xx : xx + g.shape[2]] += slope * g
+    leaf = A2.detach().requires_grad_()
+    (expected,) = torch.autograd.grad(model.fc(model.stage3(model.pool2(leaf)).mean((2, 3)))[0, 1], leaf)
+    assert torch.allclose(total, expected[0], atol=1e-12)
+
+
+def test_a_channel_is_the_sum_of_its_neurons() -> None:
+    """T4: y = Σ_ij A_kij is taken apart into the sum of what its neurons are taken apart into."""
+    model, x = small(), picture()
+    tree = foveal.decompose(model, x, branch=6, rule="exact", gate=False, decide="sum").grow(2)
+    A2 = model.stage2(model.pool1(model.stage1(x))).detach().requires_grad_()
+    A3 = model.stage3(model.pool2(A2))
+    checked = 0
+    for node in tree.root.children:
+        k = node.feature.channel
+        assert node.feature.value == pytest.approx(float(A3[0, k].sum().detach()))
+        R = sum(A2 * torch.autograd.grad(one, A2, retain_graph=True)[0] for one in A3[0, k].flatten())
+        masses = R.relu().sum((0, 2, 3)).detach()  # type: ignore[union-attr]
+        for edge in node.feature.edges or ():
+            assert edge.share == pytest.approx(float(masses[edge.child.channel] / masses.sum()))
+            checked += 1
+    assert checked > 10
+
+
+@pytest.mark.parametrize("rule", ["pool_up", "exact"])
+def test_a_weighed_channel_counts_where_it_supports_its_parent(rule: str) -> None:
+    model, x = small(), picture()
+    tree = foveal.decompose(model, x, branch=3, rule=rule, gate=False, decide="map").grow()
+    A3 = model.stage3(model.pool2(model.stage2(model.pool1(model.stage1(x))))).detach()
+    for edge in tree.decision.edges or ():
+        m = edge.map.relu() / edge.map.max()
+        assert edge.child.weights is not None and torch.allclose(edge.child.weights, m)
+        assert edge.child.value == pytest.approx(float((m * A3[0, edge.child.channel]).sum()))
+    whole = foveal.decompose(model, x, branch=3, rule=rule, gate=False, decide="map").grow(2).audit()
+    assert all(edge.effect is not None for f in whole.features.values() for edge in f.edges or ())
+
+
+def test_merged_channels_are_taken_apart_together() -> None:
+    """Two copies of a channel are one feature, whose supporters are those of both."""
+    model, x = small(), picture()
+    with torch.no_grad():
+        conv = model.stage3[0]
+        assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+        conv.weight[1::2] = conv.weight[::2]
+        conv.bias[1::2] = conv.bias[::2]
+        model.fc.weight[:, 1::2] = model.fc.weight[:, ::2]
+    tree = foveal.decompose(model, x, branch=3, rule="exact", gate=False, merge=True).grow(2).audit()
+    for node in tree.root.children:
+        pair = node.feature.channels
+        assert len(pair) >= 2 and {k // 2 for k in pair if k % 2} == {k // 2 for k in pair if not k % 2}
+        A3 = model.stage3(model.pool2(model.stage2(model.pool1(model.stage1(x))))).detach()
+        y, xx = node.feature.place
+        assert node.feature.value == pytest.approx(float(A3[0, list(pair), y, xx].sum()))
+        assert "more" in node.feature.name
+
+
+@pytest.mark.parametrize("rule", ["pool_up", "exact", "window"])
+def test_what_speaks_against_is_what_speaks_for_the_contrary(rule: str) -> None:
+    """T5: negating the score swaps the two."""
+    model, x = small(), picture()
+    options = {"branch": 4, "rule": rule, "gate": False, "against": 4}
+    one = foveal.decompose(model, x, foveal.Margin(0, 1), **options)  # type: ignore[arg-type]
+    other = foveal.decompose(model, x, foveal.Margin(1, 0), **options)  # type: ignore[arg-type]
+    assert one.root.opponents and one.root.children
+    assert [n.feature.key for n in one.root.opponents] == [n.feature.key for n in other.root.children]
+    assert [n.share for n in one.root.children] == pytest.approx([n.share for n in other.root.opponents])
+    assert one.decision.pro == pytest.approx(other.decision.contra)
+    for feature in inner(one.grow()):
+        assert feature.value == pytest.approx(feature.pro - feature.contra + feature.offset)
+    assert any(feature.against for feature in inner(one))
+
+
 def test_one_by_one_is_the_same_as_all_at_once() -> None:
     """T9, T12: a prefix stays a prefix, and lazy growth finds what full growth does."""
     model, x = small(), picture()
@@ -375,7 +480,7 @@ def test_real_architectures(name: str, no_trace: NoTrace) -> None:
     assert all(edge.effect is not None for f in tree.features.values() for edge in f.edges or ())
     # a feature's value is what the network computes, window or not
     for feature in inner(tree):
-        assert feature.value == pytest.approx(feature.total + feature.offset, rel=1e-4, abs=1e-5)
+        assert feature.value == pytest.approx(feature.pro - feature.contra + feature.offset, rel=1e-4, abs=1e-5)
 
 
 def test_any_decision() -> None:
@@ -394,7 +499,7 @@ def test_any_decision() -> None:
 
 def test_bad_wishes_get_one_sentence() -> None:
     model, x = small(), picture()
-    for options in ({"rule": "gap"}, {"branch": 0}, {"enough": 0}, {"rank_by": "mean"}):
+    for options in ({"rule": "gap"}, {"branch": 0}, {"enough": 0}, {"rank_by": "mean"}, {"decide": "x"}):
         with pytest.raises(MethodError):
             foveal.decompose(model, x, **options)  # type: ignore[arg-type]
     with pytest.raises(FovealError, match="one picture"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +65,10 @@ def test_what_is_found_lowers_its_parent_more_than_chance(tree: Tree) -> None:
     chance = []
     for feature in [f for f in tree.features.values() if f.stage == 2]:
         edges = tuple(
-            Edge(Feature(1, "stage1", int(k)), 0.0, 0.0, torch.zeros(1, 1)) for k in random.choice(32, 5, replace=False)
+            Edge(Feature(1, "stage1", (int(k),)), 0.0, 0.0, torch.zeros(1, 1))
+            for k in random.choice(32, 5, replace=False)
         )
-        other = Feature(feature.stage, feature.layer, feature.channel, feature.place, feature.value, edges)
+        other = replace(feature, edges=edges)
         expander.measure([other])
         chance += [edge.effect for edge in edges]
     assert np.mean([e for e in found if e is not None]) > 3 * abs(np.mean([e for e in chance if e is not None]))

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from foveal.engine.segment import Segment
 from foveal.errors import LayerError, MethodError
-from foveal.hierarchy.gap import RULES, Frame, gate
+from foveal.hierarchy.gap import RULES, Frame, Pair, gate
 from foveal.hierarchy.merging import merged
+from foveal.hierarchy.reading import DECISIONS, reader, weights_of
 from foveal.hierarchy.tree import Edge, Feature, Tree
 from foveal.hierarchy.windows import Windows
 
@@ -36,6 +37,8 @@ class Plan:
         gate: keep the decision's own features where Grad-CAM reaches half of its maximum.
         rank_by: "sum" or "max" of a channel's contributions.
         merge: channels whose contributions lie in the same places become one.
+        decide: what number a feature stands for: "neuron", "sum" or "map"; see `hierarchy.reading`.
+        against: how many features that speak against a node are found beside its children.
     """
 
     branch: int = 5
@@ -44,14 +47,17 @@ class Plan:
     gate: bool = True
     rank_by: str = "sum"
     merge: bool = False
+    decide: str = "neuron"
+    against: int = 0
 
     def __post_init__(self) -> None:
-        if self.rule not in RULES or self.rank_by not in RANKS:
-            raise MethodError(
-                f"cannot decompose by rule {self.rule!r}, ranked by {self.rank_by!r}: rules are {', '.join(RULES)}; "
-                f"ranks are {', '.join(RANKS)}"
-            )
-        if self.branch < 1 or not 0 < self.enough <= 1:
+        known = {"rule": (*RULES,), "rank_by": RANKS, "decide": DECISIONS}
+        for option, values in known.items():
+            if getattr(self, option) not in values:
+                raise MethodError(
+                    f"cannot take a decision apart by {option}={getattr(self, option)!r}: say {', '.join(values)}"
+                )
+        if self.branch < 1 or not 0 < self.enough <= 1 or self.against < 0:
             raise MethodError(
                 f"cannot give a node {self.branch} children that hold {self.enough} of it: one at least, above 0 to 1"
             )
@@ -85,17 +91,19 @@ class Growth:
             self._expand_decision(features[0])
             return
         for few, A, G, frame, scores in self._gradients(features):
-            R = RULES[self.plan.rule](A, G, frame)
+            rule, less = RULES[self.plan.rule], self.plan.against
+            R, opposed = rule(A, G, frame), rule(A, -G, frame) if less else None
             for i, one in enumerate(few):
-                one.total = float((A[i] * G[i]).double().sum())
-                one.offset = float(scores[i]) - one.total
+                _balance(one, A[i], G[i], float(scores[i]))
                 one.edges = self._edges(R[i], one.stage - 1, frame.corners[i])
+                if opposed is not None:
+                    one.against = self._edges(opposed[i], one.stage - 1, frame.corners[i], most=less)
 
     def measure(self, features: Sequence[Feature]) -> None:
         """Run without each child's channel."""
         for one in features:
             edges = one.edges or ()
-            left = self.values_without(one, [[edge.child.channel] for edge in edges])
+            left = self.values_without(one, [edge.child.channels for edge in edges])
             for edge, value in zip(edges, left, strict=True):
                 edge.effect = (one.value - value) / max(abs(one.value), 1e-12)
 
@@ -111,18 +119,20 @@ class Growth:
         copies = windows.cut(self.A[stage - 1], corners).repeat(len(groups), 1, 1, 1)
         for copy, channels in zip(copies, groups, strict=True):
             copy[list(channels)] = 0
-        at = windows.local(places, corners).expand(len(groups), -1)
-        start = _picked(torch.full((len(groups),), feature.channel), at)
+        start = reader([feature] * len(groups), windows.local(places, corners).expand(len(groups), -1))
         return [float(value) for value in self.segment(stage).scores(copies, start)]
 
     def _expand_decision(self, decision: Feature) -> None:
         A, last = self.A[-1], len(self.stages) - 1
-        R = RULES[self.plan.rule](A, self.root, Frame.whole(A, (1, 1)))
+        rule, frame, corner = RULES[self.plan.rule], Frame.whole(A, (1, 1)), torch.zeros(2, dtype=torch.long)
+        R = rule(A, self.root, frame)
         if self.plan.gate:
             R = R * gate(A, self.root)
-        decision.total = float((A * self.root).double().sum())
-        decision.offset = decision.value - decision.total
-        decision.edges = self._edges(R[0], last, torch.zeros(2, dtype=torch.long))
+        _balance(decision, A[0], self.root[0], decision.value)
+        decision.edges = self._edges(R[0], last, corner)
+        if self.plan.against:
+            opposed = rule(A, -self.root, frame)[0]
+            decision.against = self._edges(opposed, last, corner, most=self.plan.against)
 
     def _gradients(
         self, features: Sequence[Feature]
@@ -136,7 +146,7 @@ class Growth:
             few = todo[: max(1, NUMBERS // (16 * below.shape[1] * outer.side[0] * outer.side[1]))]
             places = torch.tensor([one.place for one in few])
             corners = windows.corners(places)
-            start = _picked(torch.tensor([one.channel for one in few]), windows.local(places, corners))
+            start = reader(few, windows.local(places, corners))
             scores, G = self.segment(stage).gradients(windows.cut(below, corners), start)
             known = torch.tensor([one.value for one in few]).to(scores)
             if not torch.allclose(scores, known, rtol=1e-3, atol=1e-4 * float(known.abs().max())):
@@ -148,7 +158,8 @@ class Growth:
             yield few, outer.cut(below, corners), G, outer.frame(corners), scores
 
     def _windows(self, stage: int) -> Windows:
-        return Windows.between(self.stages[stage - 1], self.stages[stage], self.slack.get(stage, 0))
+        slack = self.slack.get(stage, 0) if self.plan.decide == "neuron" else None
+        return Windows.between(self.stages[stage - 1], self.stages[stage], slack)
 
     def _widen(self, stage: int, windows: Windows) -> None:
         """Windows with room to spare, then whole maps: something in this stage looks further than it seems to."""
@@ -159,7 +170,10 @@ class Growth:
             )
         self.slack[stage] = 2 if self.slack.get(stage, 0) == 0 else None
 
-    def _edges(self, R: Float[Tensor, "c y x"], stage: int, corner: Int[Tensor, " 2"]) -> tuple[Edge, ...]:
+    def _edges(
+        self, R: Float[Tensor, "c y x"], stage: int, corner: Int[Tensor, " 2"], *, most: int | None = None
+    ) -> tuple[Edge, ...]:
+        """To the channels with the largest contributions; no more than `most`, or as the plan says."""
         positive = R.relu()
         sums = positive.double().sum((1, 2))
         total = float(sums.sum())
@@ -168,36 +182,55 @@ class Growth:
         rank = sums if self.plan.rank_by == "sum" else positive.amax((1, 2)).double()
         shares = sums / total
         order = rank.argsort(descending=True, stable=True)
-        groups = merged(positive, order) if self.plan.merge else [[int(k)] for k in order[: self.plan.branch]]
+        limit = self.plan.branch if most is None else most
+        groups = merged(positive, order) if self.plan.merge else [[int(k)] for k in order[:limit]]
         edges: list[Edge] = []
         held = 0.0
         for channels in groups:
             share = float(shares[channels].sum())
-            if len(edges) == self.plan.branch or held >= self.plan.enough or share <= 0:
+            if len(edges) == limit or held >= self.plan.enough or share <= 0:
                 break
-            k = channels[0]
-            y, x = divmod(int(positive[k].argmax()), R.shape[2])
-            child = self._feature(stage, k, (y + int(corner[0]), x + int(corner[1])))
             spot = (int(corner[0]), int(corner[1]))
-            edges.append(Edge(child, share, float(R[channels].double().sum()), R[channels].sum(0), spot))
+            map = R[channels].sum(0)
+            child = self._feature(stage, tuple(channels), positive[channels[0]], map, spot)
+            edges.append(Edge(child, share, float(R[channels].double().sum()), map, spot))
             held += share
         return tuple(edges)
 
-    def _feature(self, stage: int, channel: int, place: tuple[int, int]) -> Feature:
-        value = float(self.A[stage][0, channel, place[0], place[1]])
-        new = Feature(stage, self.stages[stage].name, channel, place, value)
+    def _feature(
+        self,
+        stage: int,
+        channels: tuple[int, ...],
+        leading: Float[Tensor, "y x"],
+        map: Float[Tensor, "y x"],
+        corner: tuple[int, int],
+    ) -> Feature:
+        """The feature of these channels, placed where the strongest of them contributes most."""
+        y, x = divmod(int(leading.argmax()), leading.shape[1])
+        place = (y + corner[0], x + corner[1])
+        weights = weights_of(self.plan.decide, placed(map, corner, self.stages[stage].shape[1:]))
+        new = Feature(stage, self.stages[stage].name, channels, place, weights=weights)
+        if new.key in self.tree.features:
+            return self.tree.features[new.key]
+        here = torch.tensor([place])
+        new.value = float(reader([new], here)(self.A[stage])[0])
         if stage == 0:
             new.edges = ()
-        return self.tree.features.setdefault(new.key, new)
+        self.tree.features[new.key] = new
+        return new
 
 
-def _picked(channels: Int[Tensor, " k"], places: Int[Tensor, "k 2"]) -> Callable[[Tensor], Tensor]:
-    """One neuron of each of k maps; NaN where there is none at that place."""
+def _balance(feature: Feature, A: Float[Tensor, "c y x"], G: Float[Tensor, "c y x"], value: float) -> None:
+    """What speaks for a feature, what against, and what neither does."""
+    evidence = (A * G).double()
+    feature.pro, feature.contra = float(evidence.relu().sum()), float((-evidence).relu().sum())
+    feature.offset = value - feature.pro + feature.contra
 
-    def start(out: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
-        y, x = (places[:, axis].clamp(0, out.shape[2 + axis] - 1) for axis in (0, 1))
-        found = out[torch.arange(len(out)), channels, y, x]
-        missing = ((y != places[:, 0]) | (x != places[:, 1])).to(out.device)
-        return torch.where(missing, torch.nan, found)
 
-    return start
+def placed(map: Float[Tensor, "y x"], corner: Pair, size: Pair) -> Float[Tensor, "h w"]:
+    """What lies in a window, on the whole stage; zero elsewhere."""
+    if map.shape == size:
+        return map
+    whole = map.new_zeros(size)
+    whole[corner[0] : corner[0] + map.shape[0], corner[1] : corner[1] + map.shape[1]] = map
+    return whole

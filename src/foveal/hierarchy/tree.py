@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from foveal.errors import ResultError
 
@@ -17,38 +17,57 @@ if TYPE_CHECKING:
     from foveal.images import Photo
 
 
+Key: TypeAlias = tuple[int, ...]
+
+
 @dataclass(eq=False)
 class Feature:
-    """One neuron that the decision was found to rest on, or the decision itself.
+    """What the decision was found to rest on, a neuron mostly (see `hierarchy.reading`); or the decision itself.
 
     Attributes:
         stage: its number, 0 next to the input; of the decision, one more than the last stage's.
         layer: the stage's name; "score" for the decision.
-        channel, place: which neuron: the channel, and the row and column of its strongest contribution.
-        value: its activation; of the decision, the score.
+        channels: its channel, or several that were merged, the strongest first; none of the decision.
+        place: row and column of its strongest contribution; of a neuron, where it is.
+        value: its activation, or the sum it stands for; of the decision, the score.
+        weights: (h, w) of the whole stage, where it stands for more than a neuron.
         edges: to the features that support it, strongest first; None as long as nobody asked.
-        offset: value − Σ A ⊙ G, what biases between the stages bring; NaN before it is asked for.
-        total: Σ A ⊙ G.
+        against: to those that speak against it, where they were asked for.
+        pro, contra: the positive and the negative part of Σ A ⊙ G over the stage below, both at least 0.
+        offset: value − pro + contra, what biases between the stages bring; NaN before it is asked for.
     """
 
     stage: int
     layer: str
-    channel: int = -1
+    channels: tuple[int, ...] = ()
     place: tuple[int, int] = (0, 0)
     value: float = float("nan")
+    weights: Float[Tensor, "h w"] | None = field(default=None, repr=False)
     edges: tuple[Edge, ...] | None = None
+    against: tuple[Edge, ...] = ()
+    pro: float = float("nan")
+    contra: float = float("nan")
     offset: float = float("nan")
-    total: float = float("nan")
 
     @property
-    def key(self) -> tuple[int, int, int, int]:
-        return (self.stage, self.channel, *self.place)
+    def key(self) -> Key:
+        """Equal for equal features."""
+        spread = () if self.weights is None else (hash(self.weights.cpu().numpy().tobytes()),)
+        return (self.stage, *(self.place if self.weights is None else ()), *spread, *self.channels)
+
+    @property
+    def channel(self) -> int:
+        """The strongest; −1 of the decision."""
+        return self.channels[0] if self.channels else -1
 
     @property
     def name(self) -> str:
         """ "layer3 channel 42 at 5,7"."""
+        if not self.channels:
+            return "score"
+        more = f" and {len(self.channels) - 1} more" if len(self.channels) > 1 else ""
         y, x = self.place
-        return "score" if self.channel < 0 else f"{self.layer} channel {self.channel} at {y},{x}"
+        return f"{self.layer} channel {self.channel}{more} " + (f"at {y},{x}" if self.weights is None else "all over")
 
 
 @dataclass(eq=False)
@@ -57,9 +76,9 @@ class Edge:
 
     Attributes:
         child: the supporting feature, a stage below.
-        share: of all that channels of that stage contribute in favour, 0 to 1.
-        mass: Σ R of the channel, signed where the rule is.
-        map: (y, x), R of the channel, in the window at `corner` of the stage; zero elsewhere.
+        share: of all that channels of that stage contribute in favour (or against, if it is such an edge), 0 to 1.
+        mass: Σ R of its channels, signed where the rule is.
+        map: (y, x), R of its channels, in the window at `corner` of the stage; zero elsewhere.
         effect: (value − value without the channel) / |value|, measured by running without it; None if not asked for.
     """
 
@@ -115,6 +134,14 @@ class Node:
         )
 
     @property
+    def opponents(self) -> tuple[Node, ...]:
+        """What speaks against it, strongest first; empty unless `decompose` was to look for it."""
+        self.tree.expand([self.feature])
+        return tuple(
+            Node(edge.child, edge, self, self.path_share * edge.share, self.tree) for edge in self.feature.against
+        )
+
+    @property
     def kept(self) -> float:
         """How much of what supports it its children hold, 0 to 1."""
         return sum(node.share for node in self.children)
@@ -148,7 +175,7 @@ class Tree:
     model: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    features: dict[tuple[int, int, int, int], Feature] = field(default_factory=dict, repr=False)
+    features: dict[Key, Feature] = field(default_factory=dict, repr=False)
 
     @property
     def root(self) -> Node:
@@ -194,9 +221,9 @@ class Tree:
         """The share of the decision that the nodes of each level hold: 1, and less at each level down."""
         return [sum(node.path_share for node in level) for level in self.levels()]
 
-    def flow(self) -> Mapping[tuple[int, int, int, int], float]:
+    def flow(self) -> Mapping[Key, float]:
         """Vertex -> the share of the decision that flows through it: its path shares, over all ways to it."""
-        found: dict[tuple[int, int, int, int], float] = {}
+        found: dict[Key, float] = {}
         for level in self.levels():
             for node in level:
                 found[node.feature.key] = found.get(node.feature.key, 0.0) + node.path_share

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
+from foveal.hierarchy.growth import placed
 from foveal.render.figures import LINE, MUTED, fit_photo, paragraph, stacked
 from foveal.render.overlay import INK, PAPER, draw_overlay
 from foveal.render.text import shorten, write
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from numpy.typing import NDArray
 
-    from foveal.hierarchy.tree import Edge, Feature, Tree
+    from foveal.hierarchy.tree import Edge, Feature, Key, Tree
 
-Key = tuple[int, int, int, int]
 Box = tuple[float, float, float, float]
 FLOW, DOUBT = (96, 128, 168), (190, 92, 70)
 SMALLEST = 28  # pixels of the photo that a crop has at least
@@ -90,12 +90,8 @@ def feature_picture(tree: Tree, feature: Feature, edge: Edge, *, side: int = 132
 
 def whole_map(tree: Tree, edge: Edge) -> Float[NDArray[np.float32], "h w"]:
     """The contributions of an edge on the whole stage."""
-    _, h, w = tree.stages[edge.child.stage].shape
-    found = np.zeros((h, w), np.float32)
-    part = edge.map.detach().cpu().float().numpy()
-    y, x = edge.corner
-    found[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return found
+    found = placed(edge.map.detach().cpu().float(), edge.corner, tree.stages[edge.child.stage].shape[1:])
+    return found.numpy()
 
 
 def region(tree: Tree, feature: Feature) -> Box:
