@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,7 @@ from foveal.engine.guard import untouched, unwrap
 from foveal.engine.segment import Segment
 from foveal.errors import LayerError
 from foveal.hierarchy.growth import Growth, Plan
+from foveal.hierarchy.patterns import Eye
 from foveal.hierarchy.tree import Feature, Tree
 from foveal.images import Batch
 from foveal.inquiry import Inquiry, inquire
@@ -87,6 +89,7 @@ def decompose(
         lambda stage: _segment(inquiry, stages[stage - 1], stages[stage]),
         lambda groups: _without(inquiry, passed, names[-1], groups),
         plan,
+        Eye(unwrap(scene.model), scene.x, scene.arguments, stages, [_last_call(inquiry, name) for name in names]),
     )
     score = float(passed.verdict.score[0])
     growth.tree = Tree(
@@ -103,15 +106,14 @@ def decompose(
 
 
 def _segment(inquiry: Inquiry, below: Stage, above: Stage) -> Segment:
-    scene = inquiry.scene
-    structure, model = scene.tracing(), unwrap(scene.model)
+    scene, layouts = inquiry.scene, (below.layout, above.layout)
+    last_call = partial(_last_call, inquiry)
+    return Segment(unwrap(scene.model), scene.x, scene.arguments, below.name, above.name, last_call, layouts)
 
-    def last_call(layer: str) -> int:
-        address = Address.parse(layer)
-        return structure.last_calls(model, [layer])[layer] if address.call is None else address.call
 
-    layouts = (below.layout, above.layout)
-    return Segment(model, scene.x, scene.arguments, below.name, above.name, last_call, layouts)
+def _last_call(inquiry: Inquiry, layer: str) -> int:
+    address, scene = Address.parse(layer), inquiry.scene
+    return scene.tracing().last_calls(scene.model, [layer])[layer] if address.call is None else address.call
 
 
 def _without(inquiry: Inquiry, passed: Passed, layer: str, groups: Sequence[Sequence[int]]) -> Float[Tensor, " m"]:

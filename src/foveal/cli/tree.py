@@ -12,7 +12,7 @@ from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, progress, say
 
 if TYPE_CHECKING:
-    from foveal.hierarchy.tree import Node
+    from foveal.hierarchy.tree import Tree
 
 
 @reported
@@ -30,6 +30,17 @@ def tree(
     merge: Annotated[
         bool, typer.Option("--merge", help="Channels that contribute in the same places are one.")
     ] = False,
+    decide: Annotated[
+        str,
+        typer.Option("--decide", metavar="WHAT", help="What a node stands for: neuron, sum or map of its channel."),
+    ] = "neuron",
+    against: Annotated[
+        int, typer.Option("--against", min=0, metavar="N", help="Also show N features that speak against each node.")
+    ] = 0,
+    patterns: Annotated[
+        str | None,
+        typer.Option("--patterns", metavar="KIND", help="Show what drives each neuron: guided or smoothgrad."),
+    ] = None,
     audit: Annotated[
         bool, typer.Option("--audit", help="Measure each edge: the parent without the child's channel.")
     ] = False,
@@ -46,13 +57,13 @@ def tree(
     \b
       foveal tree bird.jpg --model demo
       foveal tree bird.jpg -m torchvision:vgg16 --branch 5 --depth 3 --audit
-      foveal tree bird.jpg -m timm:resnet50 --target "jay - crow" --rule exact
+      foveal tree bird.jpg -m timm:resnet50 --target "jay - crow" --rule exact --against 3
+      foveal tree bird.jpg -m torchvision:vgg16 --patterns guided
 
-    --target as in `foveal explain`. Each photo gets FOLDER/PHOTO/tree.png, a page with the strongest features of each
-    stage, tree.pdf, and tree.json with every node. Prints the pages' paths.
+    --target as in `foveal explain`. Each photo gets a folder FOLDER/PHOTO with the strongest features of each stage on
+    one page (tree.png, .pdf, .svg), the whole tree to click through (tree.html), and everything in numbers
+    (manifest.json, tree.npz). Prints the pages' paths.
     """
-    import json as plain
-
     network = options.loaded(
         model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
     )
@@ -63,27 +74,16 @@ def tree(
     answers: list[dict[str, Any]] = []
     with progress("growing") as move:
         for number, (photo, folder) in enumerate(options.folders(photos, out), 1):
-            found = decompose(network, photo, decision, branch=branch, rule=rule, merge=merge).grow(depth)
+            found = decompose(
+                network, photo, decision, branch=branch, rule=rule, merge=merge, decide=decide, against=against
+            ).grow(depth)
+            if patterns:
+                found.look(patterns)
             if audit:
                 found.audit()
-            folder.mkdir(parents=True, exist_ok=True)
-            page = found.poster()
-            page.save(folder / "tree.png")
-            page.save(folder / "tree.pdf")
-            answer = {
-                "photo": str(photo),
-                "model": found.model,
-                "target": found.target,
-                "score": found.decision.value,
-                "kept": found.kept(),
-                "features": len(found.features),
-                "page": str(folder / "tree.png"),
-                "notes": list(found.notes),
-            }
-            whole = {**answer, "parameters": dict(found.parameters), "tree": _plain(found.root)}
-            (folder / "tree.json").write_text(plain.dumps(whole, indent=1) + "\n", encoding="utf-8")
+            found.save(folder)
             say(f"{photo.name}: {found.target}", *str(found).splitlines()[: 1 + branch * (1 + branch)])
-            answers.append(answer)
+            answers.append(_answer(found, photo, folder))
             move("growing", number, len(photos), photo.name)
     if json:
         answer_json(answers)
@@ -92,16 +92,15 @@ def tree(
             typer.echo(answer["page"])
 
 
-def _plain(node: Node) -> dict[str, Any]:
-    """A node and everything below it that is known."""
-    feature = node.feature
+def _answer(tree: Tree, photo: Path, folder: Path) -> dict[str, Any]:
+    """The same for machines."""
     return {
-        "layer": feature.layer,
-        "channel": feature.channel,
-        "place": list(feature.place),
-        "value": feature.value,
-        "share": node.share,
-        "path_share": node.path_share,
-        "effect": node.edge.effect if node.edge else None,
-        "children": [_plain(child) for child in node.children] if feature.edges else [],
+        "photo": str(photo),
+        "model": tree.model,
+        "target": tree.target,
+        "score": tree.decision.value,
+        "kept": tree.kept(),
+        "features": len(tree.features),
+        "page": str(folder / "tree.png"),
+        "notes": list(tree.notes),
     }

@@ -23,6 +23,7 @@ from foveal.demo.truth import (
 from foveal.render.charts import Column, Score
 from foveal.render.report import Panel, Report, Row, Section, Table, Tile
 from foveal.render.tiles import SIDE, effect_bars, known_tile, layer_tiles, map_tile, photo_tile, probability_bars
+from foveal.render.tree_page import fragment
 from foveal.world import SPECIES, render, sibling
 from foveal.world.agreement import rank_correlation, top_part
 from foveal.world.sampling import species_scene
@@ -165,15 +166,17 @@ def _flow_panel(model: foveal.Model, example: Example, species: str) -> Panel:
 
 def _tree_panel(model: foveal.Model, example: Example, species: str) -> Panel:
     """The margin, taken apart down to the first stage."""
-    tree = foveal.decompose(model, example.image, sibling_margin([species]), branch=3).grow().audit()
+    tree = foveal.decompose(model, example.image, sibling_margin([species]), branch=3, against=2).grow().look().audit()
     names = ", ".join(str(node.feature.channel) for node in tree.root.children)
     words = f"Channels {names} of {tree.stages[-1].name} support the margin most; below them what supports each."
     return Panel(
         "Which parts, made of which smaller parts?",
         (Tile(f"{tree.stages[-1].name} to {tree.stages[0].name}", tree.poster(most=6), words),),
         "Gradient-based activation propagation: the strongest channels of the last stage, each at its strongest place, "
-        "then the channels that support that neuron, and so on. Lines are as thick as what flows along them; red where "
-        "switching a channel off does not lower what it was found to support.",
+        "then the channels that support that neuron, and so on. Press a card to take it apart. Below it all on one "
+        "page: lines are as thick as what flows along them; red where switching a channel off does not lower what it "
+        "was found to support. The grey pictures show what drives each neuron (guided backpropagation: no evidence).",
+        tree=fragment(tree),
     )
 
 

@@ -13,6 +13,7 @@ from foveal.engine.segment import Segment
 from foveal.errors import LayerError, MethodError
 from foveal.hierarchy.gap import RULES, Frame, Pair, gate
 from foveal.hierarchy.merging import merged
+from foveal.hierarchy.patterns import Eye
 from foveal.hierarchy.reading import DECISIONS, reader, weights_of
 from foveal.hierarchy.tree import Edge, Feature, Tree
 from foveal.hierarchy.windows import Windows
@@ -73,6 +74,7 @@ class Growth:
         root: (1, c, h, w), ∂ score / ∂ A at the last stage.
         segment: a stage's number -> what lies between the stage below and it.
         without: groups of channels of the last stage -> the score without each group.
+        eye: looks at the picture through the network.
         slack: a stage's number -> how much its windows have to spare; None where it turned out not to be local.
     """
 
@@ -82,6 +84,7 @@ class Growth:
     segment: Callable[[int], Segment]
     without: Callable[[Sequence[Sequence[int]]], Float[Tensor, " m"]]
     plan: Plan
+    eye: Eye
     tree: Tree = field(init=False)
     slack: dict[int, int | None] = field(default_factory=dict)
 
@@ -106,6 +109,11 @@ class Growth:
             left = self.values_without(one, [edge.child.channels for edge in edges])
             for edge, value in zip(edges, left, strict=True):
                 edge.effect = (one.value - value) / max(abs(one.value), 1e-12)
+
+    def look(self, features: Sequence[Feature], kind: str) -> None:
+        """Give each of these, all of one stage, its pattern."""
+        for one, pattern in zip(features, self.eye.see(features, kind), strict=True):
+            one.pattern = pattern
 
     def values_without(self, feature: Feature, groups: Sequence[Sequence[int]]) -> list[float]:
         """The feature's value with all channels of a group, in the stage below, set to zero; group by group."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from foveal.errors import ResultError
 
 if TYPE_CHECKING:
+    import os
+
     from jaxtyping import Float
     from PIL import Image
     from torch import Tensor
 
     from foveal.engine.structure import Stage
+    from foveal.hierarchy.patterns import Pattern
     from foveal.images import Photo
 
 
@@ -35,6 +39,7 @@ class Feature:
         against: to those that speak against it, where they were asked for.
         pro, contra: the positive and the negative part of Σ A ⊙ G over the stage below, both at least 0.
         offset: value − pro + contra, what biases between the stages bring; NaN before it is asked for.
+        pattern: what in the picture drives it; None before `Tree.look`.
     """
 
     stage: int
@@ -48,6 +53,7 @@ class Feature:
     pro: float = float("nan")
     contra: float = float("nan")
     offset: float = float("nan")
+    pattern: Pattern | None = field(default=None, repr=False)
 
     @property
     def key(self) -> Key:
@@ -101,6 +107,8 @@ class Expander(Protocol):
     def expand(self, features: Sequence[Feature]) -> None: ...
 
     def measure(self, features: Sequence[Feature]) -> None: ...
+
+    def look(self, features: Sequence[Feature], kind: str) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,6 +217,19 @@ class Tree:
             self.expander.measure([f for f in todo if f.stage == stage])
         return self
 
+    def look(self, kind: str = "guided") -> Tree:
+        """Find what in the picture drives each feature so far, and which part of it: `feature.pattern`.
+
+        kind: "guided" backpropagation, a picture of a pattern and no evidence; or "smoothgrad", × input, by the
+        derivative alone. About as much work as a forward and a backward for each feature that sees all of the picture.
+        """
+        if self.expander is None:
+            raise ResultError("this tree has no network to ask: look with the tree that foveal.decompose returned")
+        todo = [f for f in self.features.values() if f.pattern is None or f.pattern.kind != kind]
+        for stage in sorted({f.stage for f in todo}, reverse=True):
+            self.expander.look([f for f in todo if f.stage == stage], kind)
+        return self
+
     def levels(self) -> list[list[Node]]:
         """The nodes so far, level by level, without growing any."""
         level, found = [self.root], []
@@ -229,11 +250,30 @@ class Tree:
                 found[node.feature.key] = found.get(node.feature.key, 0.0) + node.path_share
         return found
 
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """What is known so far: poster, a page to click through, and everything that `load` needs."""
+        from foveal.results.saved_tree import save_tree
+
+        return save_tree(self, Path(folder))
+
+    @staticmethod
+    def load(folder: str | os.PathLike[str]) -> Tree:
+        """The tree saved in a folder, as far as it was grown. ResultError if anything is missing or changed."""
+        from foveal.results.saved_tree import load_tree
+
+        return load_tree(Path(folder))
+
     def poster(self, *, most: int = 8, side: int = 132) -> Image.Image:
         """One page: the photo, the strongest features of each stage, and what flows between them."""
         from foveal.render.tree import poster
 
-        return poster(self, most=most, side=side)
+        return poster(self, most=most, side=side).image()
+
+    def svg(self, *, most: int = 8, side: int = 132) -> str:
+        """The same page in vectors, as an SVG file with its pictures inside."""
+        from foveal.render.tree import poster
+
+        return poster(self, most=most, side=side).svg()
 
     def __iter__(self) -> Iterator[Node]:
         return (node for level in self.levels() for node in level)

@@ -19,6 +19,7 @@ from foveal.render.charts import Score, bar_chart, interval_chart, score_range, 
 from foveal.render.colour import diverging, sequential
 from foveal.render.fragment import data_uri
 from foveal.render.overlay import resized
+from foveal.render.pages import environment as new_environment
 
 if TYPE_CHECKING:
     import os
@@ -72,6 +73,7 @@ class Panel:
     title: str
     tiles: tuple[Tile, ...]
     text: str = ""
+    tree: str = ""  # `tree_page.fragment`, shown first
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,10 @@ class Report:
     terms: tuple[tuple[str, str], ...] = ()
     provenance: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def has_trees(self) -> bool:
+        return any(panel.tree for section in self.sections for panel in section.panels)
+
 
 def render_report(report: Report) -> str:
     """The report as one HTML document that refers to nothing outside of itself."""
@@ -148,16 +154,9 @@ def write_report(report: Report, path: str | os.PathLike[str]) -> Path:
 
 
 def _template() -> jinja2.Template:
-    import jinja2
     from markupsafe import Markup
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("foveal.render"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = new_environment()
     environment.filters["uri"] = lambda picture: Markup(data_uri(picture, quality=QUALITY))
     environment.filters["thumb"] = lambda picture: Markup(data_uri(resized(picture, 144), quality=QUALITY))
     environment.filters["bars"] = lambda bars: Markup(bar_chart(bars))

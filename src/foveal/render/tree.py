@@ -2,120 +2,127 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from foveal.hierarchy.growth import placed
-from foveal.render.figures import LINE, MUTED, fit_photo, paragraph, stacked
-from foveal.render.overlay import INK, PAPER, draw_overlay
-from foveal.render.text import shorten, write
+from foveal.render.feature import effective_region, feature_picture, pattern_picture, region
+from foveal.render.figures import LINE, MUTED
+from foveal.render.overlay import INK, fit
+from foveal.render.scale import number
+from foveal.render.sheet import Sheet
+from foveal.render.text import shorten, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jaxtyping import Float
-    from numpy.typing import NDArray
-
     from foveal.hierarchy.tree import Edge, Feature, Key, Tree
+    from foveal.render.sheet import Point
 
-Box = tuple[float, float, float, float]
-FLOW, DOUBT = (96, 128, 168), (190, 92, 70)
-SMALLEST = 28  # pixels of the photo that a crop has at least
+FLOW, DOUBT, AGAINST, BOX = (96, 128, 168), (190, 92, 70), (42, 107, 224), (255, 255, 255)
+THICKEST = 9  # pixels
 
 
-def poster(tree: Tree, *, most: int = 8, side: int = 132) -> Image.Image:
+@dataclass(frozen=True)
+class Cell:
+    """A feature on the page, by the edge that carries most to it."""
+
+    edge: Edge
+    against: bool = False
+
+    @property
+    def feature(self) -> Feature:
+        return self.edge.child
+
+
+def poster(tree: Tree, *, most: int = 8, side: int = 132) -> Sheet:
     """The `most` strongest features of each stage, and how much of the decision flows through each.
 
     A feature that supports several others stands once; lines are as thick as what flows along them, level by level.
-    A line whose measured effect says otherwise is drawn in another colour.
+    A line whose measured effect says otherwise is drawn in another colour. What speaks against the decision stands to
+    the right of what supports it; what drives a feature, below it, where `Tree.look` has found it.
     """
     rows = _rows(tree, most)
     size = side / 9
     gap, between = side / 6, side * 0.75
+    looked = any(cell.feature.pattern for row in rows for cell in row)
+    deep = side * (2 if looked else 1)  # of a cell
     left = side * 0.9
-    width = round(left + max(len(row) for row in rows) * (side + gap) + gap)
-    tall = round(side * 1.8)
-    height = round(tall + len(rows) * (side + between + size * LINE) + size * 2)
-    page = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(page)
+    broad = max((_width(row, side, gap) for row in rows), default=0)
+    width = round(max(left + broad + gap, 6 * side))
+    head = wrap(f"{tree.target}, by {tree.model}: score {tree.decision.value:.3g}{_balance(tree)}", size * 1.5, width)
+    foot = wrap(_caption(tree, looked=looked), size, width)
+    top = size + len(head) * size * 1.5 * LINE
+    tall = side * 1.8
+    step = deep + between + size * LINE
+    height = round(top + tall + len(rows) * step + size * (2 + len(foot) * LINE))
+    sheet = Sheet(width + round(2 * size), height)
+    for i, line in enumerate(head):
+        sheet.words((size, size + i * size * 1.5 * LINE), line, size * 1.5, ink=INK, anchor="la")
     middle = left + (width - left) / 2
-    photo = _with_boxes(tree, rows[0] if rows else [], tall)
-    page.paste(photo, (round(middle - photo.width / 2), 0))
-    places: dict[Key, tuple[float, float]] = {tree.decision.key: (middle, tall)}
-    flow, incoming = tree.flow(), _strongest(tree)
-    for number, row in enumerate(rows):
-        y = tall + between + number * (side + between + size * LINE)
-        write(
-            draw,
-            (size, y + side / 2),
-            shorten(row[0].layer, size * 1.1, left - size * 2),
-            size * 1.1,
-            ink=INK,
-            anchor="lm",
-        )
-        start = middle - (len(row) * (side + gap) - gap) / 2
-        for k, feature in enumerate(row):
-            places[feature.key] = (start + k * (side + gap) + side / 2, y)
-    below = {key: (x, y + side + size * LINE) for key, (x, y) in places.items()} | {tree.decision.key: (middle, tall)}
-    _draw_edges(draw, tree, places, below, flow)
-    for row in rows:
-        for feature in row:
-            x, y = places[feature.key]
-            page.paste(
-                feature_picture(tree, feature, incoming[feature.key], side=side), (round(x - side / 2), round(y))
-            )
-            words = f"{feature.channel}: {100 * flow[feature.key]:.1f} %"
-            write(draw, (x, y + side + size * 0.75), words, size, ink=MUTED, anchor="mm")
-    title = paragraph(f"{tree.target}, by {tree.model}: score {tree.decision.value:.3g}", width, size * 1.5, INK)
-    caption = paragraph(_caption(tree, rows), width, size, MUTED)
-    return stacked([title, page, caption], edge=round(size), gap=round(size))
-
-
-def feature_picture(tree: Tree, feature: Feature, edge: Edge, *, side: int = 132) -> Image.Image:
-    """The part of the photo that the neuron can see, with its contributions."""
-    map = whole_map(tree, edge)
-    drawn = draw_overlay(tree.photo, map, sign="positive", colour_bar=False)
-    x0, y0, x1, y1 = region(tree, feature)
-    grow = max(0.0, SMALLEST - min(x1 - x0, y1 - y0)) / 2
-    box = (
-        max(0, round(x0 - grow)),
-        max(0, round(y0 - grow)),
-        min(drawn.width, round(x1 + grow)),
-        min(drawn.height, round(y1 + grow)),
-    )
-    return drawn.crop(box).resize((side, side), Image.Resampling.BICUBIC)
-
-
-def whole_map(tree: Tree, edge: Edge) -> Float[NDArray[np.float32], "h w"]:
-    """The contributions of an edge on the whole stage."""
-    found = placed(edge.map.detach().cpu().float(), edge.corner, tree.stages[edge.child.stage].shape[1:])
-    return found.numpy()
-
-
-def region(tree: Tree, feature: Feature) -> Box:
-    """x0, y0, x1, y1 on the photo: what the neuron can see, by its stage's receptive field."""
-    stage, geometry = tree.stages[feature.stage], tree.photo.geometry
-    height, width = geometry.input_size
-    (y, x), (h, w) = feature.place, stage.shape[1:]
-    cy, cx = (y + 0.5) * height / h, (x + 0.5) * width / w
-    ry, rx = (field / 2 for field in stage.receptive_field)
-    corners = np.array([[max(0.0, cx - rx), max(0.0, cy - ry)], [min(width, cx + rx), min(height, cy + ry)]])
-    (x0, y0), (x1, y1) = np.asarray(geometry.points_to_photo(corners)).tolist()
-    tall, wide = geometry.photo_size
-    return max(0.0, x0), max(0.0, y0), min(float(wide), x1), min(float(tall), y1)
-
-
-def _rows(tree: Tree, most: int) -> list[list[Feature]]:
-    """The features shown, the last stage first, the strongest to the left."""
+    _photo(sheet, tree, rows[0] if rows else [], middle, top, tall)
+    places: dict[Key, Point] = {tree.decision.key: (middle, top + tall)}
+    for i, row in enumerate(rows):
+        y = top + tall + between + i * step
+        name = shorten(row[0].feature.layer, size * 1.1, left - size * 2)
+        sheet.words((size, y + side / 2), name, size * 1.1, ink=INK, anchor="lm")
+        x = middle - _width(row, side, gap) / 2 + side / 2
+        for k, cell in enumerate(row):
+            x += gap * 2 if k and cell.against and not row[k - 1].against else 0
+            places[cell.feature.key] = (x, y)
+            x += side + gap
+    below = {key: (x, y + deep + size * LINE) for key, (x, y) in places.items()}
+    below[tree.decision.key] = (middle, top + tall)
     flow = tree.flow()
+    _lines(sheet, tree, rows, places, below, flow)
+    for row in rows:
+        for cell in row:
+            _cell(sheet, tree, cell, places[cell.feature.key], side, size, flow.get(cell.feature.key))
+    for i, line in enumerate(foot):
+        sheet.words((size, height - size - (len(foot) - i) * size * LINE), line, size, ink=MUTED, anchor="la")
+    return sheet
+
+
+def _cell(sheet: Sheet, tree: Tree, cell: Cell, at: Point, side: int, size: float, carried: float | None) -> None:
+    """Its pictures and words."""
+    (x, y), feature = at, cell.feature
+    corner = (x - side / 2, y)
+    alt = (
+        f"{feature.name}: {100 * cell.edge.share:.1f} % of what {'opposes' if cell.against else 'supports'} its parent"
+    )
+    sheet.picture(corner, feature_picture(tree, cell.edge, side=side, against=cell.against), alt=alt)
+    if feature.pattern:
+        sheet.picture(
+            (corner[0], y + side), pattern_picture(tree, feature, side=side), alt=f"what drives {feature.name}"
+        )
+    bottom = y + side * (2 if feature.pattern else 1)
+    if cell.against:
+        sheet.frame((corner[0], y, corner[0] + side, bottom), AGAINST, 2)
+    share = cell.edge.share if cell.against or carried is None else carried
+    more = f" +{len(feature.channels) - 1}" if len(feature.channels) > 1 else ""
+    words = f"{feature.channel}{more}: {'against, ' if cell.against else ''}{100 * share:.1f} %"
+    sheet.words((x, bottom + size * 0.75), words, size, ink=MUTED)
+
+
+def _rows(tree: Tree, most: int) -> list[list[Cell]]:
+    """The features shown, the last stage first, the strongest to the left; there also what opposes the decision."""
+    flow, incoming = tree.flow(), _strongest(tree)
     rows = []
     for stage in reversed(range(len(tree.stages))):
         found = [f for f in tree.features.values() if f.stage == stage and f.key in flow]
         if found:
-            rows.append(sorted(found, key=lambda f: -flow[f.key])[:most])
+            best = sorted(found, key=lambda f: -flow[f.key])[:most]
+            rows.append([Cell(incoming[f.key]) for f in best])
+    if rows:
+        shown = {cell.feature.key for cell in rows[0]}
+        rows[0] += [Cell(edge, against=True) for edge in tree.decision.against if edge.child.key not in shown]
     return rows
+
+
+def _width(row: Sequence[Cell], side: int, gap: float) -> float:
+    """A row of cells, with room before what speaks against."""
+    return len(row) * (side + gap) - gap + (2 * gap if any(cell.against for cell in row) else 0)
 
 
 def _strongest(tree: Tree) -> Mapping[Key, Edge]:
@@ -129,46 +136,70 @@ def _strongest(tree: Tree) -> Mapping[Key, Edge]:
     return found
 
 
-def _draw_edges(
-    draw: ImageDraw.ImageDraw,
+def _lines(
+    sheet: Sheet,
     tree: Tree,
-    places: Mapping[Key, tuple[float, float]],
-    below: Mapping[Key, tuple[float, float]],
+    rows: Sequence[Sequence[Cell]],
+    places: Mapping[Key, Point],
+    below: Mapping[Key, Point],
     flow: Mapping[Key, float],
 ) -> None:
-    """Lines from parents to children; the thickest of each level carries most of that level."""
+    """From parents to children; the thickest of each level carries most of that level."""
     shown = [
         (parent, edge, flow[parent.key] * edge.share)
         for parent in [tree.decision, *tree.features.values()]
         for edge in parent.edges or ()
-        if parent.key in places and edge.child.key in places
+        if parent.key in flow and parent.key in places and edge.child.key in places
     ]
     for parent, edge, carried in sorted(shown, key=lambda one: one[2]):
         most = max(other for one, _, other in shown if one.stage == parent.stage)
         colour = DOUBT if edge.disagrees else FLOW
-        draw.line([below[parent.key], places[edge.child.key]], fill=colour, width=max(1, round(9 * carried / most)))
+        sheet.line(below[parent.key], places[edge.child.key], colour, max(1.0, THICKEST * carried / most))
+    opposed = [cell.edge for cell in (rows[0] if rows else ()) if cell.against]
+    for edge in opposed:
+        width = max(1.0, THICKEST * edge.share * tree.decision.contra / max(tree.decision.pro, 1e-30))
+        sheet.line(below[tree.decision.key], places[edge.child.key], AGAINST, min(width, THICKEST))
 
 
-def _with_boxes(tree: Tree, features: Sequence[Feature], height: int) -> Image.Image:
-    """The photo, with what the features of the last stage can see outlined."""
-    photo = fit_photo(tree.photo, height)
-    picture = photo.resize((round(photo.width * height / photo.height), height), Image.Resampling.LANCZOS)
-    draw = ImageDraw.Draw(picture)
+def _photo(sheet: Sheet, tree: Tree, row: Sequence[Cell], middle: float, top: float, height: float) -> None:
+    """The photo, with what the features of the last stage see outlined: what they respond to, if that is known."""
     tall, wide = tree.photo.geometry.photo_size
-    for feature in features:
-        x0, y0, x1, y1 = region(tree, feature)
-        sx, sy = picture.width / wide, picture.height / tall
-        draw.rectangle((x0 * sx, y0 * sy, x1 * sx - 1, y1 * sy - 1), outline=PAPER, width=2)
-    return picture
+    shown = fit(tree.photo, max(1, round(max(height, height * wide / tall))))
+    picture = Image.fromarray(shown.pixels)
+    left, ratio = middle - picture.width / 2, picture.width / wide
+    sheet.picture((left, top), picture, alt=tree.photo.source)
+    for cell in row:
+        effective = effective_region(tree, cell.feature)
+        for box, thick in ((region(tree, cell.feature), 1), (effective, 3)):
+            if box and not (effective is None and thick == 3):
+                x0, y0, x1, y1 = (value * ratio for value in box)
+                colour = AGAINST if cell.against else BOX
+                sheet.frame((left + x0, top + y0, left + x1, top + y1), colour, thick)
 
 
-def _caption(tree: Tree, rows: Sequence[Sequence[Feature]]) -> str:
+def _balance(tree: Tree) -> str:
+    """ ": 31.2 for, 12.5 against, -3.1 by biases"."""
+    decision = tree.decision
+    if decision.edges is None:
+        return ""
+    return f": {number(decision.pro)} for, {number(decision.contra)} against, {number(decision.offset)} by biases"
+
+
+def _caption(tree: Tree, *, looked: bool) -> str:
     kept = ", ".join(f"{100 * share:.0f} %" for share in tree.kept()[1:])
     said = [
         f"Channel and the share of the decision that flows through it, rule {tree.parameters.get('rule')}.",
         f"The tree holds {kept} of the decision, level by level." if kept else "",
         "A crop shows what the neuron can see; boxes on the photo are those of the last stage.",
     ]
+    if looked:
+        kinds = {f.pattern.kind for f in tree.features.values() if f.pattern}
+        said.append(
+            f"Below each crop, what drives the neuron there ({', '.join(sorted(kinds))}): a picture, no evidence. Bold "
+            "boxes hold 95 % of it."
+        )
+    if tree.decision.against:
+        said.append("Blue: what speaks against the decision.")
     if any(edge.effect is not None for edge in tree.decision.edges or ()):
         said.append("Red: taking the channel away does not lower what it was found to support.")
     return " ".join([*filter(None, said), *(f"{note}." for note in tree.notes)])

@@ -1,0 +1,111 @@
+"""One feature of a taken-apart decision: what it can see, what supports its parent there, what drives it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from foveal.hierarchy.growth import placed
+from foveal.images import Geometry, Photo
+from foveal.render.overlay import draw_overlay, fit
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, UInt8
+    from numpy.typing import NDArray
+
+    from foveal.hierarchy.tree import Edge, Feature, Tree
+
+Box = tuple[float, float, float, float]
+SMALLEST = 28  # pixels of the photo that a crop has at least
+
+
+def feature_picture(tree: Tree, edge: Edge, *, side: int = 132, against: bool = False) -> Image.Image:
+    """The part of the photo that the feature can see, with its contributions to its parent."""
+    map = whole_map(tree, edge)
+    part = fit(cropped(tree.photo, crop_of(tree, edge.child)), side)
+    drawn = draw_overlay(
+        part,
+        -map if against else map,
+        sign="negative" if against else "positive",
+        limit=float(np.abs(map).max()) or None,
+        colour_bar=False,
+    )
+    return drawn.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def pattern_picture(tree: Tree, feature: Feature, *, side: int = 132) -> Image.Image:
+    """What drives the feature in the same part of the photo: grey where nothing does."""
+    assert feature.pattern is not None, "Tree.look finds patterns"
+    values = feature.pattern.values.float()
+    if len(values) != 3:
+        values = values.mean(0, keepdim=True).expand(3, -1, -1)
+    height, width = tree.photo.geometry.input_size
+    whole = np.zeros((height, width, 3), np.float32)
+    y, x = feature.pattern.corner
+    part = values.permute(1, 2, 0).numpy()
+    whole[y : y + part.shape[0], x : x + part.shape[1]] = part
+    x0, y0, x1, y1 = tree.photo.geometry.boxes_to_input(crop_of(tree, feature)).tolist()
+    box = (max(0, round(x0)), max(0, round(y0)), min(width, round(x1)), min(height, round(y1)))
+    shown = whole[box[1] : box[3], box[0] : box[2]]
+    top = np.quantile(np.abs(shown), 0.995) if shown.size else 0.0
+    unit = np.clip(shown / top, -1, 1) if top > 0 else shown
+    return Image.fromarray(_bytes(0.5 + 0.5 * unit)).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def whole_map(tree: Tree, edge: Edge) -> Float[NDArray[np.float32], "h w"]:
+    """The contributions of an edge on the whole stage."""
+    found = placed(edge.map.detach().cpu().float(), edge.corner, tree.stages[edge.child.stage].shape[1:])
+    return found.numpy()
+
+
+def region(tree: Tree, feature: Feature) -> Box:
+    """x0, y0, x1, y1 on the photo: what the neuron can see, by its stage's receptive field."""
+    stage, geometry = tree.stages[feature.stage], tree.photo.geometry
+    height, width = geometry.input_size
+    (y, x), (h, w) = feature.place, stage.shape[1:]
+    cy, cx = (y + 0.5) * height / h, (x + 0.5) * width / w
+    ry, rx = (field / 2 for field in stage.receptive_field)
+    box = (max(0.0, cx - rx), max(0.0, cy - ry), min(width, cx + rx), min(height, cy + ry))
+    return _on_photo(geometry, box)
+
+
+def effective_region(tree: Tree, feature: Feature) -> Box | None:
+    """The same, of what the feature in fact responds to; None before `Tree.look`, or where it responds to nothing."""
+    if feature.pattern is None or not np.isfinite(feature.pattern.region).all():
+        return None
+    return _on_photo(tree.photo.geometry, feature.pattern.region)
+
+
+def crop_of(tree: Tree, feature: Feature) -> tuple[int, int, int, int]:
+    """The region in whole pixels of the photo, grown to a legible size."""
+    x0, y0, x1, y1 = region(tree, feature)
+    tall, wide = tree.photo.geometry.photo_size
+    grow = max(0.0, SMALLEST - min(x1 - x0, y1 - y0)) / 2
+    return (
+        max(0, round(x0 - grow)),
+        max(0, round(y0 - grow)),
+        max(1, min(wide, round(x1 + grow))),
+        max(1, min(tall, round(y1 + grow))),
+    )
+
+
+def cropped(photo: Photo, box: tuple[int, int, int, int]) -> Photo:
+    """A part of a photo, which still knows where the network looked."""
+    x0, y0, x1, y1 = box
+    known = photo.geometry
+    offset = (known.offset[0] - y0 * known.scale[0], known.offset[1] - x0 * known.scale[1])
+    geometry = Geometry((y1 - y0, x1 - x0), known.input_size, known.scale, offset)
+    return Photo(np.ascontiguousarray(photo.pixels[y0:y1, x0:x1]), geometry, photo.source, photo.notes)
+
+
+def _on_photo(geometry: Geometry, box: Box) -> Box:
+    """A box of the network's input, clipped to the photo."""
+    x0, y0, x1, y1 = geometry.boxes_to_photo(box).tolist()
+    tall, wide = geometry.photo_size
+    return max(0.0, x0), max(0.0, y0), min(float(wide), x1), min(float(tall), y1)
+
+
+def _bytes(unit: Float[NDArray[np.float32], "h w 3"]) -> UInt8[NDArray[np.uint8], "h w 3"]:
+    return (unit * 255 + 0.5).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,135 @@
+// A tree to click through: a row of cards a stage; a pressed card opens the row of what supports it.
+// Keys: left and right within a row, down opens and enters the next, up returns.
+for (const home of document.querySelectorAll(".tree")) {
+  const tree = JSON.parse(home.querySelector("script").textContent);
+  const make = (tag, className, text) => {
+    const element = document.createElement(tag);
+    if (className) element.className = className;
+    if (text !== undefined) element.textContent = text;
+    return element;
+  };
+  const percent = (x) => (100 * x).toFixed(Math.abs(x) < 0.0995 ? 1 : 0) + "\u00a0%";
+  const short = (x) => Number(x.toPrecision(3)).toString().replace("-", "−");
+
+  const side = make("div", "side");
+  const scene = make("div", "scene");
+  const photo = make("img");
+  photo.src = tree.photo;
+  photo.alt = "the picture";
+  const boxes = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  boxes.setAttribute("viewBox", "0 0 " + tree.size.join(" "));
+  boxes.setAttribute("aria-hidden", "true");
+  scene.append(photo, boxes);
+  const told = make("div", "told");
+  told.setAttribute("aria-live", "polite");
+  side.append(scene, told);
+  const rows = make("div", "rows");
+  home.append(side, rows);
+
+  const outline = (box, kind) => {
+    if (!box) return;
+    const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    const [x0, y0, x1, y1] = box;
+    for (const [name, value] of Object.entries({ x: x0, y: y0, width: x1 - x0, height: y1 - y0, class: kind })) rect.setAttribute(name, value);
+    boxes.append(rect);
+  };
+  const tell = (path) => {
+    const { feature, edge } = path.at(-1);
+    boxes.replaceChildren();
+    outline(feature.box, "thin");
+    outline(feature.effective, "bold");
+    told.replaceChildren(make("strong", "", edge ? feature.name : tree.target));
+    const list = make("dl");
+    const say = (what, value) => list.append(make("dt", "", what), make("dd", "", value));
+    say(edge ? "value" : "score", short(feature.value));
+    if (feature.balance) {
+      const [pro, contra, offset] = feature.balance;
+      say("for", short(pro));
+      say("against", short(contra));
+      say("biases", short(offset));
+    }
+    if (edge) {
+      say(edge.against ? "of what opposes" : "share", percent(edge.share));
+      say("of the decision", percent(path.reduce((all, step) => all * (step.edge ? step.edge.share : 1), 1)));
+      if (edge.effect !== null) say("lost without it", percent(edge.effect));
+    }
+    told.append(list);
+    if (feature.shelf) {
+      const shelf = make("div", "shelf");
+      for (const uri of feature.shelf) {
+        const one = make("img");
+        one.src = uri;
+        one.alt = "where this channel is strongest elsewhere";
+        shelf.append(one);
+      }
+      told.append(make("span", "", "Where this channel is strongest elsewhere:"), shelf);
+    }
+  };
+  const card = (edge, path) => {
+    const feature = tree.features[edge.to];
+    const here = [...path, { feature, edge }];
+    const button = make("button", "card" + (edge.against ? " against" : "") + (edge.effect !== null && edge.effect <= 0 && !edge.against ? " doubt" : ""));
+    button.type = "button";
+    const map = make("img");
+    map.src = edge.picture;
+    map.alt = "";
+    button.append(map);
+    if (feature.pattern) {
+      const pattern = make("img");
+      pattern.src = feature.pattern;
+      pattern.alt = "";
+      button.append(pattern);
+    }
+    const bar = make("i", "bar");
+    bar.style.width = Math.max(2, 100 * edge.share) + "%";
+    const label = make("span");
+    const more = feature.channels.length > 1 ? " +" + (feature.channels.length - 1) : "";
+    label.append(make("b", "", feature.channels[0] + more), " " + (edge.against ? "against, " : "") + percent(edge.share));
+    button.append(bar, label);
+    if (edge.effect !== null) button.append(make("span", "effect", "without\u00a0it " + (edge.effect > 0 ? "−" : "+") + percent(Math.abs(edge.effect))));
+    button.setAttribute("aria-label", feature.name + ", " + percent(edge.share));
+    button.setAttribute("aria-expanded", "false");
+    button.addEventListener("focus", () => tell(here));
+    button.addEventListener("mouseenter", () => tell(here));
+    button.addEventListener("click", () => {
+      for (const other of button.parentElement.children) other.setAttribute("aria-expanded", other === button);
+      open(here);
+      tell(here);
+    });
+    return button;
+  };
+  const open = (path) => {
+    while (rows.children.length >= path.length) rows.lastElementChild.remove();
+    const { feature } = path.at(-1);
+    if (!feature.edges.length) return;
+    const row = make("div", "row");
+    const cards = make("div", "cards");
+    const owner = path.length > 1 ? ", what channel " + feature.channels[0] + " rests on" : "";
+    row.append(make("h4", "", tree.stages[feature.stage - 1] + owner), cards);
+    cards.append(...feature.edges.map((edge) => card(edge, path)));
+    rows.append(row);
+  };
+  rows.addEventListener("keydown", (event) => {
+    const button = event.target.closest(".card");
+    if (!button) return;
+    const row = button.closest(".row");
+    const go = {
+      ArrowRight: () => button.nextElementSibling,
+      ArrowLeft: () => button.previousElementSibling,
+      ArrowDown: () => {
+        if (button.getAttribute("aria-expanded") !== "true") button.click();
+        return row.nextElementSibling?.querySelector(".card");
+      },
+      ArrowUp: () => row.previousElementSibling?.querySelector('.card[aria-expanded="true"]'),
+    }[event.key];
+    if (!go) return;
+    event.preventDefault();
+    go()?.focus();
+  });
+  const root = [{ feature: tree.features[0], edge: null }];
+  open(root);
+  tell(root);
+  rows.querySelector(".card")?.click();
+  tell(root);
+  if (tree.left_out > 0) rows.append(make("p", "told", tree.left_out + " features that carry least are left out of this page."));
+}

@@ -1,0 +1,106 @@
+"""A decision taken apart, to click through: HTML that refers to nothing outside of itself."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from foveal.render.feature import effective_region, feature_picture, pattern_picture, region
+from foveal.render.fragment import data_uri
+from foveal.render.overlay import fit
+from foveal.render.pages import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from foveal.hierarchy.tree import Edge, Feature, Key, Tree
+
+MOST = 500  # features with pictures; what carries least is left out
+SIDE, PHOTO, QUALITY = 104, 460, 82
+
+
+def page(tree: Tree) -> str:
+    """The whole document."""
+    title = f"{tree.target}, by {tree.model}"
+    return environment().get_template("tree.html").render(title=title, tree=fragment(tree))
+
+
+def fragment(tree: Tree, *, most: int = MOST) -> str:
+    """A part of a page that has `tree.css` and `tree.js`; does not grow the tree."""
+    from markupsafe import Markup
+
+    data = Markup(_script(_facts(tree, most)))
+    return environment().get_template("tree_fragment.html").render(title=tree.target, data=data)
+
+
+def _script(facts: Mapping[str, Any]) -> str:
+    """JSON that may stand inside a script element."""
+    return json.dumps(facts, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
+
+
+def _facts(tree: Tree, most: int) -> dict[str, Any]:
+    shown = _shown(tree, most)
+    number = {feature.key: i for i, feature in enumerate(shown)}
+    photo = fit(tree.photo, PHOTO)
+    known = 1 + len(tree.features)
+    return {
+        "target": tree.target,
+        "model": tree.model,
+        "rule": tree.parameters.get("rule", ""),
+        "photo": data_uri(Image.fromarray(photo.pixels), quality=QUALITY),
+        "size": list(photo.geometry.photo_size[::-1]),
+        "stages": [stage.name for stage in tree.stages],
+        "features": [_feature(tree, feature, number, photo.pixels.shape[1]) for feature in shown],
+        "left_out": known - len(shown),
+        "notes": list(tree.notes),
+    }
+
+
+def _shown(tree: Tree, most: int) -> list[Feature]:
+    """The decision and the features that carry most of it, and what speaks against those."""
+    flow: Mapping[Key, float] = tree.flow()
+    by_flow = sorted((f for f in tree.features.values() if f.key in flow), key=lambda f: -flow[f.key])
+    shown = {f.key: f for f in [tree.decision, *by_flow[:most]]}
+    for feature in list(shown.values()):
+        for edge in feature.against:
+            if len(shown) <= most:
+                shown.setdefault(edge.child.key, edge.child)
+    return list(shown.values())
+
+
+def _feature(tree: Tree, feature: Feature, number: Mapping[Key, int], width: int) -> dict[str, Any]:
+    ratio = width / tree.photo.geometry.photo_size[1]
+    edges = [
+        _edge(tree, edge, number[edge.child.key], against=against)
+        for against, group in ((False, feature.edges or ()), (True, feature.against))
+        for edge in group
+        if edge.child.key in number
+    ]
+    found: dict[str, Any] = {
+        "name": feature.name,
+        "stage": feature.stage,
+        "channels": list(feature.channels),
+        "value": feature.value,
+        "edges": edges,
+        "balance": None if math.isnan(feature.pro) else [feature.pro, feature.contra, feature.offset],
+    }
+    if feature.channels:
+        found["box"] = [value * ratio for value in region(tree, feature)]
+        effective = effective_region(tree, feature)
+        found["effective"] = [value * ratio for value in effective] if effective else None
+        if feature.pattern:
+            found["pattern"] = data_uri(pattern_picture(tree, feature, side=SIDE), quality=QUALITY)
+    return found
+
+
+def _edge(tree: Tree, edge: Edge, child: int, *, against: bool) -> dict[str, Any]:
+    return {
+        "to": child,
+        "share": edge.share,
+        "effect": edge.effect,
+        "against": against,
+        "picture": data_uri(feature_picture(tree, edge, side=SIDE, against=against), quality=QUALITY),
+    }
