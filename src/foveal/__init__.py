@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from foveal.episodes import episode
     from foveal.errors import FovealError
     from foveal.flowing import flow, flows, follow_pair
+    from foveal.hierarchy.dictionary import Dictionary, dictionary
     from foveal.images import Preprocessing
     from foveal.matching import match
     from foveal.methods import METHODS
@@ -42,6 +43,8 @@ _HOME = {
     "Margin": "decisions",
     "Neighbours": "decisions",
     "Neuron": "decisions",
+    "Dictionary": "hierarchy.dictionary",
+    "dictionary": "hierarchy.dictionary",
     "Prototypes": "decisions",
     "Similar": "decisions",
     "find_embedding": "embedding",
@@ -69,6 +72,7 @@ __all__ = [
     "METHODS",
     "Class",
     "Decision",
+    "Dictionary",
     "Explanation",
     "Flow",
     "FovealError",
@@ -85,6 +89,7 @@ __all__ = [
     "__version__",
     "compare",
     "decompose",
+    "dictionary",
     "episode",
     "explain",
     "find_embedding",

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foveal.decisions import Target
+from foveal.decisions import Target, compares
 from foveal.engine.address import Address
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.segment import Segment
@@ -18,10 +19,10 @@ from foveal.errors import LayerError
 from foveal.hierarchy.growth import Growth, Plan
 from foveal.hierarchy.patterns import Eye
 from foveal.hierarchy.tree import Feature, Tree
-from foveal.images import Batch
-from foveal.inquiry import Inquiry, inquire
+from foveal.images import Batch, Geometry, Photo
+from foveal.inquiry import inquire, stages_before
 from foveal.models.model import Model
-from foveal.passes import Passed, run_through
+from foveal.passes import Passed, Scene, run_through
 from foveal.probe import Probe, runs_for
 
 if TYPE_CHECKING:
@@ -75,8 +76,15 @@ def decompose(
     )
     if len(inquiry.batch.tensor) != 1:
         raise LayerError(f"a tree is of one picture, but {len(inquiry.batch.tensor)} were given: call once for each")
-    scene = inquiry.scene
-    names = inquiry.every_layer()
+    tree = tree_of(inquiry.scene, plan, inquiry.every_layer())
+    tree.photo, tree.model = inquiry.batch.photos[0], inquiry.subject.name
+    tree.notes = (*inquiry.notes, *tree.notes)
+    return tree
+
+
+def tree_of(scene: Scene, plan: Plan, names: Sequence[str] = ()) -> Tree:
+    """The same of a scene of one image; `names` are its stages, all up to what the decision looks at if left out."""
+    names = tuple(names) or _stages(scene)
     known = {stage.name: stage for stage in scene.tracing().stages}
     stages = tuple(known[name] for name in names)
     below = run_through(scene, names, gradient=False, backward=False)
@@ -86,39 +94,39 @@ def decompose(
         stages,
         [_single(below.activations[name]) for name in names],
         _single(passed.cotangents[names[-1]]),
-        lambda stage: _segment(inquiry, stages[stage - 1], stages[stage]),
-        lambda groups: _without(inquiry, passed, names[-1], groups),
+        lambda stage: _segment(scene, stages[stage - 1], stages[stage]),
+        lambda groups: _without(scene, passed, names[-1], groups),
         plan,
-        Eye(unwrap(scene.model), scene.x, scene.arguments, stages, [_last_call(inquiry, name) for name in names]),
+        Eye(unwrap(scene.model), scene.x, scene.arguments, stages, [_last_call(scene, name) for name in names]),
     )
-    score = float(passed.verdict.score[0])
+    decision = Feature(len(stages), "score", value=float(passed.verdict.score[0]))
+    size = (int(scene.x.shape[2]), int(scene.x.shape[3]))
+    blank = Photo(np.zeros((*size, 3), np.uint8), Geometry.identity(size), "tensor")
     growth.tree = Tree(
-        Feature(len(stages), "score", value=score),
-        stages,
-        growth,
-        photo=inquiry.batch.photos[0],
-        target=passed.verdict.words[0],
-        model=inquiry.subject.name,
-        parameters=asdict(plan),
-        notes=(*inquiry.notes, *below.notes),
-    )  # fmt: skip
+        decision, stages, growth, blank, passed.verdict.words[0], "", parameters=asdict(plan), notes=tuple(below.notes)
+    )
     return growth.tree
 
 
-def _segment(inquiry: Inquiry, below: Stage, above: Stage) -> Segment:
-    scene, layouts = inquiry.scene, (below.layout, above.layout)
-    last_call = partial(_last_call, inquiry)
+def _stages(scene: Scene) -> tuple[str, ...]:
+    structure, decision = scene.tracing(), scene.decision
+    if decision and decision.layers:
+        return stages_before(decision.layers[0], structure, itself=compares(decision))
+    return tuple(stage.name for stage in structure.stages)
+
+
+def _segment(scene: Scene, below: Stage, above: Stage) -> Segment:
+    layouts, last_call = (below.layout, above.layout), partial(_last_call, scene)
     return Segment(unwrap(scene.model), scene.x, scene.arguments, below.name, above.name, last_call, layouts)
 
 
-def _last_call(inquiry: Inquiry, layer: str) -> int:
-    address, scene = Address.parse(layer), inquiry.scene
+def _last_call(scene: Scene, layer: str) -> int:
+    address = Address.parse(layer)
     return scene.tracing().last_calls(scene.model, [layer])[layer] if address.call is None else address.call
 
 
-def _without(inquiry: Inquiry, passed: Passed, layer: str, groups: Sequence[Sequence[int]]) -> Float[Tensor, " m"]:
+def _without(scene: Scene, passed: Passed, layer: str, groups: Sequence[Sequence[int]]) -> Float[Tensor, " m"]:
     """The score with all of a group's channels of the last stage set to zero, group by group."""
-    scene = inquiry.scene
     with untouched(scene.model), runs_for(scene, passed) as runs, torch.no_grad():
         probe = Probe(scene, passed, 0, layer, lambda done, total: None, runs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -136,6 +137,16 @@ class Probe:
         with saying(self.model, (*inputs, *keywords.values())), self._under():
             output = self.model(*inputs, **keywords)
         return self._decision.decide(Outcome(output, {}, self._scene.labels)).score
+
+    def alone(self) -> Scene:
+        """The same question about this image only, for methods that look in ways of their own.
+
+        Raises:
+            MethodError: where the network runs in another way than as it was built, such as at a finer resolution.
+        """
+        if self._scene.under:
+            raise MethodError("this method looks at the network as it was built: leave resolution out")
+        return replace(self._scene, x=self.x, decision=self._decision, arguments=self._arguments)
 
     def forget(self) -> None:
         """The resumption asks the probe that holds it: taken apart, nothing waits for the collector."""

@@ -483,6 +483,40 @@ def test_real_architectures(name: str, no_trace: NoTrace) -> None:
         assert feature.value == pytest.approx(feature.pro - feature.contra + feature.offset, rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.parametrize("rule", ["pool_up", "exact"])
+def test_one_map_of_the_whole_tree(rule: str) -> None:
+    """6.5: at the last stage, with all channels kept, the sum of all contributions; lower, what the tree holds."""
+    model, x = small(), picture()
+    tree = foveal.decompose(model, x, branch=100, rule=rule, gate=False).grow(1)
+    A, G = growth_of(tree).A[-1], growth_of(tree).root
+    whole = (A * G).relu().sum((0, 1))
+    assert torch.allclose(tree.map("stage3"), whole / whole.sum())
+    few = foveal.decompose(model, x, branch=2, rule=rule).grow()
+    for level, stage in enumerate(("stage3", "stage2", "stage1"), 1):
+        assert float(few.map(stage).sum()) == pytest.approx(few.kept()[level])
+        assert few.map(stage).min() >= 0
+    H = few.map()
+    assert H.shape == (24, 24) and float(H.min()) >= 0 and 0 < float(H.max()) <= 1
+    with pytest.raises(FovealError, match="no stage"):
+        few.map("relu")
+
+
+def test_the_map_as_a_method(no_trace: NoTrace) -> None:
+    model, x = small(), picture()
+    for target in (None, foveal.Margin(0, 1), foveal.Similar(picture(seed=5))):
+        tree = foveal.decompose(model, x, target, branch=3).grow()
+        with no_trace(model):
+            why = foveal.explain(model, x, target, method="gap:branch=3")
+            lower = foveal.explain(model, x, target, method="gap:branch=3", layer="stage2")
+        assert torch.allclose(why.map[0], tree.map()) and torch.allclose(lower.map[0], tree.map("stage2"))
+    both = foveal.explain(model, torch.cat([x, picture(seed=1)]), method="gap:branch=3")
+    assert torch.allclose(both.map[0], foveal.explain(model, x, method="gap:branch=3").map[0])
+    with pytest.raises(MethodError, match="stages"):
+        foveal.explain(model, x, method="gap", layer="stage2.0")
+    with pytest.raises(MethodError, match="as it was built"):
+        foveal.explain(model, x, method="gap", layer="stage3", resolution=2)
+
+
 def test_any_decision() -> None:
     model, x = small(), picture()
     alive = int(model.stage3(model.pool2(model.stage2(model.pool1(model.stage1(x))))).mean((2, 3)).argmax())

@@ -41,6 +41,10 @@ def tree(
         str | None,
         typer.Option("--patterns", metavar="KIND", help="Show what drives each neuron: guided or smoothgrad."),
     ] = None,
+    dictionary: Annotated[
+        Path | None,
+        typer.Option("--dictionary", metavar="FOLDER", help="Show where each channel is strongest in these pictures."),
+    ] = None,
     audit: Annotated[
         bool, typer.Option("--audit", help="Measure each edge: the parent without the child's channel.")
     ] = False,
@@ -58,7 +62,7 @@ def tree(
       foveal tree bird.jpg --model demo
       foveal tree bird.jpg -m torchvision:vgg16 --branch 5 --depth 3 --audit
       foveal tree bird.jpg -m timm:resnet50 --target "jay - crow" --rule exact --against 3
-      foveal tree bird.jpg -m torchvision:vgg16 --patterns guided
+      foveal tree bird.jpg -m torchvision:vgg16 --patterns guided --dictionary photos/
 
     --target as in `foveal explain`. Each photo gets a folder FOLDER/PHOTO with the strongest features of each stage on
     one page (tree.png, .pdf, .svg), the whole tree to click through (tree.html), and everything in numbers
@@ -72,11 +76,18 @@ def tree(
 
     decision = parse_target(target, network.labels)
     answers: list[dict[str, Any]] = []
+    words = None
+    if dictionary:
+        from foveal.hierarchy.dictionary import dictionary as looked_up
+
+        with progress("looking through pictures") as move:
+            words = looked_up(network, dictionary, progress=lambda what, done, total: move(what, done, total, ""))
     with progress("growing") as move:
         for number, (photo, folder) in enumerate(options.folders(photos, out), 1):
             found = decompose(
                 network, photo, decision, branch=branch, rule=rule, merge=merge, decide=decide, against=against
             ).grow(depth)
+            found.dictionary = words
             if patterns:
                 found.look(patterns)
             if audit:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from foveal.engine.structure import Stage
+    from foveal.hierarchy.dictionary import Dictionary
     from foveal.hierarchy.patterns import Pattern
     from foveal.images import Photo
 
@@ -173,6 +174,7 @@ class Tree:
         parameters: how it was taken apart.
         notes: what a reader must know.
         features: every vertex so far, by its key: a feature that supports several others is one vertex.
+        dictionary: what its channels mean, from `foveal.dictionary`; shown beside the tree by `save`.
     """
 
     decision: Feature
@@ -184,6 +186,7 @@ class Tree:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     features: dict[Key, Feature] = field(default_factory=dict, repr=False)
+    dictionary: Dictionary | None = field(default=None, repr=False)
 
     @property
     def root(self) -> Node:
@@ -240,15 +243,33 @@ class Tree:
 
     def kept(self) -> list[float]:
         """The share of the decision that the nodes of each level hold: 1, and less at each level down."""
-        return [sum(node.path_share for node in level) for level in self.levels()]
+        flow, top = self.flow(), len(self.stages)
+        held: dict[int, float] = {}
+        for key, share in flow.items():
+            held[top - key[0]] = held.get(top - key[0], 0.0) + share
+        return [held[level] for level in sorted(held)]
 
     def flow(self) -> Mapping[Key, float]:
         """Vertex -> the share of the decision that flows through it: its path shares, over all ways to it."""
-        found: dict[Key, float] = {}
-        for level in self.levels():
-            for node in level:
-                found[node.feature.key] = found.get(node.feature.key, 0.0) + node.path_share
+        found: dict[Key, float] = {self.decision.key: 1.0}
+        for parent in sorted([self.decision, *self.features.values()], key=lambda f: -f.stage):
+            for edge in (parent.edges or ()) if parent.key in found else ():
+                found[edge.child.key] = found.get(edge.child.key, 0.0) + found[parent.key] * edge.share
         return found
+
+    def map(self, layer: str | None = None) -> Float[Tensor, "h w"]:
+        """What the tree holds, place by place, at a stage; None: what every level supports, as large as the input.
+
+        At least 0; at a stage it sums to the share of the decision that is held there. (Specification: gAP, 6.5.)
+        """
+        from foveal.hierarchy.fine import fine_map, stage_map
+
+        names = [stage.name for stage in self.stages]
+        if layer is None:
+            return fine_map(self, self.photo.geometry.input_size)
+        if layer not in names:
+            raise ResultError(f"this tree has no stage {layer!r}: say {', '.join(names)}")
+        return stage_map(self, names.index(layer))
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """What is known so far: poster, a page to click through, and everything that `load` needs."""

@@ -12,6 +12,7 @@ from foveal.methods import (
     cam,
     deeplift,
     fam,
+    gap,
     gradient,
     guided,
     occlusion,
@@ -25,7 +26,7 @@ from foveal.methods.method import Method
 _FAMILIES = (
     cam.FAMILY, guided.FAMILY, relevance.FAMILY, gradient.FAMILY,
     scorecam.FAMILY, ablationcam.FAMILY, opticam.FAMILY, occlusion.FAMILY, rise.FAMILY,
-    baselines.FAMILY, deeplift.FAMILY, fam.FAMILY,
+    baselines.FAMILY, deeplift.FAMILY, fam.FAMILY, gap.FAMILY,
 )  # fmt: skip
 
 METHODS: dict[str, Method] = {method.name: method for family in _FAMILIES for method in family}

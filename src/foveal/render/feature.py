@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
     from numpy.typing import NDArray
 
+    from foveal.engine.structure import Stage
     from foveal.hierarchy.tree import Edge, Feature, Tree
 
 Box = tuple[float, float, float, float]
@@ -62,9 +63,18 @@ def whole_map(tree: Tree, edge: Edge) -> Float[NDArray[np.float32], "h w"]:
 
 def region(tree: Tree, feature: Feature) -> Box:
     """x0, y0, x1, y1 on the photo: what the neuron can see, by its stage's receptive field."""
-    stage, geometry = tree.stages[feature.stage], tree.photo.geometry
+    return _receptive(tree.photo.geometry, tree.stages[feature.stage], feature.place)
+
+
+def seen_at(photo: Photo, stage: Stage, place: tuple[int, int], *, side: int) -> Image.Image:
+    """What a neuron of a stage sees of a photo, as a square."""
+    box = _legible(_receptive(photo.geometry, stage, place), photo.geometry.photo_size)
+    return Image.fromarray(cropped(photo, box).pixels).resize((side, side), Image.Resampling.LANCZOS)
+
+
+def _receptive(geometry: Geometry, stage: Stage, place: tuple[int, int]) -> Box:
     height, width = geometry.input_size
-    (y, x), (h, w) = feature.place, stage.shape[1:]
+    (y, x), (h, w) = place, stage.shape[1:]
     cy, cx = (y + 0.5) * height / h, (x + 0.5) * width / w
     ry, rx = (field / 2 for field in stage.receptive_field)
     box = (max(0.0, cx - rx), max(0.0, cy - ry), min(width, cx + rx), min(height, cy + ry))
@@ -80,8 +90,11 @@ def effective_region(tree: Tree, feature: Feature) -> Box | None:
 
 def crop_of(tree: Tree, feature: Feature) -> tuple[int, int, int, int]:
     """The region in whole pixels of the photo, grown to a legible size."""
-    x0, y0, x1, y1 = region(tree, feature)
-    tall, wide = tree.photo.geometry.photo_size
+    return _legible(region(tree, feature), tree.photo.geometry.photo_size)
+
+
+def _legible(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    (x0, y0, x1, y1), (tall, wide) = box, size
     grow = max(0.0, SMALLEST - min(x1 - x0, y1 - y0)) / 2
     return (
         max(0, round(x0 - grow)),

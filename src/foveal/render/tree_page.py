@@ -14,12 +14,12 @@ from foveal.render.overlay import fit
 from foveal.render.pages import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from foveal.hierarchy.tree import Edge, Feature, Key, Tree
 
 MOST = 500  # features with pictures; what carries least is left out
-SIDE, PHOTO, QUALITY = 104, 460, 82
+SIDE, PHOTO, SHELF, QUALITY = 104, 460, 64, 82
 
 
 def page(tree: Tree) -> str:
@@ -45,6 +45,7 @@ def _facts(tree: Tree, most: int) -> dict[str, Any]:
     shown = _shown(tree, most)
     number = {feature.key: i for i, feature in enumerate(shown)}
     photo = fit(tree.photo, PHOTO)
+    shelves = _shelves(tree, shown)
     known = 1 + len(tree.features)
     return {
         "target": tree.target,
@@ -54,6 +55,7 @@ def _facts(tree: Tree, most: int) -> dict[str, Any]:
         "size": list(photo.geometry.photo_size[::-1]),
         "stages": [stage.name for stage in tree.stages],
         "features": [_feature(tree, feature, number, photo.pixels.shape[1]) for feature in shown],
+        "shelves": shelves,
         "left_out": known - len(shown),
         "notes": list(tree.notes),
     }
@@ -69,6 +71,18 @@ def _shown(tree: Tree, most: int) -> list[Feature]:
             if len(shown) <= most:
                 shown.setdefault(edge.child.key, edge.child)
     return list(shown.values())
+
+
+def _shelves(tree: Tree, shown: Sequence[Feature]) -> dict[str, list[str]]:
+    """ "stage/channel" -> pictures where the channel is strongest elsewhere."""
+    words = tree.dictionary
+    if words is None:
+        return {}
+    channels = {(f.layer, f.channel): f.stage for f in shown if f.channels and f.layer in words.values}
+    return {
+        f"{channels[key]}/{key[1]}": [data_uri(crop, quality=QUALITY) for crop in crops]
+        for key, crops in words.shelves([*channels], side=SHELF).items()
+    }
 
 
 def _feature(tree: Tree, feature: Feature, number: Mapping[Key, int], width: int) -> dict[str, Any]:

@@ -54,9 +54,10 @@ for (const home of document.querySelectorAll(".tree")) {
       if (edge.effect !== null) say("lost without it", percent(edge.effect));
     }
     told.append(list);
-    if (feature.shelf) {
+    const elsewhere = edge && tree.shelves[feature.stage + "/" + feature.channels[0]];
+    if (elsewhere?.length) {
       const shelf = make("div", "shelf");
-      for (const uri of feature.shelf) {
+      for (const uri of elsewhere) {
         const one = make("img");
         one.src = uri;
         one.alt = "where this channel is strongest elsewhere";

@@ -1,0 +1,50 @@
+"""The hierarchy of supporting features as one map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from foveal.engine.address import INPUT
+from foveal.methods.method import Method
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.probe import Probe
+
+
+def hierarchical(probe: Probe, *, branch: int = 5, rule: str = "pool_up", gate: bool = True) -> Float[Tensor, "h w"]:
+    """What is supported at every level of the tree, at the input; at a stage, what its features hold.
+
+    Raises:
+        MethodError: at a layer that is no stage of the network.
+    """
+    from foveal.decomposing import tree_of
+    from foveal.errors import MethodError
+    from foveal.hierarchy.fine import fine_map, stage_map
+    from foveal.hierarchy.growth import Plan
+
+    with torch.enable_grad():
+        tree = tree_of(probe.alone(), Plan(branch, rule=rule, gate=gate))
+        names = [stage.name for stage in tree.stages]
+        if probe.layer not in (INPUT, *names):
+            raise MethodError(f"gap looks at stages, and {probe.layer} is none: say {', '.join(names)} or input")
+        tree.grow(None if probe.layer == INPUT else len(names) - names.index(probe.layer))
+    probe.measured["kept"] = tree.kept()
+    height, width = probe.x.shape[2:]
+    found = fine_map(tree, (height, width)) if probe.layer == INPUT else stage_map(tree, names.index(probe.layer))
+    return found.to(probe.x if probe.x.dtype.itemsize >= 4 else torch.float32)
+
+
+FAMILY = (
+    Method(
+        "gap", "Hierarchical gAP", hierarchical, "forwards",
+        "parts made of smaller parts, where every level supports them; as fine as the first stage",
+        "Cheng et al., IJCV 131, 2023, arXiv:2201.09205; the map is ours",
+        place="input",
+        options={"branch": 5, "rule": "pool_up", "gate": True},
+    ),
+)  # fmt: skip
