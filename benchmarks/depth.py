@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,12 +47,14 @@ class Case:
     Attributes:
         judge: (map on the photo) -> (hit, share).
         ask: network inputs -> the decision's probability.
+        boxes: of the object on a photo, x0, y0, x1, y1.
     """
 
     batch: Batch
     target: foveal.Decision
     judge: Callable[[Any], tuple[float, float]]
     ask: Callable[[Tensor], Tensor]
+    boxes: Sequence[Sequence[float]] = ()
 
 
 def drawn(network: foveal.Model, count: int, seed: int) -> Iterator[Case]:
@@ -98,7 +100,7 @@ def photographed(network: foveal.Model, folder: Path, count: int) -> Iterator[Ca
             p: Tensor = network.module(x).softmax(1)[:, own]
             return p
 
-        yield Case(batch, foveal.Class(own), judge, ask)
+        yield Case(batch, foveal.Class(own), judge, ask, json.loads(row["boxes"]))
 
 
 def maps_of(network: foveal.Model, case: Case, layers: tuple[str, ...]) -> dict[tuple[str, str], Tensor]:

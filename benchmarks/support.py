@@ -43,23 +43,25 @@ def cases(network: foveal.Model, photos: Path | None, count: int) -> Iterator[tu
         yield photos / row["file"], None
 
 
-def choices(growth: Growth, feature: Feature, random: np.random.Generator) -> dict[str, list[int]]:
-    """Ways to choose five channels of the stage below."""
-    last = feature.stage == len(growth.stages)
-    if last:
-        A, G = growth.A[-1], growth.root
-        maps = {name: rule(A, G, Frame.whole(A, (1, 1)))[0] for name, rule in RULES.items()}
+def contributions(growth: Growth, feature: Feature) -> dict[str, torch.Tensor]:
+    """How much each channel of the stage below is worth, by several ways to tell."""
+    if feature.stage == len(growth.stages):
+        A, G, frame = growth.A[-1], growth.root, Frame.whole(growth.A[-1], (1, 1))
     else:
         windows = growth._windows(feature.stage)
         corners = windows.corners(torch.tensor([feature.place]))
-        A = windows.cut(growth.A[feature.stage - 1], corners)
+        A, frame = windows.cut(growth.A[feature.stage - 1], corners), windows.frame(corners)
         start = reader([feature], windows.local(torch.tensor([feature.place]), corners))
         _, G = growth.segment(feature.stage).gradients(A, start)
-        maps = {name: rule(A, G, windows.frame(corners))[0] for name, rule in RULES.items()}
-    found = {name: R.relu().sum((1, 2)) for name, R in maps.items()}
-    found["gradient"], found["activation"] = G[0].abs().sum((1, 2)), A[0].relu().sum((1, 2))
-    chosen = {name: worth.topk(CHOSEN).indices.tolist() for name, worth in found.items()}
-    return chosen | {"random": random.choice(A.shape[1], CHOSEN, replace=False).tolist()}
+    found = {name: rule(A, G, frame)[0].relu().sum((1, 2)) for name, rule in RULES.items()}
+    return {**found, "gradient": G[0].abs().sum((1, 2)), "activation": A[0].relu().sum((1, 2))}
+
+
+def choices(growth: Growth, feature: Feature, random: np.random.Generator) -> dict[str, list[int]]:
+    """Ways to choose five channels of the stage below."""
+    worth = contributions(growth, feature)
+    chosen = {name: values.topk(CHOSEN).indices.tolist() for name, values in worth.items()}
+    return {**chosen, "random": random.choice(len(worth["exact"]), CHOSEN, replace=False).tolist()}
 
 
 def main(

@@ -20,7 +20,7 @@ from foveal._version import __version__
 if TYPE_CHECKING:
     from foveal.api import compare, explain, stages
     from foveal.decisions import Class, Decision, Margin, Neighbours, Neuron, Prototypes, Similar
-    from foveal.decomposing import decompose
+    from foveal.decomposing import assemble, decompose
     from foveal.embedding import find_embedding
     from foveal.engine.stages import Stage
     from foveal.episodes import episode
@@ -51,6 +51,7 @@ _HOME = {
     "Stage": "engine.stages",
     "FovealError": "errors",
     "Preprocessing": "images",
+    "assemble": "decomposing",
     "decompose": "decomposing",
     "episode": "episodes",
     "flow": "flowing",
@@ -87,6 +88,7 @@ __all__ = [
     "Similar",
     "Stage",
     "__version__",
+    "assemble",
     "compare",
     "decompose",
     "dictionary",

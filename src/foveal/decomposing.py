@@ -19,16 +19,17 @@ from foveal.errors import LayerError
 from foveal.hierarchy.growth import Growth, Plan
 from foveal.hierarchy.patterns import Eye
 from foveal.hierarchy.tree import Feature, Tree
-from foveal.images import Batch, Geometry, Photo
+from foveal.images import Batch, Geometry, Photo, load_images
 from foveal.inquiry import inquire, stages_before
-from foveal.models.model import Model
+from foveal.models.model import Model, as_model
 from foveal.passes import Passed, Scene, run_through
-from foveal.probe import Probe, runs_for
+from foveal.probe import Probe, Progress, runs_for
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
     from foveal.engine.structure import Stage
+    from foveal.hierarchy.assembly import Assembly
     from foveal.images import ImageLike, Preprocessing
 
 
@@ -82,6 +83,41 @@ def decompose(
     return tree
 
 
+def assemble(
+    model: nn.Module | Model,
+    images: ImageLike,
+    target: Target = None,
+    *,
+    depth: int | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Assembly:
+    """How a class is put together: the trees of many pictures, joined by channel.
+
+        jays = foveal.assemble(model, sorted(Path("jays").iterdir()))
+        print(jays); jays.poster().save("jays.png")
+        jays.contrast(foveal.assemble(model, crows))        # channels that one class rests on and the other does not
+
+    Args:
+        images: several pictures, as `explain` takes them.
+        depth: levels; all if left out.
+        progress: hears (what, done, total).
+
+    `options` are those of `decompose`.
+    """
+    from foveal.hierarchy.assembly import Assembly
+
+    subject = as_model(model, options.pop("preprocessing", None), options.pop("labels", None))
+    batch = load_images(images, subject.preprocessing)
+    trees = []
+    for number, photo in enumerate(batch.photos):
+        alone = Batch(batch.tensor[number : number + 1], (photo,))
+        trees.append(decompose(subject, alone, target, **options).grow(depth))
+        if progress:
+            progress("taking apart", number + 1, len(batch.photos))
+    return Assembly(tuple(trees))
+
+
 def tree_of(scene: Scene, plan: Plan, names: Sequence[str] = ()) -> Tree:
     """The same of a scene of one image; `names` are its stages, all up to what the decision looks at if left out."""
     names = tuple(names) or _stages(scene)
@@ -102,10 +138,17 @@ def tree_of(scene: Scene, plan: Plan, names: Sequence[str] = ()) -> Tree:
     decision = Feature(len(stages), "score", value=float(passed.verdict.score[0]))
     size = (int(scene.x.shape[2]), int(scene.x.shape[3]))
     blank = Photo(np.zeros((*size, 3), np.uint8), Geometry.identity(size), "tensor")
-    growth.tree = Tree(
-        decision, stages, growth, blank, passed.verdict.words[0], "", parameters=asdict(plan), notes=tuple(below.notes)
+    return Tree(
+        decision,
+        stages,
+        growth,
+        blank,
+        target=passed.verdict.words[0],
+        model="",
+        parameters=asdict(plan),
+        notes=tuple(below.notes),
+        features=growth.features,
     )
-    return growth.tree
 
 
 def _stages(scene: Scene) -> tuple[str, ...]:

@@ -48,6 +48,9 @@ def tree(
     audit: Annotated[
         bool, typer.Option("--audit", help="Measure each edge: the parent without the child's channel.")
     ] = False,
+    together: Annotated[
+        bool, typer.Option("--together", help="Also join the trees of all photos: how a class is put together.")
+    ] = False,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the results go.")] = Path("out"),
     weights: options.Weights = None,
     pretrained: options.Pretrained = True,
@@ -63,10 +66,11 @@ def tree(
       foveal tree bird.jpg -m torchvision:vgg16 --branch 5 --depth 3 --audit
       foveal tree bird.jpg -m timm:resnet50 --target "jay - crow" --rule exact --against 3
       foveal tree bird.jpg -m torchvision:vgg16 --patterns guided --dictionary photos/
+      foveal tree jays/ -m timm:resnet50 --together
 
     --target as in `foveal explain`. Each photo gets a folder FOLDER/PHOTO with the strongest features of each stage on
     one page (tree.png, .pdf, .svg), the whole tree to click through (tree.html), and everything in numbers
-    (manifest.json, tree.npz). Prints the pages' paths.
+    (manifest.json, tree.npz). --together adds FOLDER/together.png, all photos by channel. Prints the pages' paths.
     """
     network = options.loaded(
         model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
@@ -76,6 +80,7 @@ def tree(
 
     decision = parse_target(target, network.labels)
     answers: list[dict[str, Any]] = []
+    trees = []
     words = None
     if dictionary:
         from foveal.hierarchy.dictionary import dictionary as looked_up
@@ -95,7 +100,15 @@ def tree(
             found.save(folder)
             say(f"{photo.name}: {found.target}", *str(found).splitlines()[: 1 + branch * (1 + branch)])
             answers.append(_answer(found, photo, folder))
+            if together:
+                trees.append(found)
             move("growing", number, len(photos), photo.name)
+    if together:
+        from foveal.hierarchy.assembly import Assembly
+
+        joined = Assembly(tuple(trees))
+        joined.poster().save(out / "together.png")
+        say(str(joined))
     if json:
         answer_json(answers)
     else:

@@ -15,7 +15,7 @@ from foveal.hierarchy.gap import RULES, Frame, Pair, gate
 from foveal.hierarchy.merging import merged
 from foveal.hierarchy.patterns import Eye
 from foveal.hierarchy.reading import DECISIONS, reader, weights_of
-from foveal.hierarchy.tree import Edge, Feature, Tree
+from foveal.hierarchy.tree import Edge, Feature, Key
 from foveal.hierarchy.windows import Windows
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Growth:
         segment: a stage's number -> what lies between the stage below and it.
         without: groups of channels of the last stage -> the score without each group.
         eye: looks at the picture through the network.
+        features: every vertex found so far, by its key; the tree's own.
         slack: a stage's number -> how much its windows have to spare; None where it turned out not to be local.
     """
 
@@ -85,7 +86,7 @@ class Growth:
     without: Callable[[Sequence[Sequence[int]]], Float[Tensor, " m"]]
     plan: Plan
     eye: Eye
-    tree: Tree = field(init=False)
+    features: dict[Key, Feature] = field(default_factory=dict)
     slack: dict[int, int | None] = field(default_factory=dict)
 
     def expand(self, features: Sequence[Feature]) -> None:
@@ -218,13 +219,13 @@ class Growth:
         place = (y + corner[0], x + corner[1])
         weights = weights_of(self.plan.decide, placed(map, corner, self.stages[stage].shape[1:]))
         new = Feature(stage, self.stages[stage].name, channels, place, weights=weights)
-        if new.key in self.tree.features:
-            return self.tree.features[new.key]
+        if new.key in self.features:
+            return self.features[new.key]
         here = torch.tensor([place])
         new.value = float(reader([new], here)(self.A[stage])[0])
         if stage == 0:
             new.edges = ()
-        self.tree.features[new.key] = new
+        self.features[new.key] = new
         return new
 
 

@@ -257,6 +257,15 @@ class Tree:
                 found[edge.child.key] = found.get(edge.child.key, 0.0) + found[parent.key] * edge.share
         return found
 
+    def overlap(self, other: Tree) -> Mapping[str, float]:
+        """Stage -> how much both rest on the same channels, wherever they are: 0 not at all, 1 alike.
+
+        For the same picture before and after a change, or two decisions about one picture.
+        """
+        from foveal.hierarchy.assembly import overlap
+
+        return overlap(self, other)
+
     def map(self, layer: str | None = None) -> Float[Tensor, "h w"]:
         """What the tree holds, place by place, at a stage; None: what every level supports, as large as the input.
 
