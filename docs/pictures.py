@@ -108,12 +108,30 @@ def modes() -> Image.Image:
     return mode_sheet([foveal.flow(model, image, target, layer=layers, mode=mode) for mode in MODES], side=150)
 
 
+def one_map() -> Image.Image:
+    """The whole tree as one map, for the margin and beside other maps."""
+    model = foveal.load_model("demo")
+    scene = species_scene("Fan-crested Jay", 4)
+    image = render(scene)[0]
+    target = sibling_margin([scene.species])
+    shown = [foveal.explain(model, image, target, method=name) for name in ("gap", "hirescam", "lrp-epsilon")]
+    pictures = [Image.fromarray(image), *(why.overlay(colour_bar=False, side=SIDE) for why in shown)]
+    return grid([pictures], columns=("the picture", "gap", "hirescam", "lrp-epsilon"), side=SIDE)
+
+
+def assembly() -> Image.Image:
+    """How the margin of a jay to its sibling is put together, over twelve pictures."""
+    model = foveal.load_model("demo")
+    pictures = [render(species_scene("Fan-crested Jay", seed))[0] for seed in range(12)]
+    return foveal.assemble(model, pictures, sibling_margin(["Fan-crested Jay"]), branch=3).poster(most=6)
+
+
 def tree() -> Image.Image:
     """What the margin between two jays rests on, down to edges."""
     scene = species_portraits()[4]
     image, _ = render(scene)
-    found = foveal.decompose(foveal.load_model("demo"), image, sibling_margin([scene.species]), branch=3)
-    return found.grow().audit().poster(most=7)
+    found = foveal.decompose(foveal.load_model("demo"), image, sibling_margin([scene.species]), branch=3, against=2)
+    return found.grow().look().audit().poster(most=7)
 
 
 if __name__ == "__main__":
@@ -126,4 +144,6 @@ if __name__ == "__main__":
     flow().save(HERE / "flow.jpg", quality=88)
     modes().save(HERE / "modes.jpg", quality=88)
     tree().save(HERE / "tree.jpg", quality=88)
+    one_map().save(HERE / "gap.jpg", quality=88)
+    assembly().save(HERE / "assembly.jpg", quality=86)
     methods(OTHERS).save(HERE / "more-methods.jpg", quality=88)
