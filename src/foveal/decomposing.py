@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,11 +126,12 @@ def tree_of(scene: Scene, plan: Plan, names: Sequence[str] = ()) -> Tree:
     below = run_through(scene, names, gradient=False, backward=False)
     passed = run_through(scene, names[-1:], gradient=True, backward=True)
     assert passed.verdict is not None
+    A = [_single(below.activations[name]) for name in names]
     growth = Growth(
         stages,
-        [_single(below.activations[name]) for name in names],
+        A,
         _single(passed.cotangents[names[-1]]),
-        lambda stage: _segment(scene, stages[stage - 1], stages[stage]),
+        cache(lambda stage: _segment(scene, (stages[stage - 1], A[stage - 1]), (stages[stage], A[stage]))),
         lambda groups: _without(scene, passed, names[-1], groups),
         plan,
         Eye(unwrap(scene.model), scene.x, scene.arguments, stages, [_last_call(scene, name) for name in names]),
@@ -158,9 +159,10 @@ def _stages(scene: Scene) -> tuple[str, ...]:
     return tuple(stage.name for stage in structure.stages)
 
 
-def _segment(scene: Scene, below: Stage, above: Stage) -> Segment:
-    layouts, last_call = (below.layout, above.layout), partial(_last_call, scene)
-    return Segment(unwrap(scene.model), scene.x, scene.arguments, below.name, above.name, last_call, layouts)
+def _segment(scene: Scene, below: tuple[Stage, Tensor], above: tuple[Stage, Tensor]) -> Segment:
+    layouts, known = (below[0].layout, above[0].layout), (below[1], above[1])
+    names, last_call = (below[0].name, above[0].name), partial(_last_call, scene)
+    return Segment(unwrap(scene.model), scene.x, scene.arguments, *names, last_call, layouts, known)
 
 
 def _last_call(scene: Scene, layer: str) -> int:

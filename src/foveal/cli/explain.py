@@ -90,8 +90,9 @@ def explain(
     )
     answers: list[dict[str, Any]] = []
     unread = 0
+    todo = options.folders(photos, out)
     with _told(answers, json=json), progress("explaining") as move:
-        for number, (photo, folder) in enumerate(options.folders(photos, out), 1):
+        for number, (photo, folder) in enumerate(todo, 1):
             try:
                 answers += answer(question, photo, folder, lambda what, done, total: move(what, done, total, ""))
             except ImageError as error:
@@ -99,7 +100,7 @@ def explain(
                 say(f"foveal: {error}")
                 answers.append({"photo": str(photo), "error": str(error)})
                 unread += 1
-            move("explaining", number, len(photos), photo.name)
+            move("explaining", number, len(todo), photo.name)
     if unread:
         raise typer.Exit(1)
 

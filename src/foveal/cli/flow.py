@@ -82,8 +82,9 @@ def flow(
         raise typer.BadParameter("the decision is a class by --target or a similarity by --like: give one of them")
     decision = Similar(like) if like else parse_target(target, network.labels)
     answers: list[dict[str, Any]] = []
+    todo = options.folders(photos, out)
     with progress("flowing") as move:
-        for number, (photo, folder) in enumerate(options.folders(photos, out), 1):
+        for number, (photo, folder) in enumerate(todo, 1):
             flows = []
             for one in mode or ["exact"]:
                 found = flowed(
@@ -97,7 +98,7 @@ def flow(
                 flows.append(found)
             if len(flows) > 1:
                 mode_sheet(flows).save(folder / "modes.png")
-            move("flowing", number, len(photos), photo.name)
+            move("flowing", number, len(todo), photo.name)
     if json:
         answer_json(answers)
     else:

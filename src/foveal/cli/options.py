@@ -24,7 +24,8 @@ MODEL_HELP = (
 )
 
 Photos = Annotated[
-    list[Path], typer.Argument(metavar="PHOTO...", show_default=False, help="Any pictures Pillow reads.")
+    list[Path],
+    typer.Argument(metavar="PHOTO...", show_default=False, help="Any pictures Pillow reads, or folders of them."),
 ]
 TargetOption = Annotated[
     str | None, typer.Option("--target", "-t", metavar="TARGET", help="The decision to explain; see above.")
@@ -105,8 +106,14 @@ def _preprocessing(text: str | None) -> Preprocessing | None:
         ) from error
 
 
-def folders(photos: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:
-    """Each photo with a folder of its own, named after it: out/bird, out/bird-2 …"""
+def folders(photos: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
+    """Each photo, also of folders, with a folder of its own, named after it: out/bird, out/bird-2 …"""
+    from foveal.images import pictures_in
+
+    return [*_named(pictures_in(photos), out)]
+
+
+def _named(photos: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:
     taken: set[str] = set()
     for photo in photos:
         names = (f"{photo.stem}-{number}" if number > 1 else photo.stem for number in count(1))

@@ -87,8 +87,9 @@ def tree(
 
         with progress("looking through pictures") as move:
             words = looked_up(network, dictionary, progress=lambda what, done, total: move(what, done, total, ""))
+    todo = options.folders(photos, out)
     with progress("growing") as move:
-        for number, (photo, folder) in enumerate(options.folders(photos, out), 1):
+        for number, (photo, folder) in enumerate(todo, 1):
             found = decompose(
                 network, photo, decision, branch=branch, rule=rule, merge=merge, decide=decide, against=against
             ).grow(depth)
@@ -102,7 +103,7 @@ def tree(
             answers.append(_answer(found, photo, folder))
             if together:
                 trees.append(found)
-            move("growing", number, len(photos), photo.name)
+            move("growing", number, len(todo), photo.name)
     if together:
         from foveal.hierarchy.assembly import Assembly
 
