@@ -82,5 +82,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         app, ["tree", str(tmp_path), "-m", "demo", "--branch", "2", "--depth", "2", "--together", "-o", str(out)]
     )
     assert done.exit_code == 0, done.stderr
-    assert Image.open(out / "together.png").width > 300 and (out / "0" / "tree.html").exists()
+    with Image.open(out / "together.png") as page:
+        assert page.width > 300
+    assert (out / "0" / "tree.html").exists()
     assert "2 pictures, demo" in done.stderr

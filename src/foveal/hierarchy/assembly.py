@@ -114,6 +114,8 @@ class Assembly:
         lines = [f"{len(self.trees)} pictures, {tree.model}"]
         for stage in reversed(range(len(tree.stages))):
             top = [one for one in self.members.values() if one.stage == stage][:5]
+            if not top:
+                continue
             said = ", ".join(f"{m.channel} {100 * m.share:.1f} % (in {100 * m.presence:.0f} %)" for m in top)
             lines.append(f"  {tree.stages[stage].name:24} {said}")
         return "\n".join(lines)
