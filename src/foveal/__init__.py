@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from foveal.errors import FovealError
     from foveal.flowing import flow, flows, follow_pair
     from foveal.hierarchy.dictionary import Dictionary, dictionary
+    from foveal.hierarchy.tree import Tree
     from foveal.images import Preprocessing
     from foveal.matching import match
     from foveal.methods import METHODS
@@ -67,6 +68,7 @@ _HOME = {
     "Flow": "results",
     "Match": "results",
     "Learned": "similarity",
+    "Tree": "hierarchy.tree",
 }
 
 __all__ = [
@@ -87,6 +89,7 @@ __all__ = [
     "Prototypes",
     "Similar",
     "Stage",
+    "Tree",
     "__version__",
     "assemble",
     "compare",
