@@ -40,7 +40,6 @@ from foveal.metrics import deletion, insertion
 
 MAPS = ("gap", "gradcam", "hirescam", "layercam", "lrp-epsilon", "guidedbackprop")
 ORDERS = ("pool_up", "exact", "window", "gradient", "activation")
-FEW = 6  # neurons of a picture whose channels are all tried
 LEVEL = 0.15
 
 
@@ -49,6 +48,7 @@ def main(
     photos: Annotated[Path | None, typer.Option(help="a folder with index.csv: file, class_index, boxes")] = None,
     count: Annotated[int, typer.Option(help="pictures")] = 20,
     steps: Annotated[int, typer.Option(help="of deletion and insertion")] = 14,
+    few: Annotated[int, typer.Option(help="neurons of a picture whose channels are all tried")] = 6,
     threads: int = 2,
 ) -> None:
     torch.set_num_threads(threads)
@@ -56,7 +56,7 @@ def main(
     cases = list(photographed(network, photos, count) if photos else drawn(network, count, 77))
     print(f"{len(cases)} pictures, {network.name}\n")
     trees = [foveal.decompose(network, case.batch, case.target, branch=2).grow() for case in cases]
-    order_and_kept(trees)
+    order_and_kept(trees, few)
     maps(network, cases, steps)
     shuffled(network, cases[: max(4, count // 4)])
     overlaps(network, cases)
@@ -65,14 +65,14 @@ def main(
 # --- 1 and 2 ---
 
 
-def order_and_kept(trees: Sequence[Tree]) -> None:
+def order_and_kept(trees: Sequence[Tree], few: int) -> None:
     found: dict[tuple[str, str], list[float]] = {}
     kept: dict[tuple[str, str, int], list[float]] = {}
     for tree in trees:
         growth = tree.expander
         assert isinstance(growth, Growth)
         flow = tree.flow()
-        parents = [tree.decision, *sorted(tree.features.values(), key=lambda f: -flow[f.key])[:FEW]]
+        parents = [tree.decision, *sorted(tree.features.values(), key=lambda f: -flow[f.key])[:few]]
         for feature in parents:
             if feature.stage == 0 or feature.value <= 0:
                 continue
@@ -83,10 +83,10 @@ def order_and_kept(trees: Sequence[Tree]) -> None:
             at = feature.layer
             for name in ORDERS:
                 found.setdefault((name, at), []).append(float(spearmanr(worth[name].numpy(), drops).statistic))
-                for few in (5, 20):
-                    best = set(worth[name].topk(min(few, channels)).indices.tolist())
+                for m in (5, 20):
+                    best = set(worth[name].topk(min(m, channels)).indices.tolist())
                     (alone,) = growth.values_without(feature, [[k for k in range(channels) if k not in best]])
-                    kept.setdefault((name, at, few), []).append(alone / feature.value)
+                    kept.setdefault((name, at, m), []).append(alone / feature.value)
     layers = list(dict.fromkeys(at for _, at in found))
     print(_head("order, and kept by 5, by 20 %", layers))
     for name in ORDERS:

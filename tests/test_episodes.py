@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import foveal
-from foveal.errors import FovealError
+from foveal.errors import FovealError, ResultError
 from foveal.world import render, species_scene
 from foveal.world.species import NOVEL
 
@@ -63,6 +63,12 @@ def test_sheets_of_drawn_birds(tmp_path: Path) -> None:
     assert sheet.width > 4 * 96 and sheet.height > 3 * 96
     pair = foveal.match(model, query, support)
     assert pair.strip(0, most=3, side=96).width > pair.control(0, 0, 2, side=96).width
+    wishes = (
+        lambda: pair.strip(9), lambda: pair.control(0, 0, 99), lambda: pair.picture(0, -1), lambda: pair.figure(9),
+    )  # fmt: skip
+    for wish in wishes:
+        with pytest.raises(ResultError, match="counted from 0"):
+            wish()
     assert pair.ranking(0)[0] in (0, 1)
 
 

@@ -307,6 +307,8 @@ def test_match_of_folders_and_between_classes(photo: Path, tmp_path: Path) -> No
     assert set(answer["chances"]) == {"one", "two"} and (tmp_path / "shot" / "episode.png").exists()
     wrong = run("match", photo, photo, photo, "-m", "demo", "--classes")
     assert wrong.exit_code == 2 and "one reference" in wrong.stderr
+    ignored = run("match", photo, tmp_path / "support", "-m", "demo", "--classes", "--top", 3)
+    assert ignored.exit_code == 2 and "--top" in ignored.stderr
 
 
 def test_flow(photo: Path, tmp_path: Path) -> None:

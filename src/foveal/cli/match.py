@@ -46,7 +46,9 @@ def match(
         str | None,
         typer.Option("--embedding", metavar="LAYER", help="What is compared: a layer, or fc.input; found if left out."),
     ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many references the sheet shows.")] = 6,
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, metavar="N", help="How many references the sheet shows; 6.")
+    ] = None,
     classes: Annotated[
         bool,
         typer.Option("--classes", help="The reference is a folder with a folder a class: decide between them."),
@@ -84,6 +86,8 @@ def match(
 
     queries = pictures_in([query])
     if classes:
+        if top is not None or lines is not None:
+            raise typer.BadParameter("--top and --lines are of rank lists: leave them out with --classes")
         _decide(network, queries, references, metric, channels or "linear", layer, embedding, out, json=json)
         return
     shelf = pictures_in(references, but=query)
@@ -102,8 +106,8 @@ def match(
     for i in range(len(queries)):
         number = f"-{i}" if len(queries) > 1 else ""
         sheet = out / f"match{number}.png"
-        pair.figure(i, most=top).save(sheet)
-        pair.strip(i, most=top).save(out / f"ranks{number}.png")
+        pair.figure(i, most=top or 6).save(sheet)
+        pair.strip(i, most=top or 6).save(out / f"ranks{number}.png")
         answers.append(_answer(pair, i, shelf, out))
         if not json:
             typer.echo(str(sheet))

@@ -93,6 +93,12 @@ class Match:
         """ "cosine 0.83"."""
         return f"{self.metric}{' distance' if self.distance else ''} {number(self.value(i, j))}"
 
+    def _checked(self, i: int, *references: int) -> None:
+        n, m = len(self.queries), len(self.references)
+        if not 0 <= i < n or not all(0 <= j < m for j in references):
+            wrong = f"query {i}" if not 0 <= i < n else f"reference {next(j for j in references if not 0 <= j < m)}"
+            raise ResultError(f"This match has no {wrong}: it is of {n} queries and {m} references, counted from 0.")
+
     def name(self, photo: Photo, i: int, what: str) -> str:
         """The photo's file name, or "query 0"."""
         if photo.source in ("tensor", "image", "array"):
@@ -103,18 +109,21 @@ class Match:
         """Query i and reference j (None: the most similar), maps on one scale, lines between places."""
         from foveal.render.matching import pair_picture
 
+        self._checked(i, *(() if j is None else (j,)))
         return pair_picture(self, i, self.ranking(i)[0] if j is None else j, side=side, lines=lines)
 
     def figure(self, i: int = 0, *, most: int = 6, side: int = 320) -> Image.Image:
         """A sheet for query i: the most similar references below one another, with the channels that say so."""
         from foveal.render.matching import match_sheet
 
+        self._checked(i)
         return match_sheet(self, i, most=most, side=side)
 
     def strip(self, i: int = 0, *, most: int = 5, side: int = 224) -> Image.Image:
         """A rank list for query i: the most similar references from left to right, evidence on both, one scale."""
         from foveal.render.matching import rank_strip
 
+        self._checked(i)
         return rank_strip(self, i, self.ranking(i)[: max(1, most)], side=side)
 
     def control(self, i: int, match: int, mismatch: int, *, side: int = 320) -> Image.Image:
@@ -124,6 +133,7 @@ class Match:
         """
         from foveal.render.matching import rank_strip
 
+        self._checked(i, match, mismatch)
         return rank_strip(self, i, [match, mismatch], headings=("match", "mismatch"), side=side)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
