@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from foveal.matching import match
     from foveal.methods import METHODS
     from foveal.models import Model, list_models, load_model, save_model
-    from foveal.results import Explanation, Flow, Match
+    from foveal.parting import parts
+    from foveal.results import Explanation, Flow, Match, Parts
     from foveal.similarity import Learned
 
 _HOME = {
@@ -64,9 +65,11 @@ _HOME = {
     "list_models": "models",
     "load_model": "models",
     "save_model": "models",
+    "parts": "parting",
     "Explanation": "results",
     "Flow": "results",
     "Match": "results",
+    "Parts": "results",
     "Learned": "similarity",
     "Tree": "hierarchy.tree",
 }
@@ -85,6 +88,7 @@ __all__ = [
     "Model",
     "Neighbours",
     "Neuron",
+    "Parts",
     "Preprocessing",
     "Prototypes",
     "Similar",
@@ -104,6 +108,7 @@ __all__ = [
     "list_models",
     "load_model",
     "match",
+    "parts",
     "save_model",
     "stages",
 ]
@@ -112,7 +117,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"foveal.{_HOME[name]}"), name)
-    if name in ("engine", "decisions", "methods", "images", "models", "render", "similarity", "world"):
+    if name in ("attention", "engine", "decisions", "methods", "images", "models", "render", "similarity", "world"):
         return import_module(f"foveal.{name}")
     raise AttributeError(f"module 'foveal' has no attribute {name!r}")
 

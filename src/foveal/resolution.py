@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -31,6 +31,34 @@ def at_resolution(scene: Scene, asked: Sequence[Asked], progress: Progress | Non
     layers = tuple(dict.fromkeys(layer for one in asked for layer in one.layers if layer != INPUT))
     if not layers:
         raise MethodError(f"resolution={resolution} makes maps of layers finer; at the input there is a value a pixel")
+    at = raised(scene, layers, resolution)
+    evidence = look(at.scene, asked, progress)
+    evidence.verdict = at.verdict
+    evidence.notes += at.notes
+    return evidence
+
+
+@dataclass(frozen=True)
+class Raised:
+    """A question whose every forward runs at a finer resolution.
+
+    Attributes:
+        scene: the same about what the network decides as built.
+        verdict: which is this.
+        notes: what a reader must know of the difference.
+    """
+
+    scene: Scene
+    verdict: Verdict | None
+    notes: tuple[str, ...]
+
+
+def raised(scene: Scene, layers: Sequence[str], resolution: int) -> Raised:
+    """The scene with the map of the deepest of `layers` `resolution` times finer, and nothing coarser than that.
+
+    Raises:
+        ModelError, MethodError: for a network that cannot be run so.
+    """
     verdict, built = watched(scene, layers)
     deepest = max(layers, key=lambda layer: built[layer][1].stride)
     y, x = built[deepest][1].stride
@@ -44,12 +72,9 @@ def at_resolution(scene: Scene, asked: Sequence[Asked], progress: Progress | Non
         ) from error
     _check_factor(deepest, finer[deepest][1], built[deepest][1], resolution)
     notes = [note for layer in layers if (note := _shared(layer, built[layer][0], *finer[layer], resolution))]
-    evidence = look(replace(same, under=partial(Dilated, finest)), asked, progress)
-    evidence.verdict = verdict
-    evidence.notes += notes
     if verdict and again:
-        evidence.notes.append(other_score(f"resolution {resolution}", verdict, again))
-    return evidence
+        notes.append(other_score(f"resolution {resolution}", verdict, again))
+    return Raised(replace(same, under=partial(Dilated, finest)), verdict, tuple(notes))
 
 
 def watched(

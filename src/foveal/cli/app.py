@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from foveal._version import __version__
-from foveal.cli import demo, explain, flow, layers, match, methods, models, reported, train, tree
+from foveal.cli import demo, explain, flow, layers, match, methods, models, parts, reported, train, tree
 
 ABOUT = """Why did the network look there?
 
@@ -21,6 +21,7 @@ foveal shows which evidence a convolutional network used for a decision, drawn o
   foveal match query.jpg shelf/ --model timm:resnet50   why these two are alike
   foveal flow bird.jpg --model timm:resnet50            how attention forms, layer by layer
   foveal tree bird.jpg --model timm:resnet50            which parts, made of which smaller parts
+  foveal parts bird.jpg --model timm:resnet50           which parts, ranked and sharp
   foveal models                                         what can follow --model
 
 Results go to standard output (with --json for machines), words for people to standard error. Exit status:
@@ -41,6 +42,7 @@ app.command("explain")(explain.explain)
 app.command("match")(match.match)
 app.command("flow")(flow.flow)
 app.command("tree")(tree.tree)
+app.command("parts")(parts.parts)
 app.command("demo")(demo.demo)
 app.command("models")(models.models)
 app.command("layers")(layers.layers)

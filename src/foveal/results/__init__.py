@@ -3,5 +3,6 @@
 from foveal.results.explanation import JSON, Explanation
 from foveal.results.flow import Flow
 from foveal.results.match import Match
+from foveal.results.parts import Parts
 
-__all__ = ["JSON", "Explanation", "Flow", "Match"]
+__all__ = ["JSON", "Explanation", "Flow", "Match", "Parts"]

@@ -1,0 +1,217 @@
+"""Ranked groups of alike places, without a parameter: the attention of BR-NPA.
+
+    σ¹_p = n_p = |f_p|                                                          how active a place is
+    for k = 1 … N
+        π_k  = argmax_p σᵏ_p                                                    the most active place left    (1)
+        sᵏ_p = cos(f_p, f_πₖ)                                                   who resembles it              (2)
+        aᵏ_p = sᵏ_p / Σ_q sᵏ_q                                                  map k                         (3)
+        v_k  = Σ_p aᵏ_p f_p                                                     vector k                      (4)
+        σᵏ⁺¹_p = (1 − sᵏ_p) σᵏ_p                                                what is spoken for is damped  (5)
+
+(Gomez, Ling, Fréour, Mouchère: Pattern Recognition, 2022, arXiv:2106.02566.) All images and all places at once; the
+recurrence over k alone is left. Similarities are clamped to 0..1, which changes nothing behind a ReLU and is what keeps
+maps distributions where features are signed. Everything is found in single precision at least: a seed is a matter of
+the last digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from foveal.errors import MethodError
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+Seeds: TypeAlias = "Literal['activity', 'random'] | Tensor"
+Choice: TypeAlias = Literal["hard", "soft", "straight_through"]
+TINY = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """What was found in n feature maps; shapes for maps of h × w places, any other number of axes alike.
+
+    Attributes:
+        vectors: (n, k, c), v; in the features' own precision.
+        maps: (n, k, h, w), a; each at least 0 with sum 1.
+        alike: (n, k, h, w), s, in 0..1: who belongs to the group, and how much.
+        norm: (n, h, w), how active each place is.
+        seeds: (n, k), π, as indices into the h·w places.
+        scores: (n, k), σᵏ at the seed: never more than the one before.
+        gaps: (n, k), by how much the seed beats the next best place, as a share of σ¹ at its best: a seed that
+            wins by less than the rounding error is one of several.
+        sizes: (n, k), Σ_p s: how many places there are in the group.
+        used: (n, k), false for slots that found nothing left; their map and vector are zero.
+    """
+
+    vectors: Float[Tensor, "n k c"]
+    maps: Float[Tensor, "n k h w"]
+    alike: Float[Tensor, "n k h w"]
+    norm: Float[Tensor, "n h w"]
+    seeds: Int[Tensor, "n k"]
+    scores: Float[Tensor, "n k"]
+    gaps: Float[Tensor, "n k"]
+    sizes: Float[Tensor, "n k"]
+    used: Bool[Tensor, "n k"]
+
+    @property
+    def shown(self) -> Float[Tensor, "n k h w"]:
+        """a ⊙ n, the maps to look at: how much each place has to say in its group. a alone is rather flat."""
+        return self.maps * self.norm[:, None]
+
+    @property
+    def unseen(self) -> Float[Tensor, "n h w"]:
+        """1 − max_k s: places that resemble no seed."""
+        return 1 - self.alike.clamp(0, 1).amax(1)
+
+    @property
+    def shares(self) -> Float[Tensor, "n k+1 h w"]:
+        """Each place divided among the slots in their order, and what is left; sums to 1 over k.
+
+        Slot k takes sᵏ of what slots 1 … k − 1 left, so that the rest is Π_k (1 − sᵏ) = σᴺ⁺¹ / n.
+        """
+        s = self.alike.clamp(0, 1) * self.used.to(self.alike).view(*self.used.shape, *[1] * (self.alike.ndim - 2))
+        left = (1 - s).cumprod(1)
+        before = torch.cat([torch.ones_like(left[:, :1]), left[:, :-1]], 1)
+        return torch.cat([before * s, left[:, -1:]], 1)
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How groups are found; the defaults are the published ones.
+
+        groups = Grouping(count=3)(torch.rand(8, 512, 14, 14))
+        groups.vectors.shape, groups.maps.shape            # (8, 3, 512), (8, 3, 14, 14)
+
+    Attributes:
+        count: N, how many.
+        refine: the vector is the mean over the group (4); if not, the seed's own, f_πₖ.
+        power: s is raised to it, in (3) and (5): above 1, groups are tighter.
+        sharpness: c; the map is softmax_p(c sᵏ_p) instead of (3). None for (3).
+        allow_negative: similarities are not clamped, as in the authors' program. Maps of signed features may then
+            be negative or vanish.
+        choice: "hard" as published; "soft", the seed is a mean over places with the weights softmax(σ / (τ max σ));
+            "straight_through", hard with the gradient of soft.
+        temperature: τ.
+        enough: a slot is left empty where the largest σ is at most this share of the first one's: nothing but
+            rounding is left of a map whose places are all alike.
+        epsilon: added to n, in (1) and (2): 1e-5 in the authors' program.
+    """
+
+    count: int = 3
+    refine: bool = True
+    power: float = 1.0
+    sharpness: float | None = None
+    allow_negative: bool = False
+    choice: Choice = "hard"
+    temperature: float = 0.01
+    enough: float = 1e-5
+    epsilon: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or self.power <= 0 or self.temperature <= 0 or not 0 <= self.enough < 1:
+            raise MethodError(
+                "groups need a count of 1 or more, a power and a temperature above 0 and enough in 0..1, not "
+                f"count={self.count}, power={self.power}, temperature={self.temperature}, enough={self.enough}"
+            )
+        if self.choice not in ("hard", "soft", "straight_through"):
+            raise MethodError(f"a seed is chosen hard, soft or straight_through, not {self.choice!r}")
+
+    def __call__(
+        self, F: Float[Tensor, "n c h w"], *, seeds: Seeds = "activity", generator: torch.Generator | None = None
+    ) -> Groups:
+        """The groups of n feature maps, of two axes or any other number.
+
+        Args:
+            seeds: "activity" as above; "random" places, by `generator`; or (n, count) indices of places.
+
+        Raises:
+            MethodError: for what is no feature map, or indices that do not fit.
+        """
+        if F.ndim < 3 or 0 in F.shape or not F.is_floating_point():
+            raise MethodError(f"groups are found in feature maps (n, c, h, w), but got {F.dtype} {tuple(F.shape)}")
+        given = _given(seeds, (len(F), self.count), F[0, 0].numel(), generator)
+        with torch.autocast(F.device.type, enabled=False):
+            f = (F.float() if F.dtype.itemsize < 4 else F).flatten(2)
+            n = torch.linalg.vector_norm(f, dim=1)
+            steps = list(self._steps(f, n + self.epsilon, given))
+        v, a, s, π, σ, gap, used = (torch.stack(each, 1) for each in zip(*steps, strict=True))
+        cells = (len(F), self.count, *F.shape[2:])
+        norm = n.view(len(F), *F.shape[2:])
+        return Groups(v.to(F.dtype), a.view(cells), s.view(cells), norm, π, σ, gap, s.sum(2), used)
+
+    def _steps(
+        self, f: Float[Tensor, "n c p"], n: Float[Tensor, "n p"], given: Tensor | None
+    ) -> Iterator[tuple[Tensor, ...]]:
+        """(v, a, s, π, σ at π, gap, used) of one slot after the other; nothing waits for the device."""
+        # σ matters for the choice alone, which has no derivative where it is hard.
+        activity = n.detach() if self.choice == "hard" else n
+        first = activity.detach().amax(1)
+        for k in range(self.count):
+            most = activity.detach().topk(min(2, activity.shape[1]), dim=1).values
+            seed = activity.detach().argmax(1) if given is None else given[:, k].to(f.device)
+            reached = activity.detach().gather(1, seed[:, None])[:, 0]
+            used = most[:, 0] > self.enough * first if k else torch.ones_like(first, dtype=torch.bool)
+            s = self._similarities(f, n, activity, seed) * used[:, None]
+            a = self._attention(s) * used[:, None]
+            v = torch.bmm(f, a[..., None])[..., 0] if self.refine else _at(f, seed) * used[:, None]
+            v = torch.where((s != 0).any(1, keepdim=True), v, 0)
+            yield v, a, s, seed, reached, (most[:, 0] - most[:, -1]) / first.clamp(min=TINY), used
+            damped = (1 - s) * activity
+            activity = damped.detach() if self.choice == "hard" else damped
+
+    def _similarities(
+        self, f: Float[Tensor, "n c p"], n: Float[Tensor, "n p"], activity: Tensor, seed: Int[Tensor, " n"]
+    ) -> Float[Tensor, "n p"]:
+        """sᵏ (2): products with the seed's direction, one matrix–vector product an image."""
+        over = _inverse(n)
+        hard = _at(f, seed) * over.gather(1, seed[:, None])
+        direction = hard
+        if self.choice != "hard":
+            weights = (activity / (self.temperature * activity.amax(1, keepdim=True).clamp(min=TINY))).softmax(1)
+            mean = torch.bmm(f, (weights * over)[..., None])[..., 0]
+            soft = mean * _inverse(torch.linalg.vector_norm(mean, dim=1, keepdim=True))
+            direction = soft if self.choice == "soft" else soft + (hard - soft).detach()
+        s = torch.bmm(direction[:, None], f)[:, 0] * over
+        s = s if self.allow_negative else s.clamp(0, 1)
+        return s if self.power == 1 else s.sign() * s.abs().pow(self.power)
+
+    def _attention(self, s: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
+        """aᵏ (3); the same everywhere where nothing is like the seed, which is a map of zeros."""
+        if self.sharpness is not None:
+            return (self.sharpness * s).softmax(1)
+        total = s.sum(1, keepdim=True)
+        empty = total.abs() <= TINY
+        return torch.where(empty, 1 / s.shape[1], s / torch.where(empty, 1, total))
+
+
+def _inverse(n: Tensor) -> Tensor:
+    """1 / n, and 0 where n is: a place without activity resembles nothing and takes no gradient."""
+    return torch.where(n > TINY, 1 / n.clamp(min=TINY), 0)
+
+
+def _at(f: Float[Tensor, "n c p"], places: Int[Tensor, " n"]) -> Float[Tensor, "n c"]:
+    return f.gather(2, places[:, None, None].expand(-1, f.shape[1], 1))[..., 0]
+
+
+def _given(seeds: Seeds, shape: tuple[int, int], places: int, generator: torch.Generator | None) -> Tensor | None:
+    """Indices of places; None where they are to be found by activity."""
+    if isinstance(seeds, str):
+        if seeds == "random":
+            return torch.randint(places, shape, generator=generator)
+        if seeds == "activity":
+            return None
+        raise MethodError(f"seeds are found by activity or at random, or given as indices; not by {seeds!r}")
+    fits = seeds.shape == shape and not seeds.is_floating_point() and bool(((seeds >= 0) & (seeds < places)).all())
+    if not fits:
+        raise MethodError(
+            f"seeds of {shape[0]} maps are {shape} indices of their {places} places, but got {seeds.dtype} "
+            f"{tuple(seeds.shape)}"
+        )
+    return seeds

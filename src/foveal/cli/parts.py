@@ -1,0 +1,114 @@
+"""`foveal parts`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from foveal.cli import options
+from foveal.cli.reported import reported
+from foveal.cli.talk import answer_json, progress, say
+
+if TYPE_CHECKING:
+    from foveal.results.parts import Parts
+
+
+@reported
+def parts(
+    photos: options.Photos,
+    model: options.ModelOption,
+    target: options.TargetOption = None,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", min=1, metavar="N", help="How many parts; 3 if left out.")
+    ] = None,
+    resolution: Annotated[
+        int, typer.Option("--resolution", "-r", min=1, metavar="TIMES", help="Finer maps: 2 or 4, mostly.")
+    ] = 1,
+    layer: options.Layer = None,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the results go.")] = Path("out"),
+    weights: options.Weights = None,
+    pretrained: options.Pretrained = True,
+    labels: options.Labels = None,
+    preprocessing: options.PreprocessingOption = None,
+    device: options.Device = None,
+    json: options.Json = False,
+) -> None:
+    """Which parts, ranked by their activity, and what each does to the decision.
+
+    \b
+      foveal parts bird.jpg --model demo --resolution 2
+      foveal parts bird.jpg -m timm:resnet50 --count 5 --resolution 4
+      foveal parts bird.jpg -m timm:resnet50 --target "jay - crow"
+      foveal parts bird.jpg -m parts                        a network that decides by its parts
+
+    \b
+    The most active place and what resembles it is the first part, what is left the next, and so on: no training,
+    no parameters, any network. --resolution makes the map finer in place, with the same weights.
+    --target and --layer as in `foveal explain`.
+
+    Each photo gets a folder with parts.png (every part, and the evidence divided among them), ranks.png (the first
+    three in red, green and blue), maps and vectors (maps.npz, parts.npz) and manifest.json. Prints the pictures' paths.
+    """
+    network = options.loaded(
+        model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
+    )
+    from foveal.cli.target import parse_target
+    from foveal.parting import parts as found_parts
+
+    decision = parse_target(target, network.labels)
+    answers: list[dict[str, Any]] = []
+    with progress("finding parts") as move:
+        for number, (photo, folder) in enumerate(options.folders(photos, out), 1):
+            found = found_parts(
+                network, photo, decision, count=count, resolution=resolution, layer=options.layer_spec(layer)
+            )
+            found.save(folder)
+            say(str(found))
+            answers.append(_answer(found, photo, folder))
+            move("finding parts", number, len(photos), photo.name)
+    if json:
+        answer_json(answers)
+    else:
+        for one in answers:
+            typer.echo(one["picture"])
+
+
+def _answer(found: Parts, photo: Path, folder: Path) -> dict[str, Any]:
+    """The same for machines."""
+    groups = found.groups
+    columns = zip(
+        groups.used[0].tolist(), groups.scores[0].tolist(), groups.sizes[0].tolist(), found.evidence[0].tolist(),
+        _places(found), strict=True,
+    )  # fmt: skip
+    return {
+        "photo": str(photo),
+        "model": found.model,
+        "target": found.target[0],
+        "score": float(found.score[0]) if found.score is not None else None,
+        "layer": found.layer,
+        "map": list(found.map.shape[1:]),
+        "parts": [
+            {"rank": rank, "used": used, "activity": activity, "size": size, "evidence": evidence, "seed": seed}
+            for rank, (used, activity, size, evidence, seed) in enumerate(columns, 1)
+        ],
+        "remainder": float(found.remainder[0]),
+        "offset": float(found.offset[0]),
+        "coverage": found.coverage(),
+        "notes": list(found.remarks),
+        "seconds": found.seconds,
+        "picture": str(folder / "parts.png"),
+    }
+
+
+def _places(found: Parts) -> list[list[float]]:
+    """Where the seeds lie on the photo, x and y in its pixels."""
+    import numpy as np
+
+    h, w = found.groups.norm.shape[1:]
+    height, width = found.photos[0].geometry.input_size
+    seeds = found.groups.seeds[0].cpu().numpy()
+    centres = np.stack([(seeds % w + 0.5) * width / w, (seeds // w + 0.5) * height / h], 1)
+    places: list[list[float]] = found.photos[0].geometry.points_to_photo(centres).round(1).tolist()
+    return places
