@@ -52,6 +52,7 @@ training.command("demo")(train.demo)
 training.command("embed")(train.embed)
 training.command("contrastive")(train.contrastive)
 training.command("fewshot")(train.fewshot)
+training.command("brnpa")(train.brnpa)
 
 
 def _say_version(wanted: bool) -> None:

@@ -81,6 +81,95 @@ def fewshot(
     say(f"{accuracy:.1%} of pictures of unknown species named rightly, five ways, one shot")
 
 
+@reported
+def brnpa(
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="FOLDER|world", help="A folder a class, CUB-200-2011, or drawn birds."),
+    ] = None,
+    out: Out = Path("brnpa"),
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", metavar="MODEL", help="timm:NAME, torchvision:NAME, demo.")
+    ] = None,
+    resolution: Annotated[
+        int | None, typer.Option("--resolution", "-r", min=1, metavar="TIMES", help="Finer maps: 2 or 4.")
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option("--teacher", metavar="FILE", help="Weights of a low-resolution network.")
+    ] = None,
+    count: Annotated[int | None, typer.Option("--count", "-n", min=1, metavar="N", help="How many parts.")] = None,
+    epochs: Epochs = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Pictures at once.")] = None,
+    accumulate: Annotated[int | None, typer.Option("--accumulate", min=1, help="Batches a step.")] = None,
+    rate: Annotated[float | None, typer.Option("--rate", help="Learning rate.")] = None,
+    seed: Seed = None,
+    settings: Annotated[
+        Path | None, typer.Option("--settings", metavar="FILE", help="All settings, as TOML; options win over it.")
+    ] = None,
+    more: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other setting; may be repeated.")
+    ] = None,
+    accelerator: Annotated[str, typer.Option("--accelerator", help="auto, cpu, cuda, mps …")] = "auto",
+    devices: Annotated[str, typer.Option("--devices", help="How many, or which: 1, 4, auto.")] = "1",
+    nodes: Annotated[int, typer.Option("--nodes", min=1, help="Machines.")] = 1,
+    strategy: Annotated[str, typer.Option("--strategy", help="auto, ddp, fsdp … of Lightning Fabric.")] = "auto",
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that read pictures.")] = 0,
+) -> None:
+    """Train a network that decides by ranked parts (BR-NPA).
+
+    \b
+      foveal train brnpa --data birds/ --backbone timm:resnet50 -o low
+      foveal train brnpa --data birds/ --backbone timm:resnet50 --resolution 4 --teacher low/brnpa.safetensors -o high
+      foveal train brnpa --settings low/settings.toml --set optimiser=adamw --rate 3e-4 -o other
+      foveal train brnpa --data world -o drawn
+
+    \b
+    First a network at its own resolution, then one with finer maps that learns from it.
+    DATA is FOLDER/CLASS/*.jpg, FOLDER/train/CLASS and FOLDER/test/CLASS, or an unpacked CUB-200-2011.
+
+    A tenth of the training pictures is held out to choose the best epoch. A run that was killed goes on where it was
+    when started again with the same settings, and ends the same. Leaves brnpa.safetensors and its card, settings.toml,
+    log.csv and accuracy.json; use the result with --model OUT/brnpa.safetensors.
+    """
+    from foveal.attention.recipe import train
+    from foveal.attention.settings import changed, read_settings, usual
+
+    given = {
+        "backbone": backbone, "resolution": resolution, "teacher": str(teacher) if teacher else None, "count": count,
+        "epochs": epochs, "batch": batch, "accumulate": accumulate, "rate": rate, "seed": seed,
+    }  # fmt: skip
+    read = read_settings(settings) if settings else {}
+    of = data or read.pop("data", "")
+    if not of:
+        raise typer.BadParameter("say what to learn from: --data FOLDER, --data world, or --settings FILE")
+    wanted = {key: value for key, value in given.items() if value is not None}
+    chosen = changed(usual(of, **read), {**dict(map(_setting, more or ())), **wanted})
+    accuracy = None
+    with progress("starting") as move:
+        for step in train(
+            chosen, out, accelerator=accelerator, devices=int(devices) if devices.isdigit() else devices, nodes=nodes,
+            strategy=strategy, workers=workers,
+        ):  # fmt: skip
+            loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
+            accuracy = step.accuracy if step.accuracy is not None else accuracy
+            move(step.phase, step.done, step.total, loss)
+    say(f"right on {accuracy:.1%}" if accuracy is not None else "nothing was left to be done")
+    typer.echo(out / "brnpa.safetensors")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value as TOML has it; what is no TOML is a string."""
+    import tomllib
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"write a setting as NAME=VALUE, not {text!r}")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()
+
+
 def _trained(course: Course, out: Path, device: str | None, **wanted: int | None) -> float:
     """The accuracy of a network trained with these settings; the path of its weights is the answer."""
     from dataclasses import replace

@@ -1,0 +1,373 @@
+"""How a network learns to decide by ranked parts: settings, data, network, step, examination, checkpoint.
+
+A low-resolution network is trained first, the teacher; a high-resolution one then learns from it, so that its maps
+become sharp and its decisions stay. Lightning Fabric brings devices, precision, and several processes on one machine or
+many; everything else is on this page. `foveal train brnpa` runs it.
+
+A run that was killed goes on from its last checkpoint and ends as it would have: pictures and their order depend on
+the seed and the step alone, so does the state of the random generators at each step.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+
+from foveal._version import __version__
+from foveal.attention.data import Batches, InOrder, Pictures, Sources, open_folder, open_world
+from foveal.attention.distil import distillation
+from foveal.attention.network import PartsNet
+from foveal.attention.settings import Settings, SettingsError, changed, read_settings, write_settings
+from foveal.errors import MissingExtra, ModelError
+from foveal.models import Model, load_model
+from foveal.models.save import save_model
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+CHECKPOINT, BEST, LOG, SETTINGS = "checkpoint.pt", "best.pt", "log.csv", "settings.toml"
+EVERY = 50  # steps between checkpoints within an epoch
+COLUMNS = ("epoch", "step", "loss", "validation", "rate", "seconds")
+
+
+Phase: TypeAlias = Literal["draw", "train", "validate", "test"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where the training stands: `done` of `total` in this phase; `accuracy` of the last examination."""
+
+    phase: Phase
+    done: int
+    total: int
+    loss: float | None = None
+    accuracy: float | None = None
+
+
+def train(
+    settings: Settings,
+    out: str | Path,
+    *,
+    accelerator: str = "auto",
+    devices: int | str = 1,
+    nodes: int = 1,
+    strategy: str = "auto",
+    workers: int = 0,
+) -> Iterator[Step]:
+    """Train a network; leaves its weights and card (brnpa.safetensors, brnpa.json), settings.toml and log.csv in `out`.
+
+    Yields a `Step` after every batch. The best epoch by the held-out pictures is kept; test pictures are looked at
+    once, at the end.
+
+    Args:
+        accelerator, devices, nodes, strategy: of `lightning_fabric.Fabric`: "cpu", "gpu"; how many; "ddp", "fsdp".
+        workers: processes that read pictures.
+
+    Raises:
+        FovealError: for settings, pictures or a backbone that do not fit, in one sentence.
+    """
+    fabric = _fabric(accelerator, devices, nodes, strategy, settings.precision)
+    folder = Path(out)
+    _claim(folder, settings, fabric)
+
+    # --- data ---
+    sources = yield from _sources(settings, workers)
+    world, rank = fabric.world_size, fabric.global_rank
+    micro = len(sources.train) // (settings.batch * settings.accumulate * world) * settings.accumulate
+    if micro == 0:
+        raise SettingsError(
+            f"{len(sources.train)} training pictures do not fill one step of {settings.batch} · {settings.accumulate} "
+            f"pictures on {world} process(es): make batch or accumulate smaller"
+        )
+
+    # --- network ---
+    torch.manual_seed(settings.seed)
+    plain = build(settings, len(sources.classes))
+    teacher = _teacher(settings, len(sources.classes))
+    if settings.start == "teacher" and teacher is not None:
+        _start_from(plain, teacher, settings)
+    optimiser = make_optimiser(settings, plain)
+    steps = micro // settings.accumulate * settings.epochs
+    schedule = LambdaLR(optimiser, partial(rate_at, settings, steps))
+    net, optimiser = fabric.setup(plain, optimiser)
+    if teacher is not None:
+        teacher = fabric.to_device(teacher)
+
+    # --- where it was broken off ---
+    state: dict[str, Any] = {"net": net, "optimiser": optimiser, "schedule": schedule, "step": 0, "best": -1.0,
+                             "loss": 0.0, "seconds": 0.0}  # fmt: skip
+    if (folder / CHECKPOINT).exists():
+        state |= fabric.load(folder / CHECKPOINT, state)
+    _shorten_log(folder / LOG, state["step"] // (steps // settings.epochs), fabric)
+
+    # --- steps ---
+    keys = Batches(
+        len(sources.train), settings.batch, settings.epochs, settings.seed, micro=micro,
+        start=state["step"] * settings.accumulate, rank=rank, world=world,
+    )  # fmt: skip
+    batches = iter(DataLoader(sources.train, batch_sampler=keys, num_workers=workers))
+    net.train()
+    began = time.perf_counter()
+    while state["step"] < steps:
+        torch.manual_seed(hash((settings.seed, state["step"], rank)) % 2**63)  # dropout
+        loss = 0.0
+        for part in range(settings.accumulate):
+            images, truth = (fabric.to_device(each) for each in next(batches))
+            with fabric.no_backward_sync(net, enabled=part + 1 < settings.accumulate):
+                share = loss_of(net, teacher, images, truth, settings) / settings.accumulate
+                fabric.backward(share)
+            loss += share.item()
+        if not math.isfinite(loss):
+            raise ModelError(
+                f"the loss became {loss} at step {state['step']}: a smaller rate or precision 32-true help"
+            )
+        optimiser.step()
+        optimiser.zero_grad()
+        schedule.step()
+        state["step"] += 1
+        state["loss"] += loss
+        yield Step("train", state["step"], steps, loss, state["best"] if state["best"] >= 0 else None)
+
+        # --- examination and checkpoint ---
+        epoch, within = divmod(state["step"], steps // settings.epochs)
+        if within == 0:
+            accuracy = yield from examine(net, sources.validation, settings, fabric, workers, "validate")
+            if accuracy > state["best"]:
+                state["best"] = accuracy
+                _save(fabric, folder / BEST, {"net": net})
+            state["seconds"] += time.perf_counter() - began
+            began = time.perf_counter()
+            mean = state["loss"] / (steps // settings.epochs)
+            _log(
+                folder / LOG,
+                fabric,
+                epoch,
+                state["step"],
+                mean,
+                accuracy,
+                float(schedule.get_last_lr()[0]),
+                state["seconds"],
+            )
+            state["loss"] = 0.0
+        if within % EVERY == 0:
+            _save(fabric, folder / CHECKPOINT, state)
+
+    # --- the best of them ---
+    fabric.load(folder / BEST, {"net": net})
+    found = {"validation": state["best"]}
+    if len(sources.test):
+        found["test"] = yield from examine(net, sources.test, settings, fabric, workers, "test")
+    if fabric.is_global_zero:
+        save_parts_net(plain.cpu(), settings, sources, found, folder)
+        for name in (CHECKPOINT, BEST):
+            (folder / name).unlink(missing_ok=True)
+    fabric.barrier()
+
+
+# --- network ---
+
+
+def build(settings: Settings, classes: int) -> PartsNet:
+    """The network that the settings ask for."""
+    return PartsNet(
+        settings.backbone, pretrained=settings.pretrained, dropout=settings.dropout,
+        checkpointing=settings.checkpointing, **_arguments(settings, classes),
+    )  # fmt: skip
+
+
+def _arguments(settings: Settings, classes: int) -> dict[str, Any]:
+    """What a network has to be built with again."""
+    return {
+        "classes": classes, "pooling": settings.pooling, "count": settings.count, "layer": settings.layer or None,
+        "resolution": settings.resolution, "mode": settings.mode, "size": settings.side,
+    }  # fmt: skip
+
+
+def _teacher(settings: Settings, classes: int) -> nn.Module | None:
+    """Frozen, in evaluation mode, whatever the student does."""
+    if not settings.teacher:
+        return None
+    teacher = load_model(settings.teacher)
+    known = teacher.labels
+    if known is not None and len(known) != classes:
+        raise SettingsError(f"the teacher {settings.teacher} knows {len(known)} classes, the pictures are of {classes}")
+    return teacher.module.eval().requires_grad_(False)
+
+
+def _start_from(net: PartsNet, teacher: nn.Module, settings: Settings) -> None:
+    try:
+        net.load_state_dict(teacher.state_dict())
+    except RuntimeError as error:
+        raise SettingsError(
+            f"the network cannot start from {settings.teacher}, whose weights are of another network: "
+            "give it the teacher's backbone, pooling and count, or start = 'backbone'"
+        ) from error
+
+
+def loss_of(net: nn.Module, teacher: nn.Module | None, images: Tensor, truth: Tensor, settings: Settings) -> Tensor:
+    """Of a micro-batch; the teacher sees the same pictures."""
+    known = None
+    if teacher is not None:
+        with torch.no_grad():
+            known = teacher(images).float()
+    return distillation(net(images).float(), known, truth, weight=settings.weight, temperature=settings.temperature)
+
+
+# --- optimiser ---
+
+
+def make_optimiser(settings: Settings, net: nn.Module) -> Optimizer:
+    """By its name."""
+    weights = [p for p in net.parameters() if p.requires_grad]
+    if settings.optimiser == "sgd":
+        return SGD(weights, settings.rate, settings.momentum, weight_decay=settings.decay)
+    if settings.optimiser == "adamw":
+        return AdamW(weights, settings.rate, weight_decay=settings.decay)
+    return Adam(weights, settings.rate, weight_decay=settings.decay, amsgrad=settings.optimiser == "amsgrad")
+
+
+def rate_at(settings: Settings, steps: int, step: int) -> float:
+    """What the rate is multiplied with; "cosine" warms up over a twentieth of the steps."""
+    if settings.schedule == "constant":
+        return 1.0
+    if settings.schedule == "step":
+        return float(0.9 ** (step * settings.epochs // steps // 2))
+    warm = max(1, steps // 20)
+    return min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps))))
+
+
+# --- examination ---
+
+
+def examine(
+    net: nn.Module, pictures: Pictures, settings: Settings, fabric: Fabric, workers: int, phase: Phase
+) -> Generator[Step, None, float]:
+    """The share of pictures named rightly, in evaluation mode; all processes together."""
+    keys = InOrder(len(pictures), settings.batch, rank=fabric.global_rank, world=fabric.world_size)
+    right, seen = torch.zeros(2, device=fabric.device), 0
+    training = net.training
+    net.eval()
+    for images, truth in DataLoader(pictures, batch_sampler=keys, num_workers=workers):
+        with torch.inference_mode():
+            logits = net(fabric.to_device(images))
+        right += torch.tensor([(logits.argmax(1).cpu() == truth).sum(), len(truth)]).to(right)
+        seen += len(truth)
+        yield Step(phase, seen * fabric.world_size, len(pictures))
+    net.train(training)
+    total = fabric.all_reduce(right, reduce_op="sum")
+    assert isinstance(total, Tensor)
+    accuracy = float(total[0] / total[1])
+    yield Step(phase, len(pictures), len(pictures), accuracy=accuracy)
+    return accuracy
+
+
+# --- files ---
+
+
+def save_parts_net(net: PartsNet, settings: Settings, sources: Sources, found: dict[str, float], folder: Path) -> Path:
+    """brnpa.safetensors and its card; kernels in half precision."""
+    arguments = {"backbone": settings.backbone, **_arguments(settings, len(sources.classes))}
+    card = {
+        "data": settings.data,
+        "recipe": {"code": "foveal.attention.recipe:train", **asdict(settings)},
+        "accuracy": {name: round(value, 4) for name, value in found.items()},
+        "decides": f"by {net.pool.count} vectors in the order of their activity, linearly" if net.pool.count > 1
+        else "by one vector, linearly",
+        "foveal": __version__,
+    }  # fmt: skip
+    model = Model(net.eval(), settings.pooling, sources.preprocessing, sources.classes, card)
+    path = folder / "brnpa.safetensors"
+    save_model(model, path, architecture="foveal.attention.network:PartsNet", arguments=arguments, half=True)
+    (folder / "accuracy.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def _fabric(accelerator: str, devices: int | str, nodes: int, strategy: str, precision: str) -> Fabric:
+    try:
+        from lightning_fabric import Fabric
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            "training by parts runs on Lightning Fabric, which is not installed: pip install 'foveal[train]'"
+        ) from error
+    try:
+        fabric = Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            strategy=strategy,
+            precision=precision,  # type: ignore[arg-type]
+        )
+        fabric.launch()
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise SettingsError(f"Lightning Fabric refuses these devices or this precision: {error}") from error
+    return fabric
+
+
+def _claim(folder: Path, settings: Settings, fabric: Fabric) -> None:
+    """The folder is ours: new, or with a run of the same settings in it."""
+    if (folder / CHECKPOINT).exists() and (folder / SETTINGS).exists():
+        before = changed(Settings(), read_settings(folder / SETTINGS))
+        differing = [name for name, value in asdict(before).items() if asdict(settings)[name] != value]
+        if differing:
+            raise SettingsError(
+                f"{str(folder)!r} holds an unfinished run with another {', '.join(differing)}: choose another folder, "
+                f"or remove {CHECKPOINT} there"
+            )
+    if fabric.is_global_zero:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_settings(settings, folder / SETTINGS)
+    fabric.barrier()
+
+
+def _sources(settings: Settings, workers: int) -> Generator[Step, None, Sources]:
+    """The pictures, told of while they are drawn."""
+    if not settings.drawn:
+        return open_folder(settings, load_model(settings.backbone, pretrained=False).preprocessing)
+    drawing = open_world(settings, workers)
+    while True:
+        try:
+            yield Step("draw", *next(drawing))
+        except StopIteration as end:
+            sources: Sources = end.value
+            return sources
+
+
+def _save(fabric: Fabric, path: Path, state: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    aside = path.with_suffix(".aside")
+    fabric.save(aside, state)
+    if fabric.is_global_zero:
+        aside.replace(path)
+    fabric.barrier()
+
+
+def _log(path: Path, fabric: Fabric, *values: float) -> None:
+    if not fabric.is_global_zero:
+        return
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(COLUMNS)
+        writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in values])
+
+
+def _shorten_log(path: Path, epochs: int, fabric: Fabric) -> None:
+    """Only what was finished before the checkpoint: what comes after it will be done again."""
+    if fabric.is_global_zero and path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        path.write_text("\n".join(lines[: epochs + 1]) + "\n", encoding="utf-8")
+    fabric.barrier()
