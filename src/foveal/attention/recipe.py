@@ -102,6 +102,7 @@ def train(
     optimiser = make_optimiser(settings, plain)
     steps = micro // settings.accumulate * settings.epochs
     schedule = LambdaLR(optimiser, partial(rate_at, settings, steps))
+    plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     net, optimiser = fabric.setup(plain, optimiser)
     if teacher is not None:
         teacher = fabric.to_device(teacher)
@@ -126,6 +127,7 @@ def train(
         loss = 0.0
         for part in range(settings.accumulate):
             images, truth = (fabric.to_device(each) for each in next(batches))
+            images = images.contiguous(memory_format=torch.channels_last)
             with fabric.no_backward_sync(net, enabled=part + 1 < settings.accumulate):
                 share = loss_of(net, teacher, images, truth, settings) / settings.accumulate
                 fabric.backward(share)

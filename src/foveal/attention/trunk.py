@@ -32,7 +32,7 @@ class Trunk(nn.Module):
         example: an input to try it on.
         resolution: how many times finer the map is to be.
         mode: how.
-        checkpointing: the children of the network keep nothing for the backward but what goes into them; in mode
+        checkpointing: the stages of the network keep nothing for the backward but what goes into them; in mode
             "stride", or at resolution 1.
 
     Attributes:
@@ -66,7 +66,8 @@ class Trunk(nn.Module):
             self._raise(example, F, resolution)
         if checkpointing:
             for child in network.children():
-                _checkpointed(child)
+                if any(isinstance(inner, nn.Conv2d) for inner in child.modules() if inner is not child):
+                    _checkpointed(child)  # a stage; a lone ReLU would write into what the one before it keeps
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
         found: list[Tensor] = []

@@ -46,8 +46,8 @@ class Parts(Explanation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.groups is None or len(self.groups.maps) != len(self.photos):
-            raise ResultError(f"Parts of {len(self.photos)} pictures need the groups of as many feature maps.")
+        if self.groups is None:
+            raise ResultError(f"Parts of {len(self.photos)} pictures need the groups that were found in them.")
 
     @property
     def count(self) -> int:
