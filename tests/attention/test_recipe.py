@@ -1,0 +1,242 @@
+"""The training recipe: what it reads, what it leaves, and that a killed run ends as an undisturbed one."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import foveal
+from foveal.attention import recipe
+from foveal.attention.data import AS_IT_IS, Batches, Files, Listed, altered, cub, held_out, tree
+from foveal.attention.recipe import rate_at, train
+from foveal.attention.settings import Settings, SettingsError, changed, read_settings, usual, write_settings
+from foveal.errors import ImageError
+from foveal.images import Preprocessing
+from foveal.images.load import load_images
+
+pytest.importorskip("lightning_fabric")
+
+SMALL: dict[str, Any] = {
+    "backbone": "timm:test_resnet", "pretrained": False, "side": 32, "epochs": 2, "batch": 4, "accumulate": 2,
+    "rate": 0.02, "dropout": 0.3, "validation": 0.2,
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Reds, greens and blues."""
+    random = np.random.default_rng(0)
+    for part, count in (("train", 10), ("test", 4)):
+        for channel, name in enumerate(("red", "green", "blue")):
+            (tmp_path / "data" / part / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(0, 90, (40, 48, 3))
+                pixels[..., channel] += 150
+                Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "data" / part / name / f"{number}.png")
+    return tmp_path / "data"
+
+
+def learnt(settings: Settings, out: Path) -> list[recipe.Step]:
+    return list(train(settings, out, accelerator="cpu"))
+
+
+def test_a_folder_is_learnt_and_the_result_is_a_model(folder: Path, tmp_path: Path) -> None:
+    settings = usual(str(folder), **{**SMALL, "epochs": 6, "dropout": 0.0, "batch": 6, "accumulate": 1})
+    steps = learnt(settings, tmp_path / "low")
+    assert steps[-1].phase == "test" and steps[-1].accuracy is not None and steps[-1].accuracy > 0.9
+    out = tmp_path / "low"
+    found = {path.name for path in out.iterdir()}
+    assert found == {"brnpa.safetensors", "brnpa.json", "settings.toml", "log.csv", "accuracy.json"}
+    assert changed(Settings(), read_settings(out / "settings.toml")) == settings
+    with (out / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4, 5, 6]
+    model = foveal.load_model(out / "brnpa.safetensors")
+    assert model.labels == ("blue", "green", "red")
+    assert model.card["accuracy"] == {
+        k: round(v, 4) for k, v in json.loads((out / "accuracy.json").read_text()).items()
+    }
+    picture = folder / "test" / "green" / "0.png"
+    parts = foveal.parts(model, picture)
+    assert parts.own and parts.target[0].startswith("green")
+
+    # A finer network learns from it.
+    teacher = str(out / "brnpa.safetensors")
+    student = replace(settings, resolution=2, teacher=teacher, start="teacher", epochs=1)
+    learnt(student, tmp_path / "high")
+    fine = foveal.parts(foveal.load_model(tmp_path / "high" / "brnpa.safetensors"), picture)
+    assert 2 * (parts.map.shape[1] - 1) < fine.map.shape[1] <= 2 * parts.map.shape[1]
+    other = replace(student, count=2)
+    with pytest.raises(SettingsError, match="another network"):
+        learnt(other, tmp_path / "other")
+
+
+KILLED = """
+import os, signal, sys, torch
+torch.set_num_threads(1)
+from pathlib import Path
+from foveal.attention import recipe
+from foveal.attention.settings import Settings, changed, read_settings
+recipe.EVERY = 2
+settings = changed(Settings(), read_settings(sys.argv[1]))
+for step in recipe.train(settings, sys.argv[2], accelerator="cpu"):
+    if step.phase == "train" and step.done == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_ends_the_same(folder: Path, tmp_path: Path) -> None:
+    """With dropout, accumulated gradients and pictures altered at random; killed twice, within both epochs."""
+    settings = usual(str(folder), **SMALL)
+    write_settings(settings, tmp_path / "settings.toml")
+
+    def run(out: str, kill_at: int) -> int:
+        arguments = [sys.executable, "-c", KILLED, str(tmp_path / "settings.toml"), str(tmp_path / out), str(kill_at)]
+        return subprocess.run(arguments, check=False, env=os.environ, timeout=200).returncode
+
+    assert run("whole", -1) == 0
+    assert run("broken", 2) == -signal.SIGKILL
+    assert (tmp_path / "broken" / "settings.toml").exists() and not (tmp_path / "broken" / "brnpa.json").exists()
+    assert run("broken", 5) == -signal.SIGKILL
+    with pytest.raises(SettingsError, match="another rate"):
+        next(train(replace(settings, rate=0.5), tmp_path / "broken", accelerator="cpu"))
+    assert run("broken", -1) == 0
+    whole, broken = ((tmp_path / name / "brnpa.safetensors").read_bytes() for name in ("whole", "broken"))
+    assert whole == broken
+    logs = [(tmp_path / name / "log.csv").read_text().splitlines() for name in ("whole", "broken")]
+    assert [line.rsplit(",", 1)[0] for line in logs[0]] == [line.rsplit(",", 1)[0] for line in logs[1]]
+
+
+def test_accumulated_gradients_are_those_of_the_whole_batch() -> None:
+    """The published program forgets them at every sub-batch."""
+    torch.manual_seed(0)
+    x, y = torch.randn(8, 3, 16, 16), torch.randint(3, (8,))
+    settings = Settings(backbone="timm:test_resnet", pretrained=False, side=16)
+    net = recipe.build(settings, 3).eval()
+    recipe.loss_of(net, None, x, y, settings).backward()
+    whole = [p.grad.clone() for p in net.parameters() if p.grad is not None]
+    net.zero_grad()
+    for part in (slice(0, 4), slice(4, 8)):
+        (recipe.loss_of(net, None, x[part], y[part], settings) / 2).backward()
+    parts = [p.grad for p in net.parameters() if p.grad is not None]
+    assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-5) for a, b in zip(whole, parts, strict=True))
+
+
+def test_the_teacher_stays_as_it_is(folder: Path, tmp_path: Path) -> None:
+    """Frozen, in evaluation mode, outside of the graph."""
+    settings = usual(str(folder), **{**SMALL, "epochs": 1})
+    learnt(settings, tmp_path / "low")
+    path = tmp_path / "low" / "brnpa.safetensors"
+    teacher = recipe._teacher(replace(settings, teacher=str(path)), 3)
+    assert teacher is not None and not teacher.training and not any(p.requires_grad for p in teacher.parameters())
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    student = recipe.build(settings, 3).train()
+    loss = recipe.loss_of(student, teacher, torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.long), settings)
+    loss.backward()
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    with pytest.raises(SettingsError, match="knows 3 classes"):
+        recipe._teacher(replace(settings, teacher=str(path)), 4)
+
+
+# --- data ---
+
+
+def test_orders_go_on_from_anywhere_and_are_shared_out() -> None:
+    whole = list(Batches(23, 3, 2, seed=5, micro=7))
+    assert len(whole) == 14 and all(len(batch) == 3 for batch in whole)
+    for start in (1, 7, 9):
+        assert list(Batches(23, 3, 2, seed=5, micro=7, start=start)) == whole[start:]
+    first = [i for batch in whole[:7] for _, i in batch]
+    assert len(set(first)) == 21 and first != [i for batch in whole[7:] for _, i in batch]
+    shares = [list(Batches(23, 3, 1, seed=5, micro=3, rank=rank, world=2)) for rank in (0, 1)]
+    assert not {i for b in shares[0] for _, i in b} & {i for b in shares[1] for _, i in b}
+
+
+def test_pictures_depend_on_seed_epoch_and_number_alone(folder: Path) -> None:
+    listed, test, classes = tree(folder)
+    assert classes == ("blue", "green", "red") and len(listed.files) == 30 and test is not None
+    settings = Settings(side=32)
+    pictures = Files(listed, settings, Preprocessing((32, 32), resize_to=36))
+    a, b, c = (pictures[key][0] for key in ((0, 3), (0, 3), (1, 3)))
+    assert torch.equal(a, b) and not torch.equal(a, c) and a.shape == (3, 32, 32)
+    # As they are examined, they are what `load_images` makes of them.
+    expected = load_images(listed.files[3], pictures.preprocessing).tensor[0]
+    assert torch.allclose(pictures[AS_IT_IS, 3][0], expected, atol=1e-5)
+
+
+def test_alterations() -> None:
+    pixels = torch.rand(3, 40, 40)
+    plain = Settings(flip=0.0, brightness=0.0, saturation=0.0)
+    seen = altered(pixels, (40, 40), plain, np.random.default_rng(0))
+    assert torch.equal(seen, pixels)
+    mirrored = altered(pixels, (40, 40), replace(plain, flip=1.0), np.random.default_rng(0))
+    assert torch.equal(mirrored, pixels.flip(2))
+    moved = {tuple(altered(pixels, (40, 40), replace(plain, shift=2), np.random.default_rng(s)).flatten()[:3].tolist())
+             for s in range(9)}  # fmt: skip
+    assert len(moved) > 4
+    grey = pixels[:1].expand(3, -1, -1)
+    coloured = altered(grey, (40, 40), replace(plain, saturation=0.9), np.random.default_rng(1))
+    assert torch.allclose(coloured, grey, atol=1e-5)  # grey has no colour to lose
+
+
+def test_held_out_pictures_are_some_of_each_class() -> None:
+    targets = [0] * 10 + [1] * 20 + [2]
+    learnt_, held = held_out(targets, 0.1, seed=3)
+    assert sorted(learnt_ + held) == list(range(31)) and [targets[i] for i in held] == [0, 1, 1]
+    assert held_out(targets, 0.1, seed=3) == (learnt_, held) != held_out(targets, 0.1, seed=4)
+
+
+def test_the_layout_of_cub(tmp_path: Path) -> None:
+    (tmp_path / "images.txt").write_text("1 001.Auk/a.jpg\n2 001.Auk/b.jpg\n3 002.Tern/c.jpg\n4 002.Tern/d.jpg\n")
+    (tmp_path / "image_class_labels.txt").write_text("1 1\n2 1\n3 2\n4 2\n")
+    (tmp_path / "train_test_split.txt").write_text("1 1\n2 0\n3 1\n4 0\n")
+    (tmp_path / "classes.txt").write_text("1 001.Auk\n2 002.Least_Tern\n")
+    training, test, classes = tree(tmp_path)
+    assert test is not None and classes == ("Auk", "Least Tern")
+    assert training == Listed((tmp_path / "images/001.Auk/a.jpg", tmp_path / "images/002.Tern/c.jpg"), (0, 1))
+    assert [path.name for path in test.files] == ["b.jpg", "d.jpg"]
+    (tmp_path / "train_test_split.txt").unlink()
+    with pytest.raises(ImageError, match=r"train_test_split\.txt"):
+        cub(tmp_path)
+
+
+# --- settings ---
+
+
+def test_settings_are_checked(tmp_path: Path, folder: Path) -> None:
+    for values, said in (
+        ({"epoch": 3}, "no setting 'epoch'"), ({"rate": "fast"}, "type float"), ({"epochs": True}, "type int"),
+        ({"mode": "zoom"}, "mode is one of"), ({"start": "teacher"}, "needs a teacher"),
+        ({"weight": 2.0}, "weight lies"), ({"batch": 0}, "from 1"),
+    ):  # fmt: skip
+        with pytest.raises(SettingsError, match=said):
+            changed(Settings(), values)
+    (tmp_path / "bad.toml").write_text("epochs = ")
+    with pytest.raises(SettingsError, match="Cannot read"):
+        read_settings(tmp_path / "bad.toml")
+    odd = usual("world", backbone='na"me', rate=3, flip=0.25)
+    write_settings(odd, tmp_path / "odd.toml")
+    assert changed(Settings(), read_settings(tmp_path / "odd.toml")) == odd and asdict(odd)["rate"] == 3.0
+    with pytest.raises(SettingsError, match="do not fill one step"):
+        learnt(usual(str(folder), **{**SMALL, "batch": 100}), tmp_path / "none")
+
+
+def test_rates() -> None:
+    cosine = Settings(schedule="cosine", epochs=10)
+    rates = [rate_at(cosine, 100, step) for step in range(100)]
+    assert max(rates) > 0.9 and rates[0] == pytest.approx(0.2) and rates[-1] < 0.01
+    step = Settings(schedule="step", epochs=10)
+    assert [rate_at(step, 100, s) for s in (0, 19, 20, 45)] == pytest.approx([1, 1, 0.9, 0.81])
