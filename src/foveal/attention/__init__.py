@@ -1,5 +1,6 @@
 """Attention by ranked parts: grouping, pooling, and networks that decide by parts."""
 
+from foveal.attention.comparing import PartMatch, match_parts
 from foveal.attention.grouping import Grouping, Groups
 from foveal.attention.pooling import AttentionPooling, AveragePooling, Merge, RepresentativePooling, replicated
 
@@ -9,6 +10,8 @@ __all__ = [
     "Grouping",
     "Groups",
     "Merge",
+    "PartMatch",
     "RepresentativePooling",
+    "match_parts",
     "replicated",
 ]

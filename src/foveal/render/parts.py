@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from foveal.attention.comparing import PartMatch
     from foveal.images import Photo
     from foveal.results.parts import Parts
 
@@ -180,3 +181,21 @@ def _grey(photo: Photo) -> Cells:
 
 def _array(tensor: Tensor) -> NDArray[np.float64]:
     return tensor.detach().cpu().double().numpy()
+
+
+def match_sheet(a: Parts, b: Parts, match: PartMatch, i: int = 0, j: int = 0, *, side: int = 176) -> Image.Image:
+    """Two pictures' parts below one another, in the order in which they go together, with their cosines."""
+    columns, top, bottom = ["photo"], [fit_photo(a.photos[i], side)], [fit_photo(b.photos[j], side)]
+    limits = [float(parts.groups.shown[n].max()) or 1.0 for parts, n in ((a, i), (b, j))]
+    for k, other in enumerate(match.order.tolist()):
+        columns.append(f"{k + 1} with {other + 1}: {float(match.table[k, other]):.2f}")
+        top.append(_overlay(a, i, a.groups.shown[i, k], side, limits[0]))
+        bottom.append(_overlay(b, j, b.groups.shown[j, other], side, limits[1]))
+    return grid(
+        [top, bottom],
+        columns=columns,
+        rows=["\n".join(parts.facts(n)) for parts, n in ((a, i), (b, j))],
+        title=f"Parts at {a.layer} of {a.model}",
+        caption=f"Cosines of the parts' vectors: {match}.",
+        side=side,
+    )
