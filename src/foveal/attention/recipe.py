@@ -282,9 +282,10 @@ def examine(
 def save_parts_net(net: PartsNet, settings: Settings, sources: Sources, found: dict[str, float], folder: Path) -> Path:
     """brnpa.safetensors and its card; kernels in half precision."""
     arguments = {"backbone": settings.backbone, **_arguments(settings, len(sources.classes))}
+    where = {name: Path(getattr(settings, name)).name for name in ("data", "teacher")}  # places mean nothing elsewhere
     card = {
-        "data": settings.data,
-        "recipe": {"code": "foveal.attention.recipe:train", **asdict(settings)},
+        "data": Path(settings.data).name,
+        "recipe": {"code": "foveal.attention.recipe:train", **asdict(settings), **where},
         "accuracy": {name: round(value, 4) for name, value in found.items()},
         "decides": f"by {net.pool.count} vectors in the order of their activity, linearly" if net.pool.count > 1
         else "by one vector, linearly",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from foveal.models import Model
 
 MODEL_HELP = (
-    "demo, embed, timm:NAME, torchvision:NAME, FILE.safetensors (with FILE.json), package.module:factory or "
+    "demo, embed, parts, timm:NAME, torchvision:NAME, FILE.safetensors (with FILE.json), package.module:factory or "
     "file.py:factory; see `foveal models`."
 )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from foveal.models.sidecar import Sidecar
 
 _WEIGHTS = Path(__file__).parents[1] / "world" / "weights"
-BUNDLED = {name: _WEIGHTS / f"{name}.safetensors" for name in ("demo", "embed")}
+BUNDLED = {name: _WEIGHTS / f"{name}.safetensors" for name in ("demo", "embed", "parts")}
 """The networks that ship with foveal."""
 RANDOM = "the weights are random, nothing was learned: explanations show the architecture alone"
 
@@ -44,6 +44,7 @@ def load_model(
 
         "demo"                      a small classifier that ships with foveal: drawn birds, twenty species
         "embed"                     a small embedding network that ships with it: drawn birds, individuals
+        "parts"                     a small classifier that ships with it and decides by ranked parts: drawn birds
         "timm:resnet50"             a network of timm; "timm:resnet50.a1_in1k" picks its weights
         "torchvision:resnet50"      the same for torchvision; "torchvision:resnet50.IMAGENET1K_V1"
         "shells.safetensors"        weights with a sidecar shells.json beside them (docs/models.md)
@@ -149,7 +150,7 @@ def _check_spec(spec: str) -> None:
         raise ModelError(f"Which function of {spec} makes the network? Write '{spec}:NAME'.")
     if not colon or not before or not after:
         raise ModelError(
-            f"No model is called {spec!r}: write 'demo', 'embed', 'timm:{after or 'NAME'}', "
+            f"No model is called {spec!r}: write 'demo', 'embed', 'parts', 'timm:{after or 'NAME'}', "
             f"'torchvision:{after or 'NAME'}', 'file.safetensors', 'package.module:factory' "
             "or 'path/to/file.py:factory'."
         )
