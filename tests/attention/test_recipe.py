@@ -19,9 +19,10 @@ from PIL import Image
 
 import foveal
 from foveal.attention import recipe
-from foveal.attention.data import AS_IT_IS, Batches, Files, Listed, altered, cub, held_out, tree
+from foveal.attention.data import AS_IT_IS, Batches, Files, Listed, altered
 from foveal.attention.recipe import rate_at, train
 from foveal.attention.settings import Settings, SettingsError, changed, read_settings, usual, write_settings
+from foveal.attention.sources import cub, held_out, open_folder, tree
 from foveal.errors import ImageError
 from foveal.images import Preprocessing
 from foveal.images.load import load_images
@@ -204,13 +205,53 @@ def test_the_layout_of_cub(tmp_path: Path) -> None:
     (tmp_path / "image_class_labels.txt").write_text("1 1\n2 1\n3 2\n4 2\n")
     (tmp_path / "train_test_split.txt").write_text("1 1\n2 0\n3 1\n4 0\n")
     (tmp_path / "classes.txt").write_text("1 001.Auk\n2 002.Least_Tern\n")
-    training, test, classes = tree(tmp_path)
+    training, test, classes = cub(tmp_path)
     assert test is not None and classes == ("Auk", "Least Tern")
     assert training == Listed((tmp_path / "images/001.Auk/a.jpg", tmp_path / "images/002.Tern/c.jpg"), (0, 1))
     assert [path.name for path in test.files] == ["b.jpg", "d.jpg"]
     (tmp_path / "train_test_split.txt").unlink()
     with pytest.raises(ImageError, match=r"train_test_split\.txt"):
         cub(tmp_path)
+
+
+def test_folders_of_individuals_and_of_unknown_classes(tmp_path: Path) -> None:
+    """Who is learnt, who is looked for, what is asked at the end."""
+    pixel = Image.new("RGB", (40, 40), (90, 120, 30))
+    for inside, names in {
+        "bounding_box_train": [f"{who:04d}_c{camera}s1_000001_00.jpg" for who in (2, 7) for camera in (1, 2, 3)],
+        "query": ["0003_c1s1_000001_00.jpg", "0009_c1s1_000001_00.jpg"],
+        "bounding_box_test": [f"{who:04d}_c2s1_000001_00.jpg" for who in (3, 9)] + ["-1_c2s1_000001_00.jpg"],
+    }.items():
+        (tmp_path / "market" / inside).mkdir(parents=True)
+        for name in names:
+            pixel.save(tmp_path / "market" / inside / name)
+    found = open_folder(Settings(data=str(tmp_path / "market"), side=32), None)
+    assert found.exam == "individuals" and found.queries == 2 and found.cameras == (1, 1, 2, 2, 2)
+    assert found.classes == ("2", "7") and found.test.targets.tolist() == [3, 9, -1, 3, 9]
+    assert len(found.train) == 4 and len(found.validation) == 2
+    for part, classes in (("train", ("a", "b")), ("test", ("c", "d"))):
+        for name in classes:
+            (tmp_path / "tree" / part / name).mkdir(parents=True)
+            for number in range(3):
+                pixel.save(tmp_path / "tree" / part / name / f"{number}.png")
+    found = open_folder(Settings(data=str(tmp_path / "tree"), side=32), None)
+    assert found.exam == "few shots" and found.test.targets.tolist() == [2, 2, 2, 3, 3, 3]
+    (tmp_path / "tree" / "test" / "a").mkdir()
+    pixel.save(tmp_path / "tree" / "test" / "a" / "0.png")
+    with pytest.raises(ImageError, match="or none"):
+        tree(tmp_path / "tree")
+
+
+@pytest.mark.parametrize("data", ["individuals", "novel"])
+def test_drawn_birds_are_found_again(tmp_path: Path, data: str) -> None:
+    """The whole way on a handful of pictures: what is written of the examination, not how well it went."""
+    settings = usual(data, images=80, tests=60 if data == "individuals" else 30, epochs=1, batch=16)
+    steps = learnt(settings, tmp_path)
+    accuracy = json.loads((tmp_path / "accuracy.json").read_text())
+    names = {"individuals": {"rank 1", "mAP"}, "novel": {"5 ways, 1 shot"}}[data]
+    assert set(accuracy) == {"validation"} | names and all(0 <= value <= 1 for value in accuracy.values())
+    assert steps[-1].accuracy in accuracy.values()
+    assert len(foveal.load_model(tmp_path / "brnpa.safetensors").labels or ()) == (60 if data == "individuals" else 20)
 
 
 # --- settings ---

@@ -12,7 +12,8 @@ from PIL import Image
 import foveal
 from foveal.attention import match_parts
 from foveal.attention.comparing import order_free, similarities
-from foveal.attention.tasks import few_shot_accuracy, market, retrieval
+from foveal.attention.sources import market
+from foveal.attention.tasks import few_shot_accuracy, retrieval
 from foveal.errors import ImageError, TargetError
 from foveal.render.parts import match_sheet
 from tests.networks import tiny

@@ -1,29 +1,23 @@
-"""Pictures to learn from: folders, CUB-200-2011, drawn birds. What a picture looks like in an epoch depends on the
-seed, the epoch and its number alone, so that a run can go on from anywhere with any number of workers.
-
-    tree         FOLDER/jay/1.jpg …, or FOLDER/train/jay/1.jpg … and FOLDER/test/jay/1.jpg …
-    CUB          FOLDER/images.txt, image_class_labels.txt, train_test_split.txt, images/…
-    world        drawn species; individuals: drawn birds that differ in three marks each
+"""Pictures to learn from, and their order. What a picture looks like in an epoch depends on the seed, the epoch and its
+number alone, so that a run can go on from anywhere with any number of workers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset, Sampler
 
-from foveal.errors import ImageError
 from foveal.images import Preprocessing
 from foveal.images.decode import decode_file
-from foveal.images.folders import labelled_pictures
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -33,7 +27,6 @@ if TYPE_CHECKING:
 Key: TypeAlias = "tuple[int, int]"  # epoch, number; epoch -1 is the picture as it is
 AS_IT_IS = -1
 LUMA = (0.2126, 0.7152, 0.0722)
-VALIDATION = 977  # key of the drawn validation pictures' seed
 
 
 @dataclass(frozen=True)
@@ -48,23 +41,6 @@ class Listed:
     files: tuple[Path, ...]
     targets: tuple[int, ...]
     cameras: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What a training reads.
-
-    Attributes:
-        train, validation, test: pictures with their classes; test may be empty.
-        classes: names.
-        preprocessing: of the pictures as they are examined.
-    """
-
-    train: Pictures
-    validation: Pictures
-    test: Pictures
-    classes: tuple[str, ...]
-    preprocessing: Preprocessing
 
 
 class Pictures(Dataset[tuple[Tensor, Tensor]]):
@@ -182,117 +158,3 @@ class InOrder(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         for start in range(0, len(self.numbers), self.batch):
             yield [(AS_IT_IS, i) for i in self.numbers[start : start + self.batch]]
-
-
-# --- sources ---
-
-
-def tree(folder: Path) -> tuple[Listed, Listed | None, tuple[str, ...]]:
-    """Training pictures, test pictures where there are any, and class names; a folder a class.
-
-    Raises:
-        ImageError: for a folder without such folders, or test classes that were not trained.
-    """
-    if (folder / "images.txt").is_file():
-        return cub(folder)
-    parts = {name: folder / name for name in ("train", "test") if (folder / name).is_dir()}
-    files, names = labelled_pictures(parts.get("train", folder))
-    classes = tuple(sorted(set(names)))
-    number = {name: i for i, name in enumerate(classes)}
-    train = Listed(tuple(files), tuple(number[name] for name in names))
-    if set(parts) != {"train", "test"}:
-        return train, None, classes
-    files, names = labelled_pictures(parts["test"])
-    unknown = sorted(set(names) - set(classes))
-    if unknown:
-        raise ImageError(f"{str(parts['test'])!r} has a class {unknown[0]!r} that {str(parts['train'])!r} has not.")
-    return train, Listed(tuple(files), tuple(number[name] for name in names)), classes
-
-
-def cub(folder: Path) -> tuple[Listed, Listed | None, tuple[str, ...]]:
-    """The layout of CUB-200-2011 (Wah et al., 2011): lists by number of picture, and its own split."""
-
-    def column(name: str) -> dict[str, str]:
-        try:
-            lines = (folder / name).read_text(encoding="utf-8").splitlines()
-            return dict(line.split(maxsplit=1) for line in lines if line.strip())
-        except (OSError, ValueError) as error:
-            raise ImageError(f"Cannot read {name} in {str(folder)!r}, as CUB-200-2011 has it: {error}.") from error
-
-    files, labels, training = (
-        column(name) for name in ("images.txt", "image_class_labels.txt", "train_test_split.txt")
-    )
-    names = column("classes.txt") if (folder / "classes.txt").is_file() else {}
-    numbers = sorted(set(labels.values()), key=int)
-    classes = tuple(names.get(number, number).split(".", 1)[-1].replace("_", " ") for number in numbers)
-    place = {number: i for i, number in enumerate(numbers)}
-
-    def listed(flag: str) -> Listed:
-        chosen = [key for key in files if training[key] == flag]
-        return Listed(
-            tuple(folder / "images" / files[key] for key in chosen), tuple(place[labels[key]] for key in chosen)
-        )
-
-    return listed("1"), listed("0"), classes
-
-
-def held_out(targets: Sequence[int], share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Numbers to learn from, and of each class a share, one at least, to choose the best epoch by."""
-    order = np.random.default_rng([seed, VALIDATION]).permutation(len(targets))
-    by_class: dict[int, list[int]] = {}
-    for number in order.tolist():
-        by_class.setdefault(targets[number], []).append(number)
-    held = {number for own in by_class.values() if len(own) > 1 for number in own[: max(1, round(share * len(own)))]}
-    return [i for i in range(len(targets)) if i not in held], sorted(held)
-
-
-def of(listed: Listed, numbers: Sequence[int]) -> Listed:
-    """Some of them."""
-    cameras = tuple(listed.cameras[i] for i in numbers) if listed.cameras else ()
-    return Listed(tuple(listed.files[i] for i in numbers), tuple(listed.targets[i] for i in numbers), cameras)
-
-
-def open_folder(settings: Settings, like: Preprocessing | None) -> Sources:
-    """The pictures of a folder; `like` is how the backbone's own training took its pictures."""
-    listed, test, classes = tree(Path(settings.data))
-    own = like or Preprocessing((settings.side, settings.side))
-    preprocessing = Preprocessing(
-        (settings.side, settings.side), resize="short", resize_to=round(settings.side / settings.crop),
-        mean=own.mean, std=own.std,
-    )  # fmt: skip
-    learnt, held = held_out(listed.targets, settings.validation, settings.seed)
-    if not held:
-        raise ImageError(f"{settings.data!r} has one picture a class: there is nothing to hold out for validation.")
-    return Sources(
-        Files(of(listed, learnt), settings, preprocessing),
-        Files(of(listed, held), settings, preprocessing),
-        Files(test or Listed((), ()), settings, preprocessing),
-        classes,
-        preprocessing,
-    )
-
-
-def open_world(settings: Settings, workers: int = 0) -> Generator[tuple[int, int], None, Sources]:
-    """Drawn birds, kept in memory; validation pictures are drawn for themselves. Yields how many of how many."""
-    from foveal.world import SPECIES
-    from foveal.world.dataset import PREPROCESSING, SplitDataset
-    from foveal.world.learn_species import TrainingScenes
-    from foveal.world.splits import Split
-
-    held = max(1, round(settings.validation * settings.images))
-    kinds: tuple[Dataset[Any], ...] = (
-        TrainingScenes(settings.images - held, settings.seed),
-        SplitDataset(Split("species", held, train=True, seed=settings.seed + VALIDATION)),
-        SplitDataset(Split("species", settings.tests)),
-    )
-    kept, done = [], 0
-    for scenes in kinds:
-        pairs = []
-        for images, targets in DataLoader(scenes, batch_size=50, num_workers=workers):
-            pairs.append((images, targets))
-            done += len(images)
-            yield done, settings.images + settings.tests
-        images, targets = (torch.cat(each) for each in zip(*pairs, strict=True))
-        kept.append(Kept(images, targets, settings, PREPROCESSING))
-    train, validation, test = kept
-    return Sources(train, validation, test, SPECIES, PREPROCESSING)

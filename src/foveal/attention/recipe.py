@@ -27,10 +27,13 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from foveal._version import __version__
-from foveal.attention.data import Batches, InOrder, Pictures, Sources, open_folder, open_world
+from foveal.attention.comparing import similarities
+from foveal.attention.data import Batches, InOrder, Pictures
 from foveal.attention.distil import distillation
 from foveal.attention.network import PartsNet
 from foveal.attention.settings import Settings, SettingsError, changed, read_settings, write_settings
+from foveal.attention.sources import Sources, open_folder, open_world
+from foveal.attention.tasks import few_shot_accuracy, retrieval
 from foveal.errors import MissingExtra, ModelError
 from foveal.models import Model, load_model
 from foveal.models.save import save_model
@@ -170,8 +173,10 @@ def train(
     # --- the best of them ---
     fabric.load(folder / BEST, {"net": net})
     found = {"validation": state["best"]}
-    if len(sources.test):
+    if len(sources.test) and sources.exam == "classes":
         found["test"] = yield from examine(net, sources.test, settings, fabric, workers, "test")
+    elif len(sources.test):
+        found |= yield from compare(plain, sources, settings, fabric, workers)
     if fabric.is_global_zero:
         save_parts_net(plain.cpu(), settings, sources, found, folder)
         for name in (CHECKPOINT, BEST):
@@ -274,6 +279,29 @@ def examine(
     accuracy = float(total[0] / total[1])
     yield Step(phase, len(pictures), len(pictures), accuracy=accuracy)
     return accuracy
+
+
+def compare(
+    net: PartsNet, sources: Sources, settings: Settings, fabric: Fabric, workers: int
+) -> Generator[Step, None, dict[str, float]]:
+    """Pictures of classes that were not learnt, compared by their parts, rank by rank."""
+    pictures, found = sources.test, []
+    net.eval()
+    for images, _ in DataLoader(pictures, batch_sampler=InOrder(len(pictures), settings.batch), num_workers=workers):
+        with torch.inference_mode():
+            found.append(net.vectors(fabric.to_device(images)).float().cpu())
+        yield Step("test", min(settings.batch * len(found), len(pictures)), len(pictures))
+    v, who = torch.cat(found), pictures.targets
+    if sources.exam == "few shots":
+        shots, queries = 1, min(15, int(who.bincount()[who.unique()].min()) - 1)
+        ways = min(5, len(who.unique()))
+        share, _ = few_shot_accuracy(v, who, ways=ways, shots=shots, queries=queries, seed=settings.seed)
+        yield Step("test", len(pictures), len(pictures), accuracy=share)
+        return {f"{ways} ways, {shots} shot": share}
+    n, camera = sources.queries, torch.tensor(sources.cameras)
+    result = retrieval(similarities(v[:n], v[n:]).sum(2), (who[:n], who[n:]), (camera[:n], camera[n:]))
+    yield Step("test", len(pictures), len(pictures), accuracy=float(result.cmc[0]))
+    return {"rank 1": float(result.cmc[0]), "mAP": result.map}
 
 
 # --- files ---

@@ -13,7 +13,7 @@ from foveal.errors import FovealError
 if TYPE_CHECKING:
     import os
 
-WORLD = "world"
+DRAWN = ("world", "individuals", "novel")
 
 
 class SettingsError(FovealError, ValueError):
@@ -24,8 +24,8 @@ class SettingsError(FovealError, ValueError):
 class Settings:
     """What is learnt, from what, and how. Two runs with the same settings end with the same weights (CPU).
 
-    data            a folder (a folder a class; train/ and test/ of such; the layout of CUB-200-2011), or "world", drawn
-                    birds.
+    data            a folder (a folder a class; train/ and test/ of such; CUB-200-2011; Market-1501), or drawn birds:
+                    "world", "individuals", "novel" (`foveal.attention.sources`).
     backbone        "timm:resnet50", "torchvision:resnet50", "demo"; trained unless `pretrained` is off.
     pooling, count, layer, resolution, mode     of `PartsNet`.
     teacher         weights of a low-resolution network to learn from (.safetensors), or nothing.
@@ -43,7 +43,7 @@ class Settings:
     images, tests   drawn, where data is drawn.
     """
 
-    data: str = WORLD
+    data: str = "world"
     backbone: str = "timm:resnet50"
     pretrained: bool = True
     pooling: Literal["brnpa", "average", "attention"] = "brnpa"
@@ -91,7 +91,7 @@ class Settings:
     @property
     def drawn(self) -> bool:
         """The pictures are drawn."""
-        return self.data == WORLD
+        return self.data in DRAWN
 
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -110,7 +110,7 @@ OF_THE_WORLD = {
 
 def usual(data: str, **wanted: Any) -> Settings:
     """The settings for this data, with what is wanted in place of what is usual."""
-    drawn = OF_THE_WORLD if data == WORLD else {}
+    drawn = OF_THE_WORLD if data in DRAWN else {}
     return changed(Settings(data=data), {**drawn, **wanted})
 
 

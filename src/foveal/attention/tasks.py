@@ -7,9 +7,7 @@ few shots           prototypes are means of the examples' vectors, rank by rank;
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,16 +15,12 @@ import torch
 from torch import Tensor
 
 from foveal.attention.comparing import similarities
-from foveal.attention.data import Listed
-from foveal.errors import ImageError, TargetError
-from foveal.images.folders import pictures_in
+from foveal.errors import TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jaxtyping import Float, Int
-
-MARKET = re.compile(r"^(-1|\d{4})_c(\d)s\d_")
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,25 +113,3 @@ def few_shot_accuracy(
         truth = torch.arange(ways).repeat_interleave(queries)
         shares.append(float((compare(vectors[asked], prototypes).argmax(1) == truth).float().mean()))
     return float(np.mean(shares)), 1.96 * float(np.std(shares)) / len(shares) ** 0.5
-
-
-def market(folder: str | Path) -> dict[str, Listed]:
-    """The layout of Market-1501: "train", "query" and "gallery", identities and cameras from the files' names.
-
-        0002_c1s1_000451_03.jpg    identity 2 before camera 1; −1 is junk, 0 a distractor
-
-    Raises:
-        ImageError: for another layout.
-    """
-    found = {}
-    for name, inside in (("train", "bounding_box_train"), ("query", "query"), ("gallery", "bounding_box_test")):
-        files = pictures_in([Path(folder) / inside])
-        read = [MARKET.match(file.name) for file in files]
-        wrong = next((file for file, match in zip(files, read, strict=True) if match is None), None)
-        if wrong is not None:
-            raise ImageError(
-                f"Cannot read who is on {str(wrong)!r}: Market-1501 has names like 0002_c1s1_000451_03.jpg."
-            )
-        who = tuple(int(match[1]) for match in read if match)
-        found[name] = Listed(tuple(files), who, tuple(int(match[2]) for match in read if match))
-    return found

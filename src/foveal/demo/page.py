@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,6 +86,7 @@ def picture_section(model: foveal.Model, example: Example) -> Section:
             ),
             _flow_panel(model, example, species),
             _tree_panel(model, example, species),
+            _parts_panel(example, species, part),
             _match_panel(model, example, species, other, part),
         ),
     )
@@ -178,6 +180,33 @@ def _tree_panel(model: foveal.Model, example: Example, species: str) -> Panel:
         "was found to support. The grey pictures show what drives each neuron (guided backpropagation: no evidence).",
         tree=fragment(tree),
     )
+
+
+def _parts_panel(example: Example, species: str, part: str) -> Panel:
+    """The margin by a network that decides by ranked parts."""
+    found = foveal.parts(_by_parts(), example.image, sibling_margin([species]))
+    pointed = top_part(found.photos[0].geometry.map_to_photo(found.places[0].cpu().numpy()), example.labels)
+    shares = ", ".join(f"part {k + 1} {float(value):.1f}" for k, value in enumerate(found.evidence[0]))
+    return Panel(
+        "Which parts, ranked and sharp?",
+        (
+            Tile(
+                "ranks, parts, evidence",
+                found.figure(side=SIDE),
+                f"Three ranked parts of the {species} and their evidence for the margin: {shares}.",
+                verdict=pointed == part,
+                finding=f"the evidence points at the {pointed}",
+            ),
+        ),
+        "BR-NPA, another small network: the most active place of its last map and all that resembles it is the first "
+        "part, and so on. It decides by the three parts' vectors alone, so their evidence and the bias make up the "
+        "margin to the last digit. Parts do not depend on what is asked; their evidence does.",
+    )
+
+
+@cache
+def _by_parts() -> foveal.Model:
+    return foveal.load_model("parts")
 
 
 def _match_panel(model: foveal.Model, example: Example, species: str, other: str, part: str) -> Panel:

@@ -35,7 +35,7 @@ def list_models(pattern: str | None = None) -> tuple[Source, ...]:
     return (
         Source("demo", "a small classifier that ships with foveal", missing=_absent("demo")),
         Source("embed", "a small embedding network that ships with foveal", missing=_absent("embed")),
-        Source("parts", "a small classifier that decides by ranked parts and ships with foveal", missing=_absent("parts")),
+        Source("parts", "a small classifier by ranked parts that ships with foveal", missing=_absent("parts")),
         _listed("timm:NAME", "timm's image models", from_timm.names, pattern),
         _listed("torchvision:NAME", "torchvision's image classifiers", from_torchvision.names, pattern),
         Source("FILE.safetensors", "weights of your own, with FILE.json beside them"),

@@ -97,7 +97,7 @@ def evidence_bars(parts: Parts, i: int = 0, *, side: int = 224) -> Image.Image:
     write(draw, (0, 0), shorten(parts.target[i], size, side), size, ink=INK)
     low, high = min(0.0, *(v for _, v in rows)), max(0.0, *(v for _, v in rows))
     low, high = (low, high) if high > low else (0.0, 1.0)
-    left, right, top = side * 0.36, side * 0.82, size * 2
+    left, right, top = side * 0.44, side * 0.82, size * 2
     zero = left - low / (high - low) * (right - left)
     step = min(size * 2.2, (side - top) / len(rows))
     colours = palette(parts.count)
