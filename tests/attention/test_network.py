@@ -186,6 +186,10 @@ def test_a_sidecar_runs_no_code_of_others() -> None:
         PartsNet("os:getcwd")
     with pytest.raises(ModelError, match="no backbone 'resnet'"):
         PartsNet("resnet")
+    with pytest.raises(ModelError, match="no backbone"):
+        PartsNet("timm:hf-hub:somebody/network")  # which would be fetched
+    with pytest.raises(TypeError, match="pretrained"):
+        PartsNet("timm:resnet18", pretrained=True)  # type: ignore[call-arg]
 
 
 # --- distillation ---

@@ -16,6 +16,8 @@ from foveal.attention.trunk import Mode, Trunk
 from foveal.engine.capture import capture
 from foveal.engine.stages import describe
 from foveal.errors import ModelError
+from foveal.models.from_factory import check_harmless
+from foveal.models.load import BUNDLED, load_model
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -26,13 +28,15 @@ if TYPE_CHECKING:
 class PartsNet(nn.Module):
     """A classifier by parts on any convolutional network.
 
-        net = PartsNet("timm:resnet50", 200, resolution=4, size=224, pretrained=True)
+        net = PartsNet(foveal.load_model("timm:resnet50").module, 200, resolution=4, size=224)
         net(torch.rand(2, 3, 224, 224)).shape                       # (2, 200)
         net.vectors(x).shape                                        # (2, 3, 2048), for comparisons
         foveal.parts(net, x)
 
     Args:
-        backbone: "timm:NAME", "torchvision:NAME", a bundled network, or any module, which is then taken over.
+        backbone: any module, which is taken over with its weights; where its head is linear on the mean over places
+            and has as many outputs, it is replicated, so that the network knows something before any training. Or
+            a name, for the architecture: "timm:NAME", "torchvision:NAME", a bundled network.
         classes: outputs.
         pooling: "brnpa"; "average" or "attention" for comparison.
         count: parts.
@@ -41,8 +45,7 @@ class PartsNet(nn.Module):
         mode: "dilate" or "stride", see `Trunk`.
         size: side of the pictures that it is built for; others will do.
         dropout: before the head.
-        pretrained: the backbone's own weights. Where its head is linear on the mean over places and has as many
-            outputs, it is replicated, so that the network knows something before any training.
+        checkpointing: see `Trunk`.
 
     Raises:
         ModelError, LayerError: for a backbone that cannot be had or changed so.
@@ -51,10 +54,10 @@ class PartsNet(nn.Module):
     def __init__(
         self, backbone: str | nn.Module = "demo", classes: int = 20, *, pooling: PoolingName = "brnpa",
         count: int = 3, layer: str | None = None, resolution: int = 1, mode: Mode = "dilate", size: int = 160,
-        dropout: float = 0.0, pretrained: bool = False, checkpointing: bool = False,
+        dropout: float = 0.0, checkpointing: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        network = named_backbone(backbone, pretrained=pretrained) if isinstance(backbone, str) else backbone
+        network = named_backbone(backbone) if isinstance(backbone, str) else backbone
         network.eval()
         random = torch.Generator().manual_seed(0)
         example = torch.randn(1, 3, size, size, generator=random).to(next(network.parameters()))
@@ -88,19 +91,17 @@ def _linear_head(network: nn.Module, layer: str, example: Tensor) -> nn.Linear |
     return linear[-1] if same else None
 
 
-def named_backbone(name: str, *, pretrained: bool) -> nn.Module:
-    """A network by a name that a data file may hold.
+def named_backbone(name: str, *, pretrained: bool = False) -> nn.Module:
+    """A network by a name that a data file may hold; unless pretrained, nothing is fetched for it.
 
     Raises:
         ModelError: for other code than that of timm, torchvision and foveal.
     """
-    from foveal.models.from_factory import check_harmless
-    from foveal.models.load import BUNDLED, load_model
-
     if name in BUNDLED:
         return load_model(name).module
-    if name.partition(":")[0] not in ("timm", "torchvision"):
-        if ":" not in name:
-            raise ModelError(f"there is no backbone {name!r}: say timm:NAME, torchvision:NAME, {', '.join(BUNDLED)}")
+    source, _, own = name.partition(":")
+    if not own or (":" in own and not pretrained):
+        raise ModelError(f"there is no backbone {name!r}: say timm:NAME, torchvision:NAME, {', '.join(BUNDLED)}")
+    if source not in ("timm", "torchvision"):
         check_harmless(name, Path("this network"))
     return load_model(name, pretrained=pretrained).module

@@ -30,7 +30,7 @@ from foveal._version import __version__
 from foveal.attention.comparing import similarities
 from foveal.attention.data import Batches, InOrder, Pictures
 from foveal.attention.distil import distillation
-from foveal.attention.network import PartsNet
+from foveal.attention.network import PartsNet, named_backbone
 from foveal.attention.settings import Settings, SettingsError, changed, read_settings, write_settings
 from foveal.attention.sources import Sources, open_folder, open_world
 from foveal.attention.tasks import few_shot_accuracy, retrieval
@@ -190,8 +190,8 @@ def train(
 def build(settings: Settings, classes: int) -> PartsNet:
     """The network that the settings ask for."""
     return PartsNet(
-        settings.backbone, pretrained=settings.pretrained, dropout=settings.dropout,
-        checkpointing=settings.checkpointing, **_arguments(settings, classes),
+        named_backbone(settings.backbone, pretrained=settings.pretrained),
+        dropout=settings.dropout, checkpointing=settings.checkpointing, **_arguments(settings, classes),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -153,6 +154,8 @@ def brnpa(
             loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
             accuracy = step.accuracy if step.accuracy is not None else accuracy
             move(step.phase, step.done, step.total, loss)
+    if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
+        return  # of several processes one speaks
     say(f"right on {accuracy:.1%}" if accuracy is not None else "nothing was left to be done")
     typer.echo(out / "brnpa.safetensors")
 
