@@ -8,11 +8,13 @@ from pathlib import Path
 from PIL import Image
 
 import foveal
+from foveal.attention import match_parts
 from foveal.demo.truth import deciding_part, sibling_margin, true_effects
 from foveal.methods import cam
 from foveal.methods.naflow import MODES
 from foveal.render.figures import grid
 from foveal.render.flow import mode_sheet
+from foveal.render.parts import match_sheet
 from foveal.render.tiles import known_tile
 from foveal.world import SPECIES, demo_scenes, render
 from foveal.world.gallery import species_portraits
@@ -134,6 +136,23 @@ def tree() -> Image.Image:
     return found.grow().look().audit().poster(most=7)
 
 
+def parts() -> Image.Image:
+    """Margins between siblings by a network that decides by its parts."""
+    scenes = [species_portraits()[i] for i in (4, 10, 16)]
+    found = foveal.parts(
+        foveal.load_model("parts"), [render(scene)[0] for scene in scenes],
+        sibling_margin([scene.species for scene in scenes]),
+    )  # fmt: skip
+    return found.figure(side=190)
+
+
+def ranks() -> Image.Image:
+    """The parts of two birds of one species, each with that of the other which it goes with."""
+    model = foveal.load_model("parts")
+    a, b = (foveal.parts(model, render(species_scene(SPECIES[10], seed))[0]) for seed in (5, 8))
+    return match_sheet(a, b, match_parts(a, b))
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     family = [method.name for method in cam.FAMILY]
@@ -146,4 +165,6 @@ if __name__ == "__main__":
     tree().save(HERE / "tree.jpg", quality=88)
     one_map().save(HERE / "gap.jpg", quality=88)
     assembly().save(HERE / "assembly.jpg", quality=86)
+    parts().save(HERE / "parts.jpg", quality=88)
+    ranks().save(HERE / "ranks.jpg", quality=88)
     methods(OTHERS).save(HERE / "more-methods.jpg", quality=88)

@@ -82,3 +82,29 @@ def test_cam_is_exact_on_a_real_head(data: Path) -> None:
     assert why.score is not None
     bias = model.module.get_submodule("fc").bias[why.target_spec["index"][0]]  # type: ignore[index, union-attr]
     assert float(why.map.mean()) + float(bias.detach()) == pytest.approx(float(why.score[0]), rel=1e-4)
+
+
+def test_parts_of_photographs(data: Path, no_trace: NoTrace) -> None:
+    """The first part is the object's, more than chance; a replicated head decides as the network did, mostly."""
+    from foveal.attention.network import PartsNet
+
+    model = network("resnet18")
+    photos = boxed(data, 12)
+    on_object, area = [], []
+    with no_trace(model.module):
+        found = foveal.parts(model, [path for path, _, _ in photos], resolution=2)
+    for i, (_, _, inside) in enumerate(photos):
+        map = np.nan_to_num(found.photos[i].geometry.map_to_photo(found.map[i]))
+        on_object.append(map[inside].sum() / map.sum())
+        area.append(inside.mean())
+    assert np.mean(on_object) > 1.2 * np.mean(area)
+    assert bool((found.evidence[:, 0] > found.evidence[:, 1:].amax(1)).float().mean() > 0.5)
+    total = found.evidence.sum(1) + found.remainder + found.offset
+    assert found.score is not None and np.allclose(total, found.score, atol=1e-3)
+    decided = [words.rsplit(" (", 1)[1].rstrip(")") for words in found.target]
+    net = PartsNet(network("resnet18").module, len(model.labels or ()), size=224).eval()
+    from foveal.images import load_images
+
+    x = load_images([path for path, _, _ in photos], model.preprocessing).tensor
+    again = net(x).argmax(1).tolist()
+    assert np.mean([int(a) == b for a, b in zip(decided, again, strict=True)]) > 0.7

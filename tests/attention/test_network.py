@@ -215,3 +215,24 @@ def test_the_loss_of_a_student() -> None:
     (g,) = torch.autograd.grad(distillation(s, t, y, weight=1, temperature=1e3), s)
     centred = (s - t) - (s - t).mean(1, keepdim=True)
     assert torch.allclose(g, centred.detach() / (6 * 5), atol=1e-3)
+
+
+def test_the_shipped_network_is_held_to_its_card() -> None:
+    """It names fresh birds, at a finer map than the demo network's, and the margin's evidence lies on what decides."""
+    from foveal.demo.truth import decides_visibly, deciding_part, sibling_margin
+    from foveal.world import SPECIES, Split
+    from foveal.world.agreement import hit
+
+    model = foveal.load_model("parts")
+    assert model.card["accuracy"]["test"] >= 0.99 and model.card["recipe"]["resolution"] == 2
+    birds = [example for example in Split("species", 60, seed=9) if decides_visibly(example)][:24]
+    found = foveal.parts(model, [bird.image for bird in birds], sibling_margin([SPECIES[b.target] for b in birds]))
+    named = foveal.parts(model, [bird.image for bird in birds])
+    assert named.target_spec["kind"] == "class" and found.map.shape[1:] == (40, 40)
+    right = sum(words.startswith(SPECIES[b.target]) for words, b in zip(named.target, birds, strict=True))
+    assert right >= 23
+    hits = [
+        hit(found.photos[i].geometry.map_to_photo(found.places[i]), bird.labels, deciding_part(SPECIES[bird.target]))
+        for i, bird in enumerate(birds)
+    ]
+    assert sum(hits) >= 14  # of 24; a blind map has one in eight
