@@ -101,7 +101,8 @@ def rows(names: list[str], patient: bool) -> list[Row]:
 
 def world(teacher: Path | None, count: int, tests: int, seed: int, patient: bool) -> None:
     nets = networks(teacher)
-    named = {name: accuracy(net, tests) for name, net in nets.items()}
+    birds = list(DataLoader(SplitDataset(Split("species", tests, seed=1)), batch_size=50))
+    named = {name: accuracy(net, birds) for name, net in nets.items()}
     example = torch.randn(4, 3, 160, 160)
     taken = measure({name: lambda net=net: _run(net.module, example) for name, net in nets.items()}, 7)
     cost = {name: median(ratios(own, taken["demo"])) for name, own in taken.items()}
@@ -137,12 +138,12 @@ def world(teacher: Path | None, count: int, tests: int, seed: int, patient: bool
         print(f"| {network} | {map_name} | {' | '.join(cells)} |")
 
 
-def accuracy(net: foveal.Model, tests: int) -> float:
+def accuracy(net: foveal.Model, birds: list[list[Tensor]]) -> float:
     right = 0
-    for images, truth in DataLoader(SplitDataset(Split("species", tests, seed=1)), batch_size=50):
+    for images, truth in birds:
         with torch.inference_mode():
             right += int((net.module(normalised(images)).argmax(1) == truth).sum())
-    return right / tests
+    return right / sum(len(truth) for _, truth in birds)
 
 
 def stability(count: int, seed: int) -> None:

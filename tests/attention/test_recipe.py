@@ -152,6 +152,28 @@ def test_the_teacher_stays_as_it_is(folder: Path, tmp_path: Path) -> None:
         recipe._teacher(replace(settings, teacher=str(path)), 4)
 
 
+def test_better_settings_are_searched_for(folder: Path, tmp_path: Path) -> None:
+    """By what was held out; test pictures are left alone, and a search goes on from what it knows."""
+    pytest.importorskip("optuna")
+    from foveal.attention.searching import Tried, search
+
+    settings = usual(str(folder), **{**SMALL, "epochs": 1, "accumulate": 1})
+
+    def tried(trials: int) -> list[Tried]:
+        found = list(search(settings, tmp_path / "tried", trials=trials, accelerator="cpu"))
+        assert not any(isinstance(step, recipe.Step) and step.phase == "test" for step in found)
+        return [step for step in found if isinstance(step, Tried)]
+
+    first = tried(2)
+    again = tried(3)
+    assert [trial.number for trial in first] == [0, 1] and [trial.number for trial in again] == [2]
+    every = [*first, *again]
+    best = changed(Settings(), read_settings(tmp_path / "tried" / "best.toml"))
+    assert best in [trial.settings for trial in every if trial.accuracy == max(t.accuracy for t in every)]
+    assert all(1e-4 <= trial.settings.rate <= 1e-2 and trial.settings.crop >= 0.8 for trial in every)
+    assert set(json.loads((tmp_path / "tried" / "trial-000" / "accuracy.json").read_text())) == {"validation"}
+
+
 # --- data ---
 
 

@@ -69,6 +69,7 @@ def train(
     nodes: int = 1,
     strategy: str = "auto",
     workers: int = 0,
+    tests: bool = True,
 ) -> Iterator[Step]:
     """Train a network; leaves its weights and card (brnpa.safetensors, brnpa.json), settings.toml and log.csv in `out`.
 
@@ -78,6 +79,7 @@ def train(
     Args:
         accelerator, devices, nodes, strategy: of `lightning_fabric.Fabric`: "cpu", "gpu"; how many; "ddp", "fsdp".
         workers: processes that read pictures.
+        tests: False where more trainings will follow that this one is compared with: test pictures stay unseen.
 
     Raises:
         FovealError: for settings, pictures or a backbone that do not fit, in one sentence.
@@ -173,9 +175,10 @@ def train(
     # --- the best of them ---
     fabric.load(folder / BEST, {"net": net})
     found = {"validation": state["best"]}
-    if len(sources.test) and sources.exam == "classes":
+    examined = tests and len(sources.test) > 0
+    if examined and sources.exam == "classes":
         found["test"] = yield from examine(net, sources.test, settings, fabric, workers, "test")
-    elif len(sources.test):
+    elif examined:
         found |= yield from compare(plain, sources, settings, fabric, workers)
     if fabric.is_global_zero:
         save_parts_net(plain.cpu(), settings, sources, found, folder)

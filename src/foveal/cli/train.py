@@ -115,6 +115,9 @@ def brnpa(
     nodes: Annotated[int, typer.Option("--nodes", min=1, help="Machines.")] = 1,
     strategy: Annotated[str, typer.Option("--strategy", help="auto, ddp, fsdp … of Lightning Fabric.")] = "auto",
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that read pictures.")] = 0,
+    search: Annotated[
+        int, typer.Option("--search", min=0, metavar="TRIALS", help="Look for better settings first (Optuna).")
+    ] = 0,
 ) -> None:
     """Train a network that decides by ranked parts (BR-NPA).
 
@@ -122,6 +125,7 @@ def brnpa(
       foveal train brnpa --data birds/ --backbone timm:resnet50 -o low
       foveal train brnpa --data birds/ --backbone timm:resnet50 --resolution 4 --teacher low/brnpa.safetensors -o high
       foveal train brnpa --settings low/settings.toml --set optimiser=adamw --rate 3e-4 -o other
+      foveal train brnpa --data birds/ --search 25 -o tried; foveal train brnpa --settings tried/best.toml -o best
       foveal train brnpa --data world -o drawn
 
     \b
@@ -145,6 +149,9 @@ def brnpa(
         raise typer.BadParameter("say what to learn from: --data FOLDER, --data world, or --settings FILE")
     wanted = {key: value for key, value in given.items() if value is not None}
     chosen = changed(usual(of, **read), {**dict(map(_setting, more or ())), **wanted})
+    if search:
+        _searched(chosen, out, search, workers, accelerator)
+        return
     accuracy = None
     with progress("starting") as move:
         for step in train(
@@ -158,6 +165,19 @@ def brnpa(
         return  # of several processes one speaks
     say(f"right on {accuracy:.1%}" if accuracy is not None else "nothing was left to be done")
     typer.echo(out / "brnpa.safetensors")
+
+
+def _searched(settings: Any, out: Path, trials: int, workers: int, accelerator: str) -> None:
+    from foveal.attention.searching import BEST, Tried, search
+
+    with progress("starting") as move:
+        for step in search(settings, out, trials=trials, workers=workers, accelerator=accelerator):
+            if isinstance(step, Tried):
+                say(f"trial {step.number}: {step.accuracy:.1%} of the held-out pictures")
+                move("search", step.number + 1, trials, "")
+            else:
+                move(step.phase, step.done, step.total, "")
+    typer.echo(out / BEST)
 
 
 def _setting(text: str) -> tuple[str, Any]:

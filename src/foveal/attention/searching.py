@@ -1,0 +1,93 @@
+"""Settings that learn best, found by Optuna: each trial is a whole training, judged by the held-out pictures.
+
+The ranges are those of the published search (specification: BR-NPA, section 8), which judged by the test pictures; here
+these are looked at by nobody until a training with the settings that were found.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foveal.attention.recipe import Step, train
+from foveal.attention.settings import Settings, changed, write_settings
+from foveal.errors import FovealError, MissingExtra
+
+JOURNAL, BEST = "search.journal", "best.toml"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One trial: its settings, and the share of held-out pictures named rightly."""
+
+    number: int
+    settings: Settings
+    accuracy: float
+
+
+def search(
+    settings: Settings, out: str | Path, *, trials: int = 25, workers: int = 0, accelerator: str = "auto"
+) -> Iterator[Step | Tried]:
+    """Try settings near these; leaves the best as best.toml in `out`, to be trained with.
+
+    Yields each trial's steps, then the trial. A search that was broken off goes on with what the finished trials told.
+
+    Args:
+        trials: how many in all.
+    """
+    study = _study(Path(out), settings.seed)
+    done = {trial.number for trial in study.trials if trial.state.is_finished()}
+    for _ in range(trials - len(done)):
+        trial = study.ask()
+        chosen = changed(settings, suggested(trial, settings))
+        folder = Path(out) / f"trial-{trial.number:03d}"
+        try:
+            yield from train(chosen, folder, workers=workers, accelerator=accelerator, tests=False)
+            accuracy = float(json.loads((folder / "accuracy.json").read_text(encoding="utf-8"))["validation"])
+        except FovealError:  # a rate at which the loss grows beyond all numbers, say
+            accuracy = 0.0
+        study.tell(trial, accuracy)
+        if accuracy >= study.best_value:
+            write_settings(chosen, Path(out) / BEST)
+        yield Tried(trial.number, chosen, accuracy)
+
+
+def suggested(trial: Any, settings: Settings) -> dict[str, Any]:
+    """What this trial changes."""
+    optimiser = trial.suggest_categorical("optimiser", ["adam", "amsgrad", "sgd"])
+    found = {
+        "optimiser": optimiser,
+        "rate": trial.suggest_float("rate", 1e-4, 1e-2, log=True),
+        "decay": trial.suggest_float("decay", 1e-6, 1e-3, log=True),
+        "dropout": trial.suggest_categorical("dropout", [0.0, 0.2, 0.4, 0.6]),
+        "brightness": trial.suggest_float("brightness", 0.0, 0.5),
+        "saturation": trial.suggest_float("saturation", 0.0, 0.9),
+    }
+    if not settings.drawn:
+        found["crop"] = trial.suggest_float("crop", 0.8, 1.0)
+    if optimiser == "sgd":
+        found["momentum"] = trial.suggest_float("momentum", 0.0, 0.9)
+    if settings.teacher:
+        found["temperature"] = trial.suggest_categorical("temperature", [1.0, 6.0, 11.0, 16.0, 21.0])
+        found["weight"] = trial.suggest_float("weight", 0.1, 1.0)
+    return found
+
+
+def _study(out: Path, seed: int) -> Any:
+    try:
+        optuna = importlib.import_module("optuna")
+        storages = importlib.import_module("optuna.storages")
+        journal = importlib.import_module("optuna.storages.journal")
+    except ModuleNotFoundError as error:
+        raise MissingExtra("a search needs Optuna, which is not installed: pip install 'foveal[search]'") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    out.mkdir(parents=True, exist_ok=True)
+    storage = storages.JournalStorage(journal.JournalFileBackend(str(out / JOURNAL)))
+    sampler = optuna.samplers.TPESampler(seed=seed)
+    return optuna.create_study(
+        study_name="parts", storage=storage, sampler=sampler, direction="maximize", load_if_exists=True
+    )
