@@ -95,6 +95,8 @@ def test_decisions_other_than_a_class_are_divided_too() -> None:
     found = foveal.parts(model, one, foveal.Similar(other))
     assert torch.allclose(found.evidence.sum(1) + found.remainder + found.offset, found.score)  # type: ignore[arg-type]
     assert found.target_spec["kind"] == "similar"
+    own = foveal.parts(foveal.load_model("parts"), one, foveal.Similar(one))
+    assert own.own and float(own.score) == pytest.approx(1, abs=1e-4)  # type: ignore[arg-type]
 
 
 def test_awkward_pictures() -> None:

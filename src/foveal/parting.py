@@ -141,9 +141,10 @@ def _decided(inquiry: Inquiry, name: str, pool: RepresentativePooling) -> Found:
     scene, decision = inquiry.scene, inquiry.scene.decision
     assert decision is not None
     before = f"{name}.input"
-    with capture(scene.model, [before, name]) as run:
+    with capture(scene.model, [*dict.fromkeys([before, name, *decision.layers])]) as run:
         output = run.forward(scene.x, scene.arguments)
         verdict = decision.decide(outcome_of(scene, decision, run, output))
+        verdict.check_length(len(scene.x))
         G = run.gradients(verdict.score)[name]
         F = run.activations[before].detach()
         groups = pool.group(F)

@@ -89,6 +89,29 @@ def test_dilated_trunks_hold_the_map_as_built(name: str, layer: str, resolution:
     assert sum(p.numel() for p in fine.parameters()) == weights
 
 
+class Squeezed(nn.Module):
+    """Looks at its map as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1)
+        self.out, self.fc = nn.ReLU(), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv2(self.conv1(x).relu())
+        y = self.out(y * (20 * y.mean((2, 3), keepdim=True)).sigmoid())
+        return self.fc(y.mean((2, 3)))  # type: ignore[no-any-return]
+
+
+def test_where_a_finer_map_is_not_exact_it_says_by_how_much() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(1, 3, 64, 64)
+    exact = Trunk(architecture("resnet18"), "layer4", x, resolution=2)
+    nearly = Trunk(Squeezed(), "out", x, resolution=2)
+    strided = Trunk(architecture("resnet18"), "layer4", x, resolution=2, mode="stride")
+    assert exact.apart < 1e-5 < 1e-3 < nearly.apart < 0.5 < strided.apart
+
+
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_strides_of_one_keep_the_weights_and_change_the_function(name: str) -> None:
     """P13, second half."""

@@ -321,6 +321,8 @@ def save_parts_net(net: PartsNet, settings: Settings, sources: Sources, found: d
         "decides": f"by {net.pool.count} vectors in the order of their activity, linearly" if net.pool.count > 1
         else "by one vector, linearly",
         "foveal": __version__,
+        **({"finer map and map as built differed, before training, by": round(net.trunk.apart, 4)}
+           if net.trunk.apart > 1e-3 else {}),
     }  # fmt: skip
     model = Model(net.eval(), settings.pooling, sources.preprocessing, sources.classes, card)
     path = folder / "brnpa.safetensors"

@@ -38,6 +38,9 @@ class Trunk(nn.Module):
     Attributes:
         channels: c.
         grid: how the map of the network as built lies on the input.
+        apart: on the example, by how much the cells that both maps have differ, as a share of the largest; 0 up to
+            rounding by dilation, unless the network looks at its maps as a whole (squeeze-excite, global response
+            norms) or averages on the way (pooled shortcuts); large by strides of 1, before training.
 
     Raises:
         ModelError, LayerError: where the layer does not run, or the resolution cannot be had in this mode.
@@ -61,7 +64,7 @@ class Trunk(nn.Module):
         self.finest: tuple[float, float] | None = None
         F, self.grid = self._tried(example)
         self._prune(example)
-        self.channels = F.shape[1]
+        self.channels, self.apart = F.shape[1], 0.0
         if resolution > 1:
             self._raise(example, F, resolution)
         if checkpointing:
@@ -120,6 +123,8 @@ class Trunk(nn.Module):
                 f"the map of {self.layer}, {h} × {w}, became {H} × {W} instead of {resolution} times as fine in mode "
                 f"{self.mode}: choose a resolution that its strides make up (2 or 4, mostly)"
             )
+        shared = F[:, :, ::resolution, ::resolution]
+        self.apart = float((shared - built).abs().amax() / built.abs().amax().clamp(min=1e-30))
 
     def _unstride(self, example: Tensor, finest: tuple[float, float]) -> None:
         """Stride 1 for every convolution and pooling whose result would be coarser than `finest`."""
