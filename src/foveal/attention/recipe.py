@@ -74,10 +74,10 @@ def train(
     """Train a network; leaves its weights and card (brnpa.safetensors, brnpa.json), settings.toml and log.csv in `out`.
 
     Yields a `Step` after every batch. The best epoch by the held-out pictures is kept; test pictures are looked at
-    once, at the end.
+    once, at the end. Moves torch's global random state.
 
     Args:
-        accelerator, devices, nodes, strategy: of `lightning_fabric.Fabric`: "cpu", "gpu"; how many; "ddp", "fsdp".
+        accelerator, devices, nodes, strategy: of `lightning_fabric.Fabric`: "cpu", "cuda"; how many; "auto", "ddp".
         workers: processes that read pictures.
         tests: False where more trainings will follow that this one is compared with: test pictures stay unseen.
 
@@ -151,23 +151,14 @@ def train(
         # --- examination and checkpoint ---
         epoch, within = divmod(state["step"], steps // settings.epochs)
         if within == 0:
-            accuracy = yield from examine(net, sources.validation, settings, fabric, workers, "validate")
+            accuracy = yield from examine(plain, sources.validation, settings, fabric, workers, "validate")
             if accuracy > state["best"]:
                 state["best"] = accuracy
                 _save(fabric, folder / BEST, {"net": net})
             state["seconds"] += time.perf_counter() - began
             began = time.perf_counter()
-            mean = state["loss"] / (steps // settings.epochs)
-            _log(
-                folder / LOG,
-                fabric,
-                epoch,
-                state["step"],
-                mean,
-                accuracy,
-                float(schedule.get_last_lr()[0]),
-                state["seconds"],
-            )
+            mean, rate = state["loss"] / (steps // settings.epochs), float(schedule.get_last_lr()[0])
+            _log(folder / LOG, fabric, epoch, state["step"], mean, accuracy, rate, state["seconds"])
             state["loss"] = 0.0
         if within % EVERY == 0:
             _save(fabric, folder / CHECKPOINT, state)
@@ -177,7 +168,7 @@ def train(
     found = {"validation": state["best"]}
     examined = tests and len(sources.test) > 0
     if examined and sources.exam == "classes":
-        found["test"] = yield from examine(net, sources.test, settings, fabric, workers, "test")
+        found["test"] = yield from examine(plain, sources.test, settings, fabric, workers, "test")
     elif examined:
         found |= yield from compare(plain, sources, settings, fabric, workers)
     if fabric.is_global_zero:
@@ -265,13 +256,16 @@ def rate_at(settings: Settings, steps: int, step: int) -> float:
 def examine(
     net: nn.Module, pictures: Pictures, settings: Settings, fabric: Fabric, workers: int, phase: Phase
 ) -> Generator[Step, None, float]:
-    """The share of pictures named rightly, in evaluation mode; all processes together."""
+    """The share of pictures named rightly, in evaluation mode; all processes together.
+
+    The network itself is asked, not its wrapper: shares may differ by a batch, and nobody waits for anybody.
+    """
     keys = InOrder(len(pictures), settings.batch, rank=fabric.global_rank, world=fabric.world_size)
     right, seen = torch.zeros(2, device=fabric.device), 0
     training = net.training
     net.eval()
     for images, truth in DataLoader(pictures, batch_sampler=keys, num_workers=workers):
-        with torch.inference_mode():
+        with torch.inference_mode(), fabric.autocast():
             logits = net(fabric.to_device(images))
         right += torch.tensor([(logits.argmax(1).cpu() == truth).sum(), len(truth)]).to(right)
         seen += len(truth)
@@ -291,7 +285,7 @@ def compare(
     pictures, found = sources.test, []
     net.eval()
     for images, _ in DataLoader(pictures, batch_sampler=InOrder(len(pictures), settings.batch), num_workers=workers):
-        with torch.inference_mode():
+        with torch.inference_mode(), fabric.autocast():
             found.append(net.vectors(fabric.to_device(images)).float().cpu())
         yield Step("test", min(settings.batch * len(found), len(pictures)), len(pictures))
     v, who = torch.cat(found), pictures.targets

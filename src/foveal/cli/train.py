@@ -113,7 +113,7 @@ def brnpa(
     accelerator: Annotated[str, typer.Option("--accelerator", help="auto, cpu, cuda, mps …")] = "auto",
     devices: Annotated[str, typer.Option("--devices", help="How many, or which: 1, 4, auto.")] = "1",
     nodes: Annotated[int, typer.Option("--nodes", min=1, help="Machines.")] = 1,
-    strategy: Annotated[str, typer.Option("--strategy", help="auto, ddp, fsdp … of Lightning Fabric.")] = "auto",
+    strategy: Annotated[str, typer.Option("--strategy", help="Of several processes: auto, ddp.")] = "auto",
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that read pictures.")] = 0,
     search: Annotated[
         int, typer.Option("--search", min=0, metavar="TRIALS", help="Look for better settings first (Optuna).")
