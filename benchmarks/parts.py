@@ -5,7 +5,7 @@
     python -m benchmarks.parts --only world --count 40
 
 "world": named, the share of fresh birds named rightly; hit, the map points at the part in which siblings differ; share,
-of the map that lies there; deletion, insertion of the probability between the two siblings, 49 steps on a common grid
+of the map that lies there; deletion, insertion of the probability between the two siblings, 24 steps on a common grid
 of 20 × 20 cells; sparsity, largest over mean of the map; forwards, the network's own cost, in plain forwards of demo.
 "first part" is the most active one, whatever the decision (the published single map); "evidence" is by place, for the
 margin between the siblings.
@@ -42,7 +42,8 @@ from foveal.world.agreement import hit, share
 from foveal.world.dataset import PREPROCESSING, SplitDataset, normalised
 from foveal.world.learn_individuals import KNOWN, cameras, numbers_of
 
-GRID = 20
+GRID, STEPS = 20, 24
+STUDENT = "student (parts)"
 POST_HOC = ("gradcam", "gradcam++", "hirescam")
 PATIENT = ("scorecam", "rise:count=400")
 
@@ -86,7 +87,7 @@ def networks(teacher: Path | None) -> dict[str, foveal.Model]:
     found = {"demo": foveal.load_model("demo"), "head replicated": untrained(1), "replicated, finer": untrained(2)}
     if teacher:
         found["teacher"] = foveal.load_model(teacher)
-    return found | {"student (parts)": foveal.load_model("parts")}
+    return found | {STUDENT: foveal.load_model("parts")}
 
 
 def rows(names: list[str], patient: bool) -> list[Row]:
@@ -94,13 +95,17 @@ def rows(names: list[str], patient: bool) -> list[Row]:
     every += [Row("demo", name, method(name)) for name in PATIENT if patient]
     every += [Row("demo", "evidence, resolution 2", finer)]
     for name in names:
+        if name in ("teacher", STUDENT):
+            every += [Row(name, "first part", first)]
         if name != "demo":
-            every += [Row(name, "first part", first), Row(name, "evidence", evidence)]
+            every += [Row(name, "evidence", evidence)]
     return every
 
 
 def world(teacher: Path | None, count: int, tests: int, seed: int, patient: bool) -> None:
     nets = networks(teacher)
+    for net in nets.values():
+        net.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     birds = list(DataLoader(SplitDataset(Split("species", tests, seed=1)), batch_size=50))
     named = {name: accuracy(net, birds) for name, net in nets.items()}
     example = torch.randn(4, 3, 160, 160)
@@ -123,7 +128,7 @@ def world(teacher: Path | None, count: int, tests: int, seed: int, patient: bool
                     logits = net.module(x)
                     return (logits[:, own] - logits[:, other]).sigmoid()
 
-                curves = [score(ask, batch.tensor, common, steps=49).area for score in (deletion, insertion)]
+                curves = [score(ask, batch.tensor, common, steps=STEPS).area for score in (deletion, insertion)]
                 positive = map.clamp(min=0)
                 sparse = float(positive.max() / positive.mean().clamp(min=1e-30))
                 found = (float(hit(on_photo, example_.labels, part)), share(on_photo, example_.labels, [part]))
