@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foveal.errors import ResultError
 from foveal.render.scale import number
 from foveal.results.explanation import Explanation
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from foveal.attention.grouping import Groups
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Parts(Explanation):
     """The parts of n pictures in the order of their activity, and a decision divided among them.
 
@@ -37,17 +36,12 @@ class Parts(Explanation):
                     seed beat the next best place.
     """
 
-    groups: Groups = field(default=None, repr=False)  # type: ignore[assignment]
-    places: Float[Tensor, "n h w"] = field(default=None, repr=False)  # type: ignore[assignment]
-    evidence: Float[Tensor, "n k"] = field(default=None, repr=False)  # type: ignore[assignment]
-    remainder: Float[Tensor, " n"] = field(default=None, repr=False)  # type: ignore[assignment]
-    offset: Float[Tensor, " n"] = field(default=None, repr=False)  # type: ignore[assignment]
-    own: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.groups is None:
-            raise ResultError(f"Parts of {len(self.photos)} pictures need the groups that were found in them.")
+    groups: Groups = field(repr=False)
+    places: Float[Tensor, "n h w"] = field(repr=False)
+    evidence: Float[Tensor, "n k"] = field(repr=False)
+    remainder: Float[Tensor, " n"] = field(repr=False)
+    offset: Float[Tensor, " n"] = field(repr=False)
+    own: bool
 
     @property
     def count(self) -> int:
