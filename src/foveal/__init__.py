@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from foveal.models import Model, list_models, load_model, save_model
     from foveal.parting import parts
     from foveal.results import Explanation, Flow, Match, Parts
+    from foveal.portraying import portray
+    from foveal.results import Explanation, Flow, Match
+    from foveal.results.portraits import Portraits
     from foveal.similarity import Learned
 
 _HOME = {
@@ -66,6 +69,8 @@ _HOME = {
     "load_model": "models",
     "save_model": "models",
     "parts": "parting",
+    "portray": "portraying",
+    "Portraits": "results.portraits",
     "Explanation": "results",
     "Flow": "results",
     "Match": "results",
@@ -89,6 +94,7 @@ __all__ = [
     "Neighbours",
     "Neuron",
     "Parts",
+    "Portraits",
     "Preprocessing",
     "Prototypes",
     "Similar",
@@ -109,6 +115,7 @@ __all__ = [
     "load_model",
     "match",
     "parts",
+    "portray",
     "save_model",
     "stages",
 ]
@@ -118,6 +125,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"foveal.{_HOME[name]}"), name)
     if name in ("attention", "engine", "decisions", "methods", "images", "models", "render", "similarity", "world"):
+    if name in ("engine", "decisions", "methods", "images", "models", "portrait", "render", "similarity", "world"):
         return import_module(f"foveal.{name}")
     raise AttributeError(f"module 'foveal' has no attribute {name!r}")
 

@@ -48,7 +48,7 @@ class Inquiry:
         """Another decision about the same pictures."""
         found: list[str] = []
         decision = _prepared(as_decision(target), self.subject, self.batch.tensor, self.scene.arguments, found)
-        notes = (*_state_notes(self.subject), *found)
+        notes = (*state_notes(self.subject), *found)
         return replace(self, decision=decision, scene=replace(self.scene, decision=decision), notes=notes)
 
     def every_layer(self, wanted: LayerSpec = "all") -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def inquire(
     if differentiable:
         _check_attached(subject, batch.tensor)
     scene = Scene(subject.module, batch.tensor, None if blind else decision, subject.labels, arguments, differentiable)
-    return Inquiry(subject, batch, decision, scene, (*_state_notes(subject), *found))
+    return Inquiry(subject, batch, decision, scene, (*state_notes(subject), *found))
 
 
 def last_stage_before(layer: str, structure: Structure, *, itself: bool = False) -> str:
@@ -143,7 +143,7 @@ def _check_attached(subject: Model, x: Tensor) -> None:
         )
 
 
-def _state_notes(subject: Model) -> tuple[str, ...]:
+def state_notes(subject: Model) -> tuple[str, ...]:
     notes = list(subject.notes)
     if subject.module.training:
         notes.append("the model was in training mode; it was explained in evaluation mode and put back")

@@ -9,6 +9,7 @@ import typer
 
 from foveal._version import __version__
 from foveal.cli import demo, explain, flow, layers, match, methods, models, parts, reported, train, tree
+from foveal.cli import demo, explain, flow, layers, match, methods, models, portray, reported, train, tree
 
 ABOUT = """Why did the network look there?
 
@@ -22,6 +23,7 @@ foveal shows which evidence a convolutional network used for a decision, drawn o
   foveal flow bird.jpg --model timm:resnet50            how attention forms, layer by layer
   foveal tree bird.jpg --model timm:resnet50            which parts, made of which smaller parts
   foveal parts bird.jpg --model timm:resnet50           which parts, ranked and sharp
+  foveal portray birds/ --model timm:resnet50           what a layer responds to in these pictures
   foveal models                                         what can follow --model
 
 Results go to standard output (with --json for machines), words for people to standard error. Exit status:
@@ -43,6 +45,7 @@ app.command("match")(match.match)
 app.command("flow")(flow.flow)
 app.command("tree")(tree.tree)
 app.command("parts")(parts.parts)
+app.command("portray")(portray.portray)
 app.command("demo")(demo.demo)
 app.command("models")(models.models)
 app.command("layers")(layers.layers)

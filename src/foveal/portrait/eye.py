@@ -1,0 +1,142 @@
+"""The network as a portrait needs it: forwards that end at the deepest layer looked at, and gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from foveal.engine.arguments import Arguments
+from foveal.engine.capture import capture
+from foveal.engine.guard import untouched, unwrap
+from foveal.engine.stages import Structure, describe
+from foveal.portrait.lens import Lens
+from foveal.portrait.objectives import Seen, pooled
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+Precision: TypeAlias = "Literal['float32', 'bfloat16']"
+
+
+@dataclass(frozen=True, eq=False)
+class Eye:
+    """A network, and how it is shown images.
+
+    Attributes:
+        model: unchanged by anything done here, and as it was found between any two looks.
+        lens: from images in 0..1 to its input.
+        weight: one of its parameters, for device and type; None where it has none.
+        labels: class names, if known.
+        precision: "bfloat16" runs the network under autocast.
+    """
+
+    model: nn.Module
+    lens: Lens
+    weight: Tensor | None = None
+    labels: Sequence[str] | None = None
+    precision: Precision = "float32"
+    arguments: Arguments = field(default_factory=Arguments)
+    _last: dict[str, int] = field(default_factory=dict, repr=False)
+
+    @property
+    def device(self) -> torch.device:
+        return self.weight.device if self.weight is not None else torch.device("cpu")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of images and parameters: single, or double where the network is."""
+        return torch.float64 if self.weight is not None and self.weight.dtype == torch.float64 else torch.float32
+
+    @cached_property
+    def structure(self) -> Structure:
+        """From one traced forward of the whole network, the only one there is."""
+        grey = torch.full((1, self.lens.channels, *self.lens.size), 0.5, device=self.device, dtype=self.dtype)
+        return describe(self.model, self._input(grey), self.arguments)
+
+    def look(
+        self,
+        views: Float[Tensor, "k c h w"],
+        layers: Iterable[str],
+        *,
+        images: Float[Tensor, "k c h w"] | None = None,
+        whole: bool = False,
+        gradient: bool = True,
+    ) -> Seen:
+        """What the layers make of views of images.
+
+        Args:
+            images: of which these are views; None is the views themselves.
+            whole: go on to the output.
+            gradient: record the graph back to the views.
+        """
+        names = tuple(layers)
+        with (
+            untouched(self.model),
+            torch.set_grad_enabled(gradient),
+            capture(
+                self.model, names, gradient=gradient, differentiable=gradient, last_calls=self._calls(names)
+            ) as run,
+        ):
+            x = self._input(views)
+            output = run.forward(x, self.arguments, stop=not whole, under=self._autocast())
+            maps = {at: self.structure.channels_first(at, A, views.shape[2:]) for at, A in run.activations.items()}
+        return Seen(views if images is None else images, maps, output if whole else None, self.labels)
+
+    def features(
+        self, images: Float[Tensor, "n c h w"], layers: Iterable[str], *, chunk: int = 16
+    ) -> dict[str, Float[Tensor, "n c"]]:
+        """Pooled features of many images."""
+        names = tuple(layers)
+        found: dict[str, list[Tensor]] = {layer: [] for layer in names}
+        for few in images.split(chunk):
+            seen = self.look(few, names, gradient=False)
+            for layer in names:
+                found[layer].append(seen.features(layer).detach())
+        return {layer: torch.cat(each) for layer, each in found.items()}
+
+    def strength(self, images: Float[Tensor, "n c h w"], layer: str, *, chunk: int = 16) -> Float[Tensor, " n"]:
+        """mean|p| of a layer, image by image."""
+        few = [self.look(part, (layer,), gradient=False).maps[layer] for part in images.split(chunk)]
+        return torch.cat(
+            [pooled(maps.detach().abs().flatten(2).mT if maps.ndim == 4 else maps.detach().abs()) for maps in few]
+        ).mean(1)
+
+    def penalty_layer(self, layer: str) -> str:
+        """What goes into the last convolution before a layer; the layer itself where there is none."""
+        module = unwrap(self.model)
+        names = list(self.structure.shapes)
+        unit = layer.split("[")[0].split("#")[0].removesuffix(".input")
+        if unit not in names:
+            return layer
+        before = names[: names.index(unit) + 1]
+        found = (name for name in reversed(before) if name and isinstance(_part(module, name), nn.Conv2d))
+        name = next(found, None)
+        return f"{name}.input" if name else layer
+
+    def _input(self, images: Tensor) -> Tensor:
+        x = self.lens.to_input(images)
+        return x if self.weight is None or self.precision != "float32" else x.to(self.weight)
+
+    def _calls(self, layers: tuple[str, ...]) -> dict[str, int]:
+        """Which call of each module is the last, so that the forward may end there."""
+        if any(layer not in self._last for layer in layers):
+            self._last.update(self.structure.last_calls(self.model, layers))
+        return self._last
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+
+def _part(module: nn.Module, name: str) -> nn.Module | None:
+    try:
+        return module.get_submodule(name)
+    except AttributeError:
+        return None

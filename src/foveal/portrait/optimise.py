@@ -1,0 +1,104 @@
+"""Steps that make objectives smaller, each image by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+from foveal.errors import MethodError
+
+OptimiserName: TypeAlias = "Literal['adam', 'sgd', 'plain', 'descent']"
+Ask: TypeAlias = Callable[[Sequence[int], bool], tuple[Tensor, list[Tensor]]]
+"""(which images, whether gradients are wanted) -> their losses (k,), and the gradients of their parameters."""
+
+
+class Optimiser(Protocol):
+    """Owns nothing but its memory; an image that is left out of a step keeps its own."""
+
+    def step(self, which: Sequence[int], ask: Ask, rate: float) -> Tensor:
+        """Change the parameters of these images in place; their losses (k,) before."""
+        ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def restore(self, state: Mapping[str, Any]) -> None: ...
+
+
+class Stepper:
+    """One of torch's optimisers."""
+
+    def __init__(self, optimiser: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> None:
+        self.optimiser, self.parameters = optimiser, parameters
+
+    def step(self, which: Sequence[int], ask: Ask, rate: float) -> Tensor:
+        losses, gradients = ask(which, True)
+        for parameter in self.parameters:
+            parameter.grad = None
+        for i, gradient in zip(which, gradients, strict=True):
+            self.parameters[i].grad = gradient
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.step()
+        return losses
+
+    def state(self) -> dict[str, Any]:
+        return self.optimiser.state_dict()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.optimiser.load_state_dict(dict(state))
+
+
+class Descent:
+    """Steepest descent with backtracking: the loss never rises, where there are no random views."""
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        self.parameters = parameters
+        self.rates = [1.0] * len(parameters)
+
+    def step(self, which: Sequence[int], ask: Ask, rate: float) -> Tensor:
+        losses, gradients = ask(which, True)
+        before = [self.parameters[i].detach().clone() for i in which]
+        energy = torch.stack([g.square().sum() for g in gradients])
+        waiting = list(range(len(which)))
+        for _ in range(40):
+            for k in waiting:
+                self._put(which[k], before[k] - self.rates[which[k]] * gradients[k])
+            tried, _ = ask([which[k] for k in waiting], False)
+            needed = {k: float(losses[k]) - 0.5 * self.rates[which[k]] * float(energy[k]) for k in waiting}
+            failed = [k for k, loss in zip(waiting, tried.tolist(), strict=True) if not loss <= needed[k]]
+            for k in set(waiting) - set(failed):
+                self.rates[which[k]] *= 2
+            waiting = failed
+            if not waiting:
+                return losses
+            for k in waiting:
+                self.rates[which[k]] /= 4
+        for k in waiting:  # nothing along the gradient is better: this is the end of the way
+            self._put(which[k], before[k])
+        return losses
+
+    def state(self) -> dict[str, Any]:
+        return {"rates": list(self.rates)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.rates = list(state["rates"])
+
+    def _put(self, i: int, value: Tensor) -> None:
+        with torch.no_grad():
+            self.parameters[i].copy_(value)
+
+
+def optimiser(name: OptimiserName, parameters: Sequence[Tensor]) -> Optimiser:
+    """Adam; SGD with Nesterov's momentum, or without; or descent with a line search."""
+    if name == "adam":
+        return Stepper(torch.optim.Adam(parameters, lr=0.05, foreach=False), parameters)
+    if name == "sgd":
+        return Stepper(torch.optim.SGD(parameters, lr=0.05, momentum=0.9, nesterov=True, foreach=False), parameters)
+    if name == "plain":
+        return Stepper(torch.optim.SGD(parameters, lr=0.05, foreach=False), parameters)
+    if name == "descent":
+        return Descent(parameters)
+    raise MethodError(f"there is no optimiser {name!r}: say adam, sgd, plain or descent")

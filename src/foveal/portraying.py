@@ -1,0 +1,408 @@
+"""What a layer responds to in a set of images: `foveal.portray`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from foveal.decisions import Decision
+from foveal.engine.arguments import beside
+from foveal.engine.guard import unwrap
+from foveal.engine.select import LayerSpec, select_layers
+from foveal.errors import LayerError, MethodError, ResultError
+from foveal.images import Batch, load_images
+from foveal.inquiry import placed, state_notes, versions, weight_of
+from foveal.models.model import Model, as_model
+from foveal.portrait.channels import Rule
+from foveal.portrait.distances import DistanceName
+from foveal.portrait.eye import Eye, Precision
+from foveal.portrait.facets import Facet, FacetCount, Weighting, find_facets
+from foveal.portrait.image import Kind
+from foveal.portrait.lens import Lens
+from foveal.portrait.objectives import Form, decided, diverse, pale, smooth
+from foveal.portrait.sitting import Octave, Plan, Sitting, Step, Task
+from foveal.portrait.subjects import Album, Start, Subject, Wishes, brushes, subjects
+from foveal.results.portraits import Answer, Portrait, Portraits, Transfer, nearest_target
+
+if TYPE_CHECKING:
+    from foveal.images import ImageLike, Preprocessing
+
+STEPS = 256
+EVERY = 50  # steps between two checkpoints
+
+
+def portray(
+    model: nn.Module | Model,
+    images: ImageLike | Batch | None = None,
+    layer: LayerSpec = None,
+    target: Decision | Sequence[Decision] | None = None,
+    *,
+    facets: FacetCount = "auto",
+    channels: Rule | Sequence[int] = "top_mean",
+    count: int | None = None,
+    keep: int = 10,
+    weighting: Weighting = "softmax",
+    pull: Form | None = "dot",
+    distance: DistanceName = "l2",
+    fidelity: float = 1.0,
+    wishes: Wishes | None = None,
+    start: Start = "mean",
+    canvas: Kind = "fourier",
+    steps: int = STEPS,
+    plan: Plan | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    literal: bool = False,
+    background: ImageLike | Batch | None = None,
+    precision: Precision = "float32",
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: Callable[[Step], None] | None = None,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+) -> Portraits:
+    """Images of what a layer responds to most in a set of pictures, one for each kind of picture in it.
+
+        faces = foveal.portray(model, ["a.jpg", "b.jpg", …], layer="layer4")
+        faces.figure().save("faces.png")
+        faces[0].image, faces[0].gain, faces[0].fit          # (3, h, w) in 0..1, and how well it does
+        unit = foveal.portray(model, target=foveal.Neuron("layer3", 42))
+
+    The set is divided into facets; for each, the features of its most typical pictures, averaged over places, are the
+    target a, and its largest entries the informative channels S. An image is sought whose features u are strong there
+    and otherwise as in the pictures (`foveal.portrait.objectives`). No class takes part, and the classifier is not run.
+    (Stergiou, The Mind's Eye, ICIP 2021, arXiv:2101.12447, in a reading of our own: docs/portrait.md.)
+
+    Ctrl-C ends it early and returns the best so far.
+
+    Args:
+        images: the set, as for `explain`; one is enough. May be left out where `target` is given.
+        layer: one or several, as for `explain`; None is the last stage. Facets are found at the last one.
+        target: units instead: `Neuron`, `Class`, any decision, or several.
+        facets: how many, or "auto".
+        channels, count: how informative channels are chosen: "top_mean" (published), "contrast", "mass", "variance", or
+            the channels; and how many, 50 but no more than a quarter of the layer if left out.
+        keep: pictures that make a facet's target, at most. weighting: how they count, see `find_facets`.
+        pull: activation maximisation: "dot", "mean", "caricature", None for none.
+        distance, fidelity: how the distance to the target is measured, and its weight: less exaggerates more.
+        wishes: every weight there is, instead of the five arguments before.
+        start: "mean" of the facet's photos (published), its most typical "photo", "noise", or a grey value.
+        canvas: how images are written as parameters: "fourier", "pixel", "phase".
+        steps, plan: how long, or everything about how.
+        seeds: images of each facet. seed: decides everything random.
+        literal: near the published code instead, for comparison: see `foveal.portrait.release`.
+        background: other pictures that "contrast" and "variance" compare with.
+        precision: "bfloat16" runs the network under autocast.
+        checkpoint: a file; work is saved there now and then, and taken up from there by the same call.
+        progress: called with every `Step`.
+        inputs, keywords, preprocessing, labels: as for `explain`.
+
+    Raises:
+        MethodError, LayerError, ImageError, ModelError: for what does not fit, in a sentence.
+    """
+    sitting = sit(
+        model, images, layer, target, facets=facets,
+        wishes=wishes or Wishes(_rule(channels), count, pull, distance=distance, fidelity=fidelity),
+        keep=keep, weighting=weighting, start=start, canvas=canvas, plan=plan or Plan((Octave(1.0, steps),), seed=seed),
+        seeds=seeds, literal=literal, background=background, precision=precision, inputs=inputs, keywords=keywords,
+        preprocessing=preprocessing, labels=labels,
+    )  # fmt: skip
+    kept = Path(checkpoint) if checkpoint else None
+    if kept:
+        sitting.take_up(kept)
+    try:
+        for step in sitting:
+            if kept and (step.done % EVERY == 0 or step.done == step.total):
+                sitting.put_down(kept)
+            if progress:
+                progress(step)
+    except KeyboardInterrupt:
+        sitting.interrupted()
+        if kept:
+            sitting.put_down(kept)
+    return sitting.portraits()
+
+
+def sit(
+    model: nn.Module | Model,
+    images: ImageLike | Batch | None = None,
+    layer: LayerSpec = None,
+    target: Decision | Sequence[Decision] | None = None,
+    *,
+    facets: FacetCount = "auto",
+    wishes: Wishes | None = None,
+    keep: int = 10,
+    weighting: Weighting = "softmax",
+    start: Start = "mean",
+    canvas: Kind = "fourier",
+    plan: Plan | None = None,
+    seeds: int = 1,
+    literal: bool = False,
+    background: ImageLike | Batch | None = None,
+    precision: Precision = "float32",
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+) -> Session:
+    """The same, to be watched: iterate over it, and ask for `portraits()` at any time. Arguments of `portray`."""
+    began = time.perf_counter()
+    if seeds < 1:
+        raise MethodError(f"an image needs a seed at least, not {seeds}")
+    wishes, plan = wishes or Wishes(), plan or Plan()
+    subject = as_model(model, preprocessing, labels)
+    batch = placed(load_images(images, subject.preprocessing), subject.module) if images is not None else None
+    lens = Lens.of(subject.preprocessing, batch.tensor if batch else None)
+    arguments = beside(1, inputs, keywords)
+    eye = Eye(subject.module, lens, weight_of(subject.module), subject.labels, precision, arguments)
+    parameters = {
+        "facets": facets, "keep": keep, "weighting": weighting, "start": start, "canvas": canvas, "seeds": seeds,
+        "literal": literal, "precision": precision, "wishes": asdict(wishes), "plan": _plain(plan),
+    }  # fmt: skip
+    album: Album | None = None
+    kinds: tuple[Facet, ...] = ()
+    people: list[Subject] = []
+    if target is None:
+        if batch is None:
+            raise MethodError("there is nothing to portray: give images, or a unit as target")
+        layers = select_layers(unwrap(subject.module), layer, lambda: eye.structure)
+        album, kinds, people = _set(
+            eye, batch, layers, facets, keep, weighting, plan.seed, background, subject, wishes, start
+        )
+        if literal:
+            from foveal.portrait.release import as_released, released_plan
+
+            people, plan = as_released(people, eye, album), released_plan(plan, eye)
+            canvas = "pixel"
+        tasks = [
+            Task(
+                one.name,
+                one.objective,
+                _brush(canvas, literal, album, kinds[one.facet], eye),
+                one.layer,
+                one.start,
+                tuple(range(seeds)),
+            )
+            for one in people
+        ]
+    else:
+        decisions = list(target) if isinstance(target, Sequence) else [target]
+        tasks = [_unit(eye, one, wishes, canvas, seeds, batch) for one in decisions]
+    return Session(eye, tasks, plan, subject, batch, album, kinds, tuple(people), parameters, began)
+
+
+class Session(Sitting):
+    """Portraits in the making: a `Sitting` that knows its set."""
+
+    def __init__(
+        self, eye: Eye, tasks: Sequence[Task], plan: Plan, subject: Model, batch: Batch | None, album: Album | None,
+        facets: tuple[Facet, ...], people: tuple[Subject, ...], parameters: Mapping[str, Any], began: float,
+    ) -> None:  # fmt: skip
+        super().__init__(eye, tasks, plan)
+        self.subject, self.batch, self.album, self.facets, self.people = subject, batch, album, facets, people
+        self.parameters, self.began = parameters, began
+        self.notes = list(state_notes(subject))
+        if any(task.objective.whole for task in tasks):
+            self.notes.append("a decision of the whole network was asked for, so its classifier took part")
+
+    def interrupted(self) -> None:
+        """Look once more at what there is, and say that it was not finished."""
+        self.check()
+        self.notes.append(f"interrupted after {self.done} of {self.plan.steps} steps")
+
+    def portraits(self) -> Portraits:
+        """The best so far."""
+        if not self.best:
+            self.check()
+        features = {at: z.detach().float().cpu() for at, z in self.album.features.items()} if self.album else {}
+        return Portraits(
+            tuple(self._portrait(i) for i in range(len(self.images))),
+            self.batch.photos if self.batch else (),
+            self.facets,
+            features,
+            self.subject.name,
+            self.parameters,
+            tuple(self.notes),
+            time.perf_counter() - self.began,
+            versions(),
+        )
+
+    def put_down(self, file: Path) -> None:
+        """Save where it stands; the file is there whole or not at all."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside = file.with_name(file.name + ".aside")
+        torch.save({"of": self._digest(), **self.state()}, aside)
+        aside.replace(file)
+
+    def take_up(self, file: Path) -> bool:
+        """Go on from a file, where it is of the same model, pictures and settings; whether it was."""
+        if not file.exists():
+            return False
+        try:
+            saved = torch.load(file, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError) as error:
+            raise ResultError(f"Cannot go on from {str(file)!r}: it is no checkpoint ({error}); delete it.") from error
+        if saved.get("of") != self._digest():
+            return False
+        self.restore(saved)
+        return True
+
+    def _portrait(self, i: int) -> Portrait:
+        image, task = self.images[i], self.tasks[self.images[i].task]
+        assert image.best is not None
+        person = self.people[image.task] if self.people else None
+        attained = image.best.features
+        nothing = torch.zeros(0)
+        return Portrait(
+            image=image.best.image.float(),
+            name=task.name + (f", seed {image.seed}" if len(task.seeds) > 1 else ""),
+            layer=task.watched or "",
+            facet=person.facet if person else None,
+            seed=image.seed,
+            channels=person.channels.cpu() if person else nothing.long(),
+            target=person.target.detach().float().cpu() if person else None,
+            attained=attained.float() if attained is not None else nothing,
+            before=image.before.float() if image.before is not None else nothing,
+            loss=image.best.loss,
+            step=image.best.step,
+            curve=tuple(image.curve),
+            strip=tuple(image.strip),
+        )
+
+    def _digest(self) -> str:
+        """Of everything that decides the outcome."""
+        found = hashlib.sha256(json.dumps(self.parameters, sort_keys=True, default=str).encode())
+        found.update(
+            json.dumps([str(task.objective) for task in self.tasks] + [task.name for task in self.tasks]).encode()
+        )
+        for tensor in (*unwrap(self.eye.model).state_dict().values(), *([self.batch.tensor] if self.batch else [])):
+            found.update(
+                str(tuple(tensor.shape)).encode() + tensor.detach().flatten()[:64].double().cpu().numpy().tobytes()
+            )
+        return found.hexdigest()
+
+
+def _set(
+    eye: Eye, batch: Batch, layers: Sequence[str], facets: FacetCount, keep: int, weighting: Weighting, seed: int,
+    background: Any, subject: Model, wishes: Wishes, start: Start,
+) -> tuple[Album, tuple[Facet, ...], list[Subject]]:  # fmt: skip
+    """The set as the network sees it, its facets, and what is to be portrayed."""
+    images = eye.lens.from_input(batch.tensor.detach()).to(eye.device, eye.dtype)
+    album = Album(eye, images, eye.features(images, layers))
+    if background is not None:
+        others = placed(load_images(background, subject.preprocessing), subject.module)
+        album.background = eye.features(eye.lens.from_input(others.tensor).to(eye.dtype), layers)
+    for at, z in album.features.items():
+        if not bool(torch.isfinite(z).all()):
+            raise LayerError(f"layer {at!r} gives values that are not numbers for these pictures: choose another layer")
+    kinds = find_facets(album.features[layers[-1]], facets, keep=keep, weighting=weighting, seed=seed)
+    return album, kinds, subjects(album, kinds, layers, wishes, start)
+
+
+def _unit(eye: Eye, decision: Decision, wishes: Wishes, canvas: Kind, seeds: int, batch: Batch | None) -> Task:
+    """A single unit, or any decision, as a task: as strong as can be."""
+    name = " ".join(str(value) for value in (type(decision).__name__.lower(), *_named(decision)))
+    alone = decided(decision, name)
+    noise = torch.rand(8, eye.lens.channels, *eye.lens.size, generator=torch.Generator().manual_seed(0)).to(
+        eye.device, eye.dtype
+    )
+    seen = eye.look(noise, alone.layers, whole=alone.whole, gradient=False)
+    scale = max(float(alone(seen).abs().max()), 1e-6)
+    J = decided(decision, name, 1 / scale)
+    layer = decision.layers[0] if decision.layers else None
+    if wishes.smoothness:
+        J = J + wishes.smoothness * smooth()
+    if wishes.paleness:
+        J = J + wishes.paleness * pale()
+    if wishes.diversity and layer and seeds > 1:
+        J = J + wishes.diversity * diverse(layer)
+    return Task(name, J, brushes(canvas, None, None, eye), layer, None, tuple(range(seeds)))
+
+
+def _rule(channels: Rule | Sequence[int]) -> Rule | tuple[int, ...]:
+    return channels if isinstance(channels, str) else tuple(channels)
+
+
+def _named(decision: Decision) -> list[Any]:
+    values = vars(decision) if hasattr(decision, "__dict__") else {}
+    return [value for value in values.values() if value is not None]
+
+
+def _brush(kind: Kind, literal: bool, album: Album | None, facet: Facet, eye: Eye) -> Any:
+    if literal:
+        from foveal.portrait.release import Raw
+
+        return lambda size: Raw((eye.lens.channels, *size), eye.dtype)
+    return brushes(kind, album, facet, eye)
+
+
+def _plain(plan: Plan) -> dict[str, Any]:
+    """As plain data."""
+    return {**asdict(replace(plan, mask=None, retouch=None)), "mask": plan.mask is not None}
+
+
+# --- looking at what came out ---
+
+
+def shown_to(
+    faces: Portraits, model: nn.Module | Model, preprocessing: Preprocessing | None = None
+) -> tuple[Model, Tensor]:
+    """A network, and the portraits as its input."""
+    from foveal.render.portraits import as_picture
+
+    subject = as_model(model, preprocessing)
+    batch = placed(load_images([as_picture(one.image) for one in faces], subject.preprocessing), subject.module)
+    return subject, batch.tensor
+
+
+def answered(
+    faces: Portraits, model: nn.Module | Model, count: int = 5, *, preprocessing: Preprocessing | None = None
+) -> tuple[tuple[Answer, ...], ...]:
+    """`Portraits.answers`."""
+    from foveal.engine.guard import untouched
+
+    subject, x = shown_to(faces, model, preprocessing)
+    with untouched(subject.module), torch.no_grad():
+        output = unwrap(subject.module)(x)
+    if not isinstance(output, Tensor) or output.ndim != 2:
+        raise MethodError(f"{subject.name} gives no (n, classes) scores: only a classifier can name portraits")
+    found = output.float().softmax(1).topk(min(count, output.shape[1]))
+    names = subject.labels
+    return tuple(
+        tuple(
+            Answer(names[k] if names else str(k), k, p)
+            for k, p in zip(indices, probabilities, strict=True)
+        )
+        for indices, probabilities in zip(found.indices.tolist(), found.values.tolist(), strict=True)
+    )  # fmt: skip
+
+
+def transferred(
+    faces: Portraits, model: nn.Module | Model, layer: str | None = None, *, preprocessing: Preprocessing | None = None
+) -> Transfer:
+    """`Portraits.transfer`."""
+    from PIL import Image
+
+    if not faces.facets:
+        raise MethodError("only portraits of a set can be looked up in another network: these are of single units")
+    subject, x = shown_to(faces, model, preprocessing)
+    photos = load_images([Image.fromarray(photo.pixels) for photo in faces.photos], subject.preprocessing)
+    batch = placed(photos, subject.module)
+    eye = Eye(subject.module, Lens.of(subject.preprocessing, x), weight_of(subject.module))
+    at = select_layers(unwrap(subject.module), layer, lambda: eye.structure)[0]
+    of_photos = eye.features(eye.lens.from_input(batch.tensor), (at,))[at].float().cpu()
+    of_faces = eye.features(eye.lens.from_input(x), (at,))[at].float().cpu()
+    targets = torch.stack([facet.mean(of_photos) for facet in faces.facets])
+    own = tuple(one.facet or 0 for one in faces)
+    fit = torch.cosine_similarity(of_faces, targets[list(own)], dim=1).tolist()
+    return Transfer(subject.name, at, tuple(nearest_target(u, targets) for u in of_faces), own, tuple(fit))

@@ -1,0 +1,119 @@
+"""Portraits as files, and back."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from foveal.errors import FovealError
+from foveal.portrait.facets import Facet
+from foveal.results.folder import listed_file, read_manifest, write_manifest, written_aside
+from foveal.results.portraits import Portrait, Portraits
+from foveal.results.saved import describe_photo, dtype_name, plain_name, read_arrays, read_photo, unfit, write_arrays
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT = "foveal-portraits/1"
+ARRAYS = "portraits.npz"
+TENSORS = ("image", "channels", "target", "attained", "before")
+
+
+def save_portraits(faces: Portraits, folder: Path) -> Path:
+    """portrait-….png, sheet.png, strip.png, bars-….png, plane.png, the photos, portraits.npz and manifest.json."""
+    with written_aside(folder) as aside:
+        _draw(faces, aside)
+        photos = []
+        for i, photo in enumerate(faces.photos):
+            name = f"photo-{i:04d}.png"
+            Image.fromarray(photo.pixels).save(aside / name)
+            photos.append(describe_photo(photo, name))
+        arrays = _arrays(faces)
+        write_arrays(aside / ARRAYS, arrays)
+        manifest = {
+            "format": FORMAT,
+            "model": faces.model,
+            "parameters": dict(faces.parameters),
+            "portraits": [{**one.facts(), "curve": [list(p) for p in one.curve]} for one in faces],
+            "facets": [{"members": list(f.members), "size": f.size} for f in faces.facets],
+            "layers": list(faces.features),
+            "photos": photos,
+            "arrays": [{"name": k, "shape": list(v.shape), "dtype": dtype_name(v)} for k, v in arrays.items()],
+            "notes": list(faces.notes),
+            "seconds": faces.seconds,
+            "versions": dict(faces.versions),
+        }
+        write_manifest(aside, manifest)
+    return folder
+
+
+def load_portraits(folder: Path) -> Portraits:
+    """The portraits in a folder, every file they need checked against the manifest."""
+    manifest = read_manifest(folder, FORMAT)
+    path = listed_file(folder, manifest, ARRAYS)
+    try:
+        arrays = read_arrays(path, manifest["arrays"])
+        photos = [(listed_file(folder, manifest, saved["file"]), saved) for saved in manifest["photos"]]
+        return Portraits(
+            tuple(_portrait(i, saved, arrays) for i, saved in enumerate(manifest["portraits"])),
+            tuple(read_photo(file, saved) for file, saved in photos),
+            tuple(
+                Facet(tuple(saved["members"]), arrays[f"weights/{b}"], int(saved["size"]))
+                for b, saved in enumerate(manifest["facets"])
+            ),
+            {layer: arrays[f"features/{layer}"] for layer in manifest["layers"]},
+            manifest["model"],
+            manifest["parameters"],
+            tuple(manifest["notes"]),
+            float(manifest["seconds"]),
+            manifest["versions"],
+        )
+    except (FovealError, OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise unfit(folder, error) from error
+
+
+def _draw(faces: Portraits, folder: Path) -> None:
+    faces.figure().save(folder / "sheet.png")
+    faces.strip().save(folder / "strip.png")
+    for i, one in enumerate(faces):
+        name = f"{i:0{len(str(len(faces) - 1))}d}-{plain_name(one.name)}.png"
+        faces.picture(i).save(folder / f"portrait-{name}")
+        if one.target is not None:
+            faces.bars(i).save(folder / f"bars-{name}")
+    if len(faces.photos) > 2:
+        faces.plane().save(folder / "plane.png")
+
+
+def _arrays(faces: Portraits) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
+    for i, one in enumerate(faces):
+        found |= {f"{i}/{what}": value for what in TENSORS if (value := getattr(one, what)) is not None}
+        found[f"{i}/strip"] = torch.stack([image for _, image in one.strip]) if _alike(one) else torch.zeros(0)
+        found[f"{i}/steps"] = torch.tensor([step for step, _ in one.strip])
+    found |= {f"weights/{b}": facet.weights for b, facet in enumerate(faces.facets)}
+    return found | {f"features/{layer}": z for layer, z in faces.features.items()}
+
+
+def _alike(one: Portrait) -> bool:
+    """Octaves differ in size; then only the last is kept."""
+    return len({image.shape for _, image in one.strip}) == 1
+
+
+def _portrait(i: int, saved: dict[str, Any], arrays: dict[str, Tensor]) -> Portrait:
+    steps, images = arrays[f"{i}/steps"].tolist(), arrays[f"{i}/strip"]
+    values: dict[str, Any] = {what: arrays.get(f"{i}/{what}") for what in TENSORS}
+    return Portrait(
+        **values,
+        name=saved["name"],
+        layer=saved["layer"],
+        facet=saved["facet"],
+        seed=int(saved["seed"]),
+        loss=float(saved["objective"]),
+        step=int(saved["step"]),
+        curve=tuple((int(step), float(loss)) for step, loss in saved["curve"]),
+        strip=tuple(zip(steps, images, strict=False)),
+    )
