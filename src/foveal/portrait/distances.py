@@ -28,7 +28,7 @@ Distance: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(features (k, c), target (c,), informative channels (s,)) -> (k,)."""
 
 STRENGTH = 2.0  # of a linear tail, against the strongest pull of activation maximisation
-TINY = 1e-12
+TINY = 1e-30
 
 
 def l2(u: Float[Tensor, "k c"], a: Float[Tensor, " c"], channels: Tensor) -> Float[Tensor, " k"]:

@@ -59,6 +59,8 @@ def find_facets(
 ) -> tuple[Facet, ...]:
     """The facets of n pictures, the largest first.
 
+    Pictures with the same features are one kind, so there may be fewer than asked for.
+
     Args:
         z: pooled features.
         count: how many; "auto" takes the number with the best silhouette, or one where no number separates them.
@@ -121,11 +123,14 @@ def _grouped(points: Tensor, count: FacetCount, seed: int) -> Int[Tensor, " n"]:
     KMeans = _sklearn("cluster").KMeans
     silhouette = _sklearn("metrics").silhouette_score
     array = points.numpy()
+    different = len(points.round(decimals=9).unique(dim=0))
     with _one_thread():
         if count != "auto":
-            return torch.from_numpy(KMeans(count, n_init=10, random_state=seed).fit(array).labels_).long()
+            return torch.from_numpy(
+                KMeans(min(count, different), n_init=10, random_state=seed).fit(array).labels_
+            ).long()
         best, found = APART, torch.zeros(len(points), dtype=torch.long)
-        for k in range(2, min(MOST, len(points) // 2) + 1):
+        for k in range(2, min(MOST, len(points) // 2, different) + 1):
             labels = KMeans(k, n_init=10, random_state=seed).fit(array).labels_
             score = float(silhouette(array, labels)) if 1 < len(set(labels)) < len(points) else -1.0
             if score > best + 1e-9:

@@ -214,7 +214,7 @@ def moments(maps: Tensor) -> tuple[Float[Tensor, "k c"], Float[Tensor, "k c"]]:
     maps = maps.float() if maps.dtype.itemsize < 4 else maps
     over = maps.flatten(2) if maps.ndim == 4 else maps.mT if maps.ndim == 3 else maps[..., None]
     mean = over.mean(2)
-    return mean, ((over - mean[..., None]).square().mean(2) + TINY).sqrt()
+    return mean, ((over - mean[..., None]).square().mean(2) + 1e-24).sqrt()
 
 
 def smooth() -> Objective:

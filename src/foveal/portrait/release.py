@@ -3,9 +3,9 @@
     L_b = −Σ_{b'} Σ_{c∈S_b'} z_c a_{b,c} + K² · mean_c ρ(z_c − a_{b,c}) + K² λ₁ ‖p‖₁
 
 Every image is also pushed along the other facets' channels, distance and sparsity count K² times, steps have no
-momentum (the optimiser is made anew each time: a step of 1.9 · rate · gradient), blur, total variation, brightness and a
-mask about the centre are applied to the image itself. Kept out: farthest instead of nearest pictures, swapped colours,
-rounding to 8 bits. (Stergiou, arXiv:2101.12447; numbers of the author's code: specification minds_eye, sections 3.5 to 3.8.)
+momentum (the optimiser is made anew each time: a step of 1.9 · rate · gradient); blur, total variation, brightness and
+a mask about the centre are applied to the image itself. Kept out: the farthest pictures, swapped colours,
+rounding to 8 bits. (Stergiou, arXiv:2101.12447; numbers of the author's code: specification minds_eye, 3.5 to 3.8.)
 """
 
 from __future__ import annotations
