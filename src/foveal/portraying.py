@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from foveal.decisions import Decision
+from foveal.decisions import Class, Decision, Neuron
 from foveal.engine.arguments import beside
 from foveal.engine.guard import unwrap
 from foveal.engine.select import LayerSpec, select_layers
@@ -311,7 +311,7 @@ def _set(
 
 def _unit(eye: Eye, decision: Decision, wishes: Wishes, canvas: Kind, seeds: int, batch: Batch | None) -> Task:
     """A single unit, or any decision, as a task: as strong as can be."""
-    name = " ".join(str(value) for value in (type(decision).__name__.lower(), *_named(decision)))
+    name = _named(decision)
     alone = decided(decision, name)
     noise = torch.rand(8, eye.lens.channels, *eye.lens.size, generator=torch.Generator().manual_seed(0)).to(
         eye.device, eye.dtype
@@ -333,9 +333,13 @@ def _rule(channels: Rule | Sequence[int]) -> Rule | tuple[int, ...]:
     return channels if isinstance(channels, str) else tuple(channels)
 
 
-def _named(decision: Decision) -> list[Any]:
-    values = vars(decision) if hasattr(decision, "__dict__") else {}
-    return [value for value in values.values() if value is not None]
+def _named(decision: Decision) -> str:
+    if isinstance(decision, Neuron):
+        place = f" at {decision.position[0]},{decision.position[1]}" if decision.position else ""
+        return f"{decision.layer} channel {decision.channel}{place}"
+    if isinstance(decision, Class):
+        return f"class {decision.which}"
+    return type(decision).__name__.lower()
 
 
 def _brush(kind: Kind, literal: bool, album: Album | None, facet: Facet, eye: Eye) -> Any:

@@ -1,4 +1,4 @@
-"""The way to an image: descent, batches, seeds, masks, taking up again, what a network notices (T2, T7, T10, T12, T14)."""
+"""The way to an image: descent, batches, seeds, masks, taking up again, no trace (T2, T7, T10, T12, T14, T15)."""
 
 from __future__ import annotations
 

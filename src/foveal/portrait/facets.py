@@ -93,7 +93,8 @@ def reduced(z: Float[Tensor, "n c"], *, unit: bool = True) -> Float[Tensor, "n p
     found = (U * S)[:, :kept]
     largest = found.gather(0, found.abs().argmax(0, keepdim=True))
     signs: Tensor = torch.where(largest < 0, -1.0, 1.0)
-    return found * signs
+    signed: Tensor = found * signs
+    return signed
 
 
 def weights_of(distances: Float[Tensor, " m"], weighting: Weighting = "softmax") -> Float[Tensor, " m"]:
