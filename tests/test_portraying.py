@@ -12,7 +12,7 @@ from torch import nn
 import foveal
 from foveal.errors import ImageError, LayerError, MethodError, ResultError
 from foveal.models import Model
-from foveal.portrait import STILL, Octave, Plan, Wishes
+from foveal.portrait import STILL, Octave, Plan, Wishes, units_of
 from foveal.portraying import sit
 from foveal.world import SPECIES, render, species_scene
 from tests.networks import Planted, architecture
@@ -277,3 +277,11 @@ def test_what_does_not_fit_is_said_in_a_sentence() -> None:
         dark.conv2.bias.fill_(-1e3)
     with pytest.raises(MethodError, match="responds"):
         foveal.portray(known(dark), coloured(), "relu2")
+
+
+def test_channels_of_a_tree_can_be_portrayed(birds: list[Any]) -> None:
+    model = foveal.load_model("demo")
+    units = units_of(foveal.decompose(model, birds[0], branch=2).grow(1), most=3)
+    assert [unit.layer for unit in units] == ["stage3", "stage3"]
+    found = foveal.portray(model, target=units[:1], plan=Plan((Octave(0.25, 2),)))
+    assert found[0].name == f"stage3 channel {units[0].channel}"

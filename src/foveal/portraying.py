@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from foveal.decisions import Class, Decision, Neuron
+from foveal.decisions import Decision
 from foveal.engine.arguments import beside
 from foveal.engine.guard import unwrap
 from foveal.engine.select import LayerSpec, select_layers
-from foveal.errors import LayerError, MethodError, ResultError
+from foveal.errors import LayerError, MethodError
 from foveal.images import Batch, load_images
-from foveal.inquiry import placed, state_notes, versions, weight_of
+from foveal.inquiry import placed, weight_of
 from foveal.models.model import Model, as_model
 from foveal.portrait.channels import Rule
 from foveal.portrait.distances import DistanceName
@@ -28,10 +26,12 @@ from foveal.portrait.eye import Eye, Precision
 from foveal.portrait.facets import Facet, FacetCount, Weighting, find_facets
 from foveal.portrait.image import Kind
 from foveal.portrait.lens import Lens
-from foveal.portrait.objectives import Form, decided, diverse, pale, smooth
-from foveal.portrait.sitting import Octave, Plan, Sitting, Step, Task
+from foveal.portrait.objectives import Form
+from foveal.portrait.plan import Octave, Plan, Step, Task
+from foveal.portrait.session import Session
 from foveal.portrait.subjects import Album, Start, Subject, Wishes, brushes, subjects
-from foveal.results.portraits import Answer, Portrait, Portraits, Transfer, nearest_target
+from foveal.portrait.units import unit_task
+from foveal.results.portraits import Portraits
 
 if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
@@ -197,99 +197,8 @@ def sit(
         ]
     else:
         decisions = list(target) if isinstance(target, Sequence) else [target]
-        tasks = [_unit(eye, one, wishes, canvas, seeds, batch) for one in decisions]
+        tasks = [unit_task(eye, one, wishes, canvas, seeds, batch) for one in decisions]
     return Session(eye, tasks, plan, subject, batch, album, kinds, tuple(people), parameters, began)
-
-
-class Session(Sitting):
-    """Portraits in the making: a `Sitting` that knows its set."""
-
-    def __init__(
-        self, eye: Eye, tasks: Sequence[Task], plan: Plan, subject: Model, batch: Batch | None, album: Album | None,
-        facets: tuple[Facet, ...], people: tuple[Subject, ...], parameters: Mapping[str, Any], began: float,
-    ) -> None:  # fmt: skip
-        super().__init__(eye, tasks, plan)
-        self.subject, self.batch, self.album, self.facets, self.people = subject, batch, album, facets, people
-        self.parameters, self.began = parameters, began
-        self.notes = list(state_notes(subject))
-        if any(task.objective.whole for task in tasks):
-            self.notes.append("a decision of the whole network was asked for, so its classifier took part")
-
-    def interrupted(self) -> None:
-        """Look once more at what there is, and say that it was not finished."""
-        self.check()
-        self.notes.append(f"interrupted after {self.done} of {self.plan.steps} steps")
-
-    def portraits(self) -> Portraits:
-        """The best so far."""
-        if not self.best:
-            self.check()
-        features = {at: z.detach().float().cpu() for at, z in self.album.features.items()} if self.album else {}
-        return Portraits(
-            tuple(self._portrait(i) for i in range(len(self.images))),
-            self.batch.photos if self.batch else (),
-            self.facets,
-            features,
-            self.subject.name,
-            self.parameters,
-            tuple(self.notes),
-            time.perf_counter() - self.began,
-            versions(),
-        )
-
-    def put_down(self, file: Path) -> None:
-        """Save where it stands; the file is there whole or not at all."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(file.name + ".aside")
-        torch.save({"of": self._digest(), **self.state()}, aside)
-        aside.replace(file)
-
-    def take_up(self, file: Path) -> bool:
-        """Go on from a file, where it is of the same model, pictures and settings; whether it was."""
-        if not file.exists():
-            return False
-        try:
-            saved = torch.load(file, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
-            raise ResultError(f"Cannot go on from {str(file)!r}: it is no checkpoint ({error}); delete it.") from error
-        if saved.get("of") != self._digest():
-            return False
-        self.restore(saved)
-        return True
-
-    def _portrait(self, i: int) -> Portrait:
-        image, task = self.images[i], self.tasks[self.images[i].task]
-        assert image.best is not None
-        person = self.people[image.task] if self.people else None
-        attained = image.best.features
-        nothing = torch.zeros(0)
-        return Portrait(
-            image=image.best.image.float(),
-            name=task.name + (f", seed {image.seed}" if len(task.seeds) > 1 else ""),
-            layer=task.watched or "",
-            facet=person.facet if person else None,
-            seed=image.seed,
-            channels=person.channels.cpu() if person else nothing.long(),
-            target=person.target.detach().float().cpu() if person else None,
-            attained=attained.float() if attained is not None else nothing,
-            before=image.before.float() if image.before is not None else nothing,
-            loss=image.best.loss,
-            step=image.best.step,
-            curve=tuple(image.curve),
-            strip=tuple(image.strip),
-        )
-
-    def _digest(self) -> str:
-        """Of everything that decides the outcome."""
-        found = hashlib.sha256(json.dumps(self.parameters, sort_keys=True, default=str).encode())
-        found.update(
-            json.dumps([str(task.objective) for task in self.tasks] + [task.name for task in self.tasks]).encode()
-        )
-        for tensor in (*unwrap(self.eye.model).state_dict().values(), *([self.batch.tensor] if self.batch else [])):
-            found.update(
-                str(tuple(tensor.shape)).encode() + tensor.detach().flatten()[:64].double().cpu().numpy().tobytes()
-            )
-        return found.hexdigest()
 
 
 def _set(
@@ -309,37 +218,8 @@ def _set(
     return album, kinds, subjects(album, kinds, layers, wishes, start)
 
 
-def _unit(eye: Eye, decision: Decision, wishes: Wishes, canvas: Kind, seeds: int, batch: Batch | None) -> Task:
-    """A single unit, or any decision, as a task: as strong as can be."""
-    name = _named(decision)
-    alone = decided(decision, name)
-    noise = torch.rand(8, eye.lens.channels, *eye.lens.size, generator=torch.Generator().manual_seed(0)).to(
-        eye.device, eye.dtype
-    )
-    seen = eye.look(noise, alone.layers, whole=alone.whole, gradient=False)
-    scale = max(float(alone(seen).abs().max()), 1e-6)
-    J = decided(decision, name, 1 / scale)
-    layer = decision.layers[0] if decision.layers else None
-    if wishes.smoothness:
-        J = J + wishes.smoothness * smooth()
-    if wishes.paleness:
-        J = J + wishes.paleness * pale()
-    if wishes.diversity and layer and seeds > 1:
-        J = J + wishes.diversity * diverse(layer)
-    return Task(name, J, brushes(canvas, None, None, eye), layer, None, tuple(range(seeds)))
-
-
 def _rule(channels: Rule | Sequence[int]) -> Rule | tuple[int, ...]:
     return channels if isinstance(channels, str) else tuple(channels)
-
-
-def _named(decision: Decision) -> str:
-    if isinstance(decision, Neuron):
-        place = f" at {decision.position[0]},{decision.position[1]}" if decision.position else ""
-        return f"{decision.layer} channel {decision.channel}{place}"
-    if isinstance(decision, Class):
-        return f"class {decision.which}"
-    return type(decision).__name__.lower()
 
 
 def _brush(kind: Kind, literal: bool, album: Album | None, facet: Facet, eye: Eye) -> Any:
@@ -353,60 +233,3 @@ def _brush(kind: Kind, literal: bool, album: Album | None, facet: Facet, eye: Ey
 def _plain(plan: Plan) -> dict[str, Any]:
     """As plain data."""
     return {**asdict(replace(plan, mask=None, retouch=None)), "mask": plan.mask is not None}
-
-
-# --- looking at what came out ---
-
-
-def shown_to(
-    faces: Portraits, model: nn.Module | Model, preprocessing: Preprocessing | None = None
-) -> tuple[Model, Tensor]:
-    """A network, and the portraits as its input."""
-    from foveal.render.portraits import as_picture
-
-    subject = as_model(model, preprocessing)
-    batch = placed(load_images([as_picture(one.image) for one in faces], subject.preprocessing), subject.module)
-    return subject, batch.tensor
-
-
-def answered(
-    faces: Portraits, model: nn.Module | Model, count: int = 5, *, preprocessing: Preprocessing | None = None
-) -> tuple[tuple[Answer, ...], ...]:
-    """`Portraits.answers`."""
-    from foveal.engine.guard import untouched
-
-    subject, x = shown_to(faces, model, preprocessing)
-    with untouched(subject.module), torch.no_grad():
-        output = unwrap(subject.module)(x)
-    if not isinstance(output, Tensor) or output.ndim != 2:
-        raise MethodError(f"{subject.name} gives no (n, classes) scores: only a classifier can name portraits")
-    found = output.float().softmax(1).topk(min(count, output.shape[1]))
-    names = subject.labels
-    return tuple(
-        tuple(
-            Answer(names[k] if names else str(k), k, p)
-            for k, p in zip(indices, probabilities, strict=True)
-        )
-        for indices, probabilities in zip(found.indices.tolist(), found.values.tolist(), strict=True)
-    )  # fmt: skip
-
-
-def transferred(
-    faces: Portraits, model: nn.Module | Model, layer: str | None = None, *, preprocessing: Preprocessing | None = None
-) -> Transfer:
-    """`Portraits.transfer`."""
-    from PIL import Image
-
-    if not faces.facets:
-        raise MethodError("only portraits of a set can be looked up in another network: these are of single units")
-    subject, x = shown_to(faces, model, preprocessing)
-    photos = load_images([Image.fromarray(photo.pixels) for photo in faces.photos], subject.preprocessing)
-    batch = placed(photos, subject.module)
-    eye = Eye(subject.module, Lens.of(subject.preprocessing, x), weight_of(subject.module))
-    at = select_layers(unwrap(subject.module), layer, lambda: eye.structure)[0]
-    of_photos = eye.features(eye.lens.from_input(batch.tensor), (at,))[at].float().cpu()
-    of_faces = eye.features(eye.lens.from_input(x), (at,))[at].float().cpu()
-    targets = torch.stack([facet.mean(of_photos) for facet in faces.facets])
-    own = tuple(one.facet or 0 for one in faces)
-    fit = torch.cosine_similarity(of_faces, targets[list(own)], dim=1).tolist()
-    return Transfer(subject.name, at, tuple(nearest_target(u, targets) for u in of_faces), own, tuple(fit))

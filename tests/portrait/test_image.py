@@ -9,7 +9,8 @@ import torch
 
 from foveal.errors import MethodError
 from foveal.portrait import STILL, Fourier, Phase, Pixels, Views
-from foveal.portrait.image import at_size, canvas, colour_matrix
+from foveal.portrait.image import at_size, canvas, colour_matrix, frequencies
+from foveal.portrait.naturalness import naturalness
 from foveal.portrait.release import (
     BLUR,
     SIGMA,
@@ -130,3 +131,16 @@ def test_resizing_keeps_range_and_leaves_the_right_size_alone() -> None:
     x = picture((3, 16, 16)).float()
     assert at_size(x, (16, 16)) is x
     assert at_size(x, (32, 24)).shape == (1, 3, 32, 24)
+
+
+def test_naturalness_of_known_images() -> None:
+    random = torch.Generator().manual_seed(0)
+    white = torch.rand(3, 64, 64, generator=random, dtype=torch.float64)
+    f = frequencies(64, 64, torch.float64).clamp(min=1 / 64)
+    waves = torch.fft.rfft2(torch.randn(64, 64, generator=random, dtype=torch.float64)) / f
+    pink = torch.fft.irfft2(waves, s=(64, 64))
+    pink = (0.5 + 0.1 * pink / pink.std()).clamp(0, 1)
+    assert abs(naturalness(white).slope) < 0.3
+    assert naturalness(pink[None]).slope == pytest.approx(-2, abs=0.3)
+    assert naturalness(white.round()).saturated == 1
+    assert naturalness(torch.full((1, 8, 8), 0.3)).variation == 0

@@ -259,7 +259,7 @@ def _start(text: str) -> Any:
 
 
 def _plan(octaves: Sequence[str] | None, steps: int, seed: int) -> Any:
-    from foveal.portrait.sitting import Octave, Plan
+    from foveal.portrait.plan import Octave, Plan
 
     try:
         pairs = [one.split("x") for one in octaves or [f"1x{steps}"]]

@@ -34,7 +34,7 @@ def run(out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60,
         intervened: how many of them are taken apart to measure true effects.
         seed: of those scenes.
     """
-    from foveal.demo.page import picture_section, report
+    from foveal.demo.page import picture_section, portrait_section, report
     from foveal.demo.truth import Evidence, measure
     from foveal.models import load_model
     from foveal.render.report import write_report
@@ -50,6 +50,9 @@ def run(out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60,
         yield Step("explaining the bundled pictures", done, len(pictures))
         sections.append(picture_section(model, Example(*render(scene), SPECIES.index(scene.species), scene)))
     yield Step("explaining the bundled pictures", len(pictures), len(pictures))
+    yield Step("portraying what the last stage sees", 0, 1)
+    sections.append(portrait_section(model))
+    yield Step("portraying what the last stage sees", 1, 1)
     evidence = Evidence()
     for done in measure(model, evidence, scenes=scenes, intervened=intervened, seed=seed):
         yield Step("scoring the methods on fresh pictures", done, scenes)

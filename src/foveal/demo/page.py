@@ -21,7 +21,10 @@ from foveal.demo.truth import (
     sibling_margin,
     true_effects,
 )
+from foveal.portrait import Octave, Plan
 from foveal.render.charts import Column, Score
+from foveal.render.figures import grid
+from foveal.render.portraits import as_picture, mosaic
 from foveal.render.report import Panel, Report, Row, Section, Table, Tile
 from foveal.render.tiles import SIDE, effect_bars, known_tile, layer_tiles, map_tile, photo_tile, probability_bars
 from foveal.render.tree_page import fragment
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
     from foveal.world.splits import Example
 
 TITLES = {name: method.title for name, method in foveal.METHODS.items()}
+BRIEFLY = Plan((Octave(1.0, 90),), rate=1.5)  # two seconds each
+PORTRAYED = ("Fan-crested Jay", "Lyre-tailed Pheasant")
+SITTERS = 5000  # seed of the scenes that are portrayed
 ANOTHER = 1000  # seed of the scenes that pictures are matched with
 ABOUT_REFERENCE = {
     "random": "noise: what chance gives",
@@ -88,6 +94,34 @@ def picture_section(model: foveal.Model, example: Example) -> Section:
             _tree_panel(model, example, species),
             _parts_panel(example, species, part),
             _match_panel(model, example, species, other, part),
+        ),
+    )
+
+
+def portrait_section(model: foveal.Model) -> Section:
+    """What the last stage responds to in pictures of a kind, as images made for it."""
+    rows, words, photo = [], [], None
+    for species in PORTRAYED:
+        pictures = [render(species_scene(species, seed))[0] for seed in range(SITTERS, SITTERS + 10)]
+        faces = foveal.portray(model, pictures, facets=1, plan=BRIEFLY)
+        photo = photo or faces.photos[0]
+        one, answer = faces[0], faces.answers(model, 1)[0][0]
+        rows.append([mosaic(faces.photos, SIDE), as_picture(one.strip[0][1]), as_picture(one.image)])
+        words.append(f"{species}\n{one.words}\nthe classifier says {answer.label}, {100 * answer.probability:.0f} %")
+    sheet = grid(rows, columns=("four of ten pictures", "mean of all ten", "portrait"), rows=words, side=SIDE)
+    assert photo is not None
+    return Section(
+        heading="What does the last stage see?",
+        photo=photo_tile(photo, PORTRAYED[0], alt=f"A drawn {PORTRAYED[0]}, one of ten pictures."),
+        text="Portraits are made, not found: no class was asked for, and the classifier took no part.",
+        panels=(
+            Panel(
+                "Portraits of two species",
+                (Tile("pictures, their mean, portrait", sheet, "Two rows: pictures of a species, and its portrait."),),
+                "An image is changed, from the mean of ten pictures on, until its features at the last stage, averaged "
+                "over places, are those of the pictures, the strongest ones stronger. Gain: how much stronger; fit: "
+                "cosine of all features; recall: share of the pictures' strongest channels that are the portrait's.",
+            ),
         ),
     )
 

@@ -18,12 +18,14 @@ from foveal.portrait.objectives import (
     sparse,
     typical,
 )  # fmt: skip
-from foveal.portrait.sitting import Best, Octave, Plan, Sitting, Step, Task
+from foveal.portrait.plan import Best, Octave, Plan, Step, Task
+from foveal.portrait.sitting import Sitting
 from foveal.portrait.subjects import Wishes
 from foveal.portrait.transforms import STILL, Views
+from foveal.portrait.units import units_of
 
 __all__ = [
     "STILL", "Best", "Facet", "Fourier", "Objective", "Octave", "Phase", "Pixels", "Plan", "Seen", "Sitting", "Step",
     "Task", "Views", "Wishes", "aligned", "apart", "decided", "diverse", "excite", "find_facets", "informative",
-    "inverted", "near", "pale", "places", "smooth", "sparse", "typical", "weights_of",
+    "inverted", "near", "pale", "places", "smooth", "sparse", "typical", "units_of", "weights_of",
 ]  # fmt: skip

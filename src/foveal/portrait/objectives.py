@@ -259,6 +259,17 @@ def diverse(layer: str) -> Objective:
     return Objective(alike, f"likeness of seeds at {layer}", (layer,))
 
 
+def cell(layer: str, channel: int, place: tuple[float, float]) -> Objective:
+    """The negative activation of one channel at a place in shares of the map's height and width, whatever its size."""
+
+    def activation(seen: Seen) -> Tensor:
+        maps = seen.maps[layer]
+        y, x = (min(side - 1, int(share * side)) for share, side in zip(place, maps.shape[2:], strict=True))
+        return -maps[:, channel, y, x]
+
+    return Objective(activation, f"−channel {channel} of {layer} at {place[0]:.3f}, {place[1]:.3f}", (layer,))
+
+
 def decided(decision: Decision, words: str, scale: float = 1.0) -> Objective:
     """The negative score of any decision: one unit, one class, …"""
 

@@ -22,7 +22,7 @@ from torch.nn import functional
 from foveal.portrait.distances import pseudo_huber
 from foveal.portrait.eye import Eye
 from foveal.portrait.objectives import Objective, Seen
-from foveal.portrait.sitting import Octave, Plan
+from foveal.portrait.plan import Octave, Plan
 from foveal.portrait.subjects import Album, Subject
 from foveal.portrait.transforms import Views
 

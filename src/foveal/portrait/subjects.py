@@ -29,7 +29,7 @@ from foveal.portrait.objectives import (
     sparse,
     typical,
 )  # fmt: skip
-from foveal.portrait.sitting import Size
+from foveal.portrait.plan import Size
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

@@ -191,13 +191,13 @@ class Portraits:
             layer: of that network; None for its last stage.
             preprocessing: as in `foveal.portray`, where the model does not say.
         """
-        from foveal.portraying import transferred
+        from foveal.portrait.judge import transferred
 
         return transferred(self, model, layer, **preprocessing)
 
     def answers(self, model: nn.Module | Model, count: int = 5, **preprocessing: Any) -> tuple[tuple[Answer, ...], ...]:
         """What the classifier, which had no part in it, takes each portrait for: its most probable classes."""
-        from foveal.portraying import answered
+        from foveal.portrait.judge import answered
 
         return answered(self, model, count, **preprocessing)
 
