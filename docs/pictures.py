@@ -153,6 +153,12 @@ def ranks() -> Image.Image:
     return match_sheet(a, b, match_parts(a, b))
 
 
+def portraits() -> Image.Image:
+    """Four kinds of bird in a set, as two layers see them."""
+    pictures = [render(species_scene(SPECIES[4 * k], 5000 + i))[0] for k in range(4) for i in range(10)]
+    return foveal.portray(foveal.load_model("demo"), pictures, ["stage1", "stage3"], facets=4).figure(side=200)
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     family = [method.name for method in cam.FAMILY]
@@ -167,4 +173,5 @@ if __name__ == "__main__":
     assembly().save(HERE / "assembly.jpg", quality=86)
     parts().save(HERE / "parts.jpg", quality=88)
     ranks().save(HERE / "ranks.jpg", quality=88)
+    portraits().save(HERE / "portrait.jpg", quality=88)
     methods(OTHERS).save(HERE / "more-methods.jpg", quality=88)

@@ -16,7 +16,7 @@ from foveal.engine.capture import capture
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.stages import Structure, describe
 from foveal.portrait.lens import Lens
-from foveal.portrait.objectives import Seen, pooled
+from foveal.portrait.objectives import Seen
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -102,10 +102,8 @@ class Eye:
 
     def strength(self, images: Float[Tensor, "n c h w"], layer: str, *, chunk: int = 16) -> Float[Tensor, " n"]:
         """mean|p| of a layer, image by image."""
-        few = [self.look(part, (layer,), gradient=False).maps[layer] for part in images.split(chunk)]
-        return torch.cat(
-            [pooled(maps.detach().abs().flatten(2).mT if maps.ndim == 4 else maps.detach().abs()) for maps in few]
-        ).mean(1)
+        few = (self.look(part, (layer,), gradient=False).maps[layer].detach() for part in images.split(chunk))
+        return torch.cat([maps.abs().flatten(1).mean(1).to(self.dtype) for maps in few])
 
     def penalty_layer(self, layer: str) -> str:
         """What goes into the last convolution before a layer; the layer itself where there is none."""

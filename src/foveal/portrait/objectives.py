@@ -213,8 +213,8 @@ def moments(maps: Tensor) -> tuple[Float[Tensor, "k c"], Float[Tensor, "k c"]]:
     """Mean and deviation of each channel over places; no deviation where there are none."""
     maps = maps.float() if maps.dtype.itemsize < 4 else maps
     over = maps.flatten(2) if maps.ndim == 4 else maps.mT if maps.ndim == 3 else maps[..., None]
-    mean = over.mean(2)
-    return mean, ((over - mean[..., None]).square().mean(2) + 1e-24).sqrt()
+    variance, mean = torch.var_mean(over, 2, correction=0)
+    return mean, (variance + 1e-24).sqrt()
 
 
 def smooth() -> Objective:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from foveal.portrait.eye import Eye
 from foveal.portrait.image import Canvas, at_size
@@ -144,7 +144,8 @@ class Sitting:
         tasks = self._grouped(which)
         layers = dict.fromkeys(layer for t, _ in tasks for layer in self.tasks[t].objective.layers)
         seen = self.eye.look(views, layers, images=images, whole=any(self.tasks[t].objective.whole for t, _ in tasks))
-        return torch.cat([self.tasks[t].objective(part_of(seen, rows)) for t, rows in tasks])
+        parts = parts_of(seen, [len(rows) for _, rows in tasks])
+        return torch.cat([self.tasks[t].objective(part) for (t, _), part in zip(tasks, parts, strict=True)])
 
     def _judged(self, images: Tensor, which: Sequence[int]) -> tuple[Tensor, list[Tensor | None]]:
         """Losses and watched features, without random views."""
@@ -154,8 +155,9 @@ class Sitting:
         whole = any(self.tasks[t].objective.whole for t, _ in tasks)
         seen = self.eye.look(images, dict.fromkeys((*layers, *watched)), whole=whole, gradient=False)
         losses, features = [], []
-        for t, rows in tasks:
-            part, layer = part_of(seen, rows), self.tasks[t].watched
+        parts = parts_of(seen, [len(rows) for _, rows in tasks])
+        for (t, rows), part in zip(tasks, parts, strict=True):
+            layer = self.tasks[t].watched
             losses.append(self.tasks[t].objective(part))
             features += list(part.features(layer)) if layer else [None] * len(rows)
         return torch.cat(losses), features
@@ -278,21 +280,26 @@ class Sitting:
             image.stale, image.done = saved["stale"], saved["done"]
 
 
-def part_of(seen: Seen, rows: Sequence[int]) -> Seen:
-    """The rows of what was seen that belong to one task."""
-    first, count = rows[0], len(rows)
-    few = slice(first, first + count)
-    output = seen.output
-    return Seen(
-        seen.images[few],
-        {layer: maps[few] for layer, maps in seen.maps.items()},
-        _rows(output, few) if output is not None else None,
-        seen.labels,
-    )
+def parts_of(seen: Seen, counts: Sequence[int]) -> list[Seen]:
+    """What was seen, task by task; each takes so many images.
 
-
-def _rows(output: Any, few: slice) -> Any:
-    return tree_map(lambda leaf: leaf[few] if isinstance(leaf, Tensor) and leaf.ndim else leaf, output)
+    Split rather than sliced: the gradient of all parts together is written once, not once a part.
+    """
+    if len(counts) == 1:
+        return [seen]
+    images = seen.images.split(list(counts))
+    maps = {layer: maps.split(list(counts)) for layer, maps in seen.maps.items()}
+    leaves, spec = tree_flatten(seen.output)
+    outputs = [leaf.split(list(counts)) if isinstance(leaf, Tensor) and leaf.ndim else leaf for leaf in leaves]
+    return [
+        Seen(
+            images[t],
+            {layer: each[t] for layer, each in maps.items()},
+            tree_unflatten([leaf[t] if isinstance(leaf, tuple) else leaf for leaf in outputs], spec),
+            seen.labels,
+        )
+        for t in range(len(counts))
+    ]
 
 
 def _generator(seed: int, name: str, number: int) -> torch.Generator:

@@ -194,11 +194,9 @@ def _objective(
 
 
 def earlier_stages(eye: Eye, layer: str) -> tuple[str, ...]:
-    """The stages up to a layer, itself too; the layer alone where it comes before the first."""
+    """The stages before a layer; what is asked of the layer itself is the objective's business."""
     order = list(eye.structure.shapes)
     unit = layer.split("[")[0].split("#")[0].removesuffix(".input")
     last = order.index(unit) if unit in order else len(order)
-    names = [stage.name for stage in eye.structure.stages]
-    return tuple(
-        dict.fromkeys([*(n for n in names if n.split("#")[0] in order and order.index(n.split("#")[0]) <= last), layer])
-    )
+    stages = (stage.name for stage in eye.structure.stages)
+    return tuple(name for name in stages if name.split("#")[0] in order[:last])
