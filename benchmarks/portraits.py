@@ -101,7 +101,7 @@ def main(
         plan = Plan((Octave(1.0, steps),), patience=0, views=options.pop("views", Plan().views))
         untouched = options.pop("untouched", False)
         if options.get("literal"):
-            plan = replace(plan, octaves=(Octave(1.0, 4 * steps),))
+            plan = replace(plan, octaves=(Octave(1.0, 2 * steps),))
         session = sit(network, batch, layer, plan=plan, **{"facets": facets, **options})
         started = time.perf_counter()
         for _ in session if not untouched else ():
