@@ -80,15 +80,18 @@ def test_they_are_saved_whole_and_loaded_back(faces: Portraits, tmp_path: Path) 
         foveal.Portraits.load(folder)
 
 
-def test_several_layers_and_seeds_are_one_batch(birds: list[Any]) -> None:
+def test_several_layers_and_seeds_are_one_batch(birds: list[Any], tmp_path: Path) -> None:
     model = foveal.load_model("demo")
-    plan = Plan((Octave(0.5, 3),), check=3)
+    plan = Plan((Octave(0.4, 2), Octave(0.5, 3)), check=2)
     found = foveal.portray(model, birds, ["stage1", "stage3"], facets=2, seeds=2, start="noise", plan=plan)
     assert len(found) == 8 and found.layers == ("stage1", "stage3")
     assert found[0].name == "facet 1 at stage1, seed 0"
     assert not torch.equal(found[0].image, found[1].image)
     assert found[0].target is not None and len(found[0].target) == 32
     assert found.figure().width > 5 * 224
+    again = foveal.Portraits.load(found.save(tmp_path / "faces"))
+    assert [step for step, _ in again[3].strip] == [step for step, _ in found[3].strip]
+    assert again.strip().tobytes() == found.strip().tobytes()
 
 
 @pytest.mark.parametrize("scale", [1e-2, 30.0])

@@ -197,7 +197,7 @@ def sit(
         ]
     else:
         decisions = list(target) if isinstance(target, Sequence) else [target]
-        tasks = [unit_task(eye, one, wishes, canvas, seeds, batch) for one in decisions]
+        tasks = [unit_task(eye, one, wishes, canvas, seeds) for one in decisions]
     return Session(eye, tasks, plan, subject, batch, album, kinds, tuple(people), parameters, began)
 
 

@@ -41,9 +41,7 @@ def photo(tmp_path: Path) -> Path:
 # --- help ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["explain", "-h"], ["portray", "-h"], ["train", "demo", "--help"], []]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["portray", "-h"], ["train", "demo", "--help"], []])
 def test_help_imports_nothing_slow(arguments: list[str]) -> None:
     code = f"""
 import sys

@@ -114,9 +114,7 @@ class Album:
         """The mean map of a facet's members."""
         maps = self.eye.look(self.images[list(facet.members)], (layer,), gradient=False).maps[layer].detach()
         if maps.ndim != 4:
-            raise MethodError(
-                f"layer {layer!r} has no map, so nothing can be compared place by place: leave out spatial"
-            )
+            raise MethodError(f"layer {layer!r} has no map to be compared place by place: leave out spatial")
         return torch.einsum("m,mchw->chw", facet.weights.to(maps), maps)
 
 

@@ -10,7 +10,6 @@ from foveal.decisions import Class, Decision, Neuron
 
 if TYPE_CHECKING:
     from foveal.hierarchy.tree import Tree
-from foveal.images import Batch
 from foveal.portrait.eye import Eye
 from foveal.portrait.image import Kind
 from foveal.portrait.objectives import Objective, Seen, cell, decided, diverse, pale, smooth
@@ -35,7 +34,7 @@ def units_of(tree: Tree, most: int = 12) -> list[Neuron]:
     return [Neuron(layer, channel) for layer, channel in ordered[:most]]
 
 
-def unit_task(eye: Eye, decision: Decision, wishes: Wishes, canvas: Kind, seeds: int, batch: Batch | None) -> Task:
+def unit_task(eye: Eye, decision: Decision, wishes: Wishes, canvas: Kind, seeds: int) -> Task:
     """A single unit, or any decision, as a task: as strong as can be."""
     name = _named(decision)
     alone = decided(decision, name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -92,19 +91,13 @@ def _arrays(faces: Portraits) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for i, one in enumerate(faces):
         found |= {f"{i}/{what}": value for what in TENSORS if (value := getattr(one, what)) is not None}
-        found[f"{i}/strip"] = torch.stack([image for _, image in one.strip]) if _alike(one) else torch.zeros(0)
-        found[f"{i}/steps"] = torch.tensor([step for step, _ in one.strip])
+        found |= {f"{i}/strip/{step}": image for step, image in one.strip}
     found |= {f"weights/{b}": facet.weights for b, facet in enumerate(faces.facets)}
     return found | {f"features/{layer}": z for layer, z in faces.features.items()}
 
 
-def _alike(one: Portrait) -> bool:
-    """Octaves differ in size; then only the last is kept."""
-    return len({image.shape for _, image in one.strip}) == 1
-
-
 def _portrait(i: int, saved: dict[str, Any], arrays: dict[str, Tensor]) -> Portrait:
-    steps, images = arrays[f"{i}/steps"].tolist(), arrays[f"{i}/strip"]
+    strip = [(int(name.split("/")[2]), image) for name, image in arrays.items() if name.startswith(f"{i}/strip/")]
     values: dict[str, Any] = {what: arrays.get(f"{i}/{what}") for what in TENSORS}
     return Portrait(
         **values,
@@ -115,5 +108,5 @@ def _portrait(i: int, saved: dict[str, Any], arrays: dict[str, Tensor]) -> Portr
         loss=float(saved["objective"]),
         step=int(saved["step"]),
         curve=tuple((int(step), float(loss)) for step, loss in saved["curve"]),
-        strip=tuple(zip(steps, images, strict=False)),
+        strip=tuple(strip),
     )
