@@ -19,6 +19,7 @@ from foveal._version import __version__
 
 if TYPE_CHECKING:
     from foveal.api import compare, explain, stages
+    from foveal.auditing import audit
     from foveal.decisions import Class, Decision, Margin, Neighbours, Neuron, Prototypes, Similar
     from foveal.decomposing import assemble, decompose
     from foveal.embedding import find_embedding
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from foveal.hierarchy.tree import Tree
     from foveal.images import Preprocessing
     from foveal.matching import match
+    from foveal.measuring import measure
     from foveal.methods import METHODS
     from foveal.models import Model, list_models, load_model, save_model
     from foveal.parting import parts
@@ -37,12 +39,14 @@ if TYPE_CHECKING:
     from foveal.portraying import portray
     from foveal.results import Explanation, Flow, Match
     from foveal.results.portraits import Portraits
+    from foveal.results import Explanation, Flow, Match, Scores
     from foveal.similarity import Learned
 
 _HOME = {
     "compare": "api",
     "explain": "api",
     "stages": "api",
+    "audit": "auditing",
     "Class": "decisions",
     "Decision": "decisions",
     "Margin": "decisions",
@@ -63,6 +67,7 @@ _HOME = {
     "flows": "flowing",
     "follow_pair": "flowing",
     "match": "matching",
+    "measure": "measuring",
     "METHODS": "methods",
     "Model": "models",
     "list_models": "models",
@@ -75,6 +80,7 @@ _HOME = {
     "Flow": "results",
     "Match": "results",
     "Parts": "results",
+    "Scores": "results",
     "Learned": "similarity",
     "Tree": "hierarchy.tree",
 }
@@ -97,11 +103,13 @@ __all__ = [
     "Portraits",
     "Preprocessing",
     "Prototypes",
+    "Scores",
     "Similar",
     "Stage",
     "Tree",
     "__version__",
     "assemble",
+    "audit",
     "compare",
     "decompose",
     "dictionary",
@@ -116,6 +124,7 @@ __all__ = [
     "match",
     "parts",
     "portray",
+    "measure",
     "save_model",
     "stages",
 ]
@@ -126,6 +135,7 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(f"foveal.{_HOME[name]}"), name)
     if name in ("attention", "engine", "decisions", "methods", "images", "models", "render", "similarity", "world"):
     if name in ("engine", "decisions", "methods", "images", "models", "portrait", "render", "similarity", "world"):
+    if name in ("engine", "decisions", "methods", "images", "metrics", "models", "render", "similarity", "world"):
         return import_module(f"foveal.{name}")
     raise AttributeError(f"module 'foveal' has no attribute {name!r}")
 

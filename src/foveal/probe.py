@@ -129,14 +129,18 @@ class Probe:
 
     def ask(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
         """The scores of these inputs; differentiable where gradients are on."""
+        return self._decision.decide(self.outcome(x)).score
+
+    def outcome(self, x: Float[Tensor, "k c h w"]) -> Outcome:
+        """What the network makes of these inputs, as far as the decision may look."""
         if self._decision.layers:
             run = self._runs[torch.is_grad_enabled()]
             output = run.forward(x, self._arguments, stop=True, under=self._under())
-            return self._decision.decide(outcome_of(self._scene, self._decision, run, output)).score
+            return outcome_of(self._scene, self._decision, run, output)
         inputs, keywords = self._arguments.around(x, lambda tensor: tensor.detach().clone())
         with saying(self.model, (*inputs, *keywords.values())), self._under():
             output = self.model(*inputs, **keywords)
-        return self._decision.decide(Outcome(output, {}, self._scene.labels)).score
+        return Outcome(output, {}, self._scene.labels)
 
     def alone(self) -> Scene:
         """The same question about this image only, for methods that look in ways of their own.

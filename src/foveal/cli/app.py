@@ -10,6 +10,7 @@ import typer
 from foveal._version import __version__
 from foveal.cli import demo, explain, flow, layers, match, methods, models, parts, reported, train, tree
 from foveal.cli import demo, explain, flow, layers, match, methods, models, portray, reported, train, tree
+from foveal.cli import demo, explain, flow, layers, match, measure, methods, models, reported, train, tree
 
 ABOUT = """Why did the network look there?
 
@@ -24,6 +25,7 @@ foveal shows which evidence a convolutional network used for a decision, drawn o
   foveal tree bird.jpg --model timm:resnet50            which parts, made of which smaller parts
   foveal parts bird.jpg --model timm:resnet50           which parts, ranked and sharp
   foveal portray birds/ --model timm:resnet50           what a layer responds to in these pictures
+  foveal measure bird.jpg --model timm:resnet50         is the explanation true?
   foveal models                                         what can follow --model
 
 Results go to standard output (with --json for machines), words for people to standard error. Exit status:
@@ -46,6 +48,7 @@ app.command("flow")(flow.flow)
 app.command("tree")(tree.tree)
 app.command("parts")(parts.parts)
 app.command("portray")(portray.portray)
+app.command("measure")(measure.measure)
 app.command("demo")(demo.demo)
 app.command("models")(models.models)
 app.command("layers")(layers.layers)
@@ -56,6 +59,7 @@ training.command("embed")(train.embed)
 training.command("contrastive")(train.contrastive)
 training.command("fewshot")(train.fewshot)
 training.command("brnpa")(train.brnpa)
+training.command("shortcut")(train.shortcut)
 
 
 def _say_version(wanted: bool) -> None:

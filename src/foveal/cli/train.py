@@ -191,6 +191,21 @@ def _setting(text: str) -> tuple[str, Any]:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return name.strip(), value.strip()
+def shortcut(
+    out: Out = Path("shortcut"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None,
+    control: Annotated[
+        bool, typer.Option("--control", help="The same on backgrounds that say nothing, to compare with.")
+    ] = False,
+) -> None:  # fmt: skip
+    """Train a network that is led astray: in its pictures the background gives the class away.
+
+    `foveal shortcut` must find that out. It is examined where backgrounds say nothing. A run that was interrupted goes
+    on from its last epoch.
+    """
+    from foveal.world.learn_shortcut import ShortcutCourse
+
+    accuracy = _trained(ShortcutCourse(control=control), out, device, images=images, epochs=epochs, seed=seed)
+    say(f"right on {accuracy:.1%} of the test pictures")
 
 
 def _trained(course: Course, out: Path, device: str | None, **wanted: int | None) -> float:

@@ -1,7 +1,20 @@
 """Whether an explanation is true: what the score does when that which a map marks is hidden or shown."""
 
-from foveal.metrics.baselines import BASELINES, baseline
-from foveal.metrics.curves import Curve, deletion, insertion
-from foveal.metrics.masked import Masked, masked
+from foveal.metrics.baselines import BASELINES, Fill, baseline, black, hidden
+from foveal.metrics.curves import Ask, Curve, deletion, insertion, regrid
+from foveal.metrics.imputing import impute
+from foveal.metrics.infidelity import Infidelity, infidelity
+from foveal.metrics.masked import Masked, adcc, coherency, masked
+from foveal.metrics.metric import METRICS, Metric, Tally, find_metrics
+from foveal.metrics.references import REFERENCES
+from foveal.metrics.road import Road, road
+from foveal.metrics.sensitivity import sensitivity
+from foveal.metrics.statistics import Summary, agreement, differ, holm, kendall, summary
+from foveal.metrics.trial import Setting, Trial
 
-__all__ = ["BASELINES", "Curve", "Masked", "baseline", "deletion", "insertion", "masked"]
+__all__ = [
+    "BASELINES", "METRICS", "REFERENCES",
+    "Ask", "Curve", "Fill", "Infidelity", "Masked", "Metric", "Road", "Setting", "Summary", "Tally", "Trial",
+    "adcc", "agreement", "baseline", "black", "coherency", "deletion", "differ", "find_metrics", "hidden", "holm",
+    "impute", "infidelity", "insertion", "kendall", "masked", "regrid", "road", "sensitivity", "summary",
+]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
@@ -12,15 +12,34 @@ from torch.nn import functional
 from foveal.errors import MethodError
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
-BaselineName: TypeAlias = "Literal['zero', 'mean', 'blur', 'noise']"
+BaselineName: TypeAlias = "Literal['zero', 'mean', 'blur', 'noise', 'black', 'impute']"
 BASELINES: tuple[BaselineName, ...] = ("zero", "mean", "blur", "noise")
+"""Those that are pictures of their own; "black" needs to know the colour, and "impute" what is hidden."""
+
+Fill: TypeAlias = "BaselineName | Tensor | Callable[[Tensor], Tensor]"
+
+
+def hidden(
+    x: Float[Tensor, "n c h w"], where: Bool[Tensor, "n 1 h w"], fill: Fill = "zero", *, seed: int = 0
+) -> Float[Tensor, "n c h w"]:
+    """The pictures with something else in these places; "impute" makes it up from what stands around (ROAD)."""
+    if isinstance(fill, str) and fill == "impute":
+        from foveal.metrics.imputing import impute
+
+        return impute(x, where, seed=seed)
+    return torch.where(where, baseline(x, fill, seed=seed), x)
+
+
+def black(mean: Sequence[float], std: Sequence[float]) -> Float[Tensor, "c 1 1"]:
+    """What preprocessing makes of a black pixel, (0 − mean) / std: the baseline that "zero" is often taken for."""
+    return (-torch.tensor(list(mean)) / torch.tensor(list(std)))[:, None, None]
 
 
 def baseline(
     x: Float[Tensor, "n c h w"],
-    kind: BaselineName | Tensor | Callable[[Tensor], Tensor],
+    kind: Fill,
     *,
     seed: int = 0,
 ) -> Float[Tensor, "n c h w"]:
@@ -29,7 +48,8 @@ def baseline(
     Args:
         kind: "zero", the mean colour of the data, which preprocessing maps to 0; "mean", each picture's own mean
             colour; "blur", the picture through a Gaussian an eighth of its side wide; "noise", normal noise with the
-            picture's mean and deviation; a tensor that broadcasts to x; or what makes one of x.
+            picture's mean and deviation; a tensor that broadcasts to x, such as `black(mean, std)`; or what makes one
+            of x. "impute" is the mean colour where nothing is left to impute from.
 
     Raises:
         MethodError: for an unknown kind.
@@ -41,7 +61,7 @@ def baseline(
     if kind == "zero":
         return torch.zeros_like(x)
     mean = x.mean((2, 3), keepdim=True)
-    if kind == "mean":
+    if kind in ("mean", "impute"):
         return mean.expand_as(x)
     if kind == "blur":
         return _blurred(x)
@@ -49,6 +69,10 @@ def baseline(
         random = torch.Generator().manual_seed(seed)
         noise = torch.randn(x.shape[1:], generator=random, device="cpu").to(x)
         return mean + noise * x.std((2, 3), keepdim=True)
+    if kind == "black":
+        raise MethodError(
+            "what black is depends on the preprocessing: pass foveal.metrics.black(mean, std) as baseline"
+        )
     raise MethodError(f"there is no baseline {kind!r}: say {', '.join(BASELINES)}, or give a tensor")
 
 

@@ -3,7 +3,9 @@
     deletion    the top share of places is replaced by the baseline: a true map makes the score fall early
     insertion   … of the baseline by the picture: a true map makes it rise early
 
-(Petsiuk et al., BMVC 2018, arXiv:1806.07421; specification: metrics, section 4.) Only the order of places counts.
+(Petsiuk et al., BMVC 2018, arXiv:1806.07421; specification: metrics, sections 4 and 5.) For the area only the order of
+places counts. Whether the map's values foretell how far the score moves is the curve's correlation (Gomez et al.,
+arXiv:2201.13291).
 """
 
 from __future__ import annotations
@@ -14,9 +16,13 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from foveal.engine.chunks import WHOLE, Chunks, fitting
 from foveal.errors import MethodError
-from foveal.metrics.baselines import BaselineName, baseline
+from foveal.metrics.baselines import Fill, baseline
+from foveal.metrics.imputing import impute
+from foveal.metrics.statistics import pearson, spearman
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -33,16 +39,45 @@ class Curve:
         shares: (k + 1,), of the places changed, from 0 to 1.
         scores: (k + 1,).
         better: whether a small or a large area below the curve is good.
+        weights: (k,), the mean of the map over the places that each step changes.
+        alone: each step changed its own places only, instead of these and all before.
     """
 
     shares: Float[Tensor, " k"]
     scores: Float[Tensor, " k"]
     better: Literal["lower", "higher"]
+    weights: Float[Tensor, " k"] | None = None
+    alone: bool = False
 
     @property
     def area(self) -> float:
-        """Under the curve, by trapezia, both ends included."""
+        """Under the curve, by trapezia, both ends included; 0 to 1 for scores in 0..1."""
         return float(torch.trapezoid(self.scores.double(), self.shares.double()))
+
+    @property
+    def moves(self) -> Float[Tensor, " k"]:
+        """How far each step moves the score the way a true map would: down in deletion, up in insertion."""
+        step = self.scores[1:] - (self.scores[:1] if self.alone else self.scores[:-1])
+        return -step if self.better == "lower" else step
+
+    @property
+    def correlation(self) -> float:
+        """Pearson's, of the moves with the map's values; −1 to 1, higher is better; NaN where either is constant."""
+        return pearson(self.moves.double(), self._weights())
+
+    @property
+    def rank_correlation(self) -> float:
+        """Spearman's of the same, which one large step does not decide."""
+        return spearman(self.moves.double(), self._weights())
+
+    @property
+    def validity(self) -> float:
+        """The share of steps in which the score moves the right way."""
+        return float((self.moves > 0).double().mean())
+
+    def _weights(self) -> Tensor:
+        assert self.weights is not None
+        return self.weights.double()
 
 
 def deletion(
@@ -51,8 +86,9 @@ def deletion(
     map: Float[Tensor, "h2 w2"],
     *,
     steps: int = 196,
-    fill: BaselineName | Tensor | Callable[[Tensor], Tensor] = "zero",
-    chunk: int = 32,
+    fill: Fill = "zero",
+    alone: bool = False,
+    chunk: int | None = None,
     seed: int = 0,
 ) -> Curve:
     """The score while the most important places of the picture are replaced.
@@ -61,11 +97,24 @@ def deletion(
         ask: the score of altered copies.
         map: of any size; places are its cells. Negative evidence counts as least important.
         steps: at most; shares are spread evenly.
-        fill: what replaces them, see `baseline`.
-        chunk: copies asked at once; the result does not depend on it.
+        fill: what replaces them, see `baseline`; "impute" makes it up from what is left.
+        alone: each step changes its own places only.
+        chunk: copies asked at once, None for what fits; the result does not depend on it.
         seed: of the order among equals.
     """
-    return Curve(*_path(ask, x, baseline(x, fill, seed=seed), map, steps, chunk, seed), "lower")
+    end = baseline(x, fill, seed=seed)
+    if isinstance(fill, str) and fill == "impute":
+
+        def changed(where: Tensor) -> Tensor:
+            last = where.flatten(1).all(1)  # nothing is left to impute from
+            made = impute(x, where & ~last[:, None, None, None], seed=seed)
+            return torch.where(last[:, None, None, None], end, made)
+    else:
+
+        def changed(where: Tensor) -> Tensor:
+            return torch.where(where, end, x)
+
+    return Curve(*_path(ask, x, changed, map, steps, alone, chunk, seed), alone=alone)
 
 
 def insertion(
@@ -74,12 +123,19 @@ def insertion(
     map: Float[Tensor, "h2 w2"],
     *,
     steps: int = 196,
-    fill: BaselineName | Tensor | Callable[[Tensor], Tensor] = "blur",
-    chunk: int = 32,
+    fill: Fill = "blur",
+    alone: bool = False,
+    chunk: int | None = None,
     seed: int = 0,
 ) -> Curve:
     """The score while they are restored, from a picture with nothing in it; arguments as for `deletion`."""
-    return Curve(*_path(ask, baseline(x, fill, seed=seed), x, map, steps, chunk, seed), "higher")
+    begin = baseline(x, fill, seed=seed)
+
+    def changed(where: Tensor) -> Tensor:
+        return torch.where(where, x, begin)
+
+    shares, scores, _, weights = _path(ask, x, changed, map, steps, alone, chunk, seed)
+    return Curve(shares, scores, "higher", weights, alone)
 
 
 def ranks(map: Float[Tensor, "h w"], *, seed: int = 0) -> Int[Tensor, "h w"]:
@@ -92,30 +148,46 @@ def ranks(map: Float[Tensor, "h w"], *, seed: int = 0) -> Int[Tensor, "h w"]:
     return found.view_as(map)
 
 
+def regrid(map: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[Tensor, "h2 w2"]:
+    """The map on another grid: the mean over places where that is coarser, bilinear where it is finer.
+
+    Maps of different methods are compared on one grid: removing dust and removing blocks are different questions.
+    """
+    if map.shape[0] >= size[0] and map.shape[1] >= size[1]:
+        return functional.adaptive_avg_pool2d(map.detach()[None, None].float(), size)[0, 0]
+    return functional.interpolate(map.detach()[None, None].float(), size, mode="bilinear", align_corners=False)[0, 0]
+
+
 def _path(
-    ask: Ask, begin: Tensor, end: Tensor, map: Tensor, steps: int, chunk: int, seed: int
-) -> tuple[Tensor, Tensor]:
-    """Shares and scores on the way from one picture to the other."""
-    if len(begin) != 1 or map.ndim != 2 or map.shape[0] > begin.shape[2] or map.shape[1] > begin.shape[3]:
+    ask: Ask, x: Tensor, changed: Callable[[Tensor], Tensor], map: Tensor, steps: int, alone: bool, chunk: int | None,
+    seed: int,
+) -> tuple[Tensor, Tensor, Literal["lower"], Tensor]:  # fmt: skip
+    """Shares, scores and mean map values on the way from no place to all."""
+    if len(x) != 1 or map.ndim != 2 or map.shape[0] > x.shape[2] or map.shape[1] > x.shape[3]:
         raise MethodError(
-            f"a curve is of one picture (1, c, h, w) and a map (h, w) no larger, but got {tuple(begin.shape)} and "
+            f"a curve is of one picture (1, c, h, w) and a map (h, w) no larger, but got {tuple(x.shape)} and "
             f"{tuple(map.shape)}"
         )
+    map = map.detach().double().cpu()
     if not bool(torch.isfinite(map).all()):
         raise MethodError("a curve needs a map of finite numbers, but this one has others")
-    if steps < 1 or chunk < 1:
+    if steps < 1 or (chunk is not None and chunk < 1):
         raise MethodError(f"a curve takes a step at least, one copy at once at least, not {steps} and {chunk}")
-    cells = map.numel()
-    rank = ranks(map, seed=seed).to(begin.device)
+    cells, rank = map.numel(), ranks(map, seed=seed)
     steps = min(steps, cells)
     counts = torch.tensor([round(k * cells / steps) for k in range(steps + 1)])
-    grown = torch.nn.functional.interpolate(rank[None, None].float(), begin.shape[2:], mode="nearest")
-    scores = []
+    first = torch.cat([counts[:1], counts[:-1]]) if alone else torch.zeros_like(counts)
+    grown = functional.interpolate(rank[None, None].double(), x.shape[2:], mode="nearest").to(x.device)
+
+    def score(start: int, stop: int) -> Tensor:
+        low, high = (ends[start:stop].to(grown).view(-1, 1, 1, 1) for ends in (first, counts))
+        found = ask(changed((grown >= low) & (grown < high))).detach().float().cpu()
+        if found.shape != (stop - start,):
+            raise MethodError(f"ask gave {tuple(found.shape)} for {stop - start} copies: it must give a score each")
+        return found
+
     with torch.no_grad():
-        for few in counts.split(chunk):
-            changed = grown < few.to(grown).view(-1, 1, 1, 1)
-            found = ask(torch.where(changed, end, begin)).detach().float().cpu()
-            if found.shape != few.shape:
-                raise MethodError(f"ask gave {tuple(found.shape)} for {len(few)} copies: it must give a score each")
-            scores.append(found)
-    return counts / cells, torch.cat(scores)
+        scores = Chunks(chunk or fitting(x, WHOLE))(score, len(counts), lambda done, total: None)
+    in_order = map.flatten()[rank.flatten().argsort()].double().cumsum(0)
+    sums = torch.cat([torch.zeros(1).double(), in_order])[counts]
+    return counts / cells, scores, "lower", sums.diff() / counts.diff()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from foveal.errors import MethodError
-from foveal.metrics.baselines import BaselineName, baseline
+from foveal.metrics.baselines import Fill, baseline
 from foveal.metrics.curves import Ask
+from foveal.metrics.shape import unit
+from foveal.metrics.statistics import pearson
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -34,8 +35,11 @@ class Masked:
 
     @property
     def drop(self) -> Float[Tensor, " n"]:
-        """max(0, Y − O) / Y, lower is better; its mean in % is the Average Drop (Chattopadhay et al., 2018)."""
-        return (self.whole - self.shown).clamp(min=0) / self.whole.clamp(min=1e-7)
+        """max(0, Y − O) / Y, lower is better; its mean in % is the Average Drop (Chattopadhay et al., 2018).
+
+        NaN where Y is not above 0, as a similarity may be.
+        """
+        return self._of_whole((self.whole - self.shown).clamp(min=0))
 
     @property
     def increase(self) -> Float[Tensor, " n"]:
@@ -50,15 +54,16 @@ class Masked:
 
     @property
     def drop_in_deletion(self) -> Float[Tensor, " n"]:
-        """(Y − O of the inverse mask) / Y, higher is better (Jung & Oh, 2021)."""
-        return (self.whole - self.hidden) / self.whole.clamp(min=1e-7)
+        """(Y − O of the inverse mask) / Y, higher is better (Jung & Oh, 2021); NaN where Y is not above 0."""
+        return self._of_whole(self.whole - self.hidden)
+
+    def _of_whole(self, lost: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        return torch.where(self.whole > 0, lost / self.whole.clamp(min=1e-7), torch.nan)
 
 
 def mask_of(map: Float[Tensor, "n h w"], size: tuple[int, int]) -> Float[Tensor, "n 1 h2 w2"]:
     """The map between 0 and 1, image by image, at the picture's size; zeros for a map that is the same everywhere."""
-    low, high = map.amin((1, 2), keepdim=True), map.amax((1, 2), keepdim=True)
-    scaled = torch.where(high > low, (map - low) / torch.where(high > low, high - low, 1), 0)
-    return functional.interpolate(scaled[:, None], size, mode="bilinear", align_corners=False)
+    return functional.interpolate(unit(map)[:, None], size, mode="bilinear", align_corners=False)
 
 
 def masked(
@@ -66,7 +71,10 @@ def masked(
     x: Float[Tensor, "n c h w"],
     maps: Float[Tensor, "n h w"],
     *,
-    fill: BaselineName | Tensor | Callable[[Tensor], Tensor] = "zero",
+    fill: Fill = "zero",
+    scaled: bool = True,
+    whole: Float[Tensor, " n"] | None = None,
+    seed: int = 0,
 ) -> Masked:
     """What the network says of the pictures behind their maps.
 
@@ -74,14 +82,30 @@ def masked(
         ask: scores (n,) of n inputs, the same decision for each as on the whole picture; probabilities, or
             similarities that stay in 0..1.
         fill: what shows where the mask does not, see `baseline`.
+        scaled: each map is scaled to 0 … 1 first; else it is the mask as it is.
+        whole: scores of the pictures as they are, where they are known.
     """
     if maps.ndim != 3 or len(maps) != len(x) or not bool(torch.isfinite(maps).all()):
         raise MethodError(
             f"{len(x)} pictures need as many maps (n, h, w) of finite numbers, but got {tuple(maps.shape)}"
         )
-    mask, empty = mask_of(maps.to(x), (x.shape[2], x.shape[3])), baseline(x, fill)
+    size = (x.shape[2], x.shape[3])
+    plain = functional.interpolate(maps[:, None].to(x), size, mode="bilinear", align_corners=False)
+    mask, empty = mask_of(maps.to(x), size) if scaled else plain, baseline(x, fill, seed=seed)
     with torch.no_grad():
-        whole, shown, hidden = (
-            ask(one).detach().float().cpu() for one in (x, empty + mask * (x - empty), x + mask * (empty - x))
+        shown, hidden = (
+            ask(one).detach().float().cpu() for one in (empty + mask * (x - empty), x + mask * (empty - x))
         )
-    return Masked(whole, shown, hidden, mask.mean((1, 2, 3)).cpu())
+        whole = ask(x).detach().float().cpu() if whole is None else whole
+    return Masked(whole, shown, hidden, mask.mean((1, 2, 3)).float().cpu())
+
+
+def coherency(map: Float[Tensor, "h w"], again: Float[Tensor, "h w"]) -> float:
+    """(1 + Pearson) / 2 of a map with the map of what it leaves of the picture, 0 to 1; higher is better."""
+    return (1 + pearson(map.detach().double().flatten().cpu(), again.detach().double().flatten().cpu())) / 2
+
+
+def adcc(drop: float, coherency: float, complexity: float) -> float:
+    """The harmonic mean of coherency, 1 − complexity and 1 − drop, 0 to 1 (Poppi et al., arXiv:2104.10252)."""
+    parts = (coherency, 1 - complexity, 1 - drop)
+    return 0.0 if min(parts) <= 0 else 3 / sum(1 / part for part in parts)

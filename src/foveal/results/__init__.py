@@ -6,3 +6,6 @@ from foveal.results.match import Match
 from foveal.results.parts import Parts
 
 __all__ = ["JSON", "Explanation", "Flow", "Match", "Parts"]
+from foveal.results.scores import Scores
+
+__all__ = ["JSON", "Explanation", "Flow", "Match", "Scores"]

@@ -61,7 +61,7 @@ class SpeciesCourse:
     def network(self) -> nn.Module:
         return DemoNet()
 
-    def scenes(self, settings: Settings) -> TrainingScenes:
+    def scenes(self, settings: Settings) -> Dataset[tuple[Tensor, Tensor]]:
         return TrainingScenes(settings.images, settings.seed)
 
     def loss(self, net: nn.Module, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> Tensor:

@@ -1,0 +1,98 @@
+"""What may have stood in a hidden place, made up from its surroundings: ROAD's noisy linear imputation.
+
+Every hidden pixel is the weighted mean of its eight neighbours, 1/6 for the four nearest and 1/12 for the diagonals,
+the weights of those outside of the picture shared among the others; then a little noise. One linear system a picture,
+the same for all channels (Rong et al., ICML 2022, arXiv:2202.00449; specification: metrics, section 8).
+
+Multiplied by the sum of its weights each equation is symmetric in both pixels, so conjugate gradients solve all
+pictures at once without a matrix; the start comes from the same question at half the size.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from foveal.errors import MethodError
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+SMALLEST = 8  # pixels; smaller pictures start from the mean
+STEPS = 2000
+
+
+def impute(
+    x: Float[Tensor, "n c h w"],
+    where: Bool[Tensor, "n 1 h w"],
+    *,
+    noise: float = 0.01,
+    seed: int = 0,
+    tolerance: float = 1e-4,
+) -> Float[Tensor, "n c h w"]:
+    """The pictures with these places filled in; all others as they were, to the bit.
+
+    Args:
+        x: one picture for all, or one a set of places.
+        noise: deviation of what is added there, in the network's units; the seed decides it.
+        tolerance: residual of the equations, as a share of the picture's range.
+
+    Raises:
+        MethodError: when a picture is hidden altogether: there is nothing to fill it from.
+    """
+    if bool(where.flatten(1).all(1).any()):
+        raise MethodError("cannot impute a picture that is hidden altogether: leave a pixel of it")
+    k = max(len(x), len(where))
+    x, where = x.expand(k, *x.shape[1:]), where.expand(k, *where.shape[1:])
+    found = _solved(x.double(), where, tolerance)
+    if noise:
+        random = torch.Generator().manual_seed(seed)
+        found = found + noise * torch.randn(x.shape[1:], generator=random, device="cpu", dtype=torch.float64).to(found)
+    return torch.where(where, found.to(x), x)
+
+
+def _solved(x: Tensor, where: Tensor, tolerance: float) -> Tensor:
+    """Conjugate gradients for  W v − N v = N x  on the hidden pixels; N sums neighbours by weight, W its weights."""
+    out, kept = where.to(x), (~where).to(x)
+    W = _neighbours(torch.ones_like(kept))
+    v = _start(x, where, tolerance) * out
+    r = (_neighbours(x * kept) - W * v + _neighbours(v)) * out
+    p, rr = r, _dot(r, r)
+    span = (x.amax((2, 3), keepdim=True) - x.amin((2, 3), keepdim=True)).clamp(min=1e-12)
+    for _ in range(STEPS):
+        if bool((r.abs() <= tolerance * span).all()):
+            break
+        Ap = (W * p - _neighbours(p)) * out
+        step = rr / _dot(p, Ap).clamp(min=1e-300)
+        v, r = v + step * p, r - step * Ap
+        before, rr = rr, _dot(r, r)
+        p = r + rr / before.clamp(min=1e-300) * p
+    return v
+
+
+def _start(x: Tensor, where: Tensor, tolerance: float) -> Tensor:
+    """A first guess: the answer at half the size, or the mean of what is left."""
+    kept = (~where).to(x)
+    if min(x.shape[2:]) < 2 * SMALLEST:
+        return ((x * kept).sum((2, 3), keepdim=True) / kept.sum((2, 3), keepdim=True)).expand_as(x)
+    share = functional.avg_pool2d(kept, 2, ceil_mode=True, count_include_pad=False)
+    small = functional.avg_pool2d(x * kept, 2, ceil_mode=True, count_include_pad=False) / share.clamp(min=0.2)
+    empty = share == 0
+    filled = torch.where(empty, _solved(small, empty, tolerance), small)
+    return functional.interpolate(filled, x.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _neighbours(v: Tensor) -> Tensor:
+    """Σ over the eight neighbours, by weight; outside of the picture there is none."""
+    padded = functional.pad(v, (1, 1, 1, 1))
+    rows = padded[..., :-2, :] + padded[..., 2:, :]  # above and below
+    beside = padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
+    diagonal = rows[..., :-2] + rows[..., 2:]
+    return (beside + rows[..., 1:-1]) / 6 + diagonal / 12
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum((2, 3), keepdim=True)

@@ -1,0 +1,126 @@
+"""Infidelity: does the map foretell how far the score falls when places are perturbed at random?
+
+    INFD = E_I [ (β ⟨I, Φ⟩ − (f(x) − f(x − I)))² ],     β = E[⟨I, Φ⟩ Δf] / E[⟨I, Φ⟩²]
+
+(Yeh et al., NeurIPS 2019, arXiv:1901.09392; specification: metrics, section 9.) Maps of the CAM family have no unit,
+so β puts them on the score's. A map of one channel counts a C-th for each of C channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from foveal.engine.chunks import WHOLE, Chunks, fitting
+from foveal.errors import MethodError
+from foveal.metrics.baselines import Fill, baseline
+from foveal.metrics.curves import Ask
+from foveal.metrics.statistics import pearson
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+SIDE = 4  # hidden squares are a quarter of the picture wide
+
+
+@dataclass(frozen=True, eq=False)
+class Infidelity:
+    """k perturbations: what the map says they cost, and what they do cost; (k,) each."""
+
+    said: Float[Tensor, " k"]
+    lost: Float[Tensor, " k"]
+
+    @property
+    def scale(self) -> float:
+        """β; 0 where the map says nothing."""
+        square = float((self.said**2).mean())
+        return float((self.said * self.lost).mean()) / square if square > 0 else 0.0
+
+    @property
+    def value(self) -> float:
+        """With the best scale β, in the score's unit squared; lower is better."""
+        return float(((self.scale * self.said - self.lost) ** 2).mean())
+
+    @property
+    def unscaled(self) -> float:
+        """With the map as it is."""
+        return float(((self.said - self.lost) ** 2).mean())
+
+    @property
+    def correlation(self) -> float:
+        """Pearson's, of what is said with what is lost, −1 to 1, higher is better (Bhatt et al., IJCAI 2020)."""
+        return pearson(self.said.numpy(), self.lost.numpy())
+
+
+def infidelity(
+    ask: Ask,
+    x: Float[Tensor, "1 c h w"],
+    map: Float[Tensor, "h2 w2"] | Float[Tensor, "c h w"],
+    *,
+    by: Literal["hiding", "noise"] = "hiding",
+    samples: int = 64,
+    noise: float = 0.2,
+    fill: Fill = "blur",
+    whole: float | None = None,
+    chunk: int | None = None,
+    seed: int = 0,
+) -> Infidelity:
+    """Random perturbations of one picture, and what the map says of them.
+
+    Args:
+        map: interpolated to the picture's size; or (c, h, w), an attribution of every value.
+        by: "hiding", squares are replaced, one to four at once, and a map of contributions says the sum over them;
+            "noise", I is normal noise, and a map of derivatives says ⟨I, Φ⟩.
+        noise: its deviation, in the network's units.
+        fill: what the squares show.
+        whole: the score of the picture as it is, where it is known.
+    """
+    if len(x) != 1 or map.ndim not in (2, 3) or not bool(torch.isfinite(map).all()):
+        raise MethodError(f"infidelity takes one picture and a finite map, not {tuple(x.shape)}, {tuple(map.shape)}")
+    if samples < 2:
+        raise MethodError(f"infidelity is a mean over perturbations: ask for two at least, not {samples}")
+    Phi = spread(map, x).double()
+    random = torch.Generator().manual_seed(seed)
+    empty = baseline(x, fill, seed=seed)
+    said: list[Tensor] = []
+
+    def score(start: int, stop: int) -> Tensor:
+        if by == "noise":
+            weights = noise * torch.randn((stop - start, *x.shape[1:]), generator=random, device="cpu").to(x)
+            copies = x - weights
+        else:
+            weights = squares(stop - start, x, random)
+            copies = torch.where(weights > 0, empty, x)
+        # A retry after memory ran out draws other noise; what was said goes with what was asked.
+        del said[start:]
+        said.extend((weights.double() * Phi).sum((1, 2, 3)).cpu().unbind())
+        return ask(copies).detach().double().cpu()
+
+    with torch.no_grad():
+        found = Chunks(chunk or fitting(x, WHOLE))(score, samples, lambda done, total: None)
+        whole = float(ask(x)[0]) if whole is None else whole
+    return Infidelity(torch.stack(said), whole - found)
+
+
+def spread(map: Float[Tensor, "h w"] | Float[Tensor, "c h w"], x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+    """The map in the picture's shape; its sum over channels and cells stays the mean evidence of each pixel."""
+    planes = map.detach().to(x)[None] if map.ndim == 3 else map.detach().to(x)[None, None]
+    grown = functional.interpolate(planes, x.shape[2:], mode="bilinear", align_corners=False)
+    return grown / x.shape[1] if map.ndim == 2 else grown
+
+
+def squares(count: int, x: Float[Tensor, "1 c h w"], random: torch.Generator) -> Float[Tensor, "k c h w"]:
+    """1 where one to four squares at random lie, else 0."""
+    h, w = x.shape[2:]
+    side = max(1, min(h, w) // SIDE)
+    made = torch.zeros(count, 1, h, w)
+    for one in made:
+        for _ in range(int(torch.randint(1, 5, (1,), generator=random))):
+            top = int(torch.randint(0, h - side + 1, (1,), generator=random))
+            left = int(torch.randint(0, w - side + 1, (1,), generator=random))
+            one[:, top : top + side, left : left + side] = 1
+    return made.to(x).expand(count, *x.shape[1:])

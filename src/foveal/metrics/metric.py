@@ -1,0 +1,238 @@
+"""The metrics there are, and what accumulates them. Adding one: a line here, its formula, its test, its docs.
+
+    tally = Tally(["deletion", "insertion"])
+    for x, maps, ask in pictures:
+        tally.update(ask, x, maps)
+    tally.compute()["deletion"]         # mean, 95 % interval, how many are undefined
+
+Metrics of one tally share their forwards. A tally of another process is added with `merge`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from foveal.errors import MethodError
+from foveal.metrics import placement, shape
+from foveal.metrics.curves import Ask
+from foveal.metrics.sensitivity import Explainer
+from foveal.metrics.statistics import Summary, summary
+from foveal.metrics.trial import Setting, Trial
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+Needs: TypeAlias = "Literal['map', 'network', 'object', 'boxes', 'explainer']"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number about one map.
+
+    Attributes:
+        name: what `metrics=` and `--metric` take.
+        title: in print, with the symbol papers use.
+        better: which direction is good; None for a property that is no merit.
+        needs: the "map" alone, the "network" to ask, the "object"'s mask, its "boxes", or an "explainer" to ask again.
+        limits: what values lie between.
+        about: one line.
+        source: where it is from.
+        read: the value, from a trial; NaN where it is undefined.
+    """
+
+    name: str
+    title: str
+    better: Literal["lower", "higher"] | None
+    needs: Needs
+    limits: tuple[float, float]
+    about: str
+    source: str
+    read: Callable[[Trial], float]
+
+    def __call__(self, trial: Trial) -> float:
+        return float(self.read(trial))
+
+
+ONE, SIGNED, ANY = (0.0, 1.0), (-1.0, 1.0), (0.0, float("inf"))
+
+_ALL = (
+    Metric("deletion", "deletion (DAUC)", "lower", "network", ONE, "area below the score while the most important "
+           "places vanish", "arXiv:1806.07421", lambda t: t.deletion.area),
+    Metric("insertion", "insertion (IAUC)", "higher", "network", ONE, "area below the score while they appear",
+           "arXiv:1806.07421", lambda t: t.insertion.area),
+    Metric("deletion_correlation", "deletion correlation (DC)", "higher", "network", SIGNED, "whether the map's values "
+           "foretell each step of deletion", "arXiv:2201.13291", lambda t: t.deletion.correlation),
+    Metric("insertion_correlation", "insertion correlation (IC)", "higher", "network", SIGNED, "… of insertion",
+           "arXiv:2201.13291", lambda t: t.insertion.correlation),
+    Metric("deletion_rank_correlation", "deletion rank correlation", "higher", "network", SIGNED, "Spearman's of the "
+           "same", "ours", lambda t: t.deletion.rank_correlation),
+    Metric("validity", "validity rate", "higher", "network", ONE, "steps of deletion in which the score falls",
+           "arXiv:2311.17876", lambda t: t.deletion.validity),
+    Metric("drop", "Average Drop (AD)", "lower", "network", ONE, "share of the score lost when only the map's places "
+           "are shown", "arXiv:1710.11063", lambda t: float(t.masked.drop[0])),
+    Metric("increase", "Average Increase (AI, IIC)", "higher", "network", ONE, "whether the score rises then",
+           "arXiv:1710.11063", lambda t: float(t.masked.increase[0])),
+    Metric("gain", "Average Gain (AG)", "higher", "network", ONE, "how far it rises, of what could be gained",
+           "arXiv:2301.07002", lambda t: float(t.masked.gain[0])),
+    Metric("drop_in_deletion", "Average Drop in Deletion (ADD)", "higher", "network", (-float("inf"), 1.0), "share of "
+           "the score lost when the map's places are hidden", "arXiv:2102.05228",
+           lambda t: float(t.masked.drop_in_deletion[0])),
+    Metric("road", "ROAD", "higher", "network", (-0.5, 0.5), "score without the least important pixels less without "
+           "the most important, halved", "arXiv:2202.00449", lambda t: t.road.combined),
+    Metric("road_most", "ROAD, most important first", "lower", "network", ONE, "score without the most important "
+           "pixels", "arXiv:2202.00449", lambda t: t.road.most_first),
+    Metric("road_least", "ROAD, least important first", "higher", "network", ONE, "score without the least important "
+           "pixels", "arXiv:2202.00449", lambda t: t.road.least_first),
+    Metric("infidelity", "infidelity (INFD)", "lower", "network", ANY, "mean squared error of what the map says that "
+           "hidden squares cost, at its best scale", "arXiv:1901.09392", lambda t: t.infidelity.value),
+    Metric("faithfulness", "faithfulness correlation", "higher", "network", SIGNED, "correlation of what it "
+           "says with what they cost", "IJCAI 2020", lambda t: t.infidelity.correlation),
+    Metric("sensitivity", "max-sensitivity (SENS)", "lower", "explainer", ANY, "largest relative change of the map in "
+           "a small neighbourhood of the picture", "arXiv:1901.09392", lambda t: t.sensitivity),
+    Metric("coherency", "coherency", "higher", "explainer", ONE, "correlation with the map of what the map shows",
+           "arXiv:2104.10252", lambda t: t.coherency),
+    Metric("adcc", "ADCC", "higher", "explainer", ONE, "harmonic mean of coherency, 1 − complexity, 1 − drop",
+           "arXiv:2104.10252", lambda t: t.adcc),
+    Metric("complexity", "complexity", None, "map", ONE, "mean of the map scaled to 0 … 1", "arXiv:2104.10252",
+           lambda t: shape.complexity(t.map)),
+    Metric("sparsity", "sparsity (Sp)", None, "map", (1.0, float("inf")), "largest value over the mean",
+           "arXiv:2201.13291", lambda t: shape.sparsity(t.map)),
+    Metric("log_sparsity", "log sparsity", None, "map", ONE, "its logarithm over that of the number of places", "ours",
+           lambda t: shape.log_sparsity(t.map)),
+    Metric("gini", "Gini index", None, "map", ONE, "how unevenly positive evidence is spread", "Chalasani et al., 2020",
+           lambda t: shape.gini(t.map)),
+    Metric("half_area", "area of half the evidence", None, "map", ONE, "least share of places that holds half of it",
+           "ours", lambda t: shape.area_holding(t.map)),
+    Metric("pointing", "pointing game (PG)", "higher", "object", ONE, "whether the highest place lies on the object",
+           "Zhang et al., IJCV 126, 2018", lambda t: placement.pointing(t.grown, t.mask)),
+    Metric("energy", "energy on the object (EBPG)", "higher", "object", ONE, "share of positive evidence there",
+           "arXiv:1910.01279", lambda t: placement.energy(t.grown, t.mask)),
+    Metric("lift", "lift over the area", "higher", "object", ANY, "that share over the object's share of the area",
+           "ours", lambda t: placement.lift(t.grown, t.mask)),
+    Metric("rank_accuracy", "relevance rank accuracy (RRA)", "higher", "object", ONE, "highest places that lie on it",
+           "Arras et al., 2022", lambda t: placement.rank_accuracy(t.grown, t.mask)),
+    Metric("roc_area", "ROC area", "higher", "object", ONE, "chance that a place on it is higher than one beside",
+           "standard", lambda t: placement.roc_area(t.grown, t.mask)),
+    Metric("average_precision", "average precision (PxAP)", "higher", "object", ONE, "precision over all thresholds",
+           "arXiv:2001.07437", lambda t: placement.average_precision(t.grown, t.mask)),
+    Metric("box_overlap", "overlap of boxes (IoU)", "higher", "boxes", ONE, "of the box around what exceeds a fifth of "
+           "the maximum", "arXiv:1512.04150", lambda t: placement.box_overlap(t.grown, t.boxes)),
+)  # fmt: skip
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+
+USUAL = ("deletion", "insertion", "deletion_correlation", "insertion_correlation", "drop", "increase", "gain",
+         "drop_in_deletion", "road", "faithfulness", "half_area")  # fmt: skip
+"""For class maps, where nothing but the network is known."""
+
+OBJECT = ("pointing", "energy", "lift", "roc_area")
+"""Where the object is known."""
+
+ALIASES = {
+    "dauc": "deletion", "iauc": "insertion", "dc": "deletion_correlation", "ic": "insertion_correlation",
+    "ad": "drop", "average_drop": "drop", "ai": "increase", "iic": "increase", "average_increase": "increase",
+    "ag": "gain", "average_gain": "gain", "add": "drop_in_deletion", "infd": "infidelity", "sens": "sensitivity",
+    "sp": "sparsity", "pg": "pointing", "ebpg": "energy", "rra": "rank_accuracy", "iou": "box_overlap",
+    "pxap": "average_precision", "morf": "road_most", "lerf": "road_least",
+}  # fmt: skip
+"""What papers call them. "IC" is insertion correlation here; increase in confidence is "IIC"."""
+
+
+def find_metrics(names: str | Iterable[str]) -> dict[str, Metric]:
+    """Metrics by name, in any case, each once; "usual", "object" and "all" stand for several.
+
+    Raises:
+        MethodError: when there is none of that name, with the nearest.
+    """
+    each = [names] if isinstance(names, str) else list(names)
+    several = {"usual": USUAL, "object": OBJECT, "all": tuple(METRICS)}
+    found = [_named(name) for one in each for name in several.get(one, (one,))]
+    return {metric.name: metric for metric in found}
+
+
+def _named(name: str) -> Metric:
+    plain = name.casefold().replace("-", "_").replace(" ", "_")
+    plain = ALIASES.get(plain, plain)
+    if plain in METRICS:
+        return METRICS[plain]
+    near = get_close_matches(plain, [*METRICS, *ALIASES], n=2) or list(METRICS)[:3]
+    raise MethodError(f"there is no metric {name!r}: did you mean {' or '.join(near)}?")
+
+
+class Tally:
+    """Metrics of one method, accumulated over pictures.
+
+    Args:
+        metrics: names, see `find_metrics`.
+        setting: what the experiments are made with.
+    """
+
+    def __init__(self, metrics: str | Iterable[str], setting: Setting | None = None) -> None:
+        self.metrics = find_metrics(metrics)
+        self.setting = setting or Setting()
+        self.values: dict[str, list[float]] = {name: [] for name in self.metrics}
+
+    def update(
+        self,
+        ask: Ask | Sequence[Ask] | None,
+        x: Float[Tensor, "n c h w"],
+        maps: Float[Tensor, "n h2 w2"],
+        *,
+        inside: Bool[Tensor, "n h w"] | None = None,
+        boxes: Sequence[Sequence[placement.Box]] | None = None,
+        explain: Explainer | None = None,
+    ) -> dict[str, list[float]]:
+        """Measure n maps; returns and keeps a value a picture.
+
+        Args:
+            ask: scores of altered copies, the same for every picture, or one a picture.
+            inside, boxes: where the object is, on the input's grid.
+            explain: inputs to maps, for metrics that explain altered pictures.
+        """
+        if maps.ndim != 3 or len(maps) != len(x):
+            raise MethodError(f"{len(x)} pictures need as many maps (n, h, w), but got {tuple(maps.shape)}")
+        new: dict[str, list[float]] = {name: [] for name in self.metrics}
+        for i in range(len(x)):
+            trial = Trial(
+                x[i : i + 1],
+                maps[i],
+                ask[i] if isinstance(ask, Sequence) else ask,
+                None if inside is None else inside[i],
+                () if boxes is None else boxes[i],
+                explain,
+                setting=self.setting,
+            )
+            for name, metric in self.metrics.items():
+                new[name].append(metric(trial))
+        for name, found in new.items():
+            self.values[name] += found
+        return new
+
+    def compute(self) -> dict[str, Summary]:
+        """Mean, interval, how many, how many undefined, of each metric."""
+        return {name: summary(values) for name, values in self.values.items()}
+
+    def reset(self) -> None:
+        """Forget all values."""
+        self.values = {name: [] for name in self.metrics}
+
+    def merge(self, *others: Tally) -> Tally:
+        """Add what others, of other processes say, have measured; the order of pictures is theirs after ours."""
+        for other in others:
+            if other.metrics.keys() != self.metrics.keys():
+                raise MethodError(
+                    f"a tally of {', '.join(other.metrics)} cannot be added to one of {', '.join(self.metrics)}"
+                )
+            for name, values in other.values.items():
+                self.values[name] += values
+        return self
+
+    def state(self) -> Mapping[str, Tensor]:
+        """The values as tensors, to be sent between processes."""
+        return {name: torch.tensor(values, dtype=torch.float64) for name, values in self.values.items()}

@@ -1,0 +1,62 @@
+"""Maps that know nothing of the decision, beside every explanation. A method that does not beat them has shown nothing.
+
+They take network input (n, c, h, w) and give maps (n, h', w').
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+CELLS = 20  # a side of the random map, as fine as a last stage
+
+
+def random_map(x: Float[Tensor, "n c h w"], *, seed: int = 0) -> Float[Tensor, "n h2 w2"]:
+    """Uniform noise, another for every picture; the same for the same picture and seed."""
+    size = (min(CELLS, x.shape[2]), min(CELLS, x.shape[3]))
+    own = [int(one.double().abs().sum().mul(1e3).round()) % 2**31 for one in x]
+    return torch.stack(
+        [torch.rand(size, generator=torch.Generator().manual_seed(seed * 2**31 + number)) for number in own]
+    ).to(x)
+
+
+def centre_map(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """A Gaussian in the middle, a quarter of each side wide: where photographers put things."""
+    y, w = (torch.linspace(-2, 2, size + 1).unfold(0, 2, 1).mean(1) for size in x.shape[2:])
+    blob: Tensor = (-(y[:, None] ** 2 + w[None] ** 2) / 2).exp()
+    return blob.to(x).expand(len(x), -1, -1)
+
+
+def edge_map(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """Sobel's: how fast the mean of the channels changes."""
+    sobel = torch.tensor([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]]) / 8
+    kernels = torch.stack([sobel, sobel.T])[:, None].to(x)
+    grey = functional.pad(x.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    slope: Tensor = functional.conv2d(grey, kernels)
+    return slope.pow(2).sum(1).sqrt()
+
+
+def constant_map(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """The same everywhere: what is measured of it is the metric's own zero."""
+    return torch.ones(len(x), min(CELLS, x.shape[2]), min(CELLS, x.shape[3])).to(x)
+
+
+def norm_map(A: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+    """‖A‖₂ over the channels of a layer: what the network looks at, whatever it decides."""
+    return A.detach().float().pow(2).sum(1).sqrt()
+
+
+REFERENCES: dict[str, Callable[[Tensor], Tensor]] = {
+    "random": random_map,
+    "centre": centre_map,
+    "edges": edge_map,
+    "constant": constant_map,
+}
+"""Beside these, "activation": `norm_map` of the layer that is explained."""

@@ -1,0 +1,97 @@
+"""ROAD: remove the most and the least important shares of pixels so that the hole is hard to see. No retraining.
+
+    most      score without the top p %: it should fall         least     without the bottom p %: it should hold
+
+(Rong et al., ICML 2022, arXiv:2202.00449; specification: metrics, section 8.) Pixels are chosen by rank, exactly as
+many as p says, also of a map that is zero nearly everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from foveal.engine.chunks import WHOLE, Chunks, fitting
+from foveal.errors import MethodError
+from foveal.metrics.curves import Ask, ranks
+from foveal.metrics.imputing import impute
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
+
+
+@dataclass(frozen=True, eq=False)
+class Road:
+    """Scores (k,) without the top and without the bottom share, for k shares, and of the whole picture."""
+
+    shares: tuple[float, ...]
+    whole: float
+    most: Float[Tensor, " k"]
+    least: Float[Tensor, " k"]
+
+    @property
+    def most_first(self) -> float:
+        """The mean score without the most important pixels (MoRF): lower is better."""
+        return float(self.most.mean())
+
+    @property
+    def least_first(self) -> float:
+        """The mean score without the least important pixels (LeRF): higher is better."""
+        return float(self.least.mean())
+
+    @property
+    def combined(self) -> float:
+        """Half the difference of the two; higher is better, 0 for a map that knows nothing."""
+        return float((self.least - self.most).mean()) / 2
+
+
+def road(
+    ask: Ask,
+    x: Float[Tensor, "1 c h w"],
+    map: Float[Tensor, "h2 w2"],
+    *,
+    shares: Sequence[float] = SHARES,
+    noise: float = 0.01,
+    whole: float | None = None,
+    chunk: int | None = None,
+    seed: int = 0,
+) -> Road:
+    """The scores of one picture without its most and its least important pixels.
+
+    Args:
+        map: of any size; it is interpolated to the picture's.
+        shares: of pixels to remove, each above 0 and below 1: without any pixel left nothing can be imputed.
+        noise: added to what is filled in, see `impute`.
+        whole: the score of the picture as it is, where it is known.
+    """
+    if len(x) != 1 or map.ndim != 2 or not bool(torch.isfinite(map).all()):
+        raise MethodError(f"ROAD takes one picture and a finite map (h, w), not {tuple(x.shape)}, {tuple(map.shape)}")
+    holes = torch.cat([removed(map, (x.shape[2], x.shape[3]), share, seed=seed) for share in shares])
+    opposite = torch.cat([removed(-map, (x.shape[2], x.shape[3]), share, seed=seed) for share in shares])
+    every = torch.cat([holes, opposite]).to(x.device)
+
+    def score(start: int, stop: int) -> Tensor:
+        return ask(impute(x, every[start:stop], noise=noise, seed=seed)).detach().float().cpu()
+
+    with torch.no_grad():
+        found = Chunks(chunk or fitting(x, WHOLE))(score, len(every), lambda done, total: None)
+        whole = float(ask(x)[0]) if whole is None else whole
+    return Road(tuple(shares), whole, found[: len(holes)], found[len(holes) :])
+
+
+def removed(
+    map: Float[Tensor, "h w"], size: tuple[int, int], share: float, *, seed: int = 0
+) -> Bool[Tensor, "1 1 h2 w2"]:
+    """The top share of the picture's pixels, exactly as many as it says; the seed decides among equals."""
+    count = round(share * size[0] * size[1])
+    if not 0 < count < size[0] * size[1]:
+        raise MethodError(f"cannot remove {100 * share:.4g} % of {size[0]} × {size[1]} pixels: leave one, and take one")
+    grown = functional.interpolate(map.detach()[None, None].float(), size, mode="bilinear", align_corners=False)[0, 0]
+    return (ranks(grown, seed=seed) < count)[None, None]

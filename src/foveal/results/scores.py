@@ -1,0 +1,229 @@
+"""What `foveal.measure` gives: every metric of every explanation, picture by picture, and what may be said of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from foveal.errors import ResultError
+from foveal.metrics.metric import METRICS
+from foveal.metrics.statistics import Summary, differ, holm, ranked, summary
+
+if TYPE_CHECKING:
+    import os
+
+FORMAT = "foveal-scores/1"
+TABLE = "scores.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """m explanations of n pictures.
+
+    values          explanation -> metric -> n numbers, NaN where undefined. References stand in brackets: "(random)".
+    pictures        where each is from.
+    target          what was decided about each.
+    whole           the number that was asked for, of each picture as it is.
+    of              what number that is: "probability of the class".
+    references      those of the explanations that know nothing of the network or of the decision.
+    setting         what the experiments were made with.
+    forwards        copies that went through the network.
+
+    It prints a table, compares, and saves and loads itself. Means are over pictures for which the metric is defined;
+    how many are not is always said.
+    """
+
+    values: Mapping[str, Mapping[str, tuple[float, ...]]]
+    pictures: tuple[str, ...]
+    target: tuple[str, ...]
+    whole: tuple[float, ...]
+    of: str
+    references: tuple[str, ...] = ()
+    model: str = ""
+    setting: Mapping[str, Any] = field(default_factory=dict)
+    forwards: int = 0
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.pictures)
+        wrong = [(name, metric) for name, found in self.values.items() for metric, v in found.items() if len(v) != n]
+        if wrong or not self.values:
+            raise ResultError(f"Scores need a number a picture ({n}), which {wrong[:1] or 'nothing'} does not have.")
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What was measured, references last."""
+        return tuple(self.values)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """By what."""
+        return tuple(next(iter(self.values.values())))
+
+    def summary(self, method: str, metric: str) -> Summary:
+        """Mean, 95 % interval by bootstrap, number of pictures, number undefined."""
+        return summary(self._of(method, metric))
+
+    def best(self, metric: str) -> str | None:
+        """The explanation with the best mean, references included; None for a property that is no merit."""
+        sign = _sign(metric)
+        means = {name: sign * self.summary(name, metric).mean for name in self.methods}
+        defined = {name: mean for name, mean in means.items() if math.isfinite(mean)}
+        return max(defined, key=lambda name: defined[name]) if sign and defined else None
+
+    def significance(self, metric: str) -> dict[str, float]:
+        """The p-value of each against the best: paired by picture, signs flipped at random; Holm's correction."""
+        best = self.best(metric)
+        if best is None:
+            return {}
+        rest = [name for name in self.methods if name != best]
+        return holm({name: differ(self._of(name, metric), self._of(best, metric)) for name in rest})
+
+    def ranks(self, metric: str) -> dict[str, float]:
+        """The mean rank over pictures, 1 for the best; pictures where one is undefined are left out."""
+        sign = _sign(metric) or 1
+        table = np.array([self._of(name, metric) for name in self.methods])
+        table = table[:, np.isfinite(table).all(0)]
+        if not table.size:
+            return dict.fromkeys(self.methods, math.nan)
+        each = np.array([ranked(-sign * column) for column in table.T])
+        return dict(zip(self.methods, each.mean(0).tolist(), strict=True))
+
+    def beaten(self, method: str, metric: str) -> tuple[str, ...]:
+        """The references that this method beats in the mean."""
+        sign, own = _sign(metric), self.summary(method, metric).mean
+        return tuple(name for name in self.references if sign * (own - self.summary(name, metric).mean) > 0)
+
+    @staticmethod
+    def joined(parts: Sequence[Scores]) -> Scores:
+        """One result of several about other pictures, measured alike."""
+        first = parts[0]
+        if any(part.methods != first.methods or part.metrics != first.metrics for part in parts):
+            raise ResultError("Only scores of the same methods by the same metrics can be joined.")
+        return replace(
+            first,
+            values={
+                name: {m: tuple(v for part in parts for v in part.values[name][m]) for m in first.metrics}
+                for name in first.methods
+            },
+            pictures=tuple(one for part in parts for one in part.pictures),
+            target=tuple(one for part in parts for one in part.target),
+            whole=tuple(one for part in parts for one in part.whole),
+            forwards=sum(part.forwards for part in parts),
+            notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+            seconds=sum(part.seconds for part in parts),
+        )
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One a picture and explanation, as the CSV file has them; None where undefined."""
+        for name, found in self.values.items():
+            for i, picture in enumerate(self.pictures):
+                numbers = {metric: v[i] if math.isfinite(v[i]) else None for metric, v in found.items()}
+                yield {"picture": picture, "target": self.target[i], "score": self.whole[i], "method": name, **numbers}
+
+    def to_csv(self) -> str:
+        """Per-image values, a row a picture and explanation; empty where undefined."""
+        text = io.StringIO()
+        table = csv.DictWriter(text, ["picture", "target", "score", "method", *self.metrics], lineterminator="\n")
+        table.writeheader()
+        table.writerows(self.rows())
+        return text.getvalue()
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """The folder, now holding scores.csv and manifest.json; whole or not at all."""
+        from foveal.results.folder import write_manifest, written_aside
+
+        with written_aside(Path(folder)) as aside:
+            (aside / TABLE).write_text(self.to_csv(), encoding="utf-8")
+            write_manifest(aside, {"format": FORMAT, **self.facts()})
+        return Path(folder)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Scores:
+        """The scores saved in a folder. ResultError if anything is missing or changed."""
+        from foveal.results.folder import listed_file, read_manifest
+
+        folder = Path(folder)
+        manifest = read_manifest(folder, FORMAT)
+        path = listed_file(folder, manifest, TABLE)
+        try:
+            rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+            values = {
+                name: {
+                    metric: tuple(float(row[metric] or "nan") for row in rows if row["method"] == name)
+                    for metric in manifest["metrics"]
+                }
+                for name in manifest["methods"]
+            }
+            return cls(
+                values, tuple(manifest["pictures"]), tuple(manifest["target"]), tuple(manifest["whole"]),
+                manifest["of"], tuple(manifest["references"]), manifest["model"], manifest["setting"],
+                manifest["forwards"], tuple(manifest["notes"]), manifest["seconds"], manifest["versions"],
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as error:
+            raise ResultError(
+                f"Cannot load {str(folder)!r}: its manifest and its table do not fit ({error!r})."
+            ) from error
+
+    def facts(self) -> dict[str, Any]:
+        """Everything but the values, as plain data."""
+        return {
+            "model": self.model, "of": self.of, "methods": list(self.methods), "references": list(self.references),
+            "metrics": list(self.metrics), "pictures": list(self.pictures), "target": list(self.target),
+            "whole": list(self.whole), "setting": dict(self.setting), "forwards": self.forwards,
+            "notes": list(self.notes), "seconds": self.seconds, "versions": dict(self.versions),
+        }  # fmt: skip
+
+    def table(self, metrics: Sequence[str] | None = None) -> list[list[str]]:
+        """A head and a row a metric; an arrow for the direction, "*" behind what is best."""
+        rows = [["", *self.methods]]
+        for metric in metrics or self.metrics:
+            best = self.best(metric)
+            cells = [_cell(self.summary(name, metric)) for name in self.methods]
+            if len(set(cells)) > 1:
+                cells = [cell + ("*" if best == name else "") for name, cell in zip(self.methods, cells, strict=True)]
+            rows.append([f"{metric} {ARROWS[METRICS[metric].better]}".strip(), *cells])
+        return rows
+
+    def __str__(self) -> str:
+        table = self.table()
+        widths = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
+        count = f"{len(self.pictures)} picture" + "s" * (len(self.pictures) != 1)
+        lines = [f"{self.model}: {count}, {self.of}; {self.forwards} forwards, {self.seconds:.2g} s"]
+        for first, *rest in table:
+            cells = (cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))
+            lines.append("  " + "  ".join((first.ljust(widths[0]), *cells)).rstrip())
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    __repr__ = __str__
+
+    def _of(self, method: str, metric: str) -> tuple[float, ...]:
+        if method not in self.values:
+            raise ResultError(f"There are no scores of {method!r}; there are {', '.join(self.methods)}.")
+        if metric not in self.values[method]:
+            raise ResultError(f"{metric!r} was not measured; there are {', '.join(self.metrics)}.")
+        return self.values[method][metric]
+
+
+ARROWS = {"lower": "↓", "higher": "↑", None: ""}
+
+
+def _sign(metric: str) -> int:
+    """1 where higher is better, −1 where lower is, 0 where neither."""
+    return {"higher": 1, "lower": -1, None: 0}[METRICS[metric].better]
+
+
+def _cell(found: Summary) -> str:
+    if not found.n:
+        return "–"
+    spread = f" ± {found.half:.2g}" if found.n > 1 else ""
+    return f"{found.mean:.3g}{spread}" + (f" ({found.undefined}?)" if found.undefined else "")
