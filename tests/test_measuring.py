@@ -74,7 +74,7 @@ def test_a_true_map_beats_a_false_one_and_all_references(no_trace: NoTrace) -> N
     assert scores.whole == pytest.approx(p.tolist(), abs=1e-5)
     assert scores.summary("(constant)", "deletion_correlation").undefined == 2
     text = str(scores)
-    assert "deletion ↓" in text and "true" in text and "?" in text
+    assert "deletion ↓" in text and "true" in text and "–" in text
 
 
 def test_values_are_those_of_the_functions_and_forwards_are_counted() -> None:

@@ -102,7 +102,7 @@ def measure(
     inquiry = inquire(model, images, target, **about)
     maps = mapped(inquiry, many, target, layer, about)
     explained = set(maps)
-    maps |= _references(inquiry, maps, references)
+    maps |= referred(inquiry, maps, references)
     known = _objects(inquiry.batch, masks, boxes)
     chosen = _askable(chosen, known, maps)
     setting = _black(setting or default_setting(inquiry.batch.tensor), inquiry.subject)
@@ -281,7 +281,8 @@ def mapped(
     return found
 
 
-def _references(inquiry: Inquiry, maps: Mapping[str, Mapped], wanted: Sequence[str] | bool) -> dict[str, Mapped]:
+def referred(inquiry: Inquiry, maps: Mapping[str, Mapped], wanted: Sequence[str] | bool) -> dict[str, Mapped]:
+    """Maps that know nothing, as many as wanted, in brackets."""
     names = EVERY if wanted is True else tuple(wanted or ())
     unknown = [name for name in names if name not in EVERY]
     if unknown:

@@ -11,6 +11,7 @@ from foveal._version import __version__
 from foveal.cli import demo, explain, flow, layers, match, methods, models, parts, reported, train, tree
 from foveal.cli import demo, explain, flow, layers, match, methods, models, portray, reported, train, tree
 from foveal.cli import demo, explain, flow, layers, match, measure, methods, models, reported, train, tree
+from foveal.cli import bench, demo, explain, flow, layers, match, measure, methods, models, reported, train, tree
 
 ABOUT = """Why did the network look there?
 
@@ -40,6 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+benching = typer.Typer(help="Every method on many pictures.", no_args_is_help=True, rich_markup_mode=None)
 training = typer.Typer(help="Train networks.", no_args_is_help=True, rich_markup_mode=None)
 
 app.command("explain")(explain.explain)
@@ -53,6 +55,9 @@ app.command("demo")(demo.demo)
 app.command("models")(models.models)
 app.command("layers")(layers.layers)
 app.command("methods")(methods.methods)
+app.add_typer(benching, name="bench")
+benching.command("world")(bench.world)
+benching.command("folder")(bench.folder)
 app.add_typer(training, name="train")
 training.command("demo")(train.demo)
 training.command("embed")(train.embed)

@@ -127,6 +127,12 @@ _ALL = (
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 
+DIRECTIONS: dict[str, Literal["lower", "higher"] | None] = {
+    **{metric.name: metric.better for metric in _ALL},
+    **{name: "higher" for name in ("hit", "share", "rank", "distraction")},  # noqa: C420
+}
+"""Which way each is better, those against true importance in the drawn world included (`foveal.bench.world`)."""
+
 USUAL = ("deletion", "insertion", "deletion_correlation", "insertion_correlation", "drop", "increase", "gain",
          "drop_in_deletion", "road", "faithfulness", "half_area")  # fmt: skip
 """For class maps, where nothing but the network is known."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from foveal.errors import ResultError
-from foveal.metrics.metric import METRICS
+from foveal.metrics.metric import DIRECTIONS
 from foveal.metrics.statistics import Summary, differ, holm, ranked, summary
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Scores:
     def ranks(self, metric: str) -> dict[str, float]:
         """The mean rank over pictures, 1 for the best; pictures where one is undefined are left out."""
         sign = _sign(metric) or 1
-        table = np.array([self._of(name, metric) for name in self.methods])
+        table = np.round([self._of(name, metric) for name in self.methods], 7)  # errors of rounding decide no rank
         table = table[:, np.isfinite(table).all(0)]
         if not table.size:
             return dict.fromkeys(self.methods, math.nan)
@@ -191,7 +191,7 @@ class Scores:
             cells = [_cell(self.summary(name, metric)) for name in self.methods]
             if len(set(cells)) > 1:
                 cells = [cell + ("*" if best == name else "") for name, cell in zip(self.methods, cells, strict=True)]
-            rows.append([f"{metric} {ARROWS[METRICS[metric].better]}".strip(), *cells])
+            rows.append([f"{metric} {ARROWS[DIRECTIONS[metric]]}".strip(), *cells])
         return rows
 
     def __str__(self) -> str:
@@ -219,7 +219,7 @@ ARROWS = {"lower": "↓", "higher": "↑", None: ""}
 
 def _sign(metric: str) -> int:
     """1 where higher is better, −1 where lower is, 0 where neither."""
-    return {"higher": 1, "lower": -1, None: 0}[METRICS[metric].better]
+    return {"higher": 1, "lower": -1, None: 0}[DIRECTIONS[metric]]
 
 
 def _cell(found: Summary) -> str:
