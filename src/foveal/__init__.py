@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from foveal.results.portraits import Portraits
     from foveal.results import Explanation, Flow, Match, Scores
     from foveal.similarity import Learned
+    from foveal.surroundings import shortcuts
 
 _HOME = {
     "compare": "api",
@@ -81,6 +82,7 @@ _HOME = {
     "Match": "results",
     "Parts": "results",
     "Scores": "results",
+    "shortcuts": "surroundings",
     "Learned": "similarity",
     "Tree": "hierarchy.tree",
 }
@@ -126,6 +128,7 @@ __all__ = [
     "portray",
     "measure",
     "save_model",
+    "shortcuts",
     "stages",
 ]
 

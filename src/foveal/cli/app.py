@@ -12,6 +12,21 @@ from foveal.cli import demo, explain, flow, layers, match, methods, models, part
 from foveal.cli import demo, explain, flow, layers, match, methods, models, portray, reported, train, tree
 from foveal.cli import demo, explain, flow, layers, match, measure, methods, models, reported, train, tree
 from foveal.cli import bench, demo, explain, flow, layers, match, measure, methods, models, reported, train, tree
+from foveal.cli import (
+    bench,
+    demo,
+    explain,
+    flow,
+    layers,
+    match,
+    measure,
+    methods,
+    models,
+    reported,
+    shortcut,
+    train,
+    tree,
+)
 
 ABOUT = """Why did the network look there?
 
@@ -51,6 +66,7 @@ app.command("tree")(tree.tree)
 app.command("parts")(parts.parts)
 app.command("portray")(portray.portray)
 app.command("measure")(measure.measure)
+app.command("shortcut")(shortcut.shortcut)
 app.command("demo")(demo.demo)
 app.command("models")(models.models)
 app.command("layers")(layers.layers)

@@ -1,0 +1,97 @@
+"""`foveal shortcut`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foveal.cli import options
+from foveal.cli.reported import reported
+from foveal.cli.talk import answer_json, progress, say
+
+
+@reported
+def shortcut(
+    photos: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", show_default=False, help="A folder for each class, or pictures of all."),
+    ],
+    model: options.ModelOption,
+    method: Annotated[
+        str, typer.Option("--method", metavar="METHOD", help="Of the maps that are grouped.")
+    ] = "hirescam",
+    layer: Annotated[
+        str | None, typer.Option("--layer", "-l", metavar="LAYER", help="Where maps are made; the last stage.")
+    ] = None,
+    ring: Annotated[
+        float, typer.Option("--ring", metavar="SHARE", help="How much of each side counts as surroundings.")
+    ] = 0.125,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the sheets go.")] = Path("out"),
+    weights: options.Weights = None,
+    pretrained: options.Pretrained = True,
+    labels: options.Labels = None,
+    preprocessing: options.PreprocessingOption = None,
+    device: options.Device = None,
+    json: options.Json = False,
+) -> None:
+    """Does the network look at the thing, or at what stands around it?
+
+    \b
+      foveal shortcut photos/ -m timm:resnet50                 photos/jay/1.jpg, photos/crow/1.jpg: folders are classes
+      foveal shortcut photos/ -m weights.safetensors --ring 0.2
+
+    For each class: do its surroundings alone tell it from other classes, and how much of its probability is lost with
+    the surroundings of others? Where both are large, it says so. Maps of each class are grouped by where evidence lies
+    and on what. Folders whose names are no class of the network, and loose pictures, count by the predicted class.
+
+    The folder gets a sheet for each class that is suspicious (else for the first) and shortcuts.json. Prints the
+    paths of the sheets.
+    """
+    import json as plain
+
+    network = options.loaded(
+        model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
+    )
+    from foveal.errors import ImageError, TargetError
+    from foveal.images import labelled_pictures, pictures_in
+    from foveal.surroundings import shortcuts
+
+    files, classes = pictures_in([photos]), None
+    try:
+        files, names = labelled_pictures(photos)
+        classes = _known(names, network.labels)
+    except (ImageError, TargetError) as error:
+        say(f"note: classes are what the network predicts, because no folder names them ({error})")
+    with progress("looking") as move:
+        found = shortcuts(
+            network, files, classes, method=method, layer=layer, ring=ring,
+            progress=lambda what, done, total: move(what, done, total, ""),
+        )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    sheets = []
+    for k, suspect in enumerate(found.suspects):
+        if suspect.flagged or k == 0:
+            path = out / f"class-{suspect.index}.png"
+            found.sheet(k).save(path)
+            sheets.append(str(path))
+    facts = {**found.facts(), "pictures": [str(file) for file in files], "sheets": sheets}
+    (out / "shortcuts.json").write_text(plain.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    say(str(found))
+    if json:
+        answer_json(facts)
+    else:
+        for sheet in sheets:
+            typer.echo(sheet)
+
+
+def _known(names: list[str], labels: object) -> list[str | int]:
+    """Folder names as classes of the network."""
+    from foveal.decisions.labels import class_index
+    from foveal.errors import TargetError
+
+    known = list(labels) if isinstance(labels, list | tuple) else None
+    if known is None and not all(name.isdigit() for name in names):
+        raise TargetError("the network knows no names of classes, and folders are no numbers")
+    return [class_index(name, known, len(known)) if known else int(name) for name in names]

@@ -1,0 +1,55 @@
+"""Groups of maps of one class, for people to look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from foveal.images import Photo
+from foveal.render.figures import grid
+from foveal.render.overlay import draw_overlay
+from foveal.results.shortcuts import SHOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from foveal.results.shortcuts import Shortcuts
+
+
+def group_sheet(found: Shortcuts, k: int, *, side: int) -> Image.Image:
+    """A row a group: the mean of its maps on the mean of its pictures, then pictures of it with theirs."""
+    suspect = found.suspects[k]
+    cells, rows = [], []
+    for group in suspect.groups:
+        row = [
+            draw_overlay(
+                _mean([found.photos[i] for i in group.pictures]),
+                group.mean,
+                sign="positive",
+                colour_bar=False,
+                side=side,
+            )
+        ]
+        row += [
+            draw_overlay(found.photos[i], found.maps[i], sign="positive", limit="robust", colour_bar=False, side=side)
+            for i in group.pictures[:SHOWN]
+        ]
+        cells.append(row)
+        rows.append(f"{len(group.pictures)} pictures\n{group.words}")
+    width = max(len(row) for row in cells)
+    headings = ["mean of the group", *[""] * (width - 1)]
+    sentence = suspect.sentence
+    return grid(
+        cells, columns=headings, rows=rows, title=f"{suspect.name}, {found.model}",
+        caption=sentence[0].upper() + sentence[1:] + ".", side=side,
+    )  # fmt: skip
+
+
+def _mean(photos: Sequence[Photo]) -> Photo:
+    """The mean of pictures, at the size of the first."""
+    height, width = photos[0].geometry.photo_size
+    each = [np.asarray(Image.fromarray(one.pixels).resize((width, height)), np.float64) for one in photos]
+    mean = np.stack(each).mean(0)
+    return Photo(mean.round().astype(np.uint8), photos[0].geometry, "mean")

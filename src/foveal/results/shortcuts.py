@@ -1,0 +1,166 @@
+"""What `foveal.shortcuts` gives: classes that the surroundings betray, and groups of maps to look at."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from PIL import Image
+    from torch import Tensor
+
+    from foveal.images import Photo
+
+SHOWN = 6  # pictures of a group
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Pictures of one class whose evidence lies alike.
+
+    pictures    their numbers among all.
+    mean        (h, w), the mean of their maps, each summing to 1, on the network's input.
+    outside     the share of evidence in the surroundings; `lift` the same over their share of the area.
+    area        the least share of the picture that holds half of the evidence.
+    """
+
+    pictures: tuple[int, ...]
+    mean: Float[Tensor, "h w"]
+    outside: float
+    lift: float
+    area: float
+
+    @property
+    def words(self) -> str:
+        """Where it lies: "in the middle, half of it on 9 % of the picture, 6 % in the surroundings"."""
+        h, w = self.mean.shape
+        total = float(self.mean.sum())
+        if total <= 0 or math.isnan(self.area):
+            return "no evidence for the class"
+        mean = self.mean.numpy() / total
+        y = float((mean.sum(1) * (np.arange(h) + 0.5)).sum()) / h
+        x = float((mean.sum(0) * (np.arange(w) + 0.5)).sum()) / w
+        rows, columns = (_third(y, ("top", "", "bottom")), _third(x, ("left", "", "right")))
+        place = " ".join(one for one in (rows, columns) if one)
+        where = f"at the {place}" if place else ("all over" if self.area > 0.25 else "in the middle")
+        half, outside = 100 * self.area, 100 * self.outside
+        return f"{where}, half of it on {half:.0f} % of the picture, {outside:.0f} % in the surroundings"
+
+
+@dataclass(frozen=True, eq=False)
+class Suspect:
+    """One class.
+
+    name, index     "jay (17)", 17.
+    count           pictures of it.
+    tells           how often the class scores higher on surroundings of its own than on others'; 0.5 is chance.
+    p               the chance of that, corrected for the number of classes (Holm).
+    loss            the share of its probability that is lost with other surroundings.
+    flagged         both are large: the class may be recognised by what stands around.
+    groups          its maps, the largest group first.
+    """
+
+    name: str
+    index: int
+    count: int
+    tells: float
+    p: float
+    loss: float
+    flagged: bool
+    groups: tuple[Group, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The finding about this class."""
+        lost = f"{100 * max(self.loss, 0):.0f} % of its probability is lost with the surroundings of other pictures"
+        told = f"the surroundings tell {self.name} from other classes in {100 * self.tells:.0f} % of pairs"
+        if self.flagged:
+            return f"{told} (50 % is chance, p = {self.p:.1g}), and {lost}: this looks like a shortcut"
+        return f"{told} (50 % is chance), and {lost}: no shortcut is seen there"
+
+    def facts(self) -> dict[str, Any]:
+        """As plain data."""
+        groups = [
+            {"pictures": list(one.pictures), "outside": _known(one.outside), "lift": _known(one.lift),
+             "area": _known(one.area), "words": one.words}
+            for one in self.groups
+        ]  # fmt: skip
+        return {
+            "class": self.name, "index": self.index, "count": self.count, "tells": self.tells, "p": self.p,
+            "loss": self.loss, "flagged": self.flagged, "sentence": self.sentence, "groups": groups,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Shortcuts:
+    """All classes, suspicious ones first; `photos` and `maps` (n, h, w) are those of all pictures, in their order."""
+
+    suspects: tuple[Suspect, ...]
+    photos: tuple[Photo, ...]
+    maps: Float[Tensor, "n h w"]
+    ring: float
+    method: str
+    model: str
+
+    @property
+    def flagged(self) -> tuple[Suspect, ...]:
+        """The suspicious classes."""
+        return tuple(one for one in self.suspects if one.flagged)
+
+    @property
+    def sentence(self) -> str:
+        """The finding, in one sentence."""
+        count, tells = len(self.suspects), float(np.mean([one.tells for one in self.suspects]))
+        loss = float(np.mean([one.loss for one in self.suspects]))
+        edge = f"the outer {100 * self.ring:.3g} % of each side"
+        if self.flagged:
+            worst = self.flagged[0]
+            return (
+                f"{self.model} seems to use a shortcut in {len(self.flagged)} of {count} classes: the surroundings "
+                f"({edge}) tell {worst.name} from other classes in {100 * worst.tells:.0f} % of pairs whatever stands "
+                f"in the middle (50 % is chance; {100 * tells:.0f} % over all classes), and {100 * worst.loss:.0f} % "
+                "of its probability is lost when they are swapped for others"
+            )
+        return (
+            f"no shortcut through the surroundings is seen in {self.model}: they ({edge}) tell a class from others in "
+            f"{100 * tells:.0f} % of pairs (50 % is chance), and {100 * max(loss, 0):.0f} % of the probability is lost "
+            f"when they are swapped, over {count} classes"
+        )
+
+    def sheet(self, k: int = 0, *, side: int = 192) -> Image.Image:
+        """The groups of the k-th class: a row each, the mean map first, then pictures with their maps."""
+        from foveal.render.shortcuts import group_sheet
+
+        return group_sheet(self, k, side=side)
+
+    def facts(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "model": self.model, "method": self.method, "ring": self.ring, "sentence": self.sentence,
+            "flagged": [one.name for one in self.flagged], "classes": [one.facts() for one in self.suspects],
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        lines = [self.sentence]
+        for one in self.suspects:
+            mark = "!" if one.flagged else " "
+            lines.append(
+                f" {mark} {one.name:28} {one.count:4} pictures  surroundings tell {100 * one.tells:3.0f} %  "
+                f"p {one.p:.2g}  lost {100 * one.loss:3.0f} %"
+            )
+            lines += [f"      {len(group.pictures):4}  {group.words}" for group in one.groups]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def _third(at: float, names: tuple[str, str, str]) -> str:
+    return names[0] if at < 1 / 3 else names[2] if at > 2 / 3 else names[1]
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
