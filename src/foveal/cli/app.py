@@ -14,6 +14,7 @@ from foveal.cli import demo, explain, flow, layers, match, measure, methods, mod
 from foveal.cli import bench, demo, explain, flow, layers, match, measure, methods, models, reported, train, tree
 from foveal.cli import (
     bench,
+    compare,
     demo,
     explain,
     flow,
@@ -65,6 +66,7 @@ app.command("flow")(flow.flow)
 app.command("tree")(tree.tree)
 app.command("parts")(parts.parts)
 app.command("portray")(portray.portray)
+app.command("compare")(compare.compare)
 app.command("measure")(measure.measure)
 app.command("shortcut")(shortcut.shortcut)
 app.command("demo")(demo.demo)
