@@ -20,6 +20,7 @@ from foveal._version import __version__
 if TYPE_CHECKING:
     from foveal.api import compare, explain, stages
     from foveal.auditing import audit
+    from foveal.checking import sanity
     from foveal.decisions import Class, Decision, Margin, Neighbours, Neuron, Prototypes, Similar
     from foveal.decomposing import assemble, decompose
     from foveal.embedding import find_embedding
@@ -48,6 +49,7 @@ _HOME = {
     "explain": "api",
     "stages": "api",
     "audit": "auditing",
+    "sanity": "checking",
     "Class": "decisions",
     "Decision": "decisions",
     "Margin": "decisions",
@@ -127,6 +129,7 @@ __all__ = [
     "parts",
     "portray",
     "measure",
+    "sanity",
     "save_model",
     "shortcuts",
     "stages",

@@ -24,6 +24,7 @@ from foveal.cli import (
     methods,
     models,
     reported,
+    sanity,
     shortcut,
     train,
     tree,
@@ -68,6 +69,7 @@ app.command("parts")(parts.parts)
 app.command("portray")(portray.portray)
 app.command("compare")(compare.compare)
 app.command("measure")(measure.measure)
+app.command("sanity")(sanity.sanity)
 app.command("shortcut")(shortcut.shortcut)
 app.command("demo")(demo.demo)
 app.command("models")(models.models)

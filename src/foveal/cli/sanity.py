@@ -1,0 +1,67 @@
+"""`foveal sanity`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foveal.cli import options
+from foveal.cli.measure import Methods
+from foveal.cli.reported import reported
+from foveal.cli.talk import answer_json, progress, say
+
+
+@reported
+def sanity(
+    photos: options.Photos,
+    model: options.ModelOption,
+    target: options.TargetOption = None,
+    method: Methods = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", "-l", metavar="LAYER", help="Where maps are made; the last stage.")
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Points of the curve.")] = 10,
+    cascading: Annotated[
+        bool, typer.Option("--cascading/--independent", help="Layers forget on top of one another, or one at a time.")
+    ] = True,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the curves go.")] = Path("out"),
+    weights: options.Weights = None,
+    pretrained: options.Pretrained = True,
+    labels: options.Labels = None,
+    preprocessing: options.PreprocessingOption = None,
+    device: options.Device = None,
+    json: options.Json = False,
+) -> None:
+    """Does the explanation know the network? Layers are made random, and the map must change.
+
+    \b
+      foveal sanity bird.jpg --model demo --method gradcam --method guidedbackprop
+      foveal sanity photos/*.jpg -m timm:resnet50 --method hirescam --steps 17
+
+    Also how alike maps of two classes are, and how far the map moves when the picture hardly does. The folder gets
+    sanity.png with the curves, and sanity.json. Prints the picture's path.
+    """
+    import json as plain
+
+    network = options.loaded(
+        model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
+    )
+    from foveal.checking import sanity as checked
+    from foveal.cli.target import parse_target
+    from foveal.images import pictures_in
+
+    with progress("checking") as move:
+        found = checked(
+            network, pictures_in(photos), parse_target(target, network.labels), methods=method or ["gradcam"],
+            layer=layer, steps=steps, cascading=cascading, progress=lambda what, done, total: move(what, done, total, ""),
+        )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    found.picture().save(out / "sanity.png")
+    (out / "sanity.json").write_text(plain.dumps(found.facts(), indent=1) + "\n", encoding="utf-8")
+    say(str(found))
+    if json:
+        answer_json({**found.facts(), "picture": str(out / "sanity.png")})
+    else:
+        typer.echo(str(out / "sanity.png"))
