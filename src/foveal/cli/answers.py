@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from foveal.api import compare, stages
+from foveal.auditing import audit
 from foveal.cli.talk import say
 from foveal.decisions import Class, Outcome, Verdict
 from foveal.errors import TargetError
@@ -39,6 +40,7 @@ class Question:
     fuse: str | None = None
     resolution: int = 1
     scales: tuple[float, ...] = (1.0,)
+    audit: bool = False
 
 
 def answer(question: Question, photo: Path, folder: Path, progress: Progress | None = None) -> list[dict[str, Any]]:
@@ -54,6 +56,10 @@ def answer(question: Question, photo: Path, folder: Path, progress: Progress | N
         why.save(folder / why.method)
         say(*(f"  {why.method} note: {remark}" for remark in why.remarks))
         answers.append(_answer(question, why, photo, folder / why.method, predicted, steps))
+        if question.audit:
+            (hiding,) = audit(question.model, batch, why, question.target, layer=why.layer)
+            say(f"  {why.method} audit: {hiding.sentence}")
+            answers[-1]["audit"] = hiding.facts()
     sheet = _sheet(explanations, folder)
     if sheet:
         answers[0]["files"].insert(0, sheet)

@@ -39,6 +39,9 @@ def explain(
     scales: Annotated[
         str, typer.Option("--scales", metavar="LIST", help="The mean over the photo at several sizes: 1,1.5,2.")
     ] = "1",
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Say what hiding the marked places costs, and what hiding others does.")
+    ] = False,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the results go.")] = Path("out"),
     weights: options.Weights = None,
     pretrained: options.Pretrained = True,
@@ -87,6 +90,7 @@ def explain(
         fuse=fuse,
         resolution=resolution,
         scales=_scales(scales),
+        audit=audit,
     )
     answers: list[dict[str, Any]] = []
     unread = 0

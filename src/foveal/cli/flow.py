@@ -73,6 +73,7 @@ def flow(
     network = options.loaded(
         model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
     )
+    from foveal.auditing import audit as audited
     from foveal.cli.target import parse_target
     from foveal.decisions import Similar
     from foveal.flowing import flow as flowed
@@ -93,8 +94,11 @@ def flow(
                 )  # fmt: skip
                 asked = found.audit(lambda what, done, total: move(what, done, total, "")) if audit else None
                 found.save(folder / one, audit=asked)
-                say(str(found), *([str(asked)] if asked else []))
-                answers.append(_answer(found, asked, photo, folder / one))
+                hiding = audited(network, photo, found, decision)[0] if audit else None
+                say(str(found), *([str(asked)] if asked else []), *([hiding.sentence] if hiding else []))
+                answers.append(
+                    _answer(found, asked, photo, folder / one) | {"hiding": hiding.facts() if hiding else None}
+                )
                 flows.append(found)
             if len(flows) > 1:
                 mode_sheet(flows).save(folder / "modes.png")

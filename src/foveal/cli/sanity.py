@@ -55,7 +55,8 @@ def sanity(
     with progress("checking") as move:
         found = checked(
             network, pictures_in(photos), parse_target(target, network.labels), methods=method or ["gradcam"],
-            layer=layer, steps=steps, cascading=cascading, progress=lambda what, done, total: move(what, done, total, ""),
+            layer=layer, steps=steps, cascading=cascading,
+            progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     found.picture().save(out / "sanity.png")
