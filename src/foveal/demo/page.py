@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 import foveal
+from foveal.demo.measured import true_panel
 from foveal.demo.references import REFERENCES
 from foveal.demo.truth import (
     Evidence,
@@ -94,6 +95,7 @@ def picture_section(model: foveal.Model, example: Example) -> Section:
             _tree_panel(model, example, species),
             _parts_panel(example, species, part),
             _match_panel(model, example, species, other, part),
+            true_panel(model, example, species),
         ),
     )
 

@@ -76,8 +76,10 @@ class Scores:
     def best(self, metric: str) -> str | None:
         """The explanation with the best mean, references included; None for a property that is no merit."""
         sign = _sign(metric)
-        means = {name: sign * self.summary(name, metric).mean for name in self.methods}
-        defined = {name: mean for name, mean in means.items() if math.isfinite(mean)}
+        every = {name: self.summary(name, metric) for name in self.methods}
+        most = max(found.n for found in every.values())
+        # A method that has no value for most pictures is not the best of those that have.
+        defined = {name: sign * found.mean for name, found in every.items() if found.n and 2 * found.n >= most}
         return max(defined, key=lambda name: defined[name]) if sign and defined else None
 
     def significance(self, metric: str) -> dict[str, float]:

@@ -1,0 +1,46 @@
+"""A short comparison for the demonstration's report: one margin by a few methods, and what the network says of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import foveal
+from foveal.demo.truth import sibling_margin
+from foveal.measuring import default_setting
+from foveal.render.report import Panel
+from foveal.render.tiles import map_tile
+
+if TYPE_CHECKING:
+    from foveal.world.splits import Example
+
+METHODS = ("hirescam", "guidedbackprop", "lrp-gamma")
+
+
+def true_panel(model: foveal.Model, example: Example, species: str) -> Panel:
+    """Maps of the margin, each with its area of deletion and what hiding its places costs."""
+    target = sibling_margin([species])
+    whys = {why.method: why for why in foveal.compare(model, example.image, target, methods=METHODS)}
+    batch = foveal.images.load_images(example.image, model.preprocessing)
+    setting = default_setting(batch.tensor, steps=14)
+    scores = foveal.measure(model, batch, whys, target, metrics=["deletion"], references=("random",), setting=setting)
+    audits = {one.method: one for one in foveal.audit(model, batch, whys, target, draws=6)}
+    best, chance = scores.best("deletion"), scores.values["(random)"]["deletion"][0]
+    tiles = []
+    for name, why in whys.items():
+        area, hiding = scores.values[name]["deletion"][0], audits[name]
+        detail = f"deletion {area:.2f}" + (", the lowest" if name == best else "")
+        tiles.append(
+            map_tile(why, title=foveal.METHODS[name].title, detail=detail, verdict=area < chance,
+                     finding=f"hidden: {_percent(hiding.effect)}, others: {_percent(hiding.chance[0])}")
+        )  # fmt: skip
+    return Panel(
+        "Is it true?",
+        tuple(tiles),
+        "The network is asked again while places vanish, those first that a map marks most. Deletion is the area below "
+        f"the probability of {species} rather than its sibling: low is good, noise gets {chance:.2f}. Below it, by how "
+        "much that probability falls when the marked places alone are hidden, and when an equal area elsewhere is.",
+    )
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f} %".replace("-0 %", "0 %").replace("-", "−")
