@@ -36,11 +36,9 @@ if TYPE_CHECKING:
     from foveal.methods import METHODS
     from foveal.models import Model, list_models, load_model, save_model
     from foveal.parting import parts
-    from foveal.results import Explanation, Flow, Match, Parts
     from foveal.portraying import portray
-    from foveal.results import Explanation, Flow, Match
+    from foveal.results import Explanation, Flow, Match, Parts, Scores
     from foveal.results.portraits import Portraits
-    from foveal.results import Explanation, Flow, Match, Scores
     from foveal.similarity import Learned
     from foveal.surroundings import shortcuts
 
@@ -89,6 +87,20 @@ _HOME = {
     "Tree": "hierarchy.tree",
 }
 
+_PACKAGES = (
+    "attention",
+    "decisions",
+    "engine",
+    "images",
+    "methods",
+    "metrics",
+    "models",
+    "portrait",
+    "render",
+    "similarity",
+    "world",
+)
+
 __all__ = [
     "METHODS",
     "Class",
@@ -126,9 +138,9 @@ __all__ = [
     "list_models",
     "load_model",
     "match",
+    "measure",
     "parts",
     "portray",
-    "measure",
     "sanity",
     "save_model",
     "shortcuts",
@@ -139,9 +151,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"foveal.{_HOME[name]}"), name)
-    if name in ("attention", "engine", "decisions", "methods", "images", "models", "render", "similarity", "world"):
-    if name in ("engine", "decisions", "methods", "images", "models", "portrait", "render", "similarity", "world"):
-    if name in ("engine", "decisions", "methods", "images", "metrics", "models", "render", "similarity", "world"):
+    if name in _PACKAGES:
         return import_module(f"foveal.{name}")
     raise AttributeError(f"module 'foveal' has no attribute {name!r}")
 

@@ -8,10 +8,6 @@ from typing import Annotated
 import typer
 
 from foveal._version import __version__
-from foveal.cli import demo, explain, flow, layers, match, methods, models, parts, reported, train, tree
-from foveal.cli import demo, explain, flow, layers, match, methods, models, portray, reported, train, tree
-from foveal.cli import demo, explain, flow, layers, match, measure, methods, models, reported, train, tree
-from foveal.cli import bench, demo, explain, flow, layers, match, measure, methods, models, reported, train, tree
 from foveal.cli import (
     bench,
     compare,
@@ -23,6 +19,8 @@ from foveal.cli import (
     measure,
     methods,
     models,
+    parts,
+    portray,
     reported,
     sanity,
     shortcut,

@@ -191,6 +191,8 @@ def _setting(text: str) -> tuple[str, Any]:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return name.strip(), value.strip()
+
+
 def shortcut(
     out: Out = Path("shortcut"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None,
     control: Annotated[

@@ -4,8 +4,6 @@ from foveal.results.explanation import JSON, Explanation
 from foveal.results.flow import Flow
 from foveal.results.match import Match
 from foveal.results.parts import Parts
-
-__all__ = ["JSON", "Explanation", "Flow", "Match", "Parts"]
 from foveal.results.scores import Scores
 
-__all__ = ["JSON", "Explanation", "Flow", "Match", "Scores"]
+__all__ = ["JSON", "Explanation", "Flow", "Match", "Parts", "Scores"]
