@@ -504,7 +504,7 @@ def test_one_map_of_the_whole_tree(rule: str) -> None:
 def test_the_map_as_a_method(no_trace: NoTrace) -> None:
     model, x = small(), picture()
     for target in (None, foveal.Margin(0, 1), foveal.Similar(picture(seed=5))):
-        tree = foveal.decompose(model, x, target, branch=3).grow()
+        tree = foveal.decompose(model, x, target, branch=3).grow(least=0)
         with no_trace(model):
             why = foveal.explain(model, x, target, method="gap:branch=3")
             lower = foveal.explain(model, x, target, method="gap:branch=3", layer="stage2")

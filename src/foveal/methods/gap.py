@@ -32,7 +32,7 @@ def hierarchical(probe: Probe, *, branch: int = 5, rule: str = "pool_up", gate: 
         names = [stage.name for stage in tree.stages]
         if probe.layer not in (INPUT, *names):
             raise MethodError(f"gap looks at stages, and {probe.layer} is none: say {', '.join(names)} or input")
-        tree.grow(None if probe.layer == INPUT else len(names) - names.index(probe.layer))
+        tree.grow(None if probe.layer == INPUT else len(names) - names.index(probe.layer), least=0)
     probe.measured["kept"] = tree.kept()
     height, width = probe.x.shape[2:]
     found = fine_map(tree, (height, width)) if probe.layer == INPUT else stage_map(tree, names.index(probe.layer))
