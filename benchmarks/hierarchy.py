@@ -163,7 +163,7 @@ def _alike(a: set[int], b: set[int]) -> float:
 
 
 def _described(network: foveal.Model, case: Case, stages: Sequence[str]) -> tuple[Tensor, dict[str, set[int]]]:
-    tree = foveal.decompose(network, case.batch, case.target, branch=5).grow()
+    tree = foveal.decompose(network, case.batch, case.target, branch=5).grow(least=0)
     of = {name: {f.channel for f in tree.features.values() if f.layer == name} for name in stages}
     return functional.adaptive_avg_pool2d(tree.map()[None], GRID)[0], of
 
