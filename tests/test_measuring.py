@@ -317,3 +317,21 @@ def test_the_command_measures_audits_and_answers(tmp_path: Path) -> None:
     assert plain.stdout.strip() == str(tmp_path / "out" / "scores.csv") and "deletion ↓" in plain.stderr
     wrong = CliRunner().invoke(app, ["measure", str(picture), "-m", "demo", "--metric", "deletoin"])
     assert wrong.exit_code == 1 and "did you mean" in wrong.stderr
+
+
+@pytest.mark.real
+def test_a_trained_network_on_photos_with_boxes(data: Path) -> None:
+    """Where the network is right, hiding what the map marks costs more than hiding as much elsewhere."""
+    from foveal.bench.folder import shots
+    from tests import real_networks
+
+    model = real_networks.resnet18()
+    found = [shot for shot in shots(data / "images" / "imagenet_boxes")[:12] if shot.boxes][:4]
+    paths, boxes = [shot.path for shot in found], [shot.boxes for shot in found]
+    whys = foveal.explain(model, paths, method="hirescam")
+    scores = foveal.measure(model, paths, whys, metrics=["lift", "deletion"], boxes=boxes, references=("random",),
+                            setting=Setting(steps=7, grid=(7, 7)))  # fmt: skip
+    assert scores.summary("hirescam", "lift").mean > 1.2
+    assert scores.summary("hirescam", "deletion").mean < scores.summary("(random)", "deletion").mean
+    audits = foveal.audit(model, paths, whys, draws=4)
+    assert np.mean([one.effect for one in audits]) > np.mean([one.chance[0] for one in audits]) + 0.1

@@ -16,8 +16,10 @@ from foveal.metrics import (
     Setting,
     Tally,
     Trial,
+    black,
     deletion,
     find_metrics,
+    hidden,
     infidelity,
     insertion,
     masked,
@@ -148,6 +150,27 @@ def test_infidelity_of_a_linear_model() -> None:
     nothing = infidelity(score, x, torch.zeros(4, 4), samples=20)
     assert nothing.scale == 0 and math.isnan(nothing.correlation)
     assert infidelity(score, x, w, by="noise", samples=20, seed=1).lost.tolist() != right.lost.tolist()
+
+
+@pytest.mark.parametrize("by", ["hiding", "noise"])
+def test_perturbations_do_not_depend_on_how_many_are_asked_at_once(by: str) -> None:
+    x, map = torch.rand(1, 3, 10, 10), torch.rand(5, 5)
+    score = lambda z: z.pow(2).mean((1, 2, 3))  # noqa: E731
+    whole, parts = (infidelity(score, x, map, by=by, samples=9, chunk=chunk) for chunk in (9, 2))  # type: ignore[arg-type]
+    assert torch.allclose(whole.said, parts.said) and torch.allclose(whole.lost, parts.lost)
+
+
+def test_what_is_hidden_by_imputation_and_by_a_baseline() -> None:
+    x, map = torch.rand(1, 2, 12, 12), torch.randn(6, 6)
+    where = torch.zeros(3, 1, 12, 12, dtype=torch.bool)
+    where[0, :, :6], where[1, :, 3:5, 3:5], where[2] = True, True, False
+    for fill in ("zero", "impute", "mean"):
+        found = hidden(x, where, fill)  # type: ignore[arg-type]
+        assert found.shape == (3, 2, 12, 12) and torch.equal(found[2], x[0])
+        assert torch.equal(found[0, :, 6:], x[0, :, 6:]) and not torch.equal(found[0, :, :6], x[0, :, :6])
+    curve = deletion(lambda z: z.std((1, 2, 3)), x, map, fill="impute", steps=4)
+    assert float(curve.scores[-1]) < 0.2 * float(curve.scores[0]) and bool(curve.scores.isfinite().all())
+    assert black((0.5, 0.4, 0.2), (0.25, 0.2, 0.1)).flatten().tolist() == pytest.approx([-2, -2, -2])
 
 
 def test_sensitivity_of_a_constant_and_of_a_linear_explainer() -> None:

@@ -105,7 +105,12 @@ def test_infidelity_of_captum_with_the_same_perturbations(scaled: bool) -> None:
     model, x = subject("tiny")
     x, samples, target = x[:1], 12, TARGETS[0]
     Phi = torch.randn(x.shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
-    noise = 0.2 * torch.randn((samples, *x.shape[1:]), generator=torch.Generator().manual_seed(0)).double()
+    noise = (
+        0.2
+        * torch.stack(
+            [torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(k)) for k in range(samples)]
+        ).double()
+    )
 
     def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
         return noise, inputs - noise

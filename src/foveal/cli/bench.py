@@ -71,7 +71,12 @@ def world(
 def folder(
     photos: Annotated[Path, typer.Argument(metavar="FOLDER", show_default=False, help="Photos, maybe with index.csv.")],
     model: options.ModelOption,
-    method: Methods = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method", metavar="METHOD", help="Repeat it; gradcam, hirescam, layercam, lrp-gamma if left out."
+        ),
+    ] = None,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", metavar="METRIC", help="usual and object if left out.")
     ] = None,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 SIDE = 4  # hidden squares are a quarter of the picture wide
+PRIME = 100_003  # seeds of perturbations lie apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,18 +85,19 @@ def infidelity(
     if samples < 2:
         raise MethodError(f"infidelity is a mean over perturbations: ask for two at least, not {samples}")
     Phi = spread(map, x).double()
-    random = torch.Generator().manual_seed(seed)
     empty = baseline(x, fill, seed=seed)
     said: list[Tensor] = []
 
     def score(start: int, stop: int) -> Tensor:
+        # Each perturbation has a seed of its own, so that none depends on how many are asked at once.
+        draws = [torch.Generator().manual_seed(seed * PRIME + k) for k in range(start, stop)]
         if by == "noise":
-            weights = noise * torch.randn((stop - start, *x.shape[1:]), generator=random, device="cpu").to(x)
+            drawn = [torch.randn(x.shape[1:], generator=random, device="cpu") for random in draws]
+            weights = noise * torch.stack(drawn).to(x)
             copies = x - weights
         else:
-            weights = squares(stop - start, x, random)
+            weights = torch.cat([squares(x, random) for random in draws])
             copies = torch.where(weights > 0, empty, x)
-        # A retry after memory ran out draws other noise; what was said goes with what was asked.
         del said[start:]
         said.extend((weights.double() * Phi).sum((1, 2, 3)).cpu().unbind())
         return ask(copies).detach().double().cpu()
@@ -113,14 +115,13 @@ def spread(map: Float[Tensor, "h w"] | Float[Tensor, "c h w"], x: Float[Tensor, 
     return grown / x.shape[1] if map.ndim == 2 else grown
 
 
-def squares(count: int, x: Float[Tensor, "1 c h w"], random: torch.Generator) -> Float[Tensor, "k c h w"]:
+def squares(x: Float[Tensor, "1 c h w"], random: torch.Generator) -> Float[Tensor, "1 c h w"]:
     """1 where one to four squares at random lie, else 0."""
     h, w = x.shape[2:]
     side = max(1, min(h, w) // SIDE)
-    made = torch.zeros(count, 1, h, w)
-    for one in made:
-        for _ in range(int(torch.randint(1, 5, (1,), generator=random))):
-            top = int(torch.randint(0, h - side + 1, (1,), generator=random))
-            left = int(torch.randint(0, w - side + 1, (1,), generator=random))
-            one[:, top : top + side, left : left + side] = 1
-    return made.to(x).expand(count, *x.shape[1:])
+    made = torch.zeros(1, 1, h, w)
+    for _ in range(int(torch.randint(1, 5, (1,), generator=random))):
+        top = int(torch.randint(0, h - side + 1, (1,), generator=random))
+        left = int(torch.randint(0, w - side + 1, (1,), generator=random))
+        made[..., top : top + side, left : left + side] = 1
+    return made.to(x).expand_as(x)
