@@ -319,6 +319,20 @@ def test_the_command_measures_audits_and_answers(tmp_path: Path) -> None:
     assert wrong.exit_code == 1 and "did you mean" in wrong.stderr
 
 
+def test_other_verbs_carry_the_sentence(tmp_path: Path) -> None:
+    names = []
+    for k in range(2):
+        names.append(str(tmp_path / f"{k}.png"))
+        Image.fromarray(np.random.default_rng(k).integers(0, 255, (160, 160, 3), dtype=np.uint8)).save(names[k])
+    explained = CliRunner().invoke(app, ["explain", names[0], "-m", "demo", "--audit", "-o", str(tmp_path), "--json"])
+    assert explained.exit_code == 0, explained.output
+    assert "hid" in json.loads(explained.stdout)[0]["audit"]["sentence"] and "audit: " in explained.stderr
+    for verb in (["flow", names[0], "-m", "demo"], ["match", *names, "-m", "embed"]):
+        done = CliRunner().invoke(app, [*verb, "--audit", "-o", str(tmp_path / verb[0])])
+        assert done.exit_code == 0, done.output
+        assert "hiding what this map marks" in done.stderr or "marks nothing" in done.stderr
+
+
 @pytest.mark.real
 def test_a_trained_network_on_photos_with_boxes(data: Path) -> None:
     """Where the network is right, hiding what the map marks costs more than hiding as much elsewhere."""

@@ -57,6 +57,9 @@ def match(
         int | None,
         typer.Option("--lines", min=0, metavar="N", help="Lines between places, a pair; 8 where they cost little."),
     ] = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Say what hiding the marked places of a query does to its best match.")
+    ] = False,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the results go.")] = Path("out"),
     weights: options.Weights = None,
     pretrained: options.Pretrained = True,
@@ -101,7 +104,10 @@ def match(
             progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
     pair.save(out)
-    say(str(pair))
+    say(
+        str(pair),
+        *(_audited(network, pair, i, queries, shelf, metric, embedding) for i in range(len(queries)) if audit),
+    )
     answers = []
     for i in range(len(queries)):
         number = f"-{i}" if len(queries) > 1 else ""
@@ -113,6 +119,19 @@ def match(
             typer.echo(str(sheet))
     if json:
         answer_json(answers if query.is_dir() else answers[0])
+
+
+def _audited(
+    network: Model, pair: Match, i: int, queries: list[Path], shelf: list[Path], metric: str, embedding: str | None
+) -> str:
+    """The map of query i for its best match, put to the network."""
+    from foveal.auditing import audit
+    from foveal.decisions import Similar
+
+    j = pair.ranking(i)[0]
+    target = Similar(shelf[j], metric=metric, embedding=embedding)
+    (found,) = audit(network, queries[i], {"match": pair.query_maps[i, j][None]}, target)
+    return f"{queries[i].name}: {found.sentence}"
 
 
 def _decide(
