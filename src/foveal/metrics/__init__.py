@@ -6,6 +6,7 @@ from foveal.metrics.imputing import impute
 from foveal.metrics.infidelity import Infidelity, infidelity
 from foveal.metrics.masked import Masked, adcc, coherency, masked
 from foveal.metrics.metric import METRICS, Metric, Tally, find_metrics
+from foveal.metrics.parts import coverage, falling, overlap, part_drops
 from foveal.metrics.references import REFERENCES
 from foveal.metrics.road import Road, road
 from foveal.metrics.sensitivity import sensitivity
@@ -15,6 +16,7 @@ from foveal.metrics.trial import Setting, Trial
 __all__ = [
     "BASELINES", "METRICS", "REFERENCES",
     "Ask", "Curve", "Fill", "Infidelity", "Masked", "Metric", "Road", "Setting", "Summary", "Tally", "Trial",
-    "adcc", "agreement", "baseline", "black", "coherency", "deletion", "differ", "find_metrics", "hidden", "holm",
-    "impute", "infidelity", "insertion", "kendall", "masked", "regrid", "road", "sensitivity", "summary",
+    "adcc", "agreement", "baseline", "black", "coherency", "coverage", "deletion", "differ", "falling",
+    "find_metrics", "hidden", "holm", "impute", "infidelity", "insertion", "kendall", "masked", "overlap",
+    "part_drops", "regrid", "road", "sensitivity", "summary",
 ]  # fmt: skip
