@@ -102,7 +102,7 @@ def rows(names: list[str], patient: bool) -> list[Row]:
     return every
 
 
-def world(teacher: Path | None, count: int, tests: int, seed: int, patient: bool) -> None:
+def world(teacher: Path | None, count: int, tests: int, seed: int, patient: bool, curved: bool) -> None:
     nets = networks(teacher)
     for net in nets.values():
         net.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -128,7 +128,10 @@ def world(teacher: Path | None, count: int, tests: int, seed: int, patient: bool
                     logits = net.module(x)
                     return (logits[:, own] - logits[:, other]).sigmoid()
 
-                curves = [score(ask, batch.tensor, common, steps=STEPS).area for score in (deletion, insertion)]
+                curves = [
+                    score(ask, batch.tensor, common, steps=STEPS).area if curved else float("nan")
+                    for score in (deletion, insertion)
+                ]
                 positive = map.clamp(min=0)
                 sparse = float(positive.max() / positive.mean().clamp(min=1e-30))
                 found = (float(hit(on_photo, example_.labels, part)), share(on_photo, example_.labels, [part]))
@@ -286,6 +289,7 @@ def main(
     count: Annotated[int, typer.Option(help="margins")] = 60,
     tests: Annotated[int, typer.Option(help="birds to name")] = 1000,
     patient: Annotated[bool, typer.Option(help="Score-CAM and RISE, too")] = True,
+    curves: Annotated[bool, typer.Option(help="deletion and insertion")] = True,
     rounds: Annotated[int, typer.Option(help="of timings")] = 7,
     side: Annotated[int, typer.Option(help="of the pictures that are timed")] = 224,
     seed: int = 77,
@@ -293,7 +297,7 @@ def main(
 ) -> None:
     torch.set_num_threads(threads)
     if only in (None, "world"):
-        world(teacher, count, tests, seed, patient)
+        world(teacher, count, tests, seed, patient, curves)
     if only in (None, "stability"):
         stability(40, seed)
     if only in (None, "cost"):

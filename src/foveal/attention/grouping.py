@@ -139,9 +139,17 @@ class Grouping:
         given = _given(seeds, (len(F), self.count), F[0, 0].numel(), generator)
         with torch.autocast(F.device.type, enabled=False):
             f = (F.float() if F.dtype.itemsize < 4 else F).flatten(2)
-            n = torch.linalg.vector_norm(f, dim=1)
-            steps = list(self._steps(f, n + self.epsilon, given))
-        v, a, s, π, σ, gap, used = (torch.stack(each, 1) for each in zip(*steps, strict=True))
+            n = _length(f)
+            # σ matters for the choice alone, which has no derivative where it is hard: seeds first, then all at once.
+            with torch.set_grad_enabled(torch.is_grad_enabled() and self.choice != "hard"):
+                steps = list(self._steps(f, n + self.epsilon, given))
+            s, π, σ, gap, used = (torch.stack(each, 1) for each in zip(*steps, strict=True))
+            hard = _at(f, π)
+            if self.choice == "hard" and torch.is_grad_enabled() and f.requires_grad:
+                s = self._similarities(f, n + self.epsilon, hard) * used[..., None]
+            a = self._attention(s) * used[..., None]
+            v = torch.bmm(a, f.mT) if self.refine else hard * used[..., None]
+            v = torch.where((s != 0).any(2, keepdim=True), v, 0)
         cells = (len(F), self.count, *F.shape[2:])
         norm = n.view(len(F), *F.shape[2:])
         return Groups(v.to(F.dtype), a.view(cells), s.view(cells), norm, π, σ, gap, s.sum(2), used)
@@ -149,46 +157,54 @@ class Grouping:
     def _steps(
         self, f: Float[Tensor, "n c p"], n: Float[Tensor, "n p"], given: Tensor | None
     ) -> Iterator[tuple[Tensor, ...]]:
-        """(v, a, s, π, σ at π, gap, used) of one slot after the other; nothing waits for the device."""
-        # σ matters for the choice alone, which has no derivative where it is hard.
-        activity = n.detach() if self.choice == "hard" else n
-        first = activity.detach().amax(1)
+        """(s, π, σ at π, gap, used) of one slot after the other; nothing waits for the device."""
+        activity, first = n, n.detach().amax(1)
         for k in range(self.count):
             most = activity.detach().topk(min(2, activity.shape[1]), dim=1).values
             seed = activity.detach().argmax(1) if given is None else given[:, k].to(f.device)
             reached = activity.detach().gather(1, seed[:, None])[:, 0]
             used = most[:, 0] > self.enough * first if k else torch.ones_like(first, dtype=torch.bool)
-            s = self._similarities(f, n, activity, seed) * used[:, None]
-            a = self._attention(s) * used[:, None]
-            v = torch.bmm(f, a[..., None])[..., 0] if self.refine else _at(f, seed) * used[:, None]
-            v = torch.where((s != 0).any(1, keepdim=True), v, 0)
-            yield v, a, s, seed, reached, (most[:, 0] - most[:, -1]) / first.clamp(min=TINY), used
-            damped = (1 - s) * activity
-            activity = damped.detach() if self.choice == "hard" else damped
+            s = self._similarities(f, n, self._chosen(f, n, activity, seed[:, None]))[:, 0] * used[:, None]
+            yield s, seed, reached, (most[:, 0] - most[:, -1]) / first.clamp(min=TINY), used
+            activity = (1 - s) * activity
+
+    def _chosen(
+        self, f: Float[Tensor, "n c p"], n: Float[Tensor, "n p"], activity: Float[Tensor, "n p"], seed: Tensor
+    ) -> Float[Tensor, "n 1 c"]:
+        """What places are compared with: the seed's features, or the soft choice."""
+        hard = _at(f, seed)
+        if self.choice == "hard":
+            return hard
+        weights = (activity / (self.temperature * activity.amax(1, keepdim=True).clamp(min=TINY))).softmax(1)
+        soft = torch.bmm((weights * _inverse(n))[:, None], f.mT)
+        if self.choice == "soft":
+            return soft
+        of_length_one = [one * _inverse(torch.linalg.vector_norm(one, dim=2, keepdim=True)) for one in (hard, soft)]
+        return of_length_one[1] + (of_length_one[0] - of_length_one[1]).detach()
 
     def _similarities(
-        self, f: Float[Tensor, "n c p"], n: Float[Tensor, "n p"], activity: Tensor, seed: Int[Tensor, " n"]
-    ) -> Float[Tensor, "n p"]:
-        """sᵏ (2): products with the seed's direction, one matrix–vector product an image."""
-        over = _inverse(n)
-        hard = _at(f, seed) * over.gather(1, seed[:, None])
-        direction = hard
-        if self.choice != "hard":
-            weights = (activity / (self.temperature * activity.amax(1, keepdim=True).clamp(min=TINY))).softmax(1)
-            mean = torch.bmm(f, (weights * over)[..., None])[..., 0]
-            soft = mean * _inverse(torch.linalg.vector_norm(mean, dim=1, keepdim=True))
-            direction = soft if self.choice == "soft" else soft + (hard - soft).detach()
-        s = torch.bmm(direction[:, None], f)[:, 0] * over
+        self, f: Float[Tensor, "n c p"], n: Float[Tensor, "n p"], chosen: Float[Tensor, "n k c"]
+    ) -> Float[Tensor, "n k p"]:
+        """s (2), of all places with each choice."""
+        direction = chosen * _inverse(_length(chosen.mT) + self.epsilon)[..., None]
+        s = torch.bmm(direction, f) * _inverse(n)[:, None]
         s = s if self.allow_negative else s.clamp(0, 1)
         return s if self.power == 1 else s.sign() * s.abs().pow(self.power)
 
-    def _attention(self, s: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
-        """aᵏ (3); the same everywhere where nothing is like the seed, which is a map of zeros."""
+    def _attention(self, s: Float[Tensor, "n k p"]) -> Float[Tensor, "n k p"]:
+        """a (3); the same everywhere where nothing is like the seed, which is a map of zeros."""
         if self.sharpness is not None:
-            return (self.sharpness * s).softmax(1)
-        total = s.sum(1, keepdim=True)
+            return (self.sharpness * s).softmax(2)
+        total = s.sum(2, keepdim=True)
         empty = total.abs() <= TINY
-        return torch.where(empty, 1 / s.shape[1], s / torch.where(empty, 1, total))
+        return torch.where(empty, 1 / s.shape[2], s / torch.where(empty, 1, total))
+
+
+def _length(f: Float[Tensor, "n c p"]) -> Float[Tensor, "n p"]:
+    """|f_p|, whose gradient at 0 is 0 rather than no number; a sum of squares takes half the time of torch's norm."""
+    squares = f.square().sum(1)
+    alive = squares > 0
+    return torch.where(alive, torch.where(alive, squares, 1).sqrt(), 0)
 
 
 def _inverse(n: Tensor) -> Tensor:
@@ -196,8 +212,8 @@ def _inverse(n: Tensor) -> Tensor:
     return torch.where(n > TINY, 1 / n.clamp(min=TINY), 0)
 
 
-def _at(f: Float[Tensor, "n c p"], places: Int[Tensor, " n"]) -> Float[Tensor, "n c"]:
-    return f.gather(2, places[:, None, None].expand(-1, f.shape[1], 1))[..., 0]
+def _at(f: Float[Tensor, "n c p"], places: Int[Tensor, "n k"]) -> Float[Tensor, "n k c"]:
+    return f.gather(2, places[:, None].expand(-1, f.shape[1], -1)).mT
 
 
 def _given(seeds: Seeds, shape: tuple[int, int], places: int, generator: torch.Generator | None) -> Tensor | None:
