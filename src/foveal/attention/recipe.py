@@ -27,7 +27,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from foveal._version import __version__
-from foveal.attention.comparing import similarities
+from foveal.attention.comparing import MOST, order_free, similarities
 from foveal.attention.data import Batches, InOrder, Pictures
 from foveal.attention.distil import distillation
 from foveal.attention.network import PartsNet, named_backbone
@@ -281,7 +281,7 @@ def examine(
 def compare(
     net: PartsNet, sources: Sources, settings: Settings, fabric: Fabric, workers: int
 ) -> Generator[Step, None, dict[str, float]]:
-    """Pictures of classes that were not learnt, compared by their parts, rank by rank."""
+    """Pictures of classes that were not learnt, compared by their parts, rank by rank and in the best order."""
     pictures, found = sources.test, []
     net.eval()
     for images, _ in DataLoader(pictures, batch_sampler=InOrder(len(pictures), settings.batch), num_workers=workers):
@@ -296,9 +296,18 @@ def compare(
         yield Step("test", len(pictures), len(pictures), accuracy=share)
         return {f"{ways} ways, {shots} shot": share}
     n, camera = sources.queries, torch.tensor(sources.cameras)
-    result = retrieval(similarities(v[:n], v[n:]).sum(2), (who[:n], who[n:]), (camera[:n], camera[n:]))
-    yield Step("test", len(pictures), len(pictures), accuracy=float(result.cmc[0]))
-    return {"rank 1": float(result.cmc[0]), "mAP": result.map}
+    ways_to_compare = {"": similarities(v[:n], v[n:]).sum(2)}
+    if v.shape[1] <= MOST:
+        ways_to_compare[", in any order"] = order_free(v[:n], v[n:])
+    results = {
+        how: retrieval(table, (who[:n], who[n:]), (camera[:n], camera[n:])) for how, table in ways_to_compare.items()
+    }
+    yield Step("test", len(pictures), len(pictures), accuracy=float(results[""].cmc[0]))
+    return {
+        f"{name}{how}": value
+        for how, result in results.items()
+        for name, value in (("rank 1", float(result.cmc[0])), ("mAP", result.map))
+    }
 
 
 # --- files ---
