@@ -188,6 +188,24 @@ def test_single_units_grow(no_trace: NoTrace) -> None:
         found.transfer(known(net))
 
 
+def test_a_sleeping_unit_wakes() -> None:
+    """Off on every noise image, so without a gradient of its own."""
+    net = small()
+    with torch.no_grad():
+        assert net.conv2.bias is not None
+        net.conv2.bias.fill_(-0.4)
+    woken, asleep = (
+        foveal.portray(
+            known(net),
+            target=foveal.Neuron("relu2", 3),
+            plan=Plan((Octave(1.0, 100),), rate=3.0, patience=0, leak=leak),
+        )
+        for leak in (0, -1)  # 0: as units have it; −1: never
+    )
+    assert float(woken[0].before[3]) == 0 and float(woken[0].attained[3]) > 0
+    assert float(asleep[0].attained[3]) == 0
+
+
 def test_literal_runs_and_lets_facets_leak() -> None:
     options: dict[str, Any] = {"facets": 3, "plan": QUICK}
     found = foveal.portray(known(small()), coloured(), "relu2", literal=True, **options)

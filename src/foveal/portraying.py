@@ -198,6 +198,7 @@ def sit(
     else:
         decisions = list(target) if isinstance(target, Sequence) else [target]
         tasks = [unit_task(eye, one, wishes, canvas, seeds) for one in decisions]
+        plan = replace(plan, leak=plan.leak or plan.steps // 4)
     return Session(eye, tasks, plan, subject, batch, album, kinds, tuple(people), parameters, began)
 
 

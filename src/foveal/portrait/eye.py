@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from foveal.engine.arguments import Arguments
 from foveal.engine.capture import capture
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.stages import Structure, describe
+from foveal.portrait.leaky import Leaky
 from foveal.portrait.lens import Lens
 from foveal.portrait.objectives import Seen
 
@@ -67,6 +68,7 @@ class Eye:
         images: Float[Tensor, "k c h w"] | None = None,
         whole: bool = False,
         gradient: bool = True,
+        leak: bool = False,
     ) -> Seen:
         """What the layers make of views of images.
 
@@ -74,6 +76,7 @@ class Eye:
             images: of which these are views; None is the views themselves.
             whole: go on to the output.
             gradient: record the graph back to the views.
+            leak: let gradients through rectifiers that are off.
         """
         names = tuple(layers)
         with (
@@ -84,7 +87,7 @@ class Eye:
             ) as run,
         ):
             x = self._input(views)
-            output = run.forward(x, self.arguments, stop=not whole, under=self._autocast())
+            output = run.forward(x, self.arguments, stop=not whole, under=self._modes(leak))
             maps = {at: self.structure.channels_first(at, A, views.shape[2:]) for at, A in run.activations.items()}
         return Seen(views if images is None else images, maps, output if whole else None, self.labels)
 
@@ -127,10 +130,11 @@ class Eye:
             self._last.update(self.structure.last_calls(self.model, layers))
         return self._last
 
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
+    @contextmanager
+    def _modes(self, leak: bool) -> Iterator[None]:
+        half = self.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half), Leaky() if leak else nullcontext():
+            yield
 
 
 def _part(module: nn.Module, name: str) -> nn.Module | None:

@@ -68,15 +68,22 @@ class Fourier:
 
     rate = 0.015
 
-    def __init__(self, shape: tuple[int, int, int], dtype: torch.dtype = torch.float32, decay: float = 1.0) -> None:
-        self.shape, self.dtype, self.decay = shape, dtype, decay
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        dtype: torch.dtype = torch.float32,
+        *,
+        decay: float = 1.0,
+        noise: float = 0.01,
+    ) -> None:
+        self.shape, self.dtype, self.deviation = shape, dtype, noise
         frequency = frequencies(shape[1], shape[2], dtype)
         self.scale = frequency.clamp(min=1 / max(shape[1:])) ** -decay / 4
         self.mix = colour_matrix(shape[0], dtype)
 
     def noise(self, generator: torch.Generator) -> Tensor:
         c, h, w = self.shape
-        return 0.01 * torch.randn((c, h, w // 2 + 1, 2), generator=generator, dtype=self.dtype)
+        return self.deviation * torch.randn((c, h, w // 2 + 1, 2), generator=generator, dtype=self.dtype)
 
     def image(self, parameters: Tensor) -> Float[Tensor, "k c h w"]:
         waves = torch.view_as_complex(parameters) * self.scale.to(parameters)

@@ -41,6 +41,8 @@ class Plan:
         even: divide each gradient by its root mean square.
         mask: of a size, gives (h, w); the gradient of the image is multiplied by it.
         retouch: (images, done, total) -> images, after each step; None for none.
+        leak: for so many steps at first gradients go through rectifiers that are off, so that sleeping units wake;
+            for units a quarter of all steps unless it is said, −1 for none.
         seed: decides everything random.
         batch: images in a forward, at most.
     """
@@ -54,6 +56,7 @@ class Plan:
     even: bool = False
     mask: Callable[[Size], Float[Tensor, "h w"]] | None = None
     retouch: Callable[[Tensor, int, int], Tensor] | None = None
+    leak: int = 0
     seed: int = 0
     batch: int = 16
 

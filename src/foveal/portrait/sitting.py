@@ -143,7 +143,8 @@ class Sitting:
     def _losses(self, views: Tensor, images: Tensor, which: Sequence[int]) -> Float[Tensor, " k"]:
         tasks = self._grouped(which)
         layers = dict.fromkeys(layer for t, _ in tasks for layer in self.tasks[t].objective.layers)
-        seen = self.eye.look(views, layers, images=images, whole=any(self.tasks[t].objective.whole for t, _ in tasks))
+        whole = any(self.tasks[t].objective.whole for t, _ in tasks)
+        seen = self.eye.look(views, layers, images=images, whole=whole, leak=self.done < self.plan.leak)
         parts = parts_of(seen, [len(rows) for _, rows in tasks])
         return torch.cat([self.tasks[t].objective(part) for (t, _), part in zip(tasks, parts, strict=True)])
 

@@ -11,10 +11,13 @@ from foveal.decisions import Class, Decision, Neuron
 if TYPE_CHECKING:
     from foveal.hierarchy.tree import Tree
 from foveal.portrait.eye import Eye
-from foveal.portrait.image import Kind
-from foveal.portrait.objectives import Objective, Seen, cell, decided, diverse, pale, smooth
+from foveal.portrait.image import Fourier, Kind
+from foveal.portrait.objectives import Objective, cell, decided, diverse, pale, smooth
 from foveal.portrait.plan import Task
 from foveal.portrait.subjects import Wishes, brushes
+
+AWAKE = 0.2  # deviation of waves to begin with: on nearly grey images most units are off
+EASE = 20.0
 
 
 def units_of(tree: Tree, most: int = 12) -> list[Neuron]:
@@ -38,12 +41,8 @@ def unit_task(eye: Eye, decision: Decision, wishes: Wishes, canvas: Kind, seeds:
     """A single unit, or any decision, as a task: as strong as can be."""
     name = _named(decision)
     alone = decided(decision, name)
-    noise = torch.rand(8, eye.lens.channels, *eye.lens.size, generator=torch.Generator().manual_seed(0)).to(
-        eye.device, eye.dtype
-    )
-    seen = eye.look(noise, alone.layers, whole=alone.whole, gradient=False)
-    scale = max(float(alone(seen).abs().max()), 1e-6)
-    J = 1 / scale * (_anywhere(decision, seen) or alone)
+    wanted, scale = _anywhere(eye, decision) or alone, _strength(eye, alone)
+    J = 1 / scale * wanted
     layer = decision.layers[0] if decision.layers else None
     if wishes.smoothness:
         J = J + wishes.smoothness * smooth()
@@ -51,14 +50,35 @@ def unit_task(eye: Eye, decision: Decision, wishes: Wishes, canvas: Kind, seeds:
         J = J + wishes.paleness * pale()
     if wishes.diversity and layer and seeds > 1:
         J = J + wishes.diversity * diverse(layer)
-    return Task(name, J, brushes(canvas, None, None, eye), layer, None, tuple(range(seeds)))
+    brush = brushes(canvas, None, None, eye)
+    if canvas == "fourier":
+        brush = lambda size: Fourier((eye.lens.channels, *size), eye.dtype, noise=AWAKE)  # noqa: E731
+    return Task(name, J, brush, layer, None, tuple(range(seeds)))
 
 
-def _anywhere(decision: Decision, seen: Seen) -> Objective | None:
+def _strength(eye: Eye, score: Objective) -> float:
+    """So large that total variation, weighted 1, pulls a twentieth as hard as the score, divided by it.
+
+    Scores have no scale of their own: a logit, a mean activation, a cosine. Measured on images of noise with the
+    spectrum of photos, at the one that the unit cares about most.
+    """
+    random = torch.Generator().manual_seed(0)
+    easel = Fourier((eye.lens.channels, *eye.lens.size), eye.dtype, noise=AWAKE)
+    noise = torch.stack([easel.noise(random) for _ in range(8)]).to(eye.device)
+    x = easel.image(noise).detach().requires_grad_()
+    seen = eye.look(x, score.layers, whole=score.whole, leak=True)
+    (pull,) = torch.autograd.grad(score(seen).sum(), x)
+    (calm,) = torch.autograd.grad(smooth()(seen).sum(), x)
+    strongest = float(pull.flatten(1).norm(dim=1).max())
+    return strongest / float(calm.flatten(1).norm(dim=1).mean()) / EASE if strongest > 0 else 1.0
+
+
+def _anywhere(eye: Eye, decision: Decision) -> Objective | None:
     """A neuron at a place, for maps of any size: octaves change it."""
     if not isinstance(decision, Neuron) or decision.position is None:
         return None
-    h, w = seen.maps[decision.layer].shape[2:]
+    grey = torch.full((1, eye.lens.channels, *eye.lens.size), 0.5, device=eye.device, dtype=eye.dtype)
+    h, w = eye.look(grey, (decision.layer,), gradient=False).maps[decision.layer].shape[2:]
     y, x = decision.position
     return cell(decision.layer, decision.channel, ((y + 0.5) / h, (x + 0.5) / w))
 

@@ -36,7 +36,7 @@ class Portrait:
         layer: whose features were looked at.
         facet: which, from 0; None for single units.
         seed: which of several of the same kind.
-        channels: (s,), the informative ones, strongest first; for units, the unit.
+        channels: (s,), the informative ones, strongest first; none for units.
         target: (c,), pooled features of the facet; None for units.
         attained: (c,), of the image. before: (c,), of what it began with.
         loss: the objective. step: when this image was found.
@@ -85,11 +85,6 @@ class Portrait:
         """The share of the informative channels among as many strongest ones of the image; meant for rule top_mean."""
         strongest = self.attained.topk(len(self.channels)).indices
         return float(torch.isin(self.channels, strongest).double().mean())
-
-    @property
-    def score(self) -> float:
-        """Of a unit: its activation."""
-        return float(self.attained[self.channels].mean())
 
     @property
     def words(self) -> str:
