@@ -23,6 +23,7 @@ from foveal.inquiry import inquire
 from foveal.metrics import Setting, deletion
 from foveal.metrics.metric import USUAL
 from foveal.results import Scores
+from foveal.world import Split
 from tests.networks import Planted, architecture, tiny
 
 if TYPE_CHECKING:
@@ -165,6 +166,21 @@ def test_results_say_what_they_explain_and_methods_share_a_pass() -> None:
     with pytest.raises(TargetError, match="pass the same target"):
         foveal.measure(model, x, similar)
     assert foveal.measure(model, x, similar, foveal.Similar(x[:1]), metrics="gini").values["gradcam"]["gini"]
+
+
+def test_trees_and_parts_are_measured_like_maps(tmp_path: Path) -> None:
+    model, bird = foveal.load_model("demo"), next(iter(Split("species", 1))).image
+    target = foveal.Margin(4, 5)
+    tree = foveal.decompose(model, bird, target, branch=2).grow()
+    tree.save(tmp_path / "tree")
+    parts = foveal.parts(model, bird, target)
+    loaded = foveal.Tree.load(tmp_path / "tree")
+    for one, map in ((tree, tree.map()[None]), (loaded, tree.map()[None]), (parts, parts.places)):
+        scores = foveal.measure(model, bird, {"it": one}, metrics="deletion", references=False, setting=QUICK)
+        plain = foveal.measure(model, bird, {"it": map}, target, metrics="deletion", references=False, setting=QUICK)
+        assert scores.target == plain.target == (tree.target,)
+        assert scores.values["it"]["deletion"] == pytest.approx(plain.values["it"]["deletion"])
+    assert "hiding what this map marks" in str(foveal.audit(model, bird, tree, draws=2))
 
 
 def test_metrics_that_explain_again() -> None:
@@ -327,7 +343,11 @@ def test_other_verbs_carry_the_sentence(tmp_path: Path) -> None:
     explained = CliRunner().invoke(app, ["explain", names[0], "-m", "demo", "--audit", "-o", str(tmp_path), "--json"])
     assert explained.exit_code == 0, explained.output
     assert "hid" in json.loads(explained.stdout)[0]["audit"]["sentence"] and "audit: " in explained.stderr
-    for verb in (["flow", names[0], "-m", "demo"], ["match", *names, "-m", "embed"]):
+    verbs = (
+        ["flow", names[0], "-m", "demo"], ["match", *names, "-m", "embed"], ["parts", names[0], "-m", "parts"],
+        ["tree", names[0], "-m", "demo", "--branch", "2", "--depth", "2"],
+    )  # fmt: skip
+    for verb in verbs:
         done = CliRunner().invoke(app, [*verb, "--audit", "-o", str(tmp_path / verb[0])])
         assert done.exit_code == 0, done.output
         assert "hiding what this map marks" in done.stderr or "marks nothing" in done.stderr

@@ -146,6 +146,7 @@ def tree_of(scene: Scene, plan: Plan, names: Sequence[str] = ()) -> Tree:
         blank,
         target=passed.verdict.words[0],
         model="",
+        target_spec=passed.verdict.spec,
         parameters=asdict(plan),
         notes=tuple(below.notes),
         features=growth.features,

@@ -18,6 +18,7 @@ from foveal.decisions import Class, Decision, Margin, Neuron, Target
 from foveal.engine.address import INPUT
 from foveal.engine.select import LayerSpec
 from foveal.errors import FovealError, MethodError, TargetError
+from foveal.hierarchy.tree import Tree
 from foveal.images import Batch
 from foveal.inquiry import Inquiry, inquire, versions
 from foveal.methods import find_methods
@@ -30,7 +31,7 @@ from foveal.metrics.trial import Setting, Trial
 from foveal.models.model import Model
 from foveal.passes import run_through
 from foveal.probe import Progress
-from foveal.results import Explanation, Match
+from foveal.results import Explanation, Match, Parts
 from foveal.results.scores import Scores
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from foveal.images import ImageLike, Photo, Preprocessing
 
-Explained: TypeAlias = "str | Explanation | Match | Made | Float[Tensor, 'n h w']"
+Explained: TypeAlias = "str | Explanation | Match | Tree | Made | Float[Tensor, 'n h w']"
 GRID = 28
 STEPS = 49
 SMALLEST = 0.25  # share of an object that the network must have seen
@@ -75,8 +76,8 @@ def measure(
         print(table); table.summary("hirescam", "deletion"); table.values["hirescam"]["road"]
 
     Args:
-        explanations: results of `explain`, `flow` or `match` (with one reference), names of methods, maps (n, h, w), or
-            several of these, by name in a mapping.
+        explanations: results of `explain`, `flow`, `parts` (what each place brings), `decompose` (the tree as one map),
+            `match` (with one reference), names of methods, maps (n, h, w), or several of these, by name in a mapping.
         target: the decision; may be left out where a result says it, or for the predicted class.
         metrics: names, see `foveal.metrics.METRICS`; "usual", "object", "all".
         layer: of results with several; None for the deepest, "all" for each.
@@ -192,20 +193,20 @@ def several(given: Explained | Sequence[Explained] | Mapping[str, Explained]) ->
         raise MethodError("there is nothing to measure: give an explanation, or the name of a method")
     named: dict[str, Explained] = {}
     for one in each:
-        name = (
-            one
-            if isinstance(one, str)
-            else getattr(one, "method", None) or ("fam" if isinstance(one, Match) else "map")
-        )
+        name = one if isinstance(one, str) else getattr(one, "method", None) or _kind(one)
         free = (f"{name} {number}" if number > 1 else name for number in range(1, len(each) + 1))
         named[next(key for key in free if key not in named)] = one
     return named
 
 
+def _kind(one: Any) -> str:
+    return {Match: "fam", Tree: "gap"}.get(type(one), "map")
+
+
 def decided(explanations: Any) -> Decision | None:
     """The decision that results explain, where they say enough; None is the predicted class."""
     for one in (found.why if isinstance(found, Made) else found for found in explanations):
-        if not isinstance(one, Explanation):
+        if not isinstance(one, Explanation | Tree):
             if isinstance(one, Match):
                 raise TargetError("say what was compared with: target=foveal.Similar(reference, metric=…)")
             continue
@@ -219,8 +220,9 @@ def decided(explanations: Any) -> Decision | None:
             return Neuron(spec["layer"], spec["channel"], tuple(spec["position"]) if spec["position"] else None)
         if kind == "none":
             continue
+        words = one.target if isinstance(one, Tree) else one.target[0]
         raise TargetError(
-            f"a result about {one.target[0]!r} does not hold its references: pass the same target again, target=…"
+            f"a result about {words!r} does not hold its references: pass the same target again, target=…"
         )
     return None
 
@@ -263,7 +265,11 @@ def mapped(
             one = made[spelled]
         again = one.again if isinstance(one, Made) else None
         why = one.why if isinstance(one, Made) else one
-        if isinstance(why, Explanation):
+        if isinstance(why, Parts):
+            found[name] = Mapped(why.places, again)
+        elif isinstance(why, Tree):
+            found[name] = Mapped(why.map()[None])
+        elif isinstance(why, Explanation):
             layers = why.layers if layer == "all" else (why.layer if layer is None else layer,)
             for at in layers:
                 if at not in why.maps:

@@ -27,6 +27,9 @@ def parts(
         int, typer.Option("--resolution", "-r", min=1, metavar="TIMES", help="Finer maps: 2 or 4, mostly.")
     ] = 1,
     layer: options.Layer = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Say what hiding the places with most evidence costs, and hiding others.")
+    ] = False,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the results go.")] = Path("out"),
     weights: options.Weights = None,
     pretrained: options.Pretrained = True,
@@ -54,20 +57,23 @@ def parts(
     network = options.loaded(
         model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
     )
+    from foveal.auditing import audit as audited
     from foveal.cli.target import parse_target
     from foveal.parting import parts as found_parts
 
     decision = parse_target(target, network.labels)
     answers: list[dict[str, Any]] = []
+    todo = options.folders(photos, out)
     with progress("finding parts") as move:
-        for number, (photo, folder) in enumerate(options.folders(photos, out), 1):
+        for number, (photo, folder) in enumerate(todo, 1):
             found = found_parts(
                 network, photo, decision, count=count, resolution=resolution, layer=options.layer_spec(layer)
             )
             found.save(folder)
-            say(str(found))
-            answers.append(_answer(found, photo, folder))
-            move("finding parts", number, len(photos), photo.name)
+            hiding = audited(network, photo, found, decision)[0] if audit else None
+            say(str(found), *([hiding.sentence] if hiding else []))
+            answers.append(_answer(found, photo, folder) | {"hiding": hiding.facts() if hiding else None})
+            move("finding parts", number, len(todo), photo.name)
     if json:
         answer_json(answers)
     else:

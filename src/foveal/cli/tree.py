@@ -46,7 +46,8 @@ def tree(
         typer.Option("--dictionary", metavar="FOLDER", help="Show where each channel is strongest in these pictures."),
     ] = None,
     audit: Annotated[
-        bool, typer.Option("--audit", help="Measure each edge: the parent without the child's channel.")
+        bool,
+        typer.Option("--audit", help="Measure each edge, the parent without the child's channel; and the whole map."),
     ] = False,
     together: Annotated[
         bool, typer.Option("--together", help="Also join the trees of all photos: how a class is put together.")
@@ -75,6 +76,7 @@ def tree(
     network = options.loaded(
         model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
     )
+    from foveal.auditing import audit as audited
     from foveal.cli.target import parse_target
     from foveal.decomposing import decompose
 
@@ -99,8 +101,10 @@ def tree(
             if audit:
                 found.audit()
             found.save(folder)
-            say(f"{photo.name}: {found.target}", *str(found).splitlines()[: 1 + branch * (1 + branch)])
-            answers.append(_answer(found, photo, folder))
+            hiding = audited(network, photo, found, decision)[0] if audit else None
+            said = str(found).splitlines()[: 1 + branch * (1 + branch)]
+            say(f"{photo.name}: {found.target}", *said, *([hiding.sentence] if hiding else []))
+            answers.append(_answer(found, photo, folder) | {"hiding": hiding.facts() if hiding else None})
             if together:
                 trees.append(found)
             move("growing", number, len(todo), photo.name)

@@ -169,7 +169,7 @@ class Tree:
         root: the decision, as a node.
         stages: of the network, first next to the input.
         photo: the picture.
-        target: what was decided, in words.
+        target, target_spec: what was decided, in words and for machines.
         model: its name.
         parameters: how it was taken apart.
         notes: what a reader must know.
@@ -183,6 +183,7 @@ class Tree:
     photo: Photo
     target: str
     model: str
+    target_spec: Mapping[str, Any] = field(default_factory=dict, repr=False)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     features: dict[Key, Feature] = field(default_factory=dict, repr=False)

@@ -53,6 +53,7 @@ def save_tree(tree: Tree, folder: Path) -> Path:
             "format": FORMAT,
             "model": tree.model,
             "target": tree.target,
+            "target_spec": dict(tree.target_spec),
             "parameters": dict(tree.parameters),
             "notes": list(tree.notes),
             "photo": describe_photo(tree.photo, PHOTO),
@@ -81,7 +82,8 @@ def load_tree(folder: Path) -> Tree:
         decision, *features = vertices
         return Tree(
             decision, stages, None, read_photo(photo, manifest["photo"]), manifest["target"], manifest["model"],
-            manifest["parameters"], tuple(manifest["notes"]), {feature.key: feature for feature in features},
+            manifest["target_spec"], manifest["parameters"], tuple(manifest["notes"]),
+            {feature.key: feature for feature in features},
         )  # fmt: skip
     except (FovealError, OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
         raise unfit(folder, error) from error
