@@ -23,7 +23,11 @@ def data_uri(picture: Image.Image, *, quality: int | None = None) -> str:
     if quality is None:
         picture.save(content, "PNG", optimize=True)
     else:
-        picture.convert("RGB").save(content, "JPEG", quality=quality, optimize=True, subsampling=0)
+        try:
+            picture.convert("RGB").save(content, "JPEG", quality=quality, optimize=True, subsampling=0)
+        except OSError:  # Pillow's buffer is too small to optimise what is all noise
+            content = io.BytesIO()
+            picture.convert("RGB").save(content, "JPEG", quality=quality, subsampling=0)
     kind = "png" if quality is None else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode()}"
 
