@@ -2,13 +2,14 @@
 
     python -m benchmarks.parts                                       # all three tables
     python -m benchmarks.parts --teacher low/brnpa.safetensors       # and the low-resolution teacher beside its student
+    python -m benchmarks.parts --attention attention/brnpa.safetensors   # and learned maps, B-CNN style
     python -m benchmarks.parts --only world --count 40
 
 "world": named, the share of fresh birds named rightly; hit, the map points at the part in which siblings differ; share,
 of the map that lies there; deletion, insertion of the probability between the two siblings, 24 steps on a common grid
 of 20 × 20 cells; sparsity, largest over mean of the map; forwards, the network's own cost, in plain forwards of demo.
 "first part" is the most active one, whatever the decision (the published single map); "evidence" is by place, for the
-margin between the siblings.
+margin between the siblings; "learned maps" is the mean of a network's attention maps.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from foveal.world.dataset import PREPROCESSING, SplitDataset, normalised
 from foveal.world.learn_individuals import KNOWN, cameras, numbers_of
 
 GRID, STEPS = 20, 24
-STUDENT = "student (parts)"
+STUDENT, ATTENTION = "student (parts)", "learned attention"
 POST_HOC = ("gradcam", "gradcam++", "hirescam")
 PATIENT = ("scorecam", "rise:count=400")
 
@@ -77,7 +78,14 @@ def finer(model: foveal.Model, x: object, target: foveal.Decision) -> Tensor:
     return foveal.parts(model, x, target, resolution=2).places[0]
 
 
-def networks(teacher: Path | None) -> dict[str, foveal.Model]:
+def learned(model: foveal.Model, x: object, target: foveal.Decision) -> Tensor:
+    net = model.module
+    assert isinstance(net, PartsNet)
+    with torch.inference_mode():
+        return net.pool.group(net.trunk(load_images(x, PREPROCESSING).tensor)).maps[0].mean(0).clone()  # type: ignore[arg-type]
+
+
+def networks(teacher: Path | None, attention: Path | None) -> dict[str, foveal.Model]:
     """Plain, by parts without any training, the teacher, the student."""
 
     def untrained(resolution: int) -> foveal.Model:
@@ -87,6 +95,8 @@ def networks(teacher: Path | None) -> dict[str, foveal.Model]:
     found = {"demo": foveal.load_model("demo"), "head replicated": untrained(1), "replicated, finer": untrained(2)}
     if teacher:
         found["teacher"] = foveal.load_model(teacher)
+    if attention:
+        found[ATTENTION] = foveal.load_model(attention)
     return found | {STUDENT: foveal.load_model("parts")}
 
 
@@ -97,13 +107,17 @@ def rows(names: list[str], patient: bool) -> list[Row]:
     for name in names:
         if name in ("teacher", STUDENT):
             every += [Row(name, "first part", first)]
-        if name != "demo":
+        if name == ATTENTION:
+            every += [Row(name, "learned maps", learned), Row(name, "hirescam", method("hirescam"))]
+        elif name != "demo":
             every += [Row(name, "evidence", evidence)]
     return every
 
 
-def world(teacher: Path | None, count: int, tests: int, seed: int, patient: bool, curved: bool) -> None:
-    nets = networks(teacher)
+def world(
+    teacher: Path | None, attention: Path | None, count: int, tests: int, seed: int, patient: bool, curved: bool
+) -> None:
+    nets = networks(teacher, attention)
     for net in nets.values():
         net.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     birds = list(DataLoader(SplitDataset(Split("species", tests, seed=1)), batch_size=50))
@@ -285,6 +299,7 @@ def _plain(value: tuple[float, float]) -> str:
 
 def main(
     teacher: Annotated[Path | None, typer.Option(help="weights of the low-resolution network")] = None,
+    attention: Annotated[Path | None, typer.Option(help="weights of a network with learned maps")] = None,
     only: Annotated[Literal["world", "stability", "cost", "tasks"] | None, typer.Option(help="one table")] = None,
     count: Annotated[int, typer.Option(help="margins")] = 60,
     tests: Annotated[int, typer.Option(help="birds to name")] = 1000,
@@ -297,7 +312,7 @@ def main(
 ) -> None:
     torch.set_num_threads(threads)
     if only in (None, "world"):
-        world(teacher, count, tests, seed, patient, curves)
+        world(teacher, attention, count, tests, seed, patient, curves)
     if only in (None, "stability"):
         stability(40, seed)
     if only in (None, "cost"):
