@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from foveal.decisions import Target
+from foveal.decisions import Target, Task
 from foveal.engine.address import INPUT
 from foveal.engine.arguments import beside
 from foveal.engine.select import LayerSpec
@@ -43,6 +43,7 @@ def explain(
     differentiable: bool = False,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> Explanation:
     """What mattered, at one layer or several: a map for each image, and the decision it explains.
 
@@ -73,6 +74,9 @@ def explain(
             your own backward; the network is in evaluation mode as always. For methods of activations and gradients.
         preprocessing: how photos become network input; taken from `load_model` when it knows.
         labels: class names; taken from `load_model` when it knows.
+        task: what the network's output means: "classes" of which one holds, "labels" of which several may, a "value"
+            that is predicted, an "embedding"; taken from `load_model` when it knows. Where it is not known, classes are
+            assumed, and the result says so.
 
     Raises:
         FovealError: one sentence on what does not fit (ImageError, ModelError, LayerError, TargetError, MethodError).
@@ -90,6 +94,7 @@ def explain(
         differentiable=differentiable,
         preprocessing=preprocessing,
         labels=labels,
+        task=task,
         progress=progress,
     )
     return why
@@ -110,6 +115,7 @@ def compare(
     differentiable: bool = False,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> list[Explanation]:
     """The same decision explained by several methods, all from one forward and one backward.
 
@@ -136,6 +142,7 @@ def compare(
         differentiable=differentiable,
         preprocessing=preprocessing,
         labels=labels,
+        task=task,
     )
     scene, decision = inquiry.scene, inquiry.decision
     asked = [Asked(name, method, _layers(inquiry, layer, method)) for name, method in chosen.items()]
@@ -191,8 +198,8 @@ def _layers(inquiry: Inquiry, wanted: LayerSpec, method: Method) -> tuple[str, .
 
 def _far_from_the_score(structure: Structure) -> list[str]:
     """Transformers lose their feature map at the first layer: what is left there says little of the decision."""
-    last = structure.stages[-1]
-    if last.depth >= structure.depth / 3:
+    last = structure.usual
+    if structure.default or last.depth >= structure.depth / 3:
         return []
     note = (
         f"{last.name} is the last feature map, but {structure.depth - last.depth} of {structure.depth} layers come "

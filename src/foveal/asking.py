@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.decisions import Compared, Decision, Outcome, Verdict
+from foveal.decisions import Compared, Decision, Head, Outcome, Verdict, read_head
+from foveal.decisions.comparison import UndecidedError
+from foveal.decisions.heads import Ending
 from foveal.decisions.neighbours import Vote
 from foveal.decisions.prototypes import ClosestClass
 from foveal.engine.address import INPUT
-from foveal.engine.guard import untouched
-from foveal.errors import MethodError, TargetError
+from foveal.engine.arguments import Arguments
+from foveal.engine.capture import capture
+from foveal.engine.forward import Given, output_of
+from foveal.engine.guard import untouched, unwrap
+from foveal.engine.stages import describe
+from foveal.errors import MethodError, ModelError, TargetError
 from foveal.passes import run_through
 from foveal.probe import Probe, runs_for
 
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from foveal.inquiry import Inquiry
+    from foveal.models.model import Model
 
 Of: TypeAlias = "Literal['auto', 'probability', 'score']"
 SAID = {
@@ -30,6 +37,34 @@ SAID = {
     "pair": "probability of the one class rather than the other",
     "score": "score",
 }
+
+
+def ending_of(subject: Model, x: Float[Tensor, "n c h w"], arguments: Arguments | None = None) -> Ending:
+    """How the network's output ends, read off the graph of the first picture's forward."""
+    model, first = unwrap(subject.module), (arguments or Arguments(len(x))).row(0)
+    with capture(model, [describe(model, x, arguments).late]) as run:
+        return read_head(run.forward(x[:1], first), subject.task).ending
+
+
+def class_head(subject: Model, x: Float[Tensor, "n c h w"], ending: Ending, arguments: Arguments | None = None) -> Head:
+    """What the network says of each picture, without gradients; it is left as it was.
+
+    Args:
+        ending: see `ending_of`; without gradients there is no graph to read it off.
+
+    Raises:
+        ModelError, TargetError: when it does not run on these, or gives no scores, one row a picture.
+    """
+    model, beside = unwrap(subject.module), arguments or Arguments(len(x))
+
+    def given() -> Given:
+        return beside.around(x.detach().clone(), lambda tensor: tensor.detach().clone())
+
+    with untouched(model), torch.no_grad():
+        head = read_head(output_of(model, given, gradient=False), subject.task, ending)
+    if len(head.scores) != len(x):
+        raise ModelError(f"asked about {len(x)} pictures, {type(model).__name__} gave {len(head.scores)} answers")
+    return head
 
 
 class Question:
@@ -50,11 +85,14 @@ class Question:
 
     def __call__(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
         self.count += len(x)
-        outcome = self._probe.outcome(x)
+        return self._probe.read(x, self._numbers)
+
+    def _numbers(self, outcome: Outcome) -> Float[Tensor, " k"]:
         try:
             return self._number(outcome)
-        except TargetError:
-            return torch.cat([self._alone(outcome, i) for i in range(len(x))])
+        except UndecidedError:
+            rows = len(next(iter(outcome.activations.values())))
+            return torch.cat([self._alone(outcome, i) for i in range(rows)])
 
     def _number(self, outcome: Outcome) -> Float[Tensor, " k"]:
         verdict = self.decision.decide(outcome)
@@ -69,8 +107,8 @@ class Question:
         seen = {layer: A[i : i + 1] for layer, A in outcome.activations.items()}
         output = outcome.output[i : i + 1] if isinstance(outcome.output, Tensor) else outcome.output
         try:
-            return self._number(Outcome(output, seen, outcome.labels))
-        except TargetError:
+            return self._number(Outcome(output, seen, outcome.labels, outcome.task))
+        except UndecidedError:
             return torch.zeros(1)
 
 
@@ -113,7 +151,7 @@ def _readable(asked: Decision, verdict: Verdict, i: int, of: Of) -> tuple[Decisi
     kind = str(verdict.spec.get("kind"))
     if kind == "class":
         return decision, "probability"
-    if kind == "margin" and of == "auto":
+    if kind == "margin" and verdict.spec.get("of") == "class" and of == "auto":
         return decision, "pair"
     rule: Any = asked.rule if isinstance(asked, Compared) else None
     if isinstance(rule, ClosestClass | Vote) and verdict.probability is not None:

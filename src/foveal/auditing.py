@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foveal.asking import SAID, Of, questions
-from foveal.decisions import Target
+from foveal.decisions import Target, Task
 from foveal.engine.chunks import WHOLE, Chunks, fitting
 from foveal.errors import MethodError
 from foveal.inquiry import inquire
@@ -53,6 +53,7 @@ def audit(
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> Hidings:
     """What becomes of the score when the places that a map marks are hidden, and when as many others are.
 
@@ -74,7 +75,9 @@ def audit(
     if draws < 2:
         raise MethodError(f"an area at random needs a few draws to compare with, not {draws}: ask for two at least")
     many = several(explanations)
-    about: dict[str, Any] = {"inputs": inputs, "keywords": keywords, "preprocessing": preprocessing, "labels": labels}
+    about: dict[str, Any] = {
+        "inputs": inputs, "keywords": keywords, "preprocessing": preprocessing, "labels": labels, "task": task,
+    }  # fmt: skip
     target = decided(many.values()) if target is None else target
     inquiry = inquire(model, images, target, **about)
     maps = mapped(inquiry, many, target, layer, about)

@@ -23,11 +23,11 @@ import torch
 from torch import Tensor, nn
 
 from foveal.api import compare
+from foveal.asking import class_head, ending_of
 from foveal.decisions import Class, Target, Verdict
-from foveal.decisions.decision import class_scores, two_sided
 from foveal.decisions.pinned import Pinned
 from foveal.engine.address import INPUT
-from foveal.engine.guard import untouched, unwrap
+from foveal.engine.guard import unwrap
 from foveal.errors import FovealError, MethodError, TargetError
 from foveal.inquiry import Inquiry, inquire
 from foveal.measuring import Made, explained
@@ -194,9 +194,11 @@ def _likeness(one: Float[Tensor, "n h w"], other: Float[Tensor, "n h w"]) -> dic
 def _of_other_class(inquiry: Inquiry, method: str, maps: Float[Tensor, "n h w"], layer: str | None) -> float | None:
     """How alike the maps of the explained class and of the least likely are; None where no class was asked."""
     try:
-        with untouched(inquiry.subject.module), torch.no_grad():
-            scores = two_sided(class_scores(inquiry.subject.module(inquiry.batch.tensor)))
-        if not isinstance(inquiry.decision, Class) or scores.shape[1] < 2:
+        if not isinstance(inquiry.decision, Class):
+            return None
+        x, arguments = inquiry.batch.tensor, inquiry.scene.arguments
+        scores = class_head(inquiry.subject, x, ending_of(inquiry.subject, x, arguments), arguments).choices
+        if scores.shape[1] < 2:
             return None
         least = scores.argmin(1).tolist()
         other = compare(inquiry.subject, inquiry.batch, Class(least), methods=[method], layer=layer)[0].map

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foveal.decisions import Target, compares
+from foveal.decisions import Target, Task, compares
 from foveal.engine.address import Address
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.segment import Segment
@@ -50,6 +50,7 @@ def decompose(
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> Tree:
     """The decision as a tree of supporting features, stage by stage; it grows as it is looked at.
 
@@ -73,7 +74,7 @@ def decompose(
     """
     plan = Plan(branch, enough, rule, gate, rank_by, merge, decide, against)
     inquiry = inquire(
-        model, image, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels
+        model, image, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     if len(inquiry.batch.tensor) != 1:
         raise LayerError(f"a tree is of one picture, but {len(inquiry.batch.tensor)} were given: call once for each")

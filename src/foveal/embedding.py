@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from foveal.decisions.comparison import embedded
-from foveal.decisions.decision import class_scores
-from foveal.engine.address import find_module, named_modules
+from foveal.decisions.heads import read_head
+from foveal.engine.address import find_module, named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.capture import capture
 from foveal.engine.guard import unwrap
@@ -22,10 +22,14 @@ from foveal.images import Batch, load_images
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+    from foveal.decisions.heads import Task
     from foveal.models import Model
 
 CLASSIFIERS = frozenset({"fc", "classifier", "head", "heads", "last_linear", "logits", "cls", "output", "fc_out"})
 """What the layer that makes class scores is called in the models people use."""
+
+EMBEDDINGS = frozenset({"embedding", "embeddings", "embed", "embeds", "feature", "features", "descriptor", "z"})
+"""Words in the name of an embedding among what a model returns."""
 
 AT_ONCE = 16
 
@@ -35,7 +39,7 @@ class Site:
     """Where the embedding is read.
 
     Attributes:
-        layer: an address; "" is what the model returns, "fc.input" what goes into fc.
+        layer: an address; "" is what the model returns, "[z]" an entry of it, "fc.input" what goes into fc.
         said: the same for a reader: "what goes into fc, 512 numbers".
     """
 
@@ -48,7 +52,8 @@ def find_embedding(model: nn.Module | Model, x: Float[Tensor, "n c h w"], labels
 
     What goes into the linear layer that makes the class scores, if there is such a layer: one whose output is the
     model's, and which has a classifier's name (`CLASSIFIERS`), or as many outputs as there are labels. Otherwise what
-    the model returns, if that is (n, d) or a map, of which the mean over places is taken. Else the last stage's mean.
+    the model returns, alone or in a record, if that is (n, d) or a map, of which the mean over places is taken. Else
+    the last stage's mean. A model whose `task` is known to be "embedding" has no classifier, one of "classes" has.
 
     Raises:
         ModelError: when the model cannot run on the first image.
@@ -56,39 +61,55 @@ def find_embedding(model: nn.Module | Model, x: Float[Tensor, "n c h w"], labels
     module = getattr(model, "module", model)
     labels = labels or getattr(model, "labels", None)
     assert isinstance(module, nn.Module)
-    return _find(unwrap(module), x[:1], Arguments(1), labels)
+    return _find(unwrap(module), x[:1], Arguments(1), labels, getattr(model, "task", None))
 
 
-def _find(model: nn.Module, x: Tensor, arguments: Arguments, labels: Sequence[str] | None) -> Site:
+def _find(model: nn.Module, x: Tensor, arguments: Arguments, labels: Sequence[str] | None, task: Task | None) -> Site:
+    output, made = _watched(model, x, arguments)
+    parts = {"": output} if isinstance(output, Tensor) else tensor_parts(output)
+    rows = {key: part for key, part in parts.items() if part.ndim == 2 and part.is_floating_point()}
+    if rows and task != "embedding":
+        scores = read_head(output, task).scores
+        last = next((name for name, values in made.items() if _same(values, scores)), None)
+        if last is not None and (task is not None or _classifies(last, scores.shape[1], labels)):
+            width = cast(nn.Linear, find_module(model, last)).in_features
+            return Site(f"{last}.input", f"what goes into {last}, {width} numbers")
+    named_classes = bool(labels) and any(len(labels or ()) == part.shape[1] for part in rows.values())
+    if rows and (task == "embedding" or not named_classes):
+        return _returned(rows, "what the model returns")
+    maps = {key: part for key, part in parts.items() if part.ndim == 4}
+    if maps:
+        return _returned(maps, "the mean over places of the map the model returns")
+    stage = describe(model, x, arguments).usual
+    return Site(stage.name, f"the mean over places of {stage.name}, {stage.shape[0]} numbers")
+
+
+def _watched(model: nn.Module, x: Tensor, arguments: Arguments) -> tuple[Any, dict[str, Tensor]]:
+    """What the model returns, and what its linear layers do, as it was before anything wrote into it."""
     made: dict[str, Tensor] = {}
     modules = named_modules(model).items()
     names: dict[nn.Module, str] = {module: name for name, module in modules if isinstance(module, nn.Linear)}
 
     def note(module: nn.Module, inputs: Any, output: Any) -> None:
-        made[names[module]] = output
+        made[names[module]] = output.detach().clone()
 
-    hooks = [module.register_forward_hook(note) for module in names]
-    try:
-        with capture(model, [], gradient=False) as run:
-            output = run.forward(x, arguments)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    try:
-        scores = output if isinstance(output, Tensor) else class_scores(output)
-    except TargetError:
-        scores = None
-    if scores is not None and scores.ndim == 2:
-        last = next((n for n, made_here in made.items() if _same(made_here, scores)), None)
-        if last is not None and _classifies(last, scores.shape[1], labels):
-            width = cast(nn.Linear, find_module(model, last)).in_features
-            return Site(f"{last}.input", f"what goes into {last}, {width} numbers")
-        if isinstance(output, Tensor) and not (labels and len(labels) == scores.shape[1]):
-            return Site("", f"what the model returns, {scores.shape[1]} numbers")
-    if isinstance(output, Tensor) and output.ndim == 4:
-        return Site("", f"the mean over places of the map the model returns, {output.shape[1]} numbers")
-    stage = describe(model, x, arguments).stages[-1]
-    return Site(stage.name, f"the mean over places of {stage.name}, {stage.shape[0]} numbers")
+    with capture(model, [], gradient=False) as run:
+        hooks = [module.register_forward_hook(note) for module in names]
+        try:
+            return run.forward(x, arguments), made
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def _returned(parts: Mapping[str, Tensor], what: str) -> Site:
+    """The entry of what the model returns that is the embedding, by its name where there are several."""
+    key = next((key for key in parts if EMBEDDINGS & {*key.casefold().split("_")}), next(iter(parts)))
+    others = ", ".join(repr(other) for other in parts if other != key)
+    said = f"{what}, {parts[key].shape[1]} numbers"
+    if key:
+        said = f"{key!r} of {said}" + (f" (there is also {others})" if others else "")
+    return Site(f"[{key}]" if key else "", said)
 
 
 def _same(made: Tensor, scores: Tensor) -> bool:
@@ -121,10 +142,10 @@ class Embedder:
             return wanted
         model, first = unwrap(self.subject.module), self.arguments.row(0)
         if local:
-            stage = describe(model, self.x, self.arguments).stages[-1]
+            stage = describe(model, self.x, self.arguments).usual
             site = Site(stage.name, f"the map of {stage.name}, {stage.shape[0]} numbers a place")
         else:
-            site = _find(model, self.x[:1], first, self.subject.labels)
+            site = _find(model, self.x[:1], first, self.subject.labels, self.subject.task)
         self.notes.append(f"compared is {site.said}")
         return site.layer
 

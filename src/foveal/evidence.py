@@ -92,7 +92,7 @@ def _pass(scene: Scene, rules: Rules | None, group: Sequence[Asked]) -> Passed:
     kept = [*dict.fromkeys(layer for one in group for layer in _kept(one))]
     # Where only the input is altered nothing need be kept, but a decision looks at how the graph ends.
     seen = scene.decision.layers if scene.decision else ()
-    layers = kept or ([] if seen else [scene.tracing().stages[-1].name])
+    layers = kept or ([] if seen else [scene.tracing().late])
     gradient = scene.decision is not None and needs != {"activations"}
     backward = gradient and "gradients" in needs
     paths = backward and any(one.method.between is not None for one in group)

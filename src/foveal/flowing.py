@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from foveal.decisions import Similar, Target, compares
+from foveal.decisions import Similar, Target, Task, compares
 from foveal.engine.guard import untouched
 from foveal.engine.select import LayerSpec
 from foveal.errors import MethodError, TargetError
@@ -51,6 +51,7 @@ def flow(
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> Flow:
     """A map for every layer, of the neurons that take part in the decision: neuron abandoning attention flow.
 
@@ -79,7 +80,7 @@ def flow(
     """
     started = time.perf_counter()
     inquiry = inquire(
-        model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels
+        model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     how = Inversion(mode, iterations, tolerance, damping)
     course = _course(inquiry, layer, Abandonment(zero, mass), how, coefficients)
@@ -231,7 +232,7 @@ def _flow(course: Course, passed: Passed, seconds: float) -> Flow:
 def _start(course: Course, passed: Passed, like: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """What flows: the score, or of a similarity α·v."""
     assert passed.verdict is not None
-    start = course.rules.start(passed.verdict, None) if course.rules else passed.verdict.score
+    start = course.rules.start(passed.verdict) if course.rules else passed.verdict.score
     return start.detach().to(like)
 
 

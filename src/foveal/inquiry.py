@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from foveal._version import __version__
-from foveal.decisions import Decision, NeedsModel, Target, as_decision, compares
+from foveal.decisions import Decision, NeedsModel, Target, Task, as_decision, compares
 from foveal.embedding import Embedder
 from foveal.engine.arguments import Arguments, beside
 from foveal.engine.guard import is_compiled, unwrap
@@ -76,16 +76,18 @@ def inquire(
     differentiable: bool = False,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> Inquiry:
     """The arguments of `foveal.explain`, made into an `Inquiry`; `blind` where no decision is looked at."""
-    subject = as_model(model, preprocessing, labels)
+    subject = as_model(model, preprocessing, labels, task)
     batch = placed(load_images(images, subject.preprocessing), subject.module)
     arguments = beside(len(batch.tensor), inputs, keywords)
     found: list[str] = []
     decision = _prepared(as_decision(target), subject, batch.tensor, arguments, found)
     if differentiable:
         _check_attached(subject, batch.tensor)
-    scene = Scene(subject.module, batch.tensor, None if blind else decision, subject.labels, arguments, differentiable)
+    asked = None if blind else decision
+    scene = Scene(subject.module, batch.tensor, asked, subject.labels, subject.task, arguments, differentiable)
     return Inquiry(subject, batch, decision, scene, (*state_notes(subject), *found))
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from foveal.api import compare, explain
 from foveal.asking import SAID, Of, Question, questions
-from foveal.decisions import Class, Decision, Margin, Neuron, Target
+from foveal.decisions import Class, Decision, Margin, Neuron, Target, Task
 from foveal.engine.address import INPUT
 from foveal.engine.select import LayerSpec
 from foveal.errors import FovealError, MethodError, TargetError
@@ -65,6 +65,7 @@ def measure(
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> Scores:
     """How true explanations are: each by every metric, picture by picture, beside maps that know nothing.
 
@@ -98,7 +99,7 @@ def measure(
     if target is None:
         target = decided(many.values())
     about: dict[str, Any] = {
-        "inputs": inputs, "keywords": keywords, "preprocessing": preprocessing, "labels": labels,
+        "inputs": inputs, "keywords": keywords, "preprocessing": preprocessing, "labels": labels, "task": task,
     }  # fmt: skip
     inquiry = inquire(model, images, target, **about)
     maps = mapped(inquiry, many, target, layer, about)
@@ -212,7 +213,7 @@ def decided(explanations: Any) -> Decision | None:
             continue
         spec: Any = one.target_spec
         kind = spec.get("kind")
-        if kind == "class":
+        if kind in ("class", "value"):
             return Class(spec["index"])
         if kind == "margin":
             return Margin(spec["a"], spec["b"])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from foveal.attention.grouping import Grouping, Groups
 from foveal.attention.pooling import RepresentativePooling
-from foveal.decisions import Target, Verdict
+from foveal.decisions import Target, Task, Verdict
 from foveal.engine.address import named_modules
 from foveal.engine.capture import capture
 from foveal.engine.guard import unwrap
@@ -46,6 +46,7 @@ def parts(
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> Parts:
     """The parts of a picture in the order of their activity: a map and a vector each, and what they do to a decision.
 
@@ -73,7 +74,7 @@ def parts(
     """
     started = time.perf_counter()
     inquiry = inquire(
-        model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels
+        model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     own = own_pooling(inquiry.subject.module)
     if own is None:

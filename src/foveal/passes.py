@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from foveal.decisions import Decision, Outcome, Verdict
-from foveal.engine.address import Address
+from foveal.decisions import Decision, Outcome, Task, Verdict
+from foveal.engine.address import INPUT, Address
 from foveal.engine.arguments import Arguments
 from foveal.engine.capture import Run, capture
 from foveal.engine.checkpoints import CheckpointingError
@@ -40,6 +40,7 @@ class Scene:
         x: the images.
         decision: what is asked of it; None where a method looks at no decision.
         labels: class names, if known.
+        task: what the network's output means, if known.
         arguments: what the network takes beside the images.
         differentiable: maps are to stay attached to the input and the weights.
         under: makes the mode in which every forward runs, such as one at a finer resolution; None for none.
@@ -50,6 +51,7 @@ class Scene:
     x: Float[Tensor, "n c h w"]
     decision: Decision | None
     labels: Sequence[str] | None = None
+    task: Task | None = None
     arguments: Arguments = field(default_factory=Arguments)
     differentiable: bool = False
     under: Callable[[], AbstractContextManager[Any]] | None = None
@@ -156,7 +158,7 @@ def run_through_each(
         notes += [_reused(layer, run.calls[layer]) for layer in layers if run.calls[layer] > 1 and "#" not in layer]
         every_passed = []
         for question, (verdict, G) in zip(questions, answers, strict=True):
-            own = list(notes)
+            own = [*notes, *(verdict.notes if verdict else ())]
             studied = question.study(run, G, own) if question.study else {}
             passed = Passed(
                 verdict.detached() if verdict else None,  # the graph ends with the pass
@@ -183,7 +185,7 @@ def outcome_of(scene: Scene, decision: Decision, run: Run, output: Any) -> Outco
         for layer in decision.layers:
             assert structure is not None
             seen[layer] = structure.channels_first(layer, seen[layer], image)
-    return Outcome(output, seen, scene.labels)
+    return Outcome(output, seen, scene.labels, scene.task)
 
 
 class Answer(NamedTuple):
@@ -244,7 +246,7 @@ def _answer(
             f"relevance cannot get past {gate}, through which this network's output comes: explain logits"
         )
     try:
-        start = rules.start(verdict, output) if rules else verdict.score
+        start = rules.start(verdict) if rules else verdict.score
         return Answer(verdict, run.gradients(start, keep_graph=again, linear=rules is None))
     except CheckpointingError as error:
         if rules is None:
@@ -273,7 +275,7 @@ def _check(verdict: Verdict, n: int) -> None:
 
 def _layout(run: Run, layer: str, scene: Scene) -> Layout:
     A, x = run.activations[layer], scene.x
-    if x.ndim != 4 and A.ndim == 4:
+    if layer == INPUT or (x.ndim != 4 and A.ndim == 4):
         return "nchw"
     module = Address.parse(layer).module
     known = find_layout(A.shape, x.shape[2:]) or scene.tracing().layouts.get(module)

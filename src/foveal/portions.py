@@ -73,9 +73,8 @@ class Portion:
         return self.decision.layers
 
     def decide(self, outcome: Outcome) -> Verdict:
-        every = Outcome(
-            self._padded(outcome.output), {at: self._padded(A) for at, A in outcome.activations.items()}, outcome.labels
-        )
+        activations = {at: self._padded(A) for at, A in outcome.activations.items()}
+        every = Outcome(self._padded(outcome.output), activations, outcome.labels, outcome.task)
         verdict = self.decision.decide(every)
         verdict.check_length(self.n)
         return verdict.rows(self.start, self.stop)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from foveal.decisions import Decision
+from foveal.decisions import Decision, heads
 from foveal.engine.arguments import beside
 from foveal.engine.guard import unwrap
 from foveal.engine.select import LayerSpec, select_layers
@@ -70,6 +70,7 @@ def portray(
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
+    task: heads.Task | None = None,
 ) -> Portraits:
     """Images of what a layer responds to most in a set of pictures, one for each kind of picture in it.
 
@@ -105,7 +106,7 @@ def portray(
         precision: "bfloat16" runs the network under autocast.
         checkpoint: a file; work is saved there now and then, and taken up from there by the same call.
         progress: called with every `Step`.
-        inputs, keywords, preprocessing, labels: as for `explain`.
+        inputs, keywords, preprocessing, labels, task: as for `explain`.
 
     Raises:
         MethodError, LayerError, ImageError, ModelError: for what does not fit, in a sentence.
@@ -115,7 +116,7 @@ def portray(
         wishes=wishes or Wishes(_rule(channels), count, pull, distance=distance, fidelity=fidelity),
         keep=keep, weighting=weighting, start=start, canvas=canvas, plan=plan or Plan((Octave(1.0, steps),), seed=seed),
         seeds=seeds, literal=literal, background=background, precision=precision, inputs=inputs, keywords=keywords,
-        preprocessing=preprocessing, labels=labels,
+        preprocessing=preprocessing, labels=labels, task=task,
     )  # fmt: skip
     kept = Path(checkpoint) if checkpoint else None
     if kept:
@@ -154,17 +155,19 @@ def sit(
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
+    task: heads.Task | None = None,
 ) -> Session:
     """The same, to be watched: iterate over it, and ask for `portraits()` at any time. Arguments of `portray`."""
     began = time.perf_counter()
     if seeds < 1:
         raise MethodError(f"an image needs a seed at least, not {seeds}")
     wishes, plan = wishes or Wishes(), plan or Plan()
-    subject = as_model(model, preprocessing, labels)
+    subject = as_model(model, preprocessing, labels, task)
     batch = placed(load_images(images, subject.preprocessing), subject.module) if images is not None else None
     lens = Lens.of(subject.preprocessing, batch.tensor if batch else None)
     arguments = beside(1, inputs, keywords)
-    eye = Eye(subject.module, lens, weight_of(subject.module), subject.labels, precision, arguments)
+    weight = weight_of(subject.module)
+    eye = Eye(subject.module, lens, weight, subject.labels, precision, arguments, subject.task)
     parameters = {
         "facets": facets, "keep": keep, "weighting": weighting, "start": start, "canvas": canvas, "seeds": seeds,
         "literal": literal, "precision": precision, "wishes": asdict(wishes), "plan": _plain(plan),

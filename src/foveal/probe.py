@@ -16,11 +16,13 @@ from foveal.engine.address import INPUT, is_input
 from foveal.engine.capture import Run, capture
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, fitting
 from foveal.engine.exchange import Exchange
-from foveal.engine.fault import told as saying
+from foveal.engine.fault import out_of_memory
+from foveal.engine.forward import Given, output_of
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.layout import Layout, channels_first
+from foveal.engine.locks import memory_of
 from foveal.engine.resume import Cut, Recording, Resumption
-from foveal.errors import MethodError
+from foveal.errors import FovealError, MethodError, ModelError
 from foveal.passes import outcome_of
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ class Probe:
         self._arguments = scene.arguments.row(image)
         self._under = scene.under or nullcontext
         self._decision: Decision = passed.verdict.each[image]
+        self._alone = False
         self.tick = tick
         self._runs = runs
         self.score = float(passed.verdict.score[image])
@@ -128,8 +131,46 @@ class Probe:
         return self.resumed(lambda a, b: copies(channels[a:b], planes[a:b]), len(channels), chunk=size)
 
     def ask(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
-        """The scores of these inputs; differentiable where gradients are on."""
-        return self._decision.decide(self.outcome(x)).score
+        """The scores of these inputs; differentiable where gradients are on.
+
+        Raises:
+            ModelError: when the network does not give an answer for each.
+        """
+        return self.read(x, lambda outcome: self._decision.decide(outcome).score)
+
+    def read(self, x: Float[Tensor, "k c h w"], number: Callable[[Outcome], Tensor]) -> Float[Tensor, " k"]:
+        """A number of each of these inputs, read off what the network makes of them.
+
+        Networks that take one image at a time, as exported ones may, are asked so.
+        """
+        if self._alone:
+            return torch.cat([self._at_once(one, number) for one in x.split(1)])
+        try:
+            return self._at_once(x, number)
+        except ModelError as error:
+            if len(x) == 1 or out_of_memory(error):
+                raise
+            try:
+                first = self._at_once(x[:1], number)
+            except FovealError:
+                raise error from error.__cause__
+        self._alone = True
+        self.cautions.append("the network takes one image at a time, so each copy was asked about alone")
+        return torch.cat([first, *(self._at_once(one, number) for one in x[1:].split(1))])
+
+    def _at_once(self, x: Float[Tensor, "k c h w"], number: Callable[[Outcome], Tensor]) -> Float[Tensor, " k"]:
+        found = number(self.outcome(x))
+        if found.shape != (len(x),):
+            raise ModelError(
+                f"asked about {len(x)} cop{'ies' if len(x) != 1 else 'y'}, {type(self.model).__name__} gave "
+                f"{found.numel()} answer{'s' * (found.numel() != 1)}: it does not take any number of images, so it "
+                "cannot be asked about altered copies; use a gradient method"
+            )
+        return found
+
+    def _scores(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
+        """`ask` in one forward, whatever comes."""
+        return self._at_once(x, lambda outcome: self._decision.decide(outcome).score)
 
     def outcome(self, x: Float[Tensor, "k c h w"]) -> Outcome:
         """What the network makes of these inputs, as far as the decision may look."""
@@ -137,10 +178,16 @@ class Probe:
             run = self._runs[torch.is_grad_enabled()]
             output = run.forward(x, self._arguments, stop=True, under=self._under())
             return outcome_of(self._scene, self._decision, run, output)
-        inputs, keywords = self._arguments.around(x, lambda tensor: tensor.detach().clone())
-        with saying(self.model, (*inputs, *keywords.values())), self._under():
-            output = self.model(*inputs, **keywords)
-        return Outcome(output, {}, self._scene.labels)
+
+        # A forward may write into its input: into copies made for it, not into the picture itself.
+        own = memory_of(x) in (memory_of(self.x), memory_of(self._scene.x))
+
+        def given() -> Given:
+            return self._arguments.around(x.clone() if own else x, lambda tensor: tensor.detach().clone())
+
+        with self._under():
+            output = output_of(self.model, given, gradient=torch.is_grad_enabled())
+        return Outcome(output, {}, self._scene.labels, self._scene.task)
 
     def alone(self) -> Scene:
         """The same question about this image only, for methods that look in ways of their own.
@@ -164,7 +211,7 @@ class Probe:
     def _resumption(self) -> Resumption:
         recording = self._passed.recording
         cut = recording.cut if recording else cut_at(self._scene, self.layer)
-        resumption = Resumption(cut, self.ask, self.x, self.score, recording, self._image)
+        resumption = Resumption(cut, self._scores, self.x, self.score, recording, self._image)
         self.score = resumption.score
         self.measured["resumed"] = resumption.fault is None
         if resumption.fault is not None:

@@ -85,9 +85,9 @@ def watched(
     every = [*dict.fromkeys([*layers, *(decision.layers if decision else ())])]
     with capture(scene.model, every, gradient=decision is not None) as run:
         output = run.forward(scene.x, scene.arguments, under=mode)
-        verdict = decision.decide(Outcome(output, run.activations, scene.labels)) if decision else None
+        verdict = decision.decide(Outcome(output, run.activations, scene.labels, scene.task)) if decision else None
         kept = {layer: (run.activations[layer].detach(), mode.grid(run.activations[layer])) for layer in layers}
-    return replace(verdict, score=verdict.score.detach()) if verdict else None, kept
+    return verdict.detached() if verdict else None, kept
 
 
 def pinned(scene: Scene, verdict: Verdict | None) -> Scene:

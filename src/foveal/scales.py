@@ -25,7 +25,7 @@ See: TypeAlias = Callable[[Scene], Evidence]
 
 def at_scales(scene: Scene, asked: Sequence[Asked], scales: Sequence[float], see: See) -> Evidence:
     """Maps of the picture at each scale, each by its own largest value, averaged at the resolution of the finest."""
-    verdict = watched(scene, [scene.tracing().stages[-1].name])[0]
+    verdict = watched(scene, [scene.tracing().usual.name])[0]
     same = pinned(scene, verdict)
     each = [_at_scale(same, scale, see) for scale in scales]
     notes = []

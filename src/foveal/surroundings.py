@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foveal.api import explain
-from foveal.decisions import Class
-from foveal.decisions.decision import class_scores, two_sided
+from foveal.asking import class_head, ending_of
+from foveal.decisions import Class, Task
+from foveal.decisions.heads import Ending
 from foveal.decisions.labels import class_index, class_words
 from foveal.engine.chunks import WHOLE, fitting
 from foveal.engine.guard import untouched
@@ -66,6 +67,7 @@ def shortcuts(
     progress: Progress | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> Shortcuts:
     """What the surroundings say of each class, whether the network listens, and its maps in groups.
 
@@ -84,11 +86,12 @@ def shortcuts(
     """
     if not 0 < ring < 0.5 or hosts < 2:
         raise MethodError(f"surroundings of {ring} of each side, swapped {hosts} times, leave nothing: try 0.125 and 4")
-    subject = as_model(model, preprocessing, labels)
+    subject = as_model(model, preprocessing, labels, task)
     batch = placed(load_images(images, subject.preprocessing), subject.module)
     x, tick = batch.tensor, progress or (lambda what, done, total: None)
+    ending = ending_of(subject, x)
     with untouched(subject.module), torch.no_grad():
-        scores = _scores(subject, x, tick, "looking")
+        scores = _log_chances(subject, x, ending, tick, "looking")
         t = _targets(subject, classes, scores)
         each = [c for c in t.unique().tolist() if int((t == c).sum()) >= FEWEST]
         if not each or len(t.unique()) < 2:
@@ -97,12 +100,12 @@ def shortcuts(
                 f"and {FEWEST} pictures of one"
             )
         middle = _middle(x, ring)
-        around = _around(subject, x, middle, hosts, seed, tick)
-        own = scores.softmax(1).gather(1, t[:, None])[:, 0]
+        around = _around(subject, x, ending, middle, hosts, seed, tick)
+        own = scores.exp().gather(1, t[:, None])[:, 0]
         others = [_others(t, seed + k) for k in range(hosts)]
         swapped = [torch.where(middle, x, x[other]) for other in others]
         kept = [
-            _scores(subject, one, tick, "surroundings swapped").softmax(1).gather(1, t[:, None])[:, 0]
+            _log_chances(subject, one, ending, tick, "surroundings swapped").exp().gather(1, t[:, None])[:, 0]
             for one in swapped
         ]
     lost = 1 - torch.stack(kept).mean(0) / own.clamp(min=1e-6)
@@ -121,17 +124,28 @@ def shortcuts(
     return Shortcuts(tuple(suspects), batch.photos, maps, ring, method, subject.name)
 
 
-def _scores(subject: Model, x: Float[Tensor, "n c h w"], tick: Progress, what: str) -> Float[Tensor, "n classes"]:
-    """A few pictures at a time."""
+def _log_chances(
+    subject: Model, x: Float[Tensor, "n c h w"], ending: Ending, tick: Progress, what: str
+) -> Float[Tensor, "n classes"]:
+    """Log-probabilities, a few pictures at a time."""
     size, found = fitting(x[:1], WHOLE), []
     for start in range(0, len(x), size):
-        found.append(two_sided(class_scores(subject.module(x[start : start + size]))).float().cpu())
+        chances = class_head(subject, x[start : start + size], ending).log_probabilities
+        if chances is None:
+            raise MethodError("surroundings are tried on classes, and this network predicts values")
+        found.append(chances.float().cpu())
         tick(what, min(start + size, len(x)), len(x))
     return torch.cat(found)
 
 
 def _around(
-    subject: Model, x: Float[Tensor, "n c h w"], middle: Bool[Tensor, "1 1 h w"], hosts: int, seed: int, tick: Progress
+    subject: Model,
+    x: Float[Tensor, "n c h w"],
+    ending: Ending,
+    middle: Bool[Tensor, "1 1 h w"],
+    hosts: int,
+    seed: int,
+    tick: Progress,
 ) -> Float[Tensor, "n k"]:
     """Log-probabilities of all pictures' surroundings around the middles of a few, the mean over these.
 
@@ -140,7 +154,7 @@ def _around(
     chosen = np.random.default_rng(seed).choice(len(x), min(hosts, len(x)), replace=False).tolist()
     found = []
     for j in chosen:
-        said = _scores(subject, torch.where(middle, x[j : j + 1], x), tick, "surroundings tell").log_softmax(1)
+        said = _log_chances(subject, torch.where(middle, x[j : j + 1], x), ending, tick, "surroundings tell")
         said[j] = torch.nan  # a picture around its own middle is itself
         found.append(said)
     return torch.stack(found).nanmean(0)

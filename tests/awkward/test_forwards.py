@@ -133,7 +133,7 @@ def test_large_buffers_are_copied_only_for_a_write(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(buffers, "LARGE", 100)
     for writing in (False, True):
         model = Banked(writing=writing).eval()
-        kept = buffers.Buffers([model])
+        kept = buffers.Buffers([model], list(model.buffers()))
         assert kept.watch is not None
         before = model.bank.clone()  # type: ignore[operator]
         with torch.no_grad(), kept.watch:

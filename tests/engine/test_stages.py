@@ -143,7 +143,7 @@ def test_tracing_leaves_no_trace_and_is_remembered(no_trace: Any) -> None:
 
 def test_a_network_without_feature_maps() -> None:
     with pytest.raises(LayerError, match="feature map"):
-        describe(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), torch.randn(1, 3, 2, 2))
+        describe(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), torch.randn(1, 3, 2, 2)).stages  # noqa: B018
 
 
 def test_a_network_that_does_not_take_this_input() -> None:

@@ -61,7 +61,7 @@ class PartsNet(nn.Module):
         network.eval()
         random = torch.Generator().manual_seed(0)
         example = torch.randn(1, 3, size, size, generator=random).to(next(network.parameters()))
-        layer = layer or describe(network, example).stages[-1].name
+        layer = layer or describe(network, example).usual.name
         own = _linear_head(network, layer, example)
         self.trunk = Trunk(network, layer, example, resolution=resolution, mode=mode, checkpointing=checkpointing)
         self.pool: Pooling = make_pooling(pooling, self.trunk.channels, count)

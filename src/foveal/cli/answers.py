@@ -6,15 +6,15 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from foveal.api import compare, stages
 from foveal.auditing import audit
 from foveal.cli.talk import say
-from foveal.decisions import Class, Outcome, Verdict
+from foveal.decisions import Class, Verdict
 from foveal.errors import TargetError
 from foveal.images import load_images
+from foveal.inquiry import placed
 from foveal.methods import METHODS
+from foveal.passes import Scene, run_through
 from foveal.render.figures import method_sheet
 
 if TYPE_CHECKING:
@@ -90,12 +90,9 @@ def _compared(question: Question, batch: Batch, progress: Progress | None) -> Se
 
 def _predicted(model: Model, batch: Batch) -> Verdict | None:
     """The class the network would choose, whatever was explained; None where it chooses none."""
-    x = batch.tensor
-    like = next((p for p in model.module.parameters() if p.is_floating_point()), x)
-    with torch.no_grad():
-        output = model.module(x.to(like.device, like.dtype))
+    scene = Scene(model.module, placed(batch, model.module).tensor, Class(), model.labels, model.task)
     try:
-        return Class().decide(Outcome(output, {}, model.labels))
+        return run_through(scene, [scene.tracing().late], gradient=True, backward=False).verdict
     except TargetError:
         return None
 

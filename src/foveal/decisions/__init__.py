@@ -10,7 +10,8 @@ from torch import Tensor
 from foveal.decisions.classes import Class, Margin
 from foveal.decisions.comparison import Compared, Comparison, compares
 from foveal.decisions.custom import Custom
-from foveal.decisions.decision import Decision, NeedsModel, Outcome, Verdict, class_scores
+from foveal.decisions.decision import Decision, NeedsModel, Outcome, Verdict
+from foveal.decisions.heads import Head, Task, check_task, read_head
 from foveal.decisions.labels import plain
 from foveal.decisions.neighbours import Neighbours
 from foveal.decisions.neuron import Neuron
@@ -49,6 +50,7 @@ __all__ = [
     "Comparison",
     "Custom",
     "Decision",
+    "Head",
     "Margin",
     "NeedsModel",
     "Neighbours",
@@ -57,8 +59,10 @@ __all__ = [
     "Prototypes",
     "Similar",
     "Target",
+    "Task",
     "Verdict",
     "as_decision",
-    "class_scores",
+    "check_task",
     "compares",
+    "read_head",
 ]

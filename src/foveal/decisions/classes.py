@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
-from foveal.decisions.decision import Outcome, Verdict, class_scores, last_operation, probabilities, two_sided
+from foveal.decisions.decision import Outcome, Verdict
+from foveal.decisions.heads import Ending, read_head
 from foveal.decisions.labels import class_index, class_words, plain
 from foveal.errors import TargetError
 
@@ -35,6 +36,8 @@ class Class:
 
     which: OneClass | Sequence[OneClass] | None = None
     of: Literal["logit", "probability"] = "logit"
+    ending: Ending | None = field(default=None, kw_only=True, repr=False)
+    """How the network's output ends, once that is known: of altered copies there is no graph to read it off."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "which", plain(self.which))
@@ -46,18 +49,29 @@ class Class:
         return ()
 
     def decide(self, outcome: Outcome) -> Verdict:
-        scores = two_sided(class_scores(outcome.output))
+        head = read_head(outcome.output, outcome.task, self.ending)
+        scores, probabilities = head.choices, head.probabilities
         labels = _fitting(outcome.labels, scores.shape[1])
-        index = class_indices(self.which, scores, outcome.labels)
-        chance = _at(probabilities(class_scores(outcome.output)), index)
-        score = chance if self.of == "probability" else _at(scores, index)
+        if head.task == "value" and self.which is None and scores.shape[1] > 1:
+            raise TargetError(f"this network predicts {scores.shape[1]} values: say which one, such as target=0")
+        index = class_indices(self.which, scores, outcome.labels, head.where)
+        words = tuple(class_words(i, labels, kind=head.kind) for i in index.tolist())
+        if probabilities is None:
+            if self.of == "probability":
+                raise TargetError(f"{words[0]} is a value and has no probability: leave of out")
+            each = tuple(Class(i, ending=head.ending) for i in index.tolist())
+            spec = {"kind": "value", "index": index.tolist()}
+            return Verdict(_at(scores, index), words, spec, None, each, None, scores, head.notes())
+        chance = _at(probabilities, index)
         # A model that ends in a sigmoid or softmax has no logit to explain.
-        chances = last_operation(class_scores(outcome.output)).startswith(("Sigmoid", "Softmax"))
-        of = "probability" if chances else self.of
-        words = tuple(class_words(i, labels) for i in index.tolist())
-        spec = {"kind": "class", "index": index.tolist(), "of": of, "predicted": self.which is None}
-        each = tuple(Class(i, "logit" if chances else self.of) for i in index.tolist())
-        return Verdict(score, words, spec, chance.detach(), each)
+        chances = head.ending in ("sigmoid", "softmax")
+        score = chance if self.of == "probability" else _at(scores, index)
+        spec: dict[str, Any] = {
+            "kind": "class", "index": index.tolist(), "of": "probability" if chances else self.of,
+            "predicted": self.which is None,
+        }  # fmt: skip
+        each = tuple(Class(i, "logit" if chances else self.of, ending=head.ending) for i in index.tolist())
+        return Verdict(score, words, spec, chance.detach(), each, None, scores, head.notes())
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,8 @@ class Margin:
 
     a: OneClass | Sequence[OneClass] | None = None
     b: OneClass | Sequence[OneClass] | None = None
+    ending: Ending | None = field(default=None, kw_only=True, repr=False)
+    """As of `Class`."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "a", plain(self.a))
@@ -85,20 +101,21 @@ class Margin:
         return ()
 
     def decide(self, outcome: Outcome) -> Verdict:
-        scores = two_sided(class_scores(outcome.output))
+        head = read_head(outcome.output, outcome.task, self.ending)
+        scores = head.choices
         labels = _fitting(outcome.labels, scores.shape[1])
-        a = class_indices(self.a, scores, outcome.labels)
+        a = class_indices(self.a, scores, outcome.labels, head.where)
         rest = scores.detach().scatter(1, a[:, None], -torch.inf)
-        b = class_indices(self.b, rest, outcome.labels)
+        b = class_indices(self.b, rest, outcome.labels, head.where)
         if bool((a == b).any()):
-            same = class_words(int(a[a == b][0]), labels)
+            same = class_words(int(a[a == b][0]), labels, kind=head.kind)
             raise TargetError(f"a margin needs two different classes, but a and b are both {same}")
-        words = tuple(
-            f"{class_words(i, labels)} − {class_words(j, labels)}" for i, j in zip(a.tolist(), b.tolist(), strict=True)
-        )
-        each = tuple(Margin(i, j) for i, j in zip(a.tolist(), b.tolist(), strict=True))
-        spec = {"kind": "margin", "a": a.tolist(), "b": b.tolist()}
-        return Verdict(_at(scores, a) - _at(scores, b), words, spec, each=each)
+        pairs = list(zip(a.tolist(), b.tolist(), strict=True))
+        words = tuple(" − ".join(class_words(k, labels, kind=head.kind) for k in pair) for pair in pairs)
+        each = tuple(Margin(i, j, ending=head.ending) for i, j in pairs)
+        spec = {"kind": "margin", "a": a.tolist(), "b": b.tolist(), "of": head.kind}
+        margin = _at(scores, a) - _at(scores, b)
+        return Verdict(margin, words, spec, each=each, choices=scores, notes=head.notes())
 
 
 def _fitting(labels: Sequence[str] | None, classes: int) -> Sequence[str] | None:
@@ -107,16 +124,19 @@ def _fitting(labels: Sequence[str] | None, classes: int) -> Sequence[str] | None
 
 
 def class_indices(
-    which: OneClass | Sequence[OneClass] | None, scores: Float[Tensor, "n classes"], labels: Sequence[str] | None
+    which: OneClass | Sequence[OneClass] | None,
+    scores: Float[Tensor, "n classes"],
+    labels: Sequence[str] | None,
+    where: str = "the model",
 ) -> Int[Tensor, " n"]:
-    """The class meant for each row of scores: the one named, or the highest."""
+    """The class meant for each row of scores: the one named, or the highest; `where` is what has these scores."""
     n, classes = scores.shape
     if which is None:
         return scores.detach().argmax(1)
     each = [which] * n if isinstance(which, int | str) else list(which)
     if len(each) != n:
         raise TargetError(f"{len(each)} classes were given for {n} images: give one class, or one per image")
-    return torch.tensor([class_index(one, labels, classes) for one in each], device=scores.device)
+    return torch.tensor([class_index(one, labels, classes, where) for one in each], device=scores.device)
 
 
 def _at(scores: Float[Tensor, "n classes"], index: Int[Tensor, " n"]) -> Float[Tensor, " n"]:

@@ -28,6 +28,10 @@ Rule: TypeAlias = "Callable[[Float[Tensor, 'n m']], Chosen]"
 """From similarities, larger is closer, to which references count and what that means."""
 
 
+class UndecidedError(TargetError):
+    """There is nothing to compare: an embedding without a direction, a vote without a voter."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """What a rule made of n queries' similarities to m references.
@@ -183,7 +187,7 @@ def check_embedding(v: Tensor, names: Sequence[str], *, what: str, scale_free: b
                 f"the embedding of {what} {name} is not finite: check the input's scale and the model's weights"
             )
         if scale_free and not is_some:
-            raise TargetError(
+            raise UndecidedError(
                 f"the embedding of {what} {name} is all zero and has no direction to compare: use metric='euclidean', "
                 "or another embedding"
             )

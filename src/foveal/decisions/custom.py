@@ -9,7 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from foveal.decisions.decision import Outcome, Verdict
-from foveal.errors import TargetError
+from foveal.decisions.heads import describe_output
+from foveal.engine.fault import reason
+from foveal.errors import FovealError, TargetError
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,15 @@ class Custom:
         return ()
 
     def decide(self, outcome: Outcome) -> Verdict:
-        score = self.score(outcome.output)
         name = getattr(self.score, "__name__", type(self.score).__name__)
+        try:
+            score = self.score(outcome.output)
+        except FovealError:
+            raise
+        except Exception as error:
+            raise TargetError(
+                f"target {name} failed on what the model returned, {describe_output(outcome.output)}: {reason(error)}"
+            ) from error
         if not isinstance(score, Tensor) or score.ndim > 1 or not score.is_floating_point():
             got = f"a tensor {tuple(score.shape)}" if isinstance(score, Tensor) else type(score).__name__
             raise TargetError(

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from foveal.engine.address import tensor_parts
 from foveal.errors import TargetError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
     from foveal.decisions.comparison import Comparison
+    from foveal.decisions.heads import Task
     from foveal.embedding import Embedder
 
 
@@ -27,15 +27,18 @@ class Outcome:
         output: whatever the model returned; None when the decision reads layers only.
         activations: the layers the decision asked for.
         labels: class names, when the model knows them.
+        task: what the output means, when that is known.
     """
 
     output: Any
     activations: Mapping[str, Tensor] = field(default_factory=dict)
     labels: Sequence[str] | None = None
+    task: Task | None = None
 
 
 PER_IMAGE: Mapping[str, tuple[str, ...]] = {
     "class": ("index",),
+    "value": ("index",),
     "margin": ("a", "b"),
     "similar": ("reference",),
     "prototypes": ("class", "against"),
@@ -55,6 +58,8 @@ class Verdict:
         probability: (n,) in [0, 1] where that has a meaning, detached.
         each: per image, the same decision pinned to what it turned out to be, about any number of altered copies.
         comparison: what the images were compared with, where embeddings decide.
+        choices: (n, classes), the scores of all classes, attached to the graph; None where classes do not decide.
+        notes: what was assumed about the network's output.
     """
 
     score: Float[Tensor, " n"]
@@ -63,18 +68,20 @@ class Verdict:
     probability: Float[Tensor, " n"] | None = None
     each: tuple[Decision, ...] = ()
     comparison: Comparison | None = None
+    choices: Float[Tensor, "n classes"] | None = None
+    notes: tuple[str, ...] = ()
 
     def detached(self) -> Verdict:
         """The same without its graph."""
-        return replace(
-            self, score=self.score.detach(), comparison=self.comparison.detached() if self.comparison else None
-        )
+        comparison = self.comparison.detached() if self.comparison else None
+        return replace(self, score=self.score.detach(), comparison=comparison, choices=None)
 
     def check_length(self, n: int) -> None:
         """TargetError unless it holds a score for each of n images."""
         if len(self.score) != n:
             raise TargetError(
-                f"the target gave {len(self.score)} scores for {n} images: it must give one an image, shape ({n},)"
+                f"{len(self.score)} score{'s' * (len(self.score) != 1)} came out for {n} image{'s' * (n != 1)}: what "
+                f"the network returns, and what the target makes of it, must have one an image, shape ({n},)"
             )
 
     def rows(self, start: int, stop: int) -> Verdict:
@@ -84,7 +91,9 @@ class Verdict:
         probability = None if self.probability is None else self.probability[start:stop]
         comparison = self.comparison.rows(start, stop) if self.comparison else None
         own_each = self.each[start:stop]
-        return Verdict(self.score[start:stop], self.words[start:stop], cut, probability, own_each, comparison)
+        score, words = self.score[start:stop], self.words[start:stop]
+        choices = None if self.choices is None else self.choices[start:stop]
+        return Verdict(score, words, cut, probability, own_each, comparison, choices, self.notes)
 
     @staticmethod
     def joined(parts: Sequence[Verdict]) -> Verdict:
@@ -100,6 +109,7 @@ class Verdict:
             torch.cat(chances) if chances else None,
             tuple(one for part in parts for one in part.each),
             comparisons[0].joined(comparisons) if comparisons else None,
+            notes=parts[0].notes,
         )
 
 
@@ -122,74 +132,3 @@ class NeedsModel(Protocol):
     def prepare(self, embedder: Embedder) -> Decision:
         """The decision, ready to decide."""
         ...
-
-
-def class_scores(output: Any) -> Float[Tensor, "n classes"]:
-    """The class scores in whatever a model returned: a tensor, `.logits`, or the first (n, classes) part.
-
-    Raises:
-        TargetError: when nothing in the output looks like class scores.
-    """
-    candidates = [output] if isinstance(output, Tensor) else _named_first(tensor_parts(output))
-    for tensor in candidates:
-        if tensor.ndim in (1, 2) and tensor.is_floating_point():
-            return tensor[:, None] if tensor.ndim == 1 else tensor
-    raise TargetError(
-        f"the model returned {_describe(output)}, in which no class scores (n, classes) were found: "
-        "pass target=lambda output: … that returns one score per image, shape (n,)"
-    )
-
-
-def probabilities(scores: Float[Tensor, "n classes"]) -> Float[Tensor, "n classes"]:
-    """Each class's probability: softmax of logits, sigmoid of a single one, or what the model made of them itself."""
-    last = last_operation(scores)
-    if last.startswith("LogSoftmax"):
-        return scores.exp()
-    if last.startswith(("Sigmoid", "Softmax")) or _sums_to_one(scores):
-        return two_sided(scores) if scores.shape[1] == 1 else scores
-    if scores.shape[1] == 1:
-        positive = scores.sigmoid()
-        return torch.cat([1 - positive, positive], 1)
-    return scores.softmax(1)
-
-
-def two_sided(scores: Float[Tensor, "n classes"]) -> Float[Tensor, "n classes"]:
-    """Class scores of a one-output model as those of two classes; others pass as they are.
-
-    (−z, z) of a logit, (1 − p, p) where the model ends in a sigmoid.
-    """
-    if scores.shape[1] != 1:
-        return scores
-    return torch.cat([1 - scores if last_operation(scores).startswith("Sigmoid") else -scores, scores], 1)
-
-
-def last_operation(tensor: Tensor) -> str:
-    """The name of the last operation in the graph that changed numbers, not only their shape; '' without a graph."""
-    node = tensor.grad_fn
-    while node is not None and type(node).__name__.startswith(_RESHAPING) and node.next_functions:
-        node = node.next_functions[0][0]
-    return type(node).__name__ if node is not None else ""
-
-
-_RESHAPING = (
-    "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Clone", "Alias", "IndexSelect",
-)  # fmt: skip
-
-
-def _sums_to_one(scores: Float[Tensor, "n classes"]) -> bool:
-    total = scores.detach().float().sum(1)
-    return (
-        scores.shape[1] > 1 and bool((scores >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-3)
-    )
-
-
-def _named_first(parts: dict[str, Tensor]) -> list[Tensor]:
-    named = [parts[key] for key in ("logits", "output", "out") if key in parts]
-    return named + list(parts.values())
-
-
-def _describe(output: Any) -> str:
-    if isinstance(output, Tensor):
-        return f"a tensor {tuple(output.shape)}"
-    parts = ", ".join(f"{key}: {tuple(part.shape)}" for key, part in tensor_parts(output).items())
-    return f"{type(output).__name__}({parts})"

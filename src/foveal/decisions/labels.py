@@ -13,7 +13,7 @@ from torch import Tensor
 from foveal.errors import TargetError
 
 
-def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int) -> int:
+def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int, where: str = "the model") -> int:
     """The index of the class `wanted` among `classes`.
 
     A label matches regardless of case; where a label lists synonyms separated by commas, each of them; and
@@ -26,7 +26,7 @@ def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int) -
         wanted = int(wanted)
     if isinstance(wanted, int):
         if not -classes <= wanted < classes:
-            raise TargetError(f"class {wanted} is out of range: the model has {classes} classes, 0 to {classes - 1}")
+            raise TargetError(f"class {wanted} is out of range: {where} has {classes} classes, 0 to {classes - 1}")
         return wanted % classes
     if labels and len(labels) != classes:
         raise TargetError(
@@ -61,9 +61,9 @@ def plain(which: Any) -> Any:
     return which
 
 
-def class_words(index: int, labels: Sequence[str] | None) -> str:
-    """'jay (17)', or 'class 17' where no label is known."""
-    return f"{labels[index]} ({index})" if labels else f"class {index}"
+def class_words(index: int, labels: Sequence[str] | None, *, kind: str = "class") -> str:
+    """'jay (17)', or 'class 17' where no label is known; `kind` is what an output is called."""
+    return f"{labels[index]} ({index})" if labels else f"{kind} {index}"
 
 
 def _matches(wanted: str, labels: Sequence[str]) -> list[int]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from foveal.decisions.classes import class_indices
-from foveal.decisions.comparison import Chosen, Compared, check_embedding, numbered
+from foveal.decisions.comparison import Chosen, Compared, UndecidedError, check_embedding, numbered
 from foveal.decisions.decision import Decision, Outcome, Verdict
 from foveal.decisions.similar import unprepared
 from foveal.errors import TargetError
@@ -96,7 +96,7 @@ class Vote:
         share = votes[n, best]
         if not bool((share > 0).all()):
             worst = int((share == 0).nonzero()[0])
-            raise TargetError(
+            raise UndecidedError(
                 f"none of the {near.shape[1]} nearest neighbours of picture {worst} is of class "
                 f"{self.classes[int(best[worst])]}: explain another class, or ask more neighbours"
             )

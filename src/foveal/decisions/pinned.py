@@ -30,4 +30,5 @@ class Pinned:
         words = tuple(verdict.words[i] for i, verdict in enumerate(own))
         parts = [verdict.comparison.rows(i, i + 1) for i, verdict in enumerate(own) if verdict.comparison]
         comparison = parts[0].joined(parts) if parts else None
-        return Verdict(score, words, self.verdict.spec, each=self.verdict.each, comparison=comparison)
+        choices, notes = own[0].choices, self.verdict.notes
+        return Verdict(score, words, self.verdict.spec, None, self.verdict.each, comparison, choices, notes)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -24,11 +24,12 @@ from foveal.engine.arguments import Arguments
 from foveal.engine.backward import follow, said
 from foveal.engine.block import Block
 from foveal.engine.checkpoints import hidden, reentrant
-from foveal.engine.fault import told
+from foveal.engine.forward import Given, output_of
 from foveal.engine.graph import KeepGraph, operations_between
 from foveal.engine.guard import untouched, unwrap
+from foveal.engine.stages import describe
 from foveal.engine.taps import Tap, tap
-from foveal.errors import LayerError
+from foveal.errors import FovealError, LayerError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -45,6 +46,7 @@ def capture(
     differentiable: bool = False,
     last_calls: Mapping[str, int] | None = None,
     neighbours: bool = False,
+    rows: bool = True,
 ) -> Iterator[Run]:
     """A `Run` of `model` that keeps what `layers` return; the model is as it was when the block is left.
 
@@ -54,6 +56,7 @@ def capture(
         differentiable: activations and gradients stay attached to the input and the weights, nothing is cut.
         last_calls: layer -> number of its last call, for a forward that is to stop at modules that run several times.
         neighbours: notice which layers are fed by another as it is, for `Run.block`.
+        rows: each layer must have a row an image; False where others take the images' place on the way.
     """
     model = unwrap(model)
     found = {layer: Address.of(model, layer) for layer in layers}
@@ -62,7 +65,7 @@ def capture(
     with untouched(model, freeze=not differentiable):
         yield Run(
             model, addresses, modules, last_calls or {},
-            gradient=gradient, differentiable=differentiable, neighbours=neighbours,
+            gradient=gradient, differentiable=differentiable, neighbours=neighbours, rows=rows,
         )  # fmt: skip
 
 
@@ -84,6 +87,7 @@ class Run:
         gradient: bool,
         differentiable: bool,
         neighbours: bool = False,
+        rows: bool = True,
     ) -> None:
         self.activations: dict[str, Tensor] = {}
         self.calls: dict[str, int] = {}
@@ -91,6 +95,8 @@ class Run:
         self._gradient = gradient
         self._differentiable = differentiable
         self._neighbours = neighbours
+        self._rows = rows
+        self._images = 0
         self._addresses = addresses
         self._modules = modules
         self._last_calls = last_calls
@@ -123,21 +129,13 @@ class Run:
             ModelError: when the model fails on these inputs (its own error is the cause).
             LayerError: when a layer to keep was never reached.
         """
-        self.activations.clear()
-        self.calls.clear()
-        self._origins.clear()
-        self._onward.clear()
-        self._fed.clear()
-        self._kept_fed.clear()
-        self._hidden.clear()
-        self._stop = stop
-        x = self._usable(x)
-        if INPUT in self._addresses and INPUT not in self._modules:
-            self.calls[INPUT] = 1
-            x = self._keep(INPUT, tap(x, gradient=self._gradient))
-        given = (arguments or Arguments()).around(x, self._usable)
-        with KeepGraph() if through_no_grad else nullcontext(), under or nullcontext():
-            output = self._run(*given)
+        self._stop, self._images = stop, len(x)
+        beside = arguments or Arguments()
+        try:
+            with KeepGraph() if through_no_grad else nullcontext(), under or nullcontext():
+                output = self._run(lambda: self._begun(x, beside))
+        except _OtherRows as other:
+            raise self._nobodys(other, x, beside) from None
         missing = [layer for layer in self._addresses if layer not in self.activations]
         if missing:
             raise LayerError(
@@ -174,18 +172,24 @@ class Run:
         """Names of the operations on the way from a layer to the score."""
         return operations_between(self._origins[layer], score)
 
-    def _run(self, inputs: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    def _begun(self, x: Tensor, arguments: Arguments) -> Given:
+        """What the model is given, for a forward of which nothing is known yet."""
+        for found in (self.activations, self.calls, self._origins, self._onward, self._fed, self._kept_fed):
+            found.clear()
+        self._hidden.clear()
+        x = self._usable(x)
+        if INPUT in self._addresses and INPUT not in self._modules:
+            self.calls[INPUT] = 1
+            x = self._keep(INPUT, tap(x, gradient=self._gradient))
+        return arguments.around(x, self._usable)
+
+    def _run(self, given: Callable[[], Given]) -> Any:
         if self._stop and not self._modules:
+            given()
             return None
-        given = (*inputs, *keywords.values())
-        with (
-            self._watched(),
-            self._hooked(self._kept_by),
-            told(self._model, given),
-            torch.set_grad_enabled(self._gradient),
-        ):
+        with self._watched(), self._hooked(self._kept_by):
             try:
-                return self._model(*inputs, **keywords)
+                return output_of(self._model, given, gradient=self._gradient)
             except _Enough:
                 return None
 
@@ -214,6 +218,8 @@ class Run:
             if wanted is not None and wanted != call:
                 return None
             tensor = pick(output, address)
+            if self._rows and (tensor.ndim == 0 or len(tensor) != self._images):
+                raise _OtherRows(layer, len(tensor) if tensor.ndim else 0)
             in_place = any(value is tensor for value in inputs)
             fed = self._fed.get(layer, "")
             onward = self._keep(layer, tap(tensor, gradient=self._gradient, in_place=in_place))
@@ -268,9 +274,21 @@ class Run:
         self.activations[layer], self._origins[layer] = tapped.kept, tapped.origin
         if self._neighbours:
             self._onward[layer] = _Seen(tapped.onward)
-        if self._gradient and not torch.is_grad_enabled() and reentrant():
+        if not self._gradient:
+            self.activations[layer] = tapped.kept.detach()
+        elif not torch.is_grad_enabled() and reentrant():
             self._hidden.add(layer)
         return tapped.onward
+
+    def _nobodys(self, other: _OtherRows, x: Tensor, arguments: Arguments) -> LayerError:
+        """What to say of a layer whose rows are not the images'."""
+        n, rows, layer, nearest = len(x), other.rows, other.layer, None
+        with suppress(FovealError):
+            nearest = describe(self._model, x, arguments).nearest_spatial(self._addresses[layer].module)
+        return LayerError(
+            f"{layer or 'the output'} has {rows} row{'s' * (rows != 1)} for {n} image{'s' * (n != 1)}, so it is not "
+            f"known which are whose: choose a layer with a row an image, such as {nearest or INPUT!r}"
+        )
 
     def _usable(self, tensor: Tensor) -> Tensor:
         # A copy: a forward may write into its input, and inference tensors may not take part in a graph.
@@ -310,6 +328,14 @@ class _Seen:
 
 def _version(tensor: Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version
+
+
+class _OtherRows(BaseException):
+    """A layer has more or fewer rows than there are images. Not an Exception, so no model swallows it."""
+
+    def __init__(self, layer: str, rows: int) -> None:
+        super().__init__()
+        self.layer, self.rows = layer, rows
 
 
 class _Enough(BaseException):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.engine.tape import out_of_memory
+from foveal.engine.fault import out_of_memory
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -64,8 +64,7 @@ class Chunks:
         try:
             return scores(start, stop)
         except (RuntimeError, MemoryError, ValueError) as error:  # a ModelError is a ValueError
-            causes = [error, error.__cause__]
-            if stop - start == 1 or not any(cause is not None and out_of_memory(cause) for cause in causes):
+            if stop - start == 1 or not out_of_memory(error):
                 raise
         # Outside of the handler, so that the failed forward's tensors are gone before the next try.
         if torch.cuda.is_available():

@@ -18,17 +18,23 @@ def told(model: nn.Module, given: Sequence[Any]) -> Iterator[None]:
         yield
     except FovealError:
         raise
-    except _RAISED as error:
+    except Exception as error:
         shapes = ", ".join(_shape(value) for value in given)
         raise ModelError(f"running {type(model).__name__} on {shapes} failed: {reason(error)}") from error
-
-
-_RAISED = (RuntimeError, TypeError, ValueError, LookupError, AssertionError, AttributeError)
 
 
 def reason(error: BaseException) -> str:
     """The first line of what an error says."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether memory was the reason, on a processor or an accelerator; also of an error told in a sentence."""
+    if error is None:
+        return False
+    words = str(error)
+    short = isinstance(error, MemoryError) or "out of memory" in words or "can't allocate memory" in words
+    return short or (isinstance(error, FovealError) and out_of_memory(error.__cause__))
 
 
 def _shape(value: Any) -> str:

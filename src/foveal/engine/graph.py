@@ -35,6 +35,11 @@ def operations_between(origin: Tensor | GradientEdge, score: Tensor) -> frozense
     return frozenset(names)
 
 
+def ancestors(roots: list[Any]) -> set[Any]:
+    """Nodes that lie on any path from the roots to the input."""
+    return set(_walked(roots)[1])
+
+
 def bottlenecks(roots: list[Any]) -> set[Any]:
     """Nodes that lie on every path from the roots to the input."""
     parents, order = _walked(roots)

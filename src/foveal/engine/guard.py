@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from threading import RLock, local
+from threading import Lock, local
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from foveal.engine.buffers import Buffers
+from foveal.engine.locks import turn_at
+from foveal.engine.randomness import random_state_kept
+from foveal.engine.weights import Weights, only_read
 from foveal.errors import ModelError
 
 
@@ -56,16 +59,8 @@ def every_module(model: nn.Module) -> list[nn.Module]:
     return list(found)
 
 
-def _compiled(modules: list[nn.Module]) -> bool:
+def _compiled(modules: Sequence[nn.Module]) -> bool:
     return any("_orig_mod" in m._modules or m._compiled_call_impl is not None for m in modules)
-
-
-_locks: WeakKeyDictionary[nn.Module, RLock] = WeakKeyDictionary()
-
-
-def _lock(model: nn.Module) -> RLock:
-    """One a model: threads take turns, because hooks and modes belong to the model, not to the thread."""
-    return _locks.setdefault(model, RLock())
 
 
 class _Block(ExitStack):
@@ -88,10 +83,18 @@ _blocks = _Blocks()
 def untouched(model: nn.Module, *, freeze: bool = True) -> Iterator[None]:
     """Run with `model` in evaluation mode and its weights frozen, then put everything back.
 
-    Restored, also after an exception or Ctrl-C: the train/eval mode of each module, `requires_grad` of each
-    parameter, every buffer, the state of torch's random generators, and the gradient, inference and
-    compilation modes of the caller. `.grad` is never written because nothing in the model asks for it. Threads
-    that use the same model take turns.
+    Restored, also after an exception or Ctrl-C:
+
+    * the train/eval mode of each module, its backward hooks, which are set aside meanwhile, and which modules,
+      parameters and buffers it has;
+    * `requires_grad` and `.grad` of each parameter;
+    * every buffer, bit for bit;
+    * every parameter, bit for bit, that the forward may have written into (`foveal.engine.weights` says how that is
+      noticed);
+    * the state of torch's random generators, and the gradient, inference and compilation modes of the caller.
+
+    What else a forward leaves behind in Python, such as a counter or a list of its own, is not undone. Threads that use
+    the same model, or models that share a part, take turns.
 
     Blocks of one thread may overlap, as generators do: what was changed first is put back last, so a block that is
     left early waits for those entered after it.
@@ -105,8 +108,9 @@ def untouched(model: nn.Module, *, freeze: bool = True) -> Iterator[None]:
     entered, block = _blocks.entered, _Block()
     entered.append(block)
     try:
-        block.enter_context(_lock(model))
-        _enter(block, model, freeze)
+        modules = every_module(model)
+        block.enter_context(turn_at(model, modules))
+        _enter(block, model, modules, freeze)
         yield
     finally:
         block.left = True
@@ -114,32 +118,116 @@ def untouched(model: nn.Module, *, freeze: bool = True) -> Iterator[None]:
             entered.pop().close()
 
 
-def _enter(block: ExitStack, model: nn.Module, freeze: bool) -> None:
-    modules = every_module(model)
+def hooked_backward(model: nn.Module) -> list[str]:
+    """Names of the modules on which a person has hooks for the backward pass; "every module" for global ones."""
+    own = [name or type(module).__name__ for name, module in model.named_modules() if any(_backward_hooks(module))]
+    return own + (["every module"] if any(_global_hooks()) else [])
+
+
+def _enter(block: ExitStack, model: nn.Module, modules: Sequence[nn.Module], freeze: bool) -> None:
     parameters = [p for module in modules for p in module._parameters.values() if p is not None]
-    _check(model, parameters, [b for module in modules for b in module._buffers.values() if b is not None])
-    # The flag itself rather than `train()`, which some models override to fuse or merge weights.
-    training = [module for module in modules if module.training]
-    trainable = [p for p in parameters if p.requires_grad and p.is_leaf] if freeze else []
-    buffers = Buffers(modules)
+    buffers = [b for module in modules for b in module._buffers.values() if b is not None]
+    _check(model, parameters, buffers)
     devices = sorted({p.device.index or 0 for p in parameters if p.is_cuda})
-    block.enter_context(torch.random.fork_rng(devices))
+    before = _Before(modules, parameters, buffers, freeze)
+    block.enter_context(random_state_kept(devices))
     block.enter_context(torch.inference_mode(False))
     block.enter_context(torch.enable_grad())
     # Importing the compiler costs seconds; it is only needed if someone already did.
     if "torch._dynamo" in sys.modules or _compiled(modules):
         block.enter_context(_eager())
-    block.callback(_restore, training, trainable, buffers)
-    if buffers.watch:
-        block.enter_context(buffers.watch)
-    for module in training:
-        module.training = False
-    for parameter in trainable:
-        parameter.requires_grad_(False)
+    if devices and any(isinstance(module, nn.RNNBase) for module in modules):
+        # cuDNN has no backward pass for recurrent layers in evaluation mode.
+        block.enter_context(torch.backends.cudnn.flags(enabled=False))
+    block.callback(before.restore)
+    for watch in before.watches:
+        block.enter_context(watch)
+    block.enter_context(_without_global_hooks())
+    before.leave()
 
 
-def _check(model: nn.Module, parameters: list[nn.Parameter], buffers: list[Tensor]) -> None:
-    if any(is_lazy(tensor) for tensor in (*parameters, *buffers)):
+class _Before:
+    """What a block changes, and what a forward may change, as it was."""
+
+    def __init__(
+        self,
+        modules: Sequence[nn.Module],
+        parameters: Sequence[nn.Parameter],
+        buffers: Sequence[Tensor],
+        freeze: bool,
+    ) -> None:
+        # The flag itself rather than `train()`, which some models override to fuse or merge weights.
+        self._training = [module for module in modules if module.training]
+        self._trainable = [p for p in parameters if p.requires_grad and p.is_leaf] if freeze else []
+        self._hooks = [(m, _backward_hooks(m)) for m in modules if m._backward_hooks or m._backward_pre_hooks]
+        self._buffers = Buffers(modules, buffers)
+        self._weights = None if only_read(modules) else Weights(modules, self._buffers.large)
+        watches = (self._buffers.watch, self._weights and self._weights.watch)
+        self.watches = [watch for watch in watches if watch]
+
+    def leave(self) -> None:
+        """Evaluation mode, frozen weights, no hooks of others on the way back."""
+        for module in self._training:
+            module.training = False
+        for parameter in self._trainable:
+            parameter.requires_grad_(False)
+        for module, _ in self._hooks:
+            module._backward_hooks, module._backward_pre_hooks = OrderedDict(), OrderedDict()
+
+    def restore(self) -> None:
+        for module in self._training:
+            module.training = True
+        for parameter in self._trainable:
+            parameter.requires_grad_(True)
+        for module, (hooks, pre_hooks) in self._hooks:
+            module._backward_hooks, module._backward_pre_hooks = hooks, pre_hooks
+        self._buffers.restore()
+        if self._weights:
+            self._weights.restore()
+
+
+def _backward_hooks(module: nn.Module) -> tuple[Any, Any]:
+    return module._backward_hooks, module._backward_pre_hooks
+
+
+class _GlobalHooks:
+    """Hooks on the backward pass of every module, and how many blocks have set them aside."""
+
+    def __init__(self) -> None:
+        self.guard, self.blocks, self.kept = Lock(), 0, (dict[int, Any](), dict[int, Any]())
+
+
+_aside = _GlobalHooks()
+
+
+def _global_hooks() -> tuple[dict[int, Any], dict[int, Any]]:
+    every = nn.modules.module
+    return every._global_backward_hooks, every._global_backward_pre_hooks
+
+
+@contextmanager
+def _without_global_hooks() -> Iterator[None]:
+    if not any(_global_hooks()) and not _aside.blocks:
+        yield
+        return
+    with _aside.guard:
+        _aside.blocks += 1
+        for hooks, kept in zip(_global_hooks(), _aside.kept, strict=True):
+            kept.update(hooks)
+            hooks.clear()
+    try:
+        yield
+    finally:
+        with _aside.guard:
+            _aside.blocks -= 1
+            if not _aside.blocks:
+                for hooks, kept in zip(_global_hooks(), _aside.kept, strict=True):
+                    hooks.update(kept)
+                    kept.clear()
+
+
+def _check(model: nn.Module, parameters: Sequence[nn.Parameter], buffers: Sequence[Tensor]) -> None:
+    if {UninitializedParameter, UninitializedBuffer} & {*map(type, parameters), *map(type, buffers)}:
         raise ModelError(
             f"this {type(model).__name__} has lazy layers whose weights are not made yet: "
             "run it once on an example first"
@@ -153,15 +241,3 @@ def _check(model: nn.Module, parameters: list[nn.Parameter], buffers: list[Tenso
 
 def _eager() -> Any:
     return torch.compiler.set_stance("force_eager")
-
-
-def _restore(
-    training: list[nn.Module],
-    trainable: list[nn.Parameter],
-    buffers: Buffers,
-) -> None:
-    for module in training:
-        module.training = True
-    for parameter in trainable:
-        parameter.requires_grad_(True)
-    buffers.restore()

@@ -21,8 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from foveal.engine.address import Address, find_module, pick, replace
-from foveal.engine.fault import reason
-from foveal.engine.tape import Record, Replay, out_of_memory, seen
+from foveal.engine.fault import out_of_memory, reason
+from foveal.engine.guard import every_module
+from foveal.engine.locks import turn_at
+from foveal.engine.tape import Record, Replay, seen
 from foveal.errors import LayerError
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ class Cut:
         calls = count()
 
         def before(_module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            nonlocal calls
+            calls = count()
             return begin((inputs, keywords))
 
         def after(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
@@ -66,15 +70,16 @@ class Cut:
             old.data = new.clone()
             return None
 
-        hooks = [
-            self._model.register_forward_pre_hook(before, with_kwargs=True),
-            self._module.register_forward_hook(after),
-        ]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+        with turn_at(self._model, every_module(self._model)):
+            hooks = [
+                self._model.register_forward_pre_hook(before, with_kwargs=True),
+                self._module.register_forward_hook(after),
+            ]
+            try:
+                yield
+            finally:
+                for hook in hooks:
+                    hook.remove()
 
 
 class Recording:

@@ -90,7 +90,7 @@ class Segment:
         model, calls = self._model, {self.after: self._last_call(self.after)}
         given = maps if self._layouts[0] == "nchw" else maps.permute(0, 2, 3, 1)
         with (
-            capture(model, [self.after], gradient=maps.requires_grad, last_calls=calls) as run,
+            capture(model, [self.after], gradient=maps.requires_grad, last_calls=calls, rows=False) as run,
             self._exchanged(given),
         ):
             run.forward(x, self._arguments, stop=True)

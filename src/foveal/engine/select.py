@@ -35,7 +35,7 @@ def select_layers(model: nn.Module, wanted: LayerSpec, structure: Callable[[], S
 
 def _select_one(model: nn.Module, wanted: str | int | None, structure: Callable[[], Structure]) -> list[str]:
     if wanted is None:
-        return [structure().stages[-1].name]
+        return [structure().usual.name]
     if isinstance(wanted, str) and wanted.isdigit() and not hasattr(model, wanted):
         wanted = int(wanted)
     if isinstance(wanted, int):

@@ -7,8 +7,10 @@ above and below it; where that product is the number of all paths, no skip conne
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,12 +20,12 @@ from torch import Tensor, nn
 from foveal.engine.address import named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.fault import told
-from foveal.engine.graph import KeepGraph, bottlenecks
+from foveal.engine.graph import KeepGraph, ancestors, bottlenecks
 from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.structure import Stage, Structure
-from foveal.errors import LayerError
+from foveal.errors import ModelError
 
 __all__ = ["Stage", "Structure", "describe"]
 
@@ -51,20 +53,36 @@ def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) ->
     Args:
         arguments: what the model takes beside the image.
 
+    Whether it has stages at all is known when they are asked for (`Structure.stages`): methods that look at the input
+    only need none.
+
     Raises:
         ModelError: when the model cannot run on the first image of `x`.
-        LayerError: when no module of it returns a feature map.
     """
     model = unwrap(model)
-    first = (arguments or Arguments(len(x))).row(0)
+    every = arguments or Arguments(len(x))
+    first = every.row(0)
     key = (tuple(x.shape[1:]), x.dtype, first.key(), tuple(_settings(module) for module in every_module(model)))
     remembered = _known.setdefault(model, {})
     if key not in remembered:
-        structure = _trace(model, x[:1], first)
+        structure = _traced(model, x, every)
         if len(remembered) >= _REMEMBERED:
             del remembered[next(iter(remembered))]
         remembered[key] = structure
-    return remembered[key]
+    structure = remembered[key]
+    return structure if structure.traced else replace(structure, images=len(x))
+
+
+def _traced(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
+    """By the first image; by all of them where the network does not take one alone."""
+    try:
+        return _trace(model, x[:1], arguments.row(0))
+    except ModelError as error:
+        if len(x) == 1:
+            raise
+        with suppress(ModelError):
+            return _trace(model, x, arguments)
+        raise error
 
 
 def _settings(module: nn.Module) -> tuple[Any, ...]:
@@ -81,6 +99,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
     shapes: dict[str, tuple[int, ...]] = {}
     layouts: dict[str, Layout] = {}
     calls: dict[str, int] = {}
+    rows: dict[str, float] = {}
 
     def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         name = names[module]
@@ -90,7 +109,9 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
             shapes[name] = tuple(output.shape)
             found = tracker.field(output)
             layout = find_layout(output.shape, x.shape[2:], found.stride if found else None) if x.ndim == 4 else None
-            if layout and output.numel() and output.is_floating_point():
+            if layout and len(output) != len(x):
+                rows[name] = len(output) / len(x)
+            elif layout and output.numel() and output.is_floating_point():
                 before = next((v for v in inputs if isinstance(v, Tensor)), output)
                 lowest = float(output.detach().amin())
                 size, input_size = _size(output, layout), _size(before, layout)
@@ -113,14 +134,28 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
         finally:
             for hook in hooks:
                 hook.remove()
-    through = bottlenecks([t.grad_fn for t in _outputs(output)])
+    outputs = _outputs(output)
+    fields = [found for t in outputs if (found := tracker.field(t))]
+    depth = max((found.depth for found in fields), default=0)
+    dense = _rises_again(seen, outputs, fields)
+    through = (ancestors if dense else bottlenecks)([t.grad_fn for t in outputs])
     stages = _stages(seen, {s.node for s in seen if s.node in through}, calls)
-    if not stages:
-        raise LayerError(
-            f"{type(model).__name__} has no layer that returns a feature map (n, c, h, w): nothing to draw on"
-        )
-    depth = max((found.depth for t in _outputs(output) if (found := tracker.field(t))), default=0)
-    return Structure(stages, shapes, layouts, calls, depth)
+    default = _coarsest(stages, depth) if dense else None
+    return Structure(stages, default, shapes, layouts, calls, depth, rows, type(model).__name__)
+
+
+def _rises_again(seen: Sequence[_Seen], outputs: Sequence[Tensor], fields: Sequence[Field]) -> bool:
+    """Whether the output is a map finer than some map on the way, as those of encoder-decoders are."""
+    if not outputs or not fields or any(t.ndim != 4 for t in outputs):
+        return False
+    finest = min(math.prod(field.stride) for field in fields)
+    return any(math.prod(s.field.stride) > finest for s in seen if s.field and s.size != (1, 1))
+
+
+def _coarsest(stages: Sequence[Stage], depth: int) -> Stage | None:
+    """Of stages before the output, which redraws itself, the last of those at the lowest resolution."""
+    before = [stage for stage in stages if stage.depth < depth]
+    return max(reversed(before), key=lambda stage: math.prod(stage.stride), default=None)
 
 
 def _size(tensor: Tensor, layout: Layout) -> tuple[int, ...]:

@@ -8,9 +8,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from foveal.engine.address import Address, named_modules
+from foveal.engine.address import INPUT, Address, named_modules
 from foveal.engine.guard import unwrap
 from foveal.engine.layout import Layout, channels_first, find_layout
+from foveal.errors import LayerError
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,59 @@ class Structure:
     """What one traced forward told about a network.
 
     Attributes:
-        stages: in forward order, the first next to the input.
+        traced: the stages in forward order, the first next to the input; there may be none.
+        default: the stage that is meant where none is named: the last, or, of a network whose output is a map, the
+            last before resolution rises again.
         shapes: module -> shape of what it returned at its last call (only modules that return one tensor).
-        layouts: module -> layout, of those that return a feature map.
+        layouts: module -> layout, of those that return a feature map with a row an image.
         calls: module -> how often it ran.
         depth: convolutions and matrix products on the longest way from the input to the scores.
+        rows: module -> rows an image, of those that return maps with more or fewer rows than there are images.
+        model: what the network is called.
+        images: how many images there were; the first was traced.
     """
 
-    stages: tuple[Stage, ...]
+    traced: tuple[Stage, ...]
+    default: Stage | None
     shapes: dict[str, tuple[int, ...]] = field(repr=False)
     layouts: dict[str, Layout] = field(repr=False)
     calls: dict[str, int] = field(repr=False)
     depth: int = 0
+    rows: dict[str, float] = field(default_factory=dict, repr=False)
+    model: str = "the network"
+    images: int = 1
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """In forward order, the first next to the input.
+
+        Raises:
+            LayerError: when the network has none.
+        """
+        if not self.traced:
+            raise LayerError(self._without())
+        return self.traced
+
+    @property
+    def usual(self) -> Stage:
+        """The stage that is meant where none is named. Raises LayerError where there is none."""
+        return self.default or self.stages[-1]
+
+    @property
+    def late(self) -> str:
+        """A layer after which little happens: where a graph begins that is only to show how the output ends."""
+        return self.traced[-1].name if self.traced else INPUT
+
+    def _without(self) -> str:
+        """Why there is no stage."""
+        remedy = "choose a method of the input, such as occlusion or inputxgradient, or layer='input'"
+        if not self.rows:
+            return f"{self.model} has no layer that returns a feature map (n, c, h, w), so there is none to draw on: {remedy}"
+        name, n = min(self.rows, key=lambda name: name.count(".")), self.images
+        return (
+            f"{name or 'the output'} has {self.rows[name] * n:g} rows for {n} image{'s' * (n != 1)}, so it is not known "
+            f"which are whose, and {self.model} has no feature map with a row an image: {remedy}"
+        )
 
     def spatial(self, name: str) -> bool:
         return name in self.layouts

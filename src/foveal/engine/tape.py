@@ -10,6 +10,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 from torch.utils.weak import TensorWeakRef
 
+from foveal.engine.fault import out_of_memory
+
 
 class Refused(RuntimeError):
     """The recorded forward and another one do not take the same way."""
@@ -59,6 +61,8 @@ class Record(TorchFunctionMode):
         self._kept: list[tuple[Tensor, int]] = []
 
     def start(self, inputs: Any) -> None:
+        """Also after a forward that broke off: only what follows counts."""
+        self.steps, self._touched, self._given, self._needed = [], {}, {}, []
         self._note(_tensors(inputs), given=True)
         self.inputs, self._on = inputs, True
 
@@ -124,6 +128,7 @@ class Replay(TorchFunctionMode):
     def start(self, inputs: Any) -> Any:
         """What the network is to be given: its recorded inputs, as far as they are the image's."""
         n = self._record.n
+        self._steps = iter(self._record.steps)
         inputs = tree_map(lambda now, then: self._seen(then) if _of(then, n) else now, inputs, self._record.inputs)
         self._on = True
         return inputs
@@ -164,12 +169,6 @@ def _compute(func: Any, args: Any, kwargs: Any) -> Any:
             raise
         args, kwargs = tree_map(lambda value: own.get(id(value), value), (args, kwargs))
         return func(*args, **kwargs)
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether memory was the reason, on a processor or an accelerator."""
-    words = str(error)
-    return isinstance(error, MemoryError) or "out of memory" in words or "can't allocate memory" in words
 
 
 def _of(value: Any, n: int) -> bool:

@@ -77,7 +77,7 @@ class Weighed:
     def mode(self) -> None:
         return None
 
-    def start(self, verdict: Verdict, output: Any) -> Tensor:
+    def start(self, verdict: Verdict) -> Tensor:
         """(n,), α·v with α held fixed."""
         c = verdict.comparison
         assert c is not None, "the method says that it needs one"

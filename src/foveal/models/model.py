@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from foveal.decisions.heads import Task, check_task
 from foveal.engine.guard import unwrap
 from foveal.errors import ModelError
 
@@ -24,6 +25,7 @@ class Model:
     name            what it was loaded from: "timm:resnet50", or the name in its sidecar.
     preprocessing   how a photo becomes its input; None if that is not known.
     labels          one name an output, in order; None if they are not known.
+    task            what the output means: "classes", "labels", "value" or "embedding"; None if it is not known.
     card            where it comes from: source, weights, licence, accuracy … and `notes` the reader must see.
     """
 
@@ -32,6 +34,10 @@ class Model:
     preprocessing: Preprocessing | None = None
     labels: tuple[str, ...] | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
+    task: Task | None = None
+
+    def __post_init__(self) -> None:
+        check_task(self.task)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -50,27 +56,30 @@ class Model:
 
 
 def as_model(
-    model: nn.Module | Model, preprocessing: Preprocessing | None = None, labels: Sequence[str] | None = None
+    model: nn.Module | Model,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> Model:
     """`model` with what is known about it; what the caller says wins over what the model carries.
 
     Raises:
-        ModelError: when it is neither a module nor the result of `load_model`.
+        ModelError: when it is neither a module nor the result of `load_model`, or the task is none.
     """
     if isinstance(model, nn.Module):
-        return Model(model, type(unwrap(model)).__name__, preprocessing, tuple(labels) if labels else None)
+        name = type(unwrap(model)).__name__
+        return Model(model, name, preprocessing, tuple(labels) if labels else None, task=task)
     if not isinstance(model, Model):
         raise ModelError(
             f"cannot explain a {type(model).__name__}: pass an nn.Module, or load one with foveal.load_model({model!r})"
             if isinstance(model, str)
             else f"cannot explain a {type(model).__name__}: pass an nn.Module or the result of foveal.load_model"
         )
-    if preprocessing is None and labels is None:
+    if preprocessing is None and labels is None and task is None:
         return model
-    return Model(
-        model.module,
-        model.name,
-        preprocessing or model.preprocessing,
-        tuple(labels) if labels else model.labels,
-        model.card,
+    return replace(
+        model,
+        preprocessing=preprocessing or model.preprocessing,
+        labels=tuple(labels) if labels else model.labels,
+        task=task or model.task,
     )

@@ -22,6 +22,8 @@ from foveal.portrait.objectives import Seen
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+    from foveal.decisions import Task
+
 Precision: TypeAlias = "Literal['float32', 'bfloat16']"
 
 
@@ -35,6 +37,7 @@ class Eye:
         weight: one of its parameters, for device and type; None where it has none.
         labels: class names, if known.
         precision: "bfloat16" runs the network under autocast.
+        task: what the output means, if known.
     """
 
     model: nn.Module
@@ -43,6 +46,7 @@ class Eye:
     labels: Sequence[str] | None = None
     precision: Precision = "float32"
     arguments: Arguments = field(default_factory=Arguments)
+    task: Task | None = None
     _last: dict[str, int] = field(default_factory=dict, repr=False)
 
     @property
@@ -89,7 +93,7 @@ class Eye:
             x = self._input(views)
             output = run.forward(x, self.arguments, stop=not whole, under=self._modes(leak))
             maps = {at: self.structure.channels_first(at, A, views.shape[2:]) for at, A in run.activations.items()}
-        return Seen(views if images is None else images, maps, output if whole else None, self.labels)
+        return Seen(views if images is None else images, maps, output if whole else None, self.labels, self.task)
 
     def features(
         self, images: Float[Tensor, "n c h w"], layers: Iterable[str], *, chunk: int = 16

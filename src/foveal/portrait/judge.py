@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from foveal.engine.guard import untouched, unwrap
+from foveal.asking import class_head, ending_of
+from foveal.engine.guard import unwrap
 from foveal.engine.select import select_layers
 from foveal.errors import MethodError
 from foveal.images import load_images
@@ -37,11 +38,10 @@ def answered(
 ) -> tuple[tuple[Answer, ...], ...]:
     """`Portraits.answers`."""
     subject, x = shown_to(faces, model, preprocessing)
-    with untouched(subject.module), torch.no_grad():
-        output = unwrap(subject.module)(x)
-    if not isinstance(output, Tensor) or output.ndim != 2:
-        raise MethodError(f"{subject.name} gives no (n, classes) scores: only a classifier can name portraits")
-    found = output.float().softmax(1).topk(min(count, output.shape[1]))
+    chances = class_head(subject, x, ending_of(subject, x)).probabilities
+    if chances is None:
+        raise MethodError(f"{subject.name} predicts values: only a classifier can name portraits")
+    found = chances.float().topk(min(count, chances.shape[1]))
     names = subject.labels
     return tuple(
         tuple(

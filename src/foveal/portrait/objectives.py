@@ -28,6 +28,8 @@ from foveal.portrait.distances import DISTANCES, TAILED, TINY, DistanceName
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
+    from foveal.decisions.heads import Task
+
 Form: TypeAlias = "Literal['dot', 'mean', 'caricature']"
 
 
@@ -40,12 +42,14 @@ class Seen:
         maps: layer -> (k, c, h, w), channels first; (k, c) where it is no map.
         output: of the whole network; None where it stopped before.
         labels: class names, if known.
+        task: what the output means, if known.
     """
 
     images: Float[Tensor, "k c h w"]
     maps: Mapping[str, Tensor]
     output: Any = None
     labels: Sequence[str] | None = None
+    task: Task | None = None
     _pooled: dict[str, Tensor] = field(default_factory=dict)
 
     def features(self, layer: str) -> Float[Tensor, "k c"]:
@@ -274,6 +278,6 @@ def decided(decision: Decision, words: str, scale: float = 1.0) -> Objective:
     """The negative score of any decision: one unit, one class, …"""
 
     def score(seen: Seen) -> Tensor:
-        return -decision.decide(Outcome(seen.output, seen.maps, seen.labels)).score * scale
+        return -decision.decide(Outcome(seen.output, seen.maps, seen.labels, seen.task)).score * scale
 
     return Objective(score, f"−score of {words}", tuple(decision.layers), whole=not decision.layers)

@@ -298,6 +298,7 @@ def parts_of(seen: Seen, counts: Sequence[int]) -> list[Seen]:
             {layer: each[t] for layer, each in maps.items()},
             tree_unflatten([leaf[t] if isinstance(leaf, tuple) else leaf for leaf in outputs], spec),
             seen.labels,
+            seen.task,
         )
         for t in range(len(counts))
     ]

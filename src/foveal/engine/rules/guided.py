@@ -37,7 +37,7 @@ class Guided:
     def mode(self) -> GuidedMode:
         return GuidedMode(self.kind)
 
-    def start(self, verdict: Verdict, output: Any) -> Tensor:
+    def start(self, verdict: Verdict) -> Tensor:
         return verdict.score
 
     def account(self, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:

@@ -27,7 +27,7 @@ class Rules(Protocol):
         """In which one forward runs, so that its backward follows the rules; None where only its start differs."""
         ...
 
-    def start(self, verdict: Verdict, output: Any) -> Tensor:
+    def start(self, verdict: Verdict) -> Tensor:
         """(n,), what the backward starts from; the score mostly."""
         ...
 

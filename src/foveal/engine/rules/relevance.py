@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from foveal.decisions.decision import class_scores, two_sided
 from foveal.engine.rules.linear import LinearRule
 from foveal.engine.rules.propagation import Propagation
 
@@ -41,17 +40,16 @@ class Relevance:
     def mode(self) -> Propagation:
         return Propagation(self.convolutions, self.dense, same_sign=self.sums == "same-sign")
 
-    def start(self, verdict: Verdict, output: Any) -> Tensor:
+    def start(self, verdict: Verdict) -> Tensor:
         """(n,), whose derivative at the class scores is the relevance to start with over those scores."""
         if self.seed == "score":
             return verdict.score
         size = torch.ones_like(verdict.score) if self.seed == "one" else verdict.score
         size = size.detach()
-        kind = verdict.spec.get("kind")
-        if kind not in ("class", "margin"):
+        scores = verdict.choices
+        if scores is None:
             return verdict.score * size / _apart_from_zero(verdict.score.detach())
-        scores = two_sided(class_scores(output))
-        if kind == "margin":
+        if verdict.spec.get("kind") == "margin":
             shares = _one_hot(verdict.spec["a"], scores) - _one_hot(verdict.spec["b"], scores)
         else:
             chosen = _one_hot(verdict.spec["index"], scores)
