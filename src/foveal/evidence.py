@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +16,7 @@ from foveal.decisions import Verdict, compares
 from foveal.engine.address import INPUT
 from foveal.errors import FovealError, MethodError, MissingExtra
 from foveal.passes import Passed, Scene, run_through
-from foveal.portions import in_portions
+from foveal.portions import Portion, in_portions
 from foveal.probe import Progress, probe_images, recorded
 
 if TYPE_CHECKING:
@@ -123,6 +125,7 @@ def _answer(
             maps = _mapped(one, passed, cautions, differentiable=scene.differentiable)
         if rules:
             rules.account(passed, measured, cautions)
+            _check_sum(scene, rules, passed, measured, cautions)
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         evidence.refused[one.name] = _overflow(one.name)
         return
@@ -130,6 +133,42 @@ def _answer(
         evidence.refused[one.name] = error
         return
     evidence.maps[one.name], evidence.cautions[one.name], evidence.measured[one.name] = maps, cautions, measured
+
+
+def _check_sum(scene: Scene, rules: Rules, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
+    """Say what is missing, and where, if what arrived and what was lost is not what began."""
+    missing = rules.missing(passed)
+    if missing is None:
+        return
+    first = next(iter(passed.activations))
+    measured.setdefault(first, {})["missing"] = missing.tolist()
+    if bool((missing != 0).any()):
+        worst = int(missing.abs().argmax())
+        assert passed.begun is not None
+        cautions.append(
+            f"relevance does not add up: {float(missing[worst]):.3g} of {float(passed.begun[worst]):.3g} is missing"
+            + (f" (picture {worst}, counted from 0)" if len(missing) > 1 else "")
+            + f", lost {_where_lost(scene, rules, worst, first)}; an operation there does not follow the rules"
+        )
+
+
+def _where_lost(scene: Scene, rules: Rules, image: int, first: str) -> str:
+    """Between which stages a sum loses most, found by going back to each of them alone."""
+    alone = replace(scene, x=scene.x[image : image + 1], arguments=scene.arguments.row(image))
+    assert scene.decision is not None
+    alone = replace(alone, decision=Portion(scene.decision, image, image + 1, len(scene.x)))
+    layers = list(dict.fromkeys([first, *(stage.name for stage in scene.tracing().traced)]))
+    found: list[tuple[str, float]] = []
+    for layer in layers:
+        with suppress(FovealError):
+            gap = rules.missing(run_through(alone, [layer], gradient=True, backward=True, rules=rules))
+            found.append((layer, 0.0 if gap is None else float(gap[0])))
+    found.append(("the output", 0.0))
+    steps = [(abs(a - b), at, after) for (at, a), (after, b) in pairwise(found)]
+    if not steps:
+        return "on the way"
+    _, at, after = max(steps)
+    return f"between {at} and {after}"
 
 
 def _mapped(one: Asked, passed: Passed, cautions: list[str], *, differentiable: bool) -> dict[str, Tensor]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from foveal.decisions import Decision, Outcome, Task, Verdict
-from foveal.engine.address import INPUT, Address
+from foveal.engine.address import INPUT, Address, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.capture import Run, capture
 from foveal.engine.checkpoints import CheckpointingError
@@ -86,6 +87,7 @@ class Passed:
         cotangents: the same of d score / d activation, or what the rules made of it; empty without a backward.
         between: layer -> names of the operations between it and the score.
         lost: (n,) what biases and stabilisers took on the way back, where rules count it.
+        begun: (n,) with what relevance began at the network's output, where rules count it.
         notes: what a reader must know of the pass.
         recording: of what came before the layer, for methods that go on from there.
         studied: what a `Study` found: what -> layer -> (n, …).
@@ -97,6 +99,7 @@ class Passed:
     between: Mapping[str, frozenset[str]]
     lost: Tensor | None
     notes: list[str]
+    begun: Tensor | None = None
     recording: Recording | None = None
     studied: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
@@ -157,8 +160,8 @@ def run_through_each(
         }
         notes += [_reused(layer, run.calls[layer]) for layer in layers if run.calls[layer] > 1 and "#" not in layer]
         every_passed = []
-        for question, (verdict, G) in zip(questions, answers, strict=True):
-            own = [*notes, *(verdict.notes if verdict else ())]
+        for question, (verdict, G, remarks, begun) in zip(questions, answers, strict=True):
+            own = [*notes, *(verdict.notes if verdict else ()), *remarks]
             studied = question.study(run, G, own) if question.study else {}
             passed = Passed(
                 verdict.detached() if verdict else None,  # the graph ends with the pass
@@ -167,6 +170,7 @@ def run_through_each(
                 {at: run.between(at, verdict.score) for at in layouts} if verdict and paths else {},
                 lost,
                 own,
+                begun,
                 studied={what: _laid_out(found, layouts) for what, found in studied.items()},
             )
             every_passed.append(passed)
@@ -189,10 +193,12 @@ def outcome_of(scene: Scene, decision: Decision, run: Run, output: Any) -> Outco
 
 
 class Answer(NamedTuple):
-    """A verdict, and the cotangents of its score."""
+    """A verdict, the cotangents of its score, and what the rules have to say of the way back."""
 
     verdict: Verdict | None
     cotangents: dict[str, Tensor]
+    remarks: Sequence[str] = ()
+    begun: Tensor | None = None
 
 
 def _answers(
@@ -237,21 +243,40 @@ def _answer(
     rules = question.rules
     if question.decision is None:
         return Answer(None, {})
-    verdict = question.decision.decide(outcome_of(scene, question.decision, run, output))
+    outcome = outcome_of(scene, question.decision, run, output)
+    verdict = question.decision.decide(outcome)
     _check(verdict, len(scene.x))
     if not backward:
         return Answer(verdict, {})
-    if mode and not verdict.score.requires_grad and (gate := mode.blocked()):
-        raise MethodError(
-            f"relevance cannot get past {gate}, through which this network's output comes: explain logits"
-        )
+    if mode and not verdict.score.requires_grad and (why := mode.blocked()):
+        raise MethodError(why)
+    ends = _ends(question.decision, outcome) if mode else []
+    remarks = mode.remarks(ends, list(run.origins.values())) if mode else []
     try:
         start = rules.start(verdict) if rules else verdict.score
-        return Answer(verdict, run.gradients(start, keep_graph=again, linear=rules is None))
+        begun = _begun(start, ends) if mode and mode.counts else None
+        return Answer(verdict, run.gradients(start, keep_graph=again, linear=rules is None), remarks, begun)
     except CheckpointingError as error:
         if rules is None:
             raise
         raise MethodError(str(error)) from error
+
+
+def _begun(start: Tensor, ends: Sequence[Tensor]) -> Tensor:
+    """(n,), Σ y ⊙ ∂start/∂y over what the decision is read from: what relevance has to add up to."""
+    if not start.requires_grad or not ends:
+        return start.detach()
+    gradients = torch.autograd.grad(start.sum(), ends, retain_graph=True, allow_unused=True)
+    parts = [y * G for y, G in zip(ends, gradients, strict=True) if G is not None]
+    return sum((part.detach().reshape(len(start), -1).sum(1) for part in parts), torch.zeros_like(start.detach()))
+
+
+def _ends(decision: Decision, outcome: Outcome) -> list[Tensor]:
+    """What a decision is read from, as far as a graph leads there."""
+    read = [outcome.activations[layer] for layer in decision.layers]
+    read = read or [*tree_leaves(outcome.output), *tensor_parts(outcome.output).values()]
+    tensors = {id(tensor): tensor for tensor in read if isinstance(tensor, Tensor) and tensor.requires_grad}
+    return list(tensors.values())
 
 
 @contextmanager

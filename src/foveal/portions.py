@@ -100,6 +100,7 @@ class _OpaqueError(Exception):
 def _joined(parts: Sequence[Passed], n: int) -> Passed:
     verdicts = [part.verdict for part in parts if part.verdict]
     lost = [part.lost for part in parts if part.lost is not None]
+    begun = [part.begun for part in parts if part.begun is not None]
     return Passed(
         Verdict.joined(verdicts) if verdicts else None,
         _stacked([part.activations for part in parts]),
@@ -107,6 +108,7 @@ def _joined(parts: Sequence[Passed], n: int) -> Passed:
         {at: frozenset().union(*(part.between[at] for part in parts)) for at in parts[0].between},
         torch.cat(lost) if lost else None,
         list(dict.fromkeys(note for part in parts for note in part.notes)),
+        begun=torch.cat(begun) if begun else None,
         studied={what: _stacked([part.studied[what] for part in parts]) for what in list(parts[0].studied)},
     )
 

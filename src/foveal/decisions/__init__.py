@@ -11,7 +11,7 @@ from foveal.decisions.classes import Class, Margin
 from foveal.decisions.comparison import Compared, Comparison, compares
 from foveal.decisions.custom import Custom
 from foveal.decisions.decision import Decision, NeedsModel, Outcome, Verdict
-from foveal.decisions.heads import Head, Task, check_task, read_head
+from foveal.decisions.heads import Head, Task, check_task, class_scores, read_head
 from foveal.decisions.labels import plain
 from foveal.decisions.neighbours import Neighbours
 from foveal.decisions.neuron import Neuron
@@ -63,6 +63,7 @@ __all__ = [
     "Verdict",
     "as_decision",
     "check_task",
+    "class_scores",
     "compares",
     "read_head",
 ]

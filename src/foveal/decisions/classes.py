@@ -60,8 +60,10 @@ class Class:
             if self.of == "probability":
                 raise TargetError(f"{words[0]} is a value and has no probability: leave of out")
             each = tuple(Class(i, ending=head.ending) for i in index.tolist())
-            spec = {"kind": "value", "index": index.tolist()}
-            return Verdict(_at(scores, index), words, spec, None, each, None, scores, head.notes())
+            values = _at(scores, index)
+            return Verdict(
+                values, words, {"kind": "value", "index": index.tolist()}, None, each, None, scores, head.notes()
+            )
         chance = _at(probabilities, index)
         # A model that ends in a sigmoid or softmax has no logit to explain.
         chances = head.ending in ("sigmoid", "softmax")

@@ -158,6 +158,11 @@ def read_head(output: Any, task: Task | None = None, ending: Ending | None = Non
     return Head(scores, ending or _ending(scores, task), task, name, others)
 
 
+def class_scores(output: Any) -> Float[Tensor, "n k"]:
+    """The scores that decide, as the network returned them. Raises TargetError where there are none."""
+    return read_head(output).scores
+
+
 def _ending(scores: Float[Tensor, "n k"], task: Task | None) -> Ending:
     last = last_operation(scores)
     if last.startswith("LogSoftmax"):

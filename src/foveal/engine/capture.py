@@ -21,7 +21,7 @@ from torch.autograd.graph import GradientEdge
 
 from foveal.engine.address import INPUT, Address, pick, replace
 from foveal.engine.arguments import Arguments
-from foveal.engine.backward import follow, said
+from foveal.engine.backward import Origins, follow, said
 from foveal.engine.block import Block
 from foveal.engine.checkpoints import hidden, reentrant
 from foveal.engine.forward import Given, output_of
@@ -171,6 +171,11 @@ class Run:
     def between(self, layer: str, score: Tensor) -> frozenset[str]:
         """Names of the operations on the way from a layer to the score."""
         return operations_between(self._origins[layer], score)
+
+    @property
+    def origins(self) -> Origins:
+        """Layer -> where its gradient arrives."""
+        return self._origins
 
     def _begun(self, x: Tensor, arguments: Arguments) -> Given:
         """What the model is given, for a forward of which nothing is known yet."""

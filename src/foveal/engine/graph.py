@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -22,17 +22,28 @@ class KeepGraph(TorchFunctionMode):
 
 def operations_between(origin: Tensor | GradientEdge, score: Tensor) -> frozenset[str]:
     """Names of the operations on the ways from `origin` to the score (autograd's, without "Backward0")."""
-    first = origin.grad_fn if isinstance(origin, Tensor) else origin.node
-    parents, order = _walked([score.grad_fn] if score.grad_fn is not None else [])
-    on_the_way: set[Any] = set()
-    names = set()
+    return frozenset(map(node_name, nodes_between([origin], [score])))
+
+
+def nodes_between(origins: Sequence[Tensor | GradientEdge], ends: Sequence[Tensor]) -> list[Any]:
+    """The nodes on the ways from the origins to the ends, without those of the origins; the first come first."""
+    first = {origin.grad_fn if isinstance(origin, Tensor) else origin.node for origin in origins} - {None}
+    leaves = [origin for origin in origins if isinstance(origin, Tensor) and origin.grad_fn is None]
+    parents, order = _walked([end.grad_fn for end in ends if end.grad_fn is not None])
+    reaching: set[Any] = set()
+    between = []
     for node in order:
-        if node is first or getattr(node, "variable", None) is origin:
-            on_the_way.add(node)
-        elif any(parent in on_the_way for parent in parents[node]):
-            on_the_way.add(node)
-            names.add(type(node).__name__.rstrip("0123456789").removesuffix("Backward"))
-    return frozenset(names)
+        above = any(parent in reaching for parent in parents[node])
+        if above:
+            between.append(node)
+        if above or node in first or any(getattr(node, "variable", None) is leaf for leaf in leaves):
+            reaching.add(node)
+    return between
+
+
+def node_name(node: Any) -> str:
+    """What autograd calls an operation, without "Backward0"."""
+    return type(node).__name__.rstrip("0123456789").removesuffix("Backward")
 
 
 def ancestors(roots: list[Any]) -> set[Any]:

@@ -91,11 +91,11 @@ class Structure:
         """Why there is no stage."""
         remedy = "choose a method of the input, such as occlusion or inputxgradient, or layer='input'"
         if not self.rows:
-            return f"{self.model} has no layer that returns a feature map (n, c, h, w), so there is none to draw on: {remedy}"
+            return f"{self.model} has no layer that returns a feature map (n, c, h, w) to draw on: {remedy}"
         name, n = min(self.rows, key=lambda name: name.count(".")), self.images
         return (
-            f"{name or 'the output'} has {self.rows[name] * n:g} rows for {n} image{'s' * (n != 1)}, so it is not known "
-            f"which are whose, and {self.model} has no feature map with a row an image: {remedy}"
+            f"{name or 'the output'} has {self.rows[name] * n:g} rows for {n} image{'s' * (n != 1)}, so it is not "
+            f"known which are whose, and {self.model} has no feature map with a row an image: {remedy}"
         )
 
     def spatial(self, name: str) -> bool:

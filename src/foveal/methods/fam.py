@@ -89,6 +89,9 @@ class Weighed:
         alpha = CHANNELS[self.weights](c)
         return ((oriented(alpha, v.detach()) if self.oriented else alpha) * v).sum(1)
 
+    def missing(self, passed: Passed) -> None:
+        return None
+
     def account(self, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
         """How many channels carry the similarity, and which most."""
         assert passed.verdict is not None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+from foveal.engine.rules.witness import Origin, Witness
 
 if TYPE_CHECKING:
     from foveal.decisions import Verdict
@@ -35,15 +37,26 @@ class Rules(Protocol):
         """What a reader should know of how the rules held."""
         ...
 
+    def missing(self, passed: Passed) -> Tensor | None:
+        """(n,), what neither arrived at the first layer nor was counted as lost; None where rules do not count."""
+        ...
+
 
 class RulesMode(TorchFunctionMode):
     """Calls `rule(name)` for every operation on tensors that carry a graph; in-place ones keep their meaning.
 
     Attributes:
         in_place: handlers take in-place operations as they are, unless what they write into is part of a tensor.
+        counts: what goes back adds up, with what is lost on the way.
+        witness: knows which nodes of the graph come from operations that were met here.
     """
 
     in_place = False
+    counts = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.witness = Witness()
 
     def rule(self, name: str) -> Handler | None:
         """What to do instead of the operation `name`; None to leave it alone."""
@@ -57,11 +70,26 @@ class RulesMode(TorchFunctionMode):
         """Why nothing goes back at all, where the rules know."""
         return None
 
+    def remarks(self, ends: Sequence[Tensor], origins: Sequence[Origin]) -> list[str]:
+        """What a reader must know of the way from the origins to the ends, before it is gone back.
+
+        Raises:
+            MethodError: when there is an operation on the way that the rules do not cover.
+        """
+        return []
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", str(func))
         if not torch.is_grad_enabled() or not any(carries(value) for value in (*args, *kwargs.values())):
             return func(*args, **kwargs)
+        below = self.witness.below(args, kwargs)
+        result = self._followed(func, name, args, kwargs)
+        self.witness.saw(below, result, args)
+        return result
+
+    def _followed(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """What the operation gives, with its rule for the way back."""
         handler = self.rule(plain_name(name))
         if handler is None:
             return func(*args, **kwargs)
@@ -132,12 +160,13 @@ def pulled(value: Tensor, pull: Callable[[Tensor], Any], *sources: Tensor) -> Te
 
 
 def plain_name(name: str) -> str:
-    """`__iadd__`, `add_`, `__radd__` are all add."""
-    plain = name.strip("_")
+    """`__iadd__`, `add_`, `__radd__`, `add.Tensor` are all add."""
+    plain = name.partition(".")[0].strip("_")
     return _SPELLED.get(plain, plain)
 
 
 _SPELLED = {
     "iadd": "add", "radd": "add", "isub": "sub", "subtract": "sub", "rsub": "rsub", "imul": "mul", "rmul": "mul",
     "multiply": "mul", "itruediv": "div", "truediv": "div", "idiv": "div", "divide": "div", "rtruediv": "rdiv",
+    "clip": "clamp", "absolute": "abs",
 }  # fmt: skip

@@ -14,34 +14,51 @@ from foveal.engine.rules.linear import LinearRule, Operation, same_sign
 from foveal.engine.rules.mode import Handler, RulesMode, carries, plain_name, pulled
 from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED, affine, convolution, dense, transposed_convolution
 from foveal.engine.rules.vocabulary import BENDS, CONSERVING, CONSTANTS
+from foveal.engine.rules.witness import Origin
 from foveal.errors import MethodError
 
 
 class Propagation(RulesMode):
     """One forward whose backward propagates relevance, and an account of what is lost."""
 
+    counts = True
+
     def __init__(self, convolutions: LinearRule, dense: LinearRule, *, same_sign: bool) -> None:
         super().__init__()
         self._convolutions, self._dense, self._same_sign = convolutions, dense, same_sign
         self._ledger = _Ledger()
         self._constants: list[str] = []
+        self._weighing_since = 0
         # Convolutions whose output nobody has used yet: a batch normalisation may follow and becomes part of them.
         self._open: Any = WeakTensorKeyDictionary()
 
     def rule(self, name: str) -> Handler | None:
         handler = self._HANDLERS.get(name)
         if handler is None and name not in CONSERVING:
-            raise MethodError(
-                f"relevance has no rule for the operation {name!r}, which this network uses: "
-                "explain a layer behind it, or use a method that follows the derivative, such as hirescam"
-            )
+            raise _without_rule(name)
         return partial(handler, self) if handler else None
 
     def lost(self, n: int) -> Tensor | None:
         return self._ledger.total(n)
 
     def blocked(self) -> str | None:
-        return self._constants[-1] if self._constants else None
+        if not self._constants:
+            return None
+        last = self._constants[-1]
+        if self._weighing_since:
+            return f"relevance has no rule for {last} between layers, which this network uses: {_REMEDY}"
+        return f"relevance cannot get past {last}, through which this network's output comes: explain logits"
+
+    def remarks(self, ends: Sequence[Tensor], origins: Sequence[Origin]) -> list[str]:
+        if unmet := self.witness.unmet(ends, origins):
+            raise _without_rule(unmet[0])
+        names = ", ".join(dict.fromkeys(self._constants))
+        return [f"constant to relevance, and what goes into them gets none: {names}"] if names else []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self._constants and plain_name(getattr(func, "__name__", "")) in WEIGHING:
+            self._weighing_since += 1
+        return super().__torch_function__(func, types, args, kwargs)
 
     def _convolve(self, func: Any, args: Any, kwargs: Any) -> Tensor:
         return self._weighted(*convolution(*args, **kwargs), self._convolutions)
@@ -51,7 +68,7 @@ class Propagation(RulesMode):
 
     def _linear(self, func: Any, args: Any, kwargs: Any) -> Tensor:
         x, op = dense(*args, **kwargs)
-        return self._weighted(x, op, self._dense if x.ndim == 2 else self._convolutions)
+        return self._weighted(x, op, self._rule_of(x))
 
     def _weighted(
         self, x: Tensor, op: Operation, rule: LinearRule, y: Tensor | None = None, *, closed: bool = False
@@ -200,13 +217,27 @@ class Propagation(RulesMode):
         return func(a, b.detach() if isinstance(b, Tensor) else b, *args[2:], **kwargs)
 
     def _product(self, func: Any, args: Any, kwargs: Any) -> Any:
-        if sum(carries(value) for value in [*args, *kwargs.values()]) > 1:
-            raise _two_features(f"{func.__name__} of two features, as in attention")
-        return func(*args, **kwargs)
+        """A linear map in other words: x @ W, W @ x, an Einstein sum of x and constants, and what is added to it."""
+        name = plain_name(func.__name__)
+        carrying = [place for place, value in enumerate(args) if carries(value)]
+        if len(carrying) + sum(map(carries, kwargs.values())) > 1:
+            raise _two_features(f"{name} of two features, as in attention")
+        added = name in ("addmm", "baddbmm")
+        place, bias = carrying[0] if carrying else -1, args[0] if added else None
+        others = [i for i in range(added, len(args)) if i != place and isinstance(args[i], Tensor)]
+        if place < added or len(others) != 1 or kwargs or (bias is not None and bias.ndim != 1):
+            raise _without_rule(f"{name}, as it is called here")
+        other = others[0]
+        return self._weighted(args[place], _bilinear(func, args, place, other, bias), self._rule_of(args[place]))
+
+    def _rule_of(self, x: Tensor) -> LinearRule:
+        """Of a dense layer: on vectors the head's, on maps that of convolutions by 1×1."""
+        return self._dense if x.ndim == 2 else self._convolutions
 
     def _constant(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Gates and statistics scale; what they are computed from gets no relevance."""
-        self._constants.append(func.__name__)
+        self._constants.append(plain_name(func.__name__))
+        self._weighing_since = 0
         with torch.no_grad():
             return func(*args, **kwargs)
 
@@ -232,6 +263,26 @@ class Propagation(RulesMode):
         **dict.fromkeys(BENDS, _bent),
         **dict.fromkeys(CONSTANTS, _constant),
     }
+
+
+def _bilinear(func: Any, args: Any, place: int, other: int, bias: Tensor | None) -> Operation:
+    """An operation that is linear in its argument at `place`, weighed by the one at `other`."""
+
+    def product(x: Tensor, weight: Tensor) -> Tensor:
+        given = {place: x, other: weight, **({} if bias is None else {0: torch.zeros_like(bias)})}
+        result: Tensor = func(*(given.get(i, value) for i, value in enumerate(args)))
+        return result
+
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return product(x, weight) if bias is None else product(x, weight) + bias
+
+    def transposed(s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(product(leaf, weight), leaf, s)
+        return gradient
+
+    return Operation(args[other], bias, forward, transposed, -1)
 
 
 class _Ledger:
@@ -265,13 +316,16 @@ def _arguments(names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, A
     return [given.get(name, defaults.get(name)) for name in names]
 
 
+def _without_rule(operation: str) -> MethodError:
+    return MethodError(f"relevance has no rule for the operation {operation!r}, which this network uses: {_REMEDY}")
+
+
 def _two_features(what: str) -> MethodError:
-    return MethodError(
-        f"relevance has no rule for {what}, which this network uses: explain a layer behind it, or use a method "
-        "that follows the derivative, such as hirescam"
-    )
+    return MethodError(f"relevance has no rule for {what}, which this network uses: {_REMEDY}")
 
 
+_REMEDY = "explain a layer behind it, or use a method that follows the derivative, such as hirescam"
+WEIGHING = {*CONVOLUTIONS, *TRANSPOSED, "linear", "matmul", "mm", "bmm", "addmm", "einsum", "baddbmm"}
 _BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
 _INSTANCE_NORM = ("input", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps")
 _LAYER_NORM = ("input", "normalized_shape", "weight", "bias", "eps")

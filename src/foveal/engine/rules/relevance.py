@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from foveal.passes import Passed
 
 
+ROUNDING = 1e-3
+"""What of a sum may be missing: rounding of single precision is a thousand times less, an operation is more."""
+
+
 @dataclass(frozen=True)
 class Relevance:
     """LRP with one rule for convolutions and one for dense layers.
@@ -68,6 +72,18 @@ class Relevance:
         if passed.lost is not None:
             measured[first]["taken by biases and stabilisers"] = passed.lost.tolist()
         cautions += self._words(measured, first)
+
+    def missing(self, passed: Passed) -> Tensor | None:
+        """(n,), 0 where it is no more than rounding."""
+        if passed.begun is None or passed.lost is None:
+            return None
+        first = next(iter(passed.activations))
+        R = (passed.activations[first].detach() * passed.cotangents[first]).double().sum(1).flatten(1)
+        begun, lost = passed.begun.to(R), passed.lost.to(R)
+        missing = begun - R.sum(1) - lost
+        scale = begun.abs() + lost.abs() + R.abs().sum(1)
+        rounding = max(ROUNDING, 32 * torch.finfo(passed.activations[first].dtype).eps)
+        return torch.where(missing.abs() > rounding * scale, missing, 0)
 
     def _words(self, measured: dict[str, Any], first: str) -> list[str]:
         if self.seed != "score":

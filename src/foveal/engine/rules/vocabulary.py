@@ -16,7 +16,7 @@ BENDS: tuple[str, ...] = (
     "hardtanh",
     "clamp",
 )
-BENDS += ("clip", "clamp_max", "minimum", "hardshrink", "softshrink", "tanhshrink")
+BENDS += ("clamp_max", "minimum", "hardshrink", "softshrink", "tanhshrink")
 CONSTANTS: tuple[str, ...] = (
     "sigmoid",
     "hardsigmoid",
@@ -33,7 +33,23 @@ CONSTANTS: tuple[str, ...] = (
 CONSTANTS += ("std_mean", "vector_norm", "reciprocal", "rdiv")
 CONSERVING = frozenset(
     # piecewise linear, through the origin
-    {"relu", "leaky_relu", "prelu", "rrelu", "clamp_min", "neg", "mean", "sum", "max", "amax", "maximum", "where"}
+    {
+        "relu",
+        "leaky_relu",
+        "prelu",
+        "rrelu",
+        "clamp_min",
+        "neg",
+        "mean",
+        "sum",
+        "max",
+        "amax",
+        "maximum",
+        "where",
+        "fmax",
+        "threshold",
+        "masked_fill",
+    }
     | {"avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"}
     | {"max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"}
     | {"lp_pool2d", "max_unpool2d", "fractional_max_pool2d", "max_pool2d_with_indices", "amin", "topk", "sort"}
