@@ -14,7 +14,7 @@ from foveal._version import __version__
 from foveal.decisions import Decision, NeedsModel, Target, Task, as_decision, compares
 from foveal.embedding import Embedder
 from foveal.engine.arguments import Arguments, beside
-from foveal.engine.guard import is_compiled, unwrap
+from foveal.engine.guard import hooked_backward, is_compiled, unwrap
 from foveal.engine.select import LayerSpec, select_layers
 from foveal.engine.structure import Structure
 from foveal.errors import LayerError, ModelError
@@ -149,6 +149,8 @@ def state_notes(subject: Model) -> tuple[str, ...]:
     notes = list(subject.notes)
     if subject.module.training:
         notes.append("the model was in training mode; it was explained in evaluation mode and put back")
+    if hooked := hooked_backward(unwrap(subject.module)):
+        notes.append(f"backward hooks were set aside, so that they change no map: those on {', '.join(hooked)}")
     if is_compiled(subject.module):
         notes.append("the model is compiled; the original module was run instead, uncompiled")
     return tuple(notes)

@@ -16,7 +16,7 @@ from foveal.engine.address import INPUT, is_input
 from foveal.engine.capture import Run, capture
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, fitting
 from foveal.engine.exchange import Exchange
-from foveal.engine.fault import out_of_memory
+from foveal.engine.fault import out_of_memory, reason
 from foveal.engine.forward import Given, output_of
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.layout import Layout, channels_first
@@ -160,6 +160,7 @@ class Probe:
 
     def _at_once(self, x: Float[Tensor, "k c h w"], number: Callable[[Outcome], Tensor]) -> Float[Tensor, " k"]:
         found = number(self.outcome(x))
+        found = found if torch.is_grad_enabled() else found.detach()
         if found.shape != (len(x),):
             raise ModelError(
                 f"asked about {len(x)} cop{'ies' if len(x) != 1 else 'y'}, {type(self.model).__name__} gave "
@@ -180,7 +181,7 @@ class Probe:
             return outcome_of(self._scene, self._decision, run, output)
 
         # A forward may write into its input: into copies made for it, not into the picture itself.
-        own = memory_of(x) in (memory_of(self.x), memory_of(self._scene.x))
+        own = x.requires_grad or memory_of(x) in (memory_of(self.x), memory_of(self._scene.x))
 
         def given() -> Given:
             return self._arguments.around(x.clone() if own else x, lambda tensor: tensor.detach().clone())
@@ -272,7 +273,8 @@ def probe_images(
                         progress(f"{asked.name} at {layer}", before * total + done, n * total)
 
                 probe = Probe(scene, passed, image, layer, tick, runs)
-                each.append(asked.method.formula(probe, **asked.method.options))
+                with _failing(asked.name, probe):
+                    each.append(asked.method.formula(probe, **asked.method.options))
                 probe.forget()
                 _gather(measured, layer, probe.measured)
                 cautions += [f"{layer}: {words}" for words in probe.cautions]
@@ -280,6 +282,18 @@ def probe_images(
             if not bool(torch.isfinite(maps[layer]).all()):
                 raise MethodError(f"the {asked.name} map is not finite: scores overflow; run the model in float32")
     return maps
+
+
+@contextmanager
+def _failing(method: str, probe: Probe) -> Iterator[None]:
+    """What the network raises where nobody else listens, such as in a backward pass, in one sentence."""
+    try:
+        yield
+    except FovealError:
+        raise
+    except Exception as error:
+        name = type(probe.model).__name__
+        raise ModelError(f"{method} of this {name} at {probe.layer} failed: {reason(error)}") from error
 
 
 @contextmanager

@@ -247,7 +247,8 @@ def _clusters(features: NDArray[np.float64], seed: int) -> NDArray[np.intp]:
     except ModuleNotFoundError as error:
         raise MissingExtra("cannot group maps: scikit-learn is not installed; pip install 'foveal[heads]'") from error
     best, found = APART, np.zeros(len(features), np.intp)
-    for k in range(2, min(GROUPS, len(features) - 2) + 1):
+    distinct = len(np.unique(features, axis=0))
+    for k in range(2, min(GROUPS, len(features) - 2, distinct) + 1):
         which = cluster.KMeans(k, n_init=5, random_state=seed).fit_predict(features)
         if len(set(which)) == k and (score := float(metrics.silhouette_score(features, which))) > best:
             best, found = score, which

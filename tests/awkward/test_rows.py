@@ -216,7 +216,9 @@ def test_one_answer_for_many_images() -> None:
         foveal.shortcuts(built(First), pictures(8, 3), [0, 1] * 4)
 
 
-@pytest.mark.parametrize("method", ["occlusion", "rise", "integratedgradients", "gradientshap", "smoothgrad", "scorecam"])
+@pytest.mark.parametrize(
+    "method", ["occlusion", "rise", "integratedgradients", "gradientshap", "smoothgrad", "scorecam"]
+)
 def test_networks_of_one_image_at_a_time_are_asked_so(method: str) -> None:
     x = pictures(1, 3, 16)
     for net in (built(Insisting), Fixed(1).eval()):

@@ -12,7 +12,7 @@ from torch.autograd.graph import GradientEdge
 
 from foveal.engine.checkpoints import stopped
 from foveal.engine.fault import reason
-from foveal.errors import ModelError
+from foveal.errors import FovealError, ModelError
 
 Origins = Mapping[str, Tensor | GradientEdge]
 Gradients = dict[str, Tensor | None]
@@ -51,7 +51,9 @@ def said(model: nn.Module) -> Iterator[None]:
     """Run a backward in here: what it raises is told in one sentence."""
     try:
         yield
-    except RuntimeError as error:
-        if "checkpoint" in str(error).lower():
+    except FovealError:
+        raise
+    except Exception as error:
+        if isinstance(error, RuntimeError) and "checkpoint" in str(error).lower():
             raise stopped(model) from error
         raise ModelError(f"the backward pass of this {type(model).__name__} failed: {reason(error)}") from error

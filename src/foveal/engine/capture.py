@@ -185,7 +185,7 @@ class Run:
         x = self._usable(x)
         if INPUT in self._addresses and INPUT not in self._modules:
             self.calls[INPUT] = 1
-            x = self._keep(INPUT, tap(x, gradient=self._gradient))
+            x = self._keep(INPUT, tap(x, gradient=self._recording))
         return arguments.around(x, self._usable)
 
     def _run(self, given: Callable[[], Given]) -> Any:
@@ -227,7 +227,7 @@ class Run:
                 raise _OtherRows(layer, len(tensor) if tensor.ndim else 0)
             in_place = any(value is tensor for value in inputs)
             fed = self._fed.get(layer, "")
-            onward = self._keep(layer, tap(tensor, gradient=self._gradient, in_place=in_place))
+            onward = self._keep(layer, tap(tensor, gradient=self._recording, in_place=in_place))
             self._kept_fed[layer] = fed
             if self._stop and len(self.activations) == len(self._addresses):
                 raise _Enough
@@ -294,6 +294,11 @@ class Run:
             f"{layer or 'the output'} has {rows} row{'s' * (rows != 1)} for {n} image{'s' * (n != 1)}, so it is not "
             f"known which are whose: choose a layer with a row an image, such as {nearest or INPUT!r}"
         )
+
+    @property
+    def _recording(self) -> bool:
+        """Whether the forward records a graph: because one is wanted, or because the model expects one."""
+        return self._gradient or torch.is_grad_enabled()
 
     def _usable(self, tensor: Tensor) -> Tensor:
         # A copy: a forward may write into its input, and inference tensors may not take part in a graph.

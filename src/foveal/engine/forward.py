@@ -47,14 +47,18 @@ def output_of(model: nn.Module, given: Callable[[], Given], *, gradient: bool) -
         except ModelError:
             raise failed from failed.__cause__
         _expecting.add(model)
-        return output
-    return _run(model, _attached(given()), gradient=True)
+        return _detached(output)
+    return _detached(_run(model, _attached(given()), gradient=True))
 
 
 def _run(model: nn.Module, given: Given, *, gradient: bool) -> Any:
     inputs, keywords = given
     with told(model, (*inputs, *keywords.values())), torch.set_grad_enabled(gradient):
         return model(*inputs, **keywords)
+
+
+def _detached(output: Any) -> Any:
+    return tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, output)
 
 
 def _attached(given: Given) -> Given:

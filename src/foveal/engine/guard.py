@@ -120,6 +120,8 @@ def untouched(model: nn.Module, *, freeze: bool = True) -> Iterator[None]:
 
 def hooked_backward(model: nn.Module) -> list[str]:
     """Names of the modules on which a person has hooks for the backward pass; "every module" for global ones."""
+    if not any(_global_hooks()) and not any(any(_backward_hooks(module)) for module in every_module(model)):
+        return []
     own = [name or type(module).__name__ for name, module in model.named_modules() if any(_backward_hooks(module))]
     return own + (["every module"] if any(_global_hooks()) else [])
 
@@ -157,7 +159,7 @@ class _Before:
         freeze: bool,
     ) -> None:
         # The flag itself rather than `train()`, which some models override to fuse or merge weights.
-        self._training = [module for module in modules if module.training]
+        self._modes = [(module, module.training) for module in modules]
         self._trainable = [p for p in parameters if p.requires_grad and p.is_leaf] if freeze else []
         self._hooks = [(m, _backward_hooks(m)) for m in modules if m._backward_hooks or m._backward_pre_hooks]
         self._buffers = Buffers(modules, buffers)
@@ -167,16 +169,18 @@ class _Before:
 
     def leave(self) -> None:
         """Evaluation mode, frozen weights, no hooks of others on the way back."""
-        for module in self._training:
-            module.training = False
+        for module, training in self._modes:
+            if training:
+                module.training = False
         for parameter in self._trainable:
             parameter.requires_grad_(False)
         for module, _ in self._hooks:
             module._backward_hooks, module._backward_pre_hooks = OrderedDict(), OrderedDict()
 
     def restore(self) -> None:
-        for module in self._training:
-            module.training = True
+        for module, training in self._modes:
+            if module.training != training:
+                module.training = training
         for parameter in self._trainable:
             parameter.requires_grad_(True)
         for module, (hooks, pre_hooks) in self._hooks:

@@ -25,6 +25,7 @@ from foveal.engine.fault import out_of_memory, reason
 from foveal.engine.guard import every_module
 from foveal.engine.locks import turn_at
 from foveal.engine.tape import Record, Replay, seen
+from foveal.engine.taps import like
 from foveal.errors import LayerError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Cut:
             if new is None:
                 return None
             if not any(value is old for value in inputs):
-                return replace(output, old, new)
+                return replace(output, old, like(old, new))
             # A module that gave back its own input: whoever holds that tensor must go on with it.
             old.data = new.clone()
             return None

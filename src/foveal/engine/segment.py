@@ -15,6 +15,7 @@ from foveal.engine.address import Address, pick, replace
 from foveal.engine.arguments import Arguments
 from foveal.engine.capture import capture
 from foveal.engine.layout import Layout, channels_first
+from foveal.engine.taps import like
 from foveal.errors import FovealError
 
 if TYPE_CHECKING:
@@ -104,7 +105,10 @@ class Segment:
         calls, wanted = count(), self._last_call(self.before)
 
         def after(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-            return replace(output, pick(output, address), given.clone()) if next(calls) == wanted else None
+            if next(calls) != wanted:
+                return None
+            old = pick(output, address)
+            return replace(output, old, like(old, given.clone()))
 
         handle = module.register_forward_hook(after)
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -74,15 +74,20 @@ def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) ->
 
 
 def _traced(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
-    """By the first image; by all of them where the network does not take one alone."""
-    try:
-        return _trace(model, x[:1], arguments.row(0))
-    except ModelError as error:
-        if len(x) == 1:
-            raise
-        with suppress(ModelError):
-            return _trace(model, x, arguments)
-        raise error
+    """By the first image; by all of them where the network does not take one alone.
+
+    Gradients stay on where the model's own forward turns them off, unless it cannot do with that.
+    """
+    first, failed = (x[:1], arguments.row(0)), None
+    for images, keep in ((first, True), (first, False), ((x, arguments), True)):
+        try:
+            return _trace(model, *images, keep_graph=keep)
+        except ModelError as error:
+            failed = failed or error
+        if len(x) == 1 and not keep:
+            break
+    assert failed is not None
+    raise failed
 
 
 def _settings(module: nn.Module) -> tuple[Any, ...]:
@@ -93,7 +98,7 @@ def _settings(module: nn.Module) -> tuple[Any, ...]:
     return (id(module), *plain)
 
 
-def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
+def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: bool) -> Structure:
     names = {module: name for name, module in reversed(named_modules(model).items())}
     seen: list[_Seen] = []
     shapes: dict[str, tuple[int, ...]] = {}
@@ -126,7 +131,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
         leaf = x.detach().clone().requires_grad_()
         hooks = [module.register_forward_hook(note) for module in names]
         try:
-            with KeepGraph(), FieldTracker(leaf) as tracker:
+            with KeepGraph() if keep_graph else nullcontext(), FieldTracker(leaf) as tracker:
                 # Copies go in, because a forward may write into its input.
                 inputs, keywords = arguments.around(leaf.clone(), lambda tensor: tensor.detach().clone())
                 with told(model, (*inputs, *keywords.values())):

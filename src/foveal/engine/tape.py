@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
@@ -84,7 +85,7 @@ class Record(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if not self._on:
+        if not self._on or func is torch._C._set_grad_enabled:
             return func(*args, **kwargs)
         inputs = _tensors((args, kwargs))
         before = [tensor._version for tensor in inputs]
@@ -137,7 +138,8 @@ class Replay(TorchFunctionMode):
         self._on = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if not self._on:
+        # Whether gradients are on is no result: a forward that breaks off must still leave its blocks.
+        if not self._on or func is torch._C._set_grad_enabled:
             return _compute(func, args, kwargs or {})
         step = next(self._steps, None)
         if step is None or step.operation != func:

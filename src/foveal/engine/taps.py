@@ -47,6 +47,13 @@ def _in_place(tensor: Tensor, *, gradient: bool) -> Tap | None:
     return Tap(leaf, leaf, tensor)
 
 
+def like(old: Tensor, new: Tensor) -> Tensor:
+    """`new` in the place of `old`: the beginning of a graph where the forward records one that leads through `old`."""
+    if not (torch.is_grad_enabled() and old.requires_grad and not new.requires_grad and new.is_floating_point()):
+        return new
+    return new.detach().clone().requires_grad_().view_as(new)
+
+
 def _cut(tensor: Tensor, *, gradient: bool) -> bool:
     """Whether the graph begins here."""
     return gradient and not tensor.requires_grad and tensor.is_floating_point()

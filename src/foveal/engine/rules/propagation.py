@@ -217,7 +217,7 @@ class Propagation(RulesMode):
         return func(a, b.detach() if isinstance(b, Tensor) else b, *args[2:], **kwargs)
 
     def _product(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """A linear map in other words: x @ W, W @ x, an Einstein sum of x and constants, and what is added to it."""
+        """A linear map in other words: x @ W, W @ x, an Einstein sum of x and a constant, and what is added to it."""
         name = plain_name(func.__name__)
         carrying = [place for place, value in enumerate(args) if carries(value)]
         if len(carrying) + sum(map(carries, kwargs.values())) > 1:
@@ -225,7 +225,8 @@ class Propagation(RulesMode):
         added = name in ("addmm", "baddbmm")
         place, bias = carrying[0] if carrying else -1, args[0] if added else None
         others = [i for i in range(added, len(args)) if i != place and isinstance(args[i], Tensor)]
-        if place < added or len(others) != 1 or kwargs or (bias is not None and bias.ndim != 1):
+        readable = len(others) == 1 and not kwargs and place >= added and (bias is None or bias.ndim == 1)
+        if not readable or not _images_lead(name, args, place):
             raise _without_rule(f"{name}, as it is called here")
         other = others[0]
         return self._weighted(args[place], _bilinear(func, args, place, other, bias), self._rule_of(args[place]))
@@ -265,6 +266,15 @@ class Propagation(RulesMode):
     }
 
 
+def _images_lead(name: str, args: Any, place: int) -> bool:
+    """Whether the first axis of the argument at `place` is the first of the result, too."""
+    if name != "einsum":
+        return place < 2 and not (place == 1 and name in ("matmul", "mm", "rmatmul") and args[place].ndim < 3)
+    given, _, made = str(args[0]).replace(" ", "").partition("->")
+    operands = given.split(",")
+    return len(operands) == len(args) - 1 and bool(made) and operands[place - 1][:1] == made[:1]
+
+
 def _bilinear(func: Any, args: Any, place: int, other: int, bias: Tensor | None) -> Operation:
     """An operation that is linear in its argument at `place`, weighed by the one at `other`."""
 
@@ -279,7 +289,7 @@ def _bilinear(func: Any, args: Any, place: int, other: int, bias: Tensor | None)
     def transposed(s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(product(leaf, weight), leaf, s)
+            (gradient,) = torch.autograd.grad((product(leaf, weight) * s).sum(), leaf)
         return gradient
 
     return Operation(args[other], bias, forward, transposed, -1)
