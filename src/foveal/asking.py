@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -22,7 +22,7 @@ from foveal.engine.forward import Given, output_of
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.stages import describe
 from foveal.errors import MethodError, ModelError, TargetError
-from foveal.passes import run_through
+from foveal.passes import decided
 from foveal.probe import Probe, runs_for
 
 if TYPE_CHECKING:
@@ -78,10 +78,15 @@ class Question:
         count: forwards so far.
     """
 
-    def __init__(self, probe: Probe, decision: Decision, of: str, words: str) -> None:
-        self._probe, self.decision = probe, decision
+    def __init__(self, probe: Probe, decision: Decision, of: str, words: str, notes: Sequence[str] = ()) -> None:
+        self._probe, self.decision, self._notes = probe, decision, tuple(notes)
         self.of, self.words, self.count = of, words, 0
         self.whole = float(self(probe.x)[0])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of the decision, and of how the network was asked."""
+        return (*self._notes, *self._probe.cautions)
 
     def __call__(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
         self.count += len(x)
@@ -127,7 +132,7 @@ def questions(inquiry: Inquiry, of: Of = "auto") -> Iterator[tuple[Question, ...
     if of not in ("auto", "probability", "score"):
         raise MethodError(f"cannot measure the {of!r} of a decision: say auto, probability or score")
     scene = inquiry.scene
-    passed = run_through(scene, [INPUT], gradient=False, backward=False)
+    passed = decided(scene)
     verdict = passed.verdict
     if verdict is None or not verdict.each:
         raise TargetError(
@@ -139,7 +144,7 @@ def questions(inquiry: Inquiry, of: Of = "auto") -> Iterator[tuple[Question, ...
         for i in range(len(scene.x)):
             probe = Probe(scene, passed, i, INPUT, lambda done, total: None, runs)
             decision, kind = _readable(inquiry.decision, verdict, i, of)
-            found.append(Question(probe, decision, kind, verdict.words[i]))
+            found.append(Question(probe, decision, kind, verdict.words[i], passed.notes))
         yield tuple(found)
 
 

@@ -95,7 +95,8 @@ def audit(
                 done += 1
                 if progress:
                     progress("auditing", done, n * len(maps))
-    return Hidings(tuple(found))
+        notes = dict.fromkeys([*inquiry.notes, *(note for question in asked for note in question.notes)])
+    return Hidings(tuple(found), tuple(notes))
 
 
 def marked(

@@ -26,7 +26,6 @@ from foveal.api import compare
 from foveal.asking import class_head, ending_of
 from foveal.decisions import Class, Target, Verdict
 from foveal.decisions.pinned import Pinned
-from foveal.engine.address import INPUT
 from foveal.engine.guard import unwrap
 from foveal.errors import FovealError, MethodError, TargetError
 from foveal.inquiry import Inquiry, inquire
@@ -34,7 +33,7 @@ from foveal.measuring import Made, explained
 from foveal.metrics.likeness import LIKENESS
 from foveal.metrics.sensitivity import sensitivity
 from foveal.models.model import Model
-from foveal.passes import run_through
+from foveal.passes import decided
 from foveal.probe import Progress
 from foveal.results.sanity import Checked, Sanity
 
@@ -81,7 +80,7 @@ def sanity(
     if steps < 1:
         raise MethodError(f"a curve of {steps} steps shows nothing: ask for one at least")
     inquiry = inquire(model, images, target, **about)
-    verdict = run_through(inquiry.scene, [INPUT], gradient=False, backward=False).verdict
+    verdict = decided(inquiry.scene).verdict
     assert verdict is not None
     pinned = Pinned(verdict)
     if not verdict.each:

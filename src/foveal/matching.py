@@ -23,6 +23,7 @@ from foveal.embedding import AT_ONCE, Embedder, on_device
 from foveal.engine.arguments import Arguments, beside
 from foveal.engine.capture import Run, capture
 from foveal.engine.guard import unwrap
+from foveal.engine.overwritten import kept_if_overwritten
 from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, MethodError, TargetError
 from foveal.images import Batch, load_images
@@ -90,15 +91,20 @@ def match(
     embedder = Embedder(subject, queries.tensor, arguments, notes)
     site = embedder.layer(embedding, local=chosen.local)
     at = layer or last_stage_before(site, describe(unwrap(subject.module), queries.tensor, arguments), itself=True)
-    with ExitStack() as block:
 
-        def side(batch: Batch, what: str) -> Side:
-            return Side.of(subject.module, batch, at, site, arguments, chosen, what, block, progress, notes)
+    def compare() -> tuple[Pairs, tuple[Tensor, Tensor], Correspondences]:
+        with ExitStack() as block:
 
-        one, other = side(queries, "query"), side(shelf, "reference")
-        compared = Pairs(one, other, chosen)
-        found = compared.maps(weights, progress)
-        places = Correspondences.none(compared.score) if lines == 0 else correspond(one, other, chosen, lines)
+            def side(batch: Batch, what: str) -> Side:
+                return Side.of(subject.module, batch, at, site, arguments, chosen, what, block, progress, notes)
+
+            one, other = side(queries, "query"), side(shelf, "reference")
+            compared = Pairs(one, other, chosen)
+            maps = compared.maps(weights, progress)
+            places = Correspondences.none(compared.score) if lines == 0 else correspond(one, other, chosen, lines)
+            return compared, maps, places
+
+    compared, found, places = kept_if_overwritten(compare)
     return Match(
         similarity=compared.score,
         query_maps=found[0],

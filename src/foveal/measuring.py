@@ -128,7 +128,7 @@ def measure(
             model=inquiry.subject.name,
             setting=setting.facts(),
             forwards=sum(question.count for question in asked),
-            notes=inquiry.notes,
+            notes=tuple(dict.fromkeys([*inquiry.notes, *(note for question in asked for note in question.notes)])),
             seconds=time.perf_counter() - started,
             versions=versions(),
         )

@@ -18,6 +18,7 @@ from foveal.engine.arguments import Arguments
 from foveal.engine.capture import Run, capture
 from foveal.engine.checkpoints import CheckpointingError
 from foveal.engine.layout import Layout, channels_first, find_layout
+from foveal.engine.overwritten import kept_if_overwritten
 from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, MethodError, TargetError
 
@@ -130,6 +131,12 @@ def run_through(
     return run_through_each(scene, [question], layers, gradient=gradient, backward=backward, paths=paths)[0]
 
 
+def decided(scene: Scene) -> Passed:
+    """The decision alone, with as much of a graph as it needs to read how the network's output ends."""
+    read = scene.decision.layers if scene.decision else ()
+    return run_through(scene, [] if read else [scene.tracing().late], gradient=not read, backward=False)
+
+
 def run_through_each(
     scene: Scene,
     questions: Sequence[Question],
@@ -140,6 +147,13 @@ def run_through_each(
     paths: bool = False,
 ) -> list[Passed]:
     """Several questions on one forward, with a backward each; the decision of the scene itself is not looked at."""
+    run = partial(_run_each, scene, questions, layers, gradient=gradient, backward=backward, paths=paths)
+    return run() if scene.differentiable else kept_if_overwritten(run)
+
+
+def _run_each(
+    scene: Scene, questions: Sequence[Question], layers: Sequence[str], *, gradient: bool, backward: bool, paths: bool
+) -> list[Passed]:
     asked = [layer for question in questions if question.decision for layer in question.decision.layers]
     stop = all(question.decision is None or question.decision.layers for question in questions)
     every = [*dict.fromkeys([*layers, *asked])]

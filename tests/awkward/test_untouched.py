@@ -311,7 +311,8 @@ def hooked(kind: str, net: nn.Sequential) -> Any:
 def test_backward_hooks_are_set_aside_with_a_remark(method: str, kind: str, no_trace: NoTrace) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(
-        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)
+        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3),
     ).eval()  # fmt: skip
     layer = None if method != "gradcam" else "3"
     plain = foveal.explain(net, pictures(), 1, method=method, layer=layer)

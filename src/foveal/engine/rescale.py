@@ -118,8 +118,9 @@ def _normalised(
 def max_pool(func: Any, args: Any, kwargs: Any) -> Any:
     x = args[0]
     kwargs = {key: value for key, value in kwargs.items() if key != "return_indices"}
+    pool = {3: F.max_pool1d_with_indices, 4: F.max_pool2d_with_indices, 5: F.max_pool3d_with_indices}[x.ndim]
     with torch.no_grad():
-        y, places = F.max_pool2d_with_indices(x, *args[1:], **kwargs)
+        y, places = pool(x, *args[1:], **kwargs)
     (x1, x0), (y1, y0), (p1, p0) = x.detach().chunk(2), y.detach().chunk(2), places.chunk(2)
 
     def put(values: Tensor, places: Tensor) -> Tensor:
@@ -148,5 +149,5 @@ _RULES: dict[str, Handler] = {
     "rdiv": inverse_quotient,
     "softmax": softmax,
     "layer_norm": layer_norm,
-    "max_pool2d": max_pool,
+    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), max_pool),
 }

@@ -8,7 +8,7 @@ above and below it; where that product is the number of all paths, no skip conne
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -142,25 +142,20 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     outputs = _outputs(output)
     fields = [found for t in outputs if (found := tracker.field(t))]
     depth = max((found.depth for found in fields), default=0)
-    dense = _rises_again(seen, outputs, fields)
+    finest = min((math.prod(found.stride) for found in fields), default=1.0)
+    dense = bool(outputs) and all(t.ndim == 4 for t in outputs) and any(_coarser(s, finest) for s in seen)
+    if dense:
+        # Coarse maps of the output itself, which are only enlarged, are no stage: explained, they redraw it.
+        seen = [s for s in seen if not (_coarser(s, finest) and s.field and s.field.depth >= depth)]
     through = (ancestors if dense else bottlenecks)([t.grad_fn for t in outputs])
     stages = _stages(seen, {s.node for s in seen if s.node in through}, calls)
-    default = _coarsest(stages, depth) if dense else None
+    default = max(reversed(stages), key=lambda stage: math.prod(stage.stride), default=None) if dense else None
     return Structure(stages, default, shapes, layouts, calls, depth, rows, type(model).__name__)
 
 
-def _rises_again(seen: Sequence[_Seen], outputs: Sequence[Tensor], fields: Sequence[Field]) -> bool:
-    """Whether the output is a map finer than some map on the way, as those of encoder-decoders are."""
-    if not outputs or not fields or any(t.ndim != 4 for t in outputs):
-        return False
-    finest = min(math.prod(field.stride) for field in fields)
-    return any(math.prod(s.field.stride) > finest for s in seen if s.field and s.size != (1, 1))
-
-
-def _coarsest(stages: Sequence[Stage], depth: int) -> Stage | None:
-    """Of stages before the output, which redraws itself, the last of those at the lowest resolution."""
-    before = [stage for stage in stages if stage.depth < depth]
-    return max(reversed(before), key=lambda stage: math.prod(stage.stride), default=None)
+def _coarser(s: _Seen, finest: float) -> bool:
+    """Whether this map is coarser than the output, as in encoder-decoders."""
+    return s.field is not None and s.size != (1, 1) and math.prod(s.field.stride) > finest
 
 
 def _size(tensor: Tensor, layout: Layout) -> tuple[int, ...]:

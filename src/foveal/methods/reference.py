@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from foveal.errors import MethodError
-from foveal.methods.occlusion import blurred
+from foveal.methods.occlusion import blurred, space_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BASELINES = ("zero", "mean", "blur")
 
 
-def baseline(x: Float[Tensor, "1 c h w"], name: str) -> Float[Tensor, "1 c h w"]:
+def baseline(x: Float[Tensor, "1 c *space"], name: str) -> Float[Tensor, "1 c *space"]:
     """An image like x without its content.
 
     zero    0 in the numbers the network takes: the mean colour of the training photos under the usual normalisation
@@ -29,13 +29,13 @@ def baseline(x: Float[Tensor, "1 c h w"], name: str) -> Float[Tensor, "1 c h w"]
     if name == "zero":
         return torch.zeros_like(x)
     if name == "mean":
-        return x.mean((2, 3), keepdim=True).expand_as(x).contiguous()
+        return x.mean(space_of(x), keepdim=True).expand_as(x).contiguous()
     if name == "blur":
-        return blurred(x, min(x.shape[2:]) / 8)
+        return blurred(x, min([side for side in x.shape[2:] if side > 1], default=1) / 8)
     raise MethodError(f"there is no baseline {name!r}: say {', '.join(BASELINES)}")
 
 
-def gap_of(M: Float[Tensor, "h w"], at_x: float, at_b: float) -> tuple[float, float]:
+def gap_of(M: Float[Tensor, "*space"], at_x: float, at_b: float) -> tuple[float, float]:
     """Σ M − (f(x) − f(b)), 0 where a map is complete; and the same as a share of that difference.
 
     Where the difference is less than a tenth of all that the map says for and against, it is a share of that tenth.

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from foveal.probe import Probe
 
 
+ENLARGING = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
 def rise(
     probe: Probe,
     *,
@@ -28,7 +31,7 @@ def rise(
     centred: bool = True,
     seed: int = 0,
     chunk: int | None = None,
-) -> Float[Tensor, "h w"]:
+) -> Float[Tensor, "*space"]:
     """1/(p N) Σ_i f(x ⊙ M_i) M_i(λ) over N random masks   (equation 6): the mean of f where λ is shown.
 
     A grid of `cells` × `cells`, each lit with probability p, is upsampled and shifted by part of a cell. That mean is
@@ -38,7 +41,7 @@ def rise(
     if not 0 < probability < 1 or count < 2 or cells < 1:
         raise MethodError(f"cannot draw {count} masks of {cells}×{cells} cells lit with probability {probability}")
     A = probe.A
-    masks = Masks((A.shape[2], A.shape[3]), cells, probability, seed)
+    masks = Masks(tuple(A.shape[2:]), cells, probability, seed)
 
     def masked(start: int, stop: int) -> Tensor:
         return A * masks(start, stop).to(A)
@@ -55,7 +58,7 @@ def rise(
     return mean.to(single(A))
 
 
-def _tell(probe: Probe, mean: Float[Tensor, "h w"], error: Float[Tensor, "h w"]) -> None:
+def _tell(probe: Probe, mean: Float[Tensor, "*space"], error: Float[Tensor, "*space"]) -> None:
     """How sure the estimate is: its standard error, and the same as a share of how much the map varies."""
     noise, spread = float(error.square().mean().sqrt()), float(mean.std(correction=0))
     probe.measured["standard error"] = noise
@@ -70,22 +73,23 @@ def _tell(probe: Probe, mean: Float[Tensor, "h w"], error: Float[Tensor, "h w"])
 class Masks:
     """Random masks, each a function of the seed and its number."""
 
-    def __init__(self, size: tuple[int, int], cells: int, probability: float, seed: int) -> None:
+    def __init__(self, size: tuple[int, ...], cells: int, probability: float, seed: int) -> None:
+        if len(size) not in ENLARGING:
+            raise MethodError(f"RISE masks inputs of one to three axes behind the channels, and these have {len(size)}")
         self._size, self._cells, self._probability, self._seed = size, cells, probability, seed
         self._cell = tuple(ceil(side / cells) for side in size)
 
-    def __call__(self, start: int, stop: int) -> Float[Tensor, "k 1 h w"]:
+    def __call__(self, start: int, stop: int) -> Float[Tensor, "k 1 *space"]:
         return torch.stack([self._mask(i) for i in range(start, stop)])
 
-    def _mask(self, number: int) -> Float[Tensor, "1 h w"]:
+    def _mask(self, number: int) -> Float[Tensor, "1 *space"]:
         seed = torch.Generator().manual_seed(2**20 * self._seed + number)
-        grid = torch.rand(1, 1, self._cells + 1, self._cells + 1, generator=seed, device="cpu") < self._probability
-        (h, w), (cell_h, cell_w) = self._size, self._cell
-        size = ((self._cells + 1) * cell_h, (self._cells + 1) * cell_w)
-        y = int(torch.randint(cell_h, (), generator=seed, device="cpu"))
-        x = int(torch.randint(cell_w, (), generator=seed, device="cpu"))
-        whole = interpolate(grid.float(), size, mode="bilinear", align_corners=False)
-        return whole[0, :, y : y + h, x : x + w]
+        corners = [self._cells + 1] * len(self._size)
+        grid = torch.rand(1, 1, *corners, generator=seed, device="cpu") < self._probability
+        shift = [int(torch.randint(cell, (), generator=seed, device="cpu")) for cell in self._cell]
+        whole = [(self._cells + 1) * cell for cell in self._cell]
+        large = interpolate(grid.float(), whole, mode=ENLARGING[len(whole)], align_corners=False)
+        return large[0, :, *(slice(at, at + side) for at, side in zip(shift, self._size, strict=True))]
 
 
 FAMILY = (

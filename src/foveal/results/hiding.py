@@ -99,9 +99,10 @@ class Hiding:
 
 @dataclass(frozen=True, eq=False)
 class Hidings:
-    """The audits of several maps and pictures."""
+    """The audits of several maps and pictures; `notes` say what was assumed about the network and how it was asked."""
 
     each: tuple[Hiding, ...]
+    notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Hiding]:
         return iter(self.each)
@@ -113,8 +114,8 @@ class Hidings:
         return self.each[i]
 
     def __str__(self) -> str:
-        if len(self.each) == 1:
-            return self.each[0].sentence
-        return "\n".join(f"{one.picture}, {one.method}: {one.sentence}" for one in self.each)
+        several = len(self.each) > 1
+        lines = [f"{one.picture}, {one.method}: {one.sentence}" if several else one.sentence for one in self.each]
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     __repr__ = __str__
