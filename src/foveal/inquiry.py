@@ -147,7 +147,7 @@ def _check_attached(subject: Model, x: Tensor) -> None:
 
 def state_notes(subject: Model) -> tuple[str, ...]:
     notes = list(subject.notes)
-    if subject.module.training:
+    if getattr(subject.module, "training", False):  # frozen TorchScript has no mode
         notes.append("the model was in training mode; it was explained in evaluation mode and put back")
     if hooked := hooked_backward(unwrap(subject.module)):
         notes.append(f"backward hooks were set aside, so that they change no map: those on {', '.join(hooked)}")

@@ -82,6 +82,8 @@ def find_module(model: nn.Module, name: str) -> nn.Module:
     Raises:
         LayerError: when there is none, with the nearest names.
     """
+    if _is_script(model):
+        return _observable(model, name)
     try:
         return _observable(unwrapped(model.get_submodule(name)), name)
     except AttributeError:  # compiled or parallel parts add to names; look further
@@ -136,7 +138,10 @@ def _is_script(module: nn.Module) -> bool:
 
 def _observable(module: nn.Module, name: str) -> nn.Module:
     if _is_script(module):
-        raise LayerError(f"layer {name!r} is TorchScript, which cannot be observed: choose a layer outside of it")
+        raise LayerError(
+            f"layer {name!r} is TorchScript, which cannot be observed: choose a layer outside of it, or a method of the "
+            "input, such as occlusion or inputxgradient"
+        )
     return module
 
 

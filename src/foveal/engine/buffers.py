@@ -83,12 +83,16 @@ class WritesWatched(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func._schema.is_mutable:
-            written = [a.name for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
-            given = {**kwargs, **dict(zip((a.name for a in func._schema.arguments), args, strict=False))}
-            for leaf in tree_leaves([given.get(name) for name in written]):
-                if isinstance(leaf, Tensor) and (memory := memory_of(leaf)) in self._tensors:
-                    tensor = self._tensors[memory]
-                    if memory not in self.copies:
-                        self.copies[memory] = tensor, tensor.clone()
-        return func(*args, **kwargs)
+        with torch._C.DisableTorchFunction():  # rules for operations have met this one already
+            if func._schema.is_mutable:
+                self._keep_what_is_written(func._schema, args, kwargs)
+            return func(*args, **kwargs)
+
+    def _keep_what_is_written(self, schema: Any, args: Any, kwargs: Any) -> None:
+        written = [a.name for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+        given = {**kwargs, **dict(zip((a.name for a in schema.arguments), args, strict=False))}
+        for leaf in tree_leaves([given.get(name) for name in written]):
+            if isinstance(leaf, Tensor) and (memory := memory_of(leaf)) in self._tensors:
+                tensor = self._tensors[memory]
+                if memory not in self.copies:
+                    self.copies[memory] = tensor, tensor.clone()

@@ -24,17 +24,10 @@ def unwrap(model: nn.Module) -> nn.Module:
     """The module a person wrote, inside `torch.compile`, `DataParallel` and `DistributedDataParallel`.
 
     A compiled module ignores hooks added after its compilation without a word, and data-parallel replicas
-    hide their activations; both carry the original beside them.
-
-    Raises:
-        ModelError: for TorchScript, whose inner modules cannot be observed.
+    hide their activations; both carry the original beside them. TorchScript is what it is: it runs, and its inner
+    layers cannot be observed.
     """
     while True:
-        if isinstance(model, torch.jit.ScriptModule):
-            raise ModelError(
-                "this model is TorchScript, whose inner layers cannot be observed: "
-                "pass the nn.Module it was scripted from"
-            )
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
         elif isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
@@ -159,7 +152,7 @@ class _Before:
         freeze: bool,
     ) -> None:
         # The flag itself rather than `train()`, which some models override to fuse or merge weights.
-        self._modes = [(module, module.training) for module in modules]
+        self._modes = [(m, m.training) for m in modules if hasattr(m, "training")]  # frozen TorchScript has none
         self._trainable = [p for p in parameters if p.requires_grad and p.is_leaf] if freeze else []
         self._hooks = [(m, _backward_hooks(m)) for m in modules if m._backward_hooks or m._backward_pre_hooks]
         self._buffers = Buffers(modules, buffers)

@@ -15,6 +15,7 @@ from itertools import groupby
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor, nn
 
 from foveal.engine.address import named_modules, tensor_parts
@@ -150,7 +151,8 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     through = (ancestors if dense else bottlenecks)([t.grad_fn for t in outputs])
     stages = _stages(seen, {s.node for s in seen if s.node in through}, calls)
     default = max(reversed(stages), key=lambda stage: math.prod(stage.stride), default=None) if dense else None
-    return Structure(stages, default, shapes, layouts, calls, depth, rows, type(model).__name__)
+    name = "TorchScript" if isinstance(model, torch.jit.ScriptModule) else type(model).__name__
+    return Structure(stages, default, shapes, layouts, calls, depth, rows, name)
 
 
 def _coarser(s: _Seen, finest: float) -> bool:

@@ -91,7 +91,8 @@ class Structure:
         """Why there is no stage."""
         remedy = "choose a method of the input, such as occlusion or inputxgradient, or layer='input'"
         if not self.rows:
-            return f"{self.model} has no layer that returns a feature map (n, c, h, w) to draw on: {remedy}"
+            seen = ", as its inner layers cannot be observed" if self.model == "TorchScript" else ""
+            return f"{self.model} has no layer that returns a feature map (n, c, h, w) to draw on{seen}: {remedy}"
         name, n = min(self.rows, key=lambda name: name.count(".")), self.images
         return (
             f"{name or 'the output'} has {self.rows[name] * n:g} rows for {n} image{'s' * (n != 1)}, so it is not "
