@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -79,15 +79,16 @@ def _traced(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
 
     Gradients stay on where the model's own forward turns them off, unless it cannot do with that.
     """
-    first, failed = (x[:1], arguments.row(0)), None
-    for images, keep in ((first, True), (first, False), ((x, arguments), True)):
-        try:
-            return _trace(model, *images, keep_graph=keep)
-        except ModelError as error:
-            failed = failed or error
-        if len(x) == 1 and not keep:
-            break
-    assert failed is not None
+    first = (x[:1], arguments.row(0))
+    try:
+        return _trace(model, *first)
+    except ModelError as error:
+        failed = error
+    others: list[tuple[Tensor, Arguments, bool]] = [(*first, False)]
+    others += [(x, arguments, True)] if len(x) > 1 else []
+    for images, own, keep in others:
+        with suppress(ModelError):
+            return _trace(model, images, own, keep_graph=keep)
     raise failed
 
 
@@ -99,7 +100,7 @@ def _settings(module: nn.Module) -> tuple[Any, ...]:
     return (id(module), *plain)
 
 
-def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: bool) -> Structure:
+def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: bool = True) -> Structure:
     names = {module: name for name, module in reversed(named_modules(model).items())}
     seen: list[_Seen] = []
     shapes: dict[str, tuple[int, ...]] = {}

@@ -48,7 +48,7 @@ def occlusion(
     def covered(start: int, stop: int) -> Tensor:
         copies = A.repeat(stop - start, *[1] * (A.ndim - 1))
         for copy, place in zip(copies, places[start:stop], strict=True):
-            copy[:, *place] = cover[0, :, *place]
+            copy[(slice(None), *place)] = cover[0][(slice(None), *place)]
         return copies
 
     scores = probe.resumed(covered, len(places), chunk=chunk)

@@ -82,14 +82,15 @@ class Masks:
     def __call__(self, start: int, stop: int) -> Float[Tensor, "k 1 *space"]:
         return torch.stack([self._mask(i) for i in range(start, stop)])
 
-    def _mask(self, number: int) -> Float[Tensor, "1 *space"]:
+    def _mask(self, number: int) -> Float[Tensor, "c *space"]:
         seed = torch.Generator().manual_seed(2**20 * self._seed + number)
         corners = [self._cells + 1] * len(self._size)
         grid = torch.rand(1, 1, *corners, generator=seed, device="cpu") < self._probability
         shift = [int(torch.randint(cell, (), generator=seed, device="cpu")) for cell in self._cell]
         whole = [(self._cells + 1) * cell for cell in self._cell]
         large = interpolate(grid.float(), whole, mode=ENLARGING[len(whole)], align_corners=False)
-        return large[0, :, *(slice(at, at + side) for at, side in zip(shift, self._size, strict=True))]
+        shown = tuple(slice(at, at + side) for at, side in zip(shift, self._size, strict=True))
+        return large[0][(slice(None), *shown)]
 
 
 FAMILY = (
