@@ -82,7 +82,7 @@ class Masks:
     def __call__(self, start: int, stop: int) -> Float[Tensor, "k 1 *space"]:
         return torch.stack([self._mask(i) for i in range(start, stop)])
 
-    def _mask(self, number: int) -> Float[Tensor, "c *space"]:
+    def _mask(self, number: int) -> Tensor:
         seed = torch.Generator().manual_seed(2**20 * self._seed + number)
         corners = [self._cells + 1] * len(self._size)
         grid = torch.rand(1, 1, *corners, generator=seed, device="cpu") < self._probability
