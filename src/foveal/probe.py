@@ -37,6 +37,8 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 Copies: TypeAlias = Callable[[int, int], Tensor]
 """(start, stop) -> the altered copies of these numbers, (stop − start, c, h, w)."""
 
+UNMOVED = "no altered copy has another score by more than rounding, and the map is noise"
+
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 
@@ -109,7 +111,7 @@ class Probe:
 
         tick = self.tick if told else lambda done, total: None
         size = chunk or fitting(self.x, WHOLE) * (1 if precision == "float32" else 2)
-        return Chunks(size)(forward, count, tick)
+        return self._more_than_rounding(Chunks(size)(forward, count, tick), told=told)
 
     def resumed(self, copies: Copies, count: int, *, chunk: int | None = None) -> Float[Tensor, " count"]:
         """The scores where the layer gives altered copies of A, running only what comes after the layer."""
@@ -120,7 +122,20 @@ class Probe:
         def forward(start: int, stop: int) -> Tensor:
             return go_on(self._as_returned(copies(start, stop)))
 
-        return Chunks(chunk or self._fitting)(forward, count, self.tick)
+        return self._more_than_rounding(Chunks(chunk or self._fitting)(forward, count, self.tick))
+
+    def _more_than_rounding(self, scores: Float[Tensor, " count"], *, told: bool = True) -> Float[Tensor, " count"]:
+        """The scores; a caution if none of them differs from the image's own."""
+        if told and len(scores):
+            rounding = 100 * torch.finfo(scores.dtype).eps * abs(self.score)
+            if bool((scores - self.score).abs().amax() <= rounding) and not self.unmoved:
+                self.cautions.append(UNMOVED)
+        return scores
+
+    @property
+    def unmoved(self) -> bool:
+        """Whether some round of altered copies has left the score where it was."""
+        return UNMOVED in self.cautions
 
     def exchanged(
         self, channels: Int[Tensor, " count"], planes: Float[Tensor, "count h w"], *, chunk: int | None = None

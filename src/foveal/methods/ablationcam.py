@@ -32,11 +32,8 @@ def ablationcam(
     scores = probe.exchanged(channels, without[channels], chunk=chunk)
     weights = A.new_zeros(len(A))
     weights[channels] = probe.score - scores.to(A)
-    if len(channels) and bool(weights.abs().amax() <= 100 * torch.finfo(scores.dtype).eps * abs(probe.score)):
-        probe.cautions.append(
-            "no channel's ablation changes the score by more than rounding, and the map is noise"
-            + ("; behind average pooling a channel's mean is all there is of it: use fill=zero" * (fill == "mean"))
-        )
+    if fill == "mean" and probe.unmoved:
+        probe.cautions.append("behind average pooling a channel's mean is all there is of it: use fill=zero")
     return weighted(A[None], weights[None])[0]
 
 

@@ -68,9 +68,14 @@ def gradcam_plus_plus(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) 
 
 
 def xgradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
-    """Σ_c w_c A_c, w_c = Σ_ij A_ij G_ij / Σ_ij A_ij   (equation 8): Grad-CAM's weights averaged where A is."""
+    """Σ_c w_c A_c, w_c = Σ_ij A_ij G_ij / Σ_ij A_ij   (equation 8): Grad-CAM's weights averaged where A is.
+
+    A channel whose sum is no more than rounding, as right behind a normalization over places, has no such average: its
+    weight is 0.
+    """
     total = A.sum(SPACE)
-    return weighted(A, torch.where(total == 0, 0, (A * G).sum(SPACE) / torch.where(total == 0, 1, total)))
+    nothing = total.abs() <= _rounding(A) * A.abs().sum(SPACE)
+    return weighted(A, torch.where(nothing, 0, (A * G).sum(SPACE) / torch.where(nothing, 1, total)))
 
 
 def hirescam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
@@ -78,11 +83,37 @@ def hirescam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[
     return (G * A).sum(CHANNELS)
 
 
+def _rounding(A: Tensor) -> float:
+    """What share of its terms a sum may be off by."""
+    return max(1e-5, 4 * torch.finfo(A.dtype).eps)
+
+
+def evened_out(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Float[Tensor, "n h w"]) -> str | None:
+    """Where the next operation normalizes over places, the mean of G over them is rounding noise in every channel."""
+    means, terms = G.mean(SPACE).abs(), G.abs().mean(SPACE)
+    if not bool(((means <= _rounding(A) * terms).all(1) & (terms > 0).any(1)).any()):
+        return None
+    return (
+        "the gradients of each channel even out, as they must right before a normalization over places, and what is "
+        "left is noise: use hirescam, or another layer"
+    )
+
+
+def without_mean(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Float[Tensor, "n h w"]) -> str | None:
+    """Which channels have no average."""
+    nothing = (A.sum(SPACE).abs() <= _rounding(A) * A.abs().sum(SPACE)) & A.any(-1).any(-1)
+    if not bool(nothing.any()):
+        return None
+    return (
+        f"{int(nothing.sum(1).max())} of {A.shape[1]} channels sum to nothing over places, so their gradient has no "
+        "average where they are, and they weigh 0: use gradcam or hirescam"
+    )
+
+
 def cancelled(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Float[Tensor, "n h w"]) -> str | None:
     """Where the next operation normalises over channels, G ⊥ A at every position and the sum is rounding noise."""
     terms, rest = (G * A).abs().sum(CHANNELS).amax((1, 2)), M.abs().amax((1, 2))
-    rounding = max(1e-5, 4 * torch.finfo(A.dtype).eps)
-    if not bool(((rest <= rounding * terms) & (terms > 0)).any()):
+    if not bool(((rest <= _rounding(A) * terms) & (terms > 0)).any()):
         return None
     return (
         "the evidence of the channels cancels, as it must right before a normalisation over channels, and what is "
@@ -140,6 +171,7 @@ FAMILY = (
         "gradcam", "Grad-CAM", gradcam, "gradients",
         "channels weighted by their mean gradient; the field's default",
         "Selvaraju et al., ICCV 2017, arXiv:1610.02391",
+        caution=evened_out,
     ),
     Method(
         "gradcam++", "Grad-CAM++", gradcam_plus_plus, "gradients",
@@ -152,6 +184,7 @@ FAMILY = (
         "mean gradient taken where the channel is active",
         "Fu et al., BMVC 2020, arXiv:2008.02312",
         "derived for activations ≥ 0",
+        caution=without_mean,
     ),
     Method(
         "hirescam", "HiResCAM", hirescam, "gradients",
