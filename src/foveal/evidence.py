@@ -146,7 +146,7 @@ def _check_sum(scene: Scene, rules: Rules, passed: Passed, measured: dict[str, A
         worst = int(missing.abs().argmax())
         assert passed.begun is not None
         cautions.append(
-            f"relevance does not add up: {float(missing[worst]):.3g} of {float(passed.begun[worst]):.3g} is missing"
+            f"relevance does not add up: {float(missing[worst]):.3g} of {float(passed.begun[worst, 0]):.3g} is missing"
             + (f" (picture {worst}, counted from 0)" if len(missing) > 1 else "")
             + f", lost {_where_lost(scene, rules, worst, first)}; an operation there does not follow the rules"
         )

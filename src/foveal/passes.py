@@ -88,7 +88,8 @@ class Passed:
         cotangents: the same of d score / d activation, or what the rules made of it; empty without a backward.
         between: layer -> names of the operations between it and the score.
         lost: (n,) what biases and stabilisers took on the way back, where rules count it.
-        begun: (n,) with what relevance began at the network's output, where rules count it.
+        begun: (n, 2) with what relevance began at the network's output: its sum, and that of its absolute values; where
+            rules count it.
         notes: what a reader must know of the pass.
         recording: of what came before the layer, for methods that go on from there.
         studied: what a `Study` found: what -> layer -> (n, …).
@@ -277,12 +278,13 @@ def _answer(
 
 
 def _begun(start: Tensor, ends: Sequence[Tensor]) -> Tensor:
-    """(n,), Σ y ⊙ ∂start/∂y over what the decision is read from: what relevance has to add up to."""
+    """(n, 2), Σ y ⊙ ∂start/∂y over what the decision is read from, and Σ |y ⊙ ∂start/∂y|."""
     if not start.requires_grad or not ends:
-        return start.detach()
+        return torch.stack([start.detach(), start.detach().abs()], 1)
     gradients = torch.autograd.grad(start.sum(), ends, retain_graph=True, allow_unused=True)
-    parts = [y * G for y, G in zip(ends, gradients, strict=True) if G is not None]
-    return sum((part.detach().reshape(len(start), -1).sum(1) for part in parts), torch.zeros_like(start.detach()))
+    parts = [(y * G).detach().reshape(len(start), -1) for y, G in zip(ends, gradients, strict=True) if G is not None]
+    every = torch.cat(parts, 1)
+    return torch.stack([every.sum(1), every.abs().sum(1)], 1)
 
 
 def _ends(decision: Decision, outcome: Outcome) -> list[Tensor]:

@@ -71,19 +71,34 @@ class Relevance:
         first = next(iter(passed.activations))
         if passed.lost is not None:
             measured[first]["taken by biases and stabilisers"] = passed.lost.tolist()
-        cautions += self._words(measured, first)
+        cautions += self._words(measured, first) + self._cancels(passed)
 
     def missing(self, passed: Passed) -> Tensor | None:
         """(n,), 0 where it is no more than rounding."""
         if passed.begun is None or passed.lost is None:
             return None
-        first = next(iter(passed.activations))
-        R = (passed.activations[first].detach() * passed.cotangents[first]).double().sum(1).flatten(1)
-        begun, lost = passed.begun.to(R), passed.lost.to(R)
+        first, R = self._arrived(passed)
+        begun, lost = passed.begun[:, 0].to(R), passed.lost.to(R)
         missing = begun - R.sum(1) - lost
         scale = begun.abs() + lost.abs() + R.abs().sum(1)
         rounding = max(ROUNDING, 32 * torch.finfo(passed.activations[first].dtype).eps)
         return torch.where(missing.abs() > rounding * scale, missing, 0)
+
+    def _arrived(self, passed: Passed) -> tuple[str, Tensor]:
+        """The first layer, and the relevance of each of its places, (n, places)."""
+        first = next(iter(passed.activations))
+        return first, (passed.activations[first].detach() * passed.cotangents[first]).double().sum(1).flatten(1)
+
+    def _cancels(self, passed: Passed) -> list[str]:
+        """Whether relevance of both signs has grown so large that its sum, and with it all else, is rounding."""
+        if passed.begun is None or passed.lost is None:
+            return []
+        first, R = self._arrived(passed)
+        size = passed.begun[:, 1].to(R) + passed.lost.to(R).abs()
+        if not bool((size < 1e-5 * R.abs().sum(1)).any()):
+            return []
+        words = f"relevance for and against at {first} is 100,000 times what there is of it, as after a normalization"
+        return [f"{words} over places, and what is left is noise: use another layer, or hirescam"]
 
     def _words(self, measured: dict[str, Any], first: str) -> list[str]:
         if self.seed != "score":
