@@ -26,6 +26,7 @@ from foveal.api import compare
 from foveal.asking import class_head, ending_of
 from foveal.decisions import Class, Target, Verdict
 from foveal.decisions.pinned import Pinned
+from foveal.engine.graph import recording
 from foveal.engine.guard import unwrap
 from foveal.errors import FovealError, MethodError, TargetError
 from foveal.inquiry import Inquiry, inquire
@@ -46,6 +47,7 @@ RADII = (0.02, 0.05, 0.1, 0.2, 0.4)
 NEIGHBOURS = 4
 
 
+@recording
 def sanity(
     model: nn.Module | Model,
     images: ImageLike | Batch,

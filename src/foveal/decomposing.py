@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from foveal.decisions import Target, Task, compares
 from foveal.engine.address import Address
+from foveal.engine.graph import recording
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.segment import Segment
 from foveal.errors import LayerError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
 
 
+@recording
 def decompose(
     model: nn.Module | Model,
     image: ImageLike | Batch,
@@ -84,6 +86,7 @@ def decompose(
     return tree
 
 
+@recording
 def assemble(
     model: nn.Module | Model,
     images: ImageLike,

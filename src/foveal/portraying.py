@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from foveal.decisions import Decision, heads
 from foveal.engine.arguments import beside
+from foveal.engine.graph import recording
 from foveal.engine.guard import unwrap
 from foveal.engine.select import LayerSpec, select_layers
 from foveal.errors import LayerError, MethodError
@@ -134,6 +135,7 @@ def portray(
     return sitting.portraits()
 
 
+@recording
 def sit(
     model: nn.Module | Model,
     images: ImageLike | Batch | None = None,

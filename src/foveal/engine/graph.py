@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 from torch.overrides import TorchFunctionMode
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def recording(function: Callable[P, T]) -> Callable[P, T]:
+    """The function with gradients on, whatever its caller has switched off by `no_grad` or `inference_mode`."""
+
+    @wraps(function)
+    def recorded(*args: P.args, **kwargs: P.kwargs) -> T:
+        with torch.inference_mode(False), torch.enable_grad():
+            return function(*args, **kwargs)
+
+    return recorded
 
 
 class KeepGraph(TorchFunctionMode):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from foveal.engine.graph import recording
 from foveal.engine.segment import Segment
 from foveal.errors import LayerError, MethodError
 from foveal.hierarchy.gap import RULES, Frame, Pair, gate
@@ -51,6 +52,7 @@ class Plan:
     decide: str = "neuron"
     against: int = 0
 
+    @recording
     def __post_init__(self) -> None:
         known = {"rule": (*RULES,), "rank_by": RANKS, "decide": DECISIONS}
         for option, values in known.items():
@@ -89,6 +91,7 @@ class Growth:
     features: dict[Key, Feature] = field(default_factory=dict)
     slack: dict[int, int | None] = field(default_factory=dict)
 
+    @recording
     def expand(self, features: Sequence[Feature]) -> None:
         """Give each of these, all of one stage, its edges."""
         if features[0].stage == len(self.stages):
@@ -103,6 +106,7 @@ class Growth:
                 if opposed is not None:
                     one.against = self._edges(opposed[i], one.stage - 1, frame.corners[i], most=less)
 
+    @recording
     def measure(self, features: Sequence[Feature]) -> None:
         """Run without each child's channel."""
         for one in features:
@@ -111,11 +115,13 @@ class Growth:
             for edge, value in zip(edges, left, strict=True):
                 edge.effect = (one.value - value) / max(abs(one.value), 1e-12)
 
+    @recording
     def look(self, features: Sequence[Feature], kind: str) -> None:
         """Give each of these, all of one stage, its pattern."""
         for one, pattern in zip(features, self.eye.see(features, kind), strict=True):
             one.pattern = pattern
 
+    @recording
     def values_without(self, feature: Feature, groups: Sequence[Sequence[int]]) -> list[float]:
         """The feature's value with all channels of a group, in the stage below, set to zero; group by group."""
         if not groups:

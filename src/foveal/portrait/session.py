@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from foveal.engine.graph import recording
 from foveal.engine.guard import unwrap
 from foveal.errors import ResultError
 from foveal.images import Batch
@@ -43,6 +44,7 @@ class Session(Sitting):
         self.check()
         self.notes.append(f"interrupted after {self.done} of {self.plan.steps} steps")
 
+    @recording
     def portraits(self) -> Portraits:
         """The best so far."""
         if not self.best:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from foveal.engine.graph import recording
 from foveal.portrait.eye import Eye
 from foveal.portrait.image import Canvas, at_size
 from foveal.portrait.objectives import Seen
@@ -51,6 +52,7 @@ class _Image:
 class Sitting:
     """Iterate to make the images; may be left and entered again, saved by `state` and taken up by `restore`."""
 
+    @recording
     def __init__(self, eye: Eye, tasks: Sequence[Task], plan: Plan | None = None) -> None:
         self.eye, self.tasks, self.plan = eye, tuple(tasks), plan or Plan()
         self.images = [
@@ -87,6 +89,7 @@ class Sitting:
         """Of each task's images, task by task."""
         return [image.best for image in self.images if image.best is not None]
 
+    @recording
     def check(self, *, ending: bool = False) -> None:
         """Look at the images as they are, and keep what is better than before."""
         for some in self._batches(self._active()):
@@ -99,6 +102,7 @@ class Sitting:
             for image in self.images:
                 image.done, image.stale = False, 0
 
+    @recording
     def shown(self) -> list[Float[Tensor, "c h w"]]:
         """The images as they are at this moment."""
         with torch.no_grad():
@@ -106,6 +110,7 @@ class Sitting:
 
     # --- one step ---
 
+    @recording
     def _step(self) -> list[float]:
         octave = self.plan.octaves[self._octave]
         begun = sum(one.steps for one in self.plan.octaves[: self._octave])
@@ -265,6 +270,7 @@ class Sitting:
             ],
         }
 
+    @recording
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state of the same tasks and plan."""
         self.done = state["done"]
