@@ -143,6 +143,30 @@ def test_also_by_other_verbs_and_after_a_failure(way: str, no_trace: NoTrace) ->
         foveal.explain(net, torch.zeros(2, 5, 24, 24), 1)
 
 
+@pytest.mark.parametrize("count", [lambda net: net.n.add_(0.5), _set("n", lambda net: net.n + 0.5)])
+@pytest.mark.parametrize("method", [*METHODS, "scorecam", "occlusion:chunk=3", "rise:count=20"])
+def test_every_forward_begins_with_the_network_as_it_was_found(method: str, count: Callable[[Any], None]) -> None:
+    """A network that remembers how often it was asked gives the map of its first answer."""
+
+    class Tiring(Writing):
+        def forward(self, x: Tensor) -> Any:
+            return super().forward(x) * torch.exp(-self.n)  # type: ignore[operator]
+
+    torch.manual_seed(0)
+    tiring = Tiring(count).eval()
+    fresh = Writing(lambda net: None).eval()
+    fresh.load_state_dict(tiring.state_dict())
+    scale = float(torch.exp(torch.tensor(-0.5)))
+    why, plain = (foveal.explain(net, pictures(), 1, method=method) for net in (tiring, fresh))
+    if method == "scorecam":  # a softmax of scores is not linear in them
+        again = foveal.explain(tiring, pictures(), 1, method="scorecam:chunk=1").map
+        assert torch.allclose(why.map, again, atol=1e-6)
+    elif method in ("eigencam", "guidedbackprop", "lrp-epsilon"):
+        assert bool(why.map.isfinite().all())
+    else:
+        assert torch.allclose(why.map, scale * plain.map, atol=1e-5)
+
+
 def test_observers_of_quantization_aware_training(no_trace: NoTrace) -> None:
     quantization = pytest.importorskip("torch.ao.quantization")
     torch.manual_seed(0)

@@ -44,13 +44,18 @@ class Buffers:
         watched = self.large + [p for m in scripts for p in m.parameters(recurse=False)]
         self.watch = WritesWatched(watched) if watched else None
 
-    def restore(self) -> None:
+    def restore(self) -> bool:
+        """Put back what differs; whether anything did."""
+        changed = False
         for group, copy in self._copies:
             if not torch.equal(_bits(_joined(group)), _bits(copy)):
                 _pour(copy, group)
+                changed = True
         with torch.no_grad():
             for buffer, copy in self.watch.copies.values() if self.watch else ():
                 buffer.copy_(copy)
+                changed = True
+        return changed
 
 
 def _joined(group: Sequence[Tensor]) -> Tensor:

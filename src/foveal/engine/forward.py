@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from foveal.engine.fault import out_of_memory, told
+from foveal.engine.guard import rewind
 from foveal.engine.tape import Refused
 from foveal.errors import ModelError
 
@@ -53,6 +54,7 @@ def output_of(model: nn.Module, given: Callable[[], Given], *, gradient: bool) -
 
 def _run(model: nn.Module, given: Given, *, gradient: bool) -> Any:
     inputs, keywords = given
+    rewind(model)
     with told(model, (*inputs, *keywords.values())), torch.set_grad_enabled(gradient):
         return model(*inputs, **keywords)
 

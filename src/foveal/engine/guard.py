@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Lock, local
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -57,9 +58,11 @@ def _compiled(modules: Sequence[nn.Module]) -> bool:
 
 
 class _Block(ExitStack):
-    """What one block has to put back, and whether it was left."""
+    """What one block has to put back, of which model, and whether it was left."""
 
     left = False
+    model: nn.Module | None = None
+    before: _Before | None = None
 
 
 class _Blocks(local):
@@ -70,6 +73,17 @@ class _Blocks(local):
 
 
 _blocks = _Blocks()
+
+_stateful: WeakSet[nn.Module] = WeakSet()
+"""Models whose forward was seen to write into their buffers."""
+
+
+def rewind(model: nn.Module) -> None:
+    """Before a further forward in one block: buffers as the block found them, so that every forward begins alike."""
+    if model in _stateful:
+        block = next((block for block in reversed(_blocks.entered) if block.model is model), None)
+        if block and block.before:
+            block.before.rewind()
 
 
 @contextmanager
@@ -119,12 +133,13 @@ def hooked_backward(model: nn.Module) -> list[str]:
     return own + (["every module"] if any(_global_hooks()) else [])
 
 
-def _enter(block: ExitStack, model: nn.Module, modules: Sequence[nn.Module], freeze: bool) -> None:
+def _enter(block: _Block, model: nn.Module, modules: Sequence[nn.Module], freeze: bool) -> None:
     parameters = [p for module in modules for p in module._parameters.values() if p is not None]
     buffers = [b for module in modules for b in module._buffers.values() if b is not None]
     _check(model, parameters, buffers)
     devices = sorted({p.device.index or 0 for p in parameters if p.is_cuda})
     before = _Before(modules, parameters, buffers, freeze)
+    block.model, block.before = model, before
     block.enter_context(random_state_kept(devices))
     block.enter_context(torch.inference_mode(False))
     block.enter_context(torch.enable_grad())
@@ -134,11 +149,16 @@ def _enter(block: ExitStack, model: nn.Module, modules: Sequence[nn.Module], fre
     if devices and any(isinstance(module, nn.RNNBase) for module in modules):
         # cuDNN has no backward pass for recurrent layers in evaluation mode.
         block.enter_context(torch.backends.cudnn.flags(enabled=False))
-    block.callback(before.restore)
+    block.callback(_restore, model, before)
     for watch in before.watches:
         block.enter_context(watch)
     block.enter_context(_without_global_hooks())
     before.leave()
+
+
+def _restore(model: nn.Module, before: _Before) -> None:
+    if before.restore():
+        _stateful.add(model)
 
 
 class _Before:
@@ -155,9 +175,9 @@ class _Before:
         self._modes = [(m, m.training) for m in modules if hasattr(m, "training")]  # frozen TorchScript has none
         self._trainable = [p for p in parameters if p.requires_grad and p.is_leaf] if freeze else []
         self._hooks = [(m, _backward_hooks(m)) for m in modules if m._backward_hooks or m._backward_pre_hooks]
-        self._buffers = Buffers(modules, buffers)
-        self._weights = None if only_read(modules) else Weights(modules, self._buffers.large)
-        watches = (self._buffers.watch, self._weights and self._weights.watch)
+        self.buffers = Buffers(modules, buffers)
+        self._weights = None if only_read(modules) else Weights(modules, self.buffers.large)
+        watches = (self.buffers.watch, self._weights and self._weights.watch)
         self.watches = [watch for watch in watches if watch]
 
     def leave(self) -> None:
@@ -170,7 +190,14 @@ class _Before:
         for module, _ in self._hooks:
             module._backward_hooks, module._backward_pre_hooks = OrderedDict(), OrderedDict()
 
-    def restore(self) -> None:
+    def rewind(self) -> None:
+        """Buffers as they were, in the middle of things."""
+        if self._weights:
+            self._weights.bind()
+        self.buffers.restore()
+
+    def restore(self) -> bool:
+        """Put everything back; whether the forward had written into buffers."""
         for module, training in self._modes:
             if module.training != training:
                 module.training = training
@@ -178,9 +205,8 @@ class _Before:
             parameter.requires_grad_(True)
         for module, (hooks, pre_hooks) in self._hooks:
             module._backward_hooks, module._backward_pre_hooks = hooks, pre_hooks
-        self._buffers.restore()
-        if self._weights:
-            self._weights.restore()
+        bound = self._weights.restore() if self._weights else False
+        return self.buffers.restore() or bound
 
 
 def _backward_hooks(module: nn.Module) -> tuple[Any, Any]:

@@ -57,11 +57,18 @@ class Weights:
         self._gradients = [(p, p.grad, p.requires_grad) for p in parameters.values() if p.is_leaf]
         self.watch = _Watch([*parameters.values(), *large])
 
-    def restore(self) -> None:
+    def bind(self) -> bool:
+        """Give modules back what they had, the same modules, parameters and buffers; whether anything was amiss."""
+        changed = False
         for module, modules, parameters, buffers in self._members:
-            _same_again(module._modules, modules)
-            _same_again(module._parameters, parameters)
-            _same_again(module._buffers, buffers)
+            changed |= _same_again(module._modules, modules)
+            changed |= _same_again(module._parameters, parameters)
+            changed |= _same_again(module._buffers, buffers)
+        return changed
+
+    def restore(self) -> bool:
+        """Put everything back; whether modules had other parts."""
+        changed = self.bind()
         for tensor, memory, copy in self.watch.copies:
             if memory_of(tensor) != memory_of(memory) or tensor.shape != memory.shape:
                 tensor.data = memory
@@ -73,13 +80,16 @@ class Weights:
                 parameter.grad = gradient
             if parameter.requires_grad != wanted:
                 parameter.requires_grad_(wanted)
+        return changed
 
 
-def _same_again(now: dict[str, Part], before: dict[str, Part]) -> None:
-    """The same members, each the same object."""
-    if len(now) != len(before) or any(name not in now or now[name] is not part for name, part in before.items()):
-        now.clear()
-        now.update(before)
+def _same_again(now: dict[str, Part], before: dict[str, Part]) -> bool:
+    """The same members, each the same object; whether they were not."""
+    if len(now) == len(before) and all(name in now and now[name] is part for name, part in before.items()):
+        return False
+    now.clear()
+    now.update(before)
+    return True
 
 
 class _Watch(TorchFunctionMode):
