@@ -33,8 +33,9 @@ def random_state_kept(devices: Sequence[int]) -> Iterator[None]:
     The generators belong to the process. While one thread alone is inside, each block puts back what it found;
     otherwise the last thread to leave puts back what the first one found.
     """
-    me, own = get_ident(), _states(devices)
+    me = get_ident()
     with _threads.guard:
+        own = _states(devices)
         _threads.inside[me] = _threads.inside.get(me, 0) + 1
         for device, state in own.items():
             _threads.before.setdefault(device, state)
