@@ -77,7 +77,7 @@ def test_interrupted_work_is_taken_up(birds: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Sitting, "_step", stops)
     arguments = ("portray", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.5x5", "-o", tmp_path)
     first = run(*arguments)
-    assert first.exit_code == 0 and "interrupted after 2 steps" in first.stderr
+    assert first.exit_code == 130 and "interrupted after 2 steps" in first.stderr
     assert (tmp_path / ".unfinished" / "checkpoint.pt").exists()
     assert foveal.Portraits.load(tmp_path / "portraits").notes
     second = run(*arguments)

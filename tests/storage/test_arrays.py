@@ -95,7 +95,7 @@ def test_lists_that_do_not_fit(listed: Any, tmp_path: Path) -> None:
 
 @pytest.mark.timeout(60)
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
-    """Five arrays of 128 MiB of zeros in half a MiB, in order down to their checksums; and one listed a thousand times."""
+    """Five arrays of 128 MiB of zeros, packed small, in order down to their checksums; and one listed very often."""
     one = head(GOOD.replace("(2,)", f"({2**25},)")) + bytes(2**27)
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name in range(5):
