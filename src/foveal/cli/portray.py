@@ -85,7 +85,8 @@ def portray(
     The set is divided into facets; for each facet and layer an image is made whose features are those of the photos,
     the strongest ones stronger. No class takes part. FOLDER/preview.png shows how far it is; Ctrl-C keeps the best so
     far, and the same command goes on from there, as it does when it was killed. At the end FOLDER/portraits holds
-    sheet.png (photos and portraits), strip.png, plane.png, bars, raw numbers and manifest.json. Prints the sheet's path.
+    sheet.png (photos and portraits), strip.png, plane.png, bars, raw numbers and manifest.json. Prints the path of the
+    sheet.
     """
     network = options.loaded(
         model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
