@@ -103,8 +103,8 @@ def test_other_weights_options_and_preprocessing_get_a_table_of_their_own(photos
     told = json.dumps({"size": [160, 160], "resize": "exact", "mean": [0.5] * 3, "std": [0.2] * 3})
     (tmp_path / "other.json").write_text(told)
     for options, word in (
-        ((), "weights"), (("--steps", 3), "steps"), (("--predicted",), "predicted"), (("--method", "gradcam"), "methods"),
-        (("--preprocessing", tmp_path / "other.json"), "weights"),
+        (("--steps", 3), "steps"), (("--predicted",), "predicted"), (("--method", "gradcam"), "methods"),
+        (("--preprocessing", tmp_path / "other.json"), "weights"), ((), "weights"),
     ):  # fmt: skip
         done = bench(photos, *options, model=first)
         assert done.exit_code == 1 and "made otherwise" in done.stderr and word in done.stderr, done.stderr
