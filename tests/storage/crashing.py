@@ -50,6 +50,16 @@ def killed_after(seconds: float, write: Callable[[], Any]) -> bool:
     return _ended(number)
 
 
+def signalled(what: signal.Signals, when: Callable[[], bool], write: Callable[[], Any], *, longest: float = 60) -> int:
+    """The exit status of a writer that got a signal as soon as something was the case."""
+    number = _forked(write)
+    until = time.monotonic() + longest
+    while not when() and time.monotonic() < until:
+        time.sleep(0.01)
+    os.kill(number, what)
+    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+
+
 def moments(count: int, seed: int, longest: float) -> list[float]:
     """When to kill: soon mostly, late now and then."""
     draw = random.Random(seed)
@@ -86,6 +96,8 @@ def _forked(write: Callable[[], Any]) -> int:
         try:
             write()
             code = 0
+        except SystemExit as ended:
+            code = int(ended.code or 0)
         except BaseException as error:  # noqa: BLE001
             print(f"{type(error).__name__}: {error}", file=sys.__stderr__, flush=True)
         finally:

@@ -73,6 +73,26 @@ def test_everything_in_a_network_counts(change: str) -> None:
     assert fingerprint(m=changed) != before
 
 
+class Counting(nn.Module):
+    """Counts its forwards, and has settings of its own."""
+
+    def __init__(self, often: int = 2) -> None:
+        super().__init__()
+        self.often, self.heads, self.seen = often, 0, (0, 0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.heads += 1
+        self.seen = tuple(x.shape)
+        return x * self.often
+
+
+def test_what_a_network_counts_is_no_setting() -> None:
+    module = Counting()
+    before = fingerprint(m=module)
+    module(torch.ones(1, 2))
+    assert fingerprint(m=module) == before != fingerprint(m=Counting(3))
+
+
 @dataclass(frozen=True)
 class Settings:
     a: int = 1

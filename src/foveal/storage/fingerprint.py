@@ -9,6 +9,7 @@ work is done again.
 
 from __future__ import annotations
 
+import dis
 import enum
 import functools
 import re
@@ -150,10 +151,16 @@ def _named(thing: Any) -> str:
 
 
 def _settings(part: nn.Module) -> dict[str, Any]:
-    """The plain values that a part of a network keeps, such as its stride."""
-    return {
-        name: value for name, value in vars(part).items() if name[0] != "_" and name != "training" and _plain(value)
-    }
+    """The plain values that a part of a network keeps, such as its stride; not those that it counts up as it runs."""
+    state = {"training", *_written(getattr(type(part).forward, "__code__", None))}
+    return {name: value for name, value in vars(part).items() if name[0] != "_" and name not in state and _plain(value)}
+
+
+@functools.cache
+def _written(code: types.CodeType | None) -> frozenset[str]:
+    """Names of the attributes that a function sets."""
+    steps = dis.get_instructions(code) if code else ()
+    return frozenset(step.argval for step in steps if step.opname == "STORE_ATTR")
 
 
 def _plain(value: Any) -> bool:
