@@ -23,7 +23,7 @@ from foveal.attention.data import AS_IT_IS, Batches, Files, Listed, altered
 from foveal.attention.recipe import rate_at, train
 from foveal.attention.settings import Settings, SettingsError, changed, read_settings, usual, write_settings
 from foveal.attention.sources import cub, held_out, open_folder, tree
-from foveal.errors import ImageError
+from foveal.errors import ImageError, ResultError
 from foveal.images import Preprocessing
 from foveal.images.load import load_images
 
@@ -119,6 +119,47 @@ def test_killed_and_started_again_ends_the_same(folder: Path, tmp_path: Path) ->
     assert whole == broken
     logs = [(tmp_path / name / "log.csv").read_text().splitlines() for name in ("whole", "broken")]
     assert [line.rsplit(",", 1)[0] for line in logs[0]] == [line.rsplit(",", 1)[0] for line in logs[1]]
+
+
+def test_a_run_goes_on_with_its_own_pictures_and_weights_only(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "EVERY", 1)
+    settings = usual(str(folder), **SMALL)
+    out = tmp_path / "out"
+    steps = train(settings, out, accelerator="cpu")
+    for _ in range(4):
+        next(steps)
+    steps.close()
+    kept = (out / "checkpoint.pt").read_bytes()
+    picture = folder / "train" / "red" / "3.png"
+    content, times = picture.read_bytes(), picture.stat()
+
+    def refused(words: str) -> None:
+        with pytest.raises(SettingsError, match=words):
+            next(train(settings, out, accelerator="cpu"))
+        assert (out / "checkpoint.pt").read_bytes() == kept
+
+    Image.effect_noise((48, 40), 50).convert("RGB").save(picture)
+    os.utime(picture, ns=(times.st_atime_ns, times.st_mtime_ns))
+    refused("other pictures, another teacher, backbone")
+    picture.write_bytes(content)
+    plain = recipe.build
+
+    def otherwise(*given: Any) -> Any:
+        net = plain(*given)
+        with torch.no_grad():
+            list(net.buffers())[-1].add_(1)
+        return net
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe, "build", otherwise)
+        refused("backbone")
+    assert next(train(settings, out, accelerator="cpu")).done > 1
+    for damaged in (kept[:-1], b"", kept[:9000] + bytes([kept[9000] ^ 1]) + kept[9001:]):
+        (out / "checkpoint.pt").write_bytes(damaged)
+        with pytest.raises(ResultError, match="delete it to begin anew"):
+            next(train(settings, out, accelerator="cpu"))
 
 
 def test_accumulated_gradients_are_those_of_the_whole_batch() -> None:

@@ -45,6 +45,7 @@ def test_shape_type_and_name_count_and_memory_does_not() -> None:
     assert len(set(found)) == len(found)
     assert fingerprint(a=x) != fingerprint(b=x)
     assert fingerprint(a=["x", "y"]) != fingerprint(a=["xy"]) != fingerprint(a=["x", ["y"]])
+    assert fingerprint(x=x[..., ::5][0, 0, 0]) == fingerprint(x=torch.zeros(1))
     for like in (x.to(memory_format=torch.channels_last), x.transpose(1, 2).contiguous().transpose(1, 2), x.clone()):
         assert fingerprint(x=like) == fingerprint(x=x)
 

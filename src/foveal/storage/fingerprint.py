@@ -110,8 +110,10 @@ class _Fingerprint:
         elif tensor.layout != torch.strided:
             self._all(about, [tensor.to_dense()], 1)
         else:
-            plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
-            self.write(about, plain.view(torch.uint8).numpy())
+            plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+            # A single number may keep any stride, which a view of its bytes would not stand.
+            flat = plain.as_strided((plain.numel(),), (1,))
+            self.write(about, flat.view(torch.uint8).numpy())
 
     def _module(self, module: nn.Module) -> None:
         """Its parts and their settings, and every parameter and buffer, also those that are not saved; not its mode."""
