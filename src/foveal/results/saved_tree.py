@@ -14,6 +14,7 @@ from foveal.hierarchy.patterns import Pattern
 from foveal.hierarchy.tree import Edge, Feature, Tree
 from foveal.results.saved import describe_photo, read_photo
 from foveal.storage.arrays import described, read_arrays, write_arrays
+from foveal.storage.atomic import utf8
 from foveal.storage.folder import written_aside
 from foveal.storage.manifest import Saved, load, write_manifest
 
@@ -46,8 +47,8 @@ def save_tree(tree: Tree, folder: Path) -> Path:
         poster = tree.poster()
         for name in ("tree.png", "tree.pdf"):
             poster.save(aside / name)
-        (aside / "tree.svg").write_text(tree.svg(), encoding="utf-8")
-        (aside / "tree.html").write_text(page(tree), encoding="utf-8")
+        (aside / "tree.svg").write_bytes(utf8(tree.svg()))
+        (aside / "tree.html").write_bytes(utf8(page(tree)))
         write_arrays(aside / ARRAYS, arrays)
         content = {
             "format": FORMAT,

@@ -148,11 +148,12 @@ class Scores:
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """The folder, now holding scores.csv and manifest.json; whole or not at all."""
+        from foveal.storage.atomic import utf8
         from foveal.storage.folder import written_aside
         from foveal.storage.manifest import write_manifest
 
         with written_aside(Path(folder)) as aside:
-            (aside / TABLE).write_bytes(self.to_csv().encode("utf-8", "backslashreplace"))
+            (aside / TABLE).write_bytes(utf8(self.to_csv()))
             write_manifest(aside, {"format": FORMAT, **self.facts()})
         return Path(folder)
 

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from foveal.errors import ResultError
 from foveal.storage import plain
+from foveal.storage.atomic import utf8
 from foveal.storage.folder import MANIFEST, current, digest, digest_of
 from foveal.storage.reading import DAMAGE, TEXT, Damaged, damage, reason
 
@@ -73,7 +74,7 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
         text = json.dumps({**said, OF_ITSELF: _digest(said)}, indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ResultError(f"Cannot save this result: a parameter is not plain data ({error}).") from error
-    written = (text + "\n").encode("utf-8", "backslashreplace")  # half a character is the same escape in JSON
+    written = utf8(text + "\n")  # its escapes are those of JSON
     if len(written) > TEXT:
         raise ResultError(
             f"Cannot save this result: what is said of it has {len(written):,} bytes, more than {TEXT:,}."
