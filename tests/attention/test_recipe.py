@@ -213,6 +213,13 @@ def test_better_settings_are_searched_for(folder: Path, tmp_path: Path) -> None:
     assert best in [trial.settings for trial in every if trial.accuracy == max(t.accuracy for t in every)]
     assert all(1e-4 <= trial.settings.rate <= 1e-2 and trial.settings.crop >= 0.8 for trial in every)
     assert set(json.loads((tmp_path / "tried" / "trial-000" / "accuracy.json").read_text())) == {"validation"}
+    (tmp_path / "tried" / "best.toml").unlink()  # as if it had been killed just before
+    assert not tried(3)
+    assert changed(Settings(), read_settings(tmp_path / "tried" / "best.toml")) == best
+    picture = folder / "train" / "red" / "0.png"
+    Image.open(folder / "train" / "blue" / "0.png").save(picture)
+    with pytest.raises(SettingsError, match="a search with other settings, pictures or another teacher"):
+        tried(4)
 
 
 # --- data ---
