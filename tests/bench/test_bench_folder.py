@@ -14,20 +14,23 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import foveal
+from foveal.bench.folder import folder, made_with, shots
+from foveal.bench.ledger import Ledger
 from foveal.cli.app import app
 from foveal.storage.leftovers import NAME
 from foveal.world import Split
+from tests.storage.crashing import killed_after, kills, moments, together
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    (folder / "b").mkdir(parents=True)
+    place = tmp_path / "photos"
+    (place / "b").mkdir(parents=True)
     for name, number in (("a.png", 0), ("b/a.png", 1)):
         example = Split("species", 9, seed=4)[number]
-        Image.fromarray(example.image).save(folder / name)
-        Image.fromarray(np.uint8(255 * (example.labels > 0))).save(folder / f"{name}.bmp")
-    return folder
+        Image.fromarray(example.image).save(place / name)
+        Image.fromarray(np.uint8(255 * (example.labels > 0))).save(place / f"{name}.bmp")
+    return place
 
 
 def bench(photos: Path, *more: object, model: object = "demo", out: str = "out") -> Result:
@@ -151,3 +154,25 @@ def test_nothing_is_left_behind(photos: Path) -> None:
     out = photos.parent / "out"
     assert {path.name for path in out.iterdir()} == {"photos.csv", "photos.json", "photos.md", "photos.html"}
     assert not any(NAME.match(path.name) for path in photos.parent.rglob("*"))
+
+
+def test_killed_again_and_again_the_table_is_that_of_one_run(photos: Path, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    for number in range(2, 8):
+        Image.fromarray(Split("species", 9, seed=4)[number].image).save(photos / f"{number}.png")
+    model, found = foveal.load_model("demo"), shots(photos)
+
+    def measured(out: str) -> list[dict[str, str]]:
+        setting = made_with(model, ["hirescam"], 4, predicted=False)
+        ledger = Ledger(tmp_path / out / "photos.csv", ["deletion", "gini"], setting)
+        list(folder(ledger, model, found, methods=["hirescam"], steps=4))
+        return ledger.rows()
+
+    whole = measured("whole")
+    assert len({row["picture"] for row in whole}) == len(found)
+    for seconds in moments(kills(5), 1, 0.8):
+        killed_after(0.1 + seconds, lambda: measured("broken"))
+    assert together(*[lambda: measured("broken")] * 2) == [0, 0]  # two of them end it
+    broken = measured("broken")
+    order = [row["picture"] for row in whole]
+    assert sorted(broken, key=lambda row: order.index(row["picture"])) == whole

@@ -88,7 +88,7 @@ class Ledger:
         with refusal(self.path), self._alone():
             self._look(locked=True)
             new = [cells for key, cells in together.items() if not self._known(key, of)]
-            self._append("".join(written(cells, self._of, of[:12] or SOMETHING) for cells in new).encode())
+            self._append("".join(written(cells, self._of, _mark(of)) for cells in new).encode())
 
     def rows(self, pictures: Collection[str] | None = None) -> list[dict[str, str]]:
         """All rows so far, or those of some pictures."""
@@ -202,7 +202,7 @@ class Ledger:
 
     def _known(self, key: tuple[str, str], of: str) -> bool:
         entry = self._entries.get(key)
-        if entry and entry.of != (of[:12] or SOMETHING):
+        if entry and entry.of != _mark(of):
             raise ResultError(
                 f"{key[1]!r}, or what is known of it, is not what it was when {entry.where} of {str(self.path)!r} were "
                 "measured: delete those lines to measure it again, or name another folder with --out."
@@ -251,6 +251,11 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     except FileNotFoundError:
         return -1, 0, 0
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _mark(of: str) -> str:
+    """As lines have it."""
+    return fingerprint(of=of)[:12] if of else SOMETHING
 
 
 def _cell(value: Any) -> table.Cell:

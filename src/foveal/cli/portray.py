@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,6 +94,7 @@ def portray(
     )
     import torch
 
+    from foveal.errors import ResultError
     from foveal.images.folders import pictures_in
     from foveal.portraying import sit
 
@@ -123,7 +125,8 @@ def portray(
         def moved(step: Step) -> None:
             move("portraying", step.done, step.total, f"objective {sum(step.losses) / len(step.losses):.3f}")
             if step.checked:
-                _preview(session, out / "preview.png")
+                with suppress(ResultError):  # nobody gives up work for want of a preview
+                    _preview(session, out / "preview.png")
 
         finished = session.run(work, moved)
     if not finished:
