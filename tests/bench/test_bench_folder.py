@@ -158,13 +158,15 @@ def test_nothing_is_left_behind(photos: Path) -> None:
 
 def test_killed_again_and_again_the_table_is_that_of_one_run(photos: Path, tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    for number in range(2, 8):
+    for number in range(2, 5):
         Image.fromarray(Split("species", 9, seed=4)[number].image).save(photos / f"{number}.png")
+    for mask in photos.rglob("*.bmp"):
+        mask.unlink()
     model, found = foveal.load_model("demo"), shots(photos)
 
     def measured(out: str) -> list[dict[str, str]]:
         setting = made_with(model, ["hirescam"], 4, predicted=False)
-        ledger = Ledger(tmp_path / out / "photos.csv", ["deletion", "gini"], setting)
+        ledger = Ledger(tmp_path / out / "photos.csv", ["gini"], setting)
         list(folder(ledger, model, found, methods=["hirescam"], steps=4))
         return ledger.rows()
 

@@ -77,10 +77,14 @@ class Session(Sitting):
         except KeyboardInterrupt:
             if kept:
                 self._keep(kept)
-            self.check()
-            self.notes.append(f"interrupted after {self.done} of {self.plan.steps} steps")
+            self.interrupted()
             return False
         return True
+
+    def interrupted(self) -> None:
+        """Look once more at what there is, and say that it was not finished."""
+        self.check()
+        self.notes.append(f"interrupted after {self.done} of {self.plan.steps} steps")
 
     def put_down(self, file: Path) -> None:
         """Save where it stands; the file is there whole or not at all."""
