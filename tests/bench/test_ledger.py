@@ -70,7 +70,7 @@ def test_torn_anywhere_whole_pictures_stay_and_what_is_torn_is_measured_again(tm
     assert not left_over(tmp_path)
 
 
-@pytest.mark.parametrize("tail", [b"\x00" * 300, b"photo,p9,x,1.0,2.0,", b'"', b"\xff\n", b"a,b\n\n\n", b",,,,\n"])
+@pytest.mark.parametrize("tail", [b"\x00" * 300, b"photo,p9,x,1.0,2.0,", b'"', b"\xff", b"\n\n", b"a\x00\x00b\nphoto,"])
 def test_what_does_not_belong_to_the_end_is_cut_off(tail: bytes, tmp_path: Path) -> None:
     """A disk that was full, or lost power, leaves zeros."""
     path = tmp_path / "t.csv"
@@ -136,10 +136,14 @@ def test_lines_that_were_changed_are_named(tmp_path: Path) -> None:
     content = table(path)
     lines = content.splitlines(keepends=True)
     for broken, words in (
-        (content.replace(b"23.25", b"29.25", 1), "Line 2 of"),
+        (content.replace(b"23.25", b"29.25", 1), "Line 3 of"),
         (b"".join([*lines[:6], *lines[7:]]), "Line 5 of"),
         (b"".join([*lines[:5], b"\n", *lines[5:]]), "Line 5 of"),
         (b"".join([*lines, *lines[4:7]]), "Lines 11 to 13 of .* repeat lines 5 to 7"),
+        (content + b"checked by me\n", "Line 11 of"),
+        (content[:-9] + b"00000000\n", "Line 10 of"),
+        (b"".join([lines[0], *(line.replace(b"\n", b"\r\n") for line in lines[1:])]), "Line 2 of"),
+        (b"".join([lines[0], *(line.replace(b"22.25", b"22.250") for line in lines[1:])]), "Line 2 of"),
     ):
         path.write_bytes(broken)
         with pytest.raises(ResultError, match=words):

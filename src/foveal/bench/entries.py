@@ -69,8 +69,11 @@ def written(lines: Sequence[Sequence[table.Cell]], setting: str, of: str) -> str
     return text
 
 
-def read(content: bytes, first: int, start: int) -> tuple[list[Entry], list[int]]:
-    """The entries, and the numbers of the lines that are part of none, in a content that begins with line `first`.
+def read(content: bytes, first: int, start: int) -> tuple[list[Entry], dict[int, bool]]:
+    """The entries of a content that begins with line `first`, and the numbers of the lines that are part of none.
+
+    Of these, whether a writer that was stopped may have left them so: lines of a picture that is not whole, or what
+    has no end; anything else was changed by somebody.
 
     Args:
         start: where in its file the content begins.
@@ -81,7 +84,7 @@ def read(content: bytes, first: int, start: int) -> tuple[list[Entry], list[int]
         ends.append(ends[-1] + len(line) + 1)
     parsed = [_line(line) for line in lines]
     entries: list[Entry] = []
-    loose: list[int] = []
+    loose: dict[int, bool] = {}
     at = 0
     while at < len(parsed):
         found = _together(parsed, at)
@@ -89,9 +92,9 @@ def read(content: bytes, first: int, start: int) -> tuple[list[Entry], list[int]
             (made, _), own = found[0], tuple(cells for _, cells in found)
             entries.append(Entry(first + at, own, made.setting, made.of, ends[at + len(found)]))
         else:
-            loose.append(first + at)
+            loose[first + at] = parsed[at] is not None or not lines[at].strip(b"\r") or b"\x00" in lines[at]
         at += max(1, len(found))
-    return entries, [*loose, *([first + len(lines)] if torn else [])]
+    return entries, {**loose, **({first + len(lines): True} if torn else {})}
 
 
 def visible(text: str) -> str:

@@ -154,7 +154,8 @@ class Ledger:
             raise self._otherwise(f"another first line than {self._head.decode().strip()!r}")
         entries, loose = read(content[len(self._head) :], 2, len(self._head))
         last = entries[-1].first if entries else 0
-        broken = [number for number in loose if number < last]
+        changed = [number for number, torn in loose.items() if not torn]
+        broken = changed or [number for number in loose if number < last]
         if broken or any(len(cells) != len(self.columns) for entry in entries for cells in entry.lines):
             raise ResultError(
                 f"Line {broken[0] if broken else entries[0].first} of {str(self.path)!r} was changed, or lines of its "
