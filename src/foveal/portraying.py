@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from foveal._version import __version__
 from foveal.decisions import Decision, heads
 from foveal.engine.arguments import beside
 from foveal.engine.graph import recording
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
 
 STEPS = 256
-EVERY = 50  # steps between two checkpoints
 
 
 def portray(
@@ -122,16 +122,7 @@ def portray(
     kept = Path(checkpoint) if checkpoint else None
     if kept:
         sitting.take_up(kept)
-    try:
-        for step in sitting:
-            if kept and (step.done % EVERY == 0 or step.done == step.total):
-                sitting.put_down(kept)
-            if progress:
-                progress(step)
-    except KeyboardInterrupt:
-        sitting.interrupted()
-        if kept:
-            sitting.put_down(kept)
+    sitting.run(kept, progress)
     return sitting.portraits()
 
 
@@ -174,13 +165,14 @@ def sit(
         "facets": facets, "keep": keep, "weighting": weighting, "start": start, "canvas": canvas, "seeds": seeds,
         "literal": literal, "precision": precision, "wishes": asdict(wishes), "plan": _plain(plan),
     }  # fmt: skip
+    layers: tuple[str, ...] = ()
     album: Album | None = None
     kinds: tuple[Facet, ...] = ()
     people: list[Subject] = []
     if target is None:
         if batch is None:
             raise MethodError("there is nothing to portray: give images, or a unit as target")
-        layers = select_layers(unwrap(subject.module), layer, lambda: eye.structure)
+        layers = tuple(select_layers(unwrap(subject.module), layer, lambda: eye.structure))
         album, kinds, people = _set(
             eye, batch, layers, facets, keep, weighting, plan.seed, background, subject, wishes, start
         )
@@ -204,7 +196,13 @@ def sit(
         decisions = list(target) if isinstance(target, Sequence) else [target]
         tasks = [unit_task(eye, one, wishes, canvas, seeds) for one in decisions]
         plan = replace(plan, leak=plan.leak or plan.steps // 4)
-    return Session(eye, tasks, plan, subject, batch, album, kinds, tuple(people), parameters, began)
+    made_of = {
+        "weights": unwrap(subject.module), "lens": lens, "labels": subject.labels, "arguments": arguments,
+        "images": batch.tensor if batch else None, "background": album.background if album else None,
+        "layers": layers, "target": target, "tasks": [(task.name, str(task.objective)) for task in tasks],
+        "parameters": parameters, "plan": plan, "foveal": __version__,
+    }  # fmt: skip
+    return Session(eye, tasks, plan, subject, batch, album, kinds, tuple(people), parameters, made_of, began)
 
 
 def _set(

@@ -23,7 +23,7 @@ from foveal.attention.data import AS_IT_IS, Batches, Files, Listed, altered
 from foveal.attention.recipe import rate_at, train
 from foveal.attention.settings import Settings, SettingsError, changed, read_settings, usual, write_settings
 from foveal.attention.sources import cub, held_out, open_folder, tree
-from foveal.errors import ImageError
+from foveal.errors import ImageError, ResultError
 from foveal.images import Preprocessing
 from foveal.images.load import load_images
 
@@ -121,6 +121,47 @@ def test_killed_and_started_again_ends_the_same(folder: Path, tmp_path: Path) ->
     assert [line.rsplit(",", 1)[0] for line in logs[0]] == [line.rsplit(",", 1)[0] for line in logs[1]]
 
 
+def test_a_run_goes_on_with_its_own_pictures_and_weights_only(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "EVERY", 1)
+    settings = usual(str(folder), **SMALL)
+    out = tmp_path / "out"
+    steps = train(settings, out, accelerator="cpu")
+    for _ in range(4):
+        next(steps)
+    steps.close()
+    kept = (out / "checkpoint.pt").read_bytes()
+    picture = folder / "train" / "red" / "3.png"
+    content, times = picture.read_bytes(), picture.stat()
+
+    def refused(words: str) -> None:
+        with pytest.raises(SettingsError, match=words):
+            next(train(settings, out, accelerator="cpu"))
+        assert (out / "checkpoint.pt").read_bytes() == kept
+
+    Image.effect_noise((48, 40), 50).convert("RGB").save(picture)
+    os.utime(picture, ns=(times.st_atime_ns, times.st_mtime_ns))
+    refused("other pictures, another teacher, backbone")
+    picture.write_bytes(content)
+    plain = recipe.build
+
+    def otherwise(*given: Any) -> Any:
+        net = plain(*given)
+        with torch.no_grad():
+            list(net.buffers())[-1].add_(1)
+        return net
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe, "build", otherwise)
+        refused("backbone")
+    assert next(train(settings, out, accelerator="cpu")).done > 1
+    for damaged in (kept[:-1], b"", kept[:9000] + bytes([kept[9000] ^ 1]) + kept[9001:]):
+        (out / "checkpoint.pt").write_bytes(damaged)
+        with pytest.raises(ResultError, match="delete it to begin anew"):
+            next(train(settings, out, accelerator="cpu"))
+
+
 def test_accumulated_gradients_are_those_of_the_whole_batch() -> None:
     """The published program forgets them at every sub-batch."""
     torch.manual_seed(0)
@@ -172,6 +213,13 @@ def test_better_settings_are_searched_for(folder: Path, tmp_path: Path) -> None:
     assert best in [trial.settings for trial in every if trial.accuracy == max(t.accuracy for t in every)]
     assert all(1e-4 <= trial.settings.rate <= 1e-2 and trial.settings.crop >= 0.8 for trial in every)
     assert set(json.loads((tmp_path / "tried" / "trial-000" / "accuracy.json").read_text())) == {"validation"}
+    (tmp_path / "tried" / "best.toml").unlink()  # as if it had been killed just before
+    assert not tried(3)
+    assert changed(Settings(), read_settings(tmp_path / "tried" / "best.toml")) == best
+    picture = folder / "train" / "red" / "0.png"
+    Image.open(folder / "train" / "blue" / "0.png").save(picture)
+    with pytest.raises(SettingsError, match="a search with other settings, pictures or another teacher"):
+        tried(4)
 
 
 # --- data ---

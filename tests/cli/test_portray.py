@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 import foveal
 from foveal.cli.app import app
 from foveal.world import SPECIES, render, species_scene
+from tests.storage.crashing import signalled
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -77,13 +79,43 @@ def test_interrupted_work_is_taken_up(birds: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Sitting, "_step", stops)
     arguments = ("portray", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.5x5", "-o", tmp_path)
     first = run(*arguments)
-    assert first.exit_code == 0 and "interrupted after 2 steps" in first.stderr
+    assert first.exit_code == 130 and "interrupted after 2 steps" in first.stderr
     assert (tmp_path / ".unfinished" / "checkpoint.pt").exists()
     assert foveal.Portraits.load(tmp_path / "portraits").notes
     second = run(*arguments)
     assert second.exit_code == 0 and "going on from step 2" in second.stderr
     assert steps == [0, 1, 2, 2, 3, 4] and not (tmp_path / ".unfinished").exists()
     assert not foveal.Portraits.load(tmp_path / "portraits").notes
+
+
+@pytest.mark.parametrize("what", [signal.SIGKILL, signal.SIGINT])
+def test_a_process_that_was_stopped_keeps_its_work(
+    what: signal.Signals, birds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foveal.portrait.session.EVERY", 2)
+    torch.set_num_threads(1)
+    asked = ["portray", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.3x60"]
+    assert run(*asked, "-o", tmp_path / "whole").exit_code == 0
+    out, kept = tmp_path / "out", tmp_path / "out" / ".unfinished" / "checkpoint.pt"
+    given = [str(one) for one in (*asked, "-o", out)]
+    status = signalled(what, kept.exists, lambda: app(given))
+    assert status == (130 if what == signal.SIGINT else -signal.SIGKILL) and kept.exists()
+    assert (out / "portraits" / "manifest.json").exists() == (what == signal.SIGINT)
+    again = run(*asked, "-o", out)
+    assert again.exit_code == 0 and "going on from step" in again.stderr and not kept.parent.exists()
+    whole, made = (foveal.Portraits.load(folder / "portraits") for folder in (tmp_path / "whole", out))
+    assert torch.equal(whole[0].image, made[0].image) and made[0].curve == whole[0].curve and not made.notes
+
+
+def test_work_on_other_pictures_is_not_gone_on_with(
+    birds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foveal.portrait.session.EVERY", 1)
+    asked = ["portray", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.3x60", "-o", tmp_path]
+    signalled(signal.SIGKILL, (tmp_path / ".unfinished" / "checkpoint.pt").exists, lambda: app([str(a) for a in asked]))
+    done = run(asked[0], birds / "0-0.png", *asked[2:-3], "0.3x2", *asked[-2:])
+    assert done.exit_code == 0 and "began anew" in done.stderr and "going on" not in done.stderr
+    assert len(foveal.Portraits.load(tmp_path / "portraits").photos) == 1
 
 
 @pytest.mark.parametrize(

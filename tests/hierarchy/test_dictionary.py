@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +75,67 @@ def test_what_was_found_is_kept_for_the_same_question_only(folder: Path, tmp_pat
     assert len(asked) == 3 * times and not torch.equal(first.values["stage3"], changed.values["stage3"])
     for file in (tmp_path / "dictionaries").iterdir():
         file.write_bytes(b"half of it")
-    assert torch.equal(found().values["stage3"], changed.values["stage3"])
+    mended = found()
+    assert torch.equal(mended.values["stage3"], changed.values["stage3"])
+    assert len(mended.notes) == 1 and "was damaged, so the pictures were looked through again" in mended.notes[0]
+    times = len(asked)
+    assert not found().notes and len(asked) == times  # once only
+
+
+def test_what_is_in_the_pictures_counts_and_not_where_they_lie(folder: Path, tmp_path: Path) -> None:
+    asked: list[object] = []
+    place = tmp_path / "place"
+    place.mkdir()
+    for file in folder.iterdir():
+        Image.open(file).save(place / f"{file.stem}.bmp")  # of one size, whatever is in it
+
+    def found(place: Path) -> torch.Tensor:
+        words = foveal.dictionary(
+            foveal.load_model("demo"), place, cache=tmp_path / "cache", layer="stage3",
+            progress=lambda *step: asked.append(step),
+        )  # fmt: skip
+        return words.values["stage3"]
+
+    first, times = found(place), len(asked)
+    moved = Path(shutil.copytree(place, tmp_path / "moved"))
+    assert torch.equal(found(moved), first) and len(asked) == times
+    file, before = moved / "03.bmp", (moved / "03.bmp").stat()
+    Image.effect_noise((160, 160), 90).convert("RGB").save(file)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size and file.stat().st_mtime_ns == before.st_mtime_ns
+    assert not torch.equal(found(moved), first) and len(asked) > times
+    times = len(asked)
+    for old, new in (("00", "x"), ("01", "00"), ("x", "01")):  # the same pictures under each other's names
+        (moved / f"{old}.bmp").rename(moved / f"{new}.bmp")
+    found(moved)
+    assert len(asked) > times
+
+
+def test_a_kept_file_of_another_question_is_not_taken(folder: Path, tmp_path: Path) -> None:
+    model = foveal.load_model("demo")
+
+    def found(layer: str) -> foveal.Dictionary:
+        return foveal.dictionary(model, folder, cache=tmp_path, layer=layer, most=2)
+
+    one = found("stage1")
+    (first,) = (tmp_path / "dictionaries").iterdir()
+    found("stage3")
+    (second,) = set((tmp_path / "dictionaries").iterdir()) - {first}
+    shutil.copy(second, first)
+    again = found("stage1")
+    assert again.notes and torch.equal(again.values["stage1"], one.values["stage1"])
+
+
+def test_a_cache_that_cannot_be_written_or_is_no_file_is_no_reason_to_fail(folder: Path, tmp_path: Path) -> None:
+    model = foveal.load_model("demo")
+    (tmp_path / "file").touch()
+    assert not foveal.dictionary(model, folder, cache=tmp_path / "file", layer="stage3").notes
+    foveal.dictionary(model, folder, cache=tmp_path, layer="stage3")
+    (kept,) = (tmp_path / "dictionaries").iterdir()
+    for make in (os.mkfifo, Path.mkdir):
+        kept.unlink()
+        make(kept)
+        assert "damaged" in foveal.dictionary(model, folder, cache=tmp_path, layer="stage3").notes[0]
 
 
 def test_a_tree_shows_what_its_channels_mean(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from itertools import islice
@@ -15,6 +16,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from foveal.errors import ResultError
 from foveal.models import load_model
 from foveal.world import SPECIES, Split, differing_parts, effects, render
 from foveal.world.ambiguity import beliefs, tampered
@@ -124,6 +126,23 @@ def test_the_recipe_runs_resumes_and_leaves_a_model_that_loads(tmp_path: Path) -
         torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-4)
     assert one.labels == SPECIES
     assert {path.name for path in (tmp_path / "broken").iterdir()} == {"demo.safetensors", "demo.json"}
+
+
+def test_a_training_goes_on_from_its_own_checkpoint_only(tmp_path: Path) -> None:
+    def steps(course: SpeciesCourse, settings: Settings = TINY, count: int | None = None) -> list[Step]:
+        return list(islice(train(course, tmp_path, settings=settings, device="cpu", workers=0), count))
+
+    steps(SpeciesCourse(), count=6)
+    kept = tmp_path / "demo.checkpoint.pt"
+    content = kept.read_bytes()
+    for course, settings in ((SpeciesCourse(sparsity=0.5), TINY), (SpeciesCourse(), replace(TINY, seed=1))):
+        first, second, *_ = steps(course, settings, 3)
+        assert first.note is not None and "began anew" in first.note and second.done == 1
+    assert steps(SpeciesCourse(), count=2)[1].done == 5
+    for damaged in (content[:-1], b"", content.replace(content[5000:5001], b"?", 1)):
+        kept.write_bytes(damaged)
+        with pytest.raises(ResultError, match="delete it to begin anew"):
+            steps(SpeciesCourse(), count=1)
 
 
 @cache

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch.utils.data import Dataset, Sampler
 
 from foveal.images import Preprocessing
 from foveal.images.decode import decode_file
+from foveal.storage.fingerprint import file_fingerprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -59,6 +60,10 @@ class Pictures(Dataset[tuple[Tensor, Tensor]]):
         """The picture, its short side as long as crops are taken from."""
         raise NotImplementedError
 
+    def contents(self) -> list[Any]:
+        """What tells these pictures from others: their bytes, and what is to be learnt of them."""
+        raise NotImplementedError
+
     def __getitem__(self, key: Key) -> tuple[Float[Tensor, "3 h w"], Tensor]:
         epoch, number = key
         pixels = self.pixels(number).float() / 255
@@ -77,6 +82,9 @@ class Files(Pictures):
         super().__init__(settings, preprocessing, listed.targets)
         self.listed = listed
 
+    def contents(self) -> list[Any]:
+        return [self.targets, *map(file_fingerprint, self.listed.files)]
+
     def pixels(self, number: int) -> UInt8[Tensor, "3 H W"]:
         photo = decode_file(self.listed.files[number]).image.convert("RGB")
         short = self.preprocessing.resize_to or min(self.preprocessing.size)
@@ -93,6 +101,9 @@ class Kept(Pictures):
     ) -> None:
         super().__init__(settings, preprocessing, targets)
         self.images = images
+
+    def contents(self) -> list[Any]:
+        return [self.targets, self.images]
 
     def pixels(self, number: int) -> UInt8[Tensor, "3 H W"]:
         return self.images[number]

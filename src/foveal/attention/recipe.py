@@ -10,7 +10,6 @@ the seed and the step alone, so does the state of the random generators at each 
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import time
@@ -34,9 +33,13 @@ from foveal.attention.network import PartsNet, named_backbone
 from foveal.attention.settings import Settings, SettingsError, changed, read_settings, write_settings
 from foveal.attention.sources import Sources, open_folder, open_world
 from foveal.attention.tasks import few_shot_accuracy, retrieval
-from foveal.errors import MissingExtra, ModelError
+from foveal.errors import ImageError, MissingExtra, ModelError, ResultError
 from foveal.models import Model, load_model
 from foveal.models.save import save_model
+from foveal.storage.atomic import whole_file, write_text
+from foveal.storage.checkpoint import check_seal, going_on, seal
+from foveal.storage.fingerprint import fingerprint
+from foveal.storage.reading import damage, opened, read_text
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -107,6 +110,7 @@ def train(
     optimiser = make_optimiser(settings, plain)
     steps = micro // settings.accumulate * settings.epochs
     schedule = LambdaLR(optimiser, partial(rate_at, settings, steps))
+    of = _fingerprint(settings, sources, plain, teacher, world)
     plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     net, optimiser = fabric.setup(plain, optimiser)
     if teacher is not None:
@@ -114,9 +118,14 @@ def train(
 
     # --- where it was broken off ---
     state: dict[str, Any] = {"net": net, "optimiser": optimiser, "schedule": schedule, "step": 0, "best": -1.0,
-                             "loss": 0.0, "seconds": 0.0}  # fmt: skip
+                             "loss": 0.0, "seconds": 0.0, "of": of}  # fmt: skip
     if (folder / CHECKPOINT).exists():
-        state |= fabric.load(folder / CHECKPOINT, state)
+        _load(fabric, folder / CHECKPOINT, state)
+        if state["of"] != of:
+            raise SettingsError(
+                f"{str(folder)!r} holds an unfinished run with other pictures, another teacher, backbone or number of "
+                f"processes: choose another folder, or remove {CHECKPOINT} there"
+            )
     _shorten_log(folder / LOG, state["step"] // (steps // settings.epochs), fabric)
 
     # --- steps ---
@@ -164,7 +173,7 @@ def train(
             _save(fabric, folder / CHECKPOINT, state)
 
     # --- the best of them ---
-    fabric.load(folder / BEST, {"net": net})
+    _load(fabric, folder / BEST, {"net": net})
     found = {"validation": state["best"]}
     examined = tests and len(sources.test) > 0
     if examined and sources.exam == "classes":
@@ -330,7 +339,7 @@ def save_parts_net(net: PartsNet, settings: Settings, sources: Sources, found: d
     model = Model(net.eval(), settings.pooling, sources.preprocessing, sources.classes, card)
     path = folder / "brnpa.safetensors"
     save_model(model, path, architecture="foveal.attention.network:PartsNet", arguments=arguments, half=True)
-    (folder / "accuracy.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / "accuracy.json", json.dumps(found, indent=1) + "\n")
     return path
 
 
@@ -384,29 +393,47 @@ def _sources(settings: Settings, workers: int) -> Generator[Step, None, Sources]
             return sources
 
 
+def _fingerprint(settings: Settings, sources: Sources, net: nn.Module, teacher: nn.Module | None, world: int) -> str:
+    """Of everything that decides the outcome: the pictures themselves, the weights it begins with, the teacher."""
+    with damage("Cannot read the pictures", ImageError):
+        pictures = [part.contents() for part in (sources.train, sources.validation)]
+    return fingerprint(
+        settings=settings, pictures=pictures, classes=sources.classes, preprocessing=sources.preprocessing, net=net,
+        teacher=teacher, processes=world, foveal=__version__,
+    )  # fmt: skip
+
+
 def _save(fabric: Fabric, path: Path, state: dict[str, Any]) -> None:
-    """Whole or not at all."""
-    aside = path.with_suffix(".aside")
-    fabric.save(aside, state)
+    """Whole or not at all; of several processes the first one writes."""
     if fabric.is_global_zero:
-        aside.replace(path)
+        with whole_file(path) as aside:
+            fabric.save(aside, state)
+            with aside.open("rb+") as file:
+                seal(file)
+    else:
+        fabric.save(path, state)
     fabric.barrier()
 
 
+def _load(fabric: Fabric, path: Path, state: dict[str, Any]) -> None:
+    """What was saved, into the state."""
+    with going_on(path):
+        with opened(path) as file:
+            check_seal(file)
+        state |= fabric.load(path, state)
+
+
 def _log(path: Path, fabric: Fabric, *values: float) -> None:
-    if not fabric.is_global_zero:
-        return
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(COLUMNS)
-        writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in values])
+    if fabric.is_global_zero:
+        cells = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in values]
+        before = read_text(path) if path.exists() else ",".join(COLUMNS) + "\n"
+        write_text(path, before + ",".join(cells) + "\n")
 
 
 def _shorten_log(path: Path, epochs: int, fabric: Fabric) -> None:
     """Only what was finished before the checkpoint: what comes after it will be done again."""
     if fabric.is_global_zero and path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        path.write_text("\n".join(lines[: epochs + 1]) + "\n", encoding="utf-8")
+        with damage(f"Cannot read {str(path)!r}, delete it to begin anew", ResultError):
+            lines = read_text(path).splitlines()
+        write_text(path, "\n".join(lines[: epochs + 1]) + "\n")
     fabric.barrier()

@@ -7,17 +7,21 @@ these are looked at by nobody until a training with the settings that were found
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from foveal._version import __version__
 from foveal.attention.recipe import Step, train
-from foveal.attention.settings import Settings, changed, write_settings
-from foveal.errors import FovealError, MissingExtra
+from foveal.attention.settings import Settings, SettingsError, changed, write_settings
+from foveal.errors import FovealError, ImageError, MissingExtra, ResultError
+from foveal.images.folders import pictures_in
+from foveal.storage.fingerprint import file_fingerprint, fingerprint
+from foveal.storage.reading import damage, read_json
 
 JOURNAL, BEST = "search.journal", "best.toml"
+OF = "of"  # what the study calls the fingerprint of what it is about
 
 
 @dataclass(frozen=True)
@@ -41,19 +45,36 @@ def search(
     """
     study = _study(Path(out), settings.seed)
     done = {trial.number for trial in study.trials if trial.state.is_finished()}
+    _claim(study, Path(out), settings)
+    if any(trial.state.name == "COMPLETE" for trial in study.trials):
+        # A search may be killed between a trial and the file that says it was the best.
+        write_settings(changed(settings, study.best_params), Path(out) / BEST)
     for _ in range(trials - len(done)):
         trial = study.ask()
         chosen = changed(settings, suggested(trial, settings))
         folder = Path(out) / f"trial-{trial.number:03d}"
         try:
             yield from train(chosen, folder, workers=workers, accelerator=accelerator, tests=False)
-            accuracy = float(json.loads((folder / "accuracy.json").read_text(encoding="utf-8"))["validation"])
+            with damage(f"Cannot read what trial {trial.number} left in {str(folder)!r}", ResultError):
+                accuracy = float(read_json(folder / "accuracy.json")["validation"])
         except FovealError:  # a rate at which the loss grows beyond all numbers, say
             accuracy = 0.0
         study.tell(trial, accuracy)
-        if accuracy >= study.best_value:
-            write_settings(chosen, Path(out) / BEST)
+        write_settings(changed(settings, study.best_params), Path(out) / BEST)
         yield Tried(trial.number, chosen, accuracy)
+
+
+def _claim(study: Any, out: Path, settings: Settings) -> None:
+    """The trials in the folder are of these settings, pictures and teacher."""
+    files = [] if settings.drawn else pictures_in([Path(settings.data)])
+    with damage("Cannot read the pictures", ImageError):
+        pictures = [file_fingerprint(file) for file in files]
+    of = fingerprint(settings=settings, pictures=pictures, teacher=Path(settings.teacher or "."), foveal=__version__)
+    if study.user_attrs.get(OF, of) != of:
+        raise SettingsError(
+            f"{str(out)!r} holds a search with other settings, pictures or another teacher: choose another folder"
+        )
+    study.set_user_attr(OF, of)
 
 
 def suggested(trial: Any, settings: Settings) -> dict[str, Any]:

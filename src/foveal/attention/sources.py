@@ -24,6 +24,7 @@ from foveal.attention.data import Files, Kept, Listed, Pictures
 from foveal.errors import ImageError
 from foveal.images import Preprocessing
 from foveal.images.folders import labelled_pictures, pictures_in
+from foveal.storage.reading import DAMAGE, read_text, reason
 
 if TYPE_CHECKING:
     from foveal.attention.settings import Settings
@@ -88,10 +89,12 @@ def cub(folder: Path) -> tuple[Listed, Listed | None, tuple[str, ...]]:
 
     def column(name: str) -> dict[str, str]:
         try:
-            lines = (folder / name).read_text(encoding="utf-8").splitlines()
+            lines = read_text(folder / name).splitlines()
             return dict(line.split(maxsplit=1) for line in lines if line.strip())
-        except (OSError, ValueError) as error:
-            raise ImageError(f"Cannot read {name} in {str(folder)!r}, as CUB-200-2011 has it: {error}.") from error
+        except DAMAGE as error:
+            raise ImageError(
+                f"Cannot read {name} in {str(folder)!r}, as CUB-200-2011 has it: {reason(error)}."
+            ) from error
 
     files, labels, training = (
         column(name) for name in ("images.txt", "image_class_labels.txt", "train_test_split.txt")

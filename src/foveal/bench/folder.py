@@ -1,78 +1,71 @@
-"""Methods on a folder of photos, by what the network says, and by boxes or masks of the object where there are any.
-
-index.csv, in the folder or named, has a line a photo: `file`, and as far as known `target` (a class by name or number;
-`class_index` is the same), `boxes` ([[x0, y0, x1, y1], …] in the photo's pixels) and `mask` (a picture of the photo's
-size, not 0 on the object).
-"""
+"""Methods on a folder of photos, by what the network says, and by boxes or masks of the object where there are any."""
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from foveal._version import __version__
+from foveal.bench.index import Shot, shots
 from foveal.bench.ledger import Ledger
-from foveal.errors import ImageError
-from foveal.images import load_images, pictures_in
+from foveal.errors import FovealError, ImageError, ResultError, TargetError
+from foveal.images import Batch, load_images
 from foveal.measuring import default_setting, measure
-from foveal.metrics.placement import Box
+from foveal.metrics.metric import find_metrics
 from foveal.metrics.trial import Setting
 from foveal.models import Model
+from foveal.storage.fingerprint import file_fingerprint, fingerprint
+from foveal.storage.reading import damage, opened
+
+__all__ = ["Shot", "folder", "made_with", "shots"]
 
 
-@dataclass(frozen=True, eq=False)
-class Shot:
-    """A photo and what is known of it; target None is the predicted class."""
-
-    path: Path
-    target: str | int | None = None
-    boxes: Sequence[Box] | None = None
-    mask: Path | None = None
-
-
-def shots(folder: Path, index: Path | None = None) -> list[Shot]:
-    """The photos of a folder, with what the index says of them.
-
-    Raises:
-        ImageError: for an index that cannot be read, or names a photo that is not there.
-    """
-    index = index or folder / "index.csv"
-    if not index.exists():
-        return [Shot(path) for path in pictures_in([folder])]
-    found = []
-    with index.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            if "file" not in row or not (folder / row["file"]).exists():
-                raise ImageError(
-                    f"Line {number} of {str(index)!r} names no photo in {str(folder)!r}: its column is file."
-                )
-            found.append(_shot(folder, row, f"line {number} of {str(index)!r}"))
-    return found
+def made_with(model: Model, methods: Sequence[str], steps: int, *, predicted: bool) -> dict[str, Any]:
+    """The setting of a ledger: everything but the pictures that decides the numbers."""
+    network = fingerprint(weights=model.module, preprocessing=model.preprocessing, labels=model.labels)
+    return {
+        "model": model.name, "weights": network, "methods": list(methods), "steps": steps, "predicted": predicted,
+        "foveal": __version__,
+    }  # fmt: skip
 
 
 def folder(
     ledger: Ledger, model: Model, photos: Sequence[Shot], *, methods: Sequence[str], setting: Setting | None = None,
-    steps: int = 28, predicted: bool = False,
+    steps: int = 28, predicted: bool = False, faults: list[str] | None = None,
 ) -> Iterator[tuple[str, int, int]]:  # fmt: skip
     """Measure what the ledger lacks; yields (photo, done, total) after each, or what went wrong with it.
 
     Args:
         predicted: explain the predicted class, whatever the index says.
+        faults: gets a sentence for each photo that could not be measured; one among many is not the end.
     """
+    measured = False
     for number, shot in enumerate(photos, 1):
-        name = shot.path.name
-        if ("photo", name) not in ledger.done:
-            try:
-                ledger.add(_rows(ledger, model, shot, methods, setting, steps, predicted))
-            except ImageError as error:  # one bad file among many is a line, not the end
-                name = str(error)
-        yield name, number, len(photos)
+        what = shot.name
+        try:
+            of = _fingerprint(shot, predicted=predicted)
+            if not ledger.has("photo", shot.name, of):
+                ledger.add(_rows(ledger, model, shot, methods, setting, steps, predicted), of)
+            measured = True
+        except FovealError as error:
+            if not (measured or isinstance(error, ImageError | TargetError)) or isinstance(error, ResultError):
+                raise  # it would go wrong with every photo
+            what = f"{shot.where or shot.name}: {error}"
+            if faults is not None:
+                faults.append(what)
+        yield what, number, len(photos)
+
+
+def _fingerprint(shot: Shot, *, predicted: bool) -> str:
+    with damage(f"Cannot read {str(shot.path)!r}", ImageError):
+        photo = file_fingerprint(shot.path)
+    with damage(f"Cannot read the mask {str(shot.mask)!r}", ImageError):
+        mask = file_fingerprint(shot.mask) if shot.mask else None
+    return fingerprint(photo=photo, mask=mask, boxes=shot.boxes, target=None if predicted else shot.target)
 
 
 def _rows(
@@ -82,26 +75,28 @@ def _rows(
     batch = load_images(shot.path, model.preprocessing)
     known: dict[str, Any] = {}
     if shot.mask is not None:
-        known["masks"] = [np.asarray(Image.open(shot.mask)) != 0]
+        known["masks"] = [_mask(shot.mask, batch)]
     if shot.boxes is not None:
         known["boxes"] = [shot.boxes]
+    if not known and all(one.needs in ("object", "boxes") for one in find_metrics(ledger.metrics).values()):
+        raise ImageError("neither boxes nor a mask say where its object is, which all of these metrics need.")
     scores = measure(
         model, batch, list(methods), None if predicted else shot.target, metrics=ledger.metrics,
         setting=setting or default_setting(batch.tensor, steps=steps), **known,
     )  # fmt: skip
     return [
-        {"decision": "photo", "picture": shot.path.name, "method": name, **{m: v[0] for m, v in found.items()}}
+        {"decision": "photo", "picture": shot.name, "method": name, **{m: v[0] for m, v in found.items()}}
         for name, found in scores.values.items()
     ]
 
 
-def _shot(folder: Path, row: dict[str, str], where: str) -> Shot:
-    try:
-        boxes = [tuple(float(v) for v in box) for box in json.loads(row["boxes"])] if row.get("boxes") else None
-        if boxes is not None and any(len(box) != 4 for box in boxes):
-            raise ValueError("a box has four numbers")
-    except (ValueError, TypeError) as error:
-        raise ImageError(f"Cannot read the boxes in {where}: write [[x0, y0, x1, y1], …] ({error}).") from error
-    target = row.get("target") or row.get("class_index") or None
-    mask = folder / row["mask"] if row.get("mask") else None
-    return Shot(folder / row["file"], target, boxes, mask)  # type: ignore[arg-type]
+def _mask(path: Path, batch: Batch) -> Any:
+    """(H, W), true where a picture of the photo's size is not 0."""
+    with damage(f"Cannot read the mask {str(path)!r}", ImageError), opened(path) as file, Image.open(file) as image:
+        pixels = np.asarray(image)
+        colours = len(image.getbands()) - (image.mode in ("LA", "PA", "RGBA", "La", "RGBa"))
+    inside = pixels != 0 if pixels.ndim == 2 else (pixels[..., :colours] != 0).any(-1)
+    size = batch.photos[0].geometry.photo_size
+    if inside.shape != size:
+        raise ImageError(f"The mask {str(path)!r} is {inside.shape[::-1]}, but its photo is {size[::-1]}.")
+    return inside

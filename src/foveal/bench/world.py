@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from foveal._version import __version__
 from foveal.api import compare
 from foveal.asking import Question, questions
 from foveal.bench.ledger import Ledger
@@ -35,6 +36,7 @@ from foveal.methods import find_methods
 from foveal.metrics.metric import find_metrics
 from foveal.metrics.trial import Setting, Trial
 from foveal.models import Model, load_model
+from foveal.storage.fingerprint import fingerprint
 from foveal.world import NOVEL, SPECIES, Split, effects, individual_scene, render, species_scene
 from foveal.world.agreement import SMALLEST, hit, part_importance, rank_correlation, share
 from foveal.world.protocol import distractibility
@@ -92,6 +94,14 @@ def cases(decision: str, count: int, seed: int) -> Iterator[Case]:
             yield Case(f"species {i}", decision, model, example, target, None if one else deciding_part(species))
 
 
+def made_with(methods: Sequence[str], seed: int) -> dict[str, Any]:
+    """The setting of a ledger: everything but the pictures that decides the numbers."""
+    weights = {name: fingerprint(weights=load_model(name).module) for name in ("demo", "embed")}
+    return {
+        "what": "drawn world", "methods": list(methods), "seed": seed, "weights": weights, "foveal": __version__
+    }  # fmt: skip
+
+
 def world(
     ledger: Ledger, *, decisions: Sequence[str], methods: Sequence[str], count: int, seed: int, setting: Setting | None
 ) -> Iterator[tuple[str, int, int]]:
@@ -100,8 +110,9 @@ def world(
         if all((decision, name) in ledger.done for name in _names(decision, count)):
             continue
         for number, case in enumerate(cases(decision, count, seed), 1):
-            if (decision, case.name) not in ledger.done:
-                ledger.add(rows(case, methods, ledger.metrics, setting))
+            of = fingerprint(image=case.example.image, labels=case.example.labels, decision=decision)
+            if not ledger.has(decision, case.name, of):
+                ledger.add(rows(case, methods, ledger.metrics, setting), of)
             yield decision, number, count
 
 

@@ -16,6 +16,7 @@ from foveal.inquiry import placed
 from foveal.methods import METHODS
 from foveal.passes import Scene, run_through
 from foveal.render.figures import method_sheet
+from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,5 +174,6 @@ def _sheet(explanations: Sequence[Explanation], folder: Path) -> str | None:
     else:
         return None
     path = folder / "sheet.png"
-    picture.save(path)
+    with whole_file(path) as aside:
+        picture.save(aside)
     return str(path)

@@ -10,8 +10,11 @@ import typer
 from foveal.cli import options
 from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, progress, say
+from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from foveal.bench.ledger import Ledger
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where tables go; a run there is resumed.")]
@@ -46,15 +49,14 @@ def world(
     """
     from foveal.bench.findings import markdown, page
     from foveal.bench.ledger import Ledger
-    from foveal.bench.world import DECISIONS, NETWORK, TRUTH, USUAL
+    from foveal.bench.world import DECISIONS, NETWORK, TRUTH, USUAL, made_with
     from foveal.bench.world import world as measured
 
     chosen = decision or list(DECISIONS)
     if unknown := [one for one in chosen if one not in DECISIONS]:
         raise typer.BadParameter(f"there is no decision {unknown[0]!r}: say {', '.join(DECISIONS)}")
     metrics = (*TRUTH, *(NETWORK if network else ()))
-    setting = {"what": "drawn world", "methods": list(method or USUAL), "seed": seed}
-    ledger = Ledger(out / "world.csv", metrics, setting)
+    ledger = Ledger(out / "world.csv", metrics, made_with(method or USUAL, seed))
     with progress("drawing") as move:
         for what, done, total in measured(
             ledger, decisions=chosen, methods=method or USUAL, count=count, seed=seed, setting=None
@@ -109,15 +111,17 @@ def folder(
       jay2.jpg,jay,,masks/jay2.png
 
     The folder gets photos.csv (a row a photo and method), photos.md and photos.html. Prints their paths. A run that
-    was broken off goes on where it stopped when started again with the same options.
+    was broken off goes on where it stopped when started again with the same options, and several may share a folder.
+    A photo, mask or target that cannot be used is named at the end, and the exit status is 1.
     """
     network = options.loaded(
         model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
     )
     from foveal.bench.findings import markdown, page
     from foveal.bench.folder import folder as measured
-    from foveal.bench.folder import shots
+    from foveal.bench.folder import made_with, shots
     from foveal.bench.ledger import Ledger
+    from foveal.errors import ResultError
     from foveal.methods import find_methods
     from foveal.metrics.metric import find_metrics
 
@@ -126,28 +130,36 @@ def folder(
     chosen = find_metrics(metric or ["usual", "object"])
     metrics = [name for name, one in chosen.items() if known.get(one.needs, True)]
     methods = list(find_methods(method or ["gradcam", "hirescam", "layercam", "lrp-gamma"]))
-    setting = {"model": network.name, "methods": methods, "steps": steps, "predicted": predicted}
-    ledger = Ledger(out / "photos.csv", metrics, setting)
+    ledger = Ledger(out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
+    faults: list[str] = []
     with progress("measuring") as move:
-        for what, done, total in measured(ledger, network, found, methods=methods, steps=steps, predicted=predicted):
-            if what.endswith("."):
-                say(f"foveal: {what}")
+        for _, done, total in measured(
+            ledger, network, found, methods=methods, steps=steps, predicted=predicted, faults=faults
+        ):
             move("photos", done, total, "")
-    scores = ledger.scores("photo", model=network.name)
+    names = {shot.name for shot in found}
+    if len(faults) == len(found):
+        raise ResultError(f"None of {len(found)} photos could be measured. {faults[0]}")
+    scores = ledger.scores("photo", model=network.name, pictures=names)
     text = markdown(scores, title=f"{network.name}, {photos.name}")
     html = page(
         [(network.name, scores, scores.metrics[0], None)], title="Methods on photos", about="foveal bench folder."
     )
-    _finish(ledger, out / "photos", text, html, json=json)
+    _finish(ledger, out / "photos", text, html, json=json, pictures=names)
+    if faults:
+        say(*(f"foveal: {fault}" for fault in faults))
+        raise typer.Exit(1)
 
 
-def _finish(ledger: Ledger, stem: Path, text: str, html: str, *, json: bool) -> None:
+def _finish(
+    ledger: Ledger, stem: Path, text: str, html: str, *, json: bool, pictures: Collection[str] | None = None
+) -> None:
     files = [ledger.path, stem.with_suffix(".md"), stem.with_suffix(".html")]
-    files[1].write_text(text + "\n", encoding="utf-8")
-    files[2].write_text(html, encoding="utf-8")
+    write_text(files[1], text + "\n")
+    write_text(files[2], html)
     say(text)
     if json:
-        answer_json({"rows": ledger.rows(), "files": [str(file) for file in files]})
+        answer_json({"rows": ledger.rows(pictures), "files": [str(file) for file in files]})
     else:
         for file in files:
             typer.echo(str(file))

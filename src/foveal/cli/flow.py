@@ -10,6 +10,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, progress, say
+from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
     from foveal.results.flow import Audit, Flow
@@ -101,7 +102,8 @@ def flow(
                 )
                 flows.append(found)
             if len(flows) > 1:
-                mode_sheet(flows).save(folder / "modes.png")
+                with whole_file(folder / "modes.png") as aside:
+                    mode_sheet(flows).save(aside)
             move("flowing", number, len(todo), photo.name)
     if json:
         answer_json(answers)

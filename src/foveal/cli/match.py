@@ -10,6 +10,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, progress, say
+from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
     from foveal.decisions.prototypes import RuleName
@@ -112,8 +113,10 @@ def match(
     for i in range(len(queries)):
         number = f"-{i}" if len(queries) > 1 else ""
         sheet = out / f"match{number}.png"
-        pair.figure(i, most=top or 6).save(sheet)
-        pair.strip(i, most=top or 6).save(out / f"ranks{number}.png")
+        with whole_file(sheet) as aside:
+            pair.figure(i, most=top or 6).save(aside)
+        with whole_file(out / f"ranks{number}.png") as aside:
+            pair.strip(i, most=top or 6).save(aside)
         answers.append(_answer(pair, i, shelf, out))
         if not json:
             typer.echo(str(sheet))
@@ -152,9 +155,9 @@ def _decide(
             network, queries, support, labels, method=f"fam:weights={channels}", metric=metric, rule=rule, layer=layer,
             embedding=embedding, progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
     sheet = out / "episode.png"
-    found.figure().save(sheet)
+    with whole_file(sheet) as aside:
+        found.figure().save(aside)
     say(str(found))
     if json:
         rows = zip(queries, found.decided, found.chances.tolist(), strict=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +10,10 @@ import typer
 
 from foveal.cli.talk import busy, say
 from foveal.errors import FovealError, ModelError
+from foveal.storage.naming import distinct_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from foveal.images import Preprocessing
     from foveal.models import Model
@@ -110,16 +110,9 @@ def folders(photos: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
     """Each photo, also of folders, with a folder of its own, named after it: out/bird, out/bird-2 …"""
     from foveal.images import pictures_in
 
-    return [*_named(pictures_in(photos), out)]
-
-
-def _named(photos: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:
-    taken: set[str] = set()
-    for photo in photos:
-        names = (f"{photo.stem}-{number}" if number > 1 else photo.stem for number in count(1))
-        name = next(name for name in names if name not in taken)
-        taken.add(name)
-        yield photo, out / name
+    found = pictures_in(photos)
+    names = distinct_names(photo.stem for photo in found)
+    return [(photo, out / name) for photo, name in zip(found, names, strict=True)]
 
 
 def layer_spec(layers: Sequence[str] | None) -> tuple[str | int, ...] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +11,14 @@ import typer
 from foveal.cli import options
 from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, progress, say
+from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from foveal.decisions import Decision
     from foveal.models import Model
+    from foveal.portrait.plan import Step
     from foveal.results.portraits import Portraits
 
 
@@ -83,14 +85,16 @@ def portray(
 
     The set is divided into facets; for each facet and layer an image is made whose features are those of the photos,
     the strongest ones stronger. No class takes part. FOLDER/preview.png shows how far it is; Ctrl-C keeps the best so
-    far, and the same command goes on from there. At the end FOLDER/portraits holds sheet.png
-    (photos and portraits), strip.png, plane.png, bars, raw numbers and manifest.json. Prints the sheet's path.
+    far, and the same command goes on from there, as it does when it was killed. At the end FOLDER/portraits holds
+    sheet.png (photos and portraits), strip.png, plane.png, bars, raw numbers and manifest.json. Prints the path of the
+    sheet.
     """
     network = options.loaded(
         model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
     )
     import torch
 
+    from foveal.errors import ResultError
     from foveal.images.folders import pictures_in
     from foveal.portraying import sit
 
@@ -113,17 +117,20 @@ def portray(
         literal=literal,
         precision="bfloat16" if half else "float32",
     )
-    work = out / ".unfinished"
-    if session.take_up(work / "checkpoint.pt"):
+    work = out / ".unfinished" / "checkpoint.pt"
+    if session.take_up(work):
         say(f"going on from step {session.done}")
-    finished = False
-    with progress("portraying") as move, _kept(session, work):
-        for step in session:
-            finished = step.done == step.total or not step.active
+    with progress("portraying") as move:
+
+        def moved(step: Step) -> None:
             move("portraying", step.done, step.total, f"objective {sum(step.losses) / len(step.losses):.3f}")
             if step.checked:
-                _preview(session, out / "preview.png")
-    finished = finished or session.done == session.plan.steps
+                with suppress(ResultError):  # nobody gives up work for want of a preview
+                    _preview(session, out / "preview.png")
+
+        finished = session.run(work, moved)
+    if not finished:
+        say(f"interrupted after {session.done} steps; the best so far is kept, and the same command goes on from here")
     faces = session.portraits()
     faces.save(out / "portraits")
     answer = _answer(faces, network, transfer, out)
@@ -135,17 +142,8 @@ def portray(
         answer_json({key: value for key, value in answer.items() if key != "transfer_words"})
     else:
         typer.echo(answer["sheet"])
-
-
-@contextmanager
-def _kept(session: Any, work: Path) -> Iterator[None]:
-    """What there is when someone interrupts is kept, to be gone on with later."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        session.interrupted()
-        session.put_down(work / "checkpoint.pt")
-        say(f"interrupted after {session.done} steps; the best so far is kept, and the same command goes on from here")
+    if not finished:
+        raise typer.Exit(130)
 
 
 def _preview(session: Any, file: Path) -> None:
@@ -160,16 +158,14 @@ def _preview(session: Any, file: Path) -> None:
     sheet = Image.new("RGB", (width * w, -(-len(shown) // width) * h), "white")
     for k, picture in enumerate(shown):
         sheet.paste(picture, (k % width * w, k // width * h))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_suffix(".aside.png")
-    sheet.save(aside)
-    aside.replace(file)
+    with whole_file(file) as aside:
+        sheet.save(aside)
 
 
 def _clear(work: Path) -> None:
-    (work / "checkpoint.pt").unlink(missing_ok=True)
-    if work.is_dir() and not any(work.iterdir()):
-        work.rmdir()
+    work.unlink(missing_ok=True)
+    if work.parent.is_dir() and not any(work.parent.iterdir()):
+        work.parent.rmdir()
 
 
 def _answer(faces: Portraits, network: Model, transfer: str | None, out: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, progress, say
+from foveal.storage.atomic import whole_file, write_text
 
 
 @reported
@@ -69,15 +70,15 @@ def shortcut(
             network, files, classes, method=method, layer=layer, ring=ring,
             progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
     sheets = []
     for k, suspect in enumerate(found.suspects):
         if suspect.flagged or k == 0:
             path = out / f"class-{suspect.index}.png"
-            found.sheet(k).save(path)
+            with whole_file(path) as aside:
+                found.sheet(k).save(aside)
             sheets.append(str(path))
     facts = {**found.facts(), "pictures": [str(file) for file in files], "sheets": sheets}
-    (out / "shortcuts.json").write_text(plain.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    write_text(out / "shortcuts.json", plain.dumps(facts, indent=1) + "\n")
     say(str(found))
     if json:
         answer_json(facts)

@@ -221,6 +221,8 @@ def _trained(course: Course, out: Path, device: str | None, **wanted: int | None
     accuracy = 0.0
     with progress("starting") as move:
         for step in train(course, out, settings=settings, device=device):
+            if step.note:
+                say(f"note: {step.note}")
             loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
             accuracy = step.accuracy or accuracy
             move(step.phase, step.done, step.total, loss)

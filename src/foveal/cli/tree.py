@@ -10,6 +10,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, progress, say
+from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
     from foveal.hierarchy.tree import Tree
@@ -89,6 +90,7 @@ def tree(
 
         with progress("looking through pictures") as move:
             words = looked_up(network, dictionary, progress=lambda what, done, total: move(what, done, total, ""))
+        say(*(f"note: {note}" for note in words.notes))
     todo = options.folders(photos, out)
     with progress("growing") as move:
         for number, (photo, folder) in enumerate(todo, 1):
@@ -112,7 +114,8 @@ def tree(
         from foveal.hierarchy.assembly import Assembly
 
         joined = Assembly(tuple(trees))
-        joined.poster().save(out / "together.png")
+        with whole_file(out / "together.png") as aside:
+            joined.poster().save(aside)
         say(str(joined))
     if json:
         answer_json(answers)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from foveal._version import __version__
 from foveal.engine.capture import capture
 from foveal.engine.guard import unwrap
 from foveal.engine.layout import channels_first
 from foveal.engine.select import LayerSpec, select_layers
 from foveal.engine.stages import describe
-from foveal.errors import FovealError, LayerError
+from foveal.errors import ImageError, LayerError, ResultError
 from foveal.images import load_images, pictures_in
 from foveal.inquiry import placed
 from foveal.models.model import Model, as_model
+from foveal.storage.checkpoint import load_state, save_state
+from foveal.storage.fingerprint import file_fingerprint, fingerprint
+from foveal.storage.reading import damage
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -62,6 +63,7 @@ class Dictionary:
         values: stage -> (c, m), largest activations, the largest first.
         pictures: stage -> (c, m), numbers of the files.
         places: stage -> (c, m, 2), rows and columns.
+        notes: what a reader should know.
     """
 
     model: str
@@ -71,6 +73,7 @@ class Dictionary:
     pictures: Mapping[str, Int[Tensor, "c m"]] = field(repr=False)
     places: Mapping[str, Int[Tensor, "c m 2"]] = field(repr=False)
     preprocessing: Preprocessing | None = None
+    notes: tuple[str, ...] = ()
 
     def entries(self, layer: str, channel: int) -> tuple[Entry, ...]:
         """Where a channel is strongest; pictures in which it is nowhere on are left out.
@@ -149,16 +152,21 @@ def dictionary(
     if missing := [name for name in names if name not in known]:
         raise LayerError(f"a dictionary is of stages, and {missing[0]!r} is none: say {', '.join(known)}")
     stages = {name: known[name] for name in names}
-    file = _cached(cache, subject, found, names, most)
-    arrays = _read(file) if file else None
+    arrays: Mapping[str, Tensor] | None = None
+    notes: list[str] = []
+    if home := _home(cache):
+        of = _fingerprint(subject, found, names, most)
+        file = home / f"{of}.pt"
+        arrays = _kept(file, of, notes)
     if arrays is None:
         arrays = _look(subject, found, stages, most, progress)
-        if file:
-            _write(file, arrays)
+        if home:
+            with suppress(ResultError):  # a cache that cannot be written is no reason to fail
+                save_state(file, arrays, of)
     values, numbers, places = (
         {name: arrays[f"{what}/{name}"] for name in names} for what in ("values", "pictures", "places")
     )
-    return Dictionary(subject.name, found, stages, values, numbers, places, subject.preprocessing)
+    return Dictionary(subject.name, found, stages, values, numbers, places, subject.preprocessing, tuple(notes))
 
 
 def _look(
@@ -197,39 +205,32 @@ def _look(
     return best
 
 
-def _cached(
-    cache: Path | bool | None, subject: Model, files: Sequence[Path], names: Sequence[str], most: int
-) -> Path | None:
-    """Where what was found for exactly this is kept."""
+def _fingerprint(subject: Model, files: Sequence[Path], names: Sequence[str], most: int) -> str:
+    """Of everything that decides what is found; not of where the pictures lie."""
+    with damage("Cannot read the pictures", ImageError):
+        pictures = [file_fingerprint(file) for file in files]
+    return fingerprint(
+        weights=unwrap(subject.module), preprocessing=subject.preprocessing, pictures=pictures, names=names, most=most,
+        foveal=__version__,
+    )  # fmt: skip
+
+
+def _home(cache: Path | bool | None) -> Path | None:
+    """Where what was found is kept."""
     if cache is None or cache is False:
         return None
     home = Path(os.environ.get("FOVEAL_CACHE") or Path.home() / ".cache" / "foveal") if cache is True else cache
-    seen = hashlib.sha256()
-    for name, tensor in subject.module.state_dict().items():
-        seen.update(name.encode())
-        if isinstance(tensor, Tensor):
-            seen.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    about: list[Any] = [repr(subject.preprocessing), list(names), most]
-    about += [[str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    seen.update(json.dumps(about).encode())
-    return home / "dictionaries" / f"{seen.hexdigest()}.npz"
+    return Path(home) / "dictionaries"
 
 
-def _read(file: Path) -> dict[str, Tensor] | None:
-    """None where there is nothing, or nothing whole."""
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-    except (OSError, ValueError, zipfile.BadZipFile, FovealError):
+def _kept(file: Path, of: str, notes: list[str]) -> Mapping[str, Tensor] | None:
+    """None where there is nothing, or nothing whole; what is damaged is found again, and that is said."""
+    if not file.exists():
         return None
-
-
-def _write(file: Path, arrays: Mapping[str, Tensor]) -> None:
-    """All of it or nothing; a cache that cannot be written is no reason to fail."""
-    aside = file.with_suffix(f".{os.getpid()}.npz")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(aside, **{name: tensor.numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
-        aside.replace(file)
-    except OSError:
-        aside.unlink(missing_ok=True)
+        found = load_state(file, of)
+    except ResultError:
+        found = None
+    if found is None:
+        notes.append(f"what was kept in {str(file)!r} was damaged, so the pictures were looked through again")
+    return found

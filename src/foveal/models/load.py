@@ -11,7 +11,8 @@ import torch
 from foveal.errors import ModelError
 from foveal.models import from_factory, from_timm, from_torchvision
 from foveal.models.labels import read_labels
-from foveal.models.sidecar import find_sidecar, read_sidecar, sidecar_path
+from foveal.models.pairing import described
+from foveal.models.sidecar import read_sidecar, sidecar_path
 from foveal.models.weights import PICKLED, check_file, fill, head_size, read_state
 
 if TYPE_CHECKING:
@@ -86,7 +87,10 @@ def _from_weights(path: Path, weights: Path | None) -> Model:
             f"{path.name} already holds weights: name an architecture to fill with {weights}, or drop one."
         )
     check_file(path)
-    sidecar = read_sidecar(sidecar_path(path))
+    sidecar = described(path)
+    if sidecar is None:
+        read_sidecar(sidecar_path(path))  # says what is wrong with it, unless it is of weights that never arrived
+        raise ModelError(f"The sidecar of {path} is of other weights: save both again by save_model.")
     from_factory.check_harmless(sidecar.architecture, path)
     return _filled(sidecar.architecture, sidecar, path)
 
@@ -98,7 +102,7 @@ def _from_architecture(spec: str, path: Path | None, *, pretrained: bool) -> Mod
         model = _build(spec, {}, pretrained=pretrained)
         return model if pretrained or not _is_zoo(spec) else model.noted(RANDOM)
     check_file(path)
-    sidecar = find_sidecar(path)
+    sidecar = described(path)
     if sidecar and sidecar.architecture != spec and (_is_zoo(spec) or _is_zoo(sidecar.architecture)):
         raise ModelError(f"The sidecar of {path} says its weights are of {sidecar.architecture}, not of {spec}.")
     return _filled(spec, sidecar, path)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from pydantic import ValidationError
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from foveal.errors import ModelError
-from foveal.models.sidecar import Sidecar, sidecar_path
+from foveal.models.pairing import replace_pair
+from foveal.models.sidecar import Sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,22 +36,17 @@ def save_model(
     half            matrices and kernels in half precision, which halves the file; vectors, such as the tiny
                     variances of batch norm, stay in single precision.
 
-    Both files are written aside and renamed, so that a broken run leaves nothing half-written.
+    Whenever it is stopped, the earlier weights are there with their sidecar, or the new ones with theirs.
+
+    Raises:
+        ModelError: for a model that cannot be described or stored so, or where nothing can be written.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ModelError(f"Cannot save a model to {path}: the name must end in .safetensors.")
     state = {name: _stored(name, tensor, half=half) for name, tensor in model.module.state_dict().items()}
     sidecar = _sidecar(model, architecture or model.name, arguments or {})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file(state, aside)
-        aside.replace(path)
-        aside.write_text(sidecar.to_json(), encoding="utf-8")
-        aside.replace(sidecar_path(path))
-    finally:
-        aside.unlink(missing_ok=True)
+    replace_pair(path, save(state), sidecar)
     return path
 
 

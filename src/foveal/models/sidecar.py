@@ -3,6 +3,8 @@
 {"format": "foveal-model/1", "name": "shells",
  "architecture": "timm:resnet18", "arguments": {"num_classes": 3},
  "preprocessing": {"size": [224, 224]}, "labels": ["cockle", "limpet", "whelk"], "card": {"licence": "CC0"}}
+
+`save_model` adds the SHA-256 of the weights, `digest`, by which `models/pairing.py` knows what belongs together.
 """
 
 from __future__ import annotations
@@ -20,6 +22,15 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+class Earlier(BaseModel):
+    """What stood here before, while new weights are on their way: the digest of the weights, and their sidecar."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    digest: str
+    sidecar: dict[str, JsonValue] | None = None
+
+
 class Sidecar(BaseModel):
     """What a sidecar says, checked."""
 
@@ -32,6 +43,8 @@ class Sidecar(BaseModel):
     preprocessing: Preprocessing | None = None
     labels: tuple[str, ...] | None = Field(default=None, min_length=1)
     card: dict[str, JsonValue] = {}
+    digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    before: Earlier | None = None
 
     @field_validator("preprocessing", mode="before")
     @classmethod
@@ -45,6 +58,10 @@ class Sidecar(BaseModel):
         fields["preprocessing"] = self.preprocessing.to_dict() if self.preprocessing else None
         fields["labels"] = self.labels
         fields["card"] = self.card
+        if self.digest:
+            fields["digest"] = self.digest
+        if self.before:
+            fields["before"] = self.before.model_dump()
         return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
 
 

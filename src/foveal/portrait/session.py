@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from foveal.engine.graph import recording
-from foveal.engine.guard import unwrap
 from foveal.errors import ResultError
 from foveal.images import Batch
 from foveal.inquiry import state_notes, versions
 from foveal.models.model import Model
 from foveal.portrait.eye import Eye
 from foveal.portrait.facets import Facet
-from foveal.portrait.plan import Plan, Task
+from foveal.portrait.plan import Plan, Step, Task
 from foveal.portrait.sitting import Sitting
 from foveal.portrait.subjects import Album, Subject
 from foveal.results.portraits import Portrait, Portraits
+from foveal.storage.checkpoint import going_on, load_state, save_state
+from foveal.storage.fingerprint import fingerprint
+
+EVERY = 50  # steps between two checkpoints
+AT_LATEST = 20.0  # seconds between them
 
 
 class Session(Sitting):
@@ -30,19 +33,15 @@ class Session(Sitting):
 
     def __init__(
         self, eye: Eye, tasks: Sequence[Task], plan: Plan, subject: Model, batch: Batch | None, album: Album | None,
-        facets: tuple[Facet, ...], people: tuple[Subject, ...], parameters: Mapping[str, Any], began: float,
+        facets: tuple[Facet, ...], people: tuple[Subject, ...], parameters: Mapping[str, Any],
+        made_of: Mapping[str, Any], began: float,
     ) -> None:  # fmt: skip
         super().__init__(eye, tasks, plan)
         self.subject, self.batch, self.album, self.facets, self.people = subject, batch, album, facets, people
-        self.parameters, self.began = parameters, began
+        self.parameters, self.made_of, self.began = parameters, made_of, began
         self.notes = list(state_notes(subject))
         if any(task.objective.whole for task in tasks):
             self.notes.append("a decision of the whole network was asked for, so its classifier took part")
-
-    def interrupted(self) -> None:
-        """Look once more at what there is, and say that it was not finished."""
-        self.check()
-        self.notes.append(f"interrupted after {self.done} of {self.plan.steps} steps")
 
     @recording
     def portraits(self) -> Portraits:
@@ -62,25 +61,65 @@ class Session(Sitting):
             versions(),
         )
 
+    def run(self, kept: Path | None, progress: Callable[[Step], None] | None = None) -> bool:
+        """Make the images; whether they were finished, or somebody interrupted.
+
+        Args:
+            kept: where it stands is saved there now and then, at the end, and when it is interrupted.
+        """
+        saved, _ = time.monotonic(), kept and self.fingerprint  # of how things are before the first step
+        try:
+            for step in self:
+                ended = step.done == step.total or not step.active
+                if kept and (ended or step.done % EVERY == 0 or time.monotonic() - saved > AT_LATEST):
+                    self._keep(kept)
+                    saved = time.monotonic()
+                if progress:
+                    progress(step)
+        except KeyboardInterrupt:
+            if kept:
+                self._keep(kept)
+            self.interrupted()
+            return False
+        return True
+
+    def interrupted(self) -> None:
+        """Look once more at what there is, and say that it was not finished."""
+        self.check()
+        self.notes.append(f"interrupted after {self.done} of {self.plan.steps} steps")
+
     def put_down(self, file: Path) -> None:
         """Save where it stands; the file is there whole or not at all."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(file.name + ".aside")
-        torch.save({"of": self._digest(), **self.state()}, aside)
-        aside.replace(file)
+        save_state(file, self.state(), self.fingerprint)
 
     def take_up(self, file: Path) -> bool:
-        """Go on from a file, where it is of the same model, pictures and settings; whether it was."""
+        """Go on from a file, where it is of the same model, pictures and settings; whether it was.
+
+        Raises:
+            ResultError: where the file is damaged.
+        """
         if not file.exists():
             return False
-        try:
-            saved = torch.load(file, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
-            raise ResultError(f"Cannot go on from {str(file)!r}: it is no checkpoint ({error}); delete it.") from error
-        if saved.get("of") != self._digest():
+        saved = load_state(file, self.fingerprint)
+        if saved is None:
+            self.notes.append(f"the work in {str(file)!r} was of another model, set or settings, so this began anew")
             return False
-        self.restore(saved)
+        with going_on(file):
+            self.restore(saved)
         return True
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of everything that decides the outcome."""
+        return fingerprint(**self.made_of)
+
+    def _keep(self, file: Path) -> None:
+        """Work that cannot be saved is no reason to give it up."""
+        try:
+            self.put_down(file)
+        except ResultError as error:
+            if (note := f"where the work stood could not be kept: {error}") not in self.notes:
+                self.notes.append(note)
 
     def _portrait(self, i: int) -> Portrait:
         image, task = self.images[i], self.tasks[self.images[i].task]
@@ -103,15 +142,3 @@ class Session(Sitting):
             curve=tuple(image.curve),
             strip=tuple(image.strip),
         )
-
-    def _digest(self) -> str:
-        """Of everything that decides the outcome."""
-        found = hashlib.sha256(json.dumps(self.parameters, sort_keys=True, default=str).encode())
-        found.update(
-            json.dumps([str(task.objective) for task in self.tasks] + [task.name for task in self.tasks]).encode()
-        )
-        for tensor in (*unwrap(self.eye.model).state_dict().values(), *([self.batch.tensor] if self.batch else [])):
-            found.update(
-                str(tuple(tensor.shape)).encode() + tensor.detach().flatten()[:64].double().cpu().numpy().tobytes()
-            )
-        return found.hexdigest()

@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -69,20 +71,39 @@ class Sitting:
 
     def __iter__(self) -> Iterator[Step]:
         """Steps until the plan is through or every image is done."""
-        if self.done == 0 and self.images[0].best is None:
-            self.check()
+        if self.done == 0 and any(image.best is None for image in self.images):
+            with self._whole():
+                self.check()
         while self.done < self.plan.steps and self._active():
-            octave = self._octave_at(self.done)
-            if octave != self._octave:
-                self._enter(octave)
-            losses = self._step()
-            self.done += 1
-            self._retouch()
-            last = self.done == self.plan.steps or self._octave_at(self.done) != self._octave
-            checked = last or self.done % self.plan.check == 0
-            if checked:
-                self.check(ending=last)
-            yield Step(self.done, self.plan.steps, tuple(losses), checked, len(self._active()))
+            with self._whole():
+                step = self._next()
+            yield step
+
+    def _next(self) -> Step:
+        """One step, and the look that is due after it."""
+        octave = self._octave_at(self.done)
+        if octave != self._octave:
+            self._enter(octave)
+        losses = self._step()
+        self.done += 1
+        self._retouch()
+        last = self.done == self.plan.steps or self._octave_at(self.done) != self._octave
+        checked = last or self.done % self.plan.check == 0
+        if checked:
+            self.check(ending=last)
+        return Step(self.done, self.plan.steps, tuple(losses), checked, len(self._active()))
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What is broken off in here was never begun, so that whoever goes on ends as if nothing had happened."""
+        before = self.state()
+        before["parameters"] = [p.detach().clone() for p in self._parameters]
+        before["optimiser"] = deepcopy(before["optimiser"])
+        try:
+            yield
+        except BaseException:
+            self.restore(before)
+            raise
 
     @property
     def best(self) -> list[Best]:
@@ -261,8 +282,8 @@ class Sitting:
                     "generator": image.generator.get_state(),
                     "best": vars(image.best) if image.best else None,
                     "before": image.before,
-                    "curve": image.curve,
-                    "strip": image.strip,
+                    "curve": list(image.curve),
+                    "strip": list(image.strip),
                     "stale": image.stale,
                     "done": image.done,
                 }

@@ -15,6 +15,7 @@ from foveal.render.figures import fit_photo
 from foveal.render.fragment import data_uri
 from foveal.render.words import describe_map
 from foveal.results.scores import ARROWS
+from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
     from foveal.results import Explanation, Scores
@@ -59,8 +60,7 @@ def comparison_page(whys: Mapping[str, Explanation], scores: Scores, *, title: s
 
 def write_comparison(whys: Mapping[str, Explanation], scores: Scores, path: Path, **options: Any) -> Path:
     """The file, holding the whole page."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(comparison_page(whys, scores, **options), encoding="utf-8")
+    write_text(path, comparison_page(whys, scores, **options))
     return path
 
 

@@ -10,7 +10,6 @@ The content is plain data, made by whoever has something to tell; the template k
 from __future__ import annotations
 
 import math
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from foveal.render.colour import diverging, sequential
 from foveal.render.fragment import data_uri
 from foveal.render.overlay import resized
 from foveal.render.pages import environment as new_environment
+from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
     import os
@@ -142,15 +142,8 @@ def render_report(report: Report) -> str:
 
 def write_report(report: Report, path: str | os.PathLike[str]) -> Path:
     """The file, holding the whole report; an interrupted write leaves an earlier one as it was."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
-    try:
-        aside.write_text(render_report(report), encoding="utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    return path
+    write_text(path, render_report(report))
+    return Path(path)
 
 
 def _template() -> jinja2.Template:

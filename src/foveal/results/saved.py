@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-import zipfile
+import warnings
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
 
-from foveal.errors import FovealError, ResultError
 from foveal.images import Geometry, Photo
 from foveal.results.explanation import Explanation
-from foveal.results.folder import listed_file, read_manifest, write_manifest, written_aside
+from foveal.storage.arrays import described, dtype_name, read_arrays, write_arrays
+from foveal.storage.folder import written_aside
+from foveal.storage.manifest import Saved, load, write_manifest
+from foveal.storage.naming import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,59 +37,46 @@ def save_explanation(
     `also` writes what else belongs to a richer kind of result, and returns what the manifest is to say of it.
     """
     with written_aside(folder) as aside:
+        more = also(aside) if also else {}
         photos, overlays = [], []
         for i, photo in enumerate(why.photos):
             stem = _stem(why, i)
-            Image.fromarray(photo.pixels).save(aside / f"{stem}.png")
-            photos.append(describe_photo(photo, f"{stem}.png"))
+            photos.append(describe_photo(photo, _free(aside, stem)))
+            Image.fromarray(photo.pixels).save(aside / photos[-1]["file"])
             for layer in why.layers:
-                name = f"{stem}-{plain_name(layer)}.png"
-                if (aside / name).exists():  # two layers whose names differ only in punctuation
-                    name = f"{stem}-{plain_name(layer)}-{why.layers.index(layer)}.png"
+                name = _free(aside, f"{stem}-{plain_name(layer)}")
                 why.overlay(i, layer=layer).save(aside / name)
                 overlays.append({"file": name, "photo": i, "layer": layer})
         write_arrays(aside / MAPS, why.maps)
-        more = also(aside) if also else {}
         write_manifest(aside, {**_facts(why), "format": format, "photos": photos, "overlays": overlays, **more})
     return folder
 
 
 def load_explanation(folder: Path) -> Explanation:
     """The explanation in a folder, every file it needs checked against the manifest."""
-    return load_as(Explanation, folder, read_manifest(folder, FORMAT))
+    return load(folder, FORMAT, lambda saved: load_as(Explanation, saved))
 
 
-def load_as(kind: type[Kind], folder: Path, manifest: Mapping[str, Any], **more: Any) -> Kind:
+def load_as(kind: type[Kind], saved: Saved, **more: Any) -> Kind:
     """An explanation of a kind that has `more` fields."""
-    maps = listed_file(folder, manifest, MAPS)
-    try:
-        pictures = [listed_file(folder, manifest, saved["file"]) for saved in manifest["photos"]]
-    except (KeyError, TypeError) as error:
-        raise unfit(folder, error) from error
-    try:
-        return kind(
-            maps=read_arrays(maps, manifest["layers"]),
-            photos=tuple(read_photo(path, saved) for path, saved in zip(pictures, manifest["photos"], strict=True)),
-            score=_tensor(manifest["score"]),
-            probability=_tensor(manifest["probability"]),
-            target=tuple(manifest["target"]),
-            target_spec=manifest["target_spec"],
-            method=manifest["method"],
-            parameters=manifest["parameters"],
-            measured=manifest.get("measured", {}),
-            model=manifest["model"],
-            notes=tuple(manifest["notes"]),
-            seconds=float(manifest["seconds"]),
-            versions=manifest["versions"],
-            **more,
-        )
-    except (FovealError, OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise unfit(folder, error) from error
-
-
-def unfit(folder: Path, error: Exception) -> ResultError:
-    """What to say when a manifest and its files do not fit."""
-    return ResultError(f"Cannot load {str(folder)!r}: its manifest and its files do not fit together ({error!r}).")
+    with saved.open(MAPS) as file:
+        maps = read_arrays(file, saved["layers"])
+    return kind(
+        maps=maps,
+        photos=tuple(read_photo(saved, one) for one in saved["photos"]),
+        score=_tensor(saved["score"]),
+        probability=_tensor(saved["probability"]),
+        target=tuple(saved["target"]),
+        target_spec=saved["target_spec"],
+        method=saved["method"],
+        parameters=saved["parameters"],
+        measured=saved.get("measured", {}),
+        model=saved["model"],
+        notes=tuple(saved["notes"]),
+        seconds=float(saved["seconds"]),
+        versions=saved["versions"],
+        **more,
+    )
 
 
 def _facts(why: Explanation) -> dict[str, Any]:
@@ -100,38 +90,12 @@ def _facts(why: Explanation) -> dict[str, Any]:
         "target_spec": dict(why.target_spec),
         "score": _numbers(why.score),
         "probability": _numbers(why.probability),
-        "layers": [
-            {"name": layer, "shape": list(map.shape), "dtype": dtype_name(map)} for layer, map in why.maps.items()
-        ],
+        "layers": described(why.maps),
         "notes": list(why.notes),
         "remarks": list(why.remarks),
         "seconds": why.seconds,
         "versions": dict(why.versions),
     }
-
-
-def write_arrays(path: Path, maps: Mapping[str, Tensor]) -> None:
-    """An .npz whose arrays may have any name: numpy's own writer cannot call one "file"."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for layer, map in maps.items():
-            tensor = map.detach().cpu()
-            array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-            with archive.open(f"{layer}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, array, allow_pickle=False)
-
-
-def read_arrays(path: Path, layers: list[dict[str, Any]]) -> dict[str, Tensor]:
-    """The arrays that the manifest lists, each of the shape and type it says.
-
-    Raises:
-        ValueError: when one has another shape.
-    """
-    with np.load(path, allow_pickle=False) as archive:
-        maps = {layer["name"]: torch.from_numpy(archive[layer["name"]]) for layer in layers}
-    for layer in layers:
-        if list(maps[layer["name"]].shape) != layer["shape"]:
-            raise ValueError(f"map of {layer['name']} has another shape")
-    return {layer["name"]: maps[layer["name"]].to(getattr(torch, layer["dtype"])) for layer in layers}
 
 
 def describe_photo(photo: Photo, file: str) -> dict[str, Any]:
@@ -144,11 +108,14 @@ def describe_photo(photo: Photo, file: str) -> dict[str, Any]:
     }
 
 
-def read_photo(path: Path, saved: Mapping[str, Any]) -> Photo:
+def read_photo(saved: Saved, one: Mapping[str, Any]) -> Photo:
     """The photo that was described."""
-    with Image.open(path) as image:
-        pixels = np.array(image.convert("RGB"))
-    return Photo(pixels, Geometry.from_dict(saved["geometry"]), saved["source"], tuple(saved["notes"]))
+    with saved.open(one["file"]) as file, warnings.catch_warnings():
+        # What was saved may be larger than Pillow's warning; its error, at twice that, stays.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(file, formats=["PNG"]) as image:
+            pixels = np.array(image.convert("RGB"))
+    return Photo(pixels, Geometry.from_dict(one["geometry"]), one["source"], tuple(one["notes"]))
 
 
 def _numbers(values: Tensor | None) -> dict[str, Any] | None:
@@ -166,17 +133,13 @@ def _tensor(saved: Mapping[str, Any] | None) -> Tensor | None:
     return values.to(getattr(torch, saved["dtype"]))
 
 
-def dtype_name(tensor: Tensor) -> str:
-    """ "float32"."""
-    return str(tensor.dtype).removeprefix("torch.")
-
-
 def _stem(why: Explanation, i: int) -> str:
     """A file name for picture i: that of its source, numbered if there are several."""
-    name = plain_name(re.split(r"[\\/]", why.photos[i].source)[-1].rsplit(".", 1)[0])[:60] or "picture"
+    name = plain_name(re.split(r"[\\/]", why.photos[i].source)[-1].rsplit(".", 1)[0], most=60, instead="picture")
     return f"{i:0{len(str(len(why) - 1))}d}-{name}" if len(why) > 1 else name
 
 
-def plain_name(name: str) -> str:
-    """The name in characters that every file system takes."""
-    return re.sub(r"[^\w.]+", "_", name).strip("._") or "_"
+def _free(folder: Path, stem: str) -> str:
+    """The name of a new picture: a photo may be called as a figure is, and layers may differ in punctuation alone."""
+    names = (f"{stem}-{number}.png" if number > 1 else f"{stem}.png" for number in count(1))
+    return next(name for name in names if not (folder / name).exists())

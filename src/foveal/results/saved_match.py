@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from foveal.errors import FovealError
-from foveal.results.folder import listed_file, read_manifest, write_manifest, written_aside
 from foveal.results.match import TENSORS, Match
-from foveal.results.saved import describe_photo, dtype_name, plain_name, read_arrays, read_photo, unfit, write_arrays
+from foveal.results.saved import describe_photo, read_photo
+from foveal.storage.arrays import described, read_arrays, write_arrays
+from foveal.storage.folder import written_aside
+from foveal.storage.manifest import Saved, load, write_manifest
+from foveal.storage.naming import plain_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ def save_match(pair: Match, folder: Path) -> Path:
             "format": FORMAT,
             **{name: getattr(pair, name) for name in PLAIN},
             "similarity": pair.similarity.tolist(),
-            "arrays": [{"name": k, "shape": list(v.shape), "dtype": dtype_name(v)} for k, v in arrays.items()],
+            "arrays": described(arrays),
             "notes": list(pair.notes),
             "remarks": list(pair.remarks),
             "versions": dict(pair.versions),
@@ -50,18 +51,15 @@ def save_match(pair: Match, folder: Path) -> Path:
 
 def load_match(folder: Path) -> Match:
     """The match in a folder, every file it needs checked against the manifest."""
-    manifest = read_manifest(folder, FORMAT)
-    arrays = listed_file(folder, manifest, ARRAYS)
-    try:
-        sides = {
-            what: tuple(read_photo(listed_file(folder, manifest, one["file"]), one) for one in manifest[what])
-            for what in ("queries", "references")
-        }
-        facts: dict[str, Any] = {
-            **read_arrays(arrays, manifest["arrays"]),
-            **sides,
-            **{name: manifest[name] for name in PLAIN},
-        }
-        return Match(**facts, notes=tuple(manifest["notes"]), versions=manifest["versions"])
-    except (FovealError, OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise unfit(folder, error) from error
+    return load(folder, FORMAT, _match)
+
+
+def _match(saved: Saved) -> Match:
+    with saved.open(ARRAYS) as file:
+        arrays = read_arrays(file, saved["arrays"])
+    facts: dict[str, Any] = {
+        **{name: arrays[name] for name in TENSORS},
+        **{what: tuple(read_photo(saved, one) for one in saved[what]) for what in ("queries", "references")},
+        **{name: saved[name] for name in PLAIN},
+    }
+    return Match(**facts, notes=tuple(saved["notes"]), versions=saved["versions"])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from foveal.attention.grouping import Groups
-from foveal.errors import FovealError
-from foveal.results.folder import listed_file, read_manifest
 from foveal.results.parts import Parts
-from foveal.results.saved import dtype_name, load_as, read_arrays, save_explanation, unfit, write_arrays
+from foveal.results.saved import load_as, save_explanation
+from foveal.storage.arrays import described, read_arrays, write_arrays
+from foveal.storage.manifest import Saved, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,21 +32,18 @@ def save_parts(parts: Parts, folder: Path) -> Path:
         arrays = {name: getattr(parts, name) for name in BESIDE}
         arrays |= {f"groups/{name}": getattr(parts.groups, name) for name in GROUPS}
         write_arrays(aside / ARRAYS, arrays)
-        shapes = [{"name": k, "shape": list(v.shape), "dtype": dtype_name(v)} for k, v in arrays.items()]
-        return {"parts": shapes, "own": parts.own}
+        return {"parts": described(arrays), "own": parts.own}
 
     return save_explanation(parts, folder, format=FORMAT, also=also)
 
 
 def load_parts(folder: Path) -> Parts:
     """The parts in a folder, every file they need checked against the manifest."""
-    manifest = read_manifest(folder, FORMAT)
-    path = listed_file(folder, manifest, ARRAYS)
-    try:
-        arrays = read_arrays(path, manifest["parts"])
-        groups = Groups(**{name: arrays.pop(f"groups/{name}") for name in GROUPS})
-        beside = {name: arrays[name] for name in BESIDE}
-        own = bool(manifest["own"])
-    except (FovealError, OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise unfit(folder, error) from error
-    return load_as(Parts, folder, manifest, groups=groups, own=own, **beside)
+    return load(folder, FORMAT, _parts)
+
+
+def _parts(saved: Saved) -> Parts:
+    with saved.open(ARRAYS) as file:
+        arrays = read_arrays(file, saved["parts"])
+    groups = Groups(**{name: arrays[f"groups/{name}"] for name in GROUPS})
+    return load_as(Parts, saved, groups=groups, own=bool(saved["own"]), **{name: arrays[name] for name in BESIDE})

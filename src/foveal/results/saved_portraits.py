@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from torch import Tensor
 
-from foveal.errors import FovealError
 from foveal.portrait.facets import Facet
-from foveal.results.folder import listed_file, read_manifest, write_manifest, written_aside
 from foveal.results.portraits import Portrait, Portraits
-from foveal.results.saved import describe_photo, dtype_name, plain_name, read_arrays, read_photo, unfit, write_arrays
+from foveal.results.saved import describe_photo, read_photo
+from foveal.storage.arrays import described, read_arrays, write_arrays
+from foveal.storage.folder import written_aside
+from foveal.storage.manifest import Saved, load, write_manifest
+from foveal.storage.naming import plain_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ def save_portraits(faces: Portraits, folder: Path) -> Path:
             "facets": [{"members": list(f.members), "size": f.size} for f in faces.facets],
             "layers": list(faces.features),
             "photos": photos,
-            "arrays": [{"name": k, "shape": list(v.shape), "dtype": dtype_name(v)} for k, v in arrays.items()],
+            "arrays": described(arrays),
             "notes": list(faces.notes),
             "seconds": faces.seconds,
             "versions": dict(faces.versions),
@@ -52,27 +53,26 @@ def save_portraits(faces: Portraits, folder: Path) -> Path:
 
 def load_portraits(folder: Path) -> Portraits:
     """The portraits in a folder, every file they need checked against the manifest."""
-    manifest = read_manifest(folder, FORMAT)
-    path = listed_file(folder, manifest, ARRAYS)
-    try:
-        arrays = read_arrays(path, manifest["arrays"])
-        photos = [(listed_file(folder, manifest, saved["file"]), saved) for saved in manifest["photos"]]
-        return Portraits(
-            tuple(_portrait(i, saved, arrays) for i, saved in enumerate(manifest["portraits"])),
-            tuple(read_photo(file, saved) for file, saved in photos),
-            tuple(
-                Facet(tuple(saved["members"]), arrays[f"weights/{b}"], int(saved["size"]))
-                for b, saved in enumerate(manifest["facets"])
-            ),
-            {layer: arrays[f"features/{layer}"] for layer in manifest["layers"]},
-            manifest["model"],
-            manifest["parameters"],
-            tuple(manifest["notes"]),
-            float(manifest["seconds"]),
-            manifest["versions"],
-        )
-    except (FovealError, OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise unfit(folder, error) from error
+    return load(folder, FORMAT, _portraits)
+
+
+def _portraits(saved: Saved) -> Portraits:
+    with saved.open(ARRAYS) as file:
+        arrays = read_arrays(file, saved["arrays"])
+    return Portraits(
+        tuple(_portrait(i, one, arrays) for i, one in enumerate(saved["portraits"])),
+        tuple(read_photo(saved, one) for one in saved["photos"]),
+        tuple(
+            Facet(tuple(one["members"]), arrays[f"weights/{b}"], int(one["size"]))
+            for b, one in enumerate(saved["facets"])
+        ),
+        {layer: arrays[f"features/{layer}"] for layer in saved["layers"]},
+        saved["model"],
+        saved["parameters"],
+        tuple(saved["notes"]),
+        float(saved["seconds"]),
+        saved["versions"],
+    )
 
 
 def _draw(faces: Portraits, folder: Path) -> None:

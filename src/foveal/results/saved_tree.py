@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,13 @@ import torch
 from PIL import Image
 
 from foveal.engine.structure import Stage
-from foveal.errors import FovealError
 from foveal.hierarchy.patterns import Pattern
 from foveal.hierarchy.tree import Edge, Feature, Tree
-from foveal.results.folder import listed_file, read_manifest, write_manifest, written_aside
-from foveal.results.saved import describe_photo, dtype_name, read_arrays, read_photo, unfit, write_arrays
+from foveal.results.saved import describe_photo, read_photo
+from foveal.storage.arrays import described, read_arrays, write_arrays
+from foveal.storage.atomic import utf8
+from foveal.storage.folder import written_aside
+from foveal.storage.manifest import Saved, load, write_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,8 +47,8 @@ def save_tree(tree: Tree, folder: Path) -> Path:
         poster = tree.poster()
         for name in ("tree.png", "tree.pdf"):
             poster.save(aside / name)
-        (aside / "tree.svg").write_text(tree.svg(), encoding="utf-8")
-        (aside / "tree.html").write_text(page(tree), encoding="utf-8")
+        (aside / "tree.svg").write_bytes(utf8(tree.svg()))
+        (aside / "tree.html").write_bytes(utf8(page(tree)))
         write_arrays(aside / ARRAYS, arrays)
         content = {
             "format": FORMAT,
@@ -58,7 +59,7 @@ def save_tree(tree: Tree, folder: Path) -> Path:
             "notes": list(tree.notes),
             "photo": describe_photo(tree.photo, PHOTO),
             "stages": [asdict(stage) for stage in tree.stages],
-            "arrays": [{"name": k, "shape": list(v.shape), "dtype": dtype_name(v)} for k, v in arrays.items()],
+            "arrays": described(arrays),
             "features": [_facts(feature) for feature in vertices],
             "edges": edges,
         }
@@ -68,25 +69,25 @@ def save_tree(tree: Tree, folder: Path) -> Path:
 
 def load_tree(folder: Path) -> Tree:
     """The tree in a folder, as far as it was grown; it has no network to grow further."""
-    manifest = read_manifest(folder, FORMAT)
-    path, photo = (listed_file(folder, manifest, name) for name in (ARRAYS, PHOTO))
-    try:
-        arrays = read_arrays(path, manifest["arrays"])
-        stages = tuple(_stage(saved) for saved in manifest["stages"])
-        weights, patterns = _Reel(arrays["weights"]), _Reel(arrays["patterns"])
-        vertices = []
-        for saved in manifest["features"]:
-            own = weights.next(*stages[saved["stage"]].shape[1:]) if saved["spread"] else None
-            vertices.append(_feature(saved, own, patterns))
-        _join(vertices, manifest["edges"], _Reel(arrays["maps"]))
-        decision, *features = vertices
-        return Tree(
-            decision, stages, None, read_photo(photo, manifest["photo"]), manifest["target"], manifest["model"],
-            manifest["target_spec"], manifest["parameters"], tuple(manifest["notes"]),
-            {feature.key: feature for feature in features},
-        )  # fmt: skip
-    except (FovealError, OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
-        raise unfit(folder, error) from error
+    return load(folder, FORMAT, _tree)
+
+
+def _tree(saved: Saved) -> Tree:
+    with saved.open(ARRAYS) as file:
+        arrays = read_arrays(file, saved["arrays"])
+    stages = tuple(_stage(one) for one in saved["stages"])
+    weights, patterns = _Reel(arrays["weights"]), _Reel(arrays["patterns"])
+    vertices = []
+    for one in saved["features"]:
+        own = weights.next(*stages[one["stage"]].shape[1:]) if one["spread"] else None
+        vertices.append(_feature(one, own, patterns))
+    _join(vertices, saved["edges"], _Reel(arrays["maps"]))
+    decision, *features = vertices
+    return Tree(
+        decision, stages, None, read_photo(saved, saved["photo"]), saved["target"], saved["model"],
+        saved["target_spec"], saved["parameters"], tuple(saved["notes"]),
+        {feature.key: feature for feature in features},
+    )  # fmt: skip
 
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:
@@ -125,16 +126,15 @@ def _facts(feature: Feature) -> dict[str, Any]:
         "spread": feature.weights is not None,
         "grown": feature.edges is not None,
         "pattern": _seen(feature.pattern) if feature.pattern else None,
-        **{name: value if math.isfinite(value) else None for name, value in known.items()},
+        **known,
     }
 
 
 def _seen(pattern: Pattern) -> dict[str, Any]:
-    region = [value if math.isfinite(value) else None for value in pattern.region]
     return {
         "kind": pattern.kind,
         "corner": list(pattern.corner),
-        "region": region,
+        "region": list(pattern.region),
         "shape": list(pattern.values.shape),
     }
 

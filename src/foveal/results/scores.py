@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,12 +13,16 @@ import numpy as np
 from foveal.errors import ResultError
 from foveal.metrics.metric import DIRECTIONS
 from foveal.metrics.statistics import Summary, differ, holm, ranked, summary
+from foveal.storage import table as tables
 
 if TYPE_CHECKING:
     import os
 
+    from foveal.storage.manifest import Saved
+
 FORMAT = "foveal-scores/1"
 TABLE = "scores.csv"
+ROW = ("picture", "target", "score", "method")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,9 @@ class Scores:
         wrong = [(name, metric) for name, found in self.values.items() for metric, v in found.items() if len(v) != n]
         if wrong or not self.values:
             raise ResultError(f"Scores need a number a picture ({n}), which {wrong[:1] or 'nothing'} does not have.")
+        for name, found in self.values.items():
+            if set(found) != set(self.metrics):
+                raise ResultError(f"Scores are by the same metrics, {', '.join(self.metrics)}, which {name!r} lacks.")
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -134,47 +139,47 @@ class Scores:
 
     def to_csv(self) -> str:
         """Per-image values, a row a picture and explanation; empty where undefined."""
-        text = io.StringIO()
-        table = csv.DictWriter(text, ["picture", "target", "score", "method", *self.metrics], lineterminator="\n")
-        table.writeheader()
-        table.writerows(self.rows())
-        return text.getvalue()
+        lines = [tables.line((*ROW, *self.metrics))]
+        for name, found in self.values.items():
+            for i, picture in enumerate(self.pictures):
+                row = (picture, self.target[i], float(self.whole[i]), name)
+                lines.append(tables.line((*row, *(float(found[metric][i]) for metric in self.metrics))))
+        return "".join(lines)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """The folder, now holding scores.csv and manifest.json; whole or not at all."""
-        from foveal.results.folder import write_manifest, written_aside
+        from foveal.storage.atomic import utf8
+        from foveal.storage.folder import written_aside
+        from foveal.storage.manifest import write_manifest
 
         with written_aside(Path(folder)) as aside:
-            (aside / TABLE).write_text(self.to_csv(), encoding="utf-8")
+            (aside / TABLE).write_bytes(utf8(self.to_csv()))
             write_manifest(aside, {"format": FORMAT, **self.facts()})
         return Path(folder)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Scores:
         """The scores saved in a folder. ResultError if anything is missing or changed."""
-        from foveal.results.folder import listed_file, read_manifest
+        from foveal.storage.manifest import load
 
-        folder = Path(folder)
-        manifest = read_manifest(folder, FORMAT)
-        path = listed_file(folder, manifest, TABLE)
-        try:
-            rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-            values = {
-                name: {
-                    metric: tuple(float(row[metric] or "nan") for row in rows if row["method"] == name)
-                    for metric in manifest["metrics"]
-                }
-                for name in manifest["methods"]
-            }
-            return cls(
-                values, tuple(manifest["pictures"]), tuple(manifest["target"]), tuple(manifest["whole"]),
-                manifest["of"], tuple(manifest["references"]), manifest["model"], manifest["setting"],
-                manifest["forwards"], tuple(manifest["notes"]), manifest["seconds"], manifest["versions"],
-            )  # fmt: skip
-        except (KeyError, TypeError, ValueError) as error:
-            raise ResultError(
-                f"Cannot load {str(folder)!r}: its manifest and its table do not fit ({error!r})."
-            ) from error
+        return load(Path(folder), FORMAT, cls._loaded)
+
+    @classmethod
+    def _loaded(cls, saved: Saved) -> Scores:
+        """Rows are in the order in which `to_csv` wrote them: an explanation after the other."""
+        _, *rows = tables.rows(saved.text_of(TABLE))
+        names, metrics, n = saved["methods"], saved["metrics"], len(saved["pictures"])
+        if len(rows) != len(names) * n or any(len(row) != len(ROW) + len(metrics) for row in rows):
+            raise ValueError(f"{TABLE} has not a row for each explanation and picture")
+        values = {}
+        for k, name in enumerate(names):
+            own = rows[k * n : (k + 1) * n]
+            values[name] = {m: tuple(tables.number(row[len(ROW) + j]) for row in own) for j, m in enumerate(metrics)}
+        return cls(
+            values, tuple(saved["pictures"]), tuple(saved["target"]), tuple(saved["whole"]), saved["of"],
+            tuple(saved["references"]), saved["model"], saved["setting"], saved["forwards"], tuple(saved["notes"]),
+            saved["seconds"], saved["versions"],
+        )  # fmt: skip
 
     def facts(self) -> dict[str, Any]:
         """Everything but the values, as plain data."""

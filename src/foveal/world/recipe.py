@@ -19,6 +19,9 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader, Dataset
 
+from foveal._version import __version__
+from foveal.storage.checkpoint import going_on, load_state, save_state
+from foveal.storage.fingerprint import fingerprint
 from foveal.world.dataset import normalised
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ class Step:
     total: int
     loss: float | None = None
     accuracy: float | None = None
+    note: str | None = None
 
 
 class Course(Protocol):
@@ -115,7 +119,8 @@ def train(
     loader = DataLoader(course.scenes(settings), batch_size=64, num_workers=workers)
     for shard in loader:
         shards.append(shard)
-        yield Step("draw", min(64 * len(shards), settings.images), settings.images)
+        yield Step("draw", min(64 * len(shards), settings.images), settings.images, note=run.note)
+        run.note = None
     images, targets = (torch.cat(tensors) for tensors in zip(*shards, strict=True))
 
     for epoch in range(run.epoch, settings.epochs):
@@ -146,6 +151,7 @@ class _Run:
         self.optimiser = AdamW(self.net.parameters(), lr=settings.rate, weight_decay=settings.decay)
         self.schedule = OneCycleLR(self.optimiser, settings.rate, total_steps=self.total, pct_start=0.15)
         self.checkpoint = out / f"{course.name}.checkpoint.pt"
+        self.note: str | None = None
         self.epoch = self._resumed()
 
     def train(self, images: UInt8[Tensor, "m 3 h w"], targets: Tensor, epoch: int) -> Iterator[tuple[int, float]]:
@@ -177,21 +183,23 @@ class _Run:
         return net
 
     def save(self, epoch: int) -> None:
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        aside = self.checkpoint.with_suffix(".aside")
-        torch.save({"settings": asdict(self.settings), "epoch": epoch, **self._state()}, aside)
-        aside.replace(self.checkpoint)
+        save_state(self.checkpoint, {"epoch": epoch, **self._state()}, self._of())
 
     def _resumed(self) -> int:
         if not self.checkpoint.exists():
             return 0
-        saved = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        if saved["settings"] != asdict(self.settings):
+        saved = load_state(self.checkpoint, self._of())
+        if saved is None:
+            self.note = f"{str(self.checkpoint)!r} is of other settings, so the training began anew"
             return 0
-        self.net.load_state_dict(saved["net"])
-        self.optimiser.load_state_dict(saved["optimiser"])
-        self.schedule.load_state_dict(saved["schedule"])
-        return int(saved["epoch"])
+        with going_on(self.checkpoint):
+            self.net.load_state_dict(saved["net"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+            self.schedule.load_state_dict(saved["schedule"])
+            return int(saved["epoch"])
+
+    def _of(self) -> str:
+        return fingerprint(course=self.course, settings=self.settings, foveal=__version__)
 
     def _state(self) -> dict[str, object]:
         return {

@@ -1,0 +1,125 @@
+"""What is known of the photos in a folder: index.csv.
+
+It has a line a photo: `file`, and as far as known `target` (a class by name or number; `class_index` is the same),
+`boxes` ([[x0, y0, x1, y1], …] in the photo's pixels) and `mask` (a picture of the photo's size, not 0 on the object).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from foveal.errors import ImageError
+from foveal.images import pictures_in
+from foveal.metrics.placement import Box
+from foveal.storage.reading import DAMAGE, damage, read_bytes, reason
+
+LARGEST = 2**30
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """A photo and what is known of it.
+
+    Attributes:
+        target: None is the predicted class.
+        name: tells it from all others.
+        where: the line that says so: "line 3 of 'index.csv', a/jay.jpg".
+    """
+
+    path: Path
+    target: str | int | None = None
+    boxes: Sequence[Box] | None = None
+    mask: Path | None = None
+    name: str = ""
+    where: str = ""
+
+
+def shots(folder: Path, index: Path | None = None) -> list[Shot]:
+    """The photos of a folder, with what the index says of them.
+
+    Raises:
+        ImageError: for an index that cannot be read, or names a photo that is not there; it says in which line.
+    """
+    index = index or folder / "index.csv"
+    if not index.exists():
+        return [Shot(path, name=path.relative_to(folder).as_posix()) for path in pictures_in([folder])]
+    found = [_shot(folder, index, line, row) for line, row in _rows(index)]
+    if not found:
+        raise ImageError(f"{str(index)!r} lists no photos.")
+    return _told_apart(found)
+
+
+def _rows(index: Path) -> list[tuple[int, dict[str, str]]]:
+    """Each row by its columns, with the number of the line it ends in."""
+    reader = csv.reader(io.StringIO(_text(index), newline=""), strict=True)
+    found = []
+    try:
+        head = [name.strip() for name in next(reader, [])]
+        if "file" not in head or len(set(head)) < len(head):
+            raise ImageError(
+                f"Line 1 of {str(index)!r} must name each column once, and one of them file, separated by commas; "
+                f"it names {', '.join(head)[:200] or 'nothing'}."
+            )
+        for row in reader:
+            if row and len(row) != len(head) and (len(row) < len(head) or any(row[len(head) :])):
+                raise ImageError(
+                    f"Line {reader.line_num} of {str(index)!r} has {len(row)} cells, but its columns are {len(head)}: "
+                    f"{', '.join(head)}."
+                )
+            if any(cell.strip() for cell in row):
+                found.append((reader.line_num, dict(zip(head, row, strict=False))))
+    except csv.Error as error:
+        raise ImageError(f"Cannot read line {reader.line_num} of {str(index)!r}: {reason(error)}.") from error
+    return found
+
+
+def _text(index: Path) -> str:
+    with damage(f"Cannot read {str(index)!r}", ImageError):
+        content = read_bytes(index, most=LARGEST)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ImageError(f"Line {line} of {str(index)!r} is no text in UTF-8: save it as UTF-8.") from error
+
+
+def _shot(folder: Path, index: Path, line: int, row: dict[str, str]) -> Shot:
+    where = f"line {line} of {str(index)!r}"
+    path = folder / row["file"]
+    try:
+        there = path.exists() and not path.is_dir()
+    except (OSError, ValueError):  # no name of a file at all
+        there = False
+    if not there:
+        raise ImageError(f"{where.capitalize()} names no photo in {str(folder)!r}: its column is file.")
+    try:
+        boxes = [_box(box) for box in json.loads(row["boxes"])] if row.get("boxes", "").strip() else None
+    except DAMAGE as error:
+        raise ImageError(f"Cannot read the boxes in {where}: write [[x0, y0, x1, y1], …] ({reason(error)}).") from error
+    target = row.get("target") or row.get("class_index") or None
+    mask = folder / row["mask"] if row.get("mask") else None
+    return Shot(path, target, boxes, mask, row["file"], f"{where}, {row['file']}")
+
+
+def _box(box: Sequence[float]) -> Box:
+    x0, y0, x1, y1 = map(float, box)
+    if not (all(map(math.isfinite, (x0, y0, x1, y1))) and x0 < x1 and y0 < y1):
+        raise ValueError("a box has four numbers, x0 less than x1 and y0 less than y1")
+    return x0, y0, x1, y1
+
+
+def _told_apart(found: Sequence[Shot]) -> list[Shot]:
+    """A photo that is listed again, with another object say, gets a number."""
+    seen: dict[str, int] = {}
+    named = []
+    for shot in found:
+        seen[shot.name] = seen.get(shot.name, 0) + 1
+        number = f" #{seen[shot.name]}" if seen[shot.name] > 1 else ""
+        named.append(replace(shot, name=shot.name + number))
+    return named

@@ -1,0 +1,255 @@
+"""Saved results, caches, checkpoints and ledgers, damaged: they load as they were, or a sentence says why not.
+
+FOVEAL_FUZZ=20000 tries as many mutations over all kinds; a thousand are usual. A failure prints the number that makes
+it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import foveal
+from foveal.bench.ledger import Ledger
+from foveal.errors import FovealError
+from foveal.hierarchy.dictionary import Dictionary
+from foveal.images import pictures_in
+from foveal.portrait import Octave, Plan
+from foveal.portraying import sit
+from foveal.storage.checkpoint import load_state, save_state
+from foveal.storage.fingerprint import fingerprint
+from foveal.storage.manifest import _digest
+from foveal.world.recipe import Settings, _Run
+from tests.fuzz.mutation import damaged_copy, draw, mutated_file, mutations
+from tests.portrait.networks import coloured, small
+from tests.results.kinds import KINDS, known, made, pictures, saved, tiny
+
+PATIENCE = 10.0  # seconds for one load, however damaged
+
+
+def outcome(load: Callable[[], Any]) -> Any:
+    """What was loaded, or the sentence that says why not. Anything else is a failure."""
+    began = time.monotonic()
+    try:
+        return load()
+    except FovealError as error:
+        said = str(error)
+        assert said and "\n" not in said and len(said) < 2000, said
+        return error
+    finally:
+        assert time.monotonic() - began < PATIENCE
+
+
+# --- results ---
+
+
+@cache
+def needed(kind: str) -> Path:
+    """A saved result without the files that nobody needs to load it; and with one of those, which may be anything."""
+    folder = Path(shutil.copytree(saved(kind), saved(kind).parent / "needed"))
+    pictures = sorted(path for path in folder.iterdir() if path.suffix not in (".json", ".npz", ".csv"))
+    spare = 1
+    for path in pictures:
+        path.rename(folder.parent / "away")
+        if isinstance(outcome(lambda: KINDS[kind][1](folder)), FovealError):
+            (folder.parent / "away").rename(path)
+        elif spare:
+            (folder.parent / "away").rename(path)
+            spare -= 1
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.timeout(3600)
+def test_a_damaged_result_is_refused_or_as_it_was(kind: str) -> None:
+    whole = known(made(kind))
+    for number in range(mutations(60)):
+        with damaged_copy(needed(kind), number) as (folder, what):
+            found = outcome(lambda: KINDS[kind][1](folder))
+            assert isinstance(found, FovealError) or known(found) == whole, f"{kind} {number}: {what}"
+
+
+def sealed_again(folder: Path) -> None:
+    """As if somebody had made it so on purpose: all digests fit again, where the manifest can still be read."""
+    try:
+        said = json.loads((folder / "manifest.json").read_text())
+        for name in said["files"]:
+            if (folder / name).is_file():
+                said["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        said.pop("digest", None)
+        (folder / "manifest.json").write_text(json.dumps({**said, "digest": _digest(said)}))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.timeout(3600)
+def test_what_was_changed_on_purpose_loads_or_is_refused(kind: str) -> None:
+    """Values may be others then; no traceback, no hang, no memory without end."""
+    for number in range(mutations(60)):
+        with damaged_copy(needed(kind), number) as (folder, what):
+            sealed_again(folder)
+            try:
+                found = outcome(lambda: KINDS[kind][1](folder))
+            except Exception as error:
+                raise AssertionError(f"{kind} {number}: {what}: {type(error).__name__}") from error
+            assert isinstance(found, FovealError) or type(found) is type(made(kind))
+
+
+# --- caches and checkpoints ---
+
+
+def same(a: Any, b: Any) -> bool:
+    return fingerprint(x=a) == fingerprint(x=b)
+
+
+@pytest.fixture
+def birds(tmp_path: Path) -> Path:
+    from PIL import Image
+
+    (tmp_path / "birds").mkdir()
+    for number, pixels in enumerate(pictures()):
+        Image.fromarray(pixels).save(tmp_path / "birds" / f"{number}.png")
+    return tmp_path / "birds"
+
+
+@pytest.mark.timeout(3600)
+def test_a_damaged_cache_is_made_anew(birds: Path, tmp_path: Path) -> None:
+    def words(place: Path) -> Dictionary:
+        return foveal.dictionary(tiny(), birds, cache=place, most=2)
+
+    first = words(tmp_path / "cache")
+    (kept,) = (tmp_path / "cache" / "dictionaries").iterdir()
+    for number in range(mutations(80)):
+        with damaged_copy(kept, number) as (file, what):
+            place = file.parent / "dictionaries"
+            place.mkdir()
+            file.rename(place / file.name)
+            again = words(file.parent)
+            assert all(
+                same(getattr(again, name), getattr(first, name)) for name in ("values", "pictures", "places", "files")
+            ), f"{number}: {what}"
+            assert again.notes or (place / file.name).read_bytes() == kept.read_bytes(), f"{number}: {what}"
+            assert not words(file.parent).notes, "it is said once, and then whole"
+    assert len(pictures_in([birds])) == 2
+
+
+@pytest.mark.timeout(3600)
+def test_a_damaged_checkpoint_of_portraits_is_refused(tmp_path: Path) -> None:
+    def sitting() -> Any:
+        return sit(small(), coloured()[:2], "relu2", facets=1, plan=Plan((Octave(1.0, 6),)))
+
+    first = sitting()
+    steps = iter(first)
+    for _ in range(3):
+        next(steps)
+    first.put_down(tmp_path / "k.pt")
+    for number in range(mutations(80)):
+        with damaged_copy(tmp_path / "k.pt", number) as (file, what):
+            other = sitting()
+            found = outcome(lambda: other.take_up(file))  # noqa: B023
+            assert isinstance(found, FovealError) or same(other.state(), first.state()), f"{number}: {what}"
+            if isinstance(found, FovealError):
+                assert "delete it to begin anew" in str(found)
+
+
+@pytest.mark.timeout(3600)
+def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
+    """Of any size and shape; and one of another work is no state at all."""
+    states: list[dict[str, Any]] = [
+        {}, {"a": torch.arange(5000), "b": [1, None, "x"], "c": {"d": (1.5, True)}}, {"n": torch.zeros(0), "s": "x"},
+    ]  # fmt: skip
+    for which, state in enumerate(states):
+        save_state(tmp_path / "k.pt", state, "of")
+        assert load_state(tmp_path / "k.pt", "other") is None
+        for number in range(mutations(60)):
+            with damaged_copy(tmp_path / "k.pt", 1000 * which + number) as (file, what):
+                found = outcome(lambda: load_state(file, "of"))
+                assert isinstance(found, FovealError) or same(found, state), f"{which} {number}: {what}"
+
+
+class Course:
+    """Nothing to learn."""
+
+    name, usual = "nothing", Settings(images=32, batch=16, epochs=1)
+
+    def network(self) -> torch.nn.Module:
+        return torch.nn.Linear(4, 4)
+
+
+@pytest.mark.timeout(3600)
+def test_a_damaged_checkpoint_of_a_training_is_refused(tmp_path: Path) -> None:
+    def run(place: Path) -> Any:
+        return _Run(Course(), Course.usual, torch.device("cpu"), place)  # type: ignore[arg-type]
+
+    first = run(tmp_path)
+    with torch.no_grad():
+        first.net.weight.add_(1)
+    first.save(7)
+    for number in range(mutations(60)):
+        with damaged_copy(tmp_path / "nothing.checkpoint.pt", number) as (file, what):
+            found = outcome(lambda: run(file.parent))
+            whole = not isinstance(found, FovealError) and found.epoch == 7 and same(found._state(), first._state())
+            assert isinstance(found, FovealError) or whole, f"{number}: {what}"
+
+
+@pytest.mark.timeout(3600)
+def test_a_damaged_checkpoint_by_fabric_is_refused(tmp_path: Path) -> None:
+    recipe = pytest.importorskip("foveal.attention.recipe")
+    fabric = pytest.importorskip("lightning_fabric").Fabric(accelerator="cpu", devices=1)
+
+    def state() -> dict[str, Any]:
+        return {"net": torch.nn.Linear(9, 9), "step": 0, "of": ""}
+
+    first = {**state(), "step": 5, "of": "x"}
+    recipe._save(fabric, tmp_path / "checkpoint.pt", first)
+    for number in range(mutations(60)):
+        with damaged_copy(tmp_path / "checkpoint.pt", number) as (file, what):
+            found = state()
+            failed = outcome(lambda: recipe._load(fabric, file, found))  # noqa: B023
+            assert isinstance(failed, FovealError) or same(found, first), f"{number}: {what}"
+
+
+# --- ledgers ---
+
+
+def rows(number: int) -> list[dict[str, Any]]:
+    row = {"decision": "d", "picture": f"p{number}", "a": number + 0.25, "b": -1.5}
+    return [{**row, "method": method} for method in ("x", "(y)")]
+
+
+@pytest.mark.timeout(3600)
+def test_a_damaged_ledger_loses_pictures_but_never_numbers(tmp_path: Path) -> None:
+    """What it still holds is as it was measured; what it lost is measured again; or a sentence says what to delete."""
+
+    def ledger(place: Path) -> Ledger:
+        return Ledger(place / "t.csv", ["a", "b"], {"model": "m", "steps": [1, 2.5]})
+
+    (tmp_path / "whole").mkdir()
+    first = ledger(tmp_path / "whole")
+    for number in range(5):
+        first.add(rows(number), f"{number:012x}")
+    wanted = {row["picture"]: row for row in first.rows() if row["method"] == "x"}
+    for number in range(mutations(220)):
+        with damaged_copy(tmp_path / "whole", number) as (place, what):
+            if draw(number, "again").random() < 0.2:
+                what += mutated_file(place / "t.csv", number) if (place / "t.csv").is_file() else ""
+            found = outcome(lambda: ledger(place))
+            if isinstance(found, FovealError):
+                assert "t.csv" in str(found) or "t.json" in str(found)
+                continue
+            for k in range(5):
+                if not found.has("d", f"p{k}", f"{k:012x}"):
+                    found.add(rows(k), f"{k:012x}")
+            again = ledger(place)
+            assert {row["picture"]: row for row in again.rows() if row["method"] == "x"} == wanted, f"{number}: {what}"
+            assert len(again.rows()) == 10 and (place / "t.csv").read_bytes().count(b"\n") == 11, f"{number}: {what}"
