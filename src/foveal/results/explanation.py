@@ -66,7 +66,9 @@ class Explanation:
                 f"{n} photos, {len(self.target)} targets."
             )
         for layer, map in self.maps.items():
-            if map.ndim < 2 or len(map) != n or 0 in map.shape or not map.is_floating_point():
+            signals = all(photo.geometry.photo_size[0] == 1 for photo in self.photos)  # drawn one pixel high
+            flat = map.ndim < (2 if signals else 3)
+            if flat or len(map) != n or 0 in map.shape or not map.is_floating_point():
                 raise ResultError(
                     f"The map of {layer!r} must be ({n}, h, w) real numbers, but is {map.dtype} {tuple(map.shape)}."
                 )
