@@ -15,6 +15,7 @@ from foveal.decisions.neighbours import Vote
 from foveal.decisions.prototypes import ClosestClass
 from foveal.engine.address import INPUT
 from foveal.engine.guard import untouched
+from foveal.engine.memory import load_of
 from foveal.errors import MethodError, TargetError
 from foveal.passes import run_through
 from foveal.probe import Probe, runs_for
@@ -46,7 +47,8 @@ class Question:
     def __init__(self, probe: Probe, decision: Decision, of: str, words: str) -> None:
         self._probe, self.decision = probe, decision
         self.of, self.words, self.count = of, words, 0
-        self.whole = float(self(probe.x)[0])
+        with load_of(self, probe.x).weighed(1):
+            self.whole = float(self(probe.x)[0])
 
     def __call__(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
         self.count += len(x)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +27,9 @@ from foveal.api import explain
 from foveal.decisions import Class
 from foveal.decisions.decision import class_scores, two_sided
 from foveal.decisions.labels import class_index, class_words
-from foveal.engine.chunks import WHOLE, fitting
-from foveal.engine.guard import untouched
+from foveal.engine.chunks import WHOLE, chunked
+from foveal.engine.guard import untouched, unwrap
+from foveal.engine.memory import load_of
 from foveal.errors import ImageError, MethodError, MissingExtra
 from foveal.images import Batch, load_images
 from foveal.inquiry import placed
@@ -123,11 +125,12 @@ def shortcuts(
 
 def _scores(subject: Model, x: Float[Tensor, "n c h w"], tick: Progress, what: str) -> Float[Tensor, "n classes"]:
     """A few pictures at a time."""
-    size, found = fitting(x[:1], WHOLE), []
-    for start in range(0, len(x), size):
-        found.append(two_sided(class_scores(subject.module(x[start : start + size]))).float().cpu())
-        tick(what, min(start + size, len(x)), len(x))
-    return torch.cat(found)
+
+    def scores(start: int, stop: int) -> Tensor:
+        return two_sided(class_scores(subject.module(x[start:stop]))).float().cpu()
+
+    load = load_of(unwrap(subject.module), x[:1])
+    return chunked(None, x[:1], WHOLE, load)(scores, len(x), partial(tick, what))
 
 
 def _around(

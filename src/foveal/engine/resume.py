@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from foveal.engine.address import Address, find_module, pick, replace
 from foveal.engine.fault import reason
+from foveal.engine.memory import Load
 from foveal.engine.tape import Record, Replay, out_of_memory, seen
 from foveal.errors import LayerError
 
@@ -114,6 +115,7 @@ class Resumption:
     Attributes:
         returned: (1, …), what the layer returned for the image, as the network lays it out.
         score: of the image as it is, found the way altered copies get theirs.
+        load: what going on makes of memory, weighed on the way to finding that out.
         fault: why the network cannot go on from there, so that each copy takes a whole forward; None where it can.
     """
 
@@ -134,6 +136,7 @@ class Resumption:
             image: its number among them.
         """
         self.score = score
+        self.load = Load(x.device)
         self.fault: str | None = None
         self._alone = False
         self._cut, self._ask, self._x = cut, ask, x
@@ -190,7 +193,9 @@ class Resumption:
     def _right(self, scores_of: Callable[[Tensor], Tensor]) -> bool:
         """Whether the image gets its score, also beside a copy of it that is another; else there is a `fault`."""
         try:
-            scores = scores_of(torch.cat([self.returned, _altered(self.returned), self.returned]))
+            self.load = Load(self._x.device)
+            with self.load.weighed(3):
+                scores = scores_of(torch.cat([self.returned, _altered(self.returned), self.returned]))
         except _REFUSALS as error:
             if out_of_memory(error):
                 raise

@@ -57,7 +57,7 @@ def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) ->
     """
     model = unwrap(model)
     first = (arguments or Arguments(len(x))).row(0)
-    key = (tuple(x.shape[1:]), x.dtype, first.key(), tuple(_settings(module) for module in every_module(model)))
+    key = (tuple(x.shape[1:]), x.dtype, first.key(), tuple(settings_of(module) for module in every_module(model)))
     remembered = _known.setdefault(model, {})
     if key not in remembered:
         structure = _trace(model, x[:1], first)
@@ -67,7 +67,7 @@ def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) ->
     return remembered[key]
 
 
-def _settings(module: nn.Module) -> tuple[Any, ...]:
+def settings_of(module: nn.Module) -> tuple[Any, ...]:
     """What tells a module from another, and from itself when someone changed its stride, say."""
     if module._modules:
         return (id(module),)
