@@ -15,7 +15,7 @@ from foveal.decisions.neighbours import Vote
 from foveal.decisions.prototypes import ClosestClass
 from foveal.engine.address import INPUT
 from foveal.engine.guard import untouched
-from foveal.engine.memory import load_of
+from foveal.engine.memory import Load
 from foveal.errors import MethodError, TargetError
 from foveal.passes import run_through
 from foveal.probe import Probe, runs_for
@@ -42,12 +42,14 @@ class Question:
         words: what is decided: "jay (17)".
         of: "probability"; "pair", the logistic function of a margin; or the "score" itself.
         count: forwards so far.
+        load: what a copy makes of memory, known from the first.
     """
 
     def __init__(self, probe: Probe, decision: Decision, of: str, words: str) -> None:
         self._probe, self.decision = probe, decision
         self.of, self.words, self.count = of, words, 0
-        with load_of(self, probe.x).weighed(1):
+        self.load = Load(probe.x.device)
+        with self.load.weighed(1):
             self.whole = float(self(probe.x)[0])
 
     def __call__(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:

@@ -17,7 +17,6 @@ from torch.nn import functional
 from foveal.asking import SAID, Of, questions
 from foveal.decisions import Target
 from foveal.engine.chunks import WHOLE, chunked
-from foveal.engine.memory import load_of
 from foveal.errors import MethodError
 from foveal.inquiry import inquire
 from foveal.measuring import Explained, decided, mapped, several
@@ -131,4 +130,4 @@ def _asked(
         found: Tensor = question(hidden(x, every[start:stop], fill, seed=seed))
         return found.detach().float().cpu()
 
-    return chunked(None, x, WHOLE, load_of(question, x))(score, len(every), lambda done, total: None).tolist()
+    return chunked(None, x, WHOLE, question.load)(score, len(every), lambda done, total: None).tolist()

@@ -163,8 +163,9 @@ class Embedder:
                 run.forward(x[start:stop], self.arguments.row(0), stop=True)
                 return [structure.channels_first(at, run.activations[at], x.shape[2:]) for at in layers]
 
-        load = load_of(model, x[:1], "embedded", tuple(layers), self.arguments.key())
-        return [*Chunks(AT_ONCE, load).parts(through, len(x))]
+        chunks = Chunks(AT_ONCE, load_of(model, x[:1], "embedded", tuple(layers), self.arguments.key()))
+        chunks.weigh(through, len(x))
+        return [*chunks.parts(through, len(x))]
 
 
 def on_device(batch: Batch, like: Tensor) -> Batch:

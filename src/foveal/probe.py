@@ -108,6 +108,7 @@ class Probe:
         tick = self.tick if told else lambda done, total: None
         size = fitting(self.x, WHOLE) * (1 if precision == "float32" else 2)
         chunks = Chunks(chunk) if chunk else Chunks(size, self.load(precision))
+        chunks.weigh(forward, count)
         return chunks(forward, count, tick)
 
     def resumed(self, copies: Copies, count: int, *, chunk: int | None = None) -> Float[Tensor, " count"]:

@@ -129,8 +129,9 @@ def _scores(subject: Model, x: Float[Tensor, "n c h w"], tick: Progress, what: s
     def scores(start: int, stop: int) -> Tensor:
         return two_sided(class_scores(subject.module(x[start:stop]))).float().cpu()
 
-    load = load_of(unwrap(subject.module), x[:1])
-    return chunked(None, x[:1], WHOLE, load)(scores, len(x), partial(tick, what))
+    chunks = chunked(None, x[:1], WHOLE, load_of(unwrap(subject.module), x[:1]))
+    chunks.weigh(scores, len(x))
+    return chunks(scores, len(x), partial(tick, what))
 
 
 def _around(

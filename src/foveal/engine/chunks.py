@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import torch
@@ -60,13 +61,13 @@ class Chunks:
         return torch.cat(found) if found else torch.empty(0)
 
     def parts(self, run: Callable[[int, int], T], count: int, tick: Tick | None = None) -> Iterator[T]:
-        """The same of anything, one after the other."""
-        self.weigh(run, count)
+        """The same of anything, one after the other; the first copy goes alone where nobody knows what it weighs."""
         done = 0
         while done < count:
-            left = count - done
-            stop = done + (self.load.fitting(self.size, left) if self.load else min(self.size, left))
-            part = self._tried(run, done, stop)
+            load = self._unweighed(count)
+            stop = done + (1 if load else self._next(count - done))
+            with load.weighed(1) if load else nullcontext():
+                part = self._tried(run, done, stop)
             if part is None:
                 self.size = max(1, self.size // 2)
                 continue
@@ -76,13 +77,19 @@ class Chunks:
                 tick(done, count)
 
     def weigh(self, run: Callable[[int, int], object], count: int) -> None:
-        """Have the first copy go through alone, where that is worth its while and it never did before.
+        """Have the first copy go through in vain, where that is worth its while and it never did before.
 
-        What it gives is dropped: chunks, and with them the last digits, are the same whether it had to be weighed.
+        For loads that are remembered: chunks, and with them the last digits, are then the same every time.
         """
-        if self.load and self.load.each is None and self.size > 1 and count > FEW:
-            with self.load.weighed(1):
+        if load := self._unweighed(count):
+            with load.weighed(1):
                 run(0, 1)
+
+    def _unweighed(self, count: int) -> Load | None:
+        return self.load if self.load and self.load.each is None and self.size > 1 and count > FEW else None
+
+    def _next(self, left: int) -> int:
+        return self.load.fitting(self.size, left) if self.load else min(self.size, left)
 
     def _tried(self, run: Callable[[int, int], T], start: int, stop: int) -> tuple[T] | None:
         """What it gives; None where there was too little memory for several."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -112,25 +112,35 @@ def _memory(tensor: Tensor) -> torch.UntypedStorage | None:
 
 # --- What is known ---
 
+
+@runtime_checkable
+class Weighed(Protocol):
+    """Whoever is asked about copies and knows what one makes of memory."""
+
+    @property
+    def load(self) -> Load: ...
+
+
+def load_when_asked(ask: object, x: Tensor) -> Load:
+    """The load of asking about copies of x; unknown where it is not told."""
+    return ask.load if isinstance(ask, Weighed) else Load(x.device)
+
+
 _known: weakref.WeakKeyDictionary[Any, dict[Hashable, Load]] = weakref.WeakKeyDictionary()
 _REMEMBERED = 64  # loads an owner
 
 
 def load_of(owner: object, one: Tensor, *about: Hashable, graph: bool = False) -> Load:
-    """The load of inputs shaped like `one` (1, …), remembered as long as whoever is asked about them.
+    """The load of inputs shaped like `one` (1, …), remembered as long as their owner.
 
     Args:
-        owner: the network, as long as its layers are what they are; or whatever else is asked.
+        owner: the network, as long as its layers are what they are; or a way to run it.
         about: what else tells one way through it from another.
         graph: whether a graph is kept for a backward pass.
     """
     own = hash(tuple(settings_of(module) for module in every_module(owner))) if isinstance(owner, nn.Module) else 0
     key = (tuple(one.shape[1:]), one.dtype, one.device, graph, about, own)
-    fresh = Load(one.device, graph=graph)
-    try:
-        loads = _known.setdefault(owner, {})
-    except TypeError:  # neither hashable nor weakly held: nothing is remembered
-        return fresh
+    loads, fresh = _known.setdefault(owner, {}), Load(one.device, graph=graph)
     if key not in loads and len(loads) >= _REMEMBERED:
         del loads[next(iter(loads))]
     return loads.setdefault(key, fresh)

@@ -82,8 +82,10 @@ class Eye:
             crop = self.x[:, :, : windows.side[0], : windows.side[1]]
             load = load_of(self.model, crop, kind, self.stages[stage].name, self.arguments.key(), graph=True)
             chunks, rest = Chunks(fitting(crop, WHOLE), load), features[len(found) :]
+            see = partial(self._seen, rest, windows, kind)
             try:
-                for part in chunks.parts(partial(self._seen, rest, windows, kind), len(rest)):
+                chunks.weigh(see, len(rest))
+                for part in chunks.parts(see, len(rest)):
                     found += part
             except _NotLocalError:
                 if windows.are_whole:

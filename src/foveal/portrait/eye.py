@@ -119,7 +119,9 @@ class Eye:
         def few(start: int, stop: int) -> T:
             return of(self.look(images[start:stop], layers, gradient=False))
 
-        return Chunks(chunk, load_of(self.model, images[:1], "look", layers, self.precision)).parts(few, len(images))
+        chunks = Chunks(chunk, load_of(self.model, images[:1], "look", layers, self.precision))
+        chunks.weigh(few, len(images))
+        return chunks.parts(few, len(images))
 
     def penalty_layer(self, layer: str) -> str:
         """What goes into the last convolution before a layer; the layer itself where there is none."""
