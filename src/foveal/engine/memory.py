@@ -79,10 +79,10 @@ class Made(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        memories = {id(memory) for tensor in given if (memory := _memory(tensor)) is not None}
+        memories = {id(memory) for tensor in given if (memory := memory_of(tensor)) is not None}
         fixed = bool(given) and all(self._is_fixed(tensor) for tensor in given)
         for leaf in tree_leaves(result):
-            memory = _memory(leaf) if isinstance(leaf, Tensor) else None
+            memory = memory_of(leaf) if isinstance(leaf, Tensor) else None
             if memory is not None and id(memory) not in memories and id(memory) not in self._known:
                 self._note(memory, fixed)
         self.most, self.fixed = max(self.most, self._there[False]), max(self.fixed, self._there[True])
@@ -99,11 +99,12 @@ class Made(TorchDispatchMode):
         self._there[fixed] += size
 
     def _is_fixed(self, tensor: Tensor) -> bool:
-        known = self._known.get(id(_memory(tensor)))
+        known = self._known.get(id(memory_of(tensor)))
         return isinstance(tensor, nn.Parameter) if known is None else known[1]
 
 
-def _memory(tensor: Tensor) -> torch.UntypedStorage | None:
+def memory_of(tensor: Tensor) -> torch.UntypedStorage | None:
+    """What its numbers lie in, which views of it share."""
     try:
         return tensor.untyped_storage()
     except (RuntimeError, NotImplementedError):  # sparse, mkldnn: kept elsewhere
