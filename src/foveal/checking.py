@@ -255,12 +255,14 @@ def _moved(
     """The mean over pictures of how far the map moves within this radius; NaN where no picture has a map."""
     found = []
     for i, decision in enumerate(verdict.each):
+        if not _tells(maps[i]):
+            continue
         x = inquiry.batch.tensor[i : i + 1]
         again = partial(one.again, decision)
         try:
             found.append(sensitivity(again, x, radius=radius, samples=NEIGHBOURS, seed=seed, map=maps[i]))
         except FovealError:  # a neighbour has no map
-            found.append(float("nan"))
+            continue
     known = [value for value in found if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")
 
