@@ -173,6 +173,11 @@ class _Look:
                 block.push(own.pop_all())
             return _Part(A.detach(), v.detach(), run if self.graph else None)
 
+    def once(self, start: int, stop: int) -> None:
+        """The same, of which nothing is kept."""
+        with ExitStack() as block:
+            self(block, start, stop)
+
     def _read(self, run: Run) -> tuple[Tensor, Tensor]:
         each = run.activations[self.at], run.activations[self.site]
         A, v = map(self.structure.channels_first, (self.at, self.site), each, (self.image, self.image))
@@ -209,8 +214,7 @@ class Side:
         look = _Look(unwrap(model), batch.tensor, at, site, arguments, metric.local, notes)
         load = load_of(look.model, look.x[:1], "match", at, site, arguments.key(), graph=look.graph)
         chunks, tick = Chunks(AT_ONCE, load), partial(progress, f"{what} pictures") if progress else None
-        with ExitStack() as weighing:
-            chunks.weigh(partial(replace(look), weighing), len(look.x))
+        chunks.weigh(replace(look).once, len(look.x))
         parts = [*chunks.parts(partial(look, block), len(look.x), tick)]
         A, v = torch.cat([part.A for part in parts]), torch.cat([part.v for part in parts])
         runs = [part.run for part in parts if part.run]

@@ -253,6 +253,13 @@ def test_networks_that_make_much_of_little_stay_within_bounds(name: str, monkeyp
     _alike(bounded, free)
 
 
+def test_a_match_that_keeps_graphs_is_weighed_and_left_in_order() -> None:
+    model, x = Grown("hourglass").eval(), torch.randn(20, 3, 32, 32)
+    first, again = (foveal.match(model, x[:1], x, layer="front", embedding="fc.input") for _ in range(2))
+    assert torch.equal(first.query_maps, again.query_maps) and torch.equal(first.reference_maps, again.reference_maps)
+    assert bool(torch.ones(2, 2).bool().all(1).all())  # no mode is left active
+
+
 def _alike(one: Any, other: Any) -> None:
     if isinstance(one, Tensor):
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-5)

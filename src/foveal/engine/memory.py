@@ -41,7 +41,10 @@ class Load:
 
     @contextmanager
     def weighed(self, copies: int) -> Iterator[None]:
-        """Weigh what is made in this block of so many copies, if that is not known yet."""
+        """Weigh what is made in this block of so many copies, if that is not known yet.
+
+        Whatever is entered in here must be left in here: inference mode, for one, puts back the state it began in.
+        """
         if self.each is not None:
             yield
             return
