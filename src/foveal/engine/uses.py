@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from foveal.engine.address import tensor_parts
 from foveal.engine.held import Place
 from foveal.engine.memory import memory_of
 from foveal.engine.rules.mode import plain_name
@@ -226,7 +227,8 @@ class Survey(Following):
                 self._results.drop(tensor)
 
     def finish(self, output: Any) -> None:
-        self.reached = any(self._of_image(tensor) for tensor in tensors_in(output))
+        parts = [p for leaf in tree_leaves(output) for p in ([leaf] if isinstance(leaf, Tensor) else _parts(leaf))]
+        self.reached = not parts or any(self._of_image(part) for part in parts)
 
 
 class Known:
@@ -258,6 +260,10 @@ def _roles(func: Any, name: str, args: Any, kwargs: Any) -> Iterator[tuple[str, 
     for key, value in kwargs.items():
         role = _CALLED.get(key, key) if order else ""
         yield from ((role, tensor) for tensor in tensors_in(value))
+
+
+def _parts(value: Any) -> list[Tensor]:
+    return [*tensor_parts(value).values()]
 
 
 def _matters(use: Use) -> bool:
