@@ -45,7 +45,7 @@ def in_portions(scene: Scene, layers: Sequence[str], run: Pass, *about: Hashable
 
     try:
         chunks.weigh(portion, n)
-        if load.fitting(size, n) == n:
+        if load.fitting(min(size, n)) == n:
             return run(scene)
         return _joined([*chunks.parts(portion, n)], n)
     except _OpaqueError:

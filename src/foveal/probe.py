@@ -167,7 +167,9 @@ class Probe:
     def _resumption(self) -> Resumption:
         recording = self._passed.recording
         cut = recording.cut if recording else cut_at(self._scene, self.layer)
-        resumption = Resumption(cut, self.ask, self.x, self.score, recording, self._image)
+        resumption = Resumption(
+            cut, self.ask, self.x, self.score, recording, self._image, self.load("resumed", self.layer)
+        )
         self.score = resumption.score
         self.measured["resumed"] = resumption.fault is None
         if resumption.fault is not None:

@@ -73,15 +73,15 @@ def test_a_load_bounds_what_goes_through_together(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(room, "left", lambda: 2**40)
     for graph, most in ((False, 9), (True, 19)):
         load = Load(CPU, graph=graph)
-        assert load.fitting(64, 200) == 64  # nothing is known
+        assert load.fitting(64) == 64  # nothing is known
         load.each, load.fixed = 10 * MEBIBYTE, 5 * MEBIBYTE
-        assert load.fitting(64, 200) == most and load.fitting(64, 3) == 3 and load.fitting(2, 200) == 2
+        assert load.fitting(64) == most and load.fitting(3) == 3
         load.each = 900 * MEBIBYTE
-        assert load.fitting(64, 200) == 1
+        assert load.fitting(64) == 1
     monkeypatch.setattr(room, "left", lambda: 100 * MEBIBYTE)  # a quarter of it
     load = Load(CPU)
     load.each = 5 * MEBIBYTE
-    assert load.fitting(64, 200) == 5
+    assert load.fitting(64) == 5
 
 
 def test_the_first_copy_goes_alone_where_its_load_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,11 +173,11 @@ def test_ordinary_networks_keep_their_chunks(name: str) -> None:
             size, channels = fitting(probe.A, RESUMED), probe.A.shape[1]
             load = probe._resumption.load
             assert load.each is not None and load.each >= probe.A.numel() * 4
-            assert load.fitting(size, channels) == min(size, channels), stage.name
+            assert load.fitting(min(size, channels)) == min(size, channels), stage.name
     load = Load(CPU)
     with torch.no_grad(), load.weighed(1):
         model(x)
-    assert load.fitting(fitting(x, WHOLE), 200) == fitting(x, WHOLE) == 4
+    assert load.fitting(fitting(x, WHOLE)) == fitting(x, WHOLE) == 4
 
 
 # --- Networks that make much of little ----------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import torch
@@ -63,15 +62,21 @@ class Chunks:
     def parts(self, run: Callable[[int, int], T], count: int, tick: Tick | None = None) -> Iterator[T]:
         """The same of anything, one after the other; the first copy goes alone where nobody knows what it weighs."""
         done = 0
+        if load := self._unweighed(count):
+            with load.weighed(1):
+                part = run(0, 1)
+            yield part
+            done = 1
+            if tick:
+                tick(done, count)
+        self.size = self.load.fitting(self.size) if self.load else self.size
         while done < count:
-            load = self._unweighed(count)
-            stop = done + (1 if load else self._next(count - done))
-            with load.weighed(1) if load else nullcontext():
-                part = self._tried(run, done, stop)
-            if part is None:
+            stop = min(done + self.size, count)
+            tried = self._tried(run, done, stop)
+            if tried is None:
                 self.size = max(1, self.size // 2)
                 continue
-            yield part[0]
+            yield tried[0]
             done = stop
             if tick:
                 tick(done, count)
@@ -87,9 +92,6 @@ class Chunks:
 
     def _unweighed(self, count: int) -> Load | None:
         return self.load if self.load and self.load.each is None and self.size > 1 and count > FEW else None
-
-    def _next(self, left: int) -> int:
-        return self.load.fitting(self.size, left) if self.load else min(self.size, left)
 
     def _tried(self, run: Callable[[int, int], T], start: int, stop: int) -> tuple[T] | None:
         """What it gives; None where there was too little memory for several."""

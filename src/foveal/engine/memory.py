@@ -52,9 +52,8 @@ class Load:
             yield
         self.each, self.fixed = made.most / copies, made.fixed
 
-    def fitting(self, size: int, left: int) -> int:
-        """How many of the copies that are left go through next: `size` at most, fewer if they are heavy."""
-        size = min(size, left)
+    def fitting(self, size: int) -> int:
+        """How many copies may go through together: `size` at most, fewer if they are known to be heavy."""
         if size == 1 or self.each is None or self.fixed + size * self.each <= UNNOTICED:
             return size
         return max(1, min(size, int((room(self._device, graph=self._graph) - self.fixed) // max(self.each, 1))))

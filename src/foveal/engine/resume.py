@@ -127,6 +127,7 @@ class Resumption:
         score: float,
         recording: Recording | None = None,
         image: int = 0,
+        load: Load | None = None,
     ) -> None:
         """
         Args:
@@ -134,9 +135,10 @@ class Resumption:
             score: of the image as it is, by a whole forward.
             recording: of a forward in which this was one image of several, if there was one; else one is made.
             image: its number among them.
+            load: of going on from there, where it may be known.
         """
         self.score = score
-        self.load = Load(x.device)
+        self.load = load or Load(x.device)
         self.fault: str | None = None
         self._alone = False
         self._cut, self._ask, self._x = cut, ask, x
@@ -148,6 +150,7 @@ class Resumption:
         if recording.returned is None:
             raise LayerError(f"the score does not depend on layer {cut.layer!r}: it is read before that layer runs")
         if not self._fits(recording, image):
+            self.load = Load(x.device)
             self._alone = not self._right(self._whole)
             self.score = float(self._whole(self.returned)[0])
 
@@ -193,7 +196,6 @@ class Resumption:
     def _right(self, scores_of: Callable[[Tensor], Tensor]) -> bool:
         """Whether the image gets its score, also beside a copy of it that is another; else there is a `fault`."""
         try:
-            self.load = Load(self._x.device)
             with self.load.weighed(3):
                 scores = scores_of(torch.cat([self.returned, _altered(self.returned), self.returned]))
         except _REFUSALS as error:

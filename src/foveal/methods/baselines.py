@@ -137,7 +137,7 @@ def _at_once(probe: Probe, chunk: int | None, count: int) -> int:
             x = probe.x.clone().requires_grad_()
             y = probe.ask(x)
             _ = torch.autograd.grad(y.sum(), x, allow_unused=True) if y.requires_grad else None
-    return load.fitting(size, count)
+    return load.fitting(min(size, count))
 
 
 def _ends(probe: Probe, b: Float[Tensor, "1 c h w"]) -> tuple[float, float]:
