@@ -69,7 +69,7 @@ class Chunks:
             done = 1
             if tick:
                 tick(done, count)
-        self.size = self.load.fitting(self.size) if self.load else self.size
+        self._bound(count)
         while done < count:
             stop = min(done + self.size, count)
             tried = self._tried(run, done, stop)
@@ -89,6 +89,11 @@ class Chunks:
         if load := self._unweighed(count):
             with load.weighed(1):
                 run(0, 1)
+
+    def _bound(self, count: int) -> None:
+        most = min(self.size, count)
+        if self.load and most > 1 and (fits := self.load.fitting(most)) < most:
+            self.size = fits
 
     def _unweighed(self, count: int) -> Load | None:
         return self.load if self.load and self.load.each is None and self.size > 1 and count > FEW else None
