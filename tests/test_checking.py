@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 import foveal
 from foveal.checking import reinitialised
 from foveal.cli.app import app
+from foveal.errors import MethodError
 from foveal.metrics.likeness import LIKENESS, absolute, hog, spearman, ssim
 from foveal.results.sanity import Checked
 from tests.networks import architecture, tiny
@@ -83,6 +85,131 @@ def test_verdicts() -> None:
     assert not checked(1.0, 1.0, 0.2).passed  # edges of the picture
     assert not checked(0.9, 0.0, 0.0).passed  # late layers do not matter to it
     assert not checked(0.1, 0.4, 0.1).passed
+
+
+def test_steps_that_changed_nothing_and_maps_that_say_nothing_decide_nothing() -> None:
+    def step(value: float) -> dict[str, float]:
+        return dict.fromkeys(LIKENESS, value)
+
+    nan = float("nan")
+    lucky = (step(0.9), step(0.0), step(0.0), step(0.0))
+    assert Checked(lucky, step(0), None, ()).passed
+    assert not Checked(lucky, step(0), None, (), changed=(True, False, False, False)).passed
+    assert Checked(lucky, step(0), None, (), changed=(False, True, False, True)).kept == 0
+    for one in (
+        Checked(lucky, step(0), None, (), blank=True),
+        Checked(lucky, step(0), None, (), changed=(False,) * 4),
+        Checked((step(0.1), step(nan)), step(0), None, ()),
+        Checked((step(0.1), step(0)), step(nan), None, ()),
+    ):
+        assert one.undefined and not one.passed and one.verdict == "has no verdict"
+    assert Checked((step(0.1), step(nan), step(0)), step(0), None, ()).passed  # lost on the way, and back
+
+
+def plain(**changes: float) -> nn.Sequential:
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 10, 3, 2, 1), nn.ReLU())
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(10, 4)).eval()
+    for number, value in changes.items():
+        model[int(number[1:])].weight.data.fill_(value)  # type: ignore[union-attr,operator]
+    return model
+
+
+X = torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("dead", ["_6", "_2"])
+def test_a_method_without_maps_has_no_verdict(dead: str, no_trace: NoTrace) -> None:
+    """Of a head of zeros the map is zero; behind a convolution of zeros it is the same everywhere."""
+    model = plain(**{dead: 0.0})
+    with no_trace(model):
+        found = foveal.sanity(model, X, 1, methods=["gradcam", "hirescam"], radii=(0.1,))
+    for name, one in found.checked.items():
+        assert not one.passed and one.undefined and one.classes is None and np.isnan(one.stability[0])
+        assert found.sentence(name).startswith(f"{name} has no verdict: its maps are the same everywhere")
+    facts = json.loads(json.dumps(found.facts(), allow_nan=False))
+    assert facts["methods"]["gradcam"]["stability"] == [None] and not facts["methods"]["gradcam"]["passed"]
+    assert "2 of 2 maps" in str(found) and found.picture(width=500).width >= 500
+
+
+def test_maps_that_vanish_when_all_is_forgotten_pass_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from foveal import checking
+
+    compare = checking.compare
+
+    def vanishing(subject: Any, *given: Any, **about: Any) -> Any:
+        whys = compare(subject, *given, **about)
+        forgot = "forward" in vars(subject.module)
+        return [replace(why, maps={at: 0 * map for at, map in why.maps.items()}) for why in whys] if forgot else whys
+
+    monkeypatch.setattr(checking, "compare", vanishing)
+    found = foveal.sanity(plain(), X, 1, radii=())
+    assert "when all layers have forgotten" in found.sentence("gradcam")
+
+
+def test_a_random_network_without_a_map_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    from foveal import checking
+
+    compare = checking.compare
+
+    def failing(subject: Any, *given: Any, **about: Any) -> Any:
+        if "forward" in vars(subject.module) and about["methods"] != ("gradcam",):
+            raise MethodError("the hirescam map is not finite")
+        return compare(subject, *given, **about)
+
+    monkeypatch.setattr(checking, "compare", failing)
+    found = foveal.sanity(plain(), X, 1, methods=["hirescam", "gradcam"], radii=())
+    assert found.checked["gradcam"].undefined is None and found.checked["hirescam"].undefined
+    assert found.notes == ("a random network has no map: the hirescam map is not finite",)
+
+
+def test_layers_that_change_nothing_are_named_and_left_out() -> None:
+    layers = [*plain()]
+    model = nn.Sequential(*layers[:3], nn.BatchNorm2d(10), *layers[3:]).eval()  # begins as it would begin again
+    found = foveal.sanity(model, X, 1, radii=())
+    assert found.layers == ("7", "3", "2", "0") and found.checked["gradcam"].changed == (True, False, True, True)
+    assert any("making 3 random changed nothing" in note for note in found.notes)
+    assert found.facts()["methods"]["gradcam"]["changed"] == [True, False, True, True]
+    together = foveal.sanity(model, X, 1, radii=(), steps=2)
+    assert together.checked["gradcam"].changed == (True, True) and len(together.notes) == 1
+    dead = plain()
+    dead[0].weight.data.zero_(), dead[0].bias.data.fill_(-1), dead[2].register_parameter("bias", None)  # type: ignore[union-attr,operator]
+    alone = foveal.sanity(dead, X, 1, radii=(), cascading=False, methods=["ablationcam"], layer="1")
+    assert alone.checked["ablationcam"].changed == (True, False, True)  # nothing goes into the second
+
+
+def test_the_other_class_is_another_one() -> None:
+    model = plain()
+    least = model(X).argmin(1).tolist()
+    asked = foveal.sanity(model, X, least, radii=())  # also where the least likely one is explained
+    assert asked.checked["gradcam"].classes is not None and asked.checked["gradcam"].classes < 0.999
+    for single in (nn.Linear(10, 1), nn.Sequential(nn.Linear(10, 1), nn.Flatten(0))):
+        regression = nn.Sequential(*[*model][:6], single).eval()
+        for target in (None, 1, lambda output: output.flatten()):
+            found = foveal.sanity(regression, X, target, radii=())
+            assert found.checked["gradcam"].classes is None
+    assert foveal.sanity(model, X, foveal.Neuron("2", 1), radii=()).checked["gradcam"].classes is None
+
+
+def test_what_else_the_network_takes_and_how_it_is_found(no_trace: NoTrace) -> None:
+    class Gain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net, self.unused, self.drop = plain(), nn.Parameter(torch.ones(2)), nn.Dropout()
+
+        def forward(self, x: Tensor, gain: Tensor) -> Tensor:
+            return self.drop(self.net(x)) * gain[:, None]  # type: ignore[no-any-return]
+
+    model = Gain().train()
+    with no_trace(model):
+        found = foveal.sanity(model, X, 1, inputs=torch.tensor([1.0, 2.0]), radii=(0.1,))
+    expected = foveal.sanity(plain(), X, 1, radii=(0.1,)).checked["gradcam"]
+    assert found.notes == ("no operation was seen to use unused: nothing of it was forgotten",)
+    for step, other in zip(found.checked["gradcam"].curve, expected.curve, strict=True):
+        assert step == pytest.approx(other, abs=1e-6)
+    with torch.no_grad():
+        again = foveal.sanity(plain(), X, 1, radii=(0.1,)).checked["gradcam"]
+    assert again == expected
 
 
 @settings(max_examples=20, deadline=None)

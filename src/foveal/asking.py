@@ -20,6 +20,7 @@ from foveal.engine.arguments import Arguments
 from foveal.engine.capture import capture
 from foveal.engine.forward import Given, output_of
 from foveal.engine.guard import untouched, unwrap
+from foveal.engine.memory import Load
 from foveal.engine.stages import describe
 from foveal.errors import MethodError, ModelError, TargetError
 from foveal.passes import decided
@@ -76,12 +77,15 @@ class Question:
         words: what is decided: "jay (17)".
         of: "probability"; "pair", the logistic function of a margin; or the "score" itself.
         count: forwards so far.
+        load: what a copy makes of memory, known from the first.
     """
 
     def __init__(self, probe: Probe, decision: Decision, of: str, words: str, notes: Sequence[str] = ()) -> None:
         self._probe, self.decision, self._notes = probe, decision, tuple(notes)
         self.of, self.words, self.count = of, words, 0
-        self.whole = float(self(probe.x)[0])
+        self.load = Load(probe.x.device)
+        with self.load.weighed(1):
+            self.whole = float(self(probe.x)[0])
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from foveal.asking import SAID, Of, questions
 from foveal.decisions import Target, Task
-from foveal.engine.chunks import WHOLE, Chunks, fitting
+from foveal.engine.chunks import WHOLE, chunked
 from foveal.errors import MethodError
 from foveal.inquiry import inquire
 from foveal.measuring import Explained, decided, mapped, several
@@ -134,4 +134,4 @@ def _asked(
         found: Tensor = question(hidden(x, every[start:stop], fill, seed=seed))
         return found.detach().float().cpu()
 
-    return Chunks(fitting(x, WHOLE))(score, len(every), lambda done, total: None).tolist()
+    return chunked(None, x, WHOLE, question.load)(score, len(every), lambda done, total: None).tolist()

@@ -6,15 +6,15 @@
     classes         how alike the maps of two classes are: 1 says the method does not know which was asked
     stability       the largest relative change of the map among neighbours of the picture, by radius
 
-Specification: metrics, sections 9 and 10.
+What is forgotten is what layers compute with, however they come by it: see `foveal.engine.forgetting`. Specification:
+metrics, sections 9 and 10.
 """
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,11 @@ from foveal.api import compare
 from foveal.asking import class_head, ending_of
 from foveal.decisions import Class, Target, Verdict
 from foveal.decisions.pinned import Pinned
+from foveal.engine.forgetting import Forgetful, Observed, Way, differences, observed
+from foveal.engine.fresh import fresh, reinitialised
 from foveal.engine.graph import recording
 from foveal.engine.guard import unwrap
+from foveal.engine.layers import Weight
 from foveal.errors import FovealError, MethodError, TargetError
 from foveal.inquiry import Inquiry, inquire
 from foveal.measuring import Made, explained
@@ -36,15 +39,19 @@ from foveal.metrics.sensitivity import sensitivity
 from foveal.models.model import Model
 from foveal.passes import decided
 from foveal.probe import Progress
-from foveal.results.sanity import Checked, Sanity
+from foveal.results.sanity import Checked, Sanity, counted
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
     from foveal.images import Batch, ImageLike
 
+__all__ = ["reinitialised", "sanity"]
+
 RADII = (0.02, 0.05, 0.1, 0.2, 0.4)
 NEIGHBOURS = 4
+SAME = 1e-6  # of the largest number of a map, or of what a layer gives: less is rounding
+BESIDE = ("inputs", "keywords")
 
 
 @recording
@@ -70,13 +77,16 @@ def sanity(
     Args:
         target: the decision; it is the same class throughout, also when a random network would choose another.
         methods: names, as in `compare`.
-        steps: how many points the curve has at most; layers are made random in as many portions.
+        steps: how many points the curve has at most; layers are made random in as many portions, each with all that it
+            computes with.
         cascading: each portion on top of those before; else one portion at a time, alone.
         radii: of stability, in the network's units, in which a picture's colours span about 4.
         seed: of the random weights; each layer has its own.
-        about: `preprocessing`, `labels`, as in `explain`.
+        about: `preprocessing`, `labels`, `inputs`, `keywords`, as in `explain`.
 
-    The model itself is not touched: a copy forgets. Raises FovealError as `compare` does.
+    The model itself is not touched: a copy forgets. A step that changes nothing of what its layers give tells nothing,
+    and a method whose maps are the same everywhere has no verdict; the result says so. Raises FovealError as `compare`
+    does, and ModelError for networks whose weights cannot be observed.
     """
     started = time.perf_counter()
     if steps < 1:
@@ -84,125 +94,199 @@ def sanity(
     inquiry = inquire(model, images, target, **about)
     verdict = decided(inquiry.scene).verdict
     assert verdict is not None
-    pinned = Pinned(verdict)
     if not verdict.each:
         raise TargetError("this target cannot be asked of another network: pass a class, a margin or a similarity")
-
-    def explain(subject: Model) -> dict[str, Tensor]:
-        return {why.method: why.map.detach().float().cpu()
-                for why in compare(subject, inquiry.batch, pinned, methods=methods, layer=layer)}  # fmt: skip
-
-    before = explain(inquiry.subject)
-    n = len(inquiry.batch.photos)
+    asked = _Asked(inquiry, verdict, tuple(methods), layer, {key: about[key] for key in BESIDE if key in about})
+    before = asked.maps(inquiry.subject)
+    course = _Course.of(inquiry, steps, cascading, seed)
     curves: dict[str, list[dict[str, float]]] = {name: [] for name in before}
-    names, total = [], min(steps, len(_parts(inquiry)))
-    for number, (name, random) in enumerate(_forgetting(inquiry, steps, seed, cascading), 1):
-        after = explain(random)
+    for number, random in enumerate(course.forgetting(), 1):
+        after = asked.tried(random)
         for method, maps in before.items():
-            curves[method].append(_likeness(maps, after[method]))
-        names.append(name)
+            curves[method].append(_likeness(maps, after.get(method)))
         if progress:
-            progress("forgetting", number, total)
-    one, other = (_last(_forgetting(inquiry, 1, seed + k, True)) for k in (1, 2))
-    null = [explain(subject) for subject in (one, other)]
-    again = explained(inquiry.subject, inquiry.batch, pinned, methods, layer)
-    checked = {}
-    for method, maps in before.items():
-        stable = tuple(_moved(again[method], inquiry, verdict, maps, radius, seed) for radius in radii)
-        other_class = _of_other_class(inquiry, method, maps, layer)
-        like_chance = _likeness(null[0][method], null[1][method])
-        checked[method] = Checked(tuple(curves[method]), like_chance, other_class, stable)
+            progress("forgetting", number, len(course.portions))
+    null = [asked.tried(course.random(seed + k)) for k in (1, 2)]
+    again = explained(inquiry.subject, inquiry.batch, Pinned(verdict), methods, layer, **asked.beside)
+    checked = {
+        method: Checked(
+            curve=tuple(curves[method]),
+            null=_likeness(null[0].get(method), null[1].get(method)),
+            classes=asked.of_other_class(method, maps),
+            stability=tuple(_moved(again[method], inquiry, verdict, maps, radius, seed) for radius in radii),
+            changed=tuple(course.changed),
+            blank=not any(_tells(map) for map in maps),
+        )
+        for method, maps in before.items()
+    }
+    notes = (*course.notes(), *asked.refused, *_left_out(before))
     seconds = time.perf_counter() - started
-    return Sanity(checked, tuple(names), tuple(radii), inquiry.subject.name, n, cascading, seconds)
+    n, name = len(inquiry.batch.photos), inquiry.subject.name
+    return Sanity(checked, course.names, tuple(radii), name, n, cascading, seconds, notes)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The same question to several networks.
+
+    Attributes:
+        beside: what the network takes beside the image.
+        refused: why random networks have no maps, each reason once.
+    """
+
+    inquiry: Inquiry
+    verdict: Verdict
+    methods: tuple[str, ...]
+    layer: str | None
+    beside: Mapping[str, Any]
+    refused: dict[str, None] = field(default_factory=dict)
+
+    def maps(self, subject: Model, target: Target = None, methods: Sequence[str] | None = None) -> dict[str, Tensor]:
+        target = Pinned(self.verdict) if target is None else target
+        whys = compare(
+            subject, self.inquiry.batch, target, methods=methods or self.methods, layer=self.layer, **self.beside
+        )
+        return {why.method: why.map.detach().float().cpu() for why in whys}
+
+    def tried(self, subject: Model) -> dict[str, Tensor]:
+        """The maps of a random network, as far as it has some."""
+        try:
+            return self.maps(subject)
+        except FovealError as error:
+            if len(self.methods) == 1:
+                self.refused[f"a random network has no map: {error}"] = None
+                return {}
+        found: dict[str, Tensor] = {}
+        for method in self.methods:
+            found |= replace(self, methods=(method,)).tried(subject)
+        return found
+
+    def of_other_class(self, method: str, maps: Float[Tensor, "n h w"]) -> float | None:
+        """How alike the maps of the explained class and of the least likely other are; None where there is none."""
+        decision, scene = self.inquiry.decision, self.inquiry.scene
+        if not isinstance(decision, Class):
+            return None
+        try:
+            ending = ending_of(self.inquiry.subject, scene.x, scene.arguments)
+            scores = class_head(self.inquiry.subject, scene.x, ending, scene.arguments).choices
+            if scores.shape[1] < 2:
+                return None
+            own = torch.tensor(self.verdict.spec["index"], device=scores.device)
+            least = scores.float().scatter(1, own[:, None], torch.inf).argmin(1).tolist()
+            other = self.maps(self.inquiry.subject, Class(least, decision.of), [method])[method]
+        except FovealError:
+            return None
+        likeness = _likeness(maps, other)["spearman"]
+        return None if np.isnan(likeness) else likeness
+
+
+@dataclass
+class _Course:
+    """The way on which a network forgets.
+
+    Attributes:
+        way: of the pictures, as far as the decision looks.
+        network: with its layers on it, the last to run first.
+        portions: numbers of the layers that forget at each step.
+        differs: by the number of a layer, how far what it gives changed when it forgot.
+        changed: of each step so far, whether any of its layers gave something else afterwards.
+    """
+
+    inquiry: Inquiry
+    way: Way
+    network: Observed
+    portions: list[list[int]]
+    cascading: bool
+    seed: int
+    differs: dict[int, float] = field(default_factory=dict)
+    changed: list[bool] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, inquiry: Inquiry, steps: int, cascading: bool, seed: int) -> _Course:
+        scene, ends = inquiry.scene, inquiry.decision.layers
+        way = Way(scene.x, scene.arguments, scene.tracing().last_calls(scene.model, ends) if ends else {})
+        network = observed(unwrap(scene.model), way)
+        count = len(network.layers.each)
+        if not count:
+            raise MethodError("this network has no weights that could be made random")
+        portions = [part.tolist() for part in np.array_split(np.arange(count), min(steps, count))]
+        return cls(inquiry, way, network, portions, cascading, seed)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The last layer of each portion."""
+        return tuple(self.network.layers.each[portion[-1]].name for portion in self.portions)
+
+    def forgetting(self) -> Iterator[Model]:
+        """The network after each portion."""
+        start = before = Forgetful(self.network, ())
+        drawn: list[Mapping[Weight, Tensor]] = []
+        for portion in self.portions:
+            drawn = [*(drawn if self.cascading else ()), *(self._fresh(n, self.seed) for n in portion)]
+            network = Forgetful(self.network, drawn)
+            found = differences(network, before, portion, self.way)
+            self.differs |= found
+            self.changed.append(any(change > SAME for change in found.values()))
+            before = network if self.cascading else start
+            yield replace(self.inquiry.subject, module=network.module)
+
+    def random(self, seed: int) -> Model:
+        """A network that forgot everything."""
+        drawn = [self._fresh(number, seed) for number in range(len(self.network.layers.each))]
+        return replace(self.inquiry.subject, module=Forgetful(self.network, drawn).module)
+
+    def _fresh(self, number: int, seed: int) -> Mapping[Weight, Tensor]:
+        return fresh(self.network.layers, number, seed)
+
+    def notes(self) -> Iterator[str]:
+        same = [self.network.layers.each[number].name for number, change in self.differs.items() if change <= SAME]
+        if same:
+            yield f"making {counted(same)} random changed nothing that comes out there for these pictures"
+        if not all(self.changed):
+            steps = [name for name, changed in zip(self.names, self.changed, strict=True) if not changed]
+            yield f"steps that changed nothing say nothing, and are left out of the verdict: {counted(steps)}"
+        if self.network.unmet:
+            yield f"no operation was seen to use {counted(self.network.unmet)}: nothing of it was forgotten"
 
 
 def _moved(
     one: Made, inquiry: Inquiry, verdict: Verdict, maps: Float[Tensor, "n h w"], radius: float, seed: int
 ) -> float:
-    """The mean over pictures of how far the map moves within this radius."""
+    """The mean over pictures of how far the map moves within this radius; NaN where no picture has a map."""
     found = []
     for i, decision in enumerate(verdict.each):
+        if not _tells(maps[i]):
+            continue
         x = inquiry.batch.tensor[i : i + 1]
         again = partial(one.again, decision)
-        found.append(sensitivity(again, x, radius=radius, samples=NEIGHBOURS, seed=seed, map=maps[i]))
-    return float(np.nanmean(found))
+        try:
+            found.append(sensitivity(again, x, radius=radius, samples=NEIGHBOURS, seed=seed, map=maps[i]))
+        except FovealError:  # a neighbour has no map
+            continue
+    known = [value for value in found if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
 
 
-def reinitialised(module: nn.Module, names: Sequence[str], seed: int) -> None:
-    """Make these modules' own weights and statistics random again, each from a seed of its own.
-
-    As the layer itself would begin; what belongs to a layer that does not say how it begins is drawn from a normal
-    distribution with the mean and the deviation it has.
-    """
-    of = dict(module.named_modules())
-    with torch.random.fork_rng(), torch.no_grad():
-        for name in names:
-            torch.manual_seed(seed * 1_000_003 + sum(ord(c) * (k + 1) for k, c in enumerate(name)))
-            begin = getattr(of[name], "reset_parameters", None)
-            if callable(begin):
-                begin()
-                continue
-            own = [*of[name].parameters(recurse=False), *of[name].buffers(recurse=False)]
-            for tensor in own:
-                if tensor.is_floating_point():
-                    deviation = float(tensor.std()) if tensor.numel() > 1 else float(tensor.abs().mean())
-                    tensor.normal_(float(tensor.mean()), max(deviation, 1e-3))
-
-
-def _parts(inquiry: Inquiry) -> list[str]:
-    """Modules with weights of their own, the last to run first."""
-    module = unwrap(inquiry.subject.module)
-    with_weights = [
-        name for name, one in module.named_modules()
-        if any(True for _ in one.parameters(recurse=False))
-    ]  # fmt: skip
-    ran = {name: k for k, name in enumerate(inquiry.scene.tracing().shapes)}
-    registered = {name: k for k, name in enumerate(with_weights)}
-    if not with_weights:
-        raise MethodError("this network has no weights that could be made random")
-    return sorted(with_weights, key=lambda name: (ran.get(name, -1), registered[name]), reverse=True)
-
-
-def _forgetting(inquiry: Inquiry, steps: int, seed: int, cascading: bool) -> Iterator[tuple[str, Model]]:
-    """(the last module that was made random, the network) after each portion."""
-    parts = _parts(inquiry)
-    portions = [list(part) for part in np.array_split(np.array(parts), min(steps, len(parts)))]
-    module = copy.deepcopy(unwrap(inquiry.subject.module)).eval()
-    for portion in portions:
-        if not cascading:
-            module = copy.deepcopy(unwrap(inquiry.subject.module)).eval()
-        reinitialised(module, portion, seed)
-        yield str(portion[-1]), replace(inquiry.subject, module=module)
-
-
-def _last(steps: Iterator[tuple[str, Model]]) -> Model:
-    *_, (_, model) = steps
-    return model
-
-
-def _likeness(one: Float[Tensor, "n h w"], other: Float[Tensor, "n h w"]) -> dict[str, float]:
-    """The mean over pictures; maps that are not finite have no likeness, those that vanished are like nothing."""
+def _likeness(one: Float[Tensor, "n h w"] | None, other: Float[Tensor, "n h w"] | None) -> dict[str, float]:
+    """The mean over pictures; what is the same everywhere, or no number, has no likeness to anything."""
+    pairs = [] if one is None or other is None else [*zip(one, other, strict=True)]
+    pairs = [(a, b) for a, b in pairs if _tells(a) and _tells(b)]
     found = {}
     for name, measure in LIKENESS.items():
-        values = [
-            measure(a, b) if bool(torch.isfinite(b).all()) else float("nan") for a, b in zip(one, other, strict=True)
-        ]
-        known = [value for value in values if value == value]
-        found[name] = float(np.mean(known)) if known else 0.0
+        known = [value for a, b in pairs if (value := measure(a, b)) == value]
+        found[name] = float(np.mean(known)) if known else float("nan")
     return found
 
 
-def _of_other_class(inquiry: Inquiry, method: str, maps: Float[Tensor, "n h w"], layer: str | None) -> float | None:
-    """How alike the maps of the explained class and of the least likely are; None where no class was asked."""
-    try:
-        if not isinstance(inquiry.decision, Class):
-            return None
-        x, arguments = inquiry.batch.tensor, inquiry.scene.arguments
-        scores = class_head(inquiry.subject, x, ending_of(inquiry.subject, x, arguments), arguments).choices
-        if scores.shape[1] < 2:
-            return None
-        least = scores.argmin(1).tolist()
-        other = compare(inquiry.subject, inquiry.batch, Class(least), methods=[method], layer=layer)[0].map
-    except FovealError:
-        return None
-    return _likeness(maps, other.detach().float().cpu())["spearman"]
+def _tells(map: Float[Tensor, "h w"]) -> bool:
+    """Whether places differ in it, by more than rounding."""
+    return bool(torch.isfinite(map).all()) and float(map.amax() - map.amin()) > SAME * float(map.abs().amax())
+
+
+def _left_out(before: Mapping[str, Float[Tensor, "n h w"]]) -> Iterator[str]:
+    for method, maps in before.items():
+        blank = [i for i, map in enumerate(maps) if not _tells(map)]
+        if blank:
+            yield (
+                f"{method}: {len(blank)} of {len(maps)} maps are the same everywhere, or not numbers, and were left out"
+            )

@@ -14,7 +14,9 @@ from foveal.decisions.heads import read_head
 from foveal.engine.address import find_module, named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.capture import capture
+from foveal.engine.chunks import Chunks
 from foveal.engine.guard import unwrap
+from foveal.engine.memory import load_of
 from foveal.engine.stages import describe
 from foveal.errors import TargetError
 from foveal.images import Batch, load_images
@@ -173,15 +175,18 @@ class Embedder:
 
     def through(self, x: Float[Tensor, "m c h w"], layers: Sequence[str]) -> list[list[Tensor]]:
         """What the layers return, a few images at a time."""
-        parts = []
         model = unwrap(self.subject.module)
         structure = describe(model, self.x, self.arguments)
         last_calls = structure.last_calls(model, layers)
-        for few in x.split(AT_ONCE):
+
+        def through(start: int, stop: int) -> list[Tensor]:
             with capture(model, layers, gradient=False, last_calls=last_calls) as run:
-                run.forward(few, self.arguments.row(0), stop=True)
-                parts.append([structure.channels_first(at, run.activations[at], few.shape[2:]) for at in layers])
-        return parts
+                run.forward(x[start:stop], self.arguments.row(0), stop=True)
+                return [structure.channels_first(at, run.activations[at], x.shape[2:]) for at in layers]
+
+        chunks = Chunks(AT_ONCE, load_of(model, x[:1], "embedded", tuple(layers), self.arguments.key()))
+        chunks.weigh(through, len(x))
+        return [*chunks.parts(through, len(x))]
 
 
 def on_device(batch: Batch, like: Tensor) -> Batch:

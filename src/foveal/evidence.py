@@ -100,7 +100,7 @@ def _pass(scene: Scene, rules: Rules | None, group: Sequence[Asked]) -> Passed:
     paths = backward and any(one.method.between is not None for one in group)
     if needs != {"forwards"}:
         run = partial(run_through, layers=layers, gradient=gradient, backward=backward, rules=rules, paths=paths)
-        return in_portions(scene, layers, run) if backward else run(scene)
+        return in_portions(scene, layers, run, repr(rules)) if backward else run(scene)
     with recorded(scene, kept) as recording:
         passed = run_through(scene, layers, gradient=gradient, backward=False)
         passed.recording = recording

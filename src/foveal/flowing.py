@@ -148,7 +148,7 @@ class Course:
         run = partial(
             run_through, layers=self.layers, gradient=True, backward=True, rules=asked.rules, study=asked.study
         )
-        return in_portions(self.inquiry.scene, self.layers, run)
+        return in_portions(self.inquiry.scene, self.layers, run, "flow", self.how.mode)
 
     def question(self, progress: Progress | None = None) -> Question:
         """What is asked of the network."""

@@ -12,8 +12,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,9 @@ from foveal.decisions.comparison import Comparison, check_embedding, embedded
 from foveal.embedding import AT_ONCE, Embedder, on_device
 from foveal.engine.arguments import Arguments, beside
 from foveal.engine.capture import Run, capture
+from foveal.engine.chunks import Chunks
 from foveal.engine.guard import unwrap
+from foveal.engine.memory import load_of
 from foveal.engine.overwritten import kept_if_overwritten
 from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, MethodError, TargetError
@@ -126,6 +129,69 @@ def match(
     )
 
 
+class _Part(NamedTuple):
+    """A few pictures: A and v, and the pass with the graph between them where it is needed."""
+
+    A: Float[Tensor, "k c h w"]
+    v: Tensor
+    run: Run | None
+
+
+@dataclass
+class _Look:
+    """Shows the network a few of one side's pictures at a time.
+
+    Attributes:
+        graph: whether v is anything but A's mean, as far as is known.
+    """
+
+    model: nn.Module
+    x: Float[Tensor, "n c h w"]
+    at: str
+    site: str
+    arguments: Arguments
+    local: bool
+    notes: list[str]
+    graph: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.graph = not self.local
+        self.image = tuple(self.x.shape[2:])
+        self.structure = describe(self.model, self.x, self.arguments)
+
+    def __call__(self, block: ExitStack, start: int, stop: int) -> _Part:
+        """The pictures from `start` to `stop`; a pass that is kept lives as long as the block."""
+        layers = [*dict.fromkeys((self.at, self.site))]
+        last_calls = self.structure.last_calls(self.model, layers)
+        with ExitStack() as own:
+            run = own.enter_context(capture(self.model, layers, gradient=self.graph, last_calls=last_calls))
+            run.forward(self.x[start:stop], self.arguments, stop=True)
+            A, v = self._read(run)
+            if start == 0 and self.graph:
+                self.graph = not _is_mean(A, v)
+            if self.graph and self.at != self.site and run.activations[self.site].is_leaf:
+                # The model turns gradients off inside: once more, with them on.
+                run.forward(self.x[start:stop], self.arguments, stop=True, through_no_grad=True)
+                A, v = self._read(run)
+                if THROUGH not in self.notes:
+                    self.notes.append(THROUGH)
+            if self.graph:
+                block.push(own.pop_all())
+            return _Part(A.detach(), v.detach(), run if self.graph else None)
+
+    def once(self, start: int, stop: int) -> None:
+        """The same, of which nothing is kept."""
+        with ExitStack() as block:
+            self(block, start, stop)
+
+    def _read(self, run: Run) -> tuple[Tensor, Tensor]:
+        each = run.activations[self.at], run.activations[self.site]
+        A, v = map(self.structure.channels_first, (self.at, self.site), each, (self.image, self.image))
+        if A.ndim != 4:
+            raise LayerError(f"layer {self.at!r} gives {tuple(A.shape)}, which is not a feature map (n, c, h, w)")
+        return A, embedded(v, local=self.local)
+
+
 @dataclass
 class Side:
     """The pictures of one side, seen by the network.
@@ -151,38 +217,14 @@ class Side:
         cls, model: nn.Module, batch: Batch, at: str, site: str, arguments: Arguments, metric: Metric, what: str,
         block: ExitStack, progress: Progress | None, notes: list[str],
     ) -> Side:  # fmt: skip
-        runs: list[Run] = []
-        A: list[Tensor] = []
-        v: list[Tensor] = []
-        layers = [*dict.fromkeys((at, site))]
-        graph = not metric.local
-        structure = describe(unwrap(model), batch.tensor, arguments)
-        last_calls = structure.last_calls(model, layers)
-        image = batch.tensor.shape[2:]
-        for start in range(0, len(batch.tensor), AT_ONCE):
-            run = block.enter_context(capture(model, layers, gradient=graph, last_calls=last_calls))
-            x = batch.tensor[start : start + AT_ONCE]
-            run.forward(x, arguments, stop=True)
-            few = structure.channels_first(at, run.activations[at], image)
-            if few.ndim != 4:
-                raise LayerError(f"layer {at!r} gives {tuple(few.shape)}, which is not a feature map (n, c, h, w)")
-            vector = embedded(structure.channels_first(site, run.activations[site], image), local=metric.local)
-            if start == 0 and graph:
-                graph = not _is_mean(few, vector)
-            if graph and at != site and run.activations[site].is_leaf:
-                # The model turns gradients off inside: once more, with them on.
-                run.forward(x, arguments, stop=True, through_no_grad=True)
-                few = structure.channels_first(at, run.activations[at], image)
-                vector = embedded(structure.channels_first(site, run.activations[site], image), local=False)
-                if THROUGH not in notes:
-                    notes.append(THROUGH)
-            A.append(few.detach())
-            v.append(vector.detach())
-            if graph:
-                runs.append(run)
-            if progress:
-                progress(f"{what} pictures", min(start + AT_ONCE, len(batch.tensor)), len(batch.tensor))
-        side = cls(torch.cat(A), torch.cat(v), (at, site), what, metric.local, structure, tuple(image), runs)
+        look = _Look(unwrap(model), batch.tensor, at, site, arguments, metric.local, notes)
+        load = load_of(look.model, look.x[:1], "match", at, site, arguments.key(), graph=look.graph)
+        chunks, tick = Chunks(AT_ONCE, load), partial(progress, f"{what} pictures") if progress else None
+        chunks.weigh(replace(look).once, len(look.x))
+        parts = [*chunks.parts(partial(look, block), len(look.x), tick)]
+        A, v = torch.cat([part.A for part in parts]), torch.cat([part.v for part in parts])
+        runs = [part.run for part in parts if part.run]
+        side = cls(A, v, (at, site), what, metric.local, look.structure, look.image, runs)
         names = [
             photo.source if photo.source not in ("tensor", "image", "array") else str(i)
             for i, photo in enumerate(batch.photos)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -14,13 +14,14 @@ from torch import Tensor
 from foveal.decisions import Decision, Outcome
 from foveal.engine.address import INPUT, is_input
 from foveal.engine.capture import Run, capture
-from foveal.engine.chunks import RESUMED, WHOLE, Chunks, fitting
+from foveal.engine.chunks import RESUMED, WHOLE, Chunks, chunked, fitting
 from foveal.engine.exchange import Exchange
 from foveal.engine.fault import out_of_memory, reason
 from foveal.engine.forward import Given, output_of
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.layout import Layout, channels_first
 from foveal.engine.locks import memory_of
+from foveal.engine.memory import Load, load_of
 from foveal.engine.resume import Cut, Recording, Resumption
 from foveal.errors import FovealError, MethodError, ModelError
 from foveal.passes import outcome_of
@@ -110,8 +111,10 @@ class Probe:
                 return self.ask(x.contiguous(memory_format=torch.channels_last)).float()
 
         tick = self.tick if told else lambda done, total: None
-        size = chunk or fitting(self.x, WHOLE) * (1 if precision == "float32" else 2)
-        return self._more_than_rounding(Chunks(size)(forward, count, tick), told=told)
+        size = fitting(self.x, WHOLE) * (1 if precision == "float32" else 2)
+        chunks = Chunks(chunk) if chunk else Chunks(size, self.load(precision))
+        chunks.weigh(forward, count)
+        return self._more_than_rounding(chunks(forward, count, tick), told=told)
 
     def resumed(self, copies: Copies, count: int, *, chunk: int | None = None) -> Float[Tensor, " count"]:
         """The scores where the layer gives altered copies of A, running only what comes after the layer."""
@@ -122,7 +125,7 @@ class Probe:
         def forward(start: int, stop: int) -> Tensor:
             return go_on(self._as_returned(copies(start, stop)))
 
-        return self._more_than_rounding(Chunks(chunk or self._fitting)(forward, count, self.tick))
+        return self._more_than_rounding(chunked(chunk, self.A, RESUMED, go_on.load)(forward, count, self.tick))
 
     def _more_than_rounding(self, scores: Float[Tensor, " count"], *, told: bool = True) -> Float[Tensor, " count"]:
         """The scores; a caution if none of them differs from the image's own."""
@@ -141,9 +144,8 @@ class Probe:
         self, channels: Int[Tensor, " count"], planes: Float[Tensor, "count h w"], *, chunk: int | None = None
     ) -> Float[Tensor, " count"]:
         """The same of copies in which one channel each is exchanged for a plane."""
-        size = min(len(channels), chunk or self._fitting)
-        copies = Exchange(self.A, size)
-        return self.resumed(lambda a, b: copies(channels[a:b], planes[a:b]), len(channels), chunk=size)
+        copies = Exchange(self.A)
+        return self.resumed(lambda a, b: copies(channels[a:b], planes[a:b]), len(channels), chunk=chunk)
 
     def ask(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
         """The scores of these inputs; differentiable where gradients are on.
@@ -205,6 +207,11 @@ class Probe:
             output = output_of(self.model, given, gradient=torch.is_grad_enabled())
         return Outcome(output, {}, self._scene.labels, self._scene.task)
 
+    def load(self, *about: Hashable, graph: bool = False) -> Load:
+        """What a whole forward of one copy makes of memory; with a `graph`, what it keeps for a backward pass too."""
+        way = (*about, self._decision.layers, self._arguments.key())
+        return load_of(self._scene.under or self.model, self.x, *way, graph=graph)
+
     def alone(self) -> Scene:
         """The same question about this image only, for methods that look in ways of their own.
 
@@ -219,15 +226,13 @@ class Probe:
         """The resumption asks the probe that holds it: taken apart, nothing waits for the collector."""
         self.__dict__.pop("_resumption", None)
 
-    @property
-    def _fitting(self) -> int:
-        return fitting(self.A, WHOLE if self.layer == INPUT else RESUMED)
-
     @cached_property
     def _resumption(self) -> Resumption:
         recording = self._passed.recording
         cut = recording.cut if recording else cut_at(self._scene, self.layer)
-        resumption = Resumption(cut, self._scores, self.x, self.score, recording, self._image)
+        resumption = Resumption(
+            cut, self._scores, self.x, self.score, recording, self._image, self.load("resumed", self.layer)
+        )
         self.score = resumption.score
         self.measured["resumed"] = resumption.fault is None
         if resumption.fault is not None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +28,9 @@ from foveal.asking import class_head, ending_of
 from foveal.decisions import Class, Task
 from foveal.decisions.heads import Ending
 from foveal.decisions.labels import class_index, class_words
-from foveal.engine.chunks import WHOLE, fitting
-from foveal.engine.guard import untouched
+from foveal.engine.chunks import WHOLE, chunked
+from foveal.engine.guard import untouched, unwrap
+from foveal.engine.memory import load_of
 from foveal.errors import ImageError, MethodError, MissingExtra
 from foveal.images import Batch, load_images
 from foveal.inquiry import placed
@@ -128,14 +130,16 @@ def _log_chances(
     subject: Model, x: Float[Tensor, "n c h w"], ending: Ending, tick: Progress, what: str
 ) -> Float[Tensor, "n classes"]:
     """Log-probabilities, a few pictures at a time."""
-    size, found = fitting(x[:1], WHOLE), []
-    for start in range(0, len(x), size):
-        chances = class_head(subject, x[start : start + size], ending).log_probabilities
-        if chances is None:
+
+    def chances(start: int, stop: int) -> Tensor:
+        found = class_head(subject, x[start:stop], ending).log_probabilities
+        if found is None:
             raise MethodError("surroundings are tried on classes, and this network predicts values")
-        found.append(chances.float().cpu())
-        tick(what, min(start + size, len(x)), len(x))
-    return torch.cat(found)
+        return found.float().cpu()
+
+    chunks = chunked(None, x[:1], WHOLE, load_of(unwrap(subject.module), x[:1]))
+    chunks.weigh(chances, len(x))
+    return chunks(chances, len(x), partial(tick, what))
 
 
 def _around(

@@ -86,6 +86,11 @@ class WritesWatched(TorchDispatchMode):
         self._tensors = {memory_of(tensor): tensor for tensor in tensors}
         self.copies: dict[int, tuple[Tensor, Tensor]] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Whatever runs in here is not compiled, and to look out for that torch would import its compiler: a second.
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         with torch._C.DisableTorchFunction():  # rules for operations have met this one already

@@ -12,17 +12,25 @@ if TYPE_CHECKING:
 
 
 class Exchange:
-    """One buffer of copies: a channel of each is written, they are used, and put right before the next are written."""
+    """One buffer of copies: a channel of each is written, they are used, and put right before the next are written.
 
-    def __init__(self, A: Float[Tensor, "1 c h w"], size: int) -> None:
+    It has room for `size` of them, or for as many as are asked for.
+    """
+
+    def __init__(self, A: Float[Tensor, "1 c h w"], size: int = 1) -> None:
         self._A = A
-        self._buffer = A.repeat(size, 1, 1, 1)
-        self._rows = torch.arange(size, device=A.device)
+        self._make(size)
+
+    def _make(self, size: int) -> None:
+        self._buffer = self._A.repeat(size, 1, 1, 1)
+        self._rows = torch.arange(size, device=self._A.device)
         self._written = self._rows[:0]
         self._version = self._buffer._version
 
     def __call__(self, channels: Int[Tensor, " k"], planes: Float[Tensor, "k h w"]) -> Float[Tensor, "k c h w"]:
-        if self._buffer._version != self._version:  # the network works in place on what it is given
+        if len(channels) > len(self._rows):
+            self._make(len(channels))
+        elif self._buffer._version != self._version:  # the network works in place on what it is given
             self._buffer.copy_(self._A.expand_as(self._buffer))
         else:
             self._buffer[self._rows[: len(self._written)], self._written] = self._A[0, self._written]

@@ -24,6 +24,7 @@ from foveal.engine.address import Address, find_module, pick, replace
 from foveal.engine.fault import out_of_memory, reason
 from foveal.engine.guard import every_module
 from foveal.engine.locks import turn_at
+from foveal.engine.memory import Load
 from foveal.engine.tape import Record, Replay, seen
 from foveal.engine.taps import like
 from foveal.errors import LayerError
@@ -120,6 +121,7 @@ class Resumption:
     Attributes:
         returned: (1, …), what the layer returned for the image, as the network lays it out.
         score: of the image as it is, found the way altered copies get theirs.
+        load: what going on makes of memory, weighed on the way to finding that out.
         fault: why the network cannot go on from there, so that each copy takes a whole forward; None where it can.
     """
 
@@ -131,6 +133,7 @@ class Resumption:
         score: float,
         recording: Recording | None = None,
         image: int = 0,
+        load: Load | None = None,
     ) -> None:
         """
         Args:
@@ -138,8 +141,10 @@ class Resumption:
             score: of the image as it is, by a whole forward.
             recording: of a forward in which this was one image of several, if there was one; else one is made.
             image: its number among them.
+            load: of going on from there, where it may be known.
         """
         self.score = score
+        self.load = load or Load(x.device)
         self.fault: str | None = None
         self._alone = False
         self._cut, self._ask, self._x = cut, ask, x
@@ -151,6 +156,7 @@ class Resumption:
         if recording.returned is None:
             raise LayerError(f"the score does not depend on layer {cut.layer!r}: it is read before that layer runs")
         if not self._fits(recording, image):
+            self.load = Load(x.device)
             self._alone = not self._right(self._whole)
             self.score = float(self._whole(self.returned)[0])
 
@@ -196,7 +202,8 @@ class Resumption:
     def _right(self, scores_of: Callable[[Tensor], Tensor]) -> bool:
         """Whether the image gets its score, also beside a copy of it that is another; else there is a `fault`."""
         try:
-            scores = scores_of(torch.cat([self.returned, _altered(self.returned), self.returned]))
+            with self.load.weighed(3):
+                scores = scores_of(torch.cat([self.returned, _altered(self.returned), self.returned]))
         except _REFUSALS as error:
             if out_of_memory(error):
                 raise

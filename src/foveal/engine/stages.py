@@ -63,7 +63,7 @@ def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) ->
     model = unwrap(model)
     every = arguments or Arguments(len(x))
     first = every.row(0)
-    key = (tuple(x.shape[1:]), x.dtype, first.key(), tuple(_settings(module) for module in every_module(model)))
+    key = (tuple(x.shape[1:]), x.dtype, first.key(), tuple(settings_of(module) for module in every_module(model)))
     remembered = _known.setdefault(model, {})
     if key not in remembered:
         structure = _traced(model, x, every)
@@ -92,7 +92,7 @@ def _traced(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
     raise failed
 
 
-def _settings(module: nn.Module) -> tuple[Any, ...]:
+def settings_of(module: nn.Module) -> tuple[Any, ...]:
     """What tells a module from another, and from itself when someone changed its stride, say."""
     if module._modules:
         return (id(module),)

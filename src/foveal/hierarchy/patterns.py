@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,8 +19,9 @@ from torch import Tensor, nn
 
 from foveal.engine.address import INPUT
 from foveal.engine.capture import capture
-from foveal.engine.chunks import WHOLE, fitting
+from foveal.engine.chunks import WHOLE, Chunks, fitting
 from foveal.engine.layout import channels_first
+from foveal.engine.memory import load_of
 from foveal.engine.rules import Guided
 from foveal.engine.structure import Stage
 from foveal.errors import FovealError, MethodError, ModelError
@@ -77,10 +79,14 @@ class Eye:
         while len(found) < len(features):
             stage = features[0].stage
             windows = self._windows(stage, neurons=features[0].weights is None)
-            rows = fitting(self.x[0, :, : windows.side[0], : windows.side[1]], WHOLE)
-            few = features[len(found) : len(found) + rows]
+            crop = self.x[:, :, : windows.side[0], : windows.side[1]]
+            load = load_of(self.model, crop, kind, self.stages[stage].name, self.arguments.key(), graph=True)
+            chunks, rest = Chunks(fitting(crop, WHOLE), load), features[len(found) :]
+            see = partial(self._seen, rest, windows, kind)
             try:
-                found += self._seen(few, windows, kind)
+                chunks.weigh(see, len(rest))
+                for part in chunks.parts(see, len(rest)):
+                    found += part
             except _NotLocalError:
                 if windows.are_whole:
                     raise MethodError(f"{self.stages[stage].name} cannot be run alone up to its features") from None
@@ -92,7 +98,8 @@ class Eye:
         whole = Stage(INPUT, (c, h, w), (1.0, 1.0), (1, 1), True, "signed", 0)
         return Windows.between(whole, self.stages[stage], self.slack.get(stage, 0) if neurons else None)
 
-    def _seen(self, features: Sequence[Feature], windows: Windows, kind: str) -> list[Pattern]:
+    def _seen(self, features: Sequence[Feature], windows: Windows, kind: str, start: int, stop: int) -> list[Pattern]:
+        features = features[start:stop]
         places = torch.tensor([one.place for one in features])
         corners = windows.corners(places)
         crops, at = windows.cut(self.x, corners), windows.local(places, corners)

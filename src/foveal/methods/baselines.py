@@ -18,6 +18,7 @@ from torch import Tensor
 
 from foveal.engine.address import INPUT
 from foveal.engine.chunks import WHOLE, fitting
+from foveal.engine.memory import FEW
 from foveal.errors import MethodError, MissingExtra
 from foveal.methods.method import Method
 from foveal.methods.reference import baseline as baseline_of
@@ -46,7 +47,7 @@ def smoothgrad(
         G = tunnel.attribute(
             probe.x.clone(),
             nt_samples=samples,
-            nt_samples_batch_size=_at_once(probe, chunk),
+            nt_samples_batch_size=_at_once(probe, chunk, samples),
             stdevs=deviation,
             abs=False,
         )
@@ -72,7 +73,8 @@ def integrated_gradients(
     while True:
         with torch.enable_grad():
             paths = _captum().IntegratedGradients(_scores(probe, steps))
-            M = _map(paths.attribute(probe.x.clone(), b, n_steps=steps, internal_batch_size=_at_once(probe, chunk)))
+            few = _at_once(probe, chunk, steps)
+            M = _map(paths.attribute(probe.x.clone(), b, n_steps=steps, internal_batch_size=few))
         gap, share = gap_of(M, *_ends(probe, b))
         if share <= tolerance or 2 * steps > (most or 0):
             break
@@ -99,8 +101,9 @@ def gradient_shap(
     total = torch.zeros_like(probe.x)
     with _seeded(seed, probe.x.device), torch.enable_grad():
         shap = _captum().GradientShap(_scores(probe, samples))
-        for start in range(0, samples, _at_once(probe, chunk)):
-            count = min(samples, start + (_at_once(probe, chunk))) - start
+        few = _at_once(probe, chunk, samples)
+        for start in range(0, samples, few):
+            count = min(samples, start + few) - start
             total += count * shap.attribute(probe.x.clone(), b, n_samples=count, stdevs=deviation).detach()
     M = _map(total / samples)
     probe.measured["gap"], probe.measured["gap as a share"] = gap_of(M, *_ends(probe, b))
@@ -123,9 +126,18 @@ def _scores(probe: Probe, count: int) -> Callable[[Tensor], Tensor]:
     return scores
 
 
-def _at_once(probe: Probe, chunk: int | None) -> int:
-    """How many copies go through together: a backward pass keeps twice what a forward does."""
-    return chunk or max(1, fitting(probe.x, WHOLE) // 2)
+def _at_once(probe: Probe, chunk: int | None, count: int) -> int:
+    """How many copies go through together: a backward pass keeps twice what a forward does, and it may be more."""
+    size = max(1, fitting(probe.x, WHOLE) // 2)
+    if chunk or size == 1:
+        return chunk or 1
+    load = probe.load("gradient", graph=True)
+    if load.each is None and count > FEW:
+        with load.weighed(1), torch.enable_grad():
+            x = probe.x.clone().requires_grad_()
+            y = probe.ask(x)
+            _ = torch.autograd.grad(y.sum(), x, allow_unused=True) if y.requires_grad else None
+    return load.fitting(min(size, count))
 
 
 def _ends(probe: Probe, b: Float[Tensor, "1 c h w"]) -> tuple[float, float]:

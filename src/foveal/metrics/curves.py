@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from foveal.engine.chunks import WHOLE, Chunks, fitting
+from foveal.engine.chunks import WHOLE, chunked
+from foveal.engine.memory import load_when_asked
 from foveal.errors import MethodError
 from foveal.metrics.baselines import Fill, baseline
 from foveal.metrics.imputing import impute
@@ -187,7 +188,7 @@ def _path(
         return found
 
     with torch.no_grad():
-        scores = Chunks(chunk or fitting(x, WHOLE))(score, len(counts), lambda done, total: None)
+        scores = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, len(counts), lambda done, total: None)
     in_order = map.flatten()[rank.flatten().argsort()].double().cumsum(0)
     sums = torch.cat([torch.zeros(1).double(), in_order])[counts]
     return counts / cells, scores, "lower", sums.diff() / counts.diff()

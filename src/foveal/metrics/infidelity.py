@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from foveal.engine.chunks import WHOLE, Chunks, fitting
+from foveal.engine.chunks import WHOLE, chunked
+from foveal.engine.memory import load_when_asked
 from foveal.errors import MethodError
 from foveal.metrics.baselines import Fill, baseline
 from foveal.metrics.curves import Ask
@@ -103,7 +104,7 @@ def infidelity(
         return ask(copies).detach().double().cpu()
 
     with torch.no_grad():
-        found = Chunks(chunk or fitting(x, WHOLE))(score, samples, lambda done, total: None)
+        found = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, samples, lambda done, total: None)
         whole = float(ask(x)[0]) if whole is None else whole
     return Infidelity(torch.stack(said), whole - found)
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from foveal.engine.chunks import WHOLE, Chunks, fitting
+from foveal.engine.chunks import WHOLE, chunked
+from foveal.engine.memory import load_when_asked
 from foveal.errors import MethodError
 from foveal.metrics.curves import Ask, ranks
 from foveal.metrics.imputing import impute
@@ -81,7 +82,7 @@ def road(
         return ask(impute(x, every[start:stop], noise=noise, seed=seed)).detach().float().cpu()
 
     with torch.no_grad():
-        found = Chunks(chunk or fitting(x, WHOLE))(score, len(every), lambda done, total: None)
+        found = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, len(every), lambda done, total: None)
         whole = float(ask(x)[0]) if whole is None else whole
     return Road(tuple(shares), whole, found[: len(holes)], found[len(holes) :])
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from foveal.engine.arguments import Arguments
 from foveal.engine.capture import capture
+from foveal.engine.chunks import Chunks
 from foveal.engine.guard import untouched, unwrap
+from foveal.engine.memory import load_of
 from foveal.engine.stages import Structure, describe
 from foveal.portrait.leaky import Leaky
 from foveal.portrait.lens import Lens
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from foveal.decisions import Task
 
+T = TypeVar("T")
 Precision: TypeAlias = "Literal['float32', 'bfloat16']"
 
 
@@ -100,17 +103,29 @@ class Eye:
     ) -> dict[str, Float[Tensor, "n c"]]:
         """Pooled features of many images."""
         names = tuple(layers)
-        found: dict[str, list[Tensor]] = {layer: [] for layer in names}
-        for few in images.split(chunk):
-            seen = self.look(few, names, gradient=False)
-            for layer in names:
-                found[layer].append(seen.features(layer).detach())
-        return {layer: torch.cat(each) for layer, each in found.items()}
+
+        def features(seen: Seen) -> list[Tensor]:
+            return [seen.features(layer).detach() for layer in names]
+
+        parts = self.looks(images, names, features, chunk=chunk)
+        return {layer: torch.cat(each) for layer, each in zip(names, zip(*parts, strict=True), strict=True)}
 
     def strength(self, images: Float[Tensor, "n c h w"], layer: str, *, chunk: int = 16) -> Float[Tensor, " n"]:
         """mean|p| of a layer, image by image."""
-        few = (self.look(part, (layer,), gradient=False).maps[layer].detach() for part in images.split(chunk))
+        few = self.looks(images, (layer,), lambda seen: seen.maps[layer].detach(), chunk=chunk)
         return torch.cat([maps.abs().flatten(1).mean(1).to(self.dtype) for maps in few])
+
+    def looks(
+        self, images: Float[Tensor, "n c h w"], layers: tuple[str, ...], of: Callable[[Seen], T], *, chunk: int = 16
+    ) -> Iterator[T]:
+        """Something of what the layers make of many images, `chunk` at once at most."""
+
+        def few(start: int, stop: int) -> T:
+            return of(self.look(images[start:stop], layers, gradient=False))
+
+        chunks = Chunks(chunk, load_of(self.model, images[:1], "look", layers, self.precision))
+        chunks.weigh(few, len(images))
+        return chunks.parts(few, len(images))
 
     def penalty_layer(self, layer: str) -> str:
         """What goes into the last convolution before a layer; the layer itself where there is none."""

@@ -100,7 +100,7 @@ class Album:
 
     def moments(self, layer: str) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n c"]]:
         if layer not in self._moments:
-            each = [moments(self.eye.look(few, (layer,), gradient=False).maps[layer]) for few in self.images.split(16)]
+            each = self.eye.looks(self.images, (layer,), lambda seen: moments(seen.maps[layer]))
             means, spreads = zip(*each, strict=True)
             self._moments[layer] = torch.cat(means).detach(), torch.cat(spreads).detach()
         return self._moments[layer]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,37 +16,78 @@ KEPT = 0.5
 """How alike the maps may be on average while layers forget: more says that late layers hardly matter to it."""
 
 
+LISTED = 5  # layers named one by one
+
+
 @dataclass(frozen=True)
 class Checked:
-    """One method.
+    """One method. What is not known, because maps are the same everywhere or no numbers, is NaN.
 
     curve       after each step of forgetting: how alike the map still is, by "spearman", "absolute", "ssim", "hog".
     null        the same of two networks that are random altogether.
     classes     Spearman's between the maps of two classes; None where none was asked.
     stability   the largest relative change of the map, a radius each.
+    changed     of each step, whether its layers gave something else afterwards; empty where all did.
+    blank       whether the maps of the network itself are all the same everywhere, or not numbers.
     """
 
     curve: tuple[Mapping[str, float], ...]
     null: Mapping[str, float]
     classes: float | None
     stability: tuple[float, ...]
+    changed: tuple[bool, ...] = ()
+    blank: bool = False
+
+    @property
+    def telling(self) -> tuple[Mapping[str, float], ...]:
+        """The steps that changed something."""
+        changed = self.changed or (True,) * len(self.curve)
+        return tuple(step for step, differs in zip(self.curve, changed, strict=True) if differs)
 
     @property
     def kept(self) -> float:
-        """Spearman's, the mean over the steps of forgetting."""
-        return sum(step["spearman"] for step in self.curve) / len(self.curve)
+        """Spearman's, the mean over the steps of forgetting that changed something; NaN where there is none."""
+        known = [step["spearman"] for step in self.telling if not isnan(step["spearman"])]
+        return sum(known) / len(known) if known else nan
+
+    @property
+    def undefined(self) -> str | None:
+        """Why there is no verdict; None where there is one."""
+        if self.blank:
+            return "its maps are the same everywhere, or not numbers"
+        if not self.telling:
+            return "making layers random changed nothing of what they give for these pictures"
+        if isnan(self.telling[-1]["spearman"]):
+            return "when all layers have forgotten, its maps are the same everywhere, or not numbers"
+        if isnan(self.null["spearman"]):
+            return (
+                "maps of random networks are the same everywhere, or not numbers, so there is nothing to compare with"
+            )
+        return None
 
     @property
     def passed(self) -> bool:
         """Whether the map is lost on the way, and at the end is no more like the original than chance has it."""
-        return self.kept <= KEPT and all(
-            self.curve[-1][how] <= max(self.null[how], 0.0) + MARGIN for how in ("spearman", "ssim")
+        return (
+            self.undefined is None
+            and self.kept <= KEPT
+            and all(self.telling[-1][how] <= max(self.null[how], 0.0) + MARGIN for how in ("spearman", "ssim"))
         )
+
+    @property
+    def verdict(self) -> str:
+        """ "passes", "fails" or "has no verdict"."""
+        if self.undefined is not None:
+            return "has no verdict"
+        return "passes" if self.passed else "fails"
 
 
 @dataclass(frozen=True, eq=False)
 class Sanity:
-    """Methods by name; `layers` are the last that forgot at each step, `radii` those of stability."""
+    """Methods by name; `layers` are the last that forgot at each step, `radii` those of stability.
+
+    `notes` say which layers made no difference, and what was left out.
+    """
 
     checked: Mapping[str, Checked]
     layers: tuple[str, ...]
@@ -54,29 +96,33 @@ class Sanity:
     pictures: int
     cascading: bool = True
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
     def sentence(self, method: str) -> str:
         """The finding, as a person would say it."""
         one = self.checked[method]
-        end, null = one.curve[-1]["spearman"], one.null["spearman"]
-        said = "passes" if one.passed else "fails"
+        classes = "" if one.classes is None else f"; maps of two classes correlate {one.classes:.2f}".replace("-", "−")
+        if one.undefined is not None:
+            return f"{method} {one.verdict}: {one.undefined}{classes}"
+        end, null = one.telling[-1]["spearman"], one.null["spearman"]
         why = (
             f"while layers forget, its map correlates {one.kept:.2f} with the original on average, {end:.2f} when all "
-            f"have (two random networks' {null:.2f}); structural similarity {one.curve[-1]['ssim']:.2f} "
+            f"have (two random networks' {null:.2f}); structural similarity {one.telling[-1]['ssim']:.2f} "
             f"({one.null['ssim']:.2f})"
         ).replace("-", "−")
-        classes = "" if one.classes is None else f"; maps of two classes correlate {one.classes:.2f}".replace("-", "−")
-        return f"{method} {said}: {why}{classes}"
+        return f"{method} {one.verdict}: {why}{classes}"
 
     def facts(self) -> dict[str, Any]:
         """As plain data."""
         return {
             "model": self.model, "pictures": self.pictures, "layers": list(self.layers), "radii": list(self.radii),
-            "cascading": self.cascading,
+            "cascading": self.cascading, "notes": list(self.notes),
             "methods": {
                 name: {
-                    "passed": one.passed, "sentence": self.sentence(name), "curve": [dict(step) for step in one.curve],
-                    "null": dict(one.null), "classes": one.classes, "stability": list(one.stability),
+                    "passed": one.passed, "verdict": one.verdict, "sentence": self.sentence(name),
+                    "curve": [_known(step) for step in one.curve], "changed": list(one.changed),
+                    "null": _known(one.null), "classes": one.classes,
+                    "stability": [None if isnan(moved) else moved for moved in one.stability],
                 }
                 for name, one in self.checked.items()
             },
@@ -93,12 +139,27 @@ class Sanity:
         lines = [head]
         for name, one in self.checked.items():
             lines.append("  " + self.sentence(name))
-            steps = " ".join(f"{step['spearman']:5.2f}" for step in one.curve).replace("-", "−")
+            steps = " ".join(_short(step["spearman"], "5.2f") for step in one.curve).replace("-", "−")
             lines.append(f"    likeness by step   {steps}")
             moved = " ".join(
-                f"{value:.2g} at {radius:g}" for value, radius in zip(one.stability, self.radii, strict=True)
+                f"{_short(value, '.2g')} at {radius:g}" for value, radius in zip(one.stability, self.radii, strict=True)
             )
             lines.append(f"    relative change    {moved}")
+        lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+def counted(names: Sequence[str]) -> str:
+    """A few of them by name."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
+
+
+def _known(step: Mapping[str, float]) -> dict[str, float | None]:
+    return {how: None if isnan(value) else value for how, value in step.items()}
+
+
+def _short(value: float, form: str) -> str:
+    return "    ?" if isnan(value) else format(value, form)
