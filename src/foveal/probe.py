@@ -23,6 +23,7 @@ from foveal.engine.layout import Layout, channels_first
 from foveal.engine.locks import memory_of
 from foveal.engine.memory import Load, load_of
 from foveal.engine.resume import Cut, Recording, Resumption
+from foveal.engine.tape import is_seen
 from foveal.errors import FovealError, MethodError, ModelError
 from foveal.passes import outcome_of
 
@@ -198,7 +199,8 @@ class Probe:
             return outcome_of(self._scene, self._decision, run, output)
 
         # A forward may write into its input: into copies made for it, not into the picture itself.
-        own = x.requires_grad or memory_of(x) in (memory_of(self.x), memory_of(self._scene.x))
+        ours = memory_of(x) in (memory_of(self.x), memory_of(self._scene.x)) and not is_seen(x)
+        own = ours or x.requires_grad
 
         def given() -> Given:
             return self._arguments.around(x.clone() if own else x, lambda tensor: tensor.detach().clone())

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import foveal
+from foveal.asking import ending_of
 from foveal.decisions import Class
 from foveal.engine import room
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, fitting
@@ -26,7 +27,7 @@ from foveal.passes import Scene, run_through
 from foveal.portrait.eye import Eye
 from foveal.portrait.lens import Lens
 from foveal.probe import Probe, recorded, runs_for
-from foveal.surroundings import _scores
+from foveal.surroundings import _log_chances
 from tests.networks import architecture, tiny
 
 MEBIBYTE = 2**20
@@ -205,9 +206,11 @@ class Grown(nn.Module):
         return self.fc(self.pool(y).mean((2, 3)))  # type: ignore[no-any-return]
 
 
-@torch.no_grad()
 def surrounded(model: nn.Module, x: Tensor) -> Tensor:
-    return _scores(as_model(model), x, lambda *step: None, "looking")
+    subject = as_model(model)
+    ending = ending_of(subject, x)
+    with torch.no_grad():
+        return _log_chances(subject, x, ending, lambda *step: None, "looking")
 
 
 CASES: dict[str, tuple[str, Callable[[nn.Module, Tensor], object]]] = {

@@ -166,7 +166,7 @@ def _compute(func: Any, args: Any, kwargs: Any) -> Any:
         return func(*args, **kwargs)
     except RuntimeError as error:
         # What is seen k times cannot be written into, nor be given every shape: such an operation gets its own copy.
-        own = {id(tensor): tensor.clone() for tensor in _tensors((args, kwargs)) if _shared(tensor)}
+        own = {id(tensor): tensor.clone() for tensor in _tensors((args, kwargs)) if is_seen(tensor)}
         if not own or out_of_memory(error):
             raise
         args, kwargs = tree_map(lambda value: own.get(id(value), value), (args, kwargs))
@@ -204,7 +204,8 @@ def _about_shape(func: Any) -> bool:
 _SHAPE = {"shape", "ndim", "size", "dim", "numel", "__len__", "dtype", "device", "layout", "is_cuda"}
 
 
-def _shared(tensor: Tensor) -> bool:
+def is_seen(tensor: Tensor) -> bool:
+    """Whether this is one image's as that of several; nobody can write into it."""
     return tensor.ndim > 0 and len(tensor) > 1 and tensor.stride(0) == 0
 
 
