@@ -168,8 +168,8 @@ class _Asked:
             return None
         try:
             ending = ending_of(self.inquiry.subject, scene.x, scene.arguments)
-            scores = class_head(self.inquiry.subject, scene.x, ending, scene.arguments).choices
-            if scores.shape[1] < 2:
+            scores = class_head(self.inquiry.subject, scene.x, ending, scene.arguments).scores
+            if scores.shape[1] < 2:  # the other of two classes that share one number has the same map, negated
                 return None
             own = torch.tensor(self.verdict.spec["index"], device=scores.device)
             least = scores.float().scatter(1, own[:, None], torch.inf).argmin(1).tolist()

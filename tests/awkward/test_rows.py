@@ -122,8 +122,8 @@ def test_no_method_makes_a_map_of_such_a_layer(method: str) -> None:
 @pytest.mark.parametrize(("kind", "layer", "rows"), [(Stemmed, "trunk", 6), (Patches, "body", 12), (Pooled, "mean", 1)])
 def test_siblings(kind: type[nn.Module], layer: str, rows: int) -> None:
     net, x = built(kind), pictures(channels=3 if kind is not Stemmed else 6)
-    near = {Stemmed: "stem", Patches: "input", Pooled: "body"}[kind]
-    with pytest.raises(LayerError, match=rf"{layer} has {rows} rows? for 3 images.*such as '{near}'"):
+    instead = {Stemmed: "such as 'stem'", Patches: "layer='input'", Pooled: "such as 'body'"}[kind]
+    with pytest.raises(LayerError, match=rf"{layer} has {rows} rows? for 3 images.*{instead}"):
         foveal.explain(net, x, 1, layer=layer)
     with pytest.raises(LayerError, match="for 3 images"), capture(net, [layer]) as run:
         run.forward(x)

@@ -355,7 +355,7 @@ def test_torchscript_is_refused_with_a_sentence() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scripted = torch.jit.trace(tiny(), torch.randn(1, 3, 8, 8))
-    with pytest.raises(ModelError, match="TorchScript"), capture(scripted, ["relu1"]):
+    with pytest.raises(LayerError, match="TorchScript"), capture(scripted, ["relu1"]):
         pass
 
 
