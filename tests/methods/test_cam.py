@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+import foveal
 from foveal.engine.capture import capture
 from foveal.engine.stages import describe
 from foveal.errors import MethodError
@@ -173,6 +174,72 @@ def test_cam_refuses_another_head() -> None:
         G = run.gradients(run.forward(torch.randn(1, 3, 8, 8))[:, 0])["1"]
         with pytest.raises(MethodError, match="global average pooling"):
             METHODS["cam"](run.activations["1"].detach(), G)
+
+
+class Ended(nn.Module):
+    """Features, and any end."""
+
+    def __init__(self, *end: nn.Module) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.front, self.end = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU()), nn.Sequential(*end)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.end(self.front(x))  # type: ignore[no-any-return]
+
+
+class Done(nn.Module):
+    """Anything, done to what comes."""
+
+    def __init__(self, act: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.act = act
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(x)
+
+
+def necked() -> list[nn.Module]:
+    neck = nn.BatchNorm1d(6)
+    nn.init.uniform_(neck.running_mean), nn.init.uniform_(neck.running_var, 0.5, 2)  # type: ignore[arg-type]
+    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), neck, nn.Linear(6, 4)]
+
+
+LINEAR: dict[str, Callable[[], list[nn.Module]]] = {
+    "a 1 × 1 convolution behind pooling": lambda: [nn.AdaptiveAvgPool2d(1), nn.Conv2d(6, 4, 1), nn.Flatten()],
+    "a 1 × 1 convolution before pooling": lambda: [nn.Conv2d(6, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()],
+    "two layers": lambda: [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5), nn.Linear(5, 4)],
+    "a normalized neck": necked,
+    "a product of matrices": lambda: [
+        Done(lambda y: torch.einsum("nchw,kc->nk", y, torch.linspace(-1, 1, 24).view(4, 6)))
+    ],
+    "another precision": lambda: [Done(lambda y: y.double().mean((2, 3)).float()), nn.Linear(6, 4)],
+    "a copy": lambda: [Done(lambda y: torch.zeros(len(y), 6).copy_(y.mean((2, 3)))), nn.Linear(6, 4)],
+    "scaled": lambda: [Done(lambda y: 3 * y.mean((2, 3)) / 7), nn.Linear(6, 4)],
+}
+
+
+@pytest.mark.parametrize("end", LINEAR.values(), ids=LINEAR)
+def test_cam_at_every_linear_head(end: Callable[[], list[nn.Module]]) -> None:
+    """Two pictures' maps differ on average by what their scores do: the constant is the head's own."""
+    model, x = Ended(*end()).eval(), torch.randn(2, 3, 16, 20, generator=torch.Generator().manual_seed(1))
+    why = foveal.explain(model, x, 2, method="cam", layer="front")
+    (one, other), scores = why.map.mean((1, 2)), model(x).detach()[:, 2]
+    assert float((one - other) - (scores[0] - scores[1])) == pytest.approx(0, abs=1e-5)
+
+
+BENT: dict[str, Callable[[], list[nn.Module]]] = {
+    "Relu": lambda: [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4)],
+    "Mul of two": lambda: [Done(lambda y: y.mean((2, 3)) * y.mean((2, 3))), nn.Linear(6, 4)],
+    "Bmm of two": lambda: [Done(lambda y: (y.flatten(2) @ y.flatten(2).mT).flatten(1)), nn.Linear(36, 4)],
+    "Div of two": lambda: [Done(lambda y: y.mean((2, 3)) / y.mean((1, 2, 3))[:, None]), nn.Linear(6, 4)],
+}
+
+
+@pytest.mark.parametrize("end", BENT)
+def test_cam_is_refused_behind_what_is_not_linear(end: str) -> None:
+    with pytest.raises(MethodError, match=rf"the way to the score leads through .*{end}"):
+        foveal.explain(Ended(*BENT[end]()).eval(), torch.randn(2, 3, 16, 20), 2, method="cam", layer="front")
 
 
 def test_hirescam_sums_to_the_score_without_biases() -> None:

@@ -36,8 +36,28 @@ class KeepGraph(TorchFunctionMode):
 
 
 def operations_between(origin: Tensor | GradientEdge, score: Tensor) -> frozenset[str]:
-    """Names of the operations on the ways from `origin` to the score (autograd's, without "Backward0")."""
-    return frozenset(map(node_name, nodes_between([origin], [score])))
+    """Names of the operations on the ways from `origin` to the score (autograd's, without "Backward0").
+
+    What is linear in one thing only is marked where it is given two: "Mul of two", and "NativeBatchNorm of a batch".
+    """
+    nodes = nodes_between([origin], [score])
+    first = origin.node if isinstance(origin, GradientEdge) else origin.grad_fn
+    depending = {*nodes, first} - {None}
+
+    def depends(parent: Any) -> bool:
+        return parent in depending or (parent is not None and getattr(parent, "variable", None) is origin)
+
+    return frozenset(_name_by_use(node, depends) for node in nodes)
+
+
+def _name_by_use(node: Any, depends: Callable[[Any], bool]) -> str:
+    name = node_name(node)
+    if name in _PRODUCTS and sum(depends(parent) for parent, _ in node.next_functions) > 1:
+        return f"{name} of two"
+    return f"{name} of a batch" if getattr(node, "_saved_training", False) else name
+
+
+_PRODUCTS = frozenset({"Mul", "Div", "Mm", "Bmm", "Addmm", "Baddbmm", "Mv", "Addmv", "Dot", "Convolution", "Lerp"})
 
 
 def nodes_between(origins: Sequence[Tensor | GradientEdge], ends: Sequence[Tensor]) -> list[Any]:

@@ -28,7 +28,10 @@ CHANNELS = 1
 LINEAR_HEAD = frozenset(
     {"Mean", "Sum", "AdaptiveAvgPool2D", "MkldnnAdaptiveAvgPool2D", "AvgPool2D", "Div", "Mul"}
     | {"View", "UnsafeView", "Reshape", "ReshapeAlias", "Squeeze", "Unsqueeze", "Alias", "Clone", "T", "Transpose"}
-    | {"Permute", "Addmm", "Mm", "Add", "Sub", "Neg", "Cat", "Gather", "Select", "Slice", "Index", "AsStrided"}
+    | {"Permute", "Expand", "Repeat", "ToCopy", "CopyBackwards", "AsStrided", "CopySlices"}
+    | {"Addmm", "Mm", "Addmv", "Mv", "Dot", "Bmm", "Baddbmm", "Linear", "Convolution", "NativeBatchNorm"}
+    | {"Add", "Sub", "Rsub", "Neg", "Cat", "Stack", "Split", "SplitWithSizes", "Unbind"}
+    | {"Gather", "Select", "Slice", "Index", "IndexSelect"}
 )
 """What may lie between a layer and the score where CAM is defined: average pooling, one linear layer, bookkeeping."""
 
@@ -164,7 +167,7 @@ FAMILY = (
         "cam", "CAM", cam, "gradients",
         "the classifier's own weights; averages to the score exactly",
         "Zhou et al., CVPR 2016, arXiv:1512.04150",
-        "the layer before global average pooling and a linear layer",
+        "the layer before global average pooling and linear layers",
         between=LINEAR_HEAD,
     ),
     Method(
