@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from foveal.decisions.comparison import Comparison, check_embedding, embedded
 from foveal.embedding import AT_ONCE, Embedder, on_device
 from foveal.engine.arguments import Arguments, beside
+from foveal.engine.backward import weighted
 from foveal.engine.capture import Run, capture
 from foveal.engine.guard import unwrap
 from foveal.engine.stages import Structure, describe
@@ -259,7 +260,7 @@ class Pairs:
         with torch.enable_grad():
             v = side.v[:, None].expand(-1, alpha.shape[1], -1).clone().requires_grad_()
             described = self.metric.described(v)
-            (weights,) = torch.autograd.grad(described, v, oriented(alpha, described.detach()))
+            (weights,) = weighted(described, v, oriented(alpha, described.detach()))
         return side.pulled(weights)
 
     def _say_remainder(self, ours: Linear) -> None:
