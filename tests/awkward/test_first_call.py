@@ -8,7 +8,7 @@ import sys
 import pytest
 
 ASKED = {
-    "gradients": "foveal.compare(net, x, 1, methods=['gradcam', 'hirescam', 'guidedbackprop', 'lrp-gamma'], layer='all')",
+    "gradients": "foveal.compare(net, x, 1, methods=['gradcam', 'guidedbackprop', 'lrp-gamma'], layer='all')",
     "copies": "foveal.compare(net, x, 1, methods=['scorecam', 'ablationcam', 'occlusion', 'opticam'])",
     "similarity": "foveal.match(net, x[:1], x)",
     "flow": "[foveal.flow(net, x, 1, mode=mode) for mode in ('exact', 'cascade')]",

@@ -45,7 +45,7 @@ def _pulled(score: Tensor, origins: Origins, scale: float, **options: bool) -> G
     return dict(zip(origins, weighted(score, sources, scale, **options), strict=True))
 
 
-def weighted(of: Tensor, to: Any, weights: Tensor | float, **options: bool) -> tuple[Any, ...]:
+def weighted(of: Tensor, to: Any, weights: Tensor | float, **options: Any) -> tuple[Any, ...]:
     """d Σ weights · of / d to.
 
     The weights stand in the sum: where `torch.autograd.grad` is handed them, it imports sympy to compare shapes, which
