@@ -53,7 +53,8 @@ def weighted(of: Tensor, to: Any, weights: Tensor | float, **options: Any) -> tu
     """
     with torch.enable_grad():
         total = (of if isinstance(weights, float) and weights == 1 else of * weights).sum()
-    return torch.autograd.grad(total, to, allow_unused=True, **options)
+    found: tuple[Any, ...] = torch.autograd.grad(total, to, allow_unused=True, **options)
+    return found
 
 
 @contextmanager
