@@ -22,6 +22,9 @@ Resize = Literal["short", "exact", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Channels = Literal["RGB", "BGR", "L"]
 
+# What Pillow makes of red, green and blue (ITU-R BT.601).
+GREY = np.array([0.299, 0.587, 0.114], np.float32)
+
 # A sliver of a photo would grow to gigabytes when its short side is brought to size.
 LARGEST_RESIZE = 2**28
 
@@ -62,12 +65,11 @@ class Preprocessing:
         scale = (resized[0] / height, resized[1] / width)
         return Geometry(photo_size, self.size, scale, (float(offset[0]), float(offset[1])))
 
-    def apply(self, photo: Image.Image) -> Float32[NDArray[np.float32], "c h w"]:
-        """The network's input, made from an upright RGB photo."""
-        picture = photo.convert("L" if self.channels == "L" else "RGB")
-        height, width = self._resized((photo.height, photo.width))
-        resized = picture.resize((width, height), Image.Resampling[self.interpolation.upper()])
-        pixels = np.asarray(resized, dtype=np.float32).reshape(height, width, -1) / np.float32(255)
+    def apply(
+        self, photo: Image.Image | Float32[NDArray[np.float32], "H W c"]
+    ) -> Float32[NDArray[np.float32], "c h w"]:
+        """The network's input, made from an upright photo: a picture of 8 bits, or (H, W, 1 or 3) in 0..1."""
+        pixels = self._in_8_bits(photo) if isinstance(photo, Image.Image) else self._in_depth(photo)
         if self.channels == "BGR":
             pixels = pixels[..., ::-1]
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
@@ -97,6 +99,27 @@ class Preprocessing:
             raise ImageError(f"Cannot read the preprocessing: {fault}; the fields are {', '.join(names)}.")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
         return cls(**values)
+
+    def _in_8_bits(self, photo: Image.Image) -> NDArray[np.float32]:
+        """The resized pixels, rounded to 8 bits as torchvision has them."""
+        picture = photo.convert("L" if self.channels == "L" else "RGB")
+        height, width = self._resized((photo.height, photo.width))
+        resized = picture.resize((width, height), Image.Resampling[self.interpolation.upper()])
+        return np.asarray(resized, dtype=np.float32).reshape(height, width, -1) / np.float32(255)
+
+    def _in_depth(self, photo: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same without rounding."""
+        height, width = self._resized((photo.shape[0], photo.shape[1]))
+        if self.channels == "L" and photo.shape[2] == 3:
+            photo = photo @ GREY[:, None]
+        bands = [
+            Image.fromarray(np.ascontiguousarray(photo[..., band])).resize(
+                (width, height), Image.Resampling[self.interpolation.upper()]
+            )
+            for band in range(photo.shape[2])
+        ]
+        pixels = np.stack([np.asarray(band, np.float32) for band in bands], 2).clip(0, 1)
+        return pixels if self.channels == "L" else np.broadcast_to(pixels, (height, width, 3))
 
     def _resized(self, photo_size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) of the whole photo after resizing, before crop or pad."""
