@@ -7,6 +7,10 @@ class FovealError(Exception):
     """Any failure foveal foresaw: its message is meant to be read by the person who asked."""
 
 
+class FovealWarning(UserWarning):
+    """What a person should know of their files, where there is no result yet to carry the remark."""
+
+
 class ImageError(FovealError, ValueError):
     """A picture that cannot be read, or a tensor that is no picture."""
 
