@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -106,6 +107,9 @@ def _options(
 
 def main() -> None:
     """What the `foveal` command runs."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # help and usage are printed by typer
+            stream.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:]
     if "--traceback" in arguments:
         arguments.remove("--traceback")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +10,11 @@ import typer
 
 from foveal.cli.talk import busy, say
 from foveal.errors import FovealError, ModelError
+from foveal.spelled import whole
+from foveal.storage.naming import distinct_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from foveal.images import Preprocessing
     from foveal.models import Model
@@ -106,22 +107,15 @@ def _preprocessing(text: str | None) -> Preprocessing | None:
         ) from error
 
 
-def folders(photos: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
-    """Each photo, also of folders, with a folder of its own, named after it: out/bird, out/bird-2 …"""
+def folders(photos: Sequence[Path], out: Path) -> tuple[list[Path], list[Path]]:
+    """All photos, also of folders, and for each a folder of its own, named after it: out/bird, out/bird-2 …"""
     from foveal.images import pictures_in
 
-    return [*_named(pictures_in(photos), out)]
-
-
-def _named(photos: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:
-    taken: set[str] = set()
-    for photo in photos:
-        names = (f"{photo.stem}-{number}" if number > 1 else photo.stem for number in count(1))
-        name = next(name for name in names if name not in taken)
-        taken.add(name)
-        yield photo, out / name
+    files = pictures_in(photos)
+    return files, [out / name for name in distinct_names(photo.stem for photo in files)]
 
 
 def layer_spec(layers: Sequence[str] | None) -> tuple[str | int, ...] | None:
     """Layer names as they are, stage numbers as numbers."""
-    return tuple(int(one) if one.lstrip("-").isdigit() else one for one in layers) if layers else None
+    each = [(one, whole(one)) for one in layers or ()]
+    return tuple(name if number is None else number for name, number in each) or None
