@@ -35,7 +35,6 @@ COMMANDS: dict[str, list[str]] = {
     "match classes": ["match", "{}", "classes", "--classes"],
     "match support": ["match", "{}/a.png", "classes", "--classes"],
     "portray": ["portray", "{}", "--layer", "stage3", "--facets", "1", *FEW],
-    "bench": ["bench", "folder", "{}", "--method", "gradcam", "--metric", "deletion", *FEW],
 }
 
 
@@ -84,7 +83,7 @@ def test_the_others_are_done(command: str, shelf: Path) -> None:
     assert "unforeseen" not in done.stderr and "Traceback" not in done.output
 
 
-@pytest.mark.parametrize("command", ["explain", "measure", "sanity", "portray", "match queries", "bench", "tree"])
+@pytest.mark.parametrize("command", ["explain", "measure", "sanity", "portray", "match queries", "tree"])
 def test_where_none_can_be_read_each_is_named(command: str, shelf: Path) -> None:
     for name in ("a.png", "b.png"):
         (shelf / name).write_bytes(b"")
@@ -108,7 +107,7 @@ def test_what_a_folder_skips_is_a_note(command: str, shelf: Path) -> None:
 def test_names_that_are_no_text_end_no_run(shelf: Path) -> None:
     odd = os.fsdecode(b"caf\xe9\x1b[2J[red].png")
     (shelf / "a.png").rename(shelf / odd)
-    commands = ("explain", "flow", "tree", "parts", "measure", "compare", "match queries", "sanity", "bench", "portray")
+    commands = ("explain", "flow", "tree", "parts", "measure", "compare", "match queries", "sanity", "portray")
     for command in commands:
         done = asked(command, shelf, "--json")
         assert done.exit_code == 1, done.output

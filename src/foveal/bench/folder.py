@@ -24,7 +24,6 @@ from foveal.measuring import default_setting, measure
 from foveal.metrics.placement import Box
 from foveal.metrics.trial import Setting
 from foveal.models import Model
-from foveal.printable import printable
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +66,7 @@ def folder(
         predicted: explain the predicted class, whatever the index says.
     """
     for number, shot in enumerate(photos, 1):
-        name = printable(shot.path.name)
+        name = shot.path.name
         if ("photo", name) not in ledger.done:
             try:
                 ledger.add(_rows(ledger, model, shot, methods, setting, steps, predicted))
@@ -91,12 +90,7 @@ def _rows(
         setting=setting or default_setting(batch.tensor, steps=steps), **known,
     )  # fmt: skip
     return [
-        {
-            "decision": "photo",
-            "picture": printable(shot.path.name),
-            "method": name,
-            **{m: v[0] for m, v in found.items()},
-        }
+        {"decision": "photo", "picture": shot.path.name, "method": name, **{m: v[0] for m, v in found.items()}}
         for name, found in scores.values.items()
     ]
 

@@ -15,6 +15,7 @@ from foveal.decisions import Class, Outcome, Verdict
 from foveal.errors import TargetError
 from foveal.methods import METHODS
 from foveal.render.figures import method_sheet
+from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,5 +177,6 @@ def _sheet(explanations: Sequence[Explanation], folder: Path) -> str | None:
     else:
         return None
     path = folder / "sheet.png"
-    picture.save(path)
+    with whole_file(path) as aside:
+        picture.save(aside)
     return str(path)

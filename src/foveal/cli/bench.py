@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foveal.cli import options
-from foveal.cli.pictures import Pictures
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, answer_lines, progress, say
+from foveal.cli.talk import answer_json, progress, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from foveal.bench.ledger import Ledger
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where tables go; a run there is resumed.")]
@@ -131,30 +128,26 @@ def folder(
     methods = list(find_methods(method or ["gradcam", "hirescam", "layercam", "lrp-gamma"]))
     setting = {"model": network.name, "methods": methods, "steps": steps, "predicted": predicted}
     ledger = Ledger(out / "photos.csv", metrics, setting)
-    read = Pictures(network.preprocessing, json=json)
     with progress("measuring") as move:
         for what, done, total in measured(ledger, network, found, methods=methods, steps=steps, predicted=predicted):
             if what.endswith("."):
-                read.unread[found[done - 1].path] = what
+                say(f"foveal: {what}")
             move("photos", done, total, "")
-    read.need(ledger.rows())
     scores = ledger.scores("photo", model=network.name)
     text = markdown(scores, title=f"{network.name}, {photos.name}")
     html = page(
         [(network.name, scores, scores.metrics[0], None)], title="Methods on photos", about="foveal bench folder."
     )
-    _finish(ledger, out / "photos", text, html, json=json, unread=read.facts())
-    read.end()
+    _finish(ledger, out / "photos", text, html, json=json)
 
 
-def _finish(
-    ledger: Ledger, stem: Path, text: str, html: str, *, json: bool, unread: Sequence[dict[str, str]] = ()
-) -> None:
+def _finish(ledger: Ledger, stem: Path, text: str, html: str, *, json: bool) -> None:
     files = [ledger.path, stem.with_suffix(".md"), stem.with_suffix(".html")]
     files[1].write_text(text + "\n", encoding="utf-8")
     files[2].write_text(html, encoding="utf-8")
     say(text)
     if json:
-        answer_json({"rows": ledger.rows(), "files": [str(file) for file in files], "unread": [*unread]})
+        answer_json({"rows": ledger.rows(), "files": [str(file) for file in files]})
     else:
-        answer_lines(*files)
+        for file in files:
+            typer.echo(str(file))

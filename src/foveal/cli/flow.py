@@ -11,6 +11,7 @@ from foveal.cli import options
 from foveal.cli.pictures import pictures
 from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, answer_lines, progress, say
+from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
     from foveal.results.flow import Audit, Flow
@@ -103,7 +104,8 @@ def flow(
                 )
                 flows.append(found)
             if len(flows) > 1:
-                mode_sheet(flows).save(folder / "modes.png")
+                with whole_file(folder / "modes.png") as aside:
+                    mode_sheet(flows).save(aside)
             move("flowing", i + 1, len(files), photo.name)
         if json:
             answer_json([*answers, *read.facts()])

@@ -11,6 +11,7 @@ from foveal.cli import options
 from foveal.cli.pictures import pictures
 from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, answer_lines, progress, say
+from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
     from foveal.cli.pictures import Pictures
@@ -133,8 +134,10 @@ def _match(
     for i in range(len(queries)):
         number = f"-{i}" if len(queries) > 1 else ""
         sheet = out / f"match{number}.png"
-        pair.figure(i, most=top).save(sheet)
-        pair.strip(i, most=top).save(out / f"ranks{number}.png")
+        with whole_file(sheet) as aside:
+            pair.figure(i, most=top).save(aside)
+        with whole_file(out / f"ranks{number}.png") as aside:
+            pair.strip(i, most=top).save(aside)
         answers.append(_answer(pair, i, shelf, out))
         if not json:
             answer_lines(sheet)
@@ -173,9 +176,9 @@ def _decide(
             metric=metric, rule=rule, layer=layer, embedding=embedding,
             progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
     sheet = out / "episode.png"
-    found.figure().save(sheet)
+    with whole_file(sheet) as aside:
+        found.figure().save(aside)
     say(str(found))
     if json:
         rows = zip(queries, found.decided, found.chances.tolist(), strict=True)

@@ -12,6 +12,7 @@ from foveal.cli.measure import Methods
 from foveal.cli.pictures import pictures
 from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, answer_lines, progress, say
+from foveal.storage.atomic import whole_file, write_text
 
 
 @reported
@@ -59,9 +60,9 @@ def sanity(
             network, read.readable(pictures_in(photos)), decision, methods=method or ["gradcam"], layer=layer,
             steps=steps, cascading=cascading, progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
-        out.mkdir(parents=True, exist_ok=True)
-        found.picture().save(out / "sanity.png")
-        (out / "sanity.json").write_text(plain.dumps(found.facts(), indent=1) + "\n", encoding="utf-8")
+        with whole_file(out / "sanity.png") as aside:
+            found.picture().save(aside)
+        write_text(out / "sanity.json", plain.dumps(found.facts(), indent=1) + "\n")
         say(str(found))
         if json:
             answer_json({**found.facts(), "picture": str(out / "sanity.png"), "unread": read.facts()})

@@ -12,6 +12,7 @@ from foveal.cli.pictures import pictures
 from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, answer_lines, progress, say
 from foveal.spelled import whole
+from foveal.storage.atomic import whole_file, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,15 +77,15 @@ def shortcut(
             network, [files[i] for i in kept], classes and [classes[i] for i in kept], method=method, layer=layer,
             ring=ring, progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
-        out.mkdir(parents=True, exist_ok=True)
         sheets = []
         for k, suspect in enumerate(found.suspects):
             if suspect.flagged or k == 0:
                 path = out / f"class-{suspect.index}.png"
-                found.sheet(k).save(path)
+                with whole_file(path) as aside:
+                    found.sheet(k).save(aside)
                 sheets.append(str(path))
         facts = {**found.facts(), "pictures": [str(files[i]) for i in kept], "sheets": sheets, "unread": read.facts()}
-        (out / "shortcuts.json").write_text(plain.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_text(out / "shortcuts.json", plain.dumps(facts, indent=1) + "\n")
         say(str(found))
         if json:
             answer_json(facts)

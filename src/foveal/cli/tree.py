@@ -11,6 +11,7 @@ from foveal.cli import options
 from foveal.cli.pictures import pictures
 from foveal.cli.reported import reported
 from foveal.cli.talk import answer_json, answer_lines, progress, say
+from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +118,8 @@ def tree(
             from foveal.hierarchy.assembly import Assembly
 
             joined = Assembly(tuple(trees))
-            joined.poster().save(out / "together.png")
+            with whole_file(out / "together.png") as aside:
+                joined.poster().save(aside)
             say(str(joined))
         if json:
             answer_json([*answers, *read.facts()])

@@ -5,11 +5,13 @@ Every reader catches `DAMAGE`, and nothing else, and says in one sentence what i
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pickle
 import stat
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,14 +22,16 @@ from typing import Any, BinaryIO
 from PIL import Image
 from safetensors import SafetensorError
 
+from foveal.errors import FovealError, ResultError
+
 MEBIBYTE = 2**20
 TEXT = 64 * MEBIBYTE
 """No manifest, sidecar, table or list of labels is larger."""
 
 DAMAGE = (
     OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, AssertionError, RuntimeError,
-    ArithmeticError, MemoryError, struct.error, zlib.error, zipfile.BadZipFile, pickle.UnpicklingError,
-    Image.DecompressionBombError, SafetensorError,
+    ArithmeticError, MemoryError, struct.error, zlib.error, zipfile.BadZipFile, pickle.UnpicklingError, csv.Error,
+    tokenize.TokenError, Image.DecompressionBombError, SafetensorError,
 )  # fmt: skip
 """What decoders raise on damaged files: found by damaging files of every format that foveal reads."""
 
@@ -80,6 +84,25 @@ def read_json(path: Path, *, most: int = TEXT) -> Any:
         ValueError, RecursionError: when it is no JSON.
     """
     return json.loads(read_text(path, most=most))
+
+
+class Damaged(ResultError):
+    """What was read is not as it was written; the sentence says so already."""
+
+
+@contextmanager
+def damage(cannot: str, kind: type[FovealError] = Damaged) -> Iterator[None]:
+    """Whatever damaged content makes a reader raise, told in one sentence: `cannot`, and why.
+
+    with damage("Cannot load 'out'"):
+        …
+    """
+    try:
+        yield
+    except Damaged:
+        raise
+    except DAMAGE as error:
+        raise kind(f"{cannot}: {reason(error)}.") from error
 
 
 def reason(error: BaseException) -> str:
