@@ -78,6 +78,7 @@ def progress(doing: str) -> Iterator[Callable[[str, int, int, str], None]]:
     )
     # Answers may be piped elsewhere while the bar is drawn: they are none of its business.
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
+        doing = printable(doing)
         tasks = {doing: bar.add_task(doing, total=None, words="")}
 
         def move(phase: str, done: int, total: int, words: str = "") -> None:
