@@ -17,3 +17,13 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """The same of a text of several lines, whose breaks and tabs stay."""
     return re.sub("[^\n\t]+", lambda found: printable(found[0]), text)
+
+
+def shown(value: object, *, most: int = 80) -> str:
+    """A value as a person would write it, in a few words and one line, for a sentence about it."""
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, TypeError, RuntimeError, AttributeError, LookupError, ArithmeticError, MemoryError, OSError):
+        # Of numbers with thousands of digits, and of strangers' classes.
+        text = f"a {type(value).__name__}"
+    return printable(text if len(text) <= most else f"{text[:most]}…")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from foveal.errors import FovealError, ModelError
+from foveal.models.labels import own_labels
 from foveal.models.model import Model
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def build(spec: str, *, arguments: Mapping[str, object]) -> Model:
     if isinstance(made, Model):
         return made
     if isinstance(made, nn.Module):
-        return Model(made, spec, card={"source": spec})
+        return Model(made, spec, labels=own_labels(made), card={"source": spec})
     raise ModelError(f"{spec} returned a {type(made).__name__}: it must return an nn.Module or a foveal.Model.")
 
 

@@ -10,7 +10,7 @@ import torch
 
 from foveal.errors import ModelError
 from foveal.models import from_factory, from_timm, from_torchvision
-from foveal.models.labels import read_labels
+from foveal.models.labels import checked_labels, read_labels
 from foveal.models.sidecar import find_sidecar, read_sidecar, sidecar_path
 from foveal.models.weights import PICKLED, check_file, fill, head_size, read_state
 
@@ -162,8 +162,8 @@ def _check_bundled(name: str) -> None:
         raise ModelError(f"The {name} network is missing from this installation ({path}): reinstall foveal.")
 
 
-def _labels(labels: Sequence[str] | str | Path) -> tuple[str, ...]:
-    return read_labels(labels) if isinstance(labels, (str, Path)) else tuple(labels)
+def _labels(labels: Sequence[str] | str | Path) -> tuple[str, ...] | None:
+    return read_labels(labels) if isinstance(labels, (str, Path)) else checked_labels(labels)
 
 
 def _move(model: Model, device: str | torch.device | None) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from foveal.engine.guard import unwrap
 from foveal.errors import ModelError
+from foveal.models.labels import checked_labels, own_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +59,8 @@ def as_model(
         ModelError: when it is neither a module nor the result of `load_model`.
     """
     if isinstance(model, nn.Module):
-        return Model(model, type(unwrap(model)).__name__, preprocessing, tuple(labels) if labels else None)
+        own = unwrap(model)
+        return Model(model, type(own).__name__, preprocessing, checked_labels(labels) or own_labels(own))
     if not isinstance(model, Model):
         raise ModelError(
             f"cannot explain a {type(model).__name__}: pass an nn.Module, or load one with foveal.load_model({model!r})"
@@ -71,6 +73,6 @@ def as_model(
         model.module,
         model.name,
         preprocessing or model.preprocessing,
-        tuple(labels) if labels else model.labels,
+        checked_labels(labels) or model.labels,
         model.card,
     )
