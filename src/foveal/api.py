@@ -19,6 +19,7 @@ from foveal.evidence import Asked, Evidence
 from foveal.finer import examine, settings
 from foveal.images import Batch, load_images
 from foveal.inquiry import Inquiry, inquire, placed, versions, weight_of
+from foveal.keywords import checked
 from foveal.methods import Method, find_methods
 from foveal.models.model import Model, as_model
 from foveal.probe import Progress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
 
 
+@checked
 def explain(
     model: nn.Module | Model,
     images: ImageLike | Batch,
@@ -95,6 +97,7 @@ def explain(
     return why
 
 
+@checked
 def compare(
     model: nn.Module | Model,
     images: ImageLike | Batch,
@@ -142,13 +145,14 @@ def compare(
     evidence = examine(scene, asked, progress, resolution=resolution, scales=scales)
     if evidence.refused and (not _several(methods) or not evidence.maps):
         raise next(iter(evidence.refused.values()))
-    evidence.notes[:0] = inquiry.notes
+    evidence.notes[:0] = inquiry.remarks(evidence.verdict.words if evidence.verdict else ())
     if layer is None and not decision.layers and any(method.place == "last stage" for method in chosen.values()):
         evidence.notes += _far_from_the_score(scene.tracing())
     seconds, made = time.perf_counter() - started, settings(resolution, scales)
     return [_explanation(inquiry, evidence, one, made, seconds) for one in asked if one.name in evidence.maps]
 
 
+@checked
 def stages(
     model: nn.Module | Model,
     images: ImageLike | Batch | None = None,

@@ -30,6 +30,7 @@ from foveal.engine.address import INPUT
 from foveal.engine.guard import untouched, unwrap
 from foveal.errors import FovealError, MethodError, TargetError
 from foveal.inquiry import Inquiry, inquire
+from foveal.keywords import checked
 from foveal.measuring import Made, explained
 from foveal.metrics.likeness import LIKENESS
 from foveal.metrics.sensitivity import sensitivity
@@ -47,6 +48,7 @@ RADII = (0.02, 0.05, 0.1, 0.2, 0.4)
 NEIGHBOURS = 4
 
 
+@checked
 def sanity(
     model: nn.Module | Model,
     images: ImageLike | Batch,

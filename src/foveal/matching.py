@@ -28,6 +28,7 @@ from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, MethodError, TargetError
 from foveal.images import Batch, load_images
 from foveal.inquiry import last_stage_before, placed, versions
+from foveal.keywords import checked
 from foveal.methods.fam import CHANNELS, oriented
 from foveal.models.model import Model, as_model
 from foveal.pairs import Correspondences, correspond
@@ -44,6 +45,7 @@ WEIGHTS = ("contribution", "positive", "linear")
 THROUGH = "the model's forward turns gradients off inside; they were kept on for this explanation"
 
 
+@checked
 def match(
     model: nn.Module | Model,
     query: ImageLike | Batch,

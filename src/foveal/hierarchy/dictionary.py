@@ -23,6 +23,7 @@ from foveal.engine.stages import describe
 from foveal.errors import FovealError, LayerError
 from foveal.images import load_images, pictures_in
 from foveal.inquiry import placed
+from foveal.keywords import checked
 from foveal.models.model import Model, as_model
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class Dictionary:
         return {key: [crops[key, rank] for rank in range(len(found))] for key, found in entries.items()}
 
 
+@checked
 def dictionary(
     model: nn.Module | Model,
     pictures: Path | str | Sequence[Path | str],

@@ -27,16 +27,23 @@ def checked_labels(labels: object) -> tuple[str, ...] | None:
     """
     if labels is None:
         return None
-    if isinstance(labels, NO_LISTS) or not isinstance(labels, Iterable):
+    names = None if isinstance(labels, NO_LISTS) or not isinstance(labels, Iterable) else _listed(labels)
+    if names is None:
         raise ModelError(
             f"Cannot use {shown(labels)} as labels: pass a list of names, one a class in order, "
             "or foveal.models.read_labels(file)."
         )
-    names = list(labels)
     for number, name in enumerate(names):
         if not _is_text(name):
             raise ModelError(f"Cannot use {shown(name)} as the label of class {number}: a label is a text.")
     return tuple(str(name) for name in names) or None
+
+
+def _listed(labels: Iterable[object]) -> list[object] | None:
+    try:
+        return list(labels)
+    except TypeError:  # a number of NumPy
+        return None
 
 
 def own_labels(module: nn.Module) -> tuple[str, ...] | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from foveal.errors import ModelError
+from foveal.keywords import checked
 from foveal.models import from_factory, from_timm, from_torchvision
 from foveal.models.labels import checked_labels, read_labels
 from foveal.models.sidecar import find_sidecar, read_sidecar, sidecar_path
@@ -29,6 +30,7 @@ BUNDLED = {name: _WEIGHTS / f"{name}.safetensors" for name in ("demo", "embed", 
 RANDOM = "the weights are random, nothing was learned: explanations show the architecture alone"
 
 
+@checked
 def load_model(
     spec: str | Path,
     *,
