@@ -69,7 +69,8 @@ def explain(
             resolution.
         inputs: what else the model's forward takes, after the image: `model(image, *inputs, **keywords)`. Tensors with
             a row an image follow the images; the rest goes in as it is. Where the image does not come first, `...`
-            stands in its place: `inputs=(metadata, ...)` or `keywords={"pixel_values": ...}`.
+            stands in its place: `inputs=(metadata, ...)`, `inputs=([..., other],)` for a model that takes a list, or
+            `keywords={"pixel_values": ...}`.
         keywords: the same by name.
         differentiable: maps keep their graph, back to the weights and the images, for use in a loss. `.grad` is left to
             your own backward; the network is in evaluation mode as always. For methods of activations and gradients.
