@@ -9,7 +9,7 @@ import typer
 
 from foveal.cli import options
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, progress, say
+from foveal.cli.talk import answer_json, answer_lines, progress, say
 
 if TYPE_CHECKING:
     from foveal.bench.ledger import Ledger
@@ -149,5 +149,4 @@ def _finish(ledger: Ledger, stem: Path, text: str, html: str, *, json: bool) -> 
     if json:
         answer_json({"rows": ledger.rows(), "files": [str(file) for file in files]})
     else:
-        for file in files:
-            typer.echo(str(file))
+        answer_lines(*files)

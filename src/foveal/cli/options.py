@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,17 +92,17 @@ def _preprocessing(text: str | None) -> Preprocessing | None:
     if text is None:
         return None
     from foveal.images import Preprocessing
+    from foveal.storage.reading import DAMAGE, read_json, reason
 
     if text == "imagenet":
         return Preprocessing(size=(224, 224), resize_to=256)
     try:
-        saved = json.loads(Path(text).read_text(encoding="utf-8"))
-        return Preprocessing.from_dict(saved)
+        return Preprocessing.from_dict(read_json(Path(text)))
     except FovealError as error:
         raise ModelError(f"Cannot use {text} as preprocessing. {error}") from error
-    except (OSError, ValueError, TypeError) as error:
+    except DAMAGE as error:
         raise ModelError(
-            f"Cannot read the preprocessing {text!r}: it is neither 'imagenet' nor a JSON file."
+            f"Cannot read the preprocessing {text!r}: it is neither 'imagenet' nor a JSON file ({reason(error)})."
         ) from error
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
 
-from foveal.cli.talk import complain, say
+from foveal.cli.talk import answers_alone, complain, say
 from foveal.errors import FovealError, FovealWarning
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            with _own_words():
+            with _own_words(), answers_alone():
                 command(*args, **kwargs)
         except KeyboardInterrupt:
             complain("interrupted; what was finished before is kept.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
@@ -16,6 +16,20 @@ from foveal.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+
+_standard_output: list[TextIO] = []
+
+
+@contextmanager
+def answers_alone() -> Iterator[None]:
+    """Standard output is for answers: what a person's model prints meanwhile goes to standard error."""
+    _standard_output.append(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _standard_output.pop()
 
 
 def say(*lines: str) -> None:
@@ -32,14 +46,14 @@ def complain(sentence: str) -> None:
 def answer_lines(*things: object) -> None:
     """Paths or names on standard output, one a line."""
     for thing in things:
-        _print(printable(str(thing)), sys.stdout)
+        _print(printable(str(thing)), _output())
 
 
 def answer_json(document: Any) -> None:
     """One JSON document on standard output; what does not print is escaped, so that nothing is lost."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    plain = printable_lines(text) == text and _encoded(text, sys.stdout) == text
-    _print(text if plain else json.dumps(document, indent=2, allow_nan=False), sys.stdout)
+    plain = printable_lines(text) == text and _encoded(text, _output()) == text
+    _print(text if plain else json.dumps(document, indent=2, allow_nan=False), _output())
 
 
 def answer_table(rows: Sequence[Sequence[object]], *, head: Sequence[str]) -> None:
@@ -47,7 +61,7 @@ def answer_table(rows: Sequence[Sequence[object]], *, head: Sequence[str]) -> No
     cells = [list(head), *([printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     for row in cells:
-        _print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), sys.stdout)
+        _print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), _output())
 
 
 @contextmanager
@@ -102,6 +116,10 @@ class _Log:
         if time.monotonic() - self.said > 10:
             self.said = time.monotonic()
             say(f"{phase} {done}/{total} {words}".rstrip())
+
+
+def _output() -> TextIO:
+    return _standard_output[-1] if _standard_output else sys.stdout
 
 
 def _spinner(console: Console) -> str:

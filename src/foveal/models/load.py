@@ -11,9 +11,11 @@ import torch
 from foveal.errors import ModelError
 from foveal.keywords import checked
 from foveal.models import from_factory, from_timm, from_torchvision
+from foveal.models.kinds import soundness
 from foveal.models.labels import checked_labels, read_labels
 from foveal.models.sidecar import find_sidecar, read_sidecar, sidecar_path
 from foveal.models.weights import PICKLED, check_file, fill, head_size, read_state
+from foveal.storage.reading import reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,7 +80,7 @@ def load_model(
         model = replace(model, preprocessing=preprocessing)
     _move(model, device)
     model.module.eval()
-    return model
+    return model.noted(*soundness(model.module))
 
 
 def _from_weights(path: Path, weights: Path | None) -> Model:
@@ -173,5 +175,5 @@ def _move(model: Model, device: str | torch.device | None) -> None:
         return
     try:
         model.module.to(torch.device(device))
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"Cannot put {model.name} on {str(device)!r}: {str(error).splitlines()[0]}.") from error
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ModelError(f"Cannot put {model.name} on {str(device)!r}: {reason(error)}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,12 @@ from torch import nn
 
 from foveal.engine.guard import unwrap
 from foveal.errors import ModelError
+from foveal.images.preprocessing import Preprocessing
 from foveal.models.labels import checked_labels, own_labels
+from foveal.printable import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from foveal.images import Preprocessing
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,14 +35,22 @@ class Model:
     labels: tuple[str, ...] | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        kinds = {"module": nn.Module, "name": str, "preprocessing": Preprocessing | None, "card": Mapping}
+        for name, kind in kinds.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ModelError(f"Cannot make a Model whose {name} is {shown(getattr(self, name))}.")
+        object.__setattr__(self, "labels", checked_labels(self.labels))
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know before believing anything about this model, such as random weights."""
-        return tuple(self.card.get("notes", ()))
+        notes = self.card.get("notes", ())
+        return tuple(map(str, notes)) if isinstance(notes, list | tuple) else (str(notes),)
 
     def noted(self, *notes: str) -> Model:
         """The same model with more notes."""
-        return replace(self, card={**self.card, "notes": [*self.notes, *notes]})
+        return replace(self, card={**self.card, "notes": [*self.notes, *notes]}) if notes else self
 
     def __repr__(self) -> str:
         size = "×".join(map(str, self.preprocessing.size)) if self.preprocessing else "unknown"
