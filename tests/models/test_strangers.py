@@ -135,7 +135,7 @@ def test_a_factory_of_a_transformer_has_its_names() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"module": 5}, {"module": Net}, {"name": None}, {"preprocessing": "imagenet"}, {"preprocessing": {"size": [8, 8]}},
+        {"module": 5}, {"module": Net}, {"name": None}, {"preprocessing": "imagenet"}, {"preprocessing": {"size": 8}},
         {"labels": "abc"}, {"labels": {0: "a"}}, {"labels": [1, 2]}, {"card": 5}, {"card": ["a"]},
     ],
 )  # fmt: skip
@@ -307,9 +307,13 @@ def test_preprocessing_checks_its_fields() -> None:
 
 def test_modules_that_name_themselves_oddly() -> None:
     class Odd(nn.Sequential):
+        kind: type[Exception] = AttributeError
+
         @property
         def config(self) -> Any:
-            raise AttributeError("no configuration")
+            raise self.kind("no configuration")
 
     net = Odd(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
-    assert foveal.explain(net, torch.randn(1, 3, 8, 8), 1).target == ("class 1",)
+    for kind in (AttributeError, RuntimeError, KeyError):
+        net.kind = kind
+        assert foveal.explain(net, torch.randn(1, 3, 8, 8), 1).target == ("class 1",)

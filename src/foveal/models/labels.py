@@ -51,7 +51,10 @@ def own_labels(module: nn.Module) -> tuple[str, ...] | None:
 
     "LABEL_0" and so on, which are there where nobody gave names, are none.
     """
-    named = getattr(getattr(module, "config", None), "id2label", None)
+    try:
+        named = module.config.id2label
+    except DAMAGE:  # whatever a stranger's configuration raises
+        return None
     if not isinstance(named, Mapping):
         return None
     by_index = {key if isinstance(key, int) else whole(str(key)): name for key, name in named.items()}
