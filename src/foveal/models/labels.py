@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -51,8 +52,9 @@ def own_labels(module: nn.Module) -> tuple[str, ...] | None:
 
     "LABEL_0" and so on, which are there where nobody gave names, are none.
     """
+    described: Any = module
     try:
-        named = module.config.id2label
+        named = described.config.id2label
     except DAMAGE:  # whatever a stranger's configuration raises
         return None
     if not isinstance(named, Mapping):
