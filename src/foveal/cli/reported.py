@@ -64,11 +64,13 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
 @contextmanager
 def _own_words() -> Iterator[None]:
     """Warnings of foveal's own as notes; those of libraries, which are for programmers, only with --traceback."""
-    show = warnings.showwarning
+    show, said = warnings.showwarning, set()
 
     def told(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
         if issubclass(category, FovealWarning):
-            say(f"note: {message}")
+            if str(message) not in said:
+                say(f"note: {message}")
+            said.add(str(message))
         elif _tracebacks:
             show(message, category, *rest, **more)
 
