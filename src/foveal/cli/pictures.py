@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from foveal.cli.talk import answer_json, complain
+from foveal.cli.talk import answer_json, complain, libraries_silent
 from foveal.errors import ImageError
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ class Pictures:
         from foveal.images import load_images
 
         try:
-            return load_images(file, self._preprocessing)
+            with libraries_silent():
+                return load_images(file, self._preprocessing)
         except ImageError as error:
             self.unread.setdefault(file, str(error))
             return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
@@ -30,6 +32,23 @@ def answers_alone() -> Iterator[None]:
             yield
     finally:
         _standard_output.pop()
+
+
+@contextmanager
+def libraries_silent() -> Iterator[None]:
+    """Nothing of what is written past Python to the process's standard error: libtiff comments on damaged files."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def say(*lines: str) -> None:
@@ -126,11 +145,12 @@ def _spinner(console: Console) -> str:
     return "dots" if console.encoding.startswith("utf") else "line"
 
 
-def _print(text: str, stream: TextIO) -> None:
-    print(_encoded(text, stream), file=stream)
+def _print(text: str, stream: TextIO | None) -> None:
+    if stream is not None:  # as it is where it was closed
+        print(_encoded(text, stream), file=stream)
 
 
-def _encoded(text: str, stream: TextIO) -> str:
+def _encoded(text: str, stream: TextIO | None) -> str:
     """The text, what the stream's encoding lacks as escapes: a terminal that knows ASCII only must not end a run."""
-    encoding = stream.encoding or "utf-8"
+    encoding = (stream.encoding if stream else None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)

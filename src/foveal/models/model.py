@@ -59,6 +59,12 @@ class Model:
         return f"Model({self.name!r}, {type(self.module).__name__}, input {size}, {labels}{notes})"
 
 
+def check_real(module: nn.Module, name: str) -> None:
+    """ModelError for a network whose weights have no values."""
+    if any(parameter.is_meta for parameter in module.parameters()):
+        raise ModelError(f"the weights of {name} are on the meta device and have no values: load them to a real one")
+
+
 def as_model(
     model: nn.Module | Model, preprocessing: Preprocessing | None = None, labels: Sequence[str] | None = None
 ) -> Model:
@@ -69,6 +75,7 @@ def as_model(
     """
     if isinstance(model, nn.Module):
         own = unwrap(model)
+        check_real(own, type(own).__name__)
         return Model(model, type(own).__name__, preprocessing, checked_labels(labels) or own_labels(own))
     if not isinstance(model, Model):
         raise ModelError(
@@ -76,6 +83,7 @@ def as_model(
             if isinstance(model, str)
             else f"cannot explain a {type(model).__name__}: pass an nn.Module or the result of foveal.load_model"
         )
+    check_real(model.module, model.name)
     if preprocessing is None and labels is None:
         return model
     return Model(
