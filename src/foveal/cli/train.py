@@ -190,7 +190,7 @@ def _setting(text: str) -> tuple[str, Any]:
         raise typer.BadParameter(f"write a setting as NAME=VALUE, not {text!r}")
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return name.strip(), value.strip()
 
 

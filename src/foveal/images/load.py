@@ -159,8 +159,8 @@ def _named(path: Path, plain: str = "") -> str:
 def _decode_opened(image: Image.Image) -> Decoded:
     """A picture that the caller opened; one that was not loaded yet can be read from its file once more."""
     path = Path(os.fsdecode(getattr(image, "filename", "") or ""))
-    again = (lambda: Image.open(path)) if path.is_file() else None
     try:
+        again = (lambda: Image.open(path)) if path.is_file() else None
         return decode_image(image, path if again else None, again)
     except ImageError as error:
         raise ImageError(f"Cannot read the PIL image {str(path)!r}: {error}") from error
