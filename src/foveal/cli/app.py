@@ -46,7 +46,7 @@ foveal shows which evidence a convolutional network used for a decision, drawn o
   foveal models                                         what can follow --model
 
 Results go to standard output (with --json for machines), words for people to standard error. Exit status:
-0 done, 1 failed, 2 misused, 130 interrupted.
+0 done, 1 failed, also where one of many pictures could not be read, 2 misused, 130 interrupted.
 """
 
 app = typer.Typer(

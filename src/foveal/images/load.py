@@ -69,9 +69,10 @@ class Batch:
 def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None = None) -> Batch:
     """The network's input and the photos to draw on.
 
-    A picture is a path, a PIL image, an array (H, W) or (H, W, 1..4) of uint8 or of floats in 0..1, a uint8
-    tensor (c, H, W), or a float tensor (c, h, w) or (n, c, h, w). Float tensors are taken as the network's
-    input, as they are; everything else goes through `preprocessing`. Lists may mix them.
+    A picture is a path, a PIL image, an array (H, W) or (H, W, 1..4) of whole numbers or of floats in 0..1, a
+    uint8 tensor (c, H, W), or a float tensor (c, h, w) or (n, c, h, w). Float tensors are taken as the network's
+    input, as they are; everything else goes through `preprocessing`. Lists may mix them. The network's input is
+    made of all bits that there are, the photo of 8.
 
         >>> import torch
         >>> load_images(torch.zeros(2, 3, 32, 32)).tensor.shape
