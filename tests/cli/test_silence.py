@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 COMMANDS = [
-    ["explain", "noise.png", "--method", "gradcam", "--method", "smoothgrad", "--layer", "all"],
+    ["explain", "noise.png", "--method", "gradcam", "--method", "smoothgrad"],
     ["tree", "noise.png", "--depth", "2", "--patterns", "guided", "--dictionary", "shelf"],
     ["flow", "noise.png", "--audit"],
     ["parts", "noise.png", "-r", "2"],
