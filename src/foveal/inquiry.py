@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
 
 # How a decision calls classes that it has no names for.
-_BY_NUMBER = re.compile(r"class \d+( − class \d+)?")
+_BY_NUMBER = re.compile(r"(class|label) \d+( − (class|label) \d+)?")
 
 
 @dataclass(frozen=True)

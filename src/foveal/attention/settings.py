@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from foveal.errors import FovealError
-from foveal.storage.reading import DAMAGE, read_text, reason
 
 if TYPE_CHECKING:
     import os
@@ -138,9 +137,11 @@ def changed(settings: Settings, values: dict[str, Any]) -> Settings:
 def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The values in a TOML file."""
     try:
-        return tomllib.loads(read_text(Path(path)))
-    except DAMAGE as error:
-        raise SettingsError(f"Cannot read the settings {str(path)!r}: {reason(error)}.") from error
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"Cannot read the settings {str(path)!r}: {error.strerror or error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"Cannot read the settings {str(path)!r}: {error}.") from error
 
 
 def write_settings(settings: Settings, path: Path) -> None:

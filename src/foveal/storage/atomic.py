@@ -45,8 +45,13 @@ def write_bytes(path: str | os.PathLike[str], content: bytes, kind: type[FovealE
 
 
 def write_text(path: str | os.PathLike[str], text: str, kind: type[FovealError] = ResultError) -> None:
-    """The same of text in UTF-8; half a character, as in names of files that are no text, becomes an escape."""
-    write_bytes(path, text.encode("utf-8", "backslashreplace"), kind)
+    """The same of text in UTF-8."""
+    write_bytes(path, utf8(text), kind)
+
+
+def utf8(text: str) -> bytes:
+    """The text, also with halves of characters, as in names of files that are no text: they become escapes."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 @contextmanager
