@@ -19,6 +19,7 @@ from foveal.evidence import Asked, Evidence
 from foveal.finer import examine, settings
 from foveal.images import Batch, load_images
 from foveal.inquiry import Inquiry, inquire, placed, versions, weight_of
+from foveal.keywords import checked
 from foveal.methods import Method, find_methods
 from foveal.models.model import Model, as_model
 from foveal.probe import Progress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
 
 
+@checked
 def explain(
     model: nn.Module | Model,
     images: ImageLike | Batch,
@@ -68,7 +70,8 @@ def explain(
             resolution.
         inputs: what else the model's forward takes, after the image: `model(image, *inputs, **keywords)`. Tensors with
             a row an image follow the images; the rest goes in as it is. Where the image does not come first, `...`
-            stands in its place: `inputs=(metadata, ...)` or `keywords={"pixel_values": ...}`.
+            stands in its place: `inputs=(metadata, ...)`, `inputs=([..., other],)` for a model that takes a list, or
+            `keywords={"pixel_values": ...}`.
         keywords: the same by name.
         differentiable: maps keep their graph, back to the weights and the images, for use in a loss. `.grad` is left to
             your own backward; the network is in evaluation mode as always. For methods of activations and gradients.
@@ -100,6 +103,7 @@ def explain(
     return why
 
 
+@checked
 def compare(
     model: nn.Module | Model,
     images: ImageLike | Batch,
@@ -149,13 +153,14 @@ def compare(
     evidence = examine(scene, asked, progress, resolution=resolution, scales=scales)
     if evidence.refused and (not _several(methods) or not evidence.maps):
         raise next(iter(evidence.refused.values()))
-    evidence.notes[:0] = inquiry.notes
+    evidence.notes[:0] = inquiry.remarks(evidence.verdict.words if evidence.verdict else ())
     if layer is None and not decision.layers and any(method.place == "last stage" for method in chosen.values()):
         evidence.notes += _far_from_the_score(scene.tracing())
     seconds, made = time.perf_counter() - started, settings(resolution, scales)
     return [_explanation(inquiry, evidence, one, made, seconds) for one in asked if one.name in evidence.maps]
 
 
+@checked
 def stages(
     model: nn.Module | Model,
     images: ImageLike | Batch | None = None,

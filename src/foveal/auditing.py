@@ -19,6 +19,7 @@ from foveal.decisions import Target, Task
 from foveal.engine.chunks import WHOLE, chunked
 from foveal.errors import MethodError
 from foveal.inquiry import inquire
+from foveal.keywords import checked
 from foveal.measuring import Explained, decided, mapped, several
 from foveal.metrics.baselines import Fill, hidden
 from foveal.metrics.curves import ranks
@@ -36,6 +37,7 @@ LEAST, MOST = 0.05, 0.3
 """The area that is hidden holds half of the evidence, but no less and no more of the picture than this."""
 
 
+@checked
 def audit(
     model: nn.Module | Model,
     images: ImageLike | Batch,

@@ -33,6 +33,7 @@ from foveal.engine.guard import unwrap
 from foveal.engine.layers import Weight
 from foveal.errors import FovealError, MethodError, TargetError
 from foveal.inquiry import Inquiry, inquire
+from foveal.keywords import checked
 from foveal.measuring import Made, explained
 from foveal.metrics.likeness import LIKENESS
 from foveal.metrics.sensitivity import sensitivity
@@ -55,6 +56,7 @@ BESIDE = ("inputs", "keywords")
 
 
 @recording
+@checked
 def sanity(
     model: nn.Module | Model,
     images: ImageLike | Batch,

@@ -22,6 +22,7 @@ from foveal.hierarchy.patterns import Eye
 from foveal.hierarchy.tree import Feature, Tree
 from foveal.images import Batch, Geometry, Photo, load_images
 from foveal.inquiry import inquire, stages_before
+from foveal.keywords import checked
 from foveal.models.model import Model, as_model
 from foveal.passes import Passed, Scene, run_through
 from foveal.probe import Probe, Progress, runs_for
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 
 @recording
+@checked
 def decompose(
     model: nn.Module | Model,
     image: ImageLike | Batch,
@@ -82,11 +84,12 @@ def decompose(
         raise LayerError(f"a tree is of one picture, but {len(inquiry.batch.tensor)} were given: call once for each")
     tree = tree_of(inquiry.scene, plan, inquiry.every_layer())
     tree.photo, tree.model = inquiry.batch.photos[0], inquiry.subject.name
-    tree.notes = (*inquiry.notes, *tree.notes)
+    tree.notes = (*inquiry.remarks([tree.target], photos=True), *tree.notes)
     return tree
 
 
 @recording
+@checked
 def assemble(
     model: nn.Module | Model,
     images: ImageLike,

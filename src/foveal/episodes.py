@@ -16,6 +16,7 @@ from foveal.decisions.prototypes import ClosestClass
 from foveal.errors import TargetError
 from foveal.images import Batch, load_images
 from foveal.inquiry import Inquiry, inquire
+from foveal.keywords import checked
 from foveal.models.model import Model
 from foveal.results.episode import Episode
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from foveal.similarity import MetricLike
 
 
+@checked
 def episode(
     model: nn.Module | Model,
     query: ImageLike | Batch,

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from foveal.printable import printable
+
 
 class FovealError(Exception):
     """Any failure foveal foresaw: its message is meant to be read by the person who asked."""
+
+    def __str__(self) -> str:
+        """The message, with nothing in it that a terminal obeys, whatever strangers called their files and layers."""
+        return printable(super().__str__())
+
+
+class FovealWarning(UserWarning):
+    """What a person should know of their files, where there is no result yet to carry the remark."""
 
 
 class ImageError(FovealError, ValueError):

@@ -17,6 +17,8 @@ from foveal.scales import See, at_scales
 if TYPE_CHECKING:
     from foveal.probe import Progress
 
+LARGEST = 2**28  # pixels of an enlarged picture
+
 
 def examine(
     scene: Scene,
@@ -36,6 +38,9 @@ def examine(
         raise MethodError(f"cannot make maps {resolution} times finer: resolution is a whole number, mostly 2 or 4")
     if not scales or any(not 0 < scale < math.inf for scale in scales) or len(set(scales)) < len(scales):
         raise MethodError(f"cannot look at scales {scales}: give different numbers above 0, such as 1, 1.5, 2")
+    h, w = (*scene.x.shape[2:], 1, 1)[:2]
+    if max(h * w * scale**2 for scale in scales) > LARGEST:
+        raise MethodError(f"cannot look at scale {max(scales):g} of {h}×{w} pixels: that is more than memory holds")
     if resolution == 1 and scales == (1.0,):
         return look(scene, asked, progress)
     _refuse(scene)

@@ -17,6 +17,7 @@ from foveal.engine.select import LayerSpec
 from foveal.errors import MethodError, TargetError
 from foveal.images import Batch
 from foveal.inquiry import Inquiry, inquire, versions
+from foveal.keywords import checked
 from foveal.methods.fam import CHANNELS, Weighed
 from foveal.methods.naflow import Abandonment, Inversion, Mode, rebuild, share_of
 from foveal.models.model import Model
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
 
 
+@checked
 def flow(
     model: nn.Module | Model,
     images: ImageLike | Batch,
@@ -87,6 +89,7 @@ def flow(
     return _flow(course, course.run(progress), time.perf_counter() - started)
 
 
+@checked
 def flows(
     model: nn.Module | Model,
     images: ImageLike | Batch,
@@ -208,7 +211,7 @@ def _flow(course: Course, passed: Passed, seconds: float) -> Flow:
             "residual": _numbers(passed, "residual", layer, total),
             "iterations": _numbers(passed, "iterations", layer, total),
         }
-    notes = [*inquiry.notes, *passed.notes, *_remarks(course, kept, measured)]
+    notes = [*inquiry.remarks(verdict.words), *passed.notes, *_remarks(course, kept, measured)]
     result = Flow(
         maps=maps,
         photos=inquiry.batch.photos,
@@ -309,6 +312,7 @@ def _scores(probe: Probe, copies: Float[Tensor, "2 c h w"]) -> Float[Tensor, " 2
     return torch.cat([asked(copy) for copy in copies.split(1)])
 
 
+@checked
 def follow_pair(
     model: nn.Module | Model,
     query: ImageLike | Batch,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,13 @@ from foveal.errors import LayerError, ModelError
 from foveal.images import Batch, load_images
 from foveal.models.model import Model, as_model
 from foveal.passes import Scene
+from foveal.results.remarks import photo_remarks
 
 if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
+
+# How a decision calls classes that it has no names for.
+_BY_NUMBER = re.compile(r"(class|label|value) \d+( − (class|label|value) \d+)?")
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,19 @@ class Inquiry:
     decision: Decision
     scene: Scene
     notes: tuple[str, ...]
+
+    def remarks(self, words: Sequence[str], *, photos: bool = False) -> tuple[str, ...]:
+        """The notes, and what the decision, in words for each image, shows of the labels.
+
+        Args:
+            photos: also what had to be decided to read them, for results that do not keep their photos.
+        """
+        found = list(self.notes)
+        if self.subject.labels and any(_BY_NUMBER.fullmatch(one) for one in words):
+            found.append(f"there are {len(self.subject.labels)} labels, not one a class, so classes go by number")
+        if photos:
+            found += photo_remarks([photo for photo in self.batch.photos if photo.source != "tensor"])
+        return tuple(found)
 
     def about(self, target: Target) -> Inquiry:
         """Another decision about the same pictures."""

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from foveal.decisions.comparison import Comparison, check_embedding, embedded
 from foveal.embedding import AT_ONCE, Embedder, on_device
 from foveal.engine.arguments import Arguments, beside
+from foveal.engine.backward import weighted
 from foveal.engine.capture import Run, capture
 from foveal.engine.chunks import Chunks
 from foveal.engine.guard import unwrap
@@ -31,6 +32,7 @@ from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, MethodError, TargetError
 from foveal.images import Batch, load_images
 from foveal.inquiry import last_stage_before, placed, versions
+from foveal.keywords import checked
 from foveal.methods.fam import CHANNELS, oriented
 from foveal.models.model import Model, as_model
 from foveal.pairs import Correspondences, correspond
@@ -47,6 +49,7 @@ WEIGHTS = ("contribution", "positive", "linear")
 THROUGH = "the model's forward turns gradients off inside; they were kept on for this explanation"
 
 
+@checked
 def match(
     model: nn.Module | Model,
     query: ImageLike | Batch,
@@ -307,7 +310,7 @@ class Pairs:
         with torch.enable_grad():
             v = side.v[:, None].expand(-1, alpha.shape[1], -1).clone().requires_grad_()
             described = self.metric.described(v)
-            (weights,) = torch.autograd.grad(described, v, oriented(alpha, described.detach()))
+            (weights,) = weighted(described, v, oriented(alpha, described.detach()))
         return side.pulled(weights)
 
     def _say_remainder(self, ours: Linear) -> None:

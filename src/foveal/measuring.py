@@ -21,6 +21,7 @@ from foveal.errors import FovealError, MethodError, TargetError
 from foveal.hierarchy.tree import Tree
 from foveal.images import Batch
 from foveal.inquiry import Inquiry, inquire, versions
+from foveal.keywords import checked
 from foveal.methods import find_methods
 from foveal.metrics.baselines import black
 from foveal.metrics.metric import Metric, find_metrics
@@ -30,6 +31,7 @@ from foveal.metrics.sensitivity import Explainer
 from foveal.metrics.trial import Setting, Trial
 from foveal.models.model import Model
 from foveal.passes import run_through
+from foveal.printable import shown
 from foveal.probe import Progress
 from foveal.results import Explanation, Match, Parts
 from foveal.results.scores import Scores
@@ -47,6 +49,7 @@ SMALLEST = 0.25  # share of an object that the network must have seen
 EVERY = (*REFERENCES, "activation")
 
 
+@checked
 def measure(
     model: nn.Module | Model,
     images: ImageLike | Batch,
@@ -128,10 +131,16 @@ def measure(
             model=inquiry.subject.name,
             setting=setting.facts(),
             forwards=sum(question.count for question in asked),
-            notes=tuple(dict.fromkeys([*inquiry.notes, *(note for question in asked for note in question.notes)])),
+            notes=_notes(inquiry, asked),
             seconds=time.perf_counter() - started,
             versions=versions(),
         )
+
+
+def _notes(inquiry: Inquiry, asked: Sequence[Question]) -> tuple[str, ...]:
+    """Each remark once, in order."""
+    remarks = inquiry.remarks([question.words for question in asked], photos=True)
+    return tuple(dict.fromkeys([*remarks, *(note for question in asked for note in question.notes)]))
 
 
 def default_setting(x: Float[Tensor, "n c h w"], *, steps: int = STEPS) -> Setting:
@@ -380,12 +389,23 @@ def _seen(photo: Photo, boxes: Sequence[Box]) -> list[Box]:
     """Boxes on the network's input, without those of which a crop left less than a quarter."""
     h, w = photo.geometry.input_size
     found = []
-    for box in boxes:
+    for box in _boxes(photo, boxes):
         x0, y0, x1, y1 = photo.geometry.boxes_to_input(box).tolist()
         left, top, right, bottom = max(x0, 0.0), max(y0, 0.0), min(x1, float(w)), min(y1, float(h))
         area = max(0.0, right - left) * max(0.0, bottom - top)
         if area > 0 and area >= SMALLEST * (x1 - x0) * (y1 - y0):
             found.append((left, top, right, bottom))
+    return found
+
+
+def _boxes(photo: Photo, boxes: Sequence[Box]) -> NDArray[np.float64]:
+    """(k, 4), the numbers of each."""
+    try:
+        found = np.asarray(boxes, np.float64).reshape(-1, 4)
+    except (ValueError, TypeError):
+        found = np.full((1, 4), np.nan)
+    if not np.isfinite(found).all():
+        raise MethodError(f"the boxes of {photo.source} are {shown(boxes)}: a box is x0, y0, x1, y1")
     return found
 
 

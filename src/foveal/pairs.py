@@ -59,7 +59,7 @@ def correspond(queries: Side, references: Side, metric: Metric, k: int | None) -
         score = metric.score(queries.v[:, None], references.v[None])
         note = f"lines between places were left out, as they take {passes} backward passes through this head a picture"
         return Correspondences.none(score, f"{note}: ask for them by lines=8")
-    k = k or 8
+    k = min(k or 8, max(8, *(side.A[0, 0].numel() for side in (queries, references))))
     if not isinstance(metric, Cosine | Dot | ByFlow):
         score = metric.score(queries.v[:, None], references.v[None])
         return Correspondences.none(score, f"{metric.name} is no sum over pairs of places, so there are no lines")

@@ -20,6 +20,7 @@ from foveal.engine.select import LayerSpec
 from foveal.errors import LayerError, MethodError
 from foveal.images import Batch
 from foveal.inquiry import Inquiry, inquire, versions
+from foveal.keywords import checked
 from foveal.models.model import Model
 from foveal.passes import outcome_of, run_through
 from foveal.resolution import raised
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 BARELY = 1e-4  # by a smaller share of the activity a seed wins by chance
 
 
+@checked
 def parts(
     model: nn.Module | Model,
     images: ImageLike | Batch,
@@ -128,6 +130,8 @@ def _described(inquiry: Inquiry, layer: str, how: Grouping, resolution: int) -> 
     passed = run_through(scene, [layer], gradient=True, backward=True)
     assert passed.verdict is not None
     A, G = passed.activations[layer], passed.cotangents[layer]
+    if how.count > A[0, 0].numel():
+        raise MethodError(f"{how.count} parts are more than the {A[0, 0].numel()} places of {layer}: ask for fewer")
     groups = how(A)
     places = (A * G).to(groups.maps.dtype).sum(1)
     divided = (groups.shares * places[:, None]).sum((2, 3))
@@ -179,7 +183,7 @@ def _result(inquiry: Inquiry, found: Found, how: Grouping, resolution: int, seco
     groups, verdict, batch = found.groups, found.verdict, inquiry.batch
     score = verdict.score.detach()
     offset = score.to(found.evidence) - found.evidence.sum(1) - found.remainder
-    notes = [*inquiry.notes, *found.notes, *_remarks(found, how)]
+    notes = [*inquiry.remarks(verdict.words), *found.notes, *_remarks(found, how)]
     return Parts(
         maps={found.layer: groups.shown[:, 0].detach()},
         photos=batch.photos,

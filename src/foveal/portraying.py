@@ -21,6 +21,7 @@ from foveal.engine.select import LayerSpec, select_layers
 from foveal.errors import LayerError, MethodError
 from foveal.images import Batch, load_images
 from foveal.inquiry import placed, weight_of
+from foveal.keywords import checked
 from foveal.models.model import Model, as_model
 from foveal.portrait.channels import Rule
 from foveal.portrait.distances import DistanceName
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 STEPS = 256
 
 
+@checked
 def portray(
     model: nn.Module | Model,
     images: ImageLike | Batch | None = None,

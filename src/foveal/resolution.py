@@ -59,6 +59,8 @@ def raised(scene: Scene, layers: Sequence[str], resolution: int) -> Raised:
     Raises:
         ModelError, MethodError: for a network that cannot be run so.
     """
+    if resolution < 1:
+        raise MethodError(f"cannot make maps {resolution} times finer: resolution is a whole number, mostly 2 or 4")
     verdict, built = watched(scene, layers)
     deepest = max(layers, key=lambda layer: built[layer][1].stride)
     y, x = built[deepest][1].stride

@@ -34,6 +34,7 @@ from foveal.engine.memory import load_of
 from foveal.errors import ImageError, MethodError, MissingExtra
 from foveal.images import Batch, load_images
 from foveal.inquiry import placed
+from foveal.keywords import checked
 from foveal.metrics import holm, regrid
 from foveal.metrics.placement import energy, lift
 from foveal.metrics.references import edge_map
@@ -56,6 +57,7 @@ GROUPS = 3
 APART = 0.25  # silhouette from which groups are kept apart
 
 
+@checked
 def shortcuts(
     model: nn.Module | Model,
     images: ImageLike | Batch,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from foveal.probe import Probe
     from tests.conftest import NoTrace
 
+Both = namedtuple("Both", ["a", "b"])
 PICTURES = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 FACTS = torch.tensor([[1.0, -2.0], [0.5, 3.0], [-1.0, 0.2]])
 
@@ -49,6 +52,74 @@ class Fixed(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         return self.inner(x, self.facts, **self.keywords)
+
+
+class Pair(nn.Module):
+    """Two pictures in whatever holds them, the second of which counts half."""
+
+    def __init__(self, look: Any) -> None:
+        super().__init__()
+        self.trunk, self.look = tiny(), look
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        a, b = self.look(*args, **kwargs)
+        joined = self.trunk.features(a).mean((2, 3)) + 0.5 * self.trunk.features(b).mean((2, 3))
+        return self.trunk.fc(joined)
+
+
+OTHERS = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+PLACES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "in a list": (lambda xs: xs, {"inputs": ([..., OTHERS],)}),
+    "in a tuple": (lambda xs: xs, {"inputs": ((..., OTHERS),)}),
+    "second in a list": (lambda xs: xs[::-1], {"inputs": ([OTHERS, ...],)}),
+    "in a dict": (lambda d: (d["a"], d["b"]), {"inputs": ({"b": OTHERS, "a": ...},)}),
+    "by name": (lambda *, xs: xs, {"keywords": {"xs": [..., OTHERS]}}),
+    "deep": (
+        lambda k, d: (d["views"][0]["left"][1], d["views"][1]),
+        {"inputs": (1, {"views": ({"left": [None, ...]}, OTHERS)})},
+    ),
+    "named tuple": (lambda p: p, {"inputs": (Both(..., OTHERS),)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_image_may_stand_inside_of_what_is_passed(place: str, no_trace: NoTrace) -> None:
+    look, given = PLACES[place]
+    net = Pair(look).eval()
+    with no_trace(net):
+        why = foveal.explain(net, PICTURES, 1, layer="trunk.relu2#0", **given)
+    # Grad-CAM by hand, at the trunk of the image: the gradient of the score averaged, times the activation.
+    A = net.trunk.features(PICTURES).detach().requires_grad_()
+    joined = A.mean((2, 3)) + 0.5 * net.trunk.features(OTHERS).mean((2, 3))
+    (G,) = torch.autograd.grad(net.trunk.fc(joined)[:, 1].sum(), A)
+    assert torch.allclose(why.map, torch.einsum("nchw,nc->nhw", A.detach(), G.mean((2, 3))), atol=1e-6)
+    # One at a time, and asked again about copies.
+    alone = [
+        foveal.explain(net, PICTURES[i : i + 1], 1, layer="trunk.relu2#0", **_rows(given, i)).map for i in range(3)
+    ]
+    assert torch.allclose(torch.cat(alone), why.map, atol=1e-6)
+    asked = foveal.explain(net, PICTURES, 1, method="occlusion", **given)
+    assert torch.allclose(asked.score, why.score, atol=1e-5)  # type: ignore[arg-type]
+
+
+def _rows(given: Any, i: int) -> Any:
+    from torch.utils._pytree import tree_map
+
+    return tree_map(lambda leaf: leaf[i : i + 1] if isinstance(leaf, Tensor) else leaf, given)
+
+
+def test_an_image_that_cannot_be_placed_is_said() -> None:
+    holder: list[Any] = [...]
+    holder.append(holder)
+    for inputs, words in (
+        (([..., [...]],), "write it once"),
+        ((..., {"a": [...]}), "write it once"),
+        (({..., 1},), "lists, tuples and dicts"),
+        ((MappingProxyType({"a": ...}),), "lists, tuples and dicts"),
+        ((holder,), "hold themselves"),
+    ):
+        with pytest.raises(ModelError, match=words):
+            foveal.explain(tiny(), PICTURES, 1, inputs=inputs)
 
 
 @pytest.mark.parametrize("method", ["gradcam", "hirescam", "eigencam"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from foveal.cli.target import parse_target
 from foveal.decisions import Class, Margin, Neuron
@@ -38,3 +39,47 @@ def test_reads(text: str | None, decision: object) -> None:
 def test_half_a_neuron_is_refused(text: str) -> None:
     with pytest.raises(TargetError, match="neuron:LAYER:CHANNEL"):
         parse_target(text, None)
+
+
+TAKEN = ("predicted", "Runner-Up", "jay", "jay - crow", "neuron:conv:1", "crow", "a - b - c", "b, runner", "c")
+
+
+@pytest.mark.parametrize(
+    ("text", "decision"),
+    [
+        ("predicted", Class("predicted")),
+        (" predicted ", Class("predicted")),
+        ("PREDICTED", Class("PREDICTED")),
+        ("runner-up", Class("runner-up")),
+        ("jay - crow", Class("jay - crow")),
+        ("neuron:conv:1", Class("neuron:conv:1")),
+        ("predicted - jay", Margin("predicted", "jay")),
+        ("jay - runner-up", Margin("jay", "runner-up")),
+        ("jay - jay - crow", Margin("jay", "jay - crow")),
+        ("jay - crow - crow", Margin("jay - crow", "crow")),
+        ("a - b - c - jay", Margin("a - b - c", "jay")),
+        ("jay - neuron:conv:1", Margin("jay", "neuron:conv:1")),
+        ("runner", Class("runner")),
+        ("neuron:conv:2", Neuron("conv", 2)),
+    ],
+)
+def test_names_of_classes_win_over_words_with_a_meaning(text: str, decision: object) -> None:
+    assert parse_target(text, TAKEN) == decision
+
+
+def test_the_command_line_explains_what_python_does() -> None:
+    """The same words, the same class: by name through `as_decision`, or by `parse_target`."""
+    from foveal.decisions import Outcome, as_decision
+
+    scores = torch.randn(1, len(TAKEN), generator=torch.Generator().manual_seed(0))
+    for index, label in enumerate(TAKEN):
+        python = as_decision(label).decide(Outcome(scores, {}, TAKEN))
+        parsed = parse_target(label, TAKEN)
+        assert parsed is not None and parsed.decide(Outcome(scores, {}, TAKEN)).words == python.words
+        assert python.spec["index"] == [index]
+
+
+@pytest.mark.parametrize("channel", ["²", "１", "9" * 5000, "-1", "1_0", "1:2,３"])
+def test_channels_are_plain_numbers(channel: str) -> None:
+    with pytest.raises(TargetError, match="neuron:LAYER:CHANNEL"):
+        parse_target(f"neuron:conv:{channel}", None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from foveal.errors import ImageError
+from foveal.errors import FovealWarning, ImageError
 from foveal.images import labelled_pictures, pictures_in
 
 
@@ -45,3 +45,32 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     ):
         with pytest.raises(ImageError, match=words):
             look()
+
+
+def test_what_may_be_pictures_and_is_not_read_is_said(shelf: Path) -> None:
+    for name in ("jay/3.heic", "scan.DCM", "brain.nii.gz", "crow/IM0001", "film.mpg", "array.npy", "data.h5"):
+        (shelf / name).write_bytes(b"something")
+    for name in ("out.json", "index.csv", "notes.txt", "maps.npz", ".hidden.heic", "tree.pdf", "w.safetensors"):
+        (shelf / name).write_bytes(b"something")
+    (shelf / ".git").mkdir()
+    (shelf / ".git" / "objects").write_bytes(b"something")
+    (shelf / "gone.png").symlink_to(shelf / "nowhere.png")
+    with pytest.warns(FovealWarning) as said:
+        assert len(pictures_in([shelf])) == 4
+    (words,) = [str(one.message) for one in said]
+    assert words.startswith(f"skipped 8 of 12 files in {shelf}: array.npy, brain.nii.gz, crow/IM0001 and 5 more (")
+    assert "Pillow reads no .npy, .nii.gz, .h5 here" in words
+    assert "without an ending" in words and "links to nothing" in words
+    with pytest.warns(FovealWarning, match=r"skipped 2 of 5 files .*crow/IM0001, jay/3\.heic \("):
+        labelled_pictures(shelf)
+    for path in [*shelf.rglob("*.[pjw]*g"), *shelf.rglob("*.JPG"), *shelf.rglob("*.webp")]:
+        path.unlink()
+    with pytest.raises(ImageError, match=r"no pictures in the folder .*, only .*brain\.nii\.gz"):
+        pictures_in([shelf])
+
+
+def test_names_that_are_no_paths() -> None:
+    for name in ("a\0b", "x" * 5000):
+        assert pictures_in([Path(name)]) == [Path(name)]
+        with pytest.raises(ImageError, match="There is no folder"):
+            labelled_pictures(Path(name))

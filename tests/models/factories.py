@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from torch import nn
 
 from foveal.images import Preprocessing
@@ -35,3 +37,61 @@ def number() -> int:
 
 ready = Net()
 CLASSES = 3
+
+
+def exits() -> Net:
+    sys.exit("no network today")
+
+
+def stops() -> Net:
+    raise GeneratorExit
+
+
+class Own(BaseException):
+    """Not even an Exception."""
+
+
+def raises_its_own() -> Net:
+    raise Own("\x1b[31mred\nlines")
+
+
+def talks() -> Model:
+    print("building \x1b[31m…")
+    print('{"not": "the answer"}')
+
+    class Talker(Net):
+        def forward(self, x):  # type: ignore[no-untyped-def]
+            print("forward!")
+            return super().forward(x)
+
+    made = described()
+    return Model(Talker(), made.name, made.preprocessing, made.labels)
+
+
+def junk_model() -> Model:
+    return Model("no module", "junk")  # type: ignore[arg-type]
+
+
+def nothing() -> None:
+    return None
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise ValueError("no words")
+
+
+def unspeakable() -> Unspeakable:
+    return Unspeakable()
+
+
+class Config:
+    def __init__(self, id2label: object) -> None:
+        self.id2label = id2label
+
+
+def transformer(id2label: object = None) -> Net:
+    """As transformers have it: names in the configuration."""
+    net = Net()
+    net.config = Config({0: "cockle", 1: "limpet", 2: "whelk"} if id2label is None else id2label)  # type: ignore[assignment]
+    return net

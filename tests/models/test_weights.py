@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import pickle
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from foveal.errors import ModelError
+from foveal.models import load_model
 from foveal.models.weights import fill, head_size, read_state
+from tests.models.factories import Net
 
 
 def network(classes: int = 3) -> nn.Sequential:
@@ -183,3 +187,100 @@ def test_head_size() -> None:
     wider = dict(network(7).state_dict())
     wider["conv.weight"] = torch.ones(2, 3, 3, 3)
     assert head_size(network(), wider, path) is None, "a network of colour pictures is another network"
+
+
+# --- numbers of another kind ---------------------------------------------------------------------------------
+
+
+def poured(state: dict[str, torch.Tensor], tmp_path: Path, *, own: nn.Module | None = None) -> nn.Module:
+    path, fresh = tmp_path / "net.pth", own or network()
+    torch.save(state, path)
+    fill(fresh, read_state(path), path)
+    return fresh
+
+
+KINDS: dict[str, Any] = {
+    "int32": lambda t: t.to(torch.int32),
+    "int8": lambda t: (t * 100).to(torch.int8),
+    "uint8": lambda t: (t * 100).to(torch.uint8),
+    "bool": lambda t: t > 0,
+    "complex64": lambda t: t.to(torch.complex64),
+    "float8_e4m3fn": lambda t: t.to(torch.float8_e4m3fn),
+    "float8_e5m2": lambda t: t.to(torch.float8_e5m2),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["conv.weight", "head.bias", "bn.running_var"])
+def test_weights_of_another_kind_are_refused_by_name(kind: str, name: str, tmp_path: Path) -> None:
+    state = dict(network().state_dict())
+    state[name] = KINDS[kind](state[name])
+    with pytest.raises(ModelError, match=rf"{name} is {kind} in the file and float32 in the network"):
+        poured(state, tmp_path)
+
+
+def test_weights_that_overflow_or_are_cut_off_are_refused(tmp_path: Path) -> None:
+    state = dict(network().state_dict())
+    with pytest.raises(ModelError, match=r"head\.weight has values in the file"):
+        poured({**state, "head.weight": torch.full((3, 2), 1e300, dtype=torch.float64)}, tmp_path)
+    with pytest.raises(ModelError, match=r"conv\.weight has values in the file"):
+        poured({**state, "conv.weight": torch.full((2, 1, 3, 3), 1e6)}, tmp_path, own=network().half())
+    with pytest.raises(ModelError, match="num_batches_tracked has values in the file"):
+        poured({**state, "bn.num_batches_tracked": torch.tensor(1.5)}, tmp_path)
+    plain = {k: v.double() for k, v in state.items()}
+    assert same(poured(plain, tmp_path), poured(state, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda t: t.to("meta"), "without values"),
+        (lambda t: t.to_sparse(), "sparse"),
+        (lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8), "quantized"),
+    ],
+)
+def test_tensors_without_ordinary_numbers_are_refused(made: Any, words: str, tmp_path: Path) -> None:
+    state = dict(network().state_dict())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        state["head.weight"] = made(state["head.weight"])
+        with pytest.raises(ModelError, match=rf"head.weight is {words}|more than weights"):
+            poured(state, tmp_path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_no_numbers_are_remarked_on(value: float, tmp_path: Path) -> None:
+    module = Net()
+    module.conv.weight.data[0, 0, 0, 0] = value
+    torch.save(module.state_dict(), tmp_path / "net.pth")
+    model = load_model("tests.models.factories:Net", weights=tmp_path / "net.pth")
+    assert model.notes == ("conv.weight has values that are infinite or no numbers",)
+    assert load_model("tests.models.factories:Net").notes == ()
+
+
+def test_a_checkpoint_that_holds_itself(tmp_path: Path) -> None:
+    endless: dict[str, Any] = {}
+    endless["model"] = endless
+    torch.save(endless, tmp_path / "net.pth")
+    assert "without end" in refusal(tmp_path / "net.pth")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_no_regular_file_is_refused_at_once(suffix: str, tmp_path: Path) -> None:
+    for kind in ("pipe", "device", "huge", "long", "nul"):
+        path = tmp_path / f"{kind}{suffix}"
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "device":
+            path.symlink_to("/dev/zero")
+        elif kind == "huge":
+            with path.open("wb") as file:
+                file.truncate(2**40)
+        elif kind == "long":
+            path = tmp_path / ("x" * 5000 + suffix)
+        else:
+            path = tmp_path / f"a\0b{suffix}"
+        with pytest.raises(ModelError) as caught:
+            read_state(path)
+        assert str(caught.value).isprintable()

@@ -11,7 +11,6 @@ from foveal.auditing import audit
 from foveal.cli.talk import say
 from foveal.decisions import Class, Verdict
 from foveal.errors import TargetError
-from foveal.images import load_images
 from foveal.inquiry import placed
 from foveal.methods import METHODS
 from foveal.passes import Scene, run_through
@@ -44,9 +43,10 @@ class Question:
     audit: bool = False
 
 
-def answer(question: Question, photo: Path, folder: Path, progress: Progress | None = None) -> list[dict[str, Any]]:
+def answer(
+    question: Question, photo: Path, batch: Batch, folder: Path, progress: Progress | None = None
+) -> list[dict[str, Any]]:
     """The answers for one photo, a method each, saved under `folder` and told on standard error."""
-    batch = load_images(photo, question.model.preprocessing)
     explanations = _compared(question, batch, progress)
     asked = question.target is not None or explanations[0].score is None
     predicted = _predicted(question.model, batch) if asked else _explained_class(explanations[0])

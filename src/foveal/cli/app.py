@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -45,7 +46,7 @@ foveal shows which evidence a convolutional network used for a decision, drawn o
   foveal models                                         what can follow --model
 
 Results go to standard output (with --json for machines), words for people to standard error. Exit status:
-0 done, 1 failed, 2 misused, 130 interrupted.
+0 done, 1 failed, also where one of many pictures could not be read, 2 misused, 130 interrupted.
 """
 
 app = typer.Typer(
@@ -106,6 +107,9 @@ def _options(
 
 def main() -> None:
     """What the `foveal` command runs."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # help and usage are printed by typer
+            stream.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:]
     if "--traceback" in arguments:
         arguments.remove("--traceback")

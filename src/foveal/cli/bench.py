@@ -9,7 +9,7 @@ import typer
 
 from foveal.cli import options
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, progress, say
+from foveal.cli.talk import answer_json, answer_lines, progress, say
 from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
@@ -161,5 +161,4 @@ def _finish(
     if json:
         answer_json({"rows": ledger.rows(pictures), "files": [str(file) for file in files]})
     else:
-        for file in files:
-            typer.echo(str(file))
+        answer_lines(*files)

@@ -9,8 +9,9 @@ import typer
 
 from foveal.cli import options
 from foveal.cli.measure import AT_ONCE, Like, Metrics, Steps
+from foveal.cli.pictures import pictures
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, progress, say
+from foveal.cli.talk import answer_json, answer_lines, progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,7 @@ def compare(
     )
     from foveal.cli.target import parse_target
     from foveal.decisions import Similar
-    from foveal.images import load_images, pictures_in
+    from foveal.images import pictures_in
     from foveal.measuring import default_setting
     from foveal.measuring import measure as measured
     from foveal.metrics.metric import find_metrics
@@ -71,9 +72,8 @@ def compare(
     find_metrics(chosen)
     files, parts = pictures_in(photos), []
     whys: dict[str, list[Explanation]] = {}
-    with progress("comparing") as move:
-        for start in range(0, len(files), AT_ONCE):
-            batch = load_images(files[start : start + AT_ONCE], network.preprocessing)
+    with pictures(network.preprocessing, json=json) as read, progress("comparing") as move:
+        for done, batch in read.several(files, AT_ONCE):
             found = _explained(network, batch, decision, names, options.layer_spec([layer] if layer else None))
             parts.append(
                 measured(
@@ -88,15 +88,17 @@ def compare(
             )
             for name, why in found.items():
                 whys.setdefault(name, []).append(why)
-            move("photos", min(start + AT_ONCE, len(files)), len(files), "")
-    scores = Scores.joined(parts)
-    scores.save(out)
-    page = write_comparison({name: _joined(each) for name, each in whys.items()}, scores, out / "compare.html")
-    say(str(scores))
-    if json:
-        answer_json({**scores.facts(), "scores": list(scores.rows()), "page": str(page)})
-    else:
-        typer.echo(str(page))
+            move("photos", done, len(files), "")
+        read.need(parts)
+        scores = Scores.joined(parts)
+        scores.save(out)
+        page = write_comparison({name: _joined(each) for name, each in whys.items()}, scores, out / "compare.html")
+        say(str(scores))
+        if json:
+            facts = {"scores": list(scores.rows()), "page": str(page)}
+            answer_json({**scores.facts(), **facts, "unread": read.facts()})
+        else:
+            answer_lines(page)
 
 
 def _explained(network: Any, batch: Any, decision: Any, names: Sequence[str], layer: Any) -> dict[str, Explanation]:

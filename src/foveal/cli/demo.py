@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from foveal.cli.reported import reported
-from foveal.cli.talk import progress, say
+from foveal.cli.talk import answer_lines, progress, say
 
 
 @reported
@@ -25,4 +25,4 @@ def demo(
         for step in run(out):
             move(step.words, step.done, step.total, "")
     say("Open it in a browser:")
-    typer.echo(out / "report.html")
+    answer_lines(out / "report.html")

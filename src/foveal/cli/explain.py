@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.pictures import Pictures, pictures
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, progress, say
+from foveal.cli.talk import answer_json, answer_lines, progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +78,6 @@ def explain(
     """
     from foveal.cli.answers import Question, answer
     from foveal.cli.target import parse_target
-    from foveal.errors import ImageError
 
     network = options.loaded(
         model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
@@ -93,34 +93,29 @@ def explain(
         audit=audit,
     )
     answers: list[dict[str, Any]] = []
-    unread = 0
-    todo = options.folders(photos, out)
-    with _told(answers, json=json), progress("explaining") as move:
-        for number, (photo, folder) in enumerate(todo, 1):
-            try:
-                answers += answer(question, photo, folder, lambda what, done, total: move(what, done, total, ""))
-            except ImageError as error:
-                # One bad file among many is a line, not the end.
-                say(f"foveal: {error}")
-                answers.append({"photo": str(photo), "error": str(error)})
-                unread += 1
-            move("explaining", number, len(todo), photo.name)
-    if unread:
-        raise typer.Exit(1)
+    files, places = options.folders(photos, out)
+    with (
+        pictures(network.preprocessing, json=json) as read,
+        _told(answers, read, json=json),
+        progress("explaining") as move,
+    ):
+        for i, batch in read.each(files):
+            answers += answer(
+                question, files[i], batch, places[i], lambda what, done, total: move(what, done, total, "")
+            )
+            move("explaining", i + 1, len(files), files[i].name)
 
 
 @contextmanager
-def _told(answers: list[dict[str, Any]], *, json: bool) -> Iterator[None]:
+def _told(answers: list[dict[str, Any]], read: Pictures, *, json: bool) -> Iterator[None]:
     """Say at the end, or when interrupted, what there is by then."""
     try:
         yield
     finally:
-        if json and answers:
-            answer_json(answers)
-        else:
-            for answer in answers:
-                for file in answer.get("files", ()):
-                    typer.echo(file)
+        if not json:
+            answer_lines(*(file for answer in answers for file in answer["files"]))
+        elif answers or read.unread:
+            answer_json([*answers, *read.facts()])
 
 
 def _scales(text: str) -> tuple[float, ...]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.pictures import pictures
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, progress, say
+from foveal.cli.talk import answer_json, answer_lines, progress, say
 from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
@@ -84,18 +85,19 @@ def flow(
         raise typer.BadParameter("the decision is a class by --target or a similarity by --like: give one of them")
     decision = Similar(like) if like else parse_target(target, network.labels)
     answers: list[dict[str, Any]] = []
-    todo = options.folders(photos, out)
-    with progress("flowing") as move:
-        for number, (photo, folder) in enumerate(todo, 1):
+    files, places = options.folders(photos, out)
+    with pictures(network.preprocessing, json=json) as read, progress("flowing") as move:
+        for i, batch in read.each(files):
+            photo, folder = files[i], places[i]
             flows = []
             for one in mode or ["exact"]:
                 found = flowed(
-                    network, photo, decision, mode=one, layer=options.layer_spec(layer) or "all", mass=mass,  # type: ignore[arg-type]
+                    network, batch, decision, mode=one, layer=options.layer_spec(layer) or "all", mass=mass,  # type: ignore[arg-type]
                     iterations=iterations, progress=lambda what, done, total: move(what, done, total, ""),
                 )  # fmt: skip
                 asked = found.audit(lambda what, done, total: move(what, done, total, "")) if audit else None
                 found.save(folder / one, audit=asked)
-                hiding = audited(network, photo, found, decision)[0] if audit else None
+                hiding = audited(network, batch, found, decision)[0] if audit else None
                 say(str(found), *([str(asked)] if asked else []), *([hiding.sentence] if hiding else []))
                 answers.append(
                     _answer(found, asked, photo, folder / one) | {"hiding": hiding.facts() if hiding else None}
@@ -104,12 +106,11 @@ def flow(
             if len(flows) > 1:
                 with whole_file(folder / "modes.png") as aside:
                     mode_sheet(flows).save(aside)
-            move("flowing", number, len(todo), photo.name)
-    if json:
-        answer_json(answers)
-    else:
-        for one_answer in answers:
-            typer.echo(one_answer["strip"])
+            move("flowing", i + 1, len(files), photo.name)
+        if json:
+            answer_json([*answers, *read.facts()])
+        else:
+            answer_lines(*(one["strip"] for one in answers))
 
 
 def _answer(flow: Flow, audit: Audit | None, photo: Path, folder: Path) -> dict[str, Any]:

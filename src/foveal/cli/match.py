@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.pictures import pictures
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, progress, say
+from foveal.cli.talk import answer_json, answer_lines, progress, say
 from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
+    from foveal.cli.pictures import Pictures
     from foveal.decisions.prototypes import RuleName
     from foveal.models import Model
     from foveal.results import Match
@@ -86,21 +88,40 @@ def match(
         model, weights=weights, pretrained=pretrained, labels=None, preprocessing=preprocessing, device=device
     )
     from foveal.images import pictures_in
+
+    if classes and (top is not None or lines is not None):
+        raise typer.BadParameter("--top and --lines are of rank lists: leave them out with --classes")
+    if classes and len(references) != 1:
+        raise typer.BadParameter("with --classes give one reference, a folder that has a folder for each class")
+    queries = pictures_in([query])
+    with pictures(network.preprocessing, json=json) as read:
+        if classes:
+            _decide(
+                network, read, queries, references[0], metric, channels or "linear", layer, embedding, out, json=json
+            )
+            return
+        shelf = pictures_in(references, but=query)
+        queries, shelf = read.readable(queries), read.readable(shelf)
+        _match(
+            network, queries, shelf, metric, channels or "contribution", layer, embedding, top or 6, lines, out,
+            audit=audit, json=json, unread=read.facts(), listed=query.is_dir(),
+        )  # fmt: skip
+
+
+def _match(
+    network: Model, queries: list[Path], shelf: list[Path], metric: str, channels: str, layer: str | None,
+    embedding: str | None, top: int, lines: int | None, out: Path, *, audit: bool, json: bool,
+    unread: list[dict[str, str]], listed: bool,
+) -> None:  # fmt: skip
+    """The references ranked for each query."""
     from foveal.matching import match as matched
 
-    queries = pictures_in([query])
-    if classes:
-        if top is not None or lines is not None:
-            raise typer.BadParameter("--top and --lines are of rank lists: leave them out with --classes")
-        _decide(network, queries, references, metric, channels or "linear", layer, embedding, out, json=json)
-        return
-    shelf = pictures_in(references, but=query)
     own = len({path.resolve() for path in queries} & {path.resolve() for path in shelf})
     if own:
         say(f"note: {own} of the queries are among the references, where each is its own best match")
     with progress("matching") as move:
         pair = matched(
-            network, queries, shelf, metric=metric, weights=channels or "contribution", layer=layer,
+            network, queries, shelf, metric=metric, weights=channels, layer=layer,
             embedding=embedding, lines=lines,
             progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
@@ -114,14 +135,14 @@ def match(
         number = f"-{i}" if len(queries) > 1 else ""
         sheet = out / f"match{number}.png"
         with whole_file(sheet) as aside:
-            pair.figure(i, most=top or 6).save(aside)
+            pair.figure(i, most=top).save(aside)
         with whole_file(out / f"ranks{number}.png") as aside:
-            pair.strip(i, most=top or 6).save(aside)
+            pair.strip(i, most=top).save(aside)
         answers.append(_answer(pair, i, shelf, out))
         if not json:
-            typer.echo(str(sheet))
+            answer_lines(sheet)
     if json:
-        answer_json(answers if query.is_dir() else answers[0])
+        answer_json([*answers, *unread] if listed else {**answers[0], "unread": unread})
 
 
 def _audited(
@@ -138,7 +159,7 @@ def _audited(
 
 
 def _decide(
-    network: Model, queries: list[Path], references: list[Path], metric: str, channels: str, layer: str | None,
+    network: Model, read: Pictures, queries: list[Path], support: Path, metric: str, channels: str, layer: str | None,
     embedding: str | None, out: Path, *, json: bool,
 ) -> None:  # fmt: skip
     """Few-shot: which of the folders' classes."""
@@ -146,14 +167,14 @@ def _decide(
     from foveal.images import labelled_pictures
     from foveal.similarity import find_metric
 
-    if len(references) != 1:
-        raise typer.BadParameter("with --classes give one reference, a folder that has a folder for each class")
-    support, labels = labelled_pictures(references[0])
+    files, labels = labelled_pictures(support)
+    queries, kept = read.readable(queries), read.numbers(files)
     rule: RuleName = "average" if find_metric(metric).local else "mean"
     with progress("deciding") as move:
         found = episode(
-            network, queries, support, labels, method=f"fam:weights={channels}", metric=metric, rule=rule, layer=layer,
-            embedding=embedding, progress=lambda what, done, total: move(what, done, total, ""),
+            network, queries, [files[i] for i in kept], [labels[i] for i in kept], method=f"fam:weights={channels}",
+            metric=metric, rule=rule, layer=layer, embedding=embedding,
+            progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
     sheet = out / "episode.png"
     with whole_file(sheet) as aside:
@@ -166,9 +187,10 @@ def _decide(
                 {"query": str(query), "class": name, "chances": dict(zip(found.classes, chances, strict=True))}
                 for query, name, chances in rows
             ]
+            + read.facts()
         )
     else:
-        typer.echo(str(sheet))
+        answer_lines(sheet)
 
 
 def _answer(pair: Match, i: int, shelf: list[Path], out: Path) -> dict[str, Any]:

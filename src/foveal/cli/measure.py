@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.pictures import pictures
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, progress, say
+from foveal.cli.talk import answer_json, answer_lines, progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +81,7 @@ def measure(
     from foveal.auditing import audit as audited
     from foveal.cli.target import parse_target
     from foveal.decisions import Similar
-    from foveal.images import load_images, pictures_in
+    from foveal.images import pictures_in
     from foveal.measuring import default_setting, explained
     from foveal.measuring import measure as measured
     from foveal.metrics.metric import find_metrics
@@ -91,10 +92,9 @@ def measure(
     decision: Any = Similar(like) if like else parse_target(target, network.labels)
     find_metrics(metric or "usual")
     files, parts, sentences = pictures_in(photos), [], []
-    with progress("measuring") as move:
-        for start in range(0, len(files), AT_ONCE):
-            batch = load_images(files[start : start + AT_ONCE], network.preprocessing)
-            tick = _ticker(move, start)
+    with pictures(network.preprocessing, json=json) as read, progress("measuring") as move:
+        for done, batch in read.several(files, AT_ONCE):
+            tick = _ticker(move, done)
             whys = explained(
                 network, batch, decision, method or ["gradcam"], options.layer_spec([layer] if layer else None)
             )
@@ -113,18 +113,20 @@ def measure(
             )
             if audit:
                 sentences += list(audited(network, batch, whys, decision, progress=tick))
-            move("photos", min(start + AT_ONCE, len(files)), len(files), "")
-    scores = Scores.joined(parts)
-    scores.save(out)
-    say(str(scores), *(f"{one.picture}, {one.method}: {one.sentence}" for one in sentences))
-    if json:
-        answer_json({**_answer(scores), "audit": [one.facts() for one in sentences], "table": str(out / "scores.csv")})
-    else:
-        typer.echo(str(out / "scores.csv"))
+            move("photos", done, len(files), "")
+        read.need(parts)
+        scores = Scores.joined(parts)
+        scores.save(out)
+        say(str(scores), *(f"{one.picture}, {one.method}: {one.sentence}" for one in sentences))
+        if json:
+            facts = {"audit": [one.facts() for one in sentences], "table": str(out / "scores.csv")}
+            answer_json({**_answer(scores), **facts, "unread": read.facts()})
+        else:
+            answer_lines(out / "scores.csv")
 
 
-def _ticker(move: Any, start: int) -> Any:
-    return lambda what, done, total: move(f"{what}, from photo {start + 1}", done, total, "")
+def _ticker(move: Any, last: int) -> Any:
+    return lambda what, done, total: move(f"{what}, up to photo {last}", done, total, "")
 
 
 def _answer(scores: Scores) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ import typer
 
 from foveal.cli.options import Json
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, answer_table, busy, say
+from foveal.cli.talk import answer_json, answer_lines, answer_table, busy, say
 
 if TYPE_CHECKING:
     from foveal.models import Source
@@ -50,8 +50,7 @@ def _state(source: Source) -> str:
 
 def _answer_names(sources: tuple[Source, ...], pattern: str) -> None:
     names = [source.spec.replace("NAME", name) for source in sources for name in source.names]
-    for name in names:
-        typer.echo(name)
+    answer_lines(*names)
     say(*(f"note: {source.missing}" for source in sources if source.missing and "NAME" in source.spec))
     if not names:
         say(f"No model's name contains or matches {pattern!r}.")

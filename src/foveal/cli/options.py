@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from foveal.cli.talk import busy, say
 from foveal.errors import FovealError, ModelError
+from foveal.spelled import whole
 from foveal.storage.naming import distinct_names
 
 if TYPE_CHECKING:
@@ -92,29 +92,29 @@ def _preprocessing(text: str | None) -> Preprocessing | None:
     if text is None:
         return None
     from foveal.images import Preprocessing
+    from foveal.storage.reading import DAMAGE, read_json, reason
 
     if text == "imagenet":
         return Preprocessing(size=(224, 224), resize_to=256)
     try:
-        saved = json.loads(Path(text).read_text(encoding="utf-8"))
-        return Preprocessing.from_dict(saved)
+        return Preprocessing.from_dict(read_json(Path(text)))
     except FovealError as error:
         raise ModelError(f"Cannot use {text} as preprocessing. {error}") from error
-    except (OSError, ValueError, TypeError) as error:
+    except DAMAGE as error:
         raise ModelError(
-            f"Cannot read the preprocessing {text!r}: it is neither 'imagenet' nor a JSON file."
+            f"Cannot read the preprocessing {text!r}: it is neither 'imagenet' nor a JSON file ({reason(error)})."
         ) from error
 
 
-def folders(photos: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
-    """Each photo, also of folders, with a folder of its own, named after it: out/bird, out/bird-2 …"""
+def folders(photos: Sequence[Path], out: Path) -> tuple[list[Path], list[Path]]:
+    """All photos, also of folders, and for each a folder of its own, named after it: out/bird, out/bird-2 …"""
     from foveal.images import pictures_in
 
-    found = pictures_in(photos)
-    names = distinct_names(photo.stem for photo in found)
-    return [(photo, out / name) for photo, name in zip(found, names, strict=True)]
+    files = pictures_in(photos)
+    return files, [out / name for name in distinct_names(photo.stem for photo in files)]
 
 
 def layer_spec(layers: Sequence[str] | None) -> tuple[str | int, ...] | None:
     """Layer names as they are, stage numbers as numbers."""
-    return tuple(int(one) if one.lstrip("-").isdigit() else one for one in layers) if layers else None
+    each = [(one, whole(one)) for one in layers or ()]
+    return tuple(name if number is None else number for name, number in each) or None

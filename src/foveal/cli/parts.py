@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.pictures import pictures
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, progress, say
+from foveal.cli.talk import answer_json, answer_lines, progress, say
 
 if TYPE_CHECKING:
     from foveal.results.parts import Parts
@@ -63,22 +64,22 @@ def parts(
 
     decision = parse_target(target, network.labels)
     answers: list[dict[str, Any]] = []
-    todo = options.folders(photos, out)
-    with progress("finding parts") as move:
-        for number, (photo, folder) in enumerate(todo, 1):
+    files, places = options.folders(photos, out)
+    with pictures(network.preprocessing, json=json) as read, progress("finding parts") as move:
+        for i, batch in read.each(files):
+            photo, folder = files[i], places[i]
             found = found_parts(
-                network, photo, decision, count=count, resolution=resolution, layer=options.layer_spec(layer)
+                network, batch, decision, count=count, resolution=resolution, layer=options.layer_spec(layer)
             )
             found.save(folder)
-            hiding = audited(network, photo, found, decision)[0] if audit else None
+            hiding = audited(network, batch, found, decision)[0] if audit else None
             say(str(found), *([hiding.sentence] if hiding else []))
             answers.append(_answer(found, photo, folder) | {"hiding": hiding.facts() if hiding else None})
-            move("finding parts", number, len(todo), photo.name)
-    if json:
-        answer_json(answers)
-    else:
-        for one in answers:
-            typer.echo(one["picture"])
+            move("finding parts", i + 1, len(files), photo.name)
+        if json:
+            answer_json([*answers, *read.facts()])
+        else:
+            answer_lines(*(one["picture"] for one in answers))
 
 
 def _answer(found: Parts, photo: Path, folder: Path) -> dict[str, Any]:

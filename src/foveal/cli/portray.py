@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.pictures import Pictures
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, progress, say
+from foveal.cli.talk import answer_json, answer_lines, progress, say
+from foveal.spelled import whole
 from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
@@ -103,9 +105,10 @@ def portray(
     units = _units(network, layer, channel or [], neuron or [], class_ or [])
     if not units and not pictures:
         raise typer.BadParameter("name pictures or a folder, or a unit by --channel, --neuron or --class")
+    read = Pictures(network.preprocessing, json=json)
     session = sit(
         network,
-        [str(file) for file in pictures_in(pictures)] if pictures else None,
+        [str(file) for file in read.readable(pictures_in(pictures))] if pictures else None,
         options.layer_spec(layer),
         units or None,
         facets=_facets(facets),
@@ -139,11 +142,13 @@ def portray(
     say(str(faces), *(f"  {one['name']}: {_named(one['answers'])}" for one in answer["portraits"] if one["answers"]))
     say(*([str(answer["transfer_words"])] if transfer else []))
     if json:
-        answer_json({key: value for key, value in answer.items() if key != "transfer_words"})
+        answer_json({key: v for key, v in answer.items() if key != "transfer_words"} | {"unread": read.facts()})
     else:
-        typer.echo(answer["sheet"])
+        answer_lines(answer["sheet"])
     if not finished:
+        read.tell()
         raise typer.Exit(130)
+    read.end()
 
 
 def _preview(session: Any, file: Path) -> None:
@@ -218,7 +223,7 @@ def _units(
             found.append(Neuron((layer or [""])[0], int(number), (at[0], at[1])))
         except (ValueError, IndexError):
             raise typer.BadParameter(f"cannot read neuron {text!r}: write 42 or 42:7,7, row and column") from None
-    return [*found, *(Class(int(name) if name.isdigit() else name) for name in classes)]
+    return [*found, *(Class(name) for name in classes)]
 
 
 def _middle(network: Model, layer: str) -> tuple[int, int]:
@@ -242,9 +247,10 @@ def _wishes(choose: str, count: int | None, fidelity: float) -> Any:
 
 
 def _facets(text: str) -> Any:
-    if text != "auto" and not text.isdigit():
+    number = whole(text)
+    if text != "auto" and (number is None or number < 1):
         raise typer.BadParameter(f"cannot read facets {text!r}: say auto or a number")
-    return text if text == "auto" else int(text)
+    return text if number is None else number
 
 
 def _start(text: str) -> Any:

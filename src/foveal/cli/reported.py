@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+import warnings
+from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
 
-from foveal.errors import FovealError
+from foveal.cli.talk import answers_alone, complain, say
+from foveal.errors import FovealError, FovealWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 P = ParamSpec("P")
 _tracebacks = False
@@ -29,14 +31,15 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            command(*args, **kwargs)
+            with _own_words(), answers_alone():
+                command(*args, **kwargs)
         except KeyboardInterrupt:
-            _say("interrupted; what was finished before is kept.")
+            complain("interrupted; what was finished before is kept.")
             raise typer.Exit(130) from None
         except FovealError as error:
             if _tracebacks:
                 raise
-            _say(str(error))
+            complain(str(error))
             raise typer.Exit(1) from None
         except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
             raise
@@ -44,17 +47,34 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
             if _tracebacks:
                 raise
             where = f" {error.filename}" if error.filename else ""
-            _say(f"cannot use{where}: {error.strerror or error}; choose another place with --out, or mend that one.")
+            complain(
+                f"cannot use{where}: {error.strerror or error}; choose another place with --out, or mend that one."
+            )
             raise typer.Exit(1) from None
         except Exception as error:
             if _tracebacks:
                 raise
             reason = " ".join(str(error).split())[:300]
-            _say(f"unforeseen {type(error).__name__}: {reason} (run it again with --traceback for the whole story)")
+            complain(f"unforeseen {type(error).__name__}: {reason} (run it again with --traceback for the whole story)")
             raise typer.Exit(1) from None
 
     return run
 
 
-def _say(sentence: str) -> None:
-    print(f"foveal: {sentence}", file=sys.stderr)
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """Warnings of foveal's own as notes; those of libraries, which are for programmers, only with --traceback."""
+    show, said = warnings.showwarning, set()
+
+    def told(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if issubclass(category, FovealWarning):
+            if str(message) not in said:
+                say(f"note: {message}")
+            said.add(str(message))
+        elif _tracebacks:
+            show(message, category, *rest, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", FovealWarning)
+        warnings.showwarning = told
+        yield

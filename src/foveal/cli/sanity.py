@@ -9,8 +9,9 @@ import typer
 
 from foveal.cli import options
 from foveal.cli.measure import Methods
+from foveal.cli.pictures import pictures
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, progress, say
+from foveal.cli.talk import answer_json, answer_lines, progress, say
 from foveal.storage.atomic import whole_file, write_text
 
 
@@ -53,17 +54,17 @@ def sanity(
     from foveal.cli.target import parse_target
     from foveal.images import pictures_in
 
-    with progress("checking") as move:
+    decision = parse_target(target, network.labels)
+    with pictures(network.preprocessing, json=json) as read, progress("checking") as move:
         found = checked(
-            network, pictures_in(photos), parse_target(target, network.labels), methods=method or ["gradcam"],
-            layer=layer, steps=steps, cascading=cascading,
-            progress=lambda what, done, total: move(what, done, total, ""),
+            network, read.readable(pictures_in(photos)), decision, methods=method or ["gradcam"], layer=layer,
+            steps=steps, cascading=cascading, progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
-    with whole_file(out / "sanity.png") as aside:
-        found.picture().save(aside)
-    write_text(out / "sanity.json", plain.dumps(found.facts(), indent=1) + "\n")
-    say(str(found))
-    if json:
-        answer_json({**found.facts(), "picture": str(out / "sanity.png")})
-    else:
-        typer.echo(str(out / "sanity.png"))
+        with whole_file(out / "sanity.png") as aside:
+            found.picture().save(aside)
+        write_text(out / "sanity.json", plain.dumps(found.facts(), indent=1) + "\n")
+        say(str(found))
+        if json:
+            answer_json({**found.facts(), "picture": str(out / "sanity.png"), "unread": read.facts()})
+        else:
+            answer_lines(out / "sanity.png")

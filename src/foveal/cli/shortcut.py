@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foveal.cli import options
+from foveal.cli.pictures import pictures
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, progress, say
+from foveal.cli.talk import answer_json, answer_lines, progress, say
+from foveal.spelled import whole
 from foveal.storage.atomic import whole_file, write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @reported
@@ -59,40 +64,41 @@ def shortcut(
     from foveal.images import labelled_pictures, pictures_in
     from foveal.surroundings import shortcuts
 
-    files, classes = pictures_in([photos]), None
+    classes: list[int] | None = None
     try:
         files, names = labelled_pictures(photos)
         classes = _known(names, network.labels)
     except (ImageError, TargetError) as error:
+        files = pictures_in([photos])
         say(f"note: classes are what the network predicts, because no folder names them ({error})")
-    with progress("looking") as move:
+    with pictures(network.preprocessing, json=json) as read, progress("looking") as move:
+        kept = read.numbers(files)
         found = shortcuts(
-            network, files, classes, method=method, layer=layer, ring=ring,
-            progress=lambda what, done, total: move(what, done, total, ""),
+            network, [files[i] for i in kept], classes and [classes[i] for i in kept], method=method, layer=layer,
+            ring=ring, progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
-    sheets = []
-    for k, suspect in enumerate(found.suspects):
-        if suspect.flagged or k == 0:
-            path = out / f"class-{suspect.index}.png"
-            with whole_file(path) as aside:
-                found.sheet(k).save(aside)
-            sheets.append(str(path))
-    facts = {**found.facts(), "pictures": [str(file) for file in files], "sheets": sheets}
-    write_text(out / "shortcuts.json", plain.dumps(facts, indent=1) + "\n")
-    say(str(found))
-    if json:
-        answer_json(facts)
-    else:
-        for sheet in sheets:
-            typer.echo(sheet)
+        sheets = []
+        for k, suspect in enumerate(found.suspects):
+            if suspect.flagged or k == 0:
+                path = out / f"class-{suspect.index}.png"
+                with whole_file(path) as aside:
+                    found.sheet(k).save(aside)
+                sheets.append(str(path))
+        facts = {**found.facts(), "pictures": [str(files[i]) for i in kept], "sheets": sheets, "unread": read.facts()}
+        write_text(out / "shortcuts.json", plain.dumps(facts, indent=1) + "\n")
+        say(str(found))
+        if json:
+            answer_json(facts)
+        else:
+            answer_lines(*sheets)
 
 
-def _known(names: list[str], labels: object) -> list[str | int]:
+def _known(names: list[str], labels: Sequence[str] | None) -> list[int]:
     """Folder names as classes of the network."""
     from foveal.decisions.labels import class_index
     from foveal.errors import TargetError
 
-    known = list(labels) if isinstance(labels, list | tuple) else None
-    if known is None and not all(name.isdigit() for name in names):
+    numbers = [whole(name) for name in names]
+    if not labels and None in numbers:
         raise TargetError("the network knows no names of classes, and folders are no numbers")
-    return [class_index(name, known, len(known)) if known else int(name) for name in names]
+    return [class_index(name, labels, len(labels)) if labels else int(name) for name in names]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from foveal.decisions import Decision, Neuron
 
 # Stand-ins for classes that only the network's answer can name.
-PREDICTED, RUNNER_UP = "predicted", "runner-up"
+PREDICTED, RUNNER_UP = STAND_INS = "predicted", "runner-up"
 
 
 def parse_target(text: str | None, labels: Sequence[str] | None) -> Decision | None:
@@ -24,29 +24,47 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Decision | N
     "jay - runner-up"          … rather than the strongest other class; "predicted - crow" works too
     neuron:layer3:17           a channel of a layer, averaged
     neuron:layer3:17:4,9       at row 4, column 9
+
+    A class that is called like one of these is that class, as in Python.
     """
     from foveal.decisions import Class, Margin
 
-    if text is None or text.strip() == PREDICTED:
+    if text is None or (text.strip() == PREDICTED and not _is_label(text, labels)):
         return None
-    if labels and text.casefold() in (label.casefold() for label in labels):
-        return Class(text)
+    if _is_label(text, labels):
+        return Class(text.strip())
     if text.startswith("neuron:"):
         return _neuron(text)
-    a, minus, b = text.partition(" - ")
-    if minus:
-        return Margin(_operand(a, PREDICTED), _operand(b, RUNNER_UP))
+    if pair := _pair(text, labels):
+        return Margin(_operand(pair[0], PREDICTED, labels), _operand(pair[1], RUNNER_UP, labels))
     return Class(text)
 
 
-def _operand(text: str, absent: str) -> str | None:
-    return None if text.strip() == absent else text.strip()
+def _pair(text: str, labels: Sequence[str] | None) -> tuple[str, str] | None:
+    """The two sides of a minus; of several, the one between two names of classes."""
+    words = text.split(" - ")
+    splits = [(" - ".join(words[:k]), " - ".join(words[k:])) for k in range(1, len(words))]
+    known = [pair for pair in splits if all(_is_label(side, labels) or side.strip() in STAND_INS for side in pair)]
+    return next(iter(known or splits), None)
+
+
+def _operand(text: str, absent: str, labels: Sequence[str] | None) -> str | None:
+    return None if text.strip() == absent and not _is_label(text, labels) else text.strip()
+
+
+def _is_label(text: str, labels: Sequence[str] | None) -> bool:
+    """Whether it is the whole name of a class, or one of its synonyms: names win over words with a meaning here."""
+    wanted = text.strip().casefold()
+    names = [label.casefold() for label in labels or ()]
+    return wanted in names or any(wanted in (part.strip() for part in name.split(",")) for name in names)
 
 
 def _neuron(text: str) -> Neuron:
     from foveal.decisions import Neuron
 
-    found = re.fullmatch(r"neuron:(?P<layer>[^:]+):(?P<channel>\d+)(:(?P<row>\d+),(?P<column>\d+))?", text)
+    found = re.fullmatch(
+        r"neuron:(?P<layer>[^:]+):(?P<channel>\d{1,9})(:(?P<row>\d{1,9}),(?P<column>\d{1,9}))?", text, re.ASCII
+    )
     if found is None:
         raise TargetError(
             f"Cannot read the target {text!r}: write neuron:LAYER:CHANNEL or neuron:LAYER:CHANNEL:ROW,COLUMN."

@@ -10,7 +10,8 @@ import typer
 
 from foveal.cli.options import Device
 from foveal.cli.reported import reported
-from foveal.cli.talk import progress, say
+from foveal.cli.talk import answer_lines, progress, say
+from foveal.spelled import whole
 
 if TYPE_CHECKING:
     from foveal.world.recipe import Course
@@ -155,8 +156,8 @@ def brnpa(
     accuracy = None
     with progress("starting") as move:
         for step in train(
-            chosen, out, accelerator=accelerator, devices=int(devices) if devices.isdigit() else devices, nodes=nodes,
-            strategy=strategy, workers=workers,
+            chosen, out, accelerator=accelerator, devices=whole(devices) or devices,
+            nodes=nodes, strategy=strategy, workers=workers,
         ):  # fmt: skip
             loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
             accuracy = step.accuracy if step.accuracy is not None else accuracy
@@ -164,7 +165,7 @@ def brnpa(
     if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
         return  # of several processes one speaks
     say(f"right on {accuracy:.1%}" if accuracy is not None else "nothing was left to be done")
-    typer.echo(out / "brnpa.safetensors")
+    answer_lines(out / "brnpa.safetensors")
 
 
 def _searched(settings: Any, out: Path, trials: int, workers: int, accelerator: str) -> None:
@@ -177,7 +178,7 @@ def _searched(settings: Any, out: Path, trials: int, workers: int, accelerator: 
                 move("search", step.number + 1, trials, "")
             else:
                 move(step.phase, step.done, step.total, "")
-    typer.echo(out / BEST)
+    answer_lines(out / BEST)
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -189,7 +190,7 @@ def _setting(text: str) -> tuple[str, Any]:
         raise typer.BadParameter(f"write a setting as NAME=VALUE, not {text!r}")
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return name.strip(), value.strip()
 
 
@@ -226,5 +227,5 @@ def _trained(course: Course, out: Path, device: str | None, **wanted: int | None
             loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
             accuracy = step.accuracy or accuracy
             move(step.phase, step.done, step.total, loss)
-    typer.echo(out / f"{course.name}.safetensors")
+    answer_lines(out / f"{course.name}.safetensors")
     return accuracy

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.pictures import pictures
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, progress, say
+from foveal.cli.talk import answer_json, answer_lines, progress, say
 from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from foveal.cli.pictures import Pictures
+    from foveal.hierarchy.dictionary import Dictionary
     from foveal.hierarchy.tree import Tree
+    from foveal.models import Model
+
+    Move: TypeAlias = Callable[[str, int, int, str], None]
 
 
 @reported
@@ -84,18 +93,13 @@ def tree(
     decision = parse_target(target, network.labels)
     answers: list[dict[str, Any]] = []
     trees = []
-    words = None
-    if dictionary:
-        from foveal.hierarchy.dictionary import dictionary as looked_up
-
-        with progress("looking through pictures") as move:
-            words = looked_up(network, dictionary, progress=lambda what, done, total: move(what, done, total, ""))
-        say(*(f"note: {note}" for note in words.notes))
-    todo = options.folders(photos, out)
-    with progress("growing") as move:
-        for number, (photo, folder) in enumerate(todo, 1):
+    files, places = options.folders(photos, out)
+    with pictures(network.preprocessing, json=json) as read, progress("growing") as move:
+        words = _dictionary(network, read, dictionary, move) if dictionary else None
+        for i, batch in read.each(files):
+            photo, folder = files[i], places[i]
             found = decompose(
-                network, photo, decision, branch=branch, rule=rule, merge=merge, decide=decide, against=against
+                network, batch, decision, branch=branch, rule=rule, merge=merge, decide=decide, against=against
             ).grow(depth)
             found.dictionary = words
             if patterns:
@@ -103,25 +107,33 @@ def tree(
             if audit:
                 found.audit()
             found.save(folder)
-            hiding = audited(network, photo, found, decision)[0] if audit else None
+            hiding = audited(network, batch, found, decision)[0] if audit else None
             said = str(found).splitlines()[: 1 + branch * (1 + branch)]
             say(f"{photo.name}: {found.target}", *said, *([hiding.sentence] if hiding else []))
             answers.append(_answer(found, photo, folder) | {"hiding": hiding.facts() if hiding else None})
             if together:
                 trees.append(found)
-            move("growing", number, len(todo), photo.name)
-    if together:
-        from foveal.hierarchy.assembly import Assembly
+            move("growing", i + 1, len(files), photo.name)
+        if trees:
+            from foveal.hierarchy.assembly import Assembly
 
-        joined = Assembly(tuple(trees))
-        with whole_file(out / "together.png") as aside:
-            joined.poster().save(aside)
-        say(str(joined))
-    if json:
-        answer_json(answers)
-    else:
-        for answer in answers:
-            typer.echo(answer["page"])
+            joined = Assembly(tuple(trees))
+            with whole_file(out / "together.png") as aside:
+                joined.poster().save(aside)
+            say(str(joined))
+        if json:
+            answer_json([*answers, *read.facts()])
+        else:
+            answer_lines(*(answer["page"] for answer in answers))
+
+
+def _dictionary(network: Model, read: Pictures, folder: Path, move: Move) -> Dictionary:
+    """Where each channel is strongest in the pictures of a folder."""
+    from foveal.hierarchy.dictionary import dictionary
+    from foveal.images import pictures_in
+
+    files = read.readable(pictures_in([folder]))
+    return dictionary(network, files, progress=lambda what, done, total: move(what, done, total, ""))
 
 
 def _answer(tree: Tree, photo: Path, folder: Path) -> dict[str, Any]:

@@ -12,12 +12,11 @@ from foveal.decisions.comparison import Compared, Comparison, compares
 from foveal.decisions.custom import Custom
 from foveal.decisions.decision import Decision, NeedsModel, Outcome, Verdict
 from foveal.decisions.heads import Head, Task, check_task, class_scores, read_head
-from foveal.decisions.labels import plain
+from foveal.decisions.labels import no_class, plain
 from foveal.decisions.neighbours import Neighbours
 from foveal.decisions.neuron import Neuron
 from foveal.decisions.prototypes import Prototypes
 from foveal.decisions.similar import Similar
-from foveal.errors import TargetError
 
 Target: TypeAlias = "Decision | int | str | Sequence[int | str] | Tensor | Callable[[Any], Tensor] | None"
 
@@ -30,18 +29,11 @@ def as_decision(target: Target) -> Decision:
     """
     if isinstance(target, Decision) and not isinstance(target, type):
         return target
-    target = plain(target)
-    if target is None or isinstance(target, int | str):
-        return Class(target)
-    if isinstance(target, list) and all(isinstance(one, int | str) for one in target):
-        return Class(target)
-    if callable(target) and not isinstance(target, type):
+    if isinstance(target, type):
+        raise no_class(target)
+    if callable(target):
         return Custom(target)
-    raise TargetError(
-        f"cannot explain target {target!r}: pass a class (index or label), one class per image, "
-        "foveal.Margin, foveal.Neuron, foveal.Similar, foveal.Prototypes, foveal.Neighbours, or a callable "
-        "output -> (n,)"
-    )
+    return Class(plain(target))
 
 
 __all__ = [

@@ -11,6 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from foveal.errors import TargetError
+from foveal.printable import shown
+from foveal.spelled import whole
 
 
 def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int, where: str = "the model") -> int:
@@ -22,12 +24,15 @@ def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int, w
     Raises:
         TargetError: out of range, unknown, ambiguous, or a label asked of a model that knows none.
     """
-    if isinstance(wanted, str) and wanted.lstrip("-").isdigit() and wanted not in (labels or ()):
-        wanted = int(wanted)
+    wanted = _number(plain(wanted), labels)
     if isinstance(wanted, int):
         if not -classes <= wanted < classes:
-            raise TargetError(f"class {wanted} is out of range: {where} has {classes} classes, 0 to {classes - 1}")
+            raise TargetError(
+                f"class {shown(wanted)} is out of range: {where} has {classes} classes, 0 to {classes - 1}"
+            )
         return wanted % classes
+    if not wanted.strip():
+        raise TargetError("a class without a name cannot be looked up: pass its index or label")
     if labels and len(labels) != classes:
         raise TargetError(
             f"cannot look up class {wanted!r}: there are {len(labels)} labels for {classes} classes; pass one a class"
@@ -49,16 +54,48 @@ def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int, w
 
 
 def plain(which: Any) -> Any:
-    """Class indices of NumPy and torch as Python's own; whatever else it is comes back as it is."""
-    if isinstance(which, Tensor) and not which.is_floating_point() and not which.is_complex():
+    """Class indices of NumPy and torch as Python's own: None, a number, a name, or a list of these.
+
+    Raises:
+        TargetError: for whatever is none; a truth value is no class, though Python takes it for a number.
+    """
+    if isinstance(which, Tensor) and not which.is_floating_point() and not which.is_complex() and not which.is_meta:
         which = which.detach().cpu().numpy()
     if isinstance(which, np.ndarray) and which.dtype.kind in "iuU":
         return which.reshape(-1).tolist() if which.ndim else which.item()
-    if isinstance(which, Integral) and not isinstance(which, int):
+    if isinstance(which, Integral) and not isinstance(which, bool):
         return int(which)
     if isinstance(which, list | tuple | range):
-        return [plain(one) for one in which]
-    return which
+        return [_one(one, which) for one in which]
+    if which is None or isinstance(which, str):
+        return which
+    raise no_class(which)
+
+
+def no_class(target: object) -> TargetError:
+    """What to say of a target that is none."""
+    hint = f": {int(target)} is a class" if isinstance(target, bool | np.bool_) else ""
+    return TargetError(
+        f"cannot explain target {shown(target)}{hint}: pass a class (index or label), one class per image, "
+        "foveal.Margin, foveal.Neuron, foveal.Similar, foveal.Prototypes, foveal.Neighbours, or a callable "
+        "output -> (n,)"
+    )
+
+
+def _one(which: Any, whole: Any) -> int | str:
+    """One of several classes."""
+    found = None if isinstance(which, list | tuple | range) else plain(which)
+    if not isinstance(found, int | str):
+        raise no_class(whole)
+    return found
+
+
+def _number(wanted: int | str, labels: Sequence[str] | None) -> int | str:
+    """A class written as a number, unless that is its name."""
+    if not isinstance(wanted, str) or wanted in (labels or ()):
+        return wanted
+    number = whole(wanted)
+    return wanted if number is None else number
 
 
 def class_words(index: int, labels: Sequence[str] | None, *, kind: str = "class") -> str:

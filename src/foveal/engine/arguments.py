@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -22,7 +23,8 @@ class Arguments:
 
     Attributes:
         n: how many images there are.
-        positional: what stands beside the image; `...` stands for the image where it does not come first.
+        positional: what stands beside the image; `...` stands for the image where it does not come first, also inside
+            lists, tuples and dicts: `([..., other],)`.
         keywords: what is given by name; `...` is the image where it is given by name.
     """
 
@@ -31,8 +33,14 @@ class Arguments:
     keywords: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if sum(value is ... for value in (*self.positional, *self.keywords.values())) > 1:
+        try:
+            leaves = tree_leaves((self.positional, dict(self.keywords)))
+        except RecursionError as error:
+            raise ModelError("inputs and keywords that hold themselves cannot be passed on: make them flat") from error
+        if sum(leaf is ... for leaf in leaves) > 1:
             raise ModelError("`...` among inputs and keywords stands for the image: write it once")
+        if any(_hides_the_image(leaf) for leaf in leaves):
+            raise ModelError("`...`, which stands for the image, is found in lists, tuples and dicts: put it into one")
 
     def around(self, x: Tensor, fresh: Callable[[Tensor], Tensor] | None = None) -> tuple[list[Any], dict[str, Any]]:
         """The arguments with the image in its place; the rows of one image as often as `x` has copies of it.
@@ -41,12 +49,12 @@ class Arguments:
             fresh: what to do to each further tensor, such as copying it.
         """
         positional, keywords = self._each(partial(_fitting, n=self.n, count=len(x), fresh=fresh))
-        if not any(value is ... for value in (*positional, *keywords.values())):
+        if not any(leaf is ... for leaf in tree_leaves((positional, keywords))):
             return [x, *positional], keywords
-        return (
-            [x if value is ... else value for value in positional],
-            {key: x if value is ... else value for key, value in keywords.items()},
+        whole: tuple[list[Any], dict[str, Any]] = tree_map(
+            lambda leaf: x if leaf is ... else leaf, ([*positional], keywords)
         )
+        return whole
 
     def row(self, image: int) -> Arguments:
         """Those of one image."""
@@ -83,6 +91,12 @@ def _fitting(tensor: Tensor, *, n: int, count: int, fresh: Callable[[Tensor], Te
     if n == 1 and count > 1 and tensor.ndim > 0 and len(tensor) == 1:
         return tensor.expand(count, *tensor.shape[1:])
     return tensor
+
+
+def _hides_the_image(leaf: Any) -> bool:
+    """Whether `...` is in a container whose parts are not looked at."""
+    inside = leaf.values() if isinstance(leaf, Mapping) else leaf if isinstance(leaf, AbstractSet) else ()
+    return any(one is ... for one in inside)
 
 
 def _plain(value: Any) -> Hashable:

@@ -42,8 +42,19 @@ def follow(score: Tensor, origins: Origins, *, keep_graph: bool, differentiable:
 
 def _pulled(score: Tensor, origins: Origins, scale: float, **options: bool) -> Gradients:
     sources: Any = list(origins.values())
-    gradients = torch.autograd.grad(score, sources, torch.full_like(score, scale), allow_unused=True, **options)
-    return dict(zip(origins, gradients, strict=True))
+    return dict(zip(origins, weighted(score, sources, scale, **options), strict=True))
+
+
+def weighted(of: Tensor, to: Any, weights: Tensor | float, **options: Any) -> tuple[Any, ...]:
+    """d Σ weights · of / d to.
+
+    The weights stand in the sum: where `torch.autograd.grad` is handed them, it imports sympy to compare shapes, which
+    takes long and changes the process's warning filters.
+    """
+    with torch.enable_grad():
+        total = (of if isinstance(weights, float) and weights == 1 else of * weights).sum()
+    found: tuple[Any, ...] = torch.autograd.grad(total, to, allow_unused=True, **options)
+    return found
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
+from foveal.engine.backward import weighted
 from foveal.errors import MethodError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Block:
 
     @staticmethod
     def _grad(of: Tensor, to: Any, weights: Tensor, *, create_graph: bool = False) -> Any:
-        (found,) = torch.autograd.grad(of, to, weights, retain_graph=True, create_graph=create_graph, allow_unused=True)
+        (found,) = weighted(of, to, weights, retain_graph=True, create_graph=create_graph)
         return found
 
 

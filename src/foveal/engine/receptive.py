@@ -49,6 +49,14 @@ class Field:
 class FieldTracker(TorchDispatchMode):
     """Follows `Field`s from an input tensor through everything computed while the mode is active."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False: else torch imports its compiler to leave this mode out of it, though models run uncompiled here.
+
+        That import takes a second and moves Python's random state and warning filters.
+        """
+        return False
+
     def __init__(self, source: Tensor) -> None:
         super().__init__()
         self._fields: Any = WeakTensorKeyDictionary()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from numbers import Integral
+from typing import Any, TypeAlias
 
 from torch import nn
 
 from foveal.engine.address import INPUT, Address, expand, is_input
 from foveal.engine.stages import Structure
 from foveal.errors import LayerError
+from foveal.printable import shown
+from foveal.spelled import whole
 
 LayerSpec: TypeAlias = "str | int | Sequence[str | int] | None"
 
@@ -26,18 +29,34 @@ def select_layers(model: nn.Module, wanted: LayerSpec, structure: Callable[[], S
     Raises:
         LayerError: for a name that does not exist, a number out of range, a wildcard without a feature map.
     """
-    each = [wanted] if wanted is None or isinstance(wanted, str | int) else list(wanted)
+    found = [layer for one in _each(wanted) for layer in _select_one(model, one, structure)]
+    return list(dict.fromkeys(found))
+
+
+def _each(wanted: Any) -> list[str | int | None]:
+    """What was asked for, one by one.
+
+    Raises:
+        LayerError: for what names no layer, such as 1.5 or True, which Python takes for a number.
+    """
+    each = list(wanted) if isinstance(wanted, list | tuple | range) else [wanted]
     if not each:
         raise LayerError("no layer was given: leave layer out for the last stage, or name one")
-    found = [layer for one in each for layer in _select_one(model, one, structure)]
-    return list(dict.fromkeys(found))
+    for one in each:
+        if isinstance(one, bool) or not isinstance(one, str | Integral | None):
+            raise LayerError(
+                f"{shown(one)} is no layer: give a name, a stage number, 'all', a wildcard, or a list of these"
+            )
+        if one == "":
+            raise LayerError("a layer without a name was given: leave layer out for the last stage, or name one")
+    return [int(one) if isinstance(one, Integral) else one for one in each]
 
 
 def _select_one(model: nn.Module, wanted: str | int | None, structure: Callable[[], Structure]) -> list[str]:
     if wanted is None:
         return [structure().usual.name]
-    if isinstance(wanted, str) and wanted.isdigit() and not hasattr(model, wanted):
-        wanted = int(wanted)
+    if isinstance(wanted, str) and (number := whole(wanted)) is not None and not hasattr(model, wanted):
+        wanted = number
     if isinstance(wanted, int):
         return [_by_number(wanted, structure())]
     if wanted == "all":
@@ -54,7 +73,7 @@ def _by_number(number: int, structure: Structure) -> str:
     count = len(structure.stages)
     if number == 0 or abs(number) > count:
         names = ", ".join(f"{i} {stage.name}" for i, stage in enumerate(structure.stages, 1))
-        raise LayerError(f"there is no stage {number}: this network has {names}")
+        raise LayerError(f"there is no stage {shown(number)}: this network has {names}")
     return structure.stages[number - 1 if number > 0 else number].name
 
 

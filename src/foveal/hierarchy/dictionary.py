@@ -21,6 +21,7 @@ from foveal.engine.stages import describe
 from foveal.errors import ImageError, LayerError, ResultError
 from foveal.images import load_images, pictures_in
 from foveal.inquiry import placed
+from foveal.keywords import checked
 from foveal.models.model import Model, as_model
 from foveal.storage.checkpoint import load_state, save_state
 from foveal.storage.fingerprint import file_fingerprint, fingerprint
@@ -115,6 +116,7 @@ class Dictionary:
         return {key: [crops[key, rank] for rank in range(len(found))] for key, found in entries.items()}
 
 
+@checked
 def dictionary(
     model: nn.Module | Model,
     pictures: Path | str | Sequence[Path | str],

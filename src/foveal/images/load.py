@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,8 +14,11 @@ import torch
 from PIL import Image
 
 from foveal.errors import ImageError
-from foveal.images.decode import Decoded, decode_file, decode_image, deep_pixels
+from foveal.images.decode import Decoded, decode_array, decode_file, decode_image
 from foveal.images.geometry import Geometry
+from foveal.images.tensors import check_plain, values_of
+from foveal.printable import printable
+from foveal.storage.reading import DAMAGE, reason
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -24,6 +28,12 @@ if TYPE_CHECKING:
 
 OneImage: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[Any] | torch.Tensor"
 ImageLike: TypeAlias = "OneImage | Iterable[OneImage]"
+
+NO_FILE = ("image", "array", "tensor")
+"""Sources of photos that came from no file."""
+
+NO_LISTS = (bytes, bytearray, memoryview, dict, AbstractSet)
+DEEPEST = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +69,10 @@ class Batch:
 def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None = None) -> Batch:
     """The network's input and the photos to draw on.
 
-    A picture is a path, a PIL image, an array (H, W) or (H, W, 1..4) of uint8 or of floats in 0..1, a uint8
-    tensor (c, H, W), or a float tensor (c, h, w) or (n, c, h, w). Float tensors are taken as the network's
-    input, as they are; everything else goes through `preprocessing`. Lists may mix them.
+    A picture is a path, a PIL image, an array (H, W) or (H, W, 1..4) of whole numbers or of floats in 0..1, a
+    uint8 tensor (c, H, W), or a float tensor (c, h, w) or (n, c, h, w). Float tensors are taken as the network's
+    input, as they are; everything else goes through `preprocessing`. Lists may mix them. The network's input is
+    made of all bits that there are, the photo of 8.
 
         >>> import torch
         >>> load_images(torch.zeros(2, 3, 32, 32)).tensor.shape
@@ -87,8 +98,10 @@ def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None =
     return Batch(torch.stack(inputs), tuple(photos))
 
 
-def _one_by_one(images: ImageLike) -> Iterator[OneImage]:
+def _one_by_one(images: ImageLike, depth: int = 0) -> Iterator[OneImage]:
     """Single pictures, out of batches and nested lists."""
+    if isinstance(images, torch.Tensor):
+        check_plain(images)
     if isinstance(images, (str, os.PathLike, Image.Image)):
         yield images
     elif isinstance(images, (np.ndarray, torch.Tensor)):
@@ -96,13 +109,16 @@ def _one_by_one(images: ImageLike) -> Iterator[OneImage]:
             yield from images
         else:
             yield images
-    elif isinstance(images, Iterable) and not isinstance(images, (bytes, bytearray, dict)):
+    elif isinstance(images, Iterable) and not isinstance(images, NO_LISTS):
+        if depth == DEEPEST:
+            raise ImageError(f"Cannot read pictures from lists in lists, {DEEPEST} deep or more: pass one list.")
         for image in images:
-            yield from _one_by_one(image)
+            yield from _one_by_one(image, depth + 1)
     else:
+        hint = "; a set has no order" if isinstance(images, AbstractSet) else ""
         raise ImageError(
             f"Cannot read a picture from a {type(images).__name__}: pass a path, a PIL image, an array, "
-            "a tensor, or a list of these."
+            f"a tensor, or a list of these{hint}."
         )
 
 
@@ -117,21 +133,40 @@ def _load(image: OneImage, preprocessing: Preprocessing | None) -> tuple[torch.T
         )
     pixels = np.array(decoded.image)
     geometry = preprocessing.geometry((pixels.shape[0], pixels.shape[1]))
-    tensor = torch.from_numpy(preprocessing.apply(decoded.image))
+    tensor = torch.from_numpy(preprocessing.apply(decoded.source))
     return tensor, Photo(pixels, geometry, source, decoded.notes)
 
 
 def _decoded(image: OneImage) -> tuple[Decoded, str]:
     """The upright RGB picture and where it came from."""
     if isinstance(image, (str, os.PathLike)):
-        return decode_file(Path(image)), os.fspath(image)
+        path = Path(os.fsdecode(image))
+        return decode_file(path), _named(path)
     if isinstance(image, Image.Image):
-        return decode_image(image), str(getattr(image, "filename", "") or "image")
+        return _decode_opened(image), _named(Path(os.fsdecode(getattr(image, "filename", "") or "image")), "image")
     if isinstance(image, torch.Tensor):
         if image.ndim != 3:
             raise ImageError(f"Cannot read a picture from a tensor of {image.dtype} {tuple(image.shape)}.")
-        return _decode_array(image.detach().cpu().permute(1, 2, 0).numpy()), "tensor"
+        return _decode_array(values_of(image).transpose(1, 2, 0)), "tensor"
     return _decode_array(image), "array"
+
+
+def _named(path: Path, plain: str = "") -> str:
+    """A file's name for people: without what a terminal obeys, and unlike the names of what came from no file."""
+    name = printable(str(path))
+    return name if name == plain or name not in NO_FILE else f"./{name}"
+
+
+def _decode_opened(image: Image.Image) -> Decoded:
+    """A picture that the caller opened; one that was not loaded yet can be read from its file once more."""
+    path = Path(os.fsdecode(getattr(image, "filename", "") or ""))
+    try:
+        again = (lambda: Image.open(path)) if path.is_file() else None
+        return decode_image(image, path if again else None, again)
+    except ImageError as error:
+        raise ImageError(f"Cannot read the PIL image {str(path)!r}: {error}") from error
+    except DAMAGE as error:
+        raise ImageError(f"Cannot read the PIL image {str(path)!r}: {reason(error)}.") from error
 
 
 def _decode_array(array: NDArray[Any]) -> Decoded:
@@ -142,19 +177,21 @@ def _decode_array(array: NDArray[Any]) -> Decoded:
             f"Cannot read a picture from an array of {array.dtype} {shape}: pass pixels (H, W) or "
             "(H, W, 1 to 4), or a float tensor (c, h, w) if it is the network's input."
         )
+    if np.ma.is_masked(array):
+        raise ImageError(f"Cannot read a picture from an array of shape {shape} with masked pixels: fill them first.")
     try:
-        pixels = deep_pixels(array)
+        return decode_array(np.asarray(array))
     except ImageError as error:
         raise ImageError(f"Cannot read a picture from an array of shape {shape}: {error}") from error
-    return decode_image(Image.fromarray(np.ascontiguousarray(pixels.squeeze(2) if shape[2:] == (1,) else pixels)))
 
 
 def _photo_of_input(tensor: torch.Tensor, preprocessing: Preprocessing | None) -> Photo:
     """The picture a network input shows, as well as it can be rebuilt."""
-    shape = tuple(tensor.shape)
-    if tensor.ndim != 3 or 0 in shape:
+    with np.errstate(over="ignore"):  # what is too large for single precision is refused below
+        values = values_of(tensor).astype(np.float32)
+    shape = values.shape
+    if values.ndim != 3 or 0 in shape:
         raise ImageError(f"Expected a float tensor (c, h, w) or (n, c, h, w), but got shape {shape}.")
-    values = tensor.detach().cpu().float().numpy()
     if not np.isfinite(values).all():
         raise ImageError(f"The input tensor of shape {shape} has NaN or infinite values: clean it first.")
     geometry = Geometry.identity((shape[1], shape[2]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -11,10 +11,9 @@ from PIL import Image
 
 from foveal.errors import ImageError
 from foveal.images.geometry import Geometry
+from foveal.printable import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from jaxtyping import Float32
     from numpy.typing import NDArray
 
@@ -22,8 +21,13 @@ Resize = Literal["short", "exact", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Channels = Literal["RGB", "BGR", "L"]
 
+# What Pillow makes of red, green and blue (ITU-R BT.601).
+GREY = np.array([0.299, 0.587, 0.114], np.float32)
+
 # A sliver of a photo would grow to gigabytes when its short side is brought to size.
 LARGEST_RESIZE = 2**28
+LONGEST = 2**15  # pixels of an input's side
+SMALLEST, LARGEST = 1e-30, 1e30  # what single precision divides by, and holds
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,11 @@ class Preprocessing:
         scale = (resized[0] / height, resized[1] / width)
         return Geometry(photo_size, self.size, scale, (float(offset[0]), float(offset[1])))
 
-    def apply(self, photo: Image.Image) -> Float32[NDArray[np.float32], "c h w"]:
-        """The network's input, made from an upright RGB photo."""
-        picture = photo.convert("L" if self.channels == "L" else "RGB")
-        height, width = self._resized((photo.height, photo.width))
-        resized = picture.resize((width, height), Image.Resampling[self.interpolation.upper()])
-        pixels = np.asarray(resized, dtype=np.float32).reshape(height, width, -1) / np.float32(255)
+    def apply(
+        self, photo: Image.Image | Float32[NDArray[np.float32], "H W c"]
+    ) -> Float32[NDArray[np.float32], "c h w"]:
+        """The network's input, made from an upright photo: a picture of 8 bits, or (H, W, 1 or 3) in 0..1."""
+        pixels = self._in_8_bits(photo) if isinstance(photo, Image.Image) else self._in_depth(photo)
         if self.channels == "BGR":
             pixels = pixels[..., ::-1]
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
@@ -91,12 +94,35 @@ class Preprocessing:
     def from_dict(cls, saved: Mapping[str, Any]) -> Preprocessing:
         """The preprocessing written in a sidecar; a field that is left out has its default."""
         names = [field.name for field in fields(cls)]
-        unknown = sorted(set(saved) - set(names))
+        if not isinstance(saved, Mapping):
+            raise ImageError(f"Cannot read the preprocessing: it is {shown(saved)}, not fields with values.")
+        unknown = sorted(set(saved) - set(names), key=str)
         if unknown or "size" not in saved:
-            fault = f"unknown field {unknown[0]!r}" if unknown else "no field 'size'"
+            fault = f"unknown field {shown(unknown[0])}" if unknown else "no field 'size'"
             raise ImageError(f"Cannot read the preprocessing: {fault}; the fields are {', '.join(names)}.")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
         return cls(**values)
+
+    def _in_8_bits(self, photo: Image.Image) -> NDArray[np.float32]:
+        """The resized pixels, rounded to 8 bits as torchvision has them."""
+        picture = photo.convert("L" if self.channels == "L" else "RGB")
+        height, width = self._resized((photo.height, photo.width))
+        resized = picture.resize((width, height), Image.Resampling[self.interpolation.upper()])
+        return np.asarray(resized, dtype=np.float32).reshape(height, width, -1) / np.float32(255)
+
+    def _in_depth(self, photo: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same without rounding."""
+        height, width = self._resized((photo.shape[0], photo.shape[1]))
+        if self.channels == "L" and photo.shape[2] == 3:
+            photo = photo @ GREY[:, None]
+        bands = [
+            Image.fromarray(np.ascontiguousarray(photo[..., band])).resize(
+                (width, height), Image.Resampling[self.interpolation.upper()]
+            )
+            for band in range(photo.shape[2])
+        ]
+        pixels = np.stack([np.asarray(band, np.float32) for band in bands], 2).clip(0, 1)
+        return pixels if self.channels == "L" else np.broadcast_to(pixels, (height, width, 3))
 
     def _resized(self, photo_size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) of the whole photo after resizing, before crop or pad."""
@@ -135,25 +161,26 @@ def _faults(p: Preprocessing) -> list[str]:
     """What is wrong with these settings, in words."""
     faults = []
     if not (isinstance(p.size, tuple) and len(p.size) == 2 and all(_whole(side) for side in p.size)):
-        faults.append(f"size must be two positive whole numbers (h, w), not {p.size!r}")
+        faults.append(f"size must be two positive whole numbers (h, w) up to {LONGEST}, not {shown(p.size)}")
     if p.resize_to is not None and not _whole(p.resize_to):
-        faults.append(f"resize_to must be a positive whole number or None, not {p.resize_to!r}")
+        faults.append(f"resize_to must be a positive whole number up to {LONGEST} or None, not {shown(p.resize_to)}")
     for name, choices in (("resize", Resize), ("interpolation", Interpolation), ("channels", Channels)):
-        if getattr(p, name) not in get_args(choices):
-            faults.append(f"{name} must be one of {', '.join(get_args(choices))}, not {getattr(p, name)!r}")
+        value = getattr(p, name)
+        if not isinstance(value, str) or value not in get_args(choices):
+            faults.append(f"{name} must be one of {', '.join(get_args(choices))}, not {shown(value)}")
     count = 1 if p.channels == "L" else 3
     for name in ("mean", "std"):
         numbers = getattr(p, name)
         if not (isinstance(numbers, tuple) and len(numbers) == count and all(_number(x) for x in numbers)):
-            faults.append(f"{name} must be {count} number(s) for channels={p.channels!r}, not {numbers!r}")
-        elif name == "std" and min(numbers) <= 0:
-            faults.append(f"std must be positive, not {numbers!r}")
+            faults.append(f"{name} must be {count} number(s) for channels={shown(p.channels)}, not {shown(numbers)}")
+        elif name == "std" and min(numbers) <= SMALLEST:
+            faults.append(f"std must be positive, not {shown(numbers)}")
     return faults
 
 
 def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LONGEST
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 from foveal.errors import MethodError
 from foveal.methods import (
@@ -22,6 +23,7 @@ from foveal.methods import (
     scorecam,
 )
 from foveal.methods.method import Method
+from foveal.printable import shown
 
 _FAMILIES = (
     cam.FAMILY, guided.FAMILY, relevance.FAMILY, gradient.FAMILY,
@@ -46,15 +48,19 @@ def find_method(name: str) -> Method:
     Raises:
         MethodError: when there is none, with the nearest names; for options it does not have.
     """
+    if not isinstance(name, str) or not name.strip():
+        raise MethodError(f"{shown(name)} is no method: give a name of those that `foveal methods` lists")
     name, _, options = name.partition(":")
     return _named(name).with_options(_pairs(name, options))
 
 
 def find_methods(names: str | Iterable[str]) -> dict[str, Method]:
     """Methods by the name they answer to, each once; "all" and "fast" stand for several."""
-    each = [names] if isinstance(names, str) else list(names)
+    each: list[Any] = list(names) if isinstance(names, list | tuple | dict) else [names]
     several = {"all": tuple(METHODS), "fast": (*FAST, *COMPARING)}
-    found = [find_method(name) for one in each for name in several.get(one, (one,))]
+    found = [
+        find_method(name) for one in each for name in (several.get(one, (one,)) if isinstance(one, str) else (one,))
+    ]
     return {method.spelled(METHODS[method.name].options): method for method in found}
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from foveal.errors import MethodError
+from foveal.printable import shown
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -73,7 +74,7 @@ def baseline(
         raise MethodError(
             "what black is depends on the preprocessing: pass foveal.metrics.black(mean, std) as baseline"
         )
-    raise MethodError(f"there is no baseline {kind!r}: say {', '.join(BASELINES)}, or give a tensor")
+    raise MethodError(f"there is no baseline {shown(kind)}: say {', '.join(BASELINES)}, or give a tensor")
 
 
 def _blurred(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

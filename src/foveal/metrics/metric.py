@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from foveal.metrics.curves import Ask
 from foveal.metrics.sensitivity import Explainer
 from foveal.metrics.statistics import Summary, summary
 from foveal.metrics.trial import Setting, Trial
+from foveal.printable import shown
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -156,13 +157,15 @@ def find_metrics(names: str | Iterable[str]) -> dict[str, Metric]:
     Raises:
         MethodError: when there is none of that name, with the nearest.
     """
-    each = [names] if isinstance(names, str) else list(names)
+    each: list[Any] = list(names) if isinstance(names, list | tuple) else [names]
     several = {"usual": USUAL, "object": OBJECT, "all": tuple(METRICS)}
-    found = [_named(name) for one in each for name in several.get(one, (one,))]
+    found = [_named(name) for one in each for name in (several.get(one, (one,)) if isinstance(one, str) else (one,))]
     return {metric.name: metric for metric in found}
 
 
 def _named(name: str) -> Metric:
+    if not isinstance(name, str):
+        raise MethodError(f"{shown(name)} is no metric: say {', '.join([*METRICS][:3])} …, or usual")
     plain = name.casefold().replace("-", "_").replace(" ", "_")
     plain = ALIASES.get(plain, plain)
     if plain in METRICS:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from foveal.metrics.connected import largest_part
+
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
@@ -124,15 +126,3 @@ def max_box_accuracy(
         [[box_overlap(map, own, threshold=t) for t in thresholds] for map, own in zip(maps, boxes, strict=True)]
     )
     return sum(float((found >= overlap).double().mean(0).max()) for overlap in overlaps) / len(overlaps)
-
-
-def largest_part(mask: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
-    """The largest set of true places that hang together, corners included."""
-    name = torch.arange(1, mask.numel() + 1, dtype=torch.float64, device=mask.device).view_as(mask) * mask
-    while True:
-        spread = functional.max_pool2d(name[None, None], 3, 1, 1)[0, 0] * mask
-        if torch.equal(spread, name):
-            break
-        name = spread
-    names, counts = name[mask].unique(return_counts=True)
-    return name == names[counts.argmax()] if len(names) else mask

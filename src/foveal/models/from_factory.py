@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from foveal.errors import FovealError, ModelError
+from foveal.models.labels import own_labels
 from foveal.models.model import Model
+from foveal.storage.reading import DAMAGE, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,7 +36,7 @@ def build(spec: str, *, arguments: Mapping[str, object]) -> Model:
     if isinstance(made, Model):
         return made
     if isinstance(made, nn.Module):
-        return Model(made, spec, card={"source": spec})
+        return Model(made, spec, labels=own_labels(made), card={"source": spec})
     raise ModelError(f"{spec} returned a {type(made).__name__}: it must return an nn.Module or a foveal.Model.")
 
 
@@ -65,7 +67,9 @@ def _import_module(name: str, factory: str) -> ModuleType:
         file = Path(*name.split(".")).with_suffix(".py")
         hint = f"write '{file}:{factory}'" if file.exists() else f"install it, or write 'path/to/file.py:{factory}'"
         raise ModelError(f"Cannot import {name}: there is no module {error.name!r}; {hint}.") from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _failed(f"importing {name}", error) from error
 
 
@@ -81,15 +85,21 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickle look their module up there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except BaseException as error:
         del sys.modules[name]
+        if isinstance(error, KeyboardInterrupt):
+            raise
         raise _failed(f"running {path}", error) from error
     return module
 
 
 def _attribute(module: ModuleType, name: str, spec: str) -> object:
-    if hasattr(module, name):
+    try:
         return getattr(module, name)
+    except AttributeError:
+        pass
+    except DAMAGE as error:
+        raise _failed(f"looking up {spec}", error) from error
     there = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
     close = get_close_matches(name, there, n=3) or there[:6]
     hint = f"did you mean {' or '.join(close)}?" if close else "it defines no function."
@@ -101,16 +111,17 @@ def _call(factory: object, spec: str, arguments: Mapping[str, object]) -> object
         raise ModelError(f"{spec} is a {type(factory).__name__}: name a function that returns the network.")
     try:
         return factory(**arguments)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _failed(f"calling {spec}({', '.join(arguments)})", error) from error
 
 
-def _failed(doing: str, error: Exception) -> FovealError:
-    """A foreseen error as it is; anything else that a person's code may raise, in one sentence."""
+def _failed(doing: str, error: BaseException) -> FovealError:
+    """A foreseen error as it is; anything else that a person's code may raise, sys.exit included, in one sentence."""
     if isinstance(error, FovealError):
         return error
-    reason = " ".join(str(error).split())[:200].rstrip(". ")
-    return ModelError(f"{doing.capitalize()} failed with {type(error).__name__}: {reason}.")
+    return ModelError(f"{doing[0].upper()}{doing[1:]} failed with {type(error).__name__}: {reason(error)}.")
 
 
 @contextmanager

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from foveal.errors import ModelError
+from foveal.keywords import checked
 from foveal.models import from_factory, from_timm, from_torchvision
-from foveal.models.labels import read_labels
+from foveal.models.kinds import soundness
+from foveal.models.labels import checked_labels, read_labels
 from foveal.models.pairing import described
 from foveal.models.sidecar import read_sidecar, sidecar_path
 from foveal.models.weights import PICKLED, check_file, fill, head_size, read_state
+from foveal.storage.reading import reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +33,7 @@ BUNDLED = {name: _WEIGHTS / f"{name}.safetensors" for name in ("demo", "embed", 
 RANDOM = "the weights are random, nothing was learned: explanations show the architecture alone"
 
 
+@checked
 def load_model(
     spec: str | Path,
     *,
@@ -77,7 +81,7 @@ def load_model(
         model = replace(model, preprocessing=preprocessing)
     _move(model, device)
     model.module.eval()
-    return model
+    return model.noted(*soundness(model.module))
 
 
 def _from_weights(path: Path, weights: Path | None) -> Model:
@@ -166,8 +170,8 @@ def _check_bundled(name: str) -> None:
         raise ModelError(f"The {name} network is missing from this installation ({path}): reinstall foveal.")
 
 
-def _labels(labels: Sequence[str] | str | Path) -> tuple[str, ...]:
-    return read_labels(labels) if isinstance(labels, (str, Path)) else tuple(labels)
+def _labels(labels: Sequence[str] | str | Path) -> tuple[str, ...] | None:
+    return read_labels(labels) if isinstance(labels, (str, Path)) else checked_labels(labels)
 
 
 def _move(model: Model, device: str | torch.device | None) -> None:
@@ -175,5 +179,5 @@ def _move(model: Model, device: str | torch.device | None) -> None:
         return
     try:
         model.module.to(torch.device(device))
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"Cannot put {model.name} on {str(device)!r}: {str(error).splitlines()[0]}.") from error
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ModelError(f"Cannot put {model.name} on {str(device)!r}: {reason(error)}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,12 @@ from torch import nn
 from foveal.decisions.heads import Task, check_task
 from foveal.engine.guard import unwrap
 from foveal.errors import ModelError
+from foveal.images.preprocessing import Preprocessing
+from foveal.models.labels import checked_labels, own_labels
+from foveal.printable import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from foveal.images import Preprocessing
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,22 +39,34 @@ class Model:
     task: Task | None = None
 
     def __post_init__(self) -> None:
+        kinds = {"module": nn.Module, "name": str, "preprocessing": Preprocessing | None, "card": Mapping}
+        for name, kind in kinds.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ModelError(f"Cannot make a Model whose {name} is {shown(getattr(self, name))}.")
+        object.__setattr__(self, "labels", checked_labels(self.labels))
         check_task(self.task)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know before believing anything about this model, such as random weights."""
-        return tuple(self.card.get("notes", ()))
+        notes = self.card.get("notes", ())
+        return tuple(map(str, notes)) if isinstance(notes, list | tuple) else (str(notes),)
 
     def noted(self, *notes: str) -> Model:
         """The same model with more notes."""
-        return replace(self, card={**self.card, "notes": [*self.notes, *notes]})
+        return replace(self, card={**self.card, "notes": [*self.notes, *notes]}) if notes else self
 
     def __repr__(self) -> str:
         size = "×".join(map(str, self.preprocessing.size)) if self.preprocessing else "unknown"
         labels = f"{len(self.labels)} labels" if self.labels else "no labels"
         notes = "".join(f", note: {note}" for note in self.notes)
         return f"Model({self.name!r}, {type(self.module).__name__}, input {size}, {labels}{notes})"
+
+
+def check_real(module: nn.Module, name: str) -> None:
+    """ModelError for a network whose weights have no values."""
+    if any(parameter.is_meta for parameter in module.parameters()):
+        raise ModelError(f"the weights of {name} are on the meta device and have no values: load them to a real one")
 
 
 def as_model(
@@ -67,19 +81,22 @@ def as_model(
         ModelError: when it is neither a module nor the result of `load_model`, or the task is none.
     """
     if isinstance(model, nn.Module):
-        name = type(unwrap(model)).__name__
-        return Model(model, name, preprocessing, tuple(labels) if labels else None, task=task)
+        own = unwrap(model)
+        check_real(own, type(own).__name__)
+        known = checked_labels(labels) or own_labels(own)
+        return Model(model, type(own).__name__, preprocessing, known, task=task)
     if not isinstance(model, Model):
         raise ModelError(
             f"cannot explain a {type(model).__name__}: pass an nn.Module, or load one with foveal.load_model({model!r})"
             if isinstance(model, str)
             else f"cannot explain a {type(model).__name__}: pass an nn.Module or the result of foveal.load_model"
         )
+    check_real(model.module, model.name)
     if preprocessing is None and labels is None and task is None:
         return model
     return replace(
         model,
         preprocessing=preprocessing or model.preprocessing,
-        labels=tuple(labels) if labels else model.labels,
+        labels=checked_labels(labels) or model.labels,
         task=task or model.task,
     )

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 
 from foveal.errors import ModelError
 from foveal.images.preprocessing import Preprocessing
+from foveal.storage.reading import DAMAGE, read_json, reason
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -51,6 +52,14 @@ class Sidecar(BaseModel):
     def _read_preprocessing(cls, value: object) -> object:
         return Preprocessing.from_dict(value) if isinstance(value, dict) else value
 
+    @field_validator("card")
+    @classmethod
+    def _check_notes(cls, card: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        notes = card.get("notes", [])
+        if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+            raise ValueError("its notes must be a list of sentences")
+        return card
+
     def to_json(self) -> str:
         """The text of the file."""
         fields: dict[str, Any] = {"format": self.format, "name": self.name, "architecture": self.architecture}
@@ -73,27 +82,26 @@ def sidecar_path(weights: Path) -> Path:
 def read_sidecar(path: Path) -> Sidecar:
     """The sidecar at `path`; ModelError in one sentence for anything wrong with it."""
     try:
-        text = path.read_text(encoding="utf-8")
-        return Sidecar.model_validate(json.loads(text))
+        return Sidecar.model_validate(read_json(path))
     except FileNotFoundError as error:
         raise ModelError(
             f"No sidecar {path.name} beside the weights in {path.parent}: "
             "write one (docs/models.md shows how), or name the architecture and pass the file as weights."
         ) from error
     except OSError as error:
-        raise ModelError(f"Cannot read the sidecar {path}: {error.strerror or error}.") from error
+        raise ModelError(f"Cannot read the sidecar {path}: {reason(error)}.") from error
     except ValidationError as error:
         raise ModelError(f"Cannot use the sidecar {path}: {_fault(error.errors()[0])}.") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"Cannot read the sidecar {path}: it is not valid JSON ({error}).") from error
+    except DAMAGE as error:
+        raise ModelError(f"Cannot read the sidecar {path}: it is not valid JSON ({reason(error)}).") from error
 
 
 def find_sidecar(weights: Path) -> Sidecar | None:
     """The sidecar beside `weights` if there is one; other programs' JSON files are left alone."""
     path = sidecar_path(weights)
     try:
-        claimed = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        claimed = read_json(path)
+    except DAMAGE:
         return None
     if not isinstance(claimed, dict) or not str(claimed.get("format", "")).startswith("foveal-model"):
         return None

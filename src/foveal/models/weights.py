@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
-import struct
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from foveal.errors import ModelError
+from foveal.models.kinds import check_kinds
+from foveal.printable import shown
+from foveal.storage.reading import DAMAGE, opened, reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,18 +25,8 @@ if TYPE_CHECKING:
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".tar")
 # Where training programs put the weights among epoch numbers and optimisers.
 NESTS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
-# What the unpickler raises when bytes are missing or wrong.
-DAMAGE = (
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    TypeError,
-    struct.error,
-    MemoryError,
-)
+DEEPEST = 8
+"""No trainer puts a state dict into more boxes; a file that holds itself has no end of them."""
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -44,8 +35,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         try:
             return dict(load_file(path))
-        except (SafetensorError, *DAMAGE) as error:
-            raise ModelError(f"Cannot read {path} as safetensors ({_brief(error)}): get the file again.") from error
+        except DAMAGE as error:
+            raise ModelError(f"Cannot read {path} as safetensors ({reason(error)}): get the file again.") from error
     if path.suffix not in PICKLED:
         raise ModelError(f"Cannot tell how to read {path}: weights end in .safetensors, {', '.join(PICKLED)}.")
     return _unnest(_unpickle(path), path)
@@ -54,9 +45,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     """Load `state` into `module`, all of it; ModelError naming the first parameters that do not fit."""
     fitting = _without_prefix(state, module.state_dict(), path)
+    check_kinds(fitting, module.state_dict(), path)
     try:
         module.load_state_dict(fitting, strict=True)
-    except RuntimeError as error:
+    except DAMAGE as error:
         raise ModelError(f"The weights in {path} do not fit this network: {_misfit(fitting, module)}.") from error
 
 
@@ -74,13 +66,13 @@ def head_size(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> int
 
 def check_file(path: Path) -> None:
     """One sentence for what is no file of weights at all."""
-    if path.is_dir():
-        raise ModelError(f"Cannot read weights from {path}: it is a folder; give the file.")
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             start = file.read(512)
-    except OSError as error:
-        raise ModelError(f"Cannot read weights from {path}: {error.strerror or error}.") from error
+    except IsADirectoryError as error:
+        raise ModelError(f"Cannot read weights from {path}: it is a folder; give the file.") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"Cannot read weights from {path}: {reason(error)}.") from error
     if not start:
         raise ModelError(f"Cannot read weights from {path}: the file is empty; get it again.")
     if start.lstrip()[:1] == b"<":
@@ -103,7 +95,7 @@ def _unpickle(path: Path) -> object:
                 f"Cannot read {path}: it is a TorchScript program; save its state dict instead."
             ) from error
         raise ModelError(
-            f"Cannot read {path} ({_brief(error)}): it is damaged or no torch file; get it again."
+            f"Cannot read {path} ({reason(error)}): it is damaged or no torch file; get it again."
         ) from error
 
 
@@ -117,17 +109,19 @@ def _refusal(path: Path, message: str) -> str:
     )
 
 
-def _unnest(saved: object, path: Path) -> dict[str, Tensor]:
+def _unnest(saved: object, path: Path, depth: int = 0) -> dict[str, Tensor]:
     """The state dict inside a checkpoint."""
     if not isinstance(saved, Mapping):
         raise ModelError(f"Cannot use {path}: it holds a {type(saved).__name__}, not a state dict.")
+    if depth == DEEPEST:
+        raise ModelError(f"Cannot use {path}: it holds checkpoints in checkpoints without end; save the state dict.")
     for nest in NESTS:
         if isinstance(saved.get(nest), Mapping):
-            return _unnest(saved[nest], path)
+            return _unnest(saved[nest], path, depth + 1)
     state = {k: v for k, v in saved.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
     if not state:
         raise ModelError(
-            f"Cannot use {path}: there are no weights in it, only {', '.join(map(repr, list(saved)[:4]))}."
+            f"Cannot use {path}: there are no weights in it, only {', '.join(map(shown, list(saved)[:4]))}."
         )
     return state
 
@@ -165,8 +159,3 @@ def _misfit(state: Mapping[str, Tensor], module: nn.Module) -> str:
 def _first(names: list[str], most: int = 3) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _brief(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:160].rstrip(". ") if lines else type(error).__name__

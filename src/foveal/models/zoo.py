@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from foveal.errors import ModelError
+from foveal.printable import printable, shown
+from foveal.storage.reading import DAMAGE, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +29,7 @@ def building(spec: str, arguments: Mapping[str, object], *, fetching: bool) -> I
     refused = sorted(RESERVED & arguments.keys())
     if refused:
         raise ModelError(f"Cannot build {spec} with the argument {refused[0]!r}: a sidecar may not set it.")
-    shown = ", ".join(f"{key}={value!r}" for key, value in arguments.items()) or "its defaults"
+    given = ", ".join(f"{printable(key)}={shown(value)}" for key, value in arguments.items()) or "its defaults"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
@@ -35,9 +37,9 @@ def building(spec: str, arguments: Mapping[str, object], *, fetching: bool) -> I
         except (OSError, RuntimeError) as error:
             if fetching:
                 raise _unfetched(spec, error) from error
-            raise ModelError(f"Cannot build {spec} with {shown}: {error}.") from error
-        except (TypeError, ValueError, KeyError, AttributeError, AssertionError) as error:
-            raise ModelError(f"Cannot build {spec} with {shown}: {error}.") from error
+            raise ModelError(f"Cannot build {spec} with {given}: {reason(error)}.") from error
+        except DAMAGE as error:
+            raise ModelError(f"Cannot build {spec} with {given}: {reason(error)}.") from error
 
 
 def unknown(source: str, name: str, names: Iterable[str]) -> ModelError:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from foveal.metrics.metric import DIRECTIONS
 from foveal.render.figures import fit_photo
 from foveal.render.fragment import data_uri
+from foveal.render.pages import script_json
 from foveal.render.words import describe_map
 from foveal.results.scores import ARROWS
 from foveal.storage.atomic import write_text
@@ -54,7 +55,7 @@ def comparison_page(whys: Mapping[str, Explanation], scores: Scores, *, title: s
         head=head,
         body=body,
         notes=list(scores.notes),
-        directions=Markup(json.dumps([_sign(metric) for metric in scores.metrics])),
+        directions=script_json([_sign(metric) for metric in scores.metrics]),
     )
 
 

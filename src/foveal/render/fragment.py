@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import base64
 import io
+from contextlib import contextmanager
 from html import escape
+from threading import Lock
 from typing import TYPE_CHECKING
+
+from PIL import ImageFile
 
 from foveal.render.words import describe_map
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from PIL import Image
 
     from foveal.results import Explanation
 
+_saving = Lock()
 SHOWN = 12  # pictures; a notebook is no place for hundreds
 
 
@@ -23,13 +30,22 @@ def data_uri(picture: Image.Image, *, quality: int | None = None) -> str:
     if quality is None:
         picture.save(content, "PNG", optimize=True)
     else:
-        try:
+        with _room_for(picture):
             picture.convert("RGB").save(content, "JPEG", quality=quality, optimize=True, subsampling=0)
-        except OSError:  # Pillow's buffer is too small to optimise what is all noise
-            content = io.BytesIO()
-            picture.convert("RGB").save(content, "JPEG", quality=quality, subsampling=0)
     kind = "png" if quality is None else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+@contextmanager
+def _room_for(picture: Image.Image) -> Iterator[None]:
+    """A buffer for the whole picture: of Pillow's own, all noise runs over, and libjpeg says so on standard error."""
+    with _saving:
+        usual = ImageFile.MAXBLOCK
+        ImageFile.MAXBLOCK = max(usual, 8 * picture.width * picture.height)
+        try:
+            yield
+        finally:
+            ImageFile.MAXBLOCK = usual
 
 
 def png(picture: Image.Image) -> bytes:

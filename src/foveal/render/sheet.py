@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from PIL import Image, ImageDraw
 
+from foveal.printable import printable
 from foveal.render.fragment import data_uri
 from foveal.render.overlay import PAPER
 from foveal.render.text import write
@@ -34,7 +35,7 @@ class Sheet:
         """A picture with its upper left corner at a point."""
         x, y = round(at[0]), round(at[1])
         size = f'x="{x}" y="{y}" width="{picture.width}" height="{picture.height}"'
-        said = f"<title>{escape(alt)}</title>" if alt else ""
+        said = f"<title>{escape(printable(alt))}</title>" if alt else ""
         svg = f'<g><image {size} href="{data_uri(picture, quality=92)}"/>{said}</g>'
         self._drawn.append((lambda page: page.paste(picture, (x, y)), svg))
 
@@ -64,10 +65,10 @@ class Sheet:
 
     def words(self, at: Point, text: str, size: float, *, ink: Colour, anchor: str = "mm") -> None:
         """Text, of which the part that `anchor` names lies at a point: l, m, r and a (top), m."""
-        x, y = at
+        (x, y), shown = at, escape(printable(text))
         svg = (
             f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" fill="{_css(ink)}" '
-            f'text-anchor="{ANCHORS[anchor[0]]}" dominant-baseline="{BASELINES[anchor[1]]}">{escape(text)}</text>'
+            f'text-anchor="{ANCHORS[anchor[0]]}" dominant-baseline="{BASELINES[anchor[1]]}">{shown}</text>'
         )
         self._drawn.append((lambda page: write(ImageDraw.Draw(page), at, text, size, ink=ink, anchor=anchor), svg))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from PIL import Image
 from foveal.render.feature import effective_region, feature_picture, pattern_picture, region
 from foveal.render.fragment import data_uri
 from foveal.render.overlay import fit
-from foveal.render.pages import environment
+from foveal.render.pages import environment, script_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,15 +29,8 @@ def page(tree: Tree) -> str:
 
 def fragment(tree: Tree, *, most: int = MOST) -> str:
     """A part of a page that has `tree.css` and `tree.js`; does not grow the tree."""
-    from markupsafe import Markup
-
-    data = Markup(_script(_facts(tree, most)))
+    data = script_json(_facts(tree, most))
     return environment().get_template("tree_fragment.html").render(title=tree.target, data=data)
-
-
-def _script(facts: Mapping[str, Any]) -> str:
-    """JSON that may stand inside a script element."""
-    return json.dumps(facts, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
 
 
 def _facts(tree: Tree, most: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from foveal.errors import TargetError
+from foveal.printable import shown
 from foveal.similarity.local import CrossAttention, EarthMovers, Nearest
 from foveal.similarity.metric import Linear, Metric
 from foveal.similarity.pooled import Cosine, Dot, Euclidean, Learned, Squared, unit
@@ -28,7 +29,7 @@ def find_metric(metric: MetricLike) -> Metric:
     if not isinstance(metric, str) and isinstance(metric, Metric):
         return metric
     raise TargetError(
-        f"there is no metric {metric!r}: say {', '.join(METRICS)}, or pass foveal.Learned(matrix) or one of your own"
+        f"there is no metric {shown(metric)}: say {', '.join(METRICS)}, or pass foveal.Learned(matrix) or your own"
     )
 
 

@@ -1,0 +1,106 @@
+"""The pictures a command is given: one that cannot be read is a line at the end, not the end."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from foveal.cli.talk import answer_json, complain, libraries_silent
+from foveal.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from foveal.images import Batch, Preprocessing
+
+
+class Pictures:
+    """Reads pictures for a command and remembers which it could not read.
+
+    Attributes:
+        unread: the files, and why.
+    """
+
+    def __init__(self, preprocessing: Preprocessing | None, *, json: bool) -> None:
+        self.unread: dict[Path, str] = {}
+        self._preprocessing, self._json = preprocessing, json
+        self._told: set[Path] = set()
+
+    def each(self, files: Sequence[Path]) -> Iterator[tuple[int, Batch]]:
+        """Those that can be read, one after another, with their places among the files."""
+        for number, file in enumerate(files):
+            batch = self._read(file)
+            if batch is not None:
+                yield number, batch
+
+    def several(self, files: Sequence[Path], count: int) -> Iterator[tuple[int, Batch]]:
+        """The same, so many at once; and how many files that are done then."""
+        import torch
+
+        from foveal.images import Batch
+
+        for start in range(0, len(files), count):
+            some = [batch for _, batch in self.each(files[start : start + count])]
+            if some:
+                whole = Batch(torch.cat([one.tensor for one in some]), tuple(p for one in some for p in one.photos))
+                yield min(start + count, len(files)), whole
+
+    def readable(self, files: Sequence[Path]) -> list[Path]:
+        """Those that can be read, for a command that looks at all of them together; ends it where it is none."""
+        return [files[number] for number in self.numbers(files)]
+
+    def numbers(self, files: Sequence[Path]) -> list[int]:
+        """The same as places among the files, whose classes are known by these."""
+        found = [number for number, _ in self.each(files)]
+        self.need(found)
+        return found
+
+    def need(self, found: Sequence[object]) -> None:
+        """End the command where nothing came of any picture."""
+        if not found:
+            if self._json:
+                answer_json({"unread": self.facts()})
+            self.tell()
+            raise typer.Exit(1)
+
+    def end(self) -> None:
+        """Name those that could not be read; the exit status says that there are some."""
+        self.tell()
+        if self.unread:
+            raise typer.Exit(1)
+
+    def tell(self) -> None:
+        """Name those that could not be read, each once."""
+        for file, why in self.unread.items():
+            if file not in self._told:
+                complain(why)
+        self._told |= self.unread.keys()
+
+    def facts(self) -> list[dict[str, str]]:
+        """What could not be read, for machines."""
+        return [{"photo": str(file), "error": why} for file, why in self.unread.items()]
+
+    def _read(self, file: Path) -> Batch | None:
+        from foveal.images import load_images
+
+        try:
+            with libraries_silent():
+                return load_images(file, self._preprocessing)
+        except ImageError as error:
+            self.unread.setdefault(file, str(error))
+            return None
+
+
+@contextmanager
+def pictures(preprocessing: Preprocessing | None, *, json: bool) -> Iterator[Pictures]:
+    """`Pictures` that `end` with the block, or are told when it breaks off."""
+    read = Pictures(preprocessing, json=json)
+    try:
+        yield read
+    except BaseException:
+        read.tell()
+        raise
+    read.end()

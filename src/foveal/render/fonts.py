@@ -1,0 +1,155 @@
+"""Fonts for names in any script: a person's own, the one that Pillow brings, and those found on the system.
+
+`FOVEAL_FONT` names font files of one's own, with the system's path separator between them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from PIL import ImageFont, features
+
+from foveal.errors import FovealWarning
+from foveal.printable import printable
+
+ENDINGS = {".ttf", ".otf", ".ttc", ".otc"}
+MOST = 500  # files looked at on a system
+STYLED = ("bold", "italic", "oblique", "light", "thin", "black", "heavy", "condensed", "mono", "serif", "math")
+FAMILIES = ("dejavusans", "notosans", "liberationsans", "arialunicode", "segoeui", "arial", "freesans", "droidsans")
+UNFIT = ("lastresort", "emoji", "symbol")  # boxes for every letter; pictures of one size
+
+
+@dataclass(frozen=True)
+class Face:
+    """A font at any size; without a path the one that Pillow brings, which knows ASCII and little more."""
+
+    path: Path | None = None
+
+    def at(self, size: float) -> ImageFont.FreeTypeFont:
+        """The font at a size in pixels. Raises OSError for a file that is none."""
+        return _sized(self.path, size)
+
+    def has(self, char: str) -> bool:
+        """Whether it has a glyph for a character."""
+        return char.isspace() or _has_glyph(self.path, char)
+
+    def covers(self, text: str) -> bool:
+        """Whether it has a glyph for each."""
+        return all(map(self.has, text))
+
+
+BUILT_IN = Face()
+
+
+def own_faces() -> tuple[Face, ...]:
+    """The fonts that `FOVEAL_FONT` names."""
+    return _read(os.environ.get("FOVEAL_FONT", ""))
+
+
+def face_with(char: str) -> Face | None:
+    """A font on this system that has a character, the plainest first; None where there is none."""
+    for face in _found:
+        if face.has(char):
+            return face
+    if _block(char) in _absent:
+        return None
+    for path in _candidates():
+        face = Face(path)
+        if _opens(face) and face.has(char):
+            _found.append(face)
+            return face
+    _absent.add(_block(char))
+    return None
+
+
+def is_shaped() -> bool:
+    """Whether letters are joined, and written to the left where they must be."""
+    return bool(features.check("raqm"))
+
+
+def script(char: str) -> str:
+    """What a character is, in words: Cyrillic letters, CJK letters, symbols."""
+    if unicodedata.category(char).startswith("S"):
+        return "symbols"
+    word = unicodedata.name(char, "unknown").split()[0].split("-")[0]
+    return f"{word if word == 'CJK' else word.capitalize()} letters"
+
+
+def _block(char: str) -> tuple[str, int]:
+    return script(char), ord(char) >> 8
+
+
+_found: list[Face] = []
+_absent: set[tuple[str, int]] = set()
+
+
+@cache
+def _read(named: str) -> tuple[Face, ...]:
+    faces = [Face(Path(one)) for one in named.split(os.pathsep) if one.strip()]
+    for face in faces:
+        if not _opens(face):
+            warnings.warn(
+                f"FOVEAL_FONT names {printable(str(face.path))}, which is no font that can be read",
+                FovealWarning,
+                stacklevel=2,
+            )
+    return tuple(face for face in faces if _opens(face))
+
+
+@cache
+def _sized(path: Path | None, size: float) -> ImageFont.FreeTypeFont:
+    if path is not None:
+        return ImageFont.truetype(str(path), size)
+    built_in = ImageFont.load_default(size)
+    assert isinstance(built_in, ImageFont.FreeTypeFont), "this Pillow was built without FreeType"
+    return built_in
+
+
+@cache
+def _has_glyph(path: Path | None, char: str) -> bool:
+    if path is None and unicodedata.combining(char):
+        return False
+    # Without shaping, which draws a circle under a mark that stands alone.
+    font = _sized(None, 16) if path is None else ImageFont.truetype(str(path), 16, layout_engine=ImageFont.Layout.BASIC)
+    drawn, missing = (bytes(font.getmask(c)) for c in (char, "\uffff"))
+    return drawn != missing
+
+
+def _opens(face: Face) -> bool:
+    try:
+        return face.path is not None and face.path.is_file() and bool(ImageFont.truetype(str(face.path), 16))
+    except (OSError, ValueError):
+        return False
+
+
+@cache
+def _candidates() -> tuple[Path, ...]:
+    """Font files of this system, the plainest styles of the best known families first."""
+    files: list[Path] = []
+    for folder in _folders():
+        for place, _, names in os.walk(folder):
+            files += [Path(place, name) for name in names if Path(name).suffix.casefold() in ENDINGS]
+    return tuple(sorted(files, key=_rank)[:MOST])
+
+
+def _rank(path: Path) -> tuple[bool, bool, int, str]:
+    name = path.stem.casefold().replace("-", "").replace(" ", "")
+    family = next((k for k, known in enumerate(FAMILIES) if name.startswith(known)), len(FAMILIES))
+    return any(word in name for word in UNFIT), any(word in name for word in STYLED), family, name
+
+
+def _folders() -> list[Path]:
+    home = Path.home()
+    if sys.platform == "darwin":
+        return [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library" / "Fonts"]
+    if sys.platform == "win32":
+        local = Path(os.environ.get("LOCALAPPDATA", home)) / "Microsoft" / "Windows" / "Fonts"
+        return [Path(os.environ.get("WINDIR", "C:/Windows")) / "Fonts", local]
+    shared = os.environ.get("XDG_DATA_DIRS", "/usr/local/share:/usr/share").split(":")
+    return [*(Path(place) / "fonts" for place in shared), home / ".local" / "share" / "fonts", home / ".fonts"]

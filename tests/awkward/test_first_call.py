@@ -1,0 +1,44 @@
+"""The first question of a process leaves the process as it was: no compiler is loaded, no filter set, no die rolled."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+ASKED = {
+    "gradients": "foveal.compare(net, x, 1, methods=['gradcam', 'guidedbackprop', 'lrp-gamma'], layer='all')",
+    "copies": "foveal.compare(net, x, 1, methods=['scorecam', 'ablationcam', 'occlusion', 'opticam'])",
+    "similarity": "foveal.match(net, x[:1], x)",
+    "flow": "[foveal.flow(net, x, 1, mode=mode) for mode in ('exact', 'cascade')]",
+    "parts": "foveal.parts(net, x, 1); foveal.decompose(net, x[:1], 1).grow()",
+    "measures": "foveal.measure(net, x, ['gradcam'], 1, metrics=['deletion', 'infidelity', 'sensitivity'])",
+    "half": "foveal.explain(net.half(), x.half(), 1)",
+}
+
+SCRIPT = """
+import random, sys, warnings
+import torch, foveal
+from torch import nn
+torch.manual_seed(0)
+net = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
+                    nn.Flatten(), nn.Linear(8, 4)).eval()
+x = torch.randn(2, 3, 32, 32)
+foveal.explain, foveal.match, foveal.flow, foveal.parts, foveal.decompose, foveal.measure, foveal.compare
+random.seed(5)
+before = random.getstate(), list(warnings.filters)
+{asked}
+assert random.getstate() == before[0], "Python's random state moved"
+assert warnings.filters == before[1], [f for f in warnings.filters if f not in before[1]]
+loaded = [name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in sys.modules]
+assert not loaded, loaded
+"""
+
+
+@pytest.mark.parametrize("kind", ASKED)
+def test_the_first_question_leaves_the_process_as_it_was(kind: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT.replace("{asked}", ASKED[kind])], capture_output=True, text=True, timeout=120
+    )
+    assert ran.returncode == 0, ran.stderr

@@ -1,0 +1,69 @@
+"""Every command prints its own words and nothing else, on pictures of noise, by a network that warns and talks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+COMMANDS = [
+    ["explain", "noise.png", "--method", "gradcam", "--method", "smoothgrad"],
+    ["tree", "noise.png", "--depth", "2", "--patterns", "guided", "--dictionary", "shelf"],
+    ["flow", "noise.png", "--audit"],
+    ["parts", "noise.png", "-r", "2"],
+    ["match", "noise.png", "shelf"],
+    ["compare", "shelf", "--methods", "gradcam", "--metric", "deletion", "--steps", "2"],
+    ["sanity", "noise.png", "--steps", "1"],
+    ["portray", "shelf", "--layer", "1", "--steps", "2", "--facets", "1"],
+    ["measure", "noise.png", "--metric", "drop", "--no-references"],
+    ["layers"],
+]
+
+NOISY = """
+import sys, warnings, os
+from torch import nn
+import foveal
+class Loud(nn.Module):
+    def __init__(self, inner):
+        super().__init__(); self.inner = inner
+    def forward(self, x):
+        print("forward!")
+        warnings.warn("not for everybody")
+        return self.inner(x)
+def loud():
+    print("built!")
+    warnings.warn("deprecated", DeprecationWarning)
+    demo = foveal.load_model("demo")
+    return foveal.models.Model(Loud(demo.module), "loud", demo.preprocessing, demo.labels)
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("noise")
+    random = np.random.default_rng(0)
+    (folder / "shelf").mkdir()
+    for name in ("noise.png", "shelf/a.png", "shelf/b.png"):
+        Image.fromarray(random.integers(0, 256, (200, 260, 3), dtype=np.uint8)).save(folder / name)
+    (folder / "net.py").write_text(NOISY)
+    return folder
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_commands_print_their_own_words_only(words: list[str], place: Path) -> None:
+    model = ["net.py:loud"] if words[0] == "layers" else ["-m", "net.py:loud", "-o", f"out-{words[0]}"]
+    done = subprocess.run(
+        [sys.executable, "-c", "from foveal.cli import main; main()", *words, *model, "--json"], cwd=place,
+        capture_output=True, text=True, timeout=200, env={**os.environ, "FOVEAL_CACHE": str(place / "cache")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout)
+    for foreign in ("Suspension", "Warning", "warn", "Traceback", "not for everybody", "site-packages"):
+        assert foreign not in done.stderr, done.stderr
+    assert "built!" in done.stderr  # what a model prints is told, but is no answer
