@@ -55,8 +55,8 @@ SAME = 1e-6  # of the largest number of a map, or of what a layer gives: less is
 BESIDE = ("inputs", "keywords")
 
 
-@recording
 @checked
+@recording
 def sanity(
     model: nn.Module | Model,
     images: ImageLike | Batch,

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
 
 
-@recording
 @checked
+@recording
 def decompose(
     model: nn.Module | Model,
     image: ImageLike | Batch,
@@ -88,8 +88,8 @@ def decompose(
     return tree
 
 
-@recording
 @checked
+@recording
 def assemble(
     model: nn.Module | Model,
     images: ImageLike,

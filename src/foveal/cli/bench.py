@@ -9,11 +9,11 @@ import typer
 
 from foveal.cli import options
 from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, answer_lines, progress, say
+from foveal.cli.talk import answer_json, answer_lines, complain, progress, say
 from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from foveal.bench.ledger import Ledger
 
@@ -145,20 +145,28 @@ def folder(
     html = page(
         [(network.name, scores, scores.metrics[0], None)], title="Methods on photos", about="foveal bench folder."
     )
-    _finish(ledger, out / "photos", text, html, json=json, pictures=names)
+    _finish(ledger, out / "photos", text, html, json=json, pictures=names, unread=faults)
     if faults:
-        say(*(f"foveal: {fault}" for fault in faults))
+        for fault in faults:
+            complain(fault)
         raise typer.Exit(1)
 
 
 def _finish(
-    ledger: Ledger, stem: Path, text: str, html: str, *, json: bool, pictures: Collection[str] | None = None
+    ledger: Ledger,
+    stem: Path,
+    text: str,
+    html: str,
+    *,
+    json: bool,
+    pictures: Collection[str] | None = None,
+    unread: Sequence[str] = (),
 ) -> None:
     files = [ledger.path, stem.with_suffix(".md"), stem.with_suffix(".html")]
     write_text(files[1], text + "\n")
     write_text(files[2], html)
     say(text)
     if json:
-        answer_json({"rows": ledger.rows(pictures), "files": [str(file) for file in files]})
+        answer_json({"rows": ledger.rows(pictures), "files": [*map(str, files)], "unread": [*unread]})
     else:
         answer_lines(*files)

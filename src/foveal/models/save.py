@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from safetensors.torch import save
 
 from foveal.errors import ModelError
+from foveal.keywords import checked
 from foveal.models.pairing import replace_pair
 from foveal.models.sidecar import Sidecar
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from foveal.models.model import Model
 
 
+@checked
 def save_model(
     model: Model,
     path: str | Path,
