@@ -62,7 +62,7 @@ def sanity(
     images: ImageLike | Batch,
     target: Target = None,
     *,
-    methods: Sequence[str] = ("gradcam",),
+    methods: Sequence[str] | str = ("gradcam",),
     layer: str | None = None,
     steps: int = 10,
     cascading: bool = True,
@@ -98,7 +98,8 @@ def sanity(
     assert verdict is not None
     if not verdict.each:
         raise TargetError("this target cannot be asked of another network: pass a class, a margin or a similarity")
-    asked = _Asked(inquiry, verdict, tuple(methods), layer, {key: about[key] for key in BESIDE if key in about})
+    methods = (methods,) if isinstance(methods, str) else tuple(methods)
+    asked = _Asked(inquiry, verdict, methods, layer, {key: about[key] for key in BESIDE if key in about})
     before = asked.maps(inquiry.subject)
     course = _Course.of(inquiry, steps, cascading, seed)
     curves: dict[str, list[dict[str, float]]] = {name: [] for name in before}

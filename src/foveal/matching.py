@@ -25,6 +25,7 @@ from foveal.engine.arguments import Arguments, beside
 from foveal.engine.backward import weighted
 from foveal.engine.capture import Run, capture
 from foveal.engine.chunks import Chunks
+from foveal.engine.graph import recording
 from foveal.engine.guard import unwrap
 from foveal.engine.memory import load_of
 from foveal.engine.overwritten import kept_if_overwritten
@@ -50,6 +51,7 @@ THROUGH = "the model's forward turns gradients off inside; they were kept on for
 
 
 @checked
+@recording
 def match(
     model: nn.Module | Model,
     query: ImageLike | Batch,

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from foveal.engine.address import tensor_parts
 from foveal.errors import ModelError, TargetError
+from foveal.printable import shown
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -31,8 +32,8 @@ NAMED = ("logits", "output", "out")
 
 def check_task(task: Any) -> Task | None:
     """The task, if it is one. Raises ModelError for anything else but None."""
-    if task is not None and task not in get_args(Task):
-        raise ModelError(f"there is no task {task!r}: a network gives {', '.join(get_args(Task))}")
+    if task is not None and not (isinstance(task, str) and task in get_args(Task)):
+        raise ModelError(f"there is no task {shown(task)}: a network gives {', '.join(get_args(Task))}")
     known: Task | None = task
     return known
 
