@@ -7,7 +7,7 @@ above and below it; where that product is the number of all paths, no skip conne
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -15,15 +15,16 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-from foveal.engine.address import named_modules, tensor_parts
+from foveal.engine.address import Address, named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.fault import told
 from foveal.engine.graph import KeepGraph, bottlenecks
 from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.receptive import Field, FieldTracker
-from foveal.engine.structure import Stage, Structure
+from foveal.engine.structure import Lying, Stage, Structure
 from foveal.errors import LayerError
+from foveal.images.place import Place
 
 __all__ = ["Stage", "Structure", "describe"]
 
@@ -81,9 +82,12 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
     shapes: dict[str, tuple[int, ...]] = {}
     layouts: dict[str, Layout] = {}
     calls: dict[str, int] = {}
+    lying: dict[str, Lying] = {}
 
     def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         name = names[module]
+        for address, tensor in _maps(name, calls.get(name, 0), inputs, output):
+            lying[address] = Lying(tracker.where(tensor), tuple(tensor.shape), tuple(x.shape[2:]))
         calls[name] = calls.get(name, 0) + 1
         if isinstance(output, Tensor):
             shapes.pop(name, None)
@@ -92,7 +96,8 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
             layout = find_layout(output.shape, x.shape[2:], found.stride if found else None) if x.ndim == 4 else None
             if layout and output.numel() and output.is_floating_point():
                 before = next((v for v in inputs if isinstance(v, Tensor)), output)
-                lowest = float(output.detach().amin())
+                with tracker.asleep():
+                    lowest = float(output.detach().amin())
                 size, input_size = _size(output, layout), _size(before, layout)
                 channels = output.shape[1 if layout == "nchw" else 3]
                 seen.append(
@@ -114,13 +119,23 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
             for hook in hooks:
                 hook.remove()
     through = bottlenecks([t.grad_fn for t in _outputs(output)])
-    stages = _stages(seen, {s.node for s in seen if s.node in through}, calls)
+    stages = _stages(seen, {s.node for s in seen if s.node in through}, calls, lying)
     if not stages:
         raise LayerError(
             f"{type(model).__name__} has no layer that returns a feature map (n, c, h, w): nothing to draw on"
         )
     depth = max((found.depth for t in _outputs(output) if (found := tracker.field(t))), default=0)
-    return Structure(stages, shapes, layouts, calls, depth)
+    return Structure(stages, shapes, layouts, calls, depth, lying)
+
+
+def _maps(name: str, call: int, inputs: tuple[Any, ...], output: Any) -> Iterator[tuple[str, Tensor]]:
+    """What a module was given and what it returned, as far as it may be a map; by address."""
+    for value, before in ((inputs[0] if inputs else None, True), (output, False)):
+        parts: dict[str | None, Tensor] = {None: value} if isinstance(value, Tensor) else {**tensor_parts(value)}
+        maps = {key: part for key, part in parts.items() if part.ndim == 4}
+        for key in [*maps, *([None] if len(maps) == 1 else [])]:
+            tensor = maps[key] if key in maps else next(iter(maps.values()))
+            yield str(Address(name, key, call, before)), tensor
 
 
 def _size(tensor: Tensor, layout: Layout) -> tuple[int, ...]:
@@ -136,7 +151,9 @@ def _outputs(output: Any) -> list[Tensor]:
     return scores[:1] or list(tensors.values())
 
 
-def _stages(seen: list[_Seen], through: set[Any], calls: dict[str, int]) -> tuple[Stage, ...]:
+def _stages(
+    seen: list[_Seen], through: set[Any], calls: dict[str, int], lying: dict[str, Lying]
+) -> tuple[Stage, ...]:
     main = [s for s in seen if s.node in through and s.name] or [s for s in seen if s.name]
     main = [s for s in main if s.size != (1, 1)] or main
     runs = [list(run) for _, run in groupby(_settle(main), key=_resolution)]
@@ -151,7 +168,7 @@ def _stages(seen: list[_Seen], through: set[Any], calls: dict[str, int]) -> tupl
         if fresh:
             chosen = _choose(fresh, _internal(fresh, seen, following), calls)
             depth = chosen.field.depth if chosen.field else depth
-            stages.append(_stage(chosen, calls))
+            stages.append(_stage(chosen, calls, lying))
     return tuple(stages)
 
 
@@ -182,9 +199,10 @@ def _choose(run: list[_Seen], internal: Iterable[str], calls: dict[str, int]) ->
     return min(last, key=lambda s: s.name.count("."))
 
 
-def _stage(s: _Seen, calls: dict[str, int]) -> Stage:
+def _stage(s: _Seen, calls: dict[str, int], lying: dict[str, Lying]) -> Stage:
     found = s.field or Field()
     h, w = s.size
+    place = lying[str(Address(s.name, call=s.call))].place(s.layout)
     return Stage(
         name=s.name if calls[s.name] == 1 else f"{s.name}#{s.call}",
         shape=(s.channels, h, w),
@@ -194,4 +212,5 @@ def _stage(s: _Seen, calls: dict[str, int]) -> Stage:
         sign="nonnegative" if s.minimum >= 0 else "signed",
         depth=found.depth,
         layout=s.layout,
+        place=place if isinstance(place, Place) else None,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from foveal.engine.address import Address, named_modules
 from foveal.engine.guard import unwrap
 from foveal.engine.layout import Layout, channels_first, find_layout
+from foveal.engine.positions import Where, place_of
+from foveal.images.place import Place
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Stage:
         sign: "nonnegative" (after ReLU and kin) or "signed", as observed on the traced input.
         depth: convolutions and matrix products on the longest way from the input.
         layout: "nchw", or "nhwc" where the network keeps channels last; maps and shapes here are channels first.
+        place: where its cells lie on the input; None where that is not known.
     """
 
     name: str
@@ -36,6 +39,20 @@ class Stage:
     sign: Literal["nonnegative", "signed"]
     depth: int
     layout: Layout = "nchw"
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class Lying:
+    """Where the elements of one tensor lie on an image (h, w), and its shape."""
+
+    where: Where | None
+    shape: tuple[int, ...]
+    image: tuple[int, int]
+
+    def place(self, layout: Layout) -> Place | str:
+        """Where the cells of the map lie, or the operation after which that is not known."""
+        return place_of(self.where, self.shape, layout, self.image)
 
 
 @dataclass(frozen=True)
@@ -48,6 +65,7 @@ class Structure:
         layouts: module -> layout, of those that return a feature map.
         calls: module -> how often it ran.
         depth: convolutions and matrix products on the longest way from the input to the scores.
+        lying: address, with the number of the call -> where what is there lies.
     """
 
     stages: tuple[Stage, ...]
@@ -55,6 +73,20 @@ class Structure:
     layouts: dict[str, Layout] = field(repr=False)
     calls: dict[str, int] = field(repr=False)
     depth: int = 0
+    lying: dict[str, Lying] = field(default_factory=dict, repr=False)
+
+    def place(self, model: nn.Module, layer: str) -> Place | str:
+        """Where the cells of a layer's map lie, or why that is not known: the name of an operation, mostly."""
+        model = unwrap(model)
+        address, module = Address.of(model, layer)
+        names = {module: name for name, module in reversed(named_modules(model).items())}
+        name = names.get(module, "") if module else ""
+        call = self.calls.get(name, 1) - 1 if address.call is None else address.call
+        found = self.lying.get(str(replace(address, module=name, call=call)))
+        if found is None:
+            return "it did not run when the network was traced"
+        layout = find_layout(found.shape, found.image) or self.layouts.get(name)
+        return found.place(layout) if layout else "it is no feature map"
 
     def spatial(self, name: str) -> bool:
         return name in self.layouts
