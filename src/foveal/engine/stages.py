@@ -83,11 +83,12 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
     layouts: dict[str, Layout] = {}
     calls: dict[str, int] = {}
     lying: dict[str, Lying] = {}
+    image = (x.shape[-2], x.shape[-1])
 
     def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         name = names[module]
         for address, tensor in _maps(name, calls.get(name, 0), inputs, output):
-            lying[address] = Lying(tracker.where(tensor), tuple(tensor.shape), tuple(x.shape[2:]))
+            lying[address] = Lying(tracker.where(tensor), tuple(tensor.shape), image)
         calls[name] = calls.get(name, 0) + 1
         if isinstance(output, Tensor):
             shapes.pop(name, None)
@@ -131,11 +132,10 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments) -> Structure:
 def _maps(name: str, call: int, inputs: tuple[Any, ...], output: Any) -> Iterator[tuple[str, Tensor]]:
     """What a module was given and what it returned, as far as it may be a map; by address."""
     for value, before in ((inputs[0] if inputs else None, True), (output, False)):
-        parts: dict[str | None, Tensor] = {None: value} if isinstance(value, Tensor) else {**tensor_parts(value)}
-        maps = {key: part for key, part in parts.items() if part.ndim == 4}
-        for key in [*maps, *([None] if len(maps) == 1 else [])]:
-            tensor = maps[key] if key in maps else next(iter(maps.values()))
-            yield str(Address(name, key, call, before)), tensor
+        parts = {"": value} if isinstance(value, Tensor) else tensor_parts(value)
+        maps = [(key, part) for key, part in parts.items() if part.ndim == 4]
+        for key, part in [*maps, *([("", maps[0][1])] if len(maps) == 1 else [])]:
+            yield str(Address(name, key or None, call, before)), part
 
 
 def _size(tensor: Tensor, layout: Layout) -> tuple[int, ...]:
@@ -151,9 +151,7 @@ def _outputs(output: Any) -> list[Tensor]:
     return scores[:1] or list(tensors.values())
 
 
-def _stages(
-    seen: list[_Seen], through: set[Any], calls: dict[str, int], lying: dict[str, Lying]
-) -> tuple[Stage, ...]:
+def _stages(seen: list[_Seen], through: set[Any], calls: dict[str, int], lying: dict[str, Lying]) -> tuple[Stage, ...]:
     main = [s for s in seen if s.node in through and s.name] or [s for s in seen if s.name]
     main = [s for s in main if s.size != (1, 1)] or main
     runs = [list(run) for _, run in groupby(_settle(main), key=_resolution)]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Pair: TypeAlias = tuple[float, float]
 Size: TypeAlias = "tuple[int, int]"
 
+TILE = 0.5  # of a cell, on either side of its middle
+
 
 @dataclass(frozen=True)
 class Place:
@@ -59,10 +61,10 @@ class Place:
 
     def middles(self, axis: int, cells: int) -> NDArray[np.float64]:
         """Where the cells of an upright map lie, along the picture's axis 0 (y) or 1 (x)."""
-        return self.offset[axis] + self.step[axis] * np.arange(cells)
+        return np.asarray(self.offset[axis] + self.step[axis] * np.arange(cells), np.float64)
 
     def index(self, axis: int, at: ArrayLike, cells: int) -> NDArray[np.float64]:
-        """Which cell of an upright map lies at points of an axis, in fractions; the outermost go on beyond their middles."""
+        """Which cell of an upright map lies at points of an axis, in fractions; beyond the outermost it stays that."""
         return np.clip((np.asarray(at, np.float64) - self.offset[axis]) / self.step[axis], 0, cells - 1)
 
     def points(self, cells: ArrayLike) -> Float[NDArray[np.float64], "... 2"]:
@@ -80,6 +82,15 @@ class Place:
         """The same on an input that is `ratio` (y, x) times as large."""
         (oy, ox), (sy, sx), (ry, rx) = self.offset, self.step, ratio
         return Place((oy * ry, ox * rx), (sy * ry, sx * rx), self.turned)
+
+    def settled(self, map: Sequence[int], image: Sequence[int]) -> Place | None:
+        """The place at which a map (h, w) is drawn and measured: this one, or None for edge to edge.
+
+        As long as every middle lies within the tile that its cell has edge to edge, the tiles are used. In networks
+        with strides and padding the middles are up to half a cell off, and what trained weights respond to lies between
+        the two; there tiles meet the objects at least as well (docs/methods.md has the numbers).
+        """
+        return self if self.astray((map[0], map[1]), (image[0], image[1])) > TILE else None
 
     def astray(self, map: Size, image: Size) -> float:
         """How far the cells of a map (h, w) lie from where they would edge to edge, at most; in cells."""

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from foveal.errors import FovealError, ResultError
-from foveal.images import Geometry, Photo
+from foveal.images import Geometry, Photo, Place
 from foveal.results.explanation import Explanation
 from foveal.results.folder import listed_file, read_manifest, write_manifest, written_aside
 
@@ -73,6 +73,7 @@ def load_as(kind: type[Kind], folder: Path, manifest: Mapping[str, Any], **more:
             target_spec=manifest["target_spec"],
             method=manifest["method"],
             parameters=manifest["parameters"],
+            where={layer: Place.from_dict(place) for layer, place in manifest.get("where", {}).items()},
             measured=manifest.get("measured", {}),
             model=manifest["model"],
             notes=tuple(manifest["notes"]),
@@ -103,6 +104,7 @@ def _facts(why: Explanation) -> dict[str, Any]:
         "layers": [
             {"name": layer, "shape": list(map.shape), "dtype": dtype_name(map)} for layer, map in why.maps.items()
         ],
+        "where": {layer: place.to_dict() for layer, place in why.where.items()},
         "notes": list(why.notes),
         "remarks": list(why.remarks),
         "seconds": why.seconds,

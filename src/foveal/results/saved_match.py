@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from foveal.errors import FovealError
+from foveal.images import Place
 from foveal.results.folder import listed_file, read_manifest, write_manifest, written_aside
 from foveal.results.match import TENSORS, Match
 from foveal.results.saved import describe_photo, dtype_name, plain_name, read_arrays, read_photo, unfit, write_arrays
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 FORMAT = "foveal-match/1"
 ARRAYS = "match.npz"
+WHERE = ("query_where", "reference_where")
 PLAIN = ("metric", "distance", "weights", "layer", "embedding", "model", "seconds")
 
 
@@ -40,6 +42,7 @@ def save_match(pair: Match, folder: Path) -> Path:
             **{name: getattr(pair, name) for name in PLAIN},
             "similarity": pair.similarity.tolist(),
             "arrays": [{"name": k, "shape": list(v.shape), "dtype": dtype_name(v)} for k, v in arrays.items()],
+            **{name: place.to_dict() if (place := getattr(pair, name)) else None for name in WHERE},
             "notes": list(pair.notes),
             "remarks": list(pair.remarks),
             "versions": dict(pair.versions),
@@ -61,6 +64,7 @@ def load_match(folder: Path) -> Match:
             **read_arrays(arrays, manifest["arrays"]),
             **sides,
             **{name: manifest[name] for name in PLAIN},
+            **{name: Place.from_dict(manifest[name]) for name in WHERE if manifest.get(name)},
         }
         return Match(**facts, notes=tuple(manifest["notes"]), versions=manifest["versions"])
     except (FovealError, OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:

@@ -14,6 +14,7 @@ from foveal.engine.structure import Stage
 from foveal.errors import FovealError
 from foveal.hierarchy.patterns import Pattern
 from foveal.hierarchy.tree import Edge, Feature, Tree
+from foveal.images import Place
 from foveal.results.folder import listed_file, read_manifest, write_manifest, written_aside
 from foveal.results.saved import describe_photo, dtype_name, read_arrays, read_photo, unfit, write_arrays
 
@@ -177,4 +178,5 @@ def _join(vertices: Sequence[Feature], edges: Sequence[Mapping[str, Any]], maps:
 
 def _stage(saved: Mapping[str, Any]) -> Stage:
     pairs = {name: tuple(saved[name]) for name in ("shape", "stride", "receptive_field")}
-    return Stage(**{**saved, **pairs})
+    place = Place.from_dict(saved["place"]) if saved.get("place") else None
+    return Stage(**{**saved, **pairs, "place": place})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -161,7 +162,7 @@ def _fitted(index: Sequence[int], steps: Sequence[float]) -> tuple[float, float]
     if not turns or any(abs(steps[i] - steps[turns[0]]) > NEAR for i in turns):
         raise UnknownPlaceError
     begins = [index[i + 1] for i in turns]  # of each further cell
-    rooms = {after - before for before, after in zip(begins, begins[1:], strict=False)}
+    rooms = {after - before for before, after in pairwise(begins)}
     first, last = begins[0] - index[0], index[-1] - begins[-1] + 1
     copied = len(turns) < len(steps)
     room = rooms.pop() if rooms else max(first, last) if copied else first

@@ -17,36 +17,43 @@ Rule: TypeAlias = "Callable[[Call, int], Along | Sequence[Along]]"
 """(call, axis of the image) -> where its output lies, or each of several."""
 
 NAMES: dict[Rule, str] = {
-    # Those that ATen does not tag as such.
-    moving.elementwise: "_to_copy alias detach lift_fresh hardswish hardsigmoid _prelu_kernel prelu floor_divide "
-    "_fake_quantize_learnable_per_tensor_affine fake_quantize_per_tensor_affine_cachemask tril triu masked_fill "
-    "native_dropout rrelu_with_noise threshold softplus hardshrink softshrink",
-    moving.kept: "_softmax _log_softmax _safe_softmax native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
-    "_batch_norm_with_update cudnn_batch_norm miopen_batch_norm _batch_norm_impl_index batch_norm native_layer_norm "
-    "native_group_norm _fused_rms_norm _scaled_dot_product_flash_attention _scaled_dot_product_efficient_attention "
-    "_scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_cudnn_attention _scaled_dot_product_attention_math "
-    "_scaled_dot_product_fused_attention_overrideable",
+    moving.elementwise: """
+        _to_copy alias detach lift_fresh hardswish hardsigmoid hardshrink softshrink softplus threshold _prelu_kernel
+        prelu rrelu_with_noise floor_divide masked_fill tril triu native_dropout
+        fake_quantize_per_tensor_affine_cachemask _fake_quantize_learnable_per_tensor_affine""",  # not tagged as such
+    moving.kept: """
+        _softmax _log_softmax _safe_softmax native_layer_norm native_group_norm _fused_rms_norm batch_norm
+        native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_with_update
+        _batch_norm_impl_index cudnn_batch_norm miopen_batch_norm
+        _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention
+        _scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention _scaled_dot_product_attention_math
+        _scaled_dot_product_fused_attention_overrideable""",
     moving.copied: "copy",
     moving.emptied: "fill zero",
-    moving.moved: "permute transpose t slice select expand split split_with_sizes unbind flip index_select index gather "
-    "slice_scatter select_scatter index_put unfold",
+    moving.moved: """
+        permute transpose t slice select expand split split_with_sizes unbind flip unfold index index_select gather
+        index_put slice_scatter select_scatter""",
     moving.rolled: "roll",
-    moving.rearranged: "repeat pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle diagonal",
-    moving.padded: "constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d "
-    "replication_pad2d replication_pad3d",
+    moving.rearranged: "repeat diagonal pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle",
+    moving.padded: """
+        constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d
+        replication_pad1d replication_pad2d replication_pad3d""",
     moving.reshaped: "view _unsafe_view _reshape_alias reshape squeeze unsqueeze",
     moving.joined: "cat stack",
     windows.convolved: "convolution",
-    windows.pooled: "max_pool2d_with_indices max_pool3d_with_indices max_pool2d avg_pool1d avg_pool2d avg_pool3d",
+    windows.pooled: """
+        max_pool2d max_pool2d_with_indices max_pool3d_with_indices avg_pool1d avg_pool2d avg_pool3d""",
     windows.patched: "im2col",
-    windows.resized: "_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d "
-    "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d "
-    "_upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d "
-    "_upsample_bilinear2d_aa _upsample_bicubic2d_aa",
+    windows.resized: """
+        _adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d
+        upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d
+        upsample_bicubic2d upsample_trilinear3d _upsample_nearest_exact1d _upsample_nearest_exact2d
+        _upsample_nearest_exact3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa""",
     sums.multiplied: " ".join(sums.FACTORS),
-    sums.reduced: "mean sum nansum amax amin max min var std var_mean std_mean prod norm linalg_vector_norm logsumexp any all "
-    "argmax argmin count_nonzero",
-}  # fmt: skip
+    sums.reduced: """
+        mean sum nansum amax amin max min var std var_mean std_mean prod norm linalg_vector_norm logsumexp
+        any all argmax argmin count_nonzero""",
+}
 RULES: dict[str, Rule] = {name: rule for rule, names in NAMES.items() for name in names.split()}
 PLAIN = {moving.elementwise, moving.kept, moving.padded, moving.reshaped, windows.convolved, windows.pooled}
 

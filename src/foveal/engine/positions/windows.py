@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from foveal.engine.positions.axis import Along, Pair, sampled, summed
@@ -91,7 +92,7 @@ def _scales(call: Call, space: int) -> Sequence[float | None]:
 
 def _space(call: Call) -> int:
     """ "max_pool2d_with_indices" is 2."""
-    return int(next(letter for letter, after in zip(call.name, call.name[1:], strict=False) if after == "d" and letter.isdigit()))
+    return next(int(one) for one, other in pairwise(call.name) if one.isdigit() and other == "d")
 
 
 def _each(value: Any, space: int) -> tuple[int, ...]:
