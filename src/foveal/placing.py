@@ -54,7 +54,11 @@ def located(
             unknown.setdefault(place, []).append(layer)
         elif drawn := place.finer((finer or {}).get(layer, (1, 1))).settled(maps[layer].shape[-2:], shape[2:]):
             where[layer] = drawn
-    return Whereabouts(where, tuple(_note(of, why) for why, of in unknown.items()))
+    notes = [_unknown(of, why) for why, of in unknown.items()]
+    notes += [
+        note for layer, place in where.items() if (note := _border(layer, place, maps[layer].shape[-2:], shape[2:]))
+    ]
+    return Whereabouts(where, tuple(notes))
 
 
 def _traced(model: nn.Module, tracing: Callable[[], Structure], layer: str) -> Place | str:
@@ -64,7 +68,24 @@ def _traced(model: nn.Module, tracing: Callable[[], Structure], layer: str) -> P
         return "the network cannot be traced with one image"
 
 
-def _note(layers: Sequence[str], why: str) -> str:
+def _border(layer: str, place: Place, map: Sequence[int], image: Sequence[int]) -> str | None:
+    """Where no cell lies, if that is more than a cell."""
+    cells, spans, bare = place.cells_of((map[0], map[1])), [], False
+    for axis, side in enumerate(image):
+        step = abs(place.step[axis])
+        middles = place.middles(axis, cells[axis])
+        low, high = max(0.0, middles.min() - step / 2), min(float(side), middles.max() + step / 2)
+        spans.append(f"{low:g} to {high:g}")
+        bare |= max(low, side - high) > step
+    if not bare:
+        return None
+    return (
+        f"the cells of {layer} lie in rows {spans[0]} and columns {spans[1]} of the network's {image[0]} × {image[1]} "
+        "pixels: nothing is drawn beyond"
+    )
+
+
+def _unknown(layers: Sequence[str], why: str) -> str:
     return (
         f"where the cells of {', '.join(layers)} lie on the picture is not known ({why}): they are drawn edge to edge"
     )

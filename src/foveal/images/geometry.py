@@ -78,8 +78,8 @@ class Geometry:
 
         The map may have any resolution. Each value sits in the middle of its cell, and `place` says where that is, as
         results know it of each layer (`why.where`); without it the cells cover the whole input edge to edge. Beyond the
-        outermost middles the edge value continues. A constant map stays exactly constant. Shape (..., h', w') becomes
-        (..., H, W).
+        outermost middles the edge value continues to the end of the tile; where no cell lies it is 0. A constant map
+        stays exactly constant there. Shape (..., h', w') becomes (..., H, W).
 
             >>> import numpy as np
             >>> whole = Geometry((4, 4), (2, 2), (0.5, 0.5), (0.0, 0.0))
@@ -89,9 +89,11 @@ class Geometry:
         cells = _numpy(map)
         place = place or Place.covering(cells.shape[-2:], self.input_size)
         cells = place.upright(cells)
-        rows, seen_rows = self._samples(0, cells.shape[-2], place)
-        columns, seen_columns = self._samples(1, cells.shape[-1], place)
+        rows, there_rows, seen_rows = self._samples(0, cells.shape[-2], place)
+        columns, there_columns, seen_columns = self._samples(1, cells.shape[-1], place)
         out = _lerp(np.moveaxis(_lerp(np.moveaxis(cells, -2, 0), rows), 0, -2), columns, last=True)
+        out[..., ~there_rows, :] = 0
+        out[..., ~there_columns] = 0
         out[..., ~seen_rows, :] = fill
         out[..., ~seen_columns] = fill
         return out
@@ -103,10 +105,12 @@ class Geometry:
         place = place or Place.covering(map_size, self.input_size)
         return self.points_to_photo(place.points(_last_axis(cells, 2)))
 
-    def _samples(self, axis: int, cells: int, place: Place) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """For each photo row (or column): its place in cell indices, and whether the network saw it."""
+    def _samples(
+        self, axis: int, cells: int, place: Place
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """For each photo row (or column): its cell, whether there is one, and whether the network saw it."""
         at = (np.arange(self.photo_size[axis]) + 0.5) * self.scale[axis] - self.offset[axis]
-        return place.index(axis, at, cells), (at >= 0) & (at <= self.input_size[axis])
+        return *place.index(axis, at, cells), (at >= 0) & (at <= self.input_size[axis])
 
     def to_dict(self) -> dict[str, list[float]]:
         """Plain lists, for a manifest."""

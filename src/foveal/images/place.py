@@ -4,11 +4,14 @@
     a `Place`       the middle of the first cell, and the step to the next; networks without padding leave a border,
                     strides with padding shift cells towards the first row and column, flips count backwards
 
+A cell has its tile, half a step on each side of its middle; where there is no tile there is no evidence.
+
 Coordinates are those of `Geometry`: continuous pixels of the input, row i covers [i, i + 1], its middle is i + 0.5.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     Array = TypeVar("Array", NDArray[Any], torch.Tensor)
 
+AXES = (0, 1)
 Pair: TypeAlias = tuple[float, float]
 Size: TypeAlias = "tuple[int, int]"
 
@@ -63,9 +67,13 @@ class Place:
         """Where the cells of an upright map lie, along the picture's axis 0 (y) or 1 (x)."""
         return np.asarray(self.offset[axis] + self.step[axis] * np.arange(cells), np.float64)
 
-    def index(self, axis: int, at: ArrayLike, cells: int) -> NDArray[np.float64]:
-        """Which cell of an upright map lies at points of an axis, in fractions; beyond the outermost it stays that."""
-        return np.clip((np.asarray(at, np.float64) - self.offset[axis]) / self.step[axis], 0, cells - 1)
+    def index(self, axis: int, at: ArrayLike, cells: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Which cell of an upright map lies at points of an axis, in fractions, and whether its tile reaches so far.
+
+        Beyond the middles of the outermost cells it stays that cell.
+        """
+        index = (np.asarray(at, np.float64) - self.offset[axis]) / self.step[axis]
+        return np.clip(index, 0, cells - 1), np.abs(index - (cells - 1) / 2) <= cells / 2 + 1e-9
 
     def points(self, cells: ArrayLike) -> Float[NDArray[np.float64], "... 2"]:
         """(x, y) on the input of cells (row, column) of the map as it is; shape (..., 2)."""
@@ -90,18 +98,19 @@ class Place:
         with strides and padding the middles are up to half a cell off, and what trained weights respond to lies between
         the two; there tiles meet the objects at least as well (docs/methods.md has the numbers).
         """
-        return self if self.astray((map[0], map[1]), (image[0], image[1])) > TILE else None
+        cells = self.cells_of((map[0], map[1]))
+        whole = Place.covering(cells, (image[0], image[1]))
+        steps = [math.copysign(one, own) for one, own in zip(whole.step, self.step, strict=True)]
+        offsets = [one / 2 if one > 0 else side + one / 2 for one, side in zip(steps, image, strict=True)]
+        tiles = Place((offsets[0], offsets[1]), (steps[0], steps[1]), self.turned)
+        if any(self._apart(tiles, axis, cells[axis]) > TILE for axis in AXES):
+            return self
+        return None if tiles == whole else tiles
 
-    def astray(self, map: Size, image: Size) -> float:
-        """How far the cells of a map (h, w) lie from where they would edge to edge, at most; in cells."""
-        if self.turned:
-            return float("inf")
-        tiled = Place.covering(map, image)
-        apart = [
-            np.abs(self.middles(axis, map[axis]) - tiled.middles(axis, map[axis])).max() / tiled.step[axis]
-            for axis in (0, 1)
-        ]
-        return float(max(apart))
+    def _apart(self, other: Place, axis: int, cells: int) -> float:
+        """How far the middles of cells lie from others along an axis, in cells of these."""
+        far = np.abs(self.middles(axis, cells) - other.middles(axis, cells)).max()
+        return float(far) / abs(other.step[axis])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""
@@ -117,42 +126,51 @@ class Place:
 
 
 def laid(
-    map: Float[torch.Tensor, "... h w"], size: Sequence[int], place: Place | None, image: Sequence[int] | None = None
+    map: Float[torch.Tensor, "... h w"],
+    size: Sequence[int],
+    place: Place | None,
+    image: Sequence[int] | None = None,
+    *,
+    beyond: bool = False,
 ) -> Float[torch.Tensor, "... h2 w2"]:
-    """The map in `size` cells that tile the input, bilinearly; beyond its outermost middles the edge value goes on.
+    """The map in `size` cells that tile the input, bilinearly; 0 where no cell of its own lies.
 
     Args:
         place: where the map's own cells lie; None is edge to edge.
         image: (h, w) of the input in pixels; left out where `size` is that.
+        beyond: the outermost cells go on to the edges instead.
     """
     image = size if image is None else image
     if place is None:
         return _stretched(map, size)
-    return carried(map, place, Place.covering((size[0], size[1]), (image[0], image[1])), size)
+    tiles = Place.covering((size[0], size[1]), (image[0], image[1]))
+    return carried(map, place, tiles, size, beyond=beyond)
 
 
 def carried(
-    map: Float[torch.Tensor, "... h w"], place: Place, target: Place, size: Sequence[int]
+    map: Float[torch.Tensor, "... h w"], place: Place, target: Place, size: Sequence[int], *, beyond: bool = False
 ) -> Float[torch.Tensor, "... h2 w2"]:
     """The map in the cells of another map of that size, which lie at `target`."""
     upright = place.upright(map)
     for axis, cells in enumerate(target.cells_of((size[0], size[1]))):
         dim = upright.ndim - 2 + axis
-        at = place.index(axis, target.middles(axis, cells), upright.shape[dim])
-        upright = _between(upright, at, dim)
+        at, there = place.index(axis, target.middles(axis, cells), upright.shape[dim])
+        upright = _between(upright, at, there | beyond, dim)
     return target.upright(upright)
 
 
-def _between(values: torch.Tensor, at: NDArray[np.float64], dim: int) -> torch.Tensor:
+def _between(values: torch.Tensor, at: NDArray[np.float64], there: NDArray[np.bool_], dim: int) -> torch.Tensor:
     """Values at fractional indices along a dimension; a + t (b − a) keeps constants exact."""
     import torch
 
-    low = np.floor(at)
-    lower = torch.from_numpy(low).long().to(values.device)
+    def along(numbers: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(numbers).to(values.device).view(-1, *[1] * (values.ndim - 1 - dim))
+
+    lower = torch.from_numpy(np.floor(at)).long().to(values.device)
     upper = (lower + 1).clamp(max=values.shape[dim] - 1)
-    t = torch.from_numpy(at - low).to(values).view(-1, *[1] * (values.ndim - 1 - dim))
     a, b = values.index_select(dim, lower), values.index_select(dim, upper)
-    return a + t * (b - a)
+    found = a + along(at - np.floor(at)).to(values) * (b - a)
+    return found if there.all() else found.where(along(there), 0)
 
 
 def _stretched(map: torch.Tensor, size: Sequence[int]) -> torch.Tensor:

@@ -81,7 +81,7 @@ class Masks:
     def _upsampled(self, M: Float[Tensor, "k 1 h w"]) -> Float[Tensor, "k 1 h w"]:
         if self._align_corners:
             return interpolate(M, self._probe.x.shape[2:], mode="bilinear", align_corners=True)
-        return laid(M, self._probe.x.shape[2:], self._place)
+        return laid(M, self._probe.x.shape[2:], self._place, beyond=True)
 
 
 def scaled(M: Float[Tensor, "... h w"]) -> Float[Tensor, "... h w"]:

@@ -57,11 +57,11 @@ def on_photo(photo: Photo, cells: Cells, place: Place | None = None) -> Cells:
     image = photo.geometry.input_size
     place = place or Place.covering((cells.shape[-2], cells.shape[-1]), image)
     upright = place.upright(cells)
-    rows, columns = (
-        np.floor(place.index(axis, np.arange(image[axis]) + 0.5, upright.shape[-2 + axis]) + 0.5).astype(int)
-        for axis in (0, 1)
+    (rows, there), (columns, across) = (
+        place.index(axis, np.arange(image[axis]) + 0.5, upright.shape[-2 + axis]) for axis in (0, 1)
     )
-    return np.asarray(photo.geometry.map_to_photo(upright[..., rows[:, None], columns]))
+    blocks = upright[..., np.floor(rows + 0.5).astype(int)[:, None], np.floor(columns + 0.5).astype(int)]
+    return np.asarray(photo.geometry.map_to_photo(blocks * (there[:, None] & across)))
 
 
 def rank_picture(parts: Parts, i: int = 0, *, side: int | None = None) -> Image.Image:
