@@ -28,14 +28,14 @@ class Windows:
     Attributes:
         size: (h, w) of the stage below.
         pool: its cells to a cell of this stage, (y, x).
-        middle: its cell in the middle of what the first neuron sees, (y, x).
+        middle: of what the first neuron sees in it, in cells from the edge, (y, x).
         side: (h, w) of a window; the whole map where that is no larger.
     """
 
     size: Pair
     pool: Pair
     side: Pair
-    middle: Pair
+    middle: tuple[float, float]
 
     @classmethod
     def between(cls, below: Stage, above: Stage, slack: int | None = 0) -> Windows:
@@ -48,7 +48,7 @@ class Windows:
         pool: Pair = (max(1, round(ratios[0])), max(1, round(ratios[1])))
         if slack is None or any(abs(ratio - step) > 1e-6 for ratio, step in zip(ratios, pool, strict=True)):
             return cls(size, pool, size, pool)
-        middle = _middle(below, above) or (pool[0] // 2, pool[1] // 2)
+        middle = _middle(below, above) or (pool[0] / 2, pool[1] / 2)
         reach = [
             (above.receptive_field[axis] - below.receptive_field[axis]) / below.stride[axis] + 1 for axis in (0, 1)
         ]
@@ -73,7 +73,7 @@ class Windows:
         found = []
         for axis in (0, 1):
             step, side = self.pool[axis], self.side[axis]
-            start = (places[:, axis] * step + self.middle[axis] - side // 2).div(step, rounding_mode="floor") * step
+            start = ((places[:, axis] * step + self.middle[axis] - side // 2) / step).floor().long() * step
             found.append(start.clamp(0, max(0, self.size[axis] - side)))
         return torch.stack(found, 1)
 
@@ -102,10 +102,10 @@ class Windows:
         return places - corners // torch.tensor(self.pool)
 
 
-def _middle(below: Stage, above: Stage) -> Pair | None:
+def _middle(below: Stage, above: Stage) -> tuple[float, float] | None:
     """Where the first cell of a stage lies among those of the stage below; None where it is not known, or mirrored."""
     one, other = below.place, above.place
     if one is None or other is None or one.turned or other.turned or min(*one.step, *other.step) <= 0:
         return None
-    y, x = (round((other.offset[axis] - one.offset[axis]) / one.step[axis]) for axis in (0, 1))
+    y, x = ((other.offset[axis] - one.offset[axis]) / one.step[axis] + 0.5 for axis in (0, 1))
     return y, x

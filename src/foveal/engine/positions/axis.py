@@ -74,11 +74,15 @@ def pixels(side: int, shape: Sequence[int]) -> Along:
 
 
 def compact(at: Tensor, *, by_value: bool = False) -> Tensor:
-    """Size 1 wherever nothing changes: as far as strides tell, or the values themselves."""
+    """Size 1 wherever nothing changes, as far as strides tell, or the values; NaN goes with what there is."""
     for dim in [dim for dim in range(at.ndim) if at.shape[dim] > 1]:
-        first = at.narrow(dim, 0, 1)
-        if at.stride(dim) == 0 or (by_value and bool(((at == first) | (at.isnan() & first.isnan())).all())):
-            at = first
+        if at.stride(dim) == 0:
+            at = at.narrow(dim, 0, 1)
+        elif by_value:
+            low = at.nan_to_num(nan=-torch.inf)
+            highest = low.amax(dim, keepdim=True)
+            if bool(((low == highest) | (low == -torch.inf)).all()):
+                at = highest.where(highest > -torch.inf, torch.nan)
     return at
 
 

@@ -25,6 +25,14 @@ def kept(call: Call, k: int) -> Along:
     return call.of(call.first, k)
 
 
+def within(call: Call, k: int) -> Along:
+    """What sorts, halves or adds up along one dimension leaves the others as they are."""
+    p, dim = call.of(call["self"], k), call["dim"]
+    if p.at.shape[-1 if dim is None else dim] > 1:
+        raise UnknownPlaceError
+    return p
+
+
 def copied(call: Call, k: int) -> Along:
     """`copy_`: what is there afterwards lies where it comes from."""
     return call.of(call["src"], k).lifted(call.out.ndim)

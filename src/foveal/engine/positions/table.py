@@ -19,7 +19,7 @@ Rule: TypeAlias = "Callable[[Call, int], Along | Sequence[Along]]"
 NAMES: dict[Rule, str] = {
     moving.elementwise: """
         _to_copy alias detach lift_fresh hardswish hardsigmoid hardshrink softshrink softplus threshold _prelu_kernel
-        prelu rrelu_with_noise floor_divide masked_fill tril triu native_dropout
+        prelu rrelu_with_noise log_sigmoid_forward floor_divide masked_fill tril triu native_dropout
         fake_quantize_per_tensor_affine_cachemask _fake_quantize_learnable_per_tensor_affine""",  # not tagged as such
     moving.kept: """
         _softmax _log_softmax _safe_softmax native_layer_norm native_group_norm _fused_rms_norm batch_norm
@@ -28,11 +28,12 @@ NAMES: dict[Rule, str] = {
         _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention
         _scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention _scaled_dot_product_attention_math
         _scaled_dot_product_fused_attention_overrideable""",
+    moving.within: "glu sort topk cumsum cumprod logcumsumexp",
     moving.copied: "copy",
     moving.emptied: "fill zero",
     moving.moved: """
-        permute transpose t slice select expand split split_with_sizes unbind flip unfold index index_select gather
-        index_put slice_scatter select_scatter""",
+        permute transpose t rot90 slice select expand split split_with_sizes unbind flip unfold index index_select
+        gather index_put slice_scatter select_scatter""",
     moving.rolled: "roll",
     moving.rearranged: "repeat diagonal pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle",
     moving.padded: """
@@ -55,28 +56,34 @@ NAMES: dict[Rule, str] = {
         any all argmax argmin count_nonzero""",
 }
 RULES: dict[str, Rule] = {name: rule for rule, names in NAMES.items() for name in names.split()}
-PLAIN = {moving.elementwise, moving.kept, moving.padded, moving.reshaped, windows.convolved, windows.pooled}
+MEETING = {moving.elementwise, moving.joined}
+PLAIN = {moving.elementwise, moving.kept, moving.padded, windows.convolved, windows.pooled}
 
 
 def after(call: Call) -> Sequence[Where]:
     """Where each output of an operation lies."""
     rule = _rule(call.func)
-    if rule is None:
-        return _unknown(call, call.name)
-    if lost := next((where.lost for tensor, where in call.inputs if where.lost and not _beside(tensor, call)), ""):
-        return _unknown(call, lost)
+    lost = next((where.lost for tensor, where in call.inputs if where.lost and not _beside(tensor, call)), "")
+    if lost or rule is None:
+        return _unknown(call, lost or call.name)
     first = call.inputs[0][1]
     if rule is moving.elementwise and all(where is first for _, where in call.inputs) and first.axes[0].fits(call.out):
         return [first] * len(call.outputs)
-    by = "" if rule in PLAIN or call.name in ("permute", "transpose") else call.name
-    by = by or next((where.by for _, where in call.inputs if where.by), "")
+    by = _by(call, rule)
     try:
         y, x = (_each(rule(call, k), call.outputs) for k in AXES)
     except (UnknownPlaceError, RuntimeError, IndexError, TypeError, ValueError):
-        return _unknown(call, by or call.name)
+        return _unknown(call, call.name if rule in MEETING else by or call.name)
     if len(y) == 1 and y[0] is first.axes[0] and x[0] is first.axes[1] and by == first.by:
         return [first]
     return [Where(axes, by=by) for axes in zip(y, x, strict=True)]
+
+
+def _by(call: Call, rule: Rule) -> str:
+    """The operation to name where no place comes of this one."""
+    before = next((where.by for _, where in call.inputs if where.by), "")
+    harmless = rule in PLAIN or (rule is moving.reshaped and before) or call.name in ("permute", "transpose")
+    return before if harmless else call.name
 
 
 def _unknown(call: Call, lost: str) -> Sequence[Where]:
