@@ -149,6 +149,10 @@ KNOWN: dict[str, tuple[Forward, Place]] = {
     "vectorized over a dimension": (lambda x: torch.stack(x.unbind(1), 1)[:, :, 2:], at((2.5, 0.5), 1)),
     "halves of channels": (lambda x: F.glu(conv(x, 3, out=4), 1), at(1.5, 1)),
     "channels sorted": (lambda x: conv(x, 3).sort(1).values.cumsum(1).topk(2, 1).values, at(1.5, 1)),
+    "sums of neighbors": (lambda x: x[:, :, ::2] + x[:, :, 1::2], at((1, 0.5), (2, 1))),
+    "wavelets": (lambda x: (x[..., ::2] + x[..., 1::2]) - (x[..., ::2] - x[..., 1::2]).abs(), at((0.5, 1), (1, 2))),
+    "unpooled": (lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2), at(0.5, 1)),
+    "crops as a batch": (lambda x: conv(torch.cat([x[..., :20], x[..., :20]]), 3), at(1.5, 1)),
     "depthwise": (lambda x: F.conv2d(x, torch.ones(3, 1, 5, 5), groups=3), at(2.5, 1)),
     "normalized": (lambda x: F.group_norm(F.batch_norm(conv(x, 3), torch.zeros(3), torch.ones(3)), 3), at(1.5, 1)),
 }  # fmt: skip
@@ -182,6 +186,7 @@ UNKNOWN: dict[str, tuple[Forward, str]] = {
     "moved within a buffer": (lambda x: conv(_buffer(x), 3), "cop"),
     "tokens as a map of another shape": (lambda x: x.reshape(1, 3, 40, 32), "view"),
     "summed along the way": (lambda x: x.cumsum(3), "cumsum"),
+    "crops of different places as a batch": (lambda x: conv(torch.cat([x[..., :20], x[..., 20:]]), 3), "cat"),
     "taps of different images": (lambda x: torch.cat([x[:, :, :16], x[:, :, 8:24]], 2), "cat"),
 }  # fmt: skip
 

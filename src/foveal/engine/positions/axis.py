@@ -51,6 +51,11 @@ class Along:
         steps = steps[steps > NEAR]
         return float(steps.amin()) if len(steps) else 0.0
 
+    def meets(self, other: Along) -> bool:
+        """Whether another lies in the same place, as far as its cells are fine."""
+        far = float((self.at - other.at).abs().nan_to_num(0.0).amax())
+        return far <= (0.0 if self.grain == other.grain else max(self.grain, other.grain) / 2) + NEAR
+
     def fits(self, tensor: Tensor) -> bool:
         shapes = zip(self.at.shape, tensor.shape, strict=False)
         return self.at.ndim == tensor.ndim and all(own in (1, size) for own, size in shapes)
@@ -89,8 +94,8 @@ def compact(at: Tensor, *, by_value: bool = False) -> Tensor:
 def met(a: Along, b: Along) -> Along:
     """What meets place by place.
 
-    A coarser map may be half of its cells away: interpolation between coarse cells cannot be told from that, and the
-    finer one decides. Of two that are equally fine it is the middle.
+    It may be half a cell apart, which cannot be told from two ways to go on from pairs of cells, or from interpolation
+    between coarser ones. The finer of the two decides; of two that are equally fine it is the middle.
     """
     if a.equals(b):
         return a if a.grain <= b.grain else b
@@ -99,7 +104,7 @@ def met(a: Along, b: Along) -> Along:
     far = float((a.at - b.at).abs().nan_to_num(0.0).amax())
     if far <= NEAR:
         return Along(compact(torch.where(a.at.isnan(), b.at, a.at), by_value=True), min(a.grain, b.grain))
-    if far > max(a.grain, b.grain) / 2 + NEAR:
+    if far > max(a.grain, b.grain, a.spacing, b.spacing) / 2 + NEAR:
         raise UnknownPlaceError
     if a.grain == b.grain:
         return Along((a.at + b.at) / 2, a.grain)

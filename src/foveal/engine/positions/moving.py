@@ -107,11 +107,9 @@ def joined(call: Call, k: int) -> Along:
     dim %= call.out.ndim
     if call.name == "stack":
         parts = [replace(p, at=p.at.unsqueeze(dim)) for p in parts]
-    if all(p.at.shape[dim] == 1 for p in parts):
-        try:
-            return reduce(met, parts)
-        except UnknownPlaceError:
-            pass  # channel by channel, then
+    finest = min((p for p in parts if not p.nowhere), key=lambda p: p.grain, default=parts[0])
+    if all(p.at.shape[dim] == 1 and finest.meets(p) for p in parts):
+        return finest
     shape = torch.broadcast_shapes(*(p.at.narrow(dim, 0, 1).shape for p in parts))
     each = [p.at.expand(*shape[:dim], n, *shape[dim + 1 :]) for p, n in zip(parts, counts, strict=True)]
     return Along(torch.cat(each, dim), max(p.grain for p in parts))

@@ -46,7 +46,7 @@ NAMES: dict[Rule, str] = {
         max_pool2d max_pool2d_with_indices max_pool3d_with_indices avg_pool1d avg_pool2d avg_pool3d""",
     windows.patched: "im2col",
     windows.resized: """
-        _adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d
+        max_unpool2d _adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d
         upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d
         upsample_bicubic2d upsample_trilinear3d _upsample_nearest_exact1d _upsample_nearest_exact2d
         _upsample_nearest_exact3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa""",
@@ -56,6 +56,9 @@ NAMES: dict[Rule, str] = {
         any all argmax argmin count_nonzero""",
 }
 RULES: dict[str, Rule] = {name: rule for rule, names in NAMES.items() for name in names.split()}
+FAILURES = (UnknownPlaceError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""Whatever a rule stumbles over: it is not known then."""
+
 MEETING = {moving.elementwise, moving.joined}
 PLAIN = {moving.elementwise, moving.kept, moving.padded, windows.convolved, windows.pooled}
 
@@ -72,7 +75,7 @@ def after(call: Call) -> Sequence[Where]:
     by = _by(call, rule)
     try:
         y, x = (_each(rule(call, k), call.outputs) for k in AXES)
-    except (UnknownPlaceError, RuntimeError, IndexError, TypeError, ValueError):
+    except FAILURES:
         return _unknown(call, call.name if rule in MEETING else by or call.name)
     if len(y) == 1 and y[0] is first.axes[0] and x[0] is first.axes[1] and by == first.by:
         return [first]

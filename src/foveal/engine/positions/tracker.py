@@ -55,11 +55,10 @@ class PositionTracker:
         number = _number(tensor)
         if number not in self._written:
             sharing = [(other, known) for other, known in self._known.items() if _number(other) == number]
-            storage = tensor.untyped_storage()
-            if tensor._base is None and all(other is tensor for other, _ in sharing):
+            if not number or (tensor._base is None and all(other is tensor for other, _ in sharing)):
                 self._known[tensor] = where
                 return
-            self._written[number] = _Memory(storage, storage.nbytes() // tensor.element_size())
+            self._written[number] = _Memory(tensor)
             for other, known in sharing:
                 self._written[number].note(other, known)
         self._written[number].note(tensor, where)
@@ -68,8 +67,9 @@ class PositionTracker:
 class _Memory:
     """Where the elements of a storage lie into which was written part by part."""
 
-    def __init__(self, storage: Any, count: int) -> None:
-        self._storage = storage  # held, so that no other gets its number
+    def __init__(self, tensor: Tensor) -> None:
+        self._storage = tensor.untyped_storage()  # held, so that no other gets its number
+        count = self._storage.nbytes() // tensor.element_size()
         self._axes = [torch.full((count,), torch.nan, dtype=torch.float64, device="cpu") for _ in AXES]
         self._grain = [1.0, 1.0]
         self._lost = self._by = ""
@@ -86,7 +86,8 @@ class _Memory:
 
 
 def _number(tensor: Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)
+    """Of its memory; 0 where there is none, as in sparse tensors."""
+    return int(tensor.untyped_storage()._cdata) if tensor.layout is torch.strided else 0
 
 
 def _part(flat: Tensor, tensor: Tensor) -> Tensor:
