@@ -98,19 +98,25 @@ class Place:
         with strides and padding the middles are up to half a cell off, and what trained weights respond to lies between
         the two; there tiles meet the objects at least as well (docs/methods.md has the numbers).
         """
-        cells = self.cells_of((map[0], map[1]))
-        whole = Place.covering(cells, (image[0], image[1]))
-        steps = [math.copysign(one, own) for one, own in zip(whole.step, self.step, strict=True)]
-        offsets = [one / 2 if one > 0 else side + one / 2 for one, side in zip(steps, image, strict=True)]
-        tiles = Place((offsets[0], offsets[1]), (steps[0], steps[1]), self.turned)
-        if any(self._apart(tiles, axis, cells[axis]) > TILE for axis in AXES):
+        if self.astray(map, image) > TILE:
             return self
-        return None if tiles == whole else tiles
+        tiles = self._tiles(map, image)
+        return None if tiles == Place.covering((map[0], map[1]), (image[0], image[1])) else tiles
 
-    def _apart(self, other: Place, axis: int, cells: int) -> float:
-        """How far the middles of cells lie from others along an axis, in cells of these."""
-        far = np.abs(self.middles(axis, cells) - other.middles(axis, cells)).max()
-        return float(far) / abs(other.step[axis])
+    def astray(self, map: Sequence[int], image: Sequence[int]) -> float:
+        """How far the middles of a map's cells lie from those of their tiles, in cells, at most."""
+        tiles, cells = self._tiles(map, image), self.cells_of((map[0], map[1]))
+        apart = [
+            np.abs(self.middles(k, cells[k]) - tiles.middles(k, cells[k])).max() / abs(tiles.step[k]) for k in AXES
+        ]
+        return float(max(apart))
+
+    def _tiles(self, map: Sequence[int], image: Sequence[int]) -> Place:
+        """Edge to edge, mirrored and turned as this is."""
+        whole = Place.covering(self.cells_of((map[0], map[1])), (image[0], image[1]))
+        sy, sx = (math.copysign(whole.step[k], self.step[k]) for k in AXES)
+        oy, ox = (step / 2 if step > 0 else side + step / 2 for step, side in zip((sy, sx), image, strict=True))
+        return Place((oy, ox), (sy, sx), self.turned)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""
