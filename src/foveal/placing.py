@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from foveal.engine.structure import Structure
     from foveal.passes import Scene
 
+WORTH = 0.05  # of a side of the picture
+
 
 @dataclass(frozen=True)
 class Whereabouts:
@@ -69,14 +71,14 @@ def _traced(model: nn.Module, tracing: Callable[[], Structure], layer: str) -> P
 
 
 def _border(layer: str, place: Place, map: Sequence[int], image: Sequence[int]) -> str | None:
-    """Where no cell lies, if that is more than a cell."""
+    """Where no cell lies, if that is more than a cell, and worth a word."""
     cells, spans, bare = place.cells_of((map[0], map[1])), [], False
     for axis, side in enumerate(image):
         step = abs(place.step[axis])
         middles = place.middles(axis, cells[axis])
         low, high = max(0.0, middles.min() - step / 2), min(float(side), middles.max() + step / 2)
         spans.append(f"{low:g} to {high:g}")
-        bare |= max(low, side - high) > step
+        bare |= max(low, side - high) > max(step, WORTH * side)
     if not bare:
         return None
     return (
