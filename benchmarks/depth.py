@@ -22,13 +22,13 @@ import numpy as np
 import torch
 import typer
 from torch import Tensor
-from torch.nn import functional
 
 import foveal
 from foveal.demo.references import random_map
 from foveal.demo.truth import decides_visibly, deciding_part, sibling_margin
 from foveal.engine.capture import capture
 from foveal.images import Batch, load_images
+from foveal.images.place import laid
 from foveal.metrics import deletion, insertion
 from foveal.world import SPECIES, Split, sibling
 from foveal.world.agreement import hit, share
@@ -130,15 +130,15 @@ def main(
     network = foveal.load_model(model)
     cases = list(photographed(network, photos, count) if photos else drawn(network, count, seed))
     layers = BIRD_LAYERS if not photos else tuple(stage.name for stage in foveal.stages(network, cases[0].batch))
+    places = foveal.explain(network, cases[0].batch, layer=layers).where
     scores: dict[tuple[str, str], list[tuple[float, ...]]] = {}
     with typer.progressbar(cases, label="pictures") as bar:
         for case in bar:
             for key, map in maps_of(network, case, layers).items():
-                on_photo = np.nan_to_num(case.batch.photos[0].geometry.map_to_photo(map.numpy()))
-                common = functional.interpolate(map[None, None], (GRID, GRID), mode="bilinear", align_corners=False)
-                curves = [
-                    score(case.ask, case.batch.tensor, common[0, 0], steps=steps) for score in (deletion, insertion)
-                ]
+                place = places.get(key[1])
+                on_photo = np.nan_to_num(case.batch.photos[0].geometry.map_to_photo(map, place=place))
+                common = laid(map, (GRID, GRID), place, case.batch.tensor.shape[2:])
+                curves = [score(case.ask, case.batch.tensor, common, steps=steps) for score in (deletion, insertion)]
                 scores.setdefault(key, []).append((*case.judge(on_photo), *(curve.area for curve in curves)))
     print(f"{len(cases)} pictures, {network.name}, {steps} steps")
     methods = list(dict.fromkeys(method for method, _ in scores))

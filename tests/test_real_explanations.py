@@ -52,7 +52,7 @@ def test_evidence_lies_on_the_object(data: Path, name: str, no_trace: NoTrace) -
         why = foveal.explain(model, [path for path, _, _ in photos], [index for _, index, _ in photos])
     shares, elsewhere, areas, peaks = [], [], [], []
     for i, (_, _, inside) in enumerate(photos):
-        map = np.nan_to_num(why.photos[i].geometry.map_to_photo(why.map[i])).clip(0)
+        map = np.nan_to_num(why.on_photo(i)).clip(0)
         shares.append(map[inside].sum() / map.sum())
         areas.append(inside.mean())
         peaks.append(inside.flat[int(map.argmax())])
@@ -94,7 +94,7 @@ def test_parts_of_photographs(data: Path, no_trace: NoTrace) -> None:
     with no_trace(model.module):
         found = foveal.parts(model, [path for path, _, _ in photos], resolution=2)
     for i, (_, _, inside) in enumerate(photos):
-        map = np.nan_to_num(found.photos[i].geometry.map_to_photo(found.map[i]))
+        map = np.nan_to_num(found.on_photo(i))
         on_object.append(map[inside].sum() / map.sum())
         area.append(inside.mean())
     assert np.mean(on_object) > 1.2 * np.mean(area)

@@ -219,6 +219,7 @@ def _explanation(
     verdict, batch = evidence.verdict, inquiry.batch
     return Explanation(
         maps=evidence.maps[asked.name],
+        where={layer: evidence.where[layer] for layer in evidence.maps[asked.name] if layer in evidence.where},
         photos=batch.photos,
         score=verdict.score.detach() if verdict else None,
         probability=verdict.probability if verdict else None,

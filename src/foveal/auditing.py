@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from foveal.asking import SAID, Of, questions
 from foveal.decisions import Target, Task
 from foveal.engine.chunks import WHOLE, chunked
 from foveal.errors import MethodError
+from foveal.images.place import Place, laid
 from foveal.inquiry import inquire
 from foveal.keywords import checked
 from foveal.measuring import Explained, decided, mapped, several
@@ -88,7 +88,7 @@ def audit(
         for name, one in maps.items():
             for i, question in enumerate(asked):
                 x = inquiry.batch.tensor[i : i + 1]
-                where = marked(one.maps[i], (x.shape[2], x.shape[3]), area, seed)
+                where = marked(one.maps[i], (x.shape[2], x.shape[3]), area, seed, one.place)
                 share = 0.0 if where is None else float(where.double().mean())
                 scores = [] if where is None else _asked(question, x, where, draws, fill, seed)
                 said = question.words, SAID[question.of], question.whole
@@ -102,17 +102,17 @@ def audit(
 
 
 def marked(
-    map: Float[Tensor, "h w"], size: tuple[int, int], area: float | None, seed: int = 0
+    map: Float[Tensor, "h w"], size: tuple[int, int], area: float | None, seed: int = 0, place: Place | None = None
 ) -> Bool[Tensor, "h2 w2"] | None:
-    """The most important pixels; None where the map marks nothing."""
+    """The most important pixels of a map whose cells lie at `place`; None where it marks nothing."""
     if not bool(torch.isfinite(map).all()) or not bool((map > 0).any()):
         return None
-    grown = functional.interpolate(map.detach()[None, None].float().cpu(), size, mode="bilinear", align_corners=False)
-    share = min(max(area_holding(grown[0, 0]), LEAST), MOST) if area is None else area
+    grown = laid(map.detach().float().cpu(), size, place)
+    share = min(max(area_holding(grown), LEAST), MOST) if area is None else area
     if not 0 < share < 1:
         raise MethodError(f"cannot hide {share:.4g} of a picture: give a share above 0 and below 1")
     count = min(max(1, round(share * grown.numel())), grown.numel() - 1)
-    return ranks(grown[0, 0], seed=seed) < count
+    return ranks(grown, seed=seed) < count
 
 
 def elsewhere(where: Bool[Tensor, "h w"], draws: int, seed: int = 0) -> Bool[Tensor, "k h w"]:

@@ -15,7 +15,9 @@ from torch import Tensor
 from foveal.decisions import Verdict, compares
 from foveal.engine.address import INPUT
 from foveal.errors import FovealError, MethodError, MissingExtra
+from foveal.images.place import Place
 from foveal.passes import Passed, Scene, run_through
+from foveal.placing import whereabouts
 from foveal.portions import Portion, in_portions
 from foveal.probe import Progress, probe_images, recorded
 
@@ -40,6 +42,7 @@ class Evidence:
     Attributes:
         verdict: the decision, None where none was asked for.
         maps: method -> layer -> (n, h, w), raw and signed; layers in forward order.
+        where: layer -> where the cells of its maps lie; without those that lie edge to edge.
         notes: what a reader must know of all of them.
         cautions: method -> what a reader must know of its maps.
         measured: method -> what it found out about itself, such as how much relevance it conserved.
@@ -48,6 +51,7 @@ class Evidence:
 
     verdict: Verdict | None = None
     maps: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    where: dict[str, Place] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     cautions: dict[str, list[str]] = field(default_factory=dict)
     measured: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -79,6 +83,9 @@ def look(scene: Scene, asked: Sequence[Asked], progress: Progress | None = None)
         for one in group:
             _answer(scene, one, rules, passed, evidence, progress)
     evidence.maps = {one.name: evidence.maps[one.name] for one in asked if one.name in evidence.maps}
+    lie = whereabouts(scene, {layer: map for maps in evidence.maps.values() for layer, map in maps.items()})
+    evidence.where |= lie.where
+    evidence.notes += lie.notes
     return evidence
 
 

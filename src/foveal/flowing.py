@@ -22,6 +22,7 @@ from foveal.methods.fam import CHANNELS, Weighed
 from foveal.methods.naflow import Abandonment, Inversion, Mode, rebuild, share_of
 from foveal.models.model import Model
 from foveal.passes import Passed, Question, run_through, run_through_each
+from foveal.placing import whereabouts
 from foveal.portions import in_portions
 from foveal.probe import Probe, Progress, runs_for
 from foveal.results.flow import Audit, Audited, Flow
@@ -211,7 +212,8 @@ def _flow(course: Course, passed: Passed, seconds: float) -> Flow:
             "residual": _numbers(passed, "residual", layer, total),
             "iterations": _numbers(passed, "iterations", layer, total),
         }
-    notes = [*inquiry.remarks(verdict.words), *passed.notes, *_remarks(course, kept, measured)]
+    lie = whereabouts(inquiry.scene, maps)
+    notes = [*inquiry.remarks(verdict.words), *passed.notes, *_remarks(course, kept, measured), *lie.notes]
     result = Flow(
         maps=maps,
         photos=inquiry.batch.photos,
@@ -226,6 +228,7 @@ def _flow(course: Course, passed: Passed, seconds: float) -> Flow:
         notes=tuple(dict.fromkeys(notes)),
         seconds=seconds,
         versions=versions(),
+        where=lie.where,
         signed=signed,
         kept=kept,
     )

@@ -2,7 +2,7 @@
 
 Maps of different layers have different units, so each is first brought to [−1, 1] by its own largest absolute value,
 image by image; zero stays zero and signs stay. The one with the most cells lends its resolution, the others are
-interpolated to it (bilinear). With m_l the maps so prepared, at each cell:
+interpolated to it (bilinear), each from where its cells lie. With m_l the maps so prepared, at each cell:
 
     mean       1/L Σ_l m_l                        evidence of all layers, which may cancel
     product    ± (∏_l |m_l|)^(1/L)                the geometric mean where all agree in sign, 0 where they do not
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from foveal.errors import ResultError
+from foveal.images.place import Place, carried, laid
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -28,18 +28,35 @@ if TYPE_CHECKING:
 GAMMA = 2.0
 
 
-def fuse(maps: Sequence[Float[Tensor, "n h w"]], rule: str) -> Float[Tensor, "n h w"]:
-    """One map in [−1, 1] at the resolution of the finest; maps may differ in size.
+def fuse(
+    maps: Sequence[Float[Tensor, "n h w"]],
+    rule: str,
+    *,
+    places: Sequence[Place | None] = (),
+    image: tuple[int, int] = (1, 1),
+) -> Float[Tensor, "n h w"]:
+    """One map in [−1, 1] at the resolution of the finest, and in its place; maps may differ in size.
 
         fuse([torch.randn(2, 28, 28), torch.randn(2, 7, 7)], "mean").shape    # (2, 28, 28)
+
+    Args:
+        places: where the cells of each lie on an image of that size; edge to edge where they are None or left out.
 
     Raises:
         ResultError: for a rule there is not.
     """
     if rule not in RULES:
         raise ResultError(f"Cannot fuse maps by {rule!r}: the rules are {', '.join(RULES)}.")
-    size = max((tuple(map.shape[1:]) for map in maps), key=lambda side: side[0] * side[1])
-    return RULES[rule](torch.stack([_resized(_unit(map), size) for map in maps]))
+    places = [*places] or [None] * len(maps)
+    first = finest(maps)
+    size, target = maps[first].shape[1:], places[first]
+    each = [_resized(_unit(map), place, target, size, image) for map, place in zip(maps, places, strict=True)]
+    return RULES[rule](torch.stack(each))
+
+
+def finest(maps: Sequence[Float[Tensor, "n h w"]]) -> int:
+    """Which map has the most cells."""
+    return max(range(len(maps)), key=lambda i: maps[i][0].numel())
 
 
 def mean(m: Float[Tensor, "l n h w"]) -> Float[Tensor, "n h w"]:
@@ -69,7 +86,13 @@ def _unit(map: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
     return map / torch.where(size == 0, 1, size)
 
 
-def _resized(map: Float[Tensor, "n h w"], size: tuple[int, ...]) -> Float[Tensor, "n h2 w2"]:
-    if tuple(map.shape[1:]) == size:
+def _resized(
+    map: Float[Tensor, "n h w"], place: Place | None, target: Place | None, size: Sequence[int], image: tuple[int, int]
+) -> Float[Tensor, "n h2 w2"]:
+    """In the cells of another map."""
+    if map.shape[1:] == size and place == target:
         return map
-    return F.interpolate(map[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+    if target is None:
+        return laid(map, size, place, image)
+    own = place or Place.covering((map.shape[1], map.shape[2]), image)
+    return carried(map, own, target, size)

@@ -37,6 +37,7 @@ from foveal.keywords import checked
 from foveal.methods.fam import CHANNELS, oriented
 from foveal.models.model import Model, as_model
 from foveal.pairs import Correspondences, correspond
+from foveal.placing import Whereabouts, located
 from foveal.results.match import Match
 from foveal.similarity import Linear, Metric, MetricLike, find_metric
 
@@ -100,7 +101,7 @@ def match(
     site = embedder.layer(embedding, local=chosen.local)
     at = layer or last_stage_before(site, describe(unwrap(subject.module), queries.tensor, arguments), itself=True)
 
-    def compare() -> tuple[Pairs, tuple[Tensor, Tensor], Correspondences]:
+    def compare() -> tuple[Pairs, tuple[Tensor, Tensor], Correspondences, list[Whereabouts]]:
         with ExitStack() as block:
 
             def side(batch: Batch, what: str) -> Side:
@@ -110,9 +111,9 @@ def match(
             compared = Pairs(one, other, chosen)
             maps = compared.maps(weights, progress)
             places = Correspondences.none(compared.score) if lines == 0 else correspond(one, other, chosen, lines)
-            return compared, maps, places
+            return compared, maps, places, [side.whereabouts(subject.module) for side in (one, other)]
 
-    compared, found, places = kept_if_overwritten(compare)
+    compared, found, places, lie = kept_if_overwritten(compare)
     return Match(
         similarity=compared.score,
         query_maps=found[0],
@@ -128,9 +129,11 @@ def match(
         layer=at,
         embedding=site,
         model=subject.name,
-        notes=(*notes, *compared.notes, *places.notes),
+        notes=tuple(dict.fromkeys([*notes, *compared.notes, *places.notes, *lie[0].notes, *lie[1].notes])),
         seconds=time.perf_counter() - started,
         versions=versions(),
+        query_where=lie[0].where.get(at),
+        reference_where=lie[1].where.get(at),
     )
 
 
@@ -240,6 +243,10 @@ class Side:
     @property
     def cells(self) -> int:
         return self.A.shape[2] * self.A.shape[3]
+
+    def whereabouts(self, model: nn.Module) -> Whereabouts:
+        """Where the cells of its maps lie."""
+        return located(model, lambda: self.structure, (len(self.A), 0, *self.image), {self.layers[0]: self.A})
 
     def pulled(self, weights: Float[Tensor, "n m d"]) -> Float[Tensor, "n m h w"]:
         """Σ_c A ⊙ ∂(weights · v)/∂A, for each of m weights a picture."""

@@ -31,6 +31,7 @@ from foveal.metrics.sensitivity import Explainer
 from foveal.metrics.trial import Setting, Trial
 from foveal.models.model import Model
 from foveal.passes import run_through
+from foveal.placing import whereabouts
 from foveal.printable import shown
 from foveal.probe import Progress
 from foveal.results import Explanation, Match, Parts
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
     from numpy.typing import NDArray
 
-    from foveal.images import ImageLike, Photo, Preprocessing
+    from foveal.images import ImageLike, Photo, Place, Preprocessing
 
 Explained: TypeAlias = "str | Explanation | Match | Tree | Made | Float[Tensor, 'n h w']"
 GRID = 28
@@ -155,11 +156,13 @@ class Mapped:
     Attributes:
         again: (decision, input) to maps, for metrics that explain altered pictures.
         layer: where they are from, if they are from a layer.
+        place: where their cells lie on the network's input; None is edge to edge.
     """
 
     maps: Float[Tensor, "n h w"]
     again: Callable[[Decision, Tensor], Tensor] | None = None
     layer: str | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +190,7 @@ def _tried(
         explainer,
         question.whole,
         setting,
+        one.place,
     )
     return {name: metric(trial) for name, metric in metrics.items()}
 
@@ -276,7 +280,7 @@ def mapped(
         again = one.again if isinstance(one, Made) else None
         why = one.why if isinstance(one, Made) else one
         if isinstance(why, Parts):
-            found[name] = Mapped(why.places, again)
+            found[name] = Mapped(why.places, again, place=why.where.get(why.layer))
         elif isinstance(why, Tree):
             found[name] = Mapped(why.map()[None])
         elif isinstance(why, Explanation):
@@ -284,10 +288,13 @@ def mapped(
             for at in layers:
                 if at not in why.maps:
                     raise MethodError(f"{name} has no map of {at!r}: it has {', '.join(why.layers)}")
-                found[f"{name} at {at}" if len(layers) > 1 else name] = Mapped(why.maps[at], again, at)
+                spelled = f"{name} at {at}" if len(layers) > 1 else name
+                found[spelled] = Mapped(why.maps[at], again, at, why.where.get(at))
+        elif isinstance(why, Match):
+            found[name] = Mapped(why.query_maps[:, 0], place=why.query_where)
         else:
             assert not isinstance(why, str | Made)
-            found[name] = Mapped(why.query_maps[:, 0] if isinstance(why, Match) else why)
+            found[name] = Mapped(why)
     for name, each in found.items():
         if each.maps.ndim != 3 or len(each.maps) != len(inquiry.batch.photos):
             raise MethodError(
@@ -310,7 +317,8 @@ def referred(inquiry: Inquiry, maps: Mapping[str, Mapped], wanted: Sequence[str]
         try:
             at = layer if layer and " of " not in layer else inquiry.layers(None)[0]
             passed = run_through(inquiry.scene, [at], gradient=False, backward=False)
-            found["activation"] = Mapped(norm_map(passed.activations[at]))
+            map = norm_map(passed.activations[at])
+            found["activation"] = Mapped(map, place=whereabouts(inquiry.scene, {at: map}).where.get(at))
         except FovealError:
             if wanted is not True:
                 raise  # asked for by name

@@ -23,13 +23,14 @@ from foveal.inquiry import Inquiry, inquire, versions
 from foveal.keywords import checked
 from foveal.models.model import Model
 from foveal.passes import outcome_of, run_through
+from foveal.placing import whereabouts
 from foveal.resolution import raised
 from foveal.results.parts import Parts
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.images import ImageLike, Preprocessing
+    from foveal.images import ImageLike, Place, Preprocessing
 
 BARELY = 1e-4  # by a smaller share of the activity a seed wins by chance
 
@@ -109,6 +110,7 @@ class Found:
         remainder: (n,), of `places`, what belongs to no slot.
         own: the network decides by these vectors.
         notes: what a reader must know.
+        where: layer -> where its cells lie, if not edge to edge.
     """
 
     layer: str
@@ -119,6 +121,7 @@ class Found:
     remainder: Float[Tensor, " n"]
     own: bool
     notes: tuple[str, ...]
+    where: Mapping[str, Place]
 
 
 def _described(inquiry: Inquiry, layer: str, how: Grouping, resolution: int) -> Found:
@@ -138,7 +141,10 @@ def _described(inquiry: Inquiry, layer: str, how: Grouping, resolution: int) -> 
     notes += passed.notes
     # What was decided is the network's own; the evidence adds up to what the finer forward makes of it.
     verdict = replace(decided or passed.verdict, score=passed.verdict.score, probability=passed.verdict.probability)
-    return Found(layer, groups, verdict, places, divided[:, :-1], divided[:, -1], False, tuple(notes))
+    lie = whereabouts(scene, {layer: places})
+    return Found(
+        layer, groups, verdict, places, divided[:, :-1], divided[:, -1], False, (*notes, *lie.notes), lie.where
+    )
 
 
 def _decided(inquiry: Inquiry, name: str, pool: RepresentativePooling) -> Found:
@@ -156,7 +162,8 @@ def _decided(inquiry: Inquiry, name: str, pool: RepresentativePooling) -> Found:
     w = G.detach().to(groups.maps.dtype).view(len(F), pool.count, -1)
     evidence = (w * groups.vectors.to(w.dtype)).sum(2)
     places = torch.einsum("nkhw,nkc,nchw->nhw", groups.maps, w, F.to(w.dtype))
-    return Found(before, groups, verdict.detached(), places, evidence, torch.zeros_like(evidence[:, 0]), True, ())
+    lie, nothing = whereabouts(scene, {before: places}), torch.zeros_like(evidence[:, 0])
+    return Found(before, groups, verdict.detached(), places, evidence, nothing, True, lie.notes, lie.where)
 
 
 def _how(count: int | None, grouping: Grouping | None) -> Grouping:
@@ -198,6 +205,7 @@ def _result(inquiry: Inquiry, found: Found, how: Grouping, resolution: int, seco
         notes=tuple(dict.fromkeys(notes)),
         seconds=seconds,
         versions=versions(),
+        where=found.where,
         groups=groups,
         places=found.places.detach(),
         evidence=found.evidence.detach(),

@@ -46,6 +46,7 @@ class Scene:
         arguments: what the network takes beside the images.
         differentiable: maps are to stay attached to the input and the weights.
         under: makes the mode in which every forward runs, such as one at a finer resolution; None for none.
+        finer: layer -> how many times finer its map is there than the network's own.
         tracing: gives the network's structure, traced when first asked for.
     """
 
@@ -57,6 +58,7 @@ class Scene:
     arguments: Arguments = field(default_factory=Arguments)
     differentiable: bool = False
     under: Callable[[], AbstractContextManager[Any]] | None = None
+    finer: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     tracing: Tracing = field(init=False)
 
     def __post_init__(self) -> None:

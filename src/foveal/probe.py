@@ -26,11 +26,13 @@ from foveal.engine.resume import Cut, Recording, Resumption
 from foveal.engine.tape import is_seen
 from foveal.errors import FovealError, MethodError, ModelError
 from foveal.passes import outcome_of
+from foveal.placing import whereabouts
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from foveal.evidence import Asked
+    from foveal.images import Place
     from foveal.passes import Passed, Scene
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -223,6 +225,11 @@ class Probe:
         if self._scene.under:
             raise MethodError("this method looks at the network as it was built: leave resolution out")
         return replace(self._scene, x=self.x, decision=self._decision, arguments=self._arguments)
+
+    @cached_property
+    def place(self) -> Place | None:
+        """Where the cells of A lie on the input; None is edge to edge."""
+        return whereabouts(self._scene, {self.layer: self.A}).where.get(self.layer)
 
     def forget(self) -> None:
         """The resumption asks the probe that holds it: taken apart, nothing waits for the collector."""

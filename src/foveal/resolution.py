@@ -76,7 +76,8 @@ def raised(scene: Scene, layers: Sequence[str], resolution: int) -> Raised:
     notes = [note for layer in layers if (note := _shared(layer, built[layer][0], *finer[layer], resolution))]
     if verdict and again:
         notes.append(other_score(f"resolution {resolution}", verdict, again))
-    return Raised(replace(same, under=partial(Dilated, finest)), verdict, tuple(notes))
+    factors = {layer: grid.factor for layer, (_, grid) in finer.items()}
+    return Raised(replace(same, under=partial(Dilated, finest), finer=factors), verdict, tuple(notes))
 
 
 def watched(

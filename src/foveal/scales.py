@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from foveal.errors import MethodError, ModelError
 from foveal.evidence import Asked, Evidence
-from foveal.fusion import fuse
+from foveal.fusion import finest, fuse
+from foveal.images.place import Place
 from foveal.passes import Scene
 from foveal.resolution import other_score, pinned, watched
 
@@ -37,9 +38,12 @@ def at_scales(scene: Scene, asked: Sequence[Asked], scales: Sequence[float], see
     notes.append(f"a mean over scales {shown}, each map divided by its largest value: shares, no parts of the score")
     refused = {name: error for one in each for name, error in one.refused.items()}
     kept = [one for one in asked if one.name not in refused]
+    where = [_on(scene.x, scale, one) for scale, one in zip(scales, each, strict=True)]
+    image = (scene.x.shape[-2], scene.x.shape[-1])
     return Evidence(
         verdict=verdict,
-        maps={one.name: _over_scales(each, one.name) for one in kept},
+        maps={one.name: _over_scales(each, one.name, where, image) for one in kept},
+        where={layer: place for one in kept for layer, place in _of_the_finest(each, one.name, where).items()},
         notes=notes,
         cautions={one.name: [words for e in each for words in e.cautions[one.name]] for one in kept},
         measured={one.name: each[_nearest(scales)].measured[one.name] for one in kept},
@@ -62,12 +66,35 @@ def _at_scale(scene: Scene, scale: float, see: See) -> Evidence:
 
 def scaled(x: Float[Tensor, "n c h w"], scale: float) -> Float[Tensor, "n c h2 w2"]:
     """Resized, to one pixel at least: bilinear, and averaging where pixels are lost."""
-    size = [max(1, round(side * scale)) for side in x.shape[2:]]
+    size = _scaled(x.shape[2:], scale)
     return F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=scale < 1)
 
 
-def _over_scales(each: Sequence[Evidence], name: str) -> dict[str, Tensor]:
-    return {layer: fuse([one.maps[name][layer] for one in each], "mean") for layer in each[0].maps[name]}
+def _scaled(size: Sequence[int], scale: float) -> list[int]:
+    return [max(1, round(side * scale)) for side in size]
+
+
+def _on(x: Float[Tensor, "n c h w"], scale: float, one: Evidence) -> dict[str, Place]:
+    """Where the maps at a scale lie on the picture as it is."""
+    (h, w), (tall, wide) = x.shape[-2:], _scaled(x.shape[-2:], scale)
+    return {layer: place.scaled((h / tall, w / wide)) for layer, place in one.where.items()}
+
+
+def _of_the_finest(each: Sequence[Evidence], name: str, where: Sequence[Mapping[str, Place]]) -> dict[str, Place]:
+    """Whose cells the mean over scales has."""
+    most = {layer: finest([one.maps[name][layer] for one in each]) for layer in each[0].maps[name]}
+    return {layer: where[i][layer] for layer, i in most.items() if layer in where[i]}
+
+
+def _over_scales(
+    each: Sequence[Evidence], name: str, where: Sequence[Mapping[str, Place]], image: tuple[int, int]
+) -> dict[str, Tensor]:
+    return {
+        layer: fuse(
+            [one.maps[name][layer] for one in each], "mean", places=[one.get(layer) for one in where], image=image
+        )
+        for layer in each[0].maps[name]
+    }
 
 
 def _nearest(scales: Sequence[float]) -> int:

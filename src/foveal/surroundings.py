@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from foveal.api import explain
 from foveal.asking import class_head, ending_of
@@ -33,6 +32,7 @@ from foveal.engine.guard import untouched, unwrap
 from foveal.engine.memory import load_of
 from foveal.errors import ImageError, MethodError, MissingExtra
 from foveal.images import Batch, load_images
+from foveal.images.place import Place, laid
 from foveal.inquiry import placed
 from foveal.keywords import checked
 from foveal.metrics import holm, regrid
@@ -114,12 +114,13 @@ def shortcuts(
         ]
     lost = 1 - torch.stack(kept).mean(0) / own.clamp(min=1e-6)
     p = holm({c: _chance(around[:, c], t == c, seed) for c in each})
-    maps = explain(subject, batch, Class(t.tolist()), method=method, layer=layer).map.detach().float().cpu()
+    why = explain(subject, batch, Class(t.tolist()), method=method, layer=layer)
+    maps = why.map.detach().float().cpu()
     suspects = []
     for number, c in enumerate(each, 1):
         mine = (t == c).nonzero()[:, 0].tolist()
         tells, loss = _above(around[:, c], t == c), float((lost * own)[mine].sum() / own[mine].sum())
-        groups = _groups(maps[mine], x[mine], mine, ~middle[0, 0].cpu(), seed)
+        groups = _groups(maps[mine], x[mine], mine, ~middle[0, 0].cpu(), seed, why.where.get(why.layer))
         name = class_words(c, subject.labels if subject.labels and len(subject.labels) == scores.shape[1] else None)
         flagged = tells >= TELLS and loss >= LISTENS and p[c] < SURE
         suspects.append(Suspect(name, c, len(mine), tells, p[c], loss, flagged, groups))
@@ -210,10 +211,10 @@ def _chance(score: Float[Tensor, " n"], own: Bool[Tensor, " n"], seed: int, draw
 
 def _groups(
     maps: Float[Tensor, "k h w"], x: Float[Tensor, "k c h w"], pictures: list[int], frame: Bool[Tensor, "h w"],
-    seed: int,
+    seed: int, place: Place | None = None,
 ) -> tuple[Group, ...]:  # fmt: skip
     """Clusters of a class's maps, the largest first."""
-    grown = functional.interpolate(maps[:, None].clamp(min=0), frame.shape, mode="bilinear", align_corners=False)[:, 0]
+    grown = laid(maps.clamp(min=0), frame.shape, place)
     seen = torch.stack([_looked_at(map, one.cpu().float()) for map, one in zip(grown, x, strict=True)])
     which = _clusters(seen.double().numpy(), seed)
     found = []

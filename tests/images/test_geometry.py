@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foveal.errors import ImageError
-from foveal.images import Geometry, Preprocessing
+from foveal.images import Geometry, Place, Preprocessing
+from foveal.images.place import carried, laid
 
 SIDES = st.integers(1, 60)
 GEOMETRIES = st.builds(
@@ -132,3 +135,108 @@ def test_a_geometry_survives_its_dictionary() -> None:
         Geometry.from_dict({"photo_size": [1, 2]})
     with pytest.raises(ImageError, match="positive"):
         Geometry((0, 1), (1, 1), (1.0, 1.0), (0.0, 0.0))
+
+
+# --- cells that do not lie edge to edge ---
+
+PLACES = st.builds(
+    Place,
+    st.tuples(st.floats(-20, 60), st.floats(-20, 60)),
+    st.tuples(*[st.one_of(st.floats(0.5, 9), st.floats(-9, -0.5))] * 2),
+    st.booleans(),
+)
+
+
+@given(GEOMETRIES, st.integers(1, 7), st.integers(1, 7))
+def test_tiles_are_what_is_meant_without_a_place(geometry: Geometry, h: int, w: int) -> None:
+    map = np.random.default_rng(0).normal(size=(h, w))
+    tiles = Place.covering((h, w), geometry.input_size)
+    np.testing.assert_array_equal(geometry.map_to_photo(map), geometry.map_to_photo(map, place=tiles))
+    assert tiles.settled((h, w), geometry.input_size) is None
+
+
+@given(PLACES, st.integers(2, 7), st.integers(2, 7))
+def test_a_map_has_its_values_where_its_cells_lie(place: Place, h: int, w: int) -> None:
+    map = np.random.default_rng(0).normal(size=(h, w))
+    whole = Geometry.identity((90, 90))
+    for row in range(h):
+        for column in range(w):
+            x, y = whole.cells_to_photo((row, column), (h, w), place)
+            if 0 <= x < 90 and 0 <= y < 90:
+                # A photo of one pixel, around that point.
+                pixel = Geometry((1, 1), (90, 90), (1.0, 1.0), (0.5 - y, 0.5 - x))
+                assert pixel.map_to_photo(map, place=place)[0, 0] == pytest.approx(map[row, column], abs=1e-6)
+
+
+@given(PLACES, st.integers(1, 7), st.integers(1, 7))
+def test_the_photo_and_the_network_see_one_map(place: Place, h: int, w: int) -> None:
+    map = torch.from_numpy(np.random.default_rng(0).normal(size=(2, h, w)))
+    np.testing.assert_allclose(
+        laid(map, (50, 40), place).numpy(), Geometry.identity((50, 40)).map_to_photo(map, place=place), atol=1e-9
+    )
+
+
+@given(PLACES, st.integers(1, 7), st.integers(1, 7))
+def test_a_constant_map_is_constant_on_its_tiles_and_nothing_beside(place: Place, h: int, w: int) -> None:
+    on = Geometry.identity((60, 60)).map_to_photo(np.full((h, w), 0.3), place=place)
+    assert set(np.unique(on)) <= {0.0, 0.3}
+    y, x = (np.arange(60) + 0.5,) * 2
+    cells = (w, h) if place.turned else (h, w)
+    reach = [
+        abs((at - place.offset[k]) / place.step[k] - (cells[k] - 1) / 2) <= cells[k] / 2 for k, at in enumerate((y, x))
+    ]
+    np.testing.assert_array_equal(on > 0, reach[0][:, None] & reach[1])
+    beyond = laid(torch.full((h, w), 0.3, dtype=torch.float64), (60, 60), place, beyond=True)
+    assert bool((beyond == 0.3).all())
+
+
+def test_a_mirrored_and_a_turned_map_are_set_upright() -> None:
+    map = np.arange(6.0).reshape(2, 3)
+    whole = Geometry.identity((2, 3))
+    mirrored = Place((0.5, 2.5), (1, -1))
+    np.testing.assert_allclose(whole.map_to_photo(map[:, ::-1], place=mirrored), map)
+    turned = Place((0.5, 0.5), (1, 1), turned=True)
+    np.testing.assert_allclose(whole.map_to_photo(map.T, place=turned), map)
+    rotated = Place((0.5, 2.5), (1, -1), turned=True)
+    np.testing.assert_allclose(whole.map_to_photo(np.rot90(map), place=rotated), map)
+
+
+@pytest.mark.parametrize(
+    ("place", "map", "expected"),
+    [
+        (Place((0.5, 0.5), (32, 32)), (7, 7), None),  # strides with padding: within the tiles
+        (Place((31.5, 31.5), (32, 32)), (7, 7), None),  # the same, padded as TensorFlow does
+        (Place((17.5, 17.5), (16, 16)), (13, 13), Place((17.5, 17.5), (16, 16))),  # without padding
+        (Place((0.5, 223.5), (32, -32)), (7, 7), Place((16, 208), (32, -32))),  # mirrored tiles
+        (Place((0.5, 0.5), (32, 32), True), (7, 7), Place((16, 16), (32, 32), True)),  # turned tiles
+        (Place((112, 112), (224, 224)), (1, 1), None),
+    ],
+)
+def test_tiles_are_used_as_long_as_each_cell_lies_in_its_own(
+    place: Place, map: tuple[int, int], expected: Place | None
+) -> None:
+    assert place.settled(map, (224, 224)) == expected
+
+
+@given(PLACES)
+def test_places_come_back_from_a_manifest(place: Place) -> None:
+    assert Place.from_dict(json.loads(json.dumps(place.to_dict()))) == place
+
+
+@pytest.mark.parametrize("step", [[0.0, 1.0], [float("nan"), 1.0], [float("inf"), 1.0]])
+def test_a_place_that_cannot_be_is_refused(step: list[float]) -> None:
+    with pytest.raises(ValueError, match="cannot lie"):
+        Place.from_dict({"offset": [0.0, 0.0], "step": step, "turned": False})
+
+
+@given(PLACES, PLACES, st.integers(2, 6), st.integers(2, 6))
+def test_a_map_carried_into_its_own_cells_is_itself(place: Place, other: Place, h: int, w: int) -> None:
+    map = torch.randn(h, w, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.allclose(carried(map, place, place, (h, w)), map, atol=1e-9)
+    assert carried(map, place, other, (3, 5)).shape == (3, 5)
+
+
+def test_a_finer_and_a_scaled_place() -> None:
+    place = Place((7, 9), (2, -4), turned=True)
+    assert place.finer((4, 2)) == Place((7, 9), (1, -1), turned=True)
+    assert place.scaled((2, 0.5)) == Place((14, 4.5), (4, -2), turned=True)

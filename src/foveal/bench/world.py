@@ -131,7 +131,7 @@ def rows(
     found: list[dict[str, Any]] = []
     with questions(inquiry) as (question,):
         for name, one in maps.items():
-            trial = Trial(batch.tensor, one.maps[0], question, whole=question.whole, setting=setting)
+            trial = Trial(batch.tensor, one.maps[0], question, whole=question.whole, setting=setting, place=one.place)
             network = {metric: kind(trial) for metric, kind in asked.items()}
             row = {"decision": case.decision, "picture": case.name, "method": name}
             found.append(row | _agreement(case, batch, one, truth) | network)
@@ -151,7 +151,10 @@ def _explained(inquiry: Inquiry, case: Case, spec: str) -> dict[str, Mapped]:
         found = compare(inquiry.subject, inquiry.batch, case.target, methods=method, layer=layer or None)
     except FovealError:
         return {}
-    return {why.method + (f"@{layer}" if layer else ""): Mapped(why.map, None, why.layer) for why in found}
+    return {
+        why.method + (f"@{layer}" if layer else ""): Mapped(why.map, None, why.layer, why.where.get(why.layer))
+        for why in found
+    }
 
 
 def _true_effects(case: Case, question: Question) -> dict[str, float]:
@@ -166,7 +169,7 @@ def _true_effects(case: Case, question: Question) -> dict[str, float]:
 def _agreement(case: Case, batch: Batch, one: Mapped, truth: dict[str, float]) -> dict[str, float]:
     """How the map agrees with it."""
     labels = case.example.labels
-    map = np.nan_to_num(batch.photos[0].geometry.map_to_photo(one.maps[0]))
+    map = np.nan_to_num(batch.photos[0].geometry.map_to_photo(one.maps[0], place=one.place))
     visible = {part for part, code in LABELS.items() if (labels == code).sum() >= SMALLEST}
     parts = {part: effect for part, effect in truth.items() if part in visible and part != "background"}
     part = case.part or max(parts, key=lambda name: parts[name])

@@ -114,8 +114,8 @@ def _places(found: Parts) -> list[list[float]]:
     import numpy as np
 
     h, w = found.groups.norm.shape[1:]
-    height, width = found.photos[0].geometry.input_size
     seeds = found.groups.seeds[0].cpu().numpy()
-    centres = np.stack([(seeds % w + 0.5) * width / w, (seeds // w + 0.5) * height / h], 1)
-    places: list[list[float]] = found.photos[0].geometry.points_to_photo(centres).round(1).tolist()
+    cells = np.stack([seeds // w, seeds % w], 1)
+    points = found.photos[0].geometry.cells_to_photo(cells, (h, w), found.where.get(found.layer))
+    places: list[list[float]] = points.round(1).tolist()
     return places

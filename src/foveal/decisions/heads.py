@@ -7,7 +7,7 @@ said nor read is assumed, and the assumption is a note on the result.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor
@@ -32,10 +32,9 @@ NAMED = ("logits", "output", "out")
 
 def check_task(task: Any) -> Task | None:
     """The task, if it is one. Raises ModelError for anything else but None."""
-    if task is not None and not (isinstance(task, str) and task in get_args(Task)):
+    if task is not None and (not isinstance(task, str) or task not in get_args(Task)):
         raise ModelError(f"there is no task {shown(task)}: a network gives {', '.join(get_args(Task))}")
-    known: Task | None = task
-    return known
+    return cast("Task | None", task)
 
 
 @dataclass(frozen=True, eq=False)

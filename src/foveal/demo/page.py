@@ -221,7 +221,8 @@ def _tree_panel(model: foveal.Model, example: Example, species: str) -> Panel:
 def _parts_panel(example: Example, species: str, part: str) -> Panel:
     """The margin by a network that decides by ranked parts."""
     found = foveal.parts(_by_parts(), example.image, sibling_margin([species]))
-    pointed = top_part(found.photos[0].geometry.map_to_photo(found.places[0].cpu().numpy()), example.labels)
+    where = found.where.get(found.layer)
+    pointed = top_part(found.photos[0].geometry.map_to_photo(found.places[0], place=where), example.labels)
     shares = ", ".join(f"part {k + 1} {float(value):.1f}" for k, value in enumerate(found.evidence[0]))
     return Panel(
         "Which parts, ranked and sharp?",

@@ -106,7 +106,7 @@ def explain_fully(
 
 
 def on_photo(why: foveal.Explanation, layer: str, i: int) -> NDArray[np.floating]:
-    return np.asarray(why.photos[i].geometry.map_to_photo(why.maps[layer][i]))
+    return why.on_photo(i, layer=layer)
 
 
 def _margins(model: foveal.Model, examples: Sequence[Example], evidence: Evidence) -> None:

@@ -3,20 +3,23 @@
 A dispatch mode watches one forward below autograd, so functional calls, reused modules and in-place operations
 are seen like everything else. Each tensor carries a `Field`; convolution and pooling enlarge it
 (r ← r + (k−1)·d·j, j ← j·s), everything element-wise passes it on, and a reduction over space
-(squeeze-excite, global normalisation, attention) marks what depends on it as no longer local.
+(squeeze-excite, global normalisation, attention) marks what depends on it as no longer local. Where the cells lie is
+followed beside it, see `engine.positions`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from foveal.engine.positions import PositionTracker, Where, tensors_in
 
 Pair = tuple[float, float]
 
@@ -61,19 +64,39 @@ class FieldTracker(TorchDispatchMode):
         super().__init__()
         self._fields: Any = WeakTensorKeyDictionary()
         self._fields[source] = Field()
+        self._positions = PositionTracker(source)
+        self._asleep = False
 
     def field(self, tensor: Tensor) -> Field | None:
         found: Field | None = self._fields.get(tensor)
         return found
 
+    def where(self, tensor: Tensor) -> Where | None:
+        """Where its elements lie on the input."""
+        return self._positions.where(tensor)
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor) and leaf in self._fields]
-        if inputs:
-            for output in tree_leaves(result):
-                if isinstance(output, Tensor):
-                    self._fields[output] = self._after(func, args, inputs, output)
+        if self._asleep:
+            return result
+        given = tensors_in((*args, *kwargs.values()) if kwargs else args)
+        outputs = tensors_in(result if isinstance(result, list | tuple) else (result,))
+        inputs = [tensor for tensor in given if tensor in self._fields]
+        for output in outputs if inputs else ():
+            self._fields[output] = self._after(func, args, inputs, output)
+            if output._base is not None and any(output is tensor for tensor in given):  # written into part of another
+                self._fields.setdefault(output._base, self._fields[output])
+        self._positions.follow(func, args, kwargs or {}, given, outputs)
         return result
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """What is computed here is nobody's business."""
+        self._asleep = True
+        try:
+            yield
+        finally:
+            self._asleep = False
 
     def _after(self, func: Any, args: Any, inputs: list[Tensor], output: Tensor) -> Field:
         field = _merge([(self._fields[tensor], tensor) for tensor in inputs])

@@ -8,7 +8,7 @@ above and below it; where that product is the number of all paths, no skip conne
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -18,15 +18,16 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from foveal.engine.address import named_modules, tensor_parts
+from foveal.engine.address import Address, named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.fault import told
 from foveal.engine.graph import KeepGraph, ancestors, bottlenecks
 from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.receptive import Field, FieldTracker
-from foveal.engine.structure import Stage, Structure
+from foveal.engine.structure import Lying, Stage, Structure
 from foveal.errors import ModelError
+from foveal.images.place import Place
 
 __all__ = ["Stage", "Structure", "describe"]
 
@@ -107,9 +108,13 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     layouts: dict[str, Layout] = {}
     calls: dict[str, int] = {}
     rows: dict[str, float] = {}
+    lying: dict[str, Lying] = {}
+    image = (x.shape[-2], x.shape[-1])
 
     def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         name = names[module]
+        for address, tensor in _maps(name, calls.get(name, 0), inputs, output):
+            lying[address] = Lying(tracker.where(tensor), tuple(tensor.shape), image)
         calls[name] = calls.get(name, 0) + 1
         if isinstance(output, Tensor):
             shapes.pop(name, None)
@@ -120,7 +125,8 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
                 rows[name] = len(output) / len(x)
             elif layout and output.numel() and output.is_floating_point():
                 before = next((v for v in inputs if isinstance(v, Tensor)), output)
-                lowest = float(output.detach().amin())
+                with tracker.asleep():
+                    lowest = float(output.detach().amin())
                 size, input_size = _size(output, layout), _size(before, layout)
                 channels = output.shape[1 if layout == "nchw" else 3]
                 seen.append(
@@ -150,15 +156,24 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
         # Coarse maps of the output itself, which are only enlarged, are no stage: explained, they redraw it.
         seen = [s for s in seen if not (_coarser(s, finest) and s.field and s.field.depth >= depth)]
     through = (ancestors if dense else bottlenecks)([t.grad_fn for t in outputs])
-    stages = _stages(seen, {s.node for s in seen if s.node in through}, calls)
+    stages = _stages(seen, {s.node for s in seen if s.node in through}, calls, lying)
     default = max(reversed(stages), key=lambda stage: math.prod(stage.stride), default=None) if dense else None
     name = "TorchScript" if isinstance(model, torch.jit.ScriptModule) else type(model).__name__
-    return Structure(stages, default, shapes, layouts, calls, depth, rows, name)
+    return Structure(stages, default, shapes, layouts, calls, depth, rows, name, lying=lying)
 
 
 def _coarser(s: _Seen, finest: float) -> bool:
     """Whether this map is coarser than the output, as in encoder-decoders."""
     return s.field is not None and s.size != (1, 1) and math.prod(s.field.stride) > finest
+
+
+def _maps(name: str, call: int, inputs: tuple[Any, ...], output: Any) -> Iterator[tuple[str, Tensor]]:
+    """What a module was given and what it returned, as far as it may be a map; by address."""
+    for value, before in ((inputs[0] if inputs else None, True), (output, False)):
+        parts = {"": value} if isinstance(value, Tensor) else tensor_parts(value)
+        maps = [(key, part) for key, part in parts.items() if part.ndim == 4]
+        for key, part in [*maps, *([("", maps[0][1])] if len(maps) == 1 else [])]:
+            yield str(Address(name, key or None, call, before)), part
 
 
 def _size(tensor: Tensor, layout: Layout) -> tuple[int, ...]:
@@ -174,7 +189,7 @@ def _outputs(output: Any) -> list[Tensor]:
     return scores[:1] or list(tensors.values())
 
 
-def _stages(seen: list[_Seen], through: set[Any], calls: dict[str, int]) -> tuple[Stage, ...]:
+def _stages(seen: list[_Seen], through: set[Any], calls: dict[str, int], lying: dict[str, Lying]) -> tuple[Stage, ...]:
     main = [s for s in seen if s.node in through and s.name] or [s for s in seen if s.name]
     main = [s for s in main if s.size != (1, 1)] or main
     runs = [list(run) for _, run in groupby(_settle(main), key=_resolution)]
@@ -189,7 +204,7 @@ def _stages(seen: list[_Seen], through: set[Any], calls: dict[str, int]) -> tupl
         if fresh:
             chosen = _choose(fresh, _internal(fresh, seen, following), calls)
             depth = chosen.field.depth if chosen.field else depth
-            stages.append(_stage(chosen, calls))
+            stages.append(_stage(chosen, calls, lying))
     return tuple(stages)
 
 
@@ -220,9 +235,10 @@ def _choose(run: list[_Seen], internal: Iterable[str], calls: dict[str, int]) ->
     return min(last, key=lambda s: s.name.count("."))
 
 
-def _stage(s: _Seen, calls: dict[str, int]) -> Stage:
+def _stage(s: _Seen, calls: dict[str, int], lying: dict[str, Lying]) -> Stage:
     found = s.field or Field()
     h, w = s.size
+    place = lying[str(Address(s.name, call=s.call))].place(s.layout)
     return Stage(
         name=s.name if calls[s.name] == 1 else f"{s.name}#{s.call}",
         shape=(s.channels, h, w),
@@ -232,4 +248,5 @@ def _stage(s: _Seen, calls: dict[str, int]) -> Stage:
         sign="nonnegative" if s.minimum >= 0 else "signed",
         depth=found.depth,
         layout=s.layout,
+        place=place if isinstance(place, Place) else None,
     )

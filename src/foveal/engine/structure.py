@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from torch import Tensor, nn
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from foveal.engine.address import INPUT, Address, named_modules
 from foveal.engine.guard import unwrap
 from foveal.engine.layout import Layout, channels_first, find_layout
+from foveal.engine.positions import Where, place_of
 from foveal.errors import LayerError
+from foveal.images.place import Place
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Stage:
         sign: "nonnegative" (after ReLU and kin) or "signed", as observed on the traced input.
         depth: convolutions and matrix products on the longest way from the input.
         layout: "nchw", or "nhwc" where the network keeps channels last; maps and shapes here are channels first.
+        place: where its cells lie on the input; None where that is not known.
     """
 
     name: str
@@ -37,6 +40,20 @@ class Stage:
     sign: Literal["nonnegative", "signed"]
     depth: int
     layout: Layout = "nchw"
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class Lying:
+    """Where the elements of one tensor lie on an image (h, w), and its shape."""
+
+    where: Where | None
+    shape: tuple[int, ...]
+    image: tuple[int, int]
+
+    def place(self, layout: Layout) -> Place | str:
+        """Where the cells of the map lie, or the operation after which that is not known."""
+        return place_of(self.where, self.shape, layout, self.image)
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,7 @@ class Structure:
         rows: module -> rows an image, of those that return maps with more or fewer rows than there are images.
         model: what the network is called.
         images: how many images there were; the first was traced.
+        lying: address, with the number of the call -> where what is there lies.
     """
 
     traced: tuple[Stage, ...]
@@ -65,6 +83,7 @@ class Structure:
     rows: dict[str, float] = field(default_factory=dict, repr=False)
     model: str = "the network"
     images: int = 1
+    lying: dict[str, Lying] = field(default_factory=dict, repr=False)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -98,6 +117,19 @@ class Structure:
             f"{name or 'the output'} has {self.rows[name] * n:g} rows for {n} image{'s' * (n != 1)}, so it is not "
             f"known which are whose, and {self.model} has no feature map with a row an image: {remedy}"
         )
+
+    def place(self, model: nn.Module, layer: str) -> Place | str:
+        """Where the cells of a layer's map lie, or why that is not known: the name of an operation, mostly."""
+        model = unwrap(model)
+        address, module = Address.of(model, layer)
+        names = {module: name for name, module in reversed(named_modules(model).items())}
+        name = names.get(module, "") if module else ""
+        call = self.calls.get(name, 1) - 1 if address.call is None else address.call
+        found = self.lying.get(str(replace(address, module=name, call=call)))
+        if found is None:
+            return "it did not run when the network was traced"
+        layout = find_layout(found.shape, found.image) or self.layouts.get(name)
+        return found.place(layout) if layout else "it is no feature map"
 
     def spatial(self, name: str) -> bool:
         return name in self.layouts

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from foveal.hierarchy.growth import placed
+from foveal.images.place import laid
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -40,7 +40,8 @@ def fine_map(tree: Tree, size: tuple[int, int]) -> Float[Tensor, "h w"]:
     """H at any size; what is larger than every stage is interpolated."""
     logs = []
     for stage in range(len(tree.stages)):
-        H = functional.interpolate(stage_map(tree, stage)[None, None], size, mode="bilinear", align_corners=False)[0, 0]
+        H, place, image = stage_map(tree, stage), tree.stages[stage].place, tree.photo.geometry.input_size
+        H = laid(H, size, place and place.settled(H.shape, image), image)
         if float(H.amax()) > 0:
             logs.append((H / H.amax() + FAINT).log())
     if not logs:

@@ -27,6 +27,7 @@ from foveal.engine.structure import Stage
 from foveal.errors import FovealError, MethodError, ModelError
 from foveal.hierarchy.reading import reader
 from foveal.hierarchy.windows import Windows
+from foveal.images.place import Place
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -95,7 +96,8 @@ class Eye:
 
     def _windows(self, stage: int, *, neurons: bool) -> Windows:
         _, c, h, w = self.x.shape
-        whole = Stage(INPUT, (c, h, w), (1.0, 1.0), (1, 1), True, "signed", 0)
+        pixels = Place.covering((h, w), (h, w))
+        whole = Stage(INPUT, (c, h, w), (1.0, 1.0), (1, 1), True, "signed", 0, place=pixels)
         return Windows.between(whole, self.stages[stage], self.slack.get(stage, 0) if neurons else None)
 
     def _seen(self, features: Sequence[Feature], windows: Windows, kind: str, start: int, stop: int) -> list[Pattern]:

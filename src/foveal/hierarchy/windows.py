@@ -7,7 +7,7 @@ Whether that holds is not assumed: the neuron's value in its window is compared 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,12 +28,14 @@ class Windows:
     Attributes:
         size: (h, w) of the stage below.
         pool: its cells to a cell of this stage, (y, x).
+        middle: of what the first neuron sees in it, in cells from the edge, (y, x).
         side: (h, w) of a window; the whole map where that is no larger.
     """
 
     size: Pair
     pool: Pair
     side: Pair
+    middle: tuple[float, float]
 
     @classmethod
     def between(cls, below: Stage, above: Stage, slack: int | None = 0) -> Windows:
@@ -45,11 +47,12 @@ class Windows:
         ratios = [above.stride[axis] / below.stride[axis] for axis in (0, 1)]
         pool: Pair = (max(1, round(ratios[0])), max(1, round(ratios[1])))
         if slack is None or any(abs(ratio - step) > 1e-6 for ratio, step in zip(ratios, pool, strict=True)):
-            return cls(size, pool, size)
+            return cls(size, pool, size, pool)
+        middle = _middle(below, above) or (pool[0] / 2, pool[1] / 2)
         reach = [
             (above.receptive_field[axis] - below.receptive_field[axis]) / below.stride[axis] + 1 for axis in (0, 1)
         ]
-        return cls(size, pool, size).sized((round(reach[0]), round(reach[1])), slack)
+        return cls(size, pool, size, middle).sized((round(reach[0]), round(reach[1])), slack)
 
     def sized(self, side: Pair, slack: int) -> Windows:
         """Windows of at least that side, on the pooling's grid, with `slack` cells of the stage above around it."""
@@ -59,7 +62,7 @@ class Windows:
             cells = -(-side[axis] // step) * step + 2 * slack * step
             cells += (self.size[axis] - cells) % step  # so that a window at the lower border begins on the grid
             found.append(min(cells, self.size[axis]))
-        return Windows(self.size, self.pool, (found[0], found[1]))
+        return replace(self, side=(found[0], found[1]))
 
     @property
     def are_whole(self) -> bool:
@@ -70,7 +73,7 @@ class Windows:
         found = []
         for axis in (0, 1):
             step, side = self.pool[axis], self.side[axis]
-            start = (places[:, axis] * step + step // 2 - side // 2).div(step, rounding_mode="floor") * step
+            start = ((places[:, axis] * step + self.middle[axis] - side // 2) / step).floor().long() * step
             found.append(start.clamp(0, max(0, self.size[axis] - side)))
         return torch.stack(found, 1)
 
@@ -97,3 +100,12 @@ class Windows:
     def local(self, places: Int[Tensor, "k 2"], corners: Int[Tensor, "k 2"]) -> Int[Tensor, "k 2"]:
         """Where the neurons are in what the block makes of their windows."""
         return places - corners // torch.tensor(self.pool)
+
+
+def _middle(below: Stage, above: Stage) -> tuple[float, float] | None:
+    """Where the first cell of a stage lies among those of the stage below; None where it is not known, or mirrored."""
+    one, other = below.place, above.place
+    if one is None or other is None or one.turned or other.turned or min(*one.step, *other.step) <= 0:
+        return None
+    y, x = ((other.offset[axis] - one.offset[axis]) / one.step[axis] + 0.5 for axis in (0, 1))
+    return y, x

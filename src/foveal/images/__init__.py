@@ -3,6 +3,7 @@
 from foveal.images.folders import labelled_pictures, pictures_in
 from foveal.images.geometry import Geometry
 from foveal.images.load import Batch, ImageLike, Photo, load_images
+from foveal.images.place import Place
 from foveal.images.preprocessing import Preprocessing
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Geometry",
     "ImageLike",
     "Photo",
+    "Place",
     "Preprocessing",
     "labelled_pictures",
     "load_images",

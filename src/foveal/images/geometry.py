@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from foveal.errors import ImageError
+from foveal.images.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,12 +71,15 @@ class Geometry:
         corners = _last_axis(boxes, 4)
         return self.points_to_input(corners.reshape(*corners.shape[:-1], 2, 2)).reshape(corners.shape)
 
-    def map_to_photo(self, map: NDArray[Any] | torch.Tensor, *, fill: float = np.nan) -> Float[NDArray[Any], "... H W"]:
+    def map_to_photo(
+        self, map: NDArray[Any] | torch.Tensor, *, place: Place | None = None, fill: float = np.nan
+    ) -> Float[NDArray[Any], "... H W"]:
         """The map in the photo's pixels, interpolated bilinearly; `fill` where the network did not look.
 
-        The map may have any resolution: its cells always cover the whole input, edge to edge, and each value
-        sits at its cell's centre. Beyond the outermost centres the edge value continues. A constant map stays
-        exactly constant. Shape (..., h', w') becomes (..., H, W).
+        The map may have any resolution. Each value sits in the middle of its cell, and `place` says where that is, as
+        results know it of each layer (`why.where`); without it the cells cover the whole input edge to edge. Beyond the
+        outermost middles the edge value continues to the end of the tile; where no cell lies it is 0. A constant map
+        stays exactly constant there. Shape (..., h', w') becomes (..., H, W).
 
             >>> import numpy as np
             >>> whole = Geometry((4, 4), (2, 2), (0.5, 0.5), (0.0, 0.0))
@@ -83,19 +87,30 @@ class Geometry:
             array([0.  , 0.25, 0.75, 1.  ])
         """
         cells = _numpy(map)
-        rows, seen_rows = self._samples(0, cells.shape[-2])
-        columns, seen_columns = self._samples(1, cells.shape[-1])
+        place = place or Place.covering(cells.shape[-2:], self.input_size)
+        cells = place.upright(cells)
+        rows, there_rows, seen_rows = self._samples(0, cells.shape[-2], place)
+        columns, there_columns, seen_columns = self._samples(1, cells.shape[-1], place)
         out = _lerp(np.moveaxis(_lerp(np.moveaxis(cells, -2, 0), rows), 0, -2), columns, last=True)
+        out[..., ~there_rows, :] = 0
+        out[..., ~there_columns] = 0
         out[..., ~seen_rows, :] = fill
         out[..., ~seen_columns] = fill
         return out
 
-    def _samples(self, axis: int, cells: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """For each photo row (or column): its place in cell indices, and whether the network saw it."""
-        length, scale, offset = self.input_size[axis], self.scale[axis], self.offset[axis]
-        at = (np.arange(self.photo_size[axis]) + 0.5) * scale - offset
-        place = np.clip(at * (cells / length) - 0.5, 0, cells - 1)
-        return place, (at >= 0) & (at <= length)
+    def cells_to_photo(
+        self, cells: ArrayLike, map_size: tuple[int, int], place: Place | None = None
+    ) -> Float[NDArray[np.float64], "... 2"]:
+        """The middles (x, y) on the photo of cells (row, column) of a map (h, w), which lies as in `map_to_photo`."""
+        place = place or Place.covering(map_size, self.input_size)
+        return self.points_to_photo(place.points(_last_axis(cells, 2)))
+
+    def _samples(
+        self, axis: int, cells: int, place: Place
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """For each photo row (or column): its cell, whether there is one, and whether the network saw it."""
+        at = (np.arange(self.photo_size[axis]) + 0.5) * self.scale[axis] - self.offset[axis]
+        return *place.index(axis, at, cells), (at >= 0) & (at <= self.input_size[axis])
 
     def to_dict(self) -> dict[str, list[float]]:
         """Plain lists, for a manifest."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from foveal.errors import MethodError
+from foveal.images.place import laid
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -49,6 +50,11 @@ class Masks:
         self.channels: Int[Tensor, " v"] = (A.amax(SPACE) > A.amin(SPACE)).nonzero()[:, 0]
         self._probe, self._chunk, self._precision = probe, chunk, precision
         self._scaling, self._align_corners = scaling, align_corners
+        self._place = None if align_corners else probe.place
+        if self._place:
+            probe.cautions.append(
+                "masks cover what its cells see, which stretched edge to edge, as published, they miss"
+            )
 
     def scores(self, planes: Float[Tensor, "m h w"], alter: Alter | None = None, times: int = 1) -> Float[Tensor, " m"]:
         """The score of the image behind the mask that each plane makes, averaged over `times` alterations of it."""
@@ -73,7 +79,9 @@ class Masks:
         return self._upsampled(scaled(M)) if self._scaling == "before" else scaled(self._upsampled(M))
 
     def _upsampled(self, M: Float[Tensor, "k 1 h w"]) -> Float[Tensor, "k 1 h w"]:
-        return interpolate(M, self._probe.x.shape[2:], mode="bilinear", align_corners=self._align_corners)
+        if self._align_corners:
+            return interpolate(M, self._probe.x.shape[2:], mode="bilinear", align_corners=True)
+        return laid(M, self._probe.x.shape[2:], self._place, beyond=True)
 
 
 def scaled(M: Float[Tensor, "... h w"]) -> Float[Tensor, "... h w"]:

@@ -10,7 +10,7 @@ arXiv:2201.13291).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +21,7 @@ from torch.nn import functional
 from foveal.engine.chunks import WHOLE, chunked
 from foveal.engine.memory import load_when_asked
 from foveal.errors import MethodError
+from foveal.images.place import Place, laid
 from foveal.metrics.baselines import Fill, baseline
 from foveal.metrics.imputing import impute
 from foveal.metrics.statistics import pearson, spearman
@@ -149,14 +150,25 @@ def ranks(map: Float[Tensor, "h w"], *, seed: int = 0) -> Int[Tensor, "h w"]:
     return found.view_as(map)
 
 
-def regrid(map: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[Tensor, "h2 w2"]:
-    """The map on another grid: the mean over places where that is coarser, bilinear where it is finer.
+def regrid(
+    map: Float[Tensor, "h w"],
+    size: tuple[int, int],
+    place: Place | None = None,
+    image: Sequence[int] | None = None,
+) -> Float[Tensor, "h2 w2"]:
+    """The map on a grid that tiles the picture: the mean over places where that is coarser, bilinear where it is finer.
 
     Maps of different methods are compared on one grid: removing dust and removing blocks are different questions.
+
+    Args:
+        place: where the map's cells lie on an image of that size; None is edge to edge.
     """
-    if map.shape[0] >= size[0] and map.shape[1] >= size[1]:
-        return functional.adaptive_avg_pool2d(map.detach()[None, None].float(), size)[0, 0]
-    return functional.interpolate(map.detach()[None, None].float(), size, mode="bilinear", align_corners=False)[0, 0]
+    map = map.detach().float()
+    if map.shape[0] < size[0] or map.shape[1] < size[1]:
+        return laid(map, size, place, image)
+    if place is not None:  # in tiles as fine as the map first
+        map = laid(map, map.shape, place, image)
+    return functional.adaptive_avg_pool2d(map[None, None], size)[0, 0]
 
 
 def _path(

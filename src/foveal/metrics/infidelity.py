@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from foveal.engine.chunks import WHOLE, chunked
 from foveal.engine.memory import load_when_asked
 from foveal.errors import MethodError
+from foveal.images.place import Place, laid
 from foveal.metrics.baselines import Fill, baseline
 from foveal.metrics.curves import Ask
 from foveal.metrics.statistics import pearson
@@ -70,6 +70,7 @@ def infidelity(
     whole: float | None = None,
     chunk: int | None = None,
     seed: int = 0,
+    place: Place | None = None,
 ) -> Infidelity:
     """Random perturbations of one picture, and what the map says of them.
 
@@ -80,12 +81,13 @@ def infidelity(
         noise: its deviation, in the network's units.
         fill: what the squares show.
         whole: the score of the picture as it is, where it is known.
+        place: where the map's cells lie on the picture; None is edge to edge.
     """
     if len(x) != 1 or map.ndim not in (2, 3) or not bool(torch.isfinite(map).all()):
         raise MethodError(f"infidelity takes one picture and a finite map, not {tuple(x.shape)}, {tuple(map.shape)}")
     if samples < 2:
         raise MethodError(f"infidelity is a mean over perturbations: ask for two at least, not {samples}")
-    Phi = spread(map, x).double()
+    Phi = spread(map, x, place).double()
     empty = baseline(x, fill, seed=seed)
     said: list[Tensor] = []
 
@@ -109,10 +111,12 @@ def infidelity(
     return Infidelity(torch.stack(said), whole - found)
 
 
-def spread(map: Float[Tensor, "h w"] | Float[Tensor, "c h w"], x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+def spread(
+    map: Float[Tensor, "h w"] | Float[Tensor, "c h w"], x: Float[Tensor, "1 c h w"], place: Place | None = None
+) -> Float[Tensor, "1 c h w"]:
     """The map in the picture's shape; its sum over channels and cells stays the mean evidence of each pixel."""
     planes = map.detach().to(x)[None] if map.ndim == 3 else map.detach().to(x)[None, None]
-    grown = functional.interpolate(planes, x.shape[2:], mode="bilinear", align_corners=False)
+    grown = laid(planes, x.shape[2:], place)
     return grown / x.shape[1] if map.ndim == 2 else grown
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from foveal.errors import MethodError
+from foveal.images.place import Place, laid
 from foveal.metrics.baselines import Fill, baseline
 from foveal.metrics.curves import Ask
 from foveal.metrics.shape import unit
@@ -61,9 +61,14 @@ class Masked:
         return torch.where(self.whole > 0, lost / self.whole.clamp(min=1e-7), torch.nan)
 
 
-def mask_of(map: Float[Tensor, "n h w"], size: tuple[int, int]) -> Float[Tensor, "n 1 h2 w2"]:
-    """The map between 0 and 1, image by image, at the picture's size; zeros for a map that is the same everywhere."""
-    return functional.interpolate(unit(map)[:, None], size, mode="bilinear", align_corners=False)
+def mask_of(
+    map: Float[Tensor, "n h w"], size: tuple[int, int], place: Place | None = None
+) -> Float[Tensor, "n 1 h2 w2"]:
+    """The map between 0 and 1, image by image, at the picture's size; zeros for a map that is the same everywhere.
+
+    `place` is where its cells lie on the picture; None is edge to edge.
+    """
+    return laid(unit(map)[:, None], size, place)
 
 
 def masked(
@@ -75,6 +80,7 @@ def masked(
     scaled: bool = True,
     whole: Float[Tensor, " n"] | None = None,
     seed: int = 0,
+    place: Place | None = None,
 ) -> Masked:
     """What the network says of the pictures behind their maps.
 
@@ -84,14 +90,15 @@ def masked(
         fill: what shows where the mask does not, see `baseline`.
         scaled: each map is scaled to 0 … 1 first; else it is the mask as it is.
         whole: scores of the pictures as they are, where they are known.
+        place: where the cells of the maps lie on the pictures; None is edge to edge.
     """
     if maps.ndim != 3 or len(maps) != len(x) or not bool(torch.isfinite(maps).all()):
         raise MethodError(
             f"{len(x)} pictures need as many maps (n, h, w) of finite numbers, but got {tuple(maps.shape)}"
         )
     size = (x.shape[2], x.shape[3])
-    plain = functional.interpolate(maps[:, None].to(x), size, mode="bilinear", align_corners=False)
-    mask, empty = mask_of(maps.to(x), size) if scaled else plain, baseline(x, fill, seed=seed)
+    mask = mask_of(maps.to(x), size, place) if scaled else laid(maps[:, None].to(x), size, place)
+    empty = baseline(x, fill, seed=seed)
     with torch.no_grad():
         shown, hidden = (
             ask(one).detach().float().cpu() for one in (empty + mask * (x - empty), x + mask * (empty - x))

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from foveal.errors import MethodError
+from foveal.images.place import Place, laid
 from foveal.metrics.baselines import Fill
 from foveal.metrics.curves import Ask
 from foveal.metrics.masked import masked
@@ -24,12 +25,18 @@ if TYPE_CHECKING:
 
 
 def part_drops(
-    ask: Ask, x: Float[Tensor, "1 c h w"], maps: Float[Tensor, "k h2 w2"], *, fill: Fill = "zero", seed: int = 0
+    ask: Ask,
+    x: Float[Tensor, "1 c h w"],
+    maps: Float[Tensor, "k h2 w2"],
+    *,
+    fill: Fill = "zero",
+    seed: int = 0,
+    place: Place | None = None,
 ) -> Float[Tensor, " k"]:
     """What the score loses when the places of one map alone are hidden, in the score's unit."""
     if maps.ndim != 3 or len(x) != 1:
         raise MethodError(f"parts are maps (k, h, w) of one picture (1, c, h, w), not {tuple(maps.shape)}")
-    found = masked(ask, x.expand(len(maps), *x.shape[1:]), maps, fill=fill, seed=seed)
+    found = masked(ask, x.expand(len(maps), *x.shape[1:]), maps, fill=fill, seed=seed, place=place)
     return found.whole - found.hidden
 
 
@@ -47,9 +54,18 @@ def overlap(maps: Float[Tensor, "k h w"]) -> float:
     return float((pairs.sum() - pairs.trace()) / (len(maps) * (len(maps) - 1)))
 
 
-def coverage(maps: Float[Tensor, "k h w"], inside: Bool[Tensor, "h2 w2"], *, threshold: float = 0.5) -> float:
-    """The share of the object that some map covers, 0 to 1: where it reaches `threshold` of its largest value."""
+def coverage(
+    maps: Float[Tensor, "k h w"],
+    inside: Bool[Tensor, "h2 w2"],
+    *,
+    threshold: float = 0.5,
+    place: Place | None = None,
+) -> float:
+    """The share of the object that some map covers, 0 to 1: where it reaches `threshold` of its largest value.
+
+    `place` is where the cells of the maps lie on the picture; None is edge to edge.
+    """
     if not bool(inside.any()):
         return math.nan
-    grown = functional.interpolate(unit(maps)[:, None], inside.shape, mode="bilinear", align_corners=False)[:, 0]
+    grown = laid(unit(maps), inside.shape, place)
     return float((grown.amax(0) >= threshold)[inside].double().mean())

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from foveal.engine.chunks import WHOLE, chunked
 from foveal.engine.memory import load_when_asked
 from foveal.errors import MethodError
+from foveal.images.place import Place, laid
 from foveal.metrics.curves import Ask, ranks
 from foveal.metrics.imputing import impute
 
@@ -63,19 +63,21 @@ def road(
     whole: float | None = None,
     chunk: int | None = None,
     seed: int = 0,
+    place: Place | None = None,
 ) -> Road:
     """The scores of one picture without its most and its least important pixels.
 
     Args:
-        map: of any size; it is interpolated to the picture's.
+        map: of any size; it is interpolated to the picture's, from where its cells lie: `place`, None is edge to edge.
         shares: of pixels to remove, each above 0 and below 1: without any pixel left nothing can be imputed.
         noise: added to what is filled in, see `impute`.
         whole: the score of the picture as it is, where it is known.
     """
     if len(x) != 1 or map.ndim != 2 or not bool(torch.isfinite(map).all()):
         raise MethodError(f"ROAD takes one picture and a finite map (h, w), not {tuple(x.shape)}, {tuple(map.shape)}")
-    holes = torch.cat([removed(map, (x.shape[2], x.shape[3]), share, seed=seed) for share in shares])
-    opposite = torch.cat([removed(-map, (x.shape[2], x.shape[3]), share, seed=seed) for share in shares])
+    size = (x.shape[2], x.shape[3])
+    holes = torch.cat([removed(map, size, share, seed=seed, place=place) for share in shares])
+    opposite = torch.cat([removed(-map, size, share, seed=seed, place=place) for share in shares])
     every = torch.cat([holes, opposite]).to(x.device)
 
     def score(start: int, stop: int) -> Tensor:
@@ -88,11 +90,10 @@ def road(
 
 
 def removed(
-    map: Float[Tensor, "h w"], size: tuple[int, int], share: float, *, seed: int = 0
+    map: Float[Tensor, "h w"], size: tuple[int, int], share: float, *, seed: int = 0, place: Place | None = None
 ) -> Bool[Tensor, "1 1 h2 w2"]:
     """The top share of the picture's pixels, exactly as many as it says; the seed decides among equals."""
     count = round(share * size[0] * size[1])
     if not 0 < count < size[0] * size[1]:
         raise MethodError(f"cannot remove {100 * share:.4g} % of {size[0]} × {size[1]} pixels: leave one, and take one")
-    grown = functional.interpolate(map.detach()[None, None].float(), size, mode="bilinear", align_corners=False)[0, 0]
-    return (ranks(grown, seed=seed) < count)[None, None]
+    return (ranks(laid(map.detach().float(), size, place), seed=seed) < count)[None, None]

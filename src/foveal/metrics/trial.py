@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from foveal.errors import MethodError
+from foveal.images.place import Place, laid
 from foveal.metrics import curves, shape
 from foveal.metrics.baselines import Fill
 from foveal.metrics.curves import Ask, Curve, regrid
@@ -76,6 +76,7 @@ class Trial:
         boxes: of the object, on that grid.
         explain: explains other pictures the same way.
         whole: the score as the picture is, where it is known.
+        place: where the map's cells lie on the picture; None is edge to edge.
     """
 
     x: Float[Tensor, "1 c h w"]
@@ -86,6 +87,7 @@ class Trial:
     explain: Explainer | None = None
     whole: float | None = None
     setting: Setting = field(default_factory=Setting)
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         if self.map.ndim != 2 or len(self.x) != 1:
@@ -122,21 +124,25 @@ class Trial:
     @cached_property
     def masked(self) -> Masked:
         whole = torch.tensor([self.score])
-        return masked(self._ask, self.x, self.map[None], fill=self.setting.mask, whole=whole, seed=self.setting.seed)
+        return masked(
+            self._ask, self.x, self.map[None], fill=self.setting.mask, whole=whole, seed=self.setting.seed,
+            place=self.place,
+        )  # fmt: skip
 
     @cached_property
     def road(self) -> Road:
         setting = self.setting
         return road(
-            self._ask, self.x, self.map, shares=setting.shares, whole=self.score, chunk=setting.chunk, seed=setting.seed
-        )
+            self._ask, self.x, self.map, shares=setting.shares, whole=self.score, chunk=setting.chunk,
+            seed=setting.seed, place=self.place,
+        )  # fmt: skip
 
     @cached_property
     def infidelity(self) -> Infidelity:
         setting = self.setting
         return infidelity(
             self._ask, self.x, self.map, samples=setting.samples, whole=self.score, chunk=setting.chunk,
-            seed=setting.seed,
+            seed=setting.seed, place=self.place,
         )  # fmt: skip
 
     @cached_property
@@ -148,7 +154,7 @@ class Trial:
 
     @cached_property
     def coherency(self) -> float:
-        mask = mask_of(self.map[None].to(self.x), (self.x.shape[2], self.x.shape[3]))
+        mask = mask_of(self.map[None].to(self.x), (self.x.shape[2], self.x.shape[3]), self.place)
         return coherency(self.map, self._again(self.x * mask)[0])
 
     @cached_property
@@ -157,14 +163,16 @@ class Trial:
 
     @cached_property
     def on_grid(self) -> Float[Tensor, "h3 w3"]:
-        """The map on the grid of the curves."""
-        return self.map if self.setting.grid is None else regrid(self.map, self.setting.grid)
+        """The map on the grid of the curves, which tiles the picture."""
+        if self.setting.grid is None and self.place is None:
+            return self.map
+        size = self.setting.grid or (self.map.shape[0], self.map.shape[1])
+        return regrid(self.map, size, self.place, self.x.shape[2:])
 
     @cached_property
     def grown(self) -> Float[Tensor, "h w"]:
         """The map on the picture's grid."""
-        size = self.x.shape[2:]
-        return functional.interpolate(self.map[None, None], size, mode="bilinear", align_corners=False)[0, 0].cpu()
+        return laid(self.map, self.x.shape[2:], self.place).cpu()
 
     @property
     def mask(self) -> Bool[Tensor, "h w"]:

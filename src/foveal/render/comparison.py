@@ -78,7 +78,8 @@ def _row(whys: Mapping[str, Explanation], scores: Scores, i: int, side: int) -> 
 
 def _cell(name: str, why: Explanation, scores: Scores, i: int, side: int) -> dict[str, Any]:
     values = [scores.values[name][metric][i] for metric in scores.metrics]
-    words = describe_map(why.map[i].detach().cpu().float().numpy(), why.photos[i].geometry)
+    map = why.map[i].detach().cpu().float().numpy()
+    words = describe_map(map, why.photos[i].geometry, why.where.get(why.layer))
     return {
         "picture": why.overlay(i, colour_bar=False, side=side),
         "alt": f"{name} for {why.target[i]}. {words}",

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from foveal.hierarchy.growth import placed
-from foveal.images import Geometry, Photo
+from foveal.images import Geometry, Photo, Place
 from foveal.render.overlay import draw_overlay, fit
 
 if TYPE_CHECKING:
@@ -26,9 +26,11 @@ def feature_picture(tree: Tree, edge: Edge, *, side: int = 132, against: bool = 
     """The part of the photo that the feature can see, with its contributions to its parent."""
     map = whole_map(tree, edge)
     part = fit(cropped(tree.photo, crop_of(tree, edge.child)), side)
+    stage = tree.stages[edge.child.stage]
     drawn = draw_overlay(
         part,
         -map if against else map,
+        place=stage.place and stage.place.settled(map.shape, part.geometry.input_size),
         sign="negative" if against else "positive",
         limit=float(np.abs(map).max()) or None,
         colour_bar=False,
@@ -74,8 +76,8 @@ def seen_at(photo: Photo, stage: Stage, place: tuple[int, int], *, side: int) ->
 
 def _receptive(geometry: Geometry, stage: Stage, place: tuple[int, int]) -> Box:
     height, width = geometry.input_size
-    (y, x), (h, w) = place, stage.shape[1:]
-    cy, cx = (y + 0.5) * height / h, (x + 0.5) * width / w
+    lie = stage.place or Place.covering(stage.shape[1:], geometry.input_size)
+    cx, cy = lie.points(place).tolist()
     ry, rx = (field / 2 for field in stage.receptive_field)
     box = (max(0.0, cx - rx), max(0.0, cy - ry), min(width, cx + rx), min(height, cy + ry))
     return _on_photo(geometry, box)

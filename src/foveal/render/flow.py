@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from foveal.errors import ResultError
 from foveal.render.colour import sequential
 from foveal.render.figures import MUTED, Layout, fit_photo, grid, paragraph, stacked
-from foveal.render.overlay import INK, PAPER, draw_overlay, fit
+from foveal.render.overlay import INK, PAPER, fit
 from foveal.render.text import shorten, write
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def film_strip(
     """Maps above, the share of neurons that take part below, curves by depth under both."""
     if audit is not None and any(len(one.score) != len(flow) for one in audit):
         raise ResultError("this audit is of another flow: audit the flow that is drawn")
-    limit = max(float(map[i].max()) for map in flow.maps.values()) if common else None
+    largest = max(float(map[i].max()) for map in flow.maps.values()) if common else 0.0
     maps = [
-        draw_overlay(flow.photos[i], map[i], sign="positive", limit=limit or "robust", colour_bar=False, side=side)
-        for map in flow.maps.values()
+        flow.overlay(i, layer=layer, sign="positive", scale=largest or "robust", colour_bar=False, side=side)
+        for layer in flow.layers
     ]
     masks = [mask_picture(flow, layer, i, side=side) for layer in flow.layers]
     sheet = grid(
@@ -91,7 +91,7 @@ def mask_picture(flow: Flow, layer: str, i: int = 0, *, side: int = 224) -> Imag
     """The share of a layer's neurons that take part, place by place: black for none, white for all."""
     shown = fit(flow.photos[i], side)
     share = flow.kept[layer][i].detach().cpu().float().numpy()
-    seen = shown.geometry.map_to_photo(share)
+    seen = shown.geometry.map_to_photo(share, place=flow.where.get(layer))
     values = np.nan_to_num(seen, nan=0.0).clip(0, 1)
     return Image.fromarray((255 * values).round().astype(np.uint8)).convert("RGB")
 
@@ -109,8 +109,7 @@ def _curves(flow: Flow, i: int, audit: Audit | None, inside: NDArray[np.bool_] |
         asked = [_survives(float(one.score[i]), float(one.without_abandoned[i])) for one in audit]
         curves.append(("score without the abandoned", ASKED, asked))
     if inside is not None:
-        geometry = flow.photos[i].geometry
-        shown = [np.nan_to_num(geometry.map_to_photo(np.asarray(map[i].cpu()))) for map in flow.maps.values()]
+        shown = [np.nan_to_num(flow.on_photo(i, layer=layer)) for layer in flow.layers]
         curves.append(("evidence on the object", WITHIN, [float(m[inside].sum() / max(m.sum(), 1e-30)) for m in shown]))
     return curves
 
@@ -146,8 +145,8 @@ def curve_picture(curves: Sequence[Curve], x: Sequence[float], *, width: int, he
 
 def correlation_picture(flow: Flow, i: int = 0, *, cell: int = 64) -> Image.Image:
     """Pearson's correlation of the maps of each two layers, on the photo: where attention settles, a block forms."""
-    photo = fit(flow.photos[i], 128)
-    maps = [photo.geometry.map_to_photo(map[i].detach().cpu().float().numpy()) for map in flow.maps.values()]
+    geometry = fit(flow.photos[i], 128).geometry
+    maps = [geometry.map_to_photo(map[i], place=flow.where.get(layer)) for layer, map in flow.maps.items()]
     found = correlations([np.asarray(map) for map in maps])
     size, count = max(11.0, cell / 5), len(maps)
     left = round(max(len(layer) for layer in flow.layers) * size * 0.6 + size)

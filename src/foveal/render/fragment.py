@@ -69,7 +69,8 @@ def explanation_fragment(why: Explanation, *, side: int) -> str:
 
 
 def _figure(why: Explanation, i: int, side: int) -> str:
-    words = describe_map(why.map[i].detach().cpu().float().numpy(), why.photos[i].geometry)
+    map = why.map[i].detach().cpu().float().numpy()
+    words = describe_map(map, why.photos[i].geometry, why.where.get(why.layer))
     picture = data_uri(why.overlay(i, side=side), quality=88)
     alt = escape(f"{why.method} for {why.target[i]} at {why.layer}. {words}", quote=True)
     return (

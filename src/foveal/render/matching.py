@@ -16,10 +16,8 @@ from foveal.render.text import shorten, write
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jaxtyping import Float
     from numpy.typing import NDArray
 
-    from foveal.images import Geometry
     from foveal.results.match import Match
 
 MUTED = (110, 110, 118)
@@ -38,10 +36,10 @@ def pair_picture(
     maps = [pair.query_maps[i, j], pair.reference_maps[i, j]]
     values = [map.detach().cpu().float().numpy() for map in maps]
     scale = choose_scale(np.concatenate([v.ravel() for v in values]), sign=sign)
-    photos = [pair.queries[i], pair.references[j]]
+    photos, where = [pair.queries[i], pair.references[j]], [pair.query_where, pair.reference_where]
     drawn = [
-        draw_overlay(photo, map, sign=scale.sign, limit=scale.limit, colour_bar=False, side=side)
-        for photo, map in zip(photos, values, strict=True)
+        draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, colour_bar=False, side=side)
+        for photo, map, place in zip(photos, values, where, strict=True)
     ]
     gap, height = side // 8, max(one.height for one in drawn)
     whole = Image.new("RGB", (drawn[0].width + gap + drawn[1].width, height), PAPER)
@@ -52,8 +50,10 @@ def pair_picture(
     found = places[np.isfinite(places[:, 4])][: None if lines is None else lines]
     if len(found):
         ends = [
-            _on_photo(fit(photo, side).geometry, at, map.shape) + np.array(corner)
-            for photo, at, map, corner in zip(photos, (found[:, :2], found[:, 2:4]), values, corners, strict=True)
+            fit(photo, side).geometry.cells_to_photo(at, map.shape, place) + np.array(corner)
+            for photo, at, map, place, corner in zip(
+                photos, (found[:, :2], found[:, 2:4]), values, where, corners, strict=True
+            )
         ]
         whole = _lined(whole, ends[0], ends[1], found[:, 4])
     return beside(whole, draw_bar(scale, whole, np.concatenate([v.ravel() for v in values])))
@@ -115,9 +115,10 @@ def rank_strip(
     maps = [of[i, j].detach().cpu().float().numpy() for of in (pair.query_maps, pair.reference_maps) for j in order]
     scale = choose_scale(np.concatenate([map.ravel() for map in maps]))
     photos = [*[pair.queries[i]] * len(order), *(pair.references[j] for j in order)]
+    where = [pair.query_where] * len(order) + [pair.reference_where] * len(order)
     drawn = [
-        draw_overlay(photo, map, sign=scale.sign, limit=scale.limit, colour_bar=False, side=side)
-        for photo, map in zip(photos, maps, strict=True)
+        draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, colour_bar=False, side=side)
+        for photo, map, place in zip(photos, maps, where, strict=True)
     ]
     columns = [f"{headings[k] if headings else k + 1}: {pair.words(i, j)}" for k, j in enumerate(order)]
     names = [pair.name(pair.references[j], j, "reference") for j in order]
@@ -137,15 +138,6 @@ def _together(one: Image.Image, other: Image.Image) -> Image.Image:
     whole.paste(one, (0, (height - one.height) // 2))
     whole.paste(other, (one.width + gap, (height - other.height) // 2))
     return whole
-
-
-def _on_photo(
-    geometry: Geometry, at: NDArray[np.floating], shape: tuple[int, ...]
-) -> Float[NDArray[np.float64], "k 2"]:
-    """Middles of cells, (row, column), as (x, y) on the photo."""
-    h, w = geometry.input_size
-    points = np.stack([(at[:, 1] + 0.5) * w / shape[1], (at[:, 0] + 0.5) * h / shape[0]], 1)
-    return np.asarray(geometry.points_to_photo(points))
 
 
 def _lined(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from foveal.images import Geometry, Photo
+from foveal.images import Geometry, Photo, Place
 from foveal.render.scale import Limit, Scale, Sign, choose_scale, nothing_to_show, number
 from foveal.render.text import font, wrap, write
 
@@ -28,6 +28,7 @@ def draw_overlay(
     photo: Photo,
     map: Float[NDArray[np.floating], "h w"] | Float[torch.Tensor, "h w"],
     *,
+    place: Place | None = None,
     sign: Sign = "auto",
     limit: Limit = None,
     alpha: float = 0.85,
@@ -40,6 +41,7 @@ def draw_overlay(
     colour covers it as far as evidence goes, up to `alpha`, and the photo's detail stays visible through it.
     What was cropped away before the network saw it is dimmed and hatched.
 
+    place       where the map's cells lie, see `Geometry.map_to_photo`; None is edge to edge.
     sign        "positive", "negative" or "signed"; "auto" is signed if the negative part is worth a colour.
     limit       the absolute value that gets the last colour; None is the largest of this map, "robust" the one
                 that 98 % do not exceed.
@@ -51,7 +53,7 @@ def draw_overlay(
     scale = choose_scale(values, sign=sign, limit=limit)
     shown = fit(photo, side or (_legible_side(photo) if colour_bar else max(photo.geometry.photo_size)))
     problem = nothing_to_show(values, scale)
-    picture = _mixed(shown, np.zeros((1, 1)) if problem else values, scale, alpha)
+    picture = _mixed(shown, np.zeros((1, 1)) if problem else values, None if problem else place, scale, alpha)
     _outline_seen(picture, shown.geometry)
     if problem:
         return say(picture, problem)
@@ -125,10 +127,10 @@ def say(picture: Image.Image, words: str) -> Image.Image:
     return picture
 
 
-def _mixed(photo: Photo, values: NDArray[np.floating], scale: Scale, alpha: float) -> Image.Image:
+def _mixed(photo: Photo, values: NDArray[np.floating], place: Place | None, scale: Scale, alpha: float) -> Image.Image:
     """Photo and evidence, a band of rows at a time: photos of many megapixels stay affordable."""
     unit = np.clip(values.astype(np.float64) / scale.limit, -1e30, 1e30).astype(np.float32)
-    on_photo = photo.geometry.map_to_photo(unit)
+    on_photo = photo.geometry.map_to_photo(unit, place=place)
     hatch = _hatch(*photo.geometry.photo_size)
     mixed = np.empty_like(photo.pixels)
     for top in range(0, len(mixed), BAND):

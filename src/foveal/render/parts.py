@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from foveal.errors import ResultError
+from foveal.images import Place
 from foveal.render.colour import from_oklab
 from foveal.render.figures import MUTED, fit_photo, grid
 from foveal.render.overlay import INK, LUMA, PAPER, beside, draw_overlay, fit
@@ -49,19 +50,25 @@ def unit(values: Float[NDArray[np.floating], "*shape"]) -> Float[NDArray[np.floa
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
 
 
-def on_photo(photo: Photo, cells: Cells) -> Cells:
+def on_photo(photo: Photo, cells: Cells, place: Place | None = None) -> Cells:
     """Cells in the photo's pixels: as blocks where they are fine, smoothly where they are coarse; NaN where unseen."""
-    if min(cells.shape[-2:]) >= FINE:
-        (h, w), (height, width) = cells.shape[-2:], photo.geometry.input_size
-        rows, columns = np.arange(height) * h // height, np.arange(width) * w // width
-        cells = cells[..., rows[:, None], columns]
-    return np.asarray(photo.geometry.map_to_photo(cells))
+    if min(cells.shape[-2:]) < FINE:
+        return np.asarray(photo.geometry.map_to_photo(cells, place=place))
+    image = photo.geometry.input_size
+    place = place or Place.covering((cells.shape[-2], cells.shape[-1]), image)
+    upright = place.upright(cells)
+    (rows, there), (columns, across) = (
+        place.index(axis, np.arange(image[axis]) + 0.5, upright.shape[-2 + axis]) for axis in (0, 1)
+    )
+    blocks = upright[..., np.floor(rows + 0.5).astype(int)[:, None], np.floor(columns + 0.5).astype(int)]
+    return np.asarray(photo.geometry.map_to_photo(blocks * (there[:, None] & across)))
 
 
 def rank_picture(parts: Parts, i: int = 0, *, side: int | None = None) -> Image.Image:
     """0.8 · colours + 0.2 · grey photo, part 1 red, 2 green, 3 blue."""
     photo = fit(parts.photos[i], side) if side else parts.photos[i]
-    colours = on_photo(photo, rank_colours(_array(parts.groups.maps[i]), _array(parts.groups.norm[i])))
+    colours = rank_colours(_array(parts.groups.maps[i]), _array(parts.groups.norm[i]))
+    colours = on_photo(photo, colours, parts.where.get(parts.layer))
     grey = _grey(photo)
     mixed = (1 - PHOTO) * np.moveaxis(colours, 0, -1) + PHOTO * grey[..., None]
     return _picture(mixed, grey, np.asarray(np.isnan(colours).any(0)))
@@ -78,7 +85,7 @@ def palette_picture(parts: Parts, i: int = 0, *, side: int | None = None, legend
     """Each place in the colour of the slot that takes most of it (`Groups.shares`), as strongly as it is active."""
     photo = fit(parts.photos[i], side) if side else parts.photos[i]
     shares, norm = _array(parts.groups.shares[i]), unit(_array(parts.groups.norm[i]))
-    seen = on_photo(photo, np.concatenate([shares, norm[None]]))
+    seen = on_photo(photo, np.concatenate([shares, norm[None]]), parts.where.get(parts.layer))
     unseen, seen = np.asarray(np.isnan(seen).any(0)), np.nan_to_num(seen)
     colour = np.concatenate([palette(parts.count) / 255, [[1.0, 1.0, 1.0]]])[seen[:-1].argmax(0)]
     opacity = 0.85 * seen[-1, ..., None] ** 0.6
@@ -123,7 +130,8 @@ def part_sheet(parts: Parts, *, side: int = 224) -> Image.Image:
         shown = parts.groups.shown[i]
         limit = float(shown.max()) or 1.0
         alone = [_overlay(parts, i, shown[k], side, limit) for k in range(parts.count)]
-        by_place = draw_overlay(parts.photos[i], parts.places[i], colour_bar=False, side=side)
+        where = parts.where.get(parts.layer)
+        by_place = draw_overlay(parts.photos[i], parts.places[i], place=where, colour_bar=False, side=side)
         unseen = _overlay(
             parts, i, parts.groups.unseen[i] * parts.groups.norm[i], side, float(parts.groups.norm[i].max())
         )
@@ -149,7 +157,8 @@ def _told(parts: Parts, i: int) -> str:
 
 
 def _overlay(parts: Parts, i: int, cells: Tensor, side: int, limit: float) -> Image.Image:
-    return draw_overlay(parts.photos[i], cells, sign="positive", limit=limit, colour_bar=False, side=side)
+    place = parts.where.get(parts.layer)
+    return draw_overlay(parts.photos[i], cells, place=place, sign="positive", limit=limit, colour_bar=False, side=side)
 
 
 def _legend(parts: Parts, i: int, picture: Image.Image) -> Image.Image:

@@ -57,7 +57,7 @@ def map_tile(
         scale = "robust" if layer == INPUT else "image"
     map = why.maps[layer][i].detach().cpu().float().numpy()
     name = title if title is not None else why.method
-    words = describe_map(map, why.photos[i].geometry)
+    words = describe_map(map, why.photos[i].geometry, why.where.get(layer))
     return Tile(
         title=name,
         picture=why.overlay(i, layer=layer, sign=sign, scale=scale, colour_bar=False, side=side),

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from numpy.typing import NDArray
 
-    from foveal.images import Geometry
+    from foveal.images import Geometry, Place
 
 
-def describe_map(map: Float[NDArray[np.floating], "h w"], geometry: Geometry) -> str:
+def describe_map(map: Float[NDArray[np.floating], "h w"], geometry: Geometry, place: Place | None = None) -> str:
     """Where the evidence lies on the photo, and how much of the picture holds half of it.
+
+    `place` says where the map's cells lie, as for `Geometry.map_to_photo`.
 
     >>> from foveal.images import Geometry
     >>> describe_map(np.array([[0.0, 4.0], [1.0, 0.0]]), Geometry.identity((2, 2)))
@@ -28,8 +30,7 @@ def describe_map(map: Float[NDArray[np.floating], "h w"], geometry: Geometry) ->
     signed = choose_scale(map).sign == "signed"
     size = np.abs(map) if signed else np.clip(map, 0, None)
     row, column = np.unravel_index(size.argmax(), size.shape)
-    (rows, columns), (h, w) = map.shape, geometry.input_size
-    x, y = geometry.points_to_photo([(column + 0.5) * w / columns, (row + 0.5) * h / rows])
+    x, y = geometry.cells_to_photo([row, column], (map.shape[0], map.shape[1]), place)
     subject = "Most evidence"
     if signed:
         subject = f"The strongest evidence, {'in favour' if map[row, column] > 0 else 'against'},"

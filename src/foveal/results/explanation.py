@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from foveal.decisions.decision import PER_IMAGE
 from foveal.engine.address import INPUT
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     import os
 
     from jaxtyping import Float
+    from numpy.typing import NDArray
     from PIL import Image
     from torch import Tensor
 
-    from foveal.images import Photo
+    from foveal.images import Photo, Place
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
@@ -39,6 +40,8 @@ class Explanation:
     measured        what the method found out about itself: layer -> what -> a number a picture.
     notes           what a reader must know before believing the maps; `remarks` adds what the maps themselves tell.
     seconds         the time it took.
+    where           layer name -> where the cells of its map lie on the network's input, as `photos[i].geometry.
+                    map_to_photo` takes it; those left out lie edge to edge.
 
     It draws itself (`overlay`, `figure`), in a notebook too, prints a summary, and saves and loads itself. Indexing
     gives the explanation of one picture.
@@ -57,6 +60,7 @@ class Explanation:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
+    where: Mapping[str, Place] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.photos)
@@ -127,17 +131,26 @@ class Explanation:
 
         At the resolution of the finest. Each layer counts alike, scaled by its own largest absolute value.
         """
-        from foveal.fusion import fuse
+        from foveal.fusion import finest, fuse
 
         if len(self.layers) < 2:
             raise ResultError(f"Cannot fuse the one map of {self.layer}: explain several layers, layer='all' say.")
         note = "each layer's map was divided by its largest value before they were fused: shares, no parts of the score"
+        name, maps = f"{rule} of {', '.join(self.layers)}", list(self.maps.values())
+        places = [self.where.get(layer) for layer in self.layers]
+        place = places[finest(maps)]
         return replace(
             self,
-            maps={f"{rule} of {', '.join(self.layers)}": fuse(list(self.maps.values()), rule)},
+            maps={name: fuse(maps, rule, places=places, image=self.photos[0].geometry.input_size)},
+            where={name: place} if place else {},
             parameters={**self.parameters, "fused": rule},
             notes=(*self.notes, note),
         )
+
+    def on_photo(self, i: int = 0, *, layer: str | None = None) -> Float[NDArray[Any], "H W"]:
+        """Picture i's map in the pixels of its photo, NaN where the network did not look; `layer` as in `overlay`."""
+        place = self.where.get(self.layer if layer is None else layer)
+        return self.photos[i].geometry.map_to_photo(self._map(layer)[i], place=place)
 
     def overlay(
         self,
@@ -176,8 +189,9 @@ class Explanation:
                 )
             limit = float(scale)
         return draw_overlay(
-            self.photos[i], map[i], sign=sign, limit=limit, alpha=alpha, colour_bar=colour_bar, side=side
-        )
+            self.photos[i], map[i], place=self.where.get(layer or self.layer), sign=sign, limit=limit, alpha=alpha,
+            colour_bar=colour_bar, side=side,
+        )  # fmt: skip
 
     def figure(self, *, layers: Sequence[str] | None = None, side: int = 256) -> Image.Image:
         """A sheet with a row a picture: the photo, then the overlay at each layer."""

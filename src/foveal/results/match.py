@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from foveal.images import Photo
+    from foveal.images import Photo, Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,7 @@ class Match:
     metric          what compares; `distance` says whether people know it as a distance.
     weights         how channels are weighed: "contribution", "positive", "linear".
     layer, embedding        where the maps are drawn, and what is compared.
+    query_where, reference_where        where the cells of maps lie on the network's input; None is edge to edge.
 
     It draws itself (`picture`, `figure`), in a notebook too, prints a summary, and saves and loads itself.
     """
@@ -58,6 +59,8 @@ class Match:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
+    query_where: Place | None = None
+    reference_where: Place | None = None
 
     def __post_init__(self) -> None:
         pairs = (len(self.queries), len(self.references))

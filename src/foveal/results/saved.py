@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from foveal.images import Geometry, Photo
+from foveal.images import Geometry, Photo, Place
 from foveal.results.explanation import Explanation
 from foveal.storage.arrays import described, dtype_name, read_arrays, write_arrays
 from foveal.storage.folder import written_aside
@@ -70,6 +70,7 @@ def load_as(kind: type[Kind], saved: Saved, **more: Any) -> Kind:
         target_spec=saved["target_spec"],
         method=saved["method"],
         parameters=saved["parameters"],
+        where={layer: Place.from_dict(place) for layer, place in saved.get("where", {}).items()},
         measured=saved.get("measured", {}),
         model=saved["model"],
         notes=tuple(saved["notes"]),
@@ -91,6 +92,7 @@ def _facts(why: Explanation) -> dict[str, Any]:
         "score": _numbers(why.score),
         "probability": _numbers(why.probability),
         "layers": described(why.maps),
+        "where": {layer: place.to_dict() for layer, place in why.where.items()},
         "notes": list(why.notes),
         "remarks": list(why.remarks),
         "seconds": why.seconds,

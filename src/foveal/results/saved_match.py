@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from foveal.images import Place
 from foveal.results.match import TENSORS, Match
 from foveal.results.saved import describe_photo, read_photo
 from foveal.storage.arrays import described, read_arrays, write_arrays
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FORMAT = "foveal-match/1"
 ARRAYS = "match.npz"
+WHERE = ("query_where", "reference_where")
 PLAIN = ("metric", "distance", "weights", "layer", "embedding", "model", "seconds")
 
 
@@ -41,6 +43,7 @@ def save_match(pair: Match, folder: Path) -> Path:
             **{name: getattr(pair, name) for name in PLAIN},
             "similarity": pair.similarity.tolist(),
             "arrays": described(arrays),
+            **{name: place.to_dict() if (place := getattr(pair, name)) else None for name in WHERE},
             "notes": list(pair.notes),
             "remarks": list(pair.remarks),
             "versions": dict(pair.versions),
@@ -61,5 +64,6 @@ def _match(saved: Saved) -> Match:
         **{name: arrays[name] for name in TENSORS},
         **{what: tuple(read_photo(saved, one) for one in saved[what]) for what in ("queries", "references")},
         **{name: saved[name] for name in PLAIN},
+        **{name: Place.from_dict(place) for name in WHERE if (place := saved.get(name, None))},
     }
     return Match(**facts, notes=tuple(saved["notes"]), versions=saved["versions"])

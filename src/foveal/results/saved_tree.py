@@ -12,6 +12,7 @@ from PIL import Image
 from foveal.engine.structure import Stage
 from foveal.hierarchy.patterns import Pattern
 from foveal.hierarchy.tree import Edge, Feature, Tree
+from foveal.images import Place
 from foveal.results.saved import describe_photo, read_photo
 from foveal.storage.arrays import described, read_arrays, write_arrays
 from foveal.storage.atomic import utf8
@@ -177,4 +178,5 @@ def _join(vertices: Sequence[Feature], edges: Sequence[Mapping[str, Any]], maps:
 
 def _stage(saved: Mapping[str, Any]) -> Stage:
     pairs = {name: tuple(saved[name]) for name in ("shape", "stride", "receptive_field")}
-    return Stage(**{**saved, **pairs})
+    place = Place.from_dict(saved["place"]) if saved.get("place") else None
+    return Stage(**{**saved, **pairs, "place": place})

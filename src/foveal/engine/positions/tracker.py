@@ -1,0 +1,121 @@
+"""Follows positions through a forward, and reads off where the cells of a map lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from foveal.engine.layout import Layout
+from foveal.engine.positions.axis import AXES, Along, Pair, UnknownPlaceError, compact, line, pixels, summed
+from foveal.engine.positions.table import after
+from foveal.engine.positions.where import Call, Where
+from foveal.images.place import Place
+
+
+class PositionTracker:
+    """Where tensors lie that were computed from an image (n, c, h, w)."""
+
+    def __init__(self, source: Tensor) -> None:
+        self._known: Any = WeakTensorKeyDictionary()
+        self._written: dict[int, _Memory] = {}
+        if source.ndim == 4:
+            h, w = source.shape[2:]
+            self._known[source] = Where((pixels(h, (1, 1, h, 1)), pixels(w, (1, 1, 1, w))))
+
+    def where(self, tensor: Tensor) -> Where | None:
+        """None of what does not depend on the image."""
+        if self._written and (memory := self._written.get(_number(tensor))):
+            return memory.where(tensor)
+        found: Where | None = self._known.get(tensor)
+        return found
+
+    def follow(
+        self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], given: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+    ) -> None:  # fmt: skip
+        """What an operation that has just run made of the positions of the tensors it was given."""
+        inputs = [(tensor, where) for tensor in given if (where := self.where(tensor))]
+        if not inputs or not outputs:
+            return
+        for output, where in zip(outputs, after(Call(func, args, kwargs, inputs, outputs)), strict=True):
+            if any(output is tensor for tensor in given):
+                self._write(output, where)
+            else:
+                self._known[output] = where
+
+    def _write(self, tensor: Tensor, where: Where) -> None:
+        """An operation wrote into a tensor: whatever shares its memory lies elsewhere now, too."""
+        before = self.where(tensor)
+        if before and before.lost == where.lost and all(before.axes[k].equals(where.axes[k]) for k in AXES):
+            return
+        number = _number(tensor)
+        if number not in self._written:
+            sharing = [(other, known) for other, known in self._known.items() if _number(other) == number]
+            if not number or (tensor._base is None and all(other is tensor for other, _ in sharing)):
+                self._known[tensor] = where
+                return
+            self._written[number] = _Memory(tensor)
+            for other, known in sharing:
+                self._written[number].note(other, known)
+        self._written[number].note(tensor, where)
+
+
+class _Memory:
+    """Where the elements of a storage lie into which was written part by part."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._storage = tensor.untyped_storage()  # held, so that no other gets its number
+        count = self._storage.nbytes() // tensor.element_size()
+        self._axes = [torch.full((count,), torch.nan, dtype=torch.float64, device="cpu") for _ in AXES]
+        self._grain = [1.0, 1.0]
+        self._lost = self._by = ""
+
+    def note(self, tensor: Tensor, where: Where) -> None:
+        self._lost, self._by = self._lost or where.lost, where.by or self._by
+        for k, p in enumerate(where.axes):
+            self._grain[k] = max(self._grain[k], p.grain)
+            _part(self._axes[k], tensor).copy_(p.at.expand(tensor.shape))
+
+    def where(self, tensor: Tensor) -> Where:
+        y, x = (compact(_part(one, tensor), by_value=True).clone() for one in self._axes)
+        return Where((Along(y, self._grain[0]), Along(x, self._grain[1])), self._lost, self._by or "copy")
+
+
+def _number(tensor: Tensor) -> int:
+    """Of its memory; 0 where there is none, as in sparse tensors."""
+    return int(tensor.untyped_storage()._cdata) if tensor.layout is torch.strided else 0
+
+
+def _part(flat: Tensor, tensor: Tensor) -> Tensor:
+    return flat.as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
+
+
+def place_of(where: Where | None, shape: Sequence[int], layout: Layout, image: Sequence[int]) -> Place | str:
+    """Where the cells of a map lie, or the operation after which that is not known."""
+    rows, columns = (2, 3) if layout == "nchw" else (1, 2)
+    if (shape[rows], shape[columns]) == (1, 1):
+        return Place.covering((1, 1), (image[0], image[1]))
+    if where is None or where.lost:
+        return where.lost if where else "nothing of it depends on the image"
+    try:
+        y, x = (summed(p, [dim for dim in range(4) if dim not in (rows, columns)]) for p in where.axes)
+        turned = y.at.shape[columns] > 1 or x.at.shape[rows] > 1
+        along = (columns, rows) if turned else (rows, columns)
+        (oy, sy), (ox, sx) = (_line(p, along[k], shape[along[k]], image[k]) for k, p in zip(AXES, (y, x), strict=True))
+    except UnknownPlaceError:
+        return where.by or "unknown"
+    return Place((oy, ox), (sy, sx), turned)
+
+
+def _line(p: Along, dim: int, cells: int, side: int) -> Pair:
+    """The first middle, and the step; a single cell has the whole side."""
+    if cells == 1:
+        return side / 2, float(side)
+    if p.at.numel() == 1 or p.at.shape[dim] != p.at.numel():
+        raise UnknownPlaceError
+    first, step = line(p, dim)
+    return float(first), step

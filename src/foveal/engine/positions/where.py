@@ -1,0 +1,94 @@
+"""One operation, and where its tensors lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from torch import Tensor
+
+from foveal.engine.positions.axis import Along, nowhere
+
+
+@dataclass(frozen=True, eq=False)
+class Where:
+    """Where the elements of one tensor lie.
+
+    Attributes:
+        axes: along the image's y and x.
+        lost: the operation after which this is not known; `axes` are of no use then.
+        by: the last operation that rearranged or summed elements, to be named where no place comes of it.
+    """
+
+    axes: tuple[Along, Along]
+    lost: str = ""
+    by: str = ""
+
+    @classmethod
+    def unknown(cls, ndim: int, lost: str) -> Where:
+        return cls((nowhere(ndim), nowhere(ndim)), lost)
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One operation as it ran.
+
+    Attributes:
+        inputs: those of its tensors that depend on the image, and where they lie.
+        outputs: the tensors it gave.
+    """
+
+    func: Any
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    inputs: Sequence[tuple[Tensor, Where]]
+    outputs: Sequence[Tensor]
+
+    @cached_property
+    def name(self) -> str:
+        """ATen's, without the underscore of what writes into its argument."""
+        return plain_name(self.func)
+
+    @property
+    def out(self) -> Tensor:
+        return self.outputs[0]
+
+    def __getitem__(self, argument: str) -> Any:
+        """None where it was left out, or there is no such argument."""
+        if argument in self.kwargs:
+            return self.kwargs[argument]
+        at = _arguments(self.func).get(argument, len(self.args))
+        return self.args[at] if at < len(self.args) else None
+
+    @property
+    def first(self) -> Tensor:
+        return tensors_in(self.args)[0]
+
+    def of(self, tensor: Tensor, k: int) -> Along:
+        """Along axis k; what does not depend on the image is nowhere."""
+        where = next((where for known, where in self.inputs if known is tensor), None)
+        return where.axes[k] if where else nowhere(tensor.ndim)
+
+
+def tensors_in(given: Iterable[Any]) -> list[Tensor]:
+    """Those among the arguments or results of an operation, which nests no deeper than lists."""
+    found: list[Tensor] = []
+    for value in given:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found += [one for one in value if isinstance(one, Tensor)]
+    return found
+
+
+@lru_cache(maxsize=1024)
+def plain_name(func: Any) -> str:
+    name: str = func.overloadpacket.__name__
+    return name[:-1] if name.endswith("_") and not name.endswith("__") else name
+
+
+@lru_cache(maxsize=1024)
+def _arguments(func: Any) -> dict[str, int]:
+    return {argument.name: at for at, argument in enumerate(func._schema.arguments)}
