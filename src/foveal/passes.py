@@ -17,7 +17,7 @@ from foveal.engine.address import INPUT, Address, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.capture import Run, capture
 from foveal.engine.checkpoints import CheckpointingError
-from foveal.engine.layout import Layout, channels_first, find_layout
+from foveal.engine.layout import Layout, channels_first
 from foveal.engine.overwritten import kept_if_overwritten
 from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, MethodError, TargetError
@@ -321,7 +321,7 @@ def _layout(run: Run, layer: str, scene: Scene) -> Layout:
     if layer == INPUT or (x.ndim != 4 and A.ndim == 4):
         return "nchw"
     module = Address.parse(layer).module
-    known = find_layout(A.shape, x.shape[2:]) or scene.tracing().layouts.get(module)
+    known = scene.tracing().layout(layer, A.shape, x.shape[2:])
     if known and A.is_floating_point():
         return known
     nearest = scene.tracing().nearest_spatial(module)

@@ -67,7 +67,7 @@ def _traced(model: nn.Module, tracing: Callable[[], Structure], layer: str) -> P
     try:
         return tracing().place(model, layer)
     except FovealError:
-        return "the network cannot be traced with one image"
+        return "the network cannot be traced"
 
 
 def _border(layer: str, place: Place, map: Sequence[int], image: Sequence[int]) -> str | None:

@@ -1,4 +1,4 @@
-"""Which axes are the map: told by how the cells lie in the image."""
+"""Which axes are the map: followed from the image, or told by how the cells lie in it."""
 
 from __future__ import annotations
 
@@ -95,3 +95,69 @@ def test_tokens_are_no_feature_map() -> None:
 
     with pytest.raises(foveal.FovealError, match=r"gives \(1, 16, 8\).*nearest feature map is 'patches'"):
         foveal.explain(Tokens().eval(), torch.randn(1, 3, 16, 16), layer="mix")
+
+
+# --- Followed, not guessed from a shape that both layouts could have ---
+
+SIZES = [(9, 11), (8, 8), (7, 12), (12, 5)]
+
+
+class Small(nn.Module):
+    """A convolution whose channels are as many as its columns, or nearly so; both layouts fit its shape."""
+
+    def __init__(self, channels: int, *, last: bool) -> None:
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(1, channels, 3), last
+        self.body, self.head = nn.Identity(), nn.Linear(channels, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        A = self.conv(x).relu()
+        A = self.body(A.permute(0, 2, 3, 1) if self.last else A)
+        return self.head(A.mean((1, 2) if self.last else (2, 3)))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize(("h", "w"), SIZES)
+def test_every_number_of_channels(h: int, w: int, last: bool) -> None:
+    x = torch.randn(2, 1, h, w)
+    for channels in range(1, 16):
+        torch.manual_seed(channels)
+        net = Small(channels, last=last).eval()
+        (found,) = {stage.shape for stage in foveal.stages(net, x)}
+        assert found == (channels, h - 2, w - 2)
+        for layer in ("body", "conv"):
+            why = foveal.explain(net, x, 1, method="hirescam", layer=layer)
+            with torch.no_grad():
+                right = torch.einsum("nchw,c->nhw", net.conv(x).relu(), net.head.weight[1]) / ((h - 2) * (w - 2))
+            if layer == "body":
+                torch.testing.assert_close(why.map, right, rtol=1e-4, atol=1e-6)
+            assert why.map.shape == (2, h - 2, w - 2)
+
+
+class Turned(nn.Module):
+    """Rows and columns change places before the convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 6, 3), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.conv(x.transpose(2, 3)).relu().mean((2, 3)))  # type: ignore[no-any-return]
+
+
+def test_rows_and_columns_may_change_places() -> None:
+    x = torch.randn(1, 1, 8, 12)
+    assert foveal.explain(Turned().eval(), x, 1, method="hirescam", layer="conv").map.shape == (1, 10, 6)
+
+
+@pytest.mark.parametrize("kernel", [(1, 3), (3, 1), (5, 1)])
+@pytest.mark.parametrize("stride", [(1, 2), (2, 1), (4, 1)])
+def test_maps_whose_sides_are_not_the_images(kernel: tuple[int, int], stride: tuple[int, int]) -> None:
+    net = nn.Sequential(
+        nn.Conv2d(2, 5, kernel, stride), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3)
+    ).eval()
+    x = torch.randn(1, 2, 12, 12)
+    with torch.no_grad():
+        h, w = net[0](x).shape[2:]
+    assert foveal.stages(net, x)[-1].shape == (5, h, w)
+    assert foveal.explain(net, x, 1, method="hirescam").map.shape == (1, h, w)

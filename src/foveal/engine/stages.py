@@ -24,6 +24,7 @@ from foveal.engine.fault import told
 from foveal.engine.graph import KeepGraph, ancestors, bottlenecks
 from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
+from foveal.engine.positions import layout_of
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.structure import Lying, Stage, Structure
 from foveal.errors import ModelError
@@ -120,7 +121,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
             shapes.pop(name, None)
             shapes[name] = tuple(output.shape)
             found = tracker.field(output)
-            layout = find_layout(output.shape, x.shape[2:], found.stride if found else None) if x.ndim == 4 else None
+            layout = layout_in(output, found) if x.ndim == 4 else None
             if layout and len(output) != len(x):
                 rows[name] = len(output) / len(x)
             elif layout and output.numel() and output.is_floating_point():
@@ -134,6 +135,10 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
                 )
                 if size != (1, 1):
                     layouts[name] = layout
+
+    def layout_in(output: Tensor, found: Field | None) -> Layout | None:
+        followed = layout_of(tracker.where(output), output.shape)
+        return followed or find_layout(output.shape, image, found.stride if found else None)
 
     with untouched(model):
         leaf = x.detach().clone().requires_grad_()

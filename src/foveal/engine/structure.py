@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from foveal.engine.address import INPUT, Address, named_modules
 from foveal.engine.guard import unwrap
 from foveal.engine.layout import Layout, channels_first, find_layout
-from foveal.engine.positions import Where, place_of
+from foveal.engine.positions import Where, layout_of, place_of
 from foveal.errors import LayerError
 from foveal.images.place import Place
 
@@ -50,6 +50,11 @@ class Lying:
     where: Where | None
     shape: tuple[int, ...]
     image: tuple[int, int]
+
+    @property
+    def layout(self) -> Layout | None:
+        """Which axes are the map, where the image's rows and columns could be followed."""
+        return layout_of(self.where, self.shape)
 
     def place(self, layout: Layout) -> Place | str:
         """Where the cells of the map lie, or the operation after which that is not known."""
@@ -128,7 +133,7 @@ class Structure:
         found = self.lying.get(str(replace(address, module=name, call=call)))
         if found is None:
             return "it did not run when the network was traced"
-        layout = find_layout(found.shape, found.image) or self.layouts.get(name)
+        layout = found.layout or find_layout(found.shape, found.image) or self.layouts.get(name)
         return found.place(layout) if layout else "it is no feature map"
 
     def spatial(self, name: str) -> bool:
@@ -146,8 +151,19 @@ class Structure:
 
         image: (h, w) of the network's input; anything that is no map stays as it is.
         """
-        layout = find_layout(tensor.shape, image) or self.layouts.get(Address.parse(layer).module)
+        layout = self.layout(layer, tensor.shape, image)
         return channels_first(tensor, layout) if layout and tensor.ndim == 4 else tensor
+
+    def layout(self, layer: str, shape: Sequence[int], image: Sequence[int]) -> Layout | None:
+        """The layout of what a layer returned to images of size (h, w); None where it is no map.
+
+        As the image's rows and columns were followed, if they could be; else as its shape suggests.
+        """
+        address = Address.parse(layer)
+        call = self.calls.get(address.module.removesuffix(f".{INPUT}"), 1) - 1 if address.call is None else address.call
+        traced = self.lying.get(str(replace(address, call=call)))
+        followed = traced.layout if traced and len(traced.shape) == len(shape) else None
+        return followed or find_layout(shape, image) or self.layouts.get(address.module)
 
     def nearest_spatial(self, name: str) -> str | None:
         """The last module with a feature map that ran before `name` did."""

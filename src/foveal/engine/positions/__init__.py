@@ -6,7 +6,7 @@ carry a line on, element-wise operations pass it on, sums take the middle. What 
 comes out of an operation that is in no list, has no known place: never a wrong one.
 """
 
-from foveal.engine.positions.tracker import PositionTracker, place_of
+from foveal.engine.positions.tracker import PositionTracker, layout_of, place_of
 from foveal.engine.positions.where import Where, tensors_in
 
-__all__ = ["PositionTracker", "Where", "place_of", "tensors_in"]
+__all__ = ["PositionTracker", "Where", "layout_of", "place_of", "tensors_in"]

@@ -15,6 +15,9 @@ from foveal.engine.positions.table import after
 from foveal.engine.positions.where import Call, Where
 from foveal.images.place import Place
 
+_MAPS: Mapping[Layout, frozenset[int]] = {"nchw": frozenset({2, 3}), "nhwc": frozenset({1, 2})}
+"""Layout -> the dimensions of the map."""
+
 
 class PositionTracker:
     """Where tensors lie that were computed from an image (n, c, h, w)."""
@@ -92,6 +95,18 @@ def _number(tensor: Tensor) -> int:
 
 def _part(flat: Tensor, tensor: Tensor) -> Tensor:
     return flat.as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
+
+
+def layout_of(where: Where | None, shape: Sequence[int]) -> Layout | None:
+    """Which axes the image's rows and columns went to; None where that is not known, or they went elsewhere."""
+    if where is None or where.lost or len(shape) != 4:
+        return None
+    moving = {dim for p in where.axes for dim in range(4) if p.at.shape[dim] > 1}
+    if not moving:
+        return None
+    fitting = (at for at, own in _MAPS.items() if moving <= own and all(shape[dim] == 1 for dim in own - moving))
+    return next(fitting, None)
+
 
 
 def place_of(where: Where | None, shape: Sequence[int], layout: Layout, image: Sequence[int]) -> Place | str:
