@@ -84,7 +84,7 @@ def sanity(
         cascading: each portion on top of those before; else one portion at a time, alone.
         radii: of stability, in the network's units, in which a picture's colours span about 4.
         seed: of the random weights; each layer has its own.
-        about: `preprocessing`, `labels`, `inputs`, `keywords`, as in `explain`.
+        about: `preprocessing`, `labels`, `task`, `inputs`, `keywords`, as in `explain`.
 
     The model itself is not touched: a copy forgets. A step that changes nothing of what its layers give tells nothing,
     and a method whose maps are the same everywhere has no verdict; the result says so. Raises FovealError as `compare`

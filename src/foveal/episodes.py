@@ -21,6 +21,7 @@ from foveal.models.model import Model
 from foveal.results.episode import Episode
 
 if TYPE_CHECKING:
+    from foveal.decisions.heads import Task
     from foveal.decisions.prototypes import RuleName
     from foveal.engine.select import LayerSpec
     from foveal.images import ImageLike, Photo, Preprocessing
@@ -42,6 +43,7 @@ def episode(
     layer: LayerSpec = None,
     embedding: str | None = None,
     preprocessing: Preprocessing | None = None,
+    task: Task | None = None,
     progress: Progress | None = None,
 ) -> Episode:
     """Which of the support's classes, and what on the query speaks for each of them.
@@ -56,12 +58,13 @@ def episode(
             maps sum to the similarities, the others are scaled for each.
         rule, metric, temperature, embedding: as in `foveal.Prototypes`.
         layer: where the maps are drawn; one layer.
+        task: as in `match`.
 
     Raises:
         FovealError: as `explain`, in one sentence.
     """
     decision = Prototypes(support, labels, metric=metric, rule=rule, temperature=temperature, embedding=embedding)
-    inquiry = inquire(model, query, decision, preprocessing=preprocessing)
+    inquiry = inquire(model, query, decision, preprocessing=preprocessing, task=task)
     if len(inquiry.layers(layer)) != 1:
         raise TargetError("an episode is drawn at one layer: name one")
     compared, closest = inquiry.decision, getattr(inquiry.decision, "rule", None)

@@ -44,6 +44,7 @@ from foveal.similarity import Linear, Metric, MetricLike, find_metric
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+    from foveal.decisions.heads import Task
     from foveal.images import ImageLike, Preprocessing
     from foveal.probe import Progress
 
@@ -66,6 +67,7 @@ def match(
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
+    task: Task | None = None,
     progress: Progress | None = None,
 ) -> Match:
     """Every query against every reference: how similar, what on both pictures says so, which place meets which.
@@ -83,12 +85,14 @@ def match(
         embedding: the layer that is compared; None finds it.
         lines: how many correspondences to keep for each pair; 0 for none. Left out, 8 where they cost little.
         inputs, keywords: what else the model takes, as in `explain`; the same for all.
+        task: as in `explain`; of an "embedding", what the model returns is compared, of "classes" what goes into the
+            layer that makes them.
 
     Raises:
         ModelError, LayerError, TargetError, ImageError: for what does not fit, in one sentence.
     """
     started = time.perf_counter()
-    subject, chosen = as_model(model, preprocessing), find_metric(metric)
+    subject, chosen = as_model(model, preprocessing, task=task), find_metric(metric)
     if weights not in WEIGHTS:
         raise MethodError(f"there are no weights {weights!r} of a match: say {', '.join(WEIGHTS)}")
     if lines is not None and lines < 0:

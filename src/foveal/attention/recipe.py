@@ -336,7 +336,7 @@ def save_parts_net(net: PartsNet, settings: Settings, sources: Sources, found: d
         **({"finer map and map as built differed, before training, by": round(net.trunk.apart, 4)}
            if net.trunk.apart > 1e-3 else {}),
     }  # fmt: skip
-    model = Model(net.eval(), settings.pooling, sources.preprocessing, sources.classes, card)
+    model = Model(net.eval(), settings.pooling, sources.preprocessing, sources.classes, card, "classes")
     path = folder / "brnpa.safetensors"
     save_model(model, path, architecture="foveal.attention.network:PartsNet", arguments=arguments, half=True)
     write_text(folder / "accuracy.json", json.dumps(found, indent=1) + "\n")

@@ -38,6 +38,7 @@ def compare(
     pretrained: options.Pretrained = True,
     labels: options.Labels = None,
     preprocessing: options.PreprocessingOption = None,
+    task: options.TaskOption = None,
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
@@ -53,7 +54,13 @@ def compare(
     page's path.
     """
     network = options.loaded(
-        model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
+        model,
+        weights=weights,
+        pretrained=pretrained,
+        labels=labels,
+        preprocessing=preprocessing,
+        task=task,
+        device=device,
     )
     from foveal.cli.target import parse_target
     from foveal.decisions import Similar

@@ -49,6 +49,7 @@ def flow(
     pretrained: options.Pretrained = True,
     labels: options.Labels = None,
     preprocessing: options.PreprocessingOption = None,
+    task: options.TaskOption = None,
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
@@ -73,7 +74,13 @@ def flow(
     from shallow to deep, an animation, maps (maps.npz, flow.npz) and manifest.json. Prints the strips' paths.
     """
     network = options.loaded(
-        model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
+        model,
+        weights=weights,
+        pretrained=pretrained,
+        labels=labels,
+        preprocessing=preprocessing,
+        task=task,
+        device=device,
     )
     from foveal.auditing import audit as audited
     from foveal.cli.target import parse_target

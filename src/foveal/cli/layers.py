@@ -23,6 +23,7 @@ def layers(
     weights: options.Weights = None,
     pretrained: options.Pretrained = True,
     preprocessing: options.PreprocessingOption = None,
+    task: options.TaskOption = None,
     json: options.Json = False,
 ) -> None:
     """The stages of a network: what can follow --layer.
@@ -35,7 +36,13 @@ def layers(
       foveal layers net.py:shells --preprocessing imagenet
     """
     network = options.loaded(
-        model, weights=weights, pretrained=pretrained, labels=None, preprocessing=preprocessing, device=None
+        model,
+        weights=weights,
+        pretrained=pretrained,
+        labels=None,
+        preprocessing=preprocessing,
+        task=task,
+        device=None,
     )
     with busy(f"tracing {model}"):
         from foveal.api import stages

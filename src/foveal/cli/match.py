@@ -67,6 +67,7 @@ def match(
     weights: options.Weights = None,
     pretrained: options.Pretrained = True,
     preprocessing: options.PreprocessingOption = None,
+    task: options.TaskOption = None,
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
@@ -85,7 +86,13 @@ def match(
     (match.npz) and manifest.json. With --classes it gets one sheet, episode.png. Prints the sheets' paths.
     """
     network = options.loaded(
-        model, weights=weights, pretrained=pretrained, labels=None, preprocessing=preprocessing, device=device
+        model,
+        weights=weights,
+        pretrained=pretrained,
+        labels=None,
+        preprocessing=preprocessing,
+        task=task,
+        device=device,
     )
     from foveal.images import pictures_in
 

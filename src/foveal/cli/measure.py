@@ -57,6 +57,7 @@ def measure(
     pretrained: options.Pretrained = True,
     labels: options.Labels = None,
     preprocessing: options.PreprocessingOption = None,
+    task: options.TaskOption = None,
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
@@ -76,7 +77,13 @@ def measure(
     The folder gets scores.csv, a row a photo and method, and manifest.json. Prints the path of the table.
     """
     network = options.loaded(
-        model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
+        model,
+        weights=weights,
+        pretrained=pretrained,
+        labels=labels,
+        preprocessing=preprocessing,
+        task=task,
+        device=device,
     )
     from foveal.auditing import audit as audited
     from foveal.cli.target import parse_target

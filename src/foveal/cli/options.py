@@ -54,6 +54,14 @@ PreprocessingOption = Annotated[
         '({"size": [224, 224], …}, as in docs/models.md).',
     ),
 ]
+TaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        metavar="TASK",
+        help="What the output means, where the model does not say: classes, labels, value or embedding.",
+    ),
+]
 Device = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="Where to run: cpu, cuda, cuda:1, mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
@@ -65,10 +73,12 @@ def loaded(
     pretrained: bool,
     labels: Path | None,
     preprocessing: str | None,
+    task: str | None,
     device: str | None,
 ) -> Model:
     """The model these options ask for."""
     with busy(f"loading {spec}"):
+        from foveal.decisions.heads import check_task
         from foveal.models import load_model
 
         model = load_model(
@@ -77,6 +87,7 @@ def loaded(
             pretrained=pretrained,
             labels=labels,
             preprocessing=_preprocessing(preprocessing),
+            task=check_task(task),
             device=device,
         )
     if model.preprocessing is None:

@@ -36,6 +36,7 @@ def parts(
     pretrained: options.Pretrained = True,
     labels: options.Labels = None,
     preprocessing: options.PreprocessingOption = None,
+    task: options.TaskOption = None,
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
@@ -56,7 +57,13 @@ def parts(
     three in red, green and blue), maps and vectors (maps.npz, parts.npz) and manifest.json. Prints the pictures' paths.
     """
     network = options.loaded(
-        model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
+        model,
+        weights=weights,
+        pretrained=pretrained,
+        labels=labels,
+        preprocessing=preprocessing,
+        task=task,
+        device=device,
     )
     from foveal.auditing import audit as audited
     from foveal.cli.target import parse_target

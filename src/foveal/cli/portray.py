@@ -73,6 +73,7 @@ def portray(
     pretrained: options.Pretrained = True,
     labels: options.Labels = None,
     preprocessing: options.PreprocessingOption = None,
+    task: options.TaskOption = None,
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
@@ -92,7 +93,13 @@ def portray(
     sheet.
     """
     network = options.loaded(
-        model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
+        model,
+        weights=weights,
+        pretrained=pretrained,
+        labels=labels,
+        preprocessing=preprocessing,
+        task=task,
+        device=device,
     )
     import torch
 

@@ -39,6 +39,7 @@ def shortcut(
     pretrained: options.Pretrained = True,
     labels: options.Labels = None,
     preprocessing: options.PreprocessingOption = None,
+    task: options.TaskOption = None,
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
@@ -58,7 +59,13 @@ def shortcut(
     import json as plain
 
     network = options.loaded(
-        model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
+        model,
+        weights=weights,
+        pretrained=pretrained,
+        labels=labels,
+        preprocessing=preprocessing,
+        task=task,
+        device=device,
     )
     from foveal.errors import ImageError, TargetError
     from foveal.images import labelled_pictures, pictures_in

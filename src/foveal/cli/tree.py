@@ -67,6 +67,7 @@ def tree(
     pretrained: options.Pretrained = True,
     labels: options.Labels = None,
     preprocessing: options.PreprocessingOption = None,
+    task: options.TaskOption = None,
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
@@ -84,7 +85,13 @@ def tree(
     (manifest.json, tree.npz). --together adds FOLDER/together.png, all photos by channel. Prints the pages' paths.
     """
     network = options.loaded(
-        model, weights=weights, pretrained=pretrained, labels=labels, preprocessing=preprocessing, device=device
+        model,
+        weights=weights,
+        pretrained=pretrained,
+        labels=labels,
+        preprocessing=preprocessing,
+        task=task,
+        device=device,
     )
     from foveal.auditing import audit as audited
     from foveal.cli.target import parse_target

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from foveal.decisions.heads import Task
+
 # Names with a source of their own are looked up by timm: on the Hugging Face hub, or in a folder.
 ELSEWHERE = ("hf-hub:", "hf_hub:", "local-dir:")
 
@@ -32,7 +34,9 @@ def build(name: str, *, pretrained: bool, arguments: Mapping[str, object]) -> Mo
     with building(spec, arguments, fetching=pretrained), _impatient():
         module = timm.create_model(name, pretrained=pretrained, **arguments)
     preprocessing, notes = _preprocessing(module)
-    return Model(module, spec, preprocessing, _labels(module), _card(module, pretrained, notes))
+    return Model(
+        module, spec, preprocessing, _labels(module), _card(module, pretrained, notes), _task(module, arguments)
+    )
 
 
 def names() -> tuple[str, ...]:
@@ -72,6 +76,13 @@ def _preprocessing(module: nn.Module) -> tuple[Preprocessing | None, list[str]]:
     }
     exact = crop == 1 or mode == "center"
     return Preprocessing(**settings), [] if exact else [f"timm would crop {crop:.0%} of the photo; foveal shows it all"]
+
+
+def _task(module: nn.Module, arguments: Mapping[str, object]) -> Task | None:
+    """Networks of timm tell classes apart; what another number of outputs means is not known."""
+    if getattr(module, "num_classes", None) == 0:
+        return "embedding"
+    return None if "num_classes" in arguments else "classes"
 
 
 def _labels(module: nn.Module) -> tuple[str, ...] | None:

@@ -14,6 +14,8 @@ from foveal.models.zoo import building, unknown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from foveal.decisions.heads import Task
+
 
 def build(name: str, *, pretrained: bool, arguments: Mapping[str, object]) -> Model:
     """`torchvision.models.get_model(name)` as a Model; "resnet50.IMAGENET1K_V1" picks among its weights."""
@@ -29,7 +31,8 @@ def build(name: str, *, pretrained: bool, arguments: Mapping[str, object]) -> Mo
     labels = _labels(weights)
     if labels and arguments.get("num_classes", len(labels)) != len(labels):
         labels = None
-    return Model(module, spec, _preprocessing(weights), labels, _card(weights, pretrained))
+    task: Task | None = "classes" if base in names() and "num_classes" not in arguments else None
+    return Model(module, spec, _preprocessing(weights), labels, _card(weights, pretrained), task)
 
 
 def names() -> tuple[str, ...]:

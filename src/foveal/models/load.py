@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from foveal.decisions.heads import Task
     from foveal.images import Preprocessing
     from foveal.models.model import Model
     from foveal.models.sidecar import Sidecar
@@ -41,6 +42,7 @@ def load_model(
     weights: str | Path | None = None,
     labels: Sequence[str] | str | Path | None = None,
     preprocessing: Preprocessing | None = None,
+    task: Task | None = None,
     device: str | torch.device | None = None,
 ) -> Model:
     """A network in evaluation mode, with its preprocessing and labels where they are known.
@@ -60,6 +62,8 @@ def load_model(
     pretrained      False builds timm's and torchvision's networks with random weights, and notes it.
     labels          names of the classes, or a file with one a line; instead of those the model came with.
     preprocessing   instead of the one the model came with.
+    task            what its output means, instead of what the model came with: "classes", "labels", "value" or
+                    "embedding" (docs/guide.md).
     device          where to put the network; None leaves it on the CPU.
 
     Raises ModelError, or MissingExtra if timm or torchvision is wanted and not installed.
@@ -79,6 +83,8 @@ def load_model(
         model = replace(model, labels=_labels(labels))
     if preprocessing is not None:
         model = replace(model, preprocessing=preprocessing)
+    if task is not None:
+        model = replace(model, task=task)
     _move(model, device)
     model.module.eval()
     return model.noted(*soundness(model.module))
@@ -122,7 +128,8 @@ def _filled(spec: str, sidecar: Sidecar | None, path: Path) -> Model:
     if sidecar is None:
         return model
     labels = sidecar.labels if sidecar.labels is not None else model.labels
-    return replace(model, name=sidecar.name, labels=labels, preprocessing=sidecar.preprocessing or model.preprocessing)
+    preprocessing, task = sidecar.preprocessing or model.preprocessing, sidecar.task or model.task
+    return replace(model, name=sidecar.name, labels=labels, preprocessing=preprocessing, task=task)
 
 
 def _fitted(model: Model, spec: str, arguments: Mapping[str, object], state: Mapping[str, Tensor], path: Path) -> Model:

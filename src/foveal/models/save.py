@@ -61,6 +61,7 @@ def _sidecar(model: Model, architecture: str, arguments: Mapping[str, object]) -
                 "arguments": dict(arguments),
                 "preprocessing": model.preprocessing,
                 "labels": model.labels,
+                "task": model.task,
                 "card": dict(model.card),
             }
         )

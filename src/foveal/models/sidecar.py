@@ -2,7 +2,8 @@
 
 {"format": "foveal-model/1", "name": "shells",
  "architecture": "timm:resnet18", "arguments": {"num_classes": 3},
- "preprocessing": {"size": [224, 224]}, "labels": ["cockle", "limpet", "whelk"], "card": {"licence": "CC0"}}
+ "preprocessing": {"size": [224, 224]}, "labels": ["cockle", "limpet", "whelk"],
+ "task": "classes", "card": {"licence": "CC0"}}
 
 `save_model` adds the SHA-256 of the weights, `digest`, by which `models/pairing.py` knows what belongs together.
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
+from foveal.decisions.heads import Task
 from foveal.errors import ModelError
 from foveal.images.preprocessing import Preprocessing
 from foveal.storage.reading import DAMAGE, read_json, reason
@@ -43,6 +45,7 @@ class Sidecar(BaseModel):
     arguments: dict[str, JsonValue] = {}
     preprocessing: Preprocessing | None = None
     labels: tuple[str, ...] | None = Field(default=None, min_length=1)
+    task: Task | None = None
     card: dict[str, JsonValue] = {}
     digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     before: Earlier | None = None
@@ -66,6 +69,7 @@ class Sidecar(BaseModel):
         fields["arguments"] = self.arguments
         fields["preprocessing"] = self.preprocessing.to_dict() if self.preprocessing else None
         fields["labels"] = self.labels
+        fields["task"] = self.task
         fields["card"] = self.card
         if self.digest:
             fields["digest"] = self.digest

@@ -79,7 +79,7 @@ class EpisodesCourse:
             "licence": LICENCE,
             "decides": "the nearest mean of a class's examples, by squared distance",
         }
-        model = Model(net, self.name, PREPROCESSING, None, card)
+        model = Model(net, self.name, PREPROCESSING, None, card, "embedding")
         path = folder / f"{self.name}.safetensors"
         return save_model(model, path, architecture="foveal.world.network:BodyNet", half=True)
 

@@ -82,7 +82,7 @@ class IndividualsCourse:
             "licence": LICENCE,
             "decides": "cosine of what it returns; individuals differ in three marks each, in nothing else",
         }
-        model = Model(net, "embed", PREPROCESSING, None, card)
+        model = Model(net, "embed", PREPROCESSING, None, card, "embedding")
         return save_model(model, folder / "embed.safetensors", architecture="foveal.world.network:EmbedNet", half=True)
 
 

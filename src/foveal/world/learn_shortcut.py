@@ -52,6 +52,6 @@ class ShortcutCourse(SpeciesCourse):
             "licence": LICENCE,
             "known shortcuts": "the background" if self.name == "shortcut" else "none planted",
         }
-        model = Model(net, self.name, PREPROCESSING, SPECIES, card)
+        model = Model(net, self.name, PREPROCESSING, SPECIES, card, "classes")
         path = folder / f"{self.name}.safetensors"
         return save_model(model, path, architecture="foveal.world.network:DemoNet", half=True)

@@ -98,5 +98,6 @@ class SpeciesCourse:
                 ),
                 "known shortcuts": "none planted: backgrounds, clutter, light are drawn independently of the species",
             },
+            "classes",
         )
         return save_model(model, folder / "demo.safetensors", architecture="foveal.world.network:DemoNet", half=True)

@@ -118,6 +118,6 @@ class ViewsCourse:
             "licence": LICENCE,
             "decides": "the vote of the nearest embeddings, by cosine",
         }
-        model = Model(net, self.name, PREPROCESSING, None, card)
+        model = Model(net, self.name, PREPROCESSING, None, card, "embedding")
         path = folder / f"{self.name}.safetensors"
         return save_model(model, path, architecture="foveal.world.network:BodyNet", half=True)

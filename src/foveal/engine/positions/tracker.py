@@ -108,7 +108,6 @@ def layout_of(where: Where | None, shape: Sequence[int]) -> Layout | None:
     return next(fitting, None)
 
 
-
 def place_of(where: Where | None, shape: Sequence[int], layout: Layout, image: Sequence[int]) -> Place | str:
     """Where the cells of a map lie, or the operation after which that is not known."""
     rows, columns = (2, 3) if layout == "nchw" else (1, 2)
