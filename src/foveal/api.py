@@ -17,8 +17,8 @@ from foveal.engine.stages import Stage, Structure, describe
 from foveal.errors import MethodError, ModelError
 from foveal.evidence import Asked, Evidence
 from foveal.finer import examine, settings
-from foveal.images import Batch, load_images
-from foveal.inquiry import Inquiry, inquire, placed, versions, weight_of
+from foveal.images import Batch
+from foveal.inquiry import Inquiry, inquire, read, versions, weight_of
 from foveal.keywords import checked
 from foveal.methods import Method, find_methods
 from foveal.models.model import Model, as_model
@@ -180,7 +180,7 @@ def stages(
     """
     subject = as_model(model)
     if images is not None:
-        x = placed(load_images(images, subject.preprocessing), subject.module).tensor
+        x = read(subject, images).tensor
     elif subject.preprocessing is not None:
         x = _noise(subject.preprocessing, subject.module)
     else:

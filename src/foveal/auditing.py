@@ -18,7 +18,7 @@ from foveal.decisions import Target, Task
 from foveal.engine.chunks import WHOLE, chunked
 from foveal.errors import MethodError
 from foveal.images.place import Place, laid
-from foveal.inquiry import inquire
+from foveal.inquiry import check_pictures, inquire
 from foveal.keywords import checked
 from foveal.measuring import Explained, decided, mapped, several
 from foveal.metrics.baselines import Fill, hidden
@@ -82,6 +82,7 @@ def audit(
     }  # fmt: skip
     target = decided(many.values()) if target is None else target
     inquiry = inquire(model, images, target, **about)
+    check_pictures(inquiry.batch, "audits")
     maps = mapped(inquiry, many, target, layer, about)
     n, done, found = len(inquiry.batch.photos), 0, []
     with questions(inquiry, of) as asked:

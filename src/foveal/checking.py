@@ -32,7 +32,7 @@ from foveal.engine.graph import recording
 from foveal.engine.guard import unwrap
 from foveal.engine.layers import Weight
 from foveal.errors import FovealError, MethodError, TargetError
-from foveal.inquiry import Inquiry, inquire
+from foveal.inquiry import Inquiry, check_pictures, inquire
 from foveal.keywords import checked
 from foveal.measuring import Made, explained
 from foveal.metrics.likeness import LIKENESS
@@ -94,6 +94,7 @@ def sanity(
     if steps < 1:
         raise MethodError(f"a curve of {steps} steps shows nothing: ask for one at least")
     inquiry = inquire(model, images, target, **about)
+    check_pictures(inquiry.batch, "sanity checks")
     verdict = decided(inquiry.scene).verdict
     assert verdict is not None
     if not verdict.each:

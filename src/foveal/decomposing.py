@@ -20,8 +20,8 @@ from foveal.errors import LayerError
 from foveal.hierarchy.growth import Growth, Plan
 from foveal.hierarchy.patterns import Eye
 from foveal.hierarchy.tree import Feature, Tree
-from foveal.images import Batch, Geometry, Photo, load_images
-from foveal.inquiry import inquire, stages_before
+from foveal.images import Batch, Geometry, Photo
+from foveal.inquiry import inquire, read, stages_before
 from foveal.keywords import checked
 from foveal.models.model import Model, as_model
 from foveal.passes import Passed, Scene, run_through
@@ -115,7 +115,7 @@ def assemble(
     from foveal.hierarchy.assembly import Assembly
 
     subject = as_model(model, options.pop("preprocessing", None), options.pop("labels", None))
-    batch = load_images(images, subject.preprocessing)
+    batch = read(subject, images)
     trees = []
     for number, photo in enumerate(batch.photos):
         alone = Batch(batch.tensor[number : number + 1], (photo,))

@@ -164,7 +164,7 @@ class Embedder:
             return s.to(self.x.device), [f"{what} {i}" for i in range(len(s))]
         if isinstance(pictures, list | tuple) and not pictures:
             raise TargetError(f"there is no {what}: give one at least")
-        batch = on_device(load_images(pictures, self.subject.preprocessing), self.x)
+        batch = on_device(load_images(pictures, self.subject.preprocessing, axes=self.x.ndim - 2), self.x)
         s = torch.cat([activation for (activation,) in self.through(batch.tensor, [layer])])
         counted = [f"{what} {i}" if len(batch.photos) > 1 else f"the {what}" for i in range(len(batch.photos))]
         names = [

@@ -83,7 +83,7 @@ def _examples(support: ImageLike | Batch, names: Sequence[str], inquiry: Inquiry
     """The pictures of each class; none where the support was given as embeddings."""
     if isinstance(support, Tensor) and support.ndim <= 2:
         return dict.fromkeys(dict.fromkeys(names), ())
-    photos = load_images(support, inquiry.subject.preprocessing).photos
+    photos = load_images(support, inquiry.subject.preprocessing, axes=inquiry.batch.tensor.ndim - 2).photos
     return {
         c: tuple(photo for photo, name in zip(photos, names, strict=True) if name == c) for c in dict.fromkeys(names)
     }

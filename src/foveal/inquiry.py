@@ -18,7 +18,7 @@ from foveal.engine.arguments import Arguments, beside
 from foveal.engine.guard import hooked_backward, is_compiled, unwrap
 from foveal.engine.select import LayerSpec, select_layers
 from foveal.engine.structure import Structure
-from foveal.errors import LayerError, ModelError
+from foveal.errors import ImageError, LayerError, ModelError
 from foveal.images import Batch, load_images
 from foveal.models.model import Model, as_model
 from foveal.passes import Scene
@@ -98,7 +98,7 @@ def inquire(
 ) -> Inquiry:
     """The arguments of `foveal.explain`, made into an `Inquiry`; `blind` where no decision is looked at."""
     subject = as_model(model, preprocessing, labels, task)
-    batch = placed(load_images(images, subject.preprocessing), subject.module)
+    batch = read(subject, images)
     arguments = beside(len(batch.tensor), inputs, keywords)
     found: list[str] = []
     decision = _prepared(as_decision(target), subject, batch.tensor, arguments, found)
@@ -131,6 +131,38 @@ def stages_before(layer: str, structure: Structure, *, itself: bool = False) -> 
     if not earlier:
         raise LayerError(f"no stage comes before {layer!r}: name the layer to explain it at")
     return tuple(earlier)
+
+
+def read(subject: Model, images: ImageLike | Batch) -> Batch:
+    """The pictures as this network takes them, where it is; signals and volumes too, by what its convolutions slide on.
+
+    Raises:
+        ImageError: for whatever cannot be read.
+    """
+    return placed(load_images(images, subject.preprocessing, axes=_axes(subject.module, images)), subject.module)
+
+
+def check_pictures(batch: Batch, what: str) -> None:
+    """ImageError for signals and volumes, where `what` knows pictures alone."""
+    if batch.tensor.ndim != 4:
+        shape = tuple(batch.tensor.shape)
+        raise ImageError(
+            f"{what} so far are of pictures (n, c, h, w), and these are {shape}: explain them at the input"
+        )
+
+
+def _axes(module: nn.Module, images: ImageLike | Batch) -> int:
+    """How many axes of space each image has: (12, 400) is one signal of twelve channels if the network slides on one.
+
+    Tensors of three axes are a batch of signals where the first convolution wants them so, by its kind and channels.
+    """
+    one = images[0] if isinstance(images, list | tuple) and images else images
+    convolution = next((m for m in module.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)), None)
+    if not isinstance(one, Tensor) or not isinstance(convolution, nn.Conv1d):
+        return 2
+    batch = one.ndim == 3 and one is images
+    channels = one.shape[batch] if one.ndim - batch == 2 else None
+    return 1 if channels == convolution.in_channels or (batch and len(one) != convolution.in_channels) else 2
 
 
 def placed(batch: Batch, module: nn.Module) -> Batch:

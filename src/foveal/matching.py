@@ -32,7 +32,7 @@ from foveal.engine.overwritten import kept_if_overwritten
 from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, MethodError, TargetError
 from foveal.images import Batch, load_images
-from foveal.inquiry import last_stage_before, placed, versions
+from foveal.inquiry import last_stage_before, read, versions
 from foveal.keywords import checked
 from foveal.methods.fam import CHANNELS, oriented
 from foveal.models.model import Model, as_model
@@ -97,8 +97,8 @@ def match(
         raise MethodError(f"there are no weights {weights!r} of a match: say {', '.join(WEIGHTS)}")
     if lines is not None and lines < 0:
         raise MethodError(f"there cannot be {lines} lines: say 0 for none")
-    queries = placed(load_images(query, subject.preprocessing), subject.module)
-    shelf = on_device(load_images(references, subject.preprocessing), queries.tensor)
+    queries = read(subject, query)
+    shelf = on_device(load_images(references, subject.preprocessing, axes=queries.tensor.ndim - 2), queries.tensor)
     arguments = beside(1, inputs, keywords)
     notes = [*subject.notes]
     embedder = Embedder(subject, queries.tensor, arguments, notes)

@@ -20,7 +20,7 @@ from foveal.engine.select import LayerSpec
 from foveal.errors import FovealError, MethodError, TargetError
 from foveal.hierarchy.tree import Tree
 from foveal.images import Batch
-from foveal.inquiry import Inquiry, inquire, versions
+from foveal.inquiry import Inquiry, check_pictures, inquire, versions
 from foveal.keywords import checked
 from foveal.methods import find_methods
 from foveal.metrics.baselines import black
@@ -106,6 +106,7 @@ def measure(
         "inputs": inputs, "keywords": keywords, "preprocessing": preprocessing, "labels": labels, "task": task,
     }  # fmt: skip
     inquiry = inquire(model, images, target, **about)
+    check_pictures(inquiry.batch, "metrics")
     maps = mapped(inquiry, many, target, layer, about)
     explained = set(maps)
     maps |= referred(inquiry, maps, references)

@@ -20,7 +20,7 @@ from foveal.engine.guard import unwrap
 from foveal.engine.select import LayerSpec, select_layers
 from foveal.errors import LayerError, MethodError
 from foveal.images import Batch, load_images
-from foveal.inquiry import placed, weight_of
+from foveal.inquiry import check_pictures, placed, read, weight_of
 from foveal.keywords import checked
 from foveal.models.model import Model, as_model
 from foveal.portrait.channels import Rule
@@ -158,7 +158,9 @@ def sit(
         raise MethodError(f"an image needs a seed at least, not {seeds}")
     wishes, plan = wishes or Wishes(), plan or Plan()
     subject = as_model(model, preprocessing, labels, task)
-    batch = placed(load_images(images, subject.preprocessing), subject.module) if images is not None else None
+    batch = read(subject, images) if images is not None else None
+    if batch:
+        check_pictures(batch, "portraits")
     lens = Lens.of(subject.preprocessing, batch.tensor if batch else None)
     arguments = beside(1, inputs, keywords)
     weight = weight_of(subject.module)

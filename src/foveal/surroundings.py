@@ -31,9 +31,9 @@ from foveal.engine.chunks import WHOLE, chunked
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.memory import load_of
 from foveal.errors import ImageError, MethodError, MissingExtra
-from foveal.images import Batch, load_images
+from foveal.images import Batch
 from foveal.images.place import Place, laid
-from foveal.inquiry import placed
+from foveal.inquiry import check_pictures, read
 from foveal.keywords import checked
 from foveal.metrics import holm, regrid
 from foveal.metrics.placement import energy, lift
@@ -91,7 +91,8 @@ def shortcuts(
     if not 0 < ring < 0.5 or hosts < 2:
         raise MethodError(f"surroundings of {ring} of each side, swapped {hosts} times, leave nothing: try 0.125 and 4")
     subject = as_model(model, preprocessing, labels, task)
-    batch = placed(load_images(images, subject.preprocessing), subject.module)
+    batch = read(subject, images)
+    check_pictures(batch, "shortcuts")
     x, tick = batch.tensor, progress or (lambda what, done, total: None)
     ending = ending_of(subject, x)
     with untouched(subject.module), torch.no_grad():

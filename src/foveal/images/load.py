@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from PIL import Image
 from foveal.errors import ImageError
 from foveal.images.decode import Decoded, decode_array, decode_file, decode_image
 from foveal.images.geometry import Geometry
+from foveal.images.planes import plane, plane_note
 from foveal.images.tensors import check_plain, values_of
 from foveal.printable import printable
 from foveal.storage.reading import DAMAGE, reason
@@ -62,11 +63,11 @@ class Photo:
 class Batch:
     """Pictures ready for the network, and the photos they were made from."""
 
-    tensor: Float[torch.Tensor, "n c h w"]
+    tensor: Float[torch.Tensor, "n c *space"]
     photos: tuple[Photo, ...]
 
 
-def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None = None) -> Batch:
+def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None = None, *, axes: int = 2) -> Batch:
     """The network's input and the photos to draw on.
 
     A picture is a path, a PIL image, an array (H, W) or (H, W, 1..4) of whole numbers or of floats in 0..1, a
@@ -80,32 +81,35 @@ def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None =
 
     A `Batch` comes back as it is, so that pictures used several times need reading once.
 
+    `axes` is how many axes of space one image has that is given as floats: 1 for signals (c, length) or (n, c, length),
+    2 for pictures, 3 for volumes (n, c, d, h, w); what has five axes is always a batch of volumes.
+
     Raises ImageError, one sentence, for whatever cannot be read.
     """
     if isinstance(images, Batch):
         return images
     inputs: list[torch.Tensor] = []
     photos: list[Photo] = []
-    for image in _one_by_one(images):
-        tensor, photo = _load(image, preprocessing)
+    for image in _one_by_one(images, axes):
+        tensor, photo = _load(image, preprocessing, axes)
         inputs.append(tensor)
         photos.append(photo)
     if not inputs:
         raise ImageError("Cannot load pictures from an empty list: pass at least one.")
-    if isinstance(images, torch.Tensor) and images.is_floating_point() and images.ndim == 4:
+    if isinstance(images, torch.Tensor) and images.is_floating_point() and images.ndim > inputs[0].ndim:
         return Batch(images, tuple(photos))  # the caller's own tensor, not a copy
     _check_alike(inputs)
     return Batch(torch.stack(inputs), tuple(photos))
 
 
-def _one_by_one(images: ImageLike, depth: int = 0) -> Iterator[OneImage]:
+def _one_by_one(images: ImageLike, axes: int, depth: int = 0) -> Iterator[OneImage]:
     """Single pictures, out of batches and nested lists."""
     if isinstance(images, torch.Tensor):
         check_plain(images)
     if isinstance(images, (str, os.PathLike, Image.Image)):
         yield images
     elif isinstance(images, (np.ndarray, torch.Tensor)):
-        if images.ndim == 4:
+        if images.ndim == (axes + 2 if _is_input(images) else 4) or images.ndim == 5:
             yield from images
         else:
             yield images
@@ -113,7 +117,7 @@ def _one_by_one(images: ImageLike, depth: int = 0) -> Iterator[OneImage]:
         if depth == DEEPEST:
             raise ImageError(f"Cannot read pictures from lists in lists, {DEEPEST} deep or more: pass one list.")
         for image in images:
-            yield from _one_by_one(image, depth + 1)
+            yield from _one_by_one(image, axes, depth + 1)
     else:
         hint = "; a set has no order" if isinstance(images, AbstractSet) else ""
         raise ImageError(
@@ -122,9 +126,9 @@ def _one_by_one(images: ImageLike, depth: int = 0) -> Iterator[OneImage]:
         )
 
 
-def _load(image: OneImage, preprocessing: Preprocessing | None) -> tuple[torch.Tensor, Photo]:
-    if isinstance(image, torch.Tensor) and image.is_floating_point():
-        return image, _photo_of_input(image, preprocessing)
+def _load(image: OneImage, preprocessing: Preprocessing | None, axes: int) -> tuple[torch.Tensor, Photo]:
+    if _is_input(image):
+        return image, _photo_of_input(image, preprocessing, axes)
     decoded, source = _decoded(image)
     if preprocessing is None:
         raise ImageError(
@@ -135,6 +139,11 @@ def _load(image: OneImage, preprocessing: Preprocessing | None) -> tuple[torch.T
     geometry = preprocessing.geometry((pixels.shape[0], pixels.shape[1]))
     tensor = torch.from_numpy(preprocessing.apply(decoded.source))
     return tensor, Photo(pixels, geometry, source, decoded.notes)
+
+
+def _is_input(image: object) -> TypeGuard[torch.Tensor]:
+    """Whether it is the network's input already."""
+    return isinstance(image, torch.Tensor) and image.is_floating_point()
 
 
 def _decoded(image: OneImage) -> tuple[Decoded, str]:
@@ -185,19 +194,21 @@ def _decode_array(array: NDArray[Any]) -> Decoded:
         raise ImageError(f"Cannot read a picture from an array of shape {shape}: {error}") from error
 
 
-def _photo_of_input(tensor: torch.Tensor, preprocessing: Preprocessing | None) -> Photo:
+def _photo_of_input(tensor: torch.Tensor, preprocessing: Preprocessing | None, axes: int) -> Photo:
     """The picture a network input shows, as well as it can be rebuilt."""
     with np.errstate(over="ignore"):  # what is too large for single precision is refused below
         values = values_of(tensor).astype(np.float32)
     shape = values.shape
-    if values.ndim != 3 or 0 in shape:
+    if values.ndim not in (axes + 1, 4) or 0 in shape:
         raise ImageError(f"Expected a float tensor (c, h, w) or (n, c, h, w), but got shape {shape}.")
     if not np.isfinite(values).all():
         raise ImageError(f"The input tensor of shape {shape} has NaN or infinite values: clean it first.")
-    geometry = Geometry.identity((shape[1], shape[2]))
+    shown, notes = np.stack([plane(channel) for channel in values]), plane_note(shape[1:])
+    geometry = Geometry.identity((shown.shape[1], shown.shape[2]))
     if preprocessing is not None and len(preprocessing.mean) == shape[0]:
-        return Photo(preprocessing.undo(values), geometry, "tensor")
-    return Photo(_stretched(values), geometry, "tensor", ("colours stretched from least to greatest value",))
+        return Photo(preprocessing.undo(shown), geometry, "tensor", notes)
+    stretched = "colours stretched from least to greatest value"
+    return Photo(_stretched(shown), geometry, "tensor", (stretched, *notes))
 
 
 def _stretched(values: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from foveal.images import Geometry, Photo, Place
+from foveal.images.planes import plane
 from foveal.render.scale import Limit, Scale, Sign, choose_scale, nothing_to_show, number
 from foveal.render.text import font, wrap, write
 
@@ -49,7 +50,7 @@ def draw_overlay(
 
     A map that is all zero, has none of the asked sign, or has values that are not numbers, says so in words.
     """
-    values = np.asarray(map if isinstance(map, np.ndarray) else map.detach().cpu().float().numpy())
+    values = plane(np.asarray(map if isinstance(map, np.ndarray) else map.detach().cpu().float().numpy()))
     scale = choose_scale(values, sign=sign, limit=limit)
     shown = fit(photo, side or (_legible_side(photo) if colour_bar else max(photo.geometry.photo_size)))
     problem = nothing_to_show(values, scale)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from foveal.images.planes import plane
 from foveal.render.scale import choose_scale, nothing_to_show, number
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def describe_map(map: Float[NDArray[np.floating], "h w"], geometry: Geometry, pl
     >>> describe_map(np.array([[0.0, 4.0], [1.0, 0.0]]), Geometry.identity((2, 2)))
     'Most evidence lies at the top right; half of it fits in 25 % of the map; values 0 to 4.'
     """
+    map = plane(map)
     problem = nothing_to_show(map, choose_scale(map))
     if problem:
         return problem[0].upper() + problem[1:] + "."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from foveal.decisions.decision import PER_IMAGE
 from foveal.engine.address import INPUT
 from foveal.errors import ResultError
+from foveal.images.planes import plane
 from foveal.render.overlay import draw_overlay
 from foveal.render.scale import Limit, Sign, choose_scale, number
 
@@ -30,7 +31,8 @@ JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON
 class Explanation:
     """Which evidence a network used, at one or more layers, for one or more pictures.
 
-    maps            layer name -> (n, h, w), raw and signed, at the layer's own resolution; the deepest layer last.
+    maps            layer name -> (n, h, w), raw and signed, at the layer's own resolution; the deepest layer last. Of
+                    signals (n, length), of volumes (n, d, h, w), which are drawn one pixel high, or by their middle.
     photos          the n originals.
     score           (n,) the explained score; None where a method needs no decision.
     probability     (n,) in 0..1 where the score has one.
@@ -150,7 +152,7 @@ class Explanation:
     def on_photo(self, i: int = 0, *, layer: str | None = None) -> Float[NDArray[Any], "H W"]:
         """Picture i's map in the pixels of its photo, NaN where the network did not look; `layer` as in `overlay`."""
         place = self.where.get(self.layer if layer is None else layer)
-        return self.photos[i].geometry.map_to_photo(self._map(layer)[i], place=place)
+        return self.photos[i].geometry.map_to_photo(plane(self._map(layer)[i]), place=place)
 
     def overlay(
         self,
