@@ -62,10 +62,12 @@ def draw_overlay(
 
 
 def fit(photo: Photo, side: int) -> Photo:
-    """The photo resized so that its long side has `side` pixels, with a geometry that knows."""
+    """The photo resized so that its long side has `side` pixels, with a geometry that knows; signals as a band."""
     height, width = photo.geometry.photo_size
     ratio = side / max(height, width)
     h, w = max(1, round(height * ratio)), max(1, round(width * ratio))
+    if height == 1:
+        h = max(h, side // 8)
     if (h, w) == (height, width):
         return photo
     resized = Image.fromarray(photo.pixels).resize((w, h), Image.Resampling.LANCZOS)
