@@ -1,6 +1,7 @@
 # One command each, on a bare machine: the environment is made on first use.
 PYTHON ?= python3
 VENV   ?= .venv
+JOBS   ?= 2
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
@@ -11,7 +12,7 @@ demo: $(READY)                     ## explain the bundled pictures, write demo/r
 	$(BIN)/foveal demo --out demo
 
 test: $(DEV) lint                  ## the whole suite, slow and real-network tests included
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 
 bench: $(DEV)                      ## our cost as a ratio to the plain forward, then the peers' beside it
 	$(BIN)/python -m benchmarks.cost

@@ -66,7 +66,7 @@ def fit(photo: Photo, side: int) -> Photo:
     height, width = photo.geometry.photo_size
     ratio = side / max(height, width)
     h, w = max(1, round(height * ratio)), max(1, round(width * ratio))
-    if height == 1:
+    if height == 1 and ratio > 1:
         h = max(h, side // 8)
     if (h, w) == (height, width):
         return photo
