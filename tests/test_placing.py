@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -200,6 +201,20 @@ def test_places_are_saved_and_loaded(tmp_path: Path) -> None:
         again = foveal.Explanation.load(tmp_path / "why")
         assert again.where == why.where
         np.testing.assert_array_equal(again.on_photo(), why.on_photo())
+
+
+def test_a_photo_of_a_result_knows_where_its_maps_lie(tmp_path: Path) -> None:
+    why = foveal.explain(unpadded(), torch.cat([planted()] * 2), 1, method="hirescam", layer="trunk")
+    why.save(tmp_path / "why")
+    for result in (why, why[1], foveal.Explanation.load(tmp_path / "why"), replace(why, notes=("a",))):
+        drawn = result.photos[0].geometry.map_to_photo(result.map[0])
+        np.testing.assert_array_equal(drawn, result.on_photo(0))
+        assert middle(drawn) == pytest.approx(MIDDLE, abs=1)
+    other = why.map[0][:-1]  # of another size, edge to edge
+    plain = why.photos[0].geometry.map_to_photo(other, place=Place.covering(tuple(other.shape), (SIDE, SIDE)))
+    np.testing.assert_array_equal(why.photos[0].geometry.map_to_photo(other), plain)
+    pair = foveal.match(unpadded(), planted(), planted(), layer="trunk")
+    assert pair.query_where and pair.queries[0].geometry.places == {tuple(pair.query_maps.shape[2:]): pair.query_where}
 
 
 def test_what_was_saved_before_there_were_places_loads(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,6 @@ from foveal.errors import ImageError
 from foveal.images.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import torch
     from jaxtyping import Float
     from numpy.typing import ArrayLike, NDArray
@@ -26,6 +25,9 @@ class Geometry:
     `scale` and `offset` are (vertical, horizontal), as array shapes are. A negative offset is a border added
     by padding.
 
+    `places` says where the cells of a result's maps for this photo lie on the input, by their size (h, w); other maps
+    cover it edge to edge.
+
         photo 640×480 ── resize short side to 256 ──▶ 341×256 ── crop 224×224 ──▶ scale 0.533, offset (16, 58)
     """
 
@@ -33,6 +35,7 @@ class Geometry:
     input_size: tuple[int, int]
     scale: tuple[float, float]
     offset: tuple[float, float]
+    places: Mapping[tuple[int, int], Place] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         numbers = (*self.photo_size, *self.input_size, *self.scale)
@@ -77,9 +80,10 @@ class Geometry:
         """The map in the photo's pixels, interpolated bilinearly; `fill` where the network did not look.
 
         The map may have any resolution. Each value sits in the middle of its cell, and `place` says where that is, as
-        results know it of each layer (`why.where`); without it the cells cover the whole input edge to edge. Beyond the
-        outermost middles the edge value continues to the end of the tile; where no cell lies it is 0. A constant map
-        stays exactly constant there. Shape (..., h', w') becomes (..., H, W).
+        results know it of each layer (`why.where`). Left out, it is that of the result whose photo this is, if its maps
+        have that size; else the cells cover the whole input edge to edge. Beyond the outermost middles the edge value
+        continues to the end of the tile; where no cell lies it is 0. A constant map stays exactly constant there. Shape
+        (..., h', w') becomes (..., H, W).
 
             >>> import numpy as np
             >>> whole = Geometry((4, 4), (2, 2), (0.5, 0.5), (0.0, 0.0))
@@ -87,7 +91,7 @@ class Geometry:
             array([0.  , 0.25, 0.75, 1.  ])
         """
         cells = _numpy(map)
-        place = place or Place.covering(cells.shape[-2:], self.input_size)
+        place = place or self._place((cells.shape[-2], cells.shape[-1]))
         cells = place.upright(cells)
         rows, there_rows, seen_rows = self._samples(0, cells.shape[-2], place)
         columns, there_columns, seen_columns = self._samples(1, cells.shape[-1], place)
@@ -102,8 +106,11 @@ class Geometry:
         self, cells: ArrayLike, map_size: tuple[int, int], place: Place | None = None
     ) -> Float[NDArray[np.float64], "... 2"]:
         """The middles (x, y) on the photo of cells (row, column) of a map (h, w), which lies as in `map_to_photo`."""
-        place = place or Place.covering(map_size, self.input_size)
+        place = place or self._place(map_size)
         return self.points_to_photo(place.points(_last_axis(cells, 2)))
+
+    def _place(self, map_size: tuple[int, int]) -> Place:
+        return self.places.get(map_size) or Place.covering(map_size, self.input_size)
 
     def _samples(
         self, axis: int, cells: int, place: Place

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
@@ -16,6 +16,7 @@ from PIL import Image
 from foveal.errors import ImageError
 from foveal.images.decode import Decoded, decode_array, decode_file, decode_image
 from foveal.images.geometry import Geometry
+from foveal.images.place import Place
 from foveal.images.planes import plane, plane_note
 from foveal.images.tensors import check_plain, values_of
 from foveal.printable import printable
@@ -57,6 +58,12 @@ class Photo:
                 f"A photo of size {self.geometry.photo_size} needs uint8 pixels (H, W, 3), "
                 f"but got {self.pixels.dtype} {shape}."
             )
+
+    def with_places(self, places: Mapping[tuple[int, int], Place]) -> Photo:
+        """The same photo of a result whose maps, by their size, lie there."""
+        if self.geometry.places == places:
+            return self
+        return replace(self, geometry=replace(self.geometry, places=places))
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,7 +73,7 @@ def fit(photo: Photo, side: int) -> Photo:
         return photo
     resized = Image.fromarray(photo.pixels).resize((w, h), Image.Resampling.LANCZOS)
     sy, sx = photo.geometry.scale
-    geometry = Geometry((h, w), photo.geometry.input_size, (sy * height / h, sx * width / w), photo.geometry.offset)
+    geometry = replace(photo.geometry, photo_size=(h, w), scale=(sy * height / h, sx * width / w))
     return Photo(np.array(resized), geometry, photo.source, photo.notes)
 
 

@@ -82,6 +82,11 @@ class Explanation:
             values = getattr(self, name)
             if values is not None and tuple(values.shape) != (n,):
                 raise ResultError(f"The {name} must have shape ({n},), but has {tuple(values.shape)}.")
+        lie = {
+            (map.shape[-2], map.shape[-1]): self.where.get(layer) for layer, map in self.maps.items() if map.ndim == 3
+        }
+        places = {size: place for size, place in lie.items() if place}
+        object.__setattr__(self, "photos", tuple(photo.with_places(places) for photo in self.photos))
 
     @property
     def layers(self) -> tuple[str, ...]:

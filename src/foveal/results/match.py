@@ -70,6 +70,12 @@ class Match:
             tensor = getattr(self, name)
             if tuple(tensor.shape[:2]) != pairs or not tensor.is_floating_point():
                 raise ResultError(f"The {name} of a match must be {pairs} …, but are {tuple(tensor.shape)}.")
+        for side, maps, place in (
+            ("queries", self.query_maps, self.query_where),
+            ("references", self.reference_maps, self.reference_where),
+        ):
+            places = {(maps.shape[-2], maps.shape[-1]): place} if place else {}
+            object.__setattr__(self, side, tuple(photo.with_places(places) for photo in getattr(self, side)))
 
     @property
     def remarks(self) -> tuple[str, ...]:
