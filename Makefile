@@ -2,17 +2,25 @@
 PYTHON ?= python3
 VENV   ?= .venv
 JOBS   ?= 2
+FUZZ   ?= 10000
+KILLS  ?= 100
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
 
-.PHONY: demo test bench lint clean env
+.PHONY: demo test fuzz bench lint clean env
 
 demo: $(READY)                     ## explain the bundled pictures, write demo/report.html
 	$(BIN)/foveal demo --out demo
 
 test: $(DEV) lint                  ## the whole suite, slow and real-network tests included
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
+
+fuzz: $(DEV)                       ## FUZZ damaged inputs of each kind, KILLS kills of each writer; what was found in fuzz.log
+	FOVEAL_FUZZ=$(FUZZ) FOVEAL_KILLS=$(KILLS) OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist worksteal \
+		--timeout 0 --durations 0 --junitxml fuzz.xml tests/fuzz tests/storage tests/models/test_pairing.py \
+		tests/portrait/test_session.py tests/bench > fuzz.log 2>&1 || (tail -40 fuzz.log; exit 1)
+	tail -3 fuzz.log
 
 bench: $(DEV)                      ## our cost as a ratio to the plain forward, then the peers' beside it
 	$(BIN)/python -m benchmarks.cost

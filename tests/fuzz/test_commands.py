@@ -61,6 +61,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--labels": ("labels.txt", *FILES),
     "--preprocessing": ("imagenet", "labels.txt", *FILES),
     "--weights": FILES,
+    "--task": ("classes", "labels", "value", "embedding", *NAMES),
     "--device": ("cpu", "nowhere", "cuda:99", "meta", *NAMES),
     "--embedding": ("head.input", "stage3", *NAMES),
     "--channels": ("contribution", "positive", "linear", *NAMES),
@@ -88,7 +89,7 @@ FLAGS = (
     "--literal",
 )
 
-COMMON = ("--model", "--target", "--layer", "--labels", "--preprocessing", "--weights", "--device")
+COMMON = ("--model", "--target", "--layer", "--labels", "--preprocessing", "--weights", "--task", "--device")
 COMMANDS: dict[str, tuple[int, tuple[str, ...]]] = {
     "explain": (1, (*COMMON, "--method", "--fuse", "--resolution", "--scales")),
     "flow": (1, (*COMMON, "--mode", "--mass", "--iterations", "--like")),
