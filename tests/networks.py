@@ -30,12 +30,20 @@ SMOOTH = {"mobilenet_v3_small", "efficientnet_b0", "convnext_tiny"}
 
 
 def architecture(name: str, seed: int = 0) -> nn.Module:
-    """A torchvision network with random weights and statistics, so that nothing in it is trivially zero or one."""
+    """A torchvision network with random weights and statistics, so that nothing in it is trivially zero or one.
+
+    VGG's dense layers are narrower here: half a gigabyte of them would be copied and compared in test after test.
+    """
     torch.manual_seed(seed)
     options: dict[str, Any] = {"init_weights": True} if name in ("inception_v3", "googlenet") else {}
     torchvision = import_torchvision()
-    model: nn.Module = getattr(torchvision.models, name)(weights=None, **options)
-    return awake(model).eval()
+    model: Any = getattr(torchvision.models, name)(weights=None, **options)
+    if name.startswith("vgg"):
+        wide = model.classifier[0].in_features
+        model.classifier[0], model.classifier[3] = nn.Linear(wide, 256), nn.Linear(256, 256)
+        model.classifier[6] = nn.Linear(256, 1000)
+    built: nn.Module = awake(model).eval()
+    return built
 
 
 def awake(model: nn.Module) -> nn.Module:

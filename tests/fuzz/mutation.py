@@ -32,6 +32,11 @@ def mutations(usual: int) -> int:
     return max(1, usual * int(os.environ.get("FOVEAL_FUZZ", "1000")) // 1000)
 
 
+def limit(seconds: int) -> int:
+    """How long a fuzzer may take, where so many seconds are enough for the usual number."""
+    return max(seconds, mutations(seconds))
+
+
 def draw(number: int, *about: object) -> Draw:
     """The randomness of one mutation."""
     return Draw("/".join(map(str, (number, *about))))

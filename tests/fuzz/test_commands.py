@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from foveal.cli.app import app
 from foveal.printable import printable_lines
 from foveal.world import Split
-from tests.fuzz.mutation import draw, mutations
+from tests.fuzz.mutation import draw, limit, mutations
 
-COUNT = mutations(70)
+COUNT, SHARES = mutations(1000), 10
 
 FILES = (
     "a.png",
@@ -107,6 +107,7 @@ COMMANDS: dict[str, tuple[int, tuple[str, ...]]] = {
     "methods": (0, ()),
 }  # fmt: skip
 USUAL = {
+    "flow": ["--layer", "3"],
     "tree": ["--branch", "1", "--depth", "1"], "measure": ["--steps", "1", "--metric", "drop"],
     "compare": ["--methods", "gradcam", "--metric", "drop", "--steps", "1"], "sanity": ["--steps", "1"],
     "portray": ["--steps", "1", "--layer", "stage2", "--facets", "1"],
@@ -175,11 +176,12 @@ def check(words: list[str], done: Any) -> None:
         json.loads(done.stdout)
 
 
-@pytest.mark.timeout(1200 + COUNT)
+@pytest.mark.timeout(limit(300))
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_command_lines(place: Path) -> None:
+@pytest.mark.parametrize("share", range(SHARES))
+def test_command_lines(share: int, place: Path) -> None:
     runner = CliRunner()
-    for number in range(COUNT):
+    for number in range(share, COUNT, SHARES):
         words = line(number)
         check(words, runner.invoke(app, words))
 

@@ -20,7 +20,7 @@ from foveal.errors import FovealError
 from foveal.images import Preprocessing
 from foveal.models import Model, load_model, read_labels, save_model
 from foveal.models.weights import fill, read_state
-from tests.fuzz.mutation import damaged_copy, draw, mutated_bytes, mutated_json, mutated_zip, mutations
+from tests.fuzz.mutation import damaged_copy, draw, limit, mutated_bytes, mutated_json, mutated_zip, mutations
 
 COUNT = mutations(500)
 
@@ -61,7 +61,7 @@ def fill_fresh(path: Path) -> dict[str, torch.Tensor]:
     return dict(fresh.state_dict())
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(limit(300))
 @pytest.mark.parametrize("kind", WEIGHTS)
 def test_weights(kind: str, tmp_path: Path) -> None:
     """Tensors of the shapes and kinds of the network, or a sentence; their bytes no format protects."""
@@ -94,7 +94,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(limit(300))
 def test_sidecars(saved: Path) -> None:
     """A model loads as its sidecar says it, or not at all; the weights that are named stay what they are."""
     whole = saved.with_suffix(".json").read_text()
@@ -117,7 +117,7 @@ def test_sidecars(saved: Path) -> None:
             assert repr(model).replace("\n", "") == repr(model)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(limit(300))
 def test_bundled_sidecars(saved: Path) -> None:
     """The same where the sidecar also says what to build: nothing but networks of zoos and of foveal is run."""
     whole = json.loads(saved.with_suffix(".json").read_text()) | {"architecture": "foveal.world.network:Small"}

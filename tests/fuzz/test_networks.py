@@ -11,7 +11,6 @@ FOVEAL_FUZZ=10000 draws as many networks; a hundred are usual. A failure prints 
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +22,13 @@ from torch import Tensor
 import foveal
 from foveal.errors import FovealError
 from foveal.methods import METHODS
+from tests.fuzz.mutation import limit, mutations
 from tests.fuzz.networks import Recipe, network, pictures, recipe
 
 if TYPE_CHECKING:
     from tests.conftest import NoTrace
 
-COUNT = int(os.environ.get("FOVEAL_FUZZ", 1000)) // 10
+COUNT = mutations(100)
 SHARES = 10
 ASKED = (
     *(name for name, method in METHODS.items() if not method.similarity and name not in ("gap", "rise", "smoothgrad",
@@ -68,7 +68,7 @@ def question(made: Recipe) -> tuple[str, Any, dict[str, Any]]:
     return draw.choice(ASKED), target, options
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(limit(300))
 @pytest.mark.parametrize("share", range(SHARES))
 def test_what_must_be_true_of_every_explanation(share: int, no_trace: NoTrace, tmp_path: Path) -> None:
     answered = 0

@@ -14,7 +14,7 @@ from PIL import Image
 from foveal.errors import ImageError
 from foveal.images import Preprocessing, load_images
 from foveal.images.decode import decode_file
-from tests.fuzz.mutation import draw, mutated_bytes, mutations
+from tests.fuzz.mutation import draw, limit, mutated_bytes, mutations
 from tests.images.deep_files import png, sgi, tiff
 
 COUNT = mutations(60)  # of each kind
@@ -113,7 +113,7 @@ def modest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 600_000)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(limit(120))
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_picture_or_a_sentence(kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     whole, path = content(kind), tmp_path / "damaged"

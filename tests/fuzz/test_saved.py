@@ -29,7 +29,7 @@ from foveal.storage.checkpoint import load_state, save_state
 from foveal.storage.fingerprint import fingerprint
 from foveal.storage.manifest import _digest
 from foveal.world.recipe import Settings, _Run
-from tests.fuzz.mutation import damaged_copy, draw, mutated_file, mutations
+from tests.fuzz.mutation import damaged_copy, draw, limit, mutated_file, mutations
 from tests.portrait.networks import coloured, small
 from tests.results.kinds import KINDS, known, made, pictures, saved, tiny
 
@@ -69,7 +69,7 @@ def needed(kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(limit(300))
 def test_a_damaged_result_is_refused_or_as_it_was(kind: str) -> None:
     whole = known(made(kind))
     for number in range(mutations(60)):
@@ -92,7 +92,7 @@ def sealed_again(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(limit(300))
 def test_what_was_changed_on_purpose_loads_or_is_refused(kind: str) -> None:
     """Values may be others then; no traceback, no hang, no memory without end."""
     for number in range(mutations(60)):
@@ -122,7 +122,7 @@ def birds(tmp_path: Path) -> Path:
     return tmp_path / "birds"
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(limit(300))
 def test_a_damaged_cache_is_made_anew(birds: Path, tmp_path: Path) -> None:
     def words(place: Path) -> Dictionary:
         return foveal.dictionary(tiny(), birds, cache=place, most=2)
@@ -143,7 +143,7 @@ def test_a_damaged_cache_is_made_anew(birds: Path, tmp_path: Path) -> None:
     assert len(pictures_in([birds])) == 2
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(limit(300))
 def test_a_damaged_checkpoint_of_portraits_is_refused(tmp_path: Path) -> None:
     def sitting() -> Any:
         return sit(small(), coloured()[:2], "relu2", facets=1, plan=Plan((Octave(1.0, 6),)))
@@ -162,7 +162,7 @@ def test_a_damaged_checkpoint_of_portraits_is_refused(tmp_path: Path) -> None:
                 assert "delete it to begin anew" in str(found)
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(limit(300))
 def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
     """Of any size and shape; and one of another work is no state at all."""
     states: list[dict[str, Any]] = [
@@ -186,7 +186,7 @@ class Course:
         return torch.nn.Linear(4, 4)
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(limit(300))
 def test_a_damaged_checkpoint_of_a_training_is_refused(tmp_path: Path) -> None:
     def run(place: Path) -> Any:
         return _Run(Course(), Course.usual, torch.device("cpu"), place)  # type: ignore[arg-type]
@@ -202,7 +202,7 @@ def test_a_damaged_checkpoint_of_a_training_is_refused(tmp_path: Path) -> None:
             assert isinstance(found, FovealError) or whole, f"{number}: {what}"
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(limit(300))
 def test_a_damaged_checkpoint_by_fabric_is_refused(tmp_path: Path) -> None:
     recipe = pytest.importorskip("foveal.attention.recipe")
     fabric = pytest.importorskip("lightning_fabric").Fabric(accelerator="cpu", devices=1)
@@ -227,7 +227,7 @@ def rows(number: int) -> list[dict[str, Any]]:
     return [{**row, "method": method} for method in ("x", "(y)")]
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(limit(300))
 def test_a_damaged_ledger_loses_pictures_but_never_numbers(tmp_path: Path) -> None:
     """What it still holds is as it was measured; what it lost is measured again; or a sentence says what to delete."""
 
