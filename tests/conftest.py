@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 import torch
 
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     NoTrace = Callable[[nn.Module], AbstractContextManager[None]]
+
+
+# The same examples each time, so that a red run means a change; `make fuzz` draws others.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.load_profile("default" if "FOVEAL_FUZZ" in os.environ else "same")
 
 
 @pytest.fixture
