@@ -416,3 +416,27 @@ def test_a_network_that_takes_two_images_at_once_is_followed_with_both() -> None
     x = torch.cat([planted(), planted()])
     why = foveal.explain(Pairs().eval(), x, 1, method="hirescam", layer="trunk")
     assert why.where and not any("is not known" in note for note in why.notes)
+
+
+def test_two_layers_of_one_size_that_lie_apart_have_to_be_named() -> None:
+    trunk = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), Do(lambda x: x.flip(3)), nn.Conv2d(4, 4, 3, 1, 1))
+    net = nn.Sequential(trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    why = foveal.explain(net, torch.rand(1, 1, 40, 40), 1, method="hirescam", layer=["0.1", "0.3"])
+    assert why.where["0.1"] != why.where["0.3"] and not why.photos[0].geometry.places
+    assert foveal.explain(net, torch.rand(1, 1, 40, 40), 1, layer="0.3").photos[0].geometry.places
+
+
+def test_a_layout_that_can_only_be_assumed_is_said() -> None:
+    class Lost(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.trunk = nn.Sequential(nn.Conv2d(1, 8, 8, 8), Do(lambda x: torch.fft.ifft2(torch.fft.fft2(x)).real))
+            self.fc = nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Any:
+            return self.fc(self.trunk(x).tanh().mean((2, 3)))
+
+    notes = foveal.explain(Lost().eval(), torch.randn(1, 1, 64, 64), 1).notes
+    assert any("only assumed that it is (n, c, h, w)" in note for note in notes)
+    wide = foveal.explain(Lost().eval(), torch.randn(1, 1, 128, 128), 1).notes
+    assert any("is not known" in note for note in wide) and not any("assumed" in note for note in wide)

@@ -13,7 +13,7 @@ metrics, sections 9 and 10.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from foveal.decisions.pinned import Pinned
 from foveal.engine.forgetting import Forgetful, Observed, Way, differences, observed
 from foveal.engine.fresh import fresh, reinitialised
 from foveal.engine.graph import recording
-from foveal.engine.guard import unwrap
+from foveal.engine.guard import untouched, unwrap
 from foveal.engine.layers import Weight
 from foveal.errors import FovealError, MethodError, TargetError
 from foveal.inquiry import Inquiry, check_pictures, inquire
@@ -226,7 +226,7 @@ class _Course:
         start = before = Forgetful(self.network, ())
         drawn: list[Mapping[Weight, Tensor]] = []
         for portion in self.portions:
-            drawn = [*(drawn if self.cascading else ()), *(self._fresh(n, self.seed) for n in portion)]
+            drawn = [*(drawn if self.cascading else ()), *self._drawn(portion, self.seed)]
             network = Forgetful(self.network, drawn)
             found = differences(network, before, portion, self.way)
             self.differs |= found
@@ -236,11 +236,13 @@ class _Course:
 
     def random(self, seed: int) -> Model:
         """A network that forgot everything."""
-        drawn = [self._fresh(number, seed) for number in range(len(self.network.layers.each))]
+        drawn = self._drawn(range(len(self.network.layers.each)), seed)
         return replace(self.inquiry.subject, module=Forgetful(self.network, drawn).module)
 
-    def _fresh(self, number: int, seed: int) -> Mapping[Weight, Tensor]:
-        return fresh(self.network.layers, number, seed)
+    def _drawn(self, numbers: Iterable[int], seed: int) -> list[Mapping[Weight, Tensor]]:
+        """New weights for these layers, while no other thread writes into the old ones or sets random states."""
+        with untouched(self.network.model):
+            return [fresh(self.network.layers, number, seed) for number in numbers]
 
     def notes(self) -> Iterator[str]:
         same = [self.network.layers.each[number].name for number, change in self.differs.items() if change <= SAME]

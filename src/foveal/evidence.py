@@ -16,7 +16,7 @@ from foveal.decisions import Verdict, compares
 from foveal.engine.address import INPUT
 from foveal.errors import FovealError, MethodError, MissingExtra
 from foveal.images.place import Place
-from foveal.passes import Passed, Scene, run_through
+from foveal.passes import Passed, Scene, from_late, run_through
 from foveal.placing import whereabouts
 from foveal.portions import Portion, in_portions
 from foveal.probe import Progress, probe_images, recorded
@@ -99,17 +99,17 @@ def _by_rules(asked: Sequence[Asked]) -> dict[Rules | None, list[Asked]]:
 def _pass(scene: Scene, rules: Rules | None, group: Sequence[Asked]) -> Passed:
     needs = {one.method.needs for one in group}
     kept = [*dict.fromkeys(layer for one in group for layer in _kept(one))]
-    # Where only the input is altered nothing need be kept, but a decision looks at how the graph ends.
-    seen = scene.decision.layers if scene.decision else ()
-    layers = kept or ([] if seen else [scene.tracing().late])
     gradient = scene.decision is not None and needs != {"activations"}
     backward = gradient and "gradients" in needs
     paths = backward and any(one.method.between is not None for one in group)
     if needs != {"forwards"}:
-        run = partial(run_through, layers=layers, gradient=gradient, backward=backward, rules=rules, paths=paths)
-        return in_portions(scene, layers, run, repr(rules)) if backward else run(scene)
+        run = partial(run_through, layers=kept, gradient=gradient, backward=backward, rules=rules, paths=paths)
+        return in_portions(scene, kept, run, repr(rules)) if backward else run(scene)
     with recorded(scene, kept) as recording:
-        passed = run_through(scene, layers, gradient=gradient, backward=False)
+        ask = partial(run_through, scene, gradient=gradient, backward=False)
+        # Where only the input is altered nothing need be kept, but a decision looks at how the graph ends.
+        read = scene.decision.layers if scene.decision else ()
+        passed = ask(kept) if kept or read else from_late(scene, ask)
         passed.recording = recording
     return passed
 

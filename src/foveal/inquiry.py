@@ -154,15 +154,22 @@ def check_pictures(batch: Batch, what: str) -> None:
 def _axes(module: nn.Module, images: ImageLike | Batch) -> int:
     """How many axes of space each image has: (12, 400) is one signal of twelve channels if the network slides on one.
 
-    Tensors of three axes are a batch of signals where the first convolution wants them so, by its kind and channels.
+    Tensors of three axes are a batch of signals where a convolution over one axis takes as many channels, and none
+    before it takes them as a picture.
     """
     one = images[0] if isinstance(images, list | tuple) and images else images
-    convolution = next((m for m in module.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)), None)
-    if not isinstance(one, Tensor) or not isinstance(convolution, nn.Conv1d):
+    if not isinstance(one, Tensor):
         return 2
-    batch = one.ndim == 3 and one is images
-    channels = one.shape[batch] if one.ndim - batch == 2 else None
-    return 1 if channels == convolution.in_channels or (batch and len(one) != convolution.in_channels) else 2
+    batched = one.ndim == 3 and one is images
+    kinds = [m for m in module.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
+    if one.ndim - batched != 2 or not kinds:
+        return 2
+    for convolution in kinds:
+        if isinstance(convolution, nn.Conv1d) and convolution.in_channels == one.shape[batched]:
+            return 1
+        if not isinstance(convolution, nn.Conv3d) and convolution.in_channels == one.shape[0]:
+            return 2
+    return 1 if all(isinstance(convolution, nn.Conv1d) for convolution in kinds) else 2
 
 
 def placed(batch: Batch, module: nn.Module) -> Batch:

@@ -19,6 +19,7 @@ from foveal.engine.capture import Run, capture
 from foveal.engine.checkpoints import CheckpointingError
 from foveal.engine.layout import Layout, channels_first
 from foveal.engine.overwritten import kept_if_overwritten
+from foveal.engine.row_order import row_orders
 from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, MethodError, TargetError
 
@@ -136,8 +137,17 @@ def run_through(
 
 def decided(scene: Scene) -> Passed:
     """The decision alone, with as much of a graph as it needs to read how the network's output ends."""
-    read = scene.decision.layers if scene.decision else ()
-    return run_through(scene, [] if read else [scene.tracing().late], gradient=not read, backward=False)
+    if scene.decision and scene.decision.layers:
+        return run_through(scene, [], gradient=False, backward=False)
+    return from_late(scene, partial(run_through, scene, gradient=True, backward=False))
+
+
+def from_late(scene: Scene, run: Callable[[Sequence[str]], Passed]) -> Passed:
+    """The pass with a graph that begins late, or, where no late layer has a row an image, at the input."""
+    try:
+        return run([scene.tracing().late])
+    except LayerError:
+        return run([INPUT])
 
 
 def run_through_each(
@@ -163,11 +173,11 @@ def _run_each(
     # A forward that stops early must know which call of a reused module is the last.
     last_calls = scene.tracing().last_calls(scene.model, every) if stop else None
     keep = scene.differentiable
+    notes = _row_notes(scene, layers)
     with capture(
         scene.model, every, gradient=gradient or keep, differentiable=keep, last_calls=last_calls,
         neighbours=any(question.study for question in questions),
     ) as run:  # fmt: skip
-        notes: list[str] = []
         answers, lost = _answers(scene, run, questions, notes, stop=stop, backward=backward)
         layouts = {layer: _layout(run, layer, scene) for layer in run.activations if layer in layers}
         maps = {
@@ -192,6 +202,25 @@ def _run_each(
             )
             every_passed.append(passed)
         return every_passed
+
+
+def _row_notes(scene: Scene, layers: Sequence[str]) -> list[str]:
+    """What is to be said of layers whose rows are not about the images one by one.
+
+    Raises:
+        LayerError: for layers that have the images in another order.
+    """
+    asked = [layer for layer in layers if layer != INPUT]
+    if len(scene.x) < 2 or not asked or scene.under:
+        return []
+    orders = row_orders(scene.model, scene.x, scene.arguments, asked, scene.tracing().orders)
+    if moved := [layer for layer in asked if orders[layer] == "others"]:
+        raise LayerError(
+            f"the rows of {', '.join(moved)} are in another order than the images, so it is not known which are whose: "
+            "explain one image at a time, or at layer='input'"
+        )
+    mixed = any(orders[layer] == "all" for layer in asked)
+    return ["what the network says of an image depends on the others in the batch, too"] if mixed else []
 
 
 def _laid_out(found: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> dict[str, Tensor]:

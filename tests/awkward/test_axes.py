@@ -120,3 +120,44 @@ def test_what_knows_pictures_alone_says_so(name: str) -> None:
         foveal.match(net, x[:1], x)
     with pytest.raises(FovealError):
         foveal.portray(net, x, steps=1)
+
+
+class Waves(nn.Module):
+    """Takes waveforms, and slides over their spectra."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c, self.fc = nn.Conv2d(1, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(self.c(x.flatten(1).unfold(1, 16, 8)[:, None]).relu().mean((2, 3)))
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 400), (3, 1, 400), (1, 1, 400)])
+def test_three_axes_that_may_be_several_signals_say_what_they_were_taken_for(shape: tuple[int, ...]) -> None:
+    taken = f"taken as one picture of {shape[0]} channels, {shape[1]} × {shape[2]}"
+    why = foveal.explain(Waves().eval(), torch.randn(shape), 1, method="gradient")
+    assert any(taken in remark for remark in why.remarks)
+    assert not any(
+        "taken as" in remark
+        for remark in foveal.explain(Waves().eval(), torch.randn(1, 1, 20, 20), 1, method="gradient").remarks
+    )
+
+
+class Attended(nn.Module):
+    """A network of pictures whose first convolution, over channels, has one axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.eca, self.c, self.fc = nn.Conv1d(1, 1, 3, padding=1), nn.Conv2d(3, 8, 3), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        y = self.c(x).relu()
+        gate = self.eca(y.mean((2, 3))[:, None]).sigmoid()[:, 0, :, None, None]
+        return self.fc((y * gate).mean((2, 3)))
+
+
+def test_one_picture_for_a_network_that_has_both() -> None:
+    x = torch.randn(3, 32, 32)
+    alone = foveal.explain(Attended().eval(), x, 1).map
+    assert alone.shape == (1, 30, 30)

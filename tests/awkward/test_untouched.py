@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import foveal
 from foveal.engine.guard import untouched
@@ -527,3 +528,68 @@ def test_a_child_that_is_forked_while_a_thread_explains_does_not_wait_for_ever()
         done.set()
         thread.join(30)
     assert torch.equal(foveal.explain(net, x, 1).map, foveal.explain(net, x, 1).map)
+
+
+# --- sanity ---------------------------------------------------------------------------------------------------------
+
+
+class Normed(nn.Module):
+    """Normalises with the statistics of what it is given, and keeps them."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.how, self.conv, self.norm, self.fc = how, nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.Linear(8, 3)
+        self.register_buffer("mean", torch.zeros(8))
+        self.register_buffer("variance", torch.ones(8))
+        self.closed = lambda x: self.norm.train()(self.conv(x))
+
+    def forward(self, x: Tensor) -> Any:
+        if self.how == "closure":
+            return self.fc(F.relu(self.closed(x)).mean((2, 3)))
+        if self.how == "module":
+            return self.fc(F.relu(self.norm.train()(self.conv(x))).mean((2, 3)))
+        A = F.batch_norm(self.conv(x), self.mean, self.variance, training=True)  # type: ignore[arg-type]
+        return self.fc(F.relu(A).mean((2, 3)))
+
+
+class Single(Normed):
+    """Cannot be copied."""
+
+    def __deepcopy__(self, memo: Any) -> nn.Module:
+        raise TypeError("there is only one of it")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", [Normed, Single])
+@pytest.mark.parametrize("how", ["function", "module", "closure"])
+def test_statistics_that_a_forward_keeps_are_as_before_after_sanity(
+    how: str, kind: type[Normed], no_trace: NoTrace
+) -> None:
+    net = kind(how).eval()
+    with no_trace(net):
+        found = [foveal.sanity(net, pictures(), 1, layer="conv", steps=2, radii=()) for _ in range(2)]
+    assert str(found[0]) == str(found[1])
+
+
+@pytest.mark.timeout(200)
+def test_sanity_takes_turns_with_others_at_one_network(no_trace: NoTrace) -> None:
+    net, _ = bodied()
+    net.eval()
+    x, different = pictures(), []
+
+    def check() -> str:
+        return str(foveal.sanity(net, x, 1, layer="0", steps=2, radii=()))
+
+    def explain() -> Tensor:
+        return foveal.explain(net, x, 1, method="ablationcam", layer="0").map
+
+    verdict, map = check(), explain()
+
+    def both() -> None:
+        if check() != verdict or not torch.equal(explain(), map):
+            different.append(1)
+
+    with no_trace(net):
+        failures = together(both, both, both, times=5)
+    assert not failures and not different

@@ -131,3 +131,28 @@ def test_a_network_that_never_rises_again_has_its_last_stage() -> None:
     torch.manual_seed(0)
     flat = nn.Sequential(block(3, 4), block(4, 4), nn.Conv2d(4, 2, 1)).eval()
     assert foveal.explain(flat, torch.randn(1, 3, 16, 16), lambda o: o[:, 0].mean((1, 2))).layer == "2"
+
+
+@pytest.mark.parametrize(
+    "up",
+    [
+        lambda c: c.repeat_interleave(2, 2).repeat_interleave(2, 3),
+        lambda c: c[:, :, :, None, :, None].expand(*c.shape[:3], 2, c.shape[3], 2).flatten(4).flatten(2, 3),
+        lambda c: F.interpolate(c, scale_factor=2),
+        lambda c: F.pixel_shuffle(c.repeat_interleave(4, 1), 2),
+    ],
+)
+def test_however_cells_are_repeated_the_bottleneck_is_the_default(up: Any) -> None:
+    class Repeated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.e1, self.e2 = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1)
+            self.d1, self.d2 = nn.Conv2d(16, 8, 3, 1, 1), nn.Conv2d(8, 2, 3, 1, 1)
+
+        def forward(self, x: Tensor) -> Any:
+            a = self.e1(x).relu()
+            c = self.e2(a).relu()
+            return self.d2(up(self.d1(torch.cat([up(c), a], 1)).relu()))
+
+    why = foveal.explain(Repeated().eval(), torch.randn(1, 3, 32, 32), lambda o: o[:, 0, 8:16, 8:16].mean((1, 2)))
+    assert why.layers == ("e2",)

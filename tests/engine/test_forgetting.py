@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ import foveal
 from foveal.engine.arguments import Arguments
 from foveal.engine.forgetting import Forgetful, Observed, Way, differences, observed
 from foveal.engine.fresh import fresh
+from foveal.engine.guard import untouched
 from foveal.engine.layers import Layers, flat_of
 from foveal.errors import ModelError
 from tests.networks import architecture, tiny
@@ -602,3 +604,54 @@ def test_one_sentence_where_it_cannot_be_done(name: str) -> None:
 def _seeded() -> Iterator[None]:
     torch.manual_seed(7)
     yield
+
+
+# --- Other threads ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("build", [spelled, lambda: Uncopied().eval()])
+def test_what_another_thread_has_hooked_is_not_copied(build: Callable[[], nn.Module]) -> None:
+    model, plain = build(), spelled()
+    seen, _ = looked(model)
+    weights = [fresh(seen.layers, number, 3) for number in range(len(seen.layers.each))]
+    expected = forgotten(plain)[0](X)
+    jobs: list[Callable[[], Any]] = [lambda: looked(model)[0], lambda: Forgetful(seen, weights)]
+    found: dict[int, Any] = {}
+    threads = [threading.Thread(target=lambda k=k: found.update({k: jobs[k]()}), daemon=True) for k in range(len(jobs))]
+    with untouched(model):
+        handles = [module.register_forward_hook(lambda *_: 1 / 0) for module in model.modules()]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+        for handle in handles:
+            handle.remove()
+    for thread in threads:
+        thread.join(30)
+    assert [layer.name for layer in found[0].layers.each] == [layer.name for layer in seen.layers.each]
+    assert found[0].inside == seen.inside and torch.equal(found[1].module(X), expected)
+
+
+def test_comparing_writes_into_nothing_that_was_known_before() -> None:
+    class Kept(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net: Any = spelled()
+            self.register_buffer("mean", torch.zeros(8))
+            self.register_buffer("variance", torch.ones(8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            own: Any = self
+            return self.net[1:](F.batch_norm(self.net[0](x), own.mean, own.variance, training=True))  # type: ignore[no-any-return]
+
+    model = Kept().eval()
+    seen, way = looked(model)
+    numbers = range(len(seen.layers.each))
+    before, after = (Forgetful(seen, [fresh(seen.layers, number, seed) for number in numbers]) for seed in (3, 4))
+    flats = {key: flat.clone() for network in (before, after) for key, flat in network.flats.items()}
+    for old in (Forgetful(seen, ()), before):
+        kept = {key: flat.clone() for key, flat in old.flats.items()}
+        assert min(differences(after, old, numbers, way).values()) >= 0
+        assert all(torch.equal(flat, kept[key]) for key, flat in old.flats.items())
+    assert all(torch.equal(flat, flats[key]) for key, flat in after.flats.items())
+    assert torch.equal(model.mean, torch.zeros(8)) and torch.equal(model.variance, torch.ones(8))  # type: ignore[arg-type]

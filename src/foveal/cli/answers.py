@@ -13,7 +13,7 @@ from foveal.decisions import Class, Verdict
 from foveal.errors import TargetError
 from foveal.inquiry import placed
 from foveal.methods import METHODS
-from foveal.passes import Scene, run_through
+from foveal.passes import Scene, decided
 from foveal.render.figures import method_sheet
 from foveal.storage.atomic import whole_file
 
@@ -93,7 +93,7 @@ def _predicted(model: Model, batch: Batch) -> Verdict | None:
     """The class the network would choose, whatever was explained; None where it chooses none."""
     scene = Scene(model.module, placed(batch, model.module).tensor, Class(), model.labels, model.task)
     try:
-        return run_through(scene, [scene.tracing().late], gradient=True, backward=False).verdict
+        return decided(scene).verdict
     except TargetError:
         return None
 

@@ -47,6 +47,7 @@ class Head:
         task: what they mean, where it is known.
         name: the entry of a record that they are; "" where the network returned them alone.
         others: entries that might have been meant instead, with their shapes.
+        squashed: the operation that may have made probabilities of what was read as logits: "sigmoid"; "" for none.
     """
 
     scores: Float[Tensor, "n k"]
@@ -54,6 +55,7 @@ class Head:
     task: Task | None
     name: str = ""
     others: tuple[str, ...] = ()
+    squashed: str = ""
 
     @property
     def binary(self) -> bool:
@@ -119,6 +121,12 @@ class Head:
                 f"the decision was read from {self.name!r} of what the network returned, which also has "
                 f"{', '.join(self.others)}: explain another by a target such as lambda output: output[…][:, 0]"
             )
+        if self.squashed and self.task != "value":
+            found.append(
+                f"what the network returns lies in 0 to 1 behind {self.squashed}, and was read as logits: if these are "
+                "probabilities, the ones given here are none; let the network end in the sigmoid itself, or return "
+                "logits"
+            )
         k = self.scores.shape[1]
         if self.task is None and self.binary and self.ending == "logits":
             found.append(
@@ -155,7 +163,8 @@ def read_head(output: Any, task: Task | None = None, ending: Ending | None = Non
     name, *rest = fitting
     scores = parts[name][:, None] if parts[name].ndim == 1 else parts[name]
     others = tuple(f"{other!r} {tuple(parts[other].shape)}" for other in rest)
-    return Head(scores, ending or _ending(scores, task), task, name, others)
+    ending = ending or _ending(scores, task)
+    return Head(scores, ending, task, name, others, _squashing(scores) if ending == "logits" else "")
 
 
 def class_scores(output: Any) -> Float[Tensor, "n k"]:
@@ -181,6 +190,24 @@ def last_operation(tensor: Tensor) -> str:
         node = node.next_functions[0][0]
     return type(node).__name__ if node is not None else ""
 
+
+def _squashing(scores: Float[Tensor, "n k"]) -> str:
+    """The sigmoid or its like behind which all scores lie in 0 to 1, with nothing but arithmetic after it."""
+    if not bool(((scores >= 0) & (scores <= 1)).all()):
+        return ""
+    nodes = [scores.grad_fn]
+    for _ in range(_FEW):
+        names = {type(node).__name__.removesuffix("Backward0") for node in nodes if node is not None}
+        if found := sorted(names & _SQUASHING):
+            return found[0].lower()
+        onward = [node for node in nodes if type(node).__name__.startswith((*_RESHAPING, *_ARITHMETIC))]
+        nodes = [before for node in onward if node is not None for before, _ in node.next_functions]
+    return ""
+
+
+_FEW = 8
+_SQUASHING = frozenset({"Sigmoid", "LogSigmoid", "LogSigmoidForward", "Tanh", "Exp", "Hardsigmoid", "Softmax", "Erf"})
+_ARITHMETIC = ("Clamp", "Add", "Sub", "Rsub", "Mul", "Div", "Reciprocal", "Pow", "Neg", "Cat", "Maximum", "Minimum")
 
 _RESHAPING = (
     "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Clone", "Alias", "IndexSelect",

@@ -287,12 +287,17 @@ class Run:
 
     def _nobodys(self, other: _OtherRows, x: Tensor, arguments: Arguments) -> LayerError:
         """What to say of a layer whose rows are not the images'."""
-        n, rows, layer, nearest = len(x), other.rows, other.layer, None
+        n, rows, layer = len(x), other.rows, other.layer
+        remedy = f"choose a layer with a row an image, such as {INPUT!r}"
         with suppress(FovealError):
-            nearest = describe(self._model, x, arguments).nearest_spatial(self._addresses[layer].module)
+            structure, module = describe(self._model, x, arguments), self._addresses[layer].module
+            if module in structure.layouts and n > 1:
+                remedy = "explain one image at a time, as the network does not run these together"
+            elif nearest := structure.nearest_spatial(module):
+                remedy = f"choose a layer with a row an image, such as {nearest!r}"
         return LayerError(
             f"{layer or 'the output'} has {rows} row{'s' * (rows != 1)} for {n} image{'s' * (n != 1)}, so it is not "
-            f"known which are whose: choose a layer with a row an image, such as {nearest or INPUT!r}"
+            f"known which are whose: {remedy}"
         )
 
     @property

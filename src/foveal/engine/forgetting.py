@@ -26,8 +26,10 @@ from torch.utils._pytree import tree_map
 from foveal.engine.address import INPUT, is_input, named_modules
 from foveal.engine.arguments import Arguments
 from foveal.engine.capture import capture
+from foveal.engine.guard import every_module, untouched
 from foveal.engine.held import UncopiedError, places, shell, twin, unreadable
 from foveal.engine.layers import Layers, Weight, flat_of, layers_of, memory_key, span
+from foveal.engine.locks import turn_at
 from foveal.engine.memory import memory_of
 from foveal.engine.uses import Following, Survey, Use, tensors_in
 from foveal.errors import ModelError
@@ -76,13 +78,18 @@ class Observed:
 
 
 def observed(model: nn.Module, way: Way) -> Observed:
-    """What the first of the images meets.
+    """What the first of the images meets, and nothing that other threads do with the network meanwhile.
 
     Raises:
         ModelError: where that cannot be observed.
     """
     if (words := unreadable(model)) is not None:
         raise ModelError(f"this {type(model).__name__} cannot be made to forget: {words}")
+    with untouched(model):  # a copy may run modules of the network itself
+        return _observed(model, way)
+
+
+def _observed(model: nn.Module, way: Way) -> Observed:
     held = places(model)
     survey, ran, inside = Survey(held), set[str](), False
     try:
@@ -128,6 +135,7 @@ class Forgetful:
     """A network that has forgotten layers.
 
     Attributes:
+        model: the network that has forgotten nothing.
         module: modules of its own, which share what they remember with the network.
         flats: by the memory of weights, see `memory_key`, all the numbers it holds now.
     """
@@ -138,14 +146,15 @@ class Forgetful:
         Args:
             drawn: what is to stand for the weights, a layer each; see `fresh`.
         """
-        self.layers = network.layers
+        self.model, self.layers = network.model, network.layers
         self.flats: dict[Hashable, Tensor] = {}
-        for layer in drawn:
-            for weight, values in layer.items():
-                flat = self.flats.setdefault(weight.memory, flat_of(weight.uses[0][1].tensor).clone())
-                flat[weight.low : weight.high] = values
-        self.module = network.copy()
-        self.keys = self._exchanged() if network.inside else {}
+        with turn_at(self.model, every_module(self.model)):  # other threads hook it, and write into what it holds
+            for layer in drawn:
+                for weight, values in layer.items():
+                    flat = self.flats.setdefault(weight.memory, flat_of(weight.uses[0][1].tensor).clone())
+                    flat[weight.low : weight.high] = values
+            self.module = network.copy()
+            self.keys = self._exchanged() if network.inside else {}
         self._mode: Following = Exchanging(self)
         _run_under(self.module, lambda: copy(self._mode))
 
@@ -215,7 +224,7 @@ class Comparing(Exchanging):
         with torch._C.DisableTorchFunction():
             numbers = {number for use in uses for number in self._layers(use)}
             if numbers:
-                old = {id(use.tensor): self._old(use) for use in uses}
+                old = {id(use.tensor): self._old(use).clone() for use in uses}  # operations may write into them
                 given = tree_map(lambda v: old.get(id(v), v.clone() if isinstance(v, Tensor) else v), (args, kwargs))
                 before = tensors_in(func(*given[0], **given[1]))
         result = super().run(func, args, kwargs, uses)
@@ -248,7 +257,7 @@ class Comparing(Exchanging):
 def differences(network: Forgetful, before: Forgetful, numbers: Sequence[int], way: Way) -> dict[int, float]:
     """How far what each of these layers gives for the images has changed since `before`; see `Comparing`."""
     mode = Comparing(network, before, numbers)
-    with network.under(mode):
+    with untouched(network.model), network.under(mode):  # what it computed with is looked up there
         for start in range(0, len(way.x), AT_ONCE):
             way.run(network.module, start, min(start + AT_ONCE, len(way.x)))
     return mode.found

@@ -24,6 +24,11 @@ def find_layout(shape: Sequence[int], image: Sequence[int], stride: tuple[float,
     return "nchw" if first <= 1 or (stride and _predicted(shape[2:], image, stride)) else None
 
 
+def fits_both(shape: Sequence[int], image: Sequence[int]) -> bool:
+    """Whether the shape is that of a map either way."""
+    return len(shape) == 4 and max(_mismatch(shape[2:], image), _mismatch(shape[1:3], image)) <= 1
+
+
 def channels_first(tensor: Tensor, layout: Layout) -> Tensor:
     """The same numbers as (n, c, h, w)."""
     return tensor if layout == "nchw" else tensor.permute(0, 3, 1, 2)

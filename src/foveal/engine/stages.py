@@ -24,7 +24,7 @@ from foveal.engine.fault import told
 from foveal.engine.graph import KeepGraph, ancestors, bottlenecks
 from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
-from foveal.engine.positions import layout_of
+from foveal.engine.positions import Where, layout_of, place_of
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.structure import Lying, Stage, Structure
 from foveal.errors import ModelError
@@ -48,6 +48,7 @@ class _Seen:
 
 _known: WeakKeyDictionary[nn.Module, dict[Any, Structure]] = WeakKeyDictionary()
 _REMEMBERED = 16  # input sizes and settings a model
+_RESAMPLED = 1.5  # times the step that windows make
 
 
 def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) -> Structure:
@@ -122,6 +123,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
             shapes[name] = tuple(output.shape)
             found = tracker.field(output)
             layout = layout_in(output, found) if x.ndim == 4 else None
+            found = _stepping(found, tracker.where(output), output, layout, image)
             if layout and len(output) != len(x):
                 rows[name] = len(output) / len(x)
             elif layout and output.numel() and output.is_floating_point():
@@ -153,7 +155,11 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
             for hook in hooks:
                 hook.remove()
     outputs = _outputs(output)
-    fields = [found for t in outputs if (found := tracker.field(t))]
+    fields = [
+        found
+        for t in outputs
+        if (found := _stepping(tracker.field(t), tracker.where(t), t, "nchw" if t.ndim == 4 else None, image))
+    ]
     depth = max((found.depth for found in fields), default=0)
     finest = min((math.prod(found.stride) for found in fields), default=1.0)
     dense = bool(outputs) and all(t.ndim == 4 for t in outputs) and any(_coarser(s, finest) for s in seen)
@@ -165,6 +171,18 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     default = max(reversed(stages), key=lambda stage: math.prod(stage.stride), default=None) if dense else None
     name = "TorchScript" if isinstance(model, torch.jit.ScriptModule) else type(model).__name__
     return Structure(stages, default, shapes, layouts, calls, depth, rows, name, lying=lying)
+
+
+def _stepping(
+    found: Field | None, where: Where | None, output: Tensor, layout: Layout | None, image: tuple[int, int]
+) -> Field | None:
+    """The field with the steps of the cells as they were followed, where something resampled them that is no window."""
+    place = place_of(where, output.shape, layout, image) if found and layout else None
+    if not found or not isinstance(place, Place):
+        return found
+    step = (abs(place.step[0]), abs(place.step[1]))
+    apart = max(max(a, b) / min(a, b) for a, b in zip(step, found.stride, strict=True))
+    return replace(found, stride=step) if apart > _RESAMPLED and layout and _size(output, layout) != (1, 1) else found
 
 
 def _coarser(s: _Seen, finest: float) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from foveal.engine.address import INPUT, Address, named_modules
 from foveal.engine.guard import unwrap
-from foveal.engine.layout import Layout, channels_first, find_layout
+from foveal.engine.layout import Layout, channels_first, find_layout, fits_both
 from foveal.engine.positions import Where, layout_of, place_of
 from foveal.errors import LayerError
 from foveal.images.place import Place
@@ -77,6 +77,7 @@ class Structure:
         model: what the network is called.
         images: how many images there were; the first was traced.
         lying: address, with the number of the call -> where what is there lies.
+        orders: layer -> how its rows go with the images, of those that were asked about; see `engine.row_order`.
     """
 
     traced: tuple[Stage, ...]
@@ -89,6 +90,7 @@ class Structure:
     model: str = "the network"
     images: int = 1
     lying: dict[str, Lying] = field(default_factory=dict, repr=False)
+    orders: dict[str, Literal["own", "others", "all"]] = field(default_factory=dict, repr=False)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -134,7 +136,13 @@ class Structure:
         if found is None:
             return "it did not run when the network was traced"
         layout = found.layout or find_layout(found.shape, found.image) or self.layouts.get(name)
-        return found.place(layout) if layout else "it is no feature map"
+        if layout is None:
+            return "it is no feature map"
+        place = found.place(layout)
+        if isinstance(place, str) and found.layout is None and fits_both(found.shape, found.image):
+            first = "n, c, h, w" if layout == "nchw" else "n, h, w, c"
+            place += f", and of its shape, {tuple(found.shape)}, only assumed that it is ({first})"
+        return place
 
     def spatial(self, name: str) -> bool:
         return name in self.layouts

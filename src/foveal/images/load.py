@@ -36,6 +36,7 @@ NO_FILE = ("image", "array", "tensor")
 
 NO_LISTS = (bytes, bytearray, memoryview, dict, AbstractSet)
 DEEPEST = 16
+LONG = 16  # times as wide as high: rather a signal than a picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,13 +101,22 @@ def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None =
     for image in _one_by_one(images, axes):
         tensor, photo = _load(image, preprocessing, axes)
         inputs.append(tensor)
-        photos.append(photo)
+        photos.append(replace(photo, notes=(*photo.notes, *_taken_as(images)) if axes == 2 else photo.notes))
     if not inputs:
         raise ImageError("Cannot load pictures from an empty list: pass at least one.")
     if isinstance(images, torch.Tensor) and images.is_floating_point() and images.ndim > inputs[0].ndim:
         return Batch(images, tuple(photos))  # the caller's own tensor, not a copy
     _check_alike(inputs)
     return Batch(torch.stack(inputs), tuple(photos))
+
+
+def _taken_as(images: ImageLike) -> tuple[str, ...]:
+    """What three axes were read as, where they might have been several signals."""
+    if not _is_input(images) or images.ndim != 3:
+        return ()
+    channels, *space = images.shape
+    likely = channels in (1, 3, 4) and max(space) < LONG * min(space)
+    return () if likely else (f"taken as one picture of {channels} channels, {space[0]} × {space[1]}",)
 
 
 def _one_by_one(images: ImageLike, axes: int, depth: int = 0) -> Iterator[OneImage]:

@@ -82,10 +82,12 @@ class Explanation:
             values = getattr(self, name)
             if values is not None and tuple(values.shape) != (n,):
                 raise ResultError(f"The {name} must have shape ({n},), but has {tuple(values.shape)}.")
-        lie = {
-            (map.shape[-2], map.shape[-1]): self.where.get(layer) for layer, map in self.maps.items() if map.ndim == 3
-        }
-        places = {size: place for size, place in lie.items() if place}
+        lie: dict[tuple[int, int], set[Place | None]] = {}
+        for layer, map in self.maps.items():
+            if map.ndim == 3:
+                lie.setdefault((map.shape[-2], map.shape[-1]), set()).add(self.where.get(layer))
+        # Where maps of one size lie apart, the place has to be asked for by layer.
+        places = {size: place for size, (place, *others) in lie.items() if place and not others}
         object.__setattr__(self, "photos", tuple(photo.with_places(places) for photo in self.photos))
 
     @property

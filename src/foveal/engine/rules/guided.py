@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
+from foveal.engine.rules.derived import Derived
 from foveal.engine.rules.mode import Handler, RulesMode, carries, plain_name, pulled
 from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED
+from foveal.engine.rules.places import POOLS, Places, flat
 from foveal.engine.rules.vocabulary import CONSERVING
 from foveal.engine.rules.witness import Origin
 from foveal.errors import MethodError
@@ -27,11 +28,24 @@ ACTIVATIONS = RECTIFIERS | {
     "tanh", "hardsigmoid", "sigmoid", "logsigmoid", "softsign", "tanhshrink", "hardshrink", "softshrink", "clamp",
 }  # fmt: skip
 GATES = frozenset({"sigmoid", "hardsigmoid"})
+BOUNDED = frozenset({"clamp", "hardtanh"})
 SELECTING = frozenset({"maximum", "fmax", "max", "where", "mul", "masked_fill", "setitem", "index_put"})
 """Operations that may be a ReLU in other words: the larger of x and 0, x where it is above 0, x times whether it is."""
 
 PRODUCTS = frozenset({"div", "rdiv", "matmul", "mm", "bmm", "addmm", "einsum", "baddbmm"})
 """Linear where one operand alone depends on the image."""
+
+WEIGHED = frozenset(
+    {"linear", "convolution", "batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "grid_sample"}
+    | {*CONVOLUTIONS, *TRANSPOSED}
+)
+"""Layers, linear where their weights, statistics or places do not depend on the image."""
+
+PICKING = frozenset({"getitem", "gather", "take_along_dim", "index_select", "repeat_interleave"})
+"""Linear where what is picked does not depend on the image."""
+
+ORDERING = frozenset({"max", "amax", "amin", "topk", "sort"})
+"""Poolings where they compare one channel at several places, and activation functions where they compare features."""
 
 COMPARING = frozenset({"gt", "ge", "lt", "le", "sign", "signbit", "heaviside"})
 
@@ -51,8 +65,9 @@ class Guided:
     "deconvnet" G ⊙ [G > 0] alone (Zeiler & Fergus 2014). For activation functions other than ReLU "guided" is the
     derivative of the positive part of G; "deconvnet" is not defined there. Gates (sigmoids of squeeze-excitation)
     scale and do not activate: they follow the derivative. So does whatever else is not linear and no known activation
-    function; the result names it. ReLU is known in all its spellings: as the larger of x and 0, as x where it is above
-    0, as a product with whether it is.
+    function; the result names it, also maxima over features instead of places, and products with what was computed from
+    features and detached. ReLU is known as the larger of x and 0, as x where it is above 0, as a product with whether
+    it is.
     """
 
     kind: Literal["guided", "deconvnet"]
@@ -78,10 +93,13 @@ class GuidedMode(RulesMode):
         self._handler = _guided if kind == "guided" else _deconvnet
         self.in_place = kind == "guided"
         self._plain: dict[str, None] = {}
-        # Whether x is above something: what is multiplied with it, or chosen by it, may be a ReLU.
-        self._conditions: Any = WeakTensorKeyDictionary()
+        # Masks and choices, say: what is multiplied with them, or chosen by them, may be a ReLU.
+        self._derived = Derived()
+        self._places = Places()
 
     def rule(self, name: str) -> Handler | None:
+        if name in BOUNDED:
+            return partial(self._bounded, name)
         if name in ACTIVATIONS - GATES:
             return self._handler
         if name in SELECTING:
@@ -100,45 +118,115 @@ class GuidedMode(RulesMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = super().__torch_function__(func, types, args, kwargs)
-        compares = plain_name(getattr(func, "__name__", "")) in COMPARING and any(map(carries, args))
-        if isinstance(result, Tensor) and (compares or self._conditional(args)) and not result.requires_grad:
-            self._conditions[result] = True
+        self._derived.follow(plain_name(getattr(func, "__name__", "")), args, kwargs or {}, result)
         return result
 
-    def _conditional(self, values: Any) -> bool:
-        """Whether one of these says where something of the image is above something."""
-        return bool(self._conditions) and any(isinstance(v, Tensor) and v in self._conditions for v in values)
+    def _followed(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        plain = plain_name(name)
+        self._name(plain, func, args, kwargs)
+        given = self._places.given(plain, args, kwargs)
+        result = super()._followed(func, name, args, kwargs)
+        self._places.follow(plain, func, given, args, result)
+        return result
+
+    def _name(self, name: str, func: Any, args: Any, kwargs: Any) -> None:
+        """Names what is linear in other calls, and in this one not."""
+        if name in WEIGHED and self._features(args, kwargs) > 1:
+            self._plain[f"{name} of two features"] = None
+        if name in PICKING and self._features(args, kwargs) > 1:
+            self._plain[name] = None
+        if (name in ORDERING or name in POOLS) and self._compares(name, func, args, kwargs):
+            self._plain[name] = None
+
+    def _features(self, args: Any, kwargs: Any) -> int:
+        """How many of the arguments depend on features, with a graph or without."""
+        return sum(map(self._derived.depends, flat((args, kwargs))))
+
+    def _compares(self, name: str, func: Any, args: Any, kwargs: Any) -> bool:
+        """Whether a maximum or an ordering compares features, and not places of one."""
+        rest = dict(kwargs)
+        x = args[0] if args else rest.pop("input", rest.pop("self", None))
+        if not isinstance(x, Tensor) or isinstance(_other(args, kwargs), Tensor):
+            return False
+        if name in POOLS:
+            return self._places.mixes(x, lambda marked: _first(func(marked, *args[1:], **rest)), None)
+        dims = _dims(name, x, args, kwargs)
+        return bool(dims) and self._places.mixes(x, lambda marked: marked.amax(dims), dims)
+
+    def _bounded(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
+        """With a bound below, an activation function; with none but from above, or that moves, none that is known."""
+        x, lower, upper = _bounds(name, *args, **kwargs)
+        moves = any(map(self._derived.depends, (lower, upper)))
+        if self._handler is _guided and (moves or _caps(x, lower, upper)):
+            self._plain[name] = None
+            return func(*args, **kwargs)
+        return self._handler(func, args, kwargs)
 
     def _product(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
-        if sum(map(carries, [*args, *kwargs.values()])) > 1:
-            self._plain[f"{name} of two features"] = None
+        if self._features(args, kwargs) > 1:
+            return self._gated(name, f"{name} of two features", func, args, kwargs)
         return func(*args, **kwargs)
 
     def _selected(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
-        """What may be a ReLU: by the rule where it is one, by the derivative, named, where it chooses otherwise."""
-        features = [value for value in args if isinstance(value, Tensor) and carries(value)]
-        chosen = name in ("maximum", "fmax", "max") or self._conditional([*args, *kwargs.values(), *_parts(args)])
-        before = features[0].detach().clone() if len(features) == 1 and chosen else None
+        """What may be a ReLU, where it chooses by features."""
+        if name == "max" and not isinstance(_other(args, kwargs), Tensor):
+            return func(*args, **kwargs)  # over an axis
+        if name in ("maximum", "fmax", "max") or any(value in self._derived for value in flat((args, kwargs))):
+            return self._gated(name, name, func, args, kwargs)
+        if name == "mul" and self._features(args, kwargs) > 1:
+            self._plain["mul of two features"] = None
+        return func(*args, **kwargs)
+
+    def _gated(self, name: str, said: str, func: Any, args: Any, kwargs: Any) -> Any:
+        """By the rule where it is a ReLU of the one feature in it; by the derivative, named, where it is not."""
+        features = [value for value in flat((args, kwargs)) if isinstance(value, Tensor) and carries(value)]
+        before = features[0].detach().clone() if len(features) == 1 else None
         result = func(*args, **kwargs)
         changed = result if isinstance(result, Tensor) else args[0]
-        if name == "max" and not isinstance(result, Tensor):
-            return result  # over an axis: a pooling
-        if before is not None and before.shape == changed.shape and torch.equal(changed.detach(), before.relu()):
-            if self._handler is _deconvnet:
-                if not isinstance(result, Tensor):
-                    raise MethodError(f"deconvnet does not apply to a ReLU written as {name}; use guidedbackprop")
-                return pulled(before.relu(), _positive, features[0])
-            changed.register_hook(_positive)
-        elif chosen and (len(args) > 1 or name != "max"):
-            self._plain[name] = None
-        elif name == "mul" and len(features) > 1:
-            self._plain["mul of two features"] = None
+        if before is None or before.shape != changed.shape or not torch.equal(changed.detach(), before.relu()):
+            self._plain[said] = None
+            return result
+        if self._handler is _deconvnet:
+            if not isinstance(result, Tensor):
+                raise MethodError(f"deconvnet does not apply to a ReLU written as {name}; use guidedbackprop")
+            return pulled(before.relu(), _positive, features[0])
+        changed.register_hook(_positive)
         return result
 
 
-def _parts(args: Any) -> list[Any]:
-    """What is inside of lists and tuples among the arguments, as indices are."""
-    return [part for value in args if isinstance(value, list | tuple) for part in value]
+def _other(args: Any, kwargs: Any) -> Any:
+    return args[1] if len(args) > 1 else kwargs.get("other")
+
+
+def _first(result: Any) -> Tensor:
+    """The values, without the indices."""
+    values: Tensor = result if isinstance(result, Tensor) else result[0]
+    return values
+
+
+def _dims(name: str, x: Tensor, args: Any, kwargs: Any) -> tuple[int, ...]:
+    """The axes that are compared along; of those that have more than one number."""
+    place = 2 if name == "topk" else 1
+    given = args[place] if len(args) > place else kwargs.get("dim", kwargs.get("axis"))
+    if given is None or given == ():
+        given = -1 if name in ("topk", "sort") else range(x.ndim)
+    dims = (given,) if isinstance(given, int) else given
+    return tuple(sorted({dim % x.ndim for dim in dims if x.shape[dim] > 1})) if x.ndim else ()
+
+
+def _bounds(name: str, input: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Any, Any]:
+    """The tensor and what it is bounded by, from below and from above."""
+    usual = {"min": None, "max": None} if name == "clamp" else {"min_val": -1.0, "max_val": 1.0}
+    given = usual | dict(zip(usual, args, strict=False)) | {key: kwargs[key] for key in usual if key in kwargs}
+    lower, upper = given.values()
+    return input, lower, upper
+
+
+def _caps(x: Tensor, lower: Any, upper: Any) -> bool:
+    """Whether numbers below zero stay as they are, or none above it is left."""
+    if upper is None:
+        return False
+    return bool((torch.as_tensor(upper) <= 0).all()) or (lower is None and bool((x < 0).any()))
 
 
 def _guided(func: Any, args: Any, kwargs: Any) -> Any:

@@ -305,7 +305,16 @@ class _Ledger:
         self._rows.append(relevance.detach().flatten(1).sum(1))
 
     def total(self, n: int) -> Tensor:
-        """(n,)"""
+        """(n,)
+
+        Raises:
+            MethodError: where an operation ran on some of the images alone, so that it is not known whose it is.
+        """
+        if any(len(rows) % n for rows in self._rows):
+            raise MethodError(
+                f"relevance that biases take cannot be told apart by image, as the network does not run these {n} "
+                "together: explain one at a time"
+            )
         return sum((rows.reshape(n, -1).sum(1) for rows in self._rows), torch.zeros(n))
 
 
