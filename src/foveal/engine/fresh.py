@@ -45,6 +45,12 @@ class Plain(nn.Module):
         self.register_buffer("weight", weight)
         self.weight: Tensor
 
+    @torch.no_grad()
+    def begin(self, random: torch.Generator) -> None:
+        """Draw the weight anew, whatever other threads draw."""
+        deviation = float(self.weight.std()) if self.weight.numel() > 1 else float(self.weight.abs().mean())
+        self.weight.normal_(float(self.weight.mean()), max(deviation, 1e-3), generator=random)
+
 
 class Even(Plain):
     """A weight or a bias of a layer that mixes `inputs` into each output, as those of torch begin."""
@@ -53,8 +59,9 @@ class Even(Plain):
         super().__init__(weight)
         self._bound = 1 / math.sqrt(max(inputs, 1))
 
-    def reset_parameters(self) -> None:
-        self.weight.uniform_(-self._bound, self._bound)
+    @torch.no_grad()
+    def begin(self, random: torch.Generator) -> None:
+        self.weight.uniform_(-self._bound, self._bound, generator=random)
 
 
 class Neutral(Plain):
@@ -64,7 +71,8 @@ class Neutral(Plain):
         super().__init__(weight)
         self._value = value
 
-    def reset_parameters(self) -> None:
+    @torch.no_grad()
+    def begin(self, random: torch.Generator) -> None:
         self.weight.fill_(self._value)
 
 
@@ -118,7 +126,7 @@ def _begun(sites: Sequence[Site], i: int, use: Use, seed: int) -> tuple[Use, Ten
         plain = Even(empty, inputs) if inputs else Neutral(empty, 0.0)
     if plain is None:
         return None
-    reinitialised(plain, [""], seed)
+    plain.begin(torch.Generator().manual_seed(seed * 1_000_003))
     return use, plain.weight.mT if turned else plain.weight
 
 
@@ -145,7 +153,7 @@ def _alike(old: Tensor, seed: int) -> Tensor:
     values = torch.view_as_real(old) if old.is_complex() else old
     plain = Plain(values.detach().cpu().clone())
     if bool(plain.weight.isfinite().all()):
-        reinitialised(plain, [""], seed)
+        plain.begin(torch.Generator().manual_seed(seed * 1_000_003))
         for sign in (1, -1):
             if bool((sign * values > 0).all()):
                 plain.weight = sign * plain.weight.abs()

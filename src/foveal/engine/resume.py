@@ -205,7 +205,7 @@ class Resumption:
             with self.load.weighed(4):
                 own = self.returned
                 scores = scores_of(torch.cat([own, _altered(own), own, own]))
-        except _REFUSALS as error:
+        except REFUSALS as error:
             if out_of_memory(error):
                 raise
             self.fault = reason(error)
@@ -221,7 +221,8 @@ class _Enough(BaseException):
     """The layer was seen. Not an Exception, so no model swallows it."""
 
 
-_REFUSALS = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError, AssertionError)
+REFUSALS = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError, AssertionError, ArithmeticError)
+"""What a network raises where it cannot do what was tried."""
 
 
 def _altered(activation: Tensor) -> Tensor:

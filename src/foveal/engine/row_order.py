@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal, TypeAlias
@@ -13,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from foveal.engine.address import tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.capture import capture
+from foveal.engine.resume import REFUSALS
 from foveal.errors import FovealError
 
 Order: TypeAlias = Literal["own", "others", "all"]
@@ -28,7 +30,8 @@ def row_orders(
     new = [layer for layer in layers if layer not in known]
     if new and len(x) > 1:
         known |= dict.fromkeys(new, "own")  # also where no derivative says otherwise
-        with suppress(FovealError, RuntimeError):
+        with suppress(FovealError, *REFUSALS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the pass itself may warn
             known |= _found(model, x[:2], arguments.rows(0, 2), new)
     return known
 

@@ -155,9 +155,12 @@ class GuidedMode(RulesMode):
 
     def _bounded(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         """With a bound below, an activation function; with none but from above, or that moves, none that is known."""
-        x, lower, upper = _bounds(name, *args, **kwargs)
+        if not args:  # by name alone
+            kwargs = dict(kwargs)
+            args = (kwargs.pop("input") if "input" in kwargs else kwargs.pop("self"),)
+        lower, upper = _bounds(name, args, kwargs)
         moves = any(map(self._derived.depends, (lower, upper)))
-        if self._handler is _guided and (moves or _caps(x, lower, upper)):
+        if self._handler is _guided and (moves or _caps(args[0], lower, upper)):
             self._plain[name] = None
             return func(*args, **kwargs)
         return self._handler(func, args, kwargs)
@@ -208,18 +211,18 @@ def _dims(name: str, x: Tensor, args: Any, kwargs: Any) -> tuple[int, ...]:
     """The axes that are compared along; of those that have more than one number."""
     place = 2 if name == "topk" else 1
     given = args[place] if len(args) > place else kwargs.get("dim", kwargs.get("axis"))
-    if given is None or given == ():
+    if given is None or given in ((), []):
         given = -1 if name in ("topk", "sort") else range(x.ndim)
     dims = (given,) if isinstance(given, int) else given
     return tuple(sorted({dim % x.ndim for dim in dims if x.shape[dim] > 1})) if x.ndim else ()
 
 
-def _bounds(name: str, input: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Any, Any]:
-    """The tensor and what it is bounded by, from below and from above."""
+def _bounds(name: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """What the first argument is bounded by, from below and from above."""
     usual = {"min": None, "max": None} if name == "clamp" else {"min_val": -1.0, "max_val": 1.0}
-    given = usual | dict(zip(usual, args, strict=False)) | {key: kwargs[key] for key in usual if key in kwargs}
+    given = usual | dict(zip(usual, args[1:], strict=False)) | {key: kwargs[key] for key in usual if key in kwargs}
     lower, upper = given.values()
-    return input, lower, upper
+    return lower, upper
 
 
 def _caps(x: Tensor, lower: Any, upper: Any) -> bool:

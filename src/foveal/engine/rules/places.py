@@ -126,12 +126,13 @@ class Places:
         if name in REARRANGING:
             if name in JOINING and _joins_channels(*given):
                 return Whole(shape)
-            return Moved(shape, func, *given, part)
+            moved, named = given
+            return Moved(shape, func, moved, named, part)
         if name in SLIDING:
             return Whole(shape)
         if name in DENSE:
-            right = name != "linear" and len(args) > 1 and not (args[0].requires_grad and name[:3] != "add")
-            return Whole(shape, -2 if right and tensor.ndim > 2 and not args[0].requires_grad else -1)
+            turned = name in ("matmul", "bmm") and tensor.ndim > 2 and not (args and args[0].requires_grad)
+            return Whole(shape, -2 if turned else -1)
         return _alike(given, shape)
 
 
