@@ -14,7 +14,7 @@ demo: $(READY)                     ## explain the bundled pictures, write demo/r
 	$(BIN)/foveal demo --out demo
 
 test: $(DEV) lint                  ## the whole suite, slow and real-network tests included
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist worksteal
 
 fuzz: $(DEV)                       ## FUZZ damaged inputs of each kind, KILLS kills of each writer; what was found in fuzz.log
 	FOVEAL_FUZZ=$(FUZZ) FOVEAL_KILLS=$(KILLS) OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist worksteal \

@@ -21,7 +21,7 @@ from foveal.engine.layout import Layout, channels_first
 from foveal.engine.overwritten import kept_if_overwritten
 from foveal.engine.row_order import row_orders
 from foveal.engine.stages import Structure, describe
-from foveal.errors import LayerError, MethodError, TargetError
+from foveal.errors import LayerError, MethodError, ModelError, TargetError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -213,7 +213,13 @@ def _row_notes(scene: Scene, layers: Sequence[str]) -> list[str]:
     asked = [layer for layer in layers if layer != INPUT]
     if len(scene.x) < 2 or not asked or scene.under:
         return []
-    orders = row_orders(scene.model, scene.x, scene.arguments, asked, scene.tracing().orders)
+    try:
+        structure = scene.tracing()
+    except ModelError:  # it may run all the same
+        return []
+    if not structure.along_images:
+        return []
+    orders = row_orders(scene.model, scene.x, scene.arguments, asked, structure.orders)
     if moved := [layer for layer in asked if orders[layer] == "others"]:
         raise LayerError(
             f"the rows of {', '.join(moved)} are in another order than the images, so it is not known which are whose: "

@@ -122,7 +122,7 @@ def test_no_method_makes_a_map_of_such_a_layer(method: str) -> None:
 @pytest.mark.parametrize(("kind", "layer", "rows"), [(Stemmed, "trunk", 6), (Patches, "body", 12), (Pooled, "mean", 1)])
 def test_siblings(kind: type[nn.Module], layer: str, rows: int) -> None:
     net, x = built(kind), pictures(channels=3 if kind is not Stemmed else 6)
-    instead = {Stemmed: "such as 'stem'", Patches: "layer='input'", Pooled: "such as 'body'"}[kind]
+    instead = {Stemmed: "such as 'stem'", Patches: "layer='input'", Pooled: "one image at a time"}[kind]
     with pytest.raises(LayerError, match=rf"{layer} has {rows} rows? for 3 images.*{instead}"):
         foveal.explain(net, x, 1, layer=layer)
     with pytest.raises(LayerError, match="for 3 images"), capture(net, [layer]) as run:

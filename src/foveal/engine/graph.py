@@ -81,6 +81,26 @@ def node_name(node: Any) -> str:
     return type(node).__name__.rstrip("0123456789").removesuffix("Backward")
 
 
+def works_along_images(roots: list[Any]) -> bool:
+    """Whether an operation before the roots moves, picks or sums along the first axis, that of the images."""
+    return any(_along_images(node) for node in _walked([root for root in roots if root is not None])[1])
+
+
+def _along_images(node: Any) -> bool:
+    name = node_name(node)
+    if name == "Index":
+        return node._saved_indices[0] is not None
+    if name == "NativeBatchNorm":
+        return bool(node._saved_training)
+    dims = getattr(node, "_saved_dims", getattr(node, "_saved_dim", None)) if name in _MOVING else None
+    return 0 in (dims if isinstance(dims, tuple) else (dims,))
+
+
+_MOVING = frozenset(
+    {"Roll", "Flip", "Cat", "Stack", "IndexSelect", "Gather", "Sort", "Topk", "Mean", "Sum", "Var", "Std", "Softmax"}
+)
+
+
 def ancestors(roots: list[Any]) -> set[Any]:
     """Nodes that lie on any path from the roots to the input."""
     return set(_walked(roots)[1])

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from foveal.engine.address import Address, named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.fault import told
-from foveal.engine.graph import KeepGraph, ancestors, bottlenecks
+from foveal.engine.graph import KeepGraph, ancestors, bottlenecks, works_along_images
 from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.positions import Where, layout_of, place_of
@@ -170,7 +170,8 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     stages = _stages(seen, {s.node for s in seen if s.node in through}, calls, lying)
     default = max(reversed(stages), key=lambda stage: math.prod(stage.stride), default=None) if dense else None
     name = "TorchScript" if isinstance(model, torch.jit.ScriptModule) else type(model).__name__
-    return Structure(stages, default, shapes, layouts, calls, depth, rows, name, lying=lying)
+    along = works_along_images([t.grad_fn for t in outputs])
+    return Structure(stages, default, shapes, layouts, calls, depth, rows, name, lying=lying, along_images=along)
 
 
 def _stepping(

@@ -77,6 +77,7 @@ class Structure:
         model: what the network is called.
         images: how many images there were; the first was traced.
         lying: address, with the number of the call -> where what is there lies.
+        along_images: whether some operation moves, picks or sums along the axis of the images.
         orders: layer -> how its rows go with the images, of those that were asked about; see `engine.row_order`.
     """
 
@@ -90,6 +91,7 @@ class Structure:
     model: str = "the network"
     images: int = 1
     lying: dict[str, Lying] = field(default_factory=dict, repr=False)
+    along_images: bool = False
     orders: dict[str, Literal["own", "others", "all"]] = field(default_factory=dict, repr=False)
 
     @property

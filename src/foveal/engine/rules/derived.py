@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.rules.mode import carries
-from foveal.engine.rules.places import flat
+from foveal.engine.rules.sources import flat
 
 FORMS = frozenset(
     {"zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros"}

@@ -13,7 +13,7 @@ from torch import Tensor
 from foveal.engine.rules.derived import Derived
 from foveal.engine.rules.mode import Handler, RulesMode, carries, plain_name, pulled
 from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED
-from foveal.engine.rules.places import POOLS, Places, flat
+from foveal.engine.rules.sources import POOLS, Sources, flat
 from foveal.engine.rules.vocabulary import CONSERVING
 from foveal.engine.rules.witness import Origin
 from foveal.errors import MethodError
@@ -95,7 +95,7 @@ class GuidedMode(RulesMode):
         self._plain: dict[str, None] = {}
         # Masks and choices, say: what is multiplied with them, or chosen by them, may be a ReLU.
         self._derived = Derived()
-        self._places = Places()
+        self._sources = Sources()
 
     def rule(self, name: str) -> Handler | None:
         if name in BOUNDED:
@@ -124,9 +124,9 @@ class GuidedMode(RulesMode):
     def _followed(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         plain = plain_name(name)
         self._name(plain, func, args, kwargs)
-        given = self._places.given(plain, args, kwargs)
+        given = self._sources.given(plain, args, kwargs)
         result = super()._followed(func, name, args, kwargs)
-        self._places.follow(plain, func, given, args, result)
+        self._sources.follow(plain, func, given, args, result)
         return result
 
     def _name(self, name: str, func: Any, args: Any, kwargs: Any) -> None:
@@ -149,9 +149,9 @@ class GuidedMode(RulesMode):
         if not isinstance(x, Tensor) or isinstance(_other(args, kwargs), Tensor):
             return False
         if name in POOLS:
-            return self._places.mixes(x, lambda marked: _first(func(marked, *args[1:], **rest)), None)
+            return self._sources.mixes(x, lambda marked: _first(func(marked, *args[1:], **rest)), None)
         dims = _dims(name, x, args, kwargs)
-        return bool(dims) and self._places.mixes(x, lambda marked: marked.amax(dims), dims)
+        return bool(dims) and self._sources.mixes(x, lambda marked: marked.amax(dims), dims)
 
     def _bounded(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         """With a bound below, an activation function; with none but from above, or that moves, none that is known."""

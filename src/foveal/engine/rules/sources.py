@@ -65,20 +65,20 @@ class Moved:
     part: int | None
 
 
-Place: TypeAlias = Whole | Fixed | Moved
+Source: TypeAlias = Whole | Fixed | Moved
 Greatest: TypeAlias = Callable[[Tensor], Tensor]
 """The greatest number of each group that is pooled together."""
 
 
-class Places:
+class Sources:
     """Where the numbers of each tensor on the way come from."""
 
     def __init__(self) -> None:
         self._of: Any = WeakTensorKeyDictionary()
 
-    def of(self, tensor: Tensor) -> Place:
+    def of(self, tensor: Tensor) -> Source:
         if tensor in self._of:
-            known: Place = self._of[tensor]
+            known: Source = self._of[tensor]
             return known
         return Whole(tuple(tensor.shape)) if tensor.requires_grad else Fixed(tuple(tensor.shape))
 
@@ -121,7 +121,7 @@ class Places:
             return type(values)(map(self._placed, values)) if type(values) in (list, tuple) else values
         return values
 
-    def _made(self, name: str, func: Any, given: Any, part: int | None, tensor: Tensor, args: Any) -> Place:
+    def _made(self, name: str, func: Any, given: Any, part: int | None, tensor: Tensor, args: Any) -> Source:
         shape = tuple(tensor.shape)
         if name in REARRANGING:
             if name in JOINING and _joins_channels(*given):
@@ -147,7 +147,7 @@ def flat(values: Any) -> Iterator[Any]:
         yield values
 
 
-def _alike(sources: list[Place], shape: tuple[int, ...]) -> Place:
+def _alike(sources: list[Source], shape: tuple[int, ...]) -> Source:
     """Of an operation on each number: as its arguments, of those the one that is as a layer gives it."""
     same = [source for source in sources if source.shape == shape]
     if same:
@@ -170,14 +170,14 @@ def _joins_channels(args: Any, kwargs: Any) -> bool:
     return all(isinstance(part, Whole) and part.channel == 1 and dim in (1, 1 - len(part.shape)) for part in parts)
 
 
-def _marked(place: Place, made: dict[Place, Tensor]) -> Tensor:
+def _marked(place: Source, made: dict[Source, Tensor]) -> Tensor:
     """Numbers that say which channel and place each number comes from."""
     if place not in made:
         made[place] = _mark(place, made)
     return made[place]
 
 
-def _mark(place: Place, made: dict[Place, Tensor]) -> Tensor:
+def _mark(place: Source, made: dict[Source, Tensor]) -> Tensor:
     if isinstance(place, Fixed):
         return torch.zeros(place.shape, dtype=torch.float64)
     if isinstance(place, Whole):
@@ -200,7 +200,7 @@ def _numbered(place: Whole) -> Tensor:
     )
 
 
-def _filled(values: Any, made: dict[Place, Tensor]) -> Any:
+def _filled(values: Any, made: dict[Source, Tensor]) -> Any:
     """The arguments with numbers for places; copies, as an operation may write into them."""
     if isinstance(values, Whole | Fixed | Moved):
         return _marked(values, made).clone()
