@@ -1,6 +1,6 @@
 """The same numbers to the bit, before and after the code has changed its shape.
 
-    python -m benchmarks.golden --commit REV
+    python -m benchmarks.golden compare --commit REV
 
 asks every verb and every method of two networks, once with the code of that commit, from a worktree, and once
 with the code that is here, each in a process with one thread, and lists the numbers that differ. What got another name
@@ -115,7 +115,7 @@ def _questions(foveal: Any, model: Any, x: Any, embedding: Any) -> dict[str, Cal
         "shortcuts": lambda: foveal.shortcuts(model, x.repeat(2, 1, 1, 1), [0, 1] * 4, **classes),
         "portray": lambda: verb("portray")(model, x, -1, steps=3, facets=1, seeds=1),
     }
-    for mode in ("exact", "project", "cascade", "contribution", "activation"):
+    for mode in ("exact", "project", "cascade"):
         asked[f"flow/{mode}"] = lambda m=mode: foveal.flow(model, x[:1], 1, mode=m, **classes)
     for rule in ("pool_up", "exact", "window"):
         asked[f"decompose/{rule}"] = lambda r=rule: _grown(foveal.decompose(model, x[:1], 1, rule=r, **classes))
