@@ -190,11 +190,5 @@ class Embedder:
 
 
 def on_device(batch: Batch, like: Tensor) -> Batch:
-    """Pictures where the queries are; a tensor of the caller's that is elsewhere is an error that says so."""
-    if batch.tensor.device == like.device:
-        return Batch(batch.tensor.to(like.dtype), batch.photos)
-    if any(photo.source == "tensor" for photo in batch.photos):
-        raise TargetError(
-            f"the references are on {batch.tensor.device}, the images on {like.device}: move them to one device"
-        )
+    """Pictures where the queries are, and of their type."""
     return Batch(batch.tensor.to(like), batch.photos)

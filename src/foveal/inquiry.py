@@ -6,6 +6,7 @@ import platform
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -173,10 +174,17 @@ def _axes(module: nn.Module, images: ImageLike | Batch) -> int:
 
 
 def placed(batch: Batch, module: nn.Module) -> Batch:
-    """Pictures that foveal read itself go where the model is; tensors stay what and where the caller made them."""
+    """Pictures go where the model is. Those that foveal read itself take its type, tensors keep theirs.
+
+    Tensors stay where they are if the model lies on several devices, or on none: which of them its forward expects is
+    known to the caller alone.
+    """
     weight = weight_of(module)
-    if weight is None or all(photo.source == "tensor" for photo in batch.photos):
+    if weight is None:
         return batch
+    if all(photo.source == "tensor" for photo in batch.photos):
+        homes = {tensor.device for tensor in chain(module.parameters(), module.buffers())}
+        return Batch(batch.tensor.to(weight.device), batch.photos) if len(homes) == 1 else batch
     return Batch(batch.tensor.to(weight.device, weight.dtype), batch.photos)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
@@ -48,7 +48,7 @@ class Scene:
         differentiable: maps are to stay attached to the input and the weights.
         under: makes the mode in which every forward runs, such as one at a finer resolution; None for none.
         finer: layer -> how many times finer its map is there than the network's own.
-        tracing: gives the network's structure, traced when first asked for.
+        tracing: gives the network's structure, found out when first asked for, and once.
     """
 
     model: nn.Module
@@ -63,7 +63,7 @@ class Scene:
     tracing: Tracing = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tracing", partial(describe, self.model, self.x, self.arguments))
+        object.__setattr__(self, "tracing", cache(partial(describe, self.model, self.x, self.arguments)))
 
 
 @dataclass(frozen=True)

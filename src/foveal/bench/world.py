@@ -30,7 +30,7 @@ from foveal.decisions import Class, Decision, Prototypes, Similar
 from foveal.demo.truth import decides_visibly, deciding_part, sibling_margin
 from foveal.errors import FovealError
 from foveal.images import Batch, load_images
-from foveal.inquiry import Inquiry, inquire
+from foveal.inquiry import Inquiry, inquire, read
 from foveal.measuring import Mapped, default_setting, referred
 from foveal.methods import find_methods
 from foveal.metrics.metric import find_metrics
@@ -161,7 +161,7 @@ def _true_effects(case: Case, question: Question) -> dict[str, float]:
     """What each part, and the background, does to the score."""
 
     def scores(pictures: NDArray[np.uint8]) -> NDArray[np.floating]:
-        return np.asarray(question(load_images(list(pictures), case.model.preprocessing).tensor).cpu())
+        return np.asarray(question(read(case.model, list(pictures)).tensor).cpu())
 
     return effects([case.example.scene], scores).row(0)
 

@@ -315,7 +315,10 @@ class _Ledger:
                 f"relevance that biases take cannot be told apart by image, as the network does not run these {n} "
                 "together: explain one at a time"
             )
-        return sum((rows.reshape(n, -1).sum(1) for rows in self._rows), torch.zeros(n))
+        lost = torch.zeros(n)
+        for rows in self._rows:
+            lost = lost.to(rows.device) + rows.reshape(n, -1).sum(1)
+        return lost
 
 
 def _bend(func: Any, args: Any, kwargs: Any) -> Tensor:
