@@ -130,6 +130,8 @@ def _answer(
         else:
             _refuse_by_path(one, passed)
             maps = _mapped(one, passed, cautions, differentiable=scene.differentiable)
+        if one.method.needs == "gradients" and not rules and (own := scene.tracing().own_backwards):
+            cautions.append(_own_backwards(own))
         if rules:
             rules.account(passed, measured, cautions)
             _check_sum(scene, rules, passed, measured, cautions)
@@ -202,6 +204,13 @@ def _refuse_by_path(one: Asked, passed: Passed) -> None:
                 f"{one.name} does not apply at {layer}: it needs {one.method.condition}, but the way to the "
                 f"score leads through {', '.join(sorted(others))}; use hirescam, which is defined everywhere"
             )
+
+
+def _own_backwards(names: Sequence[str]) -> str:
+    return (
+        f"gradients go through {', '.join(names)}, where the network's own code says what they are: this map follows "
+        "it, whether or not they are the derivatives of what was computed"
+    )
 
 
 def _not_differentiable(method: str) -> MethodError:

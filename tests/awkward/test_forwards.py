@@ -140,3 +140,38 @@ def test_large_buffers_are_copied_only_for_a_write(monkeypatch: pytest.MonkeyPat
         assert len(kept.watch.copies) == writing
         kept.restore()
         assert torch.equal(model.bank, before) and int(model.place) == 0  # type: ignore[arg-type, call-overload]
+
+
+class Reversed(torch.autograd.Function):
+    """Gradient reversal, as domain-adversarial training sets it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return -gradients[0]
+
+
+class Turning(Tiny):
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+
+    def features(self, x: Tensor) -> Tensor:
+        maps = super().features(x)
+        if self.how == "hooked" and maps.requires_grad:
+            maps.register_hook(lambda gradient: -gradient)
+        return Reversed.apply(maps) if self.how == "Reversed" else maps  # type: ignore[no-any-return, no-untyped-call]
+
+
+@pytest.mark.parametrize("how", ["Reversed", "hooked", "plain"])
+def test_gradients_that_are_the_networks_own_are_named(how: str) -> None:
+    torch.manual_seed(0)
+    methods = ("gradcam", "inputxgradient", "eigencam", "occlusion")
+    found = foveal.compare(Turning(how).eval(), torch.randn(2, 3, 8, 8), 0, methods=methods, layer=None)
+    named = {why.method for why in found if any("gradients go through" in note for note in why.notes)}
+    assert named == (set() if how == "plain" else {"gradcam", "inputxgradient"})
+    word = {"Reversed": "Reversed", "hooked": "a hook on a tensor"}.get(how, "")
+    assert all(word in " ".join(why.notes) for why in found if why.method in named)

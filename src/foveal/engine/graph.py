@@ -27,11 +27,20 @@ def recording(function: Callable[P, T]) -> Callable[P, T]:
 
 
 class KeepGraph(TorchFunctionMode):
-    """Leaves gradients on where a model's own forward turns them off (frozen backbones under `no_grad`)."""
+    """Leaves gradients on where a model's own forward turns them off (frozen backbones under `no_grad`).
+
+    Attributes:
+        hooked: whether the forward hooked the gradient of a tensor.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hooked = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch._C._set_grad_enabled:
             return None
+        self.hooked = self.hooked or func is Tensor.register_hook
         return func(*args, **(kwargs or {}))
 
 
@@ -79,6 +88,13 @@ def nodes_between(origins: Sequence[Tensor | GradientEdge], ends: Sequence[Tenso
 def node_name(node: Any) -> str:
     """What autograd calls an operation, without "Backward0"."""
     return type(node).__name__.rstrip("0123456789").removesuffix("Backward")
+
+
+def own_backwards(roots: list[Any]) -> list[str]:
+    """Names of the `torch.autograd.Function`s before the roots that are not torch's own, each once."""
+    functions = (getattr(node, "_forward_cls", None) for node in _walked([r for r in roots if r is not None])[1])
+    found = [function for function in functions if function and not function.__module__.startswith("torch.")]
+    return list(dict.fromkeys(function.__name__ for function in found))
 
 
 def works_along_images(roots: list[Any]) -> bool:

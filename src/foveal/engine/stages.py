@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from foveal.engine.address import Address, named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.fault import told
-from foveal.engine.graph import KeepGraph, ancestors, bottlenecks, works_along_images
+from foveal.engine.graph import KeepGraph, ancestors, bottlenecks, own_backwards, works_along_images
 from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.positions import Where, layout_of, place_of
@@ -146,7 +146,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
         leaf = x.detach().clone().requires_grad_()
         hooks = [module.register_forward_hook(note) for module in names]
         try:
-            with KeepGraph() if keep_graph else nullcontext(), FieldTracker(leaf) as tracker:
+            with KeepGraph() if keep_graph else nullcontext() as kept, FieldTracker(leaf) as tracker:
                 # Copies go in, because a forward may write into its input.
                 inputs, keywords = arguments.around(leaf.clone(), lambda tensor: tensor.detach().clone())
                 with told(model, (*inputs, *keywords.values())):
@@ -170,8 +170,12 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     stages = _stages(seen, {s.node for s in seen if s.node in through}, calls, lying)
     default = max(reversed(stages), key=lambda stage: math.prod(stage.stride), default=None) if dense else None
     name = "TorchScript" if isinstance(model, torch.jit.ScriptModule) else type(model).__name__
-    along = works_along_images([t.grad_fn for t in outputs])
-    return Structure(stages, default, shapes, layouts, calls, depth, rows, name, lying=lying, along_images=along)
+    ends = [t.grad_fn for t in outputs]
+    own = (*own_backwards(ends), *(["a hook on a tensor"] if kept and kept.hooked else []))
+    return Structure(
+        stages, default, shapes, layouts, calls, depth, rows, name,
+        lying=lying, along_images=works_along_images(ends), own_backwards=own,
+    )  # fmt: skip
 
 
 def _stepping(

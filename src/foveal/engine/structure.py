@@ -78,6 +78,8 @@ class Structure:
         images: how many images there were; the first was traced.
         lying: address, with the number of the call -> where what is there lies.
         along_images: whether some operation moves, picks or sums along the axis of the images.
+        own_backwards: what sets gradients by code of the network's own: names of `torch.autograd.Function`s, and hooks
+            on tensors.
         orders: layer -> how its rows go with the images, of those that were asked about; see `engine.row_order`.
     """
 
@@ -92,6 +94,7 @@ class Structure:
     images: int = 1
     lying: dict[str, Lying] = field(default_factory=dict, repr=False)
     along_images: bool = False
+    own_backwards: tuple[str, ...] = ()
     orders: dict[str, Literal["own", "others", "all"]] = field(default_factory=dict, repr=False)
 
     @property
