@@ -19,7 +19,7 @@ test: $(DEV) lint                  ## the whole suite, slow and real-network tes
 fuzz: $(DEV)                       ## FUZZ damaged inputs of each kind, KILLS kills of each writer; what was found in fuzz.log
 	FOVEAL_FUZZ=$(FUZZ) FOVEAL_KILLS=$(KILLS) OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist worksteal \
 		--timeout 0 --durations 0 --junitxml fuzz.xml tests/fuzz tests/storage tests/models/test_pairing.py \
-		tests/portrait/test_session.py tests/bench > fuzz.log 2>&1 || (tail -40 fuzz.log; exit 1)
+		tests/featurevis/test_run.py tests/bench > fuzz.log 2>&1 || (tail -40 fuzz.log; exit 1)
 	tail -3 fuzz.log
 
 bench: $(DEV)                      ## our cost as a ratio to the plain forward, then the peers' beside it

@@ -25,13 +25,13 @@ from torch import Tensor
 
 import foveal
 from foveal.demo.references import random_map
-from foveal.demo.truth import decides_visibly, deciding_part, sibling_margin
 from foveal.engine.capture import capture
 from foveal.images import Batch, load_images
 from foveal.images.place import laid
 from foveal.metrics import deletion, insertion
-from foveal.world import SPECIES, Split, sibling
-from foveal.world.agreement import hit, share
+from foveal.synthetic import SPECIES, Split, sibling
+from foveal.synthetic.agreement import hit, share
+from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
 
 GRID = 28
 BIRD_LAYERS = ("stem.relu1", "stem.relu2", "stage1", "stage2", "stage3")

@@ -29,21 +29,21 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import foveal
-from foveal.decisions import Decision
-from foveal.decisions.decision import Outcome
+from foveal.attribution.prepare import inquire
 from foveal.demo.references import random_map
 from foveal.engine.capture import capture
 from foveal.errors import TargetError
 from foveal.images import load_images
-from foveal.inquiry import inquire
 from foveal.metrics import deletion, insertion, masked
 from foveal.models import Model, save_model
 from foveal.models.extras import import_timm, import_torchvision
-from foveal.world.agreement import top_part
-from foveal.world.dataset import LICENCE, PREPROCESSING, SplitDataset, normalised
-from foveal.world.effects import effects
-from foveal.world.recipe import Settings, Step, train
-from foveal.world.splits import Example, Split
+from foveal.synthetic.agreement import top_part
+from foveal.synthetic.dataset import LICENCE, PREPROCESSING, SplitDataset, normalised
+from foveal.synthetic.effects import effects
+from foveal.synthetic.splits import Example, Split
+from foveal.targets import Decision
+from foveal.targets.target import Outcome
+from foveal.training.synthetic_recipe import Settings, Step, train
 
 METHODS = ("fam", "fam:weights=linear", "gradcam", "layercam", "eigencam", "mean activation", "random")
 HEAD = ("network", "task", "method", "n", "drop", "increase", "mass", "deletion", "insertion", "hit %")

@@ -18,10 +18,11 @@ import torch
 import typer
 
 import foveal
-from foveal.demo.truth import decides_visibly, deciding_part, on_photo, sibling_margin
-from foveal.world import SPECIES, Split
-from foveal.world.agreement import hit, share
-from foveal.world.splits import Example
+from foveal.demo.truth import on_photo
+from foveal.synthetic import SPECIES, Split
+from foveal.synthetic.agreement import hit, share
+from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
+from foveal.synthetic.splits import Example
 
 WAYS: dict[str, tuple[dict[str, Any], str | None]] = {
     "as built": ({}, None),

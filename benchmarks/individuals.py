@@ -20,10 +20,10 @@ import typer
 
 import foveal
 from foveal.demo.references import random_map
-from foveal.world.agreement import hit, share
-from foveal.world.individuals import INDIVIDUALS
-from foveal.world.learn_individuals import KNOWN, cameras, numbers_of
-from foveal.world.splits import Example, Split
+from foveal.synthetic.agreement import hit, share
+from foveal.synthetic.individuals import INDIVIDUALS
+from foveal.synthetic.splits import Example, Split
+from foveal.training.synthetic_individuals import KNOWN, cameras, numbers_of
 
 METHODS = (
     "fam", "fam:oriented=false", "fam:weights=positive", "fam:weights=linear", "fam:weights=margin",

@@ -30,18 +30,18 @@ from torch.utils.data import DataLoader
 import foveal
 from benchmarks.timing import measure, ratios, spread
 from foveal.attention import Grouping
-from foveal.attention.comparing import order_free, similarities
-from foveal.attention.network import PartsNet
-from foveal.attention.tasks import few_shot_accuracy, retrieval
-from foveal.attention.trunk import Trunk
-from foveal.demo.truth import decides_visibly, deciding_part, sibling_margin
 from foveal.images import load_images
 from foveal.metrics import deletion, insertion
+from foveal.models.backbone import Trunk
+from foveal.models.brnpa import PartsNet
 from foveal.models.extras import import_torchvision
-from foveal.world import SPECIES, Split, sibling
-from foveal.world.agreement import hit, share
-from foveal.world.dataset import PREPROCESSING, SplitDataset, normalised
-from foveal.world.learn_individuals import KNOWN, cameras, numbers_of
+from foveal.results.part_similarity import order_free, similarities
+from foveal.synthetic import SPECIES, Split, sibling
+from foveal.synthetic.agreement import hit, share
+from foveal.synthetic.dataset import PREPROCESSING, SplitDataset, normalised
+from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
+from foveal.training.synthetic_individuals import KNOWN, cameras, numbers_of
+from foveal.training.tasks import few_shot_accuracy, retrieval
 
 GRID, STEPS = 20, 24
 STUDENT, ATTENTION = "student (parts)", "learned attention"

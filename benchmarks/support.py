@@ -21,12 +21,12 @@ import torch
 import typer
 
 import foveal
-from foveal.demo.truth import sibling_margin
-from foveal.hierarchy.gap import RULES, Frame
-from foveal.hierarchy.growth import Growth
-from foveal.hierarchy.reading import reader
-from foveal.hierarchy.tree import Feature
-from foveal.world import SPECIES, Split
+from foveal.hierarchy.contribution_rules import RULES, Frame
+from foveal.hierarchy.expansion import Growth
+from foveal.hierarchy.feature_value import reader
+from foveal.results.feature_graph import Feature
+from foveal.synthetic import SPECIES, Split
+from foveal.synthetic.ground_truth import sibling_margin
 
 CHOSEN = 5
 

@@ -25,9 +25,9 @@ import foveal
 from benchmarks.families import FAMILIES, TASKS, embedded_all, stacked
 from foveal.engine.capture import capture
 from foveal.images import load_images
-from foveal.world.dataset import PREPROCESSING
-from foveal.world.scene import LABELS
-from foveal.world.splits import Example, Split
+from foveal.synthetic.dataset import PREPROCESSING
+from foveal.synthetic.scene import LABELS
+from foveal.synthetic.splits import Example, Split
 
 
 def main(folder: Path, count: int = 12, threads: int = 2) -> None:

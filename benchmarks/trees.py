@@ -22,9 +22,9 @@ from torch import Tensor
 
 import foveal
 from benchmarks.timing import duration, plain_forward
-from foveal.hierarchy.growth import Growth
-from foveal.hierarchy.tree import Feature
+from foveal.hierarchy.expansion import Growth
 from foveal.models.extras import import_torchvision
+from foveal.results.feature_graph import Feature
 
 
 def main(

@@ -22,11 +22,12 @@ from rich.table import Table
 
 import foveal
 from foveal.demo.references import REFERENCES
-from foveal.demo.truth import decides_visibly, deciding_part, on_photo, sibling_margin, true_effects
+from foveal.demo.truth import on_photo, true_effects
 from foveal.methods import METHODS, find_method
-from foveal.world import SPECIES, Split
-from foveal.world.agreement import hit, rank_correlation, share
-from foveal.world.splits import Example
+from foveal.synthetic import SPECIES, Split
+from foveal.synthetic.agreement import hit, rank_correlation, share
+from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
+from foveal.synthetic.splits import Example
 
 BATCH = 20
 

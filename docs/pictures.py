@@ -8,20 +8,21 @@ from pathlib import Path
 from PIL import Image
 
 import foveal
-from foveal.attention import match_parts
-from foveal.demo.truth import deciding_part, sibling_margin, true_effects
+from foveal.demo.truth import true_effects
 from foveal.methods import cam
 from foveal.methods.naflow import MODES
 from foveal.render.figures import grid
 from foveal.render.flow import mode_sheet
 from foveal.render.parts import match_sheet
-from foveal.render.tiles import known_tile
-from foveal.world import SPECIES, demo_scenes, render
-from foveal.world.gallery import species_portraits
-from foveal.world.sampling import species_scene
-from foveal.world.scene import LABELS
-from foveal.world.species import NOVEL
-from foveal.world.splits import Example
+from foveal.report.tiles import known_tile
+from foveal.results.part_similarity import match_parts
+from foveal.synthetic import SPECIES, demo_scenes, render
+from foveal.synthetic.classes import NOVEL
+from foveal.synthetic.gallery import species_portraits
+from foveal.synthetic.ground_truth import deciding_part, sibling_margin
+from foveal.synthetic.sampling import species_scene
+from foveal.synthetic.scene import LABELS
+from foveal.synthetic.splits import Example
 
 HERE = Path(__file__).parent / "images"
 SIDE, SMALL = 250, 130

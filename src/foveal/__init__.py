@@ -18,87 +18,90 @@ from typing import TYPE_CHECKING, Any
 from foveal._version import __version__
 
 if TYPE_CHECKING:
-    from foveal.api import compare, explain, stages
-    from foveal.auditing import audit
-    from foveal.checking import sanity
-    from foveal.decisions import Class, Decision, Margin, Neighbours, Neuron, Prototypes, Similar
-    from foveal.decomposing import assemble, decompose
-    from foveal.embedding import find_embedding
+    from foveal.api.audit import audit
+    from foveal.api.channels import dictionary
+    from foveal.api.decompose import assemble, decompose
+    from foveal.api.episode import episode
+    from foveal.api.explain import compare, explain, stages
+    from foveal.api.flow import flow, flows, follow_pair
+    from foveal.api.match import match
+    from foveal.api.measure import measure
+    from foveal.api.parts import parts
+    from foveal.api.sanity import sanity
+    from foveal.api.shortcuts import shortcuts
+    from foveal.api.visualize import portray
+    from foveal.attribution.embedding import find_embedding
     from foveal.engine.stages import Stage
-    from foveal.episodes import episode
     from foveal.errors import FovealError
-    from foveal.flowing import flow, flows, follow_pair
-    from foveal.hierarchy.dictionary import Dictionary, dictionary
-    from foveal.hierarchy.tree import Tree
     from foveal.images import Preprocessing
-    from foveal.matching import match
-    from foveal.measuring import measure
     from foveal.methods import METHODS
     from foveal.models import Model, list_models, load_model, save_model
-    from foveal.parting import parts
-    from foveal.portraying import portray
     from foveal.results import Explanation, Flow, Match, Parts, Scores
-    from foveal.results.portraits import Portraits
+    from foveal.results.channel_examples import Dictionary
+    from foveal.results.feature_images import Portraits
+    from foveal.results.tree import Tree
     from foveal.similarity import Learned
-    from foveal.surroundings import shortcuts
+    from foveal.targets import Class, Decision, Margin, Neighbours, Neuron, Prototypes, Similar
 
 _HOME = {
-    "compare": "api",
-    "explain": "api",
-    "stages": "api",
-    "audit": "auditing",
-    "sanity": "checking",
-    "Class": "decisions",
-    "Decision": "decisions",
-    "Margin": "decisions",
-    "Neighbours": "decisions",
-    "Neuron": "decisions",
-    "Dictionary": "hierarchy.dictionary",
-    "dictionary": "hierarchy.dictionary",
-    "Prototypes": "decisions",
-    "Similar": "decisions",
-    "find_embedding": "embedding",
+    "compare": "api.explain",
+    "explain": "api.explain",
+    "stages": "api.explain",
+    "audit": "api.audit",
+    "sanity": "api.sanity",
+    "Class": "targets",
+    "Decision": "targets",
+    "Margin": "targets",
+    "Neighbours": "targets",
+    "Neuron": "targets",
+    "Dictionary": "api.channels",
+    "dictionary": "api.channels",
+    "Prototypes": "targets",
+    "Similar": "targets",
+    "find_embedding": "attribution.embedding",
     "Stage": "engine.stages",
     "FovealError": "errors",
     "Preprocessing": "images",
-    "assemble": "decomposing",
-    "decompose": "decomposing",
-    "episode": "episodes",
-    "flow": "flowing",
-    "flows": "flowing",
-    "follow_pair": "flowing",
-    "match": "matching",
-    "measure": "measuring",
+    "assemble": "api.decompose",
+    "decompose": "api.decompose",
+    "episode": "api.episode",
+    "flow": "api.flow",
+    "flows": "api.flow",
+    "follow_pair": "api.flow",
+    "match": "api.match",
+    "measure": "api.measure",
     "METHODS": "methods",
     "Model": "models",
     "list_models": "models",
     "load_model": "models",
     "save_model": "models",
-    "parts": "parting",
-    "portray": "portraying",
-    "Portraits": "results.portraits",
+    "parts": "api.parts",
+    "portray": "api.visualize",
+    "Portraits": "results.feature_images",
     "Explanation": "results",
     "Flow": "results",
     "Match": "results",
     "Parts": "results",
     "Scores": "results",
-    "shortcuts": "surroundings",
+    "shortcuts": "api.shortcuts",
     "Learned": "similarity",
-    "Tree": "hierarchy.tree",
+    "Tree": "results.tree",
 }
 
 _PACKAGES = (
     "attention",
-    "decisions",
+    "attribution",
     "engine",
+    "featurevis",
     "images",
     "methods",
     "metrics",
     "models",
-    "portrait",
     "render",
+    "results",
     "similarity",
-    "world",
+    "synthetic",
+    "targets",
 )
 
 __all__ = [

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 import foveal
 from foveal.errors import FovealError
+from foveal.featurevis import Octave, Plan
 from foveal.methods import COMPARING
 from foveal.metrics import Setting
-from foveal.portrait import Octave, Plan
-from foveal.world import Split
+from foveal.synthetic import Split
 from tests.networks import architecture
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 
 import foveal
+from foveal.attribution.method import Method
 from foveal.engine.arguments import Arguments, beside
 from foveal.engine.capture import capture
 from foveal.engine.stages import describe
 from foveal.errors import ModelError
-from foveal.methods.method import Method
 from tests.networks import Tiny, tiny
 
 if TYPE_CHECKING:
-    from foveal.probe import Probe
+    from foveal.attribution.perturbation import Probe
     from tests.conftest import NoTrace
 
 Both = namedtuple("Both", ["a", "b"])

@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 import foveal
+from foveal.engine.keywords import checked
 from foveal.errors import MethodError, TargetError
-from foveal.keywords import checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from foveal.attribution.perturbation import Progress
     from foveal.images import Preprocessing
-    from foveal.probe import Progress
 
 
 def net() -> nn.Module:

@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import foveal
-from foveal.cli import reported
+from foveal.cli import errors, explain_photo
 from foveal.cli.app import app
 from foveal.methods import METHODS
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
 SHELLS = f"{Path(__file__).parents[1] / 'models' / 'factories.py'}:described"
-SLOW = ("torch", "numpy", "PIL", "timm", "jinja2", "foveal.images", "foveal.models", "foveal.api")
+SLOW = ("torch", "numpy", "PIL", "timm", "jinja2", "foveal.images", "foveal.models", "foveal.api.explain")
 
 
 def run(*arguments: object) -> Result:
@@ -118,9 +118,8 @@ def test_one_bad_photo_does_not_stop_the_others(photo: Path, tmp_path: Path) -> 
 
 
 def test_interrupted_says_what_is_kept(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from foveal.cli import answers
 
-    whole, asked = answers.answer, []
+    whole, asked = explain_photo.answer, []
 
     def second_is_interrupted(*arguments: Any) -> Any:
         asked.append(arguments)
@@ -128,7 +127,7 @@ def test_interrupted_says_what_is_kept(photo: Path, tmp_path: Path, monkeypatch:
             raise KeyboardInterrupt
         return whole(*arguments)
 
-    monkeypatch.setattr(answers, "answer", second_is_interrupted)
+    monkeypatch.setattr(explain_photo, "answer", second_is_interrupted)
     done = run("explain", photo, photo, "-m", SHELLS, "-o", tmp_path / "out")
     assert done.exit_code == 130
     assert "interrupted" in done.stderr
@@ -183,11 +182,11 @@ def test_the_unforeseen_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> No
     def broken() -> None:
         raise ZeroDivisionError("one\ntwo")
 
-    monkeypatch.setattr(foveal.models.catalogue, "_listed", lambda *_: broken())
+    monkeypatch.setattr(foveal.models.catalog, "_listed", lambda *_: broken())
     done = run("models")
     assert done.exit_code == 1
     assert "unforeseen ZeroDivisionError: one two" in done.stderr and "--traceback" in done.stderr
-    monkeypatch.setattr(reported, "_tracebacks", True)
+    monkeypatch.setattr(errors, "_tracebacks", True)
     assert isinstance(run("models").exception, ZeroDivisionError)
 
 
@@ -253,17 +252,19 @@ def test_random_weights_are_said(photo: Path, tmp_path: Path) -> None:
 def test_train_passes_its_settings_on(
     name: str, usual: int, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from foveal.world import recipe
+
+    from foveal.training import synthetic_recipe
+    from foveal.training.synthetic_recipe import Course, Settings
 
     asked = []
 
-    def quick(course: recipe.Course, out: Path, *, settings: recipe.Settings, device: str | None) -> Any:
+    def quick(course: Course, out: Path, *, settings: Settings, device: str | None) -> Any:
         asked.append((course.name, out, settings.images, settings.epochs, settings.seed, device))
-        yield recipe.Step("draw", 64, 64)
-        yield recipe.Step("train", 1, 1, loss=1.5)
-        yield recipe.Step("test", 10, 10, accuracy=0.75)
+        yield synthetic_recipe.Step("draw", 64, 64)
+        yield synthetic_recipe.Step("train", 1, 1, loss=1.5)
+        yield synthetic_recipe.Step("test", 10, 10, accuracy=0.75)
 
-    monkeypatch.setattr(recipe, "train", quick)
+    monkeypatch.setattr(synthetic_recipe, "train", quick)
     done = run("train", name, "-o", tmp_path, "--images", 64, "--seed", 3)
     assert done.exit_code == 0
     assert asked == [(name, tmp_path, 64, usual, 3, None)]

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from foveal.cli import options
 from foveal.cli.app import app
-from foveal.world import Split
+from foveal.synthetic import Split
 
 NAMES = [
     "...png",

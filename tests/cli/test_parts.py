@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import foveal
 from foveal.cli.app import app
-from foveal.world import Split
+from foveal.synthetic import Split
 
 if TYPE_CHECKING:
     from typer.testing import Result

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from foveal.cli.target import parse_target
-from foveal.decisions import Class, Margin, Neuron
 from foveal.errors import TargetError
+from foveal.targets import Class, Margin, Neuron
 
 LABELS = ("jay", "crow, raven", "Crow - hooded", "neuron:of sorts")
 
@@ -69,7 +69,7 @@ def test_names_of_classes_win_over_words_with_a_meaning(text: str, decision: obj
 
 def test_the_command_line_explains_what_python_does() -> None:
     """The same words, the same class: by name through `as_decision`, or by `parse_target`."""
-    from foveal.decisions import Outcome, as_decision
+    from foveal.targets import Outcome, as_decision
 
     scores = torch.randn(1, len(TAKEN), generator=torch.Generator().manual_seed(0))
     for index, label in enumerate(TAKEN):

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from foveal.cli.app import app
-from foveal.world import Split
+from foveal.synthetic import Split
 
 if TYPE_CHECKING:
     from typer.testing import Result

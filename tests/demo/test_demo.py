@@ -12,10 +12,11 @@ import foveal
 from foveal.demo import run
 from foveal.demo.page import _mean_of, _share_of
 from foveal.demo.references import REFERENCES
-from foveal.demo.truth import Evidence, decides_visibly, deciding_part, largest_part, measure, true_effects
+from foveal.demo.truth import Evidence, largest_part, measure, true_effects
 from foveal.methods import FAST
-from foveal.world import SPECIES, Split, demo_scenes, render
-from foveal.world.splits import Example
+from foveal.synthetic import SPECIES, Split, demo_scenes, render
+from foveal.synthetic.ground_truth import decides_visibly, deciding_part
+from foveal.synthetic.splits import Example
 
 if TYPE_CHECKING:
     from pathlib import Path

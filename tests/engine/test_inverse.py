@@ -340,7 +340,7 @@ def test_a_run_knows_which_module_alone_lies_between_two_layers() -> None:
 
 
 def test_layers_beside_one_another_have_nothing_between_them() -> None:
-    from foveal.flowing import flow
+    from foveal.api.flow import flow
 
     class Twins(nn.Module):
         def __init__(self) -> None:

@@ -17,17 +17,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import foveal
-from foveal.asking import ending_of
-from foveal.decisions import Class
+from foveal.api.shortcuts import _log_chances
+from foveal.attribution.passes import Scene, run_through
+from foveal.attribution.perturbation import Probe, recorded, runs_for
 from foveal.engine import room
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, fitting
 from foveal.engine.memory import FEW, Load, Made, load_of
+from foveal.featurevis.network import Eye
+from foveal.featurevis.normalization import Lens
 from foveal.models.model import as_model
-from foveal.passes import Scene, run_through
-from foveal.portrait.eye import Eye
-from foveal.portrait.lens import Lens
-from foveal.probe import Probe, recorded, runs_for
-from foveal.surroundings import _log_chances
+from foveal.targets import Class
+from foveal.targets.class_scores import ending_of
 from tests.networks import architecture, tiny
 
 MEBIBYTE = 2**20
@@ -208,7 +208,7 @@ class Grown(nn.Module):
 
 def surrounded(model: nn.Module, x: Tensor) -> Tensor:
     subject = as_model(model)
-    ending = ending_of(subject, x)
+    ending = ending_of(subject.module, subject.task, x)
     with torch.no_grad():
         return _log_chances(subject, x, ending, lambda *step: None, "looking")
 

@@ -12,8 +12,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from foveal.cli.app import app
-from foveal.printable import printable_lines
-from foveal.world import Split
+from foveal.errors import printable_lines
+from foveal.synthetic import Split
 from tests.fuzz.mutation import draw, limit, mutations
 
 COUNT, SHARES = mutations(1000), 10

@@ -19,7 +19,7 @@ from foveal.cli.options import _preprocessing
 from foveal.errors import FovealError
 from foveal.images import Preprocessing
 from foveal.models import Model, load_model, read_labels, save_model
-from foveal.models.weights import fill, read_state
+from foveal.models.weight_files import fill, read_state
 from tests.fuzz.mutation import damaged_copy, draw, limit, mutated_bytes, mutated_json, mutated_zip, mutations
 
 COUNT = mutations(500)
@@ -120,7 +120,7 @@ def test_sidecars(saved: Path) -> None:
 @pytest.mark.timeout(limit(300))
 def test_bundled_sidecars(saved: Path) -> None:
     """The same where the sidecar also says what to build: nothing but networks of zoos and of foveal is run."""
-    whole = json.loads(saved.with_suffix(".json").read_text()) | {"architecture": "foveal.world.network:Small"}
+    whole = json.loads(saved.with_suffix(".json").read_text()) | {"architecture": "foveal.synthetic.network:Small"}
     path = saved.parent.parent / "alone.safetensors"
     path.write_bytes(saved.read_bytes())
     for number in range(COUNT // 2):

@@ -19,18 +19,18 @@ import pytest
 import torch
 
 import foveal
-from foveal.bench.ledger import Ledger
+from foveal.api.visualize import sit
+from foveal.benchmark.csv_log import Ledger
 from foveal.errors import FovealError
-from foveal.hierarchy.dictionary import Dictionary
+from foveal.featurevis import Octave, Plan
 from foveal.images import pictures_in
-from foveal.portrait import Octave, Plan
-from foveal.portraying import sit
+from foveal.results.channel_examples import Dictionary
 from foveal.storage.checkpoint import load_state, save_state
 from foveal.storage.fingerprint import fingerprint
 from foveal.storage.manifest import _digest
-from foveal.world.recipe import Settings, _Run
+from foveal.training.synthetic_recipe import Settings, _Run
+from tests.featurevis.networks import coloured, small
 from tests.fuzz.mutation import damaged_copy, draw, limit, mutated_file, mutations
-from tests.portrait.networks import coloured, small
 from tests.results.kinds import KINDS, known, made, pictures, saved, tiny
 
 PATIENCE = 10.0  # seconds for one load, however damaged
@@ -204,7 +204,7 @@ def test_a_damaged_checkpoint_of_a_training_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(limit(300))
 def test_a_damaged_checkpoint_by_fabric_is_refused(tmp_path: Path) -> None:
-    recipe = pytest.importorskip("foveal.attention.recipe")
+    recipe = pytest.importorskip("foveal.training.brnpa")
     fabric = pytest.importorskip("lightning_fabric").Fabric(accelerator="cpu", devices=1)
 
     def state() -> dict[str, Any]:

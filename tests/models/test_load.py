@@ -322,7 +322,7 @@ def test_the_documented_sidecar_is_valid(tmp_path: Path) -> None:
 
 def test_the_demo_network_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from foveal.models import load
-    from foveal.world.network import DemoNet
+    from foveal.synthetic.network import DemoNet
 
     network = DemoNet().eval()
     square = Preprocessing(size=(160, 160), mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -330,7 +330,7 @@ def test_the_demo_network_by_its_name(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "demo.safetensors"
     monkeypatch.setitem(load.BUNDLED, "demo", path)
     assert "reinstall foveal" in refusal("demo")
-    save_model(made, path, architecture="foveal.world.network:DemoNet", half=True)
+    save_model(made, path, architecture="foveal.synthetic.network:DemoNet", half=True)
     demo = load_model("demo")
     assert demo.name == "demo" and demo.labels == made.labels and demo.preprocessing == square
     x = torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))

@@ -15,7 +15,7 @@ import foveal
 from foveal.errors import ModelError
 from foveal.models import Model, save_model
 from foveal.models.pairing import described
-from foveal.models.weights import read_state
+from foveal.models.weight_files import read_state
 from tests.storage.crashing import killed_after, killed_at, kills, left_over, moments, together
 
 
@@ -86,7 +86,7 @@ def test_writers_at_once_leave_a_pair(tmp_path: Path) -> None:
     assert saved(path) in (14.0, 114.0, 214.0)
 
 
-DEMO = "foveal.world.network:DemoNet"
+DEMO = "foveal.synthetic.network:DemoNet"
 
 
 def demo(path: Path, name: str, *, shift: float = 0.0) -> Path:
@@ -102,11 +102,11 @@ def test_new_weights_under_an_old_sidecar_are_refused(tmp_path: Path) -> None:
     changed = foveal.load_model("demo")
     with torch.no_grad():
         changed.module.head.bias[-1] += 1
-    save_model(changed, other, architecture="foveal.world.network:DemoNet")
+    save_model(changed, other, architecture="foveal.synthetic.network:DemoNet")
     one.write_bytes(other.read_bytes())
     for ask in (
         partial(foveal.load_model, one),
-        partial(foveal.load_model, "foveal.world.network:DemoNet", weights=one),
+        partial(foveal.load_model, "foveal.synthetic.network:DemoNet", weights=one),
     ):
         with pytest.raises(ModelError, match=r"are not those that a\.json was written with: save both again"):
             ask()

@@ -154,7 +154,7 @@ def test_notes_of_any_kind_are_notes() -> None:
 
 @pytest.fixture
 def shells(tmp_path: Path) -> Path:
-    return save_model(described(), tmp_path / "shells.safetensors", architecture="foveal.world.network:Small")
+    return save_model(described(), tmp_path / "shells.safetensors", architecture="foveal.synthetic.network:Small")
 
 
 def described_as(shells: Path, text: str) -> str:

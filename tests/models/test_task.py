@@ -14,12 +14,12 @@ import foveal
 from foveal.cli.app import app
 from foveal.errors import ModelError
 from foveal.models.extras import import_timm
-from foveal.world import Split
+from foveal.synthetic import Split
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from foveal.decisions import Task
+    from foveal.targets import Task
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         ("timm:resnet18", "classes"),
         ("torchvision:resnet18", "classes"),
         ("torchvision:fcn_resnet50", None),
-        ("foveal.world.network:DemoNet", None),
+        ("foveal.synthetic.network:DemoNet", None),
     ],
 )
 def test_a_source_says_what_it_knows(spec: str, task: Task | None) -> None:
@@ -56,7 +56,7 @@ def test_a_head_of_ones_own_says_nothing(count: int, task: Task | None, tmp_path
 def test_it_is_saved_and_loaded(task: Task | None, tmp_path: Path) -> None:
     demo = foveal.load_model("demo")
     model = foveal.Model(demo.module, "mine", demo.preprocessing, None, {}, task)
-    path = foveal.save_model(model, tmp_path / "mine.safetensors", architecture="foveal.world.network:DemoNet")
+    path = foveal.save_model(model, tmp_path / "mine.safetensors", architecture="foveal.synthetic.network:DemoNet")
     assert foveal.load_model(path).task == task
     sidecar = tmp_path / "mine.json"
     said = json.loads(sidecar.read_text())
@@ -77,7 +77,7 @@ def test_what_is_no_task(task: object) -> None:
 @pytest.mark.parametrize("task", [None, "classes", "labels", "value", "embedding", "regression"])
 def test_the_command_line_takes_one(task: Task | None, tmp_path: Path) -> None:
     Image.fromarray(Split("species", 5)[0].image).save(tmp_path / "bird.png")
-    asked = ["explain", str(tmp_path / "bird.png"), "-m", "foveal.world.network:DemoNet", "--target", "3", "--json"]
+    asked = ["explain", str(tmp_path / "bird.png"), "-m", "foveal.synthetic.network:DemoNet", "--target", "3", "--json"]
     asked += ["--preprocessing", "imagenet", "-o", str(tmp_path / "out"), *(["--task", task] if task else [])]
     done = CliRunner().invoke(app, asked)
     if task in ("embedding", "regression"):

@@ -20,7 +20,7 @@ from torch import nn
 
 from foveal.errors import ModelError
 from foveal.models import load_model
-from foveal.models.weights import fill, head_size, read_state
+from foveal.models.weight_files import fill, head_size, read_state
 from tests.models.factories import Net
 
 

@@ -15,14 +15,14 @@ import torch
 from PIL import Image
 
 import foveal
-from foveal.bench.findings import page as bench_page
+from foveal.benchmark.summary import page as bench_page
 from foveal.images import Batch, load_images
 from foveal.models import Model
-from foveal.render.comparison import comparison_page
+from foveal.render.page_layout import Sheet
 from foveal.render.pages import script_json
-from foveal.render.sheet import Sheet
 from foveal.render.tree_page import page as tree_page
-from foveal.world import Split
+from foveal.report.comparison import comparison_page
+from foveal.synthetic import Split
 
 NAMES = (
     "<!--<script>",

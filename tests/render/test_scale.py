@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveal.render.colour import diverging, sequential
+from foveal.render.color import diverging, sequential
 from foveal.render.scale import Scale, choose_scale, nothing_to_show, number
 
 

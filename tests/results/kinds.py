@@ -16,14 +16,14 @@ import torch
 from torch import nn
 
 import foveal
-from foveal.hierarchy.tree import Tree
+from foveal.featurevis import Octave, Plan
 from foveal.images import Photo, Preprocessing
 from foveal.models import Model
-from foveal.portrait import Octave, Plan
 from foveal.results import Explanation, Flow, Match, Parts, Scores
-from foveal.results.portraits import Portraits
+from foveal.results.feature_images import Portraits
+from foveal.results.tree import Tree
 from foveal.storage.fingerprint import fingerprint
-from tests.portrait.networks import coloured, small
+from tests.featurevis.networks import coloured, small
 from tests.results.test_explanation import BATCH, explanation
 
 

@@ -16,10 +16,10 @@ import pytest
 import torch
 from torch import nn
 
-from foveal.attention.settings import Settings, changed, read_settings, write_settings
-from foveal.bench.ledger import Ledger
-from foveal.render.report import Report, write_report
+from foveal.benchmark.csv_log import Ledger
+from foveal.report.report import Report, write_report
 from foveal.storage.checkpoint import load_state, save_state
+from foveal.training.settings import Settings, changed, read_settings, write_settings
 from tests.results.kinds import KINDS, called, known, made
 from tests.storage.crashing import killed_after, kills, left_over, moments
 
@@ -69,7 +69,7 @@ def state() -> Writer:
 
 def training() -> Writer:
     """A checkpoint by Lightning Fabric."""
-    recipe = pytest.importorskip("foveal.attention.recipe")
+    recipe = pytest.importorskip("foveal.training.brnpa")
     fabric = pytest.importorskip("lightning_fabric").Fabric(accelerator="cpu", devices=1)
 
     def contents(step: int) -> dict[str, Any]:

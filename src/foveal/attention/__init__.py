@@ -1,6 +1,5 @@
 """Attention by ranked parts: grouping, pooling, and networks that decide by parts."""
 
-from foveal.attention.comparing import PartMatch, match_parts
 from foveal.attention.grouping import Grouping, Groups
 from foveal.attention.pooling import AttentionPooling, AveragePooling, Merge, RepresentativePooling, replicated
 
@@ -10,8 +9,6 @@ __all__ = [
     "Grouping",
     "Groups",
     "Merge",
-    "PartMatch",
     "RepresentativePooling",
-    "match_parts",
     "replicated",
 ]

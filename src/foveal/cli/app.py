@@ -10,23 +10,23 @@ import typer
 
 from foveal._version import __version__
 from foveal.cli import (
-    bench,
+    benchmark,
     compare,
+    decompose,
     demo,
+    errors,
     explain,
     flow,
-    layers,
     match,
     measure,
     methods,
     models,
     parts,
-    portray,
-    reported,
     sanity,
-    shortcut,
+    shortcuts,
+    stages,
     train,
-    tree,
+    visualize,
 )
 
 ABOUT = """Why did the network look there?
@@ -63,20 +63,20 @@ training = typer.Typer(help="Train networks.", no_args_is_help=True, rich_markup
 app.command("explain")(explain.explain)
 app.command("match")(match.match)
 app.command("flow")(flow.flow)
-app.command("tree")(tree.tree)
+app.command("tree")(decompose.tree)
 app.command("parts")(parts.parts)
-app.command("portray")(portray.portray)
+app.command("portray")(visualize.portray)
 app.command("compare")(compare.compare)
 app.command("measure")(measure.measure)
 app.command("sanity")(sanity.sanity)
-app.command("shortcut")(shortcut.shortcut)
+app.command("shortcut")(shortcuts.shortcut)
 app.command("demo")(demo.demo)
 app.command("models")(models.models)
-app.command("layers")(layers.layers)
+app.command("layers")(stages.layers)
 app.command("methods")(methods.methods)
 app.add_typer(benching, name="bench")
-benching.command("world")(bench.world)
-benching.command("folder")(bench.folder)
+benching.command("world")(benchmark.world)
+benching.command("folder")(benchmark.folder)
 app.add_typer(training, name="train")
 training.command("demo")(train.demo)
 training.command("embed")(train.embed)
@@ -102,7 +102,7 @@ def _options(
     ] = False,
 ) -> None:
     if traceback:
-        reported.show_tracebacks()
+        errors.show_tracebacks()
 
 
 def main() -> None:
@@ -113,5 +113,5 @@ def main() -> None:
     arguments = sys.argv[1:]
     if "--traceback" in arguments:
         arguments.remove("--traceback")
-        reported.show_tracebacks()
+        errors.show_tracebacks()
     app(arguments, prog_name="foveal")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.errors import reported
 from foveal.cli.measure import AT_ONCE, Like, Metrics, Steps
 from foveal.cli.pictures import pictures
-from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, answer_lines, progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,14 +62,14 @@ def compare(
         task=task,
         device=device,
     )
+    from foveal.api.measure import default_setting
+    from foveal.api.measure import measure as measured
     from foveal.cli.target import parse_target
-    from foveal.decisions import Similar
     from foveal.images import pictures_in
-    from foveal.measuring import default_setting
-    from foveal.measuring import measure as measured
     from foveal.metrics.metric import find_metrics
-    from foveal.render.comparison import write_comparison
+    from foveal.report.comparison import write_comparison
     from foveal.results import Scores
+    from foveal.targets import Similar
 
     if like and target:
         raise typer.BadParameter("the decision is a class by --target or a similarity by --like: give one of them")
@@ -110,8 +110,8 @@ def compare(
 
 def _explained(network: Any, batch: Any, decision: Any, names: Sequence[str], layer: Any) -> dict[str, Explanation]:
     """By name, in the order asked for; all on one forward but the flow."""
-    from foveal.api import compare as compared
-    from foveal.flowing import flow
+    from foveal.api.explain import compare as compared
+    from foveal.api.flow import flow
 
     plain = [name for name in names if name != "naflow"]
     made = {why.method: why for why in compared(network, batch, decision, methods=plain, layer=layer)} if plain else {}

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from foveal.cli.reported import reported
-from foveal.cli.talk import answer_lines, progress, say
+from foveal.cli.console import answer_lines, progress, say
+from foveal.cli.errors import reported
 
 
 @reported

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.console import answer_json, answer_lines, progress
+from foveal.cli.errors import reported
 from foveal.cli.pictures import Pictures, pictures
-from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, answer_lines, progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ def explain(
     Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
     Prints the overlays' paths.
     """
-    from foveal.cli.answers import Question, answer
+    from foveal.cli.explain_photo import Question, answer
     from foveal.cli.target import parse_target
 
     network = options.loaded(

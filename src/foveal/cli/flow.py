@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.errors import reported
 from foveal.cli.pictures import pictures
-from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, answer_lines, progress, say
 from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ def flow(
         task=task,
         device=device,
     )
-    from foveal.auditing import audit as audited
+    from foveal.api.audit import audit as audited
+    from foveal.api.flow import flow as flowed
     from foveal.cli.target import parse_target
-    from foveal.decisions import Similar
-    from foveal.flowing import flow as flowed
     from foveal.render.flow import mode_sheet
+    from foveal.targets import Similar
 
     if like and target:
         raise typer.BadParameter("the decision is a class by --target or a similarity by --like: give one of them")

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.errors import reported
 from foveal.cli.pictures import pictures
-from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, answer_lines, progress, say
 from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
     from foveal.cli.pictures import Pictures
-    from foveal.decisions.prototypes import RuleName
     from foveal.models import Model
     from foveal.results import Match
+    from foveal.targets.prototypes import RuleName
 
 
 @reported
@@ -121,7 +121,7 @@ def _match(
     unread: list[dict[str, str]], listed: bool,
 ) -> None:  # fmt: skip
     """The references ranked for each query."""
-    from foveal.matching import match as matched
+    from foveal.api.match import match as matched
 
     own = len({path.resolve() for path in queries} & {path.resolve() for path in shelf})
     if own:
@@ -156,8 +156,8 @@ def _audited(
     network: Model, pair: Match, i: int, queries: list[Path], shelf: list[Path], metric: str, embedding: str | None
 ) -> str:
     """The map of query i for its best match, put to the network."""
-    from foveal.auditing import audit
-    from foveal.decisions import Similar
+    from foveal.api.audit import audit
+    from foveal.targets import Similar
 
     j = pair.ranking(i)[0]
     target = Similar(shelf[j], metric=metric, embedding=embedding)
@@ -170,7 +170,7 @@ def _decide(
     embedding: str | None, out: Path, *, json: bool,
 ) -> None:  # fmt: skip
     """Few-shot: which of the folders' classes."""
-    from foveal.episodes import episode
+    from foveal.api.episode import episode
     from foveal.images import labelled_pictures
     from foveal.similarity import find_metric
 

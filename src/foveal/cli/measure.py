@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.errors import reported
 from foveal.cli.pictures import pictures
-from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, answer_lines, progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,14 +85,14 @@ def measure(
         task=task,
         device=device,
     )
-    from foveal.auditing import audit as audited
+    from foveal.api.audit import audit as audited
+    from foveal.api.measure import default_setting, explained
+    from foveal.api.measure import measure as measured
     from foveal.cli.target import parse_target
-    from foveal.decisions import Similar
     from foveal.images import pictures_in
-    from foveal.measuring import default_setting, explained
-    from foveal.measuring import measure as measured
     from foveal.metrics.metric import find_metrics
     from foveal.results import Scores
+    from foveal.targets import Similar
 
     if like and target:
         raise typer.BadParameter("the decision is a class by --target or a similarity by --like: give one of them")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from foveal.cli.console import answer_json, answer_table
+from foveal.cli.errors import reported
 from foveal.cli.options import Json
-from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, answer_table
 
 if TYPE_CHECKING:
     from foveal.methods import Method

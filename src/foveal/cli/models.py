@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from foveal.cli.console import answer_json, answer_lines, answer_table, busy, say
+from foveal.cli.errors import reported
 from foveal.cli.options import Json
-from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, answer_lines, answer_table, busy, say
 
 if TYPE_CHECKING:
     from foveal.models import Source

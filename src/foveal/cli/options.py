@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foveal.cli.talk import busy, say
+from foveal.cli.console import busy, say
+from foveal.engine.numerals import whole
 from foveal.errors import FovealError, ModelError
-from foveal.spelled import whole
 from foveal.storage.naming import distinct_names
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def loaded(
 ) -> Model:
     """The model these options ask for."""
     with busy(f"loading {spec}"):
-        from foveal.decisions.heads import check_task
+        from foveal.engine.task import check_task
         from foveal.models import load_model
 
         model = load_model(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.errors import reported
 from foveal.cli.pictures import pictures
-from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, answer_lines, progress, say
 
 if TYPE_CHECKING:
     from foveal.results.parts import Parts
@@ -65,9 +65,9 @@ def parts(
         task=task,
         device=device,
     )
-    from foveal.auditing import audit as audited
+    from foveal.api.audit import audit as audited
+    from foveal.api.parts import parts as found_parts
     from foveal.cli.target import parse_target
-    from foveal.parting import parts as found_parts
 
     decision = parse_target(target, network.labels)
     answers: list[dict[str, Any]] = []

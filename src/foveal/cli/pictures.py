@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from foveal.cli.talk import answer_json, complain, libraries_silent
+from foveal.cli.console import answer_json, complain, libraries_silent
 from foveal.errors import ImageError
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from foveal.cli import options
+from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.errors import reported
 from foveal.cli.measure import Methods
 from foveal.cli.pictures import pictures
-from foveal.cli.reported import reported
-from foveal.cli.talk import answer_json, answer_lines, progress, say
 from foveal.storage.atomic import whole_file, write_text
 
 
@@ -57,7 +57,7 @@ def sanity(
         task=task,
         device=device,
     )
-    from foveal.checking import sanity as checked
+    from foveal.api.sanity import sanity as checked
     from foveal.cli.target import parse_target
     from foveal.images import pictures_in
 

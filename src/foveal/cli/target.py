@@ -10,7 +10,7 @@ from foveal.errors import TargetError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from foveal.decisions import Decision, Neuron
+    from foveal.targets import Decision, Neuron
 
 # Stand-ins for classes that only the network's answer can name.
 PREDICTED, RUNNER_UP = STAND_INS = "predicted", "runner-up"
@@ -27,7 +27,7 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Decision | N
 
     A class that is called like one of these is that class, as in Python.
     """
-    from foveal.decisions import Class, Margin
+    from foveal.targets import Class, Margin
 
     if text is None or (text.strip() == PREDICTED and not _is_label(text, labels)):
         return None
@@ -60,7 +60,7 @@ def _is_label(text: str, labels: Sequence[str] | None) -> bool:
 
 
 def _neuron(text: str) -> Neuron:
-    from foveal.decisions import Neuron
+    from foveal.targets import Neuron
 
     found = re.fullmatch(
         r"neuron:(?P<layer>[^:]+):(?P<channel>\d{1,9})(:(?P<row>\d{1,9}),(?P<column>\d{1,9}))?", text, re.ASCII

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from foveal.cli.console import answer_lines, progress, say
+from foveal.cli.errors import reported
 from foveal.cli.options import Device
-from foveal.cli.reported import reported
-from foveal.cli.talk import answer_lines, progress, say
-from foveal.spelled import whole
+from foveal.engine.numerals import whole
 
 if TYPE_CHECKING:
-    from foveal.world.recipe import Course
+    from foveal.training.synthetic_recipe import Course
 
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where weights and card go.")]
@@ -31,7 +31,7 @@ def demo(
 
     A run that was interrupted goes on from its last epoch when started again with the same settings.
     """
-    from foveal.world.learn_species import SpeciesCourse
+    from foveal.training.synthetic_classes import SpeciesCourse
 
     accuracy = _trained(SpeciesCourse(), out, device, images=images, epochs=epochs, seed=seed)
     say(f"right on {accuracy:.1%} of the test pictures")
@@ -46,7 +46,7 @@ def embed(
     It learns from sixty individuals and is examined on thirty others: before one camera, looked for among
     those before the other. A run that was interrupted goes on from its last epoch.
     """
-    from foveal.world.learn_individuals import IndividualsCourse
+    from foveal.training.synthetic_individuals import IndividualsCourse
 
     accuracy = _trained(IndividualsCourse(), out, device, images=images, epochs=epochs, seed=seed)
     say(f"{accuracy:.1%} of unknown individuals found at rank 1")
@@ -62,7 +62,7 @@ def contrastive(
     It is examined by the vote of nearest neighbours, on species it was never told of. A run that was
     interrupted goes on from its last epoch.
     """
-    from foveal.world.learn_views import ViewsCourse
+    from foveal.training.synthetic_views import ViewsCourse
 
     accuracy = _trained(ViewsCourse(), out, device, images=images, epochs=epochs, seed=seed)
     say(f"neighbours vote for the right species in {accuracy:.1%} of the test pictures")
@@ -77,7 +77,7 @@ def fewshot(
     It learns from twenty species and is examined on ten others, five at a time, with one example each. A run
     that was interrupted goes on from its last epoch.
     """
-    from foveal.world.learn_episodes import EpisodesCourse
+    from foveal.training.synthetic_episodes import EpisodesCourse
 
     accuracy = _trained(EpisodesCourse(), out, device, images=images, epochs=epochs, seed=seed)
     say(f"{accuracy:.1%} of pictures of unknown species named rightly, five ways, one shot")
@@ -137,8 +137,8 @@ def brnpa(
     when started again with the same settings, and ends the same. Leaves brnpa.safetensors and its card, settings.toml,
     log.csv and accuracy.json; use the result with --model OUT/brnpa.safetensors.
     """
-    from foveal.attention.recipe import train
-    from foveal.attention.settings import changed, read_settings, usual
+    from foveal.training.brnpa import train
+    from foveal.training.settings import changed, read_settings, usual
 
     given = {
         "backbone": backbone, "resolution": resolution, "teacher": str(teacher) if teacher else None, "count": count,
@@ -169,7 +169,7 @@ def brnpa(
 
 
 def _searched(settings: Any, out: Path, trials: int, workers: int, accelerator: str) -> None:
-    from foveal.attention.searching import BEST, Tried, search
+    from foveal.training.search import BEST, Tried, search
 
     with progress("starting") as move:
         for step in search(settings, out, trials=trials, workers=workers, accelerator=accelerator):
@@ -205,7 +205,7 @@ def shortcut(
     `foveal shortcut` must find that out. It is examined where backgrounds say nothing. A run that was interrupted goes
     on from its last epoch.
     """
-    from foveal.world.learn_shortcut import ShortcutCourse
+    from foveal.training.synthetic_shortcut import ShortcutCourse
 
     accuracy = _trained(ShortcutCourse(control=control), out, device, images=images, epochs=epochs, seed=seed)
     say(f"right on {accuracy:.1%} of the test pictures")
@@ -215,7 +215,7 @@ def _trained(course: Course, out: Path, device: str | None, **wanted: int | None
     """The accuracy of a network trained with these settings; the path of its weights is the answer."""
     from dataclasses import replace
 
-    from foveal.world.recipe import train
+    from foveal.training.synthetic_recipe import train
 
     given: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
     settings = replace(course.usual, **given)

@@ -37,9 +37,9 @@ def run(out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60,
     from foveal.demo.page import picture_section, portrait_section, report
     from foveal.demo.truth import Evidence, measure
     from foveal.models import load_model
-    from foveal.render.report import write_report
-    from foveal.world import SPECIES, demo_scenes, render
-    from foveal.world.splits import Example
+    from foveal.report.report import write_report
+    from foveal.synthetic import SPECIES, demo_scenes, render
+    from foveal.synthetic.splits import Example
 
     started = time.perf_counter()
     Path(out).mkdir(parents=True, exist_ok=True)  # now, not after the work is done

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import foveal
-from foveal.demo.truth import sibling_margin
-from foveal.measuring import default_setting
-from foveal.render.report import Panel
-from foveal.render.tiles import map_tile
+from foveal.api.audit import audit
+from foveal.api.explain import compare
+from foveal.api.measure import default_setting, measure
+from foveal.images import load_images
+from foveal.methods import METHODS
+from foveal.models import Model
+from foveal.report.report import Panel
+from foveal.report.tiles import map_tile
+from foveal.synthetic.ground_truth import sibling_margin
 
 if TYPE_CHECKING:
-    from foveal.world.splits import Example
+    from foveal.synthetic.splits import Example
 
-METHODS = ("hirescam", "guidedbackprop", "lrp-gamma")
+COMPARED = ("hirescam", "guidedbackprop", "lrp-gamma")
 
 
-def true_panel(model: foveal.Model, example: Example, species: str) -> Panel:
+def true_panel(model: Model, example: Example, species: str) -> Panel:
     """Maps of the margin, each with its area of deletion and what hiding its places costs."""
     target = sibling_margin([species])
-    whys = {why.method: why for why in foveal.compare(model, example.image, target, methods=METHODS)}
-    batch = foveal.images.load_images(example.image, model.preprocessing)
+    whys = {why.method: why for why in compare(model, example.image, target, methods=COMPARED)}
+    batch = load_images(example.image, model.preprocessing)
     setting = default_setting(batch.tensor, steps=14)
-    scores = foveal.measure(model, batch, whys, target, metrics=["deletion"], references=("random",), setting=setting)
-    audits = {one.method: one for one in foveal.audit(model, batch, whys, target, draws=6)}
+    scores = measure(model, batch, whys, target, metrics=["deletion"], references=("random",), setting=setting)
+    audits = {one.method: one for one in audit(model, batch, whys, target, draws=6)}
     best, chance = scores.best("deletion"), scores.values["(random)"]["deletion"][0]
     tiles = []
     for name, why in whys.items():
         area, hiding = scores.values[name]["deletion"][0], audits[name]
         detail = f"deletion {area:.2f}" + (", the lowest" if name == best else "")
         tiles.append(
-            map_tile(why, title=foveal.METHODS[name].title, detail=detail, verdict=area < chance,
+            map_tile(why, title=METHODS[name].title, detail=detail, verdict=area < chance,
                      finding=f"hidden: {_percent(hiding.effect)}, others: {_percent(hiding.chance[0])}")
         )  # fmt: skip
     return Panel(

@@ -10,34 +10,37 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-import foveal
+from foveal._version import __version__
+from foveal.api.decompose import decompose
+from foveal.api.explain import explain
+from foveal.api.flow import flow
+from foveal.api.match import match
+from foveal.api.parts import parts
+from foveal.api.visualize import portray
 from foveal.demo.measured import true_panel
 from foveal.demo.references import REFERENCES
-from foveal.demo.truth import (
-    Evidence,
-    deciding_part,
-    explain_fully,
-    logits_of,
-    on_photo,
-    sibling_margin,
-    true_effects,
-)
-from foveal.portrait import Octave, Plan
+from foveal.demo.truth import Evidence, explain_fully, logits_of, on_photo, true_effects
+from foveal.featurevis import Octave, Plan
+from foveal.methods import METHODS
+from foveal.models import Model, load_model
 from foveal.render.charts import Column, Score
+from foveal.render.feature_images import as_picture, mosaic
 from foveal.render.figures import grid
-from foveal.render.portraits import as_picture, mosaic
-from foveal.render.report import Panel, Report, Row, Section, Table, Tile
-from foveal.render.tiles import SIDE, effect_bars, known_tile, layer_tiles, map_tile, photo_tile, probability_bars
 from foveal.render.tree_page import fragment
-from foveal.world import SPECIES, render, sibling
-from foveal.world.agreement import rank_correlation, top_part
-from foveal.world.sampling import species_scene
-from foveal.world.scene import LABELS
+from foveal.report.report import Panel, Report, Row, Section, Table, Tile
+from foveal.report.tiles import SIDE, effect_bars, known_tile, layer_tiles, map_tile, photo_tile, probability_bars
+from foveal.results import Explanation
+from foveal.synthetic import SPECIES, render, sibling
+from foveal.synthetic.agreement import rank_correlation, top_part
+from foveal.synthetic.ground_truth import deciding_part, sibling_margin
+from foveal.synthetic.sampling import species_scene
+from foveal.synthetic.scene import LABELS
+from foveal.targets import Class, Prototypes
 
 if TYPE_CHECKING:
-    from foveal.world.splits import Example
+    from foveal.synthetic.splits import Example
 
-TITLES = {name: method.title for name, method in foveal.METHODS.items()}
+TITLES = {name: method.title for name, method in METHODS.items()}
 BRIEFLY = Plan((Octave(1.0, 90),), rate=1.5)  # two seconds each
 PORTRAYED = ("Fan-crested Jay", "Lyre-tailed Pheasant")
 SITTERS = 5000  # seed of the scenes that are portrayed
@@ -49,13 +52,13 @@ ABOUT_REFERENCE = {
 }
 
 
-def picture_section(model: foveal.Model, example: Example) -> Section:
+def picture_section(model: Model, example: Example) -> Section:
     """Everything about one picture: what the network says, why, why not its sibling, and stage by stage."""
     species = SPECIES[example.target]
     other = sibling(species)
     part = deciding_part(species)
     class_truth, margin_truth = true_effects(model, example)
-    by_class = explain_fully(model, example.image, foveal.Class(species))
+    by_class = explain_fully(model, example.image, Class(species))
     by_margin = explain_fully(model, example.image, sibling_margin([species]))
     photo = by_class["gradcam"].photos[0]
     known_class = known_tile(photo, example.labels, LABELS, class_truth, title="known", detail="effect on the score")
@@ -100,12 +103,12 @@ def picture_section(model: foveal.Model, example: Example) -> Section:
     )
 
 
-def portrait_section(model: foveal.Model) -> Section:
+def portrait_section(model: Model) -> Section:
     """What the last stage responds to in pictures of a kind, as images made for it."""
     rows, words, photo = [], [], None
     for species in PORTRAYED:
         pictures = [render(species_scene(species, seed))[0] for seed in range(SITTERS, SITTERS + 10)]
-        faces = foveal.portray(model, pictures, facets=1, plan=BRIEFLY)
+        faces = portray(model, pictures, facets=1, plan=BRIEFLY)
         photo = photo or faces.photos[0]
         one, answer = faces[0], faces.answers(model, 1)[0][0]
         rows.append([mosaic(faces.photos, SIDE), as_picture(one.strip[0][1]), as_picture(one.image)])
@@ -129,7 +132,7 @@ def portrait_section(model: foveal.Model) -> Section:
 
 
 def report(
-    model: foveal.Model, sections: Sequence[Section], evidence: Evidence, *, seconds: float, seed: int, command: str
+    model: Model, sections: Sequence[Section], evidence: Evidence, *, seconds: float, seed: int, command: str
 ) -> Report:
     layers = [layer for name, layer in evidence.hits if name == "gradcam"]
     best = max(evidence.hits, key=lambda key: np.mean(evidence.hits[key]))
@@ -173,25 +176,25 @@ def report(
             ("seed", str(seed)),
             (
                 "made with",
-                f"foveal {foveal.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
+                f"foveal {__version__}, torch {torch.__version__}, Python {platform.python_version()}",
             ),
             ("time", f"{seconds:.0f} seconds"),
         ),
     )
 
 
-def _flow_panel(model: foveal.Model, example: Example, species: str) -> Panel:
+def _flow_panel(model: Model, example: Example, species: str) -> Panel:
     """The margin again, with the neurons that take part, put to the network."""
-    flow = foveal.flow(model, example.image, sibling_margin([species]))
+    found = flow(model, example.image, sibling_margin([species]))
     bird = (example.labels > 0) & (example.labels < LABELS["occluder"])
-    strip = flow.strip(audit=flow.audit(), inside=bird, side=SIDE)
-    last = flow.layers[-1]
-    words = f"At {last}, {100 * flow.number(last, 'kept'):.0f} % of the neurons take part."
+    strip = found.strip(audit=found.audit(), inside=bird, side=SIDE)
+    last = found.layers[-1]
+    words = f"At {last}, {100 * found.number(last, 'kept'):.0f} % of the neurons take part."
     return Panel(
         "How does attention form?",
         (
             Tile(
-                f"{flow.layers[0]} to {last}",
+                f"{found.layers[0]} to {last}",
                 strip,
                 f"Maps of the margin at every stage, the neurons that take part. {words}",
             ),
@@ -202,9 +205,9 @@ def _flow_panel(model: foveal.Model, example: Example, species: str) -> Panel:
     )
 
 
-def _tree_panel(model: foveal.Model, example: Example, species: str) -> Panel:
+def _tree_panel(model: Model, example: Example, species: str) -> Panel:
     """The margin, taken apart down to the first stage."""
-    tree = foveal.decompose(model, example.image, sibling_margin([species]), branch=3, against=2).grow().look().audit()
+    tree = decompose(model, example.image, sibling_margin([species]), branch=3, against=2).grow().look().audit()
     names = ", ".join(str(node.feature.channel) for node in tree.root.children)
     words = f"Channels {names} of {tree.stages[-1].name} support the margin most; below them what supports each."
     return Panel(
@@ -220,7 +223,7 @@ def _tree_panel(model: foveal.Model, example: Example, species: str) -> Panel:
 
 def _parts_panel(example: Example, species: str, part: str) -> Panel:
     """The margin by a network that decides by ranked parts."""
-    found = foveal.parts(_by_parts(), example.image, sibling_margin([species]))
+    found = parts(_by_parts(), example.image, sibling_margin([species]))
     where = found.where.get(found.layer)
     pointed = top_part(found.photos[0].geometry.map_to_photo(found.places[0], place=where), example.labels)
     shares = ", ".join(f"part {k + 1} {float(value):.1f}" for k, value in enumerate(found.evidence[0]))
@@ -242,16 +245,16 @@ def _parts_panel(example: Example, species: str, part: str) -> Panel:
 
 
 @cache
-def _by_parts() -> foveal.Model:
-    return foveal.load_model("parts")
+def _by_parts() -> Model:
+    return load_model("parts")
 
 
-def _match_panel(model: foveal.Model, example: Example, species: str, other: str, part: str) -> Panel:
+def _match_panel(model: Model, example: Example, species: str, other: str, part: str) -> Panel:
     """The picture beside another of its kind and beside its sibling, by the network's embedding."""
     shelf = [render(species_scene(name, seed))[0] for seed, name in enumerate((species, other), ANOTHER)]
-    pair = foveal.match(model, example.image, shelf)
-    alone = foveal.Prototypes(shelf, [species, other], which=species, margin=True)
-    why = foveal.explain(model, example.image, alone, method="fam:weights=margin")
+    pair = match(model, example.image, shelf)
+    alone = Prototypes(shelf, [species, other], which=species, margin=True)
+    why = explain(model, example.image, alone, method="fam:weights=margin")
     pointed = top_part(on_photo(why, why.layer, 0), example.labels)
     return Panel(
         "Which is it like?",
@@ -272,17 +275,17 @@ def _match_panel(model: foveal.Model, example: Example, species: str, other: str
     )
 
 
-def _margin_tile(why: foveal.Explanation, example: Example, part: str) -> Tile:
+def _margin_tile(why: Explanation, example: Example, part: str) -> Tile:
     pointed = top_part(on_photo(why, why.layer, 0), example.labels)
     return map_tile(why, title=TITLES[why.method], verdict=pointed == part, finding=f"points at the {pointed}")
 
 
-def _class_tile(why: foveal.Explanation, example: Example, truth: Mapping[str, float]) -> Tile:
+def _class_tile(why: Explanation, example: Example, truth: Mapping[str, float]) -> Tile:
     agreement = rank_correlation(on_photo(why, why.layer, 0), example.labels, truth)
     return map_tile(why, title=TITLES[why.method], detail=f"rank correlation {agreement:.2f}".replace("-", "−"))
 
 
-def _chances(model: foveal.Model, example: Example) -> dict[str, float]:
+def _chances(model: Model, example: Example) -> dict[str, float]:
     chances = logits_of(model, example.image[None]).softmax(1)[0]
     return dict(zip(SPECIES, chances.tolist(), strict=True))
 
@@ -294,7 +297,7 @@ def _hits_table(evidence: Evidence, layers: Sequence[str]) -> Table:
     columns = tuple(Column(place, percent=True, reference=chance, reference_name="random map") for place in places)
     rows = [
         Row(TITLES[name], tuple(_share_of(evidence.hits.get((name, place))) for place in places), method.about)
-        for name, method in foveal.METHODS.items()
+        for name, method in METHODS.items()
         if _judged_at(name, evidence, layers[-1]) is not None
     ]
     rows += [
@@ -317,7 +320,7 @@ def _agreement_table(evidence: Evidence, layer: str) -> Table:
         Column("evidence on the deciding part", "share of positive evidence, margin", percent=True),
         Column("rank correlation with true effects", "parts of the class decision", limits=(-1.0, 1.0), reference=0.0),
     )
-    keys = [(name, at) for name in foveal.METHODS if (at := _judged_at(name, evidence, layer)) is not None]
+    keys = [(name, at) for name in METHODS if (at := _judged_at(name, evidence, layer)) is not None]
     keys += [(name, "") for name in REFERENCES]
     rows = tuple(
         Row(

@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-import foveal
+from foveal.api.explain import compare, explain
 from foveal.demo.references import REFERENCES
 from foveal.methods import FAST, METHODS
-from foveal.world import SPECIES, Split, differing_parts, effects_of_each, sibling
-from foveal.world.agreement import SMALLEST, hit, rank_correlation, share
-from foveal.world.dataset import normalised
-from foveal.world.scene import LABELS
+from foveal.models import Model
+from foveal.results import Explanation
+from foveal.synthetic import SPECIES, Split, effects_of_each, sibling
+from foveal.synthetic.agreement import hit, rank_correlation, share
+from foveal.synthetic.dataset import normalised
+from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
+from foveal.targets import Class, Decision
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from foveal.world.splits import Example
+    from foveal.synthetic.splits import Example
 
 BATCH = 20
 PATIENT = ("ablationcam", "scorecam", "occlusion")
@@ -47,7 +50,7 @@ class Evidence:
     largest: list[bool] = field(default_factory=list)
 
 
-def measure(model: foveal.Model, evidence: Evidence, *, scenes: int, intervened: int, seed: int) -> Iterator[int]:
+def measure(model: Model, evidence: Evidence, *, scenes: int, intervened: int, seed: int) -> Iterator[int]:
     """Add fresh scenes to the evidence, the first `intervened` with true effects; yields how many are done."""
     visible = (example for example in Split("species", 4 * scenes, seed=seed) if decides_visibly(example))
     done = 0
@@ -59,57 +62,36 @@ def measure(model: foveal.Model, evidence: Evidence, *, scenes: int, intervened:
         yield done
 
 
-def deciding_part(species: str) -> str:
-    """The one part in which a species differs from its sibling."""
-    (part,) = differing_parts(species, sibling(species))
-    return part
-
-
-def decides_visibly(example: Example) -> bool:
-    """Whether anything of the deciding part can be seen: where it is hidden no map can point at it."""
-    part = deciding_part(SPECIES[example.target])
-    return int((example.labels == LABELS[part]).sum()) >= SMALLEST
-
-
-def sibling_margin(species: Sequence[str]) -> foveal.Margin:
-    """Why this species, and not its sibling."""
-    return foveal.Margin([SPECIES.index(s) for s in species], [SPECIES.index(sibling(s)) for s in species])
-
-
-def logits_of(model: foveal.Model, pictures: UInt8[NDArray[np.uint8], "n h w 3"]) -> Float[Tensor, "n classes"]:
+def logits_of(model: Model, pictures: UInt8[NDArray[np.uint8], "n h w 3"]) -> Float[Tensor, "n classes"]:
     with torch.inference_mode():
         logits: Tensor = model.module(normalised(torch.from_numpy(pictures).permute(0, 3, 1, 2)))
         return logits
 
 
-def explain_everywhere(
-    model: foveal.Model, pictures: Sequence[NDArray[np.uint8]], target: foveal.Decision
-) -> dict[str, foveal.Explanation]:
+def explain_everywhere(model: Model, pictures: Sequence[NDArray[np.uint8]], target: Decision) -> dict[str, Explanation]:
     """Every fast method where it looks: at all stages, at the last one only, or at the input."""
     at_stages = [name for name in FAST if METHODS[name].place == "last stage" and name != "cam"]
     at_input = [name for name in FAST if METHODS[name].place == "input"]
     found = [
-        foveal.explain(model, list(pictures), target, method="cam"),
-        *foveal.compare(model, list(pictures), target, methods=at_stages, layer="all"),
-        *foveal.compare(model, list(pictures), target, methods=at_input),
+        explain(model, list(pictures), target, method="cam"),
+        *compare(model, list(pictures), target, methods=at_stages, layer="all"),
+        *compare(model, list(pictures), target, methods=at_input),
     ]
     by_name = {why.method: why for why in found}
     return {name: by_name[name] for name in FAST if name in by_name}
 
 
-def explain_fully(
-    model: foveal.Model, picture: NDArray[np.uint8], target: foveal.Decision
-) -> dict[str, foveal.Explanation]:
+def explain_fully(model: Model, picture: NDArray[np.uint8], target: Decision) -> dict[str, Explanation]:
     """The same, and methods that ask the network again, as far as a demonstration has time for them."""
-    slow = foveal.compare(model, [picture], target, methods=PATIENT)
+    slow = compare(model, [picture], target, methods=PATIENT)
     return explain_everywhere(model, [picture], target) | {why.method: why for why in slow}
 
 
-def on_photo(why: foveal.Explanation, layer: str, i: int) -> NDArray[np.floating]:
+def on_photo(why: Explanation, layer: str, i: int) -> NDArray[np.floating]:
     return why.on_photo(i, layer=layer)
 
 
-def _margins(model: foveal.Model, examples: Sequence[Example], evidence: Evidence) -> None:
+def _margins(model: Model, examples: Sequence[Example], evidence: Evidence) -> None:
     species = [SPECIES[example.target] for example in examples]
     pictures = [example.image for example in examples]
     predicted = logits_of(model, np.stack(pictures)).argmax(1).tolist()
@@ -128,9 +110,9 @@ def _score(evidence: Evidence, key: Key, map: NDArray[np.floating], example: Exa
     evidence.shares.setdefault(key, []).append(share(map, example.labels, [part]))
 
 
-def _interventions(model: foveal.Model, examples: Sequence[Example], evidence: Evidence) -> None:
+def _interventions(model: Model, examples: Sequence[Example], evidence: Evidence) -> None:
     species = [SPECIES[example.target] for example in examples]
-    explained = explain_everywhere(model, [e.image for e in examples], foveal.Class([e.target for e in examples]))
+    explained = explain_everywhere(model, [e.image for e in examples], Class([e.target for e in examples]))
     for i, example in enumerate(examples):
         truth, margin = true_effects(model, example)
         evidence.largest.append(largest_part(margin) == deciding_part(species[i]))
@@ -142,7 +124,7 @@ def _interventions(model: foveal.Model, examples: Sequence[Example], evidence: E
             evidence.correlations.setdefault(key, []).append(rank_correlation(map, example.labels, truth))
 
 
-def true_effects(model: foveal.Model, example: Example) -> tuple[Mapping[str, float], Mapping[str, float]]:
+def true_effects(model: Model, example: Example) -> tuple[Mapping[str, float], Mapping[str, float]]:
     """What each part, and the background, does to the class's logit, and to its margin over the sibling."""
     own, other = example.target, SPECIES.index(sibling(SPECIES[example.target]))
 

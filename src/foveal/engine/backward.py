@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
 from foveal.engine.checkpoints import stopped
-from foveal.engine.fault import reason
+from foveal.engine.model_errors import reason
 from foveal.errors import FovealError, ModelError
 
 Origins = Mapping[str, Tensor | GradientEdge]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import torch
 from torch import Tensor
 
-from foveal.engine.fault import out_of_memory
 from foveal.engine.memory import FEW, Load
+from foveal.engine.model_errors import out_of_memory
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from foveal.engine.fault import out_of_memory, told
 from foveal.engine.guard import rewind
-from foveal.engine.tape import Refused
+from foveal.engine.model_errors import out_of_memory, told
+from foveal.engine.op_record import Refused
 from foveal.errors import ModelError
 
 Given: TypeAlias = "tuple[Sequence[Any], Mapping[str, Any]]"

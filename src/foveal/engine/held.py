@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from foveal.engine.address import named_modules, unwrapped
-from foveal.engine.fault import reason
 from foveal.engine.guard import every_module
+from foveal.engine.model_errors import reason
 
 
 @dataclass(frozen=True, eq=False)

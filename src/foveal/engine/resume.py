@@ -21,11 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from foveal.engine.address import Address, find_module, pick, replace
-from foveal.engine.fault import out_of_memory, reason
 from foveal.engine.guard import every_module
 from foveal.engine.locks import turn_at
 from foveal.engine.memory import Load
-from foveal.engine.tape import Record, Replay, seen
+from foveal.engine.model_errors import out_of_memory, reason
+from foveal.engine.op_record import Record, Replay, seen
 from foveal.engine.taps import like
 from foveal.errors import LayerError
 

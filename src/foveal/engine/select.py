@@ -9,10 +9,9 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from foveal.engine.address import INPUT, Address, expand, is_input
+from foveal.engine.numerals import whole
 from foveal.engine.stages import Structure
-from foveal.errors import LayerError
-from foveal.printable import shown
-from foveal.spelled import whole
+from foveal.errors import LayerError, shown
 
 LayerSpec: TypeAlias = "str | int | Sequence[str | int] | None"
 
@@ -85,3 +84,27 @@ def _by_wildcard(model: nn.Module, pattern: str, structure: Structure) -> list[s
         )
     # In the order the network runs them.
     return sorted(names, key=list(structure.shapes).index)
+
+
+def last_stage_before(layer: str, structure: Structure, *, itself: bool = False) -> str:
+    """The last stage that ran before `layer`, or up to it.
+
+    Raises:
+        LayerError: when there is none.
+    """
+    return stages_before(layer, structure, itself=itself)[-1]
+
+
+def stages_before(layer: str, structure: Structure, *, itself: bool = False) -> tuple[str, ...]:
+    """The same, all of them in forward order."""
+    unit = layer.split("[")[0].split("#")[0].removesuffix(".input")
+    order = list(structure.shapes)
+    before = order[: order.index(unit) + itself] if unit in order else order
+    earlier = [
+        stage.name
+        for stage in structure.stages
+        if stage.name.split("#")[0] in before and (not unit or not stage.name.startswith(unit + "."))
+    ]
+    if not earlier:
+        raise LayerError(f"no stage comes before {layer!r}: name the layer to explain it at")
+    return tuple(earlier)

@@ -20,15 +20,14 @@ from torch import Tensor, nn
 
 from foveal.engine.address import Address, named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
-from foveal.engine.fault import told
 from foveal.engine.graph import KeepGraph, ancestors, bottlenecks, own_backwards, works_along_images
 from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
-from foveal.engine.positions import Where, layout_of, place_of
+from foveal.engine.model_errors import told
+from foveal.engine.positions import Cells, Where, layout_of, place_of
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.structure import Lying, Stage, Structure
 from foveal.errors import ModelError
-from foveal.images.place import Place
 
 __all__ = ["Stage", "Structure", "describe"]
 
@@ -183,7 +182,7 @@ def _stepping(
 ) -> Field | None:
     """The field with the steps of the cells as they were followed, where something resampled them that is no window."""
     place = place_of(where, output.shape, layout, image) if found and layout else None
-    if not found or not isinstance(place, Place):
+    if not found or not isinstance(place, Cells):
         return found
     step = (abs(place.step[0]), abs(place.step[1]))
     apart = max(max(a, b) / min(a, b) for a, b in zip(step, found.stride, strict=True))
@@ -276,5 +275,5 @@ def _stage(s: _Seen, calls: dict[str, int], lying: dict[str, Lying]) -> Stage:
         sign="nonnegative" if s.minimum >= 0 else "signed",
         depth=found.depth,
         layout=s.layout,
-        place=place if isinstance(place, Place) else None,
+        place=place if isinstance(place, Cells) else None,
     )

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from foveal.engine.address import INPUT, Address, named_modules
 from foveal.engine.guard import unwrap
 from foveal.engine.layout import Layout, channels_first, find_layout, fits_both
-from foveal.engine.positions import Where, layout_of, place_of
+from foveal.engine.positions import Cells, Where, layout_of, place_of
 from foveal.errors import LayerError
-from foveal.images.place import Place
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Stage:
     sign: Literal["nonnegative", "signed"]
     depth: int
     layout: Layout = "nchw"
-    place: Place | None = None
+    place: Cells | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Lying:
         """Which axes are the map, where the image's rows and columns could be followed."""
         return layout_of(self.where, self.shape)
 
-    def place(self, layout: Layout) -> Place | str:
+    def place(self, layout: Layout) -> Cells | str:
         """Where the cells of the map lie, or the operation after which that is not known."""
         return place_of(self.where, self.shape, layout, self.image)
 
@@ -130,7 +129,7 @@ class Structure:
             f"known which are whose, and {self.model} has no feature map with a row an image: {remedy}"
         )
 
-    def place(self, model: nn.Module, layer: str) -> Place | str:
+    def place(self, model: nn.Module, layer: str) -> Cells | str:
         """Where the cells of a layer's map lie, or why that is not known: the name of an operation, mostly."""
         model = unwrap(model)
         address, module = Address.of(model, layer)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from foveal.hierarchy.gap import Frame, Pair
+from foveal.hierarchy.contribution_rules import Frame, Pair
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

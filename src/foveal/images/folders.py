@@ -8,8 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageFile
 
-from foveal.errors import FovealWarning, ImageError
-from foveal.printable import printable
+from foveal.errors import FovealWarning, ImageError, printable
 
 # What lies beside pictures and is none: notes, tables, weights, and what foveal itself writes.
 BESIDE = {

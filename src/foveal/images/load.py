@@ -13,13 +13,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from foveal.errors import ImageError
+from foveal.errors import ImageError, printable
 from foveal.images.decode import Decoded, decode_array, decode_file, decode_image
 from foveal.images.geometry import Geometry
 from foveal.images.place import Place
 from foveal.images.planes import plane, plane_note
 from foveal.images.tensors import check_plain, values_of
-from foveal.printable import printable
 from foveal.storage.reading import DAMAGE, reason
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from PIL import Image
 
-from foveal.errors import ImageError
+from foveal.errors import ImageError, shown
 from foveal.images.geometry import Geometry
-from foveal.printable import shown
 
 if TYPE_CHECKING:
     from jaxtyping import Float32

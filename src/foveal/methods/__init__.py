@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
-from foveal.errors import MethodError
+from foveal.attribution.method import Method
+from foveal.errors import MethodError, shown
 from foveal.methods import (
     ablationcam,
     baselines,
@@ -22,8 +23,6 @@ from foveal.methods import (
     rise,
     scorecam,
 )
-from foveal.methods.method import Method
-from foveal.printable import shown
 
 _FAMILIES = (
     cam.FAMILY, guided.FAMILY, relevance.FAMILY, gradient.FAMILY,

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from foveal.attribution.method import Method
 from foveal.errors import MethodError
 from foveal.methods.cam import SPACE, weighted
 from foveal.methods.masks import single
-from foveal.methods.method import Method
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.probe import Probe
+    from foveal.attribution.perturbation import Probe
 
 
 def ablationcam(

@@ -16,18 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from foveal.attribution.method import Method
 from foveal.engine.address import INPUT
 from foveal.engine.chunks import WHOLE, fitting
 from foveal.engine.memory import FEW
 from foveal.errors import MethodError, MissingExtra
-from foveal.methods.method import Method
 from foveal.methods.reference import baseline as baseline_of
 from foveal.methods.reference import gap_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.probe import Probe
+    from foveal.attribution.perturbation import Probe
 
 COLOURS = 0
 

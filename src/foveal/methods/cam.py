@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from foveal.attribution.method import Method
 from foveal.errors import MethodError
-from foveal.methods.method import Method
 from foveal.methods.principal import principal
 
 if TYPE_CHECKING:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from foveal.attribution.method import Method
 from foveal.engine.address import INPUT
 from foveal.engine.rescale import Rescale
 from foveal.errors import MethodError
-from foveal.methods.method import Method
 from foveal.methods.reference import baseline as baseline_of
 from foveal.methods.reference import gap_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.probe import Probe
+    from foveal.attribution.perturbation import Probe
 
 
 def deeplift(probe: Probe, *, baseline: str = "zero", tolerance: float = 0.01) -> Float[Tensor, "h w"]:

@@ -7,7 +7,7 @@
 
 A channel below zero in both embeddings adds to their similarity as much as one above: its α > 0 must not turn into
 evidence against. So G starts from α ⊙ sign v. The published form has no sign; behind a ReLU it is the same, and behind
-a projection it mixes up what speaks for and against (docs/matching.md has the numbers). `oriented=false` gives it.
+a projection it mixes up what speaks for and against (docs/match.md has the numbers). `oriented=false` gives it.
 
 Behind global average pooling G = α/hw, so the map is Σ_c α_c A_c / hw: the published one, in units in which `linear`
 sums to the similarity.
@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from foveal.decisions.comparison import Comparison
+from foveal.attribution.method import Method
 from foveal.errors import MethodError
-from foveal.methods.method import Method
+from foveal.targets.comparison import Comparison
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.decisions import Verdict
-    from foveal.passes import Passed
+    from foveal.attribution.passes import Passed
+    from foveal.targets import Verdict
 
 
 def contribution(c: Comparison) -> Float[Tensor, "n e"]:

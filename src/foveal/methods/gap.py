@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from foveal.attribution.method import Method
 from foveal.engine.address import INPUT
-from foveal.methods.method import Method
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.probe import Probe
+    from foveal.attribution.perturbation import Probe
 
 
 def hierarchical(probe: Probe, *, branch: int = 5, rule: str = "pool_up", gate: bool = True) -> Float[Tensor, "h w"]:
@@ -22,10 +22,10 @@ def hierarchical(probe: Probe, *, branch: int = 5, rule: str = "pool_up", gate: 
     Raises:
         MethodError: at a layer that is no stage of the network.
     """
-    from foveal.decomposing import tree_of
     from foveal.errors import MethodError
-    from foveal.hierarchy.fine import fine_map, stage_map
-    from foveal.hierarchy.growth import Plan
+    from foveal.hierarchy.build import tree_of
+    from foveal.hierarchy.expansion import Plan
+    from foveal.results.tree_map import fine_map, stage_map
 
     with torch.enable_grad():
         tree = tree_of(probe.alone(), Plan(branch, rule=rule, gate=gate))

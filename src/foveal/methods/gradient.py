@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from foveal.methods.method import Method
+from foveal.attribution.method import Method
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -15,7 +15,7 @@ from foveal.images.place import laid
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from foveal.probe import Precision, Probe
+    from foveal.attribution.perturbation import Precision, Probe
 
 SPACE = (-2, -1)
 SAMPLE = 16

@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from foveal.attribution.method import in_cache
 from foveal.engine.inverse import Solved, invert, pointwise
 from foveal.errors import LayerError, MethodError
-from foveal.methods.method import in_cache
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

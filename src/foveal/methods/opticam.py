@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from foveal.attribution.method import Method
 from foveal.errors import MethodError
 from foveal.methods.cam import weighted
 from foveal.methods.masks import Masks
-from foveal.methods.method import Method
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.probe import Probe
+    from foveal.attribution.perturbation import Probe
 
 
 def opticam(probe: Probe, *, steps: int = 100, rate: float = 0.1) -> Float[Tensor, "h w"]:

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from foveal.attribution.method import Method
 from foveal.errors import MethodError
 from foveal.methods.masks import single
-from foveal.methods.method import Method
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.probe import Probe
+    from foveal.attribution.perturbation import Probe
 
 
 ENLARGING = {1: "linear", 2: "bilinear", 3: "trilinear"}

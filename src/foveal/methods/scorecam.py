@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from foveal.attribution.method import Method, Option
 from foveal.errors import MethodError
 from foveal.methods.cam import weighted
 from foveal.methods.clusters import cluster
 from foveal.methods.masks import Masks, measure, sample, scaled
-from foveal.methods.method import Method, Option
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.probe import Precision, Probe
+    from foveal.attribution.perturbation import Precision, Probe
 
 Scaling = Literal["after", "before"]
 Weights = Literal["softmax", "difference"]

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from foveal.errors import MethodError
-from foveal.printable import shown
+from foveal.errors import MethodError, shown
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.errors import MethodError
+from foveal.errors import MethodError, shown
 from foveal.metrics import placement, shape
 from foveal.metrics.curves import Ask
 from foveal.metrics.sensitivity import Explainer
 from foveal.metrics.statistics import Summary, summary
 from foveal.metrics.trial import Setting, Trial
-from foveal.printable import shown
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -132,7 +131,7 @@ DIRECTIONS: dict[str, Literal["lower", "higher"] | None] = {
     **{metric.name: metric.better for metric in _ALL},
     **{name: "higher" for name in ("hit", "share", "rank", "distraction")},  # noqa: C420
 }
-"""Which way each is better, those against true importance in the drawn world included (`foveal.bench.world`)."""
+"""Which way each is better, those against true importance in the drawn world included (`foveal.benchmark.truth`)."""
 
 USUAL = ("deletion", "insertion", "deletion_correlation", "insertion_correlation", "drop", "increase", "gain",
          "drop_in_deletion", "road", "faithfulness", "half_area")  # fmt: skip

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from foveal.decisions.heads import Task
+    from foveal.engine.task import Task
 
 # Names with a source of their own are looked up by timm: on the Hugging Face hub, or in a folder.
 ELSEWHERE = ("hf-hub:", "hf_hub:", "local-dir:")

@@ -14,7 +14,7 @@ from foveal.models.zoo import building, unknown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from foveal.decisions.heads import Task
+    from foveal.engine.task import Task
 
 
 def build(name: str, *, pretrained: bool, arguments: Mapping[str, object]) -> Model:

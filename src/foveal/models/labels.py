@@ -12,9 +12,8 @@ from typing import Any
 
 from torch import nn
 
-from foveal.errors import ModelError
-from foveal.printable import shown
-from foveal.spelled import whole
+from foveal.engine.numerals import whole
+from foveal.errors import ModelError, shown
 from foveal.storage.reading import DAMAGE, read_text, reason
 
 NO_LISTS = (str, bytes, bytearray, os.PathLike, Mapping, AbstractSet)

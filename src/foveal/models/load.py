@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from foveal.engine.keywords import checked
 from foveal.errors import ModelError
-from foveal.keywords import checked
 from foveal.models import from_factory, from_timm, from_torchvision
 from foveal.models.kinds import soundness
 from foveal.models.labels import checked_labels, read_labels
 from foveal.models.pairing import described
 from foveal.models.sidecar import read_sidecar, sidecar_path
-from foveal.models.weights import PICKLED, check_file, fill, head_size, read_state
+from foveal.models.weight_files import PICKLED, check_file, fill, head_size, read_state
 from foveal.storage.reading import reason
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from foveal.decisions.heads import Task
+    from foveal.engine.task import Task
     from foveal.images import Preprocessing
     from foveal.models.model import Model
     from foveal.models.sidecar import Sidecar
 
-_WEIGHTS = Path(__file__).parents[1] / "world" / "weights"
+_WEIGHTS = Path(__file__).parent / "weights"
 BUNDLED = {name: _WEIGHTS / f"{name}.safetensors" for name in ("demo", "embed", "parts")}
 """The networks that ship with foveal."""
 RANDOM = "the weights are random, nothing was learned: explanations show the architecture alone"

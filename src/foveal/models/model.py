@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from foveal.decisions.heads import Task, check_task
-from foveal.engine.guard import unwrap
-from foveal.errors import ModelError
+from foveal.engine.guard import hooked_backward, is_compiled, unwrap
+from foveal.engine.task import Task, check_task
+from foveal.errors import ModelError, shown
+from foveal.images import Batch
 from foveal.images.preprocessing import Preprocessing
 from foveal.models.labels import checked_labels, own_labels
-from foveal.printable import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,3 +101,33 @@ def as_model(
         labels=checked_labels(labels) or model.labels,
         task=task or model.task,
     )
+
+
+def placed(batch: Batch, module: nn.Module) -> Batch:
+    """Pictures go where the model is. Those that foveal read itself take its type, tensors keep theirs.
+
+    Tensors stay where they are if the model lies on several devices, or on none: which of them its forward expects is
+    known to the caller alone.
+    """
+    weight = weight_of(module)
+    if weight is None:
+        return batch
+    if all(photo.source == "tensor" for photo in batch.photos):
+        homes = {tensor.device for tensor in chain(module.parameters(), module.buffers())}
+        return Batch(batch.tensor.to(weight.device), batch.photos) if len(homes) == 1 else batch
+    return Batch(batch.tensor.to(weight.device, weight.dtype), batch.photos)
+
+
+def weight_of(module: nn.Module) -> Tensor | None:
+    return next((p for p in module.parameters() if p.is_floating_point()), None)
+
+
+def state_notes(subject: Model) -> tuple[str, ...]:
+    notes = list(subject.notes)
+    if getattr(subject.module, "training", False):  # frozen TorchScript has no mode
+        notes.append("the model was in training mode; it was explained in evaluation mode and put back")
+    if hooked := hooked_backward(unwrap(subject.module)):
+        notes.append(f"backward hooks were set aside, so that they change no map: those on {', '.join(hooked)}")
+    if is_compiled(subject.module):
+        notes.append("the model is compiled; the original module was run instead, uncompiled")
+    return tuple(notes)

@@ -9,8 +9,8 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save
 
+from foveal.engine.keywords import checked
 from foveal.errors import ModelError
-from foveal.keywords import checked
 from foveal.models.pairing import replace_pair
 from foveal.models.sidecar import Sidecar
 

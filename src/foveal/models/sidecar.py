@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
-from foveal.decisions.heads import Task
+from foveal.engine.task import Task
 from foveal.errors import ModelError
 from foveal.images.preprocessing import Preprocessing
 from foveal.storage.reading import DAMAGE, read_json, reason

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from foveal.errors import ModelError
-from foveal.printable import printable, shown
+from foveal.errors import ModelError, printable, shown
 from foveal.storage.reading import DAMAGE, reason
 
 if TYPE_CHECKING:

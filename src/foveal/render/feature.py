@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from foveal.hierarchy.growth import placed
 from foveal.images import Geometry, Photo, Place
 from foveal.render.overlay import draw_overlay, fit
+from foveal.results.feature_graph import placed
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
     from numpy.typing import NDArray
 
     from foveal.engine.structure import Stage
-    from foveal.hierarchy.tree import Edge, Feature, Tree
+    from foveal.results.feature_graph import Edge, Feature
+    from foveal.results.tree import Tree
 
 Box = tuple[float, float, float, float]
 SMALLEST = 28  # pixels of the photo that a crop has at least
@@ -30,7 +31,7 @@ def feature_picture(tree: Tree, edge: Edge, *, side: int = 132, against: bool = 
     drawn = draw_overlay(
         part,
         -map if against else map,
-        place=stage.place and stage.place.settled(map.shape, part.geometry.input_size),
+        place=stage.place and Place(*stage.place).settled(map.shape, part.geometry.input_size),
         sign="negative" if against else "positive",
         limit=float(np.abs(map).max()) or None,
         colour_bar=False,
@@ -76,7 +77,7 @@ def seen_at(photo: Photo, stage: Stage, place: tuple[int, int], *, side: int) ->
 
 def _receptive(geometry: Geometry, stage: Stage, place: tuple[int, int]) -> Box:
     height, width = geometry.input_size
-    lie = stage.place or Place.covering(stage.shape[1:], geometry.input_size)
+    lie = Place(*stage.place) if stage.place else Place.covering(stage.shape[1:], geometry.input_size)
     cx, cy = lie.points(place).tolist()
     ry, rx = (field / 2 for field in stage.receptive_field)
     box = (max(0.0, cx - rx), max(0.0, cy - ry), min(width, cx + rx), min(height, cy + ry))

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from foveal.errors import ResultError
-from foveal.render.colour import sequential
+from foveal.render.color import sequential
 from foveal.render.figures import MUTED, Layout, fit_photo, grid, paragraph, stacked
 from foveal.render.overlay import INK, PAPER, fit
 from foveal.render.text import shorten, write

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from PIL import ImageFont, features
 
-from foveal.errors import FovealWarning
-from foveal.printable import printable
+from foveal.errors import FovealWarning, printable
 
 ENDINGS = {".ttf", ".otf", ".ttc", ".otc"}
 MOST = 500  # files looked at on a system

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from PIL import ImageFile
 
-from foveal.render.words import describe_map
+from foveal.render.alt_text import describe_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

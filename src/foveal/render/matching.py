@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from foveal.render.colour import sequential
+from foveal.render.color import sequential
 from foveal.render.figures import fit_photo, grid, paragraph, stacked
 from foveal.render.overlay import INK, PAPER, beside, draw_bar, draw_overlay, fit
 from foveal.render.scale import Sign, choose_scale, number

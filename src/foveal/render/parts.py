@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from foveal.errors import ResultError
 from foveal.images import Place
-from foveal.render.colour import from_oklab
+from foveal.render.color import from_oklab
 from foveal.render.figures import MUTED, fit_photo, grid
 from foveal.render.overlay import INK, LUMA, PAPER, beside, draw_overlay, fit
 from foveal.render.scale import number
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from foveal.attention.comparing import PartMatch
     from foveal.images import Photo
+    from foveal.results.part_similarity import PartMatch
     from foveal.results.parts import Parts
 
     Cells = Float[NDArray[np.float64], "... h w"]

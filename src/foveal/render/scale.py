@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from foveal.render.colour import diverging, sequential
+from foveal.render.color import diverging, sequential
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8

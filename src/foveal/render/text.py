@@ -8,8 +8,7 @@ import warnings
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from foveal.errors import FovealWarning
-from foveal.printable import printable
+from foveal.errors import FovealWarning, printable
 from foveal.render.fonts import BUILT_IN, Face, face_with, is_shaped, own_faces, script
 
 if TYPE_CHECKING:

@@ -10,15 +10,16 @@ from PIL import Image
 from foveal.render.feature import effective_region, feature_picture, pattern_picture, region
 from foveal.render.figures import LINE, MUTED
 from foveal.render.overlay import INK, fit
+from foveal.render.page_layout import Sheet
 from foveal.render.scale import number
-from foveal.render.sheet import Sheet
 from foveal.render.text import shorten, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from foveal.hierarchy.tree import Edge, Feature, Key, Tree
-    from foveal.render.sheet import Point
+    from foveal.render.page_layout import Point
+    from foveal.results.feature_graph import Edge, Feature, Key
+    from foveal.results.tree import Tree
 
 FLOW, DOUBT, AGAINST, BOX = (96, 128, 168), (190, 92, 70), (42, 107, 224), (255, 255, 255)
 THICKEST = 9  # pixels

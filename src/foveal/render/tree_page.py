@@ -15,7 +15,8 @@ from foveal.render.pages import environment, script_json
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from foveal.hierarchy.tree import Edge, Feature, Key, Tree
+    from foveal.results.feature_graph import Edge, Feature, Key
+    from foveal.results.tree import Tree
 
 MOST = 500  # features with pictures; what carries least is left out
 SIDE, PHOTO, SHELF, QUALITY = 104, 460, 64, 82

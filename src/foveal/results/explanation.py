@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from foveal.decisions.decision import PER_IMAGE
 from foveal.engine.address import INPUT
 from foveal.errors import ResultError
 from foveal.images.planes import plane
 from foveal.render.overlay import draw_overlay
 from foveal.render.scale import Limit, Sign, choose_scale, number
+from foveal.targets.target import PER_IMAGE
 
 if TYPE_CHECKING:
     import os
@@ -108,7 +108,7 @@ class Explanation:
     @property
     def remarks(self) -> tuple[str, ...]:
         """The notes, and what is odd about maps (not numbers, all zero, none in favour) and photos (first frame)."""
-        from foveal.results.remarks import map_remarks, photo_remarks
+        from foveal.results.notes import map_remarks, photo_remarks
 
         return (*self.notes, *map_remarks(self.maps), *photo_remarks(self.photos))
 
@@ -134,13 +134,13 @@ class Explanation:
         return (self[i] for i in range(len(self)))
 
     def fused(self, rule: str = "mean") -> Explanation:
-        """One map made of those of all layers by "mean", "product" or "max", as `foveal.fusion` has them.
+        """One map made of those of all layers by "mean", "product" or "max", as `foveal.results.fusion` has them.
 
             foveal.explain(model, x, layer="all", method="layercam").fused("max").layer    # "max of layer1, layer2, …"
 
         At the resolution of the finest. Each layer counts alike, scaled by its own largest absolute value.
         """
-        from foveal.fusion import finest, fuse
+        from foveal.results.fusion import finest, fuse
 
         if len(self.layers) < 2:
             raise ResultError(f"Cannot fuse the one map of {self.layer}: explain several layers, layer='all' say.")
@@ -223,14 +223,14 @@ class Explanation:
         Whole or not at all: an interrupted save leaves nothing that loads. The files of an earlier result in the
         folder are replaced; other files stay.
         """
-        from foveal.results.saved import save_explanation
+        from foveal.results.storage import save_explanation
 
         return save_explanation(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Explanation:
         """The explanation saved in a folder; tensors on the CPU. ResultError if anything is missing or changed."""
-        from foveal.results.saved import load_explanation
+        from foveal.results.storage import load_explanation
 
         return load_explanation(Path(folder))
 

@@ -148,14 +148,14 @@ class Flow(Explanation):
 
         audit       is drawn into the strips and written to the manifest.
         """
-        from foveal.results.saved_flow import save_flow
+        from foveal.results.flow_storage import save_flow
 
         return save_flow(self, Path(folder), audit)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Flow:
         """The flow saved in a folder; tensors on the CPU. ResultError if anything is missing or changed."""
-        from foveal.results.saved_flow import load_flow
+        from foveal.results.flow_storage import load_flow
 
         return load_flow(Path(folder))
 

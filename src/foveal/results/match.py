@@ -80,7 +80,7 @@ class Match:
     @property
     def remarks(self) -> tuple[str, ...]:
         """The notes, and what is odd about the photos."""
-        from foveal.results.remarks import photo_remarks
+        from foveal.results.notes import photo_remarks
 
         return (*self.notes, *photo_remarks((*self.queries, *self.references)))
 
@@ -147,14 +147,14 @@ class Match:
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """The folder, now holding a sheet a query, the photos, match.npz and manifest.json; whole or not at all."""
-        from foveal.results.saved_match import save_match
+        from foveal.results.match_storage import save_match
 
         return save_match(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Match:
         """The match saved in a folder; tensors on the CPU. ResultError if anything is missing or changed."""
-        from foveal.results.saved_match import load_match
+        from foveal.results.match_storage import load_match
 
         return load_match(Path(folder))
 

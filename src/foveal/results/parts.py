@@ -92,14 +92,14 @@ class Parts(Explanation):
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """As an explanation, with parts.png, ranks.png a picture, and parts.npz for what is beside the map."""
-        from foveal.results.saved_parts import save_parts
+        from foveal.results.parts_storage import save_parts
 
         return save_parts(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Parts:
         """The parts saved in a folder; tensors on the CPU. ResultError if anything is missing or changed."""
-        from foveal.results.saved_parts import load_parts
+        from foveal.results.parts_storage import load_parts
 
         return load_parts(Path(folder))
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from foveal.errors import TargetError
-from foveal.printable import shown
+from foveal.errors import TargetError, shown
 from foveal.similarity.local import CrossAttention, EarthMovers, Nearest
 from foveal.similarity.metric import Linear, Metric
 from foveal.similarity.pooled import Cosine, Dot, Euclidean, Learned, Squared, unit

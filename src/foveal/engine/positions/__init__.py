@@ -7,6 +7,6 @@ comes out of an operation that is in no list, has no known place: never a wrong 
 """
 
 from foveal.engine.positions.tracker import PositionTracker, layout_of, place_of
-from foveal.engine.positions.where import Where, tensors_in
+from foveal.engine.positions.where import Cells, Where, tensors_in
 
-__all__ = ["PositionTracker", "Where", "layout_of", "place_of", "tensors_in"]
+__all__ = ["Cells", "PositionTracker", "Where", "layout_of", "place_of", "tensors_in"]

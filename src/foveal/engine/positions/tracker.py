@@ -12,8 +12,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from foveal.engine.layout import Layout
 from foveal.engine.positions.axis import AXES, Along, Pair, UnknownPlaceError, compact, line, pixels, summed
 from foveal.engine.positions.table import after
-from foveal.engine.positions.where import Call, Where
-from foveal.images.place import Place
+from foveal.engine.positions.where import Call, Cells, Where
 
 _MAPS: Mapping[Layout, frozenset[int]] = {"nchw": frozenset({2, 3}), "nhwc": frozenset({1, 2})}
 """Layout -> the dimensions of the map."""
@@ -108,11 +107,11 @@ def layout_of(where: Where | None, shape: Sequence[int]) -> Layout | None:
     return next(fitting, None)
 
 
-def place_of(where: Where | None, shape: Sequence[int], layout: Layout, image: Sequence[int]) -> Place | str:
+def place_of(where: Where | None, shape: Sequence[int], layout: Layout, image: Sequence[int]) -> Cells | str:
     """Where the cells of a map lie, or the operation after which that is not known."""
     rows, columns = (2, 3) if layout == "nchw" else (1, 2)
     if (shape[rows], shape[columns]) == (1, 1):
-        return Place.covering((1, 1), (image[0], image[1]))
+        return Cells((image[0] / 2, image[1] / 2), (float(image[0]), float(image[1])))
     if where is None or where.lost:
         return where.lost if where else "nothing of it depends on the image"
     try:
@@ -122,7 +121,7 @@ def place_of(where: Where | None, shape: Sequence[int], layout: Layout, image: S
         (oy, sy), (ox, sx) = (_line(p, along[k], shape[along[k]], image[k]) for k, p in zip(AXES, (y, x), strict=True))
     except UnknownPlaceError:
         return where.by or "unknown"
-    return Place((oy, ox), (sy, sx), turned)
+    return Cells((oy, ox), (sy, sx), turned)
 
 
 def _line(p: Along, dim: int, cells: int, side: int) -> Pair:

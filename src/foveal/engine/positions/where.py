@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from foveal.engine.positions.axis import Along, nowhere
+
+
+class Cells(NamedTuple):
+    """Where the cells of a map lie: cell (i, j) around the image's point `offset` + (i, j) · `step`.
+
+    Attributes:
+        offset: (y, x) in pixels, the middle of the first cell.
+        step: (y, x), from one cell to the next; negative where the map is mirrored.
+        turned: the map's rows are the image's columns; `offset` and `step` are (y, x) all the same.
+    """
+
+    offset: tuple[float, float]
+    step: tuple[float, float]
+    turned: bool = False
 
 
 @dataclass(frozen=True, eq=False)

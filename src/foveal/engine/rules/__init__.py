@@ -6,9 +6,7 @@ no rule: with the derivative, Σ A_in ⊙ G_in = A_out ⊙ G_out. Sums, concaten
 ReLU conserve relevance by themselves. Only what has weights, an offset, a bend or two arguments is given a rule.
 """
 
-from foveal.engine.rules.guided import Guided
 from foveal.engine.rules.linear import LinearRule
-from foveal.engine.rules.mode import Rules, RulesMode
-from foveal.engine.rules.relevance import Relevance
+from foveal.engine.rules.mode import RulesMode
 
-__all__ = ["Guided", "LinearRule", "Relevance", "Rules", "RulesMode"]
+__all__ = ["LinearRule", "RulesMode"]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -17,10 +16,6 @@ from foveal.engine.rules.sources import POOLS, Sources, flat
 from foveal.engine.rules.vocabulary import CONSERVING
 from foveal.engine.rules.witness import Origin
 from foveal.errors import MethodError
-
-if TYPE_CHECKING:
-    from foveal.decisions import Verdict
-    from foveal.passes import Passed
 
 RECTIFIERS = frozenset({"relu", "relu6", "clamp_min", "threshold"})
 ACTIVATIONS = RECTIFIERS | {
@@ -55,34 +50,6 @@ LINEAR = (
     | CONSERVING - SELECTING - ACTIVATIONS
 )
 """Operations that activate nothing, and follow the derivative."""
-
-
-@dataclass(frozen=True)
-class Guided:
-    """Guided backpropagation and the deconvolutional network.
-
-    At y = ReLU(x), with G arriving at y:  "guided" passes G ⊙ [x > 0] ⊙ [G > 0] (Springenberg et al. 2015),
-    "deconvnet" G ⊙ [G > 0] alone (Zeiler & Fergus 2014). For activation functions other than ReLU "guided" is the
-    derivative of the positive part of G; "deconvnet" is not defined there. Gates (sigmoids of squeeze-excitation)
-    scale and do not activate: they follow the derivative. So does whatever else is not linear and no known activation
-    function; the result names it, also maxima over features instead of places, and products with what was computed from
-    features and detached. ReLU is known as the larger of x and 0, as x where it is above 0, as a product with whether
-    it is.
-    """
-
-    kind: Literal["guided", "deconvnet"]
-
-    def mode(self) -> GuidedMode:
-        return GuidedMode(self.kind)
-
-    def start(self, verdict: Verdict) -> Tensor:
-        return verdict.score
-
-    def missing(self, passed: Passed) -> None:
-        return None
-
-    def account(self, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
-        cautions.append("a picture of patterns: much of it does not depend on the decision")
 
 
 class GuidedMode(RulesMode):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -11,35 +11,8 @@ from torch.overrides import TorchFunctionMode
 
 from foveal.engine.rules.witness import Origin, Witness
 
-if TYPE_CHECKING:
-    from foveal.decisions import Verdict
-    from foveal.passes import Passed
-
 Handler: TypeAlias = Callable[..., Any]
 """(func, args, kwargs) -> result, out of place."""
-
-
-class Rules(Protocol):
-    """What the backward pass starts from, and does where it does not follow the derivative.
-
-    Hashable: equal rules share a pass.
-    """
-
-    def mode(self) -> RulesMode | None:
-        """In which one forward runs, so that its backward follows the rules; None where only its start differs."""
-        ...
-
-    def start(self, verdict: Verdict) -> Tensor:
-        """(n,), what the backward starts from; the score mostly."""
-        ...
-
-    def account(self, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
-        """What a reader should know of how the rules held."""
-        ...
-
-    def missing(self, passed: Passed) -> Tensor | None:
-        """(n,), what neither arrived at the first layer nor was counted as lost; None where rules do not count."""
-        ...
 
 
 class RulesMode(TorchFunctionMode):

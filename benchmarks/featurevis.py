@@ -1,0 +1,177 @@
+"""Are portraits what they are meant to be, and what of the recipe makes them so?
+
+    python -m benchmarks.featurevis                                       # drawn birds, every variant
+    python -m benchmarks.featurevis --model tests/real_networks.py:resnet18 --photos ../shared/data/images/pets \
+        --transfer tests/real_networks.py:mobilenet_v2 --layer layer4 --facets 3 --steps 80 --variants default …
+
+gain: informative channels against their target. fit: cosine of all features. recall: of the strongest channels. own:
+share of portraits most like their own facet, by this network; transfer: by another. class: share of portraits whose
+facet's most frequent class (as this network sees its photos) is among the top five. slope, saturated, variation:
+of the power spectrum (the photos' in brackets), share of values at the ends, gradient length against the photos'.
+between: mean distance, 1 − cosine, between facets' portraits in the other network.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from torch import Tensor
+
+import foveal
+from foveal.api.visualize import sit
+from foveal.featurevis import STILL, Octave, Plan, Wishes
+from foveal.featurevis.naturalness import naturalness
+from foveal.featurevis.transfer import answered
+from foveal.images import load_images
+from foveal.images.folders import pictures_in
+from foveal.results.feature_images import Portraits
+from foveal.synthetic import SPECIES, render, species_scene
+
+USUAL = Wishes()
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "start: noise": {"start": "noise"},
+    "start: one photo": {"start": "photo"},
+    "no activation maximisation": {"wishes": replace(USUAL, pull=None)},
+    "no distance": {"wishes": replace(USUAL, fidelity=0.0)},
+    "no statistics": {"wishes": replace(USUAL, statistics=0.0)},
+    "no total variation": {"wishes": replace(USUAL, smoothness=0.0)},
+    "no sparsity": {"wishes": replace(USUAL, sparsity=0.0)},
+    "dual objective alone": {"wishes": replace(USUAL, statistics=0.0, smoothness=0.0, sparsity=0.0)},
+    "dual objective alone, noise": {
+        "wishes": replace(USUAL, statistics=0.0, smoothness=0.0, sparsity=0.0), "start": "noise",
+    },
+    "still views": {"views": STILL},
+    "fidelity 0.3": {"wishes": replace(USUAL, fidelity=0.3)},
+    "charbonnier": {"wishes": replace(USUAL, distance="charbonnier")},
+    "caricature": {"wishes": replace(USUAL, pull="caricature")},
+    "contrast channels": {"wishes": replace(USUAL, channels="contrast")},
+    "10 channels": {"wishes": replace(USUAL, count=10)},
+    "all channels": {"wishes": replace(USUAL, count=10_000)},
+    "one facet": {"facets": 1},
+    "canvas: pixel": {"canvas": "pixel"},
+    "canvas: phase": {"canvas": "phase"},
+    "place by place": {"wishes": replace(USUAL, spatial=True)},
+    "maximisation alone, noise": {
+        "wishes": replace(USUAL, fidelity=0.0, statistics=0.0, smoothness=0.0, sparsity=0.0), "start": "noise",
+    },
+    "strongest channel alone": {
+        "wishes": replace(USUAL, fidelity=0.0, statistics=0.0, smoothness=0.0, sparsity=0.0, count=1), "start": "noise",
+    },
+    "near the release": {"literal": True},
+    "mean of photos": {"untouched": True},
+}  # fmt: skip
+COLUMNS = (
+    "gain", "fit", "recall", "own %", "transfer %", "class %", "slope", "saturated %", "variation", "between", "s",
+)  # fmt: skip
+
+
+def main(
+    model: Annotated[str, typer.Option(help="as --model takes it")] = "demo",
+    photos: Annotated[Path | None, typer.Option(help="a folder; drawn birds if left out")] = None,
+    transfer: Annotated[str, typer.Option(help="another network")] = "embed",
+    layer: Annotated[str, typer.Option()] = "stage3",
+    facets: Annotated[int, typer.Option()] = 4,
+    each: Annotated[int, typer.Option(help="drawn pictures of each species")] = 10,
+    steps: Annotated[int, typer.Option()] = 128,
+    variants: Annotated[list[str] | None, typer.Option(help="all if left out")] = None,
+    out: Annotated[Path | None, typer.Option(help="sheets go here")] = None,
+    threads: int = 1,
+) -> None:
+    torch.set_num_threads(threads)
+    network, other = foveal.load_model(model), foveal.load_model(transfer)
+    pictures: Any = (
+        [str(file) for file in pictures_in([photos]) if file.suffix == ".jpg"]
+        if photos
+        else [render(species_scene(SPECIES[4 * k], 5000 + i))[0] for k in range(facets) for i in range(each)]
+    )
+    batch = load_images(pictures, network.preprocessing)
+    print(f"{len(batch.photos)} pictures, {network.name} at {layer}, {steps} steps, {threads} threads\n")
+    print(f"| | {' | '.join(COLUMNS)} |\n|---|{'---|' * len(COLUMNS)}", flush=True)
+    truth = classes_of(network, batch.tensor)
+    for name in variants or VARIANTS:
+        options = dict(VARIANTS[name])
+        plan = Plan((Octave(1.0, steps),), patience=0, views=options.pop("views", Plan().views))
+        untouched = options.pop("untouched", False)
+        if options.get("literal"):
+            plan = replace(plan, octaves=(Octave(1.0, 2 * steps),))
+        session = sit(network, batch, layer, plan=plan, **{"facets": facets, **options})
+        started = time.perf_counter()
+        for _ in session if not untouched else ():
+            pass
+        seconds = time.perf_counter() - started
+        faces = session.portraits()
+        print(f"| {name} | {' | '.join(scores(faces, network, other, truth, seconds))} |", flush=True)
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            faces.figure().save(out / f"{name.replace(' ', '-').replace(':', '')}.png")
+
+
+def classes_of(network: foveal.Model, x: Tensor) -> list[int]:
+    """What the network says of each photo."""
+    with torch.no_grad():
+        return [int(k) for few in x.split(16) for k in network.module(few).argmax(1)]
+
+
+def scores(faces: Portraits, network: foveal.Model, other: foveal.Model, truth: list[int], seconds: float) -> list[str]:
+    """One row of the table."""
+    seen = faces.transfer(other)
+    tops = answered(faces, network, 5)
+    right = []
+    for one, answers in zip(faces, tops, strict=True):
+        assert one.facet is not None
+        usual = Counter(truth[i] for i in faces.facets[one.facet].members).most_common(1)[0][0]
+        right.append(usual in [answer.index for answer in answers])
+    made = [naturalness(one.image) for one in faces]
+    real = [naturalness(image) for image in seen_photos(faces)]
+    variation = np.mean([one.variation for one in made]) / np.mean([one.variation for one in real])
+    return [
+        f"{np.mean([one.gain for one in faces]):.2f}",
+        f"{np.mean([one.fit for one in faces]):.3f}",
+        f"{np.mean([one.recall for one in faces]):.2f}",
+        f"{100 * faces.retrieval():.0f}",
+        f"{100 * seen.share:.0f}",
+        f"{100 * np.mean(right):.0f}",
+        f"{np.mean([one.slope for one in made]):.2f} ({np.mean([one.slope for one in real]):.2f})",
+        f"{100 * np.mean([one.saturated for one in made]):.1f}",
+        f"{variation:.2f}",
+        f"{between(faces, other):.3f}",
+        f"{seconds:.0f}",
+    ]
+
+
+def seen_photos(faces: Portraits) -> list[Tensor]:
+    """The most typical photos, at the size of the portraits."""
+    from foveal.render.feature_images import _seen
+
+    side = faces[0].image.shape[-1]
+    chosen = [faces.photos[i] for facet in faces.facets for i in facet.members[:4]]
+    return [torch.from_numpy(np.array(_seen(photo, side))).permute(2, 0, 1) / 255 for photo in chosen]
+
+
+def between(faces: Portraits, other: foveal.Model) -> float:
+    """Mean distance between facets' portraits, in another network's last stage."""
+    from foveal.featurevis.network import Eye
+    from foveal.featurevis.normalization import Lens
+    from foveal.featurevis.transfer import shown_to
+    from foveal.models.model import weight_of
+
+    if len(faces) < 2:
+        return float("nan")
+    subject, x = shown_to(faces, other)
+    eye = Eye(subject.module, Lens.of(subject.preprocessing, x), weight_of(subject.module))
+    at = eye.structure.stages[-1].name
+    z = torch.nn.functional.normalize(eye.features(eye.lens.from_input(x), (at,))[at].float(), dim=1)
+    distances = 1 - z @ z.mT
+    return float(distances.sum() / (len(z) * (len(z) - 1)))
+
+
+if __name__ == "__main__":
+    typer.run(main)

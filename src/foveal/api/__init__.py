@@ -1,0 +1,1 @@
+"""The verbs: a file each. What they share is below, in `attribution`."""

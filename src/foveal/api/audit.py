@@ -1,0 +1,140 @@
+"""One sentence on whether a map is true: what hiding its places costs, and what hiding as much at random costs.
+
+foveal.audit(model, "bird.jpg", why)     "hiding what this map marks lowers the probability of jay (17) by 62 %;
+                                         hiding an equal area at random, by 8 ± 3 %"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from foveal.api.measure import Explained, decided, mapped, several
+from foveal.attribution.perturbation import Progress
+from foveal.attribution.perturbed_score import SAID, Of, questions
+from foveal.attribution.prepare import check_pictures, inquire
+from foveal.engine.chunks import WHOLE, chunked
+from foveal.engine.keywords import checked
+from foveal.errors import MethodError
+from foveal.images.place import Place, laid
+from foveal.metrics.baselines import Fill, hidden
+from foveal.metrics.curves import ranks
+from foveal.metrics.shape import area_holding
+from foveal.models.model import Model
+from foveal.results.deletion_test import Hiding, Hidings
+from foveal.targets import Target, Task
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+    from foveal.images import Batch, ImageLike, Preprocessing
+
+LEAST, MOST = 0.05, 0.3
+"""The area that is hidden holds half of the evidence, but no less and no more of the picture than this."""
+
+
+@checked
+def audit(
+    model: nn.Module | Model,
+    images: ImageLike | Batch,
+    explanations: Explained | Sequence[Explained] | Mapping[str, Explained],
+    target: Target = None,
+    *,
+    area: float | None = None,
+    draws: int = 20,
+    fill: Fill = "impute",
+    layer: str | None = None,
+    of: Of = "auto",
+    seed: int = 0,
+    progress: Progress | None = None,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
+) -> Hidings:
+    """What becomes of the score when the places that a map marks are hidden, and when as many others are.
+
+    The others have the same shape: the hidden area is mirrored or not and moved, over the picture's edges to the other
+    side. What is hidden is made up from its surroundings, so that no edge gives it away.
+
+        print(foveal.audit(model, "bird.jpg", why))
+
+    Args:
+        explanations: as in `foveal.measure`; results of any verb, names of methods, maps.
+        area: the share of the picture to hide; None for the least that holds half of the positive evidence, within 5
+            and 30 %.
+        draws: how many other places are tried.
+        fill: what is put there, see `foveal.metrics.baseline`.
+
+    The other arguments and the errors are those of `measure`. A map without positive evidence marks nothing, and its
+    audit says so.
+    """
+    if draws < 2:
+        raise MethodError(f"an area at random needs a few draws to compare with, not {draws}: ask for two at least")
+    many = several(explanations)
+    about: dict[str, Any] = {
+        "inputs": inputs, "keywords": keywords, "preprocessing": preprocessing, "labels": labels, "task": task,
+    }  # fmt: skip
+    target = decided(many.values()) if target is None else target
+    inquiry = inquire(model, images, target, **about)
+    check_pictures(inquiry.batch, "audits")
+    maps = mapped(inquiry, many, target, layer, about)
+    n, done, found = len(inquiry.batch.photos), 0, []
+    with questions(inquiry, of) as asked:
+        for name, one in maps.items():
+            for i, question in enumerate(asked):
+                x = inquiry.batch.tensor[i : i + 1]
+                where = marked(one.maps[i], (x.shape[2], x.shape[3]), area, seed, one.place)
+                share = 0.0 if where is None else float(where.double().mean())
+                scores = [] if where is None else _asked(question, x, where, draws, fill, seed)
+                said = question.words, SAID[question.of], question.whole
+                found.append(Hiding(name, inquiry.batch.photos[i].source, *said, share, scores[0] if scores else None,
+                                    tuple(scores[1:])))  # fmt: skip
+                done += 1
+                if progress:
+                    progress("auditing", done, n * len(maps))
+        notes = dict.fromkeys([*inquiry.notes, *(note for question in asked for note in question.notes)])
+    return Hidings(tuple(found), tuple(notes))
+
+
+def marked(
+    map: Float[Tensor, "h w"], size: tuple[int, int], area: float | None, seed: int = 0, place: Place | None = None
+) -> Bool[Tensor, "h2 w2"] | None:
+    """The most important pixels of a map whose cells lie at `place`; None where it marks nothing."""
+    if not bool(torch.isfinite(map).all()) or not bool((map > 0).any()):
+        return None
+    grown = laid(map.detach().float().cpu(), size, place)
+    share = min(max(area_holding(grown), LEAST), MOST) if area is None else area
+    if not 0 < share < 1:
+        raise MethodError(f"cannot hide {share:.4g} of a picture: give a share above 0 and below 1")
+    count = min(max(1, round(share * grown.numel())), grown.numel() - 1)
+    return ranks(grown, seed=seed) < count
+
+
+def elsewhere(where: Bool[Tensor, "h w"], draws: int, seed: int = 0) -> Bool[Tensor, "k h w"]:
+    """The same shape in other places, mirrored or not; as large to the pixel."""
+    random = np.random.default_rng(seed)
+    h, w = where.shape
+    found = []
+    for _ in range(draws):
+        flips = [dim for dim in (0, 1) if random.random() < 0.5]
+        found.append(where.flip(flips).roll((int(random.integers(h)), int(random.integers(w))), (0, 1)))
+    return torch.stack(found)
+
+
+def _asked(
+    question: Any, x: Float[Tensor, "1 c h w"], where: Bool[Tensor, "h w"], draws: int, fill: Fill, seed: int
+) -> list[float]:
+    """The score without these places, then without others."""
+    every = torch.cat([where[None], elsewhere(where, draws, seed)])[:, None].to(x.device)
+
+    def score(start: int, stop: int) -> Tensor:
+        found: Tensor = question(hidden(x, every[start:stop], fill, seed=seed))
+        return found.detach().float().cpu()
+
+    return chunked(None, x, WHOLE, question.load)(score, len(every), lambda done, total: None).tolist()

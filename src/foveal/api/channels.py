@@ -1,0 +1,156 @@
+"""What each channel of a network means: the pictures of a folder where it is strongest. Specification: gAP, 6.3."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from foveal._version import __version__
+from foveal.engine.capture import capture
+from foveal.engine.guard import unwrap
+from foveal.engine.keywords import checked
+from foveal.engine.layout import channels_first
+from foveal.engine.select import LayerSpec, select_layers
+from foveal.engine.stages import describe
+from foveal.errors import ImageError, LayerError, ResultError
+from foveal.images import load_images, pictures_in
+from foveal.models.model import Model, as_model, placed
+from foveal.results.channel_examples import Dictionary
+from foveal.storage.checkpoint import load_state, save_state
+from foveal.storage.fingerprint import file_fingerprint, fingerprint
+from foveal.storage.reading import damage
+
+if TYPE_CHECKING:
+    from foveal.engine.structure import Stage
+    from foveal.images import Preprocessing
+
+MOST = 9  # pictures a channel
+BATCH = 8
+
+
+@checked
+def dictionary(
+    model: nn.Module | Model,
+    pictures: Path | str | Sequence[Path | str],
+    *,
+    layer: LayerSpec = "all",
+    most: int = MOST,
+    cache: Path | bool | None = True,
+    progress: Callable[[str, int, int], None] | None = None,
+    preprocessing: Preprocessing | None = None,
+) -> Dictionary:
+    """Look through pictures for what each channel of the stages answers to: one forward each, up to the last stage.
+
+        words = foveal.dictionary(model, "photos/")
+        words.entries("layer4", 42)              # file, place and value, the strongest first
+        words.crops("layer4", 42)                # what it sees there
+
+    Args:
+        pictures: a folder, or files.
+        layer: which layers, as in `explain`.
+        most: pictures a channel.
+        cache: a folder in which what was found is kept, for the same weights, pictures and layers; True is foveal's
+            own (`FOVEAL_CACHE`, or ~/.cache/foveal), None or False keeps nothing.
+        progress: hears (what, done, total).
+
+    Raises:
+        ImageError: for a folder without pictures, or pictures that cannot be read.
+    """
+    subject = as_model(model, preprocessing)
+    files = [Path(pictures)] if isinstance(pictures, str | Path) else [Path(one) for one in pictures]
+    found = tuple(pictures_in(files))
+    first = placed(load_images(found[0], subject.preprocessing), subject.module)
+    structure = describe(subject.module, first.tensor)
+    names = tuple(select_layers(unwrap(subject.module), layer, lambda: structure))
+    known = {stage.name: stage for stage in structure.stages}
+    if missing := [name for name in names if name not in known]:
+        raise LayerError(f"a dictionary is of stages, and {missing[0]!r} is none: say {', '.join(known)}")
+    stages = {name: known[name] for name in names}
+    arrays: Mapping[str, Tensor] | None = None
+    notes: list[str] = []
+    if home := _home(cache):
+        of = _fingerprint(subject, found, names, most)
+        file = home / f"{of}.pt"
+        arrays = _kept(file, of, notes)
+    if arrays is None:
+        arrays = _look(subject, found, stages, most, progress)
+        if home:
+            with suppress(ResultError):  # a cache that cannot be written is no reason to fail
+                save_state(file, arrays, of)
+    values, numbers, places = (
+        {name: arrays[f"{what}/{name}"] for name in names} for what in ("values", "pictures", "places")
+    )
+    return Dictionary(subject.name, found, stages, values, numbers, places, subject.preprocessing, tuple(notes))
+
+
+def _look(
+    subject: Model,
+    files: Sequence[Path],
+    stages: Mapping[str, Stage],
+    most: int,
+    progress: Callable[[str, int, int], None] | None,
+) -> dict[str, Tensor]:
+    best: dict[str, Tensor] = {}
+    module = unwrap(subject.module)
+    for start in range(0, len(files), BATCH):
+        few = files[start : start + BATCH]
+        batch = placed(load_images(list(few), subject.preprocessing), module)
+        with capture(module, list(stages), gradient=False) as run:
+            run.forward(batch.tensor, stop=True)
+            for name, stage in stages.items():
+                A = channels_first(run.activations[name], stage.layout)
+                values, at = A.flatten(2).max(2)  # (n, c)
+                at = at.cpu()
+                found = {
+                    "values": values.T.cpu().float(),
+                    "pictures": torch.arange(start, start + len(few)).expand(A.shape[1], -1),
+                    "places": torch.stack([at // A.shape[3], at % A.shape[3]], 2).transpose(0, 1),
+                }
+                both = {
+                    what: torch.cat([best[f"{what}/{name}"], new], 1) if f"{what}/{name}" in best else new
+                    for what, new in found.items()
+                }
+                order = both["values"].argsort(dim=1, descending=True, stable=True)[:, :most]
+                best[f"values/{name}"] = both["values"].gather(1, order)
+                best[f"pictures/{name}"] = both["pictures"].gather(1, order)
+                best[f"places/{name}"] = both["places"].gather(1, order[:, :, None].expand(-1, -1, 2))
+        if progress:
+            progress("looking through pictures", min(start + BATCH, len(files)), len(files))
+    return best
+
+
+def _fingerprint(subject: Model, files: Sequence[Path], names: Sequence[str], most: int) -> str:
+    """Of everything that decides what is found; not of where the pictures lie."""
+    with damage("Cannot read the pictures", ImageError):
+        pictures = [file_fingerprint(file) for file in files]
+    return fingerprint(
+        weights=unwrap(subject.module), preprocessing=subject.preprocessing, pictures=pictures, names=names, most=most,
+        foveal=__version__,
+    )  # fmt: skip
+
+
+def _home(cache: Path | bool | None) -> Path | None:
+    """Where what was found is kept."""
+    if cache is None or cache is False:
+        return None
+    home = Path(os.environ.get("FOVEAL_CACHE") or Path.home() / ".cache" / "foveal") if cache is True else cache
+    return Path(home) / "dictionaries"
+
+
+def _kept(file: Path, of: str, notes: list[str]) -> Mapping[str, Tensor] | None:
+    """None where there is nothing, or nothing whole; what is damaged is found again, and that is said."""
+    if not file.exists():
+        return None
+    try:
+        found = load_state(file, of)
+    except ResultError:
+        found = None
+    if found is None:
+        notes.append(f"what was kept in {str(file)!r} was damaged, so the pictures were looked through again")
+    return found

@@ -1,0 +1,243 @@
+"""The verbs. Thin: load → engine → formula → result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from foveal.attribution.attribute import Asked, Evidence
+from foveal.attribution.perturbation import Progress
+from foveal.attribution.prepare import Inquiry, inquire, read
+from foveal.attribution.resolution import examine, settings
+from foveal.engine.address import INPUT
+from foveal.engine.arguments import beside
+from foveal.engine.keywords import checked
+from foveal.engine.select import LayerSpec
+from foveal.engine.stages import Stage, Structure, describe
+from foveal.errors import MethodError, ModelError
+from foveal.images import Batch
+from foveal.methods import Method, find_methods
+from foveal.models.model import Model, as_model, weight_of
+from foveal.results import Explanation
+from foveal.results.provenance import versions
+from foveal.targets import Target, Task
+
+if TYPE_CHECKING:
+    from foveal.images import ImageLike, Preprocessing
+
+
+@checked
+def explain(
+    model: nn.Module | Model,
+    images: ImageLike | Batch,
+    target: Target = None,
+    *,
+    method: str = "gradcam",
+    progress: Progress | None = None,
+    layer: LayerSpec = None,
+    resolution: int = 1,
+    scales: Sequence[float] = (1.0,),
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    differentiable: bool = False,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
+) -> Explanation:
+    """What mattered, at one layer or several: a map for each image, and the decision it explains.
+
+    One forward, and for methods with gradients one backward that ends at the first layer asked for. The model
+    is left exactly as it was found.
+
+        why = foveal.explain(model, "bird.jpg")                                  # predicted class, last stage
+        why = foveal.explain(model, x, foveal.Class("jay"), method="hirescam", layer="layer3")
+        why.map                                                                  # (n, h, w), raw and signed
+
+    Args:
+        model: any `nn.Module` that classifies (or whatever `target` can read), or the result of `load_model`.
+        images: path, PIL image, HWC uint8 array, CHW or NCHW float tensor (network input as it is), or a list;
+            or the `Batch` that `load_images` made of them.
+        target: the decision; None is the predicted class. See `foveal.Class`, `Margin`, `Neuron`.
+        method: a name from `foveal methods`, options after a colon: "scorecam:clusters=64".
+        progress: hears (what, done, total) from methods that take their time.
+        layer: None for the last stage, a name, wildcard, stage number, "all", or a sequence of these.
+        resolution: how many times finer the map of the (deepest) layer is to be, 2 or 4 mostly: strides before it
+            become dilations, so the weights see what they were trained on.
+        scales: sizes of the picture, such as (1, 1.5, 2), over whose maps the mean is taken, at the largest one's
+            resolution.
+        inputs: what else the model's forward takes, after the image: `model(image, *inputs, **keywords)`. Tensors with
+            a row an image follow the images; the rest goes in as it is. Where the image does not come first, `...`
+            stands in its place: `inputs=(metadata, ...)`, `inputs=([..., other],)` for a model that takes a list, or
+            `keywords={"pixel_values": ...}`.
+        keywords: the same by name.
+        differentiable: maps keep their graph, back to the weights and the images, for use in a loss. `.grad` is left to
+            your own backward; the network is in evaluation mode as always. For methods of activations and gradients.
+        preprocessing: how photos become network input; taken from `load_model` when it knows.
+        labels: class names; taken from `load_model` when it knows.
+        task: what the network's output means: "classes" of which one holds, "labels" of which several may, a "value"
+            that is predicted, an "embedding"; taken from `load_model` when it knows. Where it is not known, classes are
+            assumed, and the result says so.
+
+    Raises:
+        FovealError: one sentence on what does not fit (ImageError, ModelError, LayerError, TargetError, MethodError).
+    """
+    (why,) = compare(
+        model,
+        images,
+        target,
+        methods=[method],
+        layer=layer,
+        resolution=resolution,
+        scales=scales,
+        inputs=inputs,
+        keywords=keywords,
+        differentiable=differentiable,
+        preprocessing=preprocessing,
+        labels=labels,
+        task=task,
+        progress=progress,
+    )
+    return why
+
+
+@checked
+def compare(
+    model: nn.Module | Model,
+    images: ImageLike | Batch,
+    target: Target = None,
+    *,
+    methods: Sequence[str] | str = "fast",
+    progress: Progress | None = None,
+    layer: LayerSpec = None,
+    resolution: int = 1,
+    scales: Sequence[float] = (1.0,),
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    differentiable: bool = False,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
+) -> list[Explanation]:
+    """The same decision explained by several methods, all from one forward and one backward.
+
+        for why in foveal.compare(model, "bird.jpg", layer="all"):
+            print(why.method, why.map.shape)
+
+    Args:
+        methods: names from `foveal methods`; "fast" for all that need no more than a forward and a backward, "all"
+            for those, too, that ask the network hundreds of times. Of these two, what does not apply is left out.
+
+    The other arguments are those of `explain`, and so are the errors. Returns one `Explanation` a method.
+    """
+    started = time.perf_counter()
+    chosen = find_methods(methods)
+    if not chosen:
+        raise MethodError("no method was given: name one or more of those that `foveal methods` lists")
+    inquiry = inquire(
+        model,
+        images,
+        target,
+        blind=target is None and all(method.needs == "activations" for method in chosen.values()),
+        inputs=inputs,
+        keywords=keywords,
+        differentiable=differentiable,
+        preprocessing=preprocessing,
+        labels=labels,
+        task=task,
+    )
+    scene, decision = inquiry.scene, inquiry.decision
+    asked = [Asked(name, method, _layers(inquiry, layer, method)) for name, method in chosen.items()]
+    evidence = examine(scene, asked, progress, resolution=resolution, scales=scales)
+    if evidence.refused and (not _several(methods) or not evidence.maps):
+        raise next(iter(evidence.refused.values()))
+    evidence.notes[:0] = inquiry.remarks(evidence.verdict.words if evidence.verdict else ())
+    if layer is None and not decision.layers and any(method.place == "last stage" for method in chosen.values()):
+        evidence.notes += _far_from_the_score(scene.tracing())
+    seconds, made = time.perf_counter() - started, settings(resolution, scales)
+    return [_explanation(inquiry, evidence, one, made, seconds) for one in asked if one.name in evidence.maps]
+
+
+@checked
+def stages(
+    model: nn.Module | Model,
+    images: ImageLike | Batch | None = None,
+    *,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+) -> tuple[Stage, ...]:
+    """The stages of a network, first next to the input: name, shape, stride, receptive field, sign.
+
+    Args:
+        model: any `nn.Module`, or the result of `load_model`.
+        images: an example input; may be left out where the model's input size is known.
+        inputs, keywords: what else the model takes, as in `explain`.
+
+    Raises:
+        ModelError: when no example was given and the input size is not known, or the model fails on it.
+    """
+    subject = as_model(model)
+    if images is not None:
+        x = read(subject, images).tensor
+    elif subject.preprocessing is not None:
+        x = _noise(subject.preprocessing, subject.module)
+    else:
+        raise ModelError(
+            f"cannot describe {subject.name} without knowing what it takes: pass an example, "
+            "foveal.stages(model, torch.randn(1, 3, 224, 224))"
+        )
+    return describe(subject.module, x, beside(len(x), inputs, keywords)).stages
+
+
+def _several(methods: str | Sequence[str]) -> bool:
+    """Whether a word was given that stands for several methods, of which those that do not apply are left out."""
+    return bool({"all", "fast"} & {*([methods] if isinstance(methods, str) else methods)})
+
+
+def _layers(inquiry: Inquiry, wanted: LayerSpec, method: Method) -> tuple[str, ...]:
+    """The layers a person means; where none is named, the place of the method."""
+    return (INPUT,) if wanted is None and method.place == "input" else inquiry.layers(wanted)
+
+
+def _far_from_the_score(structure: Structure) -> list[str]:
+    """Transformers lose their feature map at the first layer: what is left there says little of the decision."""
+    last = structure.usual
+    if structure.default or last.depth >= structure.depth / 3:
+        return []
+    note = (
+        f"{last.name} is the last feature map, but {structure.depth - last.depth} of {structure.depth} layers come "
+        "after it: this network decides on something else than maps, and this one says little about the decision"
+    )
+    return [note]
+
+
+def _explanation(
+    inquiry: Inquiry, evidence: Evidence, asked: Asked, made: Mapping[str, Any], seconds: float
+) -> Explanation:
+    verdict, batch = evidence.verdict, inquiry.batch
+    return Explanation(
+        maps=evidence.maps[asked.name],
+        where={layer: evidence.where[layer] for layer in evidence.maps[asked.name] if layer in evidence.where},
+        photos=batch.photos,
+        score=verdict.score.detach() if verdict else None,
+        probability=verdict.probability if verdict else None,
+        target=verdict.words if verdict else ("no decision",) * len(batch.photos),
+        target_spec=verdict.spec if verdict else {"kind": "none"},
+        method=asked.name,
+        parameters={**asked.method.options, **made},
+        measured=evidence.measured[asked.name],
+        model=inquiry.subject.name,
+        notes=tuple(dict.fromkeys([*evidence.notes, *evidence.cautions[asked.name]])),
+        seconds=seconds,
+        versions=versions(),
+    )
+
+
+def _noise(preprocessing: Preprocessing, module: nn.Module) -> Tensor:
+    channels = 1 if preprocessing.channels == "L" else 3
+    noise = torch.randn(1, channels, *preprocessing.size, generator=torch.Generator().manual_seed(0), device="cpu")
+    weight = weight_of(module)
+    return noise if weight is None else noise.to(weight.device, weight.dtype)

@@ -1,0 +1,341 @@
+"""How does attention form? `foveal.flow`: every layer at once, and the neurons that take part in each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from foveal.attribution.batching import in_portions
+from foveal.attribution.passes import Passed, Question, run_through, run_through_each
+from foveal.attribution.perturbation import Probe, Progress, runs_for
+from foveal.attribution.placing import whereabouts
+from foveal.attribution.prepare import Inquiry, inquire
+from foveal.engine.guard import untouched
+from foveal.engine.keywords import checked
+from foveal.engine.select import LayerSpec
+from foveal.errors import MethodError, TargetError
+from foveal.images import Batch
+from foveal.methods.fam import CHANNELS, Weighed
+from foveal.methods.naflow import Abandonment, Inversion, Mode, rebuild, share_of
+from foveal.models.model import Model
+from foveal.results.flow import Audit, Audited, Flow
+from foveal.results.provenance import versions
+from foveal.targets import Similar, Target, Task, compares
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.attribution.passes import Rules
+    from foveal.engine.capture import Run
+    from foveal.images import ImageLike, Preprocessing
+
+
+@checked
+def flow(
+    model: nn.Module | Model,
+    images: ImageLike | Batch,
+    target: Target = None,
+    *,
+    mode: Mode = "exact",
+    layer: LayerSpec = "all",
+    mass: float = 1.0,
+    zero: float = 0.0,
+    coefficients: str = "contribution",
+    iterations: int = 30,
+    tolerance: float = 1e-5,
+    damping: float = 1.0,
+    progress: Progress | None = None,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
+) -> Flow:
+    """A map for every layer, of the neurons that take part in the decision: neuron abandoning attention flow.
+
+    One forward and one backward for all layers in mode "exact"; the other modes invert what lies between them.
+
+        flow = foveal.flow(model, "bird.jpg")
+        flow.maps["layer1"], flow.signed["layer1"], flow.kept["layer1"]         # (n, h, w) each
+        flow.strip().save("flow.png"); print(flow); print(flow.audit())
+
+    Args:
+        target: any decision of `foveal.explain`; a similarity flows by its channels' contributions.
+        mode: how each layer is rebuilt from the one above: "exact", "project", "cascade", "cascade_all", "damped"
+            (`foveal.methods.naflow` has the formulas; docs/flow.md what they are good for).
+        layer: which layers, as in `explain`; all stages if left out. Modes that invert need layers of which each is
+            made of the one before.
+        mass: below 1, keep the fewest neurons that hold this share of Σ |A ⊙ G|, for networks of GELU or SiLU, whose
+            gradients never vanish.
+        zero: abandon neurons whose gradient's absolute value does not exceed this.
+        coefficients: of a similarity: "contribution", "positive", "margin" or "linear" as in FAM, or "gradient", the
+            derivative of the similarity itself.
+        iterations, tolerance: of the solver, where there is no closed form; few iterations regularise.
+        damping: of mode "damped", in units of the mean squared gain of what lies between two layers.
+        progress: hears (what, done, total).
+
+    The other arguments and the errors are those of `explain`. (Liao et al., TPAMI 48(5), 2026, arXiv:2412.01202.)
+    """
+    started = time.perf_counter()
+    inquiry = inquire(
+        model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
+    )
+    how = Inversion(mode, iterations, tolerance, damping)
+    course = _course(inquiry, layer, Abandonment(zero, mass), how, coefficients)
+    return _flow(course, course.run(progress), time.perf_counter() - started)
+
+
+@checked
+def flows(
+    model: nn.Module | Model,
+    images: ImageLike | Batch,
+    targets: Sequence[Target],
+    *,
+    mode: Mode = "exact",
+    layer: LayerSpec = "all",
+    mass: float = 1.0,
+    zero: float = 0.0,
+    coefficients: str = "contribution",
+    iterations: int = 30,
+    tolerance: float = 1e-5,
+    damping: float = 1.0,
+    progress: Progress | None = None,
+    **about: Any,
+) -> tuple[Flow, ...]:
+    """`flow` of several decisions about the same pictures: one forward for all, a backward each.
+
+        top, runner_up = foveal.flows(model, "bird.jpg", ["jay", "crow"])
+
+    The arguments and the errors are those of `flow`, and each flow is what it gives alone. MethodError also for
+    decisions that look at different depths of the network, where "all" layers are not the same.
+    """
+    if not targets:
+        raise MethodError("there is no decision to follow: give one target at least")
+    started = time.perf_counter()
+    first = inquire(model, images, targets[0], **about)
+    inquiries = [first, *(first.about(target) for target in targets[1:])]
+    how, abandon = Inversion(mode, iterations, tolerance, damping), Abandonment(zero, mass)
+    courses = [_course(inquiry, layer, abandon, how, coefficients) for inquiry in inquiries]
+    if len({course.layers for course in courses}) > 1:
+        raise MethodError(
+            "these decisions look at different depths of the network: name the layers to follow them at, or follow "
+            "each with foveal.flow"
+        )
+    passes = run_through_each(first.scene, [course.question(progress) for course in courses], courses[0].layers)
+    seconds = (time.perf_counter() - started) / len(courses)
+    return tuple(_flow(course, passed, seconds) for course, passed in zip(courses, passes, strict=True))
+
+
+@dataclass(frozen=True)
+class Course:
+    """What decides a flow.
+
+    Attributes:
+        layers: in the order they were asked for.
+        rules: where the backward pass starts, for similarities; None is the score.
+    """
+
+    inquiry: Inquiry
+    layers: tuple[str, ...]
+    abandon: Abandonment
+    how: Inversion
+    rules: Rules | None
+
+    def run(self, progress: Progress | None = None) -> Passed:
+        """Forward, backward, and the inversion where there is one."""
+        asked = self.question(progress)
+        run = partial(
+            run_through, layers=self.layers, gradient=True, backward=True, rules=asked.rules, study=asked.study
+        )
+        return in_portions(self.inquiry.scene, self.layers, run, "flow", self.how.mode)
+
+    def question(self, progress: Progress | None = None) -> Question:
+        """What is asked of the network."""
+        study = partial(self._study, progress=progress) if self.how.mode != "exact" else None
+        return Question(self.inquiry.decision, self.rules, study)
+
+    def _study(
+        self, run: Run, G: Mapping[str, Tensor], notes: list[str], *, progress: Progress | None
+    ) -> dict[str, dict[str, Tensor]]:
+        layers = [layer for layer in run.activations if layer in self.layers]
+        done = [0]
+
+        def tick(layer: str) -> None:
+            done[0] += 1
+            if progress:
+                progress(f"{self.how.mode} at {layer}", done[0], len(layers) - 1)
+
+        found = rebuild(run, layers, G, self.how, self.abandon, tick)
+        notes += found.notes
+        return {"B": found.B, "residual": found.residual, "iterations": found.iterations}
+
+
+def _course(inquiry: Inquiry, layer: LayerSpec, abandon: Abandonment, how: Inversion, coefficients: str) -> Course:
+    return Course(inquiry, inquiry.every_layer(layer), abandon, how, _rules(inquiry, coefficients))
+
+
+def _rules(inquiry: Inquiry, coefficients: str) -> Rules | None:
+    if coefficients not in (*CHANNELS, "linear", "gradient"):
+        known = ", ".join([*CHANNELS, "linear", "gradient"])
+        raise MethodError(f"there are no coefficients {coefficients!r} of a flow: say {known}")
+    if coefficients != "contribution" and not compares(inquiry.decision):
+        raise MethodError(
+            f"coefficients={coefficients!r} weigh the channels of a similarity, and this decision has none"
+        )
+    return Weighed(coefficients) if compares(inquiry.decision) and coefficients != "gradient" else None
+
+
+def _flow(course: Course, passed: Passed, seconds: float) -> Flow:
+    inquiry, verdict = course.inquiry, passed.verdict
+    assert verdict is not None
+    maps: dict[str, Tensor] = {}
+    signed: dict[str, Tensor] = {}
+    kept: dict[str, Tensor] = {}
+    measured: dict[str, Any] = {}
+    for layer in [at for at in passed.activations if at in course.layers]:
+        B = passed.studied["B"][layer] if passed.studied else None
+        maps[layer], signed[layer], kept[layer] = share_of(
+            passed.activations[layer], passed.cotangents[layer], B, course.abandon
+        )
+        if not bool(torch.isfinite(maps[layer]).all()):
+            raise MethodError(f"the flow at {layer} is not finite: activations or gradients overflow; use float32")
+        total = signed[layer].double().sum((1, 2))
+        measured[layer] = {
+            "kept": kept[layer].double().mean((1, 2)).tolist(),
+            "total": total.tolist(),
+            "offset": (_start(course, passed, total) - total).tolist(),
+            "residual": _numbers(passed, "residual", layer, total),
+            "iterations": _numbers(passed, "iterations", layer, total),
+        }
+    lie = whereabouts(inquiry.scene, maps)
+    notes = [*inquiry.remarks(verdict.words), *passed.notes, *_remarks(course, kept, measured), *lie.notes]
+    result = Flow(
+        maps=maps,
+        photos=inquiry.batch.photos,
+        score=verdict.score.detach(),
+        probability=verdict.probability,
+        target=verdict.words,
+        target_spec=verdict.spec,
+        method=f"naflow:mode={course.how.mode}",
+        parameters=_parameters(course),
+        model=inquiry.subject.name,
+        measured=measured,
+        notes=tuple(dict.fromkeys(notes)),
+        seconds=seconds,
+        versions=versions(),
+        where=lie.where,
+        signed=signed,
+        kept=kept,
+    )
+    return replace(result, auditor=partial(_audited, course, result))
+
+
+def _start(course: Course, passed: Passed, like: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """What flows: the score, or of a similarity α·v."""
+    assert passed.verdict is not None
+    start = course.rules.start(passed.verdict) if course.rules else passed.verdict.score
+    return start.detach().to(like)
+
+
+def _numbers(passed: Passed, what: str, layer: str, like: Float[Tensor, " n"]) -> list[float]:
+    found = passed.studied.get(what, {}).get(layer)
+    return [0.0] * len(like) if found is None else found.tolist()
+
+
+def _parameters(course: Course) -> dict[str, Any]:
+    how, abandon = course.how, course.abandon
+    solving = {"iterations": how.iterations, "tolerance": how.tolerance}
+    return {
+        "mode": how.mode,
+        "mass": abandon.mass,
+        "zero": abandon.tolerance,
+        **({"coefficients": course.rules.weights} if isinstance(course.rules, Weighed) else {}),
+        **(solving if how.mode != "exact" else {}),
+        **({"damping": how.damping} if how.mode == "damped" else {}),
+    }
+
+
+def _remarks(course: Course, kept: Mapping[str, Tensor], measured: Mapping[str, Any]) -> list[str]:
+    notes = []
+    if course.abandon.mass == 1 and all(bool((share > 0.999).all()) for share in kept.values()):
+        notes.append(
+            "no neuron is abandoned anywhere, because this network's gradients never vanish: keep those that hold 99 % "
+            "of the evidence with mass=0.99"
+        )
+    worst = {layer: max(found["residual"]) for layer, found in measured.items()}
+    loose = {layer: residual for layer, residual in worst.items() if residual > 0.05}
+    if loose:
+        said = ", ".join(f"{layer} {100 * residual:.2g} %" for layer, residual in loose.items())
+        # What comes from a layer that was itself rebuilt contradicts itself, and no number of steps mends that.
+        hint = "; more iterations may help" if course.how.mode == "project" else ""
+        notes.append(f"the inversion left a residual: {said}{hint}")
+    return notes
+
+
+def _audited(course: Course, result: Flow, progress: Progress | None = None) -> Audit:
+    """The network, asked with neurons of each layer set to zero."""
+    scene = course.inquiry.scene
+    passed = replace(course, how=Inversion()).run()
+    n, layers = len(scene.x), result.layers
+    found = []
+    with untouched(scene.model), runs_for(scene, passed) as runs, torch.no_grad():
+        for number, layer in enumerate(layers):
+            keep = course.abandon.kept(passed.activations[layer], passed.cotangents[layer])
+            pairs = []
+            for image in range(n):
+                probe = Probe(scene, passed, image, layer, lambda done, total: None, runs)
+                own = keep[image : image + 1].to(probe.A.dtype)
+                pairs.append(_scores(probe, torch.cat([probe.A * own, probe.A * (1 - own)])))
+                probe.forget()
+                if progress:
+                    progress(f"audit of {layer}", number * n + image + 1, n * len(layers))
+            without_abandoned, without_kept = torch.stack(pairs).unbind(1)
+            assert result.score is not None
+            offset = torch.tensor([result.number(layer, "offset", i) for i in range(n)])
+            if course.rules:
+                offset = torch.full_like(offset, torch.nan)  # of α·v, not of the similarity that is asked for
+            found.append(Audited(layer, result.score.cpu(), without_abandoned.cpu(), without_kept.cpu(), offset))
+    return Audit(tuple(found))
+
+
+def _scores(probe: Probe, copies: Float[Tensor, "2 c h w"]) -> Float[Tensor, " 2"]:
+    """Each asked alone: an embedding of zeros has no similarity, which is no answer rather than an error."""
+
+    def asked(copy: Tensor) -> Tensor:
+        try:
+            return probe.resumed(lambda start, stop: copy, 1)
+        except TargetError:
+            return torch.full((1,), torch.nan)
+
+    return torch.cat([asked(copy) for copy in copies.split(1)])
+
+
+@checked
+def follow_pair(
+    model: nn.Module | Model,
+    query: ImageLike | Batch,
+    reference: ImageLike | Batch,
+    *,
+    metric: Any = "cosine",
+    embedding: str | None = None,
+    **options: Any,
+) -> tuple[Flow, Flow]:
+    """The flow of one similarity on both pictures: each is explained by the other, with the same weights of channels.
+
+        query, reference = foveal.follow_pair(model, "query.jpg", "shelf.jpg")
+
+    `options` are those of `flow`.
+    """
+    if "target" in options:
+        raise MethodError("the decision of a pair is its similarity: leave target out, and choose the metric")
+    one, other = (
+        flow(model, picture, Similar(against, metric=metric, embedding=embedding), **options)
+        for picture, against in ((query, reference), (reference, query))
+    )
+    return one, other

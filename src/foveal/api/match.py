@@ -1,0 +1,132 @@
+"""Why do these match? `foveal.match`: every query against every reference, the evidence on both sides.
+
+    A   (n, c, h, w), the map that the embedding is made of        v   (n, d), the embedding
+    α   (n, m, d), weights of channels for a pair                  map = Σ_c A ⊙ ∂(α·v)/∂A        (see `methods.fam`)
+
+Where v is the mean of A over places the derivative is α/hw, and all pairs come from one product. Otherwise the graph
+from A to v is kept, and gone back through once a reference.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from foveal.attribution.embedding import ModelEmbedder, on_device
+from foveal.attribution.placing import Whereabouts
+from foveal.attribution.prepare import read
+from foveal.engine.arguments import beside
+from foveal.engine.graph import recording
+from foveal.engine.guard import unwrap
+from foveal.engine.keywords import checked
+from foveal.engine.overwritten import kept_if_overwritten
+from foveal.engine.select import last_stage_before
+from foveal.engine.stages import describe
+from foveal.errors import MethodError
+from foveal.images import Batch, load_images
+from foveal.methods.correspondence import Correspondences, correspond
+from foveal.methods.pairwise import Pairs, Side
+from foveal.models.model import Model, as_model
+from foveal.results.match import Match
+from foveal.results.provenance import versions
+from foveal.similarity import MetricLike, find_metric
+
+if TYPE_CHECKING:
+    from foveal.attribution.perturbation import Progress
+    from foveal.engine.task import Task
+    from foveal.images import ImageLike, Preprocessing
+
+WEIGHTS = ("contribution", "positive", "linear")
+
+
+@checked
+@recording
+def match(
+    model: nn.Module | Model,
+    query: ImageLike | Batch,
+    references: ImageLike | Batch,
+    *,
+    metric: MetricLike = "cosine",
+    weights: str = "contribution",
+    layer: str | None = None,
+    embedding: str | None = None,
+    lines: int | None = None,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    task: Task | None = None,
+    progress: Progress | None = None,
+) -> Match:
+    """Every query against every reference: how similar, what on both pictures says so, which place meets which.
+
+        pair = foveal.match(model, "query.jpg", ["shelf1.jpg", "shelf2.jpg"])
+        pair.similarity, pair.query_maps, pair.reference_maps      # (n, m), (n, m, h, w), (n, m, h, w)
+        pair.figure().save("why.png")
+
+    Args:
+        query, references: pictures, as `explain` takes them.
+        metric: what compares embeddings; see `foveal.Similar`.
+        weights: how channels are weighed: "contribution" (the published method), "positive" (channels that add
+            nothing weigh nothing), "linear" (signed; the map sums to the similarity, up to what no place holds).
+        layer: where the maps are drawn; None is the last stage that the embedding is made of.
+        embedding: the layer that is compared; None finds it.
+        lines: how many correspondences to keep for each pair; 0 for none. Left out, 8 where they cost little.
+        inputs, keywords: what else the model takes, as in `explain`; the same for all.
+        task: as in `explain`; of an "embedding", what the model returns is compared, of "classes" what goes into the
+            layer that makes them.
+
+    Raises:
+        ModelError, LayerError, TargetError, ImageError: for what does not fit, in one sentence.
+    """
+    started = time.perf_counter()
+    subject, chosen = as_model(model, preprocessing, task=task), find_metric(metric)
+    if weights not in WEIGHTS:
+        raise MethodError(f"there are no weights {weights!r} of a match: say {', '.join(WEIGHTS)}")
+    if lines is not None and lines < 0:
+        raise MethodError(f"there cannot be {lines} lines: say 0 for none")
+    queries = read(subject, query)
+    shelf = on_device(load_images(references, subject.preprocessing, axes=queries.tensor.ndim - 2), queries.tensor)
+    arguments = beside(1, inputs, keywords)
+    notes = [*subject.notes]
+    embedder = ModelEmbedder(subject, queries.tensor, arguments, notes)
+    site = embedder.layer(embedding, local=chosen.local)
+    at = layer or last_stage_before(site, describe(unwrap(subject.module), queries.tensor, arguments), itself=True)
+
+    def compare() -> tuple[Pairs, tuple[Tensor, Tensor], Correspondences, list[Whereabouts]]:
+        with ExitStack() as block:
+
+            def side(batch: Batch, what: str) -> Side:
+                return Side.of(subject.module, batch, at, site, arguments, chosen, what, block, progress, notes)
+
+            one, other = side(queries, "query"), side(shelf, "reference")
+            compared = Pairs(one, other, chosen)
+            maps = compared.maps(weights, progress)
+            places = Correspondences.none(compared.score) if lines == 0 else correspond(one, other, chosen, lines)
+            return compared, maps, places, [side.whereabouts(subject.module) for side in (one, other)]
+
+    compared, found, places, lie = kept_if_overwritten(compare)
+    return Match(
+        similarity=compared.score,
+        query_maps=found[0],
+        reference_maps=found[1],
+        contributions=compared.contributions,
+        places=places.places,
+        unplaced=places.unplaced,
+        queries=queries.photos,
+        references=shelf.photos,
+        metric=chosen.name,
+        distance=chosen.value(1.0) < 0,
+        weights=weights,
+        layer=at,
+        embedding=site,
+        model=subject.name,
+        notes=tuple(dict.fromkeys([*notes, *compared.notes, *places.notes, *lie[0].notes, *lie[1].notes])),
+        seconds=time.perf_counter() - started,
+        versions=versions(),
+        query_where=lie[0].where.get(at),
+        reference_where=lie[1].where.get(at),
+    )

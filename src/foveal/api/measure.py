@@ -1,0 +1,425 @@
+"""Is the explanation true? `foveal.measure`: maps of any decision by every metric, beside maps that know nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from foveal.api.explain import compare, explain
+from foveal.attribution.passes import run_through
+from foveal.attribution.perturbation import Progress
+from foveal.attribution.perturbed_score import SAID, Of, Question, questions
+from foveal.attribution.placing import whereabouts
+from foveal.attribution.prepare import Inquiry, check_pictures, inquire
+from foveal.engine.address import INPUT
+from foveal.engine.keywords import checked
+from foveal.engine.select import LayerSpec
+from foveal.errors import FovealError, MethodError, TargetError, shown
+from foveal.images import Batch
+from foveal.methods import find_methods
+from foveal.metrics.baselines import black
+from foveal.metrics.metric import Metric, find_metrics
+from foveal.metrics.placement import Box
+from foveal.metrics.references import REFERENCES, norm_map
+from foveal.metrics.sensitivity import Explainer
+from foveal.metrics.trial import Setting, Trial
+from foveal.models.model import Model
+from foveal.results import Explanation, Match, Parts
+from foveal.results.provenance import versions
+from foveal.results.scores import Scores
+from foveal.results.tree import Tree
+from foveal.targets import Class, Decision, Margin, Neuron, Target, Task
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+    from numpy.typing import NDArray
+
+    from foveal.images import ImageLike, Photo, Place, Preprocessing
+
+Explained: TypeAlias = "str | Explanation | Match | Tree | Made | Float[Tensor, 'n h w']"
+GRID = 28
+STEPS = 49
+SMALLEST = 0.25  # share of an object that the network must have seen
+EVERY = (*REFERENCES, "activation")
+
+
+@checked
+def measure(
+    model: nn.Module | Model,
+    images: ImageLike | Batch,
+    explanations: Explained | Sequence[Explained] | Mapping[str, Explained],
+    target: Target = None,
+    *,
+    metrics: str | Sequence[str] = "usual",
+    layer: str | None = None,
+    of: Of = "auto",
+    references: Sequence[str] | bool = True,
+    masks: Sequence[Bool[NDArray[np.bool_], "H W"]] | None = None,
+    boxes: Sequence[Sequence[Box]] | None = None,
+    setting: Setting | None = None,
+    progress: Progress | None = None,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
+) -> Scores:
+    """How true explanations are: each by every metric, picture by picture, beside maps that know nothing.
+
+    The class of the clean picture (or whatever the decision turned out to be) is asked of all altered copies. Metrics
+    of one map share their forwards.
+
+        why = foveal.explain(model, "bird.jpg", method="hirescam")
+        table = foveal.measure(model, "bird.jpg", [why, "gradcam", "lrp-gamma"])
+        print(table); table.summary("hirescam", "deletion"); table.values["hirescam"]["road"]
+
+    Args:
+        explanations: results of `explain`, `flow`, `parts` (what each place brings), `decompose` (the tree as one map),
+            `match` (with one reference), names of methods, maps (n, h, w), or several of these, by name in a mapping.
+        target: the decision; may be left out where a result says it, or for the predicted class.
+        metrics: names, see `foveal.metrics.METRICS`; "usual", "object", "all".
+        layer: of results with several; None for the deepest, "all" for each.
+        of: what is asked: "auto" is a probability where the decision has one, see `attribution.perturbed_score`.
+        references: which of "random", "centre", "edges", "constant", "activation" stand beside; True for all.
+        masks: a picture each, true on the object, in the photo's pixels; for metrics of localisation.
+        boxes: several a picture, (x0, y0, x1, y1) in the photo's pixels.
+        setting: steps, baselines, samples, seed. The default compares all maps on one grid of 28 × 28 places in 49
+            steps; `foveal.metrics.Setting()` is each map's own grid in 196.
+        progress: hears (what, done, total).
+
+    The other arguments are those of `explain`. Raises FovealError, one sentence on what does not fit; a map with values
+    that are not finite is undefined in every metric, and counted.
+    """
+    started = time.perf_counter()
+    chosen = find_metrics(metrics)
+    many = several(explanations)
+    if target is None:
+        target = decided(many.values())
+    about: dict[str, Any] = {
+        "inputs": inputs, "keywords": keywords, "preprocessing": preprocessing, "labels": labels, "task": task,
+    }  # fmt: skip
+    inquiry = inquire(model, images, target, **about)
+    check_pictures(inquiry.batch, "metrics")
+    maps = mapped(inquiry, many, target, layer, about)
+    explained = set(maps)
+    maps |= referred(inquiry, maps, references)
+    known = _objects(inquiry.batch, masks, boxes)
+    chosen = _askable(chosen, known, maps)
+    setting = _black(setting or default_setting(inquiry.batch.tensor), inquiry.subject)
+    n = len(inquiry.batch.photos)
+    values: dict[str, dict[str, list[float]]] = {name: {metric: [] for metric in chosen} for name in maps}
+    with questions(inquiry, of) as asked:
+        for i, question in enumerate(asked):
+            for number, (name, one) in enumerate(maps.items()):
+                found = _tried(inquiry, i, one, question, known, setting, chosen)
+                for metric, value in found.items():
+                    values[name][metric].append(value)
+                if progress:
+                    progress("measuring", i * len(maps) + number + 1, n * len(maps))
+        return Scores(
+            values={name: {m: tuple(v) for m, v in found.items()} for name, found in values.items()},
+            pictures=tuple(photo.source for photo in inquiry.batch.photos),
+            target=tuple(question.words for question in asked),
+            whole=tuple(question.whole for question in asked),
+            of=SAID[asked[0].of],
+            references=tuple(name for name in maps if name not in explained),
+            model=inquiry.subject.name,
+            setting=setting.facts(),
+            forwards=sum(question.count for question in asked),
+            notes=_notes(inquiry, asked),
+            seconds=time.perf_counter() - started,
+            versions=versions(),
+        )
+
+
+def _notes(inquiry: Inquiry, asked: Sequence[Question]) -> tuple[str, ...]:
+    """Each remark once, in order."""
+    remarks = inquiry.remarks([question.words for question in asked], photos=True)
+    return tuple(dict.fromkeys([*remarks, *(note for question in asked for note in question.notes)]))
+
+
+def default_setting(x: Float[Tensor, "n c h w"], *, steps: int = STEPS) -> Setting:
+    """All maps on one grid, as fine as 28 × 28 where the picture has so many pixels."""
+    return Setting(steps=steps, grid=(min(GRID, x.shape[2]), min(GRID, x.shape[3])))
+
+
+@dataclass(frozen=True, eq=False)
+class Mapped:
+    """The maps of one method for all pictures, and how to make others like them.
+
+    Attributes:
+        again: (decision, input) to maps, for metrics that explain altered pictures.
+        layer: where they are from, if they are from a layer.
+        place: where their cells lie on the network's input; None is edge to edge.
+    """
+
+    maps: Float[Tensor, "n h w"]
+    again: Callable[[Decision, Tensor], Tensor] | None = None
+    layer: str | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """Where objects are on the network's input: (n, h, w), or None; boxes a picture."""
+
+    inside: Bool[Tensor, "n h w"] | None
+    boxes: Sequence[Sequence[Box]] | None
+
+
+def _tried(
+    inquiry: Inquiry, i: int, one: Mapped, question: Question, known: Objects, setting: Setting,
+    metrics: Mapping[str, Metric],
+) -> dict[str, float]:  # fmt: skip
+    """Every metric of one map of picture i; NaN for a map that is not finite."""
+    if not bool(torch.isfinite(one.maps[i]).all()):
+        return dict.fromkeys(metrics, float("nan"))
+    explainer: Explainer | None = partial(one.again, question.decision) if one.again else None
+    trial = Trial(
+        inquiry.batch.tensor[i : i + 1],
+        one.maps[i],
+        question,
+        None if known.inside is None else known.inside[i],
+        () if known.boxes is None else known.boxes[i],
+        explainer,
+        question.whole,
+        setting,
+        one.place,
+    )
+    return {name: metric(trial) for name, metric in metrics.items()}
+
+
+# --- what is measured ---
+
+
+def several(given: Explained | Sequence[Explained] | Mapping[str, Explained]) -> dict[str, Explained]:
+    """Explanations by name."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    each: list[Explained] = list(given) if isinstance(given, list | tuple) else [given]  # type: ignore[list-item]
+    if not each:
+        raise MethodError("there is nothing to measure: give an explanation, or the name of a method")
+    named: dict[str, Explained] = {}
+    for one in each:
+        name = one if isinstance(one, str) else getattr(one, "method", None) or _kind(one)
+        free = (f"{name} {number}" if number > 1 else name for number in range(1, len(each) + 1))
+        named[next(key for key in free if key not in named)] = one
+    return named
+
+
+def _kind(one: Any) -> str:
+    return {Match: "fam", Tree: "gap"}.get(type(one), "map")
+
+
+def decided(explanations: Any) -> Decision | None:
+    """The decision that results explain, where they say enough; None is the predicted class."""
+    for one in (found.why if isinstance(found, Made) else found for found in explanations):
+        if not isinstance(one, Explanation | Tree):
+            if isinstance(one, Match):
+                raise TargetError("say what was compared with: target=foveal.Similar(reference, metric=…)")
+            continue
+        spec: Any = one.target_spec
+        kind = spec.get("kind")
+        if kind in ("class", "value"):
+            return Class(spec["index"])
+        if kind == "margin":
+            return Margin(spec["a"], spec["b"])
+        if kind == "neuron":
+            return Neuron(spec["layer"], spec["channel"], tuple(spec["position"]) if spec["position"] else None)
+        if kind == "none":
+            continue
+        words = one.target if isinstance(one, Tree) else one.target[0]
+        raise TargetError(
+            f"a result about {words!r} does not hold its references: pass the same target again, target=…"
+        )
+    return None
+
+
+def explained(
+    model: nn.Module | Model, images: ImageLike | Batch, target: Target, methods: Sequence[str],
+    layer: LayerSpec = None, **about: Any,
+) -> dict[str, Made]:  # fmt: skip
+    """Methods by name, all on one forward, each able to explain altered pictures the same way."""
+    whys = compare(model, images, target, methods=methods, layer=layer, **about)
+    return {why.method: Made(why, partial(_again, model, why, about)) for why in whys}
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """An explanation, and how to make others like it: (decision, input) to maps."""
+
+    why: Explanation
+    again: Callable[[Decision, Tensor], Tensor]
+
+
+def _again(
+    model: nn.Module | Model, why: Explanation, about: Mapping[str, Any], decision: Decision,
+    x: Float[Tensor, "k c h w"],
+) -> Float[Tensor, "k h w"]:  # fmt: skip
+    return explain(model, x, decision, method=why.method, layer=why.layer, **about).map
+
+
+def mapped(
+    inquiry: Inquiry, many: Mapping[str, Explained], target: Target, layer: str | None, about: Mapping[str, Any]
+) -> dict[str, Mapped]:
+    """Maps by name; those of methods named are made, all on one forward."""
+    names = [name for name in many.values() if isinstance(name, str)]
+    asked = {key: value for key, value in about.items() if key != "preprocessing"}
+    made = explained(inquiry.subject, inquiry.batch, target, names, **asked) if names else {}
+    found: dict[str, Mapped] = {}
+    for name, one in many.items():
+        if isinstance(one, str):
+            (spelled,) = find_methods(one)
+            one = made[spelled]
+        again = one.again if isinstance(one, Made) else None
+        why = one.why if isinstance(one, Made) else one
+        if isinstance(why, Parts):
+            found[name] = Mapped(why.places, again, place=why.where.get(why.layer))
+        elif isinstance(why, Tree):
+            found[name] = Mapped(why.map()[None])
+        elif isinstance(why, Explanation):
+            layers = why.layers if layer == "all" else (why.layer if layer is None else layer,)
+            for at in layers:
+                if at not in why.maps:
+                    raise MethodError(f"{name} has no map of {at!r}: it has {', '.join(why.layers)}")
+                spelled = f"{name} at {at}" if len(layers) > 1 else name
+                found[spelled] = Mapped(why.maps[at], again, at, why.where.get(at))
+        elif isinstance(why, Match):
+            found[name] = Mapped(why.query_maps[:, 0], place=why.query_where)
+        else:
+            assert not isinstance(why, str | Made)
+            found[name] = Mapped(why)
+    for name, each in found.items():
+        if each.maps.ndim != 3 or len(each.maps) != len(inquiry.batch.photos):
+            raise MethodError(
+                f"{len(inquiry.batch.photos)} pictures need as many maps (n, h, w), but {name} has "
+                f"{tuple(each.maps.shape)}"
+            )
+    return found
+
+
+def referred(inquiry: Inquiry, maps: Mapping[str, Mapped], wanted: Sequence[str] | bool) -> dict[str, Mapped]:
+    """Maps that know nothing, as many as wanted, in brackets."""
+    names = EVERY if wanted is True else tuple(wanted or ())
+    unknown = [name for name in names if name not in EVERY]
+    if unknown:
+        raise MethodError(f"there is no reference {unknown[0]!r}: say {', '.join(EVERY)}")
+    x = inquiry.batch.tensor
+    found = {name: Mapped(REFERENCES[name](x), partial(_unasked, name)) for name in names if name != "activation"}
+    layer = next((one.layer for one in maps.values() if one.layer and one.layer != INPUT), None)
+    if "activation" in names:
+        try:
+            at = layer if layer and " of " not in layer else inquiry.layers(None)[0]
+            passed = run_through(inquiry.scene, [at], gradient=False, backward=False)
+            map = norm_map(passed.activations[at])
+            found["activation"] = Mapped(map, place=whereabouts(inquiry.scene, {at: map}).where.get(at))
+        except FovealError:
+            if wanted is not True:
+                raise  # asked for by name
+    return {f"({name})": one for name, one in found.items()}
+
+
+def _unasked(name: str, decision: Decision, x: Float[Tensor, "k c h w"]) -> Float[Tensor, "k h w"]:
+    """The reference map of altered pictures, whatever was decided."""
+    return REFERENCES[name](x)
+
+
+def _askable(metrics: Mapping[str, Metric], known: Objects, maps: Mapping[str, Mapped]) -> dict[str, Metric]:
+    """Of several metrics named at once, those that there is something for."""
+    there = {
+        "map": True,
+        "network": True,
+        "object": known.inside is not None,
+        "boxes": known.boxes is not None,
+        "explainer": all(one.again for one in maps.values()),
+    }
+    found = {name: metric for name, metric in metrics.items() if there[metric.needs]}
+    if not found:
+        needed = ", ".join(sorted({metric.needs for metric in metrics.values()}))
+        raise MethodError(
+            f"none of these metrics can be measured here: they need the {needed}; pass masks= or boxes=, or methods by "
+            "name with references=False"
+        )
+    return found
+
+
+def _black(setting: Setting, subject: Model) -> Setting:
+    """What "black" is for this model."""
+    own: dict[str, Any] = {name: getattr(setting, name) for name in ("delete", "insert", "mask")}
+    if not any(isinstance(fill, str) and fill == "black" for fill in own.values()):
+        return setting
+    if subject.preprocessing is None:
+        raise MethodError("what black is depends on the preprocessing, and this model has none: pass preprocessing=")
+    colour = black(subject.preprocessing.mean, subject.preprocessing.std)
+    fills: dict[str, Any] = {
+        name: colour if isinstance(fill, str) and fill == "black" else fill for name, fill in own.items()
+    }
+    return replace(setting, **fills)
+
+
+# --- where the object is ---
+
+
+def _objects(batch: Batch, masks: Sequence[NDArray[np.bool_]] | None, boxes: Sequence[Sequence[Box]] | None) -> Objects:
+    n = len(batch.photos)
+    for what, given in (("masks", masks), ("boxes", boxes)):
+        if given is not None and len(given) != n:
+            raise MethodError(f"{n} pictures need {what} for each, but {len(given)} were given")
+    seen = None if boxes is None else [_seen(photo, own) for photo, own in zip(batch.photos, boxes, strict=True)]
+    inside = None
+    if masks is not None:
+        inside = torch.stack([_on_input(photo, mask) for photo, mask in zip(batch.photos, masks, strict=True)])
+    elif seen is not None:
+        inside = torch.stack([_filled(photo, own) for photo, own in zip(batch.photos, seen, strict=True)])
+    return Objects(inside, seen)
+
+
+def _on_input(photo: Photo, mask: NDArray[np.bool_]) -> Bool[Tensor, "h w"]:
+    """What each pixel of the network's input shows, by the photo's pixel at its centre."""
+    mask = np.asarray(mask, bool)
+    if mask.shape != photo.geometry.photo_size:
+        raise MethodError(f"the mask of {photo.source} is {mask.shape}, but the photo is {photo.geometry.photo_size}")
+    h, w = photo.geometry.input_size
+    y, x = np.meshgrid(np.arange(h) + 0.5, np.arange(w) + 0.5, indexing="ij")
+    at = np.floor(photo.geometry.points_to_photo(np.stack([x, y], -1))).astype(int)
+    rows, columns = at[..., 1], at[..., 0]
+    there = (rows >= 0) & (rows < mask.shape[0]) & (columns >= 0) & (columns < mask.shape[1])
+    return torch.from_numpy(mask[rows.clip(0, mask.shape[0] - 1), columns.clip(0, mask.shape[1] - 1)] & there)
+
+
+def _seen(photo: Photo, boxes: Sequence[Box]) -> list[Box]:
+    """Boxes on the network's input, without those of which a crop left less than a quarter."""
+    h, w = photo.geometry.input_size
+    found = []
+    for box in _boxes(photo, boxes):
+        x0, y0, x1, y1 = photo.geometry.boxes_to_input(box).tolist()
+        left, top, right, bottom = max(x0, 0.0), max(y0, 0.0), min(x1, float(w)), min(y1, float(h))
+        area = max(0.0, right - left) * max(0.0, bottom - top)
+        if area > 0 and area >= SMALLEST * (x1 - x0) * (y1 - y0):
+            found.append((left, top, right, bottom))
+    return found
+
+
+def _boxes(photo: Photo, boxes: Sequence[Box]) -> NDArray[np.float64]:
+    """(k, 4), the numbers of each."""
+    try:
+        found = np.asarray(boxes, np.float64).reshape(-1, 4)
+    except (ValueError, TypeError):
+        found = np.full((1, 4), np.nan)
+    if not np.isfinite(found).all():
+        raise MethodError(f"the boxes of {photo.source} are {shown(boxes)}: a box is x0, y0, x1, y1")
+    return found
+
+
+def _filled(photo: Photo, boxes: Sequence[Box]) -> Bool[Tensor, "h w"]:
+    inside = torch.zeros(photo.geometry.input_size, dtype=torch.bool)
+    for x0, y0, x1, y1 in boxes:
+        inside[round(y0) : round(y1), round(x0) : round(x1)] = True
+    return inside

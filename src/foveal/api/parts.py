@@ -1,0 +1,245 @@
+"""Which parts, ranked and sharp? `foveal.parts`: groups of alike places on any network, without training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from foveal.attention.grouping import Grouping, Groups
+from foveal.attention.pooling import RepresentativePooling
+from foveal.attribution.dilated import raised
+from foveal.attribution.passes import outcome_of, run_through
+from foveal.attribution.placing import whereabouts
+from foveal.attribution.prepare import Inquiry, inquire
+from foveal.engine.address import named_modules
+from foveal.engine.capture import capture
+from foveal.engine.guard import unwrap
+from foveal.engine.keywords import checked
+from foveal.engine.select import LayerSpec
+from foveal.errors import LayerError, MethodError
+from foveal.images import Batch
+from foveal.models.model import Model
+from foveal.results.parts import Parts
+from foveal.results.provenance import versions
+from foveal.targets import Target, Task, Verdict
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.images import ImageLike, Place, Preprocessing
+
+BARELY = 1e-4  # by a smaller share of the activity a seed wins by chance
+
+
+@checked
+def parts(
+    model: nn.Module | Model,
+    images: ImageLike | Batch,
+    target: Target = None,
+    *,
+    count: int | None = None,
+    resolution: int = 1,
+    layer: LayerSpec = None,
+    grouping: Grouping | None = None,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
+) -> Parts:
+    """The parts of a picture in the order of their activity: a map and a vector each, and what they do to a decision.
+
+    The most active place of the layer and all that resembles it is the first part; what it speaks for is damped, and
+    the next is found. One forward and one backward; the network is not changed, nothing is trained.
+
+        found = foveal.parts(model, "bird.jpg", count=3, resolution=4)
+        found.groups.shown                                      # (n, 3, h, w), to be looked at
+        found.groups.vectors                                    # (n, 3, c)
+        found.evidence, found.remainder, found.offset           # (n, 3), (n,), (n,): they add up to the score
+
+    Args:
+        target: the decision whose evidence is divided among the parts, as in `explain`; the parts do not depend on it.
+        count: how many; 3 if left out.
+        resolution: how many times finer the layer's map is to be, 2 or 4 mostly: strides before it become dilations.
+        layer: where; one layer, the last stage if left out.
+        grouping: other rules than the published ones, with a count of their own.
+
+    A network that pools by parts itself (`RepresentativePooling`, `foveal train brnpa`) is shown by its own parts, at
+    its own resolution; there the evidence is what its head makes of each vector. Of any other network the parts are a
+    description of its features: it decides by something else, mostly by the mean over all places.
+
+    The other arguments and the errors are those of `explain`. (Gomez et al., Pattern Recognition, 2022,
+    arXiv:2106.02566; the division of evidence is ours.)
+    """
+    started = time.perf_counter()
+    inquiry = inquire(
+        model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
+    )
+    own = own_pooling(inquiry.subject.module)
+    if own is None:
+        how = _how(count, grouping)
+        found = _described(inquiry, _one(inquiry.layers(layer)), how, resolution)
+    else:
+        _refuse(own[0], layer, resolution, grouping, count)
+        how = own[1].grouping
+        found = _decided(inquiry, *own)
+    return _result(inquiry, found, how, resolution, time.perf_counter() - started)
+
+
+def own_pooling(model: nn.Module) -> tuple[str, RepresentativePooling] | None:
+    """The module by which a network pools by parts itself, and its name."""
+    modules = named_modules(unwrap(model)).items()
+    found = [(name, module) for name, module in modules if isinstance(module, RepresentativePooling)]
+    return found[0] if len(found) == 1 else None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The groups, and the decision divided among them.
+
+    Attributes:
+        layer: where they were found.
+        groups: in n maps.
+        verdict: the decision.
+        places: (n, h, w), what each place brings; sums to what the layer accounts for.
+        evidence: (n, k), what each slot does.
+        remainder: (n,), of `places`, what belongs to no slot.
+        own: the network decides by these vectors.
+        notes: what a reader must know.
+        where: layer -> where its cells lie, if not edge to edge.
+    """
+
+    layer: str
+    groups: Groups
+    verdict: Verdict
+    places: Float[Tensor, "n h w"]
+    evidence: Float[Tensor, "n k"]
+    remainder: Float[Tensor, " n"]
+    own: bool
+    notes: tuple[str, ...]
+    where: Mapping[str, Place]
+
+
+def _described(inquiry: Inquiry, layer: str, how: Grouping, resolution: int) -> Found:
+    """Any network: Σ_c A ⊙ G at each place, divided by who belongs to which group."""
+    scene, decided, notes = inquiry.scene, None, []
+    if resolution != 1:
+        at = raised(scene, [layer], resolution)
+        scene, decided, notes = at.scene, at.verdict, list(at.notes)
+    passed = run_through(scene, [layer], gradient=True, backward=True)
+    assert passed.verdict is not None
+    A, G = passed.activations[layer], passed.cotangents[layer]
+    if how.count > A[0, 0].numel():
+        raise MethodError(f"{how.count} parts are more than the {A[0, 0].numel()} places of {layer}: ask for fewer")
+    groups = how(A)
+    places = (A * G).to(groups.maps.dtype).sum(1)
+    divided = (groups.shares * places[:, None]).sum((2, 3))
+    notes += passed.notes
+    # What was decided is the network's own; the evidence adds up to what the finer forward makes of it.
+    verdict = replace(decided or passed.verdict, score=passed.verdict.score, probability=passed.verdict.probability)
+    lie = whereabouts(scene, {layer: places})
+    return Found(
+        layer, groups, verdict, places, divided[:, :-1], divided[:, -1], False, (*notes, *lie.notes), lie.where
+    )
+
+
+def _decided(inquiry: Inquiry, name: str, pool: RepresentativePooling) -> Found:
+    """A network with parts of its own: ⟨∂score/∂v_k, v_k⟩ each, Σ_k aᵏ_p ⟨∂score/∂v_k, f_p⟩ at each place."""
+    scene, decision = inquiry.scene, inquiry.scene.decision
+    assert decision is not None
+    before = f"{name}.input"
+    with capture(scene.model, [*dict.fromkeys([before, name, *decision.layers])]) as run:
+        output = run.forward(scene.x, scene.arguments)
+        verdict = decision.decide(outcome_of(scene, decision, run, output))
+        verdict.check_length(len(scene.x))
+        G = run.gradients(verdict.score)[name]
+        F = run.activations[before].detach()
+        groups = pool.group(F)
+    w = G.detach().to(groups.maps.dtype).view(len(F), pool.count, -1)
+    evidence = (w * groups.vectors.to(w.dtype)).sum(2)
+    places = torch.einsum("nkhw,nkc,nchw->nhw", groups.maps, w, F.to(w.dtype))
+    lie, nothing = whereabouts(scene, {before: places}), torch.zeros_like(evidence[:, 0])
+    return Found(before, groups, verdict.detached(), places, evidence, nothing, True, lie.notes, lie.where)
+
+
+def _how(count: int | None, grouping: Grouping | None) -> Grouping:
+    if count is not None and grouping is not None and grouping.count != count:
+        raise MethodError(f"count={count} and a grouping of {grouping.count} contradict each other: give one of them")
+    return grouping or Grouping(3 if count is None else count)
+
+
+def _one(layers: Sequence[str]) -> str:
+    if len(layers) != 1:
+        raise LayerError(f"parts are found at one layer, but {len(layers)} were named")
+    return layers[0]
+
+
+def _refuse(name: str, layer: LayerSpec, resolution: int, grouping: Grouping | None, count: int | None) -> None:
+    if layer is not None or resolution != 1 or grouping is not None or count is not None:
+        raise MethodError(
+            f"this network pools by parts itself, at {name}: it is shown by those, so leave out layer, resolution, "
+            "count and grouping"
+        )
+
+
+def _result(inquiry: Inquiry, found: Found, how: Grouping, resolution: int, seconds: float) -> Parts:
+    groups, verdict, batch = found.groups, found.verdict, inquiry.batch
+    score = verdict.score.detach()
+    offset = score.to(found.evidence) - found.evidence.sum(1) - found.remainder
+    notes = [*inquiry.remarks(verdict.words), *found.notes, *_remarks(found, how)]
+    return Parts(
+        maps={found.layer: groups.shown[:, 0].detach()},
+        photos=batch.photos,
+        score=score,
+        probability=verdict.probability,
+        target=verdict.words,
+        target_spec=verdict.spec,
+        method=f"parts:count={how.count}",
+        parameters={"count": how.count, "resolution": resolution, **_others(how)},
+        model=inquiry.subject.name,
+        measured={found.layer: {"coverage": _coverage(groups), "gap": groups.gaps.tolist()}},
+        notes=tuple(dict.fromkeys(notes)),
+        seconds=seconds,
+        versions=versions(),
+        where=found.where,
+        groups=groups,
+        places=found.places.detach(),
+        evidence=found.evidence.detach(),
+        remainder=found.remainder.detach(),
+        offset=offset.detach(),
+        own=found.own,
+    )
+
+
+def _others(how: Grouping) -> dict[str, Any]:
+    """What differs from the published rules."""
+    usual = Grouping(how.count)
+    names = ("refine", "power", "sharpness", "allow_negative", "choice", "temperature", "enough", "epsilon")
+    return {name: getattr(how, name) for name in names if getattr(how, name) != getattr(usual, name)}
+
+
+def _coverage(groups: Groups) -> list[float]:
+    """Of the activity, the share that resembles some seed: Σ n max_k s / Σ n."""
+    n = groups.norm.flatten(1)
+    seen = (n * (1 - groups.unseen.flatten(1))).sum(1) / n.sum(1).clamp(min=1e-30)
+    return cast("list[float]", seen.tolist())
+
+
+def _remarks(found: Found, how: Grouping) -> list[str]:
+    groups, notes = found.groups, []
+    if not found.own:
+        notes.append(
+            "the parts describe the features; this network itself pools in another way, and the evidence of a part is "
+            "that of its places"
+        )
+    if not bool(groups.used.all()):
+        fewest = int(groups.used.sum(1).min())
+        notes.append(f"only {fewest} of {how.count} slots found something: all other places resemble those")
+    if bool((groups.gaps[groups.used] < BARELY).any()) and groups.norm[0].numel() > 1:
+        notes.append("a seed won by less than 0.01 % of the activity: another place might as well have been chosen")
+    return notes

@@ -1,0 +1,300 @@
+"""Sanity: an explanation must change when the network forgets, when another class is asked, and not when nothing does.
+
+    randomisation   layers are made random again, from the last to the first; at each step, how alike the map still is.
+                    An explanation of the network becomes as different as those of two random networks are (the null);
+                    one that stays alike shows the picture, not the network (Adebayo et al., arXiv:1810.03292)
+    classes         how alike the maps of two classes are: 1 says the method does not know which was asked
+    stability       the largest relative change of the map among neighbours of the picture, by radius
+
+What is forgotten is what layers compute with, however they come by it: see `foveal.engine.forgetting`. Specification:
+metrics, sections 9 and 10.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from foveal.api.explain import compare
+from foveal.api.measure import Made, explained
+from foveal.attribution.passes import decided
+from foveal.attribution.perturbation import Progress
+from foveal.attribution.prepare import Inquiry, check_pictures, inquire
+from foveal.engine.forgetting import Forgetful, Observed, Way, differences, observed
+from foveal.engine.fresh import fresh, reinitialised
+from foveal.engine.graph import recording
+from foveal.engine.guard import untouched, unwrap
+from foveal.engine.keywords import checked
+from foveal.engine.layers import Weight
+from foveal.errors import FovealError, MethodError, TargetError
+from foveal.metrics.likeness import LIKENESS
+from foveal.metrics.sensitivity import sensitivity
+from foveal.models.model import Model
+from foveal.results.sanity import Checked, Sanity, counted
+from foveal.targets import Class, Target, Verdict
+from foveal.targets.class_scores import class_head, ending_of
+from foveal.targets.fixed import Pinned
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.images import Batch, ImageLike
+
+__all__ = ["reinitialised", "sanity"]
+
+RADII = (0.02, 0.05, 0.1, 0.2, 0.4)
+NEIGHBOURS = 4
+SAME = 1e-6  # of the largest number of a map, or of what a layer gives: less is rounding
+BESIDE = ("inputs", "keywords")
+
+
+@checked
+@recording
+def sanity(
+    model: nn.Module | Model,
+    images: ImageLike | Batch,
+    target: Target = None,
+    *,
+    methods: Sequence[str] | str = ("gradcam",),
+    layer: str | None = None,
+    steps: int = 10,
+    cascading: bool = True,
+    radii: Sequence[float] = RADII,
+    seed: int = 0,
+    progress: Progress | None = None,
+    **about: Any,
+) -> Sanity:
+    """Curves of how far explanations change, and a verdict for each method.
+
+        found = foveal.sanity(model, "bird.jpg", methods=["gradcam", "guidedbackprop"])
+        print(found); found.picture().save("sanity.png")
+
+    Args:
+        target: the decision; it is the same class throughout, also when a random network would choose another.
+        methods: names, as in `compare`.
+        steps: how many points the curve has at most; layers are made random in as many portions, each with all that it
+            computes with.
+        cascading: each portion on top of those before; else one portion at a time, alone.
+        radii: of stability, in the network's units, in which a picture's colours span about 4.
+        seed: of the random weights; each layer has its own.
+        about: `preprocessing`, `labels`, `task`, `inputs`, `keywords`, as in `explain`.
+
+    The model itself is not touched: a copy forgets. A step that changes nothing of what its layers give tells nothing,
+    and a method whose maps are the same everywhere has no verdict; the result says so. Raises FovealError as `compare`
+    does, and ModelError for networks whose weights cannot be observed.
+    """
+    started = time.perf_counter()
+    if steps < 1:
+        raise MethodError(f"a curve of {steps} steps shows nothing: ask for one at least")
+    inquiry = inquire(model, images, target, **about)
+    check_pictures(inquiry.batch, "sanity checks")
+    verdict = decided(inquiry.scene).verdict
+    assert verdict is not None
+    if not verdict.each:
+        raise TargetError("this target cannot be asked of another network: pass a class, a margin or a similarity")
+    methods = (methods,) if isinstance(methods, str) else tuple(methods)
+    asked = _Asked(inquiry, verdict, methods, layer, {key: about[key] for key in BESIDE if key in about})
+    before = asked.maps(inquiry.subject)
+    course = _Course.of(inquiry, steps, cascading, seed)
+    curves: dict[str, list[dict[str, float]]] = {name: [] for name in before}
+    for number, random in enumerate(course.forgetting(), 1):
+        after = asked.tried(random)
+        for method, maps in before.items():
+            curves[method].append(_likeness(maps, after.get(method)))
+        if progress:
+            progress("forgetting", number, len(course.portions))
+    null = [asked.tried(course.random(seed + k)) for k in (1, 2)]
+    again = explained(inquiry.subject, inquiry.batch, Pinned(verdict), methods, layer, **asked.beside)
+    checked = {
+        method: Checked(
+            curve=tuple(curves[method]),
+            null=_likeness(null[0].get(method), null[1].get(method)),
+            classes=asked.of_other_class(method, maps),
+            stability=tuple(_moved(again[method], inquiry, verdict, maps, radius, seed) for radius in radii),
+            changed=tuple(course.changed),
+            blank=not any(_tells(map) for map in maps),
+        )
+        for method, maps in before.items()
+    }
+    notes = (*course.notes(), *asked.refused, *_left_out(before))
+    seconds = time.perf_counter() - started
+    n, name = len(inquiry.batch.photos), inquiry.subject.name
+    return Sanity(checked, course.names, tuple(radii), name, n, cascading, seconds, notes)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The same question to several networks.
+
+    Attributes:
+        beside: what the network takes beside the image.
+        refused: why random networks have no maps, each reason once.
+    """
+
+    inquiry: Inquiry
+    verdict: Verdict
+    methods: tuple[str, ...]
+    layer: str | None
+    beside: Mapping[str, Any]
+    refused: dict[str, None] = field(default_factory=dict)
+
+    def maps(self, subject: Model, target: Target = None, methods: Sequence[str] | None = None) -> dict[str, Tensor]:
+        target = Pinned(self.verdict) if target is None else target
+        whys = compare(
+            subject, self.inquiry.batch, target, methods=methods or self.methods, layer=self.layer, **self.beside
+        )
+        return {why.method: why.map.detach().float().cpu() for why in whys}
+
+    def tried(self, subject: Model) -> dict[str, Tensor]:
+        """The maps of a random network, as far as it has some."""
+        try:
+            return self.maps(subject)
+        except FovealError as error:
+            if len(self.methods) == 1:
+                self.refused[f"a random network has no map: {error}"] = None
+                return {}
+        found: dict[str, Tensor] = {}
+        for method in self.methods:
+            found |= replace(self, methods=(method,)).tried(subject)
+        return found
+
+    def of_other_class(self, method: str, maps: Float[Tensor, "n h w"]) -> float | None:
+        """How alike the maps of the explained class and of the least likely other are; None where there is none."""
+        decision, scene = self.inquiry.decision, self.inquiry.scene
+        if not isinstance(decision, Class):
+            return None
+        try:
+            ending = ending_of(self.inquiry.subject.module, self.inquiry.subject.task, scene.x, scene.arguments)
+            scores = class_head(
+                self.inquiry.subject.module, self.inquiry.subject.task, scene.x, ending, scene.arguments
+            ).scores
+            if scores.shape[1] < 2:  # the other of two classes that share one number has the same map, negated
+                return None
+            own = torch.tensor(self.verdict.spec["index"], device=scores.device)
+            least = scores.float().scatter(1, own[:, None], torch.inf).argmin(1).tolist()
+            other = self.maps(self.inquiry.subject, Class(least, decision.of), [method])[method]
+        except FovealError:
+            return None
+        likeness = _likeness(maps, other)["spearman"]
+        return None if np.isnan(likeness) else likeness
+
+
+@dataclass
+class _Course:
+    """The way on which a network forgets.
+
+    Attributes:
+        way: of the pictures, as far as the decision looks.
+        network: with its layers on it, the last to run first.
+        portions: numbers of the layers that forget at each step.
+        differs: by the number of a layer, how far what it gives changed when it forgot.
+        changed: of each step so far, whether any of its layers gave something else afterwards.
+    """
+
+    inquiry: Inquiry
+    way: Way
+    network: Observed
+    portions: list[list[int]]
+    cascading: bool
+    seed: int
+    differs: dict[int, float] = field(default_factory=dict)
+    changed: list[bool] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, inquiry: Inquiry, steps: int, cascading: bool, seed: int) -> _Course:
+        scene, ends = inquiry.scene, inquiry.decision.layers
+        way = Way(scene.x, scene.arguments, scene.tracing().last_calls(scene.model, ends) if ends else {})
+        network = observed(unwrap(scene.model), way)
+        count = len(network.layers.each)
+        if not count:
+            raise MethodError("this network has no weights that could be made random")
+        portions = [part.tolist() for part in np.array_split(np.arange(count), min(steps, count))]
+        return cls(inquiry, way, network, portions, cascading, seed)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The last layer of each portion."""
+        return tuple(self.network.layers.each[portion[-1]].name for portion in self.portions)
+
+    def forgetting(self) -> Iterator[Model]:
+        """The network after each portion."""
+        start = before = Forgetful(self.network, ())
+        drawn: list[Mapping[Weight, Tensor]] = []
+        for portion in self.portions:
+            drawn = [*(drawn if self.cascading else ()), *self._drawn(portion, self.seed)]
+            network = Forgetful(self.network, drawn)
+            found = differences(network, before, portion, self.way)
+            self.differs |= found
+            self.changed.append(any(change > SAME for change in found.values()))
+            before = network if self.cascading else start
+            yield replace(self.inquiry.subject, module=network.module)
+
+    def random(self, seed: int) -> Model:
+        """A network that forgot everything."""
+        drawn = self._drawn(range(len(self.network.layers.each)), seed)
+        return replace(self.inquiry.subject, module=Forgetful(self.network, drawn).module)
+
+    def _drawn(self, numbers: Iterable[int], seed: int) -> list[Mapping[Weight, Tensor]]:
+        """New weights for these layers, while no other thread writes into the old ones or sets random states."""
+        with untouched(self.network.model):
+            return [fresh(self.network.layers, number, seed) for number in numbers]
+
+    def notes(self) -> Iterator[str]:
+        same = [self.network.layers.each[number].name for number, change in self.differs.items() if change <= SAME]
+        if same:
+            yield f"making {counted(same)} random changed nothing that comes out there for these pictures"
+        if not all(self.changed):
+            steps = [name for name, changed in zip(self.names, self.changed, strict=True) if not changed]
+            yield f"steps that changed nothing say nothing, and are left out of the verdict: {counted(steps)}"
+        if self.network.unmet:
+            yield f"no operation was seen to use {counted(self.network.unmet)}: nothing of it was forgotten"
+
+
+def _moved(
+    one: Made, inquiry: Inquiry, verdict: Verdict, maps: Float[Tensor, "n h w"], radius: float, seed: int
+) -> float:
+    """The mean over pictures of how far the map moves within this radius; NaN where no picture has a map."""
+    found = []
+    for i, decision in enumerate(verdict.each):
+        if not _tells(maps[i]):
+            continue
+        x = inquiry.batch.tensor[i : i + 1]
+        again = partial(one.again, decision)
+        try:
+            found.append(sensitivity(again, x, radius=radius, samples=NEIGHBOURS, seed=seed, map=maps[i]))
+        except FovealError:  # a neighbour has no map
+            continue
+    known = [value for value in found if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _likeness(one: Float[Tensor, "n h w"] | None, other: Float[Tensor, "n h w"] | None) -> dict[str, float]:
+    """The mean over pictures; what is the same everywhere, or no number, has no likeness to anything."""
+    pairs = [] if one is None or other is None else [*zip(one, other, strict=True)]
+    pairs = [(a, b) for a, b in pairs if _tells(a) and _tells(b)]
+    found = {}
+    for name, measure in LIKENESS.items():
+        known = [value for a, b in pairs if (value := measure(a, b)) == value]
+        found[name] = float(np.mean(known)) if known else float("nan")
+    return found
+
+
+def _tells(map: Float[Tensor, "h w"]) -> bool:
+    """Whether places differ in it, by more than rounding."""
+    return bool(torch.isfinite(map).all()) and float(map.amax() - map.amin()) > SAME * float(map.abs().amax())
+
+
+def _left_out(before: Mapping[str, Float[Tensor, "n h w"]]) -> Iterator[str]:
+    for method, maps in before.items():
+        blank = [i for i, map in enumerate(maps) if not _tells(map)]
+        if blank:
+            yield (
+                f"{method}: {len(blank)} of {len(maps)} maps are the same everywhere, or not numbers, and were left out"
+            )

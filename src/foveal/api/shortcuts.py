@@ -1,0 +1,268 @@
+"""Does the network look at the thing, or at what stands around it? `foveal.shortcuts`, over pictures of classes.
+
+Two questions are put to the network about each class, and its maps are grouped for people to look at.
+
+    do the surroundings tell?    around the same middles, of any pictures: how often the class scores higher with the
+                                 outer eighth of its own pictures than with that of other classes' (0.5: chance)
+    does it listen to them?      the share of the class's probability that is lost when a picture of it gets the
+                                 surroundings of another class's picture
+
+Both must hold for a class to be called suspicious. Groups are clusters of its maps by where evidence lies, how widely,
+and on what colours and edges, as spectral relevance analysis does it (Lapuschkin et al., Nature Communications, 2019).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from foveal.api.explain import explain
+from foveal.attribution.perturbation import Progress
+from foveal.attribution.prepare import check_pictures, read
+from foveal.engine.chunks import WHOLE, chunked
+from foveal.engine.guard import untouched, unwrap
+from foveal.engine.keywords import checked
+from foveal.engine.memory import load_of
+from foveal.errors import ImageError, MethodError, MissingExtra
+from foveal.images import Batch
+from foveal.images.place import Place, laid
+from foveal.metrics import holm, regrid
+from foveal.metrics.placement import energy, lift
+from foveal.metrics.references import edge_map
+from foveal.metrics.shape import area_holding
+from foveal.models.model import Model, as_model
+from foveal.results.shortcuts import Group, Shortcuts, Suspect
+from foveal.targets import Class, Task
+from foveal.targets.class_names import class_index, class_words
+from foveal.targets.class_scores import class_head, ending_of
+from foveal.targets.heads import Ending
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+    from numpy.typing import NDArray
+
+    from foveal.images import ImageLike, Preprocessing
+
+RING = 1 / 8  # of each side
+TELLS, LISTENS, SURE = 0.75, 0.1, 0.01
+"""From what chance, what loss and what p-value on surroundings are suspicious."""
+FEWEST = 4  # pictures of a class
+GROUPS = 3
+APART = 0.25  # silhouette from which groups are kept apart
+
+
+@checked
+def shortcuts(
+    model: nn.Module | Model,
+    images: ImageLike | Batch,
+    classes: Sequence[str | int] | None = None,
+    *,
+    method: str = "hirescam",
+    layer: str | None = None,
+    ring: float = RING,
+    hosts: int = 4,
+    seed: int = 0,
+    progress: Progress | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
+) -> Shortcuts:
+    """What the surroundings say of each class, whether the network listens, and its maps in groups.
+
+        found = foveal.shortcuts(model, photos, classes)
+        print(found.sentence); found.suspects; found.sheet(0).save("groups.png")
+
+    Args:
+        images: pictures of two classes at least, four or more of each that is to be judged.
+        classes: the class of each, by name or number; None is what the network predicts.
+        method, layer: of the maps that are grouped.
+        ring: how much of each side counts as surroundings; objects should lie within.
+        hosts: how many other surroundings each picture is given, and around how many middles each is put.
+        progress: hears (what, done, total).
+
+    Needs scikit-learn (the extra "heads") to group maps. Raises FovealError: ImageError for too few pictures.
+    """
+    if not 0 < ring < 0.5 or hosts < 2:
+        raise MethodError(f"surroundings of {ring} of each side, swapped {hosts} times, leave nothing: try 0.125 and 4")
+    subject = as_model(model, preprocessing, labels, task)
+    batch = read(subject, images)
+    check_pictures(batch, "shortcuts")
+    x, tick = batch.tensor, progress or (lambda what, done, total: None)
+    ending = ending_of(subject.module, subject.task, x)
+    with untouched(subject.module), torch.no_grad():
+        scores = _log_chances(subject, x, ending, tick, "looking")
+        t = _targets(subject, classes, scores)
+        each = [c for c in t.unique().tolist() if int((t == c).sum()) >= FEWEST]
+        if not each or len(t.unique()) < 2:
+            raise ImageError(
+                f"{len(t)} pictures of {len(t.unique())} classes tell nothing of shortcuts: give two classes at least, "
+                f"and {FEWEST} pictures of one"
+            )
+        middle = _middle(x, ring)
+        around = _around(subject, x, ending, middle, hosts, seed, tick)
+        own = scores.exp().gather(1, t[:, None])[:, 0]
+        others = [_others(t, seed + k) for k in range(hosts)]
+        swapped = [torch.where(middle, x, x[other]) for other in others]
+        kept = [
+            _log_chances(subject, one, ending, tick, "surroundings swapped").exp().gather(1, t[:, None])[:, 0]
+            for one in swapped
+        ]
+    lost = 1 - torch.stack(kept).mean(0) / own.clamp(min=1e-6)
+    p = holm({c: _chance(around[:, c], t == c, seed) for c in each})
+    why = explain(subject, batch, Class(t.tolist()), method=method, layer=layer)
+    maps = why.map.detach().float().cpu()
+    suspects = []
+    for number, c in enumerate(each, 1):
+        mine = (t == c).nonzero()[:, 0].tolist()
+        tells, loss = _above(around[:, c], t == c), float((lost * own)[mine].sum() / own[mine].sum())
+        groups = _groups(maps[mine], x[mine], mine, ~middle[0, 0].cpu(), seed, why.where.get(why.layer))
+        name = class_words(c, subject.labels if subject.labels and len(subject.labels) == scores.shape[1] else None)
+        flagged = tells >= TELLS and loss >= LISTENS and p[c] < SURE
+        suspects.append(Suspect(name, c, len(mine), tells, p[c], loss, flagged, groups))
+        tick("grouping", number, len(each))
+    suspects.sort(key=lambda one: (not one.flagged, -one.tells))
+    return Shortcuts(tuple(suspects), batch.photos, maps, ring, method, subject.name)
+
+
+def _log_chances(
+    subject: Model, x: Float[Tensor, "n c h w"], ending: Ending, tick: Progress, what: str
+) -> Float[Tensor, "n classes"]:
+    """Log-probabilities, a few pictures at a time."""
+
+    def chances(start: int, stop: int) -> Tensor:
+        found = class_head(subject.module, subject.task, x[start:stop], ending).log_probabilities
+        if found is None:
+            raise MethodError("surroundings are tried on classes, and this network predicts values")
+        return found.float().cpu()
+
+    chunks = chunked(None, x[:1], WHOLE, load_of(unwrap(subject.module), x[:1]))
+    chunks.weigh(chances, len(x))
+    return chunks(chances, len(x), partial(tick, what))
+
+
+def _around(
+    subject: Model,
+    x: Float[Tensor, "n c h w"],
+    ending: Ending,
+    middle: Bool[Tensor, "1 1 h w"],
+    hosts: int,
+    seed: int,
+    tick: Progress,
+) -> Float[Tensor, "n k"]:
+    """Log-probabilities of all pictures' surroundings around the middles of a few, the mean over these.
+
+    The middles are the same for all, so nothing of what stands there tells one picture from another.
+    """
+    chosen = np.random.default_rng(seed).choice(len(x), min(hosts, len(x)), replace=False).tolist()
+    found = []
+    for j in chosen:
+        said = _log_chances(subject, torch.where(middle, x[j : j + 1], x), ending, tick, "surroundings tell")
+        said[j] = torch.nan  # a picture around its own middle is itself
+        found.append(said)
+    return torch.stack(found).nanmean(0)
+
+
+def _targets(subject: Model, classes: Sequence[str | int] | None, scores: Float[Tensor, "n k"]) -> Int[Tensor, " n"]:
+    if classes is None:
+        return scores.argmax(1)
+    if len(classes) != len(scores):
+        raise ImageError(f"{len(scores)} pictures need as many classes, but {len(classes)} were given")
+    return torch.tensor([class_index(one, subject.labels, scores.shape[1]) for one in classes])
+
+
+def _middle(x: Float[Tensor, "n c h w"], ring: float) -> Bool[Tensor, "1 1 h w"]:
+    inside = torch.ones(1, 1, *x.shape[2:], dtype=torch.bool, device=x.device)
+    for dim in (2, 3):
+        size = x.shape[dim]
+        edge = max(1, round(ring * size))
+        inside.narrow(dim, 0, edge).fill_(False)
+        inside.narrow(dim, size - edge, edge).fill_(False)
+    return inside
+
+
+def _others(t: Int[Tensor, " n"], seed: int) -> Int[Tensor, " n"]:
+    """For each picture one of another class."""
+    random = np.random.default_rng(seed)
+    return torch.tensor([int(random.choice((t != c).nonzero()[:, 0].numpy())) for c in t.tolist()])
+
+
+def _above(score: Float[Tensor, " n"], own: Bool[Tensor, " n"]) -> float:
+    """How often one of the own scores higher than one of the others, equals counting half."""
+    a, b = score[own], score[~own]
+    return float((a[:, None] > b).double().mean() + 0.5 * (a[:, None] == b).double().mean())
+
+
+def _chance(score: Float[Tensor, " n"], own: Bool[Tensor, " n"], seed: int, draws: int = 5000) -> float:
+    """How often as much comes about when classes are dealt out at random (one-sided)."""
+    rank = score.double().argsort().argsort().double().numpy()
+    random, n = np.random.default_rng(seed), int(own.sum())
+    found = rank[own.numpy()].sum()
+    dealt = [rank[random.choice(len(rank), n, replace=False)].sum() for _ in range(draws)]
+    return float((np.sum(np.array(dealt) >= found) + 1) / (draws + 1))
+
+
+# --- groups of maps ---
+
+
+def _groups(
+    maps: Float[Tensor, "k h w"], x: Float[Tensor, "k c h w"], pictures: list[int], frame: Bool[Tensor, "h w"],
+    seed: int, place: Place | None = None,
+) -> tuple[Group, ...]:  # fmt: skip
+    """Clusters of a class's maps, the largest first."""
+    grown = laid(maps.clamp(min=0), frame.shape, place)
+    seen = torch.stack([_looked_at(map, one.cpu().float()) for map, one in zip(grown, x, strict=True)])
+    which = _clusters(seen.double().numpy(), seed)
+    found = []
+    for k in sorted(set(which.tolist()), key=lambda k: -int((which == k).sum())):
+        own = [i for i, group in enumerate(which) if group == k]
+        outside = [energy(grown[i], frame) for i in own]
+        lifts = [lift(grown[i], frame) for i in own]
+        found.append(
+            Group(
+                pictures=tuple(pictures[i] for i in own),
+                mean=torch.stack([grown[i] / grown[i].sum().clamp(min=1e-12) for i in own]).mean(0),
+                outside=_mean(outside),
+                lift=_mean(lifts),
+                area=_mean([area_holding(grown[i]) for i in own]),
+            )
+        )
+    return tuple(found)
+
+
+def _looked_at(map: Float[Tensor, "h w"], x: Float[Tensor, "c h w"]) -> Float[Tensor, " d"]:
+    """Where evidence lies (36 places), how widely, on what colours and edges."""
+    weight = map / map.sum().clamp(min=1e-12)
+    place = regrid(map, (6, 6)).flatten()
+    colour = (x * weight).sum((1, 2)) - x.mean((1, 2))
+    edges = edge_map(x[None])[0]
+    texture = (edges * weight).sum() / edges.mean().clamp(min=1e-6)
+    spread = torch.tensor(area_holding(map)).nan_to_num(1.0)
+    shares = place / place.sum().clamp(min=1e-12)
+    return torch.cat([6 * shares, colour, texture[None].float(), 4 * spread[None].float()])
+
+
+def _clusters(features: NDArray[np.float64], seed: int) -> NDArray[np.intp]:
+    """k-means, as many groups as lie clearly apart, at most three."""
+    try:
+        cluster: Any = importlib.import_module("sklearn.cluster")
+        metrics: Any = importlib.import_module("sklearn.metrics")
+    except ModuleNotFoundError as error:
+        raise MissingExtra("cannot group maps: scikit-learn is not installed; pip install 'foveal[heads]'") from error
+    best, found = APART, np.zeros(len(features), np.intp)
+    distinct = len(np.unique(features, axis=0))
+    for k in range(2, min(GROUPS, len(features) - 2, distinct) + 1):
+        which = cluster.KMeans(k, n_init=5, random_state=seed).fit_predict(features)
+        if len(set(which)) == k and (score := float(metrics.silhouette_score(features, which))) > best:
+            best, found = score, which
+    return found
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if value == value]
+    return float(np.mean(known)) if known else float("nan")

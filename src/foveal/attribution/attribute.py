@@ -1,0 +1,271 @@
+"""What every formula makes of as few passes through the network as there can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from foveal.attribution.batching import Portion, in_portions
+from foveal.attribution.passes import Passed, Scene, from_late, run_through
+from foveal.attribution.perturbation import Probe, Progress, _failing, recorded, runs_for
+from foveal.attribution.placing import whereabouts
+from foveal.engine.address import INPUT
+from foveal.engine.guard import untouched
+from foveal.errors import FovealError, MethodError, MissingExtra
+from foveal.images.place import Place
+from foveal.targets import Verdict, compares
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.attribution.method import Method
+    from foveal.attribution.passes import Rules
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One method, the name its answer goes by, and the layers it is asked about."""
+
+    name: str
+    method: Method
+    layers: tuple[str, ...]
+
+
+@dataclass
+class Evidence:
+    """What the network was found to use.
+
+    Attributes:
+        verdict: the decision, None where none was asked for.
+        maps: method -> layer -> (n, h, w), raw and signed; layers in forward order.
+        where: layer -> where the cells of its maps lie; without those that lie edge to edge.
+        notes: what a reader must know of all of them.
+        cautions: method -> what a reader must know of its maps.
+        measured: method -> what it found out about itself, such as how much relevance it conserved.
+        refused: method -> why it does not apply here.
+    """
+
+    verdict: Verdict | None = None
+    maps: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    where: dict[str, Place] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    cautions: dict[str, list[str]] = field(default_factory=dict)
+    measured: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refused: dict[str, FovealError] = field(default_factory=dict)
+
+
+def look(scene: Scene, asked: Sequence[Asked], progress: Progress | None = None) -> Evidence:
+    """The evidence of every method at every layer it was asked about.
+
+    One forward and, where needed, one backward serve all methods that share the rules of the backward pass;
+    methods that ask the network again do so afterwards.
+
+    Raises:
+        ModelError, LayerError, TargetError: when the network, a layer or the decision does not fit.
+    """
+    evidence = Evidence()
+    if scene.differentiable:
+        evidence.refused |= {one.name: _not_differentiable(one.name) for one in asked if not one.method.differentiable}
+    if not compares(scene.decision):
+        evidence.refused |= {one.name: _no_similarity(one.name) for one in asked if one.method.similarity}
+    for rules, group in _by_rules([one for one in asked if one.name not in evidence.refused]).items():
+        try:
+            passed = _pass(scene, rules, group)
+        except MethodError as error:
+            evidence.refused |= {one.name: error for one in group}
+            continue
+        evidence.verdict = evidence.verdict or passed.verdict
+        evidence.notes += passed.notes
+        for one in group:
+            _answer(scene, one, rules, passed, evidence, progress)
+    evidence.maps = {one.name: evidence.maps[one.name] for one in asked if one.name in evidence.maps}
+    lie = whereabouts(scene, {layer: map for maps in evidence.maps.values() for layer, map in maps.items()})
+    evidence.where |= lie.where
+    evidence.notes += lie.notes
+    return evidence
+
+
+def _by_rules(asked: Sequence[Asked]) -> dict[Rules | None, list[Asked]]:
+    groups: dict[Rules | None, list[Asked]] = {}
+    for one in asked:
+        groups.setdefault(one.method.backward_rules(), []).append(one)
+    return groups
+
+
+def _pass(scene: Scene, rules: Rules | None, group: Sequence[Asked]) -> Passed:
+    needs = {one.method.needs for one in group}
+    kept = [*dict.fromkeys(layer for one in group for layer in _kept(one))]
+    gradient = scene.decision is not None and needs != {"activations"}
+    backward = gradient and "gradients" in needs
+    paths = backward and any(one.method.between is not None for one in group)
+    if needs != {"forwards"}:
+        run = partial(run_through, layers=kept, gradient=gradient, backward=backward, rules=rules, paths=paths)
+        return in_portions(scene, kept, run, repr(rules)) if backward else run(scene)
+    with recorded(scene, kept) as recording:
+        ask = partial(run_through, scene, gradient=gradient, backward=False)
+        # Where only the input is altered nothing need be kept, but a decision looks at how the graph ends.
+        read = scene.decision.layers if scene.decision else ()
+        passed = ask(kept) if kept or read else from_late(scene, ask)
+        passed.recording = recording
+    return passed
+
+
+def _kept(one: Asked) -> list[str]:
+    return [layer for layer in one.layers if one.method.needs != "forwards" or layer != INPUT]
+
+
+def _answer(
+    scene: Scene, one: Asked, rules: Rules | None, passed: Passed, evidence: Evidence, progress: Progress | None
+) -> None:
+    """The maps of one method, or why it does not apply."""
+    measured: dict[str, Any] = {}
+    cautions: list[str] = []
+    try:
+        if one.method.needs == "forwards":
+            maps = probe_images(scene, one, passed, measured, cautions, progress)
+        else:
+            _refuse_by_path(one, passed)
+            maps = _mapped(one, passed, cautions, differentiable=scene.differentiable)
+        if one.method.needs == "gradients" and not rules and (own := scene.tracing().own_backwards):
+            cautions.append(_own_backwards(own))
+        if rules:
+            rules.account(passed, measured, cautions)
+            _check_sum(scene, rules, passed, measured, cautions)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        evidence.refused[one.name] = _overflow(one.name)
+        return
+    except (MethodError, MissingExtra) as error:
+        evidence.refused[one.name] = error
+        return
+    evidence.maps[one.name], evidence.cautions[one.name], evidence.measured[one.name] = maps, cautions, measured
+
+
+def _check_sum(scene: Scene, rules: Rules, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
+    """Say what is missing, and where, if what arrived and what was lost is not what began."""
+    missing = rules.missing(passed)
+    if missing is None:
+        return
+    first = next(iter(passed.activations))
+    measured.setdefault(first, {})["missing"] = missing.tolist()
+    if bool((missing != 0).any()):
+        worst = int(missing.abs().argmax())
+        assert passed.begun is not None
+        cautions.append(
+            f"relevance does not add up: {float(missing[worst]):.3g} of {float(passed.begun[worst, 0]):.3g} is missing"
+            + (f" (picture {worst}, counted from 0)" if len(missing) > 1 else "")
+            + f", lost {_where_lost(scene, rules, worst, first)}; an operation there does not follow the rules"
+        )
+
+
+def _where_lost(scene: Scene, rules: Rules, image: int, first: str) -> str:
+    """Between which stages a sum loses most, found by going back to each of them alone."""
+    alone = replace(scene, x=scene.x[image : image + 1], arguments=scene.arguments.row(image))
+    assert scene.decision is not None
+    alone = replace(alone, decision=Portion(scene.decision, image, image + 1, len(scene.x)))
+    layers = list(dict.fromkeys([first, *(stage.name for stage in scene.tracing().traced)]))
+    found: list[tuple[str, float]] = []
+    for layer in layers:
+        with suppress(FovealError):
+            gap = rules.missing(run_through(alone, [layer], gradient=True, backward=True, rules=rules))
+            found.append((layer, 0.0 if gap is None else float(gap[0])))
+    found.append(("the output", 0.0))
+    steps = [(abs(a - b), at, after) for (at, a), (after, b) in pairwise(found)]
+    if not steps:
+        return "on the way"
+    _, at, after = max(steps)
+    return f"between {at} and {after}"
+
+
+def _mapped(one: Asked, passed: Passed, cautions: list[str], *, differentiable: bool) -> dict[str, Tensor]:
+    maps: dict[str, Tensor] = {}
+    with torch.inference_mode(False), torch.set_grad_enabled(differentiable):
+        for layer in (layer for layer in passed.activations if layer in one.layers):
+            A = passed.activations[layer]
+            G = passed.cotangents.get(layer, A)
+            M = maps[layer] = one.method(A, G)
+            if not bool(torch.isfinite(M).all()):
+                raise _overflow(one.name)
+            if one.method.caution and (words := one.method.caution(A.detach(), G.detach(), M.detach())):
+                cautions.append(f"{layer}: {words}")
+    return maps
+
+
+def _refuse_by_path(one: Asked, passed: Passed) -> None:
+    """Methods that hold behind certain operations only are refused where others lie on the way to the score."""
+    allowed = one.method.between
+    for layer in one.layers if allowed is not None else ():
+        others = passed.between.get(layer, frozenset()) - (allowed or frozenset())
+        if others:
+            raise MethodError(
+                f"{one.name} does not apply at {layer}: it needs {one.method.condition}, but the way to the "
+                f"score leads through {', '.join(sorted(others))}; use hirescam, which is defined everywhere"
+            )
+
+
+def _own_backwards(names: Sequence[str]) -> str:
+    return (
+        f"gradients go through {', '.join(names)}, where the network's own code says what they are: this map follows "
+        "it, whether or not they are the derivatives of what was computed"
+    )
+
+
+def _not_differentiable(method: str) -> MethodError:
+    return MethodError(
+        f"{method} has no differentiable map, because it asks the network again or follows rules of its own: "
+        "use a method of activations and gradients, such as gradcam or hirescam"
+    )
+
+
+def _no_similarity(method: str) -> MethodError:
+    return MethodError(
+        f"{method} explains similarities, and this decision compares nothing: pass target=foveal.Similar(reference), "
+        "foveal.Prototypes(…) or foveal.Neighbours(…), or use gradcam"
+    )
+
+
+def _overflow(method: str) -> MethodError:
+    return MethodError(f"the {method} map is not finite: activations or gradients overflow; run the model in float32")
+
+
+def probe_images(
+    scene: Scene,
+    asked: Asked,
+    passed: Passed,
+    measured: dict[str, Any],
+    cautions: list[str],
+    progress: Progress | None,
+) -> dict[str, Float[Tensor, "n h w"]]:
+    """The maps of a method that asks the network again, image after image."""
+    n, maps = len(scene.x), {}
+    with untouched(scene.model), runs_for(scene, passed) as runs, torch.no_grad():
+        for layer in asked.layers:
+            each = []
+            for image in range(n):
+
+                def tick(done: int, total: int, before: int = image, layer: str = layer) -> None:
+                    if progress:
+                        progress(f"{asked.name} at {layer}", before * total + done, n * total)
+
+                probe = Probe(scene, passed, image, layer, tick, runs)
+                with _failing(asked.name, probe):
+                    each.append(asked.method.formula(probe, **asked.method.options))
+                probe.forget()
+                _gather(measured, layer, probe.measured)
+                cautions += [f"{layer}: {words}" for words in probe.cautions]
+            maps[layer] = torch.stack(each)
+            if not bool(torch.isfinite(maps[layer]).all()):
+                raise MethodError(f"the {asked.name} map is not finite: scores overflow; run the model in float32")
+    return maps
+
+
+def _gather(measured: dict[str, Any], layer: str, found: dict[str, Any]) -> None:
+    """Numbers a picture, under the layer they belong to."""
+    for key, value in found.items():
+        measured.setdefault(layer, {}).setdefault(key, []).append(value)

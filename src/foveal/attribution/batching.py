@@ -1,0 +1,125 @@
+"""A pass through much of the network, a few images at a time.
+
+A backward pass that reaches early layers goes through everything the forward left behind. On a processor that is
+fastest while it fits the cache: sixteen photos through a ResNet-50 by LRP-ε take half as long by fours as at once,
+and a quarter of the memory. Small images through a network that makes large maps of them are weighed first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from foveal.attribution.passes import Passed, Scene
+from foveal.engine.address import INPUT, Address
+from foveal.engine.chunks import WHOLE, Chunks, fitting
+from foveal.engine.guard import unwrap
+from foveal.engine.memory import load_of
+from foveal.targets import Decision, Outcome, Verdict
+
+Pass: TypeAlias = Callable[[Scene], Passed]
+
+
+def in_portions(scene: Scene, layers: Sequence[str], run: Pass, *about: Hashable) -> Passed:
+    """`run(scene)`, a few images at a time where that is faster or takes less memory, and gives the same.
+
+    Args:
+        about: what else tells this pass from another through the same network.
+    """
+    n, size = len(scene.x), fitting(scene.x[0], WHOLE)
+    if scene.x.device.type != "cpu" or n == 1 or scene.differentiable or not _early(scene, layers):
+        return run(scene)
+    way = (*layers, *about, scene.arguments.key())
+    load = load_of(scene.under or unwrap(scene.model), scene.x[:1], "portions", *way, graph=True)
+    chunks = Chunks(size, load)
+
+    def portion(start: int, stop: int) -> Passed:
+        decision = Portion(scene.decision, start, stop, n) if scene.decision else None
+        arguments = scene.arguments.rows(start, stop)
+        return run(replace(scene, x=scene.x[start:stop], decision=decision, arguments=arguments))
+
+    try:
+        chunks.weigh(portion, n)
+        if load.fitting(min(size, n)) == n:
+            return run(scene)
+        return _joined([*chunks.parts(portion, n)], n)
+    except _OpaqueError:
+        return run(scene)
+
+
+def _early(scene: Scene, layers: Sequence[str]) -> bool:
+    """Whether one of the layers comes before the last stage."""
+    if INPUT in layers:
+        return True
+    structure = scene.tracing()
+    order, last = list(structure.shapes), structure.stages[-1].name
+    place = {name: i for i, name in enumerate(order)}
+    at = [place.get(Address.parse(layer).module, 0) for layer in (*layers, last)]
+    return min(at[:-1], default=at[-1]) < at[-1] and not all(layer == last for layer in layers)
+
+
+@dataclass(frozen=True)
+class Portion:
+    """A decision about n images, of which the network sees those from `start` to `stop` only.
+
+    It decides about n outputs all the same, because it may hold something for each image; the others are copies.
+    """
+
+    decision: Decision
+    start: int
+    stop: int
+    n: int
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return self.decision.layers
+
+    def decide(self, outcome: Outcome) -> Verdict:
+        activations = {at: self._padded(A) for at, A in outcome.activations.items()}
+        every = Outcome(self._padded(outcome.output), activations, outcome.labels, outcome.task)
+        verdict = self.decision.decide(every)
+        verdict.check_length(self.n)
+        return verdict.rows(self.start, self.stop)
+
+    def _padded(self, output: Any) -> Any:
+        count = self.stop - self.start
+        tensors = [leaf for leaf in tree_leaves(output) if leaf is not None]
+        if not all(isinstance(leaf, Tensor) and leaf.ndim and len(leaf) == count for leaf in tensors):
+            raise _OpaqueError
+        return tree_map(self._spread, output)
+
+    def _spread(self, tensor: Tensor | None) -> Tensor | None:
+        if tensor is None:
+            return None
+        own = (torch.arange(self.n, device=tensor.device) - self.start).clamp(0, len(tensor) - 1)
+        return tensor.index_select(0, own)
+
+
+class _OpaqueError(Exception):
+    """What the network returned is not known to have a row an image."""
+
+
+def _joined(parts: Sequence[Passed], n: int) -> Passed:
+    verdicts = [part.verdict for part in parts if part.verdict]
+    lost = [part.lost for part in parts if part.lost is not None]
+    begun = [part.begun for part in parts if part.begun is not None]
+    return Passed(
+        Verdict.joined(verdicts) if verdicts else None,
+        _stacked([part.activations for part in parts]),
+        _stacked([part.cotangents for part in parts]),
+        {at: frozenset().union(*(part.between[at] for part in parts)) for at in parts[0].between},
+        torch.cat(lost) if lost else None,
+        list(dict.fromkeys(note for part in parts for note in part.notes)),
+        begun=torch.cat(begun) if begun else None,
+        studied={what: _stacked([part.studied[what] for part in parts]) for what in list(parts[0].studied)},
+    )
+
+
+def _stacked(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Each layer's tensors in one; the parts are let go layer by layer."""
+    return {at: torch.cat([part.pop(at) for part in parts]) for at in list(parts[0])}

@@ -1,0 +1,102 @@
+"""The picture shown at several scales: what is found at all of them, at the resolution of the largest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from foveal.attribution.attribute import Asked, Evidence
+from foveal.attribution.dilated import other_score, pinned, watched
+from foveal.attribution.passes import Scene
+from foveal.errors import MethodError, ModelError
+from foveal.images.place import Place
+from foveal.results.fusion import finest, fuse
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+See: TypeAlias = Callable[[Scene], Evidence]
+"""How one scene is looked at."""
+
+
+def at_scales(scene: Scene, asked: Sequence[Asked], scales: Sequence[float], see: See) -> Evidence:
+    """Maps of the picture at each scale, each by its own largest value, averaged at the resolution of the finest."""
+    verdict = watched(scene, [scene.tracing().usual.name])[0]
+    same = pinned(scene, verdict)
+    each = [_at_scale(same, scale, see) for scale in scales]
+    notes = []
+    for scale, one in zip(scales, each, strict=True):
+        notes += [f"scale {scale:g}: {note}" if note.startswith("at resolution") else note for note in one.notes]
+        if verdict and one.verdict and scale != 1:
+            notes.append(other_score(f"scale {scale:g}", verdict, one.verdict))
+    shown = ", ".join(f"{scale:g}" for scale in scales)
+    notes.append(f"a mean over scales {shown}, each map divided by its largest value: shares, no parts of the score")
+    refused = {name: error for one in each for name, error in one.refused.items()}
+    kept = [one for one in asked if one.name not in refused]
+    where = [_on(scene.x, scale, one) for scale, one in zip(scales, each, strict=True)]
+    image = (scene.x.shape[-2], scene.x.shape[-1])
+    return Evidence(
+        verdict=verdict,
+        maps={one.name: _over_scales(each, one.name, where, image) for one in kept},
+        where={layer: place for one in kept for layer, place in _of_the_finest(each, one.name, where).items()},
+        notes=notes,
+        cautions={one.name: [words for e in each for words in e.cautions[one.name]] for one in kept},
+        measured={one.name: each[_nearest(scales)].measured[one.name] for one in kept},
+        refused=refused,
+    )
+
+
+def _at_scale(scene: Scene, scale: float, see: See) -> Evidence:
+    if scale == 1:
+        return see(scene)
+    if scene.x.ndim != 4:
+        raise MethodError(f"scales are for pictures (n, c, h, w), not for inputs of shape {tuple(scene.x.shape)}")
+    x = scaled(scene.x, scale)
+    try:
+        return see(replace(scene, x=x))
+    except ModelError as error:
+        h, w = x.shape[2:]
+        raise ModelError(f"{error}; the network does not take {h}×{w} pixels, so leave out scale {scale:g}") from error
+
+
+def scaled(x: Float[Tensor, "n c h w"], scale: float) -> Float[Tensor, "n c h2 w2"]:
+    """Resized, to one pixel at least: bilinear, and averaging where pixels are lost."""
+    size = _scaled(x.shape[2:], scale)
+    return F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=scale < 1)
+
+
+def _scaled(size: Sequence[int], scale: float) -> list[int]:
+    return [max(1, round(side * scale)) for side in size]
+
+
+def _on(x: Float[Tensor, "n c h w"], scale: float, one: Evidence) -> dict[str, Place]:
+    """Where the maps at a scale lie on the picture as it is."""
+    (h, w), (tall, wide) = x.shape[-2:], _scaled(x.shape[-2:], scale)
+    return {layer: place.scaled((h / tall, w / wide)) for layer, place in one.where.items()}
+
+
+def _of_the_finest(each: Sequence[Evidence], name: str, where: Sequence[Mapping[str, Place]]) -> dict[str, Place]:
+    """Whose cells the mean over scales has."""
+    most = {layer: finest([one.maps[name][layer] for one in each]) for layer in each[0].maps[name]}
+    return {layer: where[i][layer] for layer, i in most.items() if layer in where[i]}
+
+
+def _over_scales(
+    each: Sequence[Evidence], name: str, where: Sequence[Mapping[str, Place]], image: tuple[int, int]
+) -> dict[str, Tensor]:
+    return {
+        layer: fuse(
+            [one.maps[name][layer] for one in each], "mean", places=[one.get(layer) for one in where], image=image
+        )
+        for layer in each[0].maps[name]
+    }
+
+
+def _nearest(scales: Sequence[float]) -> int:
+    """Which scale is nearest to the picture as it is."""
+    return min(range(len(scales)), key=lambda i: abs(math.log(scales[i])))

@@ -1,0 +1,307 @@
+"""Asking the network again: the scores of altered copies of one image, in chunks that fit memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from foveal.attribution.passes import outcome_of
+from foveal.attribution.placing import whereabouts
+from foveal.engine.address import INPUT, is_input
+from foveal.engine.capture import Run, capture
+from foveal.engine.channel_swap import Exchange
+from foveal.engine.chunks import RESUMED, WHOLE, Chunks, chunked, fitting
+from foveal.engine.forward import Given, output_of
+from foveal.engine.guard import unwrap
+from foveal.engine.layout import Layout, channels_first
+from foveal.engine.locks import memory_of
+from foveal.engine.memory import Load, load_of
+from foveal.engine.model_errors import out_of_memory, reason
+from foveal.engine.op_record import is_seen
+from foveal.engine.resume import Cut, Recording, Resumption
+from foveal.errors import FovealError, MethodError, ModelError
+from foveal.targets import Decision, Outcome
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from foveal.attribution.passes import Passed, Scene
+    from foveal.images import Place
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""(what is being done, done, total)."""
+
+Copies: TypeAlias = Callable[[int, int], Tensor]
+"""(start, stop) -> the altered copies of these numbers, (stop − start, c, h, w)."""
+
+UNMOVED = "no altered copy has another score by more than rounding, and the map is noise"
+
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+
+
+class Probe:
+    """One image, one decision about it, and the network to ask. Lives in a block that leaves the model `untouched`.
+
+    Attributes:
+        x: (1, c, h, w), the input.
+        layer: where the method looks; "input" for the input itself.
+        A: (1, c, h, w), the activation there, channels first.
+        score: of the image as it is.
+        measured: what the method finds out about itself; goes into the result.
+        cautions: what a reader must know of the map; goes into the result's notes.
+        tick: to be told how many forwards are done, of how many.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        passed: Passed,
+        image: int,
+        layer: str,
+        tick: Callable[[int, int], None],
+        runs: Mapping[bool, Run],
+    ) -> None:
+        assert passed.verdict is not None
+        if not passed.verdict.each:
+            raise MethodError("this target cannot be asked about altered copies of an image: use a gradient method")
+        self.model = unwrap(scene.model)
+        self.x = scene.x[image : image + 1].detach()
+        self.layer = layer
+        self.A = self.x if layer == INPUT else passed.activations[layer][image : image + 1]
+        self.measured: dict[str, Any] = {}
+        self.cautions: list[str] = []
+        self._scene, self._passed, self._image = scene, passed, image
+        self._arguments = scene.arguments.row(image)
+        self._under = scene.under or nullcontext
+        self._decision: Decision = passed.verdict.each[image]
+        self._alone = False
+        self.tick = tick
+        self._runs = runs
+        self.score = float(passed.verdict.score[image])
+        if passed.verdict.spec.get("of") == "probability":
+            # Without a graph to read, what a model that ends in a sigmoid returns may count from another zero.
+            self.score = float(self.ask(self.x)[0])
+
+    def scores(
+        self,
+        copies: Copies,
+        count: int,
+        *,
+        chunk: int | None = None,
+        precision: Precision = "float32",
+        told: bool = True,
+    ) -> Float[Tensor, " count"]:
+        """The scores of `count` altered copies of the input.
+
+        Args:
+            chunk: how many at once; None for what fits.
+            precision: of the forwards; "bfloat16" is by autocast, with channels last.
+            told: whether this is worth the progress bar.
+        """
+
+        def forward(start: int, stop: int) -> Tensor:
+            x = copies(start, stop).to(self.x.dtype)
+            if precision == "float32":
+                return self.ask(x)
+            with torch.autocast(x.device.type, torch.bfloat16):
+                return self.ask(x.contiguous(memory_format=torch.channels_last)).float()
+
+        tick = self.tick if told else lambda done, total: None
+        size = fitting(self.x, WHOLE) * (1 if precision == "float32" else 2)
+        chunks = Chunks(chunk) if chunk else Chunks(size, self.load(precision))
+        chunks.weigh(forward, count)
+        return self._more_than_rounding(chunks(forward, count, tick), told=told)
+
+    def resumed(self, copies: Copies, count: int, *, chunk: int | None = None) -> Float[Tensor, " count"]:
+        """The scores where the layer gives altered copies of A, running only what comes after the layer."""
+        if self.layer == INPUT:
+            return self.scores(copies, count, chunk=chunk)
+        go_on = self._resumption
+
+        def forward(start: int, stop: int) -> Tensor:
+            return go_on(self._as_returned(copies(start, stop)))
+
+        return self._more_than_rounding(chunked(chunk, self.A, RESUMED, go_on.load)(forward, count, self.tick))
+
+    def _more_than_rounding(self, scores: Float[Tensor, " count"], *, told: bool = True) -> Float[Tensor, " count"]:
+        """The scores; a caution if none of them differs from the image's own."""
+        if told and len(scores):
+            rounding = 100 * torch.finfo(scores.dtype).eps * abs(self.score)
+            if bool((scores - self.score).abs().amax() <= rounding) and not self.unmoved:
+                self.cautions.append(UNMOVED)
+        return scores
+
+    @property
+    def unmoved(self) -> bool:
+        """Whether some round of altered copies has left the score where it was."""
+        return UNMOVED in self.cautions
+
+    def exchanged(
+        self, channels: Int[Tensor, " count"], planes: Float[Tensor, "count h w"], *, chunk: int | None = None
+    ) -> Float[Tensor, " count"]:
+        """The same of copies in which one channel each is exchanged for a plane."""
+        copies = Exchange(self.A)
+        return self.resumed(lambda a, b: copies(channels[a:b], planes[a:b]), len(channels), chunk=chunk)
+
+    def ask(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
+        """The scores of these inputs; differentiable where gradients are on.
+
+        Raises:
+            ModelError: when the network does not give an answer for each.
+        """
+        return self.read(x, lambda outcome: self._decision.decide(outcome).score)
+
+    def read(self, x: Float[Tensor, "k c h w"], number: Callable[[Outcome], Tensor]) -> Float[Tensor, " k"]:
+        """A number of each of these inputs, read off what the network makes of them.
+
+        Networks that take one image at a time, as exported ones may, are asked so.
+        """
+        if self._alone:
+            return torch.cat([self._at_once(one, number) for one in x.split(1)])
+        try:
+            return self._at_once(x, number)
+        except ModelError as error:
+            if len(x) == 1 or out_of_memory(error):
+                raise
+            try:
+                first = self._at_once(x[:1], number)
+            except FovealError:
+                raise error from error.__cause__
+        self._alone = True
+        self.cautions.append("the network takes one image at a time, so each copy was asked about alone")
+        return torch.cat([first, *(self._at_once(one, number) for one in x[1:].split(1))])
+
+    def _at_once(self, x: Float[Tensor, "k c h w"], number: Callable[[Outcome], Tensor]) -> Float[Tensor, " k"]:
+        found = number(self.outcome(x))
+        found = found if torch.is_grad_enabled() else found.detach()
+        if found.shape != (len(x),):
+            raise ModelError(
+                f"asked about {len(x)} cop{'ies' if len(x) != 1 else 'y'}, {type(self.model).__name__} gave "
+                f"{found.numel()} answer{'s' * (found.numel() != 1)}: it does not take any number of images, so it "
+                "cannot be asked about altered copies; use a gradient method"
+            )
+        return found
+
+    def _scores(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
+        """`ask` in one forward, whatever comes."""
+        return self._at_once(x, lambda outcome: self._decision.decide(outcome).score)
+
+    def outcome(self, x: Float[Tensor, "k c h w"]) -> Outcome:
+        """What the network makes of these inputs, as far as the decision may look."""
+        if self._decision.layers:
+            run = self._runs[torch.is_grad_enabled()]
+            output = run.forward(x, self._arguments, stop=True, under=self._under())
+            return outcome_of(self._scene, self._decision, run, output)
+
+        # A forward may write into its input: into copies made for it, not into the picture itself.
+        ours = memory_of(x) in (memory_of(self.x), memory_of(self._scene.x)) and not is_seen(x)
+        own = ours or x.requires_grad
+
+        def given() -> Given:
+            return self._arguments.around(x.clone() if own else x, lambda tensor: tensor.detach().clone())
+
+        with self._under():
+            output = output_of(self.model, given, gradient=torch.is_grad_enabled())
+        return Outcome(output, {}, self._scene.labels, self._scene.task)
+
+    def load(self, *about: Hashable, graph: bool = False) -> Load:
+        """What a whole forward of one copy makes of memory; with a `graph`, what it keeps for a backward pass too."""
+        way = (*about, self._decision.layers, self._arguments.key())
+        return load_of(self._scene.under or self.model, self.x, *way, graph=graph)
+
+    def alone(self) -> Scene:
+        """The same question about this image only, for methods that look in ways of their own.
+
+        Raises:
+            MethodError: where the network runs in another way than as it was built, such as at a finer resolution.
+        """
+        if self._scene.under:
+            raise MethodError("this method looks at the network as it was built: leave resolution out")
+        return replace(self._scene, x=self.x, decision=self._decision, arguments=self._arguments)
+
+    @cached_property
+    def place(self) -> Place | None:
+        """Where the cells of A lie on the input; None is edge to edge."""
+        return whereabouts(self._scene, {self.layer: self.A}).where.get(self.layer)
+
+    def forget(self) -> None:
+        """The resumption asks the probe that holds it: taken apart, nothing waits for the collector."""
+        self.__dict__.pop("_resumption", None)
+
+    @cached_property
+    def _resumption(self) -> Resumption:
+        recording = self._passed.recording
+        cut = recording.cut if recording else cut_at(self._scene, self.layer)
+        resumption = Resumption(
+            cut, self._scores, self.x, self.score, recording, self._image, self.load("resumed", self.layer)
+        )
+        self.score = resumption.score
+        self.measured["resumed"] = resumption.fault is None
+        if resumption.fault is not None:
+            self.cautions.append(
+                f"the network cannot be gone on with from here, so each copy took a whole forward: {resumption.fault}"
+            )
+        return resumption
+
+    @cached_property
+    def _layout(self) -> Layout:
+        """The one in which what the layer returned has the numbers of A."""
+
+        def distance(layout: Layout) -> float:
+            laid = channels_first(self._resumption.returned, layout)
+            return float((laid - self.A).abs().sum()) if laid.shape == self.A.shape else float("inf")
+
+        return "nhwc" if distance("nhwc") < distance("nchw") else "nchw"
+
+    def _as_returned(self, copies: Float[Tensor, "k c h w"]) -> Tensor:
+        copies = copies.to(self.A.dtype)
+        return copies if self._layout == "nchw" else copies.permute(0, 2, 3, 1).contiguous()
+
+
+def cut_at(scene: Scene, layer: str) -> Cut:
+    """Where a network is gone on with; of a module that runs several times, the last call counts."""
+    model = unwrap(scene.model)
+    return Cut(model, layer, scene.tracing().last_calls(model, [layer])[layer])
+
+
+@contextmanager
+def recorded(scene: Scene, layers: Sequence[str]) -> Iterator[Recording | None]:
+    """A recording of the forward in this block where one can serve: up to one layer, for a score of the output."""
+    if len(layers) != 1 or is_input(unwrap(scene.model), layers[0]) or scene.decision is None or scene.decision.layers:
+        yield None
+        return
+    recording = Recording(cut_at(scene, layers[0]), len(scene.x))
+    with recording.running():
+        yield recording
+
+
+@contextmanager
+def _failing(method: str, probe: Probe) -> Iterator[None]:
+    """What the network raises where nobody else listens, such as in a backward pass, in one sentence."""
+    try:
+        yield
+    except FovealError:
+        raise
+    except Exception as error:
+        name = type(probe.model).__name__
+        raise ModelError(f"{method} of this {name} at {probe.layer} failed: {reason(error)}") from error
+
+
+@contextmanager
+def runs_for(scene: Scene, passed: Passed) -> Iterator[Mapping[bool, Run]]:
+    """Forwards that end at the last of the layers that the decision is read from: without gradients, and with."""
+    layers = passed.verdict.each[0].layers if passed.verdict and passed.verdict.each else ()
+    with ExitStack() as block:
+        last_calls = scene.tracing().last_calls(scene.model, layers) if layers else {}
+        yield {
+            gradient: block.enter_context(
+                capture(scene.model, layers, gradient=gradient, differentiable=gradient, last_calls=last_calls)
+            )
+            for gradient in ((False, True) if layers else ())
+        }

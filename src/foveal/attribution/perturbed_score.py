@@ -1,0 +1,137 @@
+"""A decision as one number about altered copies of a picture: what every metric asks the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from foveal.attribution.passes import decided
+from foveal.attribution.perturbation import Probe, runs_for
+from foveal.engine.address import INPUT
+from foveal.engine.guard import untouched
+from foveal.engine.memory import Load
+from foveal.errors import MethodError, TargetError
+from foveal.targets import Compared, Decision, Outcome, Verdict
+from foveal.targets.neighbors import Vote
+from foveal.targets.prototypes import ClosestClass
+from foveal.targets.reference import UndecidedError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.attribution.prepare import Inquiry
+
+Of: TypeAlias = "Literal['auto', 'probability', 'score']"
+SAID = {
+    "probability": "probability of the class",
+    "pair": "probability of the one class rather than the other",
+    "score": "score",
+}
+
+
+class Question:
+    """What was decided about one picture, asked of its altered copies; counts how many.
+
+    Attributes:
+        decision: pinned to what it turned out to be.
+        whole: the number as the picture is.
+        words: what is decided: "jay (17)".
+        of: "probability"; "pair", the logistic function of a margin; or the "score" itself.
+        count: forwards so far.
+        load: what a copy makes of memory, known from the first.
+    """
+
+    def __init__(self, probe: Probe, decision: Decision, of: str, words: str, notes: Sequence[str] = ()) -> None:
+        self._probe, self.decision, self._notes = probe, decision, tuple(notes)
+        self.of, self.words, self.count = of, words, 0
+        self.load = Load(probe.x.device)
+        with self.load.weighed(1):
+            self.whole = float(self(probe.x)[0])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of the decision, and of how the network was asked."""
+        return (*self._notes, *self._probe.cautions)
+
+    def __call__(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
+        self.count += len(x)
+        return self._probe.read(x, self._numbers)
+
+    def _numbers(self, outcome: Outcome) -> Float[Tensor, " k"]:
+        try:
+            return self._number(outcome)
+        except UndecidedError:
+            rows = len(next(iter(outcome.activations.values())))
+            return torch.cat([self._alone(outcome, i) for i in range(rows)])
+
+    def _number(self, outcome: Outcome) -> Float[Tensor, " k"]:
+        verdict = self.decision.decide(outcome)
+        if self.of == "pair":
+            return verdict.score.detach().sigmoid()
+        found = verdict.probability if self.of == "probability" else verdict.score
+        assert found is not None
+        return found.detach()
+
+    def _alone(self, outcome: Outcome, i: int) -> Float[Tensor, " 1"]:
+        """An embedding of zeros is similar to nothing, and of a vote without a voter the share is 0."""
+        seen = {layer: A[i : i + 1] for layer, A in outcome.activations.items()}
+        output = outcome.output[i : i + 1] if isinstance(outcome.output, Tensor) else outcome.output
+        try:
+            return self._number(Outcome(output, seen, outcome.labels, outcome.task))
+        except UndecidedError:
+            return torch.zeros(1)
+
+
+@contextmanager
+def questions(inquiry: Inquiry, of: Of = "auto") -> Iterator[tuple[Question, ...]]:
+    """One question a picture, inside a block that leaves the model as it was.
+
+    Args:
+        of: "auto" asks for the probability where the decision has one: of a class; of the pair, for a margin of two
+            classes; of the class among prototypes; the share of a vote. Of everything else, similarities among them,
+            the score. "score" asks for that always.
+
+    Raises:
+        TargetError: for a decision that cannot be asked about altered copies.
+    """
+    if of not in ("auto", "probability", "score"):
+        raise MethodError(f"cannot measure the {of!r} of a decision: say auto, probability or score")
+    scene = inquiry.scene
+    passed = decided(scene)
+    verdict = passed.verdict
+    if verdict is None or not verdict.each:
+        raise TargetError(
+            "this target cannot be asked about altered copies of a picture: a callable must be wrapped in a decision "
+            "that pins itself, as foveal.Class does"
+        )
+    with untouched(scene.model), runs_for(scene, passed) as runs, torch.no_grad():
+        found = []
+        for i in range(len(scene.x)):
+            probe = Probe(scene, passed, i, INPUT, lambda done, total: None, runs)
+            decision, kind = _readable(inquiry.decision, verdict, i, of)
+            found.append(Question(probe, decision, kind, verdict.words[i], passed.notes))
+        yield tuple(found)
+
+
+def _readable(asked: Decision, verdict: Verdict, i: int, of: Of) -> tuple[Decision, str]:
+    """The decision of picture i, pinned, and what to read off it."""
+    decision: Any = verdict.each[i]
+    if of == "score":
+        return decision, "score"
+    kind = str(verdict.spec.get("kind"))
+    if kind == "class":
+        return decision, "probability"
+    if kind == "margin" and verdict.spec.get("of") == "class" and of == "auto":
+        return decision, "pair"
+    rule: Any = asked.rule if isinstance(asked, Compared) else None
+    if isinstance(rule, ClosestClass | Vote) and verdict.probability is not None:
+        own: Any = verdict.spec["class"]
+        return replace(decision, rule=replace(rule, which=int(own[i]))), "probability"
+    if of == "probability":
+        raise TargetError(f"{verdict.words[i]} has no probability: measure its score")
+    return decision, "score"

@@ -1,0 +1,94 @@
+"""Where the cells of maps lie, for results to carry: what draws them and what measures them then do it in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from foveal.engine.address import is_input
+from foveal.engine.guard import unwrap
+from foveal.errors import FovealError
+from foveal.images.place import Place
+
+if TYPE_CHECKING:
+    from foveal.attribution.passes import Scene
+    from foveal.engine.structure import Structure
+
+WORTH = 0.05  # of a side of the picture
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """Layer -> the place of its map, without those that lie edge to edge; and what is not known."""
+
+    where: Mapping[str, Place] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def whereabouts(scene: Scene, maps: Mapping[str, Tensor]) -> Whereabouts:
+    """Of the maps (n, h, w) of layers of a scene."""
+    return located(scene.model, scene.tracing, scene.x.shape, maps, scene.finer)
+
+
+def located(
+    model: nn.Module,
+    tracing: Callable[[], Structure],
+    shape: Sequence[int],
+    maps: Mapping[str, Tensor],
+    finer: Mapping[str, tuple[int, int]] | None = None,
+) -> Whereabouts:
+    """Of maps (…, h, w) by layer.
+
+    Args:
+        shape: of the network's input; what are no images (n, c, h, w) have no places.
+        finer: layer -> how many times finer its map is than the network's own.
+    """
+    model = unwrap(model)
+    layers = [layer for layer in maps if not is_input(model, layer)] if len(shape) == 4 else []
+    where: dict[str, Place] = {}
+    unknown: dict[str, list[str]] = {}
+    for layer in layers:
+        place = _traced(model, tracing, layer)
+        if isinstance(place, str):
+            unknown.setdefault(place, []).append(layer)
+        elif drawn := place.finer((finer or {}).get(layer, (1, 1))).settled(maps[layer].shape[-2:], shape[2:]):
+            where[layer] = drawn
+    notes = [_unknown(of, why) for why, of in unknown.items()]
+    notes += [
+        note for layer, place in where.items() if (note := _border(layer, place, maps[layer].shape[-2:], shape[2:]))
+    ]
+    return Whereabouts(where, tuple(notes))
+
+
+def _traced(model: nn.Module, tracing: Callable[[], Structure], layer: str) -> Place | str:
+    try:
+        cells = tracing().place(model, layer)
+    except FovealError:
+        return "the network cannot be traced"
+    return cells if isinstance(cells, str) else Place(*cells)
+
+
+def _border(layer: str, place: Place, map: Sequence[int], image: Sequence[int]) -> str | None:
+    """Where no cell lies, if that is more than a cell, and worth a word."""
+    cells, spans, bare = place.cells_of((map[0], map[1])), [], False
+    for axis, side in enumerate(image):
+        step = abs(place.step[axis])
+        middles = place.middles(axis, cells[axis])
+        low, high = max(0.0, middles.min() - step / 2), min(float(side), middles.max() + step / 2)
+        spans.append(f"{low:g} to {high:g}")
+        bare |= max(low, side - high) > max(step, WORTH * side)
+    if not bare:
+        return None
+    return (
+        f"the cells of {layer} lie in rows {spans[0]} and columns {spans[1]} of the network's {image[0]} × {image[1]} "
+        "pixels: nothing is drawn beyond"
+    )
+
+
+def _unknown(layers: Sequence[str], why: str) -> str:
+    return (
+        f"where the cells of {', '.join(layers)} lie on the picture is not known ({why}): they are drawn edge to edge"
+    )

@@ -1,0 +1,71 @@
+"""Maps finer than the network's own: its last stages dilated, or the picture shown at several scales."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from foveal.attribution.attribute import Asked, Evidence, look
+from foveal.attribution.dilated import at_resolution
+from foveal.attribution.multiscale import See, at_scales
+from foveal.attribution.passes import Scene
+from foveal.errors import MethodError
+from foveal.targets import Neuron
+
+if TYPE_CHECKING:
+    from foveal.attribution.perturbation import Progress
+
+LARGEST = 2**28  # pixels of an enlarged picture
+
+
+def examine(
+    scene: Scene,
+    asked: Sequence[Asked],
+    progress: Progress | None = None,
+    *,
+    resolution: int = 1,
+    scales: Sequence[float] = (1.0,),
+) -> Evidence:
+    """`look`, at a finer resolution or several scales; the decision is the one made as built and at scale 1.
+
+    Raises:
+        MethodError: when resolution and scales are no such numbers, or cannot be had of this network.
+    """
+    scales = tuple(float(scale) for scale in scales)
+    if resolution < 1 or resolution != int(resolution):
+        raise MethodError(f"cannot make maps {resolution} times finer: resolution is a whole number, mostly 2 or 4")
+    if not scales or any(not 0 < scale < math.inf for scale in scales) or len(set(scales)) < len(scales):
+        raise MethodError(f"cannot look at scales {scales}: give different numbers above 0, such as 1, 1.5, 2")
+    h, w = (*scene.x.shape[2:], 1, 1)[:2]
+    if max(h * w * scale**2 for scale in scales) > LARGEST:
+        raise MethodError(f"cannot look at scale {max(scales):g} of {h}×{w} pixels: that is more than memory holds")
+    if resolution == 1 and scales == (1.0,):
+        return look(scene, asked, progress)
+    _refuse(scene)
+    if resolution == 1:
+        see: See = partial(look, asked=asked, progress=progress)
+    else:
+        see = partial(at_resolution, asked=asked, progress=progress, resolution=resolution)
+    return see(scene) if scales == (1.0,) else at_scales(scene, asked, scales, see)
+
+
+def _refuse(scene: Scene) -> None:
+    if scene.differentiable:
+        raise MethodError("differentiable maps are those of the network as built: leave out resolution and scales")
+    if isinstance(scene.decision, Neuron) and scene.decision.position is not None:
+        raise MethodError(
+            f"position {scene.decision.position} of {scene.decision.layer} is another place in a finer map: "
+            "leave out resolution and scales, or the position"
+        )
+
+
+def settings(resolution: int, scales: Sequence[float]) -> dict[str, Any]:
+    """What to remember of how a map was made."""
+    found: dict[str, Any] = {}
+    if resolution != 1:
+        found["resolution"] = int(resolution)
+    if tuple(scales) != (1.0,):
+        found["scales"] = [float(scale) for scale in scales]
+    return found

@@ -1,0 +1,102 @@
+"""Methods on a folder of photos, by what the network says, and by boxes or masks of the object where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from foveal._version import __version__
+from foveal.api.measure import default_setting, measure
+from foveal.benchmark.csv_log import Ledger
+from foveal.benchmark.index import Shot, shots
+from foveal.errors import FovealError, ImageError, ResultError, TargetError
+from foveal.images import Batch, load_images
+from foveal.metrics.metric import find_metrics
+from foveal.metrics.trial import Setting
+from foveal.models import Model
+from foveal.storage.fingerprint import file_fingerprint, fingerprint
+from foveal.storage.reading import damage, opened
+
+__all__ = ["Shot", "folder", "made_with", "shots"]
+
+
+def made_with(model: Model, methods: Sequence[str], steps: int, *, predicted: bool) -> dict[str, Any]:
+    """The setting of a ledger: everything but the pictures that decides the numbers."""
+    network = fingerprint(weights=model.module, preprocessing=model.preprocessing, labels=model.labels)
+    return {
+        "model": model.name, "weights": network, "methods": list(methods), "steps": steps, "predicted": predicted,
+        "foveal": __version__,
+    }  # fmt: skip
+
+
+def folder(
+    ledger: Ledger, model: Model, photos: Sequence[Shot], *, methods: Sequence[str], setting: Setting | None = None,
+    steps: int = 28, predicted: bool = False, faults: list[str] | None = None,
+) -> Iterator[tuple[str, int, int]]:  # fmt: skip
+    """Measure what the ledger lacks; yields (photo, done, total) after each, or what went wrong with it.
+
+    Args:
+        predicted: explain the predicted class, whatever the index says.
+        faults: gets a sentence for each photo that could not be measured; one among many is not the end.
+    """
+    measured = False
+    for number, shot in enumerate(photos, 1):
+        what = shot.name
+        try:
+            of = _fingerprint(shot, predicted=predicted)
+            if not ledger.has("photo", shot.name, of):
+                ledger.add(_rows(ledger, model, shot, methods, setting, steps, predicted), of)
+            measured = True
+        except FovealError as error:
+            if not (measured or isinstance(error, ImageError | TargetError)) or isinstance(error, ResultError):
+                raise  # it would go wrong with every photo
+            what = f"{shot.where or shot.name}: {error}"
+            if faults is not None:
+                faults.append(what)
+        yield what, number, len(photos)
+
+
+def _fingerprint(shot: Shot, *, predicted: bool) -> str:
+    with damage(f"Cannot read {str(shot.path)!r}", ImageError):
+        photo = file_fingerprint(shot.path)
+    with damage(f"Cannot read the mask {str(shot.mask)!r}", ImageError):
+        mask = file_fingerprint(shot.mask) if shot.mask else None
+    return fingerprint(photo=photo, mask=mask, boxes=shot.boxes, target=None if predicted else shot.target)
+
+
+def _rows(
+    ledger: Ledger, model: Model, shot: Shot, methods: Sequence[str], setting: Setting | None, steps: int,
+    predicted: bool,
+) -> list[dict[str, Any]]:  # fmt: skip
+    batch = load_images(shot.path, model.preprocessing)
+    known: dict[str, Any] = {}
+    if shot.mask is not None:
+        known["masks"] = [_mask(shot.mask, batch)]
+    if shot.boxes is not None:
+        known["boxes"] = [shot.boxes]
+    if not known and all(one.needs in ("object", "boxes") for one in find_metrics(ledger.metrics).values()):
+        raise ImageError("neither boxes nor a mask say where its object is, which all of these metrics need.")
+    scores = measure(
+        model, batch, list(methods), None if predicted else shot.target, metrics=ledger.metrics,
+        setting=setting or default_setting(batch.tensor, steps=steps), **known,
+    )  # fmt: skip
+    return [
+        {"decision": "photo", "picture": shot.name, "method": name, **{m: v[0] for m, v in found.items()}}
+        for name, found in scores.values.items()
+    ]
+
+
+def _mask(path: Path, batch: Batch) -> Any:
+    """(H, W), true where a picture of the photo's size is not 0."""
+    with damage(f"Cannot read the mask {str(path)!r}", ImageError), opened(path) as file, Image.open(file) as image:
+        pixels = np.asarray(image)
+        colours = len(image.getbands()) - (image.mode in ("LA", "PA", "RGBA", "La", "RGBa"))
+    inside = pixels != 0 if pixels.ndim == 2 else (pixels[..., :colours] != 0).any(-1)
+    size = batch.photos[0].geometry.photo_size
+    if inside.shape != size:
+        raise ImageError(f"The mask {str(path)!r} is {inside.shape[::-1]}, but its photo is {size[::-1]}.")
+    return inside

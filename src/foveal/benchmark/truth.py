@@ -1,0 +1,182 @@
+"""Every method against true importance: drawn birds, whose parts are taken out of the scene one at a time.
+
+    class        why this species                         `demo`
+    margin       … and not its sibling, which differs in one part
+    similar      why like another picture of the same individual, seen by another camera         `embed`
+    prototypes   why this of five species it never learnt, by three examples each                `embed`
+
+True importance of a part is what the decision loses when the scene is drawn without it (body and head: with others).
+
+    hit          the part the map points at is the part that loses most; of a margin, the one in which siblings differ
+    share        of the positive evidence, how much lies on that part
+    rank         Spearman's correlation of the parts' evidence with what they lose
+    distraction  share of parts that lose nothing and are left alone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from foveal._version import __version__
+from foveal.api.explain import compare
+from foveal.api.measure import Mapped, default_setting, referred
+from foveal.attribution.perturbed_score import Question, questions
+from foveal.attribution.prepare import Inquiry, inquire, read
+from foveal.benchmark.csv_log import Ledger
+from foveal.errors import FovealError
+from foveal.images import Batch, load_images
+from foveal.methods import find_methods
+from foveal.metrics.metric import find_metrics
+from foveal.metrics.trial import Setting, Trial
+from foveal.models import Model, load_model
+from foveal.storage.fingerprint import fingerprint
+from foveal.synthetic import NOVEL, SPECIES, Split, effects, individual_scene, render, species_scene
+from foveal.synthetic.agreement import SMALLEST, hit, part_importance, rank_correlation, share
+from foveal.synthetic.funnybirds_protocol import distractibility
+from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
+from foveal.synthetic.scene import LABELS
+from foveal.targets import Class, Decision, Prototypes, Similar
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from foveal.synthetic.splits import Example
+
+TRUTH = ("hit", "share", "rank", "distraction")
+NETWORK = ("deletion", "insertion", "drop", "drop_in_deletion", "road")
+DECISIONS = ("class", "margin", "similar", "prototypes")
+USUAL = (
+    "fast", "hirescam@stem.relu1", "layercam@stem.relu1", "gradcam@stem.relu1", "ablationcam", "scorecam", "occlusion",
+    "integratedgradients", "deeplift",
+)  # fmt: skip
+"""All methods that take a forward and a backward, and some that take more; "name@layer" for another layer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One picture and one decision about it; `part` is known to decide, or None where interventions tell."""
+
+    name: str
+    decision: str
+    model: Model
+    example: Example
+    target: Decision
+    part: str | None = None
+
+
+def cases(decision: str, count: int, seed: int) -> Iterator[Case]:
+    """`count` pictures to decide about, the same for the same seed."""
+    if decision == "similar":
+        model = load_model("embed")
+        for i, example in enumerate(Split("individuals", count, seed=seed)):
+            other = render(individual_scene(example.target, seed + 7919 * (i + 1), camera=1 - i // 90 % 2))[0]
+            yield Case(f"individual {i}", decision, model, example, Similar(other))
+    elif decision == "prototypes":
+        model = load_model("embed")
+        for i, example in enumerate(Split("novel", count, seed=seed)):
+            ways = [NOVEL[(example.target + k) % len(NOVEL)] for k in range(5)]
+            scenes = [species_scene(way, seed + 104729 * (i + 1) + shot) for way in ways for shot in range(3)]
+            labels = [way for way in ways for _ in range(3)]
+            support = [render(scene)[0] for scene in scenes]
+            yield Case(f"novel {i}", decision, model, example, Prototypes(support, labels, which=ways[0]))
+    else:
+        model = load_model("demo")
+        visible = filter(decides_visibly, Split("species", 4 * count, seed=seed))
+        for i, example in enumerate(islice(visible, count)):
+            species = SPECIES[example.target]
+            one = decision == "class"
+            target: Decision = Class(example.target) if one else sibling_margin([species])
+            yield Case(f"species {i}", decision, model, example, target, None if one else deciding_part(species))
+
+
+def made_with(methods: Sequence[str], seed: int) -> dict[str, Any]:
+    """The setting of a ledger: everything but the pictures that decides the numbers."""
+    weights = {name: fingerprint(weights=load_model(name).module) for name in ("demo", "embed")}
+    return {
+        "what": "drawn world", "methods": list(methods), "seed": seed, "weights": weights, "foveal": __version__
+    }  # fmt: skip
+
+
+def world(
+    ledger: Ledger, *, decisions: Sequence[str], methods: Sequence[str], count: int, seed: int, setting: Setting | None
+) -> Iterator[tuple[str, int, int]]:
+    """Measure what the ledger lacks; yields (decision, done, total) after each picture."""
+    for decision in decisions:
+        if all((decision, name) in ledger.done for name in _names(decision, count)):
+            continue
+        for number, case in enumerate(cases(decision, count, seed), 1):
+            of = fingerprint(image=case.example.image, labels=case.example.labels, decision=decision)
+            if not ledger.has(decision, case.name, of):
+                ledger.add(rows(case, methods, ledger.metrics, setting), of)
+            yield decision, number, count
+
+
+def rows(
+    case: Case, methods: Sequence[str], metrics: Sequence[str], setting: Setting | None = None
+) -> list[dict[str, Any]]:
+    """A row a method for one picture."""
+    batch = load_images(case.example.image, case.model.preprocessing)
+    inquiry = inquire(case.model, batch, case.target)
+    maps = {name: one for spec in methods for name, one in _explained(inquiry, case, spec).items()}
+    maps |= referred(inquiry, maps, True)
+    asked = find_metrics([metric for metric in metrics if metric not in TRUTH]) if set(metrics) - set(TRUTH) else {}
+    setting = setting or default_setting(batch.tensor, steps=14)
+    with questions(inquiry, "score") as (score,):
+        truth = _true_effects(case, score)
+    found: list[dict[str, Any]] = []
+    with questions(inquiry) as (question,):
+        for name, one in maps.items():
+            trial = Trial(batch.tensor, one.maps[0], question, whole=question.whole, setting=setting, place=one.place)
+            network = {metric: kind(trial) for metric, kind in asked.items()}
+            row = {"decision": case.decision, "picture": case.name, "method": name}
+            found.append(row | _agreement(case, batch, one, truth) | network)
+    return found
+
+
+def _names(decision: str, count: int) -> list[str]:
+    kind = {"similar": "individual", "prototypes": "novel"}.get(decision, "species")
+    return [f"{kind} {i}" for i in range(count)]
+
+
+def _explained(inquiry: Inquiry, case: Case, spec: str) -> dict[str, Mapped]:
+    """Maps of the methods that this spells; none of what does not apply to this decision."""
+    method, _, layer = spec.partition("@")
+    try:
+        find_methods(method)
+        found = compare(inquiry.subject, inquiry.batch, case.target, methods=method, layer=layer or None)
+    except FovealError:
+        return {}
+    return {
+        why.method + (f"@{layer}" if layer else ""): Mapped(why.map, None, why.layer, why.where.get(why.layer))
+        for why in found
+    }
+
+
+def _true_effects(case: Case, question: Question) -> dict[str, float]:
+    """What each part, and the background, does to the score."""
+
+    def scores(pictures: NDArray[np.uint8]) -> NDArray[np.floating]:
+        return np.asarray(question(read(case.model, list(pictures)).tensor).cpu())
+
+    return effects([case.example.scene], scores).row(0)
+
+
+def _agreement(case: Case, batch: Batch, one: Mapped, truth: dict[str, float]) -> dict[str, float]:
+    """How the map agrees with it."""
+    labels = case.example.labels
+    map = np.nan_to_num(batch.photos[0].geometry.map_to_photo(one.maps[0], place=one.place))
+    visible = {part for part, code in LABELS.items() if (labels == code).sum() >= SMALLEST}
+    parts = {part: effect for part, effect in truth.items() if part in visible and part != "background"}
+    part = case.part or max(parts, key=lambda name: parts[name])
+    importance = part_importance(map, labels)
+    return {
+        "hit": float(hit(map, labels, part)),
+        "share": share(map, labels, [part]) if (map > 0).any() else float("nan"),
+        "rank": rank_correlation(map, labels, truth),
+        "distraction": distractibility(importance, truth),
+    }

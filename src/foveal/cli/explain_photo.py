@@ -1,0 +1,179 @@
+"""One photo explained for the command line: computed, saved, and put in words and in JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from foveal.api.audit import audit
+from foveal.api.explain import compare, stages
+from foveal.attribution.passes import Scene, decided
+from foveal.cli.console import say
+from foveal.errors import TargetError
+from foveal.methods import METHODS
+from foveal.models.model import placed
+from foveal.render.figures import method_sheet
+from foveal.storage.atomic import whole_file
+from foveal.targets import Class, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from foveal.attribution.perturbation import Progress
+    from foveal.engine.stages import Stage
+    from foveal.images import Batch
+    from foveal.models import Model
+    from foveal.results import Explanation
+    from foveal.targets import Decision
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about every photo."""
+
+    model: Model
+    target: Decision | None
+    methods: tuple[str, ...]
+    layers: tuple[str | int, ...] | None
+    fuse: str | None = None
+    resolution: int = 1
+    scales: tuple[float, ...] = (1.0,)
+    audit: bool = False
+
+
+def answer(
+    question: Question, photo: Path, batch: Batch, folder: Path, progress: Progress | None = None
+) -> list[dict[str, Any]]:
+    """The answers for one photo, a method each, saved under `folder` and told on standard error."""
+    explanations = _compared(question, batch, progress)
+    asked = question.target is not None or explanations[0].score is None
+    predicted = _predicted(question.model, batch) if asked else _explained_class(explanations[0])
+    steps = stages(question.model, batch)
+    answers = []
+    say(f"{photo}", *_in_words(question, explanations[0], predicted, steps))
+    for why in explanations:
+        why.save(folder / why.method)
+        say(*(f"  {why.method} note: {remark}" for remark in why.remarks))
+        answers.append(_answer(question, why, photo, folder / why.method, predicted, steps))
+        if question.audit:
+            (hiding,) = audit(question.model, batch, why, question.target, layer=why.layer)
+            say(f"  {why.method} audit: {hiding.sentence}")
+            answers[-1]["audit"] = hiding.facts()
+    sheet = _sheet(explanations, folder)
+    if sheet:
+        answers[0]["files"].insert(0, sheet)
+    return answers
+
+
+def _compared(question: Question, batch: Batch, progress: Progress | None) -> Sequence[Explanation]:
+    """The explanations asked for; with "all", of the methods that apply to this network and layer."""
+    every = "all" in question.methods
+    methods = "all" if every else question.methods or ("gradcam",)
+    found = compare(
+        question.model,
+        batch,
+        question.target,
+        methods=methods,
+        layer=question.layers,
+        progress=progress,
+        resolution=question.resolution,
+        scales=question.scales,
+    )
+    if every:
+        left_out = [method for name, method in METHODS.items() if name not in {why.method for why in found}]
+        say(*(f"left out {method.name}: it needs {method.condition}" for method in left_out))
+    if question.fuse:
+        return [why if why.layers == ("input",) else why.fused(question.fuse) for why in found]
+    return found
+
+
+def _predicted(model: Model, batch: Batch) -> Verdict | None:
+    """The class the network would choose, whatever was explained; None where it chooses none."""
+    scene = Scene(model.module, placed(batch, model.module).tensor, Class(), model.labels, model.task)
+    try:
+        return decided(scene).verdict
+    except TargetError:
+        return None
+
+
+def _explained_class(why: Explanation) -> Verdict:
+    """The prediction that was explained anyway."""
+    assert why.score is not None
+    return Verdict(why.score, why.target, why.target_spec, why.probability)
+
+
+def _in_words(question: Question, why: Explanation, predicted: Verdict | None, steps: Sequence[Stage]) -> list[str]:
+    lines = []
+    if predicted is not None:
+        lines.append(f"  predicted  {predicted.words[0]}{_percent(predicted)}")
+    lines.append(f"  explained  {why.summary()}")
+    chosen = question.layers is None
+    return lines + [f"  layer      {layer}: {_choice(layer, why, steps, chosen=chosen)}" for layer in why.layers]
+
+
+def _percent(verdict: Verdict) -> str:
+    return "" if verdict.probability is None else f", {100 * float(verdict.probability[0]):.3g} %"
+
+
+def _choice(layer: str, why: Explanation, steps: Sequence[Stage], *, chosen: bool) -> str:
+    """What a layer is among the stages, and why it was taken if nobody named it."""
+    number = next((i for i, stage in enumerate(steps, 1) if stage.name == layer), None)
+    if number is None:
+        return "as asked"
+    stage = steps[number - 1]
+    h, w = why.maps[layer].shape[1:]
+    reach = f"{stage.receptive_field[0]} pixels" + ("" if stage.local else " and the whole image")
+    place = f"stage {number} of {len(steps)}, {h}×{w} cells that see {reach} each"
+    return f"{place}; taken because it is the last before the decision" if chosen else place
+
+
+def _answer(
+    question: Question,
+    why: Explanation,
+    photo: Path,
+    folder: Path,
+    predicted: Verdict | None,
+    steps: Sequence[Stage],
+) -> dict[str, Any]:
+    """The same for machines."""
+    known = {stage.name: {"number": number, **asdict(stage)} for number, stage in enumerate(steps, 1)}
+    saved = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return {
+        "photo": str(photo),
+        "model": why.model,
+        "method": why.method,
+        "predicted": None if predicted is None else _plain(predicted),
+        "target": why.target[0],
+        "target_spec": dict(why.target_spec),
+        "score": None if why.score is None else float(why.score[0]),
+        "probability": None if why.probability is None else float(why.probability[0]),
+        "layers": [{"name": layer, "stage": known.get(layer)} for layer in why.layers],
+        "layer_chosen": "as asked" if question.layers is not None else "the last stage before the decision",
+        "notes": list(why.remarks),
+        "seconds": why.seconds,
+        "folder": str(folder),
+        "files": [str(folder / overlay["file"]) for overlay in saved["overlays"]],
+    }
+
+
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    index = verdict.spec["index"]
+    assert isinstance(index, list)
+    chance = None if verdict.probability is None else float(verdict.probability[0])
+    return {"class": verdict.words[0], "index": index[0], "probability": chance}
+
+
+def _sheet(explanations: Sequence[Explanation], folder: Path) -> str | None:
+    """All that was asked about a photo in one picture, if that is more than one map."""
+    if len(explanations) > 1:
+        picture = method_sheet(explanations)
+    elif len(explanations[0].layers) > 1:
+        picture = explanations[0].figure()
+    else:
+        return None
+    path = folder / "sheet.png"
+    with whole_file(path) as aside:
+        picture.save(aside)
+    return str(path)

@@ -1,0 +1,147 @@
+"""The kinds of picture in a set, as a layer sees them.
+
+    z_i → unit length → PCA → k-means        facets; K given, or where the silhouette is best, or one
+    w   = softmax(−d / τ)                     the pictures nearest to the centre count most; τ is the median distance
+    a   = Σ w_i z_i                           the target
+
+(Stergiou, ICIP 2021; specification: minds_eye, section 4.2. k-means, PCA, silhouette: scikit-learn.)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from foveal.errors import MethodError, MissingExtra
+from foveal.results.facet import Facet
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+FacetCount: TypeAlias = "int | Literal['auto']"
+Weighting: TypeAlias = "Literal['softmax', 'inv_exp']"
+MOST = 10  # facets that "auto" looks for
+APART = 0.1  # silhouette below which a set counts as one facet
+COMPONENTS = 50
+
+
+def find_facets(
+    z: Float[Tensor, "n c"],
+    count: FacetCount = "auto",
+    *,
+    keep: int = 10,
+    weighting: Weighting = "softmax",
+    unit: bool = True,
+    seed: int = 0,
+) -> tuple[Facet, ...]:
+    """The facets of n pictures, the largest first.
+
+    Pictures with the same features are one kind, so there may be fewer than asked for.
+
+    Args:
+        z: pooled features.
+        count: how many; "auto" takes the number with the best silhouette, or one where no number separates them.
+        keep: pictures of each that make its target, at most: the nearest to its centre.
+        weighting: "softmax" of −d / median d; "inv_exp" of 1 / (d / median d), at most 20, near the published code.
+        unit: compare directions of features, not lengths.
+        seed: of k-means.
+
+    Raises:
+        MethodError: for a count that does not fit.
+        MissingExtra: when more than one facet is asked for and scikit-learn is not installed.
+    """
+    n = len(z)
+    if count != "auto" and not 1 <= count <= n:
+        raise MethodError(f"{n} pictures cannot be divided into {count} facets: ask for 1 to {n}, or auto")
+    points = reduced(z, unit=unit)
+    labels = (
+        torch.zeros(n, dtype=torch.long) if count == 1 or (n < 4 and count == "auto") else _grouped(points, count, seed)
+    )
+    facets = [_facet(points, (labels == label).nonzero().flatten(), keep, weighting) for label in labels.unique()]
+    return tuple(sorted(facets, key=lambda facet: (-facet.size, facet.members)))
+
+
+def reduced(z: Float[Tensor, "n c"], *, unit: bool = True) -> Float[Tensor, "n p"]:
+    """Principal components, at most 50 and n − 1; their signs are such that the largest entry is positive."""
+    z = z.detach().double().cpu()
+    z = torch.nn.functional.normalize(z, dim=1) if unit else z
+    U, S, _ = torch.linalg.svd(z - z.mean(0), full_matrices=False)
+    kept = max(1, min(COMPONENTS, len(z) - 1, z.shape[1]))
+    found = (U * S)[:, :kept]
+    largest = found.gather(0, found.abs().argmax(0, keepdim=True))
+    signs: Tensor = torch.where(largest < 0, -1.0, 1.0)
+    signed: Tensor = found * signs
+    return signed
+
+
+def weights_of(distances: Float[Tensor, " m"], weighting: Weighting = "softmax") -> Float[Tensor, " m"]:
+    """At least 0, sum to 1, the nearer the more; finite at distance 0."""
+    scale = distances.median()
+    relative = distances / scale if scale > 0 else torch.zeros_like(distances)
+    if weighting == "softmax":
+        return (-relative).softmax(0)
+    if weighting == "inv_exp":
+        return (1 / relative.clamp(min=1 / 20)).softmax(0)
+    raise MethodError(f"there is no weighting {weighting!r}: say softmax or inv_exp")
+
+
+def places(z: Float[Tensor, "n c"], *, seed: int = 0) -> Float[Tensor, "n 2"]:
+    """Points in the plane for a picture of the set: t-SNE; the first two principal components of a small set."""
+    points = reduced(z)
+    if len(z) < 12:
+        return torch.cat([points, points.new_zeros(len(z), 2)], 1)[:, :2]
+    TSNE = _sklearn("manifold").TSNE
+    perplexity = max(3.0, min(30.0, len(z) / 10))
+    with _one_thread():
+        found = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points.numpy())
+    return torch.from_numpy(found).double()
+
+
+def _grouped(points: Tensor, count: FacetCount, seed: int) -> Int[Tensor, " n"]:
+    KMeans = _sklearn("cluster").KMeans
+    silhouette = _sklearn("metrics").silhouette_score
+    array = points.numpy()
+    different = len(points.round(decimals=9).unique(dim=0))
+    with _one_thread():
+        if count != "auto":
+            return torch.from_numpy(
+                KMeans(min(count, different), n_init=10, random_state=seed).fit(array).labels_
+            ).long()
+        best, found = APART, torch.zeros(len(points), dtype=torch.long)
+        for k in range(2, min(MOST, len(points) // 2, different) + 1):
+            labels = KMeans(k, n_init=10, random_state=seed).fit(array).labels_
+            score = float(silhouette(array, labels)) if 1 < len(set(labels)) < len(points) else -1.0
+            if score > best + 1e-9:
+                best, found = score, torch.from_numpy(labels).long()
+    return found
+
+
+def _facet(points: Tensor, members: Tensor, keep: int, weighting: Weighting) -> Facet:
+    own = points[members]
+    distances = (own - own.mean(0)).norm(dim=1)
+    order = distances.argsort(stable=True)[:keep]
+    weights = weights_of(distances[order], weighting)
+    return Facet(tuple(members[order].tolist()), weights, len(members))
+
+
+def _one_thread() -> Any:
+    """Few points: threads cost more than they bring, and sums depend on their number."""
+    return _import("threadpoolctl").threadpool_limits(1)
+
+
+def _sklearn(part: str) -> Any:
+    return _import(f"sklearn.{part}")
+
+
+def _import(name: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MissingExtra(
+            "Cannot divide pictures into facets: scikit-learn is not installed; pip install 'foveal[portrait]', or ask "
+            "for one facet."
+        ) from error

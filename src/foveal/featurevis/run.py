@@ -1,0 +1,144 @@
+"""Portraits in the making, of a set or of units: what `foveal.portray` runs and others may watch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from foveal.engine.graph import recording
+from foveal.errors import ResultError
+from foveal.featurevis.facet_objectives import Album, Subject
+from foveal.featurevis.network import Eye
+from foveal.featurevis.optimization import Sitting
+from foveal.featurevis.schedule import Plan, Step, Task
+from foveal.images import Batch
+from foveal.models.model import Model, state_notes
+from foveal.results.facet import Facet
+from foveal.results.feature_images import Portrait, Portraits
+from foveal.results.provenance import versions
+from foveal.storage.checkpoint import going_on, load_state, save_state
+from foveal.storage.fingerprint import fingerprint
+
+EVERY = 50  # steps between two checkpoints
+AT_LATEST = 20.0  # seconds between them
+
+
+class Session(Sitting):
+    """Portraits in the making: a `Sitting` that knows its set."""
+
+    def __init__(
+        self, eye: Eye, tasks: Sequence[Task], plan: Plan, subject: Model, batch: Batch | None, album: Album | None,
+        facets: tuple[Facet, ...], people: tuple[Subject, ...], parameters: Mapping[str, Any],
+        made_of: Mapping[str, Any], began: float,
+    ) -> None:  # fmt: skip
+        super().__init__(eye, tasks, plan)
+        self.subject, self.batch, self.album, self.facets, self.people = subject, batch, album, facets, people
+        self.parameters, self.made_of, self.began = parameters, made_of, began
+        self.notes = list(state_notes(subject))
+        if any(task.objective.whole for task in tasks):
+            self.notes.append("a decision of the whole network was asked for, so its classifier took part")
+
+    @recording
+    def portraits(self) -> Portraits:
+        """The best so far."""
+        if not self.best:
+            self.check()
+        features = {at: z.detach().float().cpu() for at, z in self.album.features.items()} if self.album else {}
+        return Portraits(
+            tuple(self._portrait(i) for i in range(len(self.images))),
+            self.batch.photos if self.batch else (),
+            self.facets,
+            features,
+            self.subject.name,
+            self.parameters,
+            tuple(self.notes),
+            time.perf_counter() - self.began,
+            versions(),
+        )
+
+    def run(self, kept: Path | None, progress: Callable[[Step], None] | None = None) -> bool:
+        """Make the images; whether they were finished, or somebody interrupted.
+
+        Args:
+            kept: where it stands is saved there now and then, at the end, and when it is interrupted.
+        """
+        saved, _ = time.monotonic(), kept and self.fingerprint  # of how things are before the first step
+        try:
+            for step in self:
+                ended = step.done == step.total or not step.active
+                if kept and (ended or step.done % EVERY == 0 or time.monotonic() - saved > AT_LATEST):
+                    self._keep(kept)
+                    saved = time.monotonic()
+                if progress:
+                    progress(step)
+        except KeyboardInterrupt:
+            if kept:
+                self._keep(kept)
+            self.interrupted()
+            return False
+        return True
+
+    def interrupted(self) -> None:
+        """Look once more at what there is, and say that it was not finished."""
+        self.check()
+        self.notes.append(f"interrupted after {self.done} of {self.plan.steps} steps")
+
+    def put_down(self, file: Path) -> None:
+        """Save where it stands; the file is there whole or not at all."""
+        save_state(file, self.state(), self.fingerprint)
+
+    def take_up(self, file: Path) -> bool:
+        """Go on from a file, where it is of the same model, pictures and settings; whether it was.
+
+        Raises:
+            ResultError: where the file is damaged.
+        """
+        if not file.exists():
+            return False
+        saved = load_state(file, self.fingerprint)
+        if saved is None:
+            self.notes.append(f"the work in {str(file)!r} was of another model, set or settings, so this began anew")
+            return False
+        with going_on(file):
+            self.restore(saved)
+        return True
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of everything that decides the outcome."""
+        return fingerprint(**self.made_of)
+
+    def _keep(self, file: Path) -> None:
+        """Work that cannot be saved is no reason to give it up."""
+        try:
+            self.put_down(file)
+        except ResultError as error:
+            if (note := f"where the work stood could not be kept: {error}") not in self.notes:
+                self.notes.append(note)
+
+    def _portrait(self, i: int) -> Portrait:
+        image, task = self.images[i], self.tasks[self.images[i].task]
+        assert image.best is not None
+        person = self.people[image.task] if self.people else None
+        attained = image.best.features
+        nothing = torch.zeros(0)
+        return Portrait(
+            image=image.best.image.float(),
+            name=task.name + (f", seed {image.seed}" if len(task.seeds) > 1 else ""),
+            layer=task.watched or "",
+            facet=person.facet if person else None,
+            seed=image.seed,
+            channels=person.channels.cpu() if person else nothing.long(),
+            target=person.target.detach().float().cpu() if person else None,
+            attained=attained.float() if attained is not None else nothing,
+            before=image.before.float() if image.before is not None else nothing,
+            loss=image.best.loss,
+            step=image.best.step,
+            curve=tuple(image.curve),
+            strip=tuple(image.strip),
+        )

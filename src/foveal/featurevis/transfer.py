@@ -1,0 +1,70 @@
+"""Portraits shown to networks that had no part in making them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from foveal.engine.guard import unwrap
+from foveal.engine.select import select_layers
+from foveal.errors import MethodError
+from foveal.featurevis.network import Eye
+from foveal.featurevis.normalization import Lens
+from foveal.images import load_images
+from foveal.models.model import Model, as_model, placed, weight_of
+from foveal.render.feature_images import as_picture
+from foveal.results.feature_images import Answer, Portraits, Transfer, nearest_target
+from foveal.targets.class_scores import class_head, ending_of
+
+if TYPE_CHECKING:
+    from foveal.images import Preprocessing
+
+
+def shown_to(
+    faces: Portraits, model: nn.Module | Model, preprocessing: Preprocessing | None = None
+) -> tuple[Model, Tensor]:
+    """A network, and the portraits as its input."""
+    subject = as_model(model, preprocessing)
+    batch = placed(load_images([as_picture(one.image) for one in faces], subject.preprocessing), subject.module)
+    return subject, batch.tensor
+
+
+def answered(
+    faces: Portraits, model: nn.Module | Model, count: int = 5, *, preprocessing: Preprocessing | None = None
+) -> tuple[tuple[Answer, ...], ...]:
+    """`Portraits.answers`."""
+    subject, x = shown_to(faces, model, preprocessing)
+    chances = class_head(subject.module, subject.task, x, ending_of(subject.module, subject.task, x)).probabilities
+    if chances is None:
+        raise MethodError(f"{subject.name} predicts values: only a classifier can name portraits")
+    found = chances.float().topk(min(count, chances.shape[1]))
+    names = subject.labels
+    return tuple(
+        tuple(
+            Answer(names[k] if names else str(k), k, p)
+            for k, p in zip(indices, probabilities, strict=True)
+        )
+        for indices, probabilities in zip(found.indices.tolist(), found.values.tolist(), strict=True)
+    )  # fmt: skip
+
+
+def transferred(
+    faces: Portraits, model: nn.Module | Model, layer: str | None = None, *, preprocessing: Preprocessing | None = None
+) -> Transfer:
+    """`Portraits.transfer`."""
+    if not faces.facets:
+        raise MethodError("only portraits of a set can be looked up in another network: these are of single units")
+    subject, x = shown_to(faces, model, preprocessing)
+    photos = load_images([Image.fromarray(photo.pixels) for photo in faces.photos], subject.preprocessing)
+    batch = placed(photos, subject.module)
+    eye = Eye(subject.module, Lens.of(subject.preprocessing, x), weight_of(subject.module))
+    at = select_layers(unwrap(subject.module), layer, lambda: eye.structure)[0]
+    of_photos = eye.features(eye.lens.from_input(batch.tensor), (at,))[at].float().cpu()
+    of_faces = eye.features(eye.lens.from_input(x), (at,))[at].float().cpu()
+    targets = torch.stack([facet.mean(of_photos) for facet in faces.facets])
+    own = tuple(one.facet or 0 for one in faces)
+    fit = torch.cosine_similarity(of_faces, targets[list(own)], dim=1).tolist()
+    return Transfer(subject.name, at, tuple(nearest_target(u, targets) for u in of_faces), own, tuple(fit))

@@ -1,0 +1,82 @@
+"""How a class is put together, on one page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from foveal.render.feature import feature_picture
+from foveal.render.figures import LINE, MUTED
+from foveal.render.overlay import INK
+from foveal.render.page_layout import Sheet
+from foveal.render.text import shorten, wrap
+from foveal.render.tree import FLOW, THICKEST
+
+if TYPE_CHECKING:
+    from foveal.render.page_layout import Point
+    from foveal.results.class_tree import Assembly, Member, Place
+
+SHOWN = 3  # examples, one below the other
+
+
+def poster(assembly: Assembly, *, most: int = 8, side: int = 120) -> Sheet:
+    """A row a stage: the channels that carry most, what they see in the pictures where they carry most."""
+    stages = assembly.trees[0].stages
+    members = list(assembly.members.values())
+    rows = [[m for m in members if m.stage == stage][:most] for stage in reversed(range(len(stages)))]
+    rows = [row for row in rows if row]
+    size, gap, between, left = side / 8, side / 6, side * 0.7, side * 0.9
+    deep = side * SHOWN + size * LINE
+    width = round(left + max((len(row) for row in rows), default=1) * (side + gap) + gap)
+    targets = list(dict.fromkeys(tree.target for tree in assembly.trees))
+    named = ", ".join(targets[:4]) + (f" and {len(targets) - 4} more" if len(targets) > 4 else "")
+    head = wrap(f"{named}: {len(assembly.trees)} pictures, by {assembly.trees[0].model}", size * 1.5, width)
+    foot = wrap(
+        "Channel, the share of the decisions that flows through it on the mean, and in how many of the pictures it was "
+        "found. Below one another: the pictures in which it carries most, each cut to what the neuron sees.",
+        size, width,
+    )  # fmt: skip
+    top = size + len(head) * size * 1.5 * LINE
+    height = round(top + len(rows) * (deep + between) + size * (2 + len(foot) * LINE))
+    sheet = Sheet(width + round(2 * size), height)
+    for i, line in enumerate(head):
+        sheet.words((size, size + i * size * 1.5 * LINE), line, size * 1.5, ink=INK, anchor="la")
+    middle = left + (width - left) / 2
+    root = (middle, top)
+    places: dict[Place, Point] = {}
+    for i, row in enumerate(rows):
+        y = top + between + i * (deep + between)
+        name = shorten(row[0].layer, size * 1.1, left - size * 2)
+        sheet.words((size, y + side / 2), name, size * 1.1, ink=INK, anchor="lm")
+        start = middle - (len(row) * (side + gap) - gap) / 2 + side / 2
+        for k, member in enumerate(row):
+            places[member.stage, member.channel] = (start + k * (side + gap), y)
+    _lines(sheet, assembly, places, root, deep)
+    for row in rows:
+        for member in row:
+            _cell(sheet, assembly, member, places[member.stage, member.channel], side, size)
+    for i, line in enumerate(foot):
+        sheet.words((size, height - size - (len(foot) - i) * size * LINE), line, size, ink=MUTED, anchor="la")
+    return sheet
+
+
+def _cell(sheet: Sheet, assembly: Assembly, member: Member, at: Point, side: int, size: float) -> None:
+    x, y = at
+    for k, (number, edge) in enumerate(member.examples[:SHOWN]):
+        tree = assembly.trees[number]
+        sheet.picture((x - side / 2, y + k * side), feature_picture(tree, edge, side=side), alt=edge.child.name)
+    words = f"{member.channel}: {100 * member.share:.1f} %, in {100 * member.presence:.0f} %"
+    sheet.words((x, y + min(SHOWN, len(member.examples)) * side + size * 0.75), words, size * 0.9, ink=MUTED)
+
+
+def _lines(sheet: Sheet, assembly: Assembly, places: dict[Place, Point], root: Point, deep: float) -> None:
+    decision = (len(assembly.trees[0].stages), -1)
+    shown = [
+        (parent, child, carried)
+        for (parent, child), carried in assembly.links.items()
+        if child in places and (parent in places or parent == decision)
+    ]
+    for parent, child, carried in sorted(shown, key=lambda one: one[2]):
+        most = max(other for above, _, other in shown if above[0] == parent[0])
+        x, y = places.get(parent, root)
+        start = root if parent == decision else (x, y + deep)
+        sheet.line(start, places[child], FLOW, max(1.0, THICKEST * carried / most))

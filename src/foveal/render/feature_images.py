@@ -1,0 +1,248 @@
+"""Portraits as pictures: beside the photos they stand for, on their way, in numbers, and the set in the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from foveal.errors import ResultError
+from foveal.render.figures import MUTED, grid
+from foveal.render.overlay import INK, PAPER
+from foveal.render.text import write
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from foveal.images import Photo
+    from foveal.results.feature_images import Portrait, Portraits
+
+# Okabe and Ito's colours, told apart by everyone.
+FACETS = (
+    (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (213, 94, 0), (86, 180, 233), (120, 94, 240),
+    (150, 150, 60), (90, 90, 96), (160, 60, 60),
+)  # fmt: skip
+TARGET, ATTAINED = (190, 190, 198), (0, 114, 178)
+
+
+def as_picture(image: Float[Tensor, "c h w"]) -> Image.Image:
+    """Values in 0..1 (or bytes) as a picture; one channel is grey, and of more than three the mean is shown."""
+    values = image.detach().cpu()
+    values = values.float() / 255 if values.dtype.itemsize == 1 else values.float()
+    if len(values) != 3:
+        values = values.mean(0, keepdim=True).expand(3, -1, -1)
+    return Image.fromarray((255 * values.clamp(0, 1)).round().byte().permute(1, 2, 0).contiguous().numpy())
+
+
+def sheet(faces: Portraits, *, side: int = 224) -> Image.Image:
+    """A row a facet: its most typical photos, what the image began with, the portrait at each layer."""
+    if not faces.facets:
+        return units(faces, side=side)
+    cells, rows = [], []
+    seeds = sorted({one.seed for one in faces})
+    for b, facet in enumerate(faces.facets):
+        for seed in seeds:
+            own = [
+                next(one for one in faces if (one.layer, one.facet, one.seed) == (at, b, seed)) for at in faces.layers
+            ]
+            photos = mosaic([faces.photos[i] for i in facet.members[:4]], side)
+            cells.append([photos, as_picture(own[0].strip[0][1]), *(as_picture(one.image) for one in own)])
+            rows.append(_words(own, b, facet.size, faces))
+    begun = {"mean": "mean of photos", "photo": "one photo", "noise": "noise"}.get(
+        str(faces.parameters.get("start")), "start"
+    )
+    return grid(
+        cells,
+        columns=("most typical photos", f"begins as: {begun}", *faces.layers),
+        rows=rows,
+        title=f"What {faces.model} sees in {len(faces.photos)} pictures",
+        caption=" ".join((EXPLAINED, *(f"{note}." for note in faces.notes))),
+        side=side,
+    )
+
+
+EXPLAINED = (
+    "Made, not found: images whose features at a layer are those of the photos, the strongest ones stronger. Gain: "
+    "how much stronger, 1 is as in the photos. Fit: cosine of all features. Recall: share of the photos' strongest "
+    "channels that are the portrait's, too."
+)
+
+
+def _words(own: Sequence[Portrait], b: int, size: int, faces: Portraits) -> str:
+    lines = [f"facet {b + 1}", f"{size} pictures"]
+    for one in own:
+        prefix = f"{one.layer}: " if len(own) > 1 else ""
+        lines.append(f"{prefix}{one.words}")
+    i = next(k for k, one in enumerate(faces) if one is own[-1])
+    if len(faces.facets) > 1:
+        right = faces.retrieved(i) == b
+        lines.append("most like its own facet" if right else f"most like facet {faces.retrieved(i) + 1}")
+    return "\n".join(lines)
+
+
+def units(faces: Portraits, *, side: int = 224, columns: int = 6) -> Image.Image:
+    """Portraits of single units, in rows, each with its name."""
+    pictures = [as_picture(one.image) for one in faces]
+    rows = range(0, len(pictures), columns)
+    parts = [
+        grid(
+            [pictures[row : row + columns]],
+            columns=[one.name for one in faces.portraits[row : row + columns]],
+            title=f"What units of {faces.model} respond to" if row == 0 else "",
+            side=side,
+        )
+        for row in rows
+    ]
+    whole = Image.new("RGB", (max(part.width for part in parts), sum(part.height for part in parts)), PAPER)
+    top = 0
+    for part in parts:
+        whole.paste(part, (0, top))
+        top += part.height
+    return whole
+
+
+def strips(faces: Portraits, *, side: int = 192) -> Image.Image:
+    """A row a portrait: the image after so many steps, the best last."""
+    cells = [[*(as_picture(image) for _, image in one.strip), as_picture(one.image)] for one in faces]
+    longest = max((one.strip for one in faces), key=len)
+    return grid(
+        [
+            row if len(row) == len(longest) + 1 else [*row[:-1], *[None] * (len(longest) + 1 - len(row)), row[-1]]
+            for row in cells
+        ],
+        columns=[*(f"step {step}" for step, _ in longest), "best"],
+        rows=[
+            f"{one.name}\nobjective {one.curve[0][1]:.2f} to {one.loss:.2f}\nbest at step {one.step}" for one in faces
+        ],
+        title=faces.model,
+        side=side,
+    )
+
+
+def mosaic(photos: Sequence[Photo], side: int) -> Image.Image:
+    """Up to four photos as the network sees their frame, in a square."""
+    whole = Image.new("RGB", (side, side), PAPER)
+    if len(photos) == 1:
+        return _seen(photos[0], side)
+    half = (side - 2) // 2
+    for k, photo in enumerate(photos[:4]):
+        whole.paste(_seen(photo, half), ((k % 2) * (half + 2), (k // 2) * (half + 2)))
+    return whole
+
+
+def _seen(photo: Photo, side: int) -> Image.Image:
+    """The part of a photo that the network was given, as a square."""
+    (h, w), (sy, sx), (top, left) = photo.geometry.input_size, photo.geometry.scale, photo.geometry.offset
+    box = (left / sx, top / sy, (left + w) / sx, (top + h) / sy)
+    image = Image.fromarray(photo.pixels)
+    inside = (max(0.0, box[0]), max(0.0, box[1]), min(float(image.width), box[2]), min(float(image.height), box[3]))
+    return image.resize((side, side), Image.Resampling.LANCZOS, box=inside)
+
+
+def bars(one: Portrait, *, count: int = 24, side: int = 640) -> Image.Image:
+    """Attained beside target activation, channel by channel, the strongest first."""
+    if one.target is None:
+        raise ResultError(f"{one.name} was made for a unit, not for a set: there is no target to draw beside it")
+    shown = one.channels[:count]
+    pairs = list(zip(shown.tolist(), one.target[shown].tolist(), one.attained[shown].tolist(), strict=True))
+    size, line = 13, 20
+    left, top = 70, 58
+    picture = Image.new("RGB", (side, top + line * len(pairs) + 24), PAPER)
+    draw = ImageDraw.Draw(picture)
+    write(draw, (16, 10), f"{one.name}: {one.words}", size * 1.1, ink=INK)
+    for x, colour, words in ((16, TARGET, "target: mean of the photos"), (250, ATTAINED, "attained by the portrait")):
+        draw.rectangle((x, 37, x + 12, 49), fill=colour)
+        write(draw, (x + 18, 43), words, size, ink=MUTED, anchor="lm")
+    widest = max(max(a, u, 1e-12) for _, a, u in pairs)
+    for row, (channel, a, u) in enumerate(pairs):
+        y = top + row * line
+        write(draw, (left - 8, y + line / 2), str(channel), size, ink=MUTED, anchor="rm")
+        unit = (side - left - 90) / widest
+        draw.rectangle((left, y + 3, left + max(0.0, a) * unit, y + 9), fill=TARGET)
+        draw.rectangle((left, y + 10, left + max(0.0, u) * unit, y + 16), fill=ATTAINED)
+        write(
+            draw,
+            (left + max(a, u, 0) * unit + 6, y + line / 2),
+            f"{u / a:.2f}" if a else "",
+            size * 0.9,
+            ink=INK,
+            anchor="lm",
+        )
+    return picture
+
+
+def plane(faces: Portraits, *, side: int = 900, layer: str | None = None) -> Image.Image:
+    """Photos as points, alike ones near each other; thumbnails of the most typical of each facet."""
+    from foveal.featurevis.facets import places
+
+    if not faces.facets:
+        raise ResultError("these portraits are of single units: there is no set to draw in the plane")
+    z = faces.features[layer or faces.layers[-1]]
+    points = places(z).numpy()
+    low, high = points.min(0), points.max(0)
+    margin, thumb = 90, 96
+    spread = np.where(high > low, high - low, 1)
+    at = margin + (points - low) / spread * (side - 2 * margin)
+    at = np.where(high > low, at, side / 2)
+    picture = Image.new("RGB", (side, side), PAPER)
+    draw = ImageDraw.Draw(picture)
+    labels = _labels(faces, z)
+    for (x, y), label in zip(at, labels, strict=True):
+        draw.ellipse((x - 6, y - 6, x + 6, y + 6), fill=FACETS[label % len(FACETS)], outline=PAPER)
+    taken: list[tuple[float, float]] = []
+    for b, facet in enumerate(faces.facets):
+        i = facet.members[0]
+        x, y = _free(at[i], [*taken, *((float(a), float(c)) for a, c in at)], len(at), thumb, side)
+        taken.append((x, y))
+        colour = FACETS[b % len(FACETS)]
+        draw.line((x, y, *at[i]), fill=colour, width=2)
+        picture.paste(_seen(faces.photos[i], thumb), (round(x - thumb / 2), round(y - thumb / 2)))
+        draw.rectangle(
+            (x - thumb / 2 - 2, y - thumb / 2 - 2, x + thumb / 2 + 1, y + thumb / 2 + 1), outline=colour, width=3
+        )
+        draw.ellipse((at[i][0] - 4, at[i][1] - 4, at[i][0] + 4, at[i][1] + 4), fill=INK)
+        write(draw, (x, y + thumb / 2 + 4), f"facet {b + 1}, {facet.size}", 14, ink=INK, anchor="ma")
+    write(
+        draw,
+        (16, 12),
+        f"{len(faces.photos)} pictures as {layer or faces.layers[-1]} of {faces.model} tells them apart",
+        16,
+        ink=INK,
+    )
+    return picture
+
+
+def _labels(faces: Portraits, z: Tensor) -> list[int]:
+    """The facet of every picture: its own, or for those that no target was made of, the one whose target is nearest."""
+    from foveal.results.feature_images import nearest_target
+
+    targets = faces.targets(next(at for at, features in faces.features.items() if features is z))
+    found = [nearest_target(u, targets) for u in z]
+    for b, facet in enumerate(faces.facets):
+        for i in facet.members:
+            found[i] = b
+    return found
+
+
+def _free(
+    point: Sequence[float], taken: Sequence[tuple[float, float]], points: int, thumb: int, side: int
+) -> tuple[float, float]:
+    """The nearest place for a thumbnail that covers no other and, of the last so many, no point."""
+    others, dots = taken[: len(taken) - points], taken[len(taken) - points :]
+    best, nearest = (float(point[0]), float(point[1])), np.inf
+    edge = thumb / 2 + 6
+    for r in range(0, side, 24):
+        for angle in np.linspace(0, 2 * np.pi, 16, endpoint=False):
+            x, y = point[0] + r * np.cos(angle), point[1] + r * np.sin(angle)
+            if not (edge <= x <= side - edge and edge + 24 <= y <= side - edge - 20):
+                continue
+            free = all(abs(x - a) > thumb + 8 or abs(y - b) > thumb + 26 for a, b in others)
+            clear = all(abs(x - a) > thumb / 2 + 8 or not -thumb / 2 - 8 < b - y < thumb / 2 + 26 for a, b in dots)
+            if free and clear and r < nearest:
+                best, nearest = (float(x), float(y)), r
+        if nearest < np.inf:
+            break
+    return best

@@ -1,0 +1,33 @@
+"""A facet of a set of pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+@dataclass(frozen=True, eq=False)
+class Facet:
+    """One kind of picture in the set.
+
+    Attributes:
+        members: the pictures kept, nearest to the centre first.
+        weights: (len(members),), at least 0, sum to 1.
+        size: how many pictures of the set belong to it, kept or not.
+    """
+
+    members: tuple[int, ...]
+    weights: Float[Tensor, " m"]
+    size: int
+
+    def mean(self, values: Float[Tensor, "n ..."]) -> Float[Tensor, ...]:
+        """Σ w_i v_i of what is known of each picture of the set."""
+        chosen = values[list(self.members)]
+        mean: Tensor = torch.einsum("m,m...->...", self.weights.to(chosen), chosen)
+        return mean

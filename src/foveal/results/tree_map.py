@@ -1,0 +1,49 @@
+"""One fine-grained map of a whole tree. Specification: gAP, section 6.5.
+
+H_l = Σ_{v at stage l} π(v) · h_v / Σ h_v       π the path share, h_v the contributions of v to its parent
+H   = (Π_l (H_l + ε_l))^(1/L), less what it is where no H_l is anything    supported at every level
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from foveal.images.place import Place, laid
+from foveal.results.feature_graph import placed
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.results.tree import Tree
+
+FAINT = 0.01  # ε_l, in units of the largest of H_l
+
+
+def stage_map(tree: Tree, stage: int) -> Float[Tensor, "h w"]:
+    """H_l at the stage's own resolution; sums to the share of the decision that the tree holds there."""
+    flow = tree.flow()
+    size = tree.stages[stage].shape[1:]
+    found = torch.zeros(size, dtype=torch.float64)
+    for parent in [tree.decision, *tree.features.values()]:
+        if parent.stage != stage + 1 or parent.key not in flow:
+            continue
+        for edge in parent.edges or ():
+            h = edge.map.detach().cpu().double().relu()
+            found += placed(flow[parent.key] * edge.share * h / h.sum().clamp(min=1e-300), edge.corner, size)
+    return found
+
+
+def fine_map(tree: Tree, size: tuple[int, int]) -> Float[Tensor, "h w"]:
+    """H at any size; what is larger than every stage is interpolated."""
+    logs = []
+    for stage in range(len(tree.stages)):
+        H, cells, image = stage_map(tree, stage), tree.stages[stage].place, tree.photo.geometry.input_size
+        H = laid(H, size, cells and Place(*cells).settled(H.shape, image), image)
+        if float(H.amax()) > 0:
+            logs.append((H / H.amax() + FAINT).log())
+    if not logs:
+        return torch.zeros(size, dtype=torch.float64)
+    return torch.stack(logs).mean(0).exp() - FAINT

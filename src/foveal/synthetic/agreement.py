@@ -1,0 +1,93 @@
+"""How well a map agrees with the true importance of parts.
+
+A map is (h, w) in the picture's pixels, signed; only its positive part counts as "here". A part's importance
+in it is, by
+
+    "mean"  the mean over the part's visible pixels (the default)
+    "fit"   the correlation, over the creature's pixels, of the map with the part's mask
+    "sum"   the sum over the part's visible pixels
+
+The sum would let a large body win by its area alone. A map that is the same everywhere has its largest sum on
+the largest part, but the same mean on all and no fit to any, which is what it says. The mean in turn favours
+a small part in the middle of a blurred spot, as the eye is in the head: for coarse maps, look at the fit too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foveal.synthetic.scene import LABELS
+
+Map = NDArray[np.floating]
+Labels = NDArray[np.uint8]
+By = Literal["mean", "fit", "sum"]
+SMALLEST = 12  # pixels; of less, nothing can be said at the resolution of maps
+
+
+def part_importance(map: Map, labels: Labels, *, by: By = "mean") -> dict[str, float]:
+    """The importance of each visible part (and mark) in the positive part of the map."""
+    if map.shape != labels.shape:
+        raise ValueError(f"a map of {map.shape} does not fit labels of {labels.shape}: resize the map first")
+    positive = np.clip(np.asarray(map, np.float64), 0, None)
+    masks = {part: labels == code for part, code in LABELS.items() if part not in ("background", "occluder")}
+    visible = {part: mask for part, mask in masks.items() if mask.sum() >= SMALLEST}
+    if by == "fit":
+        creature = np.isin(labels, [LABELS[part] for part in visible])
+        return {part: _correlation(mask[creature], positive[creature]) for part, mask in visible.items()}
+    return {
+        part: float(positive[mask].mean() if by == "mean" else positive[mask].sum()) for part, mask in visible.items()
+    }
+
+
+def _correlation(mask: NDArray[np.bool_], values: NDArray[np.float64]) -> float:
+    """Pearson's correlation of a mask with values; 0 when either is the same everywhere."""
+    if mask.all() or np.ptp(values) == 0:
+        return 0.0
+    return float(np.corrcoef(mask, values)[0, 1])
+
+
+def top_part(map: Map, labels: Labels, *, by: By = "mean") -> str:
+    """The part the map points at."""
+    importance = part_importance(map, labels, by=by)
+    return max(importance, key=lambda part: importance[part])
+
+
+def hit(map: Map, labels: Labels, part: str, *, by: By = "mean") -> bool:
+    """Whether the part the map points at is *the* part, as for the margin between siblings. Higher is better."""
+    return top_part(map, labels, by=by) == part
+
+
+def share(map: Map, labels: Labels, parts: Collection[str]) -> float:
+    """The share of the map's positive mass that lies on the given, decisive parts, 0 to 1. Higher is better."""
+    positive = np.clip(np.asarray(map, np.float64), 0, None)
+    total = positive.sum()
+    inside = np.isin(labels, [LABELS[part] for part in parts])
+    return float(positive[inside].sum() / total) if total > 0 else 0.0
+
+
+def rank_correlation(map: Map, labels: Labels, effects: Mapping[str, float], *, by: By = "mean") -> float:
+    """Spearman's correlation, −1 to 1, of the parts' importance in the map with their true effects."""
+    importance = part_importance(map, labels, by=by)
+    parts = [part for part in importance if part in effects]
+    if len(parts) < 2:
+        return float("nan")
+    return spearman([importance[part] for part in parts], [effects[part] for part in parts])
+
+
+def spearman(one: Collection[float], other: Collection[float]) -> float:
+    """Pearson's correlation of the ranks, ties sharing theirs; NaN if either is constant."""
+    a, b = _ranks(np.array(list(one))), _ranks(np.array(list(other)))
+    a, b = a - a.mean(), b - b.mean()
+    norm = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / norm if norm > 0 else float("nan")
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    below = (values[:, None] > values[None]).sum(1)
+    ties = (values[:, None] == values[None]).sum(1)
+    ranks: NDArray[np.float64] = below + (ties - 1) / 2
+    return ranks

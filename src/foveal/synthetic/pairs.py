@@ -1,0 +1,81 @@
+"""Pairs of scenes for similarity: same or different species, same or different individual, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from foveal.synthetic.classes import SPECIES, sibling
+from foveal.synthetic.individuals import INDIVIDUALS, individual_scene
+from foveal.synthetic.sampling import species_scene
+from foveal.synthetic.scene import PARTS, Scene
+
+Kind = Literal["species", "individuals"]
+STREAM = 9  # key of the random stream
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two scenes, whether they show the same class, and the parts that look the same in both."""
+
+    first: Scene
+    second: Scene
+    same: bool
+    shared: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """`count` pairs, drawn from the seed: half the same; of the others, half siblings when kind is "species".
+
+    >>> from foveal.synthetic import Pairs
+    >>> pair = Pairs("species", 10)[2]
+    >>> pair.same, len(pair.shared)
+    (True, 8)
+    """
+
+    kind: Kind = "species"
+    count: int = 1000
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Pair:
+        number = range(self.count)[index]
+        random = np.random.default_rng([self.seed, number, STREAM])
+        one, other = (int(value) for value in random.integers(0, 2**31, 2))
+        if self.kind == "individuals":
+            return _individuals(random, number, one, other)
+        return _species(random, number, one, other)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return (self[index] for index in range(self.count))
+
+
+def shared_parts(first: Scene, second: Scene) -> tuple[str, ...]:
+    """The parts with the same look in both, and "mark" when a personal mark is the same."""
+    looks = zip(PARTS, first.creature, second.creature, strict=True)
+    parts = tuple(part for part, one, other in looks if one is not None and one == other)
+    return (*parts, "mark") if set(first.marks) & set(second.marks) else parts
+
+
+def _species(random: np.random.Generator, number: int, one: int, other: int) -> Pair:
+    name = SPECIES[int(random.integers(len(SPECIES)))]
+    strangers = [species for species in SPECIES if species not in (name, sibling(name))]
+    stranger = strangers[int(random.integers(len(strangers)))]
+    partner = (name, sibling(name), name, stranger)[number % 4]
+    return _pair(species_scene(name, one), species_scene(partner, other), same=partner == name)
+
+
+def _individuals(random: np.random.Generator, number: int, one: int, other: int) -> Pair:
+    who, step = int(random.integers(INDIVIDUALS)), int(random.integers(1, INDIVIDUALS))
+    partner = who if number % 2 == 0 else (who + step) % INDIVIDUALS
+    return _pair(individual_scene(who, one), individual_scene(partner, other, camera=1), same=partner == who)
+
+
+def _pair(first: Scene, second: Scene, *, same: bool) -> Pair:
+    return Pair(first, second, same, shared_parts(first, second))

@@ -1,0 +1,113 @@
+"""From a class as a person names it to its index, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from foveal.engine.numerals import whole
+from foveal.errors import TargetError, shown
+
+
+def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int, where: str = "the model") -> int:
+    """The index of the class `wanted` among `classes`.
+
+    A label matches regardless of case; where a label lists synonyms separated by commas, each of them; and
+    finally by any part of it that occurs in one label only.
+
+    Raises:
+        TargetError: out of range, unknown, ambiguous, or a label asked of a model that knows none.
+    """
+    wanted = _number(plain(wanted), labels)
+    if isinstance(wanted, int):
+        if not -classes <= wanted < classes:
+            raise TargetError(
+                f"class {shown(wanted)} is out of range: {where} has {classes} classes, 0 to {classes - 1}"
+            )
+        return wanted % classes
+    if not wanted.strip():
+        raise TargetError("a class without a name cannot be looked up: pass its index or label")
+    if labels and len(labels) != classes:
+        raise TargetError(
+            f"cannot look up class {wanted!r}: there are {len(labels)} labels for {classes} classes; pass one a class"
+        )
+    if not labels:
+        raise TargetError(
+            f"cannot look up class {wanted!r}: this model carries no labels; pass its index or labels=[…]"
+        )
+    found = _matches(wanted.strip().casefold(), [label.casefold() for label in labels])
+    if len(found) == 1 and found[0] < classes:
+        return found[0]
+    if found:
+        raise TargetError(f"class {wanted!r} is ambiguous: {_listing(labels, found)}; name one exactly or by index")
+    near = get_close_matches(wanted, labels, n=3, cutoff=0.5)
+    hint = (
+        f"did you mean {' or '.join(near)}?" if near else f"the {len(labels)} labels begin {', '.join(labels[:5])}, …"
+    )
+    raise TargetError(f"the model has no class {wanted!r}: {hint}")
+
+
+def plain(which: Any) -> Any:
+    """Class indices of NumPy and torch as Python's own: None, a number, a name, or a list of these.
+
+    Raises:
+        TargetError: for whatever is none; a truth value is no class, though Python takes it for a number.
+    """
+    if isinstance(which, Tensor) and not which.is_floating_point() and not which.is_complex() and not which.is_meta:
+        which = which.detach().cpu().numpy()
+    if isinstance(which, np.ndarray) and which.dtype.kind in "iuU":
+        return which.reshape(-1).tolist() if which.ndim else which.item()
+    if isinstance(which, Integral) and not isinstance(which, bool):
+        return int(which)
+    if isinstance(which, list | tuple | range):
+        return [_one(one, which) for one in which]
+    if which is None or isinstance(which, str):
+        return which
+    raise no_class(which)
+
+
+def no_class(target: object) -> TargetError:
+    """What to say of a target that is none."""
+    hint = f": {int(target)} is a class" if isinstance(target, bool | np.bool_) else ""
+    return TargetError(
+        f"cannot explain target {shown(target)}{hint}: pass a class (index or label), one class per image, "
+        "foveal.Margin, foveal.Neuron, foveal.Similar, foveal.Prototypes, foveal.Neighbours, or a callable "
+        "output -> (n,)"
+    )
+
+
+def _one(which: Any, whole: Any) -> int | str:
+    """One of several classes."""
+    found = None if isinstance(which, list | tuple | range) else plain(which)
+    if not isinstance(found, int | str):
+        raise no_class(whole)
+    return found
+
+
+def _number(wanted: int | str, labels: Sequence[str] | None) -> int | str:
+    """A class written as a number, unless that is its name."""
+    if not isinstance(wanted, str) or wanted in (labels or ()):
+        return wanted
+    number = whole(wanted)
+    return wanted if number is None else number
+
+
+def class_words(index: int, labels: Sequence[str] | None, *, kind: str = "class") -> str:
+    """'jay (17)', or 'class 17' where no label is known; `kind` is what an output is called."""
+    return f"{labels[index]} ({index})" if labels else f"{kind} {index}"
+
+
+def _matches(wanted: str, labels: Sequence[str]) -> list[int]:
+    exact = [i for i, label in enumerate(labels) if label == wanted]
+    synonym = [i for i, label in enumerate(labels) if wanted in (part.strip() for part in label.split(","))]
+    return exact or synonym or [i for i, label in enumerate(labels) if wanted in label]
+
+
+def _listing(labels: Sequence[str], found: Sequence[int]) -> str:
+    shown = ", ".join(f"{labels[i]} ({i})" for i in found[:6])
+    return shown + (f" and {len(found) - 6} more" if len(found) > 6 else "")

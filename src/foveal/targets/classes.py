@@ -1,0 +1,145 @@
+"""Class decisions: the predicted class, a given class, and one class rather than another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from foveal.errors import TargetError
+from foveal.targets.class_names import class_index, class_words, plain
+from foveal.targets.heads import Ending, read_head
+from foveal.targets.target import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+OneClass: TypeAlias = "int | str"
+
+
+@dataclass(frozen=True)
+class Class:
+    """The score of one class: its index or label; a sequence gives each image its own; None the predicted one.
+
+    A model with a single logit decides between class 1 (score = logit) and class 0 (score = −logit). Where a model
+    ends in a sigmoid or softmax, its output is the score, and the result says "probability".
+
+        foveal.Class("jay")   foveal.Class(17)   foveal.Class(["jay", "crow"])   foveal.Class(3, of="probability")
+
+    Args:
+        which: index, label, one of these per image, or None.
+        of: what is explained, the "logit" (default; its gradient does not saturate) or the "probability".
+    """
+
+    which: OneClass | Sequence[OneClass] | None = None
+    of: Literal["logit", "probability"] = "logit"
+    ending: Ending | None = field(default=None, kw_only=True, repr=False)
+    """How the network's output ends, once that is known: of altered copies there is no graph to read it off."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "which", plain(self.which))
+        if self.of not in ("logit", "probability"):
+            raise TargetError(f'cannot explain the {self.of!r} of a class: say of="logit" or of="probability"')
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return ()
+
+    def decide(self, outcome: Outcome) -> Verdict:
+        head = read_head(outcome.output, outcome.task, self.ending)
+        scores, probabilities = head.choices, head.probabilities
+        labels = _fitting(outcome.labels, scores.shape[1])
+        if head.task == "value" and self.which is None and scores.shape[1] > 1:
+            raise TargetError(f"this network predicts {scores.shape[1]} values: say which one, such as target=0")
+        index = class_indices(self.which, scores, outcome.labels, head.where)
+        words = tuple(class_words(i, labels, kind=head.kind) for i in index.tolist())
+        if probabilities is None:
+            if self.of == "probability":
+                raise TargetError(f"{words[0]} is a value and has no probability: leave of out")
+            each = tuple(Class(i, ending=head.ending) for i in index.tolist())
+            values = _at(scores, index)
+            return Verdict(
+                values, words, {"kind": "value", "index": index.tolist()}, None, each, None, scores, head.notes()
+            )
+        chance = _at(probabilities, index)
+        # A model that ends in a sigmoid or softmax has no logit to explain.
+        chances = head.ending in ("sigmoid", "softmax")
+        score = chance if self.of == "probability" else _at(scores, index)
+        spec: dict[str, Any] = {
+            "kind": "class", "index": index.tolist(), "of": "probability" if chances else self.of,
+            "predicted": self.which is None,
+        }  # fmt: skip
+        each = tuple(Class(i, "logit" if chances else self.of, ending=head.ending) for i in index.tolist())
+        return Verdict(score, words, spec, chance.detach(), each, None, scores, head.notes())
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Why a and not b: the logit of `a` minus the logit of `b`.
+
+    Of a single-logit model, whose two classes score z and −z, the margin is 2z.
+
+        foveal.Margin("jay", "crow")      foveal.Margin()    # the predicted class against the runner-up
+
+    Args:
+        a: index, label, one of these per image, or None for the predicted class.
+        b: the same; None for the strongest class other than `a`.
+    """
+
+    a: OneClass | Sequence[OneClass] | None = None
+    b: OneClass | Sequence[OneClass] | None = None
+    ending: Ending | None = field(default=None, kw_only=True, repr=False)
+    """As of `Class`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "a", plain(self.a))
+        object.__setattr__(self, "b", plain(self.b))
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return ()
+
+    def decide(self, outcome: Outcome) -> Verdict:
+        head = read_head(outcome.output, outcome.task, self.ending)
+        scores = head.choices
+        labels = _fitting(outcome.labels, scores.shape[1])
+        a = class_indices(self.a, scores, outcome.labels, head.where)
+        rest = scores.detach().scatter(1, a[:, None], -torch.inf)
+        b = class_indices(self.b, rest, outcome.labels, head.where)
+        if bool((a == b).any()):
+            same = class_words(int(a[a == b][0]), labels, kind=head.kind)
+            raise TargetError(f"a margin needs two different classes, but a and b are both {same}")
+        pairs = list(zip(a.tolist(), b.tolist(), strict=True))
+        words = tuple(" − ".join(class_words(k, labels, kind=head.kind) for k in pair) for pair in pairs)
+        each = tuple(Margin(i, j, ending=head.ending) for i, j in pairs)
+        spec = {"kind": "margin", "a": a.tolist(), "b": b.tolist(), "of": head.kind}
+        margin = _at(scores, a) - _at(scores, b)
+        return Verdict(margin, words, spec, each=each, choices=scores, notes=head.notes())
+
+
+def _fitting(labels: Sequence[str] | None, classes: int) -> Sequence[str] | None:
+    """Labels, if there is one a class: a shifted or missing one would name every class wrongly."""
+    return labels if labels and len(labels) == classes else None
+
+
+def class_indices(
+    which: OneClass | Sequence[OneClass] | None,
+    scores: Float[Tensor, "n classes"],
+    labels: Sequence[str] | None,
+    where: str = "the model",
+) -> Int[Tensor, " n"]:
+    """The class meant for each row of scores: the one named, or the highest; `where` is what has these scores."""
+    n, classes = scores.shape
+    if which is None:
+        return scores.detach().argmax(1)
+    each = [which] * n if isinstance(which, int | str) else list(which)
+    if len(each) != n:
+        raise TargetError(f"{len(each)} classes were given for {n} images: give one class, or one per image")
+    return torch.tensor([class_index(one, labels, classes, where) for one in each], device=scores.device)
+
+
+def _at(scores: Float[Tensor, "n classes"], index: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    return scores.gather(1, index[:, None])[:, 0]

@@ -1,0 +1,34 @@
+"""What was decided once, asked again: about the same images in another form, such as another size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from foveal.targets.target import Outcome, Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class Pinned:
+    """Each image's own decision, as `Verdict.each` has it.
+
+    Args:
+        verdict: what was decided about n images; the same n are to be asked about again.
+    """
+
+    verdict: Verdict
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return self.verdict.each[0].layers
+
+    def decide(self, outcome: Outcome) -> Verdict:
+        """Asks every decision about the whole batch, and keeps what it says of its own image."""
+        own = [one.decide(outcome) for one in self.verdict.each]
+        score = torch.stack([verdict.score[i] for i, verdict in enumerate(own)])
+        words = tuple(verdict.words[i] for i, verdict in enumerate(own))
+        parts = [verdict.comparison.rows(i, i + 1) for i, verdict in enumerate(own) if verdict.comparison]
+        comparison = parts[0].joined(parts) if parts else None
+        choices, notes = own[0].choices, self.verdict.notes
+        return Verdict(score, words, self.verdict.spec, None, self.verdict.each, comparison, choices, notes)

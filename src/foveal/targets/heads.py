@@ -1,0 +1,219 @@
+"""Which scores decide, in whatever a network returned, and what they mean.
+
+What they mean is said by the person or the model's card (`task`), or read off how the network ends; what is neither
+said nor read is assumed, and the assumption is a note on the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from foveal.engine.address import tensor_parts
+from foveal.engine.task import Task
+from foveal.errors import TargetError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+Ending: TypeAlias = Literal["logits", "sigmoid", "softmax", "log_softmax"]
+
+NAMED = ("logits", "output", "out")
+"""Entries of a record that are the class scores, whatever else it holds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """The scores that decide.
+
+    Attributes:
+        scores: (n, k), as the network returned them.
+        ending: what was done to the logits last.
+        task: what they mean, where it is known.
+        name: the entry of a record that they are; "" where the network returned them alone.
+        others: entries that might have been meant instead, with their shapes.
+        squashed: the operation that may have made probabilities of what was read as logits: "sigmoid"; "" for none.
+    """
+
+    scores: Float[Tensor, "n k"]
+    ending: Ending
+    task: Task | None
+    name: str = ""
+    others: tuple[str, ...] = ()
+    squashed: str = ""
+
+    @property
+    def binary(self) -> bool:
+        """Whether one number stands for two classes: one logit z, or the probability p of the second."""
+        return self.scores.shape[1] == 1 and self.task in (None, "classes")
+
+    @property
+    def choices(self) -> Float[Tensor, "n classes"]:
+        """A score a class: those of two classes, (−z, z) or (1 − p, p), where one number stands for both.
+
+        Raises:
+            TargetError: for an embedding, which has no classes.
+        """
+        if self.task == "embedding":
+            raise TargetError(
+                f"this network gives an embedding of {self.scores.shape[1]} numbers and knows no classes: compare "
+                "pictures by foveal.match, or explain target=foveal.Similar(reference), Prototypes or Neighbours"
+            )
+        if not self.binary:
+            return self.scores
+        other = -self.scores if self.ending == "logits" else 1 - self.scores
+        return torch.cat([other, self.scores], 1)
+
+    @property
+    def probabilities(self) -> Float[Tensor, "n classes"] | None:
+        """A probability a class; None where the numbers are values."""
+        if self.task == "value":
+            return None
+        z = self.scores
+        if self.ending != "logits":
+            return z.exp() if self.ending == "log_softmax" else self.choices
+        if self.binary:
+            return torch.cat([1 - z.sigmoid(), z.sigmoid()], 1)
+        return z.sigmoid() if self.task == "labels" else z.softmax(1)
+
+    @property
+    def log_probabilities(self) -> Float[Tensor, "n classes"] | None:
+        """Their logarithms, also where a probability is too small for a number of its own."""
+        z, p = self.scores, self.probabilities
+        if p is None or self.ending in ("sigmoid", "softmax"):
+            return None if p is None else p.clamp(min=torch.finfo(p.dtype).tiny).log()
+        if self.ending == "log_softmax":
+            return z
+        if self.binary:
+            return functional.logsigmoid(torch.cat([-z, z], 1))
+        return functional.logsigmoid(z) if self.task == "labels" else z.log_softmax(1)
+
+    @property
+    def kind(self) -> str:
+        """What one of the scores is called."""
+        return {"labels": "label", "value": "value"}.get(self.task or "", "class")
+
+    @property
+    def where(self) -> str:
+        """What to call it in a sentence."""
+        return f"{self.name!r} of the output" if self.name else "the model"
+
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed."""
+        found = []
+        if self.others:
+            found.append(
+                f"the decision was read from {self.name!r} of what the network returned, which also has "
+                f"{', '.join(self.others)}: explain another by a target such as lambda output: output[…][:, 0]"
+            )
+        if self.squashed and self.task != "value":
+            found.append(
+                f"what the network returns lies in 0 to 1 behind {self.squashed}, and was read as logits: if these are "
+                "probabilities, the ones given here are none; let the network end in the sigmoid itself, or return "
+                "logits"
+            )
+        k = self.scores.shape[1]
+        if self.task is None and self.binary and self.ending == "logits":
+            found.append(
+                "the network's one number was read as a logit, class 1 where it is above 0 and class 0 below: if that "
+                "is so, say task='classes'; for a regression say task='value', or pass target=1 or "
+                "lambda output: output.flatten()"
+            )
+        elif self.task is None and self.ending == "logits":
+            found.append(
+                f"the network's {k} numbers were read as logits of {k} classes of which one holds: if that is so, say "
+                "task='classes'; say task='labels' where several may hold, task='value' for a regression, "
+                "task='embedding' for an embedding"
+            )
+        return tuple(found)
+
+
+def read_head(output: Any, task: Task | None = None, ending: Ending | None = None) -> Head:
+    """The head in whatever a network returned: a tensor, `.logits`, or the first (n, k) part.
+
+    Args:
+        ending: how it ends, where that is known; otherwise it is read off the graph.
+
+    Raises:
+        TargetError: when nothing in the output looks like scores.
+    """
+    parts = {"": output} if isinstance(output, Tensor) else tensor_parts(output)
+    ordered = [*(name for name in NAMED if name in parts), *(name for name in parts if name not in NAMED)]
+    fitting = [name for name in ordered if parts[name].ndim in (1, 2) and parts[name].is_floating_point()]
+    if not fitting:
+        raise TargetError(
+            f"the model returned {describe_output(output)}, in which no class scores (n, classes) were found: "
+            "pass target=lambda output: … that returns one score per image, shape (n,)"
+        )
+    name, *rest = fitting
+    scores = parts[name][:, None] if parts[name].ndim == 1 else parts[name]
+    others = tuple(f"{other!r} {tuple(parts[other].shape)}" for other in rest)
+    ending = ending or _ending(scores, task)
+    return Head(scores, ending, task, name, others, _squashing(scores) if ending == "logits" else "")
+
+
+def class_scores(output: Any) -> Float[Tensor, "n k"]:
+    """The scores that decide, as the network returned them. Raises TargetError where there are none."""
+    return read_head(output).scores
+
+
+def _ending(scores: Float[Tensor, "n k"], task: Task | None) -> Ending:
+    last = last_operation(scores)
+    if last.startswith("LogSoftmax"):
+        return "log_softmax"
+    if last.startswith("Sigmoid"):
+        return "sigmoid"
+    if last.startswith("Softmax") or (task in (None, "classes") and _sums_to_one(scores)):
+        return "softmax"
+    return "logits"
+
+
+def last_operation(tensor: Tensor) -> str:
+    """The name of the last operation in the graph that changed numbers, not only their shape; '' without a graph."""
+    node = tensor.grad_fn
+    while node is not None and type(node).__name__.startswith(_RESHAPING) and node.next_functions:
+        node = node.next_functions[0][0]
+    return type(node).__name__ if node is not None else ""
+
+
+def _squashing(scores: Float[Tensor, "n k"]) -> str:
+    """The sigmoid or its like behind which all scores lie in 0 to 1, with nothing but arithmetic after it."""
+    if not bool(((scores >= 0) & (scores <= 1)).all()):
+        return ""
+    nodes = [scores.grad_fn]
+    for _ in range(_FEW):
+        names = {type(node).__name__.removesuffix("Backward0") for node in nodes if node is not None}
+        if found := sorted(names & _SQUASHING):
+            return found[0].lower()
+        onward = [node for node in nodes if type(node).__name__.startswith((*_RESHAPING, *_ARITHMETIC))]
+        nodes = [before for node in onward if node is not None for before, _ in node.next_functions]
+    return ""
+
+
+_FEW = 8
+_SQUASHING = frozenset({"Sigmoid", "LogSigmoid", "LogSigmoidForward", "Tanh", "Exp", "Hardsigmoid", "Softmax", "Erf"})
+_ARITHMETIC = ("Clamp", "Add", "Sub", "Rsub", "Mul", "Div", "Reciprocal", "Pow", "Neg", "Cat", "Maximum", "Minimum")
+
+_RESHAPING = (
+    "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Clone", "Alias", "IndexSelect",
+)  # fmt: skip
+
+
+def _sums_to_one(scores: Float[Tensor, "n classes"]) -> bool:
+    total = scores.detach().float().sum(1)
+    return (
+        scores.shape[1] > 1 and bool((scores >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-3)
+    )
+
+
+def describe_output(output: Any) -> str:
+    """What a model returned, by type and shapes."""
+    if isinstance(output, Tensor):
+        return f"a tensor {tuple(output.shape)}"
+    parts = ", ".join(f"{key}: {tuple(part.shape)}" for key, part in tensor_parts(output).items())
+    return f"{type(output).__name__}({parts})"

@@ -1,0 +1,50 @@
+"""One unit of a network as the decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from foveal.errors import TargetError
+from foveal.targets.target import Outcome, Verdict
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """The activation of one channel of a layer, at one position or averaged over the map.
+
+        foveal.Neuron("layer3", 17)    foveal.Neuron("layer3", 17, position=(4, 9))    foveal.Neuron("fc", 3)
+
+    Args:
+        layer: any layer address; the forward pass ends there.
+        channel: index along dimension 1.
+        position: (row, column) in the layer's own map; None averages over the map.
+    """
+
+    layer: str
+    channel: int
+    position: tuple[int, int] | None = None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return (self.layer,)
+
+    def decide(self, outcome: Outcome) -> Verdict:
+        activation = outcome.activations[self.layer]
+        if activation.ndim < 2 or not -activation.shape[1] <= self.channel < activation.shape[1]:
+            raise TargetError(
+                f"layer {self.layer!r} gives {tuple(activation.shape)}, so it has no channel {self.channel}"
+            )
+        unit = activation[:, self.channel]
+        if self.position is None:
+            score, where = unit.flatten(1).mean(1) if unit.ndim > 1 else unit, "average"
+        else:
+            row, column = self.position
+            if unit.ndim != 3 or not (0 <= row < unit.shape[1] and 0 <= column < unit.shape[2]):
+                raise TargetError(
+                    f"layer {self.layer!r} gives {tuple(activation.shape)}, so it has no position {self.position}"
+                )
+            score, where = unit[:, row, column], f"({row}, {column})"
+        words = f"{self.layer}, channel {self.channel}, {where}"
+        position = list(self.position) if self.position else None
+        spec = {"kind": "neuron", "layer": self.layer, "channel": self.channel, "position": position}
+        return Verdict(score, (words,) * len(score), spec, each=(self,) * len(score))

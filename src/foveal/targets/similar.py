@@ -1,0 +1,73 @@
+"""Similarity to a reference as the decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from foveal.errors import TargetError
+from foveal.similarity import MetricLike, find_metric
+from foveal.targets.reference import Chosen, Compared, check_embedding
+from foveal.targets.target import Decision, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.targets.target import Embedder
+
+
+@dataclass(frozen=True, eq=False)
+class Similar:
+    """How similar an image's embedding is to that of a reference; larger is closer, whatever the metric.
+
+        foveal.explain(model, "query.jpg", foveal.Similar("shelf.jpg"))
+        foveal.Similar(["a.jpg", "b.jpg"], metric="euclidean")          # one reference an image
+
+    Args:
+        reference: a picture, or one an image; or their embeddings, a tensor (d,) or (n, d).
+        metric: "cosine", "dot", "euclidean", "squared", "emd", "nearest", "crossattention", or an object.
+        embedding: the layer that is compared; None finds it (see `foveal.find_embedding`).
+    """
+
+    reference: Any
+    metric: MetricLike = "cosine"
+    embedding: str | None = None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return (self.embedding,) if self.embedding else ()
+
+    def prepare(self, embedder: Embedder) -> Decision:
+        metric = find_metric(self.metric)
+        layer = embedder.layer(self.embedding, local=metric.local)
+        s, names = embedder.of(self.reference, layer, local=metric.local, what="reference")
+        check_embedding(s, names, what="reference", scale_free=metric.scale_free)
+        return Compared(s, metric, OneEach(tuple(names), metric.name), layer)
+
+    def decide(self, outcome: Outcome) -> Verdict:
+        raise unprepared("this similarity")
+
+
+@dataclass(frozen=True)
+class OneEach:
+    """The only reference, or the i-th for the i-th image."""
+
+    names: tuple[str, ...]
+    metric: str
+
+    def __call__(self, pairs: Float[Tensor, "n m"]) -> Chosen:
+        n, m = pairs.shape
+        if m not in (1, n):
+            raise TargetError(f"{m} references were given for {n} images: give one, or one an image")
+        a = torch.eye(n, m).to(pairs) if m > 1 else torch.ones_like(pairs)
+        names = self.names if m > 1 else self.names * n
+        words = tuple(f"{self.metric} to {name}" for name in names)
+        return Chosen(a, words, {"kind": "similar", "reference": list(names)})
+
+
+def unprepared(what: str) -> TargetError:
+    """What is wrong with a decision whose references were never embedded."""
+    return TargetError(f"{what} has not met its model yet, so its references have no embeddings: pass it to explain")

@@ -1,0 +1,145 @@
+"""What a decision is: something that reads one number per image off a forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from foveal.errors import TargetError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.engine.task import Task
+    from foveal.targets.comparison import Comparison
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a forward pass gave, as far as a decision may look.
+
+    Attributes:
+        output: whatever the model returned; None when the decision reads layers only.
+        activations: the layers the decision asked for.
+        labels: class names, when the model knows them.
+        task: what the output means, when that is known.
+    """
+
+    output: Any
+    activations: Mapping[str, Tensor] = field(default_factory=dict)
+    labels: Sequence[str] | None = None
+    task: Task | None = None
+
+
+PER_IMAGE: Mapping[str, tuple[str, ...]] = {
+    "class": ("index",),
+    "value": ("index",),
+    "margin": ("a", "b"),
+    "similar": ("reference",),
+    "prototypes": ("class", "against"),
+    "neighbours": ("class", "against"),
+}
+"""Kind of decision -> what in its `spec` is a list with an entry an image."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One decision about n images.
+
+    Attributes:
+        score: (n,), still attached to the graph; each entry depends on its own image only.
+        words: per image, what was decided, as a person would say it.
+        spec: the same for machines; "kind" says what kind of decision it is.
+        probability: (n,) in [0, 1] where that has a meaning, detached.
+        each: per image, the same decision pinned to what it turned out to be, about any number of altered copies.
+        comparison: what the images were compared with, where embeddings decide.
+        choices: (n, classes), the scores of all classes, attached to the graph; None where classes do not decide.
+        notes: what was assumed about the network's output.
+    """
+
+    score: Float[Tensor, " n"]
+    words: tuple[str, ...]
+    spec: Mapping[str, Any]
+    probability: Float[Tensor, " n"] | None = None
+    each: tuple[Decision, ...] = ()
+    comparison: Comparison | None = None
+    choices: Float[Tensor, "n classes"] | None = None
+    notes: tuple[str, ...] = ()
+
+    def detached(self) -> Verdict:
+        """The same without its graph."""
+        comparison = self.comparison.detached() if self.comparison else None
+        return replace(self, score=self.score.detach(), comparison=comparison, choices=None)
+
+    def check_length(self, n: int) -> None:
+        """TargetError unless it holds a score for each of n images."""
+        if len(self.score) != n:
+            raise TargetError(
+                f"{len(self.score)} score{'s' * (len(self.score) != 1)} came out for {n} image{'s' * (n != 1)}: what "
+                f"the network returns, and what the target makes of it, must have one an image, shape ({n},)"
+            )
+
+    def rows(self, start: int, stop: int) -> Verdict:
+        """What it says of the images from `start` to `stop`."""
+        own = PER_IMAGE.get(str(self.spec.get("kind")), ())
+        cut = {key: value[start:stop] if key in own else value for key, value in self.spec.items()}
+        probability = None if self.probability is None else self.probability[start:stop]
+        comparison = self.comparison.rows(start, stop) if self.comparison else None
+        own_each = self.each[start:stop]
+        score, words = self.score[start:stop], self.words[start:stop]
+        choices = None if self.choices is None else self.choices[start:stop]
+        return Verdict(score, words, cut, probability, own_each, comparison, choices, self.notes)
+
+    @staticmethod
+    def joined(parts: Sequence[Verdict]) -> Verdict:
+        """One verdict of those that `rows` cut it into."""
+        own = PER_IMAGE.get(str(parts[0].spec.get("kind")), ())
+        spec = {**parts[0].spec, **{key: [one for part in parts for one in part.spec[key]] for key in own}}
+        chances = [part.probability for part in parts if part.probability is not None]
+        comparisons = [part.comparison for part in parts if part.comparison]
+        return Verdict(
+            torch.cat([part.score for part in parts]),
+            tuple(words for part in parts for words in part.words),
+            spec,
+            torch.cat(chances) if chances else None,
+            tuple(one for part in parts for one in part.each),
+            comparisons[0].joined(comparisons) if comparisons else None,
+            notes=parts[0].notes,
+        )
+
+
+@runtime_checkable
+class Decision(Protocol):
+    """Anything that turns an `Outcome` into a `Verdict`."""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Layers the score is read from; empty when it is read from the output."""
+        ...
+
+    def decide(self, outcome: Outcome) -> Verdict: ...
+
+
+class Embedder(Protocol):
+    """Embeds pictures with the model that is explained, for targets that need references."""
+
+    def layer(self, wanted: str | None, *, local: bool) -> str:
+        """The address of the embedding: the one wanted, or the one found, which is then noted."""
+        ...
+
+    def of(self, pictures: Any, layer: str, *, local: bool, what: str) -> tuple[Tensor, list[str]]:
+        """(m, d) or (m, d, h, w), and what each of them is called."""
+        ...
+
+
+@runtime_checkable
+class NeedsModel(Protocol):
+    """A decision that has to see its model first, because it holds pictures the model must embed."""
+
+    def prepare(self, embedder: Embedder) -> Decision:
+        """The decision, ready to decide."""
+        ...

@@ -1,0 +1,127 @@
+"""A network that learns without labels that two views show one bird, and is examined by its neighbours' votes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+
+from foveal.models import Model
+from foveal.models.save import save_model
+from foveal.synthetic.classes import SPECIES
+from foveal.synthetic.dataset import LICENCE, PREPROCESSING, SplitDataset, normalised
+from foveal.synthetic.drawing import render
+from foveal.synthetic.network import BodyNet
+from foveal.synthetic.sampling import species_scene
+from foveal.synthetic.scene import Scene
+from foveal.synthetic.splits import Split
+from foveal.targets.neighbors import Vote
+from foveal.training.synthetic_recipe import Settings, Step
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, UInt8
+
+BANK = 1000  # pictures that vote in the examination
+
+
+class Views(Dataset[tuple[Tensor, Tensor]]):
+    """(image, another view of the same bird), both (3, h, w) uint8."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.split = Split("species", count, train=True, seed=seed)
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 h w"]]:
+        scene = self.split.scene(index)
+        one, other = (torch.from_numpy(render(view)[0]).permute(2, 0, 1) for view in (scene, another_view(scene)))
+        return one.contiguous(), other.contiguous()
+
+
+def another_view(scene: Scene) -> Scene:
+    """The same creature elsewhere: pose, light, camera, background, clutter are drawn anew."""
+    return species_scene(scene.species, scene.seed + 2**31)
+
+
+class Projected(nn.Module):
+    """The network, and the projection in which views are compared, which only the loss needs."""
+
+    def __init__(self, numbers: int = 64) -> None:
+        super().__init__()
+        self.net = BodyNet()
+        self.project = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, numbers))
+
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+        z: Tensor = self.project(self.net(x))
+        return z
+
+
+def nt_xent(one: Float[Tensor, "n d"], other: Float[Tensor, "n d"], temperature: float) -> Float[Tensor, ""]:
+    """Each of 2n views has to find its partner among the other 2n − 1 (Chen et al., 2020, eq. 1)."""
+    z = functional.normalize(torch.cat([one, other]), dim=1)
+    similar = (z @ z.T / temperature).fill_diagonal_(-torch.inf)
+    n = len(one)
+    partner = torch.arange(2 * n, device=z.device).roll(n)
+    return functional.cross_entropy(similar, partner)
+
+
+class ViewsCourse:
+    """Which two pictures show one bird? (SimCLR; Chen et al., 2020.)"""
+
+    name = "contrastive"
+    usual = Settings(images=6_000, epochs=6, tests=500)
+
+    def __init__(self, temperature: float = 0.2) -> None:
+        self.temperature = temperature
+
+    def network(self) -> nn.Module:
+        return Projected()
+
+    def scenes(self, settings: Settings) -> Views:
+        return Views(settings.images, settings.seed)
+
+    def loss(self, net: nn.Module, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> Tensor:
+        one, other = net(torch.cat([images, normalised(targets)])).float().chunk(2)
+        return nt_xent(one, other, self.temperature)
+
+    def useful(self, net: nn.Module) -> nn.Module:
+        return cast("Projected", net).net
+
+    def examined(self, net: nn.Module, settings: Settings, device: torch.device, workers: int) -> Iterator[Step]:
+        """Species by the vote of a bank's nearest pictures: the network never heard of species."""
+        total = BANK + settings.tests
+        found: list[tuple[Tensor, Tensor]] = []
+        for train, count in ((True, BANK), (False, settings.tests)):
+            scenes = SplitDataset(Split("species", count, train=train, seed=settings.seed))
+            for image, target in DataLoader(scenes, batch_size=50, num_workers=workers):
+                with torch.inference_mode():
+                    found.append((net(normalised(image.to(device))).cpu(), target))
+                yield Step("test", sum(len(v) for v, _ in found), total)
+        v, species = (torch.cat(parts) for parts in zip(*found, strict=True))
+        v = functional.normalize(v, dim=1)
+        vote = Vote(species[:BANK], SPECIES, k=20, temperature=0.07, weighted=False, which=None, margin=False)
+        voted = torch.tensor(vote(v[BANK:] @ v[:BANK].T).spec["class"])
+        yield Step("test", total, total, accuracy=float((voted == species[BANK:]).float().mean()))
+
+    def save(self, net: nn.Module, folder: Path, recipe: Mapping[str, object], accuracy: float) -> Path:
+        """Write contrastive.safetensors (kernels in half precision) and contrastive.json to the folder."""
+        card = {
+            "data": "drawn world, split `species`, train=True, without its labels: two views of each bird",
+            "recipe": {
+                "code": "foveal.training.synthetic_views:ViewsCourse",
+                **recipe,
+                "temperature": self.temperature,
+            },
+            "accuracy": {f"species by the vote of 20 neighbours of {BANK}": round(accuracy, 4)},
+            "licence": LICENCE,
+            "decides": "the vote of the nearest embeddings, by cosine",
+        }
+        model = Model(net, self.name, PREPROCESSING, None, card, "embedding")
+        path = folder / f"{self.name}.safetensors"
+        return save_model(model, path, architecture="foveal.synthetic.network:BodyNet", half=True)

@@ -1,0 +1,372 @@
+"""`foveal.measure` and `foveal.audit`: planted evidence, every kind of decision and result, honest bookkeeping."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from typer.testing import CliRunner
+
+import foveal
+from foveal.api.audit import elsewhere, marked
+from foveal.attribution.perturbed_score import questions
+from foveal.attribution.prepare import inquire
+from foveal.cli.app import app
+from foveal.errors import MethodError, ResultError, TargetError
+from foveal.metrics import Setting, deletion
+from foveal.metrics.metric import USUAL
+from foveal.results import Scores
+from foveal.synthetic import Split
+from tests.networks import Planted, architecture, tiny
+
+if TYPE_CHECKING:
+    from tests.conftest import NoTrace
+
+QUICK = Setting(steps=6, shares=(0.3, 0.7), samples=6, grid=(8, 8))
+
+
+class Patch(nn.Module):
+    """Two classes: how bright a patch of the picture is, against a half."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 1, bias=False)
+        self.conv.weight.data = torch.tensor([[1.0, 1, 1], [0, 0, 0]])[:, :, None, None]
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.relu(self.conv(x))
+        return torch.stack([2 * maps[:, 0, 8:16, 16:24].mean((1, 2)), torch.full((len(x),), 4.0).to(x)], 1)
+
+
+def patched(n: int = 2) -> tuple[Tensor, Tensor]:
+    """Pictures whose patch decides, and the map that says so."""
+    torch.manual_seed(0)
+    x = torch.rand(n, 3, 32, 32)
+    x[:, :, 8:16, 16:24] = 0.9
+    truth = torch.zeros(n, 32, 32)
+    truth[:, 8:16, 16:24] = 1
+    return x, truth
+
+
+def test_a_true_map_beats_a_false_one_and_all_references(no_trace: NoTrace) -> None:
+    model = Patch().eval()
+    x, truth = patched()
+    inside = truth[0].bool().numpy()
+    with no_trace(model):
+        scores = foveal.measure(
+            model, x, {"true": truth, "false": 1 - truth}, 0, metrics=["usual", "object"], masks=[inside, inside],
+            setting=QUICK, labels=["bright", "dark"], references=("random", "centre", "edges", "constant"),
+        )  # fmt: skip
+    assert scores.methods == ("true", "false", "(random)", "(centre)", "(edges)", "(constant)")
+    for metric in ("deletion", "insertion", "drop", "drop_in_deletion", "road", "pointing", "energy", "roc_area"):
+        assert scores.best(metric) == "true", metric
+        assert scores.ranks(metric)["true"] == pytest.approx(1, abs=1), metric
+    assert set(scores.beaten("true", "deletion")) == set(scores.references)
+    assert scores.target == ("bright (0)",) * 2 and scores.of == "probability of the class"
+    p = model(x).softmax(1)[:, 0]
+    assert scores.whole == pytest.approx(p.tolist(), abs=1e-5)
+    assert scores.summary("(constant)", "deletion_correlation").undefined == 2
+    text = str(scores)
+    assert "deletion ↓" in text and "true" in text and "–" in text
+
+
+def test_values_are_those_of_the_functions_and_forwards_are_counted() -> None:
+    model, (x, truth) = Patch().eval(), patched(1)
+    scores = foveal.measure(model, x, truth, 0, metrics=USUAL, references=False, setting=QUICK)
+    alone = deletion(
+        lambda z: model(z).softmax(1)[:, 0], x, torch.nn.functional.adaptive_avg_pool2d(truth, 8)[0], steps=6
+    )
+    assert scores.values["map"]["deletion"][0] == pytest.approx(alone.area, abs=1e-6)
+    assert scores.forwards == 1 + 7 + 7 + 2 + 4 + 6
+    mixed = foveal.measure(
+        model, torch.cat([x, x.flip(3)]), torch.cat([truth, truth]), 0, references=False, setting=QUICK
+    )
+    assert mixed.values["map"]["road"][0] == pytest.approx(scores.values["map"]["road"][0], abs=1e-5)
+
+
+@pytest.mark.parametrize("target", [None, foveal.Margin(0, 1), foveal.Neuron("conv2", 3), lambda out: out[:, 2]])
+def test_decisions_pinned_to_the_whole_picture(target: Any, no_trace: NoTrace) -> None:
+    torch.manual_seed(3)
+    model, x = tiny(2), torch.randn(3, 3, 16, 16)
+    with no_trace(model), questions(inquire(model, x, target)) as asked:
+        assert len(asked) == 3
+        for i, question in enumerate(asked):
+            assert float(question(x[i : i + 1])[0]) == pytest.approx(question.whole, abs=1e-6)
+            assert question(torch.randn(5, 3, 16, 16)).shape == (5,) and question.count == 7
+    logits = model(x).detach()
+    if target is None:
+        assert asked[1].whole == pytest.approx(float(logits.softmax(1).max(1).values[1]), abs=1e-5)
+    if isinstance(target, foveal.Margin):
+        assert asked[1].whole == pytest.approx(float((logits[1, 0] - logits[1, 1]).sigmoid()), abs=1e-5)
+    with questions(inquire(model, x, target), "score") as asked:
+        plain = foveal.explain(model, x, target, method="gradient").score
+        assert plain is not None and [q.whole for q in asked] == pytest.approx(plain.tolist(), abs=1e-5)
+
+
+def test_the_class_is_that_of_the_clean_picture_also_when_copies_change_their_mind() -> None:
+    model, (x, _) = Patch().eval(), patched(1)
+    with questions(inquire(model, 2 * x, None)) as asked:
+        assert asked[0].words == "class 0" and asked[0].whole > 0.5 and float(asked[0](0 * x)[0]) < 0.5
+
+
+def test_similarities_shares_of_a_vote_and_prototypes(no_trace: NoTrace) -> None:
+    torch.manual_seed(0)
+    model, x, bank = tiny(1), torch.randn(2, 3, 16, 16), torch.randn(6, 3, 16, 16)
+    labels = ["a", "a", "b", "b", "c", "c"]
+    v, s = (model.features(z).mean((2, 3)) for z in (x, bank))
+    cosine = torch.nn.functional.cosine_similarity
+    shift = torch.randn(4, 3, 16, 16)
+    with no_trace(model):
+        with questions(inquire(model, x, foveal.Similar(bank[:1]))) as asked:
+            assert asked[0].of == "score" and asked[0].whole == pytest.approx(float(cosine(v[:1], s[:1])), abs=1e-5)
+            near = cosine(model.features(shift).mean((2, 3)), s[:1])
+            assert torch.allclose(asked[1](shift), near, atol=1e-5)
+        with questions(inquire(model, x, foveal.Neighbours(bank, labels, k=3))) as asked:
+            assert asked[0].of == "probability"
+            shares = asked[0](shift)
+            assert bool(((shares >= 0) & (shares <= 1)).all())
+        with questions(inquire(model, x, foveal.Prototypes(bank, labels))) as asked:
+            assert 1 / 3 <= asked[0].whole <= 1
+        found = foveal.measure(model, x, ["fam", "gradcam"], foveal.Prototypes(bank, labels), setting=QUICK)
+        pair = foveal.match(model, x, bank[:1])
+        both = foveal.measure(
+            model, x, pair, foveal.Similar(bank[:1]), metrics="deletion", setting=QUICK, references=False
+        )
+    assert found.of == "probability of the class" and both.methods == ("fam",) and both.of == "score"
+
+
+def test_a_vote_nobody_is_left_for_has_share_zero() -> None:
+    torch.manual_seed(0)
+    model, x = tiny(1), torch.randn(1, 3, 16, 16)
+    bank = torch.cat([x + 0.01, 3 * torch.randn(5, 3, 16, 16)])
+    with questions(inquire(model, x, foveal.Neighbours(bank, ["a", *"bbbbb"], k=1))) as asked:
+        found = asked[0](torch.cat([x, bank[1:2]]))
+    assert found.tolist() == pytest.approx([1, 0])
+
+
+def test_results_say_what_they_explain_and_methods_share_a_pass() -> None:
+    model, x = tiny(4), torch.randn(2, 3, 16, 16)
+    why = foveal.explain(model, x, foveal.Margin([0, 1], 2), method="hirescam")
+    flow = foveal.flow(model, x, foveal.Class([0, 1]))
+    scores = foveal.measure(model, x, why, metrics="deletion", references=("random",), setting=QUICK)
+    assert scores.target == ("class 0 − class 2", "class 1 − class 2") and scores.methods == ("hirescam", "(random)")
+    layers = foveal.measure(model, x, flow, layer="all", metrics="gini", references=False)
+    assert layers.methods == tuple(f"naflow:mode=exact at {layer}" for layer in flow.layers)
+    named = foveal.measure(model, x, ["gradcam", "gradcam"], metrics="gini", references=False)
+    assert named.methods == ("gradcam", "gradcam 2")
+    similar = foveal.explain(model, x, foveal.Similar(x[:1]), method="gradcam")
+    with pytest.raises(TargetError, match="pass the same target"):
+        foveal.measure(model, x, similar)
+    assert foveal.measure(model, x, similar, foveal.Similar(x[:1]), metrics="gini").values["gradcam"]["gini"]
+
+
+def test_trees_and_parts_are_measured_like_maps(tmp_path: Path) -> None:
+    model, bird = foveal.load_model("demo"), next(iter(Split("species", 1))).image
+    target = foveal.Margin(4, 5)
+    tree = foveal.decompose(model, bird, target, branch=2).grow()
+    tree.save(tmp_path / "tree")
+    parts = foveal.parts(model, bird, target)
+    loaded = foveal.Tree.load(tmp_path / "tree")
+    for one, map in ((tree, tree.map()[None]), (loaded, tree.map()[None]), (parts, parts.places)):
+        scores = foveal.measure(model, bird, {"it": one}, metrics="deletion", references=False, setting=QUICK)
+        plain = foveal.measure(model, bird, {"it": map}, target, metrics="deletion", references=False, setting=QUICK)
+        assert scores.target == plain.target == (tree.target,)
+        assert scores.values["it"]["deletion"] == pytest.approx(plain.values["it"]["deletion"])
+    assert "hiding what this map marks" in str(foveal.audit(model, bird, tree, draws=2))
+
+
+def test_metrics_that_explain_again() -> None:
+    model, x = tiny(5), torch.randn(1, 3, 16, 16)
+    scores = foveal.measure(
+        model, x, ["gradcam", "inputxgradient"], metrics=["sensitivity", "coherency", "adcc"], references=("centre",),
+        setting=Setting(neighbours=2, radius=0.1),
+    )  # fmt: skip
+    assert scores.values["(centre)"]["sensitivity"] == (0.0,) and scores.values["(centre)"]["coherency"] == (1.0,)
+    assert scores.values["gradcam"]["sensitivity"][0] > 0 and 0 <= scores.values["inputxgradient"]["coherency"][0] <= 1
+    with pytest.raises(MethodError, match="by name"):
+        foveal.measure(model, x, torch.rand(1, 4, 4), metrics="sensitivity", references=False)
+
+
+def test_a_map_that_is_not_finite_is_undefined_and_counted() -> None:
+    model, (x, truth) = Patch().eval(), patched()
+    truth[1, 0, 0] = torch.nan
+    scores = foveal.measure(model, x, truth, 0, metrics=["deletion", "gini"], setting=QUICK, references=("random",))
+    assert scores.summary("map", "gini").undefined == 1 and math.isnan(scores.values["map"]["deletion"][1])
+    assert "map" in scores.significance("deletion") or scores.best("deletion") == "map"
+
+
+def test_boxes_and_masks_follow_the_crop(tmp_path: Path) -> None:
+    pixels = np.zeros((60, 40, 3), np.uint8)
+    pixels[20:30, 10:30] = 255
+    preprocessing = foveal.Preprocessing(size=(20, 20), resize_to=20)  # the middle 40 × 40 at half the size
+    map = torch.zeros(1, 20, 20)
+    map[0, 5:10, 5:15] = 1
+    mask = pixels[..., 0] > 0
+    model = Planted()
+    for known in ({"boxes": [[(10, 20, 30, 30)]]}, {"masks": [mask]}):
+        scores = foveal.measure(
+            model,
+            pixels,
+            map,
+            0,
+            metrics=["energy", "roc_area"],
+            references=False,
+            preprocessing=preprocessing,
+            **known,
+        )  # type: ignore[arg-type]
+        assert scores.values["map"]["energy"] == (1.0,) and scores.values["map"]["roc_area"] == (1.0,)
+    gone = foveal.measure(
+        model, pixels, map, 0, metrics=["energy", "iou"], references=False, preprocessing=preprocessing,
+        boxes=[[(0, 0, 40, 11)]],
+    )  # fmt: skip
+    assert math.isnan(gone.values["map"]["energy"][0]) and math.isnan(gone.values["map"]["box_overlap"][0])
+
+
+def test_black_is_what_preprocessing_makes_of_it() -> None:
+    model = foveal.load_model("demo")
+    setting = Setting(steps=2, delete="black", grid=(4, 4))
+    picture = np.full((160, 160, 3), 90, np.uint8)
+    ramp = torch.arange(16.0).view(1, 4, 4)
+    dark = foveal.measure(model, picture, ramp, 3, metrics="deletion", references=False, setting=setting)
+    black = foveal.measure(
+        model, np.zeros_like(picture), ramp, 3, metrics="deletion", references=False, setting=setting
+    )
+    last = black.whole[0]
+    middle = 2 * dark.values["map"]["deletion"][0] - (dark.whole[0] + last) / 2
+    assert 0 <= middle <= 1 and dark.setting["delete"] == "given"
+    with pytest.raises(MethodError, match="preprocessing"):
+        foveal.measure(tiny(), torch.randn(1, 3, 16, 16), torch.rand(1, 4, 4), setting=setting)
+
+
+def test_scores_are_saved_whole_and_loaded_back(tmp_path: Path) -> None:
+    values = {
+        "a": {"deletion": (0.1, math.nan), "gain": (0.5, 0.25)},
+        "(random)": {"deletion": (0.3, 0.4), "gain": (0.0, 1.0)},
+    }
+    scores = Scores(values, ("x.png", "y.png"), ("jay", "crow"), (0.9, 0.8), "score", ("(random)",), "net")
+    again = Scores.load(scores.save(tmp_path / "out"))
+    assert again.to_csv() == scores.to_csv() and again.references == ("(random)",)
+    assert again.summary("a", "deletion") == scores.summary("a", "deletion")
+    assert scores.best("gain") == "(random)" and scores.best("deletion") == "a"
+    joined = Scores.joined([scores, again])
+    assert joined.pictures == ("x.png", "y.png") * 2 and joined.summary("a", "gain").n == 4
+    (tmp_path / "out" / "scores.csv").write_text("nothing")
+    with pytest.raises(ResultError, match="changed"):
+        Scores.load(tmp_path / "out")
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    model, x = tiny(), torch.randn(2, 3, 16, 16)
+    for wrong, about in (
+        ({"explanations": []}, "nothing to measure"),
+        ({"explanations": torch.rand(3, 4, 4)}, "as many maps"),
+        ({"explanations": "gradcam", "references": ("noise",)}, "no reference"),
+        ({"explanations": "gradcam", "metrics": "pointing"}, "masks="),
+        ({"explanations": "gradcam", "of": "logit"}, "probability or score"),
+        ({"explanations": "gradcam", "masks": [np.ones((4, 4), bool)]}, "masks for each"),
+    ):
+        with pytest.raises(MethodError, match=about):
+            foveal.measure(model, x, **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "convnext_tiny"])
+def test_real_architectures(name: str, no_trace: NoTrace) -> None:
+    model, x = architecture(name), torch.randn(1, 3, 64, 64)
+    with no_trace(model):
+        scores = foveal.measure(model, x, "gradcam", setting=QUICK, references=("activation",))
+        found = foveal.audit(model, x, "gradcam", draws=3)
+    assert all(math.isfinite(scores.values["gradcam"][metric][0]) for metric in ("deletion", "insertion", "road"))
+    assert len(found[0].others) == 3
+
+
+# --- the audit ---
+
+
+def test_hiding_the_patch_costs_more_than_hiding_others(no_trace: NoTrace) -> None:
+    model, (x, truth) = Patch().eval(), patched(2)
+    with no_trace(model):
+        found = foveal.audit(
+            model, x, {"true": truth, "false": truth.roll(16, 1)}, 0, area=0.0625, labels=["bright", "dark"]
+        )
+    assert len(found) == 4 and found[0].method == "true"
+    assert found[0].effect > 0.15 and found[0].beats > 0.9 and abs(found[2].effect) < 0.05
+    assert found[0].sentence.startswith("hiding what this map marks (") and "of bright (0) by" in found[0].sentence
+    assert "an equal area at random, by" in found[0].sentence and str(found).count("\n") == 4
+    assert len(found.notes) == 1 and "read as logits of 2 classes" in found.notes[0]
+
+
+def test_other_places_have_the_same_shape_and_the_sentence_knows_nothing_from_something() -> None:
+    where = marked(torch.rand(5, 5), (20, 24), 0.1)
+    assert where is not None and int(where.sum()) == 48
+    others = elsewhere(where, 6)
+    assert others.flatten(1).sum(1).tolist() == [48] * 6 and not bool((others[0] == others[1]).all())
+    assert marked(-torch.rand(4, 4), (8, 8), None) is None
+    model, (x, truth) = Patch().eval(), patched(1)
+    nothing = foveal.audit(model, x, -truth, 0)[0]
+    assert nothing.marked is None and "marks nothing" in nothing.sentence and nothing.facts()["effect"] is None
+    with pytest.raises(MethodError, match="draws"):
+        foveal.audit(model, x, truth, 0, draws=1)
+
+
+# --- the command ---
+
+
+def test_the_command_measures_audits_and_answers(tmp_path: Path) -> None:
+    picture = tmp_path / "bird.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (160, 160, 3), dtype=np.uint8)).save(picture)
+    asked = ["measure", str(picture), "-m", "demo", "--method", "hirescam", "--metric", "deletion", "--metric", "gini",
+             "--steps", "4", "--audit", "-o", str(tmp_path / "out")]  # fmt: skip
+    done = CliRunner().invoke(app, [*asked, "--json"])
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert answer["methods"][0] == "hirescam" and "(random)" in answer["references"]
+    assert answer["means"]["hirescam"]["deletion"]["n"] == 1 and answer["audit"][0]["sentence"].startswith("hiding")
+    assert Scores.load(tmp_path / "out").metrics == ("deletion", "gini")
+    plain = CliRunner().invoke(app, asked)
+    assert plain.stdout.strip() == str(tmp_path / "out" / "scores.csv") and "deletion ↓" in plain.stderr
+    wrong = CliRunner().invoke(app, ["measure", str(picture), "-m", "demo", "--metric", "deletoin"])
+    assert wrong.exit_code == 1 and "did you mean" in wrong.stderr
+
+
+def test_other_verbs_carry_the_sentence(tmp_path: Path) -> None:
+    names = []
+    for k in range(2):
+        names.append(str(tmp_path / f"{k}.png"))
+        Image.fromarray(np.random.default_rng(k).integers(0, 255, (160, 160, 3), dtype=np.uint8)).save(names[k])
+    explained = CliRunner().invoke(app, ["explain", names[0], "-m", "demo", "--audit", "-o", str(tmp_path), "--json"])
+    assert explained.exit_code == 0, explained.output
+    assert "hid" in json.loads(explained.stdout)[0]["audit"]["sentence"] and "audit: " in explained.stderr
+    verbs = (
+        ["flow", names[0], "-m", "demo"], ["match", *names, "-m", "embed"], ["parts", names[0], "-m", "parts"],
+        ["tree", names[0], "-m", "demo", "--branch", "2", "--depth", "2"],
+    )  # fmt: skip
+    for verb in verbs:
+        done = CliRunner().invoke(app, [*verb, "--audit", "-o", str(tmp_path / verb[0])])
+        assert done.exit_code == 0, done.output
+        assert "hiding what this map marks" in done.stderr or "marks nothing" in done.stderr
+
+
+@pytest.mark.real
+def test_a_trained_network_on_photos_with_boxes(data: Path) -> None:
+    """Where the network is right, hiding what the map marks costs more than hiding as much elsewhere."""
+    from foveal.benchmark.folder import shots
+    from tests import real_networks
+
+    model = real_networks.resnet18()
+    found = [shot for shot in shots(data / "images" / "imagenet_boxes")[:12] if shot.boxes][:4]
+    paths, boxes = [shot.path for shot in found], [shot.boxes for shot in found]
+    whys = foveal.explain(model, paths, method="hirescam")
+    scores = foveal.measure(model, paths, whys, metrics=["lift", "deletion"], boxes=boxes, references=("random",),
+                            setting=Setting(steps=7, grid=(7, 7)))  # fmt: skip
+    assert scores.summary("hirescam", "lift").mean > 1.2
+    assert scores.summary("hirescam", "deletion").mean < scores.summary("(random)", "deletion").mean
+    audits = foveal.audit(model, paths, whys, draws=4)
+    assert np.mean([one.effect for one in audits]) > np.mean([one.chance[0] for one in audits]) + 0.1

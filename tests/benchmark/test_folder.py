@@ -1,0 +1,182 @@
+"""`foveal bench folder`: what was measured with other things is never taken for these, and one bad photo is a line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+import foveal
+from foveal.benchmark.csv_log import Ledger
+from foveal.benchmark.folder import folder, made_with, shots
+from foveal.cli.app import app
+from foveal.storage.leftovers import NAME
+from foveal.synthetic import Split
+from tests.storage.crashing import killed_after, kills, moments, together
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    place = tmp_path / "photos"
+    (place / "b").mkdir(parents=True)
+    for name, number in (("a.png", 0), ("b/a.png", 1)):
+        example = Split("species", 9, seed=4)[number]
+        Image.fromarray(example.image).save(place / name)
+        Image.fromarray(np.uint8(255 * (example.labels > 0))).save(place / f"{name}.bmp")
+    return place
+
+
+def bench(photos: Path, *more: object, model: object = "demo", out: str = "out") -> Result:
+    asked = ["bench", "folder", photos, "-m", model, "--method", "hirescam", "--metric", "gini", "--metric", "energy",
+             "-o", photos.parent / out, *more]  # fmt: skip
+    return CliRunner().invoke(app, [str(one) for one in asked])
+
+
+def index(photos: Path, *lines: str) -> None:
+    (photos / "index.csv").write_text("file,target,boxes,mask\n" + "".join(f"{line}\n" for line in lines))
+
+
+def table(photos: Path, out: str = "out") -> dict[str, float]:
+    with (photos.parent / out / "photos.csv").open(newline="") as file:
+        return {
+            row["picture"]: float(row["energy"] or "nan") for row in csv.DictReader(file) if row["method"] == "hirescam"
+        }
+
+
+LINES = ("a.png,0,,a.png.bmp", 'b/a.png,1,"[[20, 20, 90, 90]]",')
+
+
+def test_two_photos_of_one_name_are_two_photos(photos: Path) -> None:
+    index(photos, *LINES)
+    assert bench(photos).exit_code == 0
+    found = table(photos)
+    assert set(found) == {"a.png", "b/a.png"} and len(set(found.values())) == 2
+    assert "2 pictures" in (photos.parent / "out" / "photos.md").read_text()
+
+
+def _photo(photos: Path) -> None:
+    pixels = np.array(Image.open(photos / "b/a.png"))
+    pixels[-1, -1] ^= 1
+    Image.fromarray(pixels).save(photos / "b/a.png")
+
+
+def _mask(photos: Path) -> None:
+    Image.new("L", (160, 160), 255).save(photos / "a.png.bmp")
+
+
+CHANGES = {
+    "a photo": (_photo, "'b/a.png'"),
+    "a mask": (_mask, "'a.png'"),
+    "a target": (lambda photos: index(photos, LINES[0], LINES[1].replace(",1,", ",2,")), "'b/a.png'"),
+    "a box": (lambda photos: index(photos, LINES[0], LINES[1].replace("90]]", "91]]")), "'b/a.png'"),
+    "a box less": (lambda photos: index(photos, LINES[0], "b/a.png,1,,a.png.bmp"), "'b/a.png'"),
+    "one for the other": (lambda photos: shutil.copy(photos / "b/a.png", photos / "a.png"), "'a.png'"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_is_known_of_a_photo_changed(what: str, photos: Path) -> None:
+    index(photos, *LINES)
+    assert bench(photos).exit_code == 0
+    before = table(photos)
+    change, name = CHANGES[what]
+    change(photos)  # type: ignore[operator]
+    done = bench(photos)
+    assert done.exit_code == 1 and name in done.stderr and "is not what it was" in done.stderr
+    assert table(photos) == before
+    assert bench(photos, out="new").exit_code == 0
+
+
+def test_other_weights_options_and_preprocessing_get_a_table_of_their_own(photos: Path, tmp_path: Path) -> None:
+    index(photos, *LINES)
+    model = foveal.load_model("demo")
+    first = foveal.save_model(
+        model, tmp_path / "w" / "net.safetensors", architecture="foveal.synthetic.network:DemoNet"
+    )
+    assert bench(photos, model=first).exit_code == 0
+    before = (tmp_path / "out" / "photos.csv").read_bytes()
+    with torch.no_grad():
+        model.module.stem.bn1.running_mean[-1] += 0.5  # a buffer, and its last number alone
+    foveal.save_model(model, first, architecture="foveal.synthetic.network:DemoNet")
+    told = json.dumps({"size": [160, 160], "resize": "exact", "mean": [0.5] * 3, "std": [0.2] * 3})
+    (tmp_path / "other.json").write_text(told)
+    for options, word in (
+        (("--steps", 3), "steps"), (("--predicted",), "predicted"), (("--method", "gradcam"), "methods"),
+        (("--preprocessing", tmp_path / "other.json"), "weights"), ((), "weights"),
+    ):  # fmt: skip
+        done = bench(photos, *options, model=first)
+        assert done.exit_code == 1 and "made otherwise" in done.stderr and word in done.stderr, done.stderr
+    assert (tmp_path / "out" / "photos.csv").read_bytes() == before
+
+
+def test_more_photos_are_added_and_fewer_are_asked_about(photos: Path) -> None:
+    index(photos, LINES[0])
+    assert bench(photos).exit_code == 0
+    index(photos, *LINES)
+    both = bench(photos, "--json")
+    assert both.exit_code == 0 and {row["picture"] for row in json.loads(both.stdout)["rows"]} == {"a.png", "b/a.png"}
+    one = bench(photos, "--count", 1, "--json")
+    assert {row["picture"] for row in json.loads(one.stdout)["rows"]} == {"a.png"}
+    assert "1 pictures" in (photos.parent / "out" / "photos.md").read_text() and len(table(photos)) == 2
+
+
+def test_a_bad_mask_target_or_photo_is_a_line_at_the_end(photos: Path) -> None:
+    (photos / "text.png").write_text("no picture")
+    Image.new("L", (7, 9)).save(photos / "small.png")
+    index(
+        photos, "b/a.png,phoenix,,", "b/a.png,1,,text.png", "b/a.png,1,,small.png", "b/a.png,1,,nowhere.png",
+        "text.png,,,", "b/a.png,99,,", "b/a.png,1,,b", LINES[0],
+    )  # fmt: skip
+    done = bench(photos)
+    assert done.exit_code == 1 and set(table(photos)) == {"a.png"}
+    lines = [line for line in done.stderr.splitlines() if line.startswith("foveal: line")]
+    assert [line.split()[2] for line in lines] == ["2", "3", "4", "5", "6", "7", "8"]
+    assert all("index.csv" in line for line in lines)
+    for word in ("phoenix", "text.png", "(7, 9)", "nowhere.png", "99"):
+        assert any(word in line for line in lines)
+    assert done.stdout.split()[-1].endswith("photos.html")
+
+
+def test_where_nothing_can_be_measured_that_is_said(photos: Path) -> None:
+    index(photos, "a.png,phoenix,,", "b/a.png,phoenix,,")
+    done = bench(photos)
+    assert done.exit_code == 1 and "None of 2 photos could be measured." in done.stderr
+
+
+def test_nothing_is_left_behind(photos: Path) -> None:
+    index(photos, *LINES)
+    bench(photos)
+    out = photos.parent / "out"
+    assert {path.name for path in out.iterdir()} == {"photos.csv", "photos.json", "photos.md", "photos.html"}
+    assert not any(NAME.match(path.name) for path in photos.parent.rglob("*"))
+
+
+def test_killed_again_and_again_the_table_is_that_of_one_run(photos: Path, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    for number in range(2, 5):
+        Image.fromarray(Split("species", 9, seed=4)[number].image).save(photos / f"{number}.png")
+    for mask in photos.rglob("*.bmp"):
+        mask.unlink()
+    model, found = foveal.load_model("demo"), shots(photos)
+
+    def measured(out: str) -> list[dict[str, str]]:
+        setting = made_with(model, ["hirescam"], 4, predicted=False)
+        ledger = Ledger(tmp_path / out / "photos.csv", ["gini"], setting)
+        list(folder(ledger, model, found, methods=["hirescam"], steps=4))
+        return ledger.rows()
+
+    whole = measured("whole")
+    assert len({row["picture"] for row in whole}) == len(found)
+    for seconds in moments(kills(5), 1, 0.8):
+        killed_after(0.1 + seconds, lambda: measured("broken"))
+    assert together(*[lambda: measured("broken")] * 2) == [0, 0]  # two of them end it
+    broken = measured("broken")
+    order = [row["picture"] for row in whole]
+    assert sorted(broken, key=lambda row: order.index(row["picture"])) == whole

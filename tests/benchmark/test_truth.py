@@ -1,0 +1,172 @@
+"""`foveal bench` and `foveal compare`: resumed where they stopped, tables of what is sure, pages that stand alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import foveal
+from foveal.benchmark.csv_log import Ledger
+from foveal.benchmark.folder import shots
+from foveal.benchmark.summary import alike, halves, markdown, page, ranking, table
+from foveal.benchmark.truth import DECISIONS, TRUTH, cases, rows
+from foveal.cli.app import app
+from foveal.errors import ImageError, ResultError
+from foveal.results import Scores
+from foveal.synthetic import Split
+from foveal.synthetic.scene import LABELS
+
+
+def scores() -> Scores:
+    """Three methods on twelve pictures: one clearly better, two alike, and a reference that is undefined once."""
+    random = np.random.default_rng(0)
+    base = random.normal(0, 0.05, 12)
+    values = {
+        "good": {"share": tuple(0.8 + base)},
+        "fair": {"share": tuple(0.5 + base + random.normal(0, 0.01, 12))},
+        "also": {"share": tuple(0.5 + base + random.normal(0, 0.01, 12))},
+        "(random)": {"share": (math.nan, *(0.1 + base[1:]))},
+    }
+    return Scores(values, tuple(f"{i}" for i in range(12)), ("",) * 12, (math.nan,) * 12, "score", ("(random)",))
+
+
+def test_tables_mark_what_is_not_worse_than_the_best() -> None:
+    found = scores()
+    head, body = table(found)
+    assert head == ["method", "rank by share", "share ↑"] and body[0][0] == "`good`"
+    assert body[0][2].startswith("**") and not any(row[2].startswith("**") for row in body[1:])
+    assert body[-1][0] == "(random)" and "(1?)" in body[-1][2]
+    assert halves(found, "share") >= 0.6 and ranking(found, "share")["good"] == pytest.approx(0.8, abs=0.05)
+    assert alike({"a": 1.0, "b": 2.0}, {"a": 5.0, "b": 6.0}) == 1 and math.isnan(alike({"a": 1.0}, {"a": 2.0}))
+    text = markdown(found, title="Test", truth="share")
+    assert "### Test" in text and "τ with the truth" in text and "| share |" in text
+    html = page([("Test <1>", found, None, None)], title="A", about="b")
+    assert html.startswith("<!doctype html>") and "Test &lt;1&gt;" in html and "http" not in html
+
+
+def test_a_ledger_goes_on_where_it_stopped_and_knows_its_setting(tmp_path: Path) -> None:
+    path, setting = tmp_path / "a" / "x.csv", {"model": "m", "steps": 3}
+    ledger = Ledger(path, ["share", "hit"], setting)
+    ledger.add({"decision": "d", "picture": "1", "method": m, "share": s} for m, s in (("a", 0.5), ("b", math.nan)))
+    again = Ledger(path, ["share", "hit"], setting)
+    assert again.done == {("d", "1")} and again.decisions == ("d",)
+    again.add([{"decision": "d", "picture": "2", "method": "a", "share": 0.7, "hit": 1.0}])
+    found = again.scores("d")
+    assert found.values["a"]["share"] == (0.5, 0.7) and all(map(math.isnan, found.values["b"]["share"]))
+    for columns, other in ((["share"], setting), (["share", "hit"], {"model": "n", "steps": 3})):
+        with pytest.raises(ResultError, match="made otherwise"):
+            Ledger(path, columns, other)
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_true_importance_knows_the_right_map(decision: str) -> None:
+    """The true effects painted on the parts are ranked right; noise is not."""
+    (case,) = cases(decision, 1, seed=3)
+    found = {row["method"]: row for row in rows(case, ["hirescam"], TRUTH)}
+    assert set(found) == {"hirescam", "(random)", "(centre)", "(edges)", "(constant)", "(activation)"}
+    assert found["hirescam"]["share"] > 2 * found["(random)"]["share"]
+    assert math.isnan(found["(constant)"]["rank"])
+    assert {row["decision"] for row in found.values()} == {decision}
+    again = {row["method"]: row for row in rows(next(cases(decision, 1, seed=3)), ["hirescam"], TRUTH)}
+    assert again["hirescam"] == found["hirescam"]  # the same on every run
+
+
+def test_the_perfect_map_of_a_margin() -> None:
+    from foveal.api.measure import Mapped
+    from foveal.benchmark.truth import _agreement
+    from foveal.images import load_images
+
+    (case,) = cases("margin", 1, seed=3)
+    import torch
+
+    effects = {part: 0.1 * k for k, part in enumerate(("body", "head", "eye", "beak", "crest", "wing", "tail", "legs"))}
+    effects[case.part or ""] = 5.0
+    perfect = np.zeros(case.example.labels.shape)
+    for part, effect in effects.items():
+        perfect[case.example.labels == LABELS[part]] = effect
+    batch = load_images(case.example.image, case.model.preprocessing)
+    found = _agreement(case, batch, Mapped(torch.from_numpy(perfect)[None]), effects)
+    assert found["hit"] == 1 and found["rank"] == pytest.approx(1) and found["share"] > 0.2
+
+
+def test_the_world_command_resumes(tmp_path: Path) -> None:
+    asked = ["bench", "world", "--decision", "margin", "--truth-only", "--method", "hirescam", "-o", str(tmp_path)]
+    first = CliRunner().invoke(app, [*asked, "--count", "2"])
+    assert first.exit_code == 0, first.output
+    size = (tmp_path / "world.csv").stat().st_size
+    second = CliRunner().invoke(app, [*asked, "--count", "3"])
+    assert second.exit_code == 0 and (tmp_path / "world.csv").stat().st_size > size
+    with (tmp_path / "world.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 3 * 6 and {line["picture"] for line in lines} == {"species 0", "species 1", "species 2"}
+    assert "3 pictures, 6 methods" in (tmp_path / "world.md").read_text()
+    wrong = CliRunner().invoke(app, ["bench", "world", "--decision", "mood"])
+    assert wrong.exit_code == 2 and "no decision" in wrong.output
+
+
+def bird_folder(tmp_path: Path) -> Path:
+    """Three photos, two with what is known of them."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(3):
+        example = Split("species", 20, seed=2)[i]
+        Image.fromarray(example.image).save(folder / f"{i}.png")
+        Image.fromarray(np.uint8(255 * (example.labels > 0))).save(folder / f"mask{i}.bmp")
+    (folder / "broken.png").write_text("no picture")
+    return folder
+
+
+def test_the_folder_command_reads_boxes_masks_and_goes_on_after_a_bad_file(tmp_path: Path) -> None:
+    folder = bird_folder(tmp_path)
+    index = tmp_path / "index.csv"
+    index.write_text('file,target,boxes,mask\n0.png,0,"[[20, 20, 140, 140]]",\n1.png,,,mask1.bmp\nbroken.png,,,\n')
+    asked = ["bench", "folder", str(folder), "-m", "demo", "--index", str(index), "--method", "hirescam", "--metric",
+             "deletion", "--metric", "energy", "--steps", "4", "-o", str(tmp_path / "out"), "--json"]  # fmt: skip
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 1, done.output  # for broken.png, which is named at the end
+    answer = json.loads(done.stdout)
+    assert {row["picture"] for row in answer["rows"]} == {"0.png", "1.png"}
+    own = {row["picture"]: row for row in answer["rows"] if row["method"] == "hirescam"}
+    assert all(0 < float(row["energy"]) <= 1 for row in own.values()) and "broken.png" in done.stderr
+    assert len(shots(folder)) >= 3
+    index.write_text("file\nnothing.png\n")
+    with pytest.raises(ImageError, match="Line 2"):
+        shots(folder, index)
+    index.write_text('file,boxes\n0.png,"[[1, 2]]"\n')
+    with pytest.raises(ImageError, match="boxes"):
+        shots(folder, index)
+
+
+def test_the_compare_page_stands_alone(tmp_path: Path) -> None:
+    folder = bird_folder(tmp_path)
+    done = CliRunner().invoke(
+        app, ["compare", str(folder / "0.png"), str(folder / "1.png"), "-m", "demo", "--methods", "gradcam,naflow",
+              "--metric", "deletion", "--metric", "gini", "--steps", "3", "-o", str(tmp_path / "out")]
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "out" / "compare.html").read_text()
+    assert done.stdout.strip().endswith("compare.html")
+    for words in (
+        "gradcam",
+        "naflow",
+        "(random)",
+        "deletion ↓",
+        "0.png",
+        "probability of the class",
+        "data:image/jpeg",
+    ):
+        assert words in text, words
+    assert "http://" not in text and "https://" not in text and text.count("<img") == 2 * 3
+    assert Scores.load(tmp_path / "out").metrics == ("deletion", "gini")
+
+
+def test_names_of_the_package_are_there() -> None:
+    for name in ("measure", "audit", "sanity", "shortcuts", "Scores"):
+        assert name in foveal.__all__ and callable(getattr(foveal, name))

@@ -1,0 +1,221 @@
+"""The way to an image: descent, batches, seeds, masks, taking up again, no trace (T2, T7, T10, T12, T14, T15)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from foveal.errors import MethodError
+from foveal.featurevis import STILL, Fourier, Octave, Pixels, Plan, Sitting, Task, Views
+from foveal.featurevis.objectives import diverse, excite, near, pale, smooth
+from foveal.featurevis.published_code import centre_mask
+from tests.featurevis.networks import eye_of, small
+
+if TYPE_CHECKING:
+    from foveal.featurevis import Objective
+    from foveal.featurevis.network import Eye
+    from tests.conftest import NoTrace
+
+LAYER = "relu2"
+
+
+def goals(eye: Eye, count: int = 3) -> list[Objective]:
+    """Features of random pictures as targets."""
+    x = torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(5), dtype=eye.dtype)
+    found = []
+    for a in eye.features(x, [LAYER])[LAYER]:
+        S = a.topk(4).indices
+        found.append(excite(LAYER, a, S) + near(LAYER, a, S) + 0.1 * smooth())
+    return found
+
+
+def tasks(eye: Eye, kind: Any = Fourier, **options: Any) -> list[Task]:
+    return [
+        Task(f"facet {b}", J, lambda size: kind((3, *size), eye.dtype), LAYER, **options)
+        for b, J in enumerate(goals(eye))
+    ]
+
+
+def run(eye: Eye, jobs: list[Task], steps: int = 12, **options: Any) -> Sitting:
+    sitting = Sitting(eye, jobs, Plan((Octave(1.0, steps),), check=4, patience=0, **options))
+    for _ in sitting:
+        pass
+    return sitting
+
+
+def test_descent_never_rises() -> None:
+    eye = eye_of(small(dtype=torch.float64))
+    sitting = Sitting(eye, tasks(eye), Plan((Octave(1.0, 40),), optimiser="descent", views=STILL, check=1, patience=0))
+    for _ in sitting:
+        pass
+    for image in sitting.images:
+        losses = torch.tensor([loss for _, loss in image.curve])
+        assert bool((losses.diff() <= 0).all()) and float(losses[-1]) < float(losses[0])
+
+
+def test_small_steps_fall_over_fifty_of_them() -> None:
+    eye = eye_of(small(dtype=torch.float64))
+    sitting = Sitting(eye, tasks(eye), Plan((Octave(1.0, 150),), rate=0.3, views=STILL, check=50, patience=0))
+    for _ in sitting:
+        pass
+    for image in sitting.images:
+        assert bool((torch.tensor([loss for _, loss in image.curve]).diff() < 0).all())
+
+
+def test_jobs_of_a_batch_are_as_if_alone() -> None:
+    eye = eye_of(small(dtype=torch.float64))
+    together = run(eye, tasks(eye))
+    few = run(eye, tasks(eye), batch=1)
+    for b, job in enumerate(tasks(eye)):
+        alone = run(eye, [job])
+        torch.testing.assert_close(alone.best[0].image, together.best[b].image, atol=1e-8, rtol=0)
+        torch.testing.assert_close(few.best[b].image, together.best[b].image, atol=1e-8, rtol=0)
+
+
+def test_the_seed_decides() -> None:
+    eye = eye_of(small())
+    one, same, other = (run(eye, tasks(eye), seed=seed) for seed in (1, 1, 2))
+    assert all(torch.equal(a.image, b.image) for a, b in zip(one.best, same.best, strict=True))
+    assert not torch.equal(one.best[0].image, other.best[0].image)
+    assert not torch.equal(one.best[0].image, one.best[1].image)
+
+
+def test_the_best_is_kept() -> None:
+    eye = eye_of(small())
+    sitting = run(eye, tasks(eye), steps=40, rate=40.0)  # far too fast
+    for image in sitting.images:
+        assert image.best is not None
+        assert image.best.loss == min(loss for _, loss in image.curve)
+        assert (image.best.step, image.best.loss) in image.curve
+
+
+def test_a_plateau_ends_an_image_and_not_the_others() -> None:
+    eye = eye_of(small())
+    jobs = tasks(eye)
+    flat = Task("flat", 0.0 * pale(), jobs[0].canvas, LAYER)
+    sitting = Sitting(eye, [flat, *jobs], Plan((Octave(1.0, 60),), check=4, patience=2))
+    steps = list(sitting)
+    assert steps[-1].done == 60 and steps[20].active == 3
+    assert sitting.images[0].curve[-1][0] == 8
+    ended = list(Sitting(eye, [flat], Plan((Octave(1.0, 60),), check=4, patience=2)))
+    assert ended[-1].done == 8 and ended[-1].active == 0
+
+
+def test_octaves_enlarge_the_image() -> None:
+    eye = eye_of(small())
+    sitting = Sitting(eye, tasks(eye), Plan((Octave(0.5, 4), Octave(1.0, 4), Octave(2.0, 2)), check=2))
+    sizes = [tuple(sitting.shown()[0].shape[1:]) for _ in sitting]
+    assert sizes[0] == (8, 8) and sizes[5] == (16, 16) and sizes[-1] == (32, 32)
+    assert all(best.image.shape == (3, 32, 32) for best in sitting.best)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "sgd", "descent"])
+def test_taking_up_again_gives_the_same(optimiser: str, tmp_path: Any) -> None:
+    eye = eye_of(small())
+    plan = Plan((Octave(0.5, 6), Octave(1.0, 8)), optimiser=optimiser, check=4, patience=0)  # type: ignore[arg-type]
+    whole = Sitting(eye, tasks(eye), plan)
+    for _ in whole:
+        pass
+    first = Sitting(eye, tasks(eye), plan)
+    for step in first:
+        if step.done == 9:
+            break
+    torch.save(first.state(), tmp_path / "state.pt")
+    second = Sitting(eye, tasks(eye), plan)
+    second.restore(torch.load(tmp_path / "state.pt", weights_only=True))
+    done = [step.done for step in second]
+    assert done[0] == 10 and done[-1] == 14
+    for a, b in zip(whole.best, second.best, strict=True):
+        assert torch.equal(a.image, b.image) and a.loss == b.loss
+    assert [i.curve for i in whole.images] == [i.curve for i in second.images]
+
+
+def test_masked_pixels_do_not_move() -> None:
+    eye = eye_of(small())
+    mask = centre_mask((16, 16), 420 * 16 / 512)
+    mask[:4] = 0
+    start = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0))
+    sitting = run(eye, tasks(eye, Pixels, start=start), mask=lambda size: mask)
+    after = sitting.shown()[0]
+    torch.testing.assert_close(after[:, :4], start[:, :4], atol=2e-3, rtol=0)  # sigmoids do not reach 0 and 1
+    kept = start.clamp(1e-3, 1 - 1e-3)
+    assert torch.allclose(after[:, :4], kept[:, :4], atol=1e-6)
+    assert float((after[:, 6:10] - start[:, 6:10]).abs().max()) > 0.01
+
+
+def test_nothing_of_the_network_changes_and_its_head_never_runs(no_trace: NoTrace) -> None:
+    net = small()
+    net.train()
+    eye = eye_of(net)
+    jobs = tasks(eye)  # traces the network, once
+    heads = net.heads
+    with no_trace(net):
+        sitting = Sitting(eye, jobs, Plan((Octave(1.0, 6),), check=2))
+        for step in sitting:
+            assert net.training and all(p.requires_grad and p.grad is None for p in net.parameters())
+            if step.done == 4:
+                break
+        sitting.check()
+    assert net.heads == heads
+
+
+def test_hooks_are_gone_after_a_failure(no_trace: NoTrace) -> None:
+    net = small()
+    eye = eye_of(net)
+    jobs = tasks(eye)
+
+    def fails(seen: Any) -> Any:
+        raise ZeroDivisionError
+
+    from foveal.featurevis import Objective
+
+    with no_trace(net), pytest.raises(ZeroDivisionError):
+        run(eye, [Task("bad", Objective(fails, "bad", (LAYER,)), jobs[0].canvas, LAYER)])
+
+
+def test_seeds_of_a_facet_differ_more_where_diversity_is_asked_for() -> None:
+    eye = eye_of(small())
+    J = goals(eye)[0]
+    plain, varied = (
+        run(eye, [Task("f", objective, lambda size: Fourier((3, *size)), LAYER, seeds=(0, 1, 2))], steps=60)
+        for objective in (J, J + 3.0 * diverse(LAYER))
+    )
+
+    def likeness(sitting: Sitting) -> float:
+        images = torch.stack([best.image for best in sitting.best])
+        return float(diverse(LAYER)(eye.look(images, [LAYER], gradient=False)).mean())
+
+    assert likeness(varied) < likeness(plain)
+
+
+def test_half_precision_ends_near_full() -> None:
+    """T15: gain and fit within 2 %."""
+    found = []
+    for precision in ("float32", "bfloat16"):
+        eye = eye_of(small(), precision=precision)
+        reference = eye_of(small())
+        sitting = run(eye, tasks(reference), steps=60, views=STILL)
+        images = torch.stack([best.image for best in sitting.best])
+        found.append(reference.features(images, [LAYER])[LAYER])
+    full, half = found
+    torch.testing.assert_close(half.mean(1), full.mean(1), rtol=0.02, atol=0)
+    assert float(torch.cosine_similarity(half, full).min()) > 0.98
+
+
+def test_unknown_optimiser() -> None:
+    eye = eye_of(small())
+    with pytest.raises(MethodError, match="say adam"):
+        Sitting(eye, tasks(eye), Plan(optimiser="magic"))  # type: ignore[arg-type]
+
+
+def test_views_are_drawn_anew_each_step() -> None:
+    eye = eye_of(small())
+    sitting = Sitting(eye, [Task("f", pale(), lambda size: Pixels((3, *size)), LAYER)], Plan(views=Views(0.2)))
+    states = []
+    for step in sitting:
+        states.append(sitting.images[0].generator.get_state().clone())
+        if step.done == 3:
+            break
+    assert not torch.equal(states[0], states[1])

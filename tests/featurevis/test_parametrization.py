@@ -1,0 +1,146 @@
+"""Canvases, views, mask and schedules (T7, T8, T11)."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from foveal.errors import MethodError
+from foveal.featurevis import STILL, Fourier, Phase, Pixels, Views
+from foveal.featurevis.naturalness import naturalness
+from foveal.featurevis.parametrization import at_size, canvas, colour_matrix, frequencies
+from foveal.featurevis.published_code import (
+    BLUR,
+    SIGMA,
+    blurred,
+    centre_mask,
+    denoised,
+    retouched,
+    scheduled,
+)  # fmt: skip
+
+SHAPES = [(3, 16, 16), (3, 17, 24), (1, 15, 9)]
+
+
+def picture(shape: tuple[int, int, int], seed: int = 0) -> torch.Tensor:
+    random = torch.Generator().manual_seed(seed)
+    return 0.1 + 0.8 * torch.rand(1, *shape, generator=random, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", ["fourier", "pixel"])
+def test_a_canvas_shows_any_picture(kind: str, shape: tuple[int, int, int]) -> None:
+    surface = canvas(kind, shape, torch.float64)  # type: ignore[arg-type]
+    x = picture(shape)
+    torch.testing.assert_close(surface.image(surface.parameters(x)), x)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_noise_is_a_picture(shape: tuple[int, int, int]) -> None:
+    random = torch.Generator().manual_seed(0)
+    for surface in (Fourier(shape), Pixels(shape), Phase.of(picture(shape).float(), torch.ones(1))):
+        x = surface.image(surface.noise(random)[None])
+        assert x.shape == (1, *shape)
+        assert bool((x >= 0).all() & (x <= 1).all()) and float(x.std()) > 0
+
+
+def test_colours_can_be_taken_back() -> None:
+    mix = colour_matrix(3, torch.float64)
+    assert abs(float(torch.linalg.det(mix))) > 1e-3
+    assert float(mix.norm(dim=0).max()) == pytest.approx(1)
+    assert torch.equal(colour_matrix(1), torch.eye(1))
+
+
+def test_phases_keep_the_strength_of_photos() -> None:
+    photos = picture((3, 16, 16))
+    surface = Phase.of(photos, torch.ones(1))
+    torch.testing.assert_close(surface.image(surface.parameters(photos)), photos, atol=1e-6, rtol=1e-6)
+    noise = surface.image(surface.noise(torch.Generator().manual_seed(0))[None].double())
+    planes = torch.einsum("cd,kdhw->kchw", surface.mix.inverse(), noise.logit())
+    found = torch.fft.rfft2(planes, norm="ortho").abs()[0]
+    inner = (slice(None), slice(1, 8), slice(1, 8))  # waves whose mirror image is not in the table
+    torch.testing.assert_close(found[inner], surface.strength[inner])
+
+
+def test_unknown_canvas() -> None:
+    with pytest.raises(MethodError, match="say fourier"):
+        canvas("oil", (3, 8, 8))  # type: ignore[arg-type]
+
+
+def test_views_stay_in_range_and_still_views_are_the_image() -> None:
+    x = picture((3, 20, 20)).float()
+    random = [torch.Generator().manual_seed(3)]
+    assert STILL(x, random) is x
+    seen = Views(flip=True)(x, random)
+    assert seen.shape == x.shape and not torch.equal(seen, x)
+    assert float(seen.min()) >= 0 and float(seen.max()) <= 1
+    grey = torch.full_like(x, 0.5)
+    torch.testing.assert_close(Views()(grey, random), grey)
+
+
+def test_a_view_moves_by_the_share_of_the_side_it_says() -> None:
+    x = torch.full((1, 1, 32, 32), 0.5)
+    x[0, 0, 16, 16] = 1
+    moved = []
+    for seed in range(20):
+        seen = Views(1 / 8, (1.0, 1.0), 0.0)(x, [torch.Generator().manual_seed(seed)])[0, 0]
+        moved += [abs(place - 16) for place in divmod(int(seen.argmax()), 32)]
+    assert 2 <= max(moved) <= 5
+
+
+def test_each_image_draws_for_itself() -> None:
+    x = picture((3, 12, 12)).float().repeat(2, 1, 1, 1)
+    both = Views()(x, [torch.Generator().manual_seed(1), torch.Generator().manual_seed(2)])
+    alone = Views()(x[1:], [torch.Generator().manual_seed(2)])
+    torch.testing.assert_close(both[1:], alone)
+    assert not torch.equal(both[0], both[1])
+
+
+def test_schedules_end_where_they_say() -> None:
+    for ends in (SIGMA, BLUR):
+        assert scheduled(ends, 1, 2001) == ends[0]
+        assert scheduled(ends, 2001, 2001) == pytest.approx(ends[1])
+        assert scheduled(ends, 1001, 2001) == pytest.approx(sum(ends) / 2)
+    assert scheduled(SIGMA, 1, 1) == SIGMA[0]
+
+
+def test_the_mask_is_a_gaussian_six_times_narrower_than_its_number() -> None:
+    """Fitted to the mask before it was brought to 0..1, whose border is not zero."""
+    sigma = 420.0
+    m = centre_mask((513, 513), sigma)
+    assert float(m.min()) == 0 and float(m.max()) == 1
+    lowest = torch.finfo(torch.float64).eps ** (0.5 * ((256 * math.sqrt(2) - 1) / sigma) ** 2)
+    row = m[256, 257:] * (1 - lowest) + lowest
+    d = torch.arange(1, 257, dtype=torch.float64) - 1
+    deviation = (d[1:].square() / (-2 * row[1:].log())).sqrt()
+    torch.testing.assert_close(deviation, torch.full_like(deviation, sigma / 6.0036), rtol=1e-3, atol=0)
+
+
+def test_blur_and_denoising_do_not_change_flat_images_and_calm_others() -> None:
+    flat, noisy = torch.full((1, 3, 16, 16), 0.4), picture((3, 16, 16)).float()
+    for change in (lambda x: blurred(x, 0.9), lambda x: denoised(x, 0.5)):
+        torch.testing.assert_close(change(flat), flat)
+        assert float(change(noisy).diff(dim=3).abs().mean()) < float(noisy.diff(dim=3).abs().mean())
+        torch.testing.assert_close(change(noisy).mean(), noisy.mean(), atol=5e-3, rtol=0)
+    assert bool((retouched(noisy, 50, 100, 16 / 512) <= 1).all())
+
+
+def test_resizing_keeps_range_and_leaves_the_right_size_alone() -> None:
+    x = picture((3, 16, 16)).float()
+    assert at_size(x, (16, 16)) is x
+    assert at_size(x, (32, 24)).shape == (1, 3, 32, 24)
+
+
+def test_naturalness_of_known_images() -> None:
+    random = torch.Generator().manual_seed(0)
+    white = torch.rand(3, 64, 64, generator=random, dtype=torch.float64)
+    f = frequencies(64, 64, torch.float64).clamp(min=1 / 64)
+    waves = torch.fft.rfft2(torch.randn(64, 64, generator=random, dtype=torch.float64)) / f
+    pink = torch.fft.irfft2(waves, s=(64, 64))
+    pink = (0.5 + 0.1 * pink / pink.std()).clamp(0, 1)
+    assert abs(naturalness(white).slope) < 0.3
+    assert naturalness(pink[None]).slope == pytest.approx(-2, abs=0.3)
+    assert naturalness(white.round()).saturated == 1
+    assert naturalness(torch.full((1, 8, 8), 0.3)).variation == 0

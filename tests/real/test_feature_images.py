@@ -1,0 +1,45 @@
+"""Portraits of photographs by trained networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import foveal
+from foveal.featurevis import Octave, Plan
+from tests import real_networks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import NoTrace
+
+pytestmark = pytest.mark.real
+
+
+def network(name: str) -> foveal.Model:
+    return foveal.load_model(f"{real_networks.__file__}:{name}")
+
+
+def pets(data: Path, count: int) -> list[Path]:
+    """So many photos of each breed, breed by breed."""
+    folder = data / "images" / "pets"
+    names = sorted(path for path in folder.iterdir() if path.suffix == ".jpg")
+    breeds = sorted({path.name.rsplit("_", 1)[0] for path in names})
+    assert len(breeds) == 3
+    return [path for breed in breeds for path in [p for p in names if p.name.startswith(breed)][:count]]
+
+
+def test_breeds_are_facets_and_portraits_are_like_them(data: Path, no_trace: NoTrace) -> None:
+    photos = pets(data, 5)
+    model = network("resnet18")
+    plan = Plan((Octave(0.6, 24),), rate=3.0, check=12, patience=0)
+    with no_trace(model.module):
+        faces = foveal.portray(model, [str(photo) for photo in photos], "layer4", facets=3, plan=plan)
+    dogs = [facet for facet in faces.facets if all(i >= 10 for i in facet.members)]
+    assert dogs, "no facet is of dogs alone"
+    for one in faces:
+        assert one.loss < one.curve[0][1] and one.fit > one.fit_before
+    assert faces.retrieval() == 1
+    assert faces.transfer(network("squeezenet1_1")).share >= 2 / 3

@@ -1,0 +1,88 @@
+"""Trees joined by channel, and where two agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from typer.testing import CliRunner
+
+import foveal
+from foveal.cli.app import app
+from foveal.errors import ResultError
+from foveal.results.class_tree import Assembly, flow_by_channel, overlap
+from foveal.synthetic import render, species_scene
+
+JAY = foveal.Margin("Fan-crested Jay", "Crown-crested Jay")
+
+
+@pytest.fixture(scope="module")
+def jays() -> Assembly:
+    pictures = [render(species_scene("Fan-crested Jay", seed))[0] for seed in range(4)]
+    return foveal.assemble(foveal.load_model("demo"), pictures, JAY, branch=3)
+
+
+def test_shares_are_means_over_the_pictures(jays: Assembly) -> None:
+    trees = jays.trees
+    for (stage, channel), member in jays.members.items():
+        flows = [flow_by_channel(tree).get((stage, channel), 0.0) for tree in trees]
+        assert member.share == pytest.approx(np.mean(flows))
+        assert member.presence == np.mean([flow > 0 for flow in flows])
+        assert member.layer == trees[0].stages[stage].name and 1 <= len(member.examples) <= 3
+        for number, edge in member.examples:
+            assert edge.child.channel == channel and flows[number] > 0
+    for level in (1, 2, 3):
+        stage = len(trees[0].stages) - level
+        held = sum(member.share for member in jays.members.values() if member.stage == stage)
+        assert held == pytest.approx(np.mean([tree.kept()[level] for tree in trees]))
+        into = sum(carried for (_, child), carried in jays.links.items() if child[0] == stage)
+        assert into == pytest.approx(held)
+
+
+def test_the_same_channels_make_the_same_class(jays: Assembly) -> None:
+    """The three strongest channels of the last stage are the same in every picture; another class has others."""
+    ibises = [render(species_scene("Coral Ibis", seed))[0] for seed in range(3)]
+    other = foveal.assemble(foveal.load_model("demo"), ibises, branch=3)
+    last = len(jays.trees[0].stages) - 1
+    top = [member for member in jays.members.values() if member.stage == last][:3]
+    assert all(member.presence == 1 for member in top)
+    difference = jays.contrast(other)
+    assert {place for place, more in list(difference.items())[:6] if more > 0} >= {(last, m.channel) for m in top[:2]}
+    assert other.contrast(jays)[last, top[0].channel] == pytest.approx(-difference[last, top[0].channel])
+    alike, unlike = jays.trees[0].overlap(jays.trees[1]), jays.trees[0].overlap(other.trees[0])
+    deep = jays.trees[0].stages[-1].name
+    assert alike[deep] > 0.5 > unlike[deep]
+
+
+def test_a_tree_agrees_with_itself_wholly(jays: Assembly) -> None:
+    one, other = jays.trees[:2]
+    assert one.overlap(one) == pytest.approx({stage.name: 1.0 for stage in one.stages})
+    assert one.overlap(other) == pytest.approx(other.overlap(one))
+    assert all(0 <= share <= 1 for share in one.overlap(other).values())
+
+
+def test_trees_of_different_networks_are_not_joined(jays: Assembly) -> None:
+    conv, pool = nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1)
+    other = foveal.decompose(nn.Sequential(conv, nn.ReLU(), pool, nn.Flatten()), torch.rand(1, 3, 9, 9))
+    with pytest.raises(ResultError, match="different networks"):
+        overlap(jays.trees[0], other)
+    with pytest.raises(ResultError, match="one tree at least"):
+        Assembly(())
+
+
+def test_on_the_command_line(tmp_path: Path) -> None:
+    for seed in range(2):
+        Image.fromarray(render(species_scene("Coral Ibis", seed))[0]).save(tmp_path / f"{seed}.png")
+    out = tmp_path / "out"
+    done = CliRunner().invoke(
+        app, ["tree", str(tmp_path), "-m", "demo", "--branch", "2", "--depth", "2", "--together", "-o", str(out)]
+    )
+    assert done.exit_code == 0, done.stderr
+    with Image.open(out / "together.png") as page:
+        assert page.width > 300
+    assert (out / "0" / "tree.html").exists()
+    assert "2 pictures, demo" in done.stderr
