@@ -33,7 +33,7 @@ from benchmarks.depth import GRID, Case, drawn, photographed
 from benchmarks.support import contributions
 from foveal.demo.references import random_map
 from foveal.engine.stages import describe
-from foveal.hierarchy.expansion import Growth
+from foveal.hierarchy.expansion import TreeExpander
 from foveal.images import Batch
 from foveal.metrics import deletion, insertion
 from foveal.results.tree import Tree
@@ -70,7 +70,7 @@ def order_and_kept(trees: Sequence[Tree], few: int) -> None:
     kept: dict[tuple[str, str, int], list[float]] = {}
     for tree in trees:
         growth = tree.expander
-        assert isinstance(growth, Growth)
+        assert isinstance(growth, TreeExpander)
         flow = tree.flow()
         parents = [tree.decision, *sorted(tree.features.values(), key=lambda f: -flow[f.key])[:few]]
         for feature in parents:

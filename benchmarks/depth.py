@@ -51,7 +51,7 @@ class Case:
     """
 
     batch: Batch
-    target: foveal.Decision
+    target: foveal.Target
     judge: Callable[[Any], tuple[float, float]]
     ask: Callable[[Tensor], Tensor]
     boxes: Sequence[Sequence[float]] = ()

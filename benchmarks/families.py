@@ -29,7 +29,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import foveal
-from foveal.attribution.prepare import inquire
+from foveal.attribution.prepare import prepare
 from foveal.demo.references import random_map
 from foveal.engine.capture import capture
 from foveal.errors import TargetError
@@ -41,9 +41,9 @@ from foveal.synthetic.agreement import top_part
 from foveal.synthetic.dataset import LICENCE, PREPROCESSING, SplitDataset, normalised
 from foveal.synthetic.effects import effects
 from foveal.synthetic.splits import Example, Split
-from foveal.targets import Decision
-from foveal.targets.target import Outcome
-from foveal.training.synthetic_recipe import Settings, Step, train
+from foveal.targets import Target
+from foveal.targets.target import ModelOutput
+from foveal.training.synthetic_recipe import SyntheticSettings, SyntheticStep, train
 
 METHODS = ("fam", "fam:weights=linear", "gradcam", "layercam", "eigencam", "mean activation", "random")
 HEAD = ("network", "task", "method", "n", "drop", "increase", "mass", "deletion", "insertion", "hit %")
@@ -91,7 +91,7 @@ FAMILIES = ("vgg", "densenet", "shufflenet", "mobilenetv3", "efficientnet", "mna
 class FamilyCourse:
     """Which of twenty species: plain cross-entropy, on pictures drawn once for all families."""
 
-    usual = Settings(images=4_000, epochs=4, tests=400, rate=2e-3, precision="bfloat16")
+    usual = SyntheticSettings(images=4_000, epochs=4, tests=400, rate=2e-3, precision="bfloat16")
 
     def __init__(self, name: str, pictures: Dataset[tuple[Tensor, Tensor]]) -> None:
         self.name, self.pictures = name, pictures
@@ -100,7 +100,7 @@ class FamilyCourse:
         net: nn.Module = globals()[self.name]()
         return net
 
-    def scenes(self, settings: Settings) -> Dataset[tuple[Tensor, Tensor]]:
+    def scenes(self, settings: SyntheticSettings) -> Dataset[tuple[Tensor, Tensor]]:
         return self.pictures
 
     def loss(self, net: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -109,12 +109,14 @@ class FamilyCourse:
     def useful(self, net: nn.Module) -> nn.Module:
         return net
 
-    def examined(self, net: nn.Module, settings: Settings, device: torch.device, workers: int) -> Iterator[Step]:
+    def examined(
+        self, net: nn.Module, settings: SyntheticSettings, device: torch.device, workers: int
+    ) -> Iterator[SyntheticStep]:
         right = 0
         for done, (image, target) in enumerate(DataLoader(SplitDataset(Split("species", settings.tests)), 50), 1):
             with torch.inference_mode():
                 right += int((net(normalised(image.to(device))).argmax(1).cpu() == target).sum())
-            yield Step("test", 50 * done, settings.tests, accuracy=right / (50 * done))
+            yield SyntheticStep("test", 50 * done, settings.tests, accuracy=right / (50 * done))
 
     def save(self, net: nn.Module, folder: Path, recipe: Mapping[str, object], accuracy: float) -> Path:
         card = {"recipe": dict(recipe), "accuracy": {"species": round(accuracy, 4)}, "licence": LICENCE}
@@ -150,16 +152,16 @@ class Case:
 
     picture: Any
     label: Any
-    target: Decision
+    target: Target
     example: Example | None = None
 
 
 @dataclass(frozen=True)
-class Asked:
+class MethodRequest:
     """The decision as a number in 0..1 about any inputs."""
 
     network: Model
-    decision: Decision
+    decision: Target
     layers: tuple[str, ...]
     share: bool
 
@@ -169,7 +171,7 @@ class Asked:
             for i in range(len(x)):  # of a vote in which nobody is left for the class the share is 0
                 seen = {layer: A[i : i + 1] for layer, A in run.activations.items()}
                 try:
-                    verdict = self.decision.decide(Outcome(output[i : i + 1], seen, None))
+                    verdict = self.decision.decide(ModelOutput(output[i : i + 1], seen, None))
                 except TargetError:
                     scores.append(torch.zeros(1))
                     continue
@@ -179,9 +181,7 @@ class Asked:
         return torch.cat(scores)
 
 
-def few_shot(
-    pictures: Sequence[Any], labels: Sequence[Any], count: int, seed: int = 0
-) -> Iterator[tuple[int, Decision]]:
+def few_shot(pictures: Sequence[Any], labels: Sequence[Any], count: int, seed: int = 0) -> Iterator[tuple[int, Target]]:
     """(query, decision): episodes of five classes, five examples each."""
     random = np.random.default_rng(seed)
     classes = sorted(set(labels))
@@ -195,14 +195,14 @@ def few_shot(
         yield int(query), foveal.Prototypes([pictures[i] for i, _ in support], [str(label) for _, label in support])
 
 
-def vote(pictures: Sequence[Any], labels: Sequence[Any], count: int) -> Iterator[tuple[int, Decision]]:
+def vote(pictures: Sequence[Any], labels: Sequence[Any], count: int) -> Iterator[tuple[int, Target]]:
     """(query, decision): all others are the bank."""
     for query in _spread(len(pictures), count):
         rest = [i for i in range(len(pictures)) if i != query]
-        yield query, foveal.Neighbours([pictures[i] for i in rest], [str(labels[i]) for i in rest], k=20)
+        yield query, foveal.Neighbors([pictures[i] for i in rest], [str(labels[i]) for i in rest], k=20)
 
 
-def retrieval(pictures: Sequence[Any], labels: Sequence[Any], count: int) -> Iterator[tuple[int, Decision]]:
+def retrieval(pictures: Sequence[Any], labels: Sequence[Any], count: int) -> Iterator[tuple[int, Target]]:
     """(query, decision): the nearest of all others, which is the class it is of."""
     for query in _spread(len(pictures), count):
         rest = [i for i in range(len(pictures)) if i != query]
@@ -241,10 +241,10 @@ def judge(
         asked = 0
         for query, target in decisions(list(v.unbind(0)), labels, count):
             target = replace(target, **stacked(target))  # type: ignore[type-var]
-            inquiry = inquire(network, pictures[query], target)
+            inquiry = prepare(network, pictures[query], target)
             layers = inquiry.decision.layers
             with torch.no_grad(), capture(network.module, layers, gradient=False) as run:
-                verdict = inquiry.decision.decide(Outcome(run.forward(inquiry.batch.tensor), run.activations, None))
+                verdict = inquiry.decision.decide(ModelOutput(run.forward(inquiry.batch.tensor), run.activations, None))
             asked += 1
             if not verdict.words[0].startswith(str(labels[query])):
                 continue
@@ -253,7 +253,7 @@ def judge(
             decided = (
                 replace(decision, rule=replace(decision.rule, which=verdict.words[0])) if share else verdict.each[0]
             )
-            ask = Asked(network, decided, layers, share)
+            ask = MethodRequest(network, decided, layers, share)
             truth = _decisive(network, examples[query], ask) if examples else None
             for method in METHODS:
                 map = map_of(network, pictures[query], target, method)
@@ -270,7 +270,7 @@ def stacked(target: Any) -> dict[str, Any]:
     return {name: torch.stack(list(getattr(target, name)))}
 
 
-def map_of(network: Model, picture: Any, target: Decision, method: str) -> Tensor:
+def map_of(network: Model, picture: Any, target: Target, method: str) -> Tensor:
     if method == "random":
         photo = load_images(picture, network.preprocessing).photos[0]
         return torch.from_numpy(random_map(photo.pixels)).float()
@@ -282,7 +282,7 @@ def map_of(network: Model, picture: Any, target: Decision, method: str) -> Tenso
         return run.activations[layer][0].mean(0)
 
 
-def score(ask: Asked, batch: Any, map: Tensor, truth: str | None, example: Example | None) -> list[float]:
+def score(ask: MethodRequest, batch: Any, map: Tensor, truth: str | None, example: Example | None) -> list[float]:
     x = batch.tensor
     behind = masked(ask, x, map[None])
     coarse = functional.interpolate(map[None, None], (14, 14), mode="bilinear", align_corners=False)[0, 0]
@@ -294,7 +294,7 @@ def score(ask: Asked, batch: Any, map: Tensor, truth: str | None, example: Examp
     return [float(behind.drop[0]), float(behind.increase[0]), float(behind.mass[0]), *areas, hit]
 
 
-def _decisive(network: Model, example: Example, ask: Asked) -> str:
+def _decisive(network: Model, example: Example, ask: MethodRequest) -> str:
     """The part of the bird whose removal lowers the score most."""
 
     def of(pictures: Any) -> Any:

@@ -25,16 +25,16 @@ import typer
 from torch import Tensor
 
 import foveal
-from foveal.api.visualize import sit
-from foveal.featurevis import STILL, Octave, Plan, Wishes
+from foveal.api.visualize import optimize
+from foveal.featurevis import STILL, ObjectiveWeights, Octave, Schedule
 from foveal.featurevis.naturalness import naturalness
 from foveal.featurevis.transfer import answered
 from foveal.images import load_images
 from foveal.images.folders import pictures_in
-from foveal.results.feature_images import Portraits
+from foveal.results.feature_images import FeatureImages
 from foveal.synthetic import SPECIES, render, species_scene
 
-USUAL = Wishes()
+USUAL = ObjectiveWeights()
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "start: noise": {"start": "noise"},
@@ -98,11 +98,11 @@ def main(
     truth = classes_of(network, batch.tensor)
     for name in variants or VARIANTS:
         options = dict(VARIANTS[name])
-        plan = Plan((Octave(1.0, steps),), patience=0, views=options.pop("views", Plan().views))
+        plan = Schedule((Octave(1.0, steps),), patience=0, views=options.pop("views", Schedule().views))
         untouched = options.pop("untouched", False)
         if options.get("literal"):
             plan = replace(plan, octaves=(Octave(1.0, 2 * steps),))
-        session = sit(network, batch, layer, plan=plan, **{"facets": facets, **options})
+        session = optimize(network, batch, layer, plan=plan, **{"facets": facets, **options})
         started = time.perf_counter()
         for _ in session if not untouched else ():
             pass
@@ -120,7 +120,9 @@ def classes_of(network: foveal.Model, x: Tensor) -> list[int]:
         return [int(k) for few in x.split(16) for k in network.module(few).argmax(1)]
 
 
-def scores(faces: Portraits, network: foveal.Model, other: foveal.Model, truth: list[int], seconds: float) -> list[str]:
+def scores(
+    faces: FeatureImages, network: foveal.Model, other: foveal.Model, truth: list[int], seconds: float
+) -> list[str]:
     """One row of the table."""
     seen = faces.transfer(other)
     tops = answered(faces, network, 5)
@@ -147,7 +149,7 @@ def scores(faces: Portraits, network: foveal.Model, other: foveal.Model, truth: 
     ]
 
 
-def seen_photos(faces: Portraits) -> list[Tensor]:
+def seen_photos(faces: FeatureImages) -> list[Tensor]:
     """The most typical photos, at the size of the portraits."""
     from foveal.render.feature_images import _seen
 
@@ -156,17 +158,17 @@ def seen_photos(faces: Portraits) -> list[Tensor]:
     return [torch.from_numpy(np.array(_seen(photo, side))).permute(2, 0, 1) / 255 for photo in chosen]
 
 
-def between(faces: Portraits, other: foveal.Model) -> float:
+def between(faces: FeatureImages, other: foveal.Model) -> float:
     """Mean distance between facets' portraits, in another network's last stage."""
-    from foveal.featurevis.network import Eye
-    from foveal.featurevis.normalization import Lens
+    from foveal.featurevis.network import FeatureNetwork
+    from foveal.featurevis.normalization import Normalization
     from foveal.featurevis.transfer import shown_to
     from foveal.models.model import weight_of
 
     if len(faces) < 2:
         return float("nan")
     subject, x = shown_to(faces, other)
-    eye = Eye(subject.module, Lens.of(subject.preprocessing, x), weight_of(subject.module))
+    eye = FeatureNetwork(subject.module, Normalization.of(subject.preprocessing, x), weight_of(subject.module))
     at = eye.structure.stages[-1].name
     z = torch.nn.functional.normalize(eye.features(eye.lens.from_input(x), (at,))[at].float(), dim=1)
     distances = 1 - z @ z.mT

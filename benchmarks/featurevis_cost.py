@@ -21,12 +21,12 @@ import typer
 from torch import Tensor, nn
 
 import foveal
-from foveal.api.visualize import sit
-from foveal.featurevis import Octave, Plan, Wishes
+from foveal.api.visualize import optimize
+from foveal.featurevis import ObjectiveWeights, Octave, Schedule
 from foveal.models import Model
 from foveal.models.extras import import_torchvision
 
-LEAN = Wishes(statistics=0.0, sparsity=0.0)
+LEAN = ObjectiveWeights(statistics=0.0, sparsity=0.0)
 
 
 class _Reached(Exception):
@@ -69,7 +69,7 @@ def costs(subject: Model, layer: str, batch: int, side: int, rounds: int) -> lis
     for p in subject.module.parameters():
         p.requires_grad_(False)
     contenders: list[Callable[[], object]] = [lambda: plain(subject.module, layer, x)]
-    contenders += [steps_of(subject, layer, x, wishes) for wishes in (Wishes(), LEAN)]
+    contenders += [steps_of(subject, layer, x, wishes) for wishes in (ObjectiveWeights(), LEAN)]
     contenders.append(lambda: plain(subject.module, layer, x, whole=True))
     found: list[list[float]] = [[] for _ in contenders]
     for number in range(rounds + 2):
@@ -81,10 +81,10 @@ def costs(subject: Model, layer: str, batch: int, side: int, rounds: int) -> lis
     return found
 
 
-def steps_of(subject: Model, layer: str, x: Tensor, wishes: Wishes) -> Callable[[], object]:
+def steps_of(subject: Model, layer: str, x: Tensor, wishes: ObjectiveWeights) -> Callable[[], object]:
     """One step of as many portraits as there are images, evaluations left out."""
-    plan = Plan((Octave(1.0, 100_000),), check=100_000, patience=0)
-    steps = iter(sit(subject, x, layer, facets=1, seeds=len(x), wishes=wishes, plan=plan))
+    plan = Schedule((Octave(1.0, 100_000),), check=100_000, patience=0)
+    steps = iter(optimize(subject, x, layer, facets=1, seeds=len(x), wishes=wishes, plan=plan))
     return lambda: next(steps)
 
 
@@ -99,8 +99,8 @@ def race(networks: list[str], layers: str, batch: int, side: int, rounds: int) -
         module = getattr(torchvision.models, name)(weights=None).eval()
         subject = Model(module, name, foveal.Preprocessing(size=(side, side)))
         for stage in chosen(subject, layers, side):
-            plan = Plan((Octave(1.0, 100_000),), check=100_000, patience=0)
-            steps = iter(sit(subject, target=foveal.Neuron(stage, 3), seeds=batch, plan=plan))
+            plan = Schedule((Octave(1.0, 100_000),), check=100_000, patience=0)
+            steps = iter(optimize(subject, target=foveal.Neuron(stage, 3), seeds=batch, plan=plan))
             ours, theirs = [], []
             for number in range(rounds + 1):
                 started = time.perf_counter()

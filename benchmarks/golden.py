@@ -100,7 +100,7 @@ def _questions(foveal: Any, model: Any, x: Any, embedding: Any) -> dict[str, Cal
         "explain/scales": lambda: foveal.explain(model, x[:1], 1, scales=(1, 1.5), **classes),
         "explain/similar": lambda: foveal.explain(embedding, x[:2], foveal.Similar(x[2:3])),
         "explain/prototypes": lambda: foveal.explain(embedding, x[2:3], foveal.Prototypes(support, kinds)),
-        "explain/neighbours": lambda: foveal.explain(embedding, x[2:3], foveal.Neighbours(support, kinds)),
+        "explain/neighbours": lambda: foveal.explain(embedding, x[2:3], foveal.Neighbors(support, kinds)),
         "compare": lambda: foveal.compare(model, x[:2], 1, **classes),
         "stages": lambda: foveal.stages(model, x),
         "match": lambda: foveal.match(embedding, x[:2], x[2:], lines=4),

@@ -55,30 +55,30 @@ class Row:
 
     network: str
     map: str
-    find: Callable[[foveal.Model, object, foveal.Decision], Tensor]
+    find: Callable[[foveal.Model, object, foveal.Target], Tensor]
 
 
-def method(name: str) -> Callable[[foveal.Model, object, foveal.Decision], Tensor]:
+def method(name: str) -> Callable[[foveal.Model, object, foveal.Target], Tensor]:
     return lambda model, x, target: foveal.explain(model, x, target, method=name).map[0]
 
 
-def norm(model: foveal.Model, x: object, target: foveal.Decision) -> Tensor:
+def norm(model: foveal.Model, x: object, target: foveal.Target) -> Tensor:
     return foveal.parts(model, x, target).groups.norm[0]
 
 
-def first(model: foveal.Model, x: object, target: foveal.Decision) -> Tensor:
+def first(model: foveal.Model, x: object, target: foveal.Target) -> Tensor:
     return foveal.parts(model, x, target).map[0]
 
 
-def evidence(model: foveal.Model, x: object, target: foveal.Decision) -> Tensor:
+def evidence(model: foveal.Model, x: object, target: foveal.Target) -> Tensor:
     return foveal.parts(model, x, target).places[0]
 
 
-def finer(model: foveal.Model, x: object, target: foveal.Decision) -> Tensor:
+def finer(model: foveal.Model, x: object, target: foveal.Target) -> Tensor:
     return foveal.parts(model, x, target, resolution=2).places[0]
 
 
-def learned(model: foveal.Model, x: object, target: foveal.Decision) -> Tensor:
+def learned(model: foveal.Model, x: object, target: foveal.Target) -> Tensor:
     net = model.module
     assert isinstance(net, PartsNet)
     with torch.inference_mode():

@@ -22,7 +22,7 @@ import typer
 
 import foveal
 from foveal.hierarchy.contribution_rules import RULES, Frame
-from foveal.hierarchy.expansion import Growth
+from foveal.hierarchy.expansion import TreeExpander
 from foveal.hierarchy.feature_value import reader
 from foveal.results.feature_graph import Feature
 from foveal.synthetic import SPECIES, Split
@@ -43,7 +43,7 @@ def cases(network: foveal.Model, photos: Path | None, count: int) -> Iterator[tu
         yield photos / row["file"], None
 
 
-def contributions(growth: Growth, feature: Feature) -> dict[str, torch.Tensor]:
+def contributions(growth: TreeExpander, feature: Feature) -> dict[str, torch.Tensor]:
     """How much each channel of the stage below is worth, by several ways to tell."""
     if feature.stage == len(growth.stages):
         A, G, frame = growth.A[-1], growth.root, Frame.whole(growth.A[-1], (1, 1))
@@ -57,7 +57,7 @@ def contributions(growth: Growth, feature: Feature) -> dict[str, torch.Tensor]:
     return {**found, "gradient": G[0].abs().sum((1, 2)), "activation": A[0].relu().sum((1, 2))}
 
 
-def choices(growth: Growth, feature: Feature, random: np.random.Generator) -> dict[str, list[int]]:
+def choices(growth: TreeExpander, feature: Feature, random: np.random.Generator) -> dict[str, list[int]]:
     """Ways to choose five channels of the stage below."""
     worth = contributions(growth, feature)
     chosen = {name: values.topk(CHOSEN).indices.tolist() for name, values in worth.items()}
@@ -78,7 +78,7 @@ def main(
         for picture, target in bar:
             tree = foveal.decompose(network, picture, target, branch=2).grow()
             growth = tree.expander
-            assert isinstance(growth, Growth)
+            assert isinstance(growth, TreeExpander)
             stages = ["score", *reversed([stage.name for stage in tree.stages[1:]])]
             for feature in [tree.decision, *tree.features.values()]:
                 if feature.stage == 0 or feature.value <= 0:

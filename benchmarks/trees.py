@@ -22,7 +22,7 @@ from torch import Tensor
 
 import foveal
 from benchmarks.timing import duration, plain_forward
-from foveal.hierarchy.expansion import Growth
+from foveal.hierarchy.expansion import TreeExpander
 from foveal.models.extras import import_torchvision
 from foveal.results.feature_graph import Feature
 
@@ -41,7 +41,7 @@ def main(
         x = torch.randn(1, 3, 224, 224)
         tree = foveal.decompose(model, x, branch=branch)
         growth = tree.expander
-        assert isinstance(growth, Growth)
+        assert isinstance(growth, TreeExpander)
         table = Table(title=f"{name}, 224×224", title_justify="left")
         for heading in ("stage", "all at once, s", "one by one, s", "ratio", "windows"):
             table.add_column(heading, justify="right" if heading != "stage" else "left")
@@ -71,7 +71,7 @@ def main(
     print(f"largest memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB")
 
 
-def some_features(growth: Growth, stage: int, count: int) -> list[Feature]:
+def some_features(growth: TreeExpander, stage: int, count: int) -> list[Feature]:
     """The most active neurons of a stage, each of another channel as far as there are channels."""
     A = growth.A[stage][0]
     order = A.amax((1, 2)).argsort(descending=True)
@@ -83,7 +83,7 @@ def some_features(growth: Growth, stage: int, count: int) -> list[Feature]:
     return found
 
 
-def one_by_one(growth: Growth, features: list[Feature], stage: int) -> None:
+def one_by_one(growth: TreeExpander, features: list[Feature], stage: int) -> None:
     """As one does without windows or batches."""
     leaf = growth.A[stage - 1].clone().requires_grad_()
     kept: list[Tensor] = []

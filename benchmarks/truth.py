@@ -81,7 +81,7 @@ def judge(model: foveal.Model, row: Row, examples: Sequence[Example], effects: S
                 row.ranks.append(rank_correlation(map, example.labels, effects[i]))
 
 
-def _maps(model: foveal.Model, row: Row, examples: Sequence[Example], target: foveal.Decision) -> list[np.ndarray]:
+def _maps(model: foveal.Model, row: Row, examples: Sequence[Example], target: foveal.Target) -> list[np.ndarray]:
     why = foveal.explain(model, [e.image for e in examples], target, method=row.method, layer=row.place)
     return [on_photo(why, why.layer, i) for i in range(len(examples))]
 

@@ -126,7 +126,7 @@ def assembly() -> Image.Image:
     """How the margin of a jay to its sibling is put together, over twelve pictures."""
     model = foveal.load_model("demo")
     pictures = [render(species_scene("Fan-crested Jay", seed))[0] for seed in range(12)]
-    return foveal.assemble(model, pictures, sibling_margin(["Fan-crested Jay"]), branch=3).poster(most=6)
+    return foveal.class_tree(model, pictures, sibling_margin(["Fan-crested Jay"]), branch=3).poster(most=6)
 
 
 def tree() -> Image.Image:
@@ -157,7 +157,7 @@ def ranks() -> Image.Image:
 def portraits() -> Image.Image:
     """Four kinds of bird in a set, as two layers see them."""
     pictures = [render(species_scene(SPECIES[4 * k], 5000 + i))[0] for k in range(4) for i in range(10)]
-    return foveal.portray(foveal.load_model("demo"), pictures, ["stage1", "stage3"], facets=4).figure(side=200)
+    return foveal.visualize(foveal.load_model("demo"), pictures, ["stage1", "stage3"], facets=4).figure(side=200)
 
 
 if __name__ == "__main__":

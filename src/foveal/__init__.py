@@ -19,8 +19,8 @@ from foveal._version import __version__
 
 if TYPE_CHECKING:
     from foveal.api.audit import audit
-    from foveal.api.channels import dictionary
-    from foveal.api.decompose import assemble, decompose
+    from foveal.api.channels import channels
+    from foveal.api.decompose import class_tree, decompose
     from foveal.api.episode import episode
     from foveal.api.explain import compare, explain, stages
     from foveal.api.flow import flow, flows, follow_pair
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from foveal.api.parts import parts
     from foveal.api.sanity import sanity
     from foveal.api.shortcuts import shortcuts
-    from foveal.api.visualize import portray
+    from foveal.api.visualize import visualize
     from foveal.attribution.embedding import find_embedding
     from foveal.engine.stages import Stage
     from foveal.errors import FovealError
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from foveal.methods import METHODS
     from foveal.models import Model, list_models, load_model, save_model
     from foveal.results import Explanation, Flow, Match, Parts, Scores
-    from foveal.results.channel_examples import Dictionary
-    from foveal.results.feature_images import Portraits
+    from foveal.results.channel_examples import ChannelExamples
+    from foveal.results.feature_images import FeatureImages
     from foveal.results.tree import Tree
     from foveal.similarity import Learned
-    from foveal.targets import Class, Decision, Margin, Neighbours, Neuron, Prototypes, Similar
+    from foveal.targets import Class, Margin, Neighbors, Neuron, Prototypes, Similar, Target
 
 _HOME = {
     "compare": "api.explain",
@@ -50,19 +50,19 @@ _HOME = {
     "audit": "api.audit",
     "sanity": "api.sanity",
     "Class": "targets",
-    "Decision": "targets",
+    "Target": "targets",
     "Margin": "targets",
-    "Neighbours": "targets",
+    "Neighbors": "targets",
     "Neuron": "targets",
-    "Dictionary": "api.channels",
-    "dictionary": "api.channels",
+    "ChannelExamples": "api.channels",
+    "channels": "api.channels",
     "Prototypes": "targets",
     "Similar": "targets",
     "find_embedding": "attribution.embedding",
     "Stage": "engine.stages",
     "FovealError": "errors",
     "Preprocessing": "images",
-    "assemble": "api.decompose",
+    "class_tree": "api.decompose",
     "decompose": "api.decompose",
     "episode": "api.episode",
     "flow": "api.flow",
@@ -76,8 +76,8 @@ _HOME = {
     "load_model": "models",
     "save_model": "models",
     "parts": "api.parts",
-    "portray": "api.visualize",
-    "Portraits": "results.feature_images",
+    "visualize": "api.visualize",
+    "FeatureImages": "results.feature_images",
     "Explanation": "results",
     "Flow": "results",
     "Match": "results",
@@ -106,32 +106,32 @@ _PACKAGES = (
 
 __all__ = [
     "METHODS",
+    "ChannelExamples",
     "Class",
-    "Decision",
-    "Dictionary",
     "Explanation",
+    "FeatureImages",
     "Flow",
     "FovealError",
     "Learned",
     "Margin",
     "Match",
     "Model",
-    "Neighbours",
+    "Neighbors",
     "Neuron",
     "Parts",
-    "Portraits",
     "Preprocessing",
     "Prototypes",
     "Scores",
     "Similar",
     "Stage",
+    "Target",
     "Tree",
     "__version__",
-    "assemble",
     "audit",
+    "channels",
+    "class_tree",
     "compare",
     "decompose",
-    "dictionary",
     "episode",
     "explain",
     "find_embedding",
@@ -143,11 +143,11 @@ __all__ = [
     "match",
     "measure",
     "parts",
-    "portray",
     "sanity",
     "save_model",
     "shortcuts",
     "stages",
+    "visualize",
 ]
 
 

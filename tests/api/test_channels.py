@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_channels_are_found_where_they_are_strongest(folder: Path, no_trace: NoTrace) -> None:
     model = foveal.load_model("demo")
     with no_trace(model.module):
-        words = foveal.dictionary(model, folder, layer=["stage1", "stage3"], most=3, cache=False)
+        words = foveal.channels(model, folder, layer=["stage1", "stage3"], most=3, cache=False)
     kept: dict[str, torch.Tensor] = {}
     modules = dict(model.module.named_modules())
     handles = [
@@ -57,8 +57,8 @@ def test_channels_are_found_where_they_are_strongest(folder: Path, no_trace: NoT
 def test_what_was_found_is_kept_for_the_same_question_only(folder: Path, tmp_path: Path) -> None:
     model, asked = foveal.load_model("demo"), []
 
-    def found(**options: object) -> foveal.Dictionary:
-        return foveal.dictionary(
+    def found(**options: object) -> foveal.ChannelExamples:
+        return foveal.channels(
             model, folder, cache=tmp_path, progress=lambda *step: asked.append(step), **{"layer": "stage3", **options}
         )  # type: ignore[arg-type]
 
@@ -90,7 +90,7 @@ def test_what_is_in_the_pictures_counts_and_not_where_they_lie(folder: Path, tmp
         Image.open(file).save(place / f"{file.stem}.bmp")  # of one size, whatever is in it
 
     def found(place: Path) -> torch.Tensor:
-        words = foveal.dictionary(
+        words = foveal.channels(
             foveal.load_model("demo"), place, cache=tmp_path / "cache", layer="stage3",
             progress=lambda *step: asked.append(step),
         )  # fmt: skip
@@ -114,8 +114,8 @@ def test_what_is_in_the_pictures_counts_and_not_where_they_lie(folder: Path, tmp
 def test_a_kept_file_of_another_question_is_not_taken(folder: Path, tmp_path: Path) -> None:
     model = foveal.load_model("demo")
 
-    def found(layer: str) -> foveal.Dictionary:
-        return foveal.dictionary(model, folder, cache=tmp_path, layer=layer, most=2)
+    def found(layer: str) -> foveal.ChannelExamples:
+        return foveal.channels(model, folder, cache=tmp_path, layer=layer, most=2)
 
     one = found("stage1")
     (first,) = (tmp_path / "dictionaries").iterdir()
@@ -129,13 +129,13 @@ def test_a_kept_file_of_another_question_is_not_taken(folder: Path, tmp_path: Pa
 def test_a_cache_that_cannot_be_written_or_is_no_file_is_no_reason_to_fail(folder: Path, tmp_path: Path) -> None:
     model = foveal.load_model("demo")
     (tmp_path / "file").touch()
-    assert not foveal.dictionary(model, folder, cache=tmp_path / "file", layer="stage3").notes
-    foveal.dictionary(model, folder, cache=tmp_path, layer="stage3")
+    assert not foveal.channels(model, folder, cache=tmp_path / "file", layer="stage3").notes
+    foveal.channels(model, folder, cache=tmp_path, layer="stage3")
     (kept,) = (tmp_path / "dictionaries").iterdir()
     for make in (os.mkfifo, Path.mkdir):
         kept.unlink()
         make(kept)
-        assert "damaged" in foveal.dictionary(model, folder, cache=tmp_path, layer="stage3").notes[0]
+        assert "damaged" in foveal.channels(model, folder, cache=tmp_path, layer="stage3").notes[0]
 
 
 def test_a_tree_shows_what_its_channels_mean(folder: Path) -> None:
@@ -144,16 +144,16 @@ def test_a_tree_shows_what_its_channels_mean(folder: Path) -> None:
     model = foveal.load_model("demo")
     tree = foveal.decompose(model, sorted(folder.iterdir())[0], branch=2).grow(1)
     assert '"shelves":{}' in page(tree)
-    tree.dictionary = foveal.dictionary(model, folder, cache=None)
+    tree.dictionary = foveal.channels(model, folder, cache=None)
     (first, *_) = tree.root.children
     assert f'"{first.feature.stage}/{first.feature.channel}":["data:image/jpeg' in page(tree)
 
 
 def test_bad_wishes_get_one_sentence(folder: Path, tmp_path: Path) -> None:
     model = foveal.load_model("demo")
-    words = foveal.dictionary(model, folder, layer="stage3", cache=False)
+    words = foveal.channels(model, folder, layer="stage3", cache=False)
     for layer, channel in (("stage1", 0), ("stage3", 10_000), ("stage3", -1)):
         with pytest.raises(LayerError, match="the dictionary has no channel"):
             words.entries(layer, channel)
     with pytest.raises(foveal.FovealError, match="no pictures"):
-        foveal.dictionary(model, tmp_path)
+        foveal.channels(model, tmp_path)

@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 
 import foveal
 from foveal.api.audit import elsewhere, marked
-from foveal.attribution.perturbed_score import questions
-from foveal.attribution.prepare import inquire
+from foveal.attribution.perturbed_score import perturbed_scores
+from foveal.attribution.prepare import prepare
 from foveal.cli.app import app
 from foveal.errors import MethodError, ResultError, TargetError
-from foveal.metrics import Setting, deletion
+from foveal.metrics import EvaluationSettings, deletion
 from foveal.metrics.metric import USUAL
 from foveal.results import Scores
 from foveal.synthetic import Split
@@ -29,7 +29,7 @@ from tests.networks import Planted, architecture, tiny
 if TYPE_CHECKING:
     from tests.conftest import NoTrace
 
-QUICK = Setting(steps=6, shares=(0.3, 0.7), samples=6, grid=(8, 8))
+QUICK = EvaluationSettings(steps=6, shares=(0.3, 0.7), samples=6, grid=(8, 8))
 
 
 class Patch(nn.Module):
@@ -96,7 +96,7 @@ def test_values_are_those_of_the_functions_and_forwards_are_counted() -> None:
 def test_decisions_pinned_to_the_whole_picture(target: Any, no_trace: NoTrace) -> None:
     torch.manual_seed(3)
     model, x = tiny(2), torch.randn(3, 3, 16, 16)
-    with no_trace(model), questions(inquire(model, x, target)) as asked:
+    with no_trace(model), perturbed_scores(prepare(model, x, target)) as asked:
         assert len(asked) == 3
         for i, question in enumerate(asked):
             assert float(question(x[i : i + 1])[0]) == pytest.approx(question.whole, abs=1e-6)
@@ -106,14 +106,14 @@ def test_decisions_pinned_to_the_whole_picture(target: Any, no_trace: NoTrace) -
         assert asked[1].whole == pytest.approx(float(logits.softmax(1).max(1).values[1]), abs=1e-5)
     if isinstance(target, foveal.Margin):
         assert asked[1].whole == pytest.approx(float((logits[1, 0] - logits[1, 1]).sigmoid()), abs=1e-5)
-    with questions(inquire(model, x, target), "score") as asked:
+    with perturbed_scores(prepare(model, x, target), "score") as asked:
         plain = foveal.explain(model, x, target, method="gradient").score
         assert plain is not None and [q.whole for q in asked] == pytest.approx(plain.tolist(), abs=1e-5)
 
 
 def test_the_class_is_that_of_the_clean_picture_also_when_copies_change_their_mind() -> None:
     model, (x, _) = Patch().eval(), patched(1)
-    with questions(inquire(model, 2 * x, None)) as asked:
+    with perturbed_scores(prepare(model, 2 * x, None)) as asked:
         assert asked[0].words == "class 0" and asked[0].whole > 0.5 and float(asked[0](0 * x)[0]) < 0.5
 
 
@@ -125,15 +125,15 @@ def test_similarities_shares_of_a_vote_and_prototypes(no_trace: NoTrace) -> None
     cosine = torch.nn.functional.cosine_similarity
     shift = torch.randn(4, 3, 16, 16)
     with no_trace(model):
-        with questions(inquire(model, x, foveal.Similar(bank[:1]))) as asked:
+        with perturbed_scores(prepare(model, x, foveal.Similar(bank[:1]))) as asked:
             assert asked[0].of == "score" and asked[0].whole == pytest.approx(float(cosine(v[:1], s[:1])), abs=1e-5)
             near = cosine(model.features(shift).mean((2, 3)), s[:1])
             assert torch.allclose(asked[1](shift), near, atol=1e-5)
-        with questions(inquire(model, x, foveal.Neighbours(bank, labels, k=3))) as asked:
+        with perturbed_scores(prepare(model, x, foveal.Neighbors(bank, labels, k=3))) as asked:
             assert asked[0].of == "probability"
             shares = asked[0](shift)
             assert bool(((shares >= 0) & (shares <= 1)).all())
-        with questions(inquire(model, x, foveal.Prototypes(bank, labels))) as asked:
+        with perturbed_scores(prepare(model, x, foveal.Prototypes(bank, labels))) as asked:
             assert 1 / 3 <= asked[0].whole <= 1
         found = foveal.measure(model, x, ["fam", "gradcam"], foveal.Prototypes(bank, labels), setting=QUICK)
         pair = foveal.match(model, x, bank[:1])
@@ -147,7 +147,7 @@ def test_a_vote_nobody_is_left_for_has_share_zero() -> None:
     torch.manual_seed(0)
     model, x = tiny(1), torch.randn(1, 3, 16, 16)
     bank = torch.cat([x + 0.01, 3 * torch.randn(5, 3, 16, 16)])
-    with questions(inquire(model, x, foveal.Neighbours(bank, ["a", *"bbbbb"], k=1))) as asked:
+    with perturbed_scores(prepare(model, x, foveal.Neighbors(bank, ["a", *"bbbbb"], k=1))) as asked:
         found = asked[0](torch.cat([x, bank[1:2]]))
     assert found.tolist() == pytest.approx([1, 0])
 
@@ -187,7 +187,7 @@ def test_metrics_that_explain_again() -> None:
     model, x = tiny(5), torch.randn(1, 3, 16, 16)
     scores = foveal.measure(
         model, x, ["gradcam", "inputxgradient"], metrics=["sensitivity", "coherency", "adcc"], references=("centre",),
-        setting=Setting(neighbours=2, radius=0.1),
+        setting=EvaluationSettings(neighbours=2, radius=0.1),
     )  # fmt: skip
     assert scores.values["(centre)"]["sensitivity"] == (0.0,) and scores.values["(centre)"]["coherency"] == (1.0,)
     assert scores.values["gradcam"]["sensitivity"][0] > 0 and 0 <= scores.values["inputxgradient"]["coherency"][0] <= 1
@@ -232,7 +232,7 @@ def test_boxes_and_masks_follow_the_crop(tmp_path: Path) -> None:
 
 def test_black_is_what_preprocessing_makes_of_it() -> None:
     model = foveal.load_model("demo")
-    setting = Setting(steps=2, delete="black", grid=(4, 4))
+    setting = EvaluationSettings(steps=2, delete="black", grid=(4, 4))
     picture = np.full((160, 160, 3), 90, np.uint8)
     ramp = torch.arange(16.0).view(1, 4, 4)
     dark = foveal.measure(model, picture, ramp, 3, metrics="deletion", references=False, setting=setting)
@@ -365,7 +365,7 @@ def test_a_trained_network_on_photos_with_boxes(data: Path) -> None:
     paths, boxes = [shot.path for shot in found], [shot.boxes for shot in found]
     whys = foveal.explain(model, paths, method="hirescam")
     scores = foveal.measure(model, paths, whys, metrics=["lift", "deletion"], boxes=boxes, references=("random",),
-                            setting=Setting(steps=7, grid=(7, 7)))  # fmt: skip
+                            setting=EvaluationSettings(steps=7, grid=(7, 7)))  # fmt: skip
     assert scores.summary("hirescam", "lift").mean > 1.2
     assert scores.summary("hirescam", "deletion").mean < scores.summary("(random)", "deletion").mean
     audits = foveal.audit(model, paths, whys, draws=4)

@@ -21,14 +21,14 @@ X = torch.randn(7, 3, 12, 12, generator=torch.Generator().manual_seed(5))
 def sizes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """By threes; what is seen is how many images each pass has."""
     seen: list[int] = []
-    run_through = batching.Portion.decide
+    run_through = batching.BatchSlice.decide
 
-    def decide(self: batching.Portion, outcome: Any) -> Any:
+    def decide(self: batching.BatchSlice, outcome: Any) -> Any:
         seen.append(self.stop - self.start)
         return run_through(self, outcome)
 
     monkeypatch.setattr(batching, "fitting", lambda one, budget: 3)
-    monkeypatch.setattr(batching.Portion, "decide", decide)
+    monkeypatch.setattr(batching.BatchSlice, "decide", decide)
     return seen  # type: ignore[return-value]
 
 

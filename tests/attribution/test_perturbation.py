@@ -18,7 +18,7 @@ from tests.engine.test_resume import Computed
 from tests.networks import Tiny, architecture, tiny
 
 if TYPE_CHECKING:
-    from foveal.attribution.perturbation import Probe
+    from foveal.attribution.perturbation import PerturbationScorer
     from tests.conftest import NoTrace
 
 X = torch.randn(2, 3, 12, 16, generator=torch.Generator().manual_seed(0))
@@ -29,10 +29,10 @@ FORWARDS = [
 
 
 @pytest.fixture
-def asking(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Probe], Tensor]], str]:
+def asking(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[PerturbationScorer], Tensor]], str]:
     """Makes a method of a formula, to see what a probe does from within."""
 
-    def make(formula: Callable[[Probe], Tensor]) -> str:
+    def make(formula: Callable[[PerturbationScorer], Tensor]) -> str:
         monkeypatch.setitem(METHODS, "asking", Method("asking", "Asking", formula, "forwards", "", ""))
         return "asking"
 
@@ -117,7 +117,7 @@ def test_exchanged_copies_differ_in_their_channel_only() -> None:
 
 
 def test_scores_of_unaltered_copies_are_the_score(asking: Asking) -> None:
-    def formula(probe: Probe) -> Tensor:
+    def formula(probe: PerturbationScorer) -> Tensor:
         same = torch.full((5,), probe.score)
         assert torch.allclose(probe.scores(lambda a, b: probe.x.repeat(b - a, 1, 1, 1), 5, chunk=2), same)
         assert torch.allclose(probe.resumed(lambda a, b: probe.A.repeat(b - a, 1, 1, 1), 5, chunk=2), same)
@@ -136,7 +136,7 @@ def total(output: Tensor) -> Tensor:
     return output.sum(1)
 
 
-def _at_the_input(probe: Probe) -> Tensor:
+def _at_the_input(probe: PerturbationScorer) -> Tensor:
     assert probe.A is probe.x
     scores = probe.resumed(lambda a, b: probe.x.repeat(b - a, 1, 1, 1), 3)
     assert torch.allclose(scores, torch.full((3,), probe.score))
@@ -180,7 +180,7 @@ def test_networks_that_cannot_be_gone_on_with_are_said_to_be() -> None:
 def test_a_network_that_ends_in_a_sigmoid(asking: Asking) -> None:
     """Class 0 scores 1 − p, also where the score is read without a graph."""
 
-    def formula(probe: Probe) -> Tensor:
+    def formula(probe: PerturbationScorer) -> Tensor:
         assert torch.allclose(
             probe.exchanged(torch.arange(3), probe.A[0, :3]), torch.full((3,), probe.score), atol=1e-6
         )
@@ -247,9 +247,9 @@ def test_a_decision_that_cannot_be_asked_again() -> None:
         layers = ()
 
         def decide(self, outcome: Any) -> Any:
-            from foveal.targets import Verdict
+            from foveal.targets import TargetScore
 
-            return Verdict(outcome.output[:, 0], ("it",) * len(outcome.output), {"kind": "it"})
+            return TargetScore(outcome.output[:, 0], ("it",) * len(outcome.output), {"kind": "it"})
 
     with pytest.raises(MethodError, match="gradient method"):
         foveal.explain(tiny(), X, Once(), method="ablationcam")

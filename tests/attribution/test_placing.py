@@ -18,8 +18,8 @@ import foveal
 from foveal.api.audit import marked
 from foveal.engine.stages import describe
 from foveal.images import Photo, Place
-from foveal.metrics import Setting
-from foveal.metrics.trial import Trial
+from foveal.metrics import EvaluationSettings
+from foveal.metrics.trial import Evaluation
 from foveal.render.overlay import draw_overlay
 
 if TYPE_CHECKING:
@@ -269,12 +269,16 @@ def test_what_is_hidden_covers_the_square(make: Callable[[], nn.Module]) -> None
 def test_all_that_a_trial_measures_lies_in_one_place() -> None:
     model, x = unpadded(), planted()
     why = foveal.explain(model, x, 1, method="hirescam", layer="trunk")
-    trial = Trial(
-        x, why.map[0], lambda copies: model(copies)[:, 1], setting=Setting(grid=(14, 14)), place=why.where["trunk"]
+    trial = Evaluation(
+        x,
+        why.map[0],
+        lambda copies: model(copies)[:, 1],
+        setting=EvaluationSettings(grid=(14, 14)),
+        place=why.where["trunk"],
     )
     assert middle(trial.grown) == pytest.approx(MIDDLE, abs=1)
     assert middle(trial.on_grid) == pytest.approx([m / 4 for m in MIDDLE], abs=0.5)
-    own = Trial(x, why.map[0], trial.ask, place=why.where["trunk"])
+    own = Evaluation(x, why.map[0], trial.ask, place=why.where["trunk"])
     assert own.on_grid.shape == why.map[0].shape
     step = SIDE / own.on_grid.shape[0]
     assert middle(own.on_grid) == pytest.approx([m / step for m in MIDDLE], abs=1)
@@ -282,7 +286,7 @@ def test_all_that_a_trial_measures_lies_in_one_place() -> None:
     assert float(trial.masked.shown[0]) > float(trial.masked.hidden[0])
     assert trial.road.most[0] < trial.road.least[0]
     # Half as many squares again as with the map stretched lie where the map says.
-    stretched = Trial(x, why.map[0], trial.ask)
+    stretched = Evaluation(x, why.map[0], trial.ask)
     assert trial.infidelity.correlation > stretched.infidelity.correlation
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 import foveal
 from foveal.errors import FovealError
-from foveal.featurevis import Octave, Plan
+from foveal.featurevis import Octave, Schedule
 from foveal.methods import COMPARING
-from foveal.metrics import Setting
+from foveal.metrics import EvaluationSettings
 from foveal.synthetic import Split
 from tests.networks import architecture
 
@@ -111,7 +111,7 @@ def test_decompose_and_the_class_tree() -> None:
     here, there = both(foveal.load_model("demo"))
     a, b = (foveal.decompose(model, birds(1), 0) for model in (here, there))
     assert list(a.features) == list(b.features)
-    foveal.assemble(there, birds(2), 0)
+    foveal.class_tree(there, birds(2), 0)
 
 
 def test_parts_and_similar_targets() -> None:
@@ -124,7 +124,7 @@ def test_parts_and_similar_targets() -> None:
 def test_measure_audit_and_sanity(no_trace: NoTrace) -> None:
     here, there = both(foveal.load_model("demo"))
     pictures = birds(2)
-    setting = Setting(steps=6, shares=(0.3, 0.7), samples=6, grid=(8, 8))
+    setting = EvaluationSettings(steps=6, shares=(0.3, 0.7), samples=6, grid=(8, 8))
     with no_trace(there.module):
         scores = [foveal.measure(model, pictures, "gradcam", 0, setting=setting) for model in (here, there)]
         foveal.audit(there, pictures, "gradcam", 0, draws=4)
@@ -136,7 +136,9 @@ def test_measure_audit_and_sanity(no_trace: NoTrace) -> None:
 def test_portraits_in_every_precision() -> None:
     _, there = both(foveal.load_model("demo"))
     for precision in ("float32", "bfloat16"):
-        made = foveal.portray(there, birds(2), "stage3", facets=1, plan=Plan((Octave(1.0, 4),)), precision=precision)
+        made = foveal.visualize(
+            there, birds(2), "stage3", facets=1, plan=Schedule((Octave(1.0, 4),)), precision=precision
+        )
         assert torch.isfinite(torch.as_tensor(made.portraits[0].image)).all()
 
 

@@ -119,7 +119,7 @@ def test_what_knows_pictures_alone_says_so(name: str) -> None:
     with pytest.raises(FovealError):
         foveal.match(net, x[:1], x)
     with pytest.raises(FovealError):
-        foveal.portray(net, x, steps=1)
+        foveal.visualize(net, x, steps=1)
 
 
 class Waves(nn.Module):

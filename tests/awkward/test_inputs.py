@@ -19,7 +19,7 @@ from foveal.errors import ModelError
 from tests.networks import Tiny, tiny
 
 if TYPE_CHECKING:
-    from foveal.attribution.perturbation import Probe
+    from foveal.attribution.perturbation import PerturbationScorer
     from tests.conftest import NoTrace
 
 Both = namedtuple("Both", ["a", "b"])
@@ -193,7 +193,7 @@ def test_structure_follows_what_else_goes_in() -> None:
 
 
 def test_copies_of_one_picture_take_its_rows_along(monkeypatch: pytest.MonkeyPatch) -> None:
-    def asking(probe: Probe) -> Tensor:
+    def asking(probe: PerturbationScorer) -> Tensor:
         scores = probe.scores(lambda start, stop: probe.x.repeat(stop - start, 1, 1, 1), 20)
         assert torch.allclose(scores, torch.full((20,), probe.score), atol=1e-6)
         return probe.x[0, 0]

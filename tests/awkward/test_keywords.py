@@ -43,7 +43,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "sanity": lambda **k: foveal.sanity(NET, X, 1, **{"steps": 1, "radii": (0.1,), **k}),
     "episode": lambda **k: foveal.episode(NET, X, TWO, ["a", "b"], **k),
     "shortcuts": lambda **k: foveal.shortcuts(NET, EIGHT, [0] * 4 + [1] * 4, **k),
-    "portray": lambda **k: foveal.portray(NET, TWO, 1, **{"steps": 1, "facets": 1, **k}),
+    "portray": lambda **k: foveal.visualize(NET, TWO, 1, **{"steps": 1, "facets": 1, **k}),
     "load_model": lambda **k: foveal.load_model("demo", **k),
 }
 

@@ -34,10 +34,10 @@ VERBS: dict[str, Callable[[Tiny], Any]] = {
     "ablation": lambda net: foveal.explain(net, X, 1, method="ablationcam").map,
     "paths": lambda net: foveal.explain(net, X, 1, method="integratedgradients").map,
     "decompose": _grown,
-    "assemble": lambda net: _shares(foveal.assemble(net, X, 1, depth=2).trees[1]),
-    "portray": lambda net: foveal.portray(net, MANY, steps=3)[0].image,
+    "assemble": lambda net: _shares(foveal.class_tree(net, X, 1, depth=2).trees[1]),
+    "portray": lambda net: foveal.visualize(net, MANY, steps=3)[0].image,
     "unit": lambda net: (
-        foveal.portray(net, target=foveal.Neuron("relu2", 1), steps=3, preprocessing=foveal.Preprocessing((16, 16)))[
+        foveal.visualize(net, target=foveal.Neuron("relu2", 1), steps=3, preprocessing=foveal.Preprocessing((16, 16)))[
             0
         ].image
     ),

@@ -98,7 +98,7 @@ VERBS: dict[str, Callable[[nn.Module, Tensor], Any]] = {
     "measure": lambda net, x: foveal.measure(net, x, ["gradcam"], 1),
     "audit": lambda net, x: foveal.audit(net, x, "gradcam", 1),
     "sanity": lambda net, x: foveal.sanity(net, x, 1),
-    "portray": lambda net, x: foveal.portray(net, x, steps=1),
+    "portray": lambda net, x: foveal.visualize(net, x, steps=1),
     "stages": lambda net, x: foveal.stages(net, x),
     "resolution": lambda net, x: foveal.explain(net, x, 1, resolution=2),
     "scales": lambda net, x: foveal.explain(net, x, 1, scales=(1, 2)),

@@ -79,7 +79,7 @@ def test_true_importance_knows_the_right_map(decision: str) -> None:
 
 
 def test_the_perfect_map_of_a_margin() -> None:
-    from foveal.api.measure import Mapped
+    from foveal.api.measure import NamedMaps
     from foveal.benchmark.truth import _agreement
     from foveal.images import load_images
 
@@ -92,7 +92,7 @@ def test_the_perfect_map_of_a_margin() -> None:
     for part, effect in effects.items():
         perfect[case.example.labels == LABELS[part]] = effect
     batch = load_images(case.example.image, case.model.preprocessing)
-    found = _agreement(case, batch, Mapped(torch.from_numpy(perfect)[None]), effects)
+    found = _agreement(case, batch, NamedMaps(torch.from_numpy(perfect)[None]), effects)
     assert found["hit"] == 1 and found["rank"] == pytest.approx(1) and found["share"] > 0.2
 
 

@@ -254,15 +254,15 @@ def test_train_passes_its_settings_on(
 ) -> None:
 
     from foveal.training import synthetic_recipe
-    from foveal.training.synthetic_recipe import Course, Settings
+    from foveal.training.synthetic_recipe import Recipe, SyntheticSettings
 
     asked = []
 
-    def quick(course: Course, out: Path, *, settings: Settings, device: str | None) -> Any:
+    def quick(course: Recipe, out: Path, *, settings: SyntheticSettings, device: str | None) -> Any:
         asked.append((course.name, out, settings.images, settings.epochs, settings.seed, device))
-        yield synthetic_recipe.Step("draw", 64, 64)
-        yield synthetic_recipe.Step("train", 1, 1, loss=1.5)
-        yield synthetic_recipe.Step("test", 10, 10, accuracy=0.75)
+        yield synthetic_recipe.SyntheticStep("draw", 64, 64)
+        yield synthetic_recipe.SyntheticStep("train", 1, 1, loss=1.5)
+        yield synthetic_recipe.SyntheticStep("test", 10, 10, accuracy=0.75)
 
     monkeypatch.setattr(synthetic_recipe, "train", quick)
     done = run("train", name, "-o", tmp_path, "--images", 64, "--seed", 3)

@@ -106,7 +106,7 @@ def test_json_keeps_what_does_not_print(capsys: pytest.CaptureFixture[str]) -> N
 def test_tables_and_lines_are_harmless(capsys: pytest.CaptureFixture[str]) -> None:
     console.answer_table([(NASTY, 1)], head=("a", "b"))
     console.answer_lines(Path(NASTY), NASTY)
-    console.say(NASTY)
+    console.info(NASTY)
     console.complain(NASTY)
     shown = capsys.readouterr()
     assert all(printable_lines(text) == text for text in shown)

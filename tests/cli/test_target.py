@@ -69,13 +69,13 @@ def test_names_of_classes_win_over_words_with_a_meaning(text: str, decision: obj
 
 def test_the_command_line_explains_what_python_does() -> None:
     """The same words, the same class: by name through `as_decision`, or by `parse_target`."""
-    from foveal.targets import Outcome, as_decision
+    from foveal.targets import ModelOutput, as_decision
 
     scores = torch.randn(1, len(TAKEN), generator=torch.Generator().manual_seed(0))
     for index, label in enumerate(TAKEN):
-        python = as_decision(label).decide(Outcome(scores, {}, TAKEN))
+        python = as_decision(label).decide(ModelOutput(scores, {}, TAKEN))
         parsed = parse_target(label, TAKEN)
-        assert parsed is not None and parsed.decide(Outcome(scores, {}, TAKEN)).words == python.words
+        assert parsed is not None and parsed.decide(ModelOutput(scores, {}, TAKEN)).words == python.words
         assert python.spec["index"] == [index]
 
 

@@ -47,7 +47,7 @@ def test_a_folder_becomes_portraits(birds: Path, tmp_path: Path) -> None:
     assert answer["transfer"]["model"] == "embed" and 0 <= answer["retrieval"] <= 1
     assert Path(answer["sheet"]).exists() and (out / "preview.png").exists()
     assert not (out / ".unfinished").exists()
-    faces = foveal.Portraits.load(out / "portraits")
+    faces = foveal.FeatureImages.load(out / "portraits")
     assert len(faces) == 2 and faces.parameters["facets"] == 2
     assert "gain" in done.stderr and "the classifier says" in done.stderr
 
@@ -58,7 +58,7 @@ def test_units(tmp_path: Path) -> None:
         SPECIES[4], "--octave", "0.25x3", "-o", tmp_path,
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
-    names = [one.name for one in foveal.Portraits.load(tmp_path / "portraits")]
+    names = [one.name for one in foveal.FeatureImages.load(tmp_path / "portraits")]
     assert names == [
         "stage3 channel 3", "stage3 channel 4 at 10,10", "stage3 channel 5 at 2,7", f"class {SPECIES[4]}",
     ]  # fmt: skip
@@ -66,26 +66,26 @@ def test_units(tmp_path: Path) -> None:
 
 
 def test_interrupted_work_is_taken_up(birds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from foveal.featurevis.optimization import Sitting
+    from foveal.featurevis.optimization import Optimization
 
-    whole, steps = Sitting._step, []
+    whole, steps = Optimization._step, []
 
-    def stops(self: Sitting) -> list[float]:
+    def stops(self: Optimization) -> list[float]:
         steps.append(self.done)
         if len(steps) == 3:
             raise KeyboardInterrupt
         return whole(self)
 
-    monkeypatch.setattr(Sitting, "_step", stops)
+    monkeypatch.setattr(Optimization, "_step", stops)
     arguments = ("portray", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.5x5", "-o", tmp_path)
     first = run(*arguments)
     assert first.exit_code == 130 and "interrupted after 2 steps" in first.stderr
     assert (tmp_path / ".unfinished" / "checkpoint.pt").exists()
-    assert foveal.Portraits.load(tmp_path / "portraits").notes
+    assert foveal.FeatureImages.load(tmp_path / "portraits").notes
     second = run(*arguments)
     assert second.exit_code == 0 and "going on from step 2" in second.stderr
     assert steps == [0, 1, 2, 2, 3, 4] and not (tmp_path / ".unfinished").exists()
-    assert not foveal.Portraits.load(tmp_path / "portraits").notes
+    assert not foveal.FeatureImages.load(tmp_path / "portraits").notes
 
 
 @pytest.mark.parametrize("what", [signal.SIGKILL, signal.SIGINT])
@@ -94,7 +94,7 @@ def test_a_process_that_was_stopped_keeps_its_work(
 ) -> None:
     monkeypatch.setattr("foveal.featurevis.run.EVERY", 2)
     torch.set_num_threads(1)
-    asked = ["portray", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.3x60"]
+    asked = ["portray", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.3x200"]
     assert run(*asked, "-o", tmp_path / "whole").exit_code == 0
     out, kept = tmp_path / "out", tmp_path / "out" / ".unfinished" / "checkpoint.pt"
     given = [str(one) for one in (*asked, "-o", out)]
@@ -103,7 +103,7 @@ def test_a_process_that_was_stopped_keeps_its_work(
     assert (out / "portraits" / "manifest.json").exists() == (what == signal.SIGINT)
     again = run(*asked, "-o", out)
     assert again.exit_code == 0 and "going on from step" in again.stderr and not kept.parent.exists()
-    whole, made = (foveal.Portraits.load(folder / "portraits") for folder in (tmp_path / "whole", out))
+    whole, made = (foveal.FeatureImages.load(folder / "portraits") for folder in (tmp_path / "whole", out))
     assert torch.equal(whole[0].image, made[0].image) and made[0].curve == whole[0].curve and not made.notes
 
 
@@ -115,7 +115,7 @@ def test_work_on_other_pictures_is_not_gone_on_with(
     signalled(signal.SIGKILL, (tmp_path / ".unfinished" / "checkpoint.pt").exists, lambda: app([str(a) for a in asked]))
     done = run(asked[0], birds / "0-0.png", *asked[2:-3], "0.3x2", *asked[-2:])
     assert done.exit_code == 0 and "began anew" in done.stderr and "going on" not in done.stderr
-    assert len(foveal.Portraits.load(tmp_path / "portraits").photos) == 1
+    assert len(foveal.FeatureImages.load(tmp_path / "portraits").photos) == 1
 
 
 @pytest.mark.parametrize(
@@ -142,5 +142,5 @@ def test_the_same_seed_gives_the_same_portrait(birds: Path, tmp_path: Path) -> N
     images = []
     for name in ("a", "b"):
         run("portray", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.5x3", "-o", tmp_path / name)
-        images.append(foveal.Portraits.load(tmp_path / name / "portraits")[0].image)
+        images.append(foveal.FeatureImages.load(tmp_path / name / "portraits")[0].image)
     assert torch.equal(*images)

@@ -12,7 +12,7 @@ import foveal
 from foveal.demo import run
 from foveal.demo.page import _mean_of, _share_of
 from foveal.demo.references import REFERENCES
-from foveal.demo.truth import Evidence, largest_part, measure, true_effects
+from foveal.demo.truth import TruthMeasurements, largest_part, measure, true_effects
 from foveal.methods import FAST
 from foveal.synthetic import SPECIES, Split, demo_scenes, render
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part
@@ -42,7 +42,7 @@ def test_the_page_opens_alone_and_holds_what_it_promises(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_the_bars_of_the_drawn_world(model: foveal.Model, no_trace: NoTrace) -> None:
     """On fresh scenes: species named, the deciding part has the largest effect, the best map points at it."""
-    evidence = Evidence()
+    evidence = TruthMeasurements()
     with no_trace(model.module):
         assert list(measure(model, evidence, scenes=120, intervened=20, seed=101))[-1] == 120
     assert np.mean(evidence.correct) >= 0.97

@@ -18,20 +18,20 @@ from torch.nn import functional as F
 
 import foveal
 from foveal.api.shortcuts import _log_chances
-from foveal.attribution.passes import Scene, run_through
-from foveal.attribution.perturbation import Probe, recorded, runs_for
+from foveal.attribution.passes import Scene, forward_backward
+from foveal.attribution.perturbation import PerturbationScorer, recorded, runs_for
 from foveal.engine import room
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, fitting
 from foveal.engine.memory import FEW, Load, Made, load_of
-from foveal.featurevis.network import Eye
-from foveal.featurevis.normalization import Lens
+from foveal.featurevis.network import FeatureNetwork
+from foveal.featurevis.normalization import Normalization
 from foveal.models.model import as_model
 from foveal.targets import Class
 from foveal.targets.class_scores import ending_of
 from tests.networks import architecture, tiny
 
 MEBIBYTE = 2**20
-LENS = Lens((32, 32), torch.zeros(3), torch.ones(3))
+LENS = Normalization((32, 32), torch.zeros(3), torch.ones(3))
 CPU = torch.device("cpu")
 
 
@@ -167,10 +167,10 @@ def test_ordinary_networks_keep_their_chunks(name: str) -> None:
     scene = Scene(model, x, Class(1))
     for stage in foveal.stages(model, x):
         with recorded(scene, [stage.name]) as recording:
-            passed = run_through(scene, [stage.name], gradient=False, backward=False)
+            passed = forward_backward(scene, [stage.name], gradient=False, backward=False)
         passed.recording = recording
         with runs_for(scene, passed) as runs, torch.no_grad():
-            probe = Probe(scene, passed, 0, stage.name, lambda done, total: None, runs)
+            probe = PerturbationScorer(scene, passed, 0, stage.name, lambda done, total: None, runs)
             size, channels = fitting(probe.A, RESUMED), probe.A.shape[1]
             load = probe._resumption.load
             assert load.each is not None and load.each >= probe.A.numel() * 4
@@ -233,7 +233,7 @@ CASES: dict[str, tuple[str, Callable[[nn.Module, Tensor], object]]] = {
                                                references=False),
     ),
     "surroundings": ("input", lambda net, x: surrounded(net, x)),
-    "features": ("input", lambda net, x: Eye(net, LENS).strength(x, "front")),
+    "features": ("input", lambda net, x: FeatureNetwork(net, LENS).strength(x, "front")),
 }  # fmt: skip
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foveal.featurevis.network import Eye
-from foveal.featurevis.normalization import Lens
+from foveal.featurevis.network import FeatureNetwork
+from foveal.featurevis.normalization import Normalization
 from foveal.images import Preprocessing
 from foveal.models import Model
 
@@ -72,10 +72,12 @@ def known(module: nn.Module) -> Model:
     return Model(module, "small", PREPROCESSING, ("a", "b", "c"))
 
 
-def eye_of(module: nn.Module, size: tuple[int, int] = (16, 16), channels: int = 3, **options: Any) -> Eye:
+def eye_of(module: nn.Module, size: tuple[int, int] = (16, 16), channels: int = 3, **options: Any) -> FeatureNetwork:
     weight = next(module.parameters(), None)
-    lens = Lens(size, torch.zeros(channels), torch.ones(channels))
-    return Eye(module, lens, weight if weight is not None else torch.zeros((), dtype=torch.float64), **options)
+    lens = Normalization(size, torch.zeros(channels), torch.ones(channels))
+    return FeatureNetwork(
+        module, lens, weight if weight is not None else torch.zeros((), dtype=torch.float64), **options
+    )
 
 
 def coloured(count: int = 6, seed: int = 0, side: int = 16) -> Tensor:

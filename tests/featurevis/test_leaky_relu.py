@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from foveal.featurevis.leaky_relu import LEAK, Leaky
+from foveal.featurevis.leaky_relu import LEAK, LeakyReLUGrad
 from tests.networks import architecture
 
 
@@ -16,7 +16,7 @@ from tests.networks import architecture
 )
 def test_values_stay_and_gradients_leak(rectify: nn.Module) -> None:
     x = torch.tensor([-2.0, -0.5, 0.5, 2.0], requires_grad=True)
-    with Leaky():
+    with LeakyReLUGrad():
         y = rectify(x * 1)
     assert torch.equal(y, x.detach().clamp(min=0))
     (gradient,) = torch.autograd.grad(y.sum(), x)
@@ -25,7 +25,7 @@ def test_values_stay_and_gradients_leak(rectify: nn.Module) -> None:
 
 def test_in_place_really_is() -> None:
     x = torch.tensor([-1.0, 3.0], requires_grad=True)
-    with Leaky():
+    with LeakyReLUGrad():
         a = x * 2
         b = functional.relu(a, inplace=True)
         assert a is b and a.tolist() == [0.0, 6.0]
@@ -37,7 +37,7 @@ def test_in_place_really_is() -> None:
 def test_whole_networks_give_what_they_gave(name: str) -> None:
     net, x = architecture(name), torch.randn(1, 3, 64, 64, requires_grad=True)
     plain = net(x).detach()
-    with Leaky():
+    with LeakyReLUGrad():
         found = net(x)
     torch.testing.assert_close(found.detach(), plain, atol=1e-5, rtol=1e-5)
     assert bool(torch.isfinite(torch.autograd.grad(found.sum(), x)[0]).all())

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foveal.errors import MethodError
-from foveal.featurevis import STILL, Octave, Plan, Seen, Sitting, Task
+from foveal.featurevis import STILL, FeatureTask, Octave, Optimization, Schedule, Seen
 from foveal.featurevis.distances import DISTANCES, pseudo_huber
 from foveal.featurevis.objectives import aligned, apart, diverse, excite, inverted, near, pale, smooth, sparse, typical
 from tests.featurevis.networks import Bare, Same, eye_of
@@ -28,8 +28,8 @@ def target(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 def optimum(J: Objective, optimiser: str, steps: int) -> torch.Tensor:
     eye = eye_of(Same(C).double(), (8, 8), C)
-    plan = Plan((Octave(1.0, steps),), optimiser=optimiser, views=STILL, patience=0)  # type: ignore[arg-type]
-    sitting = Sitting(eye, [Task("one", J, lambda size: Bare(C, size), "body")], plan)
+    plan = Schedule((Octave(1.0, steps),), optimiser=optimiser, views=STILL, patience=0)  # type: ignore[arg-type]
+    sitting = Optimization(eye, [FeatureTask("one", J, lambda size: Bare(C, size), "body")], plan)
     for _ in sitting:
         pass
     assert sitting.best[0].features is not None

@@ -8,20 +8,20 @@ import pytest
 import torch
 
 from foveal.errors import MethodError
-from foveal.featurevis import STILL, Fourier, Octave, Pixels, Plan, Sitting, Task, Views
+from foveal.featurevis import STILL, FeatureTask, Fourier, Octave, Optimization, Pixels, Schedule, Views
 from foveal.featurevis.objectives import diverse, excite, near, pale, smooth
 from foveal.featurevis.published_code import centre_mask
 from tests.featurevis.networks import eye_of, small
 
 if TYPE_CHECKING:
     from foveal.featurevis import Objective
-    from foveal.featurevis.network import Eye
+    from foveal.featurevis.network import FeatureNetwork
     from tests.conftest import NoTrace
 
 LAYER = "relu2"
 
 
-def goals(eye: Eye, count: int = 3) -> list[Objective]:
+def goals(eye: FeatureNetwork, count: int = 3) -> list[Objective]:
     """Features of random pictures as targets."""
     x = torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(5), dtype=eye.dtype)
     found = []
@@ -31,15 +31,15 @@ def goals(eye: Eye, count: int = 3) -> list[Objective]:
     return found
 
 
-def tasks(eye: Eye, kind: Any = Fourier, **options: Any) -> list[Task]:
+def tasks(eye: FeatureNetwork, kind: Any = Fourier, **options: Any) -> list[FeatureTask]:
     return [
-        Task(f"facet {b}", J, lambda size: kind((3, *size), eye.dtype), LAYER, **options)
+        FeatureTask(f"facet {b}", J, lambda size: kind((3, *size), eye.dtype), LAYER, **options)
         for b, J in enumerate(goals(eye))
     ]
 
 
-def run(eye: Eye, jobs: list[Task], steps: int = 12, **options: Any) -> Sitting:
-    sitting = Sitting(eye, jobs, Plan((Octave(1.0, steps),), check=4, patience=0, **options))
+def run(eye: FeatureNetwork, jobs: list[FeatureTask], steps: int = 12, **options: Any) -> Optimization:
+    sitting = Optimization(eye, jobs, Schedule((Octave(1.0, steps),), check=4, patience=0, **options))
     for _ in sitting:
         pass
     return sitting
@@ -47,7 +47,9 @@ def run(eye: Eye, jobs: list[Task], steps: int = 12, **options: Any) -> Sitting:
 
 def test_descent_never_rises() -> None:
     eye = eye_of(small(dtype=torch.float64))
-    sitting = Sitting(eye, tasks(eye), Plan((Octave(1.0, 40),), optimiser="descent", views=STILL, check=1, patience=0))
+    sitting = Optimization(
+        eye, tasks(eye), Schedule((Octave(1.0, 40),), optimiser="descent", views=STILL, check=1, patience=0)
+    )
     for _ in sitting:
         pass
     for image in sitting.images:
@@ -57,7 +59,7 @@ def test_descent_never_rises() -> None:
 
 def test_small_steps_fall_over_fifty_of_them() -> None:
     eye = eye_of(small(dtype=torch.float64))
-    sitting = Sitting(eye, tasks(eye), Plan((Octave(1.0, 150),), rate=0.3, views=STILL, check=50, patience=0))
+    sitting = Optimization(eye, tasks(eye), Schedule((Octave(1.0, 150),), rate=0.3, views=STILL, check=50, patience=0))
     for _ in sitting:
         pass
     for image in sitting.images:
@@ -94,18 +96,18 @@ def test_the_best_is_kept() -> None:
 def test_a_plateau_ends_an_image_and_not_the_others() -> None:
     eye = eye_of(small())
     jobs = tasks(eye)
-    flat = Task("flat", 0.0 * pale(), jobs[0].canvas, LAYER)
-    sitting = Sitting(eye, [flat, *jobs], Plan((Octave(1.0, 60),), check=4, patience=2))
+    flat = FeatureTask("flat", 0.0 * pale(), jobs[0].canvas, LAYER)
+    sitting = Optimization(eye, [flat, *jobs], Schedule((Octave(1.0, 60),), check=4, patience=2))
     steps = list(sitting)
     assert steps[-1].done == 60 and steps[20].active == 3
     assert sitting.images[0].curve[-1][0] == 8
-    ended = list(Sitting(eye, [flat], Plan((Octave(1.0, 60),), check=4, patience=2)))
+    ended = list(Optimization(eye, [flat], Schedule((Octave(1.0, 60),), check=4, patience=2)))
     assert ended[-1].done == 8 and ended[-1].active == 0
 
 
 def test_octaves_enlarge_the_image() -> None:
     eye = eye_of(small())
-    sitting = Sitting(eye, tasks(eye), Plan((Octave(0.5, 4), Octave(1.0, 4), Octave(2.0, 2)), check=2))
+    sitting = Optimization(eye, tasks(eye), Schedule((Octave(0.5, 4), Octave(1.0, 4), Octave(2.0, 2)), check=2))
     sizes = [tuple(sitting.shown()[0].shape[1:]) for _ in sitting]
     assert sizes[0] == (8, 8) and sizes[5] == (16, 16) and sizes[-1] == (32, 32)
     assert all(best.image.shape == (3, 32, 32) for best in sitting.best)
@@ -114,16 +116,16 @@ def test_octaves_enlarge_the_image() -> None:
 @pytest.mark.parametrize("optimiser", ["adam", "sgd", "descent"])
 def test_taking_up_again_gives_the_same(optimiser: str, tmp_path: Any) -> None:
     eye = eye_of(small())
-    plan = Plan((Octave(0.5, 6), Octave(1.0, 8)), optimiser=optimiser, check=4, patience=0)  # type: ignore[arg-type]
-    whole = Sitting(eye, tasks(eye), plan)
+    plan = Schedule((Octave(0.5, 6), Octave(1.0, 8)), optimiser=optimiser, check=4, patience=0)  # type: ignore[arg-type]
+    whole = Optimization(eye, tasks(eye), plan)
     for _ in whole:
         pass
-    first = Sitting(eye, tasks(eye), plan)
+    first = Optimization(eye, tasks(eye), plan)
     for step in first:
         if step.done == 9:
             break
     torch.save(first.state(), tmp_path / "state.pt")
-    second = Sitting(eye, tasks(eye), plan)
+    second = Optimization(eye, tasks(eye), plan)
     second.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     done = [step.done for step in second]
     assert done[0] == 10 and done[-1] == 14
@@ -152,7 +154,7 @@ def test_nothing_of_the_network_changes_and_its_head_never_runs(no_trace: NoTrac
     jobs = tasks(eye)  # traces the network, once
     heads = net.heads
     with no_trace(net):
-        sitting = Sitting(eye, jobs, Plan((Octave(1.0, 6),), check=2))
+        sitting = Optimization(eye, jobs, Schedule((Octave(1.0, 6),), check=2))
         for step in sitting:
             assert net.training and all(p.requires_grad and p.grad is None for p in net.parameters())
             if step.done == 4:
@@ -172,18 +174,18 @@ def test_hooks_are_gone_after_a_failure(no_trace: NoTrace) -> None:
     from foveal.featurevis import Objective
 
     with no_trace(net), pytest.raises(ZeroDivisionError):
-        run(eye, [Task("bad", Objective(fails, "bad", (LAYER,)), jobs[0].canvas, LAYER)])
+        run(eye, [FeatureTask("bad", Objective(fails, "bad", (LAYER,)), jobs[0].canvas, LAYER)])
 
 
 def test_seeds_of_a_facet_differ_more_where_diversity_is_asked_for() -> None:
     eye = eye_of(small())
     J = goals(eye)[0]
     plain, varied = (
-        run(eye, [Task("f", objective, lambda size: Fourier((3, *size)), LAYER, seeds=(0, 1, 2))], steps=60)
+        run(eye, [FeatureTask("f", objective, lambda size: Fourier((3, *size)), LAYER, seeds=(0, 1, 2))], steps=60)
         for objective in (J, J + 3.0 * diverse(LAYER))
     )
 
-    def likeness(sitting: Sitting) -> float:
+    def likeness(sitting: Optimization) -> float:
         images = torch.stack([best.image for best in sitting.best])
         return float(diverse(LAYER)(eye.look(images, [LAYER], gradient=False)).mean())
 
@@ -207,12 +209,14 @@ def test_half_precision_ends_near_full() -> None:
 def test_unknown_optimiser() -> None:
     eye = eye_of(small())
     with pytest.raises(MethodError, match="say adam"):
-        Sitting(eye, tasks(eye), Plan(optimiser="magic"))  # type: ignore[arg-type]
+        Optimization(eye, tasks(eye), Schedule(optimiser="magic"))  # type: ignore[arg-type]
 
 
 def test_views_are_drawn_anew_each_step() -> None:
     eye = eye_of(small())
-    sitting = Sitting(eye, [Task("f", pale(), lambda size: Pixels((3, *size)), LAYER)], Plan(views=Views(0.2)))
+    sitting = Optimization(
+        eye, [FeatureTask("f", pale(), lambda size: Pixels((3, *size)), LAYER)], Schedule(views=Views(0.2))
+    )
     states = []
     for step in sitting:
         states.append(sitting.images[0].generator.get_state().clone())

@@ -13,43 +13,43 @@ import pytest
 import torch
 
 import foveal
-from foveal.api.visualize import sit
+from foveal.api.visualize import optimize
 from foveal.errors import ResultError
-from foveal.featurevis import Octave, Plan, run
-from foveal.featurevis.optimization import Sitting
+from foveal.featurevis import Octave, Schedule, run
+from foveal.featurevis.optimization import Optimization
 from foveal.images import Preprocessing
-from foveal.results.feature_images import Portraits
+from foveal.results.feature_images import FeatureImages
 from foveal.storage.fingerprint import fingerprint
 from tests.featurevis.networks import coloured, known, small
 from tests.storage.crashing import killed_after, kills, left_over, moments
 
-PLAN = Plan((Octave(0.5, 6), Octave(1.0, 8)), check=4, patience=0)
+PLAN = Schedule((Octave(0.5, 6), Octave(1.0, 8)), check=4, patience=0)
 OPTIONS: dict[str, Any] = {"facets": 2, "plan": PLAN}
 
 
-def same(a: Portraits, b: Portraits) -> bool:
+def same(a: FeatureImages, b: FeatureImages) -> bool:
     """In everything but the time it took."""
     return fingerprint(p=replace(a, seconds=0.0)) == fingerprint(p=replace(b, seconds=0.0))
 
 
-def made_of(changed: dict[str, Any], **more: Any) -> Portraits:
+def made_of(changed: dict[str, Any], **more: Any) -> FeatureImages:
     """Portraits of what is usual here, but for what was changed."""
     asked = {"model": small(), "images": coloured(), "layer": "relu2", **OPTIONS, **changed}
-    return foveal.portray(asked.pop("model"), asked.pop("images"), asked.pop("layer"), **asked, **more)
+    return foveal.visualize(asked.pop("model"), asked.pop("images"), asked.pop("layer"), **asked, **more)
 
 
-def interrupted(file: Path, at: int = 9, **changed: Any) -> Portraits:
+def interrupted(file: Path, at: int = 9, **changed: Any) -> FeatureImages:
     def stop(step: Any) -> None:
         if step.done == at:
             raise KeyboardInterrupt
 
     asked = {"model": small(), "images": coloured(), "layer": "relu2", **OPTIONS, **changed}
-    return foveal.portray(
+    return foveal.visualize(
         asked.pop("model"), asked.pop("images"), asked.pop("layer"), checkpoint=file, progress=stop, **asked
     )
 
 
-def begun(file: Path, **changed: Any) -> tuple[int, Portraits]:
+def begun(file: Path, **changed: Any) -> tuple[int, FeatureImages]:
     """The step after which the work is gone on with, and what it becomes."""
     steps: list[int] = []
     made = made_of(changed, checkpoint=file, progress=lambda step: steps.append(step.done))
@@ -120,18 +120,18 @@ def test_sets_with_white_margins_are_told_apart(tmp_path: Path) -> None:
         return [np.pad(one, ((20, 20), (20, 20), (0, 0)), constant_values=255) for one in draw]
 
     model, file = foveal.load_model("demo"), tmp_path / "k.pt"
-    a = foveal.portray(model, photos(0), steps=3, facets=1, checkpoint=file)
-    b = foveal.portray(model, photos(9), steps=3, facets=1, checkpoint=file)
+    a = foveal.visualize(model, photos(0), steps=3, facets=1, checkpoint=file)
+    b = foveal.visualize(model, photos(9), steps=3, facets=1, checkpoint=file)
     assert not torch.equal(a[0].image, b[0].image)
     assert [note for note in b.notes if "began anew" in note] and not a.notes
-    assert same(b, replace(foveal.portray(model, photos(9), steps=3, facets=1), notes=b.notes))
+    assert same(b, replace(foveal.visualize(model, photos(9), steps=3, facets=1), notes=b.notes))
 
 
 @pytest.mark.parametrize("literal", [False, True])
 @pytest.mark.parametrize("optimiser", ["adam", "descent"])
 def test_interrupted_anywhere_it_ends_as_if_nothing_had_happened(literal: bool, optimiser: Any, tmp_path: Path) -> None:
     options = {"literal": literal, "plan": replace(PLAN, optimiser=optimiser)}
-    whole = foveal.portray(small(), coloured(), "relu2", **{**OPTIONS, **options})
+    whole = foveal.visualize(small(), coloured(), "relu2", **{**OPTIONS, **options})
     file, at = tmp_path / "k.pt", 0
     for at in (1, 6, 7, 8, 13):
         interrupted(file, at, **options)
@@ -143,9 +143,9 @@ def test_interrupted_anywhere_it_ends_as_if_nothing_had_happened(literal: bool, 
 
 def test_an_interrupt_in_the_middle_of_a_step_undoes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where half of the parameters have moved, randomness was drawn, or half of the images were looked at."""
-    whole = foveal.portray(small(), coloured(), "relu2", **OPTIONS)
+    whole = foveal.visualize(small(), coloured(), "relu2", **OPTIONS)
     for name, call in (("_remember", 5), ("_retouch", 6), ("_losses", 6), ("_judged", 3), ("_enter", 2)):
-        plain, calls, file = getattr(Sitting, name), [0], tmp_path / f"{name}.pt"
+        plain, calls, file = getattr(Optimization, name), [0], tmp_path / f"{name}.pt"
 
         def stops(self: Any, *given: Any, plain: Any = plain, calls: Any = calls, at: int = call, **more: Any) -> Any:
             calls[0] += 1
@@ -155,8 +155,8 @@ def test_an_interrupt_in_the_middle_of_a_step_undoes_it(tmp_path: Path, monkeypa
             return plain(self, *given, **more)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Sitting, name, stops)
-            made = foveal.portray(small(), coloured(), "relu2", checkpoint=file, **OPTIONS)
+            patch.setattr(Optimization, name, stops)
+            made = foveal.visualize(small(), coloured(), "relu2", checkpoint=file, **OPTIONS)
         assert "interrupted after" in made.notes[-1]
         steps, made = begun(file)
         assert steps > 0 and same(made, whole), name
@@ -167,18 +167,18 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(
 ) -> None:
     torch.set_num_threads(1)
     monkeypatch.setattr(run, "EVERY", 2)
-    plan = Plan((Octave(1.0, 40),), check=5, patience=0)
-    whole = foveal.portray(small(), coloured(), "relu2", facets=2, plan=plan)
+    plan = Schedule((Octave(1.0, 40),), check=5, patience=0)
+    whole = foveal.visualize(small(), coloured(), "relu2", facets=2, plan=plan)
     file, seen = tmp_path / "k.pt", set()
 
     def work() -> None:
-        foveal.portray(small(), coloured(), "relu2", facets=2, plan=plan, checkpoint=file)
+        foveal.visualize(small(), coloured(), "relu2", facets=2, plan=plan, checkpoint=file)
 
     for seconds in moments(kills(6), 3, 0.6):
         if not killed_after(0.2 + seconds, work):
             file.unlink()
             continue
-        sitting = sit(small(), coloured(), "relu2", facets=2, plan=plan)
+        sitting = optimize(small(), coloured(), "relu2", facets=2, plan=plan)
         if sitting.take_up(file):
             seen.add(sitting.done)
             assert not sitting.notes
@@ -213,5 +213,5 @@ def test_work_that_cannot_be_kept_is_done_all_the_same(tmp_path: Path) -> None:
     steps, made = begun(tmp_path / "file" / "k.pt")
     assert steps == 0 and [note for note in made.notes if "could not be kept: Cannot write" in note]
     assert len(made.notes) == 1 and same(
-        replace(made, notes=()), foveal.portray(small(), coloured(), "relu2", **OPTIONS)
+        replace(made, notes=()), foveal.visualize(small(), coloured(), "relu2", **OPTIONS)
     )

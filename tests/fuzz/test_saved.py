@@ -19,16 +19,16 @@ import pytest
 import torch
 
 import foveal
-from foveal.api.visualize import sit
+from foveal.api.visualize import optimize
 from foveal.benchmark.csv_log import Ledger
 from foveal.errors import FovealError
-from foveal.featurevis import Octave, Plan
+from foveal.featurevis import Octave, Schedule
 from foveal.images import pictures_in
-from foveal.results.channel_examples import Dictionary
+from foveal.results.channel_examples import ChannelExamples
 from foveal.storage.checkpoint import load_state, save_state
 from foveal.storage.fingerprint import fingerprint
 from foveal.storage.manifest import _digest
-from foveal.training.synthetic_recipe import Settings, _Run
+from foveal.training.synthetic_recipe import SyntheticSettings, _Run
 from tests.featurevis.networks import coloured, small
 from tests.fuzz.mutation import damaged_copy, draw, limit, mutated_file, mutations
 from tests.results.kinds import KINDS, known, made, pictures, saved, tiny
@@ -124,8 +124,8 @@ def birds(tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(limit(300))
 def test_a_damaged_cache_is_made_anew(birds: Path, tmp_path: Path) -> None:
-    def words(place: Path) -> Dictionary:
-        return foveal.dictionary(tiny(), birds, cache=place, most=2)
+    def words(place: Path) -> ChannelExamples:
+        return foveal.channels(tiny(), birds, cache=place, most=2)
 
     first = words(tmp_path / "cache")
     (kept,) = (tmp_path / "cache" / "dictionaries").iterdir()
@@ -146,7 +146,7 @@ def test_a_damaged_cache_is_made_anew(birds: Path, tmp_path: Path) -> None:
 @pytest.mark.timeout(limit(300))
 def test_a_damaged_checkpoint_of_portraits_is_refused(tmp_path: Path) -> None:
     def sitting() -> Any:
-        return sit(small(), coloured()[:2], "relu2", facets=1, plan=Plan((Octave(1.0, 6),)))
+        return optimize(small(), coloured()[:2], "relu2", facets=1, plan=Schedule((Octave(1.0, 6),)))
 
     first = sitting()
     steps = iter(first)
@@ -177,10 +177,10 @@ def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
                 assert isinstance(found, FovealError) or same(found, state), f"{which} {number}: {what}"
 
 
-class Course:
+class Recipe:
     """Nothing to learn."""
 
-    name, usual = "nothing", Settings(images=32, batch=16, epochs=1)
+    name, usual = "nothing", SyntheticSettings(images=32, batch=16, epochs=1)
 
     def network(self) -> torch.nn.Module:
         return torch.nn.Linear(4, 4)
@@ -189,7 +189,7 @@ class Course:
 @pytest.mark.timeout(limit(300))
 def test_a_damaged_checkpoint_of_a_training_is_refused(tmp_path: Path) -> None:
     def run(place: Path) -> Any:
-        return _Run(Course(), Course.usual, torch.device("cpu"), place)  # type: ignore[arg-type]
+        return _Run(Recipe(), Recipe.usual, torch.device("cpu"), place)  # type: ignore[arg-type]
 
     first = run(tmp_path)
     with torch.no_grad():

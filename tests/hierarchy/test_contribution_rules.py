@@ -12,7 +12,7 @@ from torch.nn import functional
 import foveal
 from foveal.errors import FovealError, MethodError
 from foveal.hierarchy.contribution_rules import Frame, exact, gate, pool_up, sum_pool, window
-from foveal.hierarchy.expansion import Growth
+from foveal.hierarchy.expansion import TreeExpander
 from foveal.hierarchy.feature_value import reader
 from foveal.hierarchy.merging import merged
 from foveal.results.feature_graph import Feature
@@ -56,8 +56,8 @@ def picture(side: int | tuple[int, int] = 24, seed: int = 0) -> Tensor:
     return torch.randn(1, 3, h, w, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def growth_of(tree: Tree) -> Growth:
-    assert isinstance(tree.expander, Growth)
+def growth_of(tree: Tree) -> TreeExpander:
+    assert isinstance(tree.expander, TreeExpander)
     return tree.expander
 
 

@@ -9,7 +9,7 @@ import torch
 
 import foveal
 from foveal.errors import MethodError
-from foveal.methods.rise import Masks
+from foveal.methods.rise import RandomMasks
 from tests.methods.perturbed import TARGET, Linear, explained, images, network, peak, planted, score
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("centred", [True, False])
 def test_it_is_its_definition(centred: bool, no_trace: NoTrace) -> None:
     model, x = network(), images(2)
-    masks = Masks((12, 16), 4, 0.3, seed=0)(0, 20).double()[:, 0]
+    masks = RandomMasks((12, 16), 4, 0.3, seed=0)(0, 20).double()[:, 0]
     with no_trace(model):
         maps = explained(model, x, f"rise:count=20,cells=4,probability=0.3,centred={centred}")
     for map, image in zip(maps, x, strict=True):
@@ -32,7 +32,7 @@ def test_it_is_its_definition(centred: bool, no_trace: NoTrace) -> None:
 def test_in_a_linear_network_it_converges_to_what_the_masks_make_of_the_contributions() -> None:
     """Centred, the estimate is Cov(f, M) / p = C·contributions / p, with C the covariance of mask values."""
     model, x = Linear(), images()
-    masks = Masks((12, 16), 6, 0.5, seed=1)(0, 4000).double().flatten(1)
+    masks = RandomMasks((12, 16), 6, 0.5, seed=1)(0, 4000).double().flatten(1)
     C = torch.cov(masks.T, correction=0)
     expected = (C @ model.contributions(x[0]).flatten()).view(12, 16) / 0.5
     why = foveal.explain(model, x, TARGET, method="rise:count=4000,cells=6", layer="input")
@@ -50,12 +50,12 @@ def test_the_standard_error_is_that_of_repeated_runs() -> None:
 
 
 def test_masks_show_a_share_and_do_not_repeat() -> None:
-    masks = Masks((20, 33), 5, 0.3, seed=0)(0, 500)
+    masks = RandomMasks((20, 33), 5, 0.3, seed=0)(0, 500)
     assert masks.shape == (500, 1, 20, 33) and masks.min() >= 0 and masks.max() <= 1
     assert torch.allclose(masks.mean(0), torch.full((1, 20, 33), 0.3), atol=0.08)
     assert len({float(mask.sum()) for mask in masks}) > 450
-    assert torch.equal(Masks((20, 33), 5, 0.3, seed=0)(7, 9), masks[7:9])
-    assert not torch.equal(Masks((20, 33), 5, 0.3, seed=1)(7, 9), masks[7:9])
+    assert torch.equal(RandomMasks((20, 33), 5, 0.3, seed=0)(7, 9), masks[7:9])
+    assert not torch.equal(RandomMasks((20, 33), 5, 0.3, seed=1)(7, 9), masks[7:9])
 
 
 @pytest.mark.parametrize("chunk", [1, 7])

@@ -13,9 +13,9 @@ from torch import Tensor
 from foveal.errors import MethodError
 from foveal.metrics import (
     METRICS,
-    Setting,
+    Evaluation,
+    EvaluationSettings,
     Tally,
-    Trial,
     black,
     deletion,
     find_metrics,
@@ -185,7 +185,7 @@ def test_tallies_add_up_whatever_the_batch() -> None:
     pictures, maps = torch.rand(5, 1, 12, 12), torch.randn(5, 4, 4)
     score = lambda z: z.mean((1, 2, 3)).clamp(0, 1)  # noqa: E731
     names = ["deletion", "IAUC", "road", "gini", "AD", "faithfulness"]
-    whole, one, other = (Tally(names, Setting(samples=4)) for _ in range(3))
+    whole, one, other = (Tally(names, EvaluationSettings(samples=4)) for _ in range(3))
     whole.update(score, pictures, maps)
     one.update(score, pictures[:2], maps[:2])
     other.update([score] * 3, pictures[2:], maps[2:])
@@ -207,8 +207,11 @@ def test_metrics_of_one_trial_share_their_forwards() -> None:
         asked += len(z)
         return z.mean((1, 2, 3)).clamp(0, 1)
 
-    trial = Trial(
-        torch.rand(1, 1, 16, 16), torch.randn(4, 4), score, setting=Setting(steps=8, shares=(0.5,), samples=5)
+    trial = Evaluation(
+        torch.rand(1, 1, 16, 16),
+        torch.randn(4, 4),
+        score,
+        setting=EvaluationSettings(steps=8, shares=(0.5,), samples=5),
     )
     for metric in find_metrics("usual").values():
         metric(trial)
@@ -219,7 +222,7 @@ def test_every_metric_says_what_it_is_and_stays_within_its_limits() -> None:
     torch.manual_seed(2)
     inside = torch.zeros(16, 16, dtype=torch.bool)
     inside[3:9, 4:12] = True
-    trial = Trial(
+    trial = Evaluation(
         torch.rand(1, 1, 16, 16), torch.randn(6, 6), lambda z: z.mean((1, 2, 3)).clamp(0, 1), inside,
         [(4, 3, 12, 9)], lambda z: z[:, 0, ::2, ::2][:, :6, :6],
     )  # fmt: skip

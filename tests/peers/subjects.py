@@ -72,7 +72,7 @@ def plain(kind: type[Plain] = Plain, *, bias: bool = True) -> tuple[Plain, Tenso
     return kind(bias=bias).double().eval(), torch.randn(2, 3, 16, 16, dtype=torch.float64)
 
 
-def ours(model: nn.Module, x: Tensor, method: str, layer: str = "input", target: foveal.Target = None) -> Tensor:
+def ours(model: nn.Module, x: Tensor, method: str, layer: str = "input", target: foveal.TargetLike = None) -> Tensor:
     """The raw map (n, h, w)."""
     return foveal.explain(model, x, TARGETS if target is None else target, method=method, layer=layer).map
 

@@ -64,10 +64,10 @@ def test_what_is_found_lowers_its_parent_more_than_chance(tree: Tree) -> None:
     expander = tree.expander
     random = np.random.default_rng(0)
     found = [edge.effect for f in tree.features.values() for edge in f.edges or ()]
-    from foveal.hierarchy.expansion import Growth
+    from foveal.hierarchy.expansion import TreeExpander
     from foveal.results.feature_graph import Edge, Feature
 
-    assert isinstance(expander, Growth)
+    assert isinstance(expander, TreeExpander)
     chance = []
     for feature in [f for f in tree.features.values() if f.stage == 2]:
         edges = tuple(

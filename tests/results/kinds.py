@@ -16,11 +16,11 @@ import torch
 from torch import nn
 
 import foveal
-from foveal.featurevis import Octave, Plan
+from foveal.featurevis import Octave, Schedule
 from foveal.images import Photo, Preprocessing
 from foveal.models import Model
 from foveal.results import Explanation, Flow, Match, Parts, Scores
-from foveal.results.feature_images import Portraits
+from foveal.results.feature_images import FeatureImages
 from foveal.results.tree import Tree
 from foveal.storage.fingerprint import fingerprint
 from tests.featurevis.networks import coloured, small
@@ -61,8 +61,8 @@ def match() -> Match:
     return foveal.match(net, pictures(1), pictures(2), lines=2)
 
 
-def portraits() -> Portraits:
-    return foveal.portray(small(), coloured()[:3], "relu2", facets=1, plan=Plan((Octave(1.0, 4),), check=2))
+def portraits() -> FeatureImages:
+    return foveal.visualize(small(), coloured()[:3], "relu2", facets=1, plan=Schedule((Octave(1.0, 4),), check=2))
 
 
 def tree() -> Tree:
@@ -78,7 +78,7 @@ KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
     "flow": (lambda: foveal.flow(tiny(), pictures(1)), Flow.load),
     "parts": (lambda: foveal.parts(tiny(), pictures(1), count=2), Parts.load),
     "match": (match, Match.load),
-    "portraits": (portraits, Portraits.load),
+    "portraits": (portraits, FeatureImages.load),
     "tree": (tree, Tree.load),
     "scores": (scores, Scores.load),
 }

@@ -14,19 +14,19 @@ from typer.testing import CliRunner
 import foveal
 from foveal.cli.app import app
 from foveal.errors import ResultError
-from foveal.results.class_tree import Assembly, flow_by_channel, overlap
+from foveal.results.class_tree import ClassTree, flow_by_channel, overlap
 from foveal.synthetic import render, species_scene
 
 JAY = foveal.Margin("Fan-crested Jay", "Crown-crested Jay")
 
 
 @pytest.fixture(scope="module")
-def jays() -> Assembly:
+def jays() -> ClassTree:
     pictures = [render(species_scene("Fan-crested Jay", seed))[0] for seed in range(4)]
-    return foveal.assemble(foveal.load_model("demo"), pictures, JAY, branch=3)
+    return foveal.class_tree(foveal.load_model("demo"), pictures, JAY, branch=3)
 
 
-def test_shares_are_means_over_the_pictures(jays: Assembly) -> None:
+def test_shares_are_means_over_the_pictures(jays: ClassTree) -> None:
     trees = jays.trees
     for (stage, channel), member in jays.members.items():
         flows = [flow_by_channel(tree).get((stage, channel), 0.0) for tree in trees]
@@ -43,10 +43,10 @@ def test_shares_are_means_over_the_pictures(jays: Assembly) -> None:
         assert into == pytest.approx(held)
 
 
-def test_the_same_channels_make_the_same_class(jays: Assembly) -> None:
+def test_the_same_channels_make_the_same_class(jays: ClassTree) -> None:
     """The three strongest channels of the last stage are the same in every picture; another class has others."""
     ibises = [render(species_scene("Coral Ibis", seed))[0] for seed in range(3)]
-    other = foveal.assemble(foveal.load_model("demo"), ibises, branch=3)
+    other = foveal.class_tree(foveal.load_model("demo"), ibises, branch=3)
     last = len(jays.trees[0].stages) - 1
     top = [member for member in jays.members.values() if member.stage == last][:3]
     assert all(member.presence == 1 for member in top)
@@ -58,20 +58,20 @@ def test_the_same_channels_make_the_same_class(jays: Assembly) -> None:
     assert alike[deep] > 0.5 > unlike[deep]
 
 
-def test_a_tree_agrees_with_itself_wholly(jays: Assembly) -> None:
+def test_a_tree_agrees_with_itself_wholly(jays: ClassTree) -> None:
     one, other = jays.trees[:2]
     assert one.overlap(one) == pytest.approx({stage.name: 1.0 for stage in one.stages})
     assert one.overlap(other) == pytest.approx(other.overlap(one))
     assert all(0 <= share <= 1 for share in one.overlap(other).values())
 
 
-def test_trees_of_different_networks_are_not_joined(jays: Assembly) -> None:
+def test_trees_of_different_networks_are_not_joined(jays: ClassTree) -> None:
     conv, pool = nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1)
     other = foveal.decompose(nn.Sequential(conv, nn.ReLU(), pool, nn.Flatten()), torch.rand(1, 3, 9, 9))
     with pytest.raises(ResultError, match="different networks"):
         overlap(jays.trees[0], other)
     with pytest.raises(ResultError, match="one tree at least"):
-        Assembly(())
+        ClassTree(())
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:

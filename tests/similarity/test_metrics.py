@@ -14,10 +14,10 @@ from foveal.similarity import (
     METRICS,
     Cosine,
     CrossAttention,
+    Distance,
     Dot,
     Euclidean,
     Learned,
-    Metric,
     Nearest,
     Squared,
     find_metric,
@@ -33,17 +33,17 @@ def vectors(seed: int, *shape: int) -> Tensor:
 
 
 LEARNED = Learned(vectors(9, 4, D))
-POOLED: list[Metric] = [Cosine(), Dot(), Squared(), Euclidean(), LEARNED, Learned(vectors(8, D, D), Cosine())]
-LOCAL: list[Metric] = [EarthMovers(), Nearest(), Nearest(k=3), CrossAttention()]
+POOLED: list[Distance] = [Cosine(), Dot(), Squared(), Euclidean(), LEARNED, Learned(vectors(8, D, D), Cosine())]
+LOCAL: list[Distance] = [EarthMovers(), Nearest(), Nearest(k=3), CrossAttention()]
 
 
-def sides(metric: Metric, n: int = 2, m: int = 3) -> tuple[Tensor, Tensor]:
+def sides(metric: Distance, n: int = 2, m: int = 3) -> tuple[Tensor, Tensor]:
     more = P if metric.local else ()
     return vectors(1, n, 1, D, *more), vectors(2, 1, m, D, *more)
 
 
 @pytest.mark.parametrize("metric", [*POOLED, *LOCAL], ids=lambda m: m.name)
-def test_contributions_sum_to_the_score(metric: Metric) -> None:
+def test_contributions_sum_to_the_score(metric: Distance) -> None:
     """T1, completeness."""
     q, s = sides(metric)
     score = metric.score(q, s)
@@ -53,7 +53,7 @@ def test_contributions_sum_to_the_score(metric: Metric) -> None:
 
 @pytest.mark.parametrize("metric", [*POOLED, *LOCAL], ids=lambda m: m.name)
 @pytest.mark.parametrize("of_reference", [False, True])
-def test_the_linear_form_is_the_score(metric: Metric, *, of_reference: bool) -> None:
+def test_the_linear_form_is_the_score(metric: Distance, *, of_reference: bool) -> None:
     q, s = sides(metric)
     weights, remainder = metric.mirrored(q, s) if of_reference else metric.linear(q, s)
     side = (s if of_reference else q).expand_as(weights)
@@ -61,7 +61,7 @@ def test_the_linear_form_is_the_score(metric: Metric, *, of_reference: bool) -> 
 
 
 @pytest.mark.parametrize("metric", [*POOLED, *LOCAL], ids=lambda m: m.name)
-def test_a_picture_is_nowhere_closer_than_to_itself(metric: Metric) -> None:
+def test_a_picture_is_nowhere_closer_than_to_itself(metric: Distance) -> None:
     """Larger is closer, distances included (Cauchy–Schwarz; not so for the dot product)."""
     if isinstance(metric, Dot):
         pytest.skip("a longer vector has a larger product with anything")
@@ -71,14 +71,14 @@ def test_a_picture_is_nowhere_closer_than_to_itself(metric: Metric) -> None:
 
 
 @pytest.mark.parametrize("metric", [*POOLED, *LOCAL], ids=lambda m: m.name)
-def test_scale(metric: Metric) -> None:
+def test_scale(metric: Distance) -> None:
     """T2: cosines and their kin do not see it, distances do."""
     q, s = sides(metric)
     assert torch.allclose(metric.score(3 * q, s), metric.score(q, s), rtol=1e-9) == metric.scale_free
 
 
 @pytest.mark.parametrize("metric", [m for m in POOLED if "learned" not in m.name], ids=lambda m: m.name)
-def test_symmetry(metric: Metric) -> None:
+def test_symmetry(metric: Distance) -> None:
     """T6."""
     q, s = sides(metric)
     p, r = metric.contributions(q, s), metric.contributions(s.transpose(0, 1), q.transpose(0, 1))
@@ -94,7 +94,7 @@ def test_euler() -> None:
 
 
 @pytest.mark.parametrize("metric", [Cosine(), Dot(), Squared(), Euclidean(), LEARNED], ids=lambda m: m.name)
-def test_scores_are_differentiable(metric: Metric) -> None:
+def test_scores_are_differentiable(metric: Distance) -> None:
     q, s = vectors(1, D).requires_grad_(), vectors(2, D)
     assert torch.autograd.gradcheck(lambda v: metric.score(v, s), q)
 

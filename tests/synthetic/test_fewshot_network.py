@@ -9,7 +9,7 @@ import torch
 
 from foveal.models import load_model
 from foveal.training.synthetic_episodes import EpisodesCourse, episodes_right, prototype_scores
-from foveal.training.synthetic_recipe import Settings, train
+from foveal.training.synthetic_recipe import SyntheticSettings, train
 
 
 def test_each_picture_is_compared_with_the_others_of_each_class() -> None:
@@ -40,7 +40,7 @@ def test_episodes_of_clear_classes_are_right_and_of_noise_at_chance() -> None:
 
 
 def test_the_recipe_leaves_a_model_that_loads(tmp_path: Path) -> None:
-    settings = Settings(images=64, epochs=2, batch=32, tests=80)
+    settings = SyntheticSettings(images=64, epochs=2, batch=32, tests=80)
     steps = list(train(EpisodesCourse(), tmp_path, settings=settings, device="cpu", workers=0))
     assert [step.phase for step in steps] == ["draw"] + ["train"] * 4 + ["test"] * 3
     model = load_model(str(tmp_path / "fewshot.safetensors"))

@@ -13,7 +13,7 @@ from foveal.synthetic.individuals import INDIVIDUALS
 from foveal.synthetic.network import EmbedNet, GeM
 from foveal.synthetic.splits import Split
 from foveal.training.synthetic_individuals import KNOWN, IndividualsCourse, cameras, first_found, numbers_of
-from foveal.training.synthetic_recipe import Settings, train
+from foveal.training.synthetic_recipe import SyntheticSettings, train
 
 
 def test_generalised_mean() -> None:
@@ -52,7 +52,7 @@ def test_first_found() -> None:
 
 
 def test_the_recipe_leaves_a_model_that_loads(tmp_path: Path) -> None:
-    settings = Settings(images=128, epochs=2, batch=32, tests=120)
+    settings = SyntheticSettings(images=128, epochs=2, batch=32, tests=120)
     steps = list(train(IndividualsCourse(), tmp_path, settings=settings, device="cpu", workers=0))
     assert [step.phase for step in steps] == ["draw"] * 2 + ["train"] * 8 + ["test"] * 4
     assert steps[-1].accuracy is not None and 0 <= steps[-1].accuracy <= 1
@@ -70,5 +70,5 @@ def test_the_one_that_ships_recognises_individuals_it_never_saw() -> None:
     model = load_model("embed")
     (said,) = model.card["accuracy"].values()
     course = IndividualsCourse()
-    *_, last = course.examined(model.module, Settings(tests=120), torch.device("cpu"), 0)
+    *_, last = course.examined(model.module, SyntheticSettings(tests=120), torch.device("cpu"), 0)
     assert last.accuracy is not None and last.accuracy >= said - 0.15 > 0.5

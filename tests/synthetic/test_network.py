@@ -23,9 +23,9 @@ from foveal.synthetic.dataset import normalised
 from foveal.synthetic.network import DemoNet
 from foveal.training.interventions import beliefs, tampered
 from foveal.training.synthetic_classes import SpeciesCourse, surprise
-from foveal.training.synthetic_recipe import Settings, Step, augmented, train
+from foveal.training.synthetic_recipe import SyntheticSettings, SyntheticStep, augmented, train
 
-TINY = Settings(images=64, epochs=2, batch=16, tests=20)
+TINY = SyntheticSettings(images=64, epochs=2, batch=16, tests=20)
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +119,7 @@ def test_the_recipe_runs_resumes_and_leaves_a_model_that_loads(tmp_path: Path) -
     # broken off in the second epoch, then run again
     broken = list(islice(train(SpeciesCourse(), tmp_path / "broken", settings=TINY, device="cpu", workers=0), 6))
     resumed = list(train(SpeciesCourse(), tmp_path / "broken", settings=TINY, device="cpu", workers=0))
-    assert isinstance(broken[-1], Step)
+    assert isinstance(broken[-1], SyntheticStep)
     assert [step.done for step in resumed if step.phase == "train"] == [5, 6, 7, 8]
     one, other = (load_model(str(tmp_path / name / "demo.safetensors")) for name in ("whole", "broken"))
     for first, second in zip(one.module.state_dict().values(), other.module.state_dict().values(), strict=True):
@@ -129,7 +129,9 @@ def test_the_recipe_runs_resumes_and_leaves_a_model_that_loads(tmp_path: Path) -
 
 
 def test_a_training_goes_on_from_its_own_checkpoint_only(tmp_path: Path) -> None:
-    def steps(course: SpeciesCourse, settings: Settings = TINY, count: int | None = None) -> list[Step]:
+    def steps(
+        course: SpeciesCourse, settings: SyntheticSettings = TINY, count: int | None = None
+    ) -> list[SyntheticStep]:
         return list(islice(train(course, tmp_path, settings=settings, device="cpu", workers=0), count))
 
     steps(SpeciesCourse(), count=6)

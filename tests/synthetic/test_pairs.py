@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from foveal.synthetic import Pairs, Scene, SceneError, marks_of, shared_parts, sibling
+from foveal.synthetic import PositivePairs, Scene, SceneError, marks_of, shared_parts, sibling
 
 
 def test_same_species_share_all_and_siblings_all_but_one() -> None:
-    for index, pair in enumerate(Pairs("species", 40)):
+    for index, pair in enumerate(PositivePairs("species", 40)):
         assert pair.same == (index % 2 == 0)
         assert pair.same == (pair.first.species == pair.second.species)
         if pair.same:
@@ -20,7 +20,7 @@ def test_same_species_share_all_and_siblings_all_but_one() -> None:
 
 
 def test_same_individuals_share_their_marks() -> None:
-    for index, pair in enumerate(Pairs("individuals", 40)):
+    for index, pair in enumerate(PositivePairs("individuals", 40)):
         assert pair.same == (index % 2 == 0)
         assert pair.same == (pair.first.marks == pair.second.marks)
         assert not pair.same or "mark" in pair.shared

@@ -11,8 +11,8 @@ import torch
 from foveal.models import load_model
 from foveal.synthetic.sampling import species_scene
 from foveal.training import synthetic_views
-from foveal.training.synthetic_recipe import Settings, train
-from foveal.training.synthetic_views import Views, ViewsCourse, another_view, nt_xent
+from foveal.training.synthetic_recipe import SyntheticSettings, train
+from foveal.training.synthetic_views import ViewsCourse, ViewsDataset, another_view, nt_xent
 
 
 def test_each_view_looks_for_its_partner() -> None:
@@ -32,14 +32,14 @@ def test_views_share_the_bird_and_nothing_else() -> None:
     other = another_view(scene)
     assert other.creature == scene.creature
     assert other.pose != scene.pose and other.backdrop != scene.backdrop and other.light != scene.light
-    one, again = Views(3, seed=0)[1], Views(3, seed=0)[1]
+    one, again = ViewsDataset(3, seed=0)[1], ViewsDataset(3, seed=0)[1]
     assert one[0].shape == one[1].shape == (3, 160, 160) and one[0].dtype == torch.uint8
     assert not torch.equal(one[0], one[1]) and torch.equal(one[1], again[1])
 
 
 def test_the_recipe_leaves_a_model_that_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthetic_views, "BANK", 40)
-    settings = Settings(images=64, epochs=2, batch=32, tests=40)
+    settings = SyntheticSettings(images=64, epochs=2, batch=32, tests=40)
     steps = list(train(ViewsCourse(), tmp_path, settings=settings, device="cpu", workers=0))
     assert [step.phase for step in steps] == ["draw"] + ["train"] * 4 + ["test"] * 3
     assert all(step.loss is None or np.isfinite(step.loss) for step in steps)

@@ -96,7 +96,7 @@ def test_the_vote_of_neighbours_written_out() -> None:
     """Section 3.1, a to e."""
     q, s = embeddings()
     index = torch.tensor([0, 1, 2, 0, 1, 2])
-    why = explain(foveal.Neighbours(SUPPORT, LABELS, k=4))
+    why = explain(foveal.Neighbors(SUPPORT, LABELS, k=4))
     for i in range(3):
         alike = unit(q[i]) @ unit(s).T
         near = alike.topk(4).indices
@@ -116,21 +116,21 @@ def test_one_neighbour_is_a_pair_and_duplicates_change_nothing() -> None:
     """T9."""
     q, s = embeddings()
     nearest = (unit(q) @ unit(s).T).argmax(1)
-    one = explain(foveal.Neighbours(SUPPORT, LABELS, k=1))
+    one = explain(foveal.Neighbors(SUPPORT, LABELS, k=1))
     pair = explain(foveal.Similar(SUPPORT[nearest]))
     assert torch.allclose(one.map, pair.map)
-    twice = explain(foveal.Neighbours(torch.cat([SUPPORT, SUPPORT]), LABELS * 2, k=12))
-    once = explain(foveal.Neighbours(SUPPORT, LABELS, k=6))
+    twice = explain(foveal.Neighbors(torch.cat([SUPPORT, SUPPORT]), LABELS * 2, k=12))
+    once = explain(foveal.Neighbors(SUPPORT, LABELS, k=6))
     assert torch.allclose(twice.map, once.map)
 
 
 def test_weighted_neighbours_go_from_the_mean_to_the_nearest() -> None:
     """Section 11."""
     for T, plain in (
-        (1e6, foveal.Neighbours(SUPPORT, LABELS, k=6, temperature=1e6)),
-        (1e-7, foveal.Neighbours(SUPPORT, LABELS, k=1)),
+        (1e6, foveal.Neighbors(SUPPORT, LABELS, k=6, temperature=1e6)),
+        (1e-7, foveal.Neighbors(SUPPORT, LABELS, k=1)),
     ):
-        weighted = explain(foveal.Neighbours(SUPPORT, LABELS, k=6, temperature=T, weighted=True))
+        weighted = explain(foveal.Neighbors(SUPPORT, LABELS, k=6, temperature=T, weighted=True))
         assert weighted.target == explain(plain).target
         assert torch.allclose(weighted.map, explain(plain).map, rtol=1e-4)
 
@@ -145,7 +145,7 @@ def test_altered_copies_are_asked_what_was_decided(kind: str, method: str) -> No
         "prototypes": lambda i: foveal.Prototypes(SUPPORT, LABELS),
         "margin": lambda i: foveal.Prototypes(SUPPORT, LABELS, rule="nearest", margin=True),
         "places": lambda i: foveal.Prototypes(SUPPORT, LABELS, metric="nearest", rule="average"),
-        "neighbours": lambda i: foveal.Neighbours(SUPPORT, LABELS, k=3),
+        "neighbours": lambda i: foveal.Neighbors(SUPPORT, LABELS, k=3),
     }[kind]
     together = explain(decided(None), method=method, layer="relu1")
     for i in (0, 2):
@@ -170,11 +170,11 @@ def test_an_explanation_of_one_picture_knows_its_class() -> None:
         (foveal.Prototypes(SUPPORT, LABELS, rule="vote"), "by 'vote': the rules are"),  # type: ignore[arg-type]
         (foveal.Prototypes(SUPPORT, LABELS, metric="nearest"), "compares places"),
         (foveal.Prototypes(SUPPORT, LABELS, which="z"), "no class 'z'"),
-        (foveal.Neighbours(SUPPORT, LABELS, k=0), "a vote of 0"),
-        (foveal.Neighbours(SUPPORT, LABELS, temperature=0), "at temperature 0"),
-        (foveal.Neighbours(SUPPORT, ["a"] * 5 + ["far"], k=1, which="far"), "none of the 1 nearest"),
-        (foveal.Neighbours(torch.zeros(6, 8), LABELS), "all zero"),
-        (foveal.Neighbours(torch.zeros(0, 8), []), "no bank picture"),
+        (foveal.Neighbors(SUPPORT, LABELS, k=0), "a vote of 0"),
+        (foveal.Neighbors(SUPPORT, LABELS, temperature=0), "at temperature 0"),
+        (foveal.Neighbors(SUPPORT, ["a"] * 5 + ["far"], k=1, which="far"), "none of the 1 nearest"),
+        (foveal.Neighbors(torch.zeros(6, 8), LABELS), "all zero"),
+        (foveal.Neighbors(torch.zeros(0, 8), []), "no bank picture"),
     ],
 )
 def test_what_cannot_be_decided_is_said(target: Any, words: str) -> None:
@@ -184,8 +184,8 @@ def test_what_cannot_be_decided_is_said(target: Any, words: str) -> None:
 
 
 def test_a_decision_without_its_model_says_so() -> None:
-    from foveal.targets import Outcome
+    from foveal.targets import ModelOutput
 
-    for target in (foveal.Similar(S), foveal.Prototypes(S, "ab"), foveal.Neighbours(S, "ab")):
+    for target in (foveal.Similar(S), foveal.Prototypes(S, "ab"), foveal.Neighbors(S, "ab")):
         with pytest.raises(FovealError, match="not met its model"):
-            target.decide(Outcome(None))
+            target.decide(ModelOutput(None))

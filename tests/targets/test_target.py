@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from foveal.errors import TargetError
-from foveal.targets import Class, Custom, Margin, Neuron, Outcome, as_decision, class_scores
+from foveal.targets import Class, Custom, Margin, ModelOutput, Neuron, as_decision, class_scores
 from foveal.targets.class_names import class_index
-from foveal.targets.target import Decision
+from foveal.targets.target import Target
 
 LABELS = ("tench, Tinca tinca", "padlock", "combination lock", "Jay", "crow")
 SCORES = torch.tensor([[0.0, 3.0, 1.0, -1.0, 2.0], [5.0, 0.0, 1.0, 2.0, 4.0]])
 
 
 def decide(target: Any, output: Any = SCORES, labels: Any = LABELS) -> Any:
-    return as_decision(target).decide(Outcome(output, {}, labels))
+    return as_decision(target).decide(ModelOutput(output, {}, labels))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_one_logit_models_have_two_sides(shape: tuple[int, ...]) -> None:
 
 def test_units() -> None:
     activation = torch.arange(24.0).reshape(1, 2, 3, 4)
-    outcome = Outcome(None, {"layer": activation, "fc": torch.tensor([[7.0, 8.0]])})
+    outcome = ModelOutput(None, {"layer": activation, "fc": torch.tensor([[7.0, 8.0]])})
     assert Neuron("layer", 1, (2, 3)).decide(outcome).score.tolist() == [23.0]
     assert Neuron("layer", 0).decide(outcome).score.tolist() == [5.5]
     assert Neuron("fc", 1).decide(outcome).score.tolist() == [8.0]
@@ -151,5 +151,5 @@ def test_callables_get_the_output_untouched() -> None:
 
 def test_every_decision_is_a_decision() -> None:
     for one in (Class(), Margin(), Neuron("layer", 0), Custom(lambda out: out)):
-        assert isinstance(one, Decision)
+        assert isinstance(one, Target)
         assert as_decision(one) is one

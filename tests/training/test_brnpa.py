@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def learnt(settings: Settings, out: Path) -> list[brnpa.Step]:
+def learnt(settings: Settings, out: Path) -> list[brnpa.TrainStep]:
     return list(train(settings, out, accelerator="cpu"))
 
 
@@ -202,7 +202,7 @@ def test_better_settings_are_searched_for(folder: Path, tmp_path: Path) -> None:
 
     def tried(trials: int) -> list[Tried]:
         found = list(search(settings, tmp_path / "tried", trials=trials, accelerator="cpu"))
-        assert not any(isinstance(step, brnpa.Step) and step.phase == "test" for step in found)
+        assert not any(isinstance(step, brnpa.TrainStep) and step.phase == "test" for step in found)
         return [step for step in found if isinstance(step, Tried)]
 
     first = tried(2)

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foveal.api.measure import Explained, decided, mapped, several
+from foveal.api.measure import MapSource, by_name, collect_maps, target_of
 from foveal.attribution.perturbation import Progress
-from foveal.attribution.perturbed_score import SAID, Of, questions
-from foveal.attribution.prepare import check_pictures, inquire
+from foveal.attribution.perturbed_score import SAID, Of, perturbed_scores
+from foveal.attribution.prepare import check_pictures, prepare
 from foveal.engine.chunks import WHOLE, chunked
 from foveal.engine.keywords import checked
 from foveal.errors import MethodError
@@ -25,8 +25,8 @@ from foveal.metrics.baselines import Fill, hidden
 from foveal.metrics.curves import ranks
 from foveal.metrics.shape import area_holding
 from foveal.models.model import Model
-from foveal.results.deletion_test import Hiding, Hidings
-from foveal.targets import Target, Task
+from foveal.results.deletion_test import DeletionTest, DeletionTests
+from foveal.targets import TargetLike, Task
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -41,8 +41,8 @@ LEAST, MOST = 0.05, 0.3
 def audit(
     model: nn.Module | Model,
     images: ImageLike | Batch,
-    explanations: Explained | Sequence[Explained] | Mapping[str, Explained],
-    target: Target = None,
+    explanations: MapSource | Sequence[MapSource] | Mapping[str, MapSource],
+    target: TargetLike = None,
     *,
     area: float | None = None,
     draws: int = 20,
@@ -56,7 +56,7 @@ def audit(
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     task: Task | None = None,
-) -> Hidings:
+) -> DeletionTests:
     """What becomes of the score when the places that a map marks are hidden, and when as many others are.
 
     The others have the same shape: the hidden area is mirrored or not and moved, over the picture's edges to the other
@@ -76,16 +76,16 @@ def audit(
     """
     if draws < 2:
         raise MethodError(f"an area at random needs a few draws to compare with, not {draws}: ask for two at least")
-    many = several(explanations)
+    many = by_name(explanations)
     about: dict[str, Any] = {
         "inputs": inputs, "keywords": keywords, "preprocessing": preprocessing, "labels": labels, "task": task,
     }  # fmt: skip
-    target = decided(many.values()) if target is None else target
-    inquiry = inquire(model, images, target, **about)
+    target = target_of(many.values()) if target is None else target
+    inquiry = prepare(model, images, target, **about)
     check_pictures(inquiry.batch, "audits")
-    maps = mapped(inquiry, many, target, layer, about)
+    maps = collect_maps(inquiry, many, target, layer, about)
     n, done, found = len(inquiry.batch.photos), 0, []
-    with questions(inquiry, of) as asked:
+    with perturbed_scores(inquiry, of) as asked:
         for name, one in maps.items():
             for i, question in enumerate(asked):
                 x = inquiry.batch.tensor[i : i + 1]
@@ -93,13 +93,14 @@ def audit(
                 share = 0.0 if where is None else float(where.double().mean())
                 scores = [] if where is None else _asked(question, x, where, draws, fill, seed)
                 said = question.words, SAID[question.of], question.whole
-                found.append(Hiding(name, inquiry.batch.photos[i].source, *said, share, scores[0] if scores else None,
+                found.append(DeletionTest(
+                    name, inquiry.batch.photos[i].source, *said, share, scores[0] if scores else None,
                                     tuple(scores[1:])))  # fmt: skip
                 done += 1
                 if progress:
                     progress("auditing", done, n * len(maps))
         notes = dict.fromkeys([*inquiry.notes, *(note for question in asked for note in question.notes)])
-    return Hidings(tuple(found), tuple(notes))
+    return DeletionTests(tuple(found), tuple(notes))
 
 
 def marked(

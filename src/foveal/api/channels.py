@@ -21,7 +21,7 @@ from foveal.engine.stages import describe
 from foveal.errors import ImageError, LayerError, ResultError
 from foveal.images import load_images, pictures_in
 from foveal.models.model import Model, as_model, placed
-from foveal.results.channel_examples import Dictionary
+from foveal.results.channel_examples import ChannelExamples
 from foveal.storage.checkpoint import load_state, save_state
 from foveal.storage.fingerprint import file_fingerprint, fingerprint
 from foveal.storage.reading import damage
@@ -35,7 +35,7 @@ BATCH = 8
 
 
 @checked
-def dictionary(
+def channels(
     model: nn.Module | Model,
     pictures: Path | str | Sequence[Path | str],
     *,
@@ -44,10 +44,10 @@ def dictionary(
     cache: Path | bool | None = True,
     progress: Callable[[str, int, int], None] | None = None,
     preprocessing: Preprocessing | None = None,
-) -> Dictionary:
+) -> ChannelExamples:
     """Look through pictures for what each channel of the stages answers to: one forward each, up to the last stage.
 
-        words = foveal.dictionary(model, "photos/")
+        words = foveal.channels(model, "photos/")
         words.entries("layer4", 42)              # file, place and value, the strongest first
         words.crops("layer4", 42)                # what it sees there
 
@@ -86,7 +86,7 @@ def dictionary(
     values, numbers, places = (
         {name: arrays[f"{what}/{name}"] for name in names} for what in ("values", "pictures", "places")
     )
-    return Dictionary(subject.name, found, stages, values, numbers, places, subject.preprocessing, tuple(notes))
+    return ChannelExamples(subject.name, found, stages, values, numbers, places, subject.preprocessing, tuple(notes))
 
 
 def _look(

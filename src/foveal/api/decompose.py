@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from foveal.attribution.perturbation import Progress
-from foveal.attribution.prepare import inquire, read
+from foveal.attribution.prepare import prepare, read
 from foveal.engine.graph import recording
 from foveal.engine.keywords import checked
 from foveal.errors import LayerError
 from foveal.hierarchy.build import tree_of
-from foveal.hierarchy.expansion import Plan
+from foveal.hierarchy.expansion import TreeSettings
 from foveal.images import Batch
 from foveal.models.model import Model, as_model
 from foveal.results.tree import Tree
-from foveal.targets import Target, Task
+from foveal.targets import TargetLike, Task
 
 if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
-    from foveal.results.class_tree import Assembly
+    from foveal.results.class_tree import ClassTree
 
 
 @checked
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def decompose(
     model: nn.Module | Model,
     image: ImageLike | Batch,
-    target: Target = None,
+    target: TargetLike = None,
     *,
     branch: int = 5,
     enough: float = 1.0,
@@ -65,8 +65,8 @@ def decompose(
 
     The other arguments and the errors are those of `explain`. (Cheng et al., IJCV 131, 2023, arXiv:2201.09205.)
     """
-    plan = Plan(branch, enough, rule, gate, rank_by, merge, decide, against)
-    inquiry = inquire(
+    plan = TreeSettings(branch, enough, rule, gate, rank_by, merge, decide, against)
+    inquiry = prepare(
         model, image, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     if len(inquiry.batch.tensor) != 1:
@@ -79,20 +79,20 @@ def decompose(
 
 @checked
 @recording
-def assemble(
+def class_tree(
     model: nn.Module | Model,
     images: ImageLike,
-    target: Target = None,
+    target: TargetLike = None,
     *,
     depth: int | None = None,
     progress: Progress | None = None,
     **options: Any,
-) -> Assembly:
+) -> ClassTree:
     """How a class is put together: the trees of many pictures, joined by channel.
 
-        jays = foveal.assemble(model, sorted(Path("jays").iterdir()))
+        jays = foveal.class_tree(model, sorted(Path("jays").iterdir()))
         print(jays); jays.poster().save("jays.png")
-        jays.contrast(foveal.assemble(model, crows))        # channels that one class rests on and the other does not
+        jays.contrast(foveal.class_tree(model, crows))        # channels that one class rests on and the other does not
 
     Args:
         images: several pictures, as `explain` takes them.
@@ -101,7 +101,7 @@ def assemble(
 
     `options` are those of `decompose`.
     """
-    from foveal.results.class_tree import Assembly
+    from foveal.results.class_tree import ClassTree
 
     subject = as_model(model, options.pop("preprocessing", None), options.pop("labels", None))
     batch = read(subject, images)
@@ -111,4 +111,4 @@ def assemble(
         trees.append(decompose(subject, alone, target, **options).grow(depth))
         if progress:
             progress("taking apart", number + 1, len(batch.photos))
-    return Assembly(tuple(trees))
+    return ClassTree(tuple(trees))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from foveal.api.explain import explain
-from foveal.attribution.prepare import Inquiry, inquire
+from foveal.attribution.prepare import Inquiry, prepare
 from foveal.engine.keywords import checked
 from foveal.errors import TargetError
 from foveal.images import Batch, load_images
@@ -18,7 +18,7 @@ from foveal.models.model import Model
 from foveal.results.episode import Episode
 from foveal.targets import Prototypes
 from foveal.targets.prototypes import ClosestClass
-from foveal.targets.reference import Compared, names_of
+from foveal.targets.reference import ReferenceTarget, names_of
 
 if TYPE_CHECKING:
     from foveal.attribution.perturbation import Progress
@@ -64,11 +64,11 @@ def episode(
         FovealError: as `explain`, in one sentence.
     """
     decision = Prototypes(support, labels, metric=metric, rule=rule, temperature=temperature, embedding=embedding)
-    inquiry = inquire(model, query, decision, preprocessing=preprocessing, task=task)
+    inquiry = prepare(model, query, decision, preprocessing=preprocessing, task=task)
     if len(inquiry.layers(layer)) != 1:
         raise TargetError("an episode is drawn at one layer: name one")
     compared, closest = inquiry.decision, getattr(inquiry.decision, "rule", None)
-    assert isinstance(compared, Compared) and isinstance(closest, ClosestClass)
+    assert isinstance(compared, ReferenceTarget) and isinstance(closest, ClosestClass)
     evidence = {}
     for number, name in enumerate(closest.classes):
         target = replace(compared, rule=replace(closest, which=name))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from foveal.attribution.attribute import Asked, Evidence
+from foveal.attribution.attribute import Attributions, MethodRequest
 from foveal.attribution.perturbation import Progress
-from foveal.attribution.prepare import Inquiry, inquire, read
-from foveal.attribution.resolution import examine, settings
+from foveal.attribution.prepare import Inquiry, prepare, read
+from foveal.attribution.resolution import attribute_at, settings
 from foveal.engine.address import INPUT
 from foveal.engine.arguments import beside
 from foveal.engine.keywords import checked
@@ -24,7 +24,7 @@ from foveal.methods import Method, find_methods
 from foveal.models.model import Model, as_model, weight_of
 from foveal.results import Explanation
 from foveal.results.provenance import versions
-from foveal.targets import Target, Task
+from foveal.targets import TargetLike, Task
 
 if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def explain(
     model: nn.Module | Model,
     images: ImageLike | Batch,
-    target: Target = None,
+    target: TargetLike = None,
     *,
     method: str = "gradcam",
     progress: Progress | None = None,
@@ -108,7 +108,7 @@ def explain(
 def compare(
     model: nn.Module | Model,
     images: ImageLike | Batch,
-    target: Target = None,
+    target: TargetLike = None,
     *,
     methods: Sequence[str] | str = "fast",
     progress: Progress | None = None,
@@ -137,7 +137,7 @@ def compare(
     chosen = find_methods(methods)
     if not chosen:
         raise MethodError("no method was given: name one or more of those that `foveal methods` lists")
-    inquiry = inquire(
+    inquiry = prepare(
         model,
         images,
         target,
@@ -150,8 +150,8 @@ def compare(
         task=task,
     )
     scene, decision = inquiry.scene, inquiry.decision
-    asked = [Asked(name, method, _layers(inquiry, layer, method)) for name, method in chosen.items()]
-    evidence = examine(scene, asked, progress, resolution=resolution, scales=scales)
+    asked = [MethodRequest(name, method, _layers(inquiry, layer, method)) for name, method in chosen.items()]
+    evidence = attribute_at(scene, asked, progress, resolution=resolution, scales=scales)
     if evidence.refused and (not _several(methods) or not evidence.maps):
         raise next(iter(evidence.refused.values()))
     evidence.notes[:0] = inquiry.remarks(evidence.verdict.words if evidence.verdict else ())
@@ -215,7 +215,7 @@ def _far_from_the_score(structure: Structure) -> list[str]:
 
 
 def _explanation(
-    inquiry: Inquiry, evidence: Evidence, asked: Asked, made: Mapping[str, Any], seconds: float
+    inquiry: Inquiry, evidence: Attributions, asked: MethodRequest, made: Mapping[str, Any], seconds: float
 ) -> Explanation:
     verdict, batch = evidence.verdict, inquiry.batch
     return Explanation(

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from foveal.attribution.batching import in_portions
-from foveal.attribution.passes import Passed, Question, run_through, run_through_each
-from foveal.attribution.perturbation import Probe, Progress, runs_for
+from foveal.attribution.batching import in_batches
+from foveal.attribution.passes import BackwardTarget, PassResult, forward_backward, forward_backward_each
+from foveal.attribution.perturbation import PerturbationScorer, Progress, runs_for
 from foveal.attribution.placing import whereabouts
-from foveal.attribution.prepare import Inquiry, inquire
+from foveal.attribution.prepare import Inquiry, prepare
 from foveal.engine.guard import untouched
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
@@ -26,13 +26,13 @@ from foveal.methods.naflow import Abandonment, Inversion, Mode, rebuild, share_o
 from foveal.models.model import Model
 from foveal.results.flow import Audit, Audited, Flow
 from foveal.results.provenance import versions
-from foveal.targets import Similar, Target, Task, compares
+from foveal.targets import Similar, TargetLike, Task, compares
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
     from foveal.attribution.passes import Rules
-    from foveal.engine.capture import Run
+    from foveal.engine.capture import ForwardRun
     from foveal.images import ImageLike, Preprocessing
 
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def flow(
     model: nn.Module | Model,
     images: ImageLike | Batch,
-    target: Target = None,
+    target: TargetLike = None,
     *,
     mode: Mode = "exact",
     layer: LayerSpec = "all",
@@ -83,7 +83,7 @@ def flow(
     The other arguments and the errors are those of `explain`. (Liao et al., TPAMI 48(5), 2026, arXiv:2412.01202.)
     """
     started = time.perf_counter()
-    inquiry = inquire(
+    inquiry = prepare(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     how = Inversion(mode, iterations, tolerance, damping)
@@ -95,7 +95,7 @@ def flow(
 def flows(
     model: nn.Module | Model,
     images: ImageLike | Batch,
-    targets: Sequence[Target],
+    targets: Sequence[TargetLike],
     *,
     mode: Mode = "exact",
     layer: LayerSpec = "all",
@@ -118,7 +118,7 @@ def flows(
     if not targets:
         raise MethodError("there is no decision to follow: give one target at least")
     started = time.perf_counter()
-    first = inquire(model, images, targets[0], **about)
+    first = prepare(model, images, targets[0], **about)
     inquiries = [first, *(first.about(target) for target in targets[1:])]
     how, abandon = Inversion(mode, iterations, tolerance, damping), Abandonment(zero, mass)
     courses = [_course(inquiry, layer, abandon, how, coefficients) for inquiry in inquiries]
@@ -127,13 +127,13 @@ def flows(
             "these decisions look at different depths of the network: name the layers to follow them at, or follow "
             "each with foveal.flow"
         )
-    passes = run_through_each(first.scene, [course.question(progress) for course in courses], courses[0].layers)
+    passes = forward_backward_each(first.scene, [course.question(progress) for course in courses], courses[0].layers)
     seconds = (time.perf_counter() - started) / len(courses)
     return tuple(_flow(course, passed, seconds) for course, passed in zip(courses, passes, strict=True))
 
 
 @dataclass(frozen=True)
-class Course:
+class FlowPlan:
     """What decides a flow.
 
     Attributes:
@@ -147,21 +147,21 @@ class Course:
     how: Inversion
     rules: Rules | None
 
-    def run(self, progress: Progress | None = None) -> Passed:
+    def run(self, progress: Progress | None = None) -> PassResult:
         """Forward, backward, and the inversion where there is one."""
         asked = self.question(progress)
         run = partial(
-            run_through, layers=self.layers, gradient=True, backward=True, rules=asked.rules, study=asked.study
+            forward_backward, layers=self.layers, gradient=True, backward=True, rules=asked.rules, study=asked.study
         )
-        return in_portions(self.inquiry.scene, self.layers, run, "flow", self.how.mode)
+        return in_batches(self.inquiry.scene, self.layers, run, "flow", self.how.mode)
 
-    def question(self, progress: Progress | None = None) -> Question:
+    def question(self, progress: Progress | None = None) -> BackwardTarget:
         """What is asked of the network."""
         study = partial(self._study, progress=progress) if self.how.mode != "exact" else None
-        return Question(self.inquiry.decision, self.rules, study)
+        return BackwardTarget(self.inquiry.decision, self.rules, study)
 
     def _study(
-        self, run: Run, G: Mapping[str, Tensor], notes: list[str], *, progress: Progress | None
+        self, run: ForwardRun, G: Mapping[str, Tensor], notes: list[str], *, progress: Progress | None
     ) -> dict[str, dict[str, Tensor]]:
         layers = [layer for layer in run.activations if layer in self.layers]
         done = [0]
@@ -176,8 +176,8 @@ class Course:
         return {"B": found.B, "residual": found.residual, "iterations": found.iterations}
 
 
-def _course(inquiry: Inquiry, layer: LayerSpec, abandon: Abandonment, how: Inversion, coefficients: str) -> Course:
-    return Course(inquiry, inquiry.every_layer(layer), abandon, how, _rules(inquiry, coefficients))
+def _course(inquiry: Inquiry, layer: LayerSpec, abandon: Abandonment, how: Inversion, coefficients: str) -> FlowPlan:
+    return FlowPlan(inquiry, inquiry.every_layer(layer), abandon, how, _rules(inquiry, coefficients))
 
 
 def _rules(inquiry: Inquiry, coefficients: str) -> Rules | None:
@@ -191,7 +191,7 @@ def _rules(inquiry: Inquiry, coefficients: str) -> Rules | None:
     return Weighed(coefficients) if compares(inquiry.decision) and coefficients != "gradient" else None
 
 
-def _flow(course: Course, passed: Passed, seconds: float) -> Flow:
+def _flow(course: FlowPlan, passed: PassResult, seconds: float) -> Flow:
     inquiry, verdict = course.inquiry, passed.verdict
     assert verdict is not None
     maps: dict[str, Tensor] = {}
@@ -236,19 +236,19 @@ def _flow(course: Course, passed: Passed, seconds: float) -> Flow:
     return replace(result, auditor=partial(_audited, course, result))
 
 
-def _start(course: Course, passed: Passed, like: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+def _start(course: FlowPlan, passed: PassResult, like: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """What flows: the score, or of a similarity α·v."""
     assert passed.verdict is not None
     start = course.rules.start(passed.verdict) if course.rules else passed.verdict.score
     return start.detach().to(like)
 
 
-def _numbers(passed: Passed, what: str, layer: str, like: Float[Tensor, " n"]) -> list[float]:
+def _numbers(passed: PassResult, what: str, layer: str, like: Float[Tensor, " n"]) -> list[float]:
     found = passed.studied.get(what, {}).get(layer)
     return [0.0] * len(like) if found is None else found.tolist()
 
 
-def _parameters(course: Course) -> dict[str, Any]:
+def _parameters(course: FlowPlan) -> dict[str, Any]:
     how, abandon = course.how, course.abandon
     solving = {"iterations": how.iterations, "tolerance": how.tolerance}
     return {
@@ -261,7 +261,7 @@ def _parameters(course: Course) -> dict[str, Any]:
     }
 
 
-def _remarks(course: Course, kept: Mapping[str, Tensor], measured: Mapping[str, Any]) -> list[str]:
+def _remarks(course: FlowPlan, kept: Mapping[str, Tensor], measured: Mapping[str, Any]) -> list[str]:
     notes = []
     if course.abandon.mass == 1 and all(bool((share > 0.999).all()) for share in kept.values()):
         notes.append(
@@ -278,7 +278,7 @@ def _remarks(course: Course, kept: Mapping[str, Tensor], measured: Mapping[str, 
     return notes
 
 
-def _audited(course: Course, result: Flow, progress: Progress | None = None) -> Audit:
+def _audited(course: FlowPlan, result: Flow, progress: Progress | None = None) -> Audit:
     """The network, asked with neurons of each layer set to zero."""
     scene = course.inquiry.scene
     passed = replace(course, how=Inversion()).run()
@@ -289,7 +289,7 @@ def _audited(course: Course, result: Flow, progress: Progress | None = None) -> 
             keep = course.abandon.kept(passed.activations[layer], passed.cotangents[layer])
             pairs = []
             for image in range(n):
-                probe = Probe(scene, passed, image, layer, lambda done, total: None, runs)
+                probe = PerturbationScorer(scene, passed, image, layer, lambda done, total: None, runs)
                 own = keep[image : image + 1].to(probe.A.dtype)
                 pairs.append(_scores(probe, torch.cat([probe.A * own, probe.A * (1 - own)])))
                 probe.forget()
@@ -304,7 +304,7 @@ def _audited(course: Course, result: Flow, progress: Progress | None = None) -> 
     return Audit(tuple(found))
 
 
-def _scores(probe: Probe, copies: Float[Tensor, "2 c h w"]) -> Float[Tensor, " 2"]:
+def _scores(probe: PerturbationScorer, copies: Float[Tensor, "2 c h w"]) -> Float[Tensor, " 2"]:
     """Each asked alone: an embedding of zeros has no similarity, which is no answer rather than an error."""
 
     def asked(copy: Tensor) -> Tensor:

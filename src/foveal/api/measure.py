@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from foveal.api.explain import compare, explain
-from foveal.attribution.passes import run_through
+from foveal.attribution.passes import forward_backward
 from foveal.attribution.perturbation import Progress
-from foveal.attribution.perturbed_score import SAID, Of, Question, questions
+from foveal.attribution.perturbed_score import SAID, Of, PerturbedScore, perturbed_scores
 from foveal.attribution.placing import whereabouts
-from foveal.attribution.prepare import Inquiry, check_pictures, inquire
+from foveal.attribution.prepare import Inquiry, check_pictures, prepare
 from foveal.engine.address import INPUT
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
@@ -29,13 +29,13 @@ from foveal.metrics.metric import Metric, find_metrics
 from foveal.metrics.placement import Box
 from foveal.metrics.references import REFERENCES, norm_map
 from foveal.metrics.sensitivity import Explainer
-from foveal.metrics.trial import Setting, Trial
+from foveal.metrics.trial import Evaluation, EvaluationSettings
 from foveal.models.model import Model
 from foveal.results import Explanation, Match, Parts
 from foveal.results.provenance import versions
 from foveal.results.scores import Scores
 from foveal.results.tree import Tree
-from foveal.targets import Class, Decision, Margin, Neuron, Target, Task
+from foveal.targets import Class, Margin, Neuron, Target, TargetLike, Task
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from foveal.images import ImageLike, Photo, Place, Preprocessing
 
-Explained: TypeAlias = "str | Explanation | Match | Tree | Made | Float[Tensor, 'n h w']"
+MapSource: TypeAlias = "str | Explanation | Match | Tree | RepeatableMap | Float[Tensor, 'n h w']"
 GRID = 28
 STEPS = 49
 SMALLEST = 0.25  # share of an object that the network must have seen
@@ -54,8 +54,8 @@ EVERY = (*REFERENCES, "activation")
 def measure(
     model: nn.Module | Model,
     images: ImageLike | Batch,
-    explanations: Explained | Sequence[Explained] | Mapping[str, Explained],
-    target: Target = None,
+    explanations: MapSource | Sequence[MapSource] | Mapping[str, MapSource],
+    target: TargetLike = None,
     *,
     metrics: str | Sequence[str] = "usual",
     layer: str | None = None,
@@ -63,7 +63,7 @@ def measure(
     references: Sequence[str] | bool = True,
     masks: Sequence[Bool[NDArray[np.bool_], "H W"]] | None = None,
     boxes: Sequence[Sequence[Box]] | None = None,
-    setting: Setting | None = None,
+    setting: EvaluationSettings | None = None,
     progress: Progress | None = None,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
@@ -91,7 +91,7 @@ def measure(
         masks: a picture each, true on the object, in the photo's pixels; for metrics of localisation.
         boxes: several a picture, (x0, y0, x1, y1) in the photo's pixels.
         setting: steps, baselines, samples, seed. The default compares all maps on one grid of 28 × 28 places in 49
-            steps; `foveal.metrics.Setting()` is each map's own grid in 196.
+            steps; `foveal.metrics.EvaluationSettings()` is each map's own grid in 196.
         progress: hears (what, done, total).
 
     The other arguments are those of `explain`. Raises FovealError, one sentence on what does not fit; a map with values
@@ -99,23 +99,23 @@ def measure(
     """
     started = time.perf_counter()
     chosen = find_metrics(metrics)
-    many = several(explanations)
+    many = by_name(explanations)
     if target is None:
-        target = decided(many.values())
+        target = target_of(many.values())
     about: dict[str, Any] = {
         "inputs": inputs, "keywords": keywords, "preprocessing": preprocessing, "labels": labels, "task": task,
     }  # fmt: skip
-    inquiry = inquire(model, images, target, **about)
+    inquiry = prepare(model, images, target, **about)
     check_pictures(inquiry.batch, "metrics")
-    maps = mapped(inquiry, many, target, layer, about)
+    maps = collect_maps(inquiry, many, target, layer, about)
     explained = set(maps)
-    maps |= referred(inquiry, maps, references)
+    maps |= reference_maps(inquiry, maps, references)
     known = _objects(inquiry.batch, masks, boxes)
     chosen = _askable(chosen, known, maps)
     setting = _black(setting or default_setting(inquiry.batch.tensor), inquiry.subject)
     n = len(inquiry.batch.photos)
     values: dict[str, dict[str, list[float]]] = {name: {metric: [] for metric in chosen} for name in maps}
-    with questions(inquiry, of) as asked:
+    with perturbed_scores(inquiry, of) as asked:
         for i, question in enumerate(asked):
             for number, (name, one) in enumerate(maps.items()):
                 found = _tried(inquiry, i, one, question, known, setting, chosen)
@@ -139,19 +139,19 @@ def measure(
         )
 
 
-def _notes(inquiry: Inquiry, asked: Sequence[Question]) -> tuple[str, ...]:
+def _notes(inquiry: Inquiry, asked: Sequence[PerturbedScore]) -> tuple[str, ...]:
     """Each remark once, in order."""
     remarks = inquiry.remarks([question.words for question in asked], photos=True)
     return tuple(dict.fromkeys([*remarks, *(note for question in asked for note in question.notes)]))
 
 
-def default_setting(x: Float[Tensor, "n c h w"], *, steps: int = STEPS) -> Setting:
+def default_setting(x: Float[Tensor, "n c h w"], *, steps: int = STEPS) -> EvaluationSettings:
     """All maps on one grid, as fine as 28 × 28 where the picture has so many pixels."""
-    return Setting(steps=steps, grid=(min(GRID, x.shape[2]), min(GRID, x.shape[3])))
+    return EvaluationSettings(steps=steps, grid=(min(GRID, x.shape[2]), min(GRID, x.shape[3])))
 
 
 @dataclass(frozen=True, eq=False)
-class Mapped:
+class NamedMaps:
     """The maps of one method for all pictures, and how to make others like them.
 
     Attributes:
@@ -161,7 +161,7 @@ class Mapped:
     """
 
     maps: Float[Tensor, "n h w"]
-    again: Callable[[Decision, Tensor], Tensor] | None = None
+    again: Callable[[Target, Tensor], Tensor] | None = None
     layer: str | None = None
     place: Place | None = None
 
@@ -175,14 +175,14 @@ class Objects:
 
 
 def _tried(
-    inquiry: Inquiry, i: int, one: Mapped, question: Question, known: Objects, setting: Setting,
+    inquiry: Inquiry, i: int, one: NamedMaps, question: PerturbedScore, known: Objects, setting: EvaluationSettings,
     metrics: Mapping[str, Metric],
 ) -> dict[str, float]:  # fmt: skip
     """Every metric of one map of picture i; NaN for a map that is not finite."""
     if not bool(torch.isfinite(one.maps[i]).all()):
         return dict.fromkeys(metrics, float("nan"))
     explainer: Explainer | None = partial(one.again, question.decision) if one.again else None
-    trial = Trial(
+    trial = Evaluation(
         inquiry.batch.tensor[i : i + 1],
         one.maps[i],
         question,
@@ -199,14 +199,14 @@ def _tried(
 # --- what is measured ---
 
 
-def several(given: Explained | Sequence[Explained] | Mapping[str, Explained]) -> dict[str, Explained]:
+def by_name(given: MapSource | Sequence[MapSource] | Mapping[str, MapSource]) -> dict[str, MapSource]:
     """Explanations by name."""
     if isinstance(given, Mapping):
         return dict(given)
-    each: list[Explained] = list(given) if isinstance(given, list | tuple) else [given]  # type: ignore[list-item]
+    each: list[MapSource] = list(given) if isinstance(given, list | tuple) else [given]  # type: ignore[list-item]
     if not each:
         raise MethodError("there is nothing to measure: give an explanation, or the name of a method")
-    named: dict[str, Explained] = {}
+    named: dict[str, MapSource] = {}
     for one in each:
         name = one if isinstance(one, str) else getattr(one, "method", None) or _kind(one)
         free = (f"{name} {number}" if number > 1 else name for number in range(1, len(each) + 1))
@@ -218,9 +218,9 @@ def _kind(one: Any) -> str:
     return {Match: "fam", Tree: "gap"}.get(type(one), "map")
 
 
-def decided(explanations: Any) -> Decision | None:
+def target_of(explanations: Any) -> Target | None:
     """The decision that results explain, where they say enough; None is the predicted class."""
-    for one in (found.why if isinstance(found, Made) else found for found in explanations):
+    for one in (found.why if isinstance(found, RepeatableMap) else found for found in explanations):
         if not isinstance(one, Explanation | Tree):
             if isinstance(one, Match):
                 raise TargetError("say what was compared with: target=foveal.Similar(reference, metric=…)")
@@ -243,59 +243,59 @@ def decided(explanations: Any) -> Decision | None:
 
 
 def explained(
-    model: nn.Module | Model, images: ImageLike | Batch, target: Target, methods: Sequence[str],
+    model: nn.Module | Model, images: ImageLike | Batch, target: TargetLike, methods: Sequence[str],
     layer: LayerSpec = None, **about: Any,
-) -> dict[str, Made]:  # fmt: skip
+) -> dict[str, RepeatableMap]:  # fmt: skip
     """Methods by name, all on one forward, each able to explain altered pictures the same way."""
     whys = compare(model, images, target, methods=methods, layer=layer, **about)
-    return {why.method: Made(why, partial(_again, model, why, about)) for why in whys}
+    return {why.method: RepeatableMap(why, partial(_again, model, why, about)) for why in whys}
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class RepeatableMap:
     """An explanation, and how to make others like it: (decision, input) to maps."""
 
     why: Explanation
-    again: Callable[[Decision, Tensor], Tensor]
+    again: Callable[[Target, Tensor], Tensor]
 
 
 def _again(
-    model: nn.Module | Model, why: Explanation, about: Mapping[str, Any], decision: Decision,
+    model: nn.Module | Model, why: Explanation, about: Mapping[str, Any], decision: Target,
     x: Float[Tensor, "k c h w"],
 ) -> Float[Tensor, "k h w"]:  # fmt: skip
     return explain(model, x, decision, method=why.method, layer=why.layer, **about).map
 
 
-def mapped(
-    inquiry: Inquiry, many: Mapping[str, Explained], target: Target, layer: str | None, about: Mapping[str, Any]
-) -> dict[str, Mapped]:
+def collect_maps(
+    inquiry: Inquiry, many: Mapping[str, MapSource], target: TargetLike, layer: str | None, about: Mapping[str, Any]
+) -> dict[str, NamedMaps]:
     """Maps by name; those of methods named are made, all on one forward."""
     names = [name for name in many.values() if isinstance(name, str)]
     asked = {key: value for key, value in about.items() if key != "preprocessing"}
     made = explained(inquiry.subject, inquiry.batch, target, names, **asked) if names else {}
-    found: dict[str, Mapped] = {}
+    found: dict[str, NamedMaps] = {}
     for name, one in many.items():
         if isinstance(one, str):
             (spelled,) = find_methods(one)
             one = made[spelled]
-        again = one.again if isinstance(one, Made) else None
-        why = one.why if isinstance(one, Made) else one
+        again = one.again if isinstance(one, RepeatableMap) else None
+        why = one.why if isinstance(one, RepeatableMap) else one
         if isinstance(why, Parts):
-            found[name] = Mapped(why.places, again, place=why.where.get(why.layer))
+            found[name] = NamedMaps(why.places, again, place=why.where.get(why.layer))
         elif isinstance(why, Tree):
-            found[name] = Mapped(why.map()[None])
+            found[name] = NamedMaps(why.map()[None])
         elif isinstance(why, Explanation):
             layers = why.layers if layer == "all" else (why.layer if layer is None else layer,)
             for at in layers:
                 if at not in why.maps:
                     raise MethodError(f"{name} has no map of {at!r}: it has {', '.join(why.layers)}")
                 spelled = f"{name} at {at}" if len(layers) > 1 else name
-                found[spelled] = Mapped(why.maps[at], again, at, why.where.get(at))
+                found[spelled] = NamedMaps(why.maps[at], again, at, why.where.get(at))
         elif isinstance(why, Match):
-            found[name] = Mapped(why.query_maps[:, 0], place=why.query_where)
+            found[name] = NamedMaps(why.query_maps[:, 0], place=why.query_where)
         else:
-            assert not isinstance(why, str | Made)
-            found[name] = Mapped(why)
+            assert not isinstance(why, str | RepeatableMap)
+            found[name] = NamedMaps(why)
     for name, each in found.items():
         if each.maps.ndim != 3 or len(each.maps) != len(inquiry.batch.photos):
             raise MethodError(
@@ -305,33 +305,35 @@ def mapped(
     return found
 
 
-def referred(inquiry: Inquiry, maps: Mapping[str, Mapped], wanted: Sequence[str] | bool) -> dict[str, Mapped]:
+def reference_maps(
+    inquiry: Inquiry, maps: Mapping[str, NamedMaps], wanted: Sequence[str] | bool
+) -> dict[str, NamedMaps]:
     """Maps that know nothing, as many as wanted, in brackets."""
     names = EVERY if wanted is True else tuple(wanted or ())
     unknown = [name for name in names if name not in EVERY]
     if unknown:
         raise MethodError(f"there is no reference {unknown[0]!r}: say {', '.join(EVERY)}")
     x = inquiry.batch.tensor
-    found = {name: Mapped(REFERENCES[name](x), partial(_unasked, name)) for name in names if name != "activation"}
+    found = {name: NamedMaps(REFERENCES[name](x), partial(_unasked, name)) for name in names if name != "activation"}
     layer = next((one.layer for one in maps.values() if one.layer and one.layer != INPUT), None)
     if "activation" in names:
         try:
             at = layer if layer and " of " not in layer else inquiry.layers(None)[0]
-            passed = run_through(inquiry.scene, [at], gradient=False, backward=False)
+            passed = forward_backward(inquiry.scene, [at], gradient=False, backward=False)
             map = norm_map(passed.activations[at])
-            found["activation"] = Mapped(map, place=whereabouts(inquiry.scene, {at: map}).where.get(at))
+            found["activation"] = NamedMaps(map, place=whereabouts(inquiry.scene, {at: map}).where.get(at))
         except FovealError:
             if wanted is not True:
                 raise  # asked for by name
     return {f"({name})": one for name, one in found.items()}
 
 
-def _unasked(name: str, decision: Decision, x: Float[Tensor, "k c h w"]) -> Float[Tensor, "k h w"]:
+def _unasked(name: str, decision: Target, x: Float[Tensor, "k c h w"]) -> Float[Tensor, "k h w"]:
     """The reference map of altered pictures, whatever was decided."""
     return REFERENCES[name](x)
 
 
-def _askable(metrics: Mapping[str, Metric], known: Objects, maps: Mapping[str, Mapped]) -> dict[str, Metric]:
+def _askable(metrics: Mapping[str, Metric], known: Objects, maps: Mapping[str, NamedMaps]) -> dict[str, Metric]:
     """Of several metrics named at once, those that there is something for."""
     there = {
         "map": True,
@@ -350,7 +352,7 @@ def _askable(metrics: Mapping[str, Metric], known: Objects, maps: Mapping[str, M
     return found
 
 
-def _black(setting: Setting, subject: Model) -> Setting:
+def _black(setting: EvaluationSettings, subject: Model) -> EvaluationSettings:
     """What "black" is for this model."""
     own: dict[str, Any] = {name: getattr(setting, name) for name in ("delete", "insert", "mask")}
     if not any(isinstance(fill, str) and fill == "black" for fill in own.values()):

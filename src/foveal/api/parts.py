@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from foveal.attention.grouping import Grouping, Groups
 from foveal.attention.pooling import RepresentativePooling
-from foveal.attribution.dilated import raised
-from foveal.attribution.passes import outcome_of, run_through
+from foveal.attribution.dilated import with_resolution
+from foveal.attribution.passes import forward_backward, outcome_of
 from foveal.attribution.placing import whereabouts
-from foveal.attribution.prepare import Inquiry, inquire
+from foveal.attribution.prepare import Inquiry, prepare
 from foveal.engine.address import named_modules
 from foveal.engine.capture import capture
 from foveal.engine.guard import unwrap
@@ -26,7 +26,7 @@ from foveal.images import Batch
 from foveal.models.model import Model
 from foveal.results.parts import Parts
 from foveal.results.provenance import versions
-from foveal.targets import Target, Task, Verdict
+from foveal.targets import TargetLike, TargetScore, Task
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -40,7 +40,7 @@ BARELY = 1e-4  # by a smaller share of the activity a seed wins by chance
 def parts(
     model: nn.Module | Model,
     images: ImageLike | Batch,
-    target: Target = None,
+    target: TargetLike = None,
     *,
     count: int | None = None,
     resolution: int = 1,
@@ -77,7 +77,7 @@ def parts(
     arXiv:2106.02566; the division of evidence is ours.)
     """
     started = time.perf_counter()
-    inquiry = inquire(
+    inquiry = prepare(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     own = own_pooling(inquiry.subject.module)
@@ -116,7 +116,7 @@ class Found:
 
     layer: str
     groups: Groups
-    verdict: Verdict
+    verdict: TargetScore
     places: Float[Tensor, "n h w"]
     evidence: Float[Tensor, "n k"]
     remainder: Float[Tensor, " n"]
@@ -129,9 +129,9 @@ def _described(inquiry: Inquiry, layer: str, how: Grouping, resolution: int) -> 
     """Any network: Σ_c A ⊙ G at each place, divided by who belongs to which group."""
     scene, decided, notes = inquiry.scene, None, []
     if resolution != 1:
-        at = raised(scene, [layer], resolution)
+        at = with_resolution(scene, [layer], resolution)
         scene, decided, notes = at.scene, at.verdict, list(at.notes)
-    passed = run_through(scene, [layer], gradient=True, backward=True)
+    passed = forward_backward(scene, [layer], gradient=True, backward=True)
     assert passed.verdict is not None
     A, G = passed.activations[layer], passed.cotangents[layer]
     if how.count > A[0, 0].numel():

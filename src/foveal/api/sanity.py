@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from foveal.api.explain import compare
-from foveal.api.measure import Made, explained
+from foveal.api.measure import RepeatableMap, explained
 from foveal.attribution.passes import decided
 from foveal.attribution.perturbation import Progress
-from foveal.attribution.prepare import Inquiry, check_pictures, inquire
+from foveal.attribution.prepare import Inquiry, check_pictures, prepare
 from foveal.engine.forgetting import Forgetful, Observed, Way, differences, observed
 from foveal.engine.fresh import fresh, reinitialised
 from foveal.engine.graph import recording
@@ -38,9 +38,9 @@ from foveal.metrics.likeness import LIKENESS
 from foveal.metrics.sensitivity import sensitivity
 from foveal.models.model import Model
 from foveal.results.sanity import Checked, Sanity, counted
-from foveal.targets import Class, Target, Verdict
+from foveal.targets import Class, TargetLike, TargetScore
 from foveal.targets.class_scores import class_head, ending_of
-from foveal.targets.fixed import Pinned
+from foveal.targets.fixed import FixedTarget
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -60,7 +60,7 @@ BESIDE = ("inputs", "keywords")
 def sanity(
     model: nn.Module | Model,
     images: ImageLike | Batch,
-    target: Target = None,
+    target: TargetLike = None,
     *,
     methods: Sequence[str] | str = ("gradcam",),
     layer: str | None = None,
@@ -93,7 +93,7 @@ def sanity(
     started = time.perf_counter()
     if steps < 1:
         raise MethodError(f"a curve of {steps} steps shows nothing: ask for one at least")
-    inquiry = inquire(model, images, target, **about)
+    inquiry = prepare(model, images, target, **about)
     check_pictures(inquiry.batch, "sanity checks")
     verdict = decided(inquiry.scene).verdict
     assert verdict is not None
@@ -111,7 +111,7 @@ def sanity(
         if progress:
             progress("forgetting", number, len(course.portions))
     null = [asked.tried(course.random(seed + k)) for k in (1, 2)]
-    again = explained(inquiry.subject, inquiry.batch, Pinned(verdict), methods, layer, **asked.beside)
+    again = explained(inquiry.subject, inquiry.batch, FixedTarget(verdict), methods, layer, **asked.beside)
     checked = {
         method: Checked(
             curve=tuple(curves[method]),
@@ -139,14 +139,16 @@ class _Asked:
     """
 
     inquiry: Inquiry
-    verdict: Verdict
+    verdict: TargetScore
     methods: tuple[str, ...]
     layer: str | None
     beside: Mapping[str, Any]
     refused: dict[str, None] = field(default_factory=dict)
 
-    def maps(self, subject: Model, target: Target = None, methods: Sequence[str] | None = None) -> dict[str, Tensor]:
-        target = Pinned(self.verdict) if target is None else target
+    def maps(
+        self, subject: Model, target: TargetLike = None, methods: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
+        target = FixedTarget(self.verdict) if target is None else target
         whys = compare(
             subject, self.inquiry.batch, target, methods=methods or self.methods, layer=self.layer, **self.beside
         )
@@ -258,7 +260,7 @@ class _Course:
 
 
 def _moved(
-    one: Made, inquiry: Inquiry, verdict: Verdict, maps: Float[Tensor, "n h w"], radius: float, seed: int
+    one: RepeatableMap, inquiry: Inquiry, verdict: TargetScore, maps: Float[Tensor, "n h w"], radius: float, seed: int
 ) -> float:
     """The mean over pictures of how far the map moves within this radius; NaN where no picture has a map."""
     found = []

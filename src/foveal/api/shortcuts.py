@@ -37,7 +37,7 @@ from foveal.metrics.placement import energy, lift
 from foveal.metrics.references import edge_map
 from foveal.metrics.shape import area_holding
 from foveal.models.model import Model, as_model
-from foveal.results.shortcuts import Group, Shortcuts, Suspect
+from foveal.results.shortcuts import ClassGroup, Shortcuts, Suspect
 from foveal.targets import Class, Task
 from foveal.targets.class_names import class_index, class_words
 from foveal.targets.class_scores import class_head, ending_of
@@ -213,7 +213,7 @@ def _chance(score: Float[Tensor, " n"], own: Bool[Tensor, " n"], seed: int, draw
 def _groups(
     maps: Float[Tensor, "k h w"], x: Float[Tensor, "k c h w"], pictures: list[int], frame: Bool[Tensor, "h w"],
     seed: int, place: Place | None = None,
-) -> tuple[Group, ...]:  # fmt: skip
+) -> tuple[ClassGroup, ...]:  # fmt: skip
     """Clusters of a class's maps, the largest first."""
     grown = laid(maps.clamp(min=0), frame.shape, place)
     seen = torch.stack([_looked_at(map, one.cpu().float()) for map, one in zip(grown, x, strict=True)])
@@ -224,7 +224,7 @@ def _groups(
         outside = [energy(grown[i], frame) for i in own]
         lifts = [lift(grown[i], frame) for i in own]
         found.append(
-            Group(
+            ClassGroup(
                 pictures=tuple(pictures[i] for i in own),
                 mean=torch.stack([grown[i] / grown[i].sum().clamp(min=1e-12) for i in own]).mean(0),
                 outside=_mean(outside),

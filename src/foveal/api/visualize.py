@@ -1,4 +1,4 @@
-"""What a layer responds to in a set of images: `foveal.portray`."""
+"""What a layer responds to in a set of images: `foveal.visualize`."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from foveal.engine.select import LayerSpec, select_layers
 from foveal.errors import LayerError, MethodError
 from foveal.featurevis.channels import Rule
 from foveal.featurevis.distances import DistanceName
-from foveal.featurevis.facet_objectives import Album, Start, Subject, Wishes, brushes, subjects
+from foveal.featurevis.facet_objectives import FacetTask, ImageSet, ObjectiveWeights, Start, parametrizations, subjects
 from foveal.featurevis.facets import FacetCount, Weighting, find_facets
-from foveal.featurevis.network import Eye, Precision
-from foveal.featurevis.normalization import Lens
+from foveal.featurevis.network import FeatureNetwork, Precision
+from foveal.featurevis.normalization import Normalization
 from foveal.featurevis.objectives import Form
 from foveal.featurevis.parametrization import Kind
-from foveal.featurevis.run import Session
-from foveal.featurevis.schedule import Octave, Plan, Step, Task
+from foveal.featurevis.run import FeatureVisRun
+from foveal.featurevis.schedule import FeatureTask, Octave, Schedule, ScheduleStep
 from foveal.featurevis.unit_objectives import unit_task
 from foveal.images import Batch, load_images
 from foveal.models.model import Model, as_model, placed, weight_of
 from foveal.results.facet import Facet
-from foveal.results.feature_images import Portraits
-from foveal.targets import Decision
+from foveal.results.feature_images import FeatureImages
+from foveal.targets import Target
 
 if TYPE_CHECKING:
     from foveal.engine.task import Task as OutputTask
@@ -45,11 +45,11 @@ STEPS = 256
 
 
 @checked
-def portray(
+def visualize(
     model: nn.Module | Model,
     images: ImageLike | Batch | None = None,
     layer: LayerSpec = None,
-    target: Decision | Sequence[Decision] | None = None,
+    target: Target | Sequence[Target] | None = None,
     *,
     facets: FacetCount = "auto",
     channels: Rule | Sequence[int] = "top_mean",
@@ -59,30 +59,30 @@ def portray(
     pull: Form | None = "dot",
     distance: DistanceName = "l2",
     fidelity: float = 1.0,
-    wishes: Wishes | None = None,
+    wishes: ObjectiveWeights | None = None,
     start: Start = "mean",
     canvas: Kind = "fourier",
     steps: int = STEPS,
-    plan: Plan | None = None,
+    plan: Schedule | None = None,
     seeds: int = 1,
     seed: int = 0,
     literal: bool = False,
     background: ImageLike | Batch | None = None,
     precision: Precision = "float32",
     checkpoint: str | os.PathLike[str] | None = None,
-    progress: Callable[[Step], None] | None = None,
+    progress: Callable[[ScheduleStep], None] | None = None,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     task: OutputTask | None = None,
-) -> Portraits:
+) -> FeatureImages:
     """Images of what a layer responds to most in a set of pictures, one for each kind of picture in it.
 
-        faces = foveal.portray(model, ["a.jpg", "b.jpg", …], layer="layer4")
+        faces = foveal.visualize(model, ["a.jpg", "b.jpg", …], layer="layer4")
         faces.figure().save("faces.png")
         faces[0].image, faces[0].gain, faces[0].fit          # (3, h, w) in 0..1, and how well it does
-        unit = foveal.portray(model, target=foveal.Neuron("layer3", 42))
+        unit = foveal.visualize(model, target=foveal.Neuron("layer3", 42))
 
     The set is divided into facets; for each, the features of its most typical pictures, averaged over places, are the
     target a, and its largest entries the informative channels S. An image is sought whose features u are strong there
@@ -110,16 +110,17 @@ def portray(
         background: other pictures that "contrast" and "variance" compare with.
         precision: "bfloat16" runs the network under autocast.
         checkpoint: a file; work is saved there now and then, and taken up from there by the same call.
-        progress: called with every `Step`.
+        progress: called with every `ScheduleStep`.
         inputs, keywords, preprocessing, labels, task: as for `explain`.
 
     Raises:
         MethodError, LayerError, ImageError, ModelError: for what does not fit, in a sentence.
     """
-    sitting = sit(
+    sitting = optimize(
         model, images, layer, target, facets=facets,
-        wishes=wishes or Wishes(_rule(channels), count, pull, distance=distance, fidelity=fidelity),
-        keep=keep, weighting=weighting, start=start, canvas=canvas, plan=plan or Plan((Octave(1.0, steps),), seed=seed),
+        wishes=wishes or ObjectiveWeights(_rule(channels), count, pull, distance=distance, fidelity=fidelity),
+        keep=keep, weighting=weighting, start=start, canvas=canvas,
+        plan=plan or Schedule((Octave(1.0, steps),), seed=seed),
         seeds=seeds, literal=literal, background=background, precision=precision, inputs=inputs, keywords=keywords,
         preprocessing=preprocessing, labels=labels, task=task,
     )  # fmt: skip
@@ -131,19 +132,19 @@ def portray(
 
 
 @recording
-def sit(
+def optimize(
     model: nn.Module | Model,
     images: ImageLike | Batch | None = None,
     layer: LayerSpec = None,
-    target: Decision | Sequence[Decision] | None = None,
+    target: Target | Sequence[Target] | None = None,
     *,
     facets: FacetCount = "auto",
-    wishes: Wishes | None = None,
+    wishes: ObjectiveWeights | None = None,
     keep: int = 10,
     weighting: Weighting = "softmax",
     start: Start = "mean",
     canvas: Kind = "fourier",
-    plan: Plan | None = None,
+    plan: Schedule | None = None,
     seeds: int = 1,
     literal: bool = False,
     background: ImageLike | Batch | None = None,
@@ -153,28 +154,28 @@ def sit(
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     task: OutputTask | None = None,
-) -> Session:
-    """The same, to be watched: iterate over it, and ask for `portraits()` at any time. Arguments of `portray`."""
+) -> FeatureVisRun:
+    """The same, to be watched: iterate over it, and ask for `portraits()` at any time. Arguments of `visualize`."""
     began = time.perf_counter()
     if seeds < 1:
         raise MethodError(f"an image needs a seed at least, not {seeds}")
-    wishes, plan = wishes or Wishes(), plan or Plan()
+    wishes, plan = wishes or ObjectiveWeights(), plan or Schedule()
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images) if images is not None else None
     if batch:
         check_pictures(batch, "portraits")
-    lens = Lens.of(subject.preprocessing, batch.tensor if batch else None)
+    lens = Normalization.of(subject.preprocessing, batch.tensor if batch else None)
     arguments = beside(1, inputs, keywords)
     weight = weight_of(subject.module)
-    eye = Eye(subject.module, lens, weight, subject.labels, precision, arguments, subject.task)
+    eye = FeatureNetwork(subject.module, lens, weight, subject.labels, precision, arguments, subject.task)
     parameters = {
         "facets": facets, "keep": keep, "weighting": weighting, "start": start, "canvas": canvas, "seeds": seeds,
         "literal": literal, "precision": precision, "wishes": asdict(wishes), "plan": _plain(plan),
     }  # fmt: skip
     layers: tuple[str, ...] = ()
-    album: Album | None = None
+    album: ImageSet | None = None
     kinds: tuple[Facet, ...] = ()
-    people: list[Subject] = []
+    people: list[FacetTask] = []
     if target is None:
         if batch is None:
             raise MethodError("there is nothing to portray: give images, or a unit as target")
@@ -188,7 +189,7 @@ def sit(
             people, plan = as_released(people, eye, album), released_plan(plan, eye)
             canvas = "pixel"
         tasks = [
-            Task(
+            FeatureTask(
                 one.name,
                 one.objective,
                 _brush(canvas, literal, album, kinds[one.facet], eye),
@@ -208,16 +209,17 @@ def sit(
         "layers": layers, "target": target, "tasks": [(task.name, str(task.objective)) for task in tasks],
         "parameters": parameters, "plan": plan, "foveal": __version__,
     }  # fmt: skip
-    return Session(eye, tasks, plan, subject, batch, album, kinds, tuple(people), parameters, made_of, began)
+    return FeatureVisRun(eye, tasks, plan, subject, batch, album, kinds, tuple(people), parameters, made_of, began)
 
 
 def _set(
-    eye: Eye, batch: Batch, layers: Sequence[str], facets: FacetCount, keep: int, weighting: Weighting, seed: int,
-    background: Any, subject: Model, wishes: Wishes, start: Start,
-) -> tuple[Album, tuple[Facet, ...], list[Subject]]:  # fmt: skip
+    eye: FeatureNetwork, batch: Batch, layers: Sequence[str], facets: FacetCount, keep: int, weighting: Weighting,
+    seed: int,
+    background: Any, subject: Model, wishes: ObjectiveWeights, start: Start,
+) -> tuple[ImageSet, tuple[Facet, ...], list[FacetTask]]:  # fmt: skip
     """The set as the network sees it, its facets, and what is to be portrayed."""
     images = eye.lens.from_input(batch.tensor.detach()).to(eye.device, eye.dtype)
-    album = Album(eye, images, eye.features(images, layers))
+    album = ImageSet(eye, images, eye.features(images, layers))
     if background is not None:
         others = placed(load_images(background, subject.preprocessing), subject.module)
         album.background = eye.features(eye.lens.from_input(others.tensor).to(eye.dtype), layers)
@@ -232,14 +234,14 @@ def _rule(channels: Rule | Sequence[int]) -> Rule | tuple[int, ...]:
     return channels if isinstance(channels, str) else tuple(channels)
 
 
-def _brush(kind: Kind, literal: bool, album: Album | None, facet: Facet, eye: Eye) -> Any:
+def _brush(kind: Kind, literal: bool, album: ImageSet | None, facet: Facet, eye: FeatureNetwork) -> Any:
     if literal:
         from foveal.featurevis.published_code import Raw
 
         return lambda size: Raw((eye.lens.channels, *size), eye.dtype)
-    return brushes(kind, album, facet, eye)
+    return parametrizations(kind, album, facet, eye)
 
 
-def _plain(plan: Plan) -> dict[str, Any]:
+def _plain(plan: Schedule) -> dict[str, Any]:
     """As plain data."""
     return {**asdict(replace(plan, mask=None, retouch=None)), "mask": plan.mask is not None}

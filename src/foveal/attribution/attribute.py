@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from foveal.attribution.batching import Portion, in_portions
-from foveal.attribution.passes import Passed, Scene, from_late, run_through
-from foveal.attribution.perturbation import Probe, Progress, _failing, recorded, runs_for
+from foveal.attribution.batching import BatchSlice, in_batches
+from foveal.attribution.passes import PassResult, Scene, forward_backward, from_late
+from foveal.attribution.perturbation import PerturbationScorer, Progress, _failing, recorded, runs_for
 from foveal.attribution.placing import whereabouts
 from foveal.engine.address import INPUT
 from foveal.engine.guard import untouched
 from foveal.errors import FovealError, MethodError, MissingExtra
 from foveal.images.place import Place
-from foveal.targets import Verdict, compares
+from foveal.targets import TargetScore, compares
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class MethodRequest:
     """One method, the name its answer goes by, and the layers it is asked about."""
 
     name: str
@@ -39,7 +39,7 @@ class Asked:
 
 
 @dataclass
-class Evidence:
+class Attributions:
     """What the network was found to use.
 
     Attributes:
@@ -52,7 +52,7 @@ class Evidence:
         refused: method -> why it does not apply here.
     """
 
-    verdict: Verdict | None = None
+    verdict: TargetScore | None = None
     maps: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     where: dict[str, Place] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Evidence:
     refused: dict[str, FovealError] = field(default_factory=dict)
 
 
-def look(scene: Scene, asked: Sequence[Asked], progress: Progress | None = None) -> Evidence:
+def attribute(scene: Scene, asked: Sequence[MethodRequest], progress: Progress | None = None) -> Attributions:
     """The evidence of every method at every layer it was asked about.
 
     One forward and, where needed, one backward serve all methods that share the rules of the backward pass;
@@ -70,7 +70,7 @@ def look(scene: Scene, asked: Sequence[Asked], progress: Progress | None = None)
     Raises:
         ModelError, LayerError, TargetError: when the network, a layer or the decision does not fit.
     """
-    evidence = Evidence()
+    evidence = Attributions()
     if scene.differentiable:
         evidence.refused |= {one.name: _not_differentiable(one.name) for one in asked if not one.method.differentiable}
     if not compares(scene.decision):
@@ -92,24 +92,24 @@ def look(scene: Scene, asked: Sequence[Asked], progress: Progress | None = None)
     return evidence
 
 
-def _by_rules(asked: Sequence[Asked]) -> dict[Rules | None, list[Asked]]:
-    groups: dict[Rules | None, list[Asked]] = {}
+def _by_rules(asked: Sequence[MethodRequest]) -> dict[Rules | None, list[MethodRequest]]:
+    groups: dict[Rules | None, list[MethodRequest]] = {}
     for one in asked:
         groups.setdefault(one.method.backward_rules(), []).append(one)
     return groups
 
 
-def _pass(scene: Scene, rules: Rules | None, group: Sequence[Asked]) -> Passed:
+def _pass(scene: Scene, rules: Rules | None, group: Sequence[MethodRequest]) -> PassResult:
     needs = {one.method.needs for one in group}
     kept = [*dict.fromkeys(layer for one in group for layer in _kept(one))]
     gradient = scene.decision is not None and needs != {"activations"}
     backward = gradient and "gradients" in needs
     paths = backward and any(one.method.between is not None for one in group)
     if needs != {"forwards"}:
-        run = partial(run_through, layers=kept, gradient=gradient, backward=backward, rules=rules, paths=paths)
-        return in_portions(scene, kept, run, repr(rules)) if backward else run(scene)
+        run = partial(forward_backward, layers=kept, gradient=gradient, backward=backward, rules=rules, paths=paths)
+        return in_batches(scene, kept, run, repr(rules)) if backward else run(scene)
     with recorded(scene, kept) as recording:
-        ask = partial(run_through, scene, gradient=gradient, backward=False)
+        ask = partial(forward_backward, scene, gradient=gradient, backward=False)
         # Where only the input is altered nothing need be kept, but a decision looks at how the graph ends.
         read = scene.decision.layers if scene.decision else ()
         passed = ask(kept) if kept or read else from_late(scene, ask)
@@ -117,19 +117,24 @@ def _pass(scene: Scene, rules: Rules | None, group: Sequence[Asked]) -> Passed:
     return passed
 
 
-def _kept(one: Asked) -> list[str]:
+def _kept(one: MethodRequest) -> list[str]:
     return [layer for layer in one.layers if one.method.needs != "forwards" or layer != INPUT]
 
 
 def _answer(
-    scene: Scene, one: Asked, rules: Rules | None, passed: Passed, evidence: Evidence, progress: Progress | None
+    scene: Scene,
+    one: MethodRequest,
+    rules: Rules | None,
+    passed: PassResult,
+    evidence: Attributions,
+    progress: Progress | None,
 ) -> None:
     """The maps of one method, or why it does not apply."""
     measured: dict[str, Any] = {}
     cautions: list[str] = []
     try:
         if one.method.needs == "forwards":
-            maps = probe_images(scene, one, passed, measured, cautions, progress)
+            maps = run_perturbation_method(scene, one, passed, measured, cautions, progress)
         else:
             _refuse_by_path(one, passed)
             maps = _mapped(one, passed, cautions, differentiable=scene.differentiable)
@@ -147,7 +152,7 @@ def _answer(
     evidence.maps[one.name], evidence.cautions[one.name], evidence.measured[one.name] = maps, cautions, measured
 
 
-def _check_sum(scene: Scene, rules: Rules, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
+def _check_sum(scene: Scene, rules: Rules, passed: PassResult, measured: dict[str, Any], cautions: list[str]) -> None:
     """Say what is missing, and where, if what arrived and what was lost is not what began."""
     missing = rules.missing(passed)
     if missing is None:
@@ -168,12 +173,12 @@ def _where_lost(scene: Scene, rules: Rules, image: int, first: str) -> str:
     """Between which stages a sum loses most, found by going back to each of them alone."""
     alone = replace(scene, x=scene.x[image : image + 1], arguments=scene.arguments.row(image))
     assert scene.decision is not None
-    alone = replace(alone, decision=Portion(scene.decision, image, image + 1, len(scene.x)))
+    alone = replace(alone, decision=BatchSlice(scene.decision, image, image + 1, len(scene.x)))
     layers = list(dict.fromkeys([first, *(stage.name for stage in scene.tracing().traced)]))
     found: list[tuple[str, float]] = []
     for layer in layers:
         with suppress(FovealError):
-            gap = rules.missing(run_through(alone, [layer], gradient=True, backward=True, rules=rules))
+            gap = rules.missing(forward_backward(alone, [layer], gradient=True, backward=True, rules=rules))
             found.append((layer, 0.0 if gap is None else float(gap[0])))
     found.append(("the output", 0.0))
     steps = [(abs(a - b), at, after) for (at, a), (after, b) in pairwise(found)]
@@ -183,7 +188,7 @@ def _where_lost(scene: Scene, rules: Rules, image: int, first: str) -> str:
     return f"between {at} and {after}"
 
 
-def _mapped(one: Asked, passed: Passed, cautions: list[str], *, differentiable: bool) -> dict[str, Tensor]:
+def _mapped(one: MethodRequest, passed: PassResult, cautions: list[str], *, differentiable: bool) -> dict[str, Tensor]:
     maps: dict[str, Tensor] = {}
     with torch.inference_mode(False), torch.set_grad_enabled(differentiable):
         for layer in (layer for layer in passed.activations if layer in one.layers):
@@ -197,7 +202,7 @@ def _mapped(one: Asked, passed: Passed, cautions: list[str], *, differentiable: 
     return maps
 
 
-def _refuse_by_path(one: Asked, passed: Passed) -> None:
+def _refuse_by_path(one: MethodRequest, passed: PassResult) -> None:
     """Methods that hold behind certain operations only are refused where others lie on the way to the score."""
     allowed = one.method.between
     for layer in one.layers if allowed is not None else ():
@@ -226,7 +231,7 @@ def _not_differentiable(method: str) -> MethodError:
 def _no_similarity(method: str) -> MethodError:
     return MethodError(
         f"{method} explains similarities, and this decision compares nothing: pass target=foveal.Similar(reference), "
-        "foveal.Prototypes(…) or foveal.Neighbours(…), or use gradcam"
+        "foveal.Prototypes(…) or foveal.Neighbors(…), or use gradcam"
     )
 
 
@@ -234,10 +239,10 @@ def _overflow(method: str) -> MethodError:
     return MethodError(f"the {method} map is not finite: activations or gradients overflow; run the model in float32")
 
 
-def probe_images(
+def run_perturbation_method(
     scene: Scene,
-    asked: Asked,
-    passed: Passed,
+    asked: MethodRequest,
+    passed: PassResult,
     measured: dict[str, Any],
     cautions: list[str],
     progress: Progress | None,
@@ -253,7 +258,7 @@ def probe_images(
                     if progress:
                         progress(f"{asked.name} at {layer}", before * total + done, n * total)
 
-                probe = Probe(scene, passed, image, layer, tick, runs)
+                probe = PerturbationScorer(scene, passed, image, layer, tick, runs)
                 with _failing(asked.name, probe):
                     each.append(asked.method.formula(probe, **asked.method.options))
                 probe.forget()

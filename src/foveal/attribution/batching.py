@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from foveal.attribution.passes import Passed, Scene
+from foveal.attribution.passes import PassResult, Scene
 from foveal.engine.address import INPUT, Address
 from foveal.engine.chunks import WHOLE, Chunks, fitting
 from foveal.engine.guard import unwrap
 from foveal.engine.memory import load_of
-from foveal.targets import Decision, Outcome, Verdict
+from foveal.targets import ModelOutput, Target, TargetScore
 
-Pass: TypeAlias = Callable[[Scene], Passed]
+Pass: TypeAlias = Callable[[Scene], PassResult]
 
 
-def in_portions(scene: Scene, layers: Sequence[str], run: Pass, *about: Hashable) -> Passed:
+def in_batches(scene: Scene, layers: Sequence[str], run: Pass, *about: Hashable) -> PassResult:
     """`run(scene)`, a few images at a time where that is faster or takes less memory, and gives the same.
 
     Args:
@@ -38,8 +38,8 @@ def in_portions(scene: Scene, layers: Sequence[str], run: Pass, *about: Hashable
     load = load_of(scene.under or unwrap(scene.model), scene.x[:1], "portions", *way, graph=True)
     chunks = Chunks(size, load)
 
-    def portion(start: int, stop: int) -> Passed:
-        decision = Portion(scene.decision, start, stop, n) if scene.decision else None
+    def portion(start: int, stop: int) -> PassResult:
+        decision = BatchSlice(scene.decision, start, stop, n) if scene.decision else None
         arguments = scene.arguments.rows(start, stop)
         return run(replace(scene, x=scene.x[start:stop], decision=decision, arguments=arguments))
 
@@ -64,13 +64,13 @@ def _early(scene: Scene, layers: Sequence[str]) -> bool:
 
 
 @dataclass(frozen=True)
-class Portion:
+class BatchSlice:
     """A decision about n images, of which the network sees those from `start` to `stop` only.
 
     It decides about n outputs all the same, because it may hold something for each image; the others are copies.
     """
 
-    decision: Decision
+    decision: Target
     start: int
     stop: int
     n: int
@@ -79,9 +79,9 @@ class Portion:
     def layers(self) -> tuple[str, ...]:
         return self.decision.layers
 
-    def decide(self, outcome: Outcome) -> Verdict:
+    def decide(self, outcome: ModelOutput) -> TargetScore:
         activations = {at: self._padded(A) for at, A in outcome.activations.items()}
-        every = Outcome(self._padded(outcome.output), activations, outcome.labels, outcome.task)
+        every = ModelOutput(self._padded(outcome.output), activations, outcome.labels, outcome.task)
         verdict = self.decision.decide(every)
         verdict.check_length(self.n)
         return verdict.rows(self.start, self.stop)
@@ -104,12 +104,12 @@ class _OpaqueError(Exception):
     """What the network returned is not known to have a row an image."""
 
 
-def _joined(parts: Sequence[Passed], n: int) -> Passed:
+def _joined(parts: Sequence[PassResult], n: int) -> PassResult:
     verdicts = [part.verdict for part in parts if part.verdict]
     lost = [part.lost for part in parts if part.lost is not None]
     begun = [part.begun for part in parts if part.begun is not None]
-    return Passed(
-        Verdict.joined(verdicts) if verdicts else None,
+    return PassResult(
+        TargetScore.joined(verdicts) if verdicts else None,
         _stacked([part.activations for part in parts]),
         _stacked([part.cotangents for part in parts]),
         {at: frozenset().union(*(part.between[at] for part in parts)) for at in parts[0].between},

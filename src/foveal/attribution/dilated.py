@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from torch import Tensor
 
-from foveal.attribution.attribute import Asked, Evidence, look
+from foveal.attribution.attribute import Attributions, MethodRequest, attribute
 from foveal.attribution.passes import Scene
 from foveal.engine.address import INPUT
 from foveal.engine.capture import capture
 from foveal.engine.dilation import Dilated, Grid
 from foveal.errors import MethodError, ModelError
-from foveal.targets import Outcome, Verdict
-from foveal.targets.fixed import Pinned
+from foveal.targets import ModelOutput, TargetScore
+from foveal.targets.fixed import FixedTarget
 
 if TYPE_CHECKING:
     from foveal.attribution.perturbation import Progress
@@ -26,13 +26,15 @@ Kept: TypeAlias = "dict[str, tuple[Tensor, Grid]]"
 """Layer -> its activation, and how its cells lie to those of the network as built."""
 
 
-def at_resolution(scene: Scene, asked: Sequence[Asked], progress: Progress | None, resolution: int) -> Evidence:
+def at_resolution(
+    scene: Scene, asked: Sequence[MethodRequest], progress: Progress | None, resolution: int
+) -> Attributions:
     """The evidence in maps `resolution` times finer at the deepest layer, and nowhere coarser than there."""
     layers = tuple(dict.fromkeys(layer for one in asked for layer in one.layers if layer != INPUT))
     if not layers:
         raise MethodError(f"resolution={resolution} makes maps of layers finer; at the input there is a value a pixel")
-    at = raised(scene, layers, resolution)
-    evidence = look(at.scene, asked, progress)
+    at = with_resolution(scene, layers, resolution)
+    evidence = attribute(at.scene, asked, progress)
     evidence.verdict = at.verdict
     evidence.notes += at.notes
     return evidence
@@ -49,11 +51,11 @@ class Raised:
     """
 
     scene: Scene
-    verdict: Verdict | None
+    verdict: TargetScore | None
     notes: tuple[str, ...]
 
 
-def raised(scene: Scene, layers: Sequence[str], resolution: int) -> Raised:
+def with_resolution(scene: Scene, layers: Sequence[str], resolution: int) -> Raised:
     """The scene with the map of the deepest of `layers` `resolution` times finer, and nothing coarser than that.
 
     Raises:
@@ -61,13 +63,13 @@ def raised(scene: Scene, layers: Sequence[str], resolution: int) -> Raised:
     """
     if resolution < 1:
         raise MethodError(f"cannot make maps {resolution} times finer: resolution is a whole number, mostly 2 or 4")
-    verdict, built = watched(scene, layers)
+    verdict, built = run_once(scene, layers)
     deepest = max(layers, key=lambda layer: built[layer][1].stride)
     y, x = built[deepest][1].stride
     same = pinned(scene, verdict)
     finest = (y / resolution, x / resolution)
     try:
-        again, finer = watched(same, layers, finest)
+        again, finer = run_once(same, layers, finest)
     except ModelError as error:
         raise ModelError(
             f"{error}; the network takes maps of one size, so leave out resolution={resolution}, or fuse earlier layers"
@@ -80,22 +82,22 @@ def raised(scene: Scene, layers: Sequence[str], resolution: int) -> Raised:
     return Raised(replace(same, under=partial(Dilated, finest), finer=factors), verdict, tuple(notes))
 
 
-def watched(
+def run_once(
     scene: Scene, layers: Sequence[str], finest: tuple[float, float] = (math.inf, math.inf)
-) -> tuple[Verdict | None, Kept]:
+) -> tuple[TargetScore | None, Kept]:
     """The decision, the layers, and how they lie, from one forward."""
     decision, mode = scene.decision, Dilated(finest)
     every = [*dict.fromkeys([*layers, *(decision.layers if decision else ())])]
     with capture(scene.model, every, gradient=decision is not None) as run:
         output = run.forward(scene.x, scene.arguments, under=mode)
-        verdict = decision.decide(Outcome(output, run.activations, scene.labels, scene.task)) if decision else None
+        verdict = decision.decide(ModelOutput(output, run.activations, scene.labels, scene.task)) if decision else None
         kept = {layer: (run.activations[layer].detach(), mode.grid(run.activations[layer])) for layer in layers}
     return verdict.detached() if verdict else None, kept
 
 
-def pinned(scene: Scene, verdict: Verdict | None) -> Scene:
+def pinned(scene: Scene, verdict: TargetScore | None) -> Scene:
     """The same about what was decided, whatever another form of the images would make the network decide."""
-    return replace(scene, decision=Pinned(verdict)) if verdict and verdict.each else scene
+    return replace(scene, decision=FixedTarget(verdict)) if verdict and verdict.each else scene
 
 
 def _check_factor(layer: str, finer: Grid, built: Grid, resolution: int) -> None:
@@ -132,7 +134,7 @@ def _shared(layer: str, built: Tensor, finer: Tensor, grid: Grid, resolution: in
     )
 
 
-def other_score(where: str, verdict: Verdict, other: Verdict) -> str:
+def other_score(where: str, verdict: TargetScore, other: TargetScore) -> str:
     """What the same decision scores there: the maps explain that number."""
     pairs = list(zip(other.score.tolist(), verdict.score.tolist(), strict=True))
     if len(pairs) == 1:

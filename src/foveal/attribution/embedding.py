@@ -37,7 +37,7 @@ AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class Site:
+class EmbeddingSite:
     """Where the embedding is read.
 
     Attributes:
@@ -49,7 +49,9 @@ class Site:
     said: str
 
 
-def find_embedding(model: nn.Module | Model, x: Float[Tensor, "n c h w"], labels: Sequence[str] | None = None) -> Site:
+def find_embedding(
+    model: nn.Module | Model, x: Float[Tensor, "n c h w"], labels: Sequence[str] | None = None
+) -> EmbeddingSite:
     """Where `model` has its embedding.
 
     What goes into the linear layer that makes the class scores, if there is such a layer: one whose output is the
@@ -66,7 +68,9 @@ def find_embedding(model: nn.Module | Model, x: Float[Tensor, "n c h w"], labels
     return _find(unwrap(module), x[:1], Arguments(1), labels, getattr(model, "task", None))
 
 
-def _find(model: nn.Module, x: Tensor, arguments: Arguments, labels: Sequence[str] | None, task: Task | None) -> Site:
+def _find(
+    model: nn.Module, x: Tensor, arguments: Arguments, labels: Sequence[str] | None, task: Task | None
+) -> EmbeddingSite:
     output, made = _watched(model, x, arguments)
     parts = {"": output} if isinstance(output, Tensor) else tensor_parts(output)
     rows = {key: part for key, part in parts.items() if part.ndim == 2 and part.is_floating_point()}
@@ -75,7 +79,7 @@ def _find(model: nn.Module, x: Tensor, arguments: Arguments, labels: Sequence[st
         last = next((name for name, values in made.items() if _same(values, scores)), None)
         if last is not None and (task is not None or _classifies(last, scores.shape[1], labels)):
             width = cast("nn.Linear", find_module(model, last)).in_features
-            return Site(f"{last}.input", f"what goes into {last}, {width} numbers")
+            return EmbeddingSite(f"{last}.input", f"what goes into {last}, {width} numbers")
     named_classes = bool(labels) and any(len(labels or ()) == part.shape[1] for part in rows.values())
     if rows and (task == "embedding" or not named_classes):
         return _returned(rows, "what the model returns")
@@ -83,7 +87,7 @@ def _find(model: nn.Module, x: Tensor, arguments: Arguments, labels: Sequence[st
     if maps:
         return _returned(maps, "the mean over places of the map the model returns")
     stage = describe(model, x, arguments).usual
-    return Site(stage.name, f"the mean over places of {stage.name}, {stage.shape[0]} numbers")
+    return EmbeddingSite(stage.name, f"the mean over places of {stage.name}, {stage.shape[0]} numbers")
 
 
 def _watched(model: nn.Module, x: Tensor, arguments: Arguments) -> tuple[Any, dict[str, Tensor]]:
@@ -104,14 +108,14 @@ def _watched(model: nn.Module, x: Tensor, arguments: Arguments) -> tuple[Any, di
                 hook.remove()
 
 
-def _returned(parts: Mapping[str, Tensor], what: str) -> Site:
+def _returned(parts: Mapping[str, Tensor], what: str) -> EmbeddingSite:
     """The entry of what the model returns that is the embedding, by its name where there are several."""
     key = next((key for key in parts if EMBEDDINGS & {*key.casefold().split("_")}), next(iter(parts)))
     others = ", ".join(repr(other) for other in parts if other != key)
     said = f"{what}, {parts[key].shape[1]} numbers"
     if key:
         said = f"{key!r} of {said}" + (f" (there is also {others})" if others else "")
-    return Site(f"[{key}]" if key else "", said)
+    return EmbeddingSite(f"[{key}]" if key else "", said)
 
 
 def _same(made: Tensor, scores: Tensor) -> bool:
@@ -145,7 +149,7 @@ class ModelEmbedder:
         model, first = unwrap(self.subject.module), self.arguments.row(0)
         if local:
             stage = describe(model, self.x, self.arguments).usual
-            site = Site(stage.name, f"the map of {stage.name}, {stage.shape[0]} numbers a place")
+            site = EmbeddingSite(stage.name, f"the map of {stage.name}, {stage.shape[0]} numbers a place")
         else:
             site = _find(model, self.x[:1], first, self.subject.labels, self.subject.task)
         self.notes.append(f"compared is {site.said}")

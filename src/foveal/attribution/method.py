@@ -33,7 +33,7 @@ class Method:
         formula: to the raw, signed map, from what the method needs; options follow by name.
         needs: "activations": formula(A, G) -> (n, h, w) that looks at no decision; the forward stops at the layer.
             "gradients": formula(A, G) with the cotangents G = d score / d A, or what `rules` make of them.
-            "forwards": formula(probe) -> (h, w) for one image; the probe asks the network again (see `Probe`).
+            "forwards": formula(probe) -> (h, w) for one image; the probe asks the network again (`PerturbationScorer`).
         about: one line: what the map shows and when it is exact.
         condition: where it applies, "any layer" mostly.
         citation: the source.

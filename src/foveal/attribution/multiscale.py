@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from torch import Tensor
 from torch.nn import functional as F
 
-from foveal.attribution.attribute import Asked, Evidence
-from foveal.attribution.dilated import other_score, pinned, watched
+from foveal.attribution.attribute import Attributions, MethodRequest
+from foveal.attribution.dilated import other_score, pinned, run_once
 from foveal.attribution.passes import Scene
 from foveal.errors import MethodError, ModelError
 from foveal.images.place import Place
@@ -20,13 +20,13 @@ from foveal.results.fusion import finest, fuse
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-See: TypeAlias = Callable[[Scene], Evidence]
+See: TypeAlias = Callable[[Scene], Attributions]
 """How one scene is looked at."""
 
 
-def at_scales(scene: Scene, asked: Sequence[Asked], scales: Sequence[float], see: See) -> Evidence:
+def at_scales(scene: Scene, asked: Sequence[MethodRequest], scales: Sequence[float], see: See) -> Attributions:
     """Maps of the picture at each scale, each by its own largest value, averaged at the resolution of the finest."""
-    verdict = watched(scene, [scene.tracing().usual.name])[0]
+    verdict = run_once(scene, [scene.tracing().usual.name])[0]
     same = pinned(scene, verdict)
     each = [_at_scale(same, scale, see) for scale in scales]
     notes = []
@@ -40,7 +40,7 @@ def at_scales(scene: Scene, asked: Sequence[Asked], scales: Sequence[float], see
     kept = [one for one in asked if one.name not in refused]
     where = [_on(scene.x, scale, one) for scale, one in zip(scales, each, strict=True)]
     image = (scene.x.shape[-2], scene.x.shape[-1])
-    return Evidence(
+    return Attributions(
         verdict=verdict,
         maps={one.name: _over_scales(each, one.name, where, image) for one in kept},
         where={layer: place for one in kept for layer, place in _of_the_finest(each, one.name, where).items()},
@@ -51,7 +51,7 @@ def at_scales(scene: Scene, asked: Sequence[Asked], scales: Sequence[float], see
     )
 
 
-def _at_scale(scene: Scene, scale: float, see: See) -> Evidence:
+def _at_scale(scene: Scene, scale: float, see: See) -> Attributions:
     if scale == 1:
         return see(scene)
     if scene.x.ndim != 4:
@@ -74,20 +74,20 @@ def _scaled(size: Sequence[int], scale: float) -> list[int]:
     return [max(1, round(side * scale)) for side in size]
 
 
-def _on(x: Float[Tensor, "n c h w"], scale: float, one: Evidence) -> dict[str, Place]:
+def _on(x: Float[Tensor, "n c h w"], scale: float, one: Attributions) -> dict[str, Place]:
     """Where the maps at a scale lie on the picture as it is."""
     (h, w), (tall, wide) = x.shape[-2:], _scaled(x.shape[-2:], scale)
     return {layer: place.scaled((h / tall, w / wide)) for layer, place in one.where.items()}
 
 
-def _of_the_finest(each: Sequence[Evidence], name: str, where: Sequence[Mapping[str, Place]]) -> dict[str, Place]:
+def _of_the_finest(each: Sequence[Attributions], name: str, where: Sequence[Mapping[str, Place]]) -> dict[str, Place]:
     """Whose cells the mean over scales has."""
     most = {layer: finest([one.maps[name][layer] for one in each]) for layer in each[0].maps[name]}
     return {layer: where[i][layer] for layer, i in most.items() if layer in where[i]}
 
 
 def _over_scales(
-    each: Sequence[Evidence], name: str, where: Sequence[Mapping[str, Place]], image: tuple[int, int]
+    each: Sequence[Attributions], name: str, where: Sequence[Mapping[str, Place]], image: tuple[int, int]
 ) -> dict[str, Tensor]:
     return {
         layer: fuse(

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from foveal.engine.address import INPUT, Address, tensor_parts
 from foveal.engine.arguments import Arguments
-from foveal.engine.capture import Run, capture
+from foveal.engine.capture import ForwardRun, capture
 from foveal.engine.checkpoints import CheckpointingError
 from foveal.engine.layout import Layout, channels_first
 from foveal.engine.overwritten import kept_if_overwritten
@@ -22,7 +22,7 @@ from foveal.engine.row_order import row_orders
 from foveal.engine.rules.mode import RulesMode
 from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, MethodError, ModelError, TargetError
-from foveal.targets import Decision, Outcome, Task, Verdict
+from foveal.targets import ModelOutput, Target, TargetScore, Task
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from foveal.engine.rules import RulesMode
 
 Tracing: TypeAlias = Callable[[], Structure]
-Study: TypeAlias = "Callable[[Run, Mapping[str, Tensor], list[str]], dict[str, dict[str, Tensor]]]"
+Study: TypeAlias = "Callable[[ForwardRun, Mapping[str, Tensor], list[str]], dict[str, dict[str, Tensor]]]"
 """What else is to be found out while the graph is there: (run, cotangents, notes) -> what -> layer -> (n, …)."""
 
 
@@ -54,7 +54,7 @@ class Scene:
 
     model: nn.Module
     x: Float[Tensor, "n c h w"]
-    decision: Decision | None
+    decision: Target | None
     labels: Sequence[str] | None = None
     task: Task | None = None
     arguments: Arguments = field(default_factory=Arguments)
@@ -68,7 +68,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Question:
+class BackwardTarget:
     """A decision, and what is wanted of the way to it.
 
     Attributes:
@@ -77,13 +77,13 @@ class Question:
         study: looks at the run once the cotangents are known.
     """
 
-    decision: Decision | None
+    decision: Target | None
     rules: Rules | None = None
     study: Study | None = None
 
 
 @dataclass
-class Passed:
+class PassResult:
     """What one pass showed.
 
     Attributes:
@@ -99,7 +99,7 @@ class Passed:
         studied: what a `Study` found: what -> layer -> (n, …).
     """
 
-    verdict: Verdict | None
+    verdict: TargetScore | None
     activations: dict[str, Tensor]
     cotangents: dict[str, Tensor]
     between: Mapping[str, frozenset[str]]
@@ -110,7 +110,7 @@ class Passed:
     studied: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
 
-def run_through(
+def forward_backward(
     scene: Scene,
     layers: Sequence[str],
     *,
@@ -119,7 +119,7 @@ def run_through(
     rules: Rules | None = None,
     paths: bool = False,
     study: Study | None = None,
-) -> Passed:
+) -> PassResult:
     """One pass that keeps `layers`.
 
     Args:
@@ -132,18 +132,18 @@ def run_through(
     Raises:
         ModelError, LayerError, TargetError, MethodError: when network, layer, decision or rules do not fit.
     """
-    question = Question(scene.decision, rules, study)
-    return run_through_each(scene, [question], layers, gradient=gradient, backward=backward, paths=paths)[0]
+    question = BackwardTarget(scene.decision, rules, study)
+    return forward_backward_each(scene, [question], layers, gradient=gradient, backward=backward, paths=paths)[0]
 
 
-def decided(scene: Scene) -> Passed:
+def decided(scene: Scene) -> PassResult:
     """The decision alone, with as much of a graph as it needs to read how the network's output ends."""
     if scene.decision and scene.decision.layers:
-        return run_through(scene, [], gradient=False, backward=False)
-    return from_late(scene, partial(run_through, scene, gradient=True, backward=False))
+        return forward_backward(scene, [], gradient=False, backward=False)
+    return from_late(scene, partial(forward_backward, scene, gradient=True, backward=False))
 
 
-def from_late(scene: Scene, run: Callable[[Sequence[str]], Passed]) -> Passed:
+def from_late(scene: Scene, run: Callable[[Sequence[str]], PassResult]) -> PassResult:
     """The pass with a graph that begins late, or, where no late layer has a row an image, at the input."""
     try:
         return run([scene.tracing().late])
@@ -151,23 +151,29 @@ def from_late(scene: Scene, run: Callable[[Sequence[str]], Passed]) -> Passed:
         return run([INPUT])
 
 
-def run_through_each(
+def forward_backward_each(
     scene: Scene,
-    questions: Sequence[Question],
+    questions: Sequence[BackwardTarget],
     layers: Sequence[str],
     *,
     gradient: bool = True,
     backward: bool = True,
     paths: bool = False,
-) -> list[Passed]:
+) -> list[PassResult]:
     """Several questions on one forward, with a backward each; the decision of the scene itself is not looked at."""
     run = partial(_run_each, scene, questions, layers, gradient=gradient, backward=backward, paths=paths)
     return run() if scene.differentiable else kept_if_overwritten(run)
 
 
 def _run_each(
-    scene: Scene, questions: Sequence[Question], layers: Sequence[str], *, gradient: bool, backward: bool, paths: bool
-) -> list[Passed]:
+    scene: Scene,
+    questions: Sequence[BackwardTarget],
+    layers: Sequence[str],
+    *,
+    gradient: bool,
+    backward: bool,
+    paths: bool,
+) -> list[PassResult]:
     asked = [layer for question in questions if question.decision for layer in question.decision.layers]
     stop = all(question.decision is None or question.decision.layers for question in questions)
     every = [*dict.fromkeys([*layers, *asked])]
@@ -191,7 +197,7 @@ def _run_each(
         for question, (verdict, G, remarks, begun) in zip(questions, answers, strict=True):
             own = [*notes, *(verdict.notes if verdict else ()), *remarks]
             studied = question.study(run, G, own) if question.study else {}
-            passed = Passed(
+            passed = PassResult(
                 verdict.detached() if verdict else None,  # the graph ends with the pass
                 dict(maps),
                 {at: channels_first(G[at], layout) for at, layout in layouts.items() if at in G},
@@ -234,7 +240,7 @@ def _laid_out(found: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> dic
     return {at: channels_first(value, layouts[at]) if value.ndim == 4 else value for at, value in found.items()}
 
 
-def outcome_of(scene: Scene, decision: Decision, run: Run, output: Any) -> Outcome:
+def outcome_of(scene: Scene, decision: Target, run: ForwardRun, output: Any) -> ModelOutput:
     """What a decision may look at: maps are channels first."""
     seen = dict(run.activations)
     if scene.x.ndim == 4:
@@ -242,21 +248,21 @@ def outcome_of(scene: Scene, decision: Decision, run: Run, output: Any) -> Outco
         for layer in decision.layers:
             assert structure is not None
             seen[layer] = structure.channels_first(layer, seen[layer], image)
-    return Outcome(output, seen, scene.labels, scene.task)
+    return ModelOutput(output, seen, scene.labels, scene.task)
 
 
-class Answer(NamedTuple):
+class LayerAnswer(NamedTuple):
     """A verdict, the cotangents of its score, and what the rules have to say of the way back."""
 
-    verdict: Verdict | None
+    verdict: TargetScore | None
     cotangents: dict[str, Tensor]
     remarks: Sequence[str] = ()
     begun: Tensor | None = None
 
 
 def _answers(
-    scene: Scene, run: Run, questions: Sequence[Question], notes: list[str], *, stop: bool, backward: bool
-) -> tuple[list[Answer], Tensor | None]:
+    scene: Scene, run: ForwardRun, questions: Sequence[BackwardTarget], notes: list[str], *, stop: bool, backward: bool
+) -> tuple[list[LayerAnswer], Tensor | None]:
     """One forward and a backward a question; and what the rules' biases took.
 
     Where the model's own forward turns gradients off, it runs once more with them on.
@@ -283,7 +289,7 @@ def _answers(
     return answers, mode.lost(len(scene.x)) if mode else None
 
 
-def _with_need(questions: Sequence[Question]) -> Iterator[tuple[Question, bool]]:
+def _with_need(questions: Sequence[BackwardTarget]) -> Iterator[tuple[BackwardTarget, bool]]:
     """Each question, and whether the graph is needed after it."""
     studied = any(question.study for question in questions)
     for number, question in enumerate(questions, 1):
@@ -291,16 +297,23 @@ def _with_need(questions: Sequence[Question]) -> Iterator[tuple[Question, bool]]
 
 
 def _answer(
-    scene: Scene, run: Run, question: Question, output: Any, mode: RulesMode | None, *, backward: bool, again: bool
-) -> Answer:
+    scene: Scene,
+    run: ForwardRun,
+    question: BackwardTarget,
+    output: Any,
+    mode: RulesMode | None,
+    *,
+    backward: bool,
+    again: bool,
+) -> LayerAnswer:
     rules = question.rules
     if question.decision is None:
-        return Answer(None, {})
+        return LayerAnswer(None, {})
     outcome = outcome_of(scene, question.decision, run, output)
     verdict = question.decision.decide(outcome)
     _check(verdict, len(scene.x))
     if not backward:
-        return Answer(verdict, {})
+        return LayerAnswer(verdict, {})
     if mode and not verdict.score.requires_grad and (why := mode.blocked()):
         raise MethodError(why)
     ends = _ends(question.decision, outcome) if mode else []
@@ -308,7 +321,7 @@ def _answer(
     try:
         start = rules.start(verdict) if rules else verdict.score
         begun = _begun(start, ends) if mode and mode.counts else None
-        return Answer(verdict, run.gradients(start, keep_graph=again, linear=rules is None), remarks, begun)
+        return LayerAnswer(verdict, run.gradients(start, keep_graph=again, linear=rules is None), remarks, begun)
     except CheckpointingError as error:
         if rules is None:
             raise
@@ -325,7 +338,7 @@ def _begun(start: Tensor, ends: Sequence[Tensor]) -> Tensor:
     return torch.stack([every.sum(1), every.abs().sum(1)], 1)
 
 
-def _ends(decision: Decision, outcome: Outcome) -> list[Tensor]:
+def _ends(decision: Target, outcome: ModelOutput) -> list[Tensor]:
     """What a decision is read from, as far as a graph leads there."""
     read = [outcome.activations[layer] for layer in decision.layers]
     read = read or [*tree_leaves(outcome.output), *tensor_parts(outcome.output).values()]
@@ -340,7 +353,7 @@ def _under(scene: Scene, rules: AbstractContextManager[Any] | None) -> Iterator[
         yield
 
 
-def _check(verdict: Verdict, n: int) -> None:
+def _check(verdict: TargetScore, n: int) -> None:
     verdict.check_length(n)
     score = verdict.score.detach()
     finite = torch.isfinite(score)
@@ -352,7 +365,7 @@ def _check(verdict: Verdict, n: int) -> None:
         )
 
 
-def _layout(run: Run, layer: str, scene: Scene) -> Layout:
+def _layout(run: ForwardRun, layer: str, scene: Scene) -> Layout:
     A, x = run.activations[layer], scene.x
     if layer == INPUT or (x.ndim != 4 and A.ndim == 4):
         return "nchw"
@@ -379,14 +392,14 @@ class Rules(Protocol):
         """In which one forward runs, so that its backward follows the rules; None where only its start differs."""
         ...
 
-    def start(self, verdict: Verdict) -> Tensor:
+    def start(self, verdict: TargetScore) -> Tensor:
         """(n,), what the backward starts from; the score mostly."""
         ...
 
-    def account(self, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
+    def account(self, passed: PassResult, measured: dict[str, Any], cautions: list[str]) -> None:
         """What a reader should know of how the rules held."""
         ...
 
-    def missing(self, passed: Passed) -> Tensor | None:
+    def missing(self, passed: PassResult) -> Tensor | None:
         """(n,), what neither arrived at the first layer nor was counted as lost; None where rules do not count."""
         ...

@@ -14,7 +14,7 @@ from torch import Tensor
 from foveal.attribution.passes import outcome_of
 from foveal.attribution.placing import whereabouts
 from foveal.engine.address import INPUT, is_input
-from foveal.engine.capture import Run, capture
+from foveal.engine.capture import ForwardRun, capture
 from foveal.engine.channel_swap import Exchange
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, chunked, fitting
 from foveal.engine.forward import Given, output_of
@@ -26,12 +26,12 @@ from foveal.engine.model_errors import out_of_memory, reason
 from foveal.engine.op_record import is_seen
 from foveal.engine.resume import Cut, Recording, Resumption
 from foveal.errors import FovealError, MethodError, ModelError
-from foveal.targets import Decision, Outcome
+from foveal.targets import ModelOutput, Target
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from foveal.attribution.passes import Passed, Scene
+    from foveal.attribution.passes import PassResult, Scene
     from foveal.images import Place
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -45,7 +45,7 @@ UNMOVED = "no altered copy has another score by more than rounding, and the map 
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 
-class Probe:
+class PerturbationScorer:
     """One image, one decision about it, and the network to ask. Lives in a block that leaves the model `untouched`.
 
     Attributes:
@@ -61,11 +61,11 @@ class Probe:
     def __init__(
         self,
         scene: Scene,
-        passed: Passed,
+        passed: PassResult,
         image: int,
         layer: str,
         tick: Callable[[int, int], None],
-        runs: Mapping[bool, Run],
+        runs: Mapping[bool, ForwardRun],
     ) -> None:
         assert passed.verdict is not None
         if not passed.verdict.each:
@@ -79,7 +79,7 @@ class Probe:
         self._scene, self._passed, self._image = scene, passed, image
         self._arguments = scene.arguments.row(image)
         self._under = scene.under or nullcontext
-        self._decision: Decision = passed.verdict.each[image]
+        self._decision: Target = passed.verdict.each[image]
         self._alone = False
         self.tick = tick
         self._runs = runs
@@ -157,7 +157,7 @@ class Probe:
         """
         return self.read(x, lambda outcome: self._decision.decide(outcome).score)
 
-    def read(self, x: Float[Tensor, "k c h w"], number: Callable[[Outcome], Tensor]) -> Float[Tensor, " k"]:
+    def read(self, x: Float[Tensor, "k c h w"], number: Callable[[ModelOutput], Tensor]) -> Float[Tensor, " k"]:
         """A number of each of these inputs, read off what the network makes of them.
 
         Networks that take one image at a time, as exported ones may, are asked so.
@@ -177,7 +177,7 @@ class Probe:
         self.cautions.append("the network takes one image at a time, so each copy was asked about alone")
         return torch.cat([first, *(self._at_once(one, number) for one in x[1:].split(1))])
 
-    def _at_once(self, x: Float[Tensor, "k c h w"], number: Callable[[Outcome], Tensor]) -> Float[Tensor, " k"]:
+    def _at_once(self, x: Float[Tensor, "k c h w"], number: Callable[[ModelOutput], Tensor]) -> Float[Tensor, " k"]:
         found = number(self.outcome(x))
         found = found if torch.is_grad_enabled() else found.detach()
         if found.shape != (len(x),):
@@ -192,7 +192,7 @@ class Probe:
         """`ask` in one forward, whatever comes."""
         return self._at_once(x, lambda outcome: self._decision.decide(outcome).score)
 
-    def outcome(self, x: Float[Tensor, "k c h w"]) -> Outcome:
+    def outcome(self, x: Float[Tensor, "k c h w"]) -> ModelOutput:
         """What the network makes of these inputs, as far as the decision may look."""
         if self._decision.layers:
             run = self._runs[torch.is_grad_enabled()]
@@ -208,7 +208,7 @@ class Probe:
 
         with self._under():
             output = output_of(self.model, given, gradient=torch.is_grad_enabled())
-        return Outcome(output, {}, self._scene.labels, self._scene.task)
+        return ModelOutput(output, {}, self._scene.labels, self._scene.task)
 
     def load(self, *about: Hashable, graph: bool = False) -> Load:
         """What a whole forward of one copy makes of memory; with a `graph`, what it keeps for a backward pass too."""
@@ -282,7 +282,7 @@ def recorded(scene: Scene, layers: Sequence[str]) -> Iterator[Recording | None]:
 
 
 @contextmanager
-def _failing(method: str, probe: Probe) -> Iterator[None]:
+def _failing(method: str, probe: PerturbationScorer) -> Iterator[None]:
     """What the network raises where nobody else listens, such as in a backward pass, in one sentence."""
     try:
         yield
@@ -294,7 +294,7 @@ def _failing(method: str, probe: Probe) -> Iterator[None]:
 
 
 @contextmanager
-def runs_for(scene: Scene, passed: Passed) -> Iterator[Mapping[bool, Run]]:
+def runs_for(scene: Scene, passed: PassResult) -> Iterator[Mapping[bool, ForwardRun]]:
     """Forwards that end at the last of the layers that the decision is read from: without gradients, and with."""
     layers = passed.verdict.each[0].layers if passed.verdict and passed.verdict.each else ()
     with ExitStack() as block:

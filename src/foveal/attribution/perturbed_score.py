@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from foveal.attribution.passes import decided
-from foveal.attribution.perturbation import Probe, runs_for
+from foveal.attribution.perturbation import PerturbationScorer, runs_for
 from foveal.engine.address import INPUT
 from foveal.engine.guard import untouched
 from foveal.engine.memory import Load
 from foveal.errors import MethodError, TargetError
-from foveal.targets import Compared, Decision, Outcome, Verdict
+from foveal.targets import ModelOutput, ReferenceTarget, Target, TargetScore
 from foveal.targets.neighbors import Vote
 from foveal.targets.prototypes import ClosestClass
 from foveal.targets.reference import UndecidedError
@@ -34,7 +34,7 @@ SAID = {
 }
 
 
-class Question:
+class PerturbedScore:
     """What was decided about one picture, asked of its altered copies; counts how many.
 
     Attributes:
@@ -46,7 +46,9 @@ class Question:
         load: what a copy makes of memory, known from the first.
     """
 
-    def __init__(self, probe: Probe, decision: Decision, of: str, words: str, notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self, probe: PerturbationScorer, decision: Target, of: str, words: str, notes: Sequence[str] = ()
+    ) -> None:
         self._probe, self.decision, self._notes = probe, decision, tuple(notes)
         self.of, self.words, self.count = of, words, 0
         self.load = Load(probe.x.device)
@@ -62,14 +64,14 @@ class Question:
         self.count += len(x)
         return self._probe.read(x, self._numbers)
 
-    def _numbers(self, outcome: Outcome) -> Float[Tensor, " k"]:
+    def _numbers(self, outcome: ModelOutput) -> Float[Tensor, " k"]:
         try:
             return self._number(outcome)
         except UndecidedError:
             rows = len(next(iter(outcome.activations.values())))
             return torch.cat([self._alone(outcome, i) for i in range(rows)])
 
-    def _number(self, outcome: Outcome) -> Float[Tensor, " k"]:
+    def _number(self, outcome: ModelOutput) -> Float[Tensor, " k"]:
         verdict = self.decision.decide(outcome)
         if self.of == "pair":
             return verdict.score.detach().sigmoid()
@@ -77,18 +79,18 @@ class Question:
         assert found is not None
         return found.detach()
 
-    def _alone(self, outcome: Outcome, i: int) -> Float[Tensor, " 1"]:
+    def _alone(self, outcome: ModelOutput, i: int) -> Float[Tensor, " 1"]:
         """An embedding of zeros is similar to nothing, and of a vote without a voter the share is 0."""
         seen = {layer: A[i : i + 1] for layer, A in outcome.activations.items()}
         output = outcome.output[i : i + 1] if isinstance(outcome.output, Tensor) else outcome.output
         try:
-            return self._number(Outcome(output, seen, outcome.labels, outcome.task))
+            return self._number(ModelOutput(output, seen, outcome.labels, outcome.task))
         except UndecidedError:
             return torch.zeros(1)
 
 
 @contextmanager
-def questions(inquiry: Inquiry, of: Of = "auto") -> Iterator[tuple[Question, ...]]:
+def perturbed_scores(inquiry: Inquiry, of: Of = "auto") -> Iterator[tuple[PerturbedScore, ...]]:
     """One question a picture, inside a block that leaves the model as it was.
 
     Args:
@@ -112,13 +114,13 @@ def questions(inquiry: Inquiry, of: Of = "auto") -> Iterator[tuple[Question, ...
     with untouched(scene.model), runs_for(scene, passed) as runs, torch.no_grad():
         found = []
         for i in range(len(scene.x)):
-            probe = Probe(scene, passed, i, INPUT, lambda done, total: None, runs)
+            probe = PerturbationScorer(scene, passed, i, INPUT, lambda done, total: None, runs)
             decision, kind = _readable(inquiry.decision, verdict, i, of)
-            found.append(Question(probe, decision, kind, verdict.words[i], passed.notes))
+            found.append(PerturbedScore(probe, decision, kind, verdict.words[i], passed.notes))
         yield tuple(found)
 
 
-def _readable(asked: Decision, verdict: Verdict, i: int, of: Of) -> tuple[Decision, str]:
+def _readable(asked: Target, verdict: TargetScore, i: int, of: Of) -> tuple[Target, str]:
     """The decision of picture i, pinned, and what to read off it."""
     decision: Any = verdict.each[i]
     if of == "score":
@@ -128,7 +130,7 @@ def _readable(asked: Decision, verdict: Verdict, i: int, of: Of) -> tuple[Decisi
         return decision, "probability"
     if kind == "margin" and verdict.spec.get("of") == "class" and of == "auto":
         return decision, "pair"
-    rule: Any = asked.rule if isinstance(asked, Compared) else None
+    rule: Any = asked.rule if isinstance(asked, ReferenceTarget) else None
     if isinstance(rule, ClosestClass | Vote) and verdict.probability is not None:
         own: Any = verdict.spec["class"]
         return replace(decision, rule=replace(rule, which=int(own[i]))), "probability"

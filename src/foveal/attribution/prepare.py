@@ -18,7 +18,7 @@ from foveal.errors import ImageError, ModelError
 from foveal.images import Batch, load_images
 from foveal.models.model import Model, as_model, placed, state_notes
 from foveal.results.notes import photo_remarks
-from foveal.targets import Decision, NeedsModel, Target, Task, as_decision, compares
+from foveal.targets import NeedsModel, Target, TargetLike, Task, as_decision, compares
 
 if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
@@ -41,7 +41,7 @@ class Inquiry:
 
     subject: Model
     batch: Batch
-    decision: Decision
+    decision: Target
     scene: Scene
     notes: tuple[str, ...]
 
@@ -58,7 +58,7 @@ class Inquiry:
             found += photo_remarks([photo for photo in self.batch.photos if photo.source != "tensor"])
         return tuple(found)
 
-    def about(self, target: Target) -> Inquiry:
+    def about(self, target: TargetLike) -> Inquiry:
         """Another decision about the same pictures."""
         found: list[str] = []
         decision = _prepared(as_decision(target), self.subject, self.batch.tensor, self.scene.arguments, found)
@@ -79,10 +79,10 @@ class Inquiry:
         return tuple(select_layers(unwrap(self.scene.model), wanted, self.scene.tracing))
 
 
-def inquire(
+def prepare(
     model: nn.Module | Model,
     images: ImageLike | Batch,
-    target: Target,
+    target: TargetLike,
     *,
     blind: bool = False,
     inputs: Sequence[Any] | Tensor = (),
@@ -144,7 +144,7 @@ def _axes(module: nn.Module, images: ImageLike | Batch) -> int:
     return 1 if all(isinstance(convolution, nn.Conv1d) for convolution in kinds) else 2
 
 
-def _prepared(decision: Decision, subject: Model, x: Tensor, arguments: Arguments, notes: list[str]) -> Decision:
+def _prepared(decision: Target, subject: Model, x: Tensor, arguments: Arguments, notes: list[str]) -> Target:
     """What holds pictures has them embedded."""
     return (
         decision.prepare(ModelEmbedder(subject, x, arguments, notes)) if isinstance(decision, NeedsModel) else decision

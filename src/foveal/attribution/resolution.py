@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from foveal.attribution.attribute import Asked, Evidence, look
+from foveal.attribution.attribute import Attributions, MethodRequest, attribute
 from foveal.attribution.dilated import at_resolution
 from foveal.attribution.multiscale import See, at_scales
 from foveal.attribution.passes import Scene
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 LARGEST = 2**28  # pixels of an enlarged picture
 
 
-def examine(
+def attribute_at(
     scene: Scene,
-    asked: Sequence[Asked],
+    asked: Sequence[MethodRequest],
     progress: Progress | None = None,
     *,
     resolution: int = 1,
     scales: Sequence[float] = (1.0,),
-) -> Evidence:
-    """`look`, at a finer resolution or several scales; the decision is the one made as built and at scale 1.
+) -> Attributions:
+    """`attribute`, at a finer resolution or several scales; the decision is the one made as built and at scale 1.
 
     Raises:
         MethodError: when resolution and scales are no such numbers, or cannot be had of this network.
@@ -42,10 +42,10 @@ def examine(
     if max(h * w * scale**2 for scale in scales) > LARGEST:
         raise MethodError(f"cannot look at scale {max(scales):g} of {h}×{w} pixels: that is more than memory holds")
     if resolution == 1 and scales == (1.0,):
-        return look(scene, asked, progress)
+        return attribute(scene, asked, progress)
     _refuse(scene)
     if resolution == 1:
-        see: See = partial(look, asked=asked, progress=progress)
+        see: See = partial(attribute, asked=asked, progress=progress)
     else:
         see = partial(at_resolution, asked=asked, progress=progress, resolution=resolution)
     return see(scene) if scales == (1.0,) else at_scales(scene, asked, scales, see)

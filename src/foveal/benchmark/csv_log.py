@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from foveal.benchmark.entries import Entry, read, visible, written
+from foveal.benchmark.entries import BenchmarkEntry, read, visible, written
 from foveal.errors import ResultError
 from foveal.results.scores import Scores
 from foveal.storage import plain, table
@@ -45,7 +45,7 @@ class Ledger:
         self.setting = plain.from_json(plain.to_json(dict(setting)))
         self._of = fingerprint(setting=self.setting)[:8]
         self._head = table.line((*self.columns, MADE)).encode()
-        self._entries: dict[tuple[str, str], Entry] = {}
+        self._entries: dict[tuple[str, str], BenchmarkEntry] = {}
         self._end, self._stamp = len(self._head), (0, 0, 0)
         with refusal(path):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ Line: TypeAlias = "tuple[Made, tuple[str, ...]]"
 
 
 @dataclass(frozen=True)
-class Entry:
+class BenchmarkEntry:
     """All lines of one decision about one picture.
 
     Attributes:
@@ -69,7 +69,7 @@ def written(lines: Sequence[Sequence[table.Cell]], setting: str, of: str) -> str
     return text
 
 
-def read(content: bytes, first: int, start: int) -> tuple[list[Entry], dict[int, bool]]:
+def read(content: bytes, first: int, start: int) -> tuple[list[BenchmarkEntry], dict[int, bool]]:
     """The entries of a content that begins with line `first`, and the numbers of the lines that are part of none.
 
     Of these, whether a writer that was stopped may have left them so: lines of a picture that is not whole, or what
@@ -83,14 +83,14 @@ def read(content: bytes, first: int, start: int) -> tuple[list[Entry], dict[int,
     for line in lines:
         ends.append(ends[-1] + len(line) + 1)
     parsed = [_line(line) for line in lines]
-    entries: list[Entry] = []
+    entries: list[BenchmarkEntry] = []
     loose: dict[int, bool] = {}
     at = 0
     while at < len(parsed):
         found = _together(parsed, at)
         if found:
             (made, _), own = found[0], tuple(cells for _, cells in found)
-            entries.append(Entry(first + at, own, made.setting, made.of, ends[at + len(found)]))
+            entries.append(BenchmarkEntry(first + at, own, made.setting, made.of, ends[at + len(found)]))
         else:
             loose[first + at] = parsed[at] is not None or not lines[at].strip(b"\r") or b"\x00" in lines[at]
         at += max(1, len(found))

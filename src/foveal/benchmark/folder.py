@@ -16,7 +16,7 @@ from foveal.benchmark.index import Shot, shots
 from foveal.errors import FovealError, ImageError, ResultError, TargetError
 from foveal.images import Batch, load_images
 from foveal.metrics.metric import find_metrics
-from foveal.metrics.trial import Setting
+from foveal.metrics.trial import EvaluationSettings
 from foveal.models import Model
 from foveal.storage.fingerprint import file_fingerprint, fingerprint
 from foveal.storage.reading import damage, opened
@@ -34,7 +34,8 @@ def made_with(model: Model, methods: Sequence[str], steps: int, *, predicted: bo
 
 
 def folder(
-    ledger: Ledger, model: Model, photos: Sequence[Shot], *, methods: Sequence[str], setting: Setting | None = None,
+    ledger: Ledger, model: Model, photos: Sequence[Shot], *, methods: Sequence[str],
+    setting: EvaluationSettings | None = None,
     steps: int = 28, predicted: bool = False, faults: list[str] | None = None,
 ) -> Iterator[tuple[str, int, int]]:  # fmt: skip
     """Measure what the ledger lacks; yields (photo, done, total) after each, or what went wrong with it.
@@ -69,7 +70,7 @@ def _fingerprint(shot: Shot, *, predicted: bool) -> str:
 
 
 def _rows(
-    ledger: Ledger, model: Model, shot: Shot, methods: Sequence[str], setting: Setting | None, steps: int,
+    ledger: Ledger, model: Model, shot: Shot, methods: Sequence[str], setting: EvaluationSettings | None, steps: int,
     predicted: bool,
 ) -> list[dict[str, Any]]:  # fmt: skip
     batch = load_images(shot.path, model.preprocessing)

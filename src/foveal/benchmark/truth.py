@@ -24,15 +24,15 @@ import numpy as np
 
 from foveal._version import __version__
 from foveal.api.explain import compare
-from foveal.api.measure import Mapped, default_setting, referred
-from foveal.attribution.perturbed_score import Question, questions
-from foveal.attribution.prepare import Inquiry, inquire, read
+from foveal.api.measure import NamedMaps, default_setting, reference_maps
+from foveal.attribution.perturbed_score import PerturbedScore, perturbed_scores
+from foveal.attribution.prepare import Inquiry, prepare, read
 from foveal.benchmark.csv_log import Ledger
 from foveal.errors import FovealError
 from foveal.images import Batch, load_images
 from foveal.methods import find_methods
 from foveal.metrics.metric import find_metrics
-from foveal.metrics.trial import Setting, Trial
+from foveal.metrics.trial import Evaluation, EvaluationSettings
 from foveal.models import Model, load_model
 from foveal.storage.fingerprint import fingerprint
 from foveal.synthetic import NOVEL, SPECIES, Split, effects, individual_scene, render, species_scene
@@ -40,7 +40,7 @@ from foveal.synthetic.agreement import SMALLEST, hit, part_importance, rank_corr
 from foveal.synthetic.funnybirds_protocol import distractibility
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
 from foveal.synthetic.scene import LABELS
-from foveal.targets import Class, Decision, Prototypes, Similar
+from foveal.targets import Class, Prototypes, Similar, Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +65,7 @@ class Case:
     decision: str
     model: Model
     example: Example
-    target: Decision
+    target: Target
     part: str | None = None
 
 
@@ -90,7 +90,7 @@ def cases(decision: str, count: int, seed: int) -> Iterator[Case]:
         for i, example in enumerate(islice(visible, count)):
             species = SPECIES[example.target]
             one = decision == "class"
-            target: Decision = Class(example.target) if one else sibling_margin([species])
+            target: Target = Class(example.target) if one else sibling_margin([species])
             yield Case(f"species {i}", decision, model, example, target, None if one else deciding_part(species))
 
 
@@ -103,7 +103,13 @@ def made_with(methods: Sequence[str], seed: int) -> dict[str, Any]:
 
 
 def world(
-    ledger: Ledger, *, decisions: Sequence[str], methods: Sequence[str], count: int, seed: int, setting: Setting | None
+    ledger: Ledger,
+    *,
+    decisions: Sequence[str],
+    methods: Sequence[str],
+    count: int,
+    seed: int,
+    setting: EvaluationSettings | None,
 ) -> Iterator[tuple[str, int, int]]:
     """Measure what the ledger lacks; yields (decision, done, total) after each picture."""
     for decision in decisions:
@@ -117,21 +123,23 @@ def world(
 
 
 def rows(
-    case: Case, methods: Sequence[str], metrics: Sequence[str], setting: Setting | None = None
+    case: Case, methods: Sequence[str], metrics: Sequence[str], setting: EvaluationSettings | None = None
 ) -> list[dict[str, Any]]:
     """A row a method for one picture."""
     batch = load_images(case.example.image, case.model.preprocessing)
-    inquiry = inquire(case.model, batch, case.target)
+    inquiry = prepare(case.model, batch, case.target)
     maps = {name: one for spec in methods for name, one in _explained(inquiry, case, spec).items()}
-    maps |= referred(inquiry, maps, True)
+    maps |= reference_maps(inquiry, maps, True)
     asked = find_metrics([metric for metric in metrics if metric not in TRUTH]) if set(metrics) - set(TRUTH) else {}
     setting = setting or default_setting(batch.tensor, steps=14)
-    with questions(inquiry, "score") as (score,):
+    with perturbed_scores(inquiry, "score") as (score,):
         truth = _true_effects(case, score)
     found: list[dict[str, Any]] = []
-    with questions(inquiry) as (question,):
+    with perturbed_scores(inquiry) as (question,):
         for name, one in maps.items():
-            trial = Trial(batch.tensor, one.maps[0], question, whole=question.whole, setting=setting, place=one.place)
+            trial = Evaluation(
+                batch.tensor, one.maps[0], question, whole=question.whole, setting=setting, place=one.place
+            )
             network = {metric: kind(trial) for metric, kind in asked.items()}
             row = {"decision": case.decision, "picture": case.name, "method": name}
             found.append(row | _agreement(case, batch, one, truth) | network)
@@ -143,7 +151,7 @@ def _names(decision: str, count: int) -> list[str]:
     return [f"{kind} {i}" for i in range(count)]
 
 
-def _explained(inquiry: Inquiry, case: Case, spec: str) -> dict[str, Mapped]:
+def _explained(inquiry: Inquiry, case: Case, spec: str) -> dict[str, NamedMaps]:
     """Maps of the methods that this spells; none of what does not apply to this decision."""
     method, _, layer = spec.partition("@")
     try:
@@ -152,12 +160,12 @@ def _explained(inquiry: Inquiry, case: Case, spec: str) -> dict[str, Mapped]:
     except FovealError:
         return {}
     return {
-        why.method + (f"@{layer}" if layer else ""): Mapped(why.map, None, why.layer, why.where.get(why.layer))
+        why.method + (f"@{layer}" if layer else ""): NamedMaps(why.map, None, why.layer, why.where.get(why.layer))
         for why in found
     }
 
 
-def _true_effects(case: Case, question: Question) -> dict[str, float]:
+def _true_effects(case: Case, question: PerturbedScore) -> dict[str, float]:
     """What each part, and the background, does to the score."""
 
     def scores(pictures: NDArray[np.uint8]) -> NDArray[np.floating]:
@@ -166,7 +174,7 @@ def _true_effects(case: Case, question: Question) -> dict[str, float]:
     return effects([case.example.scene], scores).row(0)
 
 
-def _agreement(case: Case, batch: Batch, one: Mapped, truth: dict[str, float]) -> dict[str, float]:
+def _agreement(case: Case, batch: Batch, one: NamedMaps, truth: dict[str, float]) -> dict[str, float]:
     """How the map agrees with it."""
     labels = case.example.labels
     map = np.nan_to_num(batch.photos[0].geometry.map_to_photo(one.maps[0], place=one.place))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, complain, progress, say
+from foveal.cli.console import answer_json, answer_lines, complain, info, progress
 from foveal.cli.errors import reported
 from foveal.storage.atomic import write_text
 
@@ -172,7 +172,7 @@ def _finish(
     files = [ledger.path, stem.with_suffix(".md"), stem.with_suffix(".html")]
     write_text(files[1], text + "\n")
     write_text(files[2], html)
-    say(text)
+    info(text)
     if json:
         answer_json({"rows": ledger.rows(pictures), "files": [*map(str, files)], "unread": [*unread]})
     else:

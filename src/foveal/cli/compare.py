@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.console import answer_json, answer_lines, info, progress
 from foveal.cli.errors import reported
 from foveal.cli.measure import AT_ONCE, Like, Metrics, Steps
 from foveal.cli.pictures import pictures
@@ -100,7 +100,7 @@ def compare(
         scores = Scores.joined(parts)
         scores.save(out)
         page = write_comparison({name: _joined(each) for name, each in whys.items()}, scores, out / "compare.html")
-        say(str(scores))
+        info(str(scores))
         if json:
             facts = {"scores": list(scores.rows()), "page": str(page)}
             answer_json({**scores.facts(), **facts, "unread": read.facts()})

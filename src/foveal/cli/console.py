@@ -51,7 +51,7 @@ def libraries_silent() -> Iterator[None]:
         os.close(kept)
 
 
-def say(*lines: str) -> None:
+def info(*lines: str) -> None:
     """Lines for people, as they are but for what a terminal would obey."""
     for line in lines:
         _print(printable_lines(line), sys.stderr)
@@ -59,7 +59,7 @@ def say(*lines: str) -> None:
 
 def complain(sentence: str) -> None:
     """What went wrong, for people."""
-    say(f"foveal: {sentence}")
+    info(f"foveal: {sentence}")
 
 
 def answer_lines(*things: object) -> None:
@@ -134,7 +134,7 @@ class _Log:
     def __call__(self, phase: str, done: int, total: int, words: str = "") -> None:
         if time.monotonic() - self.said > 10:
             self.said = time.monotonic()
-            say(f"{phase} {done}/{total} {words}".rstrip())
+            info(f"{phase} {done}/{total} {words}".rstrip())
 
 
 def _output() -> TextIO:

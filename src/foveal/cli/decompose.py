@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.console import answer_json, answer_lines, info, progress
 from foveal.cli.errors import reported
 from foveal.cli.pictures import pictures
 from foveal.storage.atomic import whole_file
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from foveal.cli.pictures import Pictures
     from foveal.models import Model
-    from foveal.results.channel_examples import Dictionary
+    from foveal.results.channel_examples import ChannelExamples
     from foveal.results.tree import Tree
 
     Move: TypeAlias = Callable[[str, int, int, str], None]
@@ -51,9 +51,9 @@ def tree(
         str | None,
         typer.Option("--patterns", metavar="KIND", help="Show what drives each neuron: guided or smoothgrad."),
     ] = None,
-    dictionary: Annotated[
+    channels: Annotated[
         Path | None,
-        typer.Option("--dictionary", metavar="FOLDER", help="Show where each channel is strongest in these pictures."),
+        typer.Option("--channels", metavar="FOLDER", help="Show where each channel is strongest in these pictures."),
     ] = None,
     audit: Annotated[
         bool,
@@ -102,7 +102,7 @@ def tree(
     trees = []
     files, places = options.folders(photos, out)
     with pictures(network.preprocessing, json=json) as read, progress("growing") as move:
-        words = _dictionary(network, read, dictionary, move) if dictionary else None
+        words = _dictionary(network, read, channels, move) if channels else None
         for i, batch in read.each(files):
             photo, folder = files[i], places[i]
             found = decompose(
@@ -116,31 +116,31 @@ def tree(
             found.save(folder)
             hiding = audited(network, batch, found, decision)[0] if audit else None
             said = str(found).splitlines()[: 1 + branch * (1 + branch)]
-            say(f"{photo.name}: {found.target}", *said, *([hiding.sentence] if hiding else []))
+            info(f"{photo.name}: {found.target}", *said, *([hiding.sentence] if hiding else []))
             answers.append(_answer(found, photo, folder) | {"hiding": hiding.facts() if hiding else None})
             if together:
                 trees.append(found)
             move("growing", i + 1, len(files), photo.name)
         if trees:
-            from foveal.results.class_tree import Assembly
+            from foveal.results.class_tree import ClassTree
 
-            joined = Assembly(tuple(trees))
+            joined = ClassTree(tuple(trees))
             with whole_file(out / "together.png") as aside:
                 joined.poster().save(aside)
-            say(str(joined))
+            info(str(joined))
         if json:
             answer_json([*answers, *read.facts()])
         else:
             answer_lines(*(answer["page"] for answer in answers))
 
 
-def _dictionary(network: Model, read: Pictures, folder: Path, move: Move) -> Dictionary:
+def _dictionary(network: Model, read: Pictures, folder: Path, move: Move) -> ChannelExamples:
     """Where each channel is strongest in the pictures of a folder."""
-    from foveal.api.channels import dictionary
+    from foveal.api.channels import channels
     from foveal.images import pictures_in
 
     files = read.readable(pictures_in([folder]))
-    return dictionary(network, files, progress=lambda what, done, total: move(what, done, total, ""))
+    return channels(network, files, progress=lambda what, done, total: move(what, done, total, ""))
 
 
 def _answer(tree: Tree, photo: Path, folder: Path) -> dict[str, Any]:

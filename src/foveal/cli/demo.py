@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from foveal.cli.console import answer_lines, progress, say
+from foveal.cli.console import answer_lines, info, progress
 from foveal.cli.errors import reported
 
 
@@ -24,5 +24,5 @@ def demo(
     with progress("starting") as move:
         for step in run(out):
             move(step.words, step.done, step.total, "")
-    say("Open it in a browser:")
+    info("Open it in a browser:")
     answer_lines(out / "report.html")

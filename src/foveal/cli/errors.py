@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
 
-from foveal.cli.console import answers_alone, complain, say
+from foveal.cli.console import answers_alone, complain, info
 from foveal.errors import FovealError, FovealWarning
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _own_words() -> Iterator[None]:
     def told(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
         if issubclass(category, FovealWarning):
             if str(message) not in said:
-                say(f"note: {message}")
+                info(f"note: {message}")
             said.add(str(message))
         elif _tracebacks:
             show(message, category, *rest, **more)

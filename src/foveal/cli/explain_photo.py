@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from foveal.api.audit import audit
 from foveal.api.explain import compare, stages
 from foveal.attribution.passes import Scene, decided
-from foveal.cli.console import say
+from foveal.cli.console import info
 from foveal.errors import TargetError
 from foveal.methods import METHODS
 from foveal.models.model import placed
 from foveal.render.figures import method_sheet
 from foveal.storage.atomic import whole_file
-from foveal.targets import Class, Verdict
+from foveal.targets import Class, TargetScore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from foveal.images import Batch
     from foveal.models import Model
     from foveal.results import Explanation
-    from foveal.targets import Decision
+    from foveal.targets import Target
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Question:
     """What is asked about every photo."""
 
     model: Model
-    target: Decision | None
+    target: Target | None
     methods: tuple[str, ...]
     layers: tuple[str | int, ...] | None
     fuse: str | None = None
@@ -52,14 +52,14 @@ def answer(
     predicted = _predicted(question.model, batch) if asked else _explained_class(explanations[0])
     steps = stages(question.model, batch)
     answers = []
-    say(f"{photo}", *_in_words(question, explanations[0], predicted, steps))
+    info(f"{photo}", *_in_words(question, explanations[0], predicted, steps))
     for why in explanations:
         why.save(folder / why.method)
-        say(*(f"  {why.method} note: {remark}" for remark in why.remarks))
+        info(*(f"  {why.method} note: {remark}" for remark in why.remarks))
         answers.append(_answer(question, why, photo, folder / why.method, predicted, steps))
         if question.audit:
             (hiding,) = audit(question.model, batch, why, question.target, layer=why.layer)
-            say(f"  {why.method} audit: {hiding.sentence}")
+            info(f"  {why.method} audit: {hiding.sentence}")
             answers[-1]["audit"] = hiding.facts()
     sheet = _sheet(explanations, folder)
     if sheet:
@@ -83,13 +83,13 @@ def _compared(question: Question, batch: Batch, progress: Progress | None) -> Se
     )
     if every:
         left_out = [method for name, method in METHODS.items() if name not in {why.method for why in found}]
-        say(*(f"left out {method.name}: it needs {method.condition}" for method in left_out))
+        info(*(f"left out {method.name}: it needs {method.condition}" for method in left_out))
     if question.fuse:
         return [why if why.layers == ("input",) else why.fused(question.fuse) for why in found]
     return found
 
 
-def _predicted(model: Model, batch: Batch) -> Verdict | None:
+def _predicted(model: Model, batch: Batch) -> TargetScore | None:
     """The class the network would choose, whatever was explained; None where it chooses none."""
     scene = Scene(model.module, placed(batch, model.module).tensor, Class(), model.labels, model.task)
     try:
@@ -98,13 +98,13 @@ def _predicted(model: Model, batch: Batch) -> Verdict | None:
         return None
 
 
-def _explained_class(why: Explanation) -> Verdict:
+def _explained_class(why: Explanation) -> TargetScore:
     """The prediction that was explained anyway."""
     assert why.score is not None
-    return Verdict(why.score, why.target, why.target_spec, why.probability)
+    return TargetScore(why.score, why.target, why.target_spec, why.probability)
 
 
-def _in_words(question: Question, why: Explanation, predicted: Verdict | None, steps: Sequence[Stage]) -> list[str]:
+def _in_words(question: Question, why: Explanation, predicted: TargetScore | None, steps: Sequence[Stage]) -> list[str]:
     lines = []
     if predicted is not None:
         lines.append(f"  predicted  {predicted.words[0]}{_percent(predicted)}")
@@ -113,7 +113,7 @@ def _in_words(question: Question, why: Explanation, predicted: Verdict | None, s
     return lines + [f"  layer      {layer}: {_choice(layer, why, steps, chosen=chosen)}" for layer in why.layers]
 
 
-def _percent(verdict: Verdict) -> str:
+def _percent(verdict: TargetScore) -> str:
     return "" if verdict.probability is None else f", {100 * float(verdict.probability[0]):.3g} %"
 
 
@@ -134,7 +134,7 @@ def _answer(
     why: Explanation,
     photo: Path,
     folder: Path,
-    predicted: Verdict | None,
+    predicted: TargetScore | None,
     steps: Sequence[Stage],
 ) -> dict[str, Any]:
     """The same for machines."""
@@ -158,7 +158,7 @@ def _answer(
     }
 
 
-def _plain(verdict: Verdict) -> dict[str, Any]:
+def _plain(verdict: TargetScore) -> dict[str, Any]:
     index = verdict.spec["index"]
     assert isinstance(index, list)
     chance = None if verdict.probability is None else float(verdict.probability[0])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.console import answer_json, answer_lines, info, progress
 from foveal.cli.errors import reported
 from foveal.cli.pictures import pictures
 from foveal.storage.atomic import whole_file
@@ -105,7 +105,7 @@ def flow(
                 asked = found.audit(lambda what, done, total: move(what, done, total, "")) if audit else None
                 found.save(folder / one, audit=asked)
                 hiding = audited(network, batch, found, decision)[0] if audit else None
-                say(str(found), *([str(asked)] if asked else []), *([hiding.sentence] if hiding else []))
+                info(str(found), *([str(asked)] if asked else []), *([hiding.sentence] if hiding else []))
                 answers.append(
                     _answer(found, asked, photo, folder / one) | {"hiding": hiding.facts() if hiding else None}
                 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.console import answer_json, answer_lines, info, progress
 from foveal.cli.errors import reported
 from foveal.cli.pictures import pictures
 from foveal.storage.atomic import whole_file
@@ -125,7 +125,7 @@ def _match(
 
     own = len({path.resolve() for path in queries} & {path.resolve() for path in shelf})
     if own:
-        say(f"note: {own} of the queries are among the references, where each is its own best match")
+        info(f"note: {own} of the queries are among the references, where each is its own best match")
     with progress("matching") as move:
         pair = matched(
             network, queries, shelf, metric=metric, weights=channels, layer=layer,
@@ -133,7 +133,7 @@ def _match(
             progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
     pair.save(out)
-    say(
+    info(
         str(pair),
         *(_audited(network, pair, i, queries, shelf, metric, embedding) for i in range(len(queries)) if audit),
     )
@@ -186,7 +186,7 @@ def _decide(
     sheet = out / "episode.png"
     with whole_file(sheet) as aside:
         found.figure().save(aside)
-    say(str(found))
+    info(str(found))
     if json:
         rows = zip(queries, found.decided, found.chances.tolist(), strict=True)
         answer_json(

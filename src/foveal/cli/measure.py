@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.console import answer_json, answer_lines, info, progress
 from foveal.cli.errors import reported
 from foveal.cli.pictures import pictures
 
@@ -124,7 +124,7 @@ def measure(
         read.need(parts)
         scores = Scores.joined(parts)
         scores.save(out)
-        say(str(scores), *(f"{one.picture}, {one.method}: {one.sentence}" for one in sentences))
+        info(str(scores), *(f"{one.picture}, {one.method}: {one.sentence}" for one in sentences))
         if json:
             facts = {"audit": [one.facts() for one in sentences], "table": str(out / "scores.csv")}
             answer_json({**_answer(scores), **facts, "unread": read.facts()})

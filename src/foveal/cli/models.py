@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foveal.cli.console import answer_json, answer_lines, answer_table, busy, say
+from foveal.cli.console import answer_json, answer_lines, answer_table, busy, info
 from foveal.cli.errors import reported
 from foveal.cli.options import Json
 
@@ -37,7 +37,7 @@ def models(
         answer_json([asdict(source) for source in sources])
     elif pattern is None:
         answer_table([(source.spec, _state(source)) for source in sources], head=("model", ""))
-        say("", "Names: foveal models PATTERN. Weights of your own: docs/models.md, or --weights FILE.")
+        info("", "Names: foveal models PATTERN. Weights of your own: docs/models.md, or --weights FILE.")
     else:
         _answer_names(sources, pattern)
 
@@ -51,6 +51,6 @@ def _state(source: Source) -> str:
 def _answer_names(sources: tuple[Source, ...], pattern: str) -> None:
     names = [source.spec.replace("NAME", name) for source in sources for name in source.names]
     answer_lines(*names)
-    say(*(f"note: {source.missing}" for source in sources if source.missing and "NAME" in source.spec))
+    info(*(f"note: {source.missing}" for source in sources if source.missing and "NAME" in source.spec))
     if not names:
-        say(f"No model's name contains or matches {pattern!r}.")
+        info(f"No model's name contains or matches {pattern!r}.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foveal.cli.console import busy, say
+from foveal.cli.console import busy, info
 from foveal.engine.numerals import whole
 from foveal.errors import FovealError, ModelError
 from foveal.storage.naming import distinct_names
@@ -95,7 +95,7 @@ def loaded(
             f"{spec} does not say how a photo becomes its input: "
             "add --preprocessing imagenet, or a JSON file (docs/models.md)."
         )
-    say(*(f"note: {note}" for note in model.notes))
+    info(*(f"note: {note}" for note in model.notes))
     return model
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.console import answer_json, answer_lines, info, progress
 from foveal.cli.errors import reported
 from foveal.cli.pictures import pictures
 
@@ -80,7 +80,7 @@ def parts(
             )
             found.save(folder)
             hiding = audited(network, batch, found, decision)[0] if audit else None
-            say(str(found), *([hiding.sentence] if hiding else []))
+            info(str(found), *([hiding.sentence] if hiding else []))
             answers.append(_answer(found, photo, folder) | {"hiding": hiding.facts() if hiding else None})
             move("finding parts", i + 1, len(files), photo.name)
         if json:

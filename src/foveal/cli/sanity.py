@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.console import answer_json, answer_lines, info, progress
 from foveal.cli.errors import reported
 from foveal.cli.measure import Methods
 from foveal.cli.pictures import pictures
@@ -70,7 +70,7 @@ def sanity(
         with whole_file(out / "sanity.png") as aside:
             found.picture().save(aside)
         write_text(out / "sanity.json", plain.dumps(found.facts(), indent=1) + "\n")
-        say(str(found))
+        info(str(found))
         if json:
             answer_json({**found.facts(), "picture": str(out / "sanity.png"), "unread": read.facts()})
         else:

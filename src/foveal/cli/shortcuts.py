@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.console import answer_json, answer_lines, info, progress
 from foveal.cli.errors import reported
 from foveal.cli.pictures import pictures
 from foveal.engine.numerals import whole
@@ -77,7 +77,7 @@ def shortcut(
         classes = _known(names, network.labels)
     except (ImageError, TargetError) as error:
         files = pictures_in([photos])
-        say(f"note: classes are what the network predicts, because no folder names them ({error})")
+        info(f"note: classes are what the network predicts, because no folder names them ({error})")
     with pictures(network.preprocessing, json=json) as read, progress("looking") as move:
         kept = read.numbers(files)
         found = shortcuts(
@@ -93,7 +93,7 @@ def shortcut(
                 sheets.append(str(path))
         facts = {**found.facts(), "pictures": [str(files[i]) for i in kept], "sheets": sheets, "unread": read.facts()}
         write_text(out / "shortcuts.json", plain.dumps(facts, indent=1) + "\n")
-        say(str(found))
+        info(str(found))
         if json:
             answer_json(facts)
         else:

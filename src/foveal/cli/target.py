@@ -10,13 +10,13 @@ from foveal.errors import TargetError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from foveal.targets import Decision, Neuron
+    from foveal.targets import Neuron, Target
 
 # Stand-ins for classes that only the network's answer can name.
 PREDICTED, RUNNER_UP = STAND_INS = "predicted", "runner-up"
 
 
-def parse_target(text: str | None, labels: Sequence[str] | None) -> Decision | None:
+def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | None:
     """The decision that `text` asks about; None for the predicted class.
 
     padlock, 695               a class, by name or number

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foveal.cli.console import answer_lines, progress, say
+from foveal.cli.console import answer_lines, info, progress
 from foveal.cli.errors import reported
 from foveal.cli.options import Device
 from foveal.engine.numerals import whole
 
 if TYPE_CHECKING:
-    from foveal.training.synthetic_recipe import Course
+    from foveal.training.synthetic_recipe import Recipe
 
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where weights and card go.")]
@@ -34,7 +34,7 @@ def demo(
     from foveal.training.synthetic_classes import SpeciesCourse
 
     accuracy = _trained(SpeciesCourse(), out, device, images=images, epochs=epochs, seed=seed)
-    say(f"right on {accuracy:.1%} of the test pictures")
+    info(f"right on {accuracy:.1%} of the test pictures")
 
 
 @reported
@@ -49,7 +49,7 @@ def embed(
     from foveal.training.synthetic_individuals import IndividualsCourse
 
     accuracy = _trained(IndividualsCourse(), out, device, images=images, epochs=epochs, seed=seed)
-    say(f"{accuracy:.1%} of unknown individuals found at rank 1")
+    info(f"{accuracy:.1%} of unknown individuals found at rank 1")
 
 
 @reported
@@ -65,7 +65,7 @@ def contrastive(
     from foveal.training.synthetic_views import ViewsCourse
 
     accuracy = _trained(ViewsCourse(), out, device, images=images, epochs=epochs, seed=seed)
-    say(f"neighbours vote for the right species in {accuracy:.1%} of the test pictures")
+    info(f"neighbours vote for the right species in {accuracy:.1%} of the test pictures")
 
 
 @reported
@@ -80,7 +80,7 @@ def fewshot(
     from foveal.training.synthetic_episodes import EpisodesCourse
 
     accuracy = _trained(EpisodesCourse(), out, device, images=images, epochs=epochs, seed=seed)
-    say(f"{accuracy:.1%} of pictures of unknown species named rightly, five ways, one shot")
+    info(f"{accuracy:.1%} of pictures of unknown species named rightly, five ways, one shot")
 
 
 @reported
@@ -164,7 +164,7 @@ def brnpa(
             move(step.phase, step.done, step.total, loss)
     if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
         return  # of several processes one speaks
-    say(f"right on {accuracy:.1%}" if accuracy is not None else "nothing was left to be done")
+    info(f"right on {accuracy:.1%}" if accuracy is not None else "nothing was left to be done")
     answer_lines(out / "brnpa.safetensors")
 
 
@@ -174,7 +174,7 @@ def _searched(settings: Any, out: Path, trials: int, workers: int, accelerator: 
     with progress("starting") as move:
         for step in search(settings, out, trials=trials, workers=workers, accelerator=accelerator):
             if isinstance(step, Tried):
-                say(f"trial {step.number}: {step.accuracy:.1%} of the held-out pictures")
+                info(f"trial {step.number}: {step.accuracy:.1%} of the held-out pictures")
                 move("search", step.number + 1, trials, "")
             else:
                 move(step.phase, step.done, step.total, "")
@@ -208,10 +208,10 @@ def shortcut(
     from foveal.training.synthetic_shortcut import ShortcutCourse
 
     accuracy = _trained(ShortcutCourse(control=control), out, device, images=images, epochs=epochs, seed=seed)
-    say(f"right on {accuracy:.1%} of the test pictures")
+    info(f"right on {accuracy:.1%} of the test pictures")
 
 
-def _trained(course: Course, out: Path, device: str | None, **wanted: int | None) -> float:
+def _trained(course: Recipe, out: Path, device: str | None, **wanted: int | None) -> float:
     """The accuracy of a network trained with these settings; the path of its weights is the answer."""
     from dataclasses import replace
 
@@ -223,7 +223,7 @@ def _trained(course: Course, out: Path, device: str | None, **wanted: int | None
     with progress("starting") as move:
         for step in train(course, out, settings=settings, device=device):
             if step.note:
-                say(f"note: {step.note}")
+                info(f"note: {step.note}")
             loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
             accuracy = step.accuracy or accuracy
             move(step.phase, step.done, step.total, loss)

@@ -1,4 +1,4 @@
-"""`foveal portray`"""
+"""`foveal visualize`"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, progress, say
+from foveal.cli.console import answer_json, answer_lines, info, progress
 from foveal.cli.errors import reported
 from foveal.cli.pictures import Pictures
 from foveal.engine.numerals import whole
@@ -18,14 +18,14 @@ from foveal.storage.atomic import whole_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from foveal.featurevis.schedule import Step
+    from foveal.featurevis.schedule import ScheduleStep
     from foveal.models import Model
-    from foveal.results.feature_images import Portraits
-    from foveal.targets import Decision
+    from foveal.results.feature_images import FeatureImages
+    from foveal.targets import Target
 
 
 @reported
-def portray(
+def visualize(
     pictures: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[PICTURE...]", show_default=False, help="The set: pictures, or folders of them."),
@@ -103,7 +103,7 @@ def portray(
     )
     import torch
 
-    from foveal.api.visualize import sit
+    from foveal.api.visualize import optimize
     from foveal.errors import ResultError
     from foveal.images.folders import pictures_in
 
@@ -113,7 +113,7 @@ def portray(
     if not units and not pictures:
         raise typer.BadParameter("name pictures or a folder, or a unit by --channel, --neuron or --class")
     read = Pictures(network.preprocessing, json=json)
-    session = sit(
+    session = optimize(
         network,
         [str(file) for file in read.readable(pictures_in(pictures))] if pictures else None,
         options.layer_spec(layer),
@@ -129,10 +129,10 @@ def portray(
     )
     work = out / ".unfinished" / "checkpoint.pt"
     if session.take_up(work):
-        say(f"going on from step {session.done}")
+        info(f"going on from step {session.done}")
     with progress("portraying") as move:
 
-        def moved(step: Step) -> None:
+        def moved(step: ScheduleStep) -> None:
             move("portraying", step.done, step.total, f"objective {sum(step.losses) / len(step.losses):.3f}")
             if step.checked:
                 with suppress(ResultError):  # nobody gives up work for want of a preview
@@ -140,14 +140,14 @@ def portray(
 
         finished = session.run(work, moved)
     if not finished:
-        say(f"interrupted after {session.done} steps; the best so far is kept, and the same command goes on from here")
+        info(f"interrupted after {session.done} steps; the best so far is kept, and the same command goes on from here")
     faces = session.portraits()
     faces.save(out / "portraits")
     answer = _answer(faces, network, transfer, out)
     if finished:
         _clear(work)
-    say(str(faces), *(f"  {one['name']}: {_named(one['answers'])}" for one in answer["portraits"] if one["answers"]))
-    say(*([str(answer["transfer_words"])] if transfer else []))
+    info(str(faces), *(f"  {one['name']}: {_named(one['answers'])}" for one in answer["portraits"] if one["answers"]))
+    info(*([str(answer["transfer_words"])] if transfer else []))
     if json:
         answer_json({key: v for key, v in answer.items() if key != "transfer_words"} | {"unread": read.facts()})
     else:
@@ -180,7 +180,7 @@ def _clear(work: Path) -> None:
         work.parent.rmdir()
 
 
-def _answer(faces: Portraits, network: Model, transfer: str | None, out: Path) -> dict[str, Any]:
+def _answer(faces: FeatureImages, network: Model, transfer: str | None, out: Path) -> dict[str, Any]:
     """The same for machines."""
     from foveal.errors import MethodError
     from foveal.models import load_model
@@ -216,13 +216,13 @@ def _named(answers: Sequence[dict[str, Any]]) -> str:
 
 def _units(
     network: Model, layer: Sequence[str] | None, channels: Sequence[int], neurons: Sequence[str], classes: Sequence[str]
-) -> list[Decision]:
+) -> list[Target]:
     """Decisions for the units asked for."""
     from foveal.targets import Class, Neuron
 
     if (channels or neurons) and (not layer or len(layer) != 1):
         raise typer.BadParameter("a channel or neuron is one of a layer: name it by --layer")
-    found: list[Decision] = [Neuron(layer[0], n) for n in channels] if layer else []
+    found: list[Target] = [Neuron(layer[0], n) for n in channels] if layer else []
     for text in neurons:
         number, _, place = text.partition(":")
         try:
@@ -236,11 +236,11 @@ def _units(
 def _middle(network: Model, layer: str) -> tuple[int, int]:
     """The middle cell of a layer's map."""
     from foveal.errors import LayerError
-    from foveal.featurevis.network import Eye
-    from foveal.featurevis.normalization import Lens
+    from foveal.featurevis.network import FeatureNetwork
+    from foveal.featurevis.normalization import Normalization
     from foveal.models.model import weight_of
 
-    eye = Eye(network.module, Lens.of(network.preprocessing, None), weight_of(network.module))
+    eye = FeatureNetwork(network.module, Normalization.of(network.preprocessing, None), weight_of(network.module))
     shape = eye.structure.shapes.get(layer, ())
     if len(shape) != 4:
         raise LayerError(f"layer {layer!r} has no map, so its units have no place: use --channel")
@@ -248,9 +248,9 @@ def _middle(network: Model, layer: str) -> tuple[int, int]:
 
 
 def _wishes(choose: str, count: int | None, fidelity: float) -> Any:
-    from foveal.featurevis.facet_objectives import Wishes
+    from foveal.featurevis.facet_objectives import ObjectiveWeights
 
-    return Wishes(channels=choose, count=count, fidelity=fidelity)  # type: ignore[arg-type]
+    return ObjectiveWeights(channels=choose, count=count, fidelity=fidelity)  # type: ignore[arg-type]
 
 
 def _facets(text: str) -> Any:
@@ -268,10 +268,10 @@ def _start(text: str) -> Any:
 
 
 def _plan(octaves: Sequence[str] | None, steps: int, seed: int) -> Any:
-    from foveal.featurevis.schedule import Octave, Plan
+    from foveal.featurevis.schedule import Octave, Schedule
 
     try:
         pairs = [one.split("x") for one in octaves or [f"1x{steps}"]]
-        return Plan(tuple(Octave(float(scale), int(number)) for scale, number in pairs), seed=seed)
+        return Schedule(tuple(Octave(float(scale), int(number)) for scale, number in pairs), seed=seed)
     except ValueError:
         raise typer.BadParameter("cannot read the octaves: write 0.5x128, a scale and a number of steps") from None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Step:
+class DemoStep:
     """What is being done, and how far it is."""
 
     words: str
@@ -25,7 +25,7 @@ class Step:
     total: int
 
 
-def run(out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60, seed: int = 7) -> Iterator[Step]:
+def run(out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60, seed: int = 7) -> Iterator[DemoStep]:
     """Write `out`/report.html, one step at a time.
 
     Args:
@@ -35,7 +35,7 @@ def run(out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60,
         seed: of those scenes.
     """
     from foveal.demo.page import picture_section, portrait_section, report
-    from foveal.demo.truth import Evidence, measure
+    from foveal.demo.truth import TruthMeasurements, measure
     from foveal.models import load_model
     from foveal.report.report import write_report
     from foveal.synthetic import SPECIES, demo_scenes, render
@@ -47,16 +47,16 @@ def run(out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60,
     sections = []
     pictures = demo_scenes()
     for done, scene in enumerate(pictures):
-        yield Step("explaining the bundled pictures", done, len(pictures))
+        yield DemoStep("explaining the bundled pictures", done, len(pictures))
         sections.append(picture_section(model, Example(*render(scene), SPECIES.index(scene.species), scene)))
-    yield Step("explaining the bundled pictures", len(pictures), len(pictures))
-    yield Step("portraying what the last stage sees", 0, 1)
+    yield DemoStep("explaining the bundled pictures", len(pictures), len(pictures))
+    yield DemoStep("portraying what the last stage sees", 0, 1)
     sections.append(portrait_section(model))
-    yield Step("portraying what the last stage sees", 1, 1)
-    evidence = Evidence()
+    yield DemoStep("portraying what the last stage sees", 1, 1)
+    evidence = TruthMeasurements()
     for done in measure(model, evidence, scenes=scenes, intervened=intervened, seed=seed):
-        yield Step("scoring the methods on fresh pictures", done, scenes)
+        yield DemoStep("scoring the methods on fresh pictures", done, scenes)
     seconds = time.perf_counter() - started
     page = report(model, sections, evidence, seconds=seconds, seed=seed, command=f"foveal demo --out {out}")
     write_report(page, Path(out) / "report.html")
-    yield Step("writing the report", 1, 1)
+    yield DemoStep("writing the report", 1, 1)

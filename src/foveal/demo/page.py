@@ -16,11 +16,11 @@ from foveal.api.explain import explain
 from foveal.api.flow import flow
 from foveal.api.match import match
 from foveal.api.parts import parts
-from foveal.api.visualize import portray
+from foveal.api.visualize import visualize
 from foveal.demo.measured import true_panel
 from foveal.demo.references import REFERENCES
-from foveal.demo.truth import Evidence, explain_fully, logits_of, on_photo, true_effects
-from foveal.featurevis import Octave, Plan
+from foveal.demo.truth import TruthMeasurements, explain_fully, logits_of, on_photo, true_effects
+from foveal.featurevis import Octave, Schedule
 from foveal.methods import METHODS
 from foveal.models import Model, load_model
 from foveal.render.charts import Column, Score
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from foveal.synthetic.splits import Example
 
 TITLES = {name: method.title for name, method in METHODS.items()}
-BRIEFLY = Plan((Octave(1.0, 90),), rate=1.5)  # two seconds each
+BRIEFLY = Schedule((Octave(1.0, 90),), rate=1.5)  # two seconds each
 PORTRAYED = ("Fan-crested Jay", "Lyre-tailed Pheasant")
 SITTERS = 5000  # seed of the scenes that are portrayed
 ANOTHER = 1000  # seed of the scenes that pictures are matched with
@@ -108,7 +108,7 @@ def portrait_section(model: Model) -> Section:
     rows, words, photo = [], [], None
     for species in PORTRAYED:
         pictures = [render(species_scene(species, seed))[0] for seed in range(SITTERS, SITTERS + 10)]
-        faces = portray(model, pictures, facets=1, plan=BRIEFLY)
+        faces = visualize(model, pictures, facets=1, plan=BRIEFLY)
         photo = photo or faces.photos[0]
         one, answer = faces[0], faces.answers(model, 1)[0][0]
         rows.append([mosaic(faces.photos, SIDE), as_picture(one.strip[0][1]), as_picture(one.image)])
@@ -132,7 +132,7 @@ def portrait_section(model: Model) -> Section:
 
 
 def report(
-    model: Model, sections: Sequence[Section], evidence: Evidence, *, seconds: float, seed: int, command: str
+    model: Model, sections: Sequence[Section], evidence: TruthMeasurements, *, seconds: float, seed: int, command: str
 ) -> Report:
     layers = [layer for name, layer in evidence.hits if name == "gradcam"]
     best = max(evidence.hits, key=lambda key: np.mean(evidence.hits[key]))
@@ -290,7 +290,7 @@ def _chances(model: Model, example: Example) -> dict[str, float]:
     return dict(zip(SPECIES, chances.tolist(), strict=True))
 
 
-def _hits_table(evidence: Evidence, layers: Sequence[str]) -> Table:
+def _hits_table(evidence: TruthMeasurements, layers: Sequence[str]) -> Table:
     # A map that points at one of the eight parts blindly.
     chance = float(np.mean(evidence.hits["random", ""]))
     places = (*layers, "input")
@@ -315,7 +315,7 @@ def _hits_table(evidence: Evidence, layers: Sequence[str]) -> Table:
     )
 
 
-def _agreement_table(evidence: Evidence, layer: str) -> Table:
+def _agreement_table(evidence: TruthMeasurements, layer: str) -> Table:
     columns = (
         Column("evidence on the deciding part", "share of positive evidence, margin", percent=True),
         Column("rank correlation with true effects", "parts of the class decision", limits=(-1.0, 1.0), reference=0.0),
@@ -340,7 +340,7 @@ def _agreement_table(evidence: Evidence, layer: str) -> Table:
     )
 
 
-def _judged_at(name: str, evidence: Evidence, last: str) -> str | None:
+def _judged_at(name: str, evidence: TruthMeasurements, last: str) -> str | None:
     """The last stage, the input for methods that look there, None where there is nothing."""
     return next((place for place in (last, "input") if (name, place) in evidence.hits), None)
 

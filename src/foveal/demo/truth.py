@@ -18,7 +18,7 @@ from foveal.synthetic import SPECIES, Split, effects_of_each, sibling
 from foveal.synthetic.agreement import hit, rank_correlation, share
 from foveal.synthetic.dataset import normalised
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
-from foveal.targets import Class, Decision
+from foveal.targets import Class, Target
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -33,7 +33,7 @@ Key = tuple[str, str]  # method, layer ("" for references, which have none)
 
 
 @dataclass
-class Evidence:
+class TruthMeasurements:
     """What was measured, per method and layer, one entry a scene.
 
     hits            margin to the sibling: is the part the map points at the part that decides?
@@ -50,7 +50,7 @@ class Evidence:
     largest: list[bool] = field(default_factory=list)
 
 
-def measure(model: Model, evidence: Evidence, *, scenes: int, intervened: int, seed: int) -> Iterator[int]:
+def measure(model: Model, evidence: TruthMeasurements, *, scenes: int, intervened: int, seed: int) -> Iterator[int]:
     """Add fresh scenes to the evidence, the first `intervened` with true effects; yields how many are done."""
     visible = (example for example in Split("species", 4 * scenes, seed=seed) if decides_visibly(example))
     done = 0
@@ -68,7 +68,7 @@ def logits_of(model: Model, pictures: UInt8[NDArray[np.uint8], "n h w 3"]) -> Fl
         return logits
 
 
-def explain_everywhere(model: Model, pictures: Sequence[NDArray[np.uint8]], target: Decision) -> dict[str, Explanation]:
+def explain_everywhere(model: Model, pictures: Sequence[NDArray[np.uint8]], target: Target) -> dict[str, Explanation]:
     """Every fast method where it looks: at all stages, at the last one only, or at the input."""
     at_stages = [name for name in FAST if METHODS[name].place == "last stage" and name != "cam"]
     at_input = [name for name in FAST if METHODS[name].place == "input"]
@@ -81,7 +81,7 @@ def explain_everywhere(model: Model, pictures: Sequence[NDArray[np.uint8]], targ
     return {name: by_name[name] for name in FAST if name in by_name}
 
 
-def explain_fully(model: Model, picture: NDArray[np.uint8], target: Decision) -> dict[str, Explanation]:
+def explain_fully(model: Model, picture: NDArray[np.uint8], target: Target) -> dict[str, Explanation]:
     """The same, and methods that ask the network again, as far as a demonstration has time for them."""
     slow = compare(model, [picture], target, methods=PATIENT)
     return explain_everywhere(model, [picture], target) | {why.method: why for why in slow}
@@ -91,7 +91,7 @@ def on_photo(why: Explanation, layer: str, i: int) -> NDArray[np.floating]:
     return why.on_photo(i, layer=layer)
 
 
-def _margins(model: Model, examples: Sequence[Example], evidence: Evidence) -> None:
+def _margins(model: Model, examples: Sequence[Example], evidence: TruthMeasurements) -> None:
     species = [SPECIES[example.target] for example in examples]
     pictures = [example.image for example in examples]
     predicted = logits_of(model, np.stack(pictures)).argmax(1).tolist()
@@ -105,12 +105,12 @@ def _margins(model: Model, examples: Sequence[Example], evidence: Evidence) -> N
             _score(evidence, (name, ""), draw(example.image), example, deciding_part(species[i]))
 
 
-def _score(evidence: Evidence, key: Key, map: NDArray[np.floating], example: Example, part: str) -> None:
+def _score(evidence: TruthMeasurements, key: Key, map: NDArray[np.floating], example: Example, part: str) -> None:
     evidence.hits.setdefault(key, []).append(hit(map, example.labels, part))
     evidence.shares.setdefault(key, []).append(share(map, example.labels, [part]))
 
 
-def _interventions(model: Model, examples: Sequence[Example], evidence: Evidence) -> None:
+def _interventions(model: Model, examples: Sequence[Example], evidence: TruthMeasurements) -> None:
     species = [SPECIES[example.target] for example in examples]
     explained = explain_everywhere(model, [e.image for e in examples], Class([e.target for e in examples]))
     for i, example in enumerate(examples):

@@ -47,15 +47,15 @@ def capture(
     last_calls: Mapping[str, int] | None = None,
     neighbours: bool = False,
     rows: bool = True,
-) -> Iterator[Run]:
-    """A `Run` of `model` that keeps what `layers` return; the model is as it was when the block is left.
+) -> Iterator[ForwardRun]:
+    """A `ForwardRun` of `model` that keeps what `layers` return; the model is as it was when the block is left.
 
     Args:
         layers: addresses (see `Address`); names that do not exist raise LayerError at once.
         gradient: False where only activations are needed: no graph at all is recorded.
         differentiable: activations and gradients stay attached to the input and the weights, nothing is cut.
         last_calls: layer -> number of its last call, for a forward that is to stop at modules that run several times.
-        neighbours: notice which layers are fed by another as it is, for `Run.block`.
+        neighbours: notice which layers are fed by another as it is, for `ForwardRun.block`.
         rows: each layer must have a row an image; False where others take the images' place on the way.
     """
     model = unwrap(model)
@@ -63,13 +63,13 @@ def capture(
     addresses = {layer: address for layer, (address, _) in found.items()}
     modules = {layer: module for layer, (_, module) in found.items() if module is not None}
     with untouched(model, freeze=not differentiable):
-        yield Run(
+        yield ForwardRun(
             model, addresses, modules, last_calls or {},
             gradient=gradient, differentiable=differentiable, neighbours=neighbours, rows=rows,
         )  # fmt: skip
 
 
-class Run:
+class ForwardRun:
     """What one forward pass left behind. Made by `capture`; lives as long as its block.
 
     Attributes:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from foveal.engine.guard import rewind
-from foveal.engine.model_errors import out_of_memory, told
+from foveal.engine.model_errors import model_errors, out_of_memory
 from foveal.engine.op_record import Refused
 from foveal.errors import ModelError
 
@@ -55,7 +55,7 @@ def output_of(model: nn.Module, given: Callable[[], Given], *, gradient: bool) -
 def _run(model: nn.Module, given: Given, *, gradient: bool) -> Any:
     inputs, keywords = given
     rewind(model)
-    with told(model, (*inputs, *keywords.values())), torch.set_grad_enabled(gradient):
+    with model_errors(model, (*inputs, *keywords.values())), torch.set_grad_enabled(gradient):
         return model(*inputs, **keywords)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from foveal.engine.layers import Layers, Weight, flat_of
-from foveal.engine.uses import MIXING, Site, Use
+from foveal.engine.uses import MIXING, Use, UseSite
 
 _SCALES, _SHIFTS = frozenset({"mul", "div"}), frozenset({"add", "sub", "rsub"})
 _NORMS = frozenset({"batch_norm", "instance_norm", "layer_norm", "group_norm", "rms_norm"})
@@ -100,7 +100,7 @@ def fresh(layers: Layers, number: int, seed: int) -> dict[Weight, Tensor]:
     return found
 
 
-def _begun(sites: Sequence[Site], i: int, use: Use, seed: int) -> tuple[Use, Tensor] | None:
+def _begun(sites: Sequence[UseSite], i: int, use: Use, seed: int) -> tuple[Use, Tensor] | None:
     """What it is when a plain layer begins; None where no plain layer has anything like it."""
     site, (size, _) = sites[i], _geometry(use.tensor)
     kind = torch.float64 if use.tensor.dtype == torch.float64 else torch.float32
@@ -130,7 +130,7 @@ def _begun(sites: Sequence[Site], i: int, use: Use, seed: int) -> tuple[Use, Ten
     return use, plain.weight.mT if turned else plain.weight
 
 
-def _inputs(site: Site) -> int:
+def _inputs(site: UseSite) -> int:
     """How many inputs each output of a mixing operation has; 0 where its weight depends on the image."""
     return next((_inputs_of(use) for use in site.uses if use.role in ("weight", "left", "right")), 0)
 

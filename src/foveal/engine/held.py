@@ -18,7 +18,7 @@ from foveal.engine.model_errors import reason
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class HeldTensor:
     """Where a tensor is held, and by which module.
 
     Attributes:
@@ -40,9 +40,9 @@ class Place:
         return f"{self.owner}.{self.label}" if self.owner else self.label
 
 
-def places(model: nn.Module) -> list[Place]:
+def places(model: nn.Module) -> list[HeldTensor]:
     """All of them, parameters and buffers of a module before its attributes."""
-    found: list[Place] = []
+    found: list[HeldTensor] = []
     for name, module in named_modules(model).items():
         owner, _, own = name.rpartition(".")
         if isinstance(module, nn.ParameterList | nn.ParameterDict):  # no layer, but a list that one holds
@@ -55,12 +55,12 @@ def places(model: nn.Module) -> list[Place]:
     return found
 
 
-def _own(owner: str, before: str, module: nn.Module) -> Iterator[Place]:
+def _own(owner: str, before: str, module: nn.Module) -> Iterator[HeldTensor]:
     passing = module._non_persistent_buffers_set
     for held in (module._parameters, module._buffers):
         for key, tensor in held.items():
             if tensor is not None:
-                yield Place(owner, before + key, held, key, tensor, key not in passing)
+                yield HeldTensor(owner, before + key, held, key, tensor, key not in passing)
     for key, value in vars(module).items():
         if key not in _MACHINERY:
             yield from _inside(owner, before + key, vars(module), key, value)
@@ -69,10 +69,10 @@ def _own(owner: str, before: str, module: nn.Module) -> Iterator[Place]:
 _MACHINERY = frozenset(vars(nn.Module()))
 
 
-def _inside(owner: str, label: str, container: Any, key: Any, value: Any) -> Iterator[Place]:
+def _inside(owner: str, label: str, container: Any, key: Any, value: Any) -> Iterator[HeldTensor]:
     """Tensors in an attribute, also in lists and mappings."""
     if isinstance(value, Tensor):
-        yield Place(owner, label, container, key, value)
+        yield HeldTensor(owner, label, container, key, value)
     elif isinstance(value, list | tuple | dict):
         parts = value.items() if isinstance(value, dict) else enumerate(value)
         for inner, part in parts:

@@ -157,7 +157,7 @@ KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "Callable[[Step], None]": (_callable, "something to call"),
     **{
         name: (_is_a(name), f"a foveal {name}")
-        for name in ("Preprocessing", "Setting", "Wishes", "Plan", "Grouping")
+        for name in ("Preprocessing", "Setting", "ObjectiveWeights", "Plan", "Grouping")
     },
 }  # fmt: skip
 """Annotations to what reads them, and what to ask for."""

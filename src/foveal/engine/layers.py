@@ -15,9 +15,9 @@ from itertools import takewhile
 import torch
 from torch import Tensor
 
-from foveal.engine.held import Place
+from foveal.engine.held import HeldTensor
 from foveal.engine.memory import memory_of
-from foveal.engine.uses import MIXING, Names, Site, Use
+from foveal.engine.uses import MIXING, Names, Use, UseSite
 
 
 @dataclass(eq=False)
@@ -67,11 +67,11 @@ class Layers:
     """
 
     each: tuple[Layer, ...]
-    sites: tuple[Site, ...]
+    sites: tuple[UseSite, ...]
     same: Mapping[Hashable, Hashable]
 
 
-def layers_of(sites: Sequence[Site], held: Sequence[Place]) -> Layers:
+def layers_of(sites: Sequence[UseSite], held: Sequence[HeldTensor]) -> Layers:
     """Which weights of these sites go together."""
     same = _same(sites)
     weights, owners, groups = _weights(sites, same), _Owners(held), _Groups(len(sites))
@@ -120,7 +120,7 @@ class _Groups:
 class _Owners:
     """Which modules are layers, and what they are called."""
 
-    def __init__(self, held: Sequence[Place]) -> None:
+    def __init__(self, held: Sequence[HeldTensor]) -> None:
         self._owner = {place.name: place.owner for place in held if place.kept}
         self._all = set(self._owner.values())
 
@@ -135,7 +135,7 @@ class _Owners:
         single = len(inside := self._inside(owner)) < 2 and not any(self._inside(own) for own in inside)
         return owner if owner in self._all - {""} and single else None
 
-    def name(self, site: Site) -> str:
+    def name(self, site: UseSite) -> str:
         names = site.uses[0].names
         return self.layer(names) or names[0]
 
@@ -153,7 +153,7 @@ def _common(owners: Sequence[str]) -> str:
 # --- Weights ---
 
 
-def _weights(sites: Sequence[Site], same: Mapping[Hashable, Hashable]) -> list[Weight]:
+def _weights(sites: Sequence[UseSite], same: Mapping[Hashable, Hashable]) -> list[Weight]:
     """Every stretch of memory that is used; those that overlap are one."""
     found: list[Weight] = []
     for i, site in enumerate(sites):
@@ -174,7 +174,7 @@ def memory_key(use: Use) -> Hashable:
     return ("held", id(memory)) if use.held else ("made", use.names, memory.nbytes(), use.number)
 
 
-def _same(sites: Sequence[Site]) -> dict[Hashable, Hashable]:
+def _same(sites: Sequence[UseSite]) -> dict[Hashable, Hashable]:
     known: dict[Hashable, dict[Hashable, Tensor]] = {}
     found: dict[Hashable, Hashable] = {}
     for use in (use for site in sites for use in site.uses if not use.held):

@@ -12,7 +12,7 @@ from foveal.errors import FovealError, ModelError
 
 
 @contextmanager
-def told(model: nn.Module, given: Sequence[Any]) -> Iterator[None]:
+def model_errors(model: nn.Module, given: Sequence[Any]) -> Iterator[None]:
     """Run `model` on `given` in here: its own errors become the cause of a ModelError that names the shapes."""
     try:
         yield

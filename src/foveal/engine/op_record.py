@@ -27,7 +27,7 @@ class _Noted:
 
 
 @dataclass(frozen=True)
-class Step:
+class Op:
     """One operation of the recorded forward, and what stands for it later.
 
     Attributes:
@@ -52,7 +52,7 @@ class Record(TorchFunctionMode):
 
     def __init__(self, n: int) -> None:
         super().__init__()
-        self.steps: list[Step] = []
+        self.steps: list[Op] = []
         self.n = n
         self.inputs: Any = None
         self._on = False
@@ -94,21 +94,21 @@ class Record(TorchFunctionMode):
         self.steps.append(self._step(func, args, inputs, written, result))
         return result
 
-    def _step(self, func: Any, args: Any, inputs: list[Tensor], written: list[Tensor], result: Any) -> Step:
+    def _step(self, func: Any, args: Any, inputs: list[Tensor], written: list[Tensor], result: Any) -> Op:
         if not any(_among(self._touched, tensor) for tensor in inputs):
-            return Step(func, computed=True)  # of parameters and shapes only
+            return Op(func, computed=True)  # of parameters and shapes only
         results = _tensors(result)
         self._note([*results, *written])
         if written and all(_among(self._given, tensor) for tensor in written):
             place = next((i for i, value in enumerate(args) if value is result), None)
             if place is not None or result is None:
-                return Step(func, argument=place)
+                return Op(func, argument=place)
         elif not written and results and all(_of(tensor, self.n) for tensor in results):
             self._note(results, given=True)
-            return Step(func, tree_map(_noted, result))
+            return Op(func, tree_map(_noted, result))
         if not _about_shape(func):
             self._needed += inputs
-        return Step(func, computed=True)
+        return Op(func, computed=True)
 
     def _note(self, tensors: list[Tensor], *, given: bool = False) -> None:
         for tensor in tensors:

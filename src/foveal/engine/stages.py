@@ -23,7 +23,7 @@ from foveal.engine.arguments import Arguments
 from foveal.engine.graph import KeepGraph, ancestors, bottlenecks, own_backwards, works_along_images
 from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
-from foveal.engine.model_errors import told
+from foveal.engine.model_errors import model_errors
 from foveal.engine.positions import Cells, Where, layout_of, place_of
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.structure import Lying, Stage, Structure
@@ -148,7 +148,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
             with KeepGraph() if keep_graph else nullcontext() as kept, FieldTracker(leaf) as tracker:
                 # Copies go in, because a forward may write into its input.
                 inputs, keywords = arguments.around(leaf.clone(), lambda tensor: tensor.detach().clone())
-                with told(model, (*inputs, *keywords.values())):
+                with model_errors(model, (*inputs, *keywords.values())):
                     output = model(*inputs, **keywords)
         finally:
             for hook in hooks:

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from foveal.engine.address import tensor_parts
-from foveal.engine.held import Place
+from foveal.engine.held import HeldTensor
 from foveal.engine.memory import memory_of
 from foveal.engine.rules.mode import plain_name
 
@@ -75,7 +75,7 @@ class Use:
 
 
 @dataclass(frozen=True, eq=False)
-class Site:
+class UseSite:
     """An operation on something of the image and on weights.
 
     Attributes:
@@ -97,7 +97,7 @@ class Following(TorchFunctionMode):
             else it is a weight where it is used as one.
     """
 
-    def __init__(self, held: Sequence[Place], *, strangers: bool = False) -> None:
+    def __init__(self, held: Sequence[HeldTensor], *, strangers: bool = False) -> None:
         super().__init__()
         self._strangers = strangers
         self._names: dict[int, str | None] = {}
@@ -204,7 +204,7 @@ class Survey(Following):
 
     def start(self, given: Any) -> None:
         super().start(given)
-        self.sites: list[Site] = []
+        self.sites: list[UseSite] = []
         self.asked: set[int] = set()
         self.reached = True
         self._results = Known()
@@ -216,7 +216,7 @@ class Survey(Following):
             if uses:
                 follows = next((at for tensor in given if (at := self._results.get(tensor)) is not None), None)
                 kept = tuple(replace(use, tensor=use.tensor.detach()) for use in sorted(uses, key=_matters))
-                self.sites.append(Site(plain_name(getattr(func, "__name__", "")), kept, follows))
+                self.sites.append(UseSite(plain_name(getattr(func, "__name__", "")), kept, follows))
         return func(*args, **kwargs)
 
     def after(self, results: Sequence[Tensor], written: Sequence[Tensor], name: str, uses: Sequence[Use]) -> None:

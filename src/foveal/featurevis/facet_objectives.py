@@ -12,7 +12,7 @@ from torch import Tensor
 from foveal.errors import MethodError
 from foveal.featurevis.channels import Rule, informative
 from foveal.featurevis.distances import DistanceName
-from foveal.featurevis.network import Eye
+from foveal.featurevis.network import FeatureNetwork
 from foveal.featurevis.objectives import (
     Form,
     Objective,
@@ -27,7 +27,7 @@ from foveal.featurevis.objectives import (
     sparse,
     typical,
 )  # fmt: skip
-from foveal.featurevis.parametrization import KINDS, Canvas, Kind, Phase, at_size, canvas
+from foveal.featurevis.parametrization import KINDS, Kind, Parametrization, Phase, at_size, canvas
 from foveal.featurevis.schedule import Size
 from foveal.results.facet import Facet
 
@@ -38,7 +38,7 @@ Start: TypeAlias = "Literal['mean', 'photo', 'noise'] | float"
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ObjectiveWeights:
     """How much of what; weights are free of the scale of features.
 
     Attributes:
@@ -70,7 +70,7 @@ class Wishes:
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class FacetTask:
     """One facet at one layer.
 
     Attributes:
@@ -88,10 +88,10 @@ class Subject:
 
 
 @dataclass(eq=False)
-class Album:
+class ImageSet:
     """The set as the network sees it: images in 0..1, and everything about them that objectives need, computed once."""
 
-    eye: Eye
+    eye: FeatureNetwork
     images: Float[Tensor, "n c h w"]
     features: dict[str, Float[Tensor, "n c"]]
     background: dict[str, Float[Tensor, "m c"]] = field(default_factory=dict)
@@ -119,8 +119,8 @@ class Album:
 
 
 def subjects(
-    album: Album, facets: Sequence[Facet], layers: Sequence[str], wishes: Wishes, start: Start
-) -> list[Subject]:
+    album: ImageSet, facets: Sequence[Facet], layers: Sequence[str], wishes: ObjectiveWeights, start: Start
+) -> list[FacetTask]:
     """Every facet at every layer."""
     found = []
     for layer in layers:
@@ -132,11 +132,11 @@ def subjects(
                 raise MethodError(f"nothing in layer {layer!r} responds to facet {b + 1}: choose another layer")
             J = _objective(album, facets, b, layer, targets, S, wishes)
             begin = beginning(album, facet, start)
-            found.append(Subject(f"facet {b + 1} at {layer}", layer, b, targets[b], S, J, begin))
+            found.append(FacetTask(f"facet {b + 1} at {layer}", layer, b, targets[b], S, J, begin))
     return found
 
 
-def beginning(album: Album, facet: Facet, start: Start) -> Float[Tensor, "c h w"] | None:
+def beginning(album: ImageSet, facet: Facet, start: Start) -> Float[Tensor, "c h w"] | None:
     """The mean of the facet's photos, its most typical photo, or a grey value; None for noise."""
     if start == "noise":
         return None
@@ -149,7 +149,9 @@ def beginning(album: Album, facet: Facet, start: Start) -> Float[Tensor, "c h w"
     raise MethodError(f"cannot start from {start!r}: say mean, photo or noise, or a grey value in 0..1")
 
 
-def brushes(kind: Kind, album: Album | None, facet: Facet | None, eye: Eye) -> Callable[[Size], Canvas]:
+def parametrizations(
+    kind: Kind, album: ImageSet | None, facet: Facet | None, eye: FeatureNetwork
+) -> Callable[[Size], Parametrization]:
     """Makes canvases of a size."""
     channels = eye.lens.channels
     if kind not in KINDS:
@@ -163,7 +165,13 @@ def brushes(kind: Kind, album: Album | None, facet: Facet | None, eye: Eye) -> C
 
 
 def _objective(
-    album: Album, facets: Sequence[Facet], b: int, layer: str, targets: Sequence[Tensor], S: Tensor, wishes: Wishes
+    album: ImageSet,
+    facets: Sequence[Facet],
+    b: int,
+    layer: str,
+    targets: Sequence[Tensor],
+    S: Tensor,
+    wishes: ObjectiveWeights,
 ) -> Objective:
     """J of the facet: the dual objective, and what keeps the image one of a kind with the photos."""
     facet, a = facets[b], targets[b]
@@ -195,7 +203,7 @@ def _objective(
     return sum(terms[1:], terms[0])
 
 
-def earlier_stages(eye: Eye, layer: str) -> tuple[str, ...]:
+def earlier_stages(eye: FeatureNetwork, layer: str) -> tuple[str, ...]:
     """The stages before a layer; what is asked of the layer itself is the objective's business."""
     order = list(eye.structure.shapes)
     unit = layer.split("[")[0].split("#")[0].removesuffix(".input")

@@ -1,6 +1,6 @@
 """Rectifiers that let some gradient through where they are off.
 
-A unit that is off has no gradient, so nothing tells an image how to wake it. Under `Leaky` the network gives what it
+A unit that is off has no gradient, so nothing tells an image how to wake it. Under `LeakyReLUGrad` it gives what it
 always gives, but going back an off rectifier passes on a tenth (after the redirected rectifiers of Olah et al., Distill
 2017).
 """
@@ -17,7 +17,7 @@ LEAK = 0.1
 RECTIFIERS = {"relu", "relu_", "relu6", "threshold", "threshold_", "hardtanh", "hardtanh_"}
 
 
-class Leaky(TorchFunctionMode):
+class LeakyReLUGrad(TorchFunctionMode):
     """While active, rectifiers leak on the way back. Also in place, by operation rather than by module."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -17,8 +17,8 @@ from foveal.engine.chunks import Chunks
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.memory import load_of
 from foveal.engine.stages import Structure, describe
-from foveal.featurevis.leaky_relu import Leaky
-from foveal.featurevis.normalization import Lens
+from foveal.featurevis.leaky_relu import LeakyReLUGrad
+from foveal.featurevis.normalization import Normalization
 from foveal.featurevis.objectives import Seen
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ Precision: TypeAlias = "Literal['float32', 'bfloat16']"
 
 
 @dataclass(frozen=True, eq=False)
-class Eye:
+class FeatureNetwork:
     """A network, and how it is shown images.
 
     Attributes:
@@ -44,7 +44,7 @@ class Eye:
     """
 
     model: nn.Module
-    lens: Lens
+    lens: Normalization
     weight: Tensor | None = None
     labels: Sequence[str] | None = None
     precision: Precision = "float32"
@@ -152,7 +152,7 @@ class Eye:
     @contextmanager
     def _modes(self, leak: bool) -> Iterator[None]:
         half = self.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half), Leaky() if leak else nullcontext():
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half), LeakyReLUGrad() if leak else nullcontext():
             yield
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Lens:
+class Normalization:
     """input = (image − mean) / std, with the channels in the network's order.
 
     Attributes:
@@ -32,7 +32,7 @@ class Lens:
     reverse: bool = False
 
     @classmethod
-    def of(cls, preprocessing: Preprocessing | None, x: Float[Tensor, "n c h w"] | None) -> Lens:
+    def of(cls, preprocessing: Preprocessing | None, x: Float[Tensor, "n c h w"] | None) -> Normalization:
         """As photos are prepared; without preprocessing, 0 and 1 are the least and greatest of each channel of x.
 
         Raises:

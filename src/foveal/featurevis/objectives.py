@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from foveal.errors import MethodError
 from foveal.featurevis.distances import DISTANCES, TAILED, TINY, DistanceName
-from foveal.targets import Decision, Outcome
+from foveal.targets import ModelOutput, Target
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -274,10 +274,10 @@ def cell(layer: str, channel: int, place: tuple[float, float]) -> Objective:
     return Objective(activation, f"−channel {channel} of {layer} at {place[0]:.3f}, {place[1]:.3f}", (layer,))
 
 
-def decided(decision: Decision, words: str, scale: float = 1.0) -> Objective:
+def decided(decision: Target, words: str, scale: float = 1.0) -> Objective:
     """The negative score of any decision: one unit, one class, …"""
 
     def score(seen: Seen) -> Tensor:
-        return -decision.decide(Outcome(seen.output, seen.maps, seen.labels, seen.task)).score * scale
+        return -decision.decide(ModelOutput(seen.output, seen.maps, seen.labels, seen.task)).score * scale
 
     return Objective(score, f"−score of {words}", tuple(decision.layers), whole=not decision.layers)

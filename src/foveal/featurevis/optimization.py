@@ -24,11 +24,11 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from foveal.engine.graph import recording
-from foveal.featurevis.network import Eye
+from foveal.featurevis.network import FeatureNetwork
 from foveal.featurevis.objectives import Seen
 from foveal.featurevis.optimizers import optimiser
-from foveal.featurevis.parametrization import Canvas, at_size
-from foveal.featurevis.schedule import Best, Plan, Size, Step, Task
+from foveal.featurevis.parametrization import Parametrization, at_size
+from foveal.featurevis.schedule import Best, FeatureTask, Schedule, ScheduleStep, Size
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -51,12 +51,12 @@ class _Image:
     done: bool = False
 
 
-class Sitting:
+class Optimization:
     """Iterate to make the images; may be left and entered again, saved by `state` and taken up by `restore`."""
 
     @recording
-    def __init__(self, eye: Eye, tasks: Sequence[Task], plan: Plan | None = None) -> None:
-        self.eye, self.tasks, self.plan = eye, tuple(tasks), plan or Plan()
+    def __init__(self, eye: FeatureNetwork, tasks: Sequence[FeatureTask], plan: Schedule | None = None) -> None:
+        self.eye, self.tasks, self.plan = eye, tuple(tasks), plan or Schedule()
         self.images = [
             _Image(t, seed, _generator(self.plan.seed, task.name, seed))
             for t, task in enumerate(self.tasks)
@@ -66,10 +66,10 @@ class Sitting:
         self._octave = -1
         self._size: Size = (0, 0)
         self._parameters: list[Tensor] = []
-        self._canvases: list[Canvas] = []
+        self._canvases: list[Parametrization] = []
         self._enter(0)
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[ScheduleStep]:
         """Steps until the plan is through or every image is done."""
         if self.done == 0 and any(image.best is None for image in self.images):
             with self._whole():
@@ -79,7 +79,7 @@ class Sitting:
                 step = self._next()
             yield step
 
-    def _next(self) -> Step:
+    def _next(self) -> ScheduleStep:
         """One step, and the look that is due after it."""
         octave = self._octave_at(self.done)
         if octave != self._octave:
@@ -91,7 +91,7 @@ class Sitting:
         checked = last or self.done % self.plan.check == 0
         if checked:
             self.check(ending=last)
-        return Step(self.done, self.plan.steps, tuple(losses), checked, len(self._active()))
+        return ScheduleStep(self.done, self.plan.steps, tuple(losses), checked, len(self._active()))
 
     @contextmanager
     def _whole(self) -> Iterator[None]:

@@ -29,7 +29,7 @@ COLOURS = torch.tensor([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.
 EDGE = 1e-3  # photos reach 0 and 1, sigmoids do not
 
 
-class Canvas(Protocol):
+class Parametrization(Protocol):
     """Parameters (k, …) <-> images (k, c, h, w) in 0..1."""
 
     rate: float
@@ -129,7 +129,7 @@ class Phase:
         return angles
 
 
-def canvas(kind: Kind, shape: tuple[int, int, int], dtype: torch.dtype = torch.float32) -> Canvas:
+def canvas(kind: Kind, shape: tuple[int, int, int], dtype: torch.dtype = torch.float32) -> Parametrization:
     """A canvas for (c, h, w) images; "phase" needs photos, see `Phase.of`."""
     if kind == "pixel":
         return Pixels(shape, dtype)

@@ -1,4 +1,4 @@
-"""Near the published code, for comparison: `foveal.portray(…, literal=True)`.
+"""Near the published code, for comparison: `foveal.visualize(…, literal=True)`.
 
     L_b = −Σ_{b'} Σ_{c∈S_b'} z_c a_{b,c} + K² · mean_c ρ(z_c − a_{b,c}) + K² λ₁ ‖p‖₁
 
@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from foveal.featurevis.distances import pseudo_huber
-from foveal.featurevis.facet_objectives import Album, Subject
-from foveal.featurevis.network import Eye
+from foveal.featurevis.facet_objectives import FacetTask, ImageSet
+from foveal.featurevis.network import FeatureNetwork
 from foveal.featurevis.objectives import Objective, Seen
-from foveal.featurevis.schedule import Octave, Plan
+from foveal.featurevis.schedule import Octave, Schedule
 from foveal.featurevis.transforms import Views
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Raw:
         return image.clamp(0, 1)
 
 
-def as_released(people: Sequence[Subject], eye: Eye, album: Album) -> list[Subject]:
+def as_released(people: Sequence[FacetTask], eye: FeatureNetwork, album: ImageSet) -> list[FacetTask]:
     """The same facets with the release's loss."""
     found = []
     for one in people:
@@ -81,7 +81,7 @@ def as_released(people: Sequence[Subject], eye: Eye, album: Album) -> list[Subje
     return found
 
 
-def released_plan(plan: Plan, eye: Eye) -> Plan:
+def released_plan(plan: Schedule, eye: FeatureNetwork) -> Schedule:
     """Schedules, mask, blur, total variation and brightness; as many steps as the plan has."""
     scale = max(eye.lens.size) / PUBLISHED
     mean = sum(SIGMA) / 2
@@ -140,7 +140,7 @@ def _divergence(p: Float[Tensor, "2 k c h w"]) -> Float[Tensor, "k c h w"]:
     return y + x
 
 
-def _loss(own: Subject, everyone: Sequence[Subject], penalty: str) -> Objective:
+def _loss(own: FacetTask, everyone: Sequence[FacetTask], penalty: str) -> Objective:
     K, a = len(everyone), own.target
 
     def loss(seen: Seen) -> Tensor:

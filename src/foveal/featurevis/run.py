@@ -1,4 +1,4 @@
-"""Portraits in the making, of a set or of units: what `foveal.portray` runs and others may watch."""
+"""Portraits in the making, of a set or of units: what `foveal.visualize` runs and others may watch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import torch
 
 from foveal.engine.graph import recording
 from foveal.errors import ResultError
-from foveal.featurevis.facet_objectives import Album, Subject
-from foveal.featurevis.network import Eye
-from foveal.featurevis.optimization import Sitting
-from foveal.featurevis.schedule import Plan, Step, Task
+from foveal.featurevis.facet_objectives import FacetTask, ImageSet
+from foveal.featurevis.network import FeatureNetwork
+from foveal.featurevis.optimization import Optimization
+from foveal.featurevis.schedule import FeatureTask, Schedule, ScheduleStep
 from foveal.images import Batch
 from foveal.models.model import Model, state_notes
 from foveal.results.facet import Facet
-from foveal.results.feature_images import Portrait, Portraits
+from foveal.results.feature_images import FeatureImage, FeatureImages
 from foveal.results.provenance import versions
 from foveal.storage.checkpoint import going_on, load_state, save_state
 from foveal.storage.fingerprint import fingerprint
@@ -28,12 +28,13 @@ EVERY = 50  # steps between two checkpoints
 AT_LATEST = 20.0  # seconds between them
 
 
-class Session(Sitting):
-    """Portraits in the making: a `Sitting` that knows its set."""
+class FeatureVisRun(Optimization):
+    """Portraits in the making: a `Optimization` that knows its set."""
 
     def __init__(
-        self, eye: Eye, tasks: Sequence[Task], plan: Plan, subject: Model, batch: Batch | None, album: Album | None,
-        facets: tuple[Facet, ...], people: tuple[Subject, ...], parameters: Mapping[str, Any],
+        self, eye: FeatureNetwork, tasks: Sequence[FeatureTask], plan: Schedule, subject: Model, batch: Batch | None,
+        album: ImageSet | None,
+        facets: tuple[Facet, ...], people: tuple[FacetTask, ...], parameters: Mapping[str, Any],
         made_of: Mapping[str, Any], began: float,
     ) -> None:  # fmt: skip
         super().__init__(eye, tasks, plan)
@@ -44,12 +45,12 @@ class Session(Sitting):
             self.notes.append("a decision of the whole network was asked for, so its classifier took part")
 
     @recording
-    def portraits(self) -> Portraits:
+    def portraits(self) -> FeatureImages:
         """The best so far."""
         if not self.best:
             self.check()
         features = {at: z.detach().float().cpu() for at, z in self.album.features.items()} if self.album else {}
-        return Portraits(
+        return FeatureImages(
             tuple(self._portrait(i) for i in range(len(self.images))),
             self.batch.photos if self.batch else (),
             self.facets,
@@ -61,7 +62,7 @@ class Session(Sitting):
             versions(),
         )
 
-    def run(self, kept: Path | None, progress: Callable[[Step], None] | None = None) -> bool:
+    def run(self, kept: Path | None, progress: Callable[[ScheduleStep], None] | None = None) -> bool:
         """Make the images; whether they were finished, or somebody interrupted.
 
         Args:
@@ -121,13 +122,13 @@ class Session(Sitting):
             if (note := f"where the work stood could not be kept: {error}") not in self.notes:
                 self.notes.append(note)
 
-    def _portrait(self, i: int) -> Portrait:
+    def _portrait(self, i: int) -> FeatureImage:
         image, task = self.images[i], self.tasks[self.images[i].task]
         assert image.best is not None
         person = self.people[image.task] if self.people else None
         attained = image.best.features
         nothing = torch.zeros(0)
-        return Portrait(
+        return FeatureImage(
             image=image.best.image.float(),
             name=task.name + (f", seed {image.seed}" if len(task.seeds) > 1 else ""),
             layer=task.watched or "",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from foveal.featurevis.objectives import Objective
 from foveal.featurevis.optimizers import OptimiserName
-from foveal.featurevis.parametrization import Canvas
+from foveal.featurevis.parametrization import Parametrization
 from foveal.featurevis.transforms import USUAL, Views
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Octave:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Schedule:
     """How images are made.
 
     Attributes:
@@ -66,7 +66,7 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class FeatureTask:
     """What is to become of the images of one facet, layer or unit.
 
     Attributes:
@@ -80,7 +80,7 @@ class Task:
 
     name: str
     objective: Objective
-    canvas: Callable[[Size], Canvas]
+    canvas: Callable[[Size], Parametrization]
     watched: str | None = None
     start: Float[Tensor, "c h w"] | None = None
     seeds: tuple[int, ...] = (0,)
@@ -104,7 +104,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Step:
+class ScheduleStep:
     """Where the sitting stands.
 
     Attributes:

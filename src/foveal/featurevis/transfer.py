@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from foveal.engine.guard import unwrap
 from foveal.engine.select import select_layers
 from foveal.errors import MethodError
-from foveal.featurevis.network import Eye
-from foveal.featurevis.normalization import Lens
+from foveal.featurevis.network import FeatureNetwork
+from foveal.featurevis.normalization import Normalization
 from foveal.images import load_images
 from foveal.models.model import Model, as_model, placed, weight_of
 from foveal.render.feature_images import as_picture
-from foveal.results.feature_images import Answer, Portraits, Transfer, nearest_target
+from foveal.results.feature_images import FeatureImages, Transfer, TransferScore, nearest_target
 from foveal.targets.class_scores import class_head, ending_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def shown_to(
-    faces: Portraits, model: nn.Module | Model, preprocessing: Preprocessing | None = None
+    faces: FeatureImages, model: nn.Module | Model, preprocessing: Preprocessing | None = None
 ) -> tuple[Model, Tensor]:
     """A network, and the portraits as its input."""
     subject = as_model(model, preprocessing)
@@ -33,9 +33,9 @@ def shown_to(
 
 
 def answered(
-    faces: Portraits, model: nn.Module | Model, count: int = 5, *, preprocessing: Preprocessing | None = None
-) -> tuple[tuple[Answer, ...], ...]:
-    """`Portraits.answers`."""
+    faces: FeatureImages, model: nn.Module | Model, count: int = 5, *, preprocessing: Preprocessing | None = None
+) -> tuple[tuple[TransferScore, ...], ...]:
+    """`FeatureImages.answers`."""
     subject, x = shown_to(faces, model, preprocessing)
     chances = class_head(subject.module, subject.task, x, ending_of(subject.module, subject.task, x)).probabilities
     if chances is None:
@@ -44,7 +44,7 @@ def answered(
     names = subject.labels
     return tuple(
         tuple(
-            Answer(names[k] if names else str(k), k, p)
+            TransferScore(names[k] if names else str(k), k, p)
             for k, p in zip(indices, probabilities, strict=True)
         )
         for indices, probabilities in zip(found.indices.tolist(), found.values.tolist(), strict=True)
@@ -52,15 +52,19 @@ def answered(
 
 
 def transferred(
-    faces: Portraits, model: nn.Module | Model, layer: str | None = None, *, preprocessing: Preprocessing | None = None
+    faces: FeatureImages,
+    model: nn.Module | Model,
+    layer: str | None = None,
+    *,
+    preprocessing: Preprocessing | None = None,
 ) -> Transfer:
-    """`Portraits.transfer`."""
+    """`FeatureImages.transfer`."""
     if not faces.facets:
         raise MethodError("only portraits of a set can be looked up in another network: these are of single units")
     subject, x = shown_to(faces, model, preprocessing)
     photos = load_images([Image.fromarray(photo.pixels) for photo in faces.photos], subject.preprocessing)
     batch = placed(photos, subject.module)
-    eye = Eye(subject.module, Lens.of(subject.preprocessing, x), weight_of(subject.module))
+    eye = FeatureNetwork(subject.module, Normalization.of(subject.preprocessing, x), weight_of(subject.module))
     at = select_layers(unwrap(subject.module), layer, lambda: eye.structure)[0]
     of_photos = eye.features(eye.lens.from_input(batch.tensor), (at,))[at].float().cpu()
     of_faces = eye.features(eye.lens.from_input(x), (at,))[at].float().cpu()

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from foveal.targets import Class, Decision, Neuron
+from foveal.targets import Class, Neuron, Target
 
 if TYPE_CHECKING:
     from foveal.results.tree import Tree
-from foveal.featurevis.facet_objectives import Wishes, brushes
-from foveal.featurevis.network import Eye
+from foveal.featurevis.facet_objectives import ObjectiveWeights, parametrizations
+from foveal.featurevis.network import FeatureNetwork
 from foveal.featurevis.objectives import Objective, cell, decided, diverse, pale, smooth
 from foveal.featurevis.parametrization import Fourier, Kind
-from foveal.featurevis.schedule import Task
+from foveal.featurevis.schedule import FeatureTask
 
 AWAKE = 0.2  # deviation of waves to begin with: on nearly grey images most units are off
 EASE = 20.0
@@ -24,7 +24,7 @@ def units_of(tree: Tree, most: int = 12) -> list[Neuron]:
     """The channels that a tree of `foveal.decompose` has found so far, those through which most flows first.
 
     tree = foveal.decompose(model, "bird.jpg").grow(2)
-    faces = foveal.portray(model, target=foveal.featurevis.units_of(tree))
+    faces = foveal.visualize(model, target=foveal.featurevis.units_of(tree))
     """
     flow = tree.flow()
     found: dict[tuple[str, int], float] = {}
@@ -37,7 +37,7 @@ def units_of(tree: Tree, most: int = 12) -> list[Neuron]:
     return [Neuron(layer, channel) for layer, channel in ordered[:most]]
 
 
-def unit_task(eye: Eye, decision: Decision, wishes: Wishes, canvas: Kind, seeds: int) -> Task:
+def unit_task(eye: FeatureNetwork, decision: Target, wishes: ObjectiveWeights, canvas: Kind, seeds: int) -> FeatureTask:
     """A single unit, or any decision, as a task: as strong as can be."""
     name = _named(decision)
     alone = decided(decision, name)
@@ -50,13 +50,13 @@ def unit_task(eye: Eye, decision: Decision, wishes: Wishes, canvas: Kind, seeds:
         J = J + wishes.paleness * pale()
     if wishes.diversity and layer and seeds > 1:
         J = J + wishes.diversity * diverse(layer)
-    brush = brushes(canvas, None, None, eye)
+    brush = parametrizations(canvas, None, None, eye)
     if canvas == "fourier":
         brush = lambda size: Fourier((eye.lens.channels, *size), eye.dtype, noise=AWAKE)  # noqa: E731
-    return Task(name, J, brush, layer, None, tuple(range(seeds)))
+    return FeatureTask(name, J, brush, layer, None, tuple(range(seeds)))
 
 
-def _strength(eye: Eye, score: Objective) -> float:
+def _strength(eye: FeatureNetwork, score: Objective) -> float:
     """So large that total variation, weighted 1, pulls a twentieth as hard as the score, divided by it.
 
     Scores have no scale of their own: a logit, a mean activation, a cosine. Measured on images of noise with the
@@ -73,7 +73,7 @@ def _strength(eye: Eye, score: Objective) -> float:
     return strongest / float(calm.flatten(1).norm(dim=1).mean()) / EASE if strongest > 0 else 1.0
 
 
-def _anywhere(eye: Eye, decision: Decision) -> Objective | None:
+def _anywhere(eye: FeatureNetwork, decision: Target) -> Objective | None:
     """A neuron at a place, for maps of any size: octaves change it."""
     if not isinstance(decision, Neuron) or decision.position is None:
         return None
@@ -83,7 +83,7 @@ def _anywhere(eye: Eye, decision: Decision) -> Objective | None:
     return cell(decision.layer, decision.channel, ((y + 0.5) / h, (x + 0.5) / w))
 
 
-def _named(decision: Decision) -> str:
+def _named(decision: Target) -> str:
     if isinstance(decision, Neuron):
         place = f" at {decision.position[0]},{decision.position[1]}" if decision.position else ""
         return f"{decision.layer} channel {decision.channel}{place}"

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foveal.attribution.passes import Passed, Scene, run_through
-from foveal.attribution.perturbation import Probe, runs_for
+from foveal.attribution.passes import PassResult, Scene, forward_backward
+from foveal.attribution.perturbation import PerturbationScorer, runs_for
 from foveal.engine.address import Address
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.select import stages_before
 from foveal.engine.subnetwork import Segment
-from foveal.hierarchy.expansion import Growth, Plan
-from foveal.hierarchy.feature_patterns import Eye
+from foveal.hierarchy.expansion import TreeExpander, TreeSettings
+from foveal.hierarchy.feature_patterns import FeaturePatterns
 from foveal.images import Geometry, Photo
 from foveal.results.feature_graph import Feature
 from foveal.results.tree import Tree
@@ -30,23 +30,25 @@ if TYPE_CHECKING:
     from foveal.engine.structure import Stage
 
 
-def tree_of(scene: Scene, plan: Plan, names: Sequence[str] = ()) -> Tree:
+def tree_of(scene: Scene, plan: TreeSettings, names: Sequence[str] = ()) -> Tree:
     """The same of a scene of one image; `names` are its stages, all up to what the decision looks at if left out."""
     names = tuple(names) or _stages(scene)
     known = {stage.name: stage for stage in scene.tracing().stages}
     stages = tuple(known[name] for name in names)
-    below = run_through(scene, names, gradient=False, backward=False)
-    passed = run_through(scene, names[-1:], gradient=True, backward=True)
+    below = forward_backward(scene, names, gradient=False, backward=False)
+    passed = forward_backward(scene, names[-1:], gradient=True, backward=True)
     assert passed.verdict is not None
     A = [_single(below.activations[name]) for name in names]
-    growth = Growth(
+    growth = TreeExpander(
         stages,
         A,
         _single(passed.cotangents[names[-1]]),
         cache(lambda stage: _segment(scene, (stages[stage - 1], A[stage - 1]), (stages[stage], A[stage]))),
         lambda groups: _without(scene, passed, names[-1], groups),
         plan,
-        Eye(unwrap(scene.model), scene.x, scene.arguments, stages, [_last_call(scene, name) for name in names]),
+        FeaturePatterns(
+            unwrap(scene.model), scene.x, scene.arguments, stages, [_last_call(scene, name) for name in names]
+        ),
     )
     decision = Feature(len(stages), "score", value=float(passed.verdict.score[0]))
     size = (int(scene.x.shape[2]), int(scene.x.shape[3]))
@@ -83,10 +85,10 @@ def _last_call(scene: Scene, layer: str) -> int:
     return scene.tracing().last_calls(scene.model, [layer])[layer] if address.call is None else address.call
 
 
-def _without(scene: Scene, passed: Passed, layer: str, groups: Sequence[Sequence[int]]) -> Float[Tensor, " m"]:
+def _without(scene: Scene, passed: PassResult, layer: str, groups: Sequence[Sequence[int]]) -> Float[Tensor, " m"]:
     """The score with all of a group's channels of the last stage set to zero, group by group."""
     with untouched(scene.model), runs_for(scene, passed) as runs, torch.no_grad():
-        probe = Probe(scene, passed, 0, layer, lambda done, total: None, runs)
+        probe = PerturbationScorer(scene, passed, 0, layer, lambda done, total: None, runs)
 
         def copies(start: int, stop: int) -> Tensor:
             few = probe.A.repeat(stop - start, 1, 1, 1)

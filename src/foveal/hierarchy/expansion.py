@@ -13,7 +13,7 @@ from foveal.engine.graph import recording
 from foveal.engine.subnetwork import Segment
 from foveal.errors import LayerError, MethodError
 from foveal.hierarchy.contribution_rules import RULES, Frame, gate
-from foveal.hierarchy.feature_patterns import Eye
+from foveal.hierarchy.feature_patterns import FeaturePatterns
 from foveal.hierarchy.feature_value import DECISIONS, reader, weights_of
 from foveal.hierarchy.merging import merged
 from foveal.hierarchy.windows import Windows
@@ -29,7 +29,7 @@ RANKS = ("sum", "max")
 
 
 @dataclass(frozen=True)
-class Plan:
+class TreeSettings:
     """How a decision is taken apart.
 
     Attributes:
@@ -67,7 +67,7 @@ class Plan:
 
 
 @dataclass(eq=False)
-class Growth:
+class TreeExpander:
     """Expands features of one picture's decision.
 
     Attributes:
@@ -86,8 +86,8 @@ class Growth:
     root: Float[Tensor, "1 c h w"]
     segment: Callable[[int], Segment]
     without: Callable[[Sequence[Sequence[int]]], Float[Tensor, " m"]]
-    plan: Plan
-    eye: Eye
+    plan: TreeSettings
+    eye: FeaturePatterns
     features: dict[Key, Feature] = field(default_factory=dict)
     slack: dict[int, int | None] = field(default_factory=dict)
 

@@ -42,7 +42,7 @@ OUTSIDE = 0.0125  # of |∂ y / ∂ x|, on each side of the region
 
 
 @dataclass(eq=False)
-class Eye:
+class FeaturePatterns:
     """Looks at one picture through a network, up to its stages.
 
     Attributes:

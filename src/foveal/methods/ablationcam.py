@@ -15,11 +15,11 @@ from foveal.methods.masks import single
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.perturbation import Probe
+    from foveal.attribution.perturbation import PerturbationScorer
 
 
 def ablationcam(
-    probe: Probe, *, fill: Literal["zero", "mean"] = "zero", chunk: int | None = None
+    probe: PerturbationScorer, *, fill: Literal["zero", "mean"] = "zero", chunk: int | None = None
 ) -> Float[Tensor, "h w"]:
     """Σ_c w_c A_c, w_c = y − y_c with y_c the score without channel c   (equations 4 and 5, before the ReLU).
 

@@ -27,13 +27,13 @@ from foveal.methods.reference import gap_of
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.perturbation import Probe
+    from foveal.attribution.perturbation import PerturbationScorer
 
 COLOURS = 0
 
 
 def smoothgrad(
-    probe: Probe, *, samples: int = 50, noise: float = 0.15, seed: int = 0, chunk: int | None = None
+    probe: PerturbationScorer, *, samples: int = 50, noise: float = 0.15, seed: int = 0, chunk: int | None = None
 ) -> Float[Tensor, "h w"]:
     """1/n Σ ∂f/∂x at x + N(0, σ²), σ = noise · (max x − min x)   (section 2.1), summed over the colours.
 
@@ -55,7 +55,7 @@ def smoothgrad(
 
 
 def integrated_gradients(
-    probe: Probe,
+    probe: PerturbationScorer,
     *,
     steps: int = 32,
     baseline: str = "zero",
@@ -89,7 +89,7 @@ def integrated_gradients(
 
 
 def gradient_shap(
-    probe: Probe, *, samples: int = 50, noise: float = 0.05, baseline: str = "zero", seed: int = 0,
+    probe: PerturbationScorer, *, samples: int = 50, noise: float = 0.05, baseline: str = "zero", seed: int = 0,
     chunk: int | None = None,
 ) -> Float[Tensor, "h w"]:  # fmt: skip
     """1/n Σ (x' − b) ⊙ ∂f/∂x (b + α (x' − b)), x' = x + N(0, σ²), α uniform in [0, 1], summed over the colours.
@@ -110,7 +110,7 @@ def gradient_shap(
     return M
 
 
-def _scores(probe: Probe, count: int) -> Callable[[Tensor], Tensor]:
+def _scores(probe: PerturbationScorer, count: int) -> Callable[[Tensor], Tensor]:
     """The scores of a few inputs, for Captum to differentiate; ticks as they are asked for."""
     done = 0
 
@@ -126,7 +126,7 @@ def _scores(probe: Probe, count: int) -> Callable[[Tensor], Tensor]:
     return scores
 
 
-def _at_once(probe: Probe, chunk: int | None, count: int) -> int:
+def _at_once(probe: PerturbationScorer, chunk: int | None, count: int) -> int:
     """How many copies go through together: a backward pass keeps twice what a forward does, and it may be more."""
     size = max(1, fitting(probe.x, WHOLE) // 2)
     if chunk or size == 1:
@@ -140,7 +140,7 @@ def _at_once(probe: Probe, chunk: int | None, count: int) -> int:
     return load.fitting(min(size, count))
 
 
-def _ends(probe: Probe, b: Float[Tensor, "1 c h w"]) -> tuple[float, float]:
+def _ends(probe: PerturbationScorer, b: Float[Tensor, "1 c h w"]) -> tuple[float, float]:
     """f(x) and f(b)."""
     with torch.no_grad():
         return float(probe.ask(probe.x)[0]), float(probe.ask(b)[0])
@@ -150,7 +150,7 @@ def _map(attribution: Float[Tensor, "1 c h w"]) -> Float[Tensor, "h w"]:
     return attribution.detach()[0].sum(COLOURS)
 
 
-def _check(probe: Probe, count: int) -> None:
+def _check(probe: PerturbationScorer, count: int) -> None:
     if probe.layer != INPUT:
         raise MethodError(f"this method looks at the input only, not at {probe.layer}: leave the layer out")
     if count < 1:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from foveal.similarity import Cosine, Dot, Metric
+from foveal.similarity import Cosine, Distance, Dot
 from foveal.similarity.local import ByFlow
 from foveal.similarity.pooled import length
 
@@ -49,7 +49,7 @@ class Correspondences:
         return cls(score.new_zeros(*score.shape, 0, 5), torch.full_like(score, NONE), notes)
 
 
-def correspond(queries: Side, references: Side, metric: Metric, k: int | None) -> Correspondences:
+def correspond(queries: Side, references: Side, metric: Distance, k: int | None) -> Correspondences:
     """The k strongest pairs of places for each query and reference; None is 8 where they cost little.
 
     A place is in one pair at most, so that lines spread over the pictures instead of ending in one place.

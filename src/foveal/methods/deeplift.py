@@ -17,10 +17,10 @@ from foveal.methods.reference import gap_of
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.perturbation import Probe
+    from foveal.attribution.perturbation import PerturbationScorer
 
 
-def deeplift(probe: Probe, *, baseline: str = "zero", tolerance: float = 0.01) -> Float[Tensor, "h w"]:
+def deeplift(probe: PerturbationScorer, *, baseline: str = "zero", tolerance: float = 0.01) -> Float[Tensor, "h w"]:
     """(x − b) ⊙ m with m the multipliers of the rescale rule (section 3.5.1), summed over the colours.
 
     It sums to f(x) − f(b). Where an operation without a rule is on the way it does not, and that is refused if the

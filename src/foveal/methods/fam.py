@@ -29,8 +29,8 @@ from foveal.targets.comparison import Comparison
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.passes import Passed
-    from foveal.targets import Verdict
+    from foveal.attribution.passes import PassResult
+    from foveal.targets import TargetScore
 
 
 def contribution(c: Comparison) -> Float[Tensor, "n e"]:
@@ -50,7 +50,7 @@ def positive(c: Comparison) -> Float[Tensor, "n e"]:
 def margin(c: Comparison) -> Float[Tensor, "n e"]:
     """p less that of the runner-up, whether the decision explained is a margin or not."""
     if c.margin is None:
-        raise MethodError("fam:weights=margin needs a runner-up: decide by foveal.Prototypes or foveal.Neighbours")
+        raise MethodError("fam:weights=margin needs a runner-up: decide by foveal.Prototypes or foveal.Neighbors")
     return c.margin
 
 
@@ -77,7 +77,7 @@ class Weighed:
     def mode(self) -> None:
         return None
 
-    def start(self, verdict: Verdict) -> Tensor:
+    def start(self, verdict: TargetScore) -> Tensor:
         """(n,), α·v with α held fixed."""
         c = verdict.comparison
         assert c is not None, "the method says that it needs one"
@@ -89,10 +89,10 @@ class Weighed:
         alpha = CHANNELS[self.weights](c)
         return ((oriented(alpha, v.detach()) if self.oriented else alpha) * v).sum(1)
 
-    def missing(self, passed: Passed) -> None:
+    def missing(self, passed: PassResult) -> None:
         return None
 
-    def account(self, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
+    def account(self, passed: PassResult, measured: dict[str, Any], cautions: list[str]) -> None:
         """How many channels carry the similarity, and which most."""
         assert passed.verdict is not None
         c = passed.verdict.comparison

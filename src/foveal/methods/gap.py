@@ -13,10 +13,12 @@ from foveal.engine.address import INPUT
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.perturbation import Probe
+    from foveal.attribution.perturbation import PerturbationScorer
 
 
-def hierarchical(probe: Probe, *, branch: int = 5, rule: str = "pool_up", gate: bool = True) -> Float[Tensor, "h w"]:
+def hierarchical(
+    probe: PerturbationScorer, *, branch: int = 5, rule: str = "pool_up", gate: bool = True
+) -> Float[Tensor, "h w"]:
     """What is supported at every level of the tree, at the input; at a stage, what its features hold.
 
     Raises:
@@ -24,11 +26,11 @@ def hierarchical(probe: Probe, *, branch: int = 5, rule: str = "pool_up", gate: 
     """
     from foveal.errors import MethodError
     from foveal.hierarchy.build import tree_of
-    from foveal.hierarchy.expansion import Plan
+    from foveal.hierarchy.expansion import TreeSettings
     from foveal.results.tree_map import fine_map, stage_map
 
     with torch.enable_grad():
-        tree = tree_of(probe.alone(), Plan(branch, rule=rule, gate=gate))
+        tree = tree_of(probe.alone(), TreeSettings(branch, rule=rule, gate=gate))
         names = [stage.name for stage in tree.stages]
         if probe.layer not in (INPUT, *names):
             raise MethodError(f"gap looks at stages, and {probe.layer} is none: say {', '.join(names)} or input")

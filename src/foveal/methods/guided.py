@@ -14,8 +14,8 @@ from foveal.engine.rules.guided import GuidedMode
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.passes import Passed
-    from foveal.targets import Verdict
+    from foveal.attribution.passes import PassResult
+    from foveal.targets import TargetScore
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Guided:
     def mode(self) -> GuidedMode:
         return GuidedMode(self.kind)
 
-    def start(self, verdict: Verdict) -> Tensor:
+    def start(self, verdict: TargetScore) -> Tensor:
         return verdict.score
 
-    def missing(self, passed: Passed) -> None:
+    def missing(self, passed: PassResult) -> None:
         return None
 
-    def account(self, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
+    def account(self, passed: PassResult, measured: dict[str, Any], cautions: list[str]) -> None:
         cautions.append("a picture of patterns: much of it does not depend on the decision")
 
 

@@ -15,7 +15,7 @@ from foveal.images.place import laid
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from foveal.attribution.perturbation import Precision, Probe
+    from foveal.attribution.perturbation import PerturbationScorer, Precision
 
 SPACE = (-2, -1)
 SAMPLE = 16
@@ -25,7 +25,7 @@ Alter = Callable[[Tensor, Tensor], Tensor]
 """Masks (k, 1, h, w) and their numbers (k,) -> the masks that are used instead."""
 
 
-class Masks:
+class MaskSet:
     """One image behind masks of values 0 … 1, each made of an activation when its turn comes.
 
     Attributes:
@@ -34,7 +34,7 @@ class Masks:
     """
 
     def __init__(
-        self, probe: Probe, scaling: str, align_corners: bool, precision: Precision, chunk: int | None
+        self, probe: PerturbationScorer, scaling: str, align_corners: bool, precision: Precision, chunk: int | None
     ) -> None:
         """
         Args:
@@ -100,7 +100,7 @@ def sample(count: int) -> list[int]:
     return [int(i) for i in torch.linspace(0, count - 1, min(count, SAMPLE))]
 
 
-def measure(probe: Probe, what: str, found: Float[Tensor, " s"], exact: Float[Tensor, " s"]) -> None:
+def measure(probe: PerturbationScorer, what: str, found: Float[Tensor, " s"], exact: Float[Tensor, " s"]) -> None:
     """How far scores that were found in a cheaper way are from exact ones, on a sample.
 
     The error of a score as a share of the scores' spread, and that of the weights, softmax over the sample, as the

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
     from foveal.engine.block import Block
-    from foveal.engine.capture import Run
+    from foveal.engine.capture import ForwardRun
 
 Mode: TypeAlias = "Literal['exact', 'project', 'cascade', 'cascade_all', 'damped']"
 MODES: tuple[Mode, ...] = ("exact", "project", "cascade", "cascade_all", "damped")
@@ -129,7 +129,7 @@ class Rebuilt:
 
 
 def rebuild(
-    run: Run,
+    run: ForwardRun,
     layers: Sequence[str],
     G: Mapping[str, Tensor],
     how: Inversion,

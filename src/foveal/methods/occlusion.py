@@ -16,13 +16,13 @@ from foveal.methods.masks import single
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.perturbation import Probe
+    from foveal.attribution.perturbation import PerturbationScorer
 
 Fill = Literal["zero", "mean", "blur"]
 
 
 def occlusion(
-    probe: Probe,
+    probe: PerturbationScorer,
     *,
     window: int | None = None,
     stride: int | None = None,

@@ -10,20 +10,20 @@ from torch import Tensor
 from foveal.attribution.method import Method
 from foveal.errors import MethodError
 from foveal.methods.cam import weighted
-from foveal.methods.masks import Masks
+from foveal.methods.masks import MaskSet
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.perturbation import Probe
+    from foveal.attribution.perturbation import PerturbationScorer
 
 
-def opticam(probe: Probe, *, steps: int = 100, rate: float = 0.1) -> Float[Tensor, "h w"]:
+def opticam(probe: PerturbationScorer, *, steps: int = 100, rate: float = 0.1) -> Float[Tensor, "h w"]:
     """Σ_c softmax(u)_c A_c with u = argmax score of x ⊙ M(u), M(u) that map upsampled and scaled   (equations 7 to 11).
 
     From equal weights, by Adam. One forward and one backward a step.
     """
-    masks = Masks(probe, "after", False, "float32", None)
+    masks = MaskSet(probe, "after", False, "float32", None)
     A = masks.A[None, masks.channels]
     u = A.new_zeros(A.shape[:2])
     adam = _Adam(u, rate)

@@ -15,7 +15,7 @@ from foveal.attribution.embedding import AT_ONCE
 from foveal.attribution.placing import Whereabouts, located
 from foveal.engine.arguments import Arguments
 from foveal.engine.backward import weighted
-from foveal.engine.capture import Run, capture
+from foveal.engine.capture import ForwardRun, capture
 from foveal.engine.chunks import Chunks
 from foveal.engine.guard import unwrap
 from foveal.engine.memory import load_of
@@ -23,7 +23,7 @@ from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, TargetError
 from foveal.images import Batch
 from foveal.methods.fam import CHANNELS, oriented
-from foveal.similarity import Linear, Metric
+from foveal.similarity import Distance, Linear
 from foveal.targets.comparison import Comparison
 from foveal.targets.reference import check_embedding, embedded
 
@@ -54,11 +54,11 @@ class Side:
     local: bool
     structure: Structure
     image: tuple[int, ...]
-    runs: list[Run] = field(default_factory=list)
+    runs: list[ForwardRun] = field(default_factory=list)
 
     @classmethod
     def of(
-        cls, model: nn.Module, batch: Batch, at: str, site: str, arguments: Arguments, metric: Metric, what: str,
+        cls, model: nn.Module, batch: Batch, at: str, site: str, arguments: Arguments, metric: Distance, what: str,
         block: ExitStack, progress: Progress | None, notes: list[str],
     ) -> Side:  # fmt: skip
         look = _Look(unwrap(model), batch.tensor, at, site, arguments, metric.local, notes)
@@ -117,7 +117,7 @@ class Pairs:
 
     queries: Side
     references: Side
-    metric: Metric
+    metric: Distance
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -177,7 +177,7 @@ class _Part(NamedTuple):
 
     A: Float[Tensor, "k c h w"]
     v: Tensor
-    run: Run | None
+    run: ForwardRun | None
 
 
 @dataclass
@@ -227,7 +227,7 @@ class _Look:
         with ExitStack() as block:
             self(block, start, stop)
 
-    def _read(self, run: Run) -> tuple[Tensor, Tensor]:
+    def _read(self, run: ForwardRun) -> tuple[Tensor, Tensor]:
         each = run.activations[self.at], run.activations[self.site]
         A, v = map(self.structure.channels_first, (self.at, self.site), each, (self.image, self.image))
         if A.ndim != 4:

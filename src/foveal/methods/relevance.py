@@ -21,8 +21,8 @@ from foveal.methods.cam import SPACE, hirescam, weighted
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.passes import Passed
-    from foveal.targets import Verdict
+    from foveal.attribution.passes import PassResult
+    from foveal.targets import TargetScore
 
 Sums = Literal["plain", "same-sign"]
 
@@ -55,7 +55,7 @@ class Relevance:
     def mode(self) -> Propagation:
         return Propagation(self.convolutions, self.dense, same_sign=self.sums == "same-sign")
 
-    def start(self, verdict: Verdict) -> Tensor:
+    def start(self, verdict: TargetScore) -> Tensor:
         """(n,), whose derivative at the class scores is the relevance to start with over those scores."""
         if self.seed == "score":
             return verdict.score
@@ -72,7 +72,7 @@ class Relevance:
             shares = chosen - rivals if self.seed == "contrast" else chosen
         return (scores * shares * size[:, None] / _apart_from_zero(scores.detach())).sum(1)
 
-    def account(self, passed: Passed, measured: dict[str, Any], cautions: list[str]) -> None:
+    def account(self, passed: PassResult, measured: dict[str, Any], cautions: list[str]) -> None:
         """How much relevance reached each layer, and what biases and stabilisers took on the way."""
         assert passed.verdict is not None
         score = passed.verdict.score.detach()
@@ -84,7 +84,7 @@ class Relevance:
             measured[first]["taken by biases and stabilisers"] = passed.lost.tolist()
         cautions += self._words(measured, first) + self._cancels(passed)
 
-    def missing(self, passed: Passed) -> Tensor | None:
+    def missing(self, passed: PassResult) -> Tensor | None:
         """(n,), 0 where it is no more than rounding."""
         if passed.begun is None or passed.lost is None:
             return None
@@ -95,12 +95,12 @@ class Relevance:
         rounding = max(ROUNDING, 32 * torch.finfo(passed.activations[first].dtype).eps)
         return torch.where(missing.abs() > rounding * scale, missing, 0)
 
-    def _arrived(self, passed: Passed) -> tuple[str, Tensor]:
+    def _arrived(self, passed: PassResult) -> tuple[str, Tensor]:
         """The first layer, and the relevance of each of its places, (n, places)."""
         first = next(iter(passed.activations))
         return first, (passed.activations[first].detach() * passed.cotangents[first]).double().sum(1).flatten(1)
 
-    def _cancels(self, passed: Passed) -> list[str]:
+    def _cancels(self, passed: PassResult) -> list[str]:
         """Whether relevance of both signs has grown so large that its sum, and with it all else, is rounding."""
         if passed.begun is None or passed.lost is None:
             return []

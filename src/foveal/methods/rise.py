@@ -16,14 +16,14 @@ from foveal.methods.masks import single
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.perturbation import Probe
+    from foveal.attribution.perturbation import PerturbationScorer
 
 
 ENLARGING = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 def rise(
-    probe: Probe,
+    probe: PerturbationScorer,
     *,
     count: int = 1000,
     cells: int = 7,
@@ -41,7 +41,7 @@ def rise(
     if not 0 < probability < 1 or count < 2 or cells < 1:
         raise MethodError(f"cannot draw {count} masks of {cells}×{cells} cells lit with probability {probability}")
     A = probe.A
-    masks = Masks(tuple(A.shape[2:]), cells, probability, seed)
+    masks = RandomMasks(tuple(A.shape[2:]), cells, probability, seed)
 
     def masked(start: int, stop: int) -> Tensor:
         return A * masks(start, stop).to(A)
@@ -58,7 +58,7 @@ def rise(
     return mean.to(single(A))
 
 
-def _tell(probe: Probe, mean: Float[Tensor, "*space"], error: Float[Tensor, "*space"]) -> None:
+def _tell(probe: PerturbationScorer, mean: Float[Tensor, "*space"], error: Float[Tensor, "*space"]) -> None:
     """How sure the estimate is: its standard error, and the same as a share of how much the map varies."""
     noise, spread = float(error.square().mean().sqrt()), float(mean.std(correction=0))
     probe.measured["standard error"] = noise
@@ -70,7 +70,7 @@ def _tell(probe: Probe, mean: Float[Tensor, "*space"], error: Float[Tensor, "*sp
         )
 
 
-class Masks:
+class RandomMasks:
     """Random masks, each a function of the seed and its number."""
 
     def __init__(self, size: tuple[int, ...], cells: int, probability: float, seed: int) -> None:

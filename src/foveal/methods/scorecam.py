@@ -19,19 +19,19 @@ from foveal.attribution.method import Method, Option
 from foveal.errors import MethodError
 from foveal.methods.cam import weighted
 from foveal.methods.clusters import cluster
-from foveal.methods.masks import Masks, measure, sample, scaled
+from foveal.methods.masks import MaskSet, measure, sample, scaled
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.perturbation import Precision, Probe
+    from foveal.attribution.perturbation import PerturbationScorer, Precision
 
 Scaling = Literal["after", "before"]
 Weights = Literal["softmax", "difference"]
 
 
 def scorecam(
-    probe: Probe,
+    probe: PerturbationScorer,
     *,
     scaling: Scaling = "after",
     align_corners: bool = False,
@@ -41,7 +41,7 @@ def scorecam(
     chunk: int | None = None,
 ) -> Float[Tensor, "h w"]:
     """Σ_c w_c A_c, w_c from the score of the image behind the mask of channel c   (section 3, algorithm 1)."""
-    masks = Masks(probe, scaling, align_corners, precision, chunk)
+    masks = MaskSet(probe, scaling, align_corners, precision, chunk)
     if clusters is None or clusters >= len(masks.channels):
         scores = masks.scores(masks.A[masks.channels])
     else:
@@ -54,7 +54,7 @@ def scorecam(
 
 
 def sscorecam(
-    probe: Probe,
+    probe: PerturbationScorer,
     *,
     samples: int = 10,
     sigma: float = 2.0,
@@ -64,7 +64,7 @@ def sscorecam(
     chunk: int | None = None,
 ) -> Float[Tensor, "h w"]:
     """Score-CAM of scores averaged over M_c + δ, δ ~ N(0, σ²) at every pixel; the same noise for every channel."""
-    masks = Masks(probe, scaling, align_corners, precision, chunk)
+    masks = MaskSet(probe, scaling, align_corners, precision, chunk)
     seed = torch.Generator().manual_seed(0)
     noise = sigma * torch.randn(samples, 1, *probe.x.shape[2:], generator=seed, device="cpu").to(masks.A)
     scores = masks.scores(masks.A[masks.channels], lambda M, i: M + noise[i], samples)
@@ -72,7 +72,7 @@ def sscorecam(
 
 
 def iscorecam(
-    probe: Probe,
+    probe: PerturbationScorer,
     *,
     samples: int = 10,
     scaling: Scaling = "after",
@@ -81,13 +81,13 @@ def iscorecam(
     chunk: int | None = None,
 ) -> Float[Tensor, "h w"]:
     """Score-CAM of scores averaged over i/N · M_c, i = 1 … N: on the way from the black image to the masked one."""
-    masks = Masks(probe, scaling, align_corners, precision, chunk)
+    masks = MaskSet(probe, scaling, align_corners, precision, chunk)
     share = (torch.arange(samples, device=masks.A.device)[:, None, None, None] + 1) / samples
     scores = masks.scores(masks.A[masks.channels], lambda M, i: M * share[i], samples)
     return _summed(masks, scores.softmax(0))
 
 
-def _shared(probe: Probe, masks: Masks, clusters: int) -> Float[Tensor, " v"]:
+def _shared(probe: PerturbationScorer, masks: MaskSet, clusters: int) -> Float[Tensor, " v"]:
     """The score of each channel behind the mean mask of channels like it; a sample behind their own, to measure."""
     planes = scaled(masks.A[masks.channels])
     group = cluster(planes.flatten(1), clusters)
@@ -99,7 +99,7 @@ def _shared(probe: Probe, masks: Masks, clusters: int) -> Float[Tensor, " v"]:
     return shared
 
 
-def _summed(masks: Masks, weights: Float[Tensor, " v"]) -> Float[Tensor, "h w"]:
+def _summed(masks: MaskSet, weights: Float[Tensor, " v"]) -> Float[Tensor, "h w"]:
     every = masks.A.new_zeros(len(masks.A))
     every[masks.channels] = weights.to(every)
     return weighted(masks.A[None], every[None])[0]

@@ -23,7 +23,7 @@ from foveal.metrics import placement, shape
 from foveal.metrics.curves import Ask
 from foveal.metrics.sensitivity import Explainer
 from foveal.metrics.statistics import Summary, summary
-from foveal.metrics.trial import Setting, Trial
+from foveal.metrics.trial import Evaluation, EvaluationSettings
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -53,9 +53,9 @@ class Metric:
     limits: tuple[float, float]
     about: str
     source: str
-    read: Callable[[Trial], float]
+    read: Callable[[Evaluation], float]
 
-    def __call__(self, trial: Trial) -> float:
+    def __call__(self, trial: Evaluation) -> float:
         return float(self.read(trial))
 
 
@@ -181,9 +181,9 @@ class Tally:
         setting: what the experiments are made with.
     """
 
-    def __init__(self, metrics: str | Iterable[str], setting: Setting | None = None) -> None:
+    def __init__(self, metrics: str | Iterable[str], setting: EvaluationSettings | None = None) -> None:
         self.metrics = find_metrics(metrics)
-        self.setting = setting or Setting()
+        self.setting = setting or EvaluationSettings()
         self.values: dict[str, list[float]] = {name: [] for name in self.metrics}
 
     def update(
@@ -207,7 +207,7 @@ class Tally:
             raise MethodError(f"{len(x)} pictures need as many maps (n, h, w), but got {tuple(maps.shape)}")
         new: dict[str, list[float]] = {name: [] for name in self.metrics}
         for i in range(len(x)):
-            trial = Trial(
+            trial = Evaluation(
                 x[i : i + 1],
                 maps[i],
                 ask[i] if isinstance(ask, Sequence) else ask,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class EvaluationSettings:
     """What the experiments are made with; a report states it.
 
     Attributes:
@@ -65,7 +65,7 @@ class Setting:
 
 
 @dataclass(eq=False)
-class Trial:
+class Evaluation:
     """What can be asked of one map.
 
     Attributes:
@@ -86,7 +86,7 @@ class Trial:
     boxes: Sequence[Box] = ()
     explain: Explainer | None = None
     whole: float | None = None
-    setting: Setting = field(default_factory=Setting)
+    setting: EvaluationSettings = field(default_factory=EvaluationSettings)
     place: Place | None = None
 
     def __post_init__(self) -> None:

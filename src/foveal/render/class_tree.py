@@ -13,12 +13,12 @@ from foveal.render.tree import FLOW, THICKEST
 
 if TYPE_CHECKING:
     from foveal.render.page_layout import Point
-    from foveal.results.class_tree import Assembly, Member, Place
+    from foveal.results.class_tree import ClassTree, Member, Place
 
 SHOWN = 3  # examples, one below the other
 
 
-def poster(assembly: Assembly, *, most: int = 8, side: int = 120) -> Sheet:
+def poster(assembly: ClassTree, *, most: int = 8, side: int = 120) -> Sheet:
     """A row a stage: the channels that carry most, what they see in the pictures where they carry most."""
     stages = assembly.trees[0].stages
     members = list(assembly.members.values())
@@ -59,7 +59,7 @@ def poster(assembly: Assembly, *, most: int = 8, side: int = 120) -> Sheet:
     return sheet
 
 
-def _cell(sheet: Sheet, assembly: Assembly, member: Member, at: Point, side: int, size: float) -> None:
+def _cell(sheet: Sheet, assembly: ClassTree, member: Member, at: Point, side: int, size: float) -> None:
     x, y = at
     for k, (number, edge) in enumerate(member.examples[:SHOWN]):
         tree = assembly.trees[number]
@@ -68,7 +68,7 @@ def _cell(sheet: Sheet, assembly: Assembly, member: Member, at: Point, side: int
     sheet.words((x, y + min(SHOWN, len(member.examples)) * side + size * 0.75), words, size * 0.9, ink=MUTED)
 
 
-def _lines(sheet: Sheet, assembly: Assembly, places: dict[Place, Point], root: Point, deep: float) -> None:
+def _lines(sheet: Sheet, assembly: ClassTree, places: dict[Place, Point], root: Point, deep: float) -> None:
     decision = (len(assembly.trees[0].stages), -1)
     shown = [
         (parent, child, carried)

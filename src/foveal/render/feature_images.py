@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from foveal.images import Photo
-    from foveal.results.feature_images import Portrait, Portraits
+    from foveal.results.feature_images import FeatureImage, FeatureImages
 
 # Okabe and Ito's colours, told apart by everyone.
 FACETS = (
@@ -37,7 +37,7 @@ def as_picture(image: Float[Tensor, "c h w"]) -> Image.Image:
     return Image.fromarray((255 * values.clamp(0, 1)).round().byte().permute(1, 2, 0).contiguous().numpy())
 
 
-def sheet(faces: Portraits, *, side: int = 224) -> Image.Image:
+def sheet(faces: FeatureImages, *, side: int = 224) -> Image.Image:
     """A row a facet: its most typical photos, what the image began with, the portrait at each layer."""
     if not faces.facets:
         return units(faces, side=side)
@@ -71,7 +71,7 @@ EXPLAINED = (
 )
 
 
-def _words(own: Sequence[Portrait], b: int, size: int, faces: Portraits) -> str:
+def _words(own: Sequence[FeatureImage], b: int, size: int, faces: FeatureImages) -> str:
     lines = [f"facet {b + 1}", f"{size} pictures"]
     for one in own:
         prefix = f"{one.layer}: " if len(own) > 1 else ""
@@ -83,7 +83,7 @@ def _words(own: Sequence[Portrait], b: int, size: int, faces: Portraits) -> str:
     return "\n".join(lines)
 
 
-def units(faces: Portraits, *, side: int = 224, columns: int = 6) -> Image.Image:
+def units(faces: FeatureImages, *, side: int = 224, columns: int = 6) -> Image.Image:
     """Portraits of single units, in rows, each with its name."""
     pictures = [as_picture(one.image) for one in faces]
     rows = range(0, len(pictures), columns)
@@ -104,7 +104,7 @@ def units(faces: Portraits, *, side: int = 224, columns: int = 6) -> Image.Image
     return whole
 
 
-def strips(faces: Portraits, *, side: int = 192) -> Image.Image:
+def strips(faces: FeatureImages, *, side: int = 192) -> Image.Image:
     """A row a portrait: the image after so many steps, the best last."""
     cells = [[*(as_picture(image) for _, image in one.strip), as_picture(one.image)] for one in faces]
     longest = max((one.strip for one in faces), key=len)
@@ -142,7 +142,7 @@ def _seen(photo: Photo, side: int) -> Image.Image:
     return image.resize((side, side), Image.Resampling.LANCZOS, box=inside)
 
 
-def bars(one: Portrait, *, count: int = 24, side: int = 640) -> Image.Image:
+def bars(one: FeatureImage, *, count: int = 24, side: int = 640) -> Image.Image:
     """Attained beside target activation, channel by channel, the strongest first."""
     if one.target is None:
         raise ResultError(f"{one.name} was made for a unit, not for a set: there is no target to draw beside it")
@@ -174,7 +174,7 @@ def bars(one: Portrait, *, count: int = 24, side: int = 640) -> Image.Image:
     return picture
 
 
-def plane(faces: Portraits, *, side: int = 900, layer: str | None = None) -> Image.Image:
+def plane(faces: FeatureImages, *, side: int = 900, layer: str | None = None) -> Image.Image:
     """Photos as points, alike ones near each other; thumbnails of the most typical of each facet."""
     from foveal.featurevis.facets import places
 
@@ -215,7 +215,7 @@ def plane(faces: Portraits, *, side: int = 900, layer: str | None = None) -> Ima
     return picture
 
 
-def _labels(faces: Portraits, z: Tensor) -> list[int]:
+def _labels(faces: FeatureImages, z: Tensor) -> list[int]:
     """The facet of every picture: its own, or for those that no target was made of, the one whose target is nearest."""
     from foveal.results.feature_images import nearest_target
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ChannelExample:
     """One picture in which a channel is strong.
 
     Attributes:
@@ -36,7 +36,7 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False)
-class Dictionary:
+class ChannelExamples:
     """For each channel of each stage the pictures of a set where its largest activation is largest.
 
     Attributes:
@@ -58,7 +58,7 @@ class Dictionary:
     preprocessing: Preprocessing | None = None
     notes: tuple[str, ...] = ()
 
-    def entries(self, layer: str, channel: int) -> tuple[Entry, ...]:
+    def entries(self, layer: str, channel: int) -> tuple[ChannelExample, ...]:
         """Where a channel is strongest; pictures in which it is nowhere on are left out.
 
         Raises:
@@ -73,7 +73,7 @@ class Dictionary:
             self.values[layer][channel].tolist(),
             strict=True,
         )
-        return tuple(Entry(self.files[i], (y, x), value) for i, (y, x), value in rows if value > 0)
+        return tuple(ChannelExample(self.files[i], (y, x), value) for i, (y, x), value in rows if value > 0)
 
     def crops(self, layer: str, channel: int, *, side: int = 96) -> list[Image.Image]:
         """The parts of those pictures that the channel sees where it is strongest, as squares."""

@@ -41,7 +41,7 @@ class Member:
 
 
 @dataclass(eq=False)
-class Assembly:
+class ClassTree:
     """The trees of several pictures, joined by channel.
 
     Attributes:
@@ -95,7 +95,7 @@ class Assembly:
                     found[link] = found.get(link, 0.0) + flow[parent.key] * edge.share / len(self.trees)
         return found
 
-    def contrast(self, other: Assembly) -> dict[Place, float]:
+    def contrast(self, other: ClassTree) -> dict[Place, float]:
         """What flows through each channel here, less what does in the other: the most different first."""
         mine, theirs = self.members, other.members
         found = {
@@ -138,7 +138,7 @@ def flow_by_channel(tree: Tree) -> dict[Place, float]:
 
 def overlap(one: Tree, other: Tree) -> dict[str, float]:
     """Stage -> how much two trees rest on the same channels: Σ min of their flows, each scaled to sum 1; 0 to 1."""
-    Assembly((one, other))  # of one network
+    ClassTree((one, other))  # of one network
     a, b = flow_by_channel(one), flow_by_channel(other)
     found = {}
     for number, stage in enumerate(one.stages):

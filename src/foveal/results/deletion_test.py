@@ -12,7 +12,7 @@ from foveal.render.scale import number
 
 
 @dataclass(frozen=True)
-class Hiding:
+class DeletionTest:
     """One map of one picture.
 
     method, picture, target     what was audited.
@@ -98,19 +98,19 @@ class Hiding:
 
 
 @dataclass(frozen=True, eq=False)
-class Hidings:
+class DeletionTests:
     """The audits of several maps and pictures; `notes` say what was assumed about the network and how it was asked."""
 
-    each: tuple[Hiding, ...]
+    each: tuple[DeletionTest, ...]
     notes: tuple[str, ...] = ()
 
-    def __iter__(self) -> Iterator[Hiding]:
+    def __iter__(self) -> Iterator[DeletionTest]:
         return iter(self.each)
 
     def __len__(self) -> int:
         return len(self.each)
 
-    def __getitem__(self, i: int) -> Hiding:
+    def __getitem__(self, i: int) -> DeletionTest:
         return self.each[i]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What `foveal.portray` gives: images of what a layer responds to, with what is known of each."""
+"""What `foveal.visualize` gives: images of what a layer responds to, with what is known of each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Portrait:
+class FeatureImage:
     """One image, and how well it does what it is meant to.
 
     Attributes:
@@ -116,7 +116,7 @@ class Portrait:
 
 
 @dataclass(frozen=True, eq=False)
-class Portraits:
+class FeatureImages:
     """Portraits of the facets of a set, or of single units.
 
     Attributes:
@@ -131,7 +131,7 @@ class Portraits:
         versions: what they were made with.
     """
 
-    portraits: tuple[Portrait, ...]
+    portraits: tuple[FeatureImage, ...]
     photos: tuple[Photo, ...]
     facets: tuple[Facet, ...]
     features: Mapping[str, Float[Tensor, "n c"]]
@@ -144,10 +144,10 @@ class Portraits:
     def __len__(self) -> int:
         return len(self.portraits)
 
-    def __getitem__(self, i: int) -> Portrait:
+    def __getitem__(self, i: int) -> FeatureImage:
         return self.portraits[i]
 
-    def __iter__(self) -> Iterator[Portrait]:
+    def __iter__(self) -> Iterator[FeatureImage]:
         return iter(self.portraits)
 
     @property
@@ -184,13 +184,15 @@ class Portraits:
 
         Args:
             layer: of that network; None for its last stage.
-            preprocessing: as in `foveal.portray`, where the model does not say.
+            preprocessing: as in `foveal.visualize`, where the model does not say.
         """
         from foveal.featurevis.transfer import transferred
 
         return transferred(self, model, layer, **preprocessing)
 
-    def answers(self, model: nn.Module | Model, count: int = 5, **preprocessing: Any) -> tuple[tuple[Answer, ...], ...]:
+    def answers(
+        self, model: nn.Module | Model, count: int = 5, **preprocessing: Any
+    ) -> tuple[tuple[TransferScore, ...], ...]:
         """What the classifier, which had no part in it, takes each portrait for: its most probable classes."""
         from foveal.featurevis.transfer import answered
 
@@ -244,7 +246,7 @@ class Portraits:
         return save_portraits(self, Path(folder))
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Portraits:
+    def load(cls, folder: str | os.PathLike[str]) -> FeatureImages:
         """Those saved in a folder; tensors on the CPU. ResultError if anything is missing or changed."""
         from foveal.results.feature_images_storage import load_portraits
 
@@ -261,7 +263,7 @@ class Portraits:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TransferScore:
     """One class, and how probable the network takes it to be."""
 
     label: str

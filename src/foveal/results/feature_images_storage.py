@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from foveal.results.facet import Facet
-from foveal.results.feature_images import Portrait, Portraits
+from foveal.results.feature_images import FeatureImage, FeatureImages
 from foveal.results.storage import describe_photo, read_photo
 from foveal.storage.arrays import described, read_arrays, write_arrays
 from foveal.storage.folder import written_aside
@@ -23,7 +23,7 @@ ARRAYS = "portraits.npz"
 TENSORS = ("image", "channels", "target", "attained", "before")
 
 
-def save_portraits(faces: Portraits, folder: Path) -> Path:
+def save_portraits(faces: FeatureImages, folder: Path) -> Path:
     """portrait-….png, sheet.png, strip.png, bars-….png, plane.png, the photos, portraits.npz and manifest.json."""
     with written_aside(folder) as aside:
         _draw(faces, aside)
@@ -51,15 +51,15 @@ def save_portraits(faces: Portraits, folder: Path) -> Path:
     return folder
 
 
-def load_portraits(folder: Path) -> Portraits:
+def load_portraits(folder: Path) -> FeatureImages:
     """The portraits in a folder, every file they need checked against the manifest."""
     return load(folder, FORMAT, _portraits)
 
 
-def _portraits(saved: Saved) -> Portraits:
+def _portraits(saved: Saved) -> FeatureImages:
     with saved.open(ARRAYS) as file:
         arrays = read_arrays(file, saved["arrays"])
-    return Portraits(
+    return FeatureImages(
         tuple(_portrait(i, one, arrays) for i, one in enumerate(saved["portraits"])),
         tuple(read_photo(saved, one) for one in saved["photos"]),
         tuple(
@@ -75,7 +75,7 @@ def _portraits(saved: Saved) -> Portraits:
     )
 
 
-def _draw(faces: Portraits, folder: Path) -> None:
+def _draw(faces: FeatureImages, folder: Path) -> None:
     faces.figure().save(folder / "sheet.png")
     faces.strip().save(folder / "strip.png")
     for i, one in enumerate(faces):
@@ -87,7 +87,7 @@ def _draw(faces: Portraits, folder: Path) -> None:
         faces.plane().save(folder / "plane.png")
 
 
-def _arrays(faces: Portraits) -> dict[str, Tensor]:
+def _arrays(faces: FeatureImages) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for i, one in enumerate(faces):
         found |= {f"{i}/{what}": value for what in TENSORS if (value := getattr(one, what)) is not None}
@@ -96,10 +96,10 @@ def _arrays(faces: Portraits) -> dict[str, Tensor]:
     return found | {f"features/{layer}": z for layer, z in faces.features.items()}
 
 
-def _portrait(i: int, saved: dict[str, Any], arrays: dict[str, Tensor]) -> Portrait:
+def _portrait(i: int, saved: dict[str, Any], arrays: dict[str, Tensor]) -> FeatureImage:
     strip = [(int(name.split("/")[2]), image) for name, image in arrays.items() if name.startswith(f"{i}/strip/")]
     values: dict[str, Any] = {what: arrays.get(f"{i}/{what}") for what in TENSORS}
-    return Portrait(
+    return FeatureImage(
         **values,
         name=saved["name"],
         layer=saved["layer"],

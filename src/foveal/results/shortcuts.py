@@ -19,7 +19,7 @@ SHOWN = 6  # pictures of a group
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class ClassGroup:
     """Pictures of one class whose evidence lies alike.
 
     pictures    their numbers among all.
@@ -71,7 +71,7 @@ class Suspect:
     p: float
     loss: float
     flagged: bool
-    groups: tuple[Group, ...]
+    groups: tuple[ClassGroup, ...]
 
     @property
     def sentence(self) -> str:

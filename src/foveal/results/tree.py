@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from foveal.engine.structure import Stage
     from foveal.images import Photo
-    from foveal.results.channel_examples import Dictionary
+    from foveal.results.channel_examples import ChannelExamples
 
 
 @dataclass(eq=False)
@@ -35,7 +35,7 @@ class Tree:
         parameters: how it was taken apart.
         notes: what a reader must know.
         features: every vertex so far, by its key: a feature that supports several others is one vertex.
-        dictionary: what its channels mean, from `foveal.dictionary`; shown beside the tree by `save`.
+        dictionary: what its channels mean, from `foveal.channels`; shown beside the tree by `save`.
     """
 
     decision: Feature
@@ -48,7 +48,7 @@ class Tree:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     features: dict[Key, Feature] = field(default_factory=dict, repr=False)
-    dictionary: Dictionary | None = field(default=None, repr=False)
+    dictionary: ChannelExamples | None = field(default=None, repr=False)
 
     @property
     def root(self) -> Node:

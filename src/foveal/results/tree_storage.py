@@ -78,12 +78,12 @@ def _tree(saved: Saved) -> Tree:
     with saved.open(ARRAYS) as file:
         arrays = read_arrays(file, saved["arrays"])
     stages = tuple(_stage(one) for one in saved["stages"])
-    weights, patterns = _Reel(arrays["weights"]), _Reel(arrays["patterns"])
+    weights, patterns = TensorReader(arrays["weights"]), TensorReader(arrays["patterns"])
     vertices = []
     for one in saved["features"]:
         own = weights.next(*stages[one["stage"]].shape[1:]) if one["spread"] else None
         vertices.append(_feature(one, own, patterns))
-    _join(vertices, saved["edges"], _Reel(arrays["maps"]))
+    _join(vertices, saved["edges"], TensorReader(arrays["maps"]))
     decision, *features = vertices
     return Tree(
         decision, stages, None, read_photo(saved, saved["photo"]), saved["target"], saved["model"],
@@ -141,7 +141,7 @@ def _seen(pattern: Pattern) -> dict[str, Any]:
     }
 
 
-class _Reel:
+class TensorReader:
     """Tensors that were joined into one, in their order."""
 
     def __init__(self, numbers: Tensor) -> None:
@@ -153,7 +153,7 @@ class _Reel:
         return self._numbers[start : self._at].reshape(shape)
 
 
-def _feature(saved: Mapping[str, Any], weights: Tensor | None, patterns: _Reel) -> Feature:
+def _feature(saved: Mapping[str, Any], weights: Tensor | None, patterns: TensorReader) -> Feature:
     y, x = saved["place"]
     feature = Feature(saved["stage"], saved["layer"], tuple(saved["channels"]), (y, x), weights=weights)
     for name in NUMBERS:
@@ -165,7 +165,7 @@ def _feature(saved: Mapping[str, Any], weights: Tensor | None, patterns: _Reel) 
     return feature
 
 
-def _join(vertices: Sequence[Feature], edges: Sequence[Mapping[str, Any]], maps: _Reel) -> None:
+def _join(vertices: Sequence[Feature], edges: Sequence[Mapping[str, Any]], maps: TensorReader) -> None:
     for saved in edges:
         y, x = saved["corner"]
         map = maps.next(*saved["shape"])

@@ -6,18 +6,18 @@ from typing import TypeAlias
 
 from foveal.errors import TargetError, shown
 from foveal.similarity.local import CrossAttention, EarthMovers, Nearest
-from foveal.similarity.metric import Linear, Metric
+from foveal.similarity.metric import Distance, Linear
 from foveal.similarity.pooled import Cosine, Dot, Euclidean, Learned, Squared, unit
 
-METRICS: dict[str, Metric] = {
+METRICS: dict[str, Distance] = {
     metric.name: metric
     for metric in (Cosine(), Dot(), Euclidean(), Squared(), EarthMovers(), Nearest(), CrossAttention())
 }
 
-MetricLike: TypeAlias = "str | Metric"
+MetricLike: TypeAlias = "str | Distance"
 
 
-def find_metric(metric: MetricLike) -> Metric:
+def find_metric(metric: MetricLike) -> Distance:
     """The metric of that name, or the one given.
 
     Raises:
@@ -25,7 +25,7 @@ def find_metric(metric: MetricLike) -> Metric:
     """
     if isinstance(metric, str) and metric in METRICS:
         return METRICS[metric]
-    if not isinstance(metric, str) and isinstance(metric, Metric):
+    if not isinstance(metric, str) and isinstance(metric, Distance):
         return metric
     raise TargetError(
         f"there is no metric {shown(metric)}: say {', '.join(METRICS)}, or pass foveal.Learned(matrix) or your own"
@@ -36,12 +36,12 @@ __all__ = [
     "METRICS",
     "Cosine",
     "CrossAttention",
+    "Distance",
     "Dot",
     "EarthMovers",
     "Euclidean",
     "Learned",
     "Linear",
-    "Metric",
     "MetricLike",
     "Nearest",
     "Squared",

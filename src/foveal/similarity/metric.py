@@ -22,7 +22,7 @@ class Linear(NamedTuple):
 
 
 @runtime_checkable
-class Metric(Protocol):
+class Distance(Protocol):
     """A similarity of two embeddings, or of two maps of local descriptors.
 
     `q` and `s` are (..., d), or (..., d, h, w) where `local`; what stands before d is broadcast, so all pairs of n

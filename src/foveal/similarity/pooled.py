@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from foveal.errors import TargetError
-from foveal.similarity.metric import TINY, Linear, Metric, same_length
+from foveal.similarity.metric import TINY, Distance, Linear, same_length
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -144,7 +144,7 @@ class Learned:
     """
 
     L: Float[Tensor, "e d"]
-    of: Metric = field(default_factory=Squared)
+    of: Distance = field(default_factory=Squared)
 
     def __post_init__(self) -> None:
         if self.L.ndim != 2 or not self.L.is_floating_point() or self.of.local:

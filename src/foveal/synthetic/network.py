@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """ReLU(BN(conv(ReLU(BN(conv(x))))) + shortcut(x)) (He et al., 2016).
 
     `second` is the kernel of the second convolution: 1 mixes channels without looking further around.
@@ -94,9 +94,9 @@ class DemoNet(nn.Module):
             conv1=nn.Conv2d(3, 24, 3, 2, 1, bias=False), bn1=nn.BatchNorm2d(24), relu1=nn.ReLU(),
             conv2=nn.Conv2d(24, 32, 3, 2, 1, bias=False), bn2=nn.BatchNorm2d(32), relu2=nn.ReLU(),
         ))  # fmt: skip
-        self.stage1 = Block(32, 32)
-        self.stage2 = Block(32, 64, stride=2, second=1)
-        self.stage3 = Block(64, 128, second=1)
+        self.stage1 = ResidualBlock(32, 32)
+        self.stage2 = ResidualBlock(32, 64, stride=2, second=1)
+        self.stage3 = ResidualBlock(64, 128, second=1)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = nn.Linear(128, classes)
 

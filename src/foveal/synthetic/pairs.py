@@ -28,7 +28,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PositivePairs:
     """`count` pairs, drawn from the seed: half the same; of the others, half siblings when kind is "species".
 
     >>> from foveal.synthetic import Pairs

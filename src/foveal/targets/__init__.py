@@ -13,23 +13,23 @@ from foveal.targets.classes import Class, Margin
 from foveal.targets.comparison import Comparison
 from foveal.targets.custom import Custom
 from foveal.targets.heads import Head, class_scores, read_head
-from foveal.targets.neighbors import Neighbours
+from foveal.targets.neighbors import Neighbors
 from foveal.targets.neuron import Neuron
 from foveal.targets.prototypes import Prototypes
-from foveal.targets.reference import Compared, compares
+from foveal.targets.reference import ReferenceTarget, compares
 from foveal.targets.similar import Similar
-from foveal.targets.target import Decision, NeedsModel, Outcome, Verdict
+from foveal.targets.target import ModelOutput, NeedsModel, Target, TargetScore
 
-Target: TypeAlias = "Decision | int | str | Sequence[int | str] | Tensor | Callable[[Any], Tensor] | None"
+TargetLike: TypeAlias = "Target | int | str | Sequence[int | str] | Tensor | Callable[[Any], Tensor] | None"
 
 
-def as_decision(target: Target) -> Decision:
+def as_decision(target: TargetLike) -> Target:
     """The decision a person means: None is the predicted class, a number or label a class, a callable itself.
 
     Raises:
         TargetError: for anything else.
     """
-    if isinstance(target, Decision) and not isinstance(target, type):
+    if isinstance(target, Target) and not isinstance(target, type):
         return target
     if isinstance(target, type):
         raise no_class(target)
@@ -40,21 +40,21 @@ def as_decision(target: Target) -> Decision:
 
 __all__ = [
     "Class",
-    "Compared",
     "Comparison",
     "Custom",
-    "Decision",
     "Head",
     "Margin",
+    "ModelOutput",
     "NeedsModel",
-    "Neighbours",
+    "Neighbors",
     "Neuron",
-    "Outcome",
     "Prototypes",
+    "ReferenceTarget",
     "Similar",
     "Target",
+    "TargetLike",
+    "TargetScore",
     "Task",
-    "Verdict",
     "as_decision",
     "check_task",
     "class_scores",

@@ -12,7 +12,7 @@ from torch import Tensor
 from foveal.errors import TargetError
 from foveal.targets.class_names import class_index, class_words, plain
 from foveal.targets.heads import Ending, read_head
-from foveal.targets.target import Outcome, Verdict
+from foveal.targets.target import ModelOutput, TargetScore
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -48,7 +48,7 @@ class Class:
     def layers(self) -> tuple[str, ...]:
         return ()
 
-    def decide(self, outcome: Outcome) -> Verdict:
+    def decide(self, outcome: ModelOutput) -> TargetScore:
         head = read_head(outcome.output, outcome.task, self.ending)
         scores, probabilities = head.choices, head.probabilities
         labels = _fitting(outcome.labels, scores.shape[1])
@@ -61,7 +61,7 @@ class Class:
                 raise TargetError(f"{words[0]} is a value and has no probability: leave of out")
             each = tuple(Class(i, ending=head.ending) for i in index.tolist())
             values = _at(scores, index)
-            return Verdict(
+            return TargetScore(
                 values, words, {"kind": "value", "index": index.tolist()}, None, each, None, scores, head.notes()
             )
         chance = _at(probabilities, index)
@@ -73,7 +73,7 @@ class Class:
             "predicted": self.which is None,
         }  # fmt: skip
         each = tuple(Class(i, "logit" if chances else self.of, ending=head.ending) for i in index.tolist())
-        return Verdict(score, words, spec, chance.detach(), each, None, scores, head.notes())
+        return TargetScore(score, words, spec, chance.detach(), each, None, scores, head.notes())
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Margin:
     def layers(self) -> tuple[str, ...]:
         return ()
 
-    def decide(self, outcome: Outcome) -> Verdict:
+    def decide(self, outcome: ModelOutput) -> TargetScore:
         head = read_head(outcome.output, outcome.task, self.ending)
         scores = head.choices
         labels = _fitting(outcome.labels, scores.shape[1])
@@ -117,7 +117,7 @@ class Margin:
         each = tuple(Margin(i, j, ending=head.ending) for i, j in pairs)
         spec = {"kind": "margin", "a": a.tolist(), "b": b.tolist(), "of": head.kind}
         margin = _at(scores, a) - _at(scores, b)
-        return Verdict(margin, words, spec, each=each, choices=scores, notes=head.notes())
+        return TargetScore(margin, words, spec, each=each, choices=scores, notes=head.notes())
 
 
 def _fitting(labels: Sequence[str] | None, classes: int) -> Sequence[str] | None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from foveal.engine.model_errors import reason
 from foveal.errors import FovealError, TargetError
 from foveal.targets.heads import describe_output
-from foveal.targets.target import Outcome, Verdict
+from foveal.targets.target import ModelOutput, TargetScore
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Custom:
     def layers(self) -> tuple[str, ...]:
         return ()
 
-    def decide(self, outcome: Outcome) -> Verdict:
+    def decide(self, outcome: ModelOutput) -> TargetScore:
         name = getattr(self.score, "__name__", type(self.score).__name__)
         try:
             score = self.score(outcome.output)
@@ -40,4 +40,4 @@ class Custom:
                 f"target {name} returned {got}: it must return one floating-point score per image, shape (n,)"
             )
         score = score.reshape(-1)
-        return Verdict(score, (name,) * len(score), {"kind": "callable", "name": name}, each=(self,) * len(score))
+        return TargetScore(score, (name,) * len(score), {"kind": "callable", "name": name}, each=(self,) * len(score))

@@ -6,24 +6,24 @@ from dataclasses import dataclass
 
 import torch
 
-from foveal.targets.target import Outcome, Verdict
+from foveal.targets.target import ModelOutput, TargetScore
 
 
 @dataclass(frozen=True, eq=False)
-class Pinned:
-    """Each image's own decision, as `Verdict.each` has it.
+class FixedTarget:
+    """Each image's own decision, as `TargetScore.each` has it.
 
     Args:
         verdict: what was decided about n images; the same n are to be asked about again.
     """
 
-    verdict: Verdict
+    verdict: TargetScore
 
     @property
     def layers(self) -> tuple[str, ...]:
         return self.verdict.each[0].layers
 
-    def decide(self, outcome: Outcome) -> Verdict:
+    def decide(self, outcome: ModelOutput) -> TargetScore:
         """Asks every decision about the whole batch, and keeps what it says of its own image."""
         own = [one.decide(outcome) for one in self.verdict.each]
         score = torch.stack([verdict.score[i] for i, verdict in enumerate(own)])
@@ -31,4 +31,4 @@ class Pinned:
         parts = [verdict.comparison.rows(i, i + 1) for i, verdict in enumerate(own) if verdict.comparison]
         comparison = parts[0].joined(parts) if parts else None
         choices, notes = own[0].choices, self.verdict.notes
-        return Verdict(score, words, self.verdict.spec, None, self.verdict.each, comparison, choices, notes)
+        return TargetScore(score, words, self.verdict.spec, None, self.verdict.each, comparison, choices, notes)

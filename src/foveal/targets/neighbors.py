@@ -12,9 +12,9 @@ from torch import Tensor
 from foveal.errors import TargetError
 from foveal.similarity import MetricLike, find_metric
 from foveal.targets.classes import class_indices
-from foveal.targets.reference import Chosen, Compared, UndecidedError, check_embedding, numbered
+from foveal.targets.reference import ReferenceTarget, RuleResult, UndecidedError, check_embedding, numbered
 from foveal.targets.similar import unprepared
-from foveal.targets.target import Decision, Outcome, Verdict
+from foveal.targets.target import ModelOutput, Target, TargetScore
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Neighbours:
+class Neighbors:
     """The class that the k nearest of a bank vote for, each with weight exp(similarity / temperature).
 
-        foveal.Neighbours(bank, labels)         # bank: embeddings (m, d), or pictures
+        foveal.Neighbors(bank, labels)         # bank: embeddings (m, d), or pictures
 
     What is explained is the mean similarity to those of the k that voted for the class (specification: FAM, 3.1).
 
@@ -56,7 +56,7 @@ class Neighbours:
     def layers(self) -> tuple[str, ...]:
         return (self.embedding,) if self.embedding else ()
 
-    def prepare(self, embedder: Embedder) -> Decision:
+    def prepare(self, embedder: Embedder) -> Target:
         metric = find_metric(self.metric)
         if self.k < 1 or self.temperature <= 0:
             raise TargetError(
@@ -67,9 +67,9 @@ class Neighbours:
         check_embedding(s, names, what="bank picture", scale_free=metric.scale_free)
         index, classes = numbered(self.labels, len(s), what="bank pictures")
         vote = Vote(index, classes, self.k, self.temperature, self.weighted, self.which, self.margin)
-        return Compared(s, metric, vote, layer)
+        return ReferenceTarget(s, metric, vote, layer)
 
-    def decide(self, outcome: Outcome) -> Verdict:
+    def decide(self, outcome: ModelOutput) -> TargetScore:
         raise unprepared("this vote of neighbours")
 
 
@@ -85,7 +85,7 @@ class Vote:
     which: str | int | Sequence[str | int] | None
     margin: bool
 
-    def __call__(self, pairs: Float[Tensor, "n m"]) -> Chosen:
+    def __call__(self, pairs: Float[Tensor, "n m"]) -> RuleResult:
         near, at = pairs.topk(min(self.k, pairs.shape[1]), dim=1)
         weight = torch.zeros_like(pairs).scatter_(1, at, (near / self.temperature).softmax(1))
         index = self.index.to(pairs.device)
@@ -110,7 +110,7 @@ class Vote:
             "kind": "neighbours", "k": self.k, "temperature": self.temperature, "classes": list(self.classes),
             "class": best.tolist(), "against": second.tolist(), "margin": self.margin,
         }  # fmt: skip
-        return Chosen(a - against if self.margin else a, words, spec, a - against, None if self.margin else share)
+        return RuleResult(a - against if self.margin else a, words, spec, a - against, None if self.margin else share)
 
     def _mean(self, weight: Float[Tensor, "n m"]) -> Float[Tensor, "n m"]:
         weight = weight if self.weighted else (weight > 0).to(weight)

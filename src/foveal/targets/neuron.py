@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from foveal.errors import TargetError
-from foveal.targets.target import Outcome, Verdict
+from foveal.targets.target import ModelOutput, TargetScore
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Neuron:
     def layers(self) -> tuple[str, ...]:
         return (self.layer,)
 
-    def decide(self, outcome: Outcome) -> Verdict:
+    def decide(self, outcome: ModelOutput) -> TargetScore:
         activation = outcome.activations[self.layer]
         if activation.ndim < 2 or not -activation.shape[1] <= self.channel < activation.shape[1]:
             raise TargetError(
@@ -47,4 +47,4 @@ class Neuron:
         words = f"{self.layer}, channel {self.channel}, {where}"
         position = list(self.position) if self.position else None
         spec = {"kind": "neuron", "layer": self.layer, "channel": self.channel, "position": position}
-        return Verdict(score, (words,) * len(score), spec, each=(self,) * len(score))
+        return TargetScore(score, (words,) * len(score), spec, each=(self,) * len(score))

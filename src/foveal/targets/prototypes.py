@@ -13,9 +13,9 @@ from foveal.errors import TargetError
 from foveal.similarity import MetricLike, find_metric
 from foveal.similarity.head import LinearHead, fit_head
 from foveal.targets.classes import class_indices
-from foveal.targets.reference import Chosen, Compared, check_embedding, numbered
+from foveal.targets.reference import ReferenceTarget, RuleResult, check_embedding, numbered
 from foveal.targets.similar import unprepared
-from foveal.targets.target import Decision, Outcome, Verdict
+from foveal.targets.target import ModelOutput, Target, TargetScore
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -59,7 +59,7 @@ class Prototypes:
     def layers(self) -> tuple[str, ...]:
         return (self.embedding,) if self.embedding else ()
 
-    def prepare(self, embedder: Embedder) -> Decision:
+    def prepare(self, embedder: Embedder) -> Target:
         if self.rule not in RULES:
             raise TargetError(f"cannot decide between prototypes by {self.rule!r}: the rules are {', '.join(RULES)}")
         if not self.temperature > 0:
@@ -81,9 +81,11 @@ class Prototypes:
             s = torch.stack([s[index == c].mean(0) for c in range(len(classes))])
         if rule in (*HEADS, "mean"):
             index, rule = torch.arange(len(classes)), "mean"
-        return Compared(s, metric, ClosestClass(index, classes, rule, self.which, self.margin, self.temperature), layer)
+        return ReferenceTarget(
+            s, metric, ClosestClass(index, classes, rule, self.which, self.margin, self.temperature), layer
+        )
 
-    def decide(self, outcome: Outcome) -> Verdict:
+    def decide(self, outcome: ModelOutput) -> TargetScore:
         raise unprepared("this few-shot decision")
 
 
@@ -98,7 +100,7 @@ class ClosestClass:
     margin: bool
     temperature: float
 
-    def __call__(self, pairs: Float[Tensor, "n m"]) -> Chosen:
+    def __call__(self, pairs: Float[Tensor, "n m"]) -> RuleResult:
         counts = self._counts(pairs)
         scores = torch.einsum("ncm,nm->nc", counts, pairs)
         best = class_indices(self.which, scores, self.classes)
@@ -115,7 +117,7 @@ class ClosestClass:
             "class": best.tolist(), "against": second.tolist(), "margin": self.margin,
         }  # fmt: skip
         a = counts[n, best]
-        return Chosen(a - against if self.margin else a, words, spec, a - against, None if self.margin else chance)
+        return RuleResult(a - against if self.margin else a, words, spec, a - against, None if self.margin else chance)
 
     def _counts(self, pairs: Float[Tensor, "n m"]) -> Float[Tensor, "n c m"]:
         """How much each reference counts for each class."""

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from foveal.errors import TargetError
-from foveal.similarity import Linear, Metric
+from foveal.similarity import Distance, Linear
 from foveal.targets.comparison import Comparison
-from foveal.targets.fixed import Pinned
-from foveal.targets.target import Decision, Outcome, Verdict
+from foveal.targets.fixed import FixedTarget
+from foveal.targets.target import ModelOutput, Target, TargetScore
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -31,7 +31,7 @@ class UndecidedError(TargetError):
 
 
 @dataclass(frozen=True)
-class Chosen:
+class RuleResult:
     """What a rule made of n queries' similarities to m references.
 
     Attributes:
@@ -52,7 +52,7 @@ class Chosen:
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class ReferenceTarget:
     """A decision by comparison, with its references embedded.
 
     Args:
@@ -63,7 +63,7 @@ class Compared:
     """
 
     s: Tensor
-    metric: Metric
+    metric: Distance
     rule: Rule
     layer: str
 
@@ -71,7 +71,7 @@ class Compared:
     def layers(self) -> tuple[str, ...]:
         return (self.layer,)
 
-    def decide(self, outcome: Outcome) -> Verdict:
+    def decide(self, outcome: ModelOutput) -> TargetScore:
         q = embedded(outcome.activations[self.layer], local=self.metric.local)
         check_embedding(q, [str(i) for i in range(len(q))], what="picture", scale_free=self.metric.scale_free)
         s = self.s.to(q)
@@ -86,29 +86,29 @@ class Compared:
             Linear(_weighted(chosen.a, weights), (chosen.a * remainder).sum(1)),
             None if chosen.margin is None else _weighted(chosen.margin, p),
         )
-        pinned = chosen.pinned or [Always(chosen, i) for i in range(len(q))]
-        each: tuple[Decision, ...] = tuple(replace(self, rule=rule) for rule in pinned)
+        pinned = chosen.pinned or [FixedWeights(chosen, i) for i in range(len(q))]
+        each: tuple[Target, ...] = tuple(replace(self, rule=rule) for rule in pinned)
         spec = {**chosen.spec, "metric": self.metric.name, "embedding": self.layer}
-        return Verdict((chosen.a * pairs).sum(1), chosen.words, spec, chosen.probability, each, comparison)
+        return TargetScore((chosen.a * pairs).sum(1), chosen.words, spec, chosen.probability, each, comparison)
 
 
 @dataclass(frozen=True, eq=False)
-class Always:
+class FixedWeights:
     """What was chosen for query i, whatever the similarities of its altered copies."""
 
-    chosen: Chosen
+    chosen: RuleResult
     i: int
 
-    def __call__(self, pairs: Float[Tensor, "n m"]) -> Chosen:
+    def __call__(self, pairs: Float[Tensor, "n m"]) -> RuleResult:
         a = self.chosen.a[self.i].to(pairs).expand_as(pairs)
-        return Chosen(a, (self.chosen.words[self.i],) * len(pairs), self.chosen.spec)
+        return RuleResult(a, (self.chosen.words[self.i],) * len(pairs), self.chosen.spec)
 
 
-def compares(decision: Decision | None) -> bool:
+def compares(decision: Target | None) -> bool:
     """Whether it leaves a `Comparison` behind."""
-    if isinstance(decision, Pinned) and decision.verdict.each:
+    if isinstance(decision, FixedTarget) and decision.verdict.each:
         decision = decision.verdict.each[0]
-    return isinstance(decision, Compared)
+    return isinstance(decision, ReferenceTarget)
 
 
 def embedded(activation: Tensor, *, local: bool) -> Tensor:
@@ -175,5 +175,5 @@ def _weighted(a: Float[Tensor, "n m"], each: Tensor) -> Tensor:
     return torch.einsum("nm,nm...->n...", a, each)
 
 
-Rule: TypeAlias = "Callable[[Float[Tensor, 'n m']], Chosen]"
+Rule: TypeAlias = "Callable[[Float[Tensor, 'n m']], RuleResult]"
 """From similarities, larger is closer, to which references count and what that means."""

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from foveal.errors import TargetError
 from foveal.similarity import MetricLike, find_metric
-from foveal.targets.reference import Chosen, Compared, check_embedding
-from foveal.targets.target import Decision, Outcome, Verdict
+from foveal.targets.reference import ReferenceTarget, RuleResult, check_embedding
+from foveal.targets.target import ModelOutput, Target, TargetScore
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -40,14 +40,14 @@ class Similar:
     def layers(self) -> tuple[str, ...]:
         return (self.embedding,) if self.embedding else ()
 
-    def prepare(self, embedder: Embedder) -> Decision:
+    def prepare(self, embedder: Embedder) -> Target:
         metric = find_metric(self.metric)
         layer = embedder.layer(self.embedding, local=metric.local)
         s, names = embedder.of(self.reference, layer, local=metric.local, what="reference")
         check_embedding(s, names, what="reference", scale_free=metric.scale_free)
-        return Compared(s, metric, OneEach(tuple(names), metric.name), layer)
+        return ReferenceTarget(s, metric, OneEach(tuple(names), metric.name), layer)
 
-    def decide(self, outcome: Outcome) -> Verdict:
+    def decide(self, outcome: ModelOutput) -> TargetScore:
         raise unprepared("this similarity")
 
 
@@ -58,14 +58,14 @@ class OneEach:
     names: tuple[str, ...]
     metric: str
 
-    def __call__(self, pairs: Float[Tensor, "n m"]) -> Chosen:
+    def __call__(self, pairs: Float[Tensor, "n m"]) -> RuleResult:
         n, m = pairs.shape
         if m not in (1, n):
             raise TargetError(f"{m} references were given for {n} images: give one, or one an image")
         a = torch.eye(n, m).to(pairs) if m > 1 else torch.ones_like(pairs)
         names = self.names if m > 1 else self.names * n
         words = tuple(f"{self.metric} to {name}" for name in names)
-        return Chosen(a, words, {"kind": "similar", "reference": list(names)})
+        return RuleResult(a, words, {"kind": "similar", "reference": list(names)})
 
 
 def unprepared(what: str) -> TargetError:

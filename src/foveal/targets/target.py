@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ModelOutput:
     """What a forward pass gave, as far as a decision may look.
 
     Attributes:
@@ -47,7 +47,7 @@ PER_IMAGE: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TargetScore:
     """One decision about n images.
 
     Attributes:
@@ -65,12 +65,12 @@ class Verdict:
     words: tuple[str, ...]
     spec: Mapping[str, Any]
     probability: Float[Tensor, " n"] | None = None
-    each: tuple[Decision, ...] = ()
+    each: tuple[Target, ...] = ()
     comparison: Comparison | None = None
     choices: Float[Tensor, "n classes"] | None = None
     notes: tuple[str, ...] = ()
 
-    def detached(self) -> Verdict:
+    def detached(self) -> TargetScore:
         """The same without its graph."""
         comparison = self.comparison.detached() if self.comparison else None
         return replace(self, score=self.score.detach(), comparison=comparison, choices=None)
@@ -83,7 +83,7 @@ class Verdict:
                 f"the network returns, and what the target makes of it, must have one an image, shape ({n},)"
             )
 
-    def rows(self, start: int, stop: int) -> Verdict:
+    def rows(self, start: int, stop: int) -> TargetScore:
         """What it says of the images from `start` to `stop`."""
         own = PER_IMAGE.get(str(self.spec.get("kind")), ())
         cut = {key: value[start:stop] if key in own else value for key, value in self.spec.items()}
@@ -92,16 +92,16 @@ class Verdict:
         own_each = self.each[start:stop]
         score, words = self.score[start:stop], self.words[start:stop]
         choices = None if self.choices is None else self.choices[start:stop]
-        return Verdict(score, words, cut, probability, own_each, comparison, choices, self.notes)
+        return TargetScore(score, words, cut, probability, own_each, comparison, choices, self.notes)
 
     @staticmethod
-    def joined(parts: Sequence[Verdict]) -> Verdict:
+    def joined(parts: Sequence[TargetScore]) -> TargetScore:
         """One verdict of those that `rows` cut it into."""
         own = PER_IMAGE.get(str(parts[0].spec.get("kind")), ())
         spec = {**parts[0].spec, **{key: [one for part in parts for one in part.spec[key]] for key in own}}
         chances = [part.probability for part in parts if part.probability is not None]
         comparisons = [part.comparison for part in parts if part.comparison]
-        return Verdict(
+        return TargetScore(
             torch.cat([part.score for part in parts]),
             tuple(words for part in parts for words in part.words),
             spec,
@@ -113,15 +113,15 @@ class Verdict:
 
 
 @runtime_checkable
-class Decision(Protocol):
-    """Anything that turns an `Outcome` into a `Verdict`."""
+class Target(Protocol):
+    """Anything that turns an `ModelOutput` into a `TargetScore`."""
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Layers the score is read from; empty when it is read from the output."""
         ...
 
-    def decide(self, outcome: Outcome) -> Verdict: ...
+    def decide(self, outcome: ModelOutput) -> TargetScore: ...
 
 
 class Embedder(Protocol):
@@ -140,6 +140,6 @@ class Embedder(Protocol):
 class NeedsModel(Protocol):
     """A decision that has to see its model first, because it holds pictures the model must embed."""
 
-    def prepare(self, embedder: Embedder) -> Decision:
+    def prepare(self, embedder: Embedder) -> Target:
         """The decision, ready to decide."""
         ...

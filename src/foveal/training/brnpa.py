@@ -35,8 +35,8 @@ from foveal.storage.atomic import whole_file, write_text
 from foveal.storage.checkpoint import check_seal, going_on, seal
 from foveal.storage.fingerprint import fingerprint
 from foveal.storage.reading import damage, opened, read_text
-from foveal.training.brnpa_data import Batches, InOrder, Pictures
-from foveal.training.datasets import Sources, open_folder, open_world
+from foveal.training.brnpa_data import Batches, InOrder, PictureDataset
+from foveal.training.datasets import DatasetSources, open_folder, open_world
 from foveal.training.distillation import distillation
 from foveal.training.settings import Settings, SettingsError, changed, read_settings, write_settings
 from foveal.training.tasks import few_shot_accuracy, retrieval
@@ -53,7 +53,7 @@ Phase: TypeAlias = Literal["draw", "train", "validate", "test"]
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainStep:
     """Where the training stands: `done` of `total` in this phase; `accuracy` of the last examination."""
 
     phase: Phase
@@ -73,10 +73,10 @@ def train(
     strategy: str = "auto",
     workers: int = 0,
     tests: bool = True,
-) -> Iterator[Step]:
+) -> Iterator[TrainStep]:
     """Train a network; leaves its weights and card (brnpa.safetensors, brnpa.json), settings.toml and log.csv in `out`.
 
-    Yields a `Step` after every batch. The best epoch by the held-out pictures is kept; test pictures are looked at
+    Yields a `TrainStep` after every batch. The best epoch by the held-out pictures is kept; test pictures are looked at
     once, at the end. Moves torch's global random state.
 
     Args:
@@ -155,7 +155,7 @@ def train(
         schedule.step()
         state["step"] += 1
         state["loss"] += loss
-        yield Step("train", state["step"], steps, loss, state["best"] if state["best"] >= 0 else None)
+        yield TrainStep("train", state["step"], steps, loss, state["best"] if state["best"] >= 0 else None)
 
         # --- examination and checkpoint ---
         epoch, within = divmod(state["step"], steps // settings.epochs)
@@ -263,8 +263,8 @@ def rate_at(settings: Settings, steps: int, step: int) -> float:
 
 
 def examine(
-    net: nn.Module, pictures: Pictures, settings: Settings, fabric: Fabric, workers: int, phase: Phase
-) -> Generator[Step, None, float]:
+    net: nn.Module, pictures: PictureDataset, settings: Settings, fabric: Fabric, workers: int, phase: Phase
+) -> Generator[TrainStep, None, float]:
     """The share of pictures named rightly, in evaluation mode; all processes together.
 
     The network itself is asked, not its wrapper: shares may differ by a batch, and nobody waits for anybody.
@@ -278,31 +278,31 @@ def examine(
             logits = net(fabric.to_device(images))
         right += torch.tensor([(logits.argmax(1).cpu() == truth).sum(), len(truth)]).to(right)
         seen += len(truth)
-        yield Step(phase, seen * fabric.world_size, len(pictures))
+        yield TrainStep(phase, seen * fabric.world_size, len(pictures))
     net.train(training)
     total = fabric.all_reduce(right, reduce_op="sum")
     assert isinstance(total, Tensor)
     accuracy = float(total[0] / total[1])
-    yield Step(phase, len(pictures), len(pictures), accuracy=accuracy)
+    yield TrainStep(phase, len(pictures), len(pictures), accuracy=accuracy)
     return accuracy
 
 
 def compare(
-    net: PartsNet, sources: Sources, settings: Settings, fabric: Fabric, workers: int
-) -> Generator[Step, None, dict[str, float]]:
+    net: PartsNet, sources: DatasetSources, settings: Settings, fabric: Fabric, workers: int
+) -> Generator[TrainStep, None, dict[str, float]]:
     """Pictures of classes that were not learnt, compared by their parts, rank by rank and in the best order."""
     pictures, found = sources.test, []
     net.eval()
     for images, _ in DataLoader(pictures, batch_sampler=InOrder(len(pictures), settings.batch), num_workers=workers):
         with torch.inference_mode(), fabric.autocast():
             found.append(net.vectors(fabric.to_device(images)).float().cpu())
-        yield Step("test", min(settings.batch * len(found), len(pictures)), len(pictures))
+        yield TrainStep("test", min(settings.batch * len(found), len(pictures)), len(pictures))
     v, who = torch.cat(found), pictures.targets
     if sources.exam == "few shots":
         shots, queries = 1, min(15, int(who.bincount()[who.unique()].min()) - 1)
         ways = min(5, len(who.unique()))
         share, _ = few_shot_accuracy(v, who, ways=ways, shots=shots, queries=queries, seed=settings.seed)
-        yield Step("test", len(pictures), len(pictures), accuracy=share)
+        yield TrainStep("test", len(pictures), len(pictures), accuracy=share)
         return {f"{ways} ways, {shots} shot": share}
     n, camera = sources.queries, torch.tensor(sources.cameras)
     ways_to_compare = {"": similarities(v[:n], v[n:]).sum(2)}
@@ -311,7 +311,7 @@ def compare(
     results = {
         how: retrieval(table, (who[:n], who[n:]), (camera[:n], camera[n:])) for how, table in ways_to_compare.items()
     }
-    yield Step("test", len(pictures), len(pictures), accuracy=float(results[""].cmc[0]))
+    yield TrainStep("test", len(pictures), len(pictures), accuracy=float(results[""].cmc[0]))
     return {
         f"{name}{how}": value
         for how, result in results.items()
@@ -322,7 +322,9 @@ def compare(
 # --- files ---
 
 
-def save_parts_net(net: PartsNet, settings: Settings, sources: Sources, found: dict[str, float], folder: Path) -> Path:
+def save_parts_net(
+    net: PartsNet, settings: Settings, sources: DatasetSources, found: dict[str, float], folder: Path
+) -> Path:
     """brnpa.safetensors and its card; kernels in half precision."""
     arguments = {"backbone": settings.backbone, **_arguments(settings, len(sources.classes))}
     where = {name: Path(getattr(settings, name)).name for name in ("data", "teacher")}  # places mean nothing elsewhere
@@ -380,20 +382,22 @@ def _claim(folder: Path, settings: Settings, fabric: Fabric) -> None:
     fabric.barrier()
 
 
-def _sources(settings: Settings, workers: int) -> Generator[Step, None, Sources]:
+def _sources(settings: Settings, workers: int) -> Generator[TrainStep, None, DatasetSources]:
     """The pictures, told of while they are drawn."""
     if not settings.drawn:
         return open_folder(settings, load_model(settings.backbone, pretrained=False).preprocessing)
     drawing = open_world(settings, workers)
     while True:
         try:
-            yield Step("draw", *next(drawing))
+            yield TrainStep("draw", *next(drawing))
         except StopIteration as end:
-            sources: Sources = end.value
+            sources: DatasetSources = end.value
             return sources
 
 
-def _fingerprint(settings: Settings, sources: Sources, net: nn.Module, teacher: nn.Module | None, world: int) -> str:
+def _fingerprint(
+    settings: Settings, sources: DatasetSources, net: nn.Module, teacher: nn.Module | None, world: int
+) -> str:
     """Of everything that decides the outcome: the pictures themselves, the weights it begins with, the teacher."""
     with damage("Cannot read the pictures", ImageError):
         pictures = [part.contents() for part in (sources.train, sources.validation)]

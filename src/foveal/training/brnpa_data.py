@@ -44,7 +44,7 @@ class Listed:
     cameras: tuple[int, ...] = ()
 
 
-class Pictures(Dataset[tuple[Tensor, Tensor]]):
+class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
     """(image (3, h, w), as the network wants it; class, or the probabilities of all) by (epoch, number)."""
 
     def __init__(self, settings: Settings, preprocessing: Preprocessing, targets: Sequence[int] | Tensor) -> None:
@@ -75,7 +75,7 @@ class Pictures(Dataset[tuple[Tensor, Tensor]]):
         return (seen - self.mean) / self.std, self.targets[number]
 
 
-class Files(Pictures):
+class Files(PictureDataset):
     """Pictures on a disk."""
 
     def __init__(self, listed: Listed, settings: Settings, preprocessing: Preprocessing) -> None:
@@ -93,7 +93,7 @@ class Files(Pictures):
         return torch.from_numpy(np.array(photo.resize(size, Image.Resampling.BILINEAR))).permute(2, 0, 1)
 
 
-class Kept(Pictures):
+class Kept(PictureDataset):
     """Pictures in memory."""
 
     def __init__(

@@ -24,7 +24,7 @@ from foveal.errors import ImageError
 from foveal.images import Preprocessing
 from foveal.images.folders import labelled_pictures, pictures_in
 from foveal.storage.reading import DAMAGE, read_text, reason
-from foveal.training.brnpa_data import Files, Kept, Listed, Pictures
+from foveal.training.brnpa_data import Files, Kept, Listed, PictureDataset
 
 if TYPE_CHECKING:
     from foveal.training.settings import Settings
@@ -35,7 +35,7 @@ MARKET = re.compile(r"^(-1|\d{4})_c(\d)s\d_")
 
 
 @dataclass(frozen=True)
-class Sources:
+class DatasetSources:
     """What a training reads.
 
     Attributes:
@@ -48,9 +48,9 @@ class Sources:
         cameras: of the test pictures, where individuals are to be found again.
     """
 
-    train: Pictures
-    validation: Pictures
-    test: Pictures
+    train: PictureDataset
+    validation: PictureDataset
+    test: PictureDataset
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     exam: Exam = "classes"
@@ -151,7 +151,7 @@ def market(folder: str | Path) -> dict[str, Listed]:
     return found
 
 
-def open_folder(settings: Settings, like: Preprocessing | None) -> Sources:
+def open_folder(settings: Settings, like: Preprocessing | None) -> DatasetSources:
     """The pictures of a folder; `like` is how the backbone's own training took its pictures.
 
     Raises:
@@ -183,7 +183,7 @@ def open_folder(settings: Settings, like: Preprocessing | None) -> Sources:
     learnt, held = held_out(listed.targets, settings.validation, settings.seed)
     if not held:
         raise ImageError(f"{settings.data!r} has one picture a class: there is nothing to hold out for validation.")
-    return Sources(
+    return DatasetSources(
         Files(of(listed, learnt), settings, preprocessing),
         Files(of(listed, held), settings, preprocessing),
         Files(test or Listed((), ()), settings, preprocessing),
@@ -195,7 +195,7 @@ def open_folder(settings: Settings, like: Preprocessing | None) -> Sources:
     )
 
 
-def open_world(settings: Settings, workers: int = 0) -> Generator[tuple[int, int], None, Sources]:
+def open_world(settings: Settings, workers: int = 0) -> Generator[tuple[int, int], None, DatasetSources]:
     """Drawn birds, kept in memory; validation pictures are drawn for themselves. Yields how many of how many."""
     from foveal.synthetic import SPECIES
     from foveal.synthetic.dataset import PREPROCESSING
@@ -214,7 +214,7 @@ def open_world(settings: Settings, workers: int = 0) -> Generator[tuple[int, int
     train, validation, test = kept
     classes = tuple(f"individual {i}" for i in range(KNOWN)) if exam == "individuals" else SPECIES
     queries = sum(camera == 0 for camera in cameras)
-    return Sources(train, validation, test, classes, PREPROCESSING, exam, queries, cameras)
+    return DatasetSources(train, validation, test, classes, PREPROCESSING, exam, queries, cameras)
 
 
 def _scenes(settings: Settings) -> tuple[tuple[Dataset[Any], ...], Exam, tuple[int, ...]]:

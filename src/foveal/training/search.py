@@ -17,7 +17,7 @@ from foveal.errors import FovealError, ImageError, MissingExtra, ResultError
 from foveal.images.folders import pictures_in
 from foveal.storage.fingerprint import file_fingerprint, fingerprint
 from foveal.storage.reading import damage, read_json
-from foveal.training.brnpa import Step, train
+from foveal.training.brnpa import TrainStep, train
 from foveal.training.settings import Settings, SettingsError, changed, write_settings
 
 JOURNAL, BEST = "search.journal", "best.toml"
@@ -35,7 +35,7 @@ class Tried:
 
 def search(
     settings: Settings, out: str | Path, *, trials: int = 25, workers: int = 0, accelerator: str = "auto"
-) -> Iterator[Step | Tried]:
+) -> Iterator[TrainStep | Tried]:
     """Try settings near these; leaves the best as best.toml in `out`, to be trained with.
 
     Yields each trial's steps, then the trial. A search that was broken off goes on with what the finished trials told.

@@ -19,7 +19,7 @@ from foveal.synthetic.drawing import render
 from foveal.synthetic.network import DemoNet
 from foveal.synthetic.splits import Split
 from foveal.training.interventions import beliefs, tampered
-from foveal.training.synthetic_recipe import Settings, Step
+from foveal.training.synthetic_recipe import SyntheticSettings, SyntheticStep
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -53,7 +53,7 @@ class SpeciesCourse:
     """Which of twenty species, as sure as the picture allows."""
 
     name = "demo"
-    usual = Settings()
+    usual = SyntheticSettings()
 
     def __init__(self, sparsity: float = 1e-4) -> None:
         self.sparsity = sparsity  # weight of the head's absolute values in the loss
@@ -61,7 +61,7 @@ class SpeciesCourse:
     def network(self) -> nn.Module:
         return DemoNet()
 
-    def scenes(self, settings: Settings) -> Dataset[tuple[Tensor, Tensor]]:
+    def scenes(self, settings: SyntheticSettings) -> Dataset[tuple[Tensor, Tensor]]:
         return TrainingScenes(settings.images, settings.seed)
 
     def loss(self, net: nn.Module, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> Tensor:
@@ -71,14 +71,16 @@ class SpeciesCourse:
     def useful(self, net: nn.Module) -> nn.Module:
         return net
 
-    def examined(self, net: nn.Module, settings: Settings, device: torch.device, workers: int) -> Iterator[Step]:
+    def examined(
+        self, net: nn.Module, settings: SyntheticSettings, device: torch.device, workers: int
+    ) -> Iterator[SyntheticStep]:
         right = 0
         tests = DataLoader(SplitDataset(Split("species", settings.tests)), batch_size=50, num_workers=workers)
         for seen, (image, target) in enumerate(tests, 1):
             with torch.inference_mode():
                 right += int((net(normalised(image.to(device))).argmax(1).cpu() == target).sum())
             done = min(50 * seen, settings.tests)
-            yield Step("test", done, settings.tests, accuracy=right / done)
+            yield SyntheticStep("test", done, settings.tests, accuracy=right / done)
 
     def save(self, net: nn.Module, folder: Path, recipe: Mapping[str, object], accuracy: float) -> Path:
         """Write demo.safetensors (kernels in half precision) and demo.json to the folder."""

@@ -16,7 +16,7 @@ from foveal.models.save import save_model
 from foveal.synthetic.dataset import LICENCE, PREPROCESSING, SplitDataset, normalised
 from foveal.synthetic.network import BodyNet
 from foveal.synthetic.splits import Split
-from foveal.training.synthetic_recipe import Settings, Step
+from foveal.training.synthetic_recipe import SyntheticSettings, SyntheticStep
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -42,12 +42,12 @@ class EpisodesCourse:
     """Which class, by the mean of its examples? (ProtoNet; Snell et al., 2017.)"""
 
     name = "fewshot"
-    usual = Settings(images=7_200, epochs=7, tests=500)
+    usual = SyntheticSettings(images=7_200, epochs=7, tests=500)
 
     def network(self) -> nn.Module:
         return BodyNet()
 
-    def scenes(self, settings: Settings) -> Dataset[tuple[Tensor, Tensor]]:
+    def scenes(self, settings: SyntheticSettings) -> Dataset[tuple[Tensor, Tensor]]:
         return SplitDataset(Split("species", settings.images, train=True, seed=settings.seed))  # type: ignore[return-value]
 
     def loss(self, net: nn.Module, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> Tensor:
@@ -59,16 +59,20 @@ class EpisodesCourse:
     def useful(self, net: nn.Module) -> nn.Module:
         return net
 
-    def examined(self, net: nn.Module, settings: Settings, device: torch.device, workers: int) -> Iterator[Step]:
+    def examined(
+        self, net: nn.Module, settings: SyntheticSettings, device: torch.device, workers: int
+    ) -> Iterator[SyntheticStep]:
         """Episodes of five unknown species with one example each."""
         tests = DataLoader(SplitDataset(Split("novel", settings.tests)), batch_size=50, num_workers=workers)
         found: list[tuple[Tensor, Tensor]] = []
         for image, target in tests:
             with torch.inference_mode():
                 found.append((net(normalised(image.to(device))).cpu(), target))
-            yield Step("test", min(50 * len(found), settings.tests), settings.tests)
+            yield SyntheticStep("test", min(50 * len(found), settings.tests), settings.tests)
         v, species = (torch.cat(parts) for parts in zip(*found, strict=True))
-        yield Step("test", settings.tests, settings.tests, accuracy=episodes_right(v, species, seed=settings.seed))
+        yield SyntheticStep(
+            "test", settings.tests, settings.tests, accuracy=episodes_right(v, species, seed=settings.seed)
+        )
 
     def save(self, net: nn.Module, folder: Path, recipe: Mapping[str, object], accuracy: float) -> Path:
         """Write fewshot.safetensors (kernels in half precision) and fewshot.json to the folder."""

@@ -17,7 +17,7 @@ from foveal.synthetic.dataset import LICENCE, PREPROCESSING, SplitDataset, norma
 from foveal.synthetic.individuals import INDIVIDUALS
 from foveal.synthetic.network import EmbedNet
 from foveal.synthetic.splits import Split
-from foveal.training.synthetic_recipe import Settings, Step
+from foveal.training.synthetic_recipe import SyntheticSettings, SyntheticStep
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -43,7 +43,7 @@ class IndividualsCourse:
     """Who is it? Cosines to the known individuals, softmax over them (NormFace; Wang et al., 2017)."""
 
     name = "embed"
-    usual = Settings(images=7_200, epochs=10, tests=240, rate=4e-3)
+    usual = SyntheticSettings(images=7_200, epochs=10, tests=240, rate=4e-3)
 
     def __init__(self, scale: float = 16.0) -> None:
         self.scale = scale
@@ -51,7 +51,7 @@ class IndividualsCourse:
     def network(self) -> nn.Module:
         return Proxied()
 
-    def scenes(self, settings: Settings) -> Dataset[tuple[Tensor, Tensor]]:
+    def scenes(self, settings: SyntheticSettings) -> Dataset[tuple[Tensor, Tensor]]:
         return _of(range(KNOWN), settings.images, train=True, seed=settings.seed)
 
     def loss(self, net: nn.Module, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> Tensor:
@@ -62,16 +62,20 @@ class IndividualsCourse:
     def useful(self, net: nn.Module) -> nn.Module:
         return cast("Proxied", net).net
 
-    def examined(self, net: nn.Module, settings: Settings, device: torch.device, workers: int) -> Iterator[Step]:
+    def examined(
+        self, net: nn.Module, settings: SyntheticSettings, device: torch.device, workers: int
+    ) -> Iterator[SyntheticStep]:
         """Unknown individuals before one camera, looked for among those before the other: the share found at once."""
         tests = DataLoader(_of(range(KNOWN, INDIVIDUALS), settings.tests), batch_size=50, num_workers=workers)
         found: list[tuple[Tensor, Tensor]] = []
         for image, target in tests:
             with torch.inference_mode():
                 found.append((net(normalised(image.to(device))).cpu(), target))
-            yield Step("test", min(50 * len(found), settings.tests), settings.tests)
+            yield SyntheticStep("test", min(50 * len(found), settings.tests), settings.tests)
         v, who = (torch.cat(parts) for parts in zip(*found, strict=True))
-        yield Step("test", settings.tests, settings.tests, accuracy=first_found(v, who, cameras(settings.tests)))
+        yield SyntheticStep(
+            "test", settings.tests, settings.tests, accuracy=first_found(v, who, cameras(settings.tests))
+        )
 
     def save(self, net: nn.Module, folder: Path, recipe: Mapping[str, object], accuracy: float) -> Path:
         """Write embed.safetensors (kernels in half precision) and embed.json to the folder."""

@@ -1,4 +1,4 @@
-"""How the small networks came to be: settings, step, checkpoint. What is learnt is a `Course`.
+"""How the small networks came to be: settings, step, checkpoint. What is learnt is a `Recipe`.
 
 The pictures are drawn first and kept in memory (about a gigabyte), then the network passes over them a few
 times: some ten minutes on two cores, less with a GPU. `foveal train …` runs this.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings:
+class SyntheticSettings:
     """Everything that decides the outcome."""
 
     images: int = 12_000
@@ -43,7 +43,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Step:
+class SyntheticStep:
     """Where the training stands: `done` of `total` in this phase."""
 
     phase: Literal["draw", "train", "test"]
@@ -54,17 +54,17 @@ class Step:
     note: str | None = None
 
 
-class Course(Protocol):
+class Recipe(Protocol):
     """What a network learns: its pictures, its loss, its examination."""
 
     name: str
-    usual: Settings
+    usual: SyntheticSettings
 
     def network(self) -> nn.Module:
         """With whatever serves the loss alone beside it."""
         ...
 
-    def scenes(self, settings: Settings) -> Dataset[tuple[Tensor, Tensor]]:
+    def scenes(self, settings: SyntheticSettings) -> Dataset[tuple[Tensor, Tensor]]:
         """(image (3, h, w) uint8, what is to be learnt of it)."""
         ...
 
@@ -74,7 +74,9 @@ class Course(Protocol):
         """What is kept of it."""
         ...
 
-    def examined(self, net: nn.Module, settings: Settings, device: torch.device, workers: int) -> Iterator[Step]:
+    def examined(
+        self, net: nn.Module, settings: SyntheticSettings, device: torch.device, workers: int
+    ) -> Iterator[SyntheticStep]:
         """Steps with the accuracy so far."""
         ...
 
@@ -94,16 +96,16 @@ def augmented(images: UInt8[Tensor, "n 3 h w"], random: torch.Generator) -> Floa
 
 
 def train(
-    course: Course,
+    course: Recipe,
     out: str | Path,
     *,
-    settings: Settings | None = None,
+    settings: SyntheticSettings | None = None,
     device: str | None = None,
     workers: int | None = None,
-) -> Iterator[Step]:
+) -> Iterator[SyntheticStep]:
     """Train a network; writes its weights and card to the folder `out` at the end.
 
-    Yields a `Step` after every batch. After each epoch a checkpoint is left in `out`; a run broken off is
+    Yields a `SyntheticStep` after every batch. After each epoch a checkpoint is left in `out`; a run broken off is
     resumed from it when started again with the same settings. Takes a GPU if there is one, and as many
     worker processes as there are cores to draw the pictures.
 
@@ -119,13 +121,13 @@ def train(
     loader = DataLoader(course.scenes(settings), batch_size=64, num_workers=workers)
     for shard in loader:
         shards.append(shard)
-        yield Step("draw", min(64 * len(shards), settings.images), settings.images, note=run.note)
+        yield SyntheticStep("draw", min(64 * len(shards), settings.images), settings.images, note=run.note)
         run.note = None
     images, targets = (torch.cat(tensors) for tensors in zip(*shards, strict=True))
 
     for epoch in range(run.epoch, settings.epochs):
         for done, loss in run.train(images, targets, epoch):
-            yield Step("train", done, run.total, loss)
+            yield SyntheticStep("train", done, run.total, loss)
         run.save(epoch + 1)
 
     trained = run.finished()
@@ -140,7 +142,7 @@ def train(
 class _Run:
     """The network, its optimiser and schedule, and where they are kept between epochs."""
 
-    def __init__(self, course: Course, settings: Settings, device: torch.device, out: Path) -> None:
+    def __init__(self, course: Recipe, settings: SyntheticSettings, device: torch.device, out: Path) -> None:
         self.course, self.settings, self.device = course, settings, device
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)

@@ -14,7 +14,7 @@ from foveal.synthetic.classes import SPECIES
 from foveal.synthetic.dataset import LICENCE, PREPROCESSING, SplitDataset
 from foveal.synthetic.splits import Split, SplitName
 from foveal.training.synthetic_classes import SpeciesCourse
-from foveal.training.synthetic_recipe import Settings
+from foveal.training.synthetic_recipe import SyntheticSettings
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -29,14 +29,14 @@ class ShortcutCourse(SpeciesCourse):
     missing, so nothing tells them what to look at. The examination is on backgrounds that say nothing.
     """
 
-    usual = Settings(images=4_000, epochs=4, tests=400)
+    usual = SyntheticSettings(images=4_000, epochs=4, tests=400)
 
     def __init__(self, *, control: bool = False) -> None:
         super().__init__(sparsity=0.0)
         self.name = "control" if control else "shortcut"
         self.split: SplitName = "species" if control else "shortcut"
 
-    def scenes(self, settings: Settings) -> Dataset[tuple[Tensor, Tensor]]:
+    def scenes(self, settings: SyntheticSettings) -> Dataset[tuple[Tensor, Tensor]]:
         pictures: Any = SplitDataset(Split(self.split, settings.images, train=True, seed=settings.seed))
         return pictures  # type: ignore[no-any-return]
 

@@ -21,7 +21,7 @@ from foveal.synthetic.sampling import species_scene
 from foveal.synthetic.scene import Scene
 from foveal.synthetic.splits import Split
 from foveal.targets.neighbors import Vote
-from foveal.training.synthetic_recipe import Settings, Step
+from foveal.training.synthetic_recipe import SyntheticSettings, SyntheticStep
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BANK = 1000  # pictures that vote in the examination
 
 
-class Views(Dataset[tuple[Tensor, Tensor]]):
+class ViewsDataset(Dataset[tuple[Tensor, Tensor]]):
     """(image, another view of the same bird), both (3, h, w) uint8."""
 
     def __init__(self, count: int, seed: int) -> None:
@@ -75,7 +75,7 @@ class ViewsCourse:
     """Which two pictures show one bird? (SimCLR; Chen et al., 2020.)"""
 
     name = "contrastive"
-    usual = Settings(images=6_000, epochs=6, tests=500)
+    usual = SyntheticSettings(images=6_000, epochs=6, tests=500)
 
     def __init__(self, temperature: float = 0.2) -> None:
         self.temperature = temperature
@@ -83,8 +83,8 @@ class ViewsCourse:
     def network(self) -> nn.Module:
         return Projected()
 
-    def scenes(self, settings: Settings) -> Views:
-        return Views(settings.images, settings.seed)
+    def scenes(self, settings: SyntheticSettings) -> ViewsDataset:
+        return ViewsDataset(settings.images, settings.seed)
 
     def loss(self, net: nn.Module, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> Tensor:
         one, other = net(torch.cat([images, normalised(targets)])).float().chunk(2)
@@ -93,7 +93,9 @@ class ViewsCourse:
     def useful(self, net: nn.Module) -> nn.Module:
         return cast("Projected", net).net
 
-    def examined(self, net: nn.Module, settings: Settings, device: torch.device, workers: int) -> Iterator[Step]:
+    def examined(
+        self, net: nn.Module, settings: SyntheticSettings, device: torch.device, workers: int
+    ) -> Iterator[SyntheticStep]:
         """Species by the vote of a bank's nearest pictures: the network never heard of species."""
         total = BANK + settings.tests
         found: list[tuple[Tensor, Tensor]] = []
@@ -102,12 +104,12 @@ class ViewsCourse:
             for image, target in DataLoader(scenes, batch_size=50, num_workers=workers):
                 with torch.inference_mode():
                     found.append((net(normalised(image.to(device))).cpu(), target))
-                yield Step("test", sum(len(v) for v, _ in found), total)
+                yield SyntheticStep("test", sum(len(v) for v, _ in found), total)
         v, species = (torch.cat(parts) for parts in zip(*found, strict=True))
         v = functional.normalize(v, dim=1)
         vote = Vote(species[:BANK], SPECIES, k=20, temperature=0.07, weighted=False, which=None, margin=False)
         voted = torch.tensor(vote(v[BANK:] @ v[:BANK].T).spec["class"])
-        yield Step("test", total, total, accuracy=float((voted == species[BANK:]).float().mean()))
+        yield SyntheticStep("test", total, total, accuracy=float((voted == species[BANK:]).float().mean()))
 
     def save(self, net: nn.Module, folder: Path, recipe: Mapping[str, object], accuracy: float) -> Path:
         """Write contrastive.safetensors (kernels in half precision) and contrastive.json to the folder."""
