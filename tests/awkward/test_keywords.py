@@ -43,7 +43,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "sanity": lambda **k: foveal.sanity(NET, X, 1, **{"steps": 1, "radii": (0.1,), **k}),
     "episode": lambda **k: foveal.episode(NET, X, TWO, ["a", "b"], **k),
     "shortcuts": lambda **k: foveal.shortcuts(NET, EIGHT, [0] * 4 + [1] * 4, **k),
-    "portray": lambda **k: foveal.visualize(NET, TWO, 1, **{"steps": 1, "facets": 1, **k}),
+    "visualize": lambda **k: foveal.visualize(NET, TWO, 1, **{"steps": 1, "facets": 1, **k}),
     "load_model": lambda **k: foveal.load_model("demo", **k),
 }
 
@@ -67,7 +67,7 @@ def keywords(verb: str) -> list[str]:
     return [one.name for one in parameters if one.kind is one.KEYWORD_ONLY and one.name not in FREE]
 
 
-PAIRS = [(verb, name) for verb in VERBS if verb != "portray" for name in keywords(verb)]
+PAIRS = [(verb, name) for verb in VERBS if verb != "visualize" for name in keywords(verb)]
 
 
 @pytest.mark.parametrize(("verb", "name"), PAIRS)

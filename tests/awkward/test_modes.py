@@ -34,8 +34,8 @@ VERBS: dict[str, Callable[[Tiny], Any]] = {
     "ablation": lambda net: foveal.explain(net, X, 1, method="ablationcam").map,
     "paths": lambda net: foveal.explain(net, X, 1, method="integratedgradients").map,
     "decompose": _grown,
-    "assemble": lambda net: _shares(foveal.class_tree(net, X, 1, depth=2).trees[1]),
-    "portray": lambda net: foveal.visualize(net, MANY, steps=3)[0].image,
+    "class_tree": lambda net: _shares(foveal.class_tree(net, X, 1, depth=2).trees[1]),
+    "visualize": lambda net: foveal.visualize(net, MANY, steps=3)[0].image,
     "unit": lambda net: (
         foveal.visualize(net, target=foveal.Neuron("relu2", 1), steps=3, preprocessing=foveal.Preprocessing((16, 16)))[
             0

@@ -98,7 +98,7 @@ VERBS: dict[str, Callable[[nn.Module, Tensor], Any]] = {
     "measure": lambda net, x: foveal.measure(net, x, ["gradcam"], 1),
     "audit": lambda net, x: foveal.audit(net, x, "gradcam", 1),
     "sanity": lambda net, x: foveal.sanity(net, x, 1),
-    "portray": lambda net, x: foveal.visualize(net, x, steps=1),
+    "visualize": lambda net, x: foveal.visualize(net, x, steps=1),
     "stages": lambda net, x: foveal.stages(net, x),
     "resolution": lambda net, x: foveal.explain(net, x, 1, resolution=2),
     "scales": lambda net, x: foveal.explain(net, x, 1, scales=(1, 2)),
@@ -108,7 +108,7 @@ VERBS: dict[str, Callable[[nn.Module, Tensor], Any]] = {
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_says_one_sentence_of_rows_that_are_nobodys(verb: str, no_trace: NoTrace) -> None:
     net, x = built(Views), pictures()
-    rows = "2 rows for 1 image" if verb in ("match", "decompose", "portray") else "6 rows for 3 images"
+    rows = "2 rows for 1 image" if verb in ("match", "decompose", "visualize") else "6 rows for 3 images"
     with no_trace(net), pytest.raises(LayerError, match=rf"^trunk has {rows}.*input"):
         VERBS[verb](net, x)
 
