@@ -140,7 +140,7 @@ def test_many_pictures_go_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
     for head in ("mean", "gem"):
         at_once = foveal.match(ModelEmbedder(head).eval(), X, S)
         with monkeypatch.context() as patch:
-            patch.setattr("foveal.api.match.AT_ONCE", 2)
+            patch.setattr("foveal.methods.pairwise.AT_ONCE", 2)
             told: list[Any] = []
             by_twos = foveal.match(ModelEmbedder(head).eval(), X, S, progress=partial(_note, told))
         for name in ("similarity", "query_maps", "reference_maps", "contributions", "places"):

@@ -112,8 +112,9 @@ def test_a_planted_square_is_marked_where_it_is(network: nn.Module, method: str,
     x = planted()
     with no_trace(network):
         why = foveal.explain(network, x, 1, method=method, layer="trunk")
-    place = describe(network, x).place(network, "trunk")
-    assert isinstance(place, Place)
+    cells = describe(network, x).place(network, "trunk")
+    assert not isinstance(cells, str)
+    place = Place(*cells)
     assert why.where.get("trunk") == place.settled(why.map.shape[1:], (SIDE, SIDE))
     # Half a cell, and a tenth for what interpolation makes of few cells.
     assert middle(why.on_photo()) == pytest.approx(MIDDLE, abs=0.6 * max(map(abs, place.step)))

@@ -14,7 +14,7 @@ from PIL import Image
 
 COMMANDS = [
     ["explain", "noise.png", "--method", "gradcam", "--method", "smoothgrad"],
-    ["tree", "noise.png", "--depth", "2", "--patterns", "guided", "--dictionary", "shelf"],
+    ["tree", "noise.png", "--depth", "2", "--patterns", "guided", "--channels", "shelf"],
     ["flow", "noise.png", "--audit"],
     ["parts", "noise.png", "-r", "2"],
     ["match", "noise.png", "shelf"],

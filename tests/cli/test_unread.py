@@ -24,7 +24,7 @@ COMMANDS: dict[str, list[str]] = {
     "flow": ["flow", "{}", "--mode", "exact"],
     "tree": ["tree", "{}", "--branch", "1", "--depth", "1"],
     "tree together": ["tree", "{}", "--branch", "1", "--depth", "1", "--together"],
-    "tree dictionary": ["tree", "{}/a.png", "--branch", "1", "--depth", "1", "--dictionary", "{}"],
+    "tree dictionary": ["tree", "{}/a.png", "--branch", "1", "--depth", "1", "--channels", "{}"],
     "parts": ["parts", "{}"],
     "measure": ["measure", "{}", "--metric", "deletion", "--no-references", *FEW],
     "compare": ["compare", "{}", "--methods", "gradcam", "--metric", "deletion", *FEW],
