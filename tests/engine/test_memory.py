@@ -18,7 +18,8 @@ from torch.nn import functional as F
 
 import foveal
 from foveal.api.shortcuts import _log_chances
-from foveal.attribution.passes import Scene, forward_backward
+from foveal.attribution.context import Context
+from foveal.attribution.passes import forward_backward
 from foveal.attribution.perturbation import PerturbationScorer, recorded, runs_for
 from foveal.engine import room
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, fitting
@@ -164,13 +165,13 @@ def test_what_is_left_is_the_least_of_what_the_machine_and_its_groups_have(
 def test_ordinary_networks_keep_their_chunks(name: str) -> None:
     """Of the copies that there are, a channel each, as many go through together as without a bound."""
     model, x = architecture(name), torch.randn(1, 3, 224, 224)
-    scene = Scene(model, x, Class(1))
+    context = Context(as_model(model), x, Class(1))
     for stage in foveal.stages(model, x):
-        with recorded(scene, [stage.name]) as recording:
-            passed = forward_backward(scene, [stage.name], gradient=False, backward=False)
+        with recorded(context, [stage.name]) as recording:
+            passed = forward_backward(context, [stage.name], gradient=False, backward=False)
         passed.recording = recording
-        with runs_for(scene, passed) as runs, torch.no_grad():
-            probe = PerturbationScorer(scene, passed, 0, stage.name, lambda done, total: None, runs)
+        with runs_for(context, passed) as runs, torch.no_grad():
+            probe = PerturbationScorer(context, passed, 0, stage.name, lambda done, total: None, runs)
             size, channels = fitting(probe.A, RESUMED), probe.A.shape[1]
             load = probe._resumption.load
             assert load.each is not None and load.each >= probe.A.numel() * 4

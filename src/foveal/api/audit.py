@@ -77,29 +77,28 @@ def audit(
     if draws < 2:
         raise MethodError(f"an area at random needs a few draws to compare with, not {draws}: ask for two at least")
     many = by_name(explanations)
-    about: dict[str, Any] = {
-        "inputs": inputs, "keywords": keywords, "preprocessing": preprocessing, "labels": labels, "task": task,
-    }  # fmt: skip
     target = target_of(many.values()) if target is None else target
-    inquiry = prepare(model, images, target, **about)
-    check_pictures(inquiry.batch, "audits")
-    maps = collect_maps(inquiry, many, target, layer, about)
-    n, done, found = len(inquiry.batch.photos), 0, []
-    with perturbed_scores(inquiry, of) as asked:
+    context = prepare(
+        model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
+    )
+    check_pictures(context.batch, "audits")
+    maps = collect_maps(context, many, layer)
+    n, done, found = len(context.photos), 0, []
+    with perturbed_scores(context, of) as asked:
         for name, one in maps.items():
             for i, question in enumerate(asked):
-                x = inquiry.batch.tensor[i : i + 1]
+                x = context.x[i : i + 1]
                 where = marked(one.maps[i], (x.shape[2], x.shape[3]), area, seed, one.place)
                 share = 0.0 if where is None else float(where.double().mean())
                 scores = [] if where is None else _asked(question, x, where, draws, fill, seed)
                 said = question.words, SAID[question.of], question.whole
                 found.append(DeletionTest(
-                    name, inquiry.batch.photos[i].source, *said, share, scores[0] if scores else None,
+                    name, context.photos[i].source, *said, share, scores[0] if scores else None,
                                     tuple(scores[1:])))  # fmt: skip
                 done += 1
                 if progress:
                     progress("auditing", done, n * len(maps))
-        notes = dict.fromkeys([*inquiry.notes, *(note for question in asked for note in question.notes)])
+        notes = dict.fromkeys([*context.notes, *(note for question in asked for note in question.notes)])
     return DeletionTests(tuple(found), tuple(notes))
 
 

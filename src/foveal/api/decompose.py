@@ -66,14 +66,14 @@ def decompose(
     The other arguments and the errors are those of `explain`. (Cheng et al., IJCV 131, 2023, arXiv:2201.09205.)
     """
     plan = TreeSettings(branch, enough, rule, gate, rank_by, merge, decide, against)
-    inquiry = prepare(
+    context = prepare(
         model, image, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
-    if len(inquiry.batch.tensor) != 1:
-        raise LayerError(f"a tree is of one picture, but {len(inquiry.batch.tensor)} were given: call once for each")
-    tree = tree_of(inquiry.scene, plan, inquiry.every_layer())
-    tree.photo, tree.model = inquiry.batch.photos[0], inquiry.subject.name
-    tree.notes = (*inquiry.remarks([tree.target], photos=True), *tree.notes)
+    if len(context.x) != 1:
+        raise LayerError(f"a tree is of one picture, but {len(context.x)} were given: call once for each")
+    tree = tree_of(context, plan, context.every_layer())
+    tree.photo, tree.model = context.photos[0], context.subject.name
+    tree.notes = (*context.remarks([tree.target], photos=True), *tree.notes)
     return tree
 
 

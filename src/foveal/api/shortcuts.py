@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foveal.api.explain import explain
+from foveal.api.explain import explanations
 from foveal.attribution.perturbation import Progress
-from foveal.attribution.prepare import check_pictures, read
+from foveal.attribution.prepare import check_pictures, prepare
 from foveal.engine.chunks import WHOLE, chunked
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.keywords import checked
@@ -32,11 +33,12 @@ from foveal.engine.memory import load_of
 from foveal.errors import ImageError, MethodError, MissingExtra
 from foveal.images import Batch
 from foveal.images.place import Place, laid
+from foveal.methods import find_methods
 from foveal.metrics import holm, regrid
 from foveal.metrics.placement import energy, lift
 from foveal.metrics.references import edge_map
 from foveal.metrics.shape import area_holding
-from foveal.models.model import Model, as_model
+from foveal.models.model import Model
 from foveal.results.shortcuts import ClassGroup, Shortcuts, Suspect
 from foveal.targets import Class, Task
 from foveal.targets.class_names import class_index, class_words
@@ -90,10 +92,9 @@ def shortcuts(
     """
     if not 0 < ring < 0.5 or hosts < 2:
         raise MethodError(f"surroundings of {ring} of each side, swapped {hosts} times, leave nothing: try 0.125 and 4")
-    subject = as_model(model, preprocessing, labels, task)
-    batch = read(subject, images)
-    check_pictures(batch, "shortcuts")
-    x, tick = batch.tensor, progress or (lambda what, done, total: None)
+    context = prepare(model, images, None, preprocessing=preprocessing, labels=labels, task=task)
+    check_pictures(context.batch, "shortcuts")
+    subject, x, tick = context.subject, context.x, progress or (lambda what, done, total: None)
     ending = ending_of(subject.module, subject.task, x)
     with untouched(subject.module), torch.no_grad():
         scores = _log_chances(subject, x, ending, tick, "looking")
@@ -115,7 +116,7 @@ def shortcuts(
         ]
     lost = 1 - torch.stack(kept).mean(0) / own.clamp(min=1e-6)
     p = holm({c: _chance(around[:, c], t == c, seed) for c in each})
-    why = explain(subject, batch, Class(t.tolist()), method=method, layer=layer)
+    (why,) = explanations(replace(context, target=Class(t.tolist())), find_methods([method]), layer)
     maps = why.map.detach().float().cpu()
     suspects = []
     for number, c in enumerate(each, 1):
@@ -127,7 +128,7 @@ def shortcuts(
         suspects.append(Suspect(name, c, len(mine), tells, p[c], loss, flagged, groups))
         tick("grouping", number, len(each))
     suspects.sort(key=lambda one: (not one.flagged, -one.tells))
-    return Shortcuts(tuple(suspects), batch.photos, maps, ring, method, subject.name)
+    return Shortcuts(tuple(suspects), context.photos, maps, ring, method, subject.name)
 
 
 def _log_chances(

@@ -25,8 +25,9 @@ import numpy as np
 from foveal._version import __version__
 from foveal.api.explain import compare
 from foveal.api.measure import NamedMaps, default_setting, reference_maps
+from foveal.attribution.context import Context
 from foveal.attribution.perturbed_score import PerturbedScore, perturbed_scores
-from foveal.attribution.prepare import Inquiry, prepare, read
+from foveal.attribution.prepare import prepare, read
 from foveal.benchmark.csv_log import Ledger
 from foveal.errors import FovealError
 from foveal.images import Batch, load_images
@@ -82,7 +83,7 @@ def cases(decision: str, count: int, seed: int) -> Iterator[Case]:
             ways = [NOVEL[(example.target + k) % len(NOVEL)] for k in range(5)]
             scenes = [species_scene(way, seed + 104729 * (i + 1) + shot) for way in ways for shot in range(3)]
             labels = [way for way in ways for _ in range(3)]
-            support = [render(scene)[0] for scene in scenes]
+            support = [render(context)[0] for context in scenes]
             yield Case(f"novel {i}", decision, model, example, Prototypes(support, labels, which=ways[0]))
     else:
         model = load_model("demo")
@@ -127,15 +128,15 @@ def rows(
 ) -> list[dict[str, Any]]:
     """A row a method for one picture."""
     batch = load_images(case.example.image, case.model.preprocessing)
-    inquiry = prepare(case.model, batch, case.target)
-    maps = {name: one for spec in methods for name, one in _explained(inquiry, case, spec).items()}
-    maps |= reference_maps(inquiry, maps, True)
+    context = prepare(case.model, batch, case.target)
+    maps = {name: one for spec in methods for name, one in _explained(context, case, spec).items()}
+    maps |= reference_maps(context, maps, True)
     asked = find_metrics([metric for metric in metrics if metric not in TRUTH]) if set(metrics) - set(TRUTH) else {}
     setting = setting or default_setting(batch.tensor, steps=14)
-    with perturbed_scores(inquiry, "score") as (score,):
+    with perturbed_scores(context, "score") as (score,):
         truth = _true_effects(case, score)
     found: list[dict[str, Any]] = []
-    with perturbed_scores(inquiry) as (question,):
+    with perturbed_scores(context) as (question,):
         for name, one in maps.items():
             trial = Evaluation(
                 batch.tensor, one.maps[0], question, whole=question.whole, setting=setting, place=one.place
@@ -151,12 +152,12 @@ def _names(decision: str, count: int) -> list[str]:
     return [f"{kind} {i}" for i in range(count)]
 
 
-def _explained(inquiry: Inquiry, case: Case, spec: str) -> dict[str, NamedMaps]:
+def _explained(context: Context, case: Case, spec: str) -> dict[str, NamedMaps]:
     """Maps of the methods that this spells; none of what does not apply to this decision."""
     method, _, layer = spec.partition("@")
     try:
         find_methods(method)
-        found = compare(inquiry.subject, inquiry.batch, case.target, methods=method, layer=layer or None)
+        found = compare(context.subject, context.batch, case.target, methods=method, layer=layer or None)
     except FovealError:
         return {}
     return {

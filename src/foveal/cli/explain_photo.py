@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from foveal.api.audit import audit
 from foveal.api.explain import compare, stages
-from foveal.attribution.passes import Scene, decided
+from foveal.attribution.context import Context
+from foveal.attribution.passes import decided
 from foveal.cli.console import info
 from foveal.errors import TargetError
 from foveal.methods import METHODS
@@ -91,9 +92,9 @@ def _compared(question: Question, batch: Batch, progress: Progress | None) -> Se
 
 def _predicted(model: Model, batch: Batch) -> TargetScore | None:
     """The class the network would choose, whatever was explained; None where it chooses none."""
-    scene = Scene(model.module, placed(batch, model.module).tensor, Class(), model.labels, model.task)
+    context = Context(model, placed(batch, model.module).tensor, Class())
     try:
-        return decided(scene).verdict
+        return decided(context).verdict
     except TargetError:
         return None
 
