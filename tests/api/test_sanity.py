@@ -133,33 +133,31 @@ def test_a_method_without_maps_has_no_verdict(dead: str, no_trace: NoTrace) -> N
 
 
 def test_maps_that_vanish_when_all_is_forgotten_pass_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-
     from foveal.api import sanity
 
-    compare = sanity.compare
+    explanations = sanity.explanations
 
-    def vanishing(subject: Any, *given: Any, **about: Any) -> Any:
-        whys = compare(subject, *given, **about)
-        forgot = "forward" in vars(subject.module)
+    def vanishing(context: Any, *given: Any, **about: Any) -> Any:
+        whys = explanations(context, *given, **about)
+        forgot = "forward" in vars(context.model)
         return [replace(why, maps={at: 0 * map for at, map in why.maps.items()}) for why in whys] if forgot else whys
 
-    monkeypatch.setattr(sanity, "compare", vanishing)
+    monkeypatch.setattr(sanity, "explanations", vanishing)
     found = foveal.sanity(plain(), X, 1, radii=())
     assert "when all layers have forgotten" in found.sentence("gradcam")
 
 
 def test_a_random_network_without_a_map_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-
     from foveal.api import sanity
 
-    compare = sanity.compare
+    explanations = sanity.explanations
 
-    def failing(subject: Any, *given: Any, **about: Any) -> Any:
-        if "forward" in vars(subject.module) and about["methods"] != ("gradcam",):
+    def failing(context: Any, methods: Any, *given: Any, **about: Any) -> Any:
+        if "forward" in vars(context.model) and [*methods] != ["gradcam"]:
             raise MethodError("the hirescam map is not finite")
-        return compare(subject, *given, **about)
+        return explanations(context, methods, *given, **about)
 
-    monkeypatch.setattr(sanity, "compare", failing)
+    monkeypatch.setattr(sanity, "explanations", failing)
     found = foveal.sanity(plain(), X, 1, methods=["hirescam", "gradcam"], radii=())
     assert found.checked["gradcam"].undefined is None and found.checked["hirescam"].undefined
     assert found.notes == ("a random network has no map: the hirescam map is not finite",)

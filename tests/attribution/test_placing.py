@@ -248,7 +248,7 @@ def test_metrics_look_where_the_square_is(make: Callable[[], nn.Module]) -> None
     mask = np.zeros((SIDE, SIDE), bool)
     mask[max(0, y - reach) : y + reach + 1, max(0, x_ - reach) : x_ + reach + 1] = True
     scores = foveal.measure(
-        model, x, why, 1, metrics=["pointing", "energy"], masks=[mask], of="score", references=False
+        model, x, 1, explanations=why, metrics=["pointing", "energy"], masks=[mask], of="score", references=False
     )
     assert scores.values["hirescam"]["pointing"] == (1.0,)
     assert scores.values["hirescam"]["energy"][0] == pytest.approx(1, abs=0.05)
@@ -262,7 +262,7 @@ def test_what_is_hidden_covers_the_square(make: Callable[[], nn.Module]) -> None
     assert where is not None
     assert where[x[0, 0] > 0].all()
     assert not where.flip(1)[x[0, 0] > 0].all()
-    audit = foveal.audit(model, x, why, 1, of="score", fill="zero", area=0.05, draws=4)
+    audit = foveal.audit(model, x, 1, explanations=why, of="score", fill="zero", area=0.05, draws=4)
     (one,) = audit
     assert one.marked == pytest.approx(0, abs=1e-6)
 

@@ -1,7 +1,8 @@
 """One sentence on whether a map is true: what hiding its places costs, and what hiding as much at random costs.
 
-foveal.audit(model, "bird.jpg", why)     "hiding what this map marks lowers the probability of jay (17) by 62 %;
-                                         hiding an equal area at random, by 8 ± 3 %"
+foveal.audit(model, "bird.jpg", explanations=why)
+"hiding what this map marks lowers the probability of jay (17) by 62 %;
+hiding an equal area at random, by 8 ± 3 %"
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ LEAST, MOST = 0.05, 0.3
 def audit(
     model: nn.Module | Model,
     images: ImageLike | Batch,
-    explanations: MapSource | Sequence[MapSource] | Mapping[str, MapSource],
     target: TargetLike = None,
     *,
+    explanations: MapSource | Sequence[MapSource] | Mapping[str, MapSource],
     area: float | None = None,
     draws: int = 20,
     fill: Fill = "impute",
@@ -62,7 +63,7 @@ def audit(
     The others have the same shape: the hidden area is mirrored or not and moved, over the picture's edges to the other
     side. What is hidden is made up from its surroundings, so that no edge gives it away.
 
-        print(foveal.audit(model, "bird.jpg", why))
+        print(foveal.audit(model, "bird.jpg", explanations=why))
 
     Args:
         explanations: as in `foveal.measure`; results of any verb, names of methods, maps.

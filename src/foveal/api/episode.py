@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 @checked
 def episode(
     model: nn.Module | Model,
-    query: ImageLike | Batch,
+    images: ImageLike | Batch,
     support: ImageLike | Batch,
-    labels: Sequence[str | int],
+    classes: Sequence[str | int],
     *,
     method: str = "fam:weights=linear",
     rule: RuleName = "mean",
@@ -50,12 +50,12 @@ def episode(
 ) -> Episode:
     """Which of the support's classes, and what on the query speaks for each of them.
 
-        support, labels = foveal.images.labelled_pictures("support/")       # a folder a class
-        foveal.episode(model, "query.jpg", support, labels).figure().save("episode.png")
+        support, classes = foveal.images.labelled_pictures("support/")      # a folder a class
+        foveal.episode(model, "query.jpg", support, classes).figure().save("episode.png")
 
     Args:
-        query: pictures, as `explain` takes them.
-        support, labels: the examples and the class of each; they are embedded once.
+        images: the queries, as `explain` takes them.
+        support, classes: the examples and the class of each; they are embedded once.
         method: any method of `foveal methods`. Of FAM's weights `linear` alone may be compared between classes: its
             maps sum to the similarities, the others are scaled for each.
         rule, metric, temperature, embedding: as in `foveal.Prototypes`.
@@ -65,8 +65,8 @@ def episode(
     Raises:
         FovealError: as `explain`, in one sentence.
     """
-    decision = Prototypes(support, labels, metric=metric, rule=rule, temperature=temperature, embedding=embedding)
-    context = prepare(model, query, decision, preprocessing=preprocessing, task=task)
+    decision = Prototypes(support, classes, metric=metric, rule=rule, temperature=temperature, embedding=embedding)
+    context = prepare(model, images, decision, preprocessing=preprocessing, task=task)
     if len(context.layers(layer)) != 1:
         raise TargetError("an episode is drawn at one layer: name one")
     compared, closest = context.target, getattr(context.target, "rule", None)
@@ -78,7 +78,7 @@ def episode(
         if progress:
             progress("classes", number + 1, len(closest.classes))
     chances = [why.probability for why in evidence.values() if why.probability is not None]
-    return Episode(evidence, _examples(support, names_of(labels), context), torch.stack(chances, 1), context.notes)
+    return Episode(evidence, _examples(support, names_of(classes), context), torch.stack(chances, 1), context.notes)
 
 
 def _examples(support: ImageLike | Batch, names: Sequence[str], context: Context) -> dict[str, tuple[Photo, ...]]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from foveal.attribution.passes import Rules
     from foveal.engine.capture import ForwardRun
     from foveal.images import ImageLike, Preprocessing
+    from foveal.similarity import MetricLike
 
 
 @checked
@@ -107,7 +108,11 @@ def flows(
     tolerance: float = 1e-5,
     damping: float = 1.0,
     progress: Progress | None = None,
-    **about: Any,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> tuple[Flow, ...]:
     """`flow` of several decisions about the same pictures: one forward for all, a backward each.
 
@@ -119,7 +124,16 @@ def flows(
     if not targets:
         raise MethodError("there is no decision to follow: give one target at least")
     started = time.perf_counter()
-    first = prepare(model, images, targets[0], **about)
+    first = prepare(
+        model,
+        images,
+        targets[0],
+        inputs=inputs,
+        keywords=keywords,
+        preprocessing=preprocessing,
+        labels=labels,
+        task=task,
+    )
     contexts = [first, *(with_target(first, target) for target in targets[1:])]
     how, abandon = Inversion(mode, iterations, tolerance, damping), Abandonment(zero, mass)
     courses = [_course(context, layer, abandon, how, coefficients) for context in contexts]
@@ -320,23 +334,44 @@ def _scores(probe: PerturbationScorer, copies: Float[Tensor, "2 c h w"]) -> Floa
 @checked
 def follow_pair(
     model: nn.Module | Model,
-    query: ImageLike | Batch,
-    reference: ImageLike | Batch,
+    images: ImageLike | Batch,
+    references: ImageLike | Batch,
     *,
-    metric: Any = "cosine",
+    metric: MetricLike = "cosine",
     embedding: str | None = None,
-    **options: Any,
+    mode: Mode = "exact",
+    layer: LayerSpec = "all",
+    mass: float = 1.0,
+    zero: float = 0.0,
+    coefficients: str = "contribution",
+    iterations: int = 30,
+    tolerance: float = 1e-5,
+    damping: float = 1.0,
+    progress: Progress | None = None,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> tuple[Flow, Flow]:
     """The flow of one similarity on both pictures: each is explained by the other, with the same weights of channels.
 
         query, reference = foveal.follow_pair(model, "query.jpg", "shelf.jpg")
 
-    `options` are those of `flow`.
+    Args:
+        images, references: the two pictures.
+        metric, embedding: as in `foveal.Similar`.
+
+    The other arguments and the errors are those of `flow`.
     """
-    if "target" in options:
-        raise MethodError("the decision of a pair is its similarity: leave target out, and choose the metric")
     one, other = (
-        flow(model, picture, Similar(against, metric=metric, embedding=embedding), **options)
-        for picture, against in ((query, reference), (reference, query))
-    )
+        flow(
+            model, picture, Similar(against, metric=metric, embedding=embedding),
+            mode=mode, layer=layer, mass=mass, zero=zero, coefficients=coefficients, iterations=iterations,
+            tolerance=tolerance, damping=damping, progress=progress,
+            inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels,
+            task=task,
+        )
+        for picture, against in ((images, references), (references, images))
+    )  # fmt: skip
     return one, other

@@ -55,9 +55,9 @@ EVERY = (*REFERENCES, "activation")
 def measure(
     model: nn.Module | Model,
     images: ImageLike | Batch,
-    explanations: MapSource | Sequence[MapSource] | Mapping[str, MapSource],
     target: TargetLike = None,
     *,
+    explanations: MapSource | Sequence[MapSource] | Mapping[str, MapSource],
     metrics: str | Sequence[str] = "usual",
     layer: str | None = None,
     of: Of = "auto",
@@ -78,7 +78,7 @@ def measure(
     of one map share their forwards.
 
         why = foveal.explain(model, "bird.jpg", method="hirescam")
-        table = foveal.measure(model, "bird.jpg", [why, "gradcam", "lrp-gamma"])
+        table = foveal.measure(model, "bird.jpg", explanations=[why, "gradcam", "lrp-gamma"])
         print(table); table.summary("hirescam", "deletion"); table.values["hirescam"]["road"]
 
     Args:

@@ -47,7 +47,8 @@ from foveal.targets.fixed import FixedTarget
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.images import Batch, ImageLike
+    from foveal.engine.task import Task
+    from foveal.images import Batch, ImageLike, Preprocessing
 
 __all__ = ["reinitialised", "sanity"]
 
@@ -70,7 +71,11 @@ def sanity(
     radii: Sequence[float] = RADII,
     seed: int = 0,
     progress: Progress | None = None,
-    **about: Any,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> Sanity:
     """Curves of how far explanations change, and a verdict for each method.
 
@@ -85,16 +90,18 @@ def sanity(
         cascading: each portion on top of those before; else one portion at a time, alone.
         radii: of stability, in the network's units, in which a picture's colours span about 4.
         seed: of the random weights; each layer has its own.
-        about: `preprocessing`, `labels`, `task`, `inputs`, `keywords`, as in `explain`.
 
-    The model itself is not touched: a copy forgets. A step that changes nothing of what its layers give tells nothing,
-    and a method whose maps are the same everywhere has no verdict; the result says so. Raises FovealError as `compare`
-    does, and ModelError for networks whose weights cannot be observed.
+    The other arguments are those of `explain`. The model itself is not touched: a copy forgets. A step that changes
+    nothing of what its layers give tells nothing, and a method whose maps are the same everywhere has no verdict;
+    the result says so. Raises FovealError as `compare` does, and ModelError for networks whose weights cannot be
+    observed.
     """
     started = time.perf_counter()
     if steps < 1:
         raise MethodError(f"a curve of {steps} steps shows nothing: ask for one at least")
-    context = prepare(model, images, target, **about)
+    context = prepare(
+        model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
+    )
     check_pictures(context.batch, "sanity checks")
     verdict = decided(context).verdict
     assert verdict is not None

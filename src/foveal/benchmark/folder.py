@@ -82,7 +82,7 @@ def _rows(
     if not known and all(one.needs in ("object", "boxes") for one in find_metrics(ledger.metrics).values()):
         raise ImageError("neither boxes nor a mask say where its object is, which all of these metrics need.")
     scores = measure(
-        model, batch, list(methods), None if predicted else shot.target, metrics=ledger.metrics,
+        model, batch, None if predicted else shot.target, explanations=list(methods), metrics=ledger.metrics,
         setting=setting or default_setting(batch.tensor, steps=steps), **known,
     )  # fmt: skip
     return [

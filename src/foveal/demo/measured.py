@@ -26,8 +26,10 @@ def true_panel(model: Model, example: Example, species: str) -> Panel:
     whys = {why.method: why for why in compare(model, example.image, target, methods=COMPARED)}
     batch = load_images(example.image, model.preprocessing)
     setting = default_setting(batch.tensor, steps=14)
-    scores = measure(model, batch, whys, target, metrics=["deletion"], references=("random",), setting=setting)
-    audits = {one.method: one for one in audit(model, batch, whys, target, draws=6)}
+    scores = measure(
+        model, batch, target, explanations=whys, metrics=["deletion"], references=("random",), setting=setting
+    )
+    audits = {one.method: one for one in audit(model, batch, target, explanations=whys, draws=6)}
     best, chance = scores.best("deletion"), scores.values["(random)"]["deletion"][0]
     tiles = []
     for name, why in whys.items():
