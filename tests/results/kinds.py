@@ -23,7 +23,7 @@ from foveal.results import Explanation, Flow, Match, Parts, Scores
 from foveal.results.feature_images import FeatureImages
 from foveal.results.tree import Tree
 from foveal.storage.fingerprint import fingerprint
-from tests.featurevis.networks import coloured, small
+from tests.featurevis.networks import colored, small
 from tests.results.test_explanation import BATCH, explanation
 
 
@@ -62,7 +62,9 @@ def match() -> Match:
 
 
 def portraits() -> FeatureImages:
-    return foveal.visualize(small(), coloured()[:3], "relu2", facets=1, plan=Schedule((Octave(1.0, 4),), check=2))
+    return foveal.visualize(
+        small(), colored()[:3], layer="relu2", facets=1, schedule=Schedule((Octave(1.0, 4),), check=2)
+    )
 
 
 def tree() -> Tree:
