@@ -315,7 +315,7 @@ def test_what_does_not_fit_is_said_in_a_sentence() -> None:
 
 def test_channels_of_a_tree_can_be_portrayed(birds: list[Any]) -> None:
     model = foveal.load_model("demo")
-    units = units_of(foveal.decompose(model, birds[0], branch=2).grow(1), most=3)
+    units = units_of(foveal.decompose(model, birds[0], branching=2).grow(1), most=3)
     assert [unit.layer for unit in units] == ["stage3", "stage3"]
     found = foveal.visualize(model, target=units[:1], schedule=Schedule((Octave(0.25, 2),)))
     assert found[0].name == f"stage3 channel {units[0].channel}"

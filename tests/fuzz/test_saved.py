@@ -128,10 +128,10 @@ def test_a_damaged_cache_is_made_anew(birds: Path, tmp_path: Path) -> None:
         return foveal.channels(tiny(), birds, cache=place, most=2)
 
     first = words(tmp_path / "cache")
-    (kept,) = (tmp_path / "cache" / "dictionaries").iterdir()
+    (kept,) = (tmp_path / "cache" / "channels").iterdir()
     for number in range(mutations(80)):
         with damaged_copy(kept, number) as (file, what):
-            place = file.parent / "dictionaries"
+            place = file.parent / "channels"
             place.mkdir()
             file.rename(place / file.name)
             again = words(file.parent)

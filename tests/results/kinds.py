@@ -68,7 +68,7 @@ def portraits() -> FeatureImages:
 
 
 def tree() -> Tree:
-    grown = foveal.decompose(tiny(), pictures(1)[0], foveal.Class("b"), branch=2).grow(1)
+    grown = foveal.decompose(tiny(), pictures(1)[0], foveal.Class("b"), branching=2).grow(1)
     return grown.look() if grown.features else grown
 
 
@@ -109,7 +109,7 @@ def copied(kind: str, place: Path) -> Path:
 def known(result: Any) -> str:
     """A fingerprint of all that is saved of a result."""
     if isinstance(result, Tree):
-        inside = {name: value for name, value in vars(result).items() if name not in ("expander", "dictionary")}
+        inside = {name: value for name, value in vars(result).items() if name not in ("expander", "channel_examples")}
         return fingerprint(tree=inside)
     if isinstance(result, Flow):
         return fingerprint(flow={name: value for name, value in vars(result).items() if name != "auditor"})

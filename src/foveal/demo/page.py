@@ -207,7 +207,7 @@ def _flow_panel(model: Model, example: Example, species: str) -> Panel:
 
 def _tree_panel(model: Model, example: Example, species: str) -> Panel:
     """The margin, taken apart down to the first stage."""
-    tree = decompose(model, example.image, sibling_margin([species]), branch=3, against=2).grow().look().audit()
+    tree = decompose(model, example.image, sibling_margin([species]), branching=3, opponents=2).grow().look().audit()
     names = ", ".join(str(node.feature.channel) for node in tree.root.children)
     words = f"Channels {names} of {tree.stages[-1].name} support the margin most; below them what supports each."
     return Panel(

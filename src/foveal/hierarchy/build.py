@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from foveal.engine.structure import Stage
 
 
-def tree_of(scene: Scene, plan: TreeSettings, names: Sequence[str] = ()) -> Tree:
+def tree_of(scene: Scene, settings: TreeSettings, names: Sequence[str] = ()) -> Tree:
     """The same of a scene of one image; `names` are its stages, all up to what the decision looks at if left out."""
     names = tuple(names) or _stages(scene)
     known = {stage.name: stage for stage in scene.tracing().stages}
@@ -39,13 +39,13 @@ def tree_of(scene: Scene, plan: TreeSettings, names: Sequence[str] = ()) -> Tree
     passed = forward_backward(scene, names[-1:], gradient=True, backward=True)
     assert passed.verdict is not None
     A = [_single(below.activations[name]) for name in names]
-    growth = TreeExpander(
+    expander = TreeExpander(
         stages,
         A,
         _single(passed.cotangents[names[-1]]),
         cache(lambda stage: _segment(scene, (stages[stage - 1], A[stage - 1]), (stages[stage], A[stage]))),
         lambda groups: _without(scene, passed, names[-1], groups),
-        plan,
+        settings,
         FeaturePatterns(
             unwrap(scene.model), scene.x, scene.arguments, stages, [_last_call(scene, name) for name in names]
         ),
@@ -56,14 +56,14 @@ def tree_of(scene: Scene, plan: TreeSettings, names: Sequence[str] = ()) -> Tree
     return Tree(
         decision,
         stages,
-        growth,
+        expander,
         blank,
         target=passed.verdict.words[0],
         model="",
         target_spec=passed.verdict.spec,
-        parameters=asdict(plan),
+        parameters=asdict(settings),
         notes=tuple(below.notes),
-        features=growth.features,
+        features=expander.features,
     )
 
 
