@@ -176,7 +176,7 @@ def test_results_say_what_they_explain_and_methods_share_a_pass() -> None:
 def test_trees_and_parts_are_measured_like_maps(tmp_path: Path) -> None:
     model, bird = foveal.load_model("demo"), next(iter(Split("species", 1))).image
     target = foveal.Margin(4, 5)
-    tree = foveal.decompose(model, bird, target, branch=2).grow()
+    tree = foveal.decompose(model, bird, target, branching=2).grow()
     tree.save(tmp_path / "tree")
     parts = foveal.parts(model, bird, target)
     loaded = foveal.Tree.load(tmp_path / "tree")

@@ -378,7 +378,7 @@ def test_flows_and_parts_draw_where_cells_lie(tmp_path: Path) -> None:
 def test_what_a_feature_of_a_tree_sees_holds_the_square(tmp_path: Path) -> None:
     from foveal.render.feature import region
 
-    tree = foveal.decompose(unpadded(), planted(), 1, gate=False, branch=1).grow()
+    tree = foveal.decompose(unpadded(), planted(), 1, gate=False, branching=1).grow()
     for feature in tree.features.values():
         x0, y0, x1, y1 = region(tree, feature)
         assert x0 <= MIDDLE[1] <= x1

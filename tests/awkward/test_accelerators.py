@@ -139,7 +139,7 @@ def test_portraits_in_every_precision() -> None:
     _, there = both(foveal.load_model("demo"))
     for precision in ("float32", "bfloat16"):
         made = foveal.visualize(
-            there, birds(2), "stage3", facets=1, plan=Schedule((Octave(1.0, 4),)), precision=precision
+            there, birds(2), layer="stage3", facets=1, schedule=Schedule((Octave(1.0, 4),)), precision=precision
         )
         assert torch.isfinite(torch.as_tensor(made.portraits[0].image)).all()
 

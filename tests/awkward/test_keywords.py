@@ -45,7 +45,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "sanity": lambda **k: foveal.sanity(NET, X, 1, **{"steps": 1, "radii": (0.1,), **k}),
     "episode": lambda **k: foveal.episode(NET, X, TWO, ["a", "b"], **k),
     "shortcuts": lambda **k: foveal.shortcuts(NET, EIGHT, [0] * 4 + [1] * 4, **k),
-    "visualize": lambda **k: foveal.visualize(NET, TWO, 1, **{"steps": 1, "facets": 1, **k}),
+    "visualize": lambda **k: foveal.visualize(NET, TWO, **{"layer": 1, "steps": 1, "facets": 1, **k}),
     "load_model": lambda **k: foveal.load_model("demo", **k),
 }
 
@@ -60,7 +60,17 @@ JUNK: tuple[Any, ...] = (
     (True,), {}, {"a": 1}, {1}, object(), Odd(), np.array(3), np.bool_(True), torch.tensor([[1.5]]), ..., "a\0b",
 )  # fmt: skip
 
-FREE = {"progress", "setting", "wishes", "plan", "grouping", "background", "checkpoint", "cache", "start"}
+FREE = {
+    "progress",
+    "setting",
+    "objective_weights",
+    "schedule",
+    "grouping",
+    "background",
+    "checkpoint",
+    "cache",
+    "start",
+}
 """Keywords of portraits and files that others look after, and callables, which may do as they like when called."""
 
 

@@ -230,7 +230,8 @@ CASES: dict[str, tuple[str, Callable[[nn.Module, Tensor], object]]] = {
     "match": ("input", lambda net, x: foveal.match(net, x[:1], x, layer="pool", embedding="fc.input", lines=0)),
     "embedding": ("input", lambda net, x: foveal.explain(net, x[:1], foveal.Prototypes(x, [0, 1] * 10))),
     "metrics": (
-        "input", lambda net, x: foveal.measure(net, x[:1], 1, explanations=torch.randn(1, 8, 8), metrics=["deletion", "insertion"],
+        "input", lambda net, x: foveal.measure(net, x[:1], 1, explanations=torch.randn(1, 8, 8),
+        metrics=["deletion", "insertion"],
                                                references=False),
     ),
     "surroundings": ("input", lambda net, x: surrounded(net, x)),

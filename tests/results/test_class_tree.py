@@ -23,7 +23,7 @@ JAY = foveal.Margin("Fan-crested Jay", "Crown-crested Jay")
 @pytest.fixture(scope="module")
 def jays() -> ClassTree:
     pictures = [render(species_scene("Fan-crested Jay", seed))[0] for seed in range(4)]
-    return foveal.class_tree(foveal.load_model("demo"), pictures, JAY, branch=3)
+    return foveal.class_tree(foveal.load_model("demo"), pictures, JAY, branching=3)
 
 
 def test_shares_are_means_over_the_pictures(jays: ClassTree) -> None:
@@ -46,7 +46,7 @@ def test_shares_are_means_over_the_pictures(jays: ClassTree) -> None:
 def test_the_same_channels_make_the_same_class(jays: ClassTree) -> None:
     """The three strongest channels of the last stage are the same in every picture; another class has others."""
     ibises = [render(species_scene("Coral Ibis", seed))[0] for seed in range(3)]
-    other = foveal.class_tree(foveal.load_model("demo"), ibises, branch=3)
+    other = foveal.class_tree(foveal.load_model("demo"), ibises, branching=3)
     last = len(jays.trees[0].stages) - 1
     top = [member for member in jays.members.values() if member.stage == last][:3]
     assert all(member.presence == 1 for member in top)

@@ -42,8 +42,8 @@ def tree(
     ] = False,
     decide: Annotated[
         str,
-        typer.Option("--decide", metavar="WHAT", help="What a node stands for: neuron, sum or map of its channel."),
-    ] = "neuron",
+        typer.Option("--decide", metavar="WHAT", help="What a node stands for: neurons, sums or maps."),
+    ] = "neurons",
     against: Annotated[
         int, typer.Option("--against", min=0, metavar="N", help="Also show N features that speak against each node.")
     ] = 0,
@@ -106,9 +106,9 @@ def tree(
         for i, batch in read.each(files):
             photo, folder = files[i], places[i]
             found = decompose(
-                network, batch, decision, branch=branch, rule=rule, merge=merge, decide=decide, against=against
+                network, batch, decision, branching=branch, rule=rule, merge=merge, nodes=decide, opponents=against
             ).grow(depth)
-            found.dictionary = words
+            found.channel_examples = words
             if patterns:
                 found.look(patterns)
             if audit:

@@ -116,19 +116,19 @@ def visualize(
     session = optimize(
         network,
         [str(file) for file in read.readable(pictures_in(pictures))] if pictures else None,
-        options.layer_spec(layer),
         units or None,
+        layer=options.layer_spec(layer),
         facets=_facets(facets),
-        wishes=_wishes(choose, count, fidelity),
+        objective_weights=_wishes(choose, count, fidelity),
         start=_start(start),
-        canvas=canvas,  # type: ignore[arg-type]
-        plan=_plan(octave, steps, seed),
+        parametrization=canvas,  # type: ignore[arg-type]
+        schedule=_plan(octave, steps, seed),
         seeds=seeds,
-        literal=literal,
+        published=literal,
         precision="bfloat16" if half else "float32",
     )
     work = out / ".unfinished" / "checkpoint.pt"
-    if session.take_up(work):
+    if session.resume(work):
         info(f"going on from step {session.done}")
     with progress("portraying") as move:
 
@@ -141,7 +141,7 @@ def visualize(
         finished = session.run(work, moved)
     if not finished:
         info(f"interrupted after {session.done} steps; the best so far is kept, and the same command goes on from here")
-    faces = session.portraits()
+    faces = session.result()
     faces.save(out / "portraits")
     answer = _answer(faces, network, transfer, out)
     if finished:
@@ -250,7 +250,7 @@ def _middle(network: Model, layer: str) -> tuple[int, int]:
 def _wishes(choose: str, count: int | None, fidelity: float) -> Any:
     from foveal.featurevis.facet_objectives import ObjectiveWeights
 
-    return ObjectiveWeights(channels=choose, count=count, fidelity=fidelity)  # type: ignore[arg-type]
+    return ObjectiveWeights(channels=choose, count=count, distance_weight=fidelity)  # type: ignore[arg-type]
 
 
 def _facets(text: str) -> Any:

@@ -108,10 +108,10 @@ def portrait_section(model: Model) -> Section:
     rows, words, photo = [], [], None
     for species in PORTRAYED:
         pictures = [render(species_scene(species, seed))[0] for seed in range(SITTERS, SITTERS + 10)]
-        faces = visualize(model, pictures, facets=1, plan=BRIEFLY)
+        faces = visualize(model, pictures, facets=1, schedule=BRIEFLY)
         photo = photo or faces.photos[0]
         one, answer = faces[0], faces.answers(model, 1)[0][0]
-        rows.append([mosaic(faces.photos, SIDE), as_picture(one.strip[0][1]), as_picture(one.image)])
+        rows.append([mosaic(faces.photos, SIDE), as_picture(one.snapshots[0][1]), as_picture(one.image)])
         words.append(f"{species}\n{one.words}\nthe classifier says {answer.label}, {100 * answer.probability:.0f} %")
     sheet = grid(rows, columns=("four of ten pictures", "mean of all ten", "portrait"), rows=words, side=SIDE)
     assert photo is not None
@@ -207,7 +207,7 @@ def _flow_panel(model: Model, example: Example, species: str) -> Panel:
 
 def _tree_panel(model: Model, example: Example, species: str) -> Panel:
     """The margin, taken apart down to the first stage."""
-    tree = decompose(model, example.image, sibling_margin([species]), branch=3, against=2).grow().look().audit()
+    tree = decompose(model, example.image, sibling_margin([species]), branching=3, opponents=2).grow().look().audit()
     names = ", ".join(str(node.feature.channel) for node in tree.root.children)
     words = f"Channels {names} of {tree.stages[-1].name} support the margin most; below them what supports each."
     return Panel(

@@ -154,10 +154,9 @@ KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "Sequence[Any] | Tensor": (_sequence, "a tuple of arguments"),
     "Progress": (_callable, "something to call"),
     "Callable[[str, int, int], None]": (_callable, "something to call"),
-    "Callable[[Step], None]": (_callable, "something to call"),
     **{
         name: (_is_a(name), f"a foveal {name}")
-        for name in ("Preprocessing", "Setting", "ObjectiveWeights", "Plan", "Grouping")
+        for name in ("Preprocessing", "Setting", "ObjectiveWeights", "Schedule", "Grouping")
     },
 }  # fmt: skip
 """Annotations to what reads them, and what to ask for."""

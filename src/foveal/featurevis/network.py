@@ -44,7 +44,7 @@ class FeatureNetwork:
     """
 
     model: nn.Module
-    lens: Normalization
+    normalization: Normalization
     weight: Tensor | None = None
     labels: Sequence[str] | None = None
     precision: Precision = "float32"
@@ -64,8 +64,10 @@ class FeatureNetwork:
     @cached_property
     def structure(self) -> Structure:
         """From one traced forward of the whole network, the only one there is."""
-        grey = torch.full((1, self.lens.channels, *self.lens.size), 0.5, device=self.device, dtype=self.dtype)
-        return describe(self.model, self._input(grey), self.arguments)
+        gray = torch.full(
+            (1, self.normalization.channels, *self.normalization.size), 0.5, device=self.device, dtype=self.dtype
+        )
+        return describe(self.model, self._input(gray), self.arguments)
 
     def look(
         self,
@@ -75,7 +77,7 @@ class FeatureNetwork:
         images: Float[Tensor, "k c h w"] | None = None,
         whole: bool = False,
         gradient: bool = True,
-        leak: bool = False,
+        relu_leak: bool = False,
     ) -> Seen:
         """What the layers make of views of images.
 
@@ -94,7 +96,7 @@ class FeatureNetwork:
             ) as run,
         ):
             x = self._input(views)
-            output = run.forward(x, self.arguments, stop=not whole, under=self._modes(leak))
+            output = run.forward(x, self.arguments, stop=not whole, under=self._modes(relu_leak))
             maps = {at: self.structure.channels_first(at, A, views.shape[2:]) for at, A in run.activations.items()}
         return Seen(views if images is None else images, maps, output if whole else None, self.labels, self.task)
 
@@ -140,7 +142,7 @@ class FeatureNetwork:
         return f"{name}.input" if name else layer
 
     def _input(self, images: Tensor) -> Tensor:
-        x = self.lens.to_input(images)
+        x = self.normalization.to_input(images)
         return x if self.weight is None or self.precision != "float32" else x.to(self.weight)
 
     def _calls(self, layers: tuple[str, ...]) -> dict[str, int]:
@@ -150,9 +152,12 @@ class FeatureNetwork:
         return self._last
 
     @contextmanager
-    def _modes(self, leak: bool) -> Iterator[None]:
+    def _modes(self, relu_leak: bool) -> Iterator[None]:
         half = self.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half), LeakyReLUGrad() if leak else nullcontext():
+        with (
+            torch.autocast(self.device.type, torch.bfloat16, enabled=half),
+            LeakyReLUGrad() if relu_leak else nullcontext(),
+        ):
             yield
 
 

@@ -137,9 +137,9 @@ def excite(
     forms: dict[str, Callable[[Tensor], Tensor]] = {"dot": dot, "mean": mean, "caricature": caricature}
     if form not in forms:
         raise MethodError(f"there is no activation maximisation {form!r}: say {', '.join(forms)}")
-    pull = forms[form]
+    activation = forms[form]
     return Objective(
-        lambda seen: -pull(seen.features(layer)[:, channels]),
+        lambda seen: -activation(seen.features(layer)[:, channels]),
         f"−⟨u, a⟩ of {len(channels)} channels of {layer}",
         (layer,),
     )
@@ -181,12 +181,12 @@ def aligned(layer: str, map: Float[Tensor, "c h w"], exaggeration: float = 1.0) 
     """Caricature of a whole map, place by place: −⟨A, A*⟩ / ‖A*‖² · cos(A, A*)^exaggeration."""
     energy = map.square().sum().clamp(min=TINY)
 
-    def pull(seen: Seen) -> Tensor:
+    def activation(seen: Seen) -> Tensor:
         found = seen.maps[layer].flatten(1)
         cos = functional.cosine_similarity(found, map.flatten()[None], dim=1).clamp(min=0)
         return -(found @ map.flatten()) / energy * cos**exaggeration
 
-    return Objective(pull, f"caricature of {layer}", (layer,))
+    return Objective(activation, f"caricature of {layer}", (layer,))
 
 
 def sparse(layer: str, reference: Float[Tensor, ""] | float) -> Objective:
@@ -232,7 +232,7 @@ def smooth() -> Objective:
     return Objective(variation, "total variation")
 
 
-def pale() -> Objective:
+def low_saturation() -> Objective:
     """‖x − ½‖² / N: colours no stronger than needed."""
     return Objective(lambda seen: (seen.images - 0.5).square().flatten(1).mean(1), "paleness")
 
@@ -274,7 +274,7 @@ def cell(layer: str, channel: int, place: tuple[float, float]) -> Objective:
     return Objective(activation, f"−channel {channel} of {layer} at {place[0]:.3f}, {place[1]:.3f}", (layer,))
 
 
-def decided(decision: Target, words: str, scale: float = 1.0) -> Objective:
+def target_score(decision: Target, words: str, scale: float = 1.0) -> Objective:
     """The negative score of any decision: one unit, one class, …"""
 
     def score(seen: Seen) -> Tensor:

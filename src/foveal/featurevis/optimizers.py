@@ -10,12 +10,12 @@ from torch import Tensor
 
 from foveal.errors import MethodError
 
-OptimiserName: TypeAlias = "Literal['adam', 'sgd', 'plain', 'descent']"
+OptimizerName: TypeAlias = "Literal['adam', 'sgd', 'plain', 'descent']"
 Ask: TypeAlias = Callable[[Sequence[int], bool], tuple[Tensor, list[Tensor]]]
 """(which images, whether gradients are wanted) -> their losses (k,), and the gradients of their parameters."""
 
 
-class Optimiser(Protocol):
+class Optimizer(Protocol):
     """Owns nothing but its memory; an image that is left out of a step keeps its own."""
 
     def step(self, which: Sequence[int], ask: Ask, rate: float) -> Tensor:
@@ -30,8 +30,8 @@ class Optimiser(Protocol):
 class Stepper:
     """One of torch's optimisers."""
 
-    def __init__(self, optimiser: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> None:
-        self.optimiser, self.parameters = optimiser, parameters
+    def __init__(self, optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> None:
+        self.optimizer, self.parameters = optimizer, parameters
 
     def step(self, which: Sequence[int], ask: Ask, rate: float) -> Tensor:
         losses, gradients = ask(which, True)
@@ -39,16 +39,16 @@ class Stepper:
             parameter.grad = None
         for i, gradient in zip(which, gradients, strict=True):
             self.parameters[i].grad = gradient
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimiser.step()
+        self.optimizer.step()
         return losses
 
     def state(self) -> dict[str, Any]:
-        return self.optimiser.state_dict()
+        return self.optimizer.state_dict()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.optimiser.load_state_dict(dict(state))
+        self.optimizer.load_state_dict(dict(state))
 
 
 class Descent:
@@ -91,7 +91,7 @@ class Descent:
             self.parameters[i].copy_(value)
 
 
-def optimiser(name: OptimiserName, parameters: Sequence[Tensor]) -> Optimiser:
+def optimizer(name: OptimizerName, parameters: Sequence[Tensor]) -> Optimizer:
     """Adam; SGD with Nesterov's momentum, or without; or descent with a line search."""
     if name == "adam":
         return Stepper(torch.optim.Adam(parameters, lr=0.05, foreach=False), parameters)

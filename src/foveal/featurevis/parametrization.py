@@ -25,7 +25,7 @@ Kind: TypeAlias = "Literal['fourier', 'pixel', 'phase']"
 KINDS: tuple[Kind, ...] = ("fourier", "pixel", "phase")
 
 # Rows: red, green, blue; columns: brightness and two colour differences, as strong as in photos.
-COLOURS = torch.tensor([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]])
+COLORS = torch.tensor([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]])
 EDGE = 1e-3  # photos reach 0 and 1, sigmoids do not
 
 
@@ -79,7 +79,7 @@ class Fourier:
         self.shape, self.dtype, self.deviation = shape, dtype, noise
         frequency = frequencies(shape[1], shape[2], dtype)
         self.scale = frequency.clamp(min=1 / max(shape[1:])) ** -decay / 4
-        self.mix = colour_matrix(shape[0], dtype)
+        self.mix = color_matrix(shape[0], dtype)
 
     def noise(self, generator: torch.Generator) -> Tensor:
         c, h, w = self.shape
@@ -103,13 +103,13 @@ class Phase:
 
     def __init__(self, strength: Float[Tensor, "c h w2"], shape: tuple[int, int, int]) -> None:
         self.shape, self.strength = shape, strength
-        self.mix = colour_matrix(shape[0], strength.dtype)
+        self.mix = color_matrix(shape[0], strength.dtype)
 
     @classmethod
     def of(cls, photos: Float[Tensor, "m c h w"], weights: Float[Tensor, " m"]) -> Phase:
         """With the strengths that these photos have on average."""
         shape = (photos.shape[1], photos.shape[2], photos.shape[3])
-        mix = colour_matrix(shape[0], photos.dtype)
+        mix = color_matrix(shape[0], photos.dtype)
         planes = mixed(mix.inverse(), photos.clamp(0.02, 0.98).logit())
         strength = torch.fft.rfft2(planes, norm="ortho").abs()
         return cls(torch.einsum("m,mchw->chw", weights.to(photos), strength), shape)
@@ -129,7 +129,7 @@ class Phase:
         return angles
 
 
-def canvas(kind: Kind, shape: tuple[int, int, int], dtype: torch.dtype = torch.float32) -> Parametrization:
+def parametrization_of(kind: Kind, shape: tuple[int, int, int], dtype: torch.dtype = torch.float32) -> Parametrization:
     """A canvas for (c, h, w) images; "phase" needs photos, see `Phase.of`."""
     if kind == "pixel":
         return Pixels(shape, dtype)
@@ -145,11 +145,11 @@ def frequencies(h: int, w: int, dtype: torch.dtype = torch.float32) -> Float[Ten
     return length
 
 
-def colour_matrix(channels: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "c c"]:
+def color_matrix(channels: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "c c"]:
     """From decorrelated to real colours, no column longer than 1; nothing to do where there are not three."""
     if channels != 3:
         return torch.eye(channels, dtype=dtype)
-    scaled: Tensor = COLOURS / COLOURS.norm(dim=0).max()
+    scaled: Tensor = COLORS / COLORS.norm(dim=0).max()
     return scaled.to(dtype)
 
 

@@ -1,4 +1,4 @@
-"""Near the published code, for comparison: `foveal.visualize(…, literal=True)`.
+"""Near the published code, for comparison: `foveal.visualize(…, published=True)`.
 
     L_b = −Σ_{b'} Σ_{c∈S_b'} z_c a_{b,c} + K² · mean_c ρ(z_c − a_{b,c}) + K² λ₁ ‖p‖₁
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from foveal.featurevis.distances import pseudo_huber
-from foveal.featurevis.facet_objectives import FacetTask, ImageSet
+from foveal.featurevis.facet_objectives import FacetTask
 from foveal.featurevis.network import FeatureNetwork
 from foveal.featurevis.objectives import Objective, Seen
 from foveal.featurevis.schedule import Octave, Schedule
@@ -41,7 +41,7 @@ def scheduled(ends: tuple[float, float], i: int, total: int) -> float:
     return start + (end - start) * (i - 1) / max(1, total - 1)
 
 
-def centre_mask(size: tuple[int, int], sigma: float) -> Float[Tensor, "h w"]:
+def center_mask(size: tuple[int, int], sigma: float) -> Float[Tensor, "h w"]:
     """ε^(((d − 1)/σ)²/2), ε the rounding error of doubles, d pixels from the centre, brought to 0..1.
 
     As −ln ε = 36.04, a Gaussian with a deviation of σ/6.00.
@@ -72,38 +72,42 @@ class Raw:
         return image.clamp(0, 1)
 
 
-def as_released(people: Sequence[FacetTask], eye: FeatureNetwork, album: ImageSet) -> list[FacetTask]:
-    """The same facets with the release's loss."""
-    found = []
-    for one in people:
-        others = [other for other in people if other.layer == one.layer]
-        found.append(replace(one, objective=_loss(one, others, eye.penalty_layer(one.layer))))
-    return found
+def published_tasks(facet_tasks: Sequence[FacetTask], network: FeatureNetwork) -> list[FacetTask]:
+    """The same facets with the published loss."""
+    return [
+        replace(
+            task,
+            objective=_loss(
+                task, [other for other in facet_tasks if other.layer == task.layer], network.penalty_layer(task.layer)
+            ),
+        )
+        for task in facet_tasks
+    ]
 
 
-def released_plan(plan: Schedule, eye: FeatureNetwork) -> Schedule:
+def published_schedule(schedule: Schedule, network: FeatureNetwork) -> Schedule:
     """Schedules, mask, blur, total variation and brightness; as many steps as the plan has."""
-    scale = max(eye.lens.size) / PUBLISHED
+    scale = max(network.normalization.size) / PUBLISHED
     mean = sum(SIGMA) / 2
     return replace(
-        plan,
-        octaves=(Octave(1.0, plan.steps),),
-        optimiser="plain",
+        schedule,
+        octaves=(Octave(1.0, schedule.steps),),
+        optimizer="plain",
         rate=1.0,
         views=Views(0.2, (1.0, 1.0), 0.0),
-        mask=lambda size: centre_mask(size, mean * scale),
+        mask=lambda size: center_mask(size, mean * scale),
         retouch=lambda images, done, total: retouched(images, done, total, scale),
         patience=0,
     )
 
 
 def retouched(images: Float[Tensor, "k c h w"], done: int, total: int, scale: float) -> Float[Tensor, "k c h w"]:
-    """What the release does to the images every 10, and every 50 steps."""
+    """What the published code does to the images every 10, and every 50 steps."""
     x = images.clamp(0, 1)
     if done % 50 == 0:
         x = (x + 5 / 255).clamp(0, 1)
     if done % 10 == 0:
-        m = centre_mask((x.shape[2], x.shape[3]), scheduled(SIGMA, done, total) * scale).to(x)
+        m = center_mask((x.shape[2], x.shape[3]), scheduled(SIGMA, done, total) * scale).to(x)
         x = m * blurred(x, scheduled(BLUR, done, total)) + (1 - m) * x
         x = m * denoised(x, 1 / scheduled(VARIATION, done, total)) + (1 - m) * x
     return x
@@ -145,8 +149,8 @@ def _loss(own: FacetTask, everyone: Sequence[FacetTask], penalty: str) -> Object
 
     def loss(seen: Seen) -> Tensor:
         z = seen.features(own.layer)
-        pull = sum(((z * a)[:, other.channels].sum(1) for other in everyone), z.new_zeros(len(z)))
+        activation = sum(((z * a)[:, other.channels].sum(1) for other in everyone), z.new_zeros(len(z)))
         sparsity = seen.maps[penalty].abs().flatten(1).sum(1)
-        return -pull + K**2 * pseudo_huber(z - a).mean(1) + K**2 * SPARSITY[0] * sparsity
+        return -activation + K**2 * pseudo_huber(z - a).mean(1) + K**2 * SPARSITY[0] * sparsity
 
-    return Objective(loss, f"released loss at {own.layer}", (own.layer, penalty))
+    return Objective(loss, f"published loss at {own.layer}", (own.layer, penalty))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from torch import Tensor
 
 from foveal.featurevis.objectives import Objective
-from foveal.featurevis.optimizers import OptimiserName
+from foveal.featurevis.optimizers import OptimizerName
 from foveal.featurevis.parametrization import Parametrization
 from foveal.featurevis.transforms import USUAL, Views
 
@@ -48,7 +48,7 @@ class Schedule:
     """
 
     octaves: tuple[Octave, ...] = (Octave(1.0, 256),)
-    optimiser: OptimiserName = "adam"
+    optimizer: OptimizerName = "adam"
     rate: float = 1.0
     views: Views = USUAL
     check: int = 25
@@ -56,7 +56,7 @@ class Schedule:
     even: bool = False
     mask: Callable[[Size], Float[Tensor, "h w"]] | None = None
     retouch: Callable[[Tensor, int, int], Tensor] | None = None
-    leak: int = 0
+    relu_leak: int = 0
     seed: int = 0
     batch: int = 16
 
@@ -80,7 +80,7 @@ class FeatureTask:
 
     name: str
     objective: Objective
-    canvas: Callable[[Size], Parametrization]
+    parametrization: Callable[[Size], Parametrization]
     watched: str | None = None
     start: Float[Tensor, "c h w"] | None = None
     seeds: tuple[int, ...] = (0,)

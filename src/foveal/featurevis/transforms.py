@@ -18,7 +18,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-GREY = 0.5
+GRAY = 0.5
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Views:
         h, w = images.shape[2:]
         theta = torch.stack([self._draw(generator, h / w) for generator in generators]).to(images)
         grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
-        return functional.grid_sample(images - GREY, grid, mode="bilinear", align_corners=False) + GREY
+        return functional.grid_sample(images - GRAY, grid, mode="bilinear", align_corners=False) + GRAY
 
     def _draw(self, generator: torch.Generator, aspect: float) -> Float[Tensor, "2 3"]:
         """From the view's coordinates to the image's, both −1..1."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from foveal.results.tree import Tree
 from foveal.featurevis.facet_objectives import ObjectiveWeights, parametrizations
 from foveal.featurevis.network import FeatureNetwork
-from foveal.featurevis.objectives import Objective, cell, decided, diverse, pale, smooth
+from foveal.featurevis.objectives import Objective, cell, diverse, low_saturation, smooth, target_score
 from foveal.featurevis.parametrization import Fourier, Kind
 from foveal.featurevis.schedule import FeatureTask
 
@@ -37,48 +37,55 @@ def units_of(tree: Tree, most: int = 12) -> list[Neuron]:
     return [Neuron(layer, channel) for layer, channel in ordered[:most]]
 
 
-def unit_task(eye: FeatureNetwork, decision: Target, wishes: ObjectiveWeights, canvas: Kind, seeds: int) -> FeatureTask:
+def unit_task(
+    network: FeatureNetwork, decision: Target, objective_weights: ObjectiveWeights, parametrization: Kind, seeds: int
+) -> FeatureTask:
     """A single unit, or any decision, as a task: as strong as can be."""
     name = _named(decision)
-    alone = decided(decision, name)
-    wanted, scale = _anywhere(eye, decision) or alone, _strength(eye, alone)
+    alone = target_score(decision, name)
+    wanted, scale = _anywhere(network, decision) or alone, _strength(network, alone)
     J = 1 / scale * wanted
     layer = decision.layers[0] if decision.layers else None
-    if wishes.smoothness:
-        J = J + wishes.smoothness * smooth()
-    if wishes.paleness:
-        J = J + wishes.paleness * pale()
-    if wishes.diversity and layer and seeds > 1:
-        J = J + wishes.diversity * diverse(layer)
-    brush = parametrizations(canvas, None, None, eye)
-    if canvas == "fourier":
-        brush = lambda size: Fourier((eye.lens.channels, *size), eye.dtype, noise=AWAKE)  # noqa: E731
+    if objective_weights.smoothness:
+        J = J + objective_weights.smoothness * smooth()
+    if objective_weights.low_saturation:
+        J = J + objective_weights.low_saturation * low_saturation()
+    if objective_weights.diversity and layer and seeds > 1:
+        J = J + objective_weights.diversity * diverse(layer)
+    brush = parametrizations(parametrization, None, None, network)
+    if parametrization == "fourier":
+        brush = lambda size: Fourier((network.normalization.channels, *size), network.dtype, noise=AWAKE)  # noqa: E731
     return FeatureTask(name, J, brush, layer, None, tuple(range(seeds)))
 
 
-def _strength(eye: FeatureNetwork, score: Objective) -> float:
+def _strength(network: FeatureNetwork, score: Objective) -> float:
     """So large that total variation, weighted 1, pulls a twentieth as hard as the score, divided by it.
 
     Scores have no scale of their own: a logit, a mean activation, a cosine. Measured on images of noise with the
     spectrum of photos, at the one that the unit cares about most.
     """
     random = torch.Generator().manual_seed(0)
-    easel = Fourier((eye.lens.channels, *eye.lens.size), eye.dtype, noise=AWAKE)
-    noise = torch.stack([easel.noise(random) for _ in range(8)]).to(eye.device)
+    easel = Fourier((network.normalization.channels, *network.normalization.size), network.dtype, noise=AWAKE)
+    noise = torch.stack([easel.noise(random) for _ in range(8)]).to(network.device)
     x = easel.image(noise).detach().requires_grad_()
-    seen = eye.look(x, score.layers, whole=score.whole, leak=True)
-    (pull,) = torch.autograd.grad(score(seen).sum(), x)
+    seen = network.look(x, score.layers, whole=score.whole, relu_leak=True)
+    (activation,) = torch.autograd.grad(score(seen).sum(), x)
     (calm,) = torch.autograd.grad(smooth()(seen).sum(), x)
-    strongest = float(pull.flatten(1).norm(dim=1).max())
+    strongest = float(activation.flatten(1).norm(dim=1).max())
     return strongest / float(calm.flatten(1).norm(dim=1).mean()) / EASE if strongest > 0 else 1.0
 
 
-def _anywhere(eye: FeatureNetwork, decision: Target) -> Objective | None:
+def _anywhere(network: FeatureNetwork, decision: Target) -> Objective | None:
     """A neuron at a place, for maps of any size: octaves change it."""
     if not isinstance(decision, Neuron) or decision.position is None:
         return None
-    grey = torch.full((1, eye.lens.channels, *eye.lens.size), 0.5, device=eye.device, dtype=eye.dtype)
-    h, w = eye.look(grey, (decision.layer,), gradient=False).maps[decision.layer].shape[2:]
+    gray = torch.full(
+        (1, network.normalization.channels, *network.normalization.size),
+        0.5,
+        device=network.device,
+        dtype=network.dtype,
+    )
+    h, w = network.look(gray, (decision.layer,), gradient=False).maps[decision.layer].shape[2:]
     y, x = decision.position
     return cell(decision.layer, decision.channel, ((y + 0.5) / h, (x + 0.5) / w))
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from foveal.engine.structure import Stage
 
 
-def tree_of(context: Context, plan: TreeSettings, names: Sequence[str] = ()) -> Tree:
-    """The same of a scene of one image; `names` are its stages, all up to what the decision looks at if left out."""
+def tree_of(context: Context, settings: TreeSettings, names: Sequence[str] = ()) -> Tree:
+    """The tree of one image, not grown; `names` are its stages, all up to what the decision looks at if left out."""
     names = tuple(names) or _stages(context)
     known = {stage.name: stage for stage in context.tracing().stages}
     stages = tuple(known[name] for name in names)
@@ -40,13 +40,13 @@ def tree_of(context: Context, plan: TreeSettings, names: Sequence[str] = ()) -> 
     passed = forward_backward(context, names[-1:], gradient=True, backward=True)
     assert passed.verdict is not None
     A = [_single(below.activations[name]) for name in names]
-    growth = TreeExpander(
+    expander = TreeExpander(
         stages,
         A,
         _single(passed.cotangents[names[-1]]),
         cache(lambda stage: _segment(context, (stages[stage - 1], A[stage - 1]), (stages[stage], A[stage]))),
         lambda groups: _without(context, passed, names[-1], groups),
-        plan,
+        settings,
         FeaturePatterns(
             unwrap(context.model), context.x, context.arguments, stages, [_last_call(context, name) for name in names]
         ),
@@ -57,14 +57,14 @@ def tree_of(context: Context, plan: TreeSettings, names: Sequence[str] = ()) -> 
     return Tree(
         decision,
         stages,
-        growth,
+        expander,
         blank,
         target=passed.verdict.words[0],
         model="",
         target_spec=passed.verdict.spec,
-        parameters=asdict(plan),
+        parameters=asdict(settings),
         notes=tuple(below.notes),
-        features=growth.features,
+        features=expander.features,
     )
 
 

@@ -14,7 +14,7 @@ from foveal.engine.subnetwork import Segment
 from foveal.errors import LayerError, MethodError
 from foveal.hierarchy.contribution_rules import RULES, Frame, gate
 from foveal.hierarchy.feature_patterns import FeaturePatterns
-from foveal.hierarchy.feature_value import DECISIONS, reader, weights_of
+from foveal.hierarchy.feature_value import NODES, feature_values, weights_of
 from foveal.hierarchy.merging import merged
 from foveal.hierarchy.windows import Windows
 from foveal.results.feature_graph import Edge, Feature, Key, placed
@@ -43,26 +43,26 @@ class TreeSettings:
         against: how many features that speak against a node are found beside its children.
     """
 
-    branch: int = 5
-    enough: float = 1.0
+    branching: int = 5
+    coverage: float = 1.0
     rule: str = "pool_up"
     gate: bool = True
     rank_by: str = "sum"
     merge: bool = False
-    decide: str = "neuron"
-    against: int = 0
+    nodes: str = "neurons"
+    opponents: int = 0
 
     @recording
     def __post_init__(self) -> None:
-        known = {"rule": (*RULES,), "rank_by": RANKS, "decide": DECISIONS}
+        known = {"rule": (*RULES,), "rank_by": RANKS, "nodes": NODES}
         for option, values in known.items():
             if getattr(self, option) not in values:
                 raise MethodError(
                     f"cannot take a decision apart by {option}={getattr(self, option)!r}: say {', '.join(values)}"
                 )
-        if self.branch < 1 or not 0 < self.enough <= 1 or self.against < 0:
+        if self.branching < 1 or not 0 < self.coverage <= 1 or self.opponents < 0:
             raise MethodError(
-                f"cannot give a node {self.branch} children that hold {self.enough} of it: one at least, above 0 to 1"
+                f"cannot give a node {self.branching} children that hold {self.coverage} of it: one at least, above 0 to 1"
             )
 
 
@@ -86,8 +86,8 @@ class TreeExpander:
     root: Float[Tensor, "1 c h w"]
     segment: Callable[[int], Segment]
     without: Callable[[Sequence[Sequence[int]]], Float[Tensor, " m"]]
-    plan: TreeSettings
-    eye: FeaturePatterns
+    settings: TreeSettings
+    patterns: FeaturePatterns
     features: dict[Key, Feature] = field(default_factory=dict)
     slack: dict[int, int | None] = field(default_factory=dict)
 
@@ -98,13 +98,13 @@ class TreeExpander:
             self._expand_decision(features[0])
             return
         for few, A, G, frame, scores in self._gradients(features):
-            rule, less = RULES[self.plan.rule], self.plan.against
+            rule, less = RULES[self.settings.rule], self.settings.opponents
             R, opposed = rule(A, G, frame), rule(A, -G, frame) if less else None
             for i, one in enumerate(few):
                 _balance(one, A[i], G[i], float(scores[i]))
                 one.edges = self._edges(R[i], one.stage - 1, frame.corners[i])
                 if opposed is not None:
-                    one.against = self._edges(opposed[i], one.stage - 1, frame.corners[i], most=less)
+                    one.opponents = self._edges(opposed[i], one.stage - 1, frame.corners[i], most=less)
 
     @recording
     def measure(self, features: Sequence[Feature]) -> None:
@@ -118,7 +118,7 @@ class TreeExpander:
     @recording
     def look(self, features: Sequence[Feature], kind: str) -> None:
         """Give each of these, all of one stage, its pattern."""
-        for one, pattern in zip(features, self.eye.see(features, kind), strict=True):
+        for one, pattern in zip(features, self.patterns.compute(features, kind), strict=True):
             one.pattern = pattern
 
     @recording
@@ -134,20 +134,20 @@ class TreeExpander:
         copies = windows.cut(self.A[stage - 1], corners).repeat(len(groups), 1, 1, 1)
         for copy, channels in zip(copies, groups, strict=True):
             copy[list(channels)] = 0
-        start = reader([feature] * len(groups), windows.local(places, corners).expand(len(groups), -1))
+        start = feature_values([feature] * len(groups), windows.local(places, corners).expand(len(groups), -1))
         return [float(value) for value in self.segment(stage).scores(copies, start)]
 
     def _expand_decision(self, decision: Feature) -> None:
         A, last = self.A[-1], len(self.stages) - 1
-        rule, frame, corner = RULES[self.plan.rule], Frame.whole(A, (1, 1)), torch.zeros(2, dtype=torch.long)
+        rule, frame, corner = RULES[self.settings.rule], Frame.whole(A, (1, 1)), torch.zeros(2, dtype=torch.long)
         R = rule(A, self.root, frame)
-        if self.plan.gate:
+        if self.settings.gate:
             R = R * gate(A, self.root)
         _balance(decision, A[0], self.root[0], decision.value)
         decision.edges = self._edges(R[0], last, corner)
-        if self.plan.against:
+        if self.settings.opponents:
             opposed = rule(A, -self.root, frame)[0]
-            decision.against = self._edges(opposed, last, corner, most=self.plan.against)
+            decision.opponents = self._edges(opposed, last, corner, most=self.settings.opponents)
 
     def _gradients(
         self, features: Sequence[Feature]
@@ -157,11 +157,11 @@ class TreeExpander:
         todo, below = list(features), self.A[stage - 1]
         while todo:
             windows = self._windows(stage)
-            outer = windows.sized(windows.side, 2) if self.plan.rule == "pool_up" else windows  # Up reaches further
+            outer = windows.sized(windows.side, 2) if self.settings.rule == "pool_up" else windows  # Up reaches further
             few = todo[: max(1, NUMBERS // (16 * below.shape[1] * outer.side[0] * outer.side[1]))]
             places = torch.tensor([one.place for one in few])
             corners = windows.corners(places)
-            start = reader(few, windows.local(places, corners))
+            start = feature_values(few, windows.local(places, corners))
             scores, G = self.segment(stage).gradients(windows.cut(below, corners), start)
             known = torch.tensor([one.value for one in few]).to(scores)
             if not torch.allclose(scores, known, rtol=1e-3, atol=1e-4 * float(known.abs().max())):
@@ -173,7 +173,7 @@ class TreeExpander:
             yield few, outer.cut(below, corners), G, outer.frame(corners), scores
 
     def _windows(self, stage: int) -> Windows:
-        slack = self.slack.get(stage, 0) if self.plan.decide == "neuron" else None
+        slack = self.slack.get(stage, 0) if self.settings.nodes == "neurons" else None
         return Windows.between(self.stages[stage - 1], self.stages[stage], slack)
 
     def _widen(self, stage: int, windows: Windows) -> None:
@@ -194,16 +194,16 @@ class TreeExpander:
         total = float(sums.sum())
         if total <= 0:
             return ()
-        rank = sums if self.plan.rank_by == "sum" else positive.amax((1, 2)).double()
+        rank = sums if self.settings.rank_by == "sum" else positive.amax((1, 2)).double()
         shares = sums / total
         order = rank.argsort(descending=True, stable=True)
-        limit = self.plan.branch if most is None else most
-        groups = merged(positive, order) if self.plan.merge else [[int(k)] for k in order[:limit]]
+        limit = self.settings.branching if most is None else most
+        groups = merged(positive, order) if self.settings.merge else [[int(k)] for k in order[:limit]]
         edges: list[Edge] = []
         held = 0.0
         for channels in groups:
             share = float(shares[channels].sum())
-            if len(edges) == limit or held >= self.plan.enough or share <= 0:
+            if len(edges) == limit or held >= self.settings.coverage or share <= 0:
                 break
             spot = (int(corner[0]), int(corner[1]))
             map = R[channels].sum(0)
@@ -223,12 +223,12 @@ class TreeExpander:
         """The feature of these channels, placed where the strongest of them contributes most."""
         y, x = divmod(int(leading.argmax()), leading.shape[1])
         place = (y + corner[0], x + corner[1])
-        weights = weights_of(self.plan.decide, placed(map, corner, self.stages[stage].shape[1:]))
+        weights = weights_of(self.settings.nodes, placed(map, corner, self.stages[stage].shape[1:]))
         new = Feature(stage, self.stages[stage].name, channels, place, weights=weights)
         if new.key in self.features:
             return self.features[new.key]
         here = torch.tensor([place])
-        new.value = float(reader([new], here)(self.A[stage])[0])
+        new.value = float(feature_values([new], here)(self.A[stage])[0])
         if stage == 0:
             new.edges = ()
         self.features[new.key] = new

@@ -26,7 +26,7 @@ from foveal.engine.positions.where import Cells
 from foveal.engine.rules.guided import GuidedMode
 from foveal.engine.structure import Stage
 from foveal.errors import FovealError, MethodError, ModelError
-from foveal.hierarchy.feature_value import reader
+from foveal.hierarchy.feature_value import feature_values
 from foveal.hierarchy.windows import Windows
 from foveal.results.feature_graph import Pattern
 
@@ -57,7 +57,7 @@ class FeaturePatterns:
     calls: Sequence[int]
     slack: dict[int, int | None] = field(default_factory=dict)
 
-    def see(self, features: Sequence[Feature], kind: str) -> list[Pattern]:
+    def compute(self, features: Sequence[Feature], kind: str) -> list[Pattern]:
         """The patterns of features of one stage."""
         if kind not in KINDS:
             raise MethodError(f"there are no patterns {kind!r}: say {', '.join(KINDS)}")
@@ -68,10 +68,10 @@ class FeaturePatterns:
             crop = self.x[:, :, : windows.side[0], : windows.side[1]]
             load = load_of(self.model, crop, kind, self.stages[stage].name, self.arguments.key(), graph=True)
             chunks, rest = Chunks(fitting(crop, WHOLE), load), features[len(found) :]
-            see = partial(self._seen, rest, windows, kind)
+            compute = partial(self._computed, rest, windows, kind)
             try:
-                chunks.weigh(see, len(rest))
-                for part in chunks.parts(see, len(rest)):
+                chunks.weigh(compute, len(rest))
+                for part in chunks.parts(compute, len(rest)):
                     found += part
             except _NotLocalError:
                 if windows.are_whole:
@@ -85,7 +85,9 @@ class FeaturePatterns:
         whole = Stage(INPUT, (c, h, w), (1.0, 1.0), (1, 1), True, "signed", 0, place=pixels)
         return Windows.between(whole, self.stages[stage], self.slack.get(stage, 0) if neurons else None)
 
-    def _seen(self, features: Sequence[Feature], windows: Windows, kind: str, start: int, stop: int) -> list[Pattern]:
+    def _computed(
+        self, features: Sequence[Feature], windows: Windows, kind: str, start: int, stop: int
+    ) -> list[Pattern]:
         features = features[start:stop]
         places = torch.tensor([one.place for one in features])
         corners = windows.corners(places)
@@ -125,7 +127,7 @@ class FeaturePatterns:
                 if alone:  # some networks insist on one size
                     raise _NotLocalError from None
                 raise
-            values = reader(features, at)(channels_first(run.activations[stage.name], stage.layout))
+            values = feature_values(features, at)(channels_first(run.activations[stage.name], stage.layout))
             return values.detach(), run.gradients(values, linear=mode is None)[INPUT].detach()
 
 
