@@ -72,8 +72,8 @@ def test_training_from_the_command_line(tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run(
         "train", "brnpa", "--data", tmp_path / "data", "--backbone", "timm:test_resnet", "--epochs", 1, "--batch", 5,
-        "--set", "side=32", "--set", "pretrained=false", "--set", "optimiser=adamw", "--accelerator", "cpu", "-o", out,
+        "--set", "side=32", "--set", "pretrained=false", "--set", "optimizer=adamw", "--accelerator", "cpu", "-o", out,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert Path(done.stdout.strip()) == out / "brnpa.safetensors" and (out / "brnpa.safetensors").exists()
-    assert 'optimiser = "adamw"' in (out / "settings.toml").read_text()
+    assert 'optimizer = "adamw"' in (out / "settings.toml").read_text()

@@ -332,9 +332,12 @@ def test_drawn_birds_are_found_again(tmp_path: Path, data: str) -> None:
 
 def test_settings_are_checked(tmp_path: Path, folder: Path) -> None:
     for values, said in (
-        ({"epoch": 3}, "no setting 'epoch'"), ({"rate": "fast"}, "type float"), ({"epochs": True}, "type int"),
-        ({"mode": "zoom"}, "mode is one of"), ({"start": "teacher"}, "needs a teacher"),
-        ({"weight": 2.0}, "weight lies"), ({"batch": 0}, "from 1"),
+        ({"epoch": 3}, "no setting 'epoch'"), ({"rate": "fast"}, "rate: input should be a valid number, not 'fast'"),
+        ({"epochs": True}, "a valid integer"),
+        ({"mode": "zoom"}, "mode: input should be 'dilate' or 'stride', not 'zoom'"),
+        ({"start": "teacher"}, "needs a teacher"),
+        ({"weight": 2.0}, "weight: input should be less than or equal to 1, not 2.0"), ({"batch": 0}, "batch: .* to 1"),
+        ({"rate": float("nan")}, "finite"),
     ):  # fmt: skip
         with pytest.raises(SettingsError, match=said):
             changed(Settings(), values)

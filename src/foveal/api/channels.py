@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from foveal._version import __version__
@@ -56,7 +57,8 @@ def channels(
         layer: which layers, as in `explain`.
         most: pictures a channel.
         cache: a folder in which what was found is kept, for the same weights, pictures and layers; True is foveal's
-            own (`FOVEAL_CACHE`, or ~/.cache/foveal), None or False keeps nothing.
+            own (`FOVEAL_CACHE`, or where the system keeps caches, such as ~/.cache/foveal), None or False keeps
+            nothing.
         progress: hears (what, done, total).
 
     Raises:
@@ -139,7 +141,7 @@ def _home(cache: Path | bool | None) -> Path | None:
     """Where what was found is kept."""
     if cache is None or cache is False:
         return None
-    home = Path(os.environ.get("FOVEAL_CACHE") or Path.home() / ".cache" / "foveal") if cache is True else cache
+    home = Path(os.environ.get("FOVEAL_CACHE") or user_cache_path("foveal")) if cache is True else cache
     return Path(home) / "dictionaries"
 
 

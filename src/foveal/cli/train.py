@@ -125,7 +125,7 @@ def brnpa(
     \b
       foveal train brnpa --data birds/ --backbone timm:resnet50 -o low
       foveal train brnpa --data birds/ --backbone timm:resnet50 --resolution 4 --teacher low/brnpa.safetensors -o high
-      foveal train brnpa --settings low/settings.toml --set optimiser=adamw --rate 3e-4 -o other
+      foveal train brnpa --settings low/settings.toml --set optimizer=adamw --rate 3e-4 -o other
       foveal train brnpa --data birds/ --search 25 -o tried; foveal train brnpa --settings tried/best.toml -o best
       foveal train brnpa --data world -o drawn
 

@@ -30,7 +30,7 @@ from foveal.errors import ImageError, MissingExtra, ModelError, ResultError
 from foveal.models import Model, load_model
 from foveal.models.brnpa import PartsNet, named_backbone
 from foveal.models.save import save_model
-from foveal.results.part_similarity import MOST, order_free, similarities
+from foveal.results.part_similarity import order_free, similarities
 from foveal.storage.atomic import whole_file, write_text
 from foveal.storage.checkpoint import check_seal, going_on, seal
 from foveal.storage.fingerprint import fingerprint
@@ -107,17 +107,17 @@ def train(
     teacher = _teacher(settings, len(sources.classes))
     if settings.start == "teacher" and teacher is not None:
         _start_from(plain, teacher, settings)
-    optimiser = make_optimiser(settings, plain)
+    optimizer = make_optimizer(settings, plain)
     steps = micro // settings.accumulate * settings.epochs
-    schedule = LambdaLR(optimiser, partial(rate_at, settings, steps))
+    schedule = LambdaLR(optimizer, partial(rate_at, settings, steps))
     of = _fingerprint(settings, sources, plain, teacher, world)
     plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    net, optimiser = fabric.setup(plain, optimiser)
+    net, optimizer = fabric.setup(plain, optimizer)
     if teacher is not None:
         teacher = fabric.to_device(teacher)
 
     # --- where it was broken off ---
-    state: dict[str, Any] = {"net": net, "optimiser": optimiser, "schedule": schedule, "step": 0, "best": -1.0,
+    state: dict[str, Any] = {"net": net, "optimizer": optimizer, "schedule": schedule, "step": 0, "best": -1.0,
                              "loss": 0.0, "seconds": 0.0, "of": of}  # fmt: skip
     if (folder / CHECKPOINT).exists():
         _load(fabric, folder / CHECKPOINT, state)
@@ -150,8 +150,8 @@ def train(
             raise ModelError(
                 f"the loss became {loss} at step {state['step']}: a smaller rate or precision 32-true help"
             )
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         schedule.step()
         state["step"] += 1
         state["loss"] += loss
@@ -236,17 +236,17 @@ def loss_of(net: nn.Module, teacher: nn.Module | None, images: Tensor, truth: Te
     return distillation(net(images).float(), known, truth, weight=settings.weight, temperature=settings.temperature)
 
 
-# --- optimiser ---
+# --- optimizer ---
 
 
-def make_optimiser(settings: Settings, net: nn.Module) -> Optimizer:
+def make_optimizer(settings: Settings, net: nn.Module) -> Optimizer:
     """By its name."""
     weights = [p for p in net.parameters() if p.requires_grad]
-    if settings.optimiser == "sgd":
+    if settings.optimizer == "sgd":
         return SGD(weights, settings.rate, settings.momentum, weight_decay=settings.decay)
-    if settings.optimiser == "adamw":
+    if settings.optimizer == "adamw":
         return AdamW(weights, settings.rate, weight_decay=settings.decay)
-    return Adam(weights, settings.rate, weight_decay=settings.decay, amsgrad=settings.optimiser == "amsgrad")
+    return Adam(weights, settings.rate, weight_decay=settings.decay, amsgrad=settings.optimizer == "amsgrad")
 
 
 def rate_at(settings: Settings, steps: int, step: int) -> float:
@@ -305,9 +305,7 @@ def compare(
         yield TrainStep("test", len(pictures), len(pictures), accuracy=share)
         return {f"{ways} ways, {shots} shot": share}
     n, camera = sources.queries, torch.tensor(sources.cameras)
-    ways_to_compare = {"": similarities(v[:n], v[n:]).sum(2)}
-    if v.shape[1] <= MOST:
-        ways_to_compare[", in any order"] = order_free(v[:n], v[n:])
+    ways_to_compare = {"": similarities(v[:n], v[n:]).sum(2), ", in any order": order_free(v[:n], v[n:])}
     results = {
         how: retrieval(table, (who[:n], who[n:]), (camera[:n], camera[n:])) for how, table in ways_to_compare.items()
     }

@@ -79,9 +79,9 @@ def _claim(study: Any, out: Path, settings: Settings) -> None:
 
 def suggested(trial: Any, settings: Settings) -> dict[str, Any]:
     """What this trial changes."""
-    optimiser = trial.suggest_categorical("optimiser", ["adam", "amsgrad", "sgd"])
+    optimizer = trial.suggest_categorical("optimizer", ["adam", "amsgrad", "sgd"])
     found = {
-        "optimiser": optimiser,
+        "optimizer": optimizer,
         "rate": trial.suggest_float("rate", 1e-4, 1e-2, log=True),
         "decay": trial.suggest_float("decay", 1e-6, 1e-3, log=True),
         "dropout": trial.suggest_categorical("dropout", [0.0, 0.2, 0.4, 0.6]),
@@ -90,7 +90,7 @@ def suggested(trial: Any, settings: Settings) -> dict[str, Any]:
     }
     if not settings.drawn:
         found["crop"] = trial.suggest_float("crop", 0.8, 1.0)
-    if optimiser == "sgd":
+    if optimizer == "sgd":
         found["momentum"] = trial.suggest_float("momentum", 0.0, 0.9)
     if settings.teacher:
         found["temperature"] = trial.suggest_categorical("temperature", [1.0, 6.0, 11.0, 16.0, 21.0])

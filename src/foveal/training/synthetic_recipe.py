@@ -140,7 +140,7 @@ def train(
 
 
 class _Run:
-    """The network, its optimiser and schedule, and where they are kept between epochs."""
+    """The network, its optimizer and schedule, and where they are kept between epochs."""
 
     def __init__(self, course: Recipe, settings: SyntheticSettings, device: torch.device, out: Path) -> None:
         self.course, self.settings, self.device = course, settings, device
@@ -150,8 +150,8 @@ class _Run:
         self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.batches = settings.images // settings.batch
         self.total = self.batches * settings.epochs
-        self.optimiser = AdamW(self.net.parameters(), lr=settings.rate, weight_decay=settings.decay)
-        self.schedule = OneCycleLR(self.optimiser, settings.rate, total_steps=self.total, pct_start=0.15)
+        self.optimizer = AdamW(self.net.parameters(), lr=settings.rate, weight_decay=settings.decay)
+        self.schedule = OneCycleLR(self.optimizer, settings.rate, total_steps=self.total, pct_start=0.15)
         self.checkpoint = out / f"{course.name}.checkpoint.pt"
         self.note: str | None = None
         self.epoch = self._resumed()
@@ -170,9 +170,9 @@ class _Run:
         half = self.settings.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             loss = self.course.loss(self.net, normalised(images).contiguous(memory_format=torch.channels_last), targets)
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
-        self.optimiser.step()
+        self.optimizer.step()
         self.schedule.step()
         return loss.item()
 
@@ -196,7 +196,7 @@ class _Run:
             return 0
         with going_on(self.checkpoint):
             self.net.load_state_dict(saved["net"])
-            self.optimiser.load_state_dict(saved["optimiser"])
+            self.optimizer.load_state_dict(saved["optimizer"])
             self.schedule.load_state_dict(saved["schedule"])
             return int(saved["epoch"])
 
@@ -206,6 +206,6 @@ class _Run:
     def _state(self) -> dict[str, object]:
         return {
             "net": self.net.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
