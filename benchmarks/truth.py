@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 import foveal
-from foveal.demo.references import REFERENCES
-from foveal.demo.truth import on_photo, true_effects
+from foveal.demo.truth import UNTOLD, on_photo, true_effects
 from foveal.methods import METHODS, find_method
+from foveal.metrics.references import reference_of_photo
 from foveal.synthetic import SPECIES, Split
 from foveal.synthetic.agreement import hit, rank_correlation, share
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
@@ -107,7 +107,7 @@ def main(
     for row in rows:
         judge(model, row, examples, effects)
         console.print(*row.cells())
-    rows += [_reference(name, examples, effects) for name in REFERENCES]
+    rows += [_reference(name, examples, effects) for name in UNTOLD]
     _show(rows, markdown=markdown)
 
 
@@ -117,12 +117,16 @@ def _at(text: str, stages: Sequence[str]) -> tuple[str, str]:
 
 
 def _reference(name: str, examples: Sequence[Example], effects: Sequence[dict[str, float]]) -> Row:
-    row, draw = Row(f"({name})", ""), REFERENCES[name]
-    for example in examples:
+    row = Row(f"({name})", "")
+    maps = [reference_of_photo(name, example.image) for example in examples]
+    for map, example in zip(maps, examples, strict=True):
         part = deciding_part(SPECIES[example.target])
-        row.hits.append(hit(draw(example.image), example.labels, part))
-        row.shares.append(share(draw(example.image), example.labels, [part]))
-    row.ranks = [rank_correlation(draw(e.image), e.labels, known) for e, known in zip(examples, effects, strict=False)]
+        row.hits.append(hit(map, example.labels, part))
+        row.shares.append(share(map, example.labels, [part]))
+    row.ranks = [
+        rank_correlation(map, example.labels, known)
+        for map, example, known in zip(maps, examples, effects, strict=False)
+    ]
     return row
 
 

@@ -70,7 +70,7 @@ def test_true_importance_knows_the_right_map(decision: str) -> None:
     """The true effects painted on the parts are ranked right; noise is not."""
     (case,) = cases(decision, 1, seed=3)
     found = {row["method"]: row for row in rows(case, ["hirescam"], TRUTH)}
-    assert set(found) == {"hirescam", "(random)", "(centre)", "(edges)", "(constant)", "(activation)"}
+    assert set(found) == {"hirescam", "(random)", "(center)", "(edges)", "(constant)", "(activation)"}
     assert found["hirescam"]["share"] > 2 * found["(random)"]["share"]
     assert math.isnan(found["(constant)"]["rank"])
     assert {row["decision"] for row in found.values()} == {decision}

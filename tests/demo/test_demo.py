@@ -11,9 +11,9 @@ import pytest
 import foveal
 from foveal.demo import run
 from foveal.demo.page import _mean_of, _share_of
-from foveal.demo.references import REFERENCES
 from foveal.demo.truth import TruthMeasurements, largest_part, measure, true_effects
 from foveal.methods import FAST
+from foveal.metrics.references import REFERENCES, reference_of_photo
 from foveal.synthetic import SPECIES, Split, demo_scenes, render
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part
 from foveal.synthetic.splits import Example
@@ -71,9 +71,9 @@ def test_scenes_whose_deciding_part_is_hidden_are_left_out() -> None:
 @pytest.mark.parametrize("name", REFERENCES)
 def test_references_fit_the_picture_and_never_change(name: str) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
-    map = REFERENCES[name](picture)
+    map = reference_of_photo(name, picture)
     assert map.shape == (50, 70) and np.isfinite(map).all() and map.min() >= 0
-    assert np.array_equal(map, REFERENCES[name](picture.copy()))
+    assert np.array_equal(map, reference_of_photo(name, picture.copy()))
 
 
 def test_intervals_hold_their_values() -> None:

@@ -87,7 +87,7 @@ def measure(
         metrics: names, see `foveal.metrics.METRICS`; "usual", "object", "all".
         layer: of results with several; None for the deepest, "all" for each.
         of: what is asked: "auto" is a probability where the decision has one, see `attribution.perturbed_score`.
-        references: which of "random", "centre", "edges", "constant", "activation" stand beside; True for all.
+        references: which of "random", "center", "edges", "constant", "activation" stand beside; True for all.
         masks: a picture each, true on the object, in the photo's pixels; for metrics of localisation.
         boxes: several a picture, (x0, y0, x1, y1) in the photo's pixels.
         setting: steps, baselines, samples, seed. The default compares all maps on one grid of 28 × 28 places in 49

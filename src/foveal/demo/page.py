@@ -18,8 +18,7 @@ from foveal.api.match import match
 from foveal.api.parts import parts
 from foveal.api.visualize import visualize
 from foveal.demo.measured import true_panel
-from foveal.demo.references import REFERENCES
-from foveal.demo.truth import TruthMeasurements, explain_fully, logits_of, on_photo, true_effects
+from foveal.demo.truth import UNTOLD, TruthMeasurements, explain_fully, logits_of, on_photo, true_effects
 from foveal.featurevis import Octave, Schedule
 from foveal.methods import METHODS
 from foveal.models import Model, load_model
@@ -47,7 +46,7 @@ SITTERS = 5000  # seed of the scenes that are portrayed
 ANOTHER = 1000  # seed of the scenes that pictures are matched with
 ABOUT_REFERENCE = {
     "random": "noise: what chance gives",
-    "centre": "a blob in the middle of every picture",
+    "center": "a blob in the middle of every picture",
     "edges": "edges of the picture, no network involved",
 }
 
@@ -301,8 +300,7 @@ def _hits_table(evidence: TruthMeasurements, layers: Sequence[str]) -> Table:
         if _judged_at(name, evidence, layers[-1]) is not None
     ]
     rows += [
-        Row(name, (*[None] * len(layers), _share_of(evidence.hits[name, ""])), ABOUT_REFERENCE[name])
-        for name in REFERENCES
+        Row(name, (*[None] * len(layers), _share_of(evidence.hits[name, ""])), ABOUT_REFERENCE[name]) for name in UNTOLD
     ]
     count = len(evidence.correct)
     return Table(
@@ -321,7 +319,7 @@ def _agreement_table(evidence: TruthMeasurements, layer: str) -> Table:
         Column("rank correlation with true effects", "parts of the class decision", limits=(-1.0, 1.0), reference=0.0),
     )
     keys = [(name, at) for name in METHODS if (at := _judged_at(name, evidence, layer)) is not None]
-    keys += [(name, "") for name in REFERENCES]
+    keys += [(name, "") for name in UNTOLD]
     rows = tuple(
         Row(
             TITLES.get(key[0], key[0]),
@@ -350,9 +348,9 @@ def _share_of(hits: Sequence[bool] | None) -> Score | None:
     if not hits:
         return None
     n, p, z = len(hits), float(np.mean(hits)), 1.96
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    center = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
-    return Score(p, max(0.0, centre - half), min(1.0, centre + half))
+    return Score(p, max(0.0, center - half), min(1.0, center + half))
 
 
 def _mean_of(values: Sequence[float]) -> Score | None:

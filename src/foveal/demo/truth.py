@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from foveal.api.explain import compare, explain
-from foveal.demo.references import REFERENCES
 from foveal.methods import FAST, METHODS
+from foveal.metrics.references import reference_of_photo
 from foveal.models import Model
 from foveal.results import Explanation
 from foveal.synthetic import SPECIES, Split, effects_of_each, sibling
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from foveal.synthetic.splits import Example
 
 BATCH = 20
+UNTOLD = ("random", "center", "edges")  # maps that know nothing of the network
 PATIENT = ("ablationcam", "scorecam", "occlusion")
 Key = tuple[str, str]  # method, layer ("" for references, which have none)
 
@@ -100,9 +101,9 @@ def _margins(model: Model, examples: Sequence[Example], evidence: TruthMeasureme
         for layer in why.layers:
             for i, example in enumerate(examples):
                 _score(evidence, (name, layer), on_photo(why, layer, i), example, deciding_part(species[i]))
-    for name, draw in REFERENCES.items():
+    for name in UNTOLD:
         for i, example in enumerate(examples):
-            _score(evidence, (name, ""), draw(example.image), example, deciding_part(species[i]))
+            _score(evidence, (name, ""), reference_of_photo(name, example.image), example, deciding_part(species[i]))
 
 
 def _score(evidence: TruthMeasurements, key: Key, map: NDArray[np.floating], example: Example, part: str) -> None:
@@ -119,7 +120,7 @@ def _interventions(model: Model, examples: Sequence[Example], evidence: TruthMea
         maps: dict[Key, NDArray[np.floating]] = {
             (name, layer): on_photo(why, layer, i) for name, why in explained.items() for layer in why.layers
         }
-        maps |= {(name, ""): draw(example.image) for name, draw in REFERENCES.items()}
+        maps |= {(name, ""): reference_of_photo(name, example.image) for name in UNTOLD}
         for key, map in maps.items():
             evidence.correlations.setdefault(key, []).append(rank_correlation(map, example.labels, truth))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from foveal.synthetic.agreement import spearman
+from foveal.metrics.statistics import spearman
 from foveal.synthetic.classes import creature_of
 from foveal.synthetic.drawing import render
 from foveal.synthetic.scene import REMOVABLE, Creature, Scene, SceneError
