@@ -10,7 +10,7 @@ import pytest
 
 import foveal
 from foveal.demo import run
-from foveal.demo.page import _mean_of, _share_of
+from foveal.demo.intervals import mean, proportion
 from foveal.demo.truth import TruthMeasurements, largest_part, measure, true_effects
 from foveal.methods import FAST
 from foveal.metrics.references import REFERENCES, reference_of_photo
@@ -77,11 +77,11 @@ def test_references_fit_the_picture_and_never_change(name: str) -> None:
 
 
 def test_intervals_hold_their_values() -> None:
-    share = _share_of([True] * 9 + [False])
+    share = proportion([True] * 9 + [False])
     assert share is not None and share.low is not None and share.high is not None
     assert 0.55 < share.low < share.value == 0.9 < share.high <= 1
-    perfect = _share_of([True] * 10)
+    perfect = proportion([True] * 10)
     assert perfect is not None and perfect.low is not None and perfect.low < 0.8
-    mean = _mean_of([0.0, 1.0, float("nan")])
-    assert mean is not None and mean.value == 0.5
-    assert _share_of([]) is None and _mean_of([1.0]) is None
+    found = mean([0.0, 1.0, float("nan")])
+    assert found is not None and found.value == 0.5
+    assert proportion([]) is None and mean([1.0]) is None

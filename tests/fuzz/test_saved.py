@@ -204,18 +204,18 @@ def test_a_damaged_checkpoint_of_a_training_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(limit(300))
 def test_a_damaged_checkpoint_by_fabric_is_refused(tmp_path: Path) -> None:
-    recipe = pytest.importorskip("foveal.training.brnpa")
+    files = pytest.importorskip("foveal.training.brnpa_files")
     fabric = pytest.importorskip("lightning_fabric").Fabric(accelerator="cpu", devices=1)
 
     def state() -> dict[str, Any]:
         return {"net": torch.nn.Linear(9, 9), "step": 0, "of": ""}
 
     first = {**state(), "step": 5, "of": "x"}
-    recipe._save(fabric, tmp_path / "checkpoint.pt", first)
+    files.save_checkpoint(fabric, tmp_path / "checkpoint.pt", first)
     for number in range(mutations(60)):
         with damaged_copy(tmp_path / "checkpoint.pt", number) as (file, what):
             found = state()
-            failed = outcome(lambda: recipe._load(fabric, file, found))  # noqa: B023
+            failed = outcome(lambda: files.load_checkpoint(fabric, file, found))  # noqa: B023
             assert isinstance(failed, FovealError) or same(found, first), f"{number}: {what}"
 
 

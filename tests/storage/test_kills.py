@@ -69,7 +69,7 @@ def state() -> Writer:
 
 def training() -> Writer:
     """A checkpoint by Lightning Fabric."""
-    recipe = pytest.importorskip("foveal.training.brnpa")
+    files = pytest.importorskip("foveal.training.brnpa_files")
     fabric = pytest.importorskip("lightning_fabric").Fabric(accelerator="cpu", devices=1)
 
     def contents(step: int) -> dict[str, Any]:
@@ -79,14 +79,14 @@ def training() -> Writer:
 
     def write(place: Path) -> None:
         for step in range(100_000):
-            recipe._save(fabric, place / "checkpoint.pt", contents(step))
+            files.save_checkpoint(fabric, place / "checkpoint.pt", contents(step))
 
     def check(place: Path) -> None:
         if (place / "checkpoint.pt").exists():
             found = contents(-1)
-            recipe._load(fabric, place / "checkpoint.pt", found)
+            files.load_checkpoint(fabric, place / "checkpoint.pt", found)
             assert bool((found["net"].weight == found["step"]).all()) and found["step"] >= 0
-        recipe._save(fabric, place / "checkpoint.pt", contents(0))
+        files.save_checkpoint(fabric, place / "checkpoint.pt", contents(0))
 
     return write, check
 

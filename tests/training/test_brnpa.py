@@ -22,10 +22,12 @@ from foveal.errors import ImageError, ResultError
 from foveal.images import Preprocessing
 from foveal.images.load import load_images
 from foveal.training import brnpa
-from foveal.training.brnpa import rate_at, train
+from foveal.training.brnpa import train
 from foveal.training.brnpa_data import AS_IT_IS, Batches, Files, Listed, altered
+from foveal.training.brnpa_network import build, loss_of, rate_at, teacher_of
 from foveal.training.datasets import cub, held_out, open_folder, tree
 from foveal.training.settings import Settings, SettingsError, changed, read_settings, usual, write_settings
+from foveal.training.train_step import TrainStep
 
 pytest.importorskip("lightning_fabric")
 
@@ -49,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def learnt(settings: Settings, out: Path) -> list[brnpa.TrainStep]:
+def learnt(settings: Settings, out: Path) -> list[TrainStep]:
     return list(train(settings, out, accelerator="cpu"))
 
 
@@ -167,12 +169,12 @@ def test_accumulated_gradients_are_those_of_the_whole_batch() -> None:
     torch.manual_seed(0)
     x, y = torch.randn(8, 3, 16, 16), torch.randint(3, (8,))
     settings = Settings(backbone="timm:test_resnet", pretrained=False, side=16)
-    net = brnpa.build(settings, 3).eval()
-    brnpa.loss_of(net, None, x, y, settings).backward()
+    net = build(settings, 3).eval()
+    loss_of(net, None, x, y, settings).backward()
     whole = [p.grad.clone() for p in net.parameters() if p.grad is not None]
     net.zero_grad()
     for part in (slice(0, 4), slice(4, 8)):
-        (brnpa.loss_of(net, None, x[part], y[part], settings) / 2).backward()
+        (loss_of(net, None, x[part], y[part], settings) / 2).backward()
     parts = [p.grad for p in net.parameters() if p.grad is not None]
     assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-5) for a, b in zip(whole, parts, strict=True))
 
@@ -182,15 +184,15 @@ def test_the_teacher_stays_as_it_is(folder: Path, tmp_path: Path) -> None:
     settings = usual(str(folder), **{**SMALL, "epochs": 1})
     learnt(settings, tmp_path / "low")
     path = tmp_path / "low" / "brnpa.safetensors"
-    teacher = brnpa._teacher(replace(settings, teacher=str(path)), 3)
+    teacher = teacher_of(replace(settings, teacher=str(path)), 3)
     assert teacher is not None and not teacher.training and not any(p.requires_grad for p in teacher.parameters())
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    student = brnpa.build(settings, 3).train()
-    loss = brnpa.loss_of(student, teacher, torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.long), settings)
+    student = build(settings, 3).train()
+    loss = loss_of(student, teacher, torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.long), settings)
     loss.backward()
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
     with pytest.raises(SettingsError, match="knows 3 classes"):
-        brnpa._teacher(replace(settings, teacher=str(path)), 4)
+        teacher_of(replace(settings, teacher=str(path)), 4)
 
 
 def test_better_settings_are_searched_for(folder: Path, tmp_path: Path) -> None:
@@ -202,7 +204,7 @@ def test_better_settings_are_searched_for(folder: Path, tmp_path: Path) -> None:
 
     def tried(trials: int) -> list[Tried]:
         found = list(search(settings, tmp_path / "tried", trials=trials, accelerator="cpu"))
-        assert not any(isinstance(step, brnpa.TrainStep) and step.phase == "test" for step in found)
+        assert not any(isinstance(step, TrainStep) and step.phase == "test" for step in found)
         return [step for step in found if isinstance(step, Tried)]
 
     first = tried(2)

@@ -34,7 +34,9 @@ def run(out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60,
         intervened: how many of them are taken apart to measure true effects.
         seed: of those scenes.
     """
-    from foveal.demo.page import picture_section, portrait_section, report
+    from foveal.demo.feature_images import feature_images_section
+    from foveal.demo.page import report
+    from foveal.demo.pictures import picture_section
     from foveal.demo.truth import TruthMeasurements, measure
     from foveal.models import load_model
     from foveal.report.report import write_report
@@ -51,7 +53,7 @@ def run(out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60,
         sections.append(picture_section(model, Example(*render(scene), SPECIES.index(scene.species), scene)))
     yield DemoStep("explaining the bundled pictures", len(pictures), len(pictures))
     yield DemoStep("portraying what the last stage sees", 0, 1)
-    sections.append(portrait_section(model))
+    sections.append(feature_images_section(model))
     yield DemoStep("portraying what the last stage sees", 1, 1)
     evidence = TruthMeasurements()
     for done in measure(model, evidence, scenes=scenes, intervened=intervened, seed=seed):

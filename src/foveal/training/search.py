@@ -17,8 +17,9 @@ from foveal.errors import FovealError, ImageError, MissingExtra, ResultError
 from foveal.images.folders import pictures_in
 from foveal.storage.fingerprint import file_fingerprint, fingerprint
 from foveal.storage.reading import damage, read_json
-from foveal.training.brnpa import TrainStep, train
+from foveal.training.brnpa import train
 from foveal.training.settings import Settings, SettingsError, changed, write_settings
+from foveal.training.train_step import TrainStep
 
 JOURNAL, BEST = "search.journal", "best.toml"
 OF = "of"  # what the study calls the fingerprint of what it is about
