@@ -325,7 +325,7 @@ class Chain(nn.Module):
 def test_a_run_knows_which_module_alone_lies_between_two_layers() -> None:
     torch.manual_seed(1)
     model, x = Chain().double().eval(), torch.randn(2, 3, 8, 8, dtype=torch.float64)
-    with capture(model, ["conv", "relu", "pool", "block"], neighbours=True) as run:
+    with capture(model, ["conv", "relu", "pool", "block"], neighbors=True) as run:
         score = run.forward(x)[:, 0]
         G = run.gradients(score, keep_graph=True)
         for before, after in (("conv", "relu"), ("relu", "pool"), ("pool", "block")):
@@ -404,7 +404,7 @@ def test_what_was_written_into_on_the_way_is_no_direct_input() -> None:
 
     torch.manual_seed(0)
     model, x = InPlace().double().eval(), torch.randn(1, 3, 6, 6, dtype=torch.float64)
-    with capture(model, ["conv", "bn", "relu"], neighbours=True) as run:
+    with capture(model, ["conv", "bn", "relu"], neighbors=True) as run:
         run.gradients(run.forward(x)[:, 0], keep_graph=True)
         assert run.block("conv", "bn").module is model.bn
         assert run.block("bn", "relu").module is None

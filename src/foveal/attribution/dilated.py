@@ -89,7 +89,7 @@ def run_once(
     decision, mode = scene.decision, Dilated(finest)
     every = [*dict.fromkeys([*layers, *(decision.layers if decision else ())])]
     with capture(scene.model, every, gradient=decision is not None) as run:
-        output = run.forward(scene.x, scene.arguments, under=mode)
+        output = run.forward(scene.x, scene.arguments, mode=mode)
         verdict = decision.decide(ModelOutput(output, run.activations, scene.labels, scene.task)) if decision else None
         kept = {layer: (run.activations[layer].detach(), mode.grid(run.activations[layer])) for layer in layers}
     return verdict.detached() if verdict else None, kept

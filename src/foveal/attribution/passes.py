@@ -183,7 +183,7 @@ def _run_each(
     notes = _row_notes(scene, layers)
     with capture(
         scene.model, every, gradient=gradient or keep, differentiable=keep, last_calls=last_calls,
-        neighbours=any(question.study for question in questions),
+        neighbors=any(question.study for question in questions),
     ) as run:  # fmt: skip
         answers, lost = _answers(scene, run, questions, notes, stop=stop, backward=backward)
         layouts = {layer: _layout(run, layer, scene) for layer in run.activations if layer in layers}
@@ -272,7 +272,7 @@ def _answers(
         mode = modes[0]
         assert len(modes) == 1 or not any(modes), "one forward obeys one set of rules"
         output = run.forward(
-            scene.x, scene.arguments, stop=stop, through_no_grad=through_no_grad, under=_under(scene, mode)
+            scene.x, scene.arguments, stop=stop, through_no_grad=through_no_grad, mode=_under(scene, mode)
         )
         try:
             answers = [

@@ -196,7 +196,7 @@ class PerturbationScorer:
         """What the network makes of these inputs, as far as the decision may look."""
         if self._decision.layers:
             run = self._runs[torch.is_grad_enabled()]
-            output = run.forward(x, self._arguments, stop=True, under=self._under())
+            output = run.forward(x, self._arguments, stop=True, mode=self._under())
             return outcome_of(self._scene, self._decision, run, output)
 
         # A forward may write into its input: into copies made for it, not into the picture itself.
