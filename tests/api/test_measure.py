@@ -169,7 +169,7 @@ def test_results_say_what_they_explain_and_methods_share_a_pass() -> None:
 
 
 def test_trees_and_parts_are_measured_like_maps(tmp_path: Path) -> None:
-    model, bird = foveal.load_model("demo"), next(iter(Split("species", 1))).image
+    model, bird = foveal.load_model("demo"), next(iter(Split("classes", 1))).image
     target = foveal.Margin(4, 5)
     tree = foveal.decompose(model, bird, target, branch=2).grow()
     tree.save(tmp_path / "tree")
@@ -187,7 +187,7 @@ def test_metrics_that_explain_again() -> None:
     model, x = tiny(5), torch.randn(1, 3, 16, 16)
     scores = foveal.measure(
         model, x, ["gradcam", "inputxgradient"], metrics=["sensitivity", "coherency", "adcc"], references=("center",),
-        setting=EvaluationSettings(neighbours=2, radius=0.1),
+        setting=EvaluationSettings(neighbors=2, radius=0.1),
     )  # fmt: skip
     assert scores.values["(center)"]["sensitivity"] == (0.0,) and scores.values["(center)"]["coherency"] == (1.0,)
     assert scores.values["gradcam"]["sensitivity"][0] > 0 and 0 <= scores.values["inputxgradient"]["coherency"][0] <= 1

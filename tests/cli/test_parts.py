@@ -26,7 +26,7 @@ def run(*arguments: object) -> Result:
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     path = tmp_path / "bird.png"
-    Image.fromarray(Split("species", 20)[6].image).save(path)
+    Image.fromarray(Split("classes", 20)[6].image).save(path)
     return path
 
 
@@ -56,7 +56,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(photo: Path, tmp_path: Path) 
     assert run("train", "brnpa", "-o", tmp_path / "x").exit_code == 2
     done = run("train", "brnpa", "--data", tmp_path / "none", "--backbone", "demo", "-o", tmp_path / "x")
     assert done.exit_code == 1 and "There is no folder" in done.stderr
-    done = run("train", "brnpa", "--data", "world", "--set", "speed=9", "-o", tmp_path / "x")
+    done = run("train", "brnpa", "--data", "synthetic", "--set", "speed=9", "-o", tmp_path / "x")
     assert done.exit_code == 1 and "no setting 'speed'" in done.stderr
 
 

@@ -14,7 +14,7 @@ from foveal.demo.intervals import mean, proportion
 from foveal.demo.truth import TruthMeasurements, largest_part, measure, true_effects
 from foveal.methods import FAST
 from foveal.metrics.references import REFERENCES, reference_of_photo
-from foveal.synthetic import SPECIES, Split, demo_scenes, render
+from foveal.synthetic import CLASS_NAMES, Split, demo_scenes, render
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part
 from foveal.synthetic.splits import Example
 
@@ -54,15 +54,15 @@ def test_the_bars_of_the_drawn_world(model: foveal.Model, no_trace: NoTrace) -> 
 
 def test_true_effects_on_a_bundled_picture(model: foveal.Model) -> None:
     scene = demo_scenes()[0]
-    example = Example(*render(scene), SPECIES.index(scene.species), scene)
+    example = Example(*render(scene), CLASS_NAMES.index(scene.class_name), scene)
     logit, margin = true_effects(model, example)
-    assert largest_part(margin) == deciding_part(scene.species) == "beak"
+    assert largest_part(margin) == deciding_part(scene.class_name) == "beak"
     assert set(margin) == set(logit)
     assert abs(margin["background"]) < abs(margin["beak"]) / 4
 
 
 def test_scenes_whose_deciding_part_is_hidden_are_left_out() -> None:
-    example = Split("species", 4)[0]
+    example = Split("classes", 4)[0]
     assert decides_visibly(example)
     hidden = Example(example.image, np.zeros_like(example.labels), example.target, example.scene)
     assert not decides_visibly(hidden)

@@ -20,7 +20,7 @@ import torch
 
 import foveal
 from foveal.api.visualize import optimize
-from foveal.benchmark.csv_log import Ledger
+from foveal.benchmark.csv_log import CsvLog
 from foveal.errors import FovealError
 from foveal.featurevis import Octave, Schedule
 from foveal.images import pictures_in
@@ -231,8 +231,8 @@ def rows(number: int) -> list[dict[str, Any]]:
 def test_a_damaged_ledger_loses_pictures_but_never_numbers(tmp_path: Path) -> None:
     """What it still holds is as it was measured; what it lost is measured again; or a sentence says what to delete."""
 
-    def ledger(place: Path) -> Ledger:
-        return Ledger(place / "t.csv", ["a", "b"], {"model": "m", "steps": [1, 2.5]})
+    def ledger(place: Path) -> CsvLog:
+        return CsvLog(place / "t.csv", ["a", "b"], {"model": "m", "steps": [1, 2.5]})
 
     (tmp_path / "whole").mkdir()
     first = ledger(tmp_path / "whole")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from foveal.synthetic import LABELS, PARTS, render, species_scene
+from foveal.synthetic import LABELS, PARTS, class_scene, render
 from foveal.synthetic.agreement import hit, part_importance, rank_correlation, share, top_part
 
-drawn = render(replace(species_scene("Violet Roller", 4), occluder=None))[1]
+drawn = render(replace(class_scene("Violet Roller", 4), occluder=None))[1]
 
 
 def painted(values: dict[str, float]) -> np.ndarray:

@@ -234,7 +234,7 @@ def test_orders_go_on_from_anywhere_and_are_shared_out() -> None:
         assert list(Batches(23, 3, 2, seed=5, micro=7, start=start)) == whole[start:]
     first = [i for batch in whole[:7] for _, i in batch]
     assert len(set(first)) == 21 and first != [i for batch in whole[7:] for _, i in batch]
-    shares = [list(Batches(23, 3, 1, seed=5, micro=3, rank=rank, world=2)) for rank in (0, 1)]
+    shares = [list(Batches(23, 3, 1, seed=5, micro=3, rank=rank, world_size=2)) for rank in (0, 1)]
     assert not {i for b in shares[0] for _, i in b} & {i for b in shares[1] for _, i in b}
 
 
@@ -260,9 +260,9 @@ def test_alterations() -> None:
     moved = {tuple(altered(pixels, (40, 40), replace(plain, shift=2), np.random.default_rng(s)).flatten()[:3].tolist())
              for s in range(9)}  # fmt: skip
     assert len(moved) > 4
-    grey = pixels[:1].expand(3, -1, -1)
-    coloured = altered(grey, (40, 40), replace(plain, saturation=0.9), np.random.default_rng(1))
-    assert torch.allclose(coloured, grey, atol=1e-5)  # grey has no colour to lose
+    gray = pixels[:1].expand(3, -1, -1)
+    coloured = altered(gray, (40, 40), replace(plain, saturation=0.9), np.random.default_rng(1))
+    assert torch.allclose(coloured, gray, atol=1e-5)  # grey has no colour to lose
 
 
 def test_held_out_pictures_are_some_of_each_class() -> None:
@@ -346,7 +346,7 @@ def test_settings_are_checked(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "bad.toml").write_text("epochs = ")
     with pytest.raises(SettingsError, match="Cannot read"):
         read_settings(tmp_path / "bad.toml")
-    odd = usual("world", backbone='na"me', rate=3, flip=0.25)
+    odd = usual("synthetic", backbone='na"me', rate=3, flip=0.25)
     write_settings(odd, tmp_path / "odd.toml")
     assert changed(Settings(), read_settings(tmp_path / "odd.toml")) == odd and asdict(odd)["rate"] == 3.0
     with pytest.raises(SettingsError, match="do not fill one step"):

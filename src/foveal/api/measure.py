@@ -25,11 +25,11 @@ from foveal.errors import FovealError, MethodError, TargetError, shown
 from foveal.images import Batch
 from foveal.methods import find_methods
 from foveal.metrics.baselines import black
+from foveal.metrics.evaluation import Evaluation, EvaluationSettings
 from foveal.metrics.metric import Metric, find_metrics
 from foveal.metrics.placement import Box
 from foveal.metrics.references import REFERENCES, norm_map
 from foveal.metrics.sensitivity import Explainer
-from foveal.metrics.trial import Evaluation, EvaluationSettings
 from foveal.models.model import Model
 from foveal.results import Explanation, Match, Parts
 from foveal.results.provenance import versions
@@ -131,7 +131,7 @@ def measure(
             of=SAID[asked[0].of],
             references=tuple(name for name in maps if name not in explained),
             model=inquiry.subject.name,
-            setting=setting.facts(),
+            setting=setting.to_dict(),
             forwards=sum(question.count for question in asked),
             notes=_notes(inquiry, asked),
             seconds=time.perf_counter() - started,

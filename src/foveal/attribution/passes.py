@@ -317,7 +317,7 @@ def _answer(
     if mode and not verdict.score.requires_grad and (why := mode.blocked()):
         raise MethodError(why)
     ends = _ends(question.decision, outcome) if mode else []
-    remarks = mode.remarks(ends, list(run.origins.values())) if mode else []
+    remarks = mode.notes(ends, list(run.origins.values())) if mode else []
     try:
         start = rules.start(verdict) if rules else verdict.score
         begun = _begun(start, ends) if mode and mode.counts else None

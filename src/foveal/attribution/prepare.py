@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from foveal.attribution.embedding import ModelEmbedder
 from foveal.attribution.passes import Scene
-from foveal.engine.arguments import Arguments, beside
+from foveal.engine.arguments import Arguments, extra_inputs
 from foveal.engine.guard import unwrap
 from foveal.engine.select import LayerSpec, last_stage_before, select_layers, stages_before
 from foveal.errors import ImageError, ModelError
@@ -95,7 +95,7 @@ def prepare(
     """The arguments of `foveal.explain`, made into an `Inquiry`; `blind` where no decision is looked at."""
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images)
-    arguments = beside(len(batch.tensor), inputs, keywords)
+    arguments = extra_inputs(len(batch.tensor), inputs, keywords)
     found: list[str] = []
     decision = _prepared(as_decision(target), subject, batch.tensor, arguments, found)
     if differentiable:

@@ -10,7 +10,7 @@ from foveal.render.figures import grid
 from foveal.report.report import Panel, Section, Tile
 from foveal.report.tiles import SIDE, photo_tile
 from foveal.synthetic import render
-from foveal.synthetic.sampling import species_scene
+from foveal.synthetic.sampling import class_scene
 
 BRIEFLY = Schedule((Octave(1.0, 90),), rate=1.5)  # two seconds each
 SHOWN = ("Fan-crested Jay", "Lyre-tailed Pheasant")
@@ -20,14 +20,14 @@ SEED = 5000  # seed of the scenes that are shown
 def feature_images_section(model: Model) -> Section:
     """What the last stage responds to in pictures of a kind, as images made for it."""
     rows, words, photo = [], [], None
-    for species in SHOWN:
-        pictures = [render(species_scene(species, seed))[0] for seed in range(SEED, SEED + 10)]
+    for class_name in SHOWN:
+        pictures = [render(class_scene(class_name, seed))[0] for seed in range(SEED, SEED + 10)]
         faces = visualize(model, pictures, facets=1, plan=BRIEFLY)
         photo = photo or faces.photos[0]
         one, answer = faces[0], faces.answers(model, 1)[0][0]
         rows.append([mosaic(faces.photos, SIDE), as_picture(one.strip[0][1]), as_picture(one.image)])
-        words.append(f"{species}\n{one.words}\nthe classifier says {answer.label}, {100 * answer.probability:.0f} %")
-    sheet = grid(rows, columns=("four of ten pictures", "mean of all ten", "portrait"), rows=words, side=SIDE)
+        words.append(f"{class_name}\n{one.words}\nthe classifier says {answer.label}, {100 * answer.probability:.0f} %")
+    picture = grid(rows, columns=("four of ten pictures", "mean of all ten", "portrait"), rows=words, side=SIDE)
     assert photo is not None
     return Section(
         heading="What does the last stage see?",
@@ -36,7 +36,11 @@ def feature_images_section(model: Model) -> Section:
         panels=(
             Panel(
                 "Portraits of two species",
-                (Tile("pictures, their mean, portrait", sheet, "Two rows: pictures of a species, and its portrait."),),
+                (
+                    Tile(
+                        "pictures, their mean, portrait", picture, "Two rows: pictures of a species, and its portrait."
+                    ),
+                ),
                 "An image is changed, from the mean of ten pictures on, until its features at the last stage, averaged "
                 "over places, are those of the pictures, the strongest ones stronger. Gain: how much stronger; fit: "
                 "cosine of all features; recall: share of the pictures' strongest channels that are the portrait's.",

@@ -18,7 +18,7 @@ from foveal.report.tiles import SIDE, map_tile
 from foveal.synthetic import render
 from foveal.synthetic.agreement import top_part
 from foveal.synthetic.ground_truth import sibling_margin
-from foveal.synthetic.sampling import species_scene
+from foveal.synthetic.sampling import class_scene
 from foveal.synthetic.scene import LABELS
 from foveal.targets import Prototypes
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 ANOTHER = 1000  # seed of the scenes that pictures are matched with
 
 
-def flow_panel(model: Model, example: Example, species: str) -> Panel:
+def flow_panel(model: Model, example: Example, class_name: str) -> Panel:
     """The margin again, with the neurons that take part, put to the network."""
-    found = flow(model, example.image, sibling_margin([species]))
+    found = flow(model, example.image, sibling_margin([class_name]))
     bird = (example.labels > 0) & (example.labels < LABELS["occluder"])
     strip = found.strip(audit=found.audit(), inside=bird, side=SIDE)
     last = found.layers[-1]
@@ -50,9 +50,9 @@ def flow_panel(model: Model, example: Example, species: str) -> Panel:
     )
 
 
-def tree_panel(model: Model, example: Example, species: str) -> Panel:
+def tree_panel(model: Model, example: Example, class_name: str) -> Panel:
     """The margin, taken apart down to the first stage."""
-    tree = decompose(model, example.image, sibling_margin([species]), branch=3, against=2).grow().look().audit()
+    tree = decompose(model, example.image, sibling_margin([class_name]), branch=3, against=2).grow().look().audit()
     names = ", ".join(str(node.feature.channel) for node in tree.root.children)
     words = f"Channels {names} of {tree.stages[-1].name} support the margin most; below them what supports each."
     return Panel(
@@ -66,9 +66,9 @@ def tree_panel(model: Model, example: Example, species: str) -> Panel:
     )
 
 
-def parts_panel(example: Example, species: str, part: str) -> Panel:
+def parts_panel(example: Example, class_name: str, part: str) -> Panel:
     """The margin by a network that decides by ranked parts."""
-    found = parts(_by_parts(), example.image, sibling_margin([species]))
+    found = parts(_by_parts(), example.image, sibling_margin([class_name]))
     where = found.where.get(found.layer)
     pointed = top_part(found.photos[0].geometry.map_to_photo(found.places[0], place=where), example.labels)
     shares = ", ".join(f"part {k + 1} {float(value):.1f}" for k, value in enumerate(found.evidence[0]))
@@ -78,7 +78,7 @@ def parts_panel(example: Example, species: str, part: str) -> Panel:
             Tile(
                 "ranks, parts, evidence",
                 found.figure(side=SIDE),
-                f"Three ranked parts of the {species} and their evidence for the margin: {shares}.",
+                f"Three ranked parts of the {class_name} and their evidence for the margin: {shares}.",
                 verdict=pointed == part,
                 finding=f"the evidence points at the {pointed}",
             ),
@@ -94,11 +94,11 @@ def _by_parts() -> Model:
     return load_model("parts")
 
 
-def match_panel(model: Model, example: Example, species: str, other: str, part: str) -> Panel:
+def match_panel(model: Model, example: Example, class_name: str, other: str, part: str) -> Panel:
     """The picture beside another of its kind and beside its sibling, by the network's embedding."""
-    shelf = [render(species_scene(name, seed))[0] for seed, name in enumerate((species, other), ANOTHER)]
+    shelf = [render(class_scene(name, seed))[0] for seed, name in enumerate((class_name, other), ANOTHER)]
     pair = match(model, example.image, shelf)
-    alone = Prototypes(shelf, [species, other], which=species, margin=True)
+    alone = Prototypes(shelf, [class_name, other], which=class_name, margin=True)
     why = explain(model, example.image, alone, method="fam:weights=margin")
     pointed = top_part(on_photo(why, why.layer, 0), example.labels)
     return Panel(
@@ -108,9 +108,9 @@ def match_panel(model: Model, example: Example, species: str, other: str, part: 
                 Tile(
                     f"{pair.words(0, j)} to a {name}",
                     pair.picture(0, j, side=SIDE),
-                    f"The {species} and a {name}, evidence for their similarity on both, lines between places.",
+                    f"The {class_name} and a {name}, evidence for their similarity on both, lines between places.",
                 )
-                for j, name in enumerate((species, other))
+                for j, name in enumerate((class_name, other))
             ),
             map_tile(why, title="the difference", verdict=pointed == part, finding=f"points at the {pointed}"),
         ),

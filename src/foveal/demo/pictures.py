@@ -13,7 +13,7 @@ from foveal.models import Model
 from foveal.report.report import Panel, Section, Tile
 from foveal.report.tiles import effect_bars, known_tile, layer_tiles, map_tile, photo_tile, probability_bars
 from foveal.results import Explanation
-from foveal.synthetic import SPECIES, sibling
+from foveal.synthetic import CLASS_NAMES, sibling
 from foveal.synthetic.agreement import rank_correlation, top_part
 from foveal.synthetic.ground_truth import deciding_part, sibling_margin
 from foveal.synthetic.scene import LABELS
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
 
 def picture_section(model: Model, example: Example) -> Section:
     """Everything about one picture: what the network says, why, why not its sibling, and stage by stage."""
-    species = SPECIES[example.target]
-    other = sibling(species)
-    part = deciding_part(species)
+    class_name = CLASS_NAMES[example.target]
+    other = sibling(class_name)
+    part = deciding_part(class_name)
     class_truth, margin_truth = true_effects(model, example)
-    by_class = explain_fully(model, example.image, Class(species))
-    by_margin = explain_fully(model, example.image, sibling_margin([species]))
+    by_class = explain_fully(model, example.image, Class(class_name))
+    by_margin = explain_fully(model, example.image, sibling_margin([class_name]))
     photo = by_class["gradcam"].photos[0]
     known_class = known_tile(photo, example.labels, LABELS, class_truth, title="known", detail="effect on the score")
     known_margin = known_tile(photo, example.labels, LABELS, margin_truth, title="known", detail="effect on the margin")
     chances = _chances(model, example)
     return Section(
-        heading=species,
-        photo=photo_tile(photo, species, alt=f"A drawn {species} before {example.scene.backdrop.kind}."),
+        heading=class_name,
+        photo=photo_tile(photo, class_name, alt=f"A drawn {class_name} before {example.scene.backdrop.kind}."),
         text=f"Its sibling, the {other}, differs in the {part} alone.",
         charts=(
             probability_bars(chances, title="the network says"),
             effect_bars(
                 margin_truth,
-                title=f"true effect on “{species}, not {other}”",
+                title=f"true effect on “{class_name}, not {other}”",
                 caption="Logits lost when the part is taken away (body, head: replaced). The deciding part is marked.",
                 decisive=(part,),
             ),
@@ -55,7 +55,7 @@ def picture_section(model: Model, example: Example) -> Section:
                 f"The margin between the two logits. Only the {part} tells them apart, so a true map points there.",
             ),
             Panel(
-                f"Why {species}?",
+                f"Why {class_name}?",
                 (known_class, *(_class_tile(why, example, class_truth) for why in by_class.values())),
                 "The logit of the class. Many parts speak for it; the rank correlation compares their order in the "
                 "map with that of their true effects.",
@@ -65,11 +65,11 @@ def picture_section(model: Model, example: Example) -> Section:
                 (known_margin, *layer_tiles(by_margin["hirescam"])),
                 "The margin again, by HiResCAM at every stage, from the first next to the picture to the last.",
             ),
-            flow_panel(model, example, species),
-            tree_panel(model, example, species),
-            parts_panel(example, species, part),
-            match_panel(model, example, species, other, part),
-            true_panel(model, example, species),
+            flow_panel(model, example, class_name),
+            tree_panel(model, example, class_name),
+            parts_panel(example, class_name, part),
+            match_panel(model, example, class_name, other, part),
+            true_panel(model, example, class_name),
         ),
     )
 
@@ -86,4 +86,4 @@ def _class_tile(why: Explanation, example: Example, truth: Mapping[str, float]) 
 
 def _chances(model: Model, example: Example) -> dict[str, float]:
     chances = logits_of(model, example.image[None]).softmax(1)[0]
-    return dict(zip(SPECIES, chances.tolist(), strict=True))
+    return dict(zip(CLASS_NAMES, chances.tolist(), strict=True))

@@ -20,7 +20,7 @@ from torch.autograd.graph import GradientEdge
 
 from foveal.engine.address import INPUT, Address, pick, replace
 from foveal.engine.arguments import Arguments
-from foveal.engine.backward import Origins, follow, said
+from foveal.engine.backward import Origins, backward_errors, follow
 from foveal.engine.block import Block
 from foveal.engine.checkpoints import hidden, reentrant
 from foveal.engine.feeding import Feeding
@@ -157,7 +157,7 @@ class ForwardRun:
             LayerError: for a layer with no differentiable way to the score.
         """
         magnify = linear and any(A.dtype == torch.float16 for A in self.activations.values())
-        with self._hooked(self._recomputed_by), said(self._model):
+        with self._hooked(self._recomputed_by), backward_errors(self._model):
             found = follow(
                 score, self._origins, keep_graph=keep_graph, differentiable=self._differentiable, magnify=magnify
             )
@@ -187,7 +187,7 @@ class ForwardRun:
         if INPUT in self._addresses and INPUT not in self._modules:
             self.calls[INPUT] = 1
             x = self._keep(INPUT, tap(x, gradient=self._recording))
-        return arguments.around(x, self._usable)
+        return arguments.bind(x, self._usable)
 
     def _run(self, given: Callable[[], Given]) -> Any:
         if self._stop and not self._modules:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from foveal.engine.graph import recording
-from foveal.engine.subnetwork import Segment
+from foveal.engine.subnetwork import Subnetwork
 from foveal.errors import LayerError, MethodError
 from foveal.hierarchy.contribution_rules import RULES, Frame, gate
 from foveal.hierarchy.feature_patterns import FeaturePatterns
@@ -84,7 +84,7 @@ class TreeExpander:
     stages: tuple[Stage, ...]
     A: Sequence[Float[Tensor, "1 c h w"]]
     root: Float[Tensor, "1 c h w"]
-    segment: Callable[[int], Segment]
+    segment: Callable[[int], Subnetwork]
     without: Callable[[Sequence[Sequence[int]]], Float[Tensor, " m"]]
     plan: TreeSettings
     eye: FeaturePatterns

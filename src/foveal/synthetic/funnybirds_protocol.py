@@ -75,7 +75,7 @@ def chimera(scene: Scene, other: str, parts: Collection[str]) -> Scene:
         creature = creature.replaced(part, creature_of(other)[part])
     if creature == scene.creature:
         raise SceneError(
-            f"no chimera of {scene.species!r} and {other!r} differs in {', '.join(parts)}: choose parts that do"
+            f"no chimera of {scene.class_name!r} and {other!r} differs in {', '.join(parts)}: choose parts that do"
         )
     changed = scene
     for part in parts:

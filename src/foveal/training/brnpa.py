@@ -42,7 +42,7 @@ from foveal.training.brnpa_files import (
     shorten_log,
 )  # fmt: skip
 from foveal.training.brnpa_network import build, loss_of, make_optimizer, rate_at, start_from, teacher_of
-from foveal.training.datasets import DatasetSources, open_folder, open_world
+from foveal.training.datasets import Datasets, open_folder, open_synthetic
 from foveal.training.settings import Settings, SettingsError
 from foveal.training.train_step import TrainStep
 
@@ -81,25 +81,25 @@ def train(
     claim(folder, settings, fabric)
 
     # --- data ---
-    sources = yield from _sources(settings, workers)
-    world, rank = fabric.world_size, fabric.global_rank
-    micro = len(sources.train) // (settings.batch * settings.accumulate * world) * settings.accumulate
+    datasets = yield from _datasets(settings, workers)
+    world_size, rank = fabric.world_size, fabric.global_rank
+    micro = len(datasets.train) // (settings.batch * settings.accumulate * world_size) * settings.accumulate
     if micro == 0:
         raise SettingsError(
-            f"{len(sources.train)} training pictures do not fill one step of {settings.batch} · {settings.accumulate} "
-            f"pictures on {world} process(es): make batch or accumulate smaller"
+            f"{len(datasets.train)} training pictures do not fill one step of {settings.batch} · {settings.accumulate} "
+            f"pictures on {world_size} process(es): make batch or accumulate smaller"
         )
 
     # --- network ---
     torch.manual_seed(settings.seed)
-    plain = build(settings, len(sources.classes))
-    teacher = teacher_of(settings, len(sources.classes))
+    plain = build(settings, len(datasets.classes))
+    teacher = teacher_of(settings, len(datasets.classes))
     if settings.start == "teacher" and teacher is not None:
         start_from(plain, teacher, settings)
     optimizer = make_optimizer(settings, plain)
     steps = micro // settings.accumulate * settings.epochs
     schedule = LambdaLR(optimizer, partial(rate_at, settings, steps))
-    of = _fingerprint(settings, sources, plain, teacher, world)
+    of = _fingerprint(settings, datasets, plain, teacher, world_size)
     plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     net, optimizer = fabric.setup(plain, optimizer)
     if teacher is not None:
@@ -119,10 +119,10 @@ def train(
 
     # --- steps ---
     keys = Batches(
-        len(sources.train), settings.batch, settings.epochs, settings.seed, micro=micro,
-        start=state["step"] * settings.accumulate, rank=rank, world=world,
+        len(datasets.train), settings.batch, settings.epochs, settings.seed, micro=micro,
+        start=state["step"] * settings.accumulate, rank=rank, world_size=world_size,
     )  # fmt: skip
-    batches = iter(DataLoader(sources.train, batch_sampler=keys, num_workers=workers))
+    batches = iter(DataLoader(datasets.train, batch_sampler=keys, num_workers=workers))
     net.train()
     began = time.perf_counter()
     while state["step"] < steps:
@@ -149,7 +149,7 @@ def train(
         # --- examination and checkpoint ---
         epoch, within = divmod(state["step"], steps // settings.epochs)
         if within == 0:
-            accuracy = yield from examine(plain, sources.validation, settings, fabric, workers, "validate")
+            accuracy = yield from examine(plain, datasets.validation, settings, fabric, workers, "validate")
             if accuracy > state["best"]:
                 state["best"] = accuracy
                 save_checkpoint(fabric, folder / BEST, {"net": net})
@@ -164,13 +164,13 @@ def train(
     # --- the best of them ---
     load_checkpoint(fabric, folder / BEST, {"net": net})
     found = {"validation": state["best"]}
-    examined = tests and len(sources.test) > 0
-    if examined and sources.exam == "classes":
-        found["test"] = yield from examine(plain, sources.test, settings, fabric, workers, "test")
+    examined = tests and len(datasets.test) > 0
+    if examined and datasets.exam == "classes":
+        found["test"] = yield from examine(plain, datasets.test, settings, fabric, workers, "test")
     elif examined:
-        found |= yield from compare(plain, sources, settings, fabric, workers)
+        found |= yield from compare(plain, datasets, settings, fabric, workers)
     if fabric.is_global_zero:
-        save_parts_net(plain.cpu(), settings, sources, found, folder)
+        save_parts_net(plain.cpu(), settings, datasets, found, folder)
         for name in (CHECKPOINT, BEST):
             (folder / name).unlink(missing_ok=True)
     fabric.barrier()
@@ -197,26 +197,26 @@ def _fabric(accelerator: str, devices: int | str, nodes: int, strategy: str, pre
     return fabric
 
 
-def _sources(settings: Settings, workers: int) -> Generator[TrainStep, None, DatasetSources]:
+def _datasets(settings: Settings, workers: int) -> Generator[TrainStep, None, Datasets]:
     """The pictures, told of while they are drawn."""
     if not settings.drawn:
         return open_folder(settings, load_model(settings.backbone, pretrained=False).preprocessing)
-    drawing = open_world(settings, workers)
+    drawing = open_synthetic(settings, workers)
     while True:
         try:
             yield TrainStep("draw", *next(drawing))
         except StopIteration as end:
-            sources: DatasetSources = end.value
-            return sources
+            datasets: Datasets = end.value
+            return datasets
 
 
 def _fingerprint(
-    settings: Settings, sources: DatasetSources, net: nn.Module, teacher: nn.Module | None, world: int
+    settings: Settings, datasets: Datasets, net: nn.Module, teacher: nn.Module | None, world_size: int
 ) -> str:
     """Of everything that decides the outcome: the pictures themselves, the weights it begins with, the teacher."""
     with damage("Cannot read the pictures", ImageError):
-        pictures = [part.contents() for part in (sources.train, sources.validation)]
+        pictures = [part.contents() for part in (datasets.train, datasets.validation)]
     return fingerprint(
-        settings=settings, pictures=pictures, classes=sources.classes, preprocessing=sources.preprocessing, net=net,
-        teacher=teacher, processes=world, foveal=__version__,
+        settings=settings, pictures=pictures, classes=datasets.classes, preprocessing=datasets.preprocessing, net=net,
+        teacher=teacher, processes=world_size, foveal=__version__,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from foveal.models.brnpa import PartsNet
 from foveal.results.part_similarity import order_free, similarities
 from foveal.training.brnpa_data import InOrder, PictureDataset
-from foveal.training.datasets import DatasetSources
+from foveal.training.datasets import Datasets
 from foveal.training.settings import Settings
 from foveal.training.tasks import few_shot_accuracy, retrieval
 from foveal.training.train_step import Phase, TrainStep
@@ -28,7 +28,7 @@ def examine(
 
     The network itself is asked, not its wrapper: shares may differ by a batch, and nobody waits for anybody.
     """
-    keys = InOrder(len(pictures), settings.batch, rank=fabric.global_rank, world=fabric.world_size)
+    keys = InOrder(len(pictures), settings.batch, rank=fabric.global_rank, world_size=fabric.world_size)
     right, seen = torch.zeros(2, device=fabric.device), 0
     training = net.training
     net.eval()
@@ -47,23 +47,23 @@ def examine(
 
 
 def compare(
-    net: PartsNet, sources: DatasetSources, settings: Settings, fabric: Fabric, workers: int
+    net: PartsNet, datasets: Datasets, settings: Settings, fabric: Fabric, workers: int
 ) -> Generator[TrainStep, None, dict[str, float]]:
     """Pictures of classes that were not learnt, compared by their parts, rank by rank and in the best order."""
-    pictures, found = sources.test, []
+    pictures, found = datasets.test, []
     net.eval()
     for images, _ in DataLoader(pictures, batch_sampler=InOrder(len(pictures), settings.batch), num_workers=workers):
         with torch.inference_mode(), fabric.autocast():
             found.append(net.vectors(fabric.to_device(images)).float().cpu())
         yield TrainStep("test", min(settings.batch * len(found), len(pictures)), len(pictures))
     v, who = torch.cat(found), pictures.targets
-    if sources.exam == "few shots":
+    if datasets.exam == "few shots":
         shots, queries = 1, min(15, int(who.bincount()[who.unique()].min()) - 1)
         ways = min(5, len(who.unique()))
         share, _ = few_shot_accuracy(v, who, ways=ways, shots=shots, queries=queries, seed=settings.seed)
         yield TrainStep("test", len(pictures), len(pictures), accuracy=share)
         return {f"{ways} ways, {shots} shot": share}
-    n, camera = sources.queries, torch.tensor(sources.cameras)
+    n, camera = datasets.queries, torch.tensor(datasets.cameras)
     ways_to_compare = {"": similarities(v[:n], v[n:]).sum(2), ", in any order": order_free(v[:n], v[n:])}
     results = {
         how: retrieval(table, (who[:n], who[n:]), (camera[:n], camera[n:])) for how, table in ways_to_compare.items()

@@ -16,7 +16,7 @@ from foveal.storage.atomic import whole_file, write_text
 from foveal.storage.checkpoint import check_seal, going_on, seal
 from foveal.storage.reading import damage, opened, read_text
 from foveal.training.brnpa_network import network_arguments
-from foveal.training.datasets import DatasetSources
+from foveal.training.datasets import Datasets
 from foveal.training.settings import Settings, SettingsError, changed, read_settings, write_settings
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ def shorten_log(path: Path, epochs: int, fabric: Fabric) -> None:
 
 
 def save_parts_net(
-    net: PartsNet, settings: Settings, sources: DatasetSources, found: dict[str, float], folder: Path
+    net: PartsNet, settings: Settings, datasets: Datasets, found: dict[str, float], folder: Path
 ) -> Path:
     """brnpa.safetensors and its card; kernels in half precision."""
-    arguments = {"backbone": settings.backbone, **network_arguments(settings, len(sources.classes))}
+    arguments = {"backbone": settings.backbone, **network_arguments(settings, len(datasets.classes))}
     where = {name: Path(getattr(settings, name)).name for name in ("data", "teacher")}  # places mean nothing elsewhere
     card = {
         "data": Path(settings.data).name,
@@ -94,7 +94,7 @@ def save_parts_net(
         **({"finer map and map as built differed, before training, by": round(net.trunk.apart, 4)}
            if net.trunk.apart > 1e-3 else {}),
     }  # fmt: skip
-    model = Model(net.eval(), settings.pooling, sources.preprocessing, sources.classes, card, "classes")
+    model = Model(net.eval(), settings.pooling, datasets.preprocessing, datasets.classes, card, "classes")
     path = folder / "brnpa.safetensors"
     save_model(model, path, architecture="foveal.models.brnpa:PartsNet", arguments=arguments, half=True)
     write_text(folder / "accuracy.json", json.dumps(found, indent=1) + "\n")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-DRAWN = ("world", "individuals", "novel")
+DRAWN = ("synthetic", "individuals", "novel")
 
 
 class SettingsError(FovealError, ValueError):
@@ -34,7 +34,7 @@ class Settings:
     """What is learnt, from what, and how. Two runs with the same settings end with the same weights (CPU).
 
     data            a folder (a folder a class; train/ and test/ of such; CUB-200-2011; Market-1501), or drawn birds:
-                    "world", "individuals", "novel" (`foveal.training.datasets`).
+                    "synthetic", "individuals", "novel" (`foveal.training.datasets`).
     backbone        "timm:resnet50", "torchvision:resnet50", "demo"; trained unless `pretrained` is off.
     pooling, count, layer, resolution, mode     of `PartsNet`.
     teacher         weights of a low-resolution network to learn from (.safetensors), or nothing.
@@ -52,7 +52,7 @@ class Settings:
     images, tests   drawn, where data is drawn.
     """
 
-    data: str = "world"
+    data: str = "synthetic"
     backbone: str = "timm:resnet50"
     pretrained: bool = True
     pooling: Literal["brnpa", "average", "attention"] = "brnpa"
@@ -98,7 +98,7 @@ class Settings:
         return self.data in DRAWN
 
 
-OF_THE_WORLD = {
+SYNTHETIC_DEFAULTS = {
     "backbone": "demo", "side": 160, "crop": 1.0, "shift": 3, "brightness": 0.0, "saturation": 0.0, "epochs": 3,
     "batch": 64, "optimizer": "adamw", "rate": 1e-3, "decay": 0.02, "schedule": "cosine",
 }  # fmt: skip
@@ -107,7 +107,7 @@ OF_THE_WORLD = {
 
 def usual(data: str, **wanted: Any) -> Settings:
     """The settings for this data, with what is wanted in place of what is usual."""
-    drawn = OF_THE_WORLD if data in DRAWN else {}
+    drawn = SYNTHETIC_DEFAULTS if data in DRAWN else {}
     return changed(Settings(data=data), {**drawn, **wanted})
 
 
