@@ -32,7 +32,7 @@ from foveal.featurevis.transfer import answered
 from foveal.images import load_images
 from foveal.images.folders import pictures_in
 from foveal.results.feature_images import FeatureImages
-from foveal.synthetic import SPECIES, render, species_scene
+from foveal.synthetic import CLASS_NAMES, class_scene, render
 
 USUAL = ObjectiveWeights()
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -94,7 +94,7 @@ def main(
     pictures: Any = (
         [str(file) for file in pictures_in([photos]) if file.suffix == ".jpg"]
         if photos
-        else [render(species_scene(SPECIES[4 * k], 5000 + i))[0] for k in range(facets) for i in range(each)]
+        else [render(class_scene(CLASS_NAMES[4 * k], 5000 + i))[0] for k in range(facets) for i in range(each)]
     )
     batch = load_images(pictures, network.preprocessing)
     print(f"{len(batch.photos)} pictures, {network.name} at {layer}, {steps} steps, {threads} threads\n")

@@ -26,7 +26,7 @@ def main(
 ) -> None:
     torch.set_num_threads(1)
     network = foveal.load_model(model)
-    batch = load_images(Split("species", 1, seed=5)[0].image, network.preprocessing)
+    batch = load_images(Split("classes", 1, seed=5)[0].image, network.preprocessing)
     why = foveal.explain(network, batch, method="hirescam")
     size = fitting(batch.tensor, WHOLE)
     for name, metrics in GROUPS.items():

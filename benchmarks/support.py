@@ -25,7 +25,7 @@ from foveal.hierarchy.contribution_rules import RULES, Frame
 from foveal.hierarchy.expansion import TreeExpander
 from foveal.hierarchy.feature_value import feature_values
 from foveal.results.feature_graph import Feature
-from foveal.synthetic import SPECIES, Split
+from foveal.synthetic import CLASS_NAMES, Split
 from foveal.synthetic.ground_truth import sibling_margin
 
 CHOSEN = 5
@@ -34,8 +34,8 @@ CHOSEN = 5
 def cases(network: foveal.Model, photos: Path | None, count: int) -> Iterator[tuple[Any, Any]]:
     """Pictures and decisions."""
     if photos is None:
-        for example in Split("species", count, seed=5):
-            yield example.image, sibling_margin([SPECIES[example.target]])
+        for example in Split("classes", count, seed=5):
+            yield example.image, sibling_margin([CLASS_NAMES[example.target]])
         return
     with (photos / "index.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("birds")
-    for i, example in enumerate(Split("species", 11)):
+    for i, example in enumerate(Split("classes", 11)):
         Image.fromarray(example.image).save(folder / f"{i:02d}.png")
     return folder
 

@@ -64,9 +64,9 @@ def test_a_true_map_beats_a_false_one_and_all_references(no_trace: NoTrace) -> N
         scores = foveal.measure(
             model, x, 0, explanations={"true": truth, "false": 1 - truth}, metrics=["usual", "object"],
             masks=[inside, inside],
-            setting=QUICK, labels=["bright", "dark"], references=("random", "centre", "edges", "constant"),
+            setting=QUICK, labels=["bright", "dark"], references=("random", "center", "edges", "constant"),
         )  # fmt: skip
-    assert scores.methods == ("true", "false", "(random)", "(centre)", "(edges)", "(constant)")
+    assert scores.methods == ("true", "false", "(random)", "(center)", "(edges)", "(constant)")
     for metric in ("deletion", "insertion", "drop", "drop_in_deletion", "road", "pointing", "energy", "roc_area"):
         assert scores.best(metric) == "true", metric
         assert scores.ranks(metric)["true"] == pytest.approx(1, abs=1), metric
@@ -174,7 +174,7 @@ def test_results_say_what_they_explain_and_methods_share_a_pass() -> None:
 
 
 def test_trees_and_parts_are_measured_like_maps(tmp_path: Path) -> None:
-    model, bird = foveal.load_model("demo"), next(iter(Split("species", 1))).image
+    model, bird = foveal.load_model("demo"), next(iter(Split("classes", 1))).image
     target = foveal.Margin(4, 5)
     tree = foveal.decompose(model, bird, target, branching=2).grow()
     tree.save(tmp_path / "tree")
@@ -196,10 +196,10 @@ def test_metrics_that_explain_again() -> None:
     model, x = tiny(5), torch.randn(1, 3, 16, 16)
     scores = foveal.measure(
         model, x, explanations=["gradcam", "inputxgradient"], metrics=["sensitivity", "coherency", "adcc"],
-        references=("centre",),
-        setting=EvaluationSettings(neighbours=2, radius=0.1),
+        references=("center",),
+        setting=EvaluationSettings(neighbors=2, radius=0.1),
     )  # fmt: skip
-    assert scores.values["(centre)"]["sensitivity"] == (0.0,) and scores.values["(centre)"]["coherency"] == (1.0,)
+    assert scores.values["(center)"]["sensitivity"] == (0.0,) and scores.values["(center)"]["coherency"] == (1.0,)
     assert scores.values["gradcam"]["sensitivity"][0] > 0 and 0 <= scores.values["inputxgradient"]["coherency"][0] <= 1
     with pytest.raises(MethodError, match="by name"):
         foveal.measure(model, x, explanations=torch.rand(1, 4, 4), metrics="sensitivity", references=False)

@@ -27,7 +27,7 @@ def pictures(n: int = 2, side: int = 16, seed: int = 0) -> Tensor:
 
 
 def bird(number: int = 6) -> np.ndarray:
-    return Split("species", 40)[number].image
+    return Split("classes", 40)[number].image
 
 
 # --- evidence ---
@@ -45,7 +45,7 @@ def test_the_evidence_of_a_head_on_the_mean_adds_up_to_the_logit(no_trace: NoTra
     total = found.evidence.sum(1) + found.remainder
     assert torch.allclose(total + model.fc.bias[1], model(x)[:, 1], atol=1e-5)
     assert torch.allclose(found.offset, model.fc.bias[1].detach().expand(2), atol=1e-5)
-    assert torch.equal(found.map, found.groups.shown[:, 0])
+    assert torch.equal(found.map, found.groups.display[:, 0])
 
 
 def test_a_network_by_parts_is_shown_by_its_own(no_trace: NoTrace) -> None:

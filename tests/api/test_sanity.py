@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 import foveal
-from foveal.api.sanity import reinitialised
 from foveal.cli.app import app
+from foveal.engine.fresh import reinitialized
 from foveal.errors import MethodError
 from foveal.metrics.likeness import LIKENESS, absolute, hog, spearman, ssim
 from foveal.results.sanity import Checked
@@ -47,14 +47,14 @@ def test_every_weight_and_statistic_is_forgotten_each_its_own_way() -> None:
     net.norm.running_mean = torch.ones(4)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     state = torch.get_rng_state()
-    reinitialised(net, ["", "conv", "norm", "fc"], seed=1)
+    reinitialized(net, ["", "conv", "norm", "fc"], seed=1)
     assert torch.equal(torch.get_rng_state(), state)
     after = net.state_dict()
     same = [name for name in before if torch.equal(before[name], after[name])]
     # A fresh batch norm begins with ones, zeros and no statistics: that is what these were, or count nothing.
     assert same == ["norm.weight", "norm.bias", "norm.running_var", "norm.num_batches_tracked"]
     twins = nn.ModuleDict({"a": nn.Linear(5, 5), "b": nn.Linear(5, 5)})
-    reinitialised(twins, ["a", "b"], seed=1)
+    reinitialized(twins, ["a", "b"], seed=1)
     assert not torch.equal(twins["a"].weight, twins["b"].weight)  # layers of one shape do not become one another
 
 

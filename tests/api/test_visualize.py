@@ -14,7 +14,7 @@ from foveal.api.visualize import optimize
 from foveal.errors import ImageError, LayerError, MethodError, ResultError
 from foveal.featurevis import STILL, ObjectiveWeights, Octave, Schedule, units_of
 from foveal.models import Model
-from foveal.synthetic import SPECIES, render, species_scene
+from foveal.synthetic import CLASS_NAMES, class_scene, render
 from tests.featurevis.networks import PREPROCESSING, Small, colored, known, small
 from tests.networks import Planted, architecture
 
@@ -30,7 +30,7 @@ QUICK = Schedule((Octave(1.0, 30),), check=10, patience=0)
 @pytest.fixture(scope="module")
 def birds() -> list[Any]:
     """Four pictures each of three species."""
-    return [render(species_scene(SPECIES[s], 5000 + k))[0] for s in (0, 4, 12) for k in range(4)]
+    return [render(class_scene(CLASS_NAMES[s], 5000 + k))[0] for s in (0, 4, 12) for k in range(4)]
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,8 @@ def test_portraits_of_drawn_birds_do_what_they_are_meant_to(faces: FeatureImages
 def test_the_classifier_and_another_network_know_them(faces: FeatureImages) -> None:
     model = foveal.load_model("demo")
     for i, answers in enumerate(faces.answers(model, 2)):
-        species = SPECIES[(0, 4, 12)[faces.facets[faces[i].facet or 0].members[0] // 4]]
-        assert answers[0].label == species
+        class_name = CLASS_NAMES[(0, 4, 12)[faces.facets[faces[i].facet or 0].members[0] // 4]]
+        assert answers[0].label == class_name
         assert answers[0].probability >= answers[1].probability
         photo, cos = faces.nearest(i)[0]
         assert photo // 4 == faces.facets[faces[i].facet or 0].members[0] // 4 and cos > 0.9

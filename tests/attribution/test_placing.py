@@ -19,7 +19,7 @@ from foveal.api.audit import marked
 from foveal.engine.stages import describe
 from foveal.images import Photo, Place
 from foveal.metrics import EvaluationSettings
-from foveal.metrics.trial import Evaluation
+from foveal.metrics.evaluation import Evaluation
 from foveal.render.overlay import draw_overlay
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ def both(model: foveal.Model) -> tuple[foveal.Model, foveal.Model]:
 
 
 def birds(n: int) -> list[Any]:
-    scenes = iter(Split("species", n))
+    scenes = iter(Split("classes", n))
     return [next(scenes).image for _ in range(n)]
 
 

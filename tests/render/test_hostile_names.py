@@ -65,7 +65,7 @@ def demo() -> Model:
 
 @pytest.fixture(scope="module")
 def bird(demo: Model) -> Batch:
-    return load_images(Image.fromarray(Split("species", 20)[6].image), demo.preprocessing)
+    return load_images(Image.fromarray(Split("classes", 20)[6].image), demo.preprocessing)
 
 
 def named(demo: Model, bird: Batch, name: str) -> tuple[Model, Batch]:

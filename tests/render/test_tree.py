@@ -19,7 +19,7 @@ from foveal.cli.app import app
 from foveal.errors import MethodError, ResultError
 from foveal.render.feature import feature_picture, region, whole_map
 from foveal.results.tree import Tree
-from foveal.synthetic import Split, render, species_scene
+from foveal.synthetic import Split, class_scene, render
 from foveal.synthetic.scene import LABELS
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def tree() -> Tree:
-    image = Split("species", 20)[4].image
+    image = Split("classes", 20)[4].image
     target = foveal.Margin("Fan-crested Jay", "Crown-crested Jay")
     return foveal.decompose(foveal.load_model("demo"), image, target, branching=3).grow().audit()
 
@@ -52,7 +52,7 @@ def test_crops_show_what_a_neuron_sees(tree: Tree) -> None:
 
 def test_the_deciding_part_is_what_the_tree_rests_on(tree: Tree) -> None:
     """The jays differ in their crests: at every stage the strongest features look there."""
-    labels = Split("species", 20)[4].labels
+    labels = Split("classes", 20)[4].labels
     for level in tree.levels()[1:]:
         best = max(level, key=lambda node: node.path_share)
         x0, y0, x1, y1 = (round(edge) for edge in region(tree, best.feature))
@@ -82,7 +82,7 @@ def test_what_is_found_lowers_its_parent_more_than_chance(tree: Tree) -> None:
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
     """Everything that was known comes back; what was not cannot be asked for."""
-    image = Split("species", 20)[4].image
+    image = Split("classes", 20)[4].image
     target = foveal.Margin("Fan-crested Jay", "Crown-crested Jay")
     model = foveal.load_model("demo")
     for options in ({"opponents": 2}, {"nodes": "maps", "rule": "exact"}, {"merge": True, "nodes": "sums"}):
@@ -166,7 +166,7 @@ def test_guided_patterns_are_those_of_guided_backpropagation() -> None:
 
 
 def test_patterns_without_rules_differ_and_say_so() -> None:
-    tree = foveal.decompose(foveal.load_model("demo"), Split("species", 20)[4].image, branching=1).grow(1)
+    tree = foveal.decompose(foveal.load_model("demo"), Split("classes", 20)[4].image, branching=1).grow(1)
     (feature,) = tree.features.values()
     guided = tree.look("guided") and feature.pattern
     plain = tree.look("smoothgrad") and feature.pattern
@@ -176,7 +176,7 @@ def test_patterns_without_rules_differ_and_say_so() -> None:
 
 def test_on_the_command_line(tmp_path: Path) -> None:
     photo = tmp_path / "bird.png"
-    Image.fromarray(render(species_scene("Coral Ibis", 3))[0]).save(photo)
+    Image.fromarray(render(class_scene("Coral Ibis", 3))[0]).save(photo)
     arguments = [
         "tree",
         str(photo),

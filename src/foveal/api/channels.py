@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from foveal._version import __version__
 from foveal.attribution.perturbation import Progress
-from foveal.engine.arguments import Arguments, beside
+from foveal.engine.arguments import Arguments, extra_inputs
 from foveal.engine.capture import capture
 from foveal.engine.guard import unwrap
 from foveal.engine.keywords import checked
@@ -62,7 +63,8 @@ def channels(
         images: a folder, or files.
         most: pictures a channel.
         cache: a folder in which the examples are kept, for the same weights, pictures and layers; True is foveal's
-            own (`FOVEAL_CACHE`, or ~/.cache/foveal), None or False keeps nothing.
+            own (`FOVEAL_CACHE`, or where the system keeps caches, such as ~/.cache/foveal), None or False keeps
+            nothing.
         progress: hears (what, done, total) after every few pictures.
         inputs: what else the model's forward takes, as for `explain`; rows of tensors follow the files.
         keywords: the same by name.
@@ -79,7 +81,7 @@ def channels(
     subject = as_model(model, preprocessing)
     folders = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
     files = tuple(pictures_in(folders))
-    arguments = beside(len(files), inputs, keywords)
+    arguments = extra_inputs(len(files), inputs, keywords)
     first = placed(load_images(files[0], subject.preprocessing), subject.module)
     structure = describe(subject.module, first.tensor, arguments.row(0))
     names = tuple(select_layers(unwrap(subject.module), layer, lambda: structure))
@@ -160,7 +162,7 @@ def _home(cache: Path | bool | None) -> Path | None:
     """Where what was found is kept."""
     if cache is None or cache is False:
         return None
-    home = Path(os.environ.get("FOVEAL_CACHE") or Path.home() / ".cache" / "foveal") if cache is True else cache
+    home = Path(os.environ.get("FOVEAL_CACHE") or user_cache_path("foveal")) if cache is True else cache
     return Path(home) / "channels"
 
 

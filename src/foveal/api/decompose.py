@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from foveal.attribution.context import Context
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import prepare, read
-from foveal.engine.arguments import beside
+from foveal.engine.arguments import extra_inputs
 from foveal.engine.graph import recording
 from foveal.engine.keywords import checked
 from foveal.errors import LayerError
@@ -144,7 +144,7 @@ def class_tree(
     settings = TreeSettings(branching, coverage, rule, gate, rank_by, merge, nodes, opponents)
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images)
-    arguments = beside(len(batch.photos), inputs, keywords)
+    arguments = extra_inputs(len(batch.photos), inputs, keywords)
     trees = []
     for number, photo in enumerate(batch.photos):
         alone, row = Batch(batch.tensor[number : number + 1], (photo,)), arguments.row(number)

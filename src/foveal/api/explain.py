@@ -15,7 +15,7 @@ from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import prepare, read
 from foveal.attribution.resolution import attribute_at, settings
 from foveal.engine.address import INPUT
-from foveal.engine.arguments import beside
+from foveal.engine.arguments import extra_inputs
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
 from foveal.engine.stages import Stage, Structure, describe
@@ -218,7 +218,7 @@ def stages(
             f"cannot describe {subject.name} without knowing what it takes: pass an example, "
             "foveal.stages(model, torch.randn(1, 3, 224, 224))"
         )
-    return describe(subject.module, x, beside(len(x), inputs, keywords)).stages
+    return describe(subject.module, x, extra_inputs(len(x), inputs, keywords)).stages
 
 
 def _stands_for_several(methods: str | Sequence[str]) -> bool:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from foveal.attribution.embedding import ModelEmbedder, on_device
 from foveal.attribution.placing import Whereabouts
 from foveal.attribution.prepare import read
-from foveal.engine.arguments import beside
+from foveal.engine.arguments import extra_inputs
 from foveal.engine.graph import recording
 from foveal.engine.guard import unwrap
 from foveal.engine.keywords import checked
@@ -91,7 +91,7 @@ def match(
         raise MethodError(f"there cannot be {lines} lines: say 0 for none")
     queries = read(subject, images)
     shelf = on_device(load_images(references, subject.preprocessing, axes=queries.tensor.ndim - 2), queries.tensor)
-    arguments = beside(1, inputs, keywords)
+    arguments = extra_inputs(1, inputs, keywords)
     notes = [*subject.notes]
     embedder = ModelEmbedder(subject, queries.tensor, arguments, notes)
     site = embedder.layer(embedding, local=chosen.local)

@@ -26,11 +26,11 @@ from foveal.errors import FovealError, MethodError, TargetError, shown
 from foveal.images import Batch
 from foveal.methods import find_methods
 from foveal.metrics.baselines import black
+from foveal.metrics.evaluation import Evaluation, EvaluationSettings
 from foveal.metrics.metric import Metric, find_metrics
 from foveal.metrics.placement import Box
 from foveal.metrics.references import REFERENCES, norm_map
 from foveal.metrics.sensitivity import Explainer
-from foveal.metrics.trial import Evaluation, EvaluationSettings
 from foveal.models.model import Model
 from foveal.results import Explanation, Match, Parts
 from foveal.results.provenance import versions
@@ -88,7 +88,7 @@ def measure(
         metrics: names, see `foveal.metrics.METRICS`; "usual", "object", "all".
         layer: of results with several; None for the deepest, "all" for each.
         of: what is asked: "auto" is a probability where the decision has one, see `attribution.perturbed_score`.
-        references: which of "random", "centre", "edges", "constant", "activation" stand beside; True for all.
+        references: which of "random", "center", "edges", "constant", "activation" stand beside; True for all.
         masks: a picture each, true on the object, in the photo's pixels; for metrics of localisation.
         boxes: several a picture, (x0, y0, x1, y1) in the photo's pixels.
         setting: steps, baselines, samples, seed. The default compares all maps on one grid of 28 × 28 places in 49
@@ -131,7 +131,7 @@ def measure(
             of=SAID[asked[0].of],
             references=tuple(name for name in maps if name not in explained),
             model=context.subject.name,
-            setting=setting.facts(),
+            setting=setting.to_dict(),
             forwards=sum(question.count for question in asked),
             notes=_notes(context, asked),
             seconds=time.perf_counter() - started,

@@ -59,7 +59,7 @@ def parts(
     the next is found. One forward and one backward; the network is not changed, nothing is trained.
 
         found = foveal.parts(model, "bird.jpg", count=3, resolution=4)
-        found.groups.shown                                      # (n, 3, h, w), to be looked at
+        found.groups.display                                      # (n, 3, h, w), to be looked at
         found.groups.vectors                                    # (n, 3, c)
         found.evidence, found.remainder, found.offset           # (n, 3), (n,), (n,): they add up to the score
 
@@ -194,7 +194,7 @@ def _result(context: Context, found: Found, how: Grouping, resolution: int, seco
     offset = score.to(found.evidence) - found.evidence.sum(1) - found.remainder
     notes = [*context.remarks(verdict.words), *found.notes, *_remarks(found, how)]
     return Parts(
-        maps={found.layer: groups.shown[:, 0].detach()},
+        maps={found.layer: groups.display[:, 0].detach()},
         photos=batch.photos,
         score=score,
         probability=verdict.probability,

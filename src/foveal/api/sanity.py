@@ -29,7 +29,7 @@ from foveal.attribution.passes import decided
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import check_pictures, prepare
 from foveal.engine.forgetting import Forgetful, Observed, Way, differences, observed
-from foveal.engine.fresh import fresh, reinitialised
+from foveal.engine.fresh import fresh
 from foveal.engine.graph import recording
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.keywords import checked
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from foveal.engine.task import Task
     from foveal.images import Batch, ImageLike, Preprocessing
 
-__all__ = ["reinitialised", "sanity"]
+__all__ = ["sanity"]
 
 RADII = (0.02, 0.05, 0.1, 0.2, 0.4)
 NEIGHBOURS = 4

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from foveal._version import __version__
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import check_pictures, read
-from foveal.engine.arguments import beside
+from foveal.engine.arguments import extra_inputs
 from foveal.engine.graph import recording
 from foveal.engine.guard import unwrap
 from foveal.engine.keywords import checked
@@ -214,7 +214,7 @@ def optimize(
     if batch:
         check_pictures(batch, "feature images")
     normalization = Normalization.of(subject.preprocessing, batch.tensor if batch else None)
-    arguments = beside(1, inputs, keywords)
+    arguments = extra_inputs(1, inputs, keywords)
     weight = weight_of(subject.module)
     network = FeatureNetwork(subject.module, normalization, weight, subject.labels, precision, arguments, subject.task)
     parameters = {

@@ -61,7 +61,7 @@ class Groups:
     used: Bool[Tensor, "n k"]
 
     @property
-    def shown(self) -> Float[Tensor, "n k h w"]:
+    def display(self) -> Float[Tensor, "n k h w"]:
         """a ⊙ n, the maps to look at: how much each place has to say in its group. a alone is rather flat."""
         return self.maps * self.norm[:, None]
 

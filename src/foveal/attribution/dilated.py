@@ -89,7 +89,7 @@ def run_once(
     decision, mode = context.target, Dilated(finest)
     every = [*dict.fromkeys([*layers, *(decision.layers if decision else ())])]
     with capture(context.model, every, gradient=decision is not None) as run:
-        output = run.forward(context.x, context.arguments, under=mode)
+        output = run.forward(context.x, context.arguments, mode=mode)
         verdict = (
             decision.decide(ModelOutput(output, run.activations, context.labels, context.task)) if decision else None
         )

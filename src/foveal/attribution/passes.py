@@ -147,7 +147,7 @@ def _run_each(
     notes = _row_notes(context, layers)
     with capture(
         context.model, every, gradient=gradient or keep, differentiable=keep, last_calls=last_calls,
-        neighbours=any(question.study for question in questions),
+        neighbors=any(question.study for question in questions),
     ) as run:  # fmt: skip
         answers, lost = _answers(context, run, questions, notes, stop=stop, backward=backward)
         layouts = {layer: _layout(run, layer, context) for layer in run.activations if layer in layers}
@@ -242,7 +242,7 @@ def _answers(
         mode = modes[0]
         assert len(modes) == 1 or not any(modes), "one forward obeys one set of rules"
         output = run.forward(
-            context.x, context.arguments, stop=stop, through_no_grad=through_no_grad, under=_under(context, mode)
+            context.x, context.arguments, stop=stop, through_no_grad=through_no_grad, mode=_under(context, mode)
         )
         try:
             answers = [
@@ -287,7 +287,7 @@ def _answer(
     if mode and not verdict.score.requires_grad and (why := mode.blocked()):
         raise MethodError(why)
     ends = _ends(question.decision, outcome) if mode else []
-    remarks = mode.remarks(ends, list(run.origins.values())) if mode else []
+    remarks = mode.notes(ends, list(run.origins.values())) if mode else []
     try:
         start = rules.start(verdict) if rules else verdict.score
         begun = _begun(start, ends) if mode and mode.counts else None

@@ -15,7 +15,7 @@ from foveal.attribution.passes import outcome_of
 from foveal.attribution.placing import whereabouts
 from foveal.engine.address import INPUT, is_input
 from foveal.engine.capture import ForwardRun, capture
-from foveal.engine.channel_swap import Exchange
+from foveal.engine.channel_swap import ChannelSwap
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, chunked, fitting
 from foveal.engine.forward import Given, output_of
 from foveal.engine.guard import unwrap
@@ -147,7 +147,7 @@ class PerturbationScorer:
         self, channels: Int[Tensor, " count"], planes: Float[Tensor, "count h w"], *, chunk: int | None = None
     ) -> Float[Tensor, " count"]:
         """The same of copies in which one channel each is exchanged for a plane."""
-        copies = Exchange(self.A)
+        copies = ChannelSwap(self.A)
         return self.resumed(lambda a, b: copies(channels[a:b], planes[a:b]), len(channels), chunk=chunk)
 
     def ask(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
@@ -197,7 +197,7 @@ class PerturbationScorer:
         """What the network makes of these inputs, as far as the decision may look."""
         if self._target.layers:
             run = self._runs[torch.is_grad_enabled()]
-            output = run.forward(x, self._arguments, stop=True, under=self._under())
+            output = run.forward(x, self._arguments, stop=True, mode=self._under())
             return outcome_of(self._context, self._target, run, output)
 
         # A forward may write into its input: into copies made for it, not into the picture itself.
@@ -205,7 +205,7 @@ class PerturbationScorer:
         own = ours or x.requires_grad
 
         def given() -> Given:
-            return self._arguments.around(x.clone() if own else x, lambda tensor: tensor.detach().clone())
+            return self._arguments.bind(x.clone() if own else x, lambda tensor: tensor.detach().clone())
 
         with self._under():
             output = output_of(self.model, given, gradient=torch.is_grad_enabled())
@@ -243,10 +243,10 @@ class PerturbationScorer:
             cut, self._scores, self.x, self.score, recording, self._image, self.load("resumed", self.layer)
         )
         self.score = resumption.score
-        self.measured["resumed"] = resumption.fault is None
-        if resumption.fault is not None:
+        self.measured["resumed"] = resumption.refusal is None
+        if resumption.refusal is not None:
             self.cautions.append(
-                f"the network cannot be gone on with from here, so each copy took a whole forward: {resumption.fault}"
+                f"the network cannot be gone on with from here, so each copy took a whole forward: {resumption.refusal}"
             )
         return resumption
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from foveal.attribution.context import Context
 from foveal.attribution.embedding import ModelEmbedder
-from foveal.engine.arguments import Arguments, beside
+from foveal.engine.arguments import Arguments, extra_inputs
 from foveal.errors import ImageError, ModelError
 from foveal.images import Batch, load_images
 from foveal.models.model import Model, as_model, placed, state_notes
@@ -36,7 +36,7 @@ def prepare(
     """The arguments of `foveal.explain`, made into a `Context`; `blind` where no target is looked at."""
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images)
-    arguments = beside(len(batch.tensor), inputs, keywords)
+    arguments = extra_inputs(len(batch.tensor), inputs, keywords)
     found: list[str] = []
     ready = _prepared(as_decision(target), subject, batch.tensor, arguments, found)
     if differentiable:

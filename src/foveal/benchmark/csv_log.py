@@ -27,7 +27,7 @@ MADE = "made"
 SOMETHING = "-"
 
 
-class Ledger:
+class CsvLog:
     """A row for each decision, picture and method; all methods of a picture are written together.
 
     Args:

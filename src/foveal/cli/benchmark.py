@@ -15,7 +15,7 @@ from foveal.storage.atomic import write_text
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from foveal.benchmark.csv_log import Ledger
+    from foveal.benchmark.csv_log import CsvLog
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where tables go; a run there is resumed.")]
 Methods = Annotated[
@@ -47,16 +47,16 @@ def world(
     The folder gets world.csv (a row a picture and method), world.md and world.html. Prints their paths. A run that was
     broken off goes on where it stopped when started again with the same options.
     """
-    from foveal.benchmark.csv_log import Ledger
+    from foveal.benchmark.csv_log import CsvLog
     from foveal.benchmark.summary import markdown, page
     from foveal.benchmark.truth import DECISIONS, NETWORK, TRUTH, USUAL, made_with
-    from foveal.benchmark.truth import world as measured
+    from foveal.benchmark.truth import measure_synthetic as measured
 
     chosen = decision or list(DECISIONS)
     if unknown := [one for one in chosen if one not in DECISIONS]:
         raise typer.BadParameter(f"there is no decision {unknown[0]!r}: say {', '.join(DECISIONS)}")
     metrics = (*TRUTH, *(NETWORK if network else ()))
-    ledger = Ledger(out / "world.csv", metrics, made_with(method or USUAL, seed))
+    ledger = CsvLog(out / "world.csv", metrics, made_with(method or USUAL, seed))
     with progress("drawing") as move:
         for what, done, total in measured(
             ledger, decisions=chosen, methods=method or USUAL, count=count, seed=seed, setting=None
@@ -124,7 +124,7 @@ def folder(
         task=task,
         device=device,
     )
-    from foveal.benchmark.csv_log import Ledger
+    from foveal.benchmark.csv_log import CsvLog
     from foveal.benchmark.folder import folder as measured
     from foveal.benchmark.folder import made_with, shots
     from foveal.benchmark.summary import markdown, page
@@ -137,11 +137,11 @@ def folder(
     chosen = find_metrics(metric or ["usual", "object"])
     metrics = [name for name, one in chosen.items() if known.get(one.needs, True)]
     methods = list(find_methods(method or ["gradcam", "hirescam", "layercam", "lrp-gamma"]))
-    ledger = Ledger(out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
+    ledger = CsvLog(out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
     faults: list[str] = []
     with progress("measuring") as move:
         for _, done, total in measured(
-            ledger, network, found, methods=methods, steps=steps, predicted=predicted, faults=faults
+            ledger, network, found, methods=methods, steps=steps, predicted=predicted, failures=faults
         ):
             move("photos", done, total, "")
     names = {shot.name for shot in found}
@@ -160,7 +160,7 @@ def folder(
 
 
 def _finish(
-    ledger: Ledger,
+    ledger: CsvLog,
     stem: Path,
     text: str,
     html: str,

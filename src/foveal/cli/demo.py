@@ -23,6 +23,6 @@ def demo(
 
     with progress("starting") as move:
         for step in run(out):
-            move(step.words, step.done, step.total, "")
+            move(step.description, step.done, step.total, "")
     info("Open it in a browser:")
     answer_lines(out / "report.html")

@@ -171,10 +171,10 @@ def _decide(
 ) -> None:  # fmt: skip
     """Few-shot: which of the folders' classes."""
     from foveal.api.episode import episode
-    from foveal.images import labelled_pictures
+    from foveal.images import labeled_pictures
     from foveal.similarity import find_metric
 
-    files, labels = labelled_pictures(support)
+    files, labels = labeled_pictures(support)
     queries, kept = read.readable(queries), read.numbers(files)
     rule: RuleName = "average" if find_metric(metric).local else "mean"
     with progress("deciding") as move:

@@ -69,11 +69,11 @@ def shortcut(
     )
     from foveal.api.shortcuts import shortcuts
     from foveal.errors import ImageError, TargetError
-    from foveal.images import labelled_pictures, pictures_in
+    from foveal.images import labeled_pictures, pictures_in
 
     classes: list[int] | None = None
     try:
-        files, names = labelled_pictures(photos)
+        files, names = labeled_pictures(photos)
         classes = _known(names, network.labels)
     except (ImageError, TargetError) as error:
         files = pictures_in([photos])

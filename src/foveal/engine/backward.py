@@ -58,7 +58,7 @@ def weighted(of: Tensor, to: Any, weights: Tensor | float, **options: Any) -> tu
 
 
 @contextmanager
-def said(model: nn.Module) -> Iterator[None]:
+def backward_errors(model: nn.Module) -> Iterator[None]:
     """Run a backward in here: what it raises is told in one sentence."""
     try:
         yield

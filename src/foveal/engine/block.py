@@ -3,7 +3,7 @@
     J   ∂ y / ∂ x at the x of the forward, for all images at once; never written out
     push(v) = J v, pull(u) = Jᵀ u
 
-`pull` is a backward pass through the block. It is linear in u, so one differentiates it once more to get `push`:
+`vjp` is a backward pass through the block. It is linear in u, so one differentiates it once more to get `jvp`:
 neither runs the block again, and any sub-graph will do, whatever its modules.
 """
 
@@ -42,13 +42,13 @@ class Block:
     def __post_init__(self) -> None:
         self._twice: tuple[Tensor, Tensor | None] | None = None
 
-    def pull(self, u: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
+    def vjp(self, u: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
         """Jᵀ u, like x, in single precision at least."""
         size = _size(u, self.y.dtype)
         found = self._grad(self.y, self.origin, (u / size).to(self.y.dtype))
         return torch.zeros_like(self.x, dtype=_precise(u)) if found is None else found.to(_precise(u)) * size
 
-    def push(self, v: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
+    def jvp(self, v: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
         """J v, like y, in single precision at least.
 
         Raises:
@@ -81,7 +81,7 @@ class Block:
         return self._twice
 
     def forget(self) -> None:
-        """Let go of the graph of `push`."""
+        """Let go of the graph of `jvp`."""
         self._twice = None
 
     @staticmethod

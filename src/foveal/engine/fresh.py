@@ -16,7 +16,7 @@ _NORMS = frozenset({"batch_norm", "instance_norm", "layer_norm", "group_norm", "
 _NEUTRAL = {"mean": 0.0, "variance": 1.0, "weight": 1.0, "bias": 0.0}
 
 
-def reinitialised(module: nn.Module, names: Sequence[str], seed: int) -> None:
+def reinitialized(module: nn.Module, names: Sequence[str], seed: int) -> None:
     """Make these modules' own weights and statistics random again, each from a seed of its own.
 
     As the layer itself would begin; what belongs to a layer that does not say how it begins is drawn from a normal

@@ -145,7 +145,7 @@ class Resumption:
         """
         self.score = score
         self.load = load or Load(x.device)
-        self.fault: str | None = None
+        self.refusal: str | None = None
         self._alone = False
         self._cut, self._ask, self._x = cut, ask, x
         if recording is not None and recording.returned is not None and self._fits(recording, image):
@@ -164,7 +164,7 @@ class Resumption:
         """The scores where the layer returns these copies instead."""
         if self._alone:
             return torch.cat([self._whole(copy[None]) for copy in copies])
-        if self.fault is not None:
+        if self.refusal is not None:
             return self._whole(copies)
         if len(copies) == 1:
             # One image's recorded results would be seen as they lie, and what works in place would write into them.
@@ -191,16 +191,16 @@ class Resumption:
         assert recording.returned is not None
         self._recording, self._image = recording, image
         self.returned = recording.returned[image : image + 1]
-        self.fault = None
+        self.refusal = None
         record = recording.record
         if not record.intact:
-            self.fault = "what came before the layer was written into later"
+            self.refusal = "what came before the layer was written into later"
         elif self._right(self._resumed) and not record.intact:
-            self.fault = "what comes after the layer writes into what came before it"
-        return self.fault is None
+            self.refusal = "what comes after the layer writes into what came before it"
+        return self.refusal is None
 
     def _right(self, scores_of: Callable[[Tensor], Tensor]) -> bool:
-        """Whether the image gets its score, also beside a copy of it that is another; else there is a `fault`."""
+        """Whether the image gets its score, also beside a copy of it that is another; else there is a `refusal`."""
         try:
             with self.load.weighed(4):
                 own = self.returned
@@ -208,10 +208,10 @@ class Resumption:
         except REFUSALS as error:
             if out_of_memory(error):
                 raise
-            self.fault = reason(error)
+            self.refusal = reason(error)
             return False
         if scores.shape != (4,) or not _agree(scores, self.score):
-            self.fault = self.fault or "the score of the unaltered image comes out differently"
+            self.refusal = self.refusal or "the score of the unaltered image comes out differently"
             return False
         self.score = float(scores[0])
         return True

@@ -147,7 +147,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
         try:
             with KeepGraph() if keep_graph else nullcontext() as kept, FieldTracker(leaf) as tracker:
                 # Copies go in, because a forward may write into its input.
-                inputs, keywords = arguments.around(leaf.clone(), lambda tensor: tensor.detach().clone())
+                inputs, keywords = arguments.bind(leaf.clone(), lambda tensor: tensor.detach().clone())
                 with model_errors(model, (*inputs, *keywords.values())):
                     output = model(*inputs, **keywords)
         finally:

@@ -109,24 +109,24 @@ def max_pool2d(
     func: Any, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Read:  # fmt: skip
-    around = pair(padding)
+    border = pair(padding)
 
     def apply(x: Tensor, window: Window) -> Tensor:
         x = F.pad(x, window.border, value=-math.inf) if any(window.border) else x
         return func(x, window.kernel, window.stride, 0, window.dilation)  # type: ignore[no-any-return]
 
     stride = pair(stride or kernel_size)
-    return input, Window(pair(kernel_size), stride, pair(dilation), around, around, ceil_mode), apply
+    return input, Window(pair(kernel_size), stride, pair(dilation), border, border, ceil_mode), apply
 
 
 def avg_pool2d(
     func: Any, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Read:  # fmt: skip
-    around = pair(padding)
+    border = pair(padding)
     apply = partial(_average, count_padding=count_include_pad, divisor=divisor_override)
     stride = pair(stride or kernel_size)
-    return input, Window(pair(kernel_size), stride, ONE, around, around, ceil_mode), apply
+    return input, Window(pair(kernel_size), stride, ONE, border, border, ceil_mode), apply
 
 
 WINDOWS: dict[str, Callable[..., Read]] = {"conv2d": conv2d, "max_pool2d": max_pool2d, "avg_pool2d": avg_pool2d}

@@ -96,7 +96,7 @@ class FeatureNetwork:
             ) as run,
         ):
             x = self._input(views)
-            output = run.forward(x, self.arguments, stop=not whole, under=self._modes(relu_leak))
+            output = run.forward(x, self.arguments, stop=not whole, mode=self._modes(relu_leak))
             maps = {at: self.structure.channels_first(at, A, views.shape[2:]) for at, A in run.activations.items()}
         return Seen(views if images is None else images, maps, output if whole else None, self.labels, self.task)
 

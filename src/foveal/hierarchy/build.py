@@ -17,7 +17,7 @@ from foveal.attribution.perturbation import PerturbationScorer, runs_for
 from foveal.engine.address import Address
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.select import stages_before
-from foveal.engine.subnetwork import Segment
+from foveal.engine.subnetwork import Subnetwork
 from foveal.hierarchy.expansion import TreeExpander, TreeSettings
 from foveal.hierarchy.feature_patterns import FeaturePatterns
 from foveal.images import Geometry, Photo
@@ -75,10 +75,10 @@ def _stages(context: Context) -> tuple[str, ...]:
     return tuple(stage.name for stage in structure.stages)
 
 
-def _segment(context: Context, below: tuple[Stage, Tensor], above: tuple[Stage, Tensor]) -> Segment:
+def _segment(context: Context, below: tuple[Stage, Tensor], above: tuple[Stage, Tensor]) -> Subnetwork:
     layouts, known = (below[0].layout, above[0].layout), (below[1], above[1])
     names, last_call = (below[0].name, above[0].name), partial(_last_call, context)
-    return Segment(unwrap(context.model), context.x, context.arguments, *names, last_call, layouts, known)
+    return Subnetwork(unwrap(context.model), context.x, context.arguments, *names, last_call, layouts, known)
 
 
 def _last_call(context: Context, layer: str) -> int:

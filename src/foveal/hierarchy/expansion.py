@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from foveal.engine.graph import recording
-from foveal.engine.subnetwork import Segment
+from foveal.engine.subnetwork import Subnetwork
 from foveal.errors import LayerError, MethodError
 from foveal.hierarchy.contribution_rules import RULES, Frame, gate
 from foveal.hierarchy.feature_patterns import FeaturePatterns
@@ -62,7 +62,7 @@ class TreeSettings:
                 )
         if self.branching < 1 or not 0 < self.coverage <= 1 or self.opponents < 0:
             raise MethodError(
-                f"cannot give a node {self.branching} children that hold {self.coverage} of it: one at least, above 0 to 1"
+                f"cannot give a node {self.branching} children that hold {self.coverage}: one at least, above 0 to 1"
             )
 
 
@@ -84,7 +84,7 @@ class TreeExpander:
     stages: tuple[Stage, ...]
     A: Sequence[Float[Tensor, "1 c h w"]]
     root: Float[Tensor, "1 c h w"]
-    segment: Callable[[int], Segment]
+    segment: Callable[[int], Subnetwork]
     without: Callable[[Sequence[Sequence[int]]], Float[Tensor, " m"]]
     settings: TreeSettings
     patterns: FeaturePatterns

@@ -122,7 +122,7 @@ class FeaturePatterns:
         calls = {stage.name: self.calls[features[0].stage]}
         with capture(self.model, [INPUT, stage.name], last_calls=calls) as run:
             try:
-                run.forward(crops, self.arguments, stop=True, under=mode)
+                run.forward(crops, self.arguments, stop=True, mode=mode)
             except ModelError:
                 if alone:  # some networks insist on one size
                     raise _NotLocalError from None

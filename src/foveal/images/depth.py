@@ -83,7 +83,7 @@ def unit(values: NDArray[Any], meant: Range) -> Float32[NDArray[np.float32], ...
     return np.asarray((values.astype(np.float32) - meant.black) / (meant.white - meant.black), np.float32)
 
 
-def remarks(values: NDArray[Any], meant: Range) -> tuple[str, ...]:
+def range_notes(values: NDArray[Any], meant: Range) -> tuple[str, ...]:
     """What a reader must know of the range: where it is from, or that the picture does not fill it."""
     if meant.declared:
         return (f"black is {meant.black:g} and white {meant.white:g}, as {meant.declared} says",)
@@ -180,8 +180,8 @@ def _other_order(order: str) -> str:
 def _straight(values: NDArray[Any]) -> NDArray[Any]:
     """Colours that were multiplied by their opacity, divided by it again."""
     opacity = values[..., 3:].astype(np.float64) / 65535
-    colours = np.round(values[..., :3] / np.where(opacity > 0, opacity, 1)).clip(0, 65535)
-    return np.concatenate([colours.astype(values.dtype), values[..., 3:]], 2)
+    colors = np.round(values[..., :3] / np.where(opacity > 0, opacity, 1)).clip(0, 65535)
+    return np.concatenate([colors.astype(values.dtype), values[..., 3:]], 2)
 
 
 def _tiff_range(tags: Any, values: NDArray[Any]) -> Range | None:

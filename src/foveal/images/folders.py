@@ -44,7 +44,7 @@ def pictures_in(paths: Iterable[Path], *, but: Path | None = None) -> list[Path]
     return found
 
 
-def labelled_pictures(folder: Path) -> tuple[list[Path], list[str]]:
+def labeled_pictures(folder: Path) -> tuple[list[Path], list[str]]:
     """The pictures of a folder with one folder a class, and the class of each.
 
         support/jay/1.jpg  support/jay/2.jpg  support/crow/1.jpg    →  three paths, ["crow", "jay", "jay"] in that order

@@ -20,10 +20,10 @@ from foveal.errors import LayerError, ModelError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-Mode: TypeAlias = Literal["dilate", "stride"]
+ResolutionMode: TypeAlias = Literal["dilate", "stride"]
 
 
-class Trunk(nn.Module):
+class Backbone(nn.Module):
     """(n, 3, H, W) to the feature map (n, c, h, w) of a layer; what comes after the layer is thrown away.
 
     Args:
@@ -48,7 +48,7 @@ class Trunk(nn.Module):
 
     def __init__(
         self, network: nn.Module, layer: str, example: Float[Tensor, "n c h w"], *, resolution: int = 1,
-        mode: Mode = "dilate", checkpointing: bool = False,
+        mode: ResolutionMode = "dilate", checkpointing: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         if mode not in ("dilate", "stride"):

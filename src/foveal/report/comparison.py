@@ -33,8 +33,7 @@ def comparison_page(whys: Mapping[str, Explanation], scores: Scores, *, title: s
         whys: explanations of the same pictures, by the names that `scores` has them under.
         scores: of these, and of maps that know nothing, which stand in the table without pictures.
     """
-    environment = new_environment("foveal.report").overlay()
-    environment.filters = dict(environment.filters)
+    environment = new_environment("foveal.report")
     environment.filters["uri"] = lambda picture: Markup(data_uri(picture, quality=82))
     head, body = _table(scores)
     count = len(scores.pictures)

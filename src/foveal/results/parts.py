@@ -26,7 +26,7 @@ class Parts(Explanation):
 
     Everything an `Explanation` has; `map` is the first part's, a¹ ⊙ n. Beside it
 
-    groups          maps, vectors, seeds, sizes (`foveal.attention.Groups`); `groups.shown` (n, k, h, w) to look at.
+    groups          maps, vectors, seeds, sizes (`foveal.attention.Groups`); `groups.display` (n, k, h, w) to look at.
     places          (n, h, w), what each place brings to the score, for and against.
     evidence        (n, k), the same by parts.
     remainder       (n,), what places bring that belong to no part; 0 where the network decides by the parts alone.

@@ -55,15 +55,15 @@ class _Fingerprint:
 
     def __init__(self) -> None:
         self.hash = blake2b(digest_size=32)
-        self.around: dict[int, int] = {}  # what is being added, by identity: a list may hold itself
+        self.enclosing: dict[int, int] = {}  # what is being added, by identity: a list may hold itself
 
     def add(self, thing: Any) -> None:
-        if id(thing) in self.around:
-            self.write("above", struct.pack("<q", self.around[id(thing)]))
+        if id(thing) in self.enclosing:
+            self.write("above", struct.pack("<q", self.enclosing[id(thing)]))
             return
-        self.around[id(thing)] = len(self.around)
+        self.enclosing[id(thing)] = len(self.enclosing)
         self._add(thing)
-        del self.around[id(thing)]
+        del self.enclosing[id(thing)]
 
     def write(self, kind: str, content: Any = b"") -> None:
         content = memoryview(content)

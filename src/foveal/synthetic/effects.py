@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveal.synthetic.backgrounds import BACKGROUNDS
-from foveal.synthetic.classes import SPECIES, creature_of
+from foveal.synthetic.classes import CLASS_NAMES, creature_of
 from foveal.synthetic.drawing import render
 from foveal.synthetic.scene import PARTS, REMOVABLE, Look, Scene
 
@@ -113,7 +113,7 @@ def changes(scene: Scene, pairs: bool = False, alternatives: int = 4) -> Iterato
     """Every intervention on one scene, the scene itself first; a change may come in several versions."""
     yield (), scene
     present = [part for part in REMOVABLE if scene.creature[part] is not None]
-    removable = [*present, "mark"] if scene.marks else present
+    removable = [*present, "mark"] if scene.individual_marks else present
     for part in removable:
         yield (part,), scene.without(part)
     for part in PARTS:
@@ -127,14 +127,14 @@ def changes(scene: Scene, pairs: bool = False, alternatives: int = 4) -> Iterato
 
 def other_looks(scene: Scene, part: str) -> list[Look]:
     """Other species' looks of a part, evenly spread: what it is replaced by when it cannot be missing."""
-    looks = list(dict.fromkeys(look for name in SPECIES if (look := creature_of(name)[part]) is not None))
+    looks = list(dict.fromkeys(look for name in CLASS_NAMES if (look := creature_of(name)[part]) is not None))
     others = [look for look in looks if look != scene.creature[part]]
     return others[::3] + others[1::3] + others[2::3]
 
 
 def _assembled(found: list[dict[Change, list[float]]], pairs: bool) -> Effects:
-    has_marks = any(("mark",) in changed for changed in found)
-    parts = COLUMNS if has_marks else PARTS
+    has_individual_marks = any(("mark",) in changed for changed in found)
+    parts = COLUMNS if has_individual_marks else PARTS
     n, k = len(found), len(parts)
     score, background, pair = np.empty(n), np.empty(n), np.full((n, k, k), np.nan)
     for i, changed in enumerate(found):

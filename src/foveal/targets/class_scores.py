@@ -48,7 +48,7 @@ def class_head(
     model, beside = unwrap(module), arguments or Arguments(len(x))
 
     def given() -> Given:
-        return beside.around(x.detach().clone(), lambda tensor: tensor.detach().clone())
+        return beside.bind(x.detach().clone(), lambda tensor: tensor.detach().clone())
 
     with untouched(model), torch.no_grad():
         head = read_head(output_of(model, given, gradient=False), task, ending)

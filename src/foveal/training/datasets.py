@@ -4,7 +4,7 @@ tree           FOLDER/jay/1.jpg …, or FOLDER/train/jay/1.jpg … and FOLDER/te
                train/ has not are told apart by a few examples
 CUB            FOLDER/images.txt, image_class_labels.txt, train_test_split.txt, images/…
 Market-1501    FOLDER/bounding_box_train, query, bounding_box_test: individuals to be found again
-world          drawn species; "individuals", drawn birds that differ in three marks each, to be found again before
+synthetic      drawn species; "individuals", drawn birds that differ in three marks each, to be found again before
                another camera; "novel", drawn species, and others that are told apart by a few examples
 """
 
@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from foveal.errors import ImageError
 from foveal.images import Preprocessing
-from foveal.images.folders import labelled_pictures, pictures_in
+from foveal.images.folders import labeled_pictures, pictures_in
 from foveal.storage.reading import DAMAGE, read_text, reason
 from foveal.training.brnpa_data import Files, Kept, Listed, PictureDataset
 
@@ -35,7 +35,7 @@ MARKET = re.compile(r"^(-1|\d{4})_c(\d)s\d_")
 
 
 @dataclass(frozen=True)
-class DatasetSources:
+class Datasets:
     """What a training reads.
 
     Attributes:
@@ -67,13 +67,13 @@ def tree(folder: Path) -> tuple[Listed, Listed | None, tuple[str, ...]]:
         ImageError: for a folder without such folders, or with some test classes learnt and others not.
     """
     parts = {name: folder / name for name in ("train", "test") if (folder / name).is_dir()}
-    files, names = labelled_pictures(parts.get("train", folder))
+    files, names = labeled_pictures(parts.get("train", folder))
     classes = tuple(sorted(set(names)))
     number = {name: i for i, name in enumerate(classes)}
     train = Listed(tuple(files), tuple(number[name] for name in names))
     if set(parts) != {"train", "test"}:
         return train, None, classes
-    files, names = labelled_pictures(parts["test"])
+    files, names = labeled_pictures(parts["test"])
     unknown = sorted(set(names) - set(classes))
     if unknown and len(unknown) < len(set(names)):
         raise ImageError(
@@ -151,7 +151,7 @@ def market(folder: str | Path) -> dict[str, Listed]:
     return found
 
 
-def open_folder(settings: Settings, like: Preprocessing | None) -> DatasetSources:
+def open_folder(settings: Settings, like: Preprocessing | None) -> Datasets:
     """The pictures of a folder; `like` is how the backbone's own training took its pictures.
 
     Raises:
@@ -183,7 +183,7 @@ def open_folder(settings: Settings, like: Preprocessing | None) -> DatasetSource
     learnt, held = held_out(listed.targets, settings.validation, settings.seed)
     if not held:
         raise ImageError(f"{settings.data!r} has one picture a class: there is nothing to hold out for validation.")
-    return DatasetSources(
+    return Datasets(
         Files(of(listed, learnt), settings, preprocessing),
         Files(of(listed, held), settings, preprocessing),
         Files(test or Listed((), ()), settings, preprocessing),
@@ -195,9 +195,9 @@ def open_folder(settings: Settings, like: Preprocessing | None) -> DatasetSource
     )
 
 
-def open_world(settings: Settings, workers: int = 0) -> Generator[tuple[int, int], None, DatasetSources]:
+def open_synthetic(settings: Settings, workers: int = 0) -> Generator[tuple[int, int], None, Datasets]:
     """Drawn birds, kept in memory; validation pictures are drawn for themselves. Yields how many of how many."""
-    from foveal.synthetic import SPECIES
+    from foveal.synthetic import CLASS_NAMES
     from foveal.synthetic.dataset import PREPROCESSING
     from foveal.training.synthetic_individuals import KNOWN
 
@@ -212,9 +212,9 @@ def open_world(settings: Settings, workers: int = 0) -> Generator[tuple[int, int
         images, targets = (torch.cat(each) for each in zip(*pairs, strict=True))
         kept.append(Kept(images, targets, settings, PREPROCESSING))
     train, validation, test = kept
-    classes = tuple(f"individual {i}" for i in range(KNOWN)) if exam == "individuals" else SPECIES
+    classes = tuple(f"individual {i}" for i in range(KNOWN)) if exam == "individuals" else CLASS_NAMES
     queries = sum(camera == 0 for camera in cameras)
-    return DatasetSources(train, validation, test, classes, PREPROCESSING, exam, queries, cameras)
+    return Datasets(train, validation, test, classes, PREPROCESSING, exam, queries, cameras)
 
 
 def _scenes(settings: Settings) -> tuple[tuple[Dataset[Any], ...], Exam, tuple[int, ...]]:
@@ -235,7 +235,7 @@ def _scenes(settings: Settings) -> tuple[tuple[Dataset[Any], ...], Exam, tuple[i
         parts = (Subset(split, known[:-held]), Subset(split, known[-held:]), test)
         return parts, "individuals", tuple(camera[order].tolist())
     train = TrainingScenes(settings.images - held, settings.seed)
-    validation = SplitDataset(Split("species", held, train=True, seed=settings.seed + VALIDATION))
+    validation = SplitDataset(Split("classes", held, train=True, seed=settings.seed + VALIDATION))
     unknown = settings.data == "novel"
-    fresh = SplitDataset(Split("novel" if unknown else "species", settings.tests))
+    fresh = SplitDataset(Split("novel" if unknown else "classes", settings.tests))
     return (train, validation, fresh), "few shots" if unknown else "classes", ()
