@@ -19,7 +19,7 @@ from foveal.attribution.prepare import Inquiry, prepare
 from foveal.engine.guard import untouched
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
-from foveal.errors import MethodError, TargetError
+from foveal.errors import MethodError, TargetError, UnknownMethod
 from foveal.images import Batch
 from foveal.methods.fam import CHANNELS, Weighed
 from foveal.methods.naflow import Abandonment, Inversion, Mode, rebuild, share_of
@@ -183,7 +183,7 @@ def _course(inquiry: Inquiry, layer: LayerSpec, abandon: Abandonment, how: Inver
 def _rules(inquiry: Inquiry, coefficients: str) -> Rules | None:
     if coefficients not in (*CHANNELS, "linear", "gradient"):
         known = ", ".join([*CHANNELS, "linear", "gradient"])
-        raise MethodError(f"there are no coefficients {coefficients!r} of a flow: say {known}")
+        raise UnknownMethod(f"there are no coefficients {coefficients!r} of a flow: say {known}")
     if coefficients != "contribution" and not compares(inquiry.decision):
         raise MethodError(
             f"coefficients={coefficients!r} weigh the channels of a similarity, and this decision has none"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foveal.cli.console import answer_lines, info, progress
-from foveal.cli.errors import reported
+from foveal.cli.command import command
+from foveal.cli.console import info, print_lines, progress
 from foveal.cli.options import Device
 from foveal.engine.numerals import whole
 
@@ -23,7 +23,7 @@ Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over them.")]
 Seed = Annotated[int | None, typer.Option(help="Another seed, another network.")]
 
 
-@reported
+@command
 def demo(
     out: Out = Path("demo"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None
 ) -> None:
@@ -37,7 +37,7 @@ def demo(
     info(f"right on {accuracy:.1%} of the test pictures")
 
 
-@reported
+@command
 def embed(
     out: Out = Path("embed"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None
 ) -> None:
@@ -52,7 +52,7 @@ def embed(
     info(f"{accuracy:.1%} of unknown individuals found at rank 1")
 
 
-@reported
+@command
 def contrastive(
     out: Out = Path("contrastive"), images: Images = None, epochs: Epochs = None, seed: Seed = None,
     device: Device = None,
@@ -68,7 +68,7 @@ def contrastive(
     info(f"neighbours vote for the right species in {accuracy:.1%} of the test pictures")
 
 
-@reported
+@command
 def fewshot(
     out: Out = Path("fewshot"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None
 ) -> None:
@@ -83,7 +83,7 @@ def fewshot(
     info(f"{accuracy:.1%} of pictures of unknown species named rightly, five ways, one shot")
 
 
-@reported
+@command
 def brnpa(
     data: Annotated[
         str | None,
@@ -145,11 +145,11 @@ def brnpa(
         "epochs": epochs, "batch": batch, "accumulate": accumulate, "rate": rate, "seed": seed,
     }  # fmt: skip
     read = read_settings(settings) if settings else {}
-    of = data or read.pop("data", "")
-    if not of:
+    origin = data or read.pop("data", "")
+    if not origin:
         raise typer.BadParameter("say what to learn from: --data FOLDER, --data world, or --settings FILE")
     wanted = {key: value for key, value in given.items() if value is not None}
-    chosen = changed(usual(of, **read), {**dict(map(_setting, more or ())), **wanted})
+    chosen = changed(usual(origin, **read), {**dict(map(_setting, more or ())), **wanted})
     if search:
         _searched(chosen, out, search, workers, accelerator)
         return
@@ -165,7 +165,7 @@ def brnpa(
     if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
         return  # of several processes one speaks
     info(f"right on {accuracy:.1%}" if accuracy is not None else "nothing was left to be done")
-    answer_lines(out / "brnpa.safetensors")
+    print_lines(out / "brnpa.safetensors")
 
 
 def _searched(settings: Any, out: Path, trials: int, workers: int, accelerator: str) -> None:
@@ -178,7 +178,7 @@ def _searched(settings: Any, out: Path, trials: int, workers: int, accelerator: 
                 move("search", step.number + 1, trials, "")
             else:
                 move(step.phase, step.done, step.total, "")
-    answer_lines(out / BEST)
+    print_lines(out / BEST)
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -194,6 +194,7 @@ def _setting(text: str) -> tuple[str, Any]:
         return name.strip(), value.strip()
 
 
+@command
 def shortcut(
     out: Out = Path("shortcut"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None,
     control: Annotated[
@@ -202,7 +203,7 @@ def shortcut(
 ) -> None:  # fmt: skip
     """Train a network that is led astray: in its pictures the background gives the class away.
 
-    `foveal shortcut` must find that out. It is examined where backgrounds say nothing. A run that was interrupted goes
+    `foveal shortcuts` must find that out. It is examined where backgrounds say nothing. A run that was interrupted goes
     on from its last epoch.
     """
     from foveal.training.synthetic_shortcut import ShortcutCourse
@@ -227,5 +228,5 @@ def _trained(course: Recipe, out: Path, device: str | None, **wanted: int | None
             loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
             accuracy = step.accuracy or accuracy
             move(step.phase, step.done, step.total, loss)
-    answer_lines(out / f"{course.name}.safetensors")
+    print_lines(out / f"{course.name}.safetensors")
     return accuracy

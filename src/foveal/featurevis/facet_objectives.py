@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.errors import MethodError
+from foveal.errors import MethodError, UnknownMethod
 from foveal.featurevis.channels import Rule, informative
 from foveal.featurevis.distances import DistanceName
 from foveal.featurevis.network import FeatureNetwork
@@ -155,7 +155,7 @@ def parametrizations(
     """Makes canvases of a size."""
     channels = eye.lens.channels
     if kind not in KINDS:
-        raise MethodError(f"there is no canvas {kind!r}: say {', '.join(KINDS)}")
+        raise UnknownMethod(f"there is no canvas {kind!r}: say {', '.join(KINDS)}")
     if kind != "phase":
         return lambda size: canvas(kind, (channels, *size), eye.dtype)
     if album is None or facet is None:

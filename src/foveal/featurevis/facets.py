@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.errors import MethodError, MissingExtra
+from foveal.errors import MethodError, MissingExtra, UnknownMethod
 from foveal.results.facet import Facet
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def weights_of(distances: Float[Tensor, " m"], weighting: Weighting = "softmax")
         return (-relative).softmax(0)
     if weighting == "inv_exp":
         return (1 / relative.clamp(min=1 / 20)).softmax(0)
-    raise MethodError(f"there is no weighting {weighting!r}: say softmax or inv_exp")
+    raise UnknownMethod(f"there is no weighting {weighting!r}: say softmax or inv_exp")
 
 
 def places(z: Float[Tensor, "n c"], *, seed: int = 0) -> Float[Tensor, "n 2"]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from foveal.errors import FovealError
+from foveal.errors import FovealError, UnknownName
 from foveal.storage.atomic import write_text
 from foveal.storage.reading import DAMAGE, read_text, reason
 
@@ -20,6 +20,10 @@ DRAWN = ("world", "individuals", "novel")
 
 class SettingsError(FovealError, ValueError):
     """Settings that do not exist, or do not fit together."""
+
+
+class UnknownSetting(UnknownName, SettingsError):
+    """A setting that does not exist."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def changed(settings: Settings, values: dict[str, Any]) -> Settings:
     fitted = {}
     for name, value in values.items():
         if name not in known:
-            raise SettingsError(f"there is no setting {name!r}: the settings are {', '.join(known)}")
+            raise UnknownSetting(f"there is no setting {name!r}: the settings are {', '.join(known)}")
         kind = known[name]
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
