@@ -31,21 +31,40 @@ from foveal.cli import (
     train,
     visualize,
 )
+from foveal.cli.command import flowing
 
 ABOUT = """Why did the network look there?
 
 foveal shows which evidence a convolutional network used for a decision, drawn on your own photo.
 
 \b
-  foveal demo                           everything at once, nothing to download
-  foveal explain bird.jpg -m demo       the predicted class, at the last stage
+  foveal explain bird.jpg -m demo           what mattered for the decision
   foveal explain bird.jpg -m timm:resnet50 --target "jay - crow"
   foveal compare birds/ -m timm:resnet50    methods side by side, and how true
-  foveal match query.jpg shelf/ -m timm:resnet50    why these two are alike
+  foveal match query.jpg shelf/ -m embed    why these two are alike
+  foveal demo                               everything at once, on its own pictures
 
 Results go to standard output (with --json for machines), words for people to standard error. Exit status: 0 done;
 1 failed, also where one of many pictures could not be read; 2 a line that cannot be parsed, or a name that nothing
 bears; 130 interrupted.
+"""
+
+BENCHMARKS = """Every method on many pictures.
+
+\b
+  foveal benchmark synthetic --truth-only              against known answers
+  foveal benchmark folder photos/ -m timm:resnet50     on photos of your own
+
+Each resumes where it was broken off, and leaves a table and a page.
+"""
+
+TRAINING = """Train networks.
+
+\b
+  foveal train demo -o demo/                           the bundled networks again
+  foveal train brnpa --data birds/ --backbone timm:resnet50 -o low/
+
+Each goes on from its last epoch when it was interrupted, and leaves weights for --model.
 """
 
 FIRST = "Start here"
@@ -57,14 +76,14 @@ MORE = "Networks and benchmarks"
 OPTIONS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 app = typer.Typer(
-    help=ABOUT,
+    help=flowing(ABOUT),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings=OPTIONS,
 )
-benchmarks = typer.Typer(help="Every method on many pictures.", no_args_is_help=True, context_settings=OPTIONS)
-training = typer.Typer(help="Train networks.", no_args_is_help=True, context_settings=OPTIONS)
+benchmarks = typer.Typer(help=BENCHMARKS, no_args_is_help=True, context_settings=OPTIONS)
+training = typer.Typer(help=TRAINING, no_args_is_help=True, context_settings=OPTIONS)
 
 for panel, commands in {
     FIRST: (explain.explain, compare.compare, match.match),

@@ -33,7 +33,7 @@ def audit(
     ] = 20,
     fill: Annotated[
         str,
-        typer.Option("--fill", metavar="WHAT", help="Put in their place: impute, from what is around; mean, blur, zero, noise."),
+        typer.Option("--fill", metavar="WHAT", help="Put there: impute, from what is around; mean, blur, zero, noise."),
     ] = "impute",
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Decides which other places.")] = 0,
     *,

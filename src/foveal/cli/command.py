@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, Signature, cleandoc, signature
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from foveal.cli.console import output_is_for_results
@@ -36,7 +36,14 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     spread = [option for parameter in plain.values() for option in _spread(parameter, hints)]
     run.__signature__ = Signature(spread)  # type: ignore[attr-defined]
     run.__annotations__ = {option.name: option.annotation for option in spread}
+    run.__doc__ = flowing(cleandoc(function.__doc__ or ""))
     return run
+
+
+def flowing(text: str) -> str:
+    """The text with a line a paragraph, as any width of terminal may break it; what begins with \\b stays."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(part if part.startswith("\b") else " ".join(part.split("\n")) for part in paragraphs)
 
 
 def _spread(parameter: Parameter, hints: dict[str, Any]) -> Iterator[Parameter]:

@@ -82,7 +82,7 @@ def explain(
         question.of(network),
         tuple(method or ()),
         options.layer_spec(layer),
-        fuse=fuse,
+        fuse=_fusing(fuse),
         resolution=resolution,
         scales=_scales(scales),
         audit=audit,
@@ -109,6 +109,14 @@ def _printed(rows: list[dict[str, Any]], read: Pictures, *, json: bool) -> Itera
             print_lines(*(file for row in rows for file in row["files"]))
         elif rows or read.unread:
             print_json([*rows, *read.failures()])
+
+
+def _fusing(rule: str | None) -> str | None:
+    from foveal.results.fusion import RULES
+
+    if rule is not None and rule not in RULES:
+        raise typer.BadParameter(f"cannot fuse maps by {rule!r}: the rules are {', '.join(RULES)}")
+    return rule
 
 
 def _scales(text: str) -> tuple[float, ...]:

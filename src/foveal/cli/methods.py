@@ -24,7 +24,10 @@ def methods(json: Json = False) -> None:
       rules         the same, with a backward of the method's own
       forwards      the network is asked again, up to thousands of times
 
-    Options follow the name: --method scorecam:scaling=before --method lrp-epsilon:epsilon=0.1
+    \b
+      foveal explain bird.jpg -m demo --method lrp-epsilon:epsilon=0.1
+
+    Options follow the name; what is left out is as listed here.
     """
     from foveal.methods import METHODS
 

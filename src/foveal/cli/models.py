@@ -28,6 +28,8 @@ def models(
     \b
       foveal models                  where models come from
       foveal models "resnet*"        those of that name, in timm and torchvision
+
+    Weights of your own, and how to name code of your own: docs/models.md.
     """
     with busy("looking for models"):
         from foveal.models import list_models

@@ -12,8 +12,11 @@ OPTIONS = (
     "layer",
     "method",
     "metric",
+    "mode",
+    "nodes",
     "preprocessing",
     "resolution",
+    "rule",
     "target",
     "task",
     "weights",
@@ -21,7 +24,7 @@ OPTIONS = (
 SWITCHES = {"pretrained=False": "--no-pretrained", "pretrained=True": "--pretrained"}
 
 _VALUE = r"""'[^']*'|"[^"]*"|\[[^\]]*\]|[\w.]+"""
-_KEYWORD = re.compile(rf"""(?<![\w'"/.:=,-])({"|".join(OPTIONS)})=({_VALUE})?(?![\w(])""")
+_KEYWORD = re.compile(rf"""(?<![\w'"/.:=,-])({"|".join(OPTIONS)})=({_VALUE})?(?![\w(]|\.\w)""")
 _LOADING = re.compile(r"load_model\(('[^']*'|\"[^\"]*\")(?:, )?([^()]*)\)")
 
 

@@ -146,7 +146,7 @@ def beginning(album: ImageSet, facet: Facet, start: Start) -> Float[Tensor, "c h
         return album.images[facet.members[0]]
     if isinstance(start, int | float) and 0 <= start <= 1:
         return torch.full_like(album.images[0], float(start))
-    raise MethodError(f"cannot start from {start!r}: say mean, photo or noise, or a grey value in 0..1")
+    raise UnknownMethod(f"cannot start from {start!r}: say mean, photo or noise, or a grey value in 0..1")
 
 
 def parametrizations(

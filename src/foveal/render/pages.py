@@ -15,12 +15,12 @@ _TELLING = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028",
 
 
 @cache
-def environment() -> jinja2.Environment:
-    """Escapes everything that is not marked safe, and refuses names it does not know."""
+def environment(*packages: str) -> jinja2.Environment:
+    """Templates of these packages, and those here; escapes what is not marked safe, refuses names it does not know."""
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("foveal.render"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in (*packages, "foveal.render")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -35,7 +35,7 @@ def comparison_page(whys: Mapping[str, Explanation], scores: Scores, *, title: s
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("foveal.render"), autoescape=True, undefined=jinja2.StrictUndefined,
+        loader=jinja2.PackageLoader("foveal.report"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["uri"] = lambda picture: Markup(data_uri(picture, quality=82))
