@@ -301,7 +301,7 @@ def test_random_weights_are_said(photo: Path, tmp_path: Path) -> None:
     [
         ("demo", 7, "75.0% of the test pictures"),
         ("embed", 10, "75.0% of unknown individuals"),
-        ("contrastive", 6, "species in 75.0%"),
+        ("contrastive", 6, "class in 75.0%"),
         ("fewshot", 7, "75.0% of pictures of unknown species"),
     ],
 )

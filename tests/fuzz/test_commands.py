@@ -183,7 +183,7 @@ def check(words: list[str], done: Any) -> None:
     assert done.exit_code in (0, 1, 2), shown
     assert "unforeseen" not in done.stderr and "Traceback" not in done.output, shown
     assert printable_lines(done.stdout) == done.stdout, shown
-    if done.exit_code == 1 or (not done.stderr.startswith("Usage") and done.exit_code == 2):
+    if done.exit_code == 1 or (done.exit_code == 2 and done.stderr and "Error ─" not in done.stderr):
         last = done.stderr.strip().splitlines()[-1]
         assert last.startswith("foveal: ") and len(last) < 1200, shown
     if done.exit_code == 0 and "--json" in words:

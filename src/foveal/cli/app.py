@@ -35,7 +35,7 @@ from foveal.cli.command import flowing
 
 ABOUT = """Why did the network look there?
 
-foveal shows which evidence a convolutional network used for a decision, drawn on your own photo.
+The evidence that a convolutional network used for a decision, drawn on your own photos.
 
 \b
   foveal explain bird.jpg -m demo           what mattered for the decision

@@ -41,7 +41,7 @@ def demo(
 def embed(
     out: Out = Path("embed"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None
 ) -> None:
-    """Train an embedding network that recognises drawn individuals by their marks.
+    """Train an embedding network that recognizes drawn individuals by their marks.
 
     It learns from sixty individuals and is examined on thirty others: before one camera, looked for among
     those before the other. A run that was interrupted goes on from its last epoch.
@@ -59,13 +59,13 @@ def contrastive(
 ) -> None:  # fmt: skip
     """Train a network without labels: two views of a bird are alike, all other birds are not (SimCLR).
 
-    It is examined by the vote of nearest neighbours, on species it was never told of. A run that was
+    It is examined by the vote of nearest neighbors, on classes it was never told of. A run that was
     interrupted goes on from its last epoch.
     """
     from foveal.training.synthetic_views import ViewsCourse
 
     accuracy = _trained(ViewsCourse(), out, device, images=images, epochs=epochs, seed=seed)
-    info(f"neighbours vote for the right species in {accuracy:.1%} of the test pictures")
+    info(f"neighbors vote for the right class in {accuracy:.1%} of the test pictures")
 
 
 @command
@@ -124,9 +124,10 @@ def brnpa(
 
     \b
       foveal train brnpa --data birds/ --backbone timm:resnet50 -o low
-      foveal train brnpa --data birds/ --backbone timm:resnet50 --resolution 4 --teacher low/brnpa.safetensors -o high
-      foveal train brnpa --settings low/settings.toml --set optimiser=adamw --rate 3e-4 -o other
-      foveal train brnpa --data birds/ --search 25 -o tried; foveal train brnpa --settings tried/best.toml -o best
+      foveal train brnpa --settings low/settings.toml --resolution 4 \\
+          --teacher low/brnpa.safetensors -o high
+      foveal train brnpa --data birds/ --search 25 -o tried
+      foveal train brnpa --settings tried/best.toml -o best
       foveal train brnpa --data world -o drawn
 
     \b
