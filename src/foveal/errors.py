@@ -48,6 +48,26 @@ class ResultError(FovealError, ValueError):
     """A saved result that is incomplete, damaged or of another kind."""
 
 
+class UnknownName(FovealError):
+    """A name that nothing bears here, or more than one thing: the command line ends with status 2."""
+
+
+class UnknownModel(UnknownName, ModelError):
+    """A model that does not exist, or a task that no model has."""
+
+
+class UnknownLayer(UnknownName, LayerError):
+    """A layer or stage that this network does not have."""
+
+
+class UnknownTarget(UnknownName, TargetError):
+    """A class that this network does not have, or a name that several classes bear."""
+
+
+class UnknownMethod(UnknownName, MethodError):
+    """A method, a metric or one of their options and choices that does not exist."""
+
+
 class MissingExtra(FovealError, ImportError):
     """An optional library is not installed; the message names the extra that brings it."""
 

@@ -350,7 +350,7 @@ def test_the_command_measures_audits_and_answers(tmp_path: Path) -> None:
     plain = CliRunner().invoke(app, asked)
     assert plain.stdout.strip() == str(tmp_path / "out" / "scores.csv") and "deletion ↓" in plain.stderr
     wrong = CliRunner().invoke(app, ["measure", str(picture), "-m", "demo", "--metric", "deletoin"])
-    assert wrong.exit_code == 1 and "did you mean" in wrong.stderr
+    assert wrong.exit_code == 2 and "did you mean" in wrong.stderr
 
 
 def test_other_verbs_carry_the_sentence(tmp_path: Path) -> None:
@@ -363,7 +363,7 @@ def test_other_verbs_carry_the_sentence(tmp_path: Path) -> None:
     assert "hid" in json.loads(explained.stdout)[0]["audit"]["sentence"] and "audit: " in explained.stderr
     verbs = (
         ["flow", names[0], "-m", "demo"], ["match", *names, "-m", "embed"], ["parts", names[0], "-m", "parts"],
-        ["tree", names[0], "-m", "demo", "--branch", "2", "--depth", "2"],
+        ["decompose", names[0], "-m", "demo", "--branching", "2", "--depth", "2"],
     )  # fmt: skip
     for verb in verbs:
         done = CliRunner().invoke(app, [*verb, "--audit", "-o", str(tmp_path / verb[0])])

@@ -140,7 +140,7 @@ def test_the_command_reads_folders_of_classes(tmp_path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(split[i].image).save(folder / f"{i}.png")
     done = CliRunner().invoke(
-        app, ["shortcut", str(tmp_path / "photos"), "-m", "demo", "-o", str(tmp_path / "out"), "--json"]
+        app, ["shortcuts", str(tmp_path / "photos"), "-m", "demo", "-o", str(tmp_path / "out"), "--json"]
     )
     assert done.exit_code == 0, done.output
     answer = json.loads(done.stdout)

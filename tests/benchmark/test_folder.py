@@ -1,4 +1,4 @@
-"""`foveal bench folder`: what was measured with other things is never taken for these, and one bad photo is a line."""
+"""`foveal benchmark folder`: what was measured with other things is not taken for these; one bad photo is a line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def photos(tmp_path: Path) -> Path:
 
 
 def bench(photos: Path, *more: object, model: object = "demo", out: str = "out") -> Result:
-    asked = ["bench", "folder", photos, "-m", model, "--method", "hirescam", "--metric", "gini", "--metric", "energy",
+    asked = ["benchmark", "folder", photos, "-m", model, "--method", "hirescam", "--metric", "gini",
+             "--metric", "energy",
              "-o", photos.parent / out, *more]  # fmt: skip
     return CliRunner().invoke(app, [str(one) for one in asked])
 

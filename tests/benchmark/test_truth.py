@@ -1,4 +1,4 @@
-"""`foveal bench` and `foveal compare`: resumed where they stopped, tables of what is sure, pages that stand alone."""
+"""`foveal benchmark` and `foveal compare`: resumed where they stopped, tables of what is sure, whole pages."""
 
 from __future__ import annotations
 
@@ -96,19 +96,29 @@ def test_the_perfect_map_of_a_margin() -> None:
     assert found["hit"] == 1 and found["rank"] == pytest.approx(1) and found["share"] > 0.2
 
 
-def test_the_world_command_resumes(tmp_path: Path) -> None:
-    asked = ["bench", "world", "--decision", "margin", "--truth-only", "--method", "hirescam", "-o", str(tmp_path)]
+def test_the_synthetic_command_resumes(tmp_path: Path) -> None:
+    asked = [
+        "benchmark",
+        "synthetic",
+        "--target",
+        "margin",
+        "--truth-only",
+        "--method",
+        "hirescam",
+        "-o",
+        str(tmp_path),
+    ]
     first = CliRunner().invoke(app, [*asked, "--count", "2"])
     assert first.exit_code == 0, first.output
-    size = (tmp_path / "world.csv").stat().st_size
+    size = (tmp_path / "synthetic.csv").stat().st_size
     second = CliRunner().invoke(app, [*asked, "--count", "3"])
-    assert second.exit_code == 0 and (tmp_path / "world.csv").stat().st_size > size
-    with (tmp_path / "world.csv").open() as file:
+    assert second.exit_code == 0 and (tmp_path / "synthetic.csv").stat().st_size > size
+    with (tmp_path / "synthetic.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == 3 * 6 and {line["picture"] for line in lines} == {"species 0", "species 1", "species 2"}
-    assert "3 pictures, 6 methods" in (tmp_path / "world.md").read_text()
-    wrong = CliRunner().invoke(app, ["bench", "world", "--decision", "mood"])
-    assert wrong.exit_code == 2 and "no decision" in wrong.output
+    assert "3 pictures, 6 methods" in (tmp_path / "synthetic.md").read_text()
+    wrong = CliRunner().invoke(app, ["benchmark", "synthetic", "--target", "mood"])
+    assert wrong.exit_code == 2 and "no target" in wrong.output
 
 
 def bird_folder(tmp_path: Path) -> Path:
@@ -127,8 +137,9 @@ def test_the_folder_command_reads_boxes_masks_and_goes_on_after_a_bad_file(tmp_p
     folder = bird_folder(tmp_path)
     index = tmp_path / "index.csv"
     index.write_text('file,target,boxes,mask\n0.png,0,"[[20, 20, 140, 140]]",\n1.png,,,mask1.bmp\nbroken.png,,,\n')
-    asked = ["bench", "folder", str(folder), "-m", "demo", "--index", str(index), "--method", "hirescam", "--metric",
-             "deletion", "--metric", "energy", "--steps", "4", "-o", str(tmp_path / "out"), "--json"]  # fmt: skip
+    asked = ["benchmark", "folder", str(folder), "-m", "demo", "--index", str(index), "--method", "hirescam",
+             "--metric", "deletion", "--metric", "energy", "--steps", "4", "-o", str(tmp_path / "out"),
+             "--json"]  # fmt: skip
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 1, done.output  # for broken.png, which is named at the end
     answer = json.loads(done.stdout)
@@ -147,8 +158,9 @@ def test_the_folder_command_reads_boxes_masks_and_goes_on_after_a_bad_file(tmp_p
 def test_the_compare_page_stands_alone(tmp_path: Path) -> None:
     folder = bird_folder(tmp_path)
     done = CliRunner().invoke(
-        app, ["compare", str(folder / "0.png"), str(folder / "1.png"), "-m", "demo", "--methods", "gradcam,naflow",
-              "--metric", "deletion", "--metric", "gini", "--steps", "3", "-o", str(tmp_path / "out")]
+        app, ["compare", str(folder / "0.png"), str(folder / "1.png"), "-m", "demo",
+              "--method", "gradcam", "--method", "naflow", "--metric", "deletion", "--metric", "gini", "--steps", "3",
+              "-o", str(tmp_path / "out")]
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     text = (tmp_path / "out" / "compare.html").read_text()

@@ -40,7 +40,7 @@ def test_each_photo_has_a_folder_of_its_own_inside(names: list[str]) -> None:
     assert len({folder.name.casefold() for folder in places}) == len(places)
 
 
-@pytest.mark.parametrize("command", ["explain", "tree", "parts"])
+@pytest.mark.parametrize("command", ["explain", "decompose", "parts"])
 def test_odd_names_stay_inside(command: str, tmp_path: Path) -> None:
     place = tmp_path / "photos"
     place.mkdir()

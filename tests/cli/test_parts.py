@@ -57,7 +57,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(photo: Path, tmp_path: Path) 
     done = run("train", "brnpa", "--data", tmp_path / "none", "--backbone", "demo", "-o", tmp_path / "x")
     assert done.exit_code == 1 and "There is no folder" in done.stderr
     done = run("train", "brnpa", "--data", "synthetic", "--set", "speed=9", "-o", tmp_path / "x")
-    assert done.exit_code == 1 and "no setting 'speed'" in done.stderr
+    assert done.exit_code == 2 and "no setting 'speed'" in done.stderr
 
 
 def test_training_from_the_command_line(tmp_path: Path) -> None:

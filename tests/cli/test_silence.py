@@ -14,15 +14,18 @@ from PIL import Image
 
 COMMANDS = [
     ["explain", "noise.png", "--method", "gradcam", "--method", "smoothgrad"],
-    ["tree", "noise.png", "--depth", "2", "--patterns", "guided", "--channels", "shelf"],
+    ["decompose", "noise.png", "--depth", "2", "--patterns", "guided", "--channels", "shelf"],
     ["flow", "noise.png", "--audit"],
     ["parts", "noise.png", "-r", "2"],
     ["match", "noise.png", "shelf"],
-    ["compare", "shelf", "--methods", "gradcam", "--metric", "deletion", "--steps", "2"],
+    ["compare", "shelf", "--method", "gradcam", "--metric", "deletion", "--steps", "2"],
     ["sanity", "noise.png", "--steps", "1"],
-    ["portray", "shelf", "--layer", "1", "--steps", "2", "--facets", "1"],
+    ["visualize", "shelf", "--layer", "1", "--steps", "2", "--facets", "1"],
     ["measure", "noise.png", "--metric", "drop", "--no-references"],
-    ["layers"],
+    ["audit", "noise.png", "--draws", "2"],
+    ["channels", "shelf"],
+    ["episode", "noise.png", "classes"],
+    ["stages"],
 ]
 
 NOISY = """
@@ -48,8 +51,8 @@ def loud():
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("noise")
     random = np.random.default_rng(0)
-    (folder / "shelf").mkdir()
-    for name in ("noise.png", "shelf/a.png", "shelf/b.png"):
+    for name in ("noise.png", "shelf/a.png", "shelf/b.png", "classes/one/a.png", "classes/two/b.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(random.integers(0, 256, (200, 260, 3), dtype=np.uint8)).save(folder / name)
     (folder / "net.py").write_text(NOISY)
     return folder
@@ -57,7 +60,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_commands_print_their_own_words_only(words: list[str], place: Path) -> None:
-    model = ["net.py:loud"] if words[0] == "layers" else ["-m", "net.py:loud", "-o", f"out-{words[0]}"]
+    model = ["net.py:loud"] if words[0] == "stages" else ["-m", "net.py:loud", "-o", f"out-{words[0]}"]
     done = subprocess.run(
         [sys.executable, "-c", "from foveal.cli import main; main()", *words, *model, "--json"], cwd=place,
         capture_output=True, text=True, timeout=200, env={**os.environ, "FOVEAL_CACHE": str(place / "cache")},

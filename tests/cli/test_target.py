@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from foveal.cli.target import parse_target
-from foveal.errors import TargetError
+from foveal.errors import UnknownTarget
 from foveal.targets import Class, Margin, Neuron
 
 LABELS = ("jay", "crow, raven", "Crow - hooded", "neuron:of sorts")
@@ -37,7 +37,7 @@ def test_reads(text: str | None, decision: object) -> None:
 
 @pytest.mark.parametrize("text", ["neuron:", "neuron:layer3", "neuron:layer3:x", "neuron:layer3:1:2", "neuron::1"])
 def test_half_a_neuron_is_refused(text: str) -> None:
-    with pytest.raises(TargetError, match="neuron:LAYER:CHANNEL"):
+    with pytest.raises(UnknownTarget, match="neuron:LAYER:CHANNEL"):
         parse_target(text, None)
 
 
@@ -81,5 +81,5 @@ def test_the_command_line_explains_what_python_does() -> None:
 
 @pytest.mark.parametrize("channel", ["²", "１", "9" * 5000, "-1", "1_0", "1:2,３"])
 def test_channels_are_plain_numbers(channel: str) -> None:
-    with pytest.raises(TargetError, match="neuron:LAYER:CHANNEL"):
+    with pytest.raises(UnknownTarget, match="neuron:LAYER:CHANNEL"):
         parse_target(f"neuron:conv:{channel}", None)

@@ -22,19 +22,21 @@ COMMANDS: dict[str, list[str]] = {
     "explain": ["explain", "{}"],
     "explain all": ["explain", "{}", "--method", "gradcam", "--method", "hirescam", "--audit"],
     "flow": ["flow", "{}", "--mode", "exact"],
-    "tree": ["tree", "{}", "--branch", "1", "--depth", "1"],
-    "tree together": ["tree", "{}", "--branch", "1", "--depth", "1", "--together"],
-    "tree dictionary": ["tree", "{}/a.png", "--branch", "1", "--depth", "1", "--channels", "{}"],
+    "decompose": ["decompose", "{}", "--branching", "1", "--depth", "1"],
+    "decompose together": ["decompose", "{}", "--branching", "1", "--depth", "1", "--together"],
+    "decompose channels": ["decompose", "{}/a.png", "--branching", "1", "--depth", "1", "--channels", "{}"],
     "parts": ["parts", "{}"],
     "measure": ["measure", "{}", "--metric", "deletion", "--no-references", *FEW],
-    "compare": ["compare", "{}", "--methods", "gradcam", "--metric", "deletion", *FEW],
+    "compare": ["compare", "{}", "--method", "gradcam", "--metric", "deletion", *FEW],
     "sanity": ["sanity", "{}", *FEW],
-    "shortcut": ["shortcut", "many"],
+    "shortcuts": ["shortcuts", "many"],
     "match queries": ["match", "{}", "{}/a.png"],
     "match references": ["match", "{}/a.png", "{}"],
-    "match classes": ["match", "{}", "classes", "--classes"],
-    "match support": ["match", "{}/a.png", "classes", "--classes"],
-    "portray": ["portray", "{}", "--layer", "stage3", "--facets", "1", *FEW],
+    "audit": ["audit", "{}", "--draws", "2"],
+    "channels": ["channels", "{}"],
+    "episode queries": ["episode", "{}", "classes"],
+    "episode support": ["episode", "{}/a.png", "classes"],
+    "visualize": ["visualize", "{}", "--layer", "stage3", "--facets", "1", *FEW],
 }
 
 
@@ -73,8 +75,8 @@ def unread(document: Any) -> set[str]:
 def test_the_others_are_done(command: str, shelf: Path) -> None:
     done = asked(command, shelf, "--json")
     assert done.exit_code == 1, done.output
-    bad = {"c.jpg"} if command == "match support" else {"c.jpg", "d.png"}
-    count = {"match classes": 4, "match support": 2}.get(command, 2)  # c.jpg is in both classes
+    bad = {"c.jpg"} if command == "episode support" else {"c.jpg", "d.png"}
+    count = {"episode queries": 4, "episode support": 2}.get(command, 2)  # c.jpg is in both classes
     last = [line for line in done.stderr.splitlines() if line][-count:]
     assert all(line.startswith("foveal: Cannot read") for line in last), done.stderr
     assert all(any(name in line for line in last) for name in bad)
@@ -83,7 +85,7 @@ def test_the_others_are_done(command: str, shelf: Path) -> None:
     assert "unforeseen" not in done.stderr and "Traceback" not in done.output
 
 
-@pytest.mark.parametrize("command", ["explain", "measure", "sanity", "portray", "match queries", "tree"])
+@pytest.mark.parametrize("command", ["explain", "measure", "sanity", "visualize", "match queries", "decompose"])
 def test_where_none_can_be_read_each_is_named(command: str, shelf: Path) -> None:
     for name in ("a.png", "b.png"):
         (shelf / name).write_bytes(b"")
@@ -93,9 +95,9 @@ def test_where_none_can_be_read_each_is_named(command: str, shelf: Path) -> None
     assert {"a.png", "b.png", "c.jpg", "d.png"} <= unread(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize("command", ["explain", "measure", "match queries", "shortcut"])
+@pytest.mark.parametrize("command", ["explain", "measure", "match queries", "shortcuts"])
 def test_what_a_folder_skips_is_a_note(command: str, shelf: Path) -> None:
-    folder = Path("many") if command == "shortcut" else shelf
+    folder = Path("many") if command == "shortcuts" else shelf
     for name in ("c.jpg", "d.png"):
         (folder / name).unlink()
     (folder / "scan.dcm").touch()
@@ -107,7 +109,7 @@ def test_what_a_folder_skips_is_a_note(command: str, shelf: Path) -> None:
 def test_names_that_are_no_text_end_no_run(shelf: Path) -> None:
     odd = os.fsdecode(b"caf\xe9\x1b[2J[red].png")
     (shelf / "a.png").rename(shelf / odd)
-    commands = ("explain", "flow", "tree", "parts", "measure", "compare", "match queries", "sanity", "portray")
+    commands = ("explain", "flow", "decompose", "parts", "measure", "compare", "match queries", "sanity", "visualize")
     for command in commands:
         done = asked(command, shelf, "--json")
         assert done.exit_code == 1, done.output

@@ -1,4 +1,4 @@
-"""`foveal portray` as a person or a script meets it."""
+"""`foveal visualize` as a person or a script meets it."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_folder_becomes_portraits(birds: Path, tmp_path: Path) -> None:
+def test_a_folder_becomes_images(birds: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run(
-        "portray", birds, "-m", "demo", "-l", "stage1", "--facets", 2, "--octave", "0.5x4", "--transfer", "embed",
+        "visualize", birds, "-m", "demo", "-l", "stage1", "--facets", 2, "--octave", "0.5x4", "--transfer", "embed",
         "-o", out, "--json",
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert [one["facet"] for one in answer["portraits"]] == [0, 1]
-    assert len(answer["portraits"][0]["answers"]) == 5 and len(answer["portraits"][0]["nearest"]) == 4
+    assert [one["facet"] for one in answer["images"]] == [0, 1]
+    assert len(answer["images"][0]["classes"]) == 5 and len(answer["images"][0]["nearest"]) == 4
     assert answer["transfer"]["model"] == "embed" and 0 <= answer["retrieval"] <= 1
     assert Path(answer["sheet"]).exists() and (out / "preview.png").exists()
     assert not (out / ".unfinished").exists()
-    faces = foveal.FeatureImages.load(out / "portraits")
-    assert len(faces) == 2 and faces.parameters["facets"] == 2
+    features = foveal.FeatureImages.load(out / "features")
+    assert len(features) == 2 and features.parameters["facets"] == 2
     assert "gain" in done.stderr and "the classifier says" in done.stderr
 
 
 def test_units(tmp_path: Path) -> None:
     done = run(
-        "portray", "-m", "demo", "-l", "stage3", "--channel", 3, "--neuron", "4", "--neuron", "5:2,7", "--class",
+        "visualize", "-m", "demo", "-l", "stage3", "--channel", 3, "--neuron", "4", "--neuron", "5:2,7", "--class",
         CLASS_NAMES[4], "--octave", "0.25x3", "-o", tmp_path,
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
-    names = [one.name for one in foveal.FeatureImages.load(tmp_path / "portraits")]
+    names = [one.name for one in foveal.FeatureImages.load(tmp_path / "features")]
     assert names == [
         "stage3 channel 3", "stage3 channel 4 at 10,10", "stage3 channel 5 at 2,7", f"class {CLASS_NAMES[4]}",
     ]  # fmt: skip
@@ -77,15 +77,15 @@ def test_interrupted_work_is_taken_up(birds: Path, tmp_path: Path, monkeypatch: 
         return whole(self)
 
     monkeypatch.setattr(Optimization, "_step", stops)
-    arguments = ("portray", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.5x5", "-o", tmp_path)
+    arguments = ("visualize", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.5x5", "-o", tmp_path)
     first = run(*arguments)
     assert first.exit_code == 130 and "interrupted after 2 steps" in first.stderr
     assert (tmp_path / ".unfinished" / "checkpoint.pt").exists()
-    assert foveal.FeatureImages.load(tmp_path / "portraits").notes
+    assert foveal.FeatureImages.load(tmp_path / "features").notes
     second = run(*arguments)
     assert second.exit_code == 0 and "going on from step 2" in second.stderr
     assert steps == [0, 1, 2, 2, 3, 4] and not (tmp_path / ".unfinished").exists()
-    assert not foveal.FeatureImages.load(tmp_path / "portraits").notes
+    assert not foveal.FeatureImages.load(tmp_path / "features").notes
 
 
 @pytest.mark.parametrize("what", [signal.SIGKILL, signal.SIGINT])
@@ -94,16 +94,16 @@ def test_a_process_that_was_stopped_keeps_its_work(
 ) -> None:
     monkeypatch.setattr("foveal.featurevis.run.EVERY", 2)
     torch.set_num_threads(1)
-    asked = ["portray", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.3x200"]
+    asked = ["visualize", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.3x200"]
     assert run(*asked, "-o", tmp_path / "whole").exit_code == 0
     out, kept = tmp_path / "out", tmp_path / "out" / ".unfinished" / "checkpoint.pt"
     given = [str(one) for one in (*asked, "-o", out)]
     status = signalled(what, kept.exists, lambda: app(given))
     assert status == (130 if what == signal.SIGINT else -signal.SIGKILL) and kept.exists()
-    assert (out / "portraits" / "manifest.json").exists() == (what == signal.SIGINT)
+    assert (out / "features" / "manifest.json").exists() == (what == signal.SIGINT)
     again = run(*asked, "-o", out)
     assert again.exit_code == 0 and "going on from step" in again.stderr and not kept.parent.exists()
-    whole, made = (foveal.FeatureImages.load(folder / "portraits") for folder in (tmp_path / "whole", out))
+    whole, made = (foveal.FeatureImages.load(folder / "features") for folder in (tmp_path / "whole", out))
     assert torch.equal(whole[0].image, made[0].image) and made[0].curve == whole[0].curve and not made.notes
 
 
@@ -111,11 +111,11 @@ def test_work_on_other_pictures_is_not_gone_on_with(
     birds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("foveal.featurevis.run.EVERY", 1)
-    asked = ["portray", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.3x60", "-o", tmp_path]
+    asked = ["visualize", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.3x60", "-o", tmp_path]
     signalled(signal.SIGKILL, (tmp_path / ".unfinished" / "checkpoint.pt").exists, lambda: app([str(a) for a in asked]))
     done = run(asked[0], birds / "0-0.png", *asked[2:-3], "0.3x2", *asked[-2:])
     assert done.exit_code == 0 and "began anew" in done.stderr and "going on" not in done.stderr
-    assert len(foveal.FeatureImages.load(tmp_path / "portraits").photos) == 1
+    assert len(foveal.FeatureImages.load(tmp_path / "features").photos) == 1
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_work_on_other_pictures_is_not_gone_on_with(
     [
         ((), "name pictures", 2),
         (("--channel", 3), "name it by --layer", 2),
-        (("--class", "phoenix"), "phoenix", 1),
+        (("--class", "phoenix"), "phoenix", 2),
         (("--layer", "stage3", "--neuron", "x"), "write 42", 2),
         (("here", "--facets", "many"), "say auto", 2),
         (("here", "--octave", "big"), "write 0.5x128", 2),
@@ -134,13 +134,13 @@ def test_what_does_not_fit_is_said(
     birds: Path, tmp_path: Path, arguments: tuple[object, ...], words: str, status: int
 ) -> None:
     given = [birds if one == "here" else one for one in arguments]
-    done = run("portray", *given, "-m", "demo", "-o", tmp_path)
+    done = run("visualize", *given, "-m", "demo", "-o", tmp_path)
     assert done.exit_code == status and words in " ".join(done.stderr.replace("│", " ").split())
 
 
-def test_the_same_seed_gives_the_same_portrait(birds: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_image(birds: Path, tmp_path: Path) -> None:
     images = []
     for name in ("a", "b"):
-        run("portray", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.5x3", "-o", tmp_path / name)
-        images.append(foveal.FeatureImages.load(tmp_path / name / "portraits")[0].image)
+        run("visualize", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.5x3", "-o", tmp_path / name)
+        images.append(foveal.FeatureImages.load(tmp_path / name / "features")[0].image)
     assert torch.equal(*images)

@@ -48,13 +48,19 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--mass": ("0.9", "1", *NUMBERS),
     "--iterations": ("1", "2", *NUMBERS),
     "--depth": ("1", "2", *NUMBERS),
-    "--branch": ("1", "2", *NUMBERS),
+    "--branching": ("1", "2", *NUMBERS),
     "--rule": ("pool_up", "exact", "window", *NAMES),
-    "--decide": ("neuron", "sum", "map", *NAMES),
+    "--nodes": ("neuron", "sum", "map", *NAMES),
     "--patterns": ("guided", *NAMES),
-    "--against": ("0", "1", *NUMBERS),
+    "--opponents": ("0", "1", *NUMBERS),
     "--count": ("1", "2", *NUMBERS),
     "--metric": ("deletion", "drop", "sparsity", "usual", *NAMES),
+    "--rule=episode": ("mean", "nearest", "average", "svm", *NAMES),
+    "--temperature": ("0.1", "1", *NUMBERS),
+    "--area": ("0.1", "0.5", *NUMBERS),
+    "--draws": ("2", "3", *NUMBERS),
+    "--fill": ("impute", "mean", "blur", "black", *NAMES),
+    "--most": ("1", "2", *NUMBERS),
     "--metric=match": ("cosine", "dot", "euclidean", "emd", *NAMES),
     "--steps": ("1", "2", "0", "-1", "x", "", "²"),
     "--like": FILES,
@@ -67,7 +73,6 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--channels": ("contribution", "positive", "linear", *NAMES),
     "--lines": ("0", "2", *NUMBERS),
     "--top": ("1", "2", *NUMBERS),
-    "--methods": ("gradcam", "gradcam,naflow", ",", *NAMES),
     "--ring": ("0.1", "0.6", *NUMBERS),
     "--facets": ("1", "auto", *NUMBERS),
     "--class": ("0", "Jay", "²", *NAMES),
@@ -75,42 +80,51 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--neuron": ("1", "1:2,2", "1:²,2", "x", *NAMES),
     "--octave": ("0.5x2", "1x1", "x", "1x", *NAMES),
     "--start": ("mean", "noise", "0.5", *NAMES),
-    "--canvas": ("fourier", "pixel", *NAMES),
+    "--parametrization": ("fourier", "pixel", *NAMES),
     "--choose": ("top_mean", "variance", *NAMES),
-    "--fidelity": ("1", *NUMBERS),
+    "--distance-weight": ("1", *NUMBERS),
 }  # fmt: skip
 FLAGS = (
     "--json",
     "--audit",
     "--merge",
     "--together",
-    "--classes",
     "--no-pretrained",
-    "--literal",
+    "--published",
 )
 
-COMMON = ("--model", "--target", "--layer", "--labels", "--preprocessing", "--weights", "--task", "--device")
+COMMON = ("--model", "--target", "--like", "--layer", "--labels", "--preprocessing", "--weights", "--task", "--device")
 COMMANDS: dict[str, tuple[int, tuple[str, ...]]] = {
     "explain": (1, (*COMMON, "--method", "--fuse", "--resolution", "--scales")),
-    "flow": (1, (*COMMON, "--mode", "--mass", "--iterations", "--like")),
-    "tree": (1, (*COMMON, "--depth", "--branch", "--rule", "--decide", "--against", "--patterns")),
+    "flow": (1, (*COMMON, "--mode", "--mass", "--iterations")),
+    "decompose": (1, (*COMMON, "--depth", "--branching", "--rule", "--nodes", "--opponents", "--patterns")),
     "parts": (1, (*COMMON, "--count", "--resolution")),
-    "measure": (1, (*COMMON, "--method", "--metric", "--steps", "--like")),
-    "compare": (1, (*COMMON, "--methods", "--metric", "--steps", "--like")),
+    "measure": (1, (*COMMON, "--method", "--metric", "--steps")),
+    "compare": (1, (*COMMON, "--method", "--metric", "--steps")),
     "match": (2, ("--model", "--layer", "--device", "--metric=match", "--channels", "--embedding", "--lines", "--top")),
     "sanity": (1, (*COMMON, "--method", "--steps")),
-    "shortcut": (1, ("--model", "--layer", "--ring", "--labels")),
-    "portray": (1, ("--model", "--layer", "--facets", "--class", "--channel", "--neuron", "--octave", "--start",
-                    "--canvas", "--choose", "--count", "--fidelity", "--steps")),
-    "layers": (1, ("--weights", "--preprocessing")),
+    "shortcuts": (1, ("--model", "--layer", "--ring", "--labels")),
+    "visualize": (1, ("--model", "--layer", "--facets", "--class", "--channel", "--neuron", "--octave", "--start",
+                    "--parametrization", "--choose", "--count", "--distance-weight", "--steps")),
+    "stages": (1, ("--weights", "--preprocessing")),
+    "audit": (1, (*COMMON, "--method", "--area", "--draws", "--fill")),
+    "channels": (1, ("--model", "--layer", "--channel", "--count", "--most")),
+    "episode": (2, ("--model", "--layer", "--method", "--metric=match", "--rule=episode", "--temperature",
+                    "--embedding")),
     "models": (1, ()),
     "methods": (0, ()),
 }  # fmt: skip
 USUAL = {
     "flow": ["--layer", "3"],
-    "tree": ["--branch", "1", "--depth", "1"], "measure": ["--steps", "1", "--metric", "drop"],
-    "compare": ["--methods", "gradcam", "--metric", "drop", "--steps", "1"], "sanity": ["--steps", "1"],
-    "portray": ["--steps", "1", "--layer", "stage2", "--facets", "1"],
+    "decompose": ["--branching", "1", "--depth", "1"], "measure": ["--steps", "1", "--metric", "drop"],
+    "compare": ["--method", "gradcam", "--metric", "drop", "--steps", "1"], "sanity": ["--steps", "1"],
+    "visualize": ["--steps", "1", "--layer", "stage2", "--facets", "1"],
+}  # fmt: skip
+
+
+LIKELY = {
+    "stages": ("demo",), "shortcuts": ("shelf",), "channels": ("shelf",), "visualize": ("shelf",),
+    "episode": ("a.png", "classes"),
 }  # fmt: skip
 
 
@@ -121,7 +135,7 @@ def line(number: int) -> list[str]:
     places, options = COMMANDS[command]
     words = [command]
     for place in range(places):
-        likely = "demo" if command == "layers" else ("shelf" if place or command == "shortcut" else "a.png")
+        likely = LIKELY.get(command, ("a.png", "shelf"))[place]
         words.append(dice.choice([likely, likely, likely, dice.choice(FILES)]))
     words += USUAL.get(command, [])
     if "--model" in options:
@@ -130,7 +144,7 @@ def line(number: int) -> list[str]:
         likely = VALUES[option][:2]
         words += [option.partition("=")[0], dice.choice([*likely, *likely, dice.choice(VALUES[option])])]
     words += dice.sample(FLAGS, dice.choice([0, 0, 1, 2]))
-    words += [] if command in ("layers", "models", "methods") else ["-o", "out"]
+    words += [] if command in ("stages", "models", "methods") else ["-o", "out"]
     return damaged(words, dice) if dice.random() < 0.15 else words
 
 
@@ -169,7 +183,7 @@ def check(words: list[str], done: Any) -> None:
     assert done.exit_code in (0, 1, 2), shown
     assert "unforeseen" not in done.stderr and "Traceback" not in done.output, shown
     assert printable_lines(done.stdout) == done.stdout, shown
-    if done.exit_code == 1:
+    if done.exit_code == 1 or (done.exit_code == 2 and done.stderr and "Error ─" not in done.stderr):
         last = done.stderr.strip().splitlines()[-1]
         assert last.startswith("foveal: ") and len(last) < 1200, shown
     if done.exit_code == 0 and "--json" in words:

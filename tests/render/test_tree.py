@@ -178,11 +178,11 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     photo = tmp_path / "bird.png"
     Image.fromarray(render(class_scene("Coral Ibis", 3))[0]).save(photo)
     arguments = [
-        "tree",
+        "decompose",
         str(photo),
         "-m",
         "demo",
-        "--branch",
+        "--branching",
         "2",
         "--depth",
         "2",
@@ -201,4 +201,4 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert {"tree.png", "tree.pdf", "tree.svg", "tree.html"} < {path.name for path in folder.iterdir()}
     plain = CliRunner().invoke(app, arguments)
     assert plain.stdout.strip() == str(folder / "tree.png")
-    assert CliRunner().invoke(app, [*arguments, "--rule", "nope"]).exit_code == 1
+    assert CliRunner().invoke(app, [*arguments, "--rule", "nope"]).exit_code == 2

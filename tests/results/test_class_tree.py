@@ -79,7 +79,8 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         Image.fromarray(render(class_scene("Coral Ibis", seed))[0]).save(tmp_path / f"{seed}.png")
     out = tmp_path / "out"
     done = CliRunner().invoke(
-        app, ["tree", str(tmp_path), "-m", "demo", "--branch", "2", "--depth", "2", "--together", "-o", str(out)]
+        app,
+        ["decompose", str(tmp_path), "-m", "demo", "--branching", "2", "--depth", "2", "--together", "-o", str(out)],
     )
     assert done.exit_code == 0, done.stderr
     with Image.open(out / "together.png") as page:

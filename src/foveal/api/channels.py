@@ -21,7 +21,7 @@ from foveal.engine.keywords import checked
 from foveal.engine.layout import channels_first
 from foveal.engine.select import LayerSpec, select_layers
 from foveal.engine.stages import describe
-from foveal.errors import ImageError, LayerError, ResultError
+from foveal.errors import ImageError, ResultError, UnknownLayer
 from foveal.images import load_images, pictures_in
 from foveal.models.model import Model, as_model, placed
 from foveal.results.channel_examples import ChannelExamples
@@ -87,7 +87,7 @@ def channels(
     names = tuple(select_layers(unwrap(subject.module), layer, lambda: structure))
     known = {stage.name: stage for stage in structure.stages}
     if missing := [name for name in names if name not in known]:
-        raise LayerError(f"channel examples are of stages, and {missing[0]!r} is none: say {', '.join(known)}")
+        raise UnknownLayer(f"channel examples are of stages, and {missing[0]!r} is none: say {', '.join(known)}")
     stages = {name: known[name] for name in names}
     arrays: Mapping[str, Tensor] | None = None
     notes: list[str] = []

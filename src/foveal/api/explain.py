@@ -19,7 +19,7 @@ from foveal.engine.arguments import extra_inputs
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
 from foveal.engine.stages import Stage, Structure, describe
-from foveal.errors import MethodError, ModelError
+from foveal.errors import ModelError, UnknownMethod
 from foveal.images import Batch
 from foveal.methods import Method, find_methods
 from foveal.models.model import Model, as_model, weight_of
@@ -137,7 +137,7 @@ def compare(
     started = time.perf_counter()
     chosen = find_methods(methods)
     if not chosen:
-        raise MethodError("no method was given: name one or more of those that `foveal methods` lists")
+        raise UnknownMethod("no method was given: name one or more of those that `foveal methods` lists")
     context = prepare(
         model,
         images,

@@ -20,7 +20,7 @@ from foveal.attribution.prepare import prepare, with_target
 from foveal.engine.guard import untouched
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
-from foveal.errors import MethodError, TargetError
+from foveal.errors import MethodError, TargetError, UnknownMethod
 from foveal.images import Batch
 from foveal.methods.fam import CHANNELS, Weighed
 from foveal.methods.naflow import Abandonment, Inversion, Mode, rebuild, share_of
@@ -198,7 +198,7 @@ def _course(context: Context, layer: LayerSpec, abandon: Abandonment, how: Inver
 def _rules(context: Context, coefficients: str) -> Rules | None:
     if coefficients not in (*CHANNELS, "linear", "gradient"):
         known = ", ".join([*CHANNELS, "linear", "gradient"])
-        raise MethodError(f"there are no coefficients {coefficients!r} of a flow: say {known}")
+        raise UnknownMethod(f"there are no coefficients {coefficients!r} of a flow: say {known}")
     if coefficients != "contribution" and not compares(context.target):
         raise MethodError(
             f"coefficients={coefficients!r} weigh the channels of a similarity, and this decision has none"

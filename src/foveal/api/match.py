@@ -26,7 +26,7 @@ from foveal.engine.keywords import checked
 from foveal.engine.overwritten import kept_if_overwritten
 from foveal.engine.select import last_stage_before
 from foveal.engine.stages import describe
-from foveal.errors import MethodError
+from foveal.errors import MethodError, UnknownMethod
 from foveal.images import Batch, load_images
 from foveal.methods.correspondence import Correspondences, correspond
 from foveal.methods.pairwise import Pairs, Side
@@ -86,7 +86,7 @@ def match(
     started = time.perf_counter()
     subject, chosen = as_model(model, preprocessing, task=task), find_metric(metric)
     if weights not in WEIGHTS:
-        raise MethodError(f"there are no weights {weights!r} of a match: say {', '.join(WEIGHTS)}")
+        raise UnknownMethod(f"there are no weights {weights!r} of a match: say {', '.join(WEIGHTS)}")
     if lines is not None and lines < 0:
         raise MethodError(f"there cannot be {lines} lines: say 0 for none")
     queries = read(subject, images)

@@ -22,7 +22,7 @@ from foveal.attribution.prepare import check_pictures, prepare
 from foveal.engine.address import INPUT
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
-from foveal.errors import FovealError, MethodError, TargetError, shown
+from foveal.errors import FovealError, MethodError, TargetError, UnknownMethod, shown
 from foveal.images import Batch
 from foveal.methods import find_methods
 from foveal.metrics.baselines import black
@@ -319,7 +319,7 @@ def reference_maps(
     names = EVERY if wanted is True else tuple(wanted or ())
     unknown = [name for name in names if name not in EVERY]
     if unknown:
-        raise MethodError(f"there is no reference {unknown[0]!r}: say {', '.join(EVERY)}")
+        raise UnknownMethod(f"there is no reference {unknown[0]!r}: say {', '.join(EVERY)}")
     x = context.x
     found = {name: NamedMaps(REFERENCES[name](x), partial(_unasked, name)) for name in names if name != "activation"}
     layer = next((one.layer for one in maps.values() if one.layer and one.layer != INPUT), None)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from foveal.attention.grouping import TINY, Choice, Grouping, Groups
-from foveal.errors import ModelError
+from foveal.errors import ModelError, UnknownModel
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -168,4 +168,4 @@ def make_pooling(name: PoolingName, channels: int, count: int) -> Pooling:
         return AveragePooling()
     if name == "attention":
         return AttentionPooling(channels, count)
-    raise ModelError(f"there is no pooling {name!r}: say brnpa, average or attention")
+    raise UnknownModel(f"there is no pooling {name!r}: say brnpa, average or attention")

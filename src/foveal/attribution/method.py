@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.errors import MethodError
+from foveal.errors import UnknownMethod
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -89,7 +89,7 @@ class Method:
         for key in given:
             if key not in self.options:
                 known = ", ".join(f"{name}={value}" for name, value in self.options.items()) or "none"
-                raise MethodError(f"{self.name} has no option {key!r}; its options are: {known}")
+                raise UnknownMethod(f"{self.name} has no option {key!r}; its options are: {known}")
         return replace(self, options={**self.options, **{key: self._read(key, text) for key, text in given.items()}})
 
     def _read(self, key: str, text: str) -> Option:
@@ -102,7 +102,7 @@ class Method:
                 return {"true": True, "false": False}[text.casefold()]
             return kind(text)
         except (KeyError, ValueError):
-            raise MethodError(f"cannot read {key}={text} for {self.name}: it is a {kind.__name__}") from None
+            raise UnknownMethod(f"cannot read {key}={text} for {self.name}: it is a {kind.__name__}") from None
 
 
 _CACHED = 2**20  # numbers

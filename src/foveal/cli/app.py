@@ -10,10 +10,13 @@ import typer
 
 from foveal._version import __version__
 from foveal.cli import (
+    audit,
     benchmark,
+    channels,
     compare,
     decompose,
     demo,
+    episode,
     errors,
     explain,
     flow,
@@ -28,65 +31,84 @@ from foveal.cli import (
     train,
     visualize,
 )
+from foveal.cli.command import flowing
 
 ABOUT = """Why did the network look there?
 
-foveal shows which evidence a convolutional network used for a decision, drawn on your own photo.
+The evidence that a convolutional network used for a decision, drawn on your own photos.
 
 \b
-  foveal demo                                           everything at once, on bundled pictures
-  foveal explain bird.jpg --model timm:resnet50         the predicted class, at the last stage
-  foveal explain bird.jpg --model timm:resnet50 --target "jay - crow" --method hirescam
-  foveal match query.jpg shelf/ --model timm:resnet50   why these two are alike
-  foveal flow bird.jpg --model timm:resnet50            how attention forms, layer by layer
-  foveal tree bird.jpg --model timm:resnet50            which parts, made of which smaller parts
-  foveal parts bird.jpg --model timm:resnet50           which parts, ranked and sharp
-  foveal portray birds/ --model timm:resnet50           what a layer responds to in these pictures
-  foveal measure bird.jpg --model timm:resnet50         is the explanation true?
-  foveal models                                         what can follow --model
+  foveal explain bird.jpg -m demo           what mattered for the decision
+  foveal explain bird.jpg -m timm:resnet50 --target "jay - crow"
+  foveal compare birds/ -m timm:resnet50    methods side by side, and how true
+  foveal match query.jpg shelf/ -m embed    why these two are alike
+  foveal demo                               everything at once, on its own pictures
 
-Results go to standard output (with --json for machines), words for people to standard error. Exit status:
-0 done, 1 failed, also where one of many pictures could not be read, 2 misused, 130 interrupted.
+Results go to standard output (with --json for machines), words for people to standard error. Exit status: 0 done;
+1 failed, also where one of many pictures could not be read; 2 a line that cannot be parsed, or a name that nothing
+bears; 130 interrupted.
 """
 
+BENCHMARKS = """Every method on many pictures.
+
+\b
+  foveal benchmark synthetic --truth-only              against known answers
+  foveal benchmark folder photos/ -m timm:resnet50     on photos of your own
+
+Each resumes where it was broken off, and leaves a table and a page.
+"""
+
+TRAINING = """Train networks.
+
+\b
+  foveal train demo -o demo/                           the bundled networks again
+  foveal train brnpa --data birds/ --backbone timm:resnet50 -o low/
+
+Each goes on from its last epoch when it was interrupted, and leaves weights for --model.
+"""
+
+FIRST = "Start here"
+DEEPER = "Look deeper"
+TRUE = "Is it true?"
+LISTS = "What there is"
+MORE = "Networks and benchmarks"
+
+OPTIONS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
 app = typer.Typer(
-    help=ABOUT,
+    help=flowing(ABOUT),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    rich_markup_mode="rich",
+    context_settings=OPTIONS,
 )
-benching = typer.Typer(help="Every method on many pictures.", no_args_is_help=True, rich_markup_mode=None)
-training = typer.Typer(help="Train networks.", no_args_is_help=True, rich_markup_mode=None)
+benchmarks = typer.Typer(help=BENCHMARKS, no_args_is_help=True, context_settings=OPTIONS)
+training = typer.Typer(help=TRAINING, no_args_is_help=True, context_settings=OPTIONS)
 
-app.command("explain")(explain.explain)
-app.command("match")(match.match)
-app.command("flow")(flow.flow)
-app.command("tree")(decompose.tree)
-app.command("parts")(parts.parts)
-app.command("portray")(visualize.visualize)
-app.command("compare")(compare.compare)
-app.command("measure")(measure.measure)
-app.command("sanity")(sanity.sanity)
-app.command("shortcut")(shortcuts.shortcut)
-app.command("demo")(demo.demo)
-app.command("models")(models.models)
-app.command("layers")(stages.layers)
-app.command("methods")(methods.methods)
-app.add_typer(benching, name="bench")
-benching.command("world")(benchmark.world)
-benching.command("folder")(benchmark.folder)
-app.add_typer(training, name="train")
-training.command("demo")(train.demo)
-training.command("embed")(train.embed)
-training.command("contrastive")(train.contrastive)
-training.command("fewshot")(train.fewshot)
-training.command("brnpa")(train.brnpa)
-training.command("shortcut")(train.shortcut)
+for panel, commands in {
+    FIRST: (explain.explain, compare.compare, match.match),
+    DEEPER: (
+        flow.flow,
+        decompose.decompose,
+        parts.parts,
+        visualize.visualize,
+        channels.channels,
+        episode.episode,
+    ),
+    TRUE: (measure.measure, audit.audit, sanity.sanity, shortcuts.shortcuts),
+    LISTS: (demo.demo, models.models, stages.stages, methods.methods),
+}.items():
+    for function in commands:
+        app.command(rich_help_panel=panel)(function)
+for function in (benchmark.synthetic, benchmark.folder):
+    benchmarks.command()(function)
+for function in (train.demo, train.embed, train.contrastive, train.fewshot, train.brnpa, train.shortcut):
+    training.command()(function)
+app.add_typer(benchmarks, name="benchmark", rich_help_panel=MORE)
+app.add_typer(training, name="train", rich_help_panel=MORE)
 
 
-def _say_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"foveal {__version__}")
         raise typer.Exit
@@ -95,7 +117,7 @@ def _say_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and exit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="On failure show Python's whole story; may stand anywhere.")

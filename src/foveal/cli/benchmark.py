@@ -1,4 +1,4 @@
-"""`foveal bench …`"""
+"""`foveal benchmark …`"""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, complain, info, progress
-from foveal.cli.errors import reported
+from foveal.cli.command import command
+from foveal.cli.console import error, info, print_json, print_lines, progress
 from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
@@ -23,56 +23,56 @@ Methods = Annotated[
 ]
 
 
-@reported
-def world(
-    decision: Annotated[
+@command
+def synthetic(
+    target: Annotated[
         list[str] | None,
-        typer.Option("--decision", metavar="NAME", help="class, margin, similar, prototypes; all if left out."),
+        typer.Option("--target", metavar="KIND", help="class, margin, similar, prototypes; all if left out."),
     ] = None,
     method: Methods = None,
-    count: Annotated[int, typer.Option("--count", min=2, metavar="N", help="Pictures, a decision each.")] = 60,
+    count: Annotated[int, typer.Option("--count", min=2, metavar="N", help="Pictures, a target each.")] = 60,
     network: Annotated[
         bool, typer.Option("--network/--truth-only", help="Also deletion, insertion, drop and ROAD: most of the time.")
     ] = True,
     seed: Annotated[int, typer.Option("--seed", help="Of the pictures.")] = 77,
-    out: Out = Path("bench"),
+    out: Out = Path("benchmark"),
     json: options.Json = False,
 ) -> None:
     """Every method against true importance, on drawn birds whose parts are taken out of the scene.
 
     \b
-      foveal bench world --count 100 --truth-only
-      foveal bench world --decision margin --method fast --method occlusion -o bench/
+      foveal benchmark synthetic --count 100 --truth-only
+      foveal benchmark synthetic --target margin --method fast -o birds/
 
-    The folder gets world.csv (a row a picture and method), world.md and world.html. Prints their paths. A run that was
-    broken off goes on where it stopped when started again with the same options.
+    The folder gets synthetic.csv (a row a picture and method), synthetic.md and synthetic.html. Prints their paths. A
+    run that was broken off goes on where it stopped when started again with the same options.
     """
     from foveal.benchmark.csv_log import CsvLog
     from foveal.benchmark.summary import markdown, page
     from foveal.benchmark.truth import DECISIONS, NETWORK, TRUTH, USUAL, made_with
     from foveal.benchmark.truth import measure_synthetic as measured
 
-    chosen = decision or list(DECISIONS)
-    if unknown := [one for one in chosen if one not in DECISIONS]:
-        raise typer.BadParameter(f"there is no decision {unknown[0]!r}: say {', '.join(DECISIONS)}")
+    chosen = target or list(DECISIONS)
+    if unknown := [kind for kind in chosen if kind not in DECISIONS]:
+        raise typer.BadParameter(f"there is no target {unknown[0]!r}: say {', '.join(DECISIONS)}")
     metrics = (*TRUTH, *(NETWORK if network else ()))
-    ledger = CsvLog(out / "world.csv", metrics, made_with(method or USUAL, seed))
+    ledger = CsvLog(out / "synthetic.csv", metrics, made_with(method or USUAL, seed))
     with progress("drawing") as move:
         for what, done, total in measured(
             ledger, decisions=chosen, methods=method or USUAL, count=count, seed=seed, setting=None
         ):
-            move(what, done, total, "")
-    parts = [(f"Decision: {one}", ledger.scores(one), "rank" if one != "margin" else "share", "share")
-             for one in ledger.decisions]  # fmt: skip
+            move(what, done, total)
+    parts = [(f"Target: {kind}", ledger.scores(kind), "rank" if kind != "margin" else "share", "share")
+             for kind in ledger.decisions]  # fmt: skip
     text = "\n".join(markdown(scores, title=title, by=by, truth=truth) for title, scores, by, truth in parts)
-    html = page(parts, title="Methods against true importance", about="Drawn birds; foveal bench world.")
-    _finish(ledger, out / "world", text, html, json=json)
+    html = page(parts, title="Methods against true importance", about="Drawn birds; foveal benchmark synthetic.")
+    _finish(ledger, out / "synthetic", text, html, json=json)
 
 
-@reported
+@command
 def folder(
     photos: Annotated[Path, typer.Argument(metavar="FOLDER", show_default=False, help="Photos, maybe with index.csv.")],
-    model: options.ModelOption,
+    source: options.ClassifierOptions,
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,20 +90,14 @@ def folder(
         bool, typer.Option("--predicted", help="Explain the predicted class, whatever the index says.")
     ] = False,
     steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Of deletion and insertion.")] = 28,
-    out: Out = Path("bench"),
-    weights: options.Weights = None,
-    pretrained: options.Pretrained = True,
-    labels: options.Labels = None,
-    preprocessing: options.PreprocessingOption = None,
-    task: options.TaskOption = None,
-    device: options.Device = None,
+    out: Out = Path("benchmark"),
     json: options.Json = False,
 ) -> None:
     """Every method on a folder of photos, by what the network says, and by boxes or masks of the object.
 
     \b
-      foveal bench folder photos/ -m timm:resnet50
-      foveal bench folder photos/ -m timm:resnet50 --method gradcam --method lrp-gamma --metric deletion --metric energy
+      foveal benchmark folder photos/ -m timm:resnet50
+      foveal benchmark folder photos/ -m timm:resnet50 --metric deletion --metric energy
 
     \b
     FOLDER/index.csv, or --index, has a line a photo; columns that are not known are left out:
@@ -115,15 +109,7 @@ def folder(
     was broken off goes on where it stopped when started again with the same options, and several may share a folder.
     A photo, mask or target that cannot be used is named at the end, and the exit status is 1.
     """
-    network = options.loaded(
-        model,
-        weights=weights,
-        pretrained=pretrained,
-        labels=labels,
-        preprocessing=preprocessing,
-        task=task,
-        device=device,
-    )
+    network = source.load()
     from foveal.benchmark.csv_log import CsvLog
     from foveal.benchmark.folder import folder as measured
     from foveal.benchmark.folder import made_with, shots
@@ -132,30 +118,30 @@ def folder(
     from foveal.methods import find_methods
     from foveal.metrics.metric import find_metrics
 
-    found = shots(photos, index)[:count]
-    known = {"object": any(s.boxes or s.mask for s in found), "boxes": any(s.boxes for s in found)}
+    listed = shots(photos, index)[:count]
+    needs = {"object": any(s.boxes or s.mask for s in listed), "boxes": any(s.boxes for s in listed)}
     chosen = find_metrics(metric or ["usual", "object"])
-    metrics = [name for name, one in chosen.items() if known.get(one.needs, True)]
+    metrics = [name for name, kind in chosen.items() if needs.get(kind.needs, True)]
     methods = list(find_methods(method or ["gradcam", "hirescam", "layercam", "lrp-gamma"]))
     ledger = CsvLog(out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
     faults: list[str] = []
     with progress("measuring") as move:
         for _, done, total in measured(
-            ledger, network, found, methods=methods, steps=steps, predicted=predicted, failures=faults
+            ledger, network, listed, methods=methods, steps=steps, predicted=predicted, failures=faults
         ):
-            move("photos", done, total, "")
-    names = {shot.name for shot in found}
-    if len(faults) == len(found):
-        raise ResultError(f"None of {len(found)} photos could be measured. {faults[0]}")
+            move("photos", done, total)
+    names = {shot.name for shot in listed}
+    if len(faults) == len(listed):
+        raise ResultError(f"None of {len(listed)} photos could be measured. {faults[0]}")
     scores = ledger.scores("photo", model=network.name, pictures=names)
     text = markdown(scores, title=f"{network.name}, {photos.name}")
     html = page(
-        [(network.name, scores, scores.metrics[0], None)], title="Methods on photos", about="foveal bench folder."
+        [(network.name, scores, scores.metrics[0], None)], title="Methods on photos", about="foveal benchmark folder."
     )
     _finish(ledger, out / "photos", text, html, json=json, pictures=names, unread=faults)
     if faults:
         for fault in faults:
-            complain(fault)
+            error(fault)
         raise typer.Exit(1)
 
 
@@ -174,6 +160,6 @@ def _finish(
     write_text(files[2], html)
     info(text)
     if json:
-        answer_json({"rows": ledger.rows(pictures), "files": [*map(str, files)], "unread": [*unread]})
+        print_json({"rows": ledger.rows(pictures), "files": [*map(str, files)], "unread": [*unread]})
     else:
-        answer_lines(*files)
+        print_lines(*files)

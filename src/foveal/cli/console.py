@@ -1,4 +1,4 @@
-"""Words and progress for people, on standard error; answers on standard output."""
+"""Words and progress for people, on standard error; results on standard output."""
 
 from __future__ import annotations
 
@@ -8,24 +8,31 @@ import sys
 import time
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from foveal.cli.wording import as_options
 from foveal.errors import printable, printable_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
+    from collections.abc import Iterator, Sequence
 
 _standard_output: list[TextIO] = []
 
 
+class Move(Protocol):
+    """Moves the bar of a phase; a verb's `progress` takes it as it is."""
+
+    def __call__(self, phase: str, done: int, total: int, words: str = "") -> None:
+        """So much is done of so much."""
+
+
 @contextmanager
-def answers_alone() -> Iterator[None]:
-    """Standard output is for answers: what a person's model prints meanwhile goes to standard error."""
+def output_is_for_results() -> Iterator[None]:
+    """Standard output is for results: what a person's model prints meanwhile goes to standard error."""
     _standard_output.append(sys.stdout)
     try:
         with redirect_stdout(sys.stderr):
@@ -52,30 +59,30 @@ def libraries_silent() -> Iterator[None]:
 
 
 def info(*lines: str) -> None:
-    """Lines for people, as they are but for what a terminal would obey."""
-    for line in lines:
-        _print(printable_lines(line), sys.stderr)
+    """Lines for people, as they are but for what a terminal would obey; notes in the words of the command line."""
+    for line in "\n".join(lines).split("\n") if lines else ():
+        _print(printable_lines(as_options(line) if "note: " in line else line), sys.stderr)
 
 
-def complain(sentence: str) -> None:
+def error(sentence: str) -> None:
     """What went wrong, for people."""
     info(f"foveal: {sentence}")
 
 
-def answer_lines(*things: object) -> None:
+def print_lines(*things: object) -> None:
     """Paths or names on standard output, one a line."""
     for thing in things:
         _print(printable(str(thing)), _output())
 
 
-def answer_json(document: Any) -> None:
+def print_json(document: Any) -> None:
     """One JSON document on standard output; what does not print is escaped, so that nothing is lost."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     plain = printable_lines(text) == text and _encoded(text, _output()) == text
     _print(text if plain else json.dumps(document, indent=2, allow_nan=False), _output())
 
 
-def answer_table(rows: Sequence[Sequence[object]], *, head: Sequence[str]) -> None:
+def print_table(rows: Sequence[Sequence[object]], *, head: Sequence[str]) -> None:
     """Aligned columns on standard output, the last as long as it likes."""
     cells = [list(head), *([printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
@@ -95,7 +102,7 @@ def busy(doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def progress(doing: str) -> Iterator[Callable[[str, int, int, str], None]]:
+def progress(doing: str) -> Iterator[Move]:
     """A bar for each phase, moved by `move(phase, done, total, words)`; a line now and then where no person watches."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -109,7 +116,7 @@ def progress(doing: str) -> Iterator[Callable[[str, int, int, str], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[words]}", markup=False),
     )
-    # Answers may be piped elsewhere while the bar is drawn: they are none of its business.
+    # Results may be piped elsewhere while the bar is drawn: they are none of its business.
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
         doing = printable(doing)
         tasks = {doing: bar.add_task(doing, total=None, words="")}
@@ -129,11 +136,11 @@ class _Log:
     """Progress as lines, one every ten seconds."""
 
     def __init__(self) -> None:
-        self.said = time.monotonic()
+        self.last = time.monotonic()
 
     def __call__(self, phase: str, done: int, total: int, words: str = "") -> None:
-        if time.monotonic() - self.said > 10:
-            self.said = time.monotonic()
+        if time.monotonic() - self.last > 10:
+            self.last = time.monotonic()
             info(f"{phase} {done}/{total} {words}".rstrip())
 
 

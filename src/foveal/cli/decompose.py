@@ -1,4 +1,4 @@
-"""`foveal tree`"""
+"""`foveal decompose`"""
 
 from __future__ import annotations
 
@@ -8,44 +8,42 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, info, progress
-from foveal.cli.errors import reported
+from foveal.cli.command import command
+from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.pictures import pictures
 from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeAlias
-
+    from foveal.cli.console import Move
     from foveal.cli.pictures import Pictures
     from foveal.models import Model
     from foveal.results.channel_examples import ChannelExamples
     from foveal.results.tree import Tree
 
-    Move: TypeAlias = Callable[[str, int, int, str], None]
 
-
-@reported
-def tree(
+@command
+def decompose(
     photos: options.Photos,
-    model: options.ModelOption,
-    target: options.TargetOption = None,
+    source: options.ClassifierOptions,
+    question: options.TargetOptions,
     depth: Annotated[
         int | None, typer.Option("--depth", min=1, metavar="N", help="Levels; all stages if left out.")
     ] = None,
-    branch: Annotated[int, typer.Option("--branch", min=1, metavar="N", help="Children of a node, at most.")] = 3,
+    branching: Annotated[int, typer.Option("--branching", min=1, metavar="N", help="Children of a node, at most.")] = 3,
     rule: Annotated[
         str, typer.Option("--rule", metavar="RULE", help="pool_up as published; exact or window, which add up.")
     ] = "pool_up",
     merge: Annotated[
         bool, typer.Option("--merge", help="Channels that contribute in the same places are one.")
     ] = False,
-    decide: Annotated[
+    nodes: Annotated[
         str,
-        typer.Option("--decide", metavar="WHAT", help="What a node stands for: neurons, sums or maps."),
+        typer.Option(
+            "--nodes", metavar="WHAT", help="What a node stands for: neurons, sums of their channels, or maps."
+        ),
     ] = "neurons",
-    against: Annotated[
-        int, typer.Option("--against", min=0, metavar="N", help="Also show N features that speak against each node.")
+    opponents: Annotated[
+        int, typer.Option("--opponents", min=0, metavar="N", help="Also show N features that speak against each node.")
     ] = 0,
     patterns: Annotated[
         str | None,
@@ -62,88 +60,72 @@ def tree(
     together: Annotated[
         bool, typer.Option("--together", help="Also join the trees of all photos: how a class is put together.")
     ] = False,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the results go.")] = Path("out"),
-    weights: options.Weights = None,
-    pretrained: options.Pretrained = True,
-    labels: options.Labels = None,
-    preprocessing: options.PreprocessingOption = None,
-    task: options.TaskOption = None,
-    device: options.Device = None,
-    json: options.Json = False,
+    *,
+    output: options.OutputOptions,
 ) -> None:
     """A decision taken apart, stage by stage, into the features that support it.
 
     \b
-      foveal tree bird.jpg --model demo
-      foveal tree bird.jpg -m torchvision:vgg16 --branch 5 --depth 3 --audit
-      foveal tree bird.jpg -m timm:resnet50 --target "jay - crow" --rule exact --against 3
-      foveal tree bird.jpg -m torchvision:vgg16 --patterns guided --dictionary photos/
-      foveal tree jays/ -m timm:resnet50 --together
+      foveal decompose bird.jpg -m demo
+      foveal decompose bird.jpg -m torchvision:vgg16 --branching 5 --depth 3
+      foveal decompose bird.jpg -m timm:resnet50 --rule exact --opponents 3
+      foveal decompose bird.jpg -m timm:resnet50 --channels photos/ --audit
+      foveal decompose jays/ -m timm:resnet50 --together
 
     --target as in `foveal explain`. Each photo gets a folder FOLDER/PHOTO with the strongest features of each stage on
     one page (tree.png, .pdf, .svg), the whole tree to click through (tree.html), and everything in numbers
     (manifest.json, tree.npz). --together adds FOLDER/together.png, all photos by channel. Prints the pages' paths.
     """
-    network = options.loaded(
-        model,
-        weights=weights,
-        pretrained=pretrained,
-        labels=labels,
-        preprocessing=preprocessing,
-        task=task,
-        device=device,
-    )
+    network = source.load()
     from foveal.api.audit import audit as audited
-    from foveal.api.decompose import decompose
-    from foveal.cli.target import parse_target
+    from foveal.api.decompose import decompose as decomposed
 
-    decision = parse_target(target, network.labels)
-    answers: list[dict[str, Any]] = []
+    target = question.of(network)
+    rows: list[dict[str, Any]] = []
     trees = []
-    files, places = options.folders(photos, out)
-    with pictures(network.preprocessing, json=json) as read, progress("growing") as move:
-        words = _dictionary(network, read, channels, move) if channels else None
+    files, places = options.folders(photos, output.out)
+    with pictures(network.preprocessing, json=output.json) as read, progress("growing") as move:
+        examples = _examples(network, read, channels, move) if channels else None
         for i, batch in read.each(files):
             photo, folder = files[i], places[i]
-            found = decompose(
-                network, batch, decision, branching=branch, rule=rule, merge=merge, nodes=decide, opponents=against
+            tree = decomposed(
+                network, batch, target, branching=branching, rule=rule, merge=merge, nodes=nodes, opponents=opponents
             ).grow(depth)
-            found.channel_examples = words
+            tree.channel_examples = examples
             if patterns:
-                found.look(patterns)
+                tree.look(patterns)
             if audit:
-                found.audit()
-            found.save(folder)
-            hiding = audited(network, batch, found, decision)[0] if audit else None
-            said = str(found).splitlines()[: 1 + branch * (1 + branch)]
-            info(f"{photo.name}: {found.target}", *said, *([hiding.sentence] if hiding else []))
-            answers.append(_answer(found, photo, folder) | {"hiding": hiding.facts() if hiding else None})
+                tree.audit()
+            tree.save(folder)
+            test = audited(network, batch, target, explanations=tree)[0] if audit else None
+            begin = str(tree).splitlines()[: 1 + branching * (1 + branching)]
+            info(f"{photo.name}: {tree.target}", *begin, *([test.sentence] if test else []))
+            rows.append(_row(tree, photo, folder) | {"hiding": test.facts() if test else None})
             if together:
-                trees.append(found)
+                trees.append(tree)
             move("growing", i + 1, len(files), photo.name)
         if trees:
             from foveal.results.class_tree import ClassTree
 
             joined = ClassTree(tuple(trees))
-            with whole_file(out / "together.png") as aside:
+            with whole_file(output.out / "together.png") as aside:
                 joined.poster().save(aside)
             info(str(joined))
-        if json:
-            answer_json([*answers, *read.facts()])
+        if output.json:
+            print_json([*rows, *read.failures()])
         else:
-            answer_lines(*(answer["page"] for answer in answers))
+            print_lines(*(row["page"] for row in rows))
 
 
-def _dictionary(network: Model, read: Pictures, folder: Path, move: Move) -> ChannelExamples:
+def _examples(network: Model, read: Pictures, folder: Path, move: Move) -> ChannelExamples:
     """Where each channel is strongest in the pictures of a folder."""
     from foveal.api.channels import channels
     from foveal.images import pictures_in
 
-    files = read.readable(pictures_in([folder]))
-    return channels(network, files, progress=lambda what, done, total: move(what, done, total, ""))
+    return channels(network, read.readable(pictures_in([folder])), progress=move)
 
 
-def _answer(tree: Tree, photo: Path, folder: Path) -> dict[str, Any]:
+def _row(tree: Tree, photo: Path, folder: Path) -> dict[str, Any]:
     """The same for machines."""
     return {
         "photo": str(photo),

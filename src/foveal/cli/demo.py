@@ -7,15 +7,19 @@ from typing import Annotated
 
 import typer
 
-from foveal.cli.console import answer_lines, info, progress
-from foveal.cli.errors import reported
+from foveal.cli.command import command
+from foveal.cli.console import info, print_lines, progress
 
 
-@reported
+@command
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the report goes.")] = Path("demo"),
 ) -> None:
     """Explain the bundled pictures, and write a report.
+
+    \b
+      foveal demo
+      foveal demo -o somewhere/
 
     Needs no internet and no GPU: the network and the pictures ship with foveal.
     """
@@ -25,4 +29,4 @@ def demo(
         for step in run(out):
             move(step.description, step.done, step.total, "")
     info("Open it in a browser:")
-    answer_lines(out / "report.html")
+    print_lines(out / "report.html")

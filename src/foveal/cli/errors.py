@@ -1,21 +1,28 @@
-"""What a command says and returns when it cannot do what was asked."""
+"""What a command says and returns when it cannot do what was asked.
+
+0    done
+1    failed; also where one of many pictures could not be read
+2    misused: a line that cannot be parsed (typer says so itself), or a name that nothing bears
+130  interrupted
+"""
 
 from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from foveal.cli.console import answers_alone, complain, info
-from foveal.errors import FovealError, FovealWarning
+from foveal.cli.console import error as say_error
+from foveal.cli.console import info
+from foveal.cli.wording import as_options
+from foveal.errors import FovealError, FovealWarning, UnknownName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-P = ParamSpec("P")
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 _tracebacks = False
 
 
@@ -25,56 +32,47 @@ def show_tracebacks() -> None:
     _tracebacks = True
 
 
-def reported(command: Callable[P, None]) -> Callable[P, None]:
-    """The command with its failures told in a sentence: exit 1; 130 when interrupted."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            with _own_words(), answers_alone():
-                command(*args, **kwargs)
-        except KeyboardInterrupt:
-            complain("interrupted; what was finished before is kept.")
-            raise typer.Exit(130) from None
-        except FovealError as error:
-            if _tracebacks:
-                raise
-            complain(str(error))
-            raise typer.Exit(1) from None
-        except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+@contextmanager
+def exit_status() -> Iterator[None]:
+    """Failures inside as a sentence on standard error and an exit status."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say_error("interrupted; what was finished before is kept.")
+        raise typer.Exit(INTERRUPTED) from None
+    except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+        raise
+    except Exception as error:
+        if _tracebacks:
             raise
-        except OSError as error:
-            if _tracebacks:
-                raise
-            where = f" {error.filename}" if error.filename else ""
-            complain(
-                f"cannot use{where}: {error.strerror or error}; choose another place with --out, or mend that one."
-            )
-            raise typer.Exit(1) from None
-        except Exception as error:
-            if _tracebacks:
-                raise
-            reason = " ".join(str(error).split())[:300]
-            complain(f"unforeseen {type(error).__name__}: {reason} (run it again with --traceback for the whole story)")
-            raise typer.Exit(1) from None
+        say_error(_sentence(error))
+        raise typer.Exit(MISUSED if isinstance(error, UnknownName) else FAILED) from None
 
-    return run
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, FovealError):
+        return as_options(str(error))
+    if isinstance(error, OSError):
+        where = f" {error.filename}" if error.filename else ""
+        return f"cannot use{where}: {error.strerror or error}; choose another place with --out, or mend that one."
+    reason = " ".join(str(error).split())[:300]
+    return f"unforeseen {type(error).__name__}: {reason} (run it again with --traceback for the whole story)"
 
 
 @contextmanager
-def _own_words() -> Iterator[None]:
+def own_warnings() -> Iterator[None]:
     """Warnings of foveal's own as notes; those of libraries, which are for programmers, only with --traceback."""
-    show, said = warnings.showwarning, set()
+    show, heard = warnings.showwarning, set()
 
-    def told(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+    def as_note(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
         if issubclass(category, FovealWarning):
-            if str(message) not in said:
+            if str(message) not in heard:
                 info(f"note: {message}")
-            said.add(str(message))
+            heard.add(str(message))
         elif _tracebacks:
             show(message, category, *rest, **more)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", FovealWarning)
-        warnings.showwarning = told
+        warnings.showwarning = as_note
         yield

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Question:
+class PhotoRequest:
     """What is asked about every photo."""
 
     model: Model
@@ -44,50 +44,50 @@ class Question:
     audit: bool = False
 
 
-def answer(
-    question: Question, photo: Path, batch: Batch, folder: Path, progress: Progress | None = None
+def explain_photo(
+    request: PhotoRequest, photo: Path, batch: Batch, folder: Path, progress: Progress | None = None
 ) -> list[dict[str, Any]]:
-    """The answers for one photo, a method each, saved under `folder` and told on standard error."""
-    explanations = _compared(question, batch, progress)
-    asked = question.target is not None or explanations[0].score is None
-    predicted = _predicted(question.model, batch) if asked else _explained_class(explanations[0])
-    steps = stages(question.model, batch)
-    answers = []
-    info(f"{photo}", *_in_words(question, explanations[0], predicted, steps))
+    """The rows of one photo, a method each, saved under `folder` and told on standard error."""
+    explanations = _compared(request, batch, progress)
+    named = request.target is not None or explanations[0].score is None
+    predicted = _predicted(request.model, batch) if named else _explained_class(explanations[0])
+    steps = stages(request.model, batch)
+    rows = []
+    info(f"{photo}", *_in_words(request, explanations[0], predicted, steps))
     for why in explanations:
         why.save(folder / why.method)
         info(*(f"  {why.method} note: {remark}" for remark in why.remarks))
-        answers.append(_answer(question, why, photo, folder / why.method, predicted, steps))
-        if question.audit:
-            (hiding,) = audit(question.model, batch, why, question.target, layer=why.layer)
+        rows.append(_row(request, why, photo, folder / why.method, predicted, steps))
+        if request.audit:
+            (hiding,) = audit(request.model, batch, request.target, explanations=why, layer=why.layer)
             info(f"  {why.method} audit: {hiding.sentence}")
-            answers[-1]["audit"] = hiding.facts()
+            rows[-1]["audit"] = hiding.facts()
     sheet = _sheet(explanations, folder)
     if sheet:
-        answers[0]["files"].insert(0, sheet)
-    return answers
+        rows[0]["files"].insert(0, sheet)
+    return rows
 
 
-def _compared(question: Question, batch: Batch, progress: Progress | None) -> Sequence[Explanation]:
+def _compared(request: PhotoRequest, batch: Batch, progress: Progress | None) -> Sequence[Explanation]:
     """The explanations asked for; with "all", of the methods that apply to this network and layer."""
-    every = "all" in question.methods
-    methods = "all" if every else question.methods or ("gradcam",)
-    found = compare(
-        question.model,
+    every = "all" in request.methods
+    methods = "all" if every else request.methods or ("gradcam",)
+    explanations = compare(
+        request.model,
         batch,
-        question.target,
+        request.target,
         methods=methods,
-        layer=question.layers,
+        layer=request.layers,
         progress=progress,
-        resolution=question.resolution,
-        scales=question.scales,
+        resolution=request.resolution,
+        scales=request.scales,
     )
     if every:
-        left_out = [method for name, method in METHODS.items() if name not in {why.method for why in found}]
+        left_out = [method for name, method in METHODS.items() if name not in {why.method for why in explanations}]
         info(*(f"left out {method.name}: it needs {method.condition}" for method in left_out))
-    if question.fuse:
-        return [why if why.layers == ("input",) else why.fused(question.fuse) for why in found]
-    return found
+    if request.fuse:
+        return [why if why.layers == ("input",) else why.fused(request.fuse) for why in explanations]
+    return explanations
 
 
 def _predicted(model: Model, batch: Batch) -> TargetScore | None:
@@ -105,12 +105,14 @@ def _explained_class(why: Explanation) -> TargetScore:
     return TargetScore(why.score, why.target, why.target_spec, why.probability)
 
 
-def _in_words(question: Question, why: Explanation, predicted: TargetScore | None, steps: Sequence[Stage]) -> list[str]:
+def _in_words(
+    request: PhotoRequest, why: Explanation, predicted: TargetScore | None, steps: Sequence[Stage]
+) -> list[str]:
     lines = []
     if predicted is not None:
         lines.append(f"  predicted  {predicted.words[0]}{_percent(predicted)}")
     lines.append(f"  explained  {why.summary()}")
-    chosen = question.layers is None
+    chosen = request.layers is None
     return lines + [f"  layer      {layer}: {_choice(layer, why, steps, chosen=chosen)}" for layer in why.layers]
 
 
@@ -130,8 +132,8 @@ def _choice(layer: str, why: Explanation, steps: Sequence[Stage], *, chosen: boo
     return f"{place}; taken because it is the last before the decision" if chosen else place
 
 
-def _answer(
-    question: Question,
+def _row(
+    request: PhotoRequest,
     why: Explanation,
     photo: Path,
     folder: Path,
@@ -139,7 +141,7 @@ def _answer(
     steps: Sequence[Stage],
 ) -> dict[str, Any]:
     """The same for machines."""
-    known = {stage.name: {"number": number, **asdict(stage)} for number, stage in enumerate(steps, 1)}
+    by_name = {stage.name: {"number": number, **asdict(stage)} for number, stage in enumerate(steps, 1)}
     saved = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     return {
         "photo": str(photo),
@@ -150,8 +152,8 @@ def _answer(
         "target_spec": dict(why.target_spec),
         "score": None if why.score is None else float(why.score[0]),
         "probability": None if why.probability is None else float(why.probability[0]),
-        "layers": [{"name": layer, "stage": known.get(layer)} for layer in why.layers],
-        "layer_chosen": "as asked" if question.layers is not None else "the last stage before the decision",
+        "layers": [{"name": layer, "stage": by_name.get(layer)} for layer in why.layers],
+        "layer_chosen": "as asked" if request.layers is not None else "the last stage before the decision",
         "notes": list(why.remarks),
         "seconds": why.seconds,
         "folder": str(folder),

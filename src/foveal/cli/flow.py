@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, info, progress
-from foveal.cli.errors import reported
+from foveal.cli.command import command
+from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.pictures import pictures
 from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from foveal.results.flow import Audit, Flow
 
 
-@reported
+@command
 def flow(
     photos: options.Photos,
-    model: options.ModelOption,
-    target: options.TargetOption = None,
-    like: Annotated[
-        Path | None,
-        typer.Option("--like", metavar="PHOTO", help="Explain the similarity to this picture instead of a class."),
-    ] = None,
+    source: options.ClassifierOptions,
+    question: options.TargetOptions,
     mode: Annotated[
         list[str] | None,
         typer.Option(
-            "--mode", metavar="MODE", help="exact if left out; project, cascade, cascade_all, damped; may be repeated."
+            "--mode", metavar="MODE", help="exact if left out; project, cascade, cascade_all, damped; repeat it."
         ),
     ] = None,
-    layer: options.Layer = None,
+    layer: options.Layers = None,
     mass: Annotated[
         float,
         typer.Option("--mass", metavar="SHARE", help="Keep the fewest neurons that hold this share of the evidence."),
@@ -44,83 +41,64 @@ def flow(
         bool,
         typer.Option("--audit", help="Put the claim to the network: run on without the abandoned, without the kept."),
     ] = False,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the results go.")] = Path("out"),
-    weights: options.Weights = None,
-    pretrained: options.Pretrained = True,
-    labels: options.Labels = None,
-    preprocessing: options.PreprocessingOption = None,
-    task: options.TaskOption = None,
-    device: options.Device = None,
-    json: options.Json = False,
+    *,
+    output: options.OutputOptions,
 ) -> None:
     """How attention forms, from the first stage to the decision.
 
     \b
-      foveal flow bird.jpg --model demo
+      foveal flow bird.jpg -m demo
       foveal flow bird.jpg -m timm:resnet50 --target "jay - crow" --audit
-      foveal flow bird.jpg -m torchvision:vgg16 --layer "features.*" --mode exact --mode project -o film
+      foveal flow bird.jpg -m torchvision:vgg16 --mode exact --mode project
       foveal flow query.jpg -m timm:resnet50 --like shelf.jpg
       foveal flow bird.jpg -m timm:convnext_tiny --mass 0.99
 
     \b
     --target and --layer as in `foveal explain`; all stages if --layer is left out.
     --mode is how a layer is rebuilt from the one above it:
-      exact         its own activation, where neurons take part: one forward, one backward
+      exact         its own activation, where neurons take part
       project       the part of it that the neurons above can see
-      cascade       from the last layer down, each from the one above; cascade_all with all neurons
+      cascade       from the last layer down, each from the one above;
+                    cascade_all with all neurons
       damped        a correction of exact, which comes out as zero; for checks
 
     Neurons that take no part in the decision are abandoned. Each photo gets a folder FOLDER/PHOTO/MODE with a strip
     from shallow to deep, an animation, maps (maps.npz, flow.npz) and manifest.json. Prints the strips' paths.
     """
-    network = options.loaded(
-        model,
-        weights=weights,
-        pretrained=pretrained,
-        labels=labels,
-        preprocessing=preprocessing,
-        task=task,
-        device=device,
-    )
+    network = source.load()
     from foveal.api.audit import audit as audited
     from foveal.api.flow import flow as flowed
-    from foveal.cli.target import parse_target
     from foveal.render.flow import mode_sheet
-    from foveal.targets import Similar
 
-    if like and target:
-        raise typer.BadParameter("the decision is a class by --target or a similarity by --like: give one of them")
-    decision = Similar(like) if like else parse_target(target, network.labels)
-    answers: list[dict[str, Any]] = []
-    files, places = options.folders(photos, out)
-    with pictures(network.preprocessing, json=json) as read, progress("flowing") as move:
+    target = question.of(network)
+    rows: list[dict[str, Any]] = []
+    files, places = options.folders(photos, output.out)
+    with pictures(network.preprocessing, json=output.json) as read, progress("flowing") as move:
         for i, batch in read.each(files):
             photo, folder = files[i], places[i]
             flows = []
-            for one in mode or ["exact"]:
-                found = flowed(
-                    network, batch, decision, mode=one, layer=options.layer_spec(layer) or "all", mass=mass,  # type: ignore[arg-type]
-                    iterations=iterations, progress=lambda what, done, total: move(what, done, total, ""),
+            for name in mode or ["exact"]:
+                result = flowed(
+                    network, batch, target, mode=name, layer=options.layer_spec(layer) or "all", mass=mass,  # type: ignore[arg-type]
+                    iterations=iterations, progress=move,
                 )  # fmt: skip
-                asked = found.audit(lambda what, done, total: move(what, done, total, "")) if audit else None
-                found.save(folder / one, audit=asked)
-                hiding = audited(network, batch, found, decision)[0] if audit else None
-                info(str(found), *([str(asked)] if asked else []), *([hiding.sentence] if hiding else []))
-                answers.append(
-                    _answer(found, asked, photo, folder / one) | {"hiding": hiding.facts() if hiding else None}
-                )
-                flows.append(found)
+                runs = result.audit(move) if audit else None
+                result.save(folder / name, audit=runs)
+                test = audited(network, batch, target, explanations=result)[0] if audit else None
+                info(str(result), *([str(runs)] if runs else []), *([test.sentence] if test else []))
+                rows.append(_row(result, runs, photo, folder / name) | {"hiding": test.facts() if test else None})
+                flows.append(result)
             if len(flows) > 1:
                 with whole_file(folder / "modes.png") as aside:
                     mode_sheet(flows).save(aside)
             move("flowing", i + 1, len(files), photo.name)
-        if json:
-            answer_json([*answers, *read.facts()])
+        if output.json:
+            print_json([*rows, *read.failures()])
         else:
-            answer_lines(*(one["strip"] for one in answers))
+            print_lines(*(row["strip"] for row in rows))
 
 
-def _answer(flow: Flow, audit: Audit | None, photo: Path, folder: Path) -> dict[str, Any]:
+def _row(flow: Flow, audit: Audit | None, photo: Path, folder: Path) -> dict[str, Any]:
     """The same for machines."""
     measured = ("kept", "total", "offset", "residual", "iterations")
     return {
@@ -130,7 +108,7 @@ def _answer(flow: Flow, audit: Audit | None, photo: Path, folder: Path) -> dict[
         "score": float(flow.score[0]) if flow.score is not None else None,
         "mode": flow.parameters["mode"],
         "layers": [{"layer": at, **{what: flow.number(at, what) for what in measured}} for at in flow.layers],
-        "audit": [one.facts() for one in audit] if audit else None,
+        "audit": [run.facts() for run in audit] if audit else None,
         "notes": list(flow.remarks),
         "seconds": flow.seconds,
         "strip": str(folder / "strip.png"),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from foveal.cli.console import answer_json, answer_table
-from foveal.cli.errors import reported
+from foveal.cli.command import command
+from foveal.cli.console import print_json, print_table
 from foveal.cli.options import Json
 
 if TYPE_CHECKING:
     from foveal.methods import Method
 
 
-@reported
+@command
 def methods(json: Json = False) -> None:
     """What can follow --method.
 
@@ -24,20 +24,23 @@ def methods(json: Json = False) -> None:
       rules         the same, with a backward of the method's own
       forwards      the network is asked again, up to thousands of times
 
-    Options follow the name: --method scorecam:scaling=before --method lrp-epsilon:epsilon=0.1
+    \b
+      foveal explain bird.jpg -m demo --method lrp-epsilon:epsilon=0.1
+
+    Options follow the name; what is left out is as listed here.
     """
     from foveal.methods import METHODS
 
     if json:
-        told = ("name", "title", "about", "condition", "citation", "place")
-        answer_json(
+        fields = ("name", "title", "about", "condition", "citation", "place")
+        print_json(
             [
-                {key: getattr(m, key) for key in told} | {"needs": _needs(m), "options": dict(m.options)}
+                {key: getattr(m, key) for key in fields} | {"needs": _needs(m), "options": dict(m.options)}
                 for m in METHODS.values()
             ]
         )
         return
-    answer_table(
+    print_table(
         [(m.name, _needs(m), m.place, _options(m), _about(m), m.citation) for m in METHODS.values()],
         head=("method", "needs", "looks at", "options", "what it shows", "source"),
     )

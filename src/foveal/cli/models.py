@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foveal.cli.console import answer_json, answer_lines, answer_table, busy, info
-from foveal.cli.errors import reported
+from foveal.cli.command import command
+from foveal.cli.console import busy, info, print_json, print_lines, print_table
 from foveal.cli.options import Json
 
 if TYPE_CHECKING:
     from foveal.models import Source
 
 
-@reported
+@command
 def models(
     pattern: Annotated[
         str | None,
-        typer.Argument(metavar="[PATTERN]", show_default=False, help="List the names that contain or match it."),
+        typer.Argument(metavar="PATTERN", show_default=False, help="List the names that contain or match it."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -28,18 +28,20 @@ def models(
     \b
       foveal models                  where models come from
       foveal models "resnet*"        those of that name, in timm and torchvision
+
+    Weights of your own, and how to name code of your own: docs/models.md.
     """
     with busy("looking for models"):
         from foveal.models import list_models
 
         sources = list_models(pattern)
     if json:
-        answer_json([asdict(source) for source in sources])
+        print_json([asdict(source) for source in sources])
     elif pattern is None:
-        answer_table([(source.spec, _state(source)) for source in sources], head=("model", ""))
+        print_table([(source.spec, _state(source)) for source in sources], head=("model", ""))
         info("", "Names: foveal models PATTERN. Weights of your own: docs/models.md, or --weights FILE.")
     else:
-        _answer_names(sources, pattern)
+        _print_names(sources, pattern)
 
 
 def _state(source: Source) -> str:
@@ -48,9 +50,9 @@ def _state(source: Source) -> str:
     return source.summary + (f": {len(source.names)} architectures" if source.names else "")
 
 
-def _answer_names(sources: tuple[Source, ...], pattern: str) -> None:
+def _print_names(sources: tuple[Source, ...], pattern: str) -> None:
     names = [source.spec.replace("NAME", name) for source in sources for name in source.names]
-    answer_lines(*names)
+    print_lines(*names)
     info(*(f"note: {source.missing}" for source in sources if source.missing and "NAME" in source.spec))
     if not names:
         info(f"No model's name contains or matches {pattern!r}.")

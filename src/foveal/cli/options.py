@@ -1,9 +1,10 @@
-"""Options that several commands share, and what they mean."""
+"""Options that several commands share, and what they mean: a frozen dataclass a group, see `foveal.cli.command`."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,90 +14,180 @@ from foveal.errors import FovealError, ModelError
 from foveal.storage.naming import distinct_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from foveal.images import Preprocessing
     from foveal.models import Model
 
+MODEL_PANEL, OUTPUT_PANEL = "About the model", "Output"
 MODEL_HELP = (
     "demo, embed, parts, timm:NAME, torchvision:NAME, FILE.safetensors (with FILE.json), package.module:factory or "
     "file.py:factory; see `foveal models`."
 )
+TASKS = ("classes", "labels", "value", "embedding")
 
 Photos = Annotated[
     list[Path],
-    typer.Argument(metavar="PHOTO...", show_default=False, help="Any pictures Pillow reads, or folders of them."),
+    typer.Argument(metavar="PHOTO", show_default=False, help="Any pictures Pillow reads, or folders of them."),
 ]
-TargetOption = Annotated[
-    str | None, typer.Option("--target", "-t", metavar="TARGET", help="The decision to explain; see above.")
+Methods = Annotated[
+    list[str] | None,
+    typer.Option("--method", metavar="METHOD", help="gradcam if left out; repeat it; see `foveal methods`."),
+]
+Layers = Annotated[
+    list[str] | None,
+    typer.Option("--layer", "-l", metavar="LAYER", help="Name, wildcard, stage number, or all; repeat it."),
 ]
 Layer = Annotated[
+    str | None,
+    typer.Option("--layer", "-l", metavar="LAYER", help="Where maps are made: a name or stage number; the last stage."),
+]
+Embedding = Annotated[
+    str | None,
+    typer.Option("--embedding", metavar="LAYER", help="What is compared: a layer, or fc.input; found if left out."),
+]
+Steps = Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Of deletion and insertion.")]
+Metrics = Annotated[
     list[str] | None,
-    typer.Option("--layer", "-l", metavar="LAYER", help="Name, wildcard, stage number, or all; may be repeated."),
+    typer.Option("--metric", metavar="METRIC", help="usual if left out; all, or a name; repeat it."),
 ]
-ModelOption = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", show_default=False, help=MODEL_HELP)]
-Weights = Annotated[
-    Path | None,
-    typer.Option("--weights", metavar="FILE", help="Weights for it, .safetensors or .pth, instead of a download."),
+Audit = Annotated[
+    bool, typer.Option("--audit", help="Say what hiding the marked places costs, and what hiding others does.")
 ]
-Pretrained = Annotated[
-    bool, typer.Option("--pretrained/--no-pretrained", help="Trained or random weights, for timm and torchvision.")
-]
-Labels = Annotated[
-    Path | None, typer.Option("--labels", metavar="FILE", help="Names of the classes, one a line or a JSON list.")
-]
-PreprocessingOption = Annotated[
+Device = Annotated[
     str | None,
     typer.Option(
-        "--preprocessing",
-        metavar="NAME|FILE",
-        help="How a photo becomes its input, where the model does not say: imagenet, or a JSON file "
-        '({"size": [224, 224], …}, as in docs/models.md).',
+        "--device", metavar="DEVICE", help="Where to run: cpu, cuda, cuda:1, mps.", rich_help_panel=MODEL_PANEL,
+        autocompletion=lambda: ["cpu", "cuda", "mps"],
     ),
-]
-TaskOption = Annotated[
-    str | None,
-    typer.Option(
-        "--task",
-        metavar="TASK",
-        help="What the output means, where the model does not say: classes, labels, value or embedding.",
-    ),
-]
-Device = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="Where to run: cpu, cuda, cuda:1, mps.")]
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+]  # fmt: skip
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, on standard output.", rich_help_panel=OUTPUT_PANEL)]
 
 
-def loaded(
-    spec: str,
-    *,
-    weights: Path | None,
-    pretrained: bool,
-    labels: Path | None,
-    preprocessing: str | None,
-    task: str | None,
-    device: str | None,
-) -> Model:
-    """The model these options ask for."""
-    with busy(f"loading {spec}"):
-        from foveal.engine.task import check_task
-        from foveal.models import load_model
+def _models(incomplete: str) -> list[str]:
+    """What completes a model's name: nothing slow is asked for it."""
+    names = ["demo", "embed", "parts", "timm:", "torchvision:"]
+    return [name for name in names if name.startswith(incomplete)]
 
-        model = load_model(
-            spec,
-            weights=weights,
-            pretrained=pretrained,
-            labels=labels,
-            preprocessing=_preprocessing(preprocessing),
-            task=check_task(task),
-            device=device,
-        )
-    if model.preprocessing is None:
-        raise ModelError(
-            f"{spec} does not say how a photo becomes its input: "
-            "add --preprocessing imagenet, or a JSON file (docs/models.md)."
-        )
-    info(*(f"note: {note}" for note in model.notes))
-    return model
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Which network, and what it does not say of itself."""
+
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", metavar="MODEL", show_default=False, help=MODEL_HELP, autocompletion=_models),
+    ]
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights", metavar="FILE", rich_help_panel=MODEL_PANEL,
+            help="Weights for it, .safetensors or .pth, instead of a download.",
+        ),
+    ] = None  # fmt: skip
+    pretrained: Annotated[
+        bool,
+        typer.Option(
+            "--pretrained/--no-pretrained", rich_help_panel=MODEL_PANEL,
+            help="Trained or random weights, for timm and torchvision.",
+        ),
+    ] = True  # fmt: skip
+    preprocessing: Annotated[
+        str | None,
+        typer.Option(
+            "--preprocessing", metavar="NAME|FILE", rich_help_panel=MODEL_PANEL,
+            help="How a photo becomes its input, where the model does not say: imagenet, or a JSON file "
+            '({"size": [224, 224], …}, as in docs/models.md).',
+        ),
+    ] = None  # fmt: skip
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task", metavar="TASK", rich_help_panel=MODEL_PANEL, autocompletion=lambda: list(TASKS),
+            help=f"What the output means, where the model does not say: {', '.join(TASKS)}.",
+        ),
+    ] = None  # fmt: skip
+    device: Device = None
+
+    def load(self) -> Model:
+        """The network, ready for photos; what is to be known of it is said."""
+        with busy(f"loading {self.model}"):
+            from foveal.engine.task import check_task
+            from foveal.models import load_model
+
+            model = load_model(
+                self.model,
+                weights=self.weights,
+                pretrained=self.pretrained,
+                labels=self._labels,
+                preprocessing=_preprocessing(self.preprocessing),
+                task=check_task(self.task),
+                device=self.device,
+            )
+        if model.preprocessing is None:
+            raise ModelError(
+                f"{self.model} does not say how a photo becomes its input: "
+                "add --preprocessing imagenet, or a JSON file (docs/models.md)."
+            )
+        info(*(f"note: {note}" for note in model.notes))
+        return model
+
+    @property
+    def _labels(self) -> Path | None:
+        return None
+
+
+@dataclass(frozen=True)
+class ClassifierOptions(NetworkOptions):
+    """The same, for commands that name classes."""
+
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels", metavar="FILE", rich_help_panel=MODEL_PANEL,
+            help="Names of the classes, one a line or a JSON list.",
+        ),
+    ] = None  # fmt: skip
+
+    @property
+    def _labels(self) -> Path | None:
+        return self.labels
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """What is explained: a class, a margin or a neuron by --target, a similarity by --like."""
+
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target", "-t", metavar="TARGET",
+            help='Explain this: jay, 17, "jay - crow", neuron:LAYER:CHANNEL; the predicted class if left out.',
+        ),
+    ] = None  # fmt: skip
+    like: Annotated[
+        Path | None,
+        typer.Option("--like", metavar="PHOTO", help="Explain the similarity to this picture instead of a class."),
+    ] = None
+
+    def of(self, network: Model) -> Any:
+        """The target of a verb."""
+        from foveal.cli.target import parse_target
+        from foveal.targets import Similar
+
+        if self.like and self.target:
+            raise typer.BadParameter("the target is a class by --target or a similarity by --like: give one of them")
+        return Similar(self.like) if self.like else parse_target(self.target, network.labels)
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where results go, and how they are told."""
+
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where files go.", rich_help_panel=OUTPUT_PANEL)
+    ] = Path("out")
+    json: Json = False
 
 
 def _preprocessing(text: str | None) -> Preprocessing | None:
@@ -125,7 +216,8 @@ def folders(photos: Sequence[Path], out: Path) -> tuple[list[Path], list[Path]]:
     return files, [out / name for name in distinct_names(photo.stem for photo in files)]
 
 
-def layer_spec(layers: Sequence[str] | None) -> tuple[str | int, ...] | None:
-    """Layer names as they are, stage numbers as numbers."""
-    each = [(one, whole(one)) for one in layers or ()]
-    return tuple(name if number is None else number for name, number in each) or None
+def layer_spec(layers: Iterable[str] | str | None) -> tuple[str | int, ...] | None:
+    """Layer names as they are, stage numbers as numbers; None where none is named."""
+    names = [layers] if isinstance(layers, str) else [*(layers or ())]
+    numbers = [whole(name) for name in names]
+    return tuple(name if number is None else number for name, number in zip(names, numbers, strict=True)) or None

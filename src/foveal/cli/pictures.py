@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from foveal.cli.console import answer_json, complain, libraries_silent
+from foveal.cli.console import error, libraries_silent, print_json
 from foveal.errors import ImageError
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from foveal.images import Batch, Preprocessing
+
+
+AT_ONCE = 8  # photos, for commands that take them in batches
 
 
 class Pictures:
@@ -27,7 +30,7 @@ class Pictures:
     def __init__(self, preprocessing: Preprocessing | None, *, json: bool) -> None:
         self.unread: dict[Path, str] = {}
         self._preprocessing, self._json = preprocessing, json
-        self._told: set[Path] = set()
+        self._named: set[Path] = set()
 
     def each(self, files: Sequence[Path]) -> Iterator[tuple[int, Batch]]:
         """Those that can be read, one after another, with their places among the files."""
@@ -54,15 +57,15 @@ class Pictures:
 
     def numbers(self, files: Sequence[Path]) -> list[int]:
         """The same as places among the files, whose classes are known by these."""
-        found = [number for number, _ in self.each(files)]
-        self.need(found)
-        return found
+        numbers = [number for number, _ in self.each(files)]
+        self.need(numbers)
+        return numbers
 
-    def need(self, found: Sequence[object]) -> None:
+    def need(self, results: Sequence[object]) -> None:
         """End the command where nothing came of any picture."""
-        if not found:
+        if not results:
             if self._json:
-                answer_json({"unread": self.facts()})
+                print_json({"unread": self.failures()})
             self.tell()
             raise typer.Exit(1)
 
@@ -75,11 +78,11 @@ class Pictures:
     def tell(self) -> None:
         """Name those that could not be read, each once."""
         for file, why in self.unread.items():
-            if file not in self._told:
-                complain(why)
-        self._told |= self.unread.keys()
+            if file not in self._named:
+                error(why)
+        self._named |= self.unread.keys()
 
-    def facts(self) -> list[dict[str, str]]:
+    def failures(self) -> list[dict[str, str]]:
         """What could not be read, for machines."""
         return [{"photo": str(file), "error": why} for file, why in self.unread.items()]
 
@@ -89,8 +92,8 @@ class Pictures:
         try:
             with libraries_silent():
                 return load_images(file, self._preprocessing)
-        except ImageError as error:
-            self.unread.setdefault(file, str(error))
+        except ImageError as reason:
+            self.unread.setdefault(file, str(reason))
             return None
 
 

@@ -1,55 +1,50 @@
-"""`foveal layers`"""
+"""`foveal stages`"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_table, busy
-from foveal.cli.errors import reported
+from foveal.cli.command import command
+from foveal.cli.console import busy, print_json, print_table
 
 
-@reported
-def layers(
-    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help=options.MODEL_HELP)],
+@dataclass(frozen=True)
+class NamedNetwork(options.NetworkOptions):
+    """The same, the model as an argument."""
+
+    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help=options.MODEL_HELP)]
+
+
+@command
+def stages(
+    source: NamedNetwork,
     photo: Annotated[
         Path | None,
-        typer.Argument(metavar="[PHOTO]", show_default=False, help="A photo to run it on; noise if left out."),
+        typer.Argument(metavar="PHOTO", show_default=False, help="A photo to run it on; noise if left out."),
     ] = None,
-    weights: options.Weights = None,
-    pretrained: options.Pretrained = True,
-    preprocessing: options.PreprocessingOption = None,
-    task: options.TaskOption = None,
     json: options.Json = False,
 ) -> None:
     """The stages of a network: what can follow --layer.
 
+    \b
+      foveal stages timm:resnet50
+      foveal stages net.py:shells --preprocessing imagenet
+
     A stage is the last map at its resolution that the whole decision passes through. --layer also takes any other
     module by name, and wildcards.
-
-    \b
-      foveal layers timm:resnet50
-      foveal layers net.py:shells --preprocessing imagenet
     """
-    network = options.loaded(
-        model,
-        weights=weights,
-        pretrained=pretrained,
-        labels=None,
-        preprocessing=preprocessing,
-        task=task,
-        device=None,
-    )
-    with busy(f"tracing {model}"):
-        from foveal.api.explain import stages
+    network = source.load()
+    with busy(f"tracing {source.model}"):
+        from foveal.api.explain import stages as traced
 
-        found = stages(network, photo)
+        every = traced(network, photo)
     if json:
-        answer_json([{"number": number, **asdict(stage)} for number, stage in enumerate(found, 1)])
+        print_json([{"number": number, **asdict(stage)} for number, stage in enumerate(every, 1)])
         return
     rows = [
         (
@@ -60,6 +55,6 @@ def layers(
             "×".join(map(str, dict.fromkeys(stage.receptive_field))) + ("" if stage.local else " and the whole image"),
             "≥ 0" if stage.sign == "nonnegative" else "signed",
         )
-        for number, stage in enumerate(found, 1)
+        for number, stage in enumerate(every, 1)
     ]
-    answer_table(rows, head=("stage", "layer", "channels×h×w", "pixels a cell", "a cell sees", "values"))
+    print_table(rows, head=("stage", "layer", "channels×h×w", "pixels a cell", "a cell sees", "values"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from foveal.errors import TargetError
+from foveal.errors import UnknownTarget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ PREDICTED, RUNNER_UP = STAND_INS = "predicted", "runner-up"
 
 
 def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | None:
-    """The decision that `text` asks about; None for the predicted class.
+    """The target that `text` names; None for the predicted class.
 
     padlock, 695               a class, by name or number
     "jay - crow"               why jay rather than crow
@@ -44,8 +44,8 @@ def _pair(text: str, labels: Sequence[str] | None) -> tuple[str, str] | None:
     """The two sides of a minus; of several, the one between two names of classes."""
     words = text.split(" - ")
     splits = [(" - ".join(words[:k]), " - ".join(words[k:])) for k in range(1, len(words))]
-    known = [pair for pair in splits if all(_is_label(side, labels) or side.strip() in STAND_INS for side in pair)]
-    return next(iter(known or splits), None)
+    named = [pair for pair in splits if all(_is_label(side, labels) or side.strip() in STAND_INS for side in pair)]
+    return next(iter(named or splits), None)
 
 
 def _operand(text: str, absent: str, labels: Sequence[str] | None) -> str | None:
@@ -62,12 +62,12 @@ def _is_label(text: str, labels: Sequence[str] | None) -> bool:
 def _neuron(text: str) -> Neuron:
     from foveal.targets import Neuron
 
-    found = re.fullmatch(
+    parts = re.fullmatch(
         r"neuron:(?P<layer>[^:]+):(?P<channel>\d{1,9})(:(?P<row>\d{1,9}),(?P<column>\d{1,9}))?", text, re.ASCII
     )
-    if found is None:
-        raise TargetError(
+    if parts is None:
+        raise UnknownTarget(
             f"Cannot read the target {text!r}: write neuron:LAYER:CHANNEL or neuron:LAYER:CHANNEL:ROW,COLUMN."
         )
-    position = None if found["row"] is None else (int(found["row"]), int(found["column"]))
-    return Neuron(found["layer"], int(found["channel"]), position)
+    position = None if parts["row"] is None else (int(parts["row"]), int(parts["column"]))
+    return Neuron(parts["layer"], int(parts["channel"]), position)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foveal.cli.console import answer_lines, info, progress
-from foveal.cli.errors import reported
+from foveal.cli.command import command
+from foveal.cli.console import info, print_lines, progress
 from foveal.cli.options import Device
 from foveal.engine.numerals import whole
 
@@ -23,7 +23,7 @@ Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over them.")]
 Seed = Annotated[int | None, typer.Option(help="Another seed, another network.")]
 
 
-@reported
+@command
 def demo(
     out: Out = Path("demo"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None
 ) -> None:
@@ -37,11 +37,11 @@ def demo(
     info(f"right on {accuracy:.1%} of the test pictures")
 
 
-@reported
+@command
 def embed(
     out: Out = Path("embed"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None
 ) -> None:
-    """Train an embedding network that recognises drawn individuals by their marks.
+    """Train an embedding network that recognizes drawn individuals by their marks.
 
     It learns from sixty individuals and is examined on thirty others: before one camera, looked for among
     those before the other. A run that was interrupted goes on from its last epoch.
@@ -52,23 +52,23 @@ def embed(
     info(f"{accuracy:.1%} of unknown individuals found at rank 1")
 
 
-@reported
+@command
 def contrastive(
     out: Out = Path("contrastive"), images: Images = None, epochs: Epochs = None, seed: Seed = None,
     device: Device = None,
 ) -> None:  # fmt: skip
     """Train a network without labels: two views of a bird are alike, all other birds are not (SimCLR).
 
-    It is examined by the vote of nearest neighbours, on species it was never told of. A run that was
+    It is examined by the vote of nearest neighbors, on classes it was never told of. A run that was
     interrupted goes on from its last epoch.
     """
     from foveal.training.synthetic_views import ViewsRecipe
 
     accuracy = _trained(ViewsRecipe(), out, device, images=images, epochs=epochs, seed=seed)
-    info(f"neighbours vote for the right species in {accuracy:.1%} of the test pictures")
+    info(f"neighbors vote for the right class in {accuracy:.1%} of the test pictures")
 
 
-@reported
+@command
 def fewshot(
     out: Out = Path("fewshot"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None
 ) -> None:
@@ -83,7 +83,7 @@ def fewshot(
     info(f"{accuracy:.1%} of pictures of unknown species named rightly, five ways, one shot")
 
 
-@reported
+@command
 def brnpa(
     data: Annotated[
         str | None,
@@ -124,9 +124,10 @@ def brnpa(
 
     \b
       foveal train brnpa --data birds/ --backbone timm:resnet50 -o low
-      foveal train brnpa --data birds/ --backbone timm:resnet50 --resolution 4 --teacher low/brnpa.safetensors -o high
-      foveal train brnpa --settings low/settings.toml --set optimizer=adamw --rate 3e-4 -o other
-      foveal train brnpa --data birds/ --search 25 -o tried; foveal train brnpa --settings tried/best.toml -o best
+      foveal train brnpa --settings low/settings.toml --resolution 4 \\
+          --teacher low/brnpa.safetensors -o high
+      foveal train brnpa --data birds/ --search 25 -o tried
+      foveal train brnpa --settings tried/best.toml -o best
       foveal train brnpa --data synthetic -o drawn
 
     \b
@@ -145,11 +146,11 @@ def brnpa(
         "epochs": epochs, "batch": batch, "accumulate": accumulate, "rate": rate, "seed": seed,
     }  # fmt: skip
     read = read_settings(settings) if settings else {}
-    of = data or read.pop("data", "")
-    if not of:
+    origin = data or read.pop("data", "")
+    if not origin:
         raise typer.BadParameter("say what to learn from: --data FOLDER, --data synthetic, or --settings FILE")
     wanted = {key: value for key, value in given.items() if value is not None}
-    chosen = changed(usual(of, **read), {**dict(map(_setting, more or ())), **wanted})
+    chosen = changed(usual(origin, **read), {**dict(map(_setting, more or ())), **wanted})
     if search:
         _searched(chosen, out, search, workers, accelerator)
         return
@@ -165,7 +166,7 @@ def brnpa(
     if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
         return  # of several processes one speaks
     info(f"right on {accuracy:.1%}" if accuracy is not None else "nothing was left to be done")
-    answer_lines(out / "brnpa.safetensors")
+    print_lines(out / "brnpa.safetensors")
 
 
 def _searched(settings: Any, out: Path, trials: int, workers: int, accelerator: str) -> None:
@@ -178,7 +179,7 @@ def _searched(settings: Any, out: Path, trials: int, workers: int, accelerator: 
                 move("search", step.number + 1, trials, "")
             else:
                 move(step.phase, step.done, step.total, "")
-    answer_lines(out / BEST)
+    print_lines(out / BEST)
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -194,6 +195,7 @@ def _setting(text: str) -> tuple[str, Any]:
         return name.strip(), value.strip()
 
 
+@command
 def shortcut(
     out: Out = Path("shortcut"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None,
     control: Annotated[
@@ -202,7 +204,7 @@ def shortcut(
 ) -> None:  # fmt: skip
     """Train a network that is led astray: in its pictures the background gives the class away.
 
-    `foveal shortcut` must find that out. It is examined where backgrounds say nothing. A run that was interrupted goes
+    `foveal shortcuts` must find that out. It is examined where backgrounds say nothing. A run that was interrupted goes
     on from its last epoch.
     """
     from foveal.training.synthetic_shortcut import ShortcutRecipe
@@ -227,5 +229,5 @@ def _trained(recipe: Recipe, out: Path, device: str | None, **wanted: int | None
             loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
             accuracy = step.accuracy or accuracy
             move(step.phase, step.done, step.total, loss)
-    answer_lines(out / f"{recipe.name}.safetensors")
+    print_lines(out / f"{recipe.name}.safetensors")
     return accuracy

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
-from foveal.cli.console import answer_json, answer_lines, info, progress
-from foveal.cli.errors import reported
+from foveal.cli.command import command
+from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.contact_sheet import contact_sheet
+from foveal.cli.errors import INTERRUPTED
 from foveal.cli.pictures import Pictures
 from foveal.engine.numerals import whole
 from foveal.storage.atomic import whole_file
@@ -24,35 +26,39 @@ if TYPE_CHECKING:
     from foveal.targets import Target
 
 
-@reported
+@command
 def visualize(
-    pictures: Annotated[
+    source: options.ClassifierOptions,
+    photos: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PICTURE...]", show_default=False, help="The set: pictures, or folders of them."),
+        typer.Argument(metavar="PHOTO", show_default=False, help="The set: pictures, or folders of them."),
     ] = None,
-    model: options.ModelOption = "demo",
-    layer: options.Layer = None,
+    layer: options.Layers = None,
     facets: Annotated[str, typer.Option("--facets", metavar="K|auto", help="Kinds of picture in the set.")] = "auto",
     channel: Annotated[
         list[int] | None,
-        typer.Option("--channel", metavar="N", help="Portray this channel of --layer; may be repeated."),
+        typer.Option("--channel", metavar="N", help="Visualize this channel of --layer; repeat it."),
     ] = None,
     neuron: Annotated[
         list[str] | None,
-        typer.Option("--neuron", metavar="N[:Y,X]", help="The same, at one place: its middle if left out."),
+        typer.Option("--neuron", metavar="N:Y,X", help="The same, at one place: its middle if N stands alone."),
     ] = None,
     class_: Annotated[
-        list[str] | None, typer.Option("--class", metavar="CLASS", help="Portray a class, by its name or number.")
+        list[str] | None, typer.Option("--class", metavar="CLASS", help="Visualize a class, by its name or number.")
     ] = None,
     choose: Annotated[
         str, typer.Option("--choose", metavar="RULE", help="Informative channels: top_mean, contrast, mass, variance.")
     ] = "top_mean",
-    count: Annotated[int | None, typer.Option("--count", min=1, metavar="N", help="How many of them.")] = None,
-    fidelity: Annotated[float, typer.Option("--fidelity", metavar="X", help="Less exaggerates more.")] = 1.0,
+    count: Annotated[int | None, typer.Option("--count", "-n", min=1, metavar="N", help="How many of them.")] = None,
+    distance_weight: Annotated[
+        float, typer.Option("--distance-weight", metavar="X", help="Of staying like the photos; less exaggerates more.")
+    ] = 1.0,
     start: Annotated[
         str, typer.Option("--start", metavar="WHAT", help="mean or photo of the facet, or noise.")
     ] = "mean",
-    canvas: Annotated[str, typer.Option("--canvas", metavar="KIND", help="fourier, pixel or phase.")] = "fourier",
+    parametrization: Annotated[
+        str, typer.Option("--parametrization", metavar="KIND", help="Of the image: fourier, pixel or phase.")
+    ] = "fourier",
     steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="At the network's size.")] = 256,
     octave: Annotated[
         list[str] | None,
@@ -60,47 +66,33 @@ def visualize(
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="Images of each facet or unit.")] = 1,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Decides everything random.")] = 0,
-    literal: Annotated[bool, typer.Option("--literal", help="Near the published code, for comparison.")] = False,
+    published: Annotated[bool, typer.Option("--published", help="Near the published code, for comparison.")] = False,
     half: Annotated[bool, typer.Option("--half", help="Run the network in bfloat16.")] = False,
     transfer: Annotated[
-        str | None, typer.Option("--transfer", metavar="MODEL", help="Show the portraits to this network, too.")
+        str | None, typer.Option("--transfer", metavar="MODEL", help="Show the images to this network, too.")
     ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, metavar="N", help="Of the processor; fewer where others work.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the results go.")] = Path("out"),
-    weights: options.Weights = None,
-    pretrained: options.Pretrained = True,
-    labels: options.Labels = None,
-    preprocessing: options.PreprocessingOption = None,
-    task: options.TaskOption = None,
-    device: options.Device = None,
-    json: options.Json = False,
+    *,
+    output: options.OutputOptions,
 ) -> None:
     """What a layer responds to in a set of pictures, as images made for it.
 
     \b
-      foveal portray birds/ --model demo --layer stage3 -o faces
-      foveal portray birds/ -m timm:resnet50 --layer layer2 --layer layer4 --facets 4
-      foveal portray birds/ -m timm:resnet50 --transfer timm:convnext_tiny
-      foveal portray -m demo --layer stage3 --channel 42 --channel 43
-      foveal portray -m timm:resnet50 --class jay --octave 0.5x128 --octave 1x256
+      foveal visualize birds/ -m demo --layer stage3 -o features
+      foveal visualize birds/ -m timm:resnet50 --layer layer4 --facets 4
+      foveal visualize birds/ -m timm:resnet50 --transfer timm:convnext_tiny
+      foveal visualize -m demo --layer stage3 --channel 42 --channel 43
+      foveal visualize -m timm:resnet50 --class jay --octave 0.5x128 --octave 1x256
 
     The set is divided into facets; for each facet and layer an image is made whose features are those of the photos,
     the strongest ones stronger. No class takes part. FOLDER/preview.png shows how far it is; Ctrl-C keeps the best so
-    far, and the same command goes on from there, as it does when it was killed. At the end FOLDER/portraits holds
-    sheet.png (photos and portraits), strip.png, plane.png, bars, raw numbers and manifest.json. Prints the path of the
+    far, and the same command goes on from there, as it does when it was killed. At the end FOLDER/features holds
+    sheet.png (photos and images), strip.png, plane.png, bars, raw numbers and manifest.json. Prints the path of the
     sheet.
     """
-    network = options.loaded(
-        model,
-        weights=weights,
-        pretrained=pretrained,
-        labels=labels,
-        preprocessing=preprocessing,
-        task=task,
-        device=device,
-    )
+    network = source.load()
     import torch
 
     from foveal.api.visualize import optimize
@@ -110,127 +102,127 @@ def visualize(
     if threads:
         torch.set_num_threads(threads)
     units = _units(network, layer, channel or [], neuron or [], class_ or [])
-    if not units and not pictures:
+    if not units and not photos:
         raise typer.BadParameter("name pictures or a folder, or a unit by --channel, --neuron or --class")
-    read = Pictures(network.preprocessing, json=json)
-    session = optimize(
+    out = output.out
+    read = Pictures(network.preprocessing, json=output.json)
+    run = optimize(
         network,
-        [str(file) for file in read.readable(pictures_in(pictures))] if pictures else None,
+        [str(file) for file in read.readable(pictures_in(photos))] if photos else None,
         units or None,
         layer=options.layer_spec(layer),
         facets=_facets(facets),
-        objective_weights=_wishes(choose, count, fidelity),
+        objective_weights=_weights(choose, count, distance_weight),
         start=_start(start),
-        parametrization=canvas,  # type: ignore[arg-type]
+        parametrization=parametrization,  # type: ignore[arg-type]
         schedule=_plan(octave, steps, seed),
         seeds=seeds,
-        published=literal,
+        published=published,
         precision="bfloat16" if half else "float32",
     )
-    work = out / ".unfinished" / "checkpoint.pt"
-    if session.resume(work):
-        info(f"going on from step {session.done}")
-    with progress("portraying") as move:
+    checkpoint = out / ".unfinished" / "checkpoint.pt"
+    if run.resume(checkpoint):
+        info(f"going on from step {run.done}")
+    with progress("optimizing") as move:
 
         def moved(step: ScheduleStep) -> None:
-            move("portraying", step.done, step.total, f"objective {sum(step.losses) / len(step.losses):.3f}")
+            move("optimizing", step.done, step.total, f"objective {sum(step.losses) / len(step.losses):.3f}")
             if step.checked:
                 with suppress(ResultError):  # nobody gives up work for want of a preview
-                    _preview(session, out / "preview.png")
+                    _preview(run, out / "preview.png")
 
-        finished = session.run(work, moved)
+        finished = run.run(checkpoint, moved)
     if not finished:
-        info(f"interrupted after {session.done} steps; the best so far is kept, and the same command goes on from here")
-    faces = session.result()
-    faces.save(out / "portraits")
-    answer = _answer(faces, network, transfer, out)
+        info(f"interrupted after {run.done} steps; the best so far is kept, and the same command goes on from here")
+    features = run.result()
+    features.save(out / "features")
+    document = _document(features, network, transfer, out)
     if finished:
-        _clear(work)
-    info(str(faces), *(f"  {one['name']}: {_named(one['answers'])}" for one in answer["portraits"] if one["answers"]))
-    info(*([str(answer["transfer_words"])] if transfer else []))
-    if json:
-        answer_json({key: v for key, v in answer.items() if key != "transfer_words"} | {"unread": read.facts()})
+        _clear(checkpoint)
+    info(
+        str(features),
+        *(f"  {row['name']}: {_classified(row['classes'])}" for row in document["images"] if row["classes"]),
+    )
+    info(*([str(document["transfer_words"])] if transfer else []))
+    if output.json:
+        print_json({k: v for k, v in document.items() if k != "transfer_words"} | {"unread": read.failures()})
     else:
-        answer_lines(answer["sheet"])
+        print_lines(document["sheet"])
     if not finished:
         read.tell()
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     read.end()
 
 
-def _preview(session: Any, file: Path) -> None:
+def _preview(run: Any, file: Path) -> None:
     """All images as they are, side by side."""
-    from PIL import Image
-
     from foveal.render.feature_images import as_picture
 
-    shown = [as_picture(image) for image in session.shown()]
-    width = min(len(shown), 6)
-    w, h = shown[0].size
-    sheet = Image.new("RGB", (width * w, -(-len(shown) // width) * h), "white")
-    for k, picture in enumerate(shown):
-        sheet.paste(picture, (k % width * w, k // width * h))
     with whole_file(file) as aside:
-        sheet.save(aside)
+        contact_sheet([as_picture(image) for image in run.shown()]).save(aside)
 
 
-def _clear(work: Path) -> None:
-    work.unlink(missing_ok=True)
-    if work.parent.is_dir() and not any(work.parent.iterdir()):
-        work.parent.rmdir()
+def _clear(checkpoint: Path) -> None:
+    checkpoint.unlink(missing_ok=True)
+    if checkpoint.parent.is_dir() and not any(checkpoint.parent.iterdir()):
+        checkpoint.parent.rmdir()
 
 
-def _answer(faces: FeatureImages, network: Model, transfer: str | None, out: Path) -> dict[str, Any]:
+def _document(features: FeatureImages, network: Model, transfer: str | None, out: Path) -> dict[str, Any]:
     """The same for machines."""
     from foveal.errors import MethodError
     from foveal.models import load_model
 
     try:
-        answers: Sequence[Any] = faces.answers(network)
+        classes: Sequence[Any] = features.answers(network)
     except MethodError:  # a network without classes
-        answers = [()] * len(faces)
-    seen = faces.transfer(load_model(transfer)) if transfer and faces.facets else None
+        classes = [()] * len(features)
+    transferred = features.transfer(load_model(transfer)) if transfer and features.facets else None
     return {
-        "model": faces.model,
-        "sheet": str(out / "portraits" / "sheet.png"),
-        "facets": [{"pictures": facet.size, "members": list(facet.members)} for facet in faces.facets],
-        "portraits": [
+        "model": features.model,
+        "sheet": str(out / "features" / "sheet.png"),
+        "facets": [{"pictures": facet.size, "members": list(facet.members)} for facet in features.facets],
+        "images": [
             {
-                **one.facts(),
-                "nearest": [{"picture": faces.photos[k].source, "cosine": cos} for k, cos in faces.nearest(i)],
-                "answers": [{"class": a.label, "probability": a.probability} for a in answers[i]],
+                **image.facts(),
+                "nearest": [{"picture": features.photos[k].source, "cosine": cos} for k, cos in features.nearest(i)],
+                "classes": [{"class": a.label, "probability": a.probability} for a in classes[i]],
             }
-            for i, one in enumerate(faces)
+            for i, image in enumerate(features)
         ],
-        "retrieval": faces.retrieval() if faces.facets else None,
-        "transfer": {"model": seen.model, "layer": seen.layer, "share": seen.share} if seen else None,
-        "transfer_words": seen,
-        "notes": list(faces.notes),
-        "seconds": faces.seconds,
+        "retrieval": features.retrieval() if features.facets else None,
+        "transfer": (
+            {"model": transferred.model, "layer": transferred.layer, "share": transferred.share}
+            if transferred
+            else None
+        ),
+        "transfer_words": transferred,
+        "notes": list(features.notes),
+        "seconds": features.seconds,
     }
 
 
-def _named(answers: Sequence[dict[str, Any]]) -> str:
-    return "the classifier says " + ", ".join(f"{a['class']} {100 * a['probability']:.0f} %" for a in answers[:3])
+def _classified(classes: Sequence[dict[str, Any]]) -> str:
+    return "the classifier says " + ", ".join(f"{c['class']} {100 * c['probability']:.0f} %" for c in classes[:3])
 
 
 def _units(
     network: Model, layer: Sequence[str] | None, channels: Sequence[int], neurons: Sequence[str], classes: Sequence[str]
 ) -> list[Target]:
-    """Decisions for the units asked for."""
+    """Targets for the units asked for."""
     from foveal.targets import Class, Neuron
 
     if (channels or neurons) and (not layer or len(layer) != 1):
         raise typer.BadParameter("a channel or neuron is one of a layer: name it by --layer")
-    found: list[Target] = [Neuron(layer[0], n) for n in channels] if layer else []
+    units: list[Target] = [Neuron(layer[0], n) for n in channels] if layer else []
     for text in neurons:
         number, _, place = text.partition(":")
         try:
             at = tuple(int(value) for value in place.split(",")) if place else _middle(network, (layer or [""])[0])
-            found.append(Neuron((layer or [""])[0], int(number), (at[0], at[1])))
+            units.append(Neuron((layer or [""])[0], int(number), (at[0], at[1])))
         except (ValueError, IndexError):
             raise typer.BadParameter(f"cannot read neuron {text!r}: write 42 or 42:7,7, row and column") from None
-    return [*found, *(Class(name) for name in classes)]
+    return [*units, *(Class(name) for name in classes)]
 
 
 def _middle(network: Model, layer: str) -> tuple[int, int]:
@@ -240,17 +232,17 @@ def _middle(network: Model, layer: str) -> tuple[int, int]:
     from foveal.featurevis.normalization import Normalization
     from foveal.models.model import weight_of
 
-    eye = FeatureNetwork(network.module, Normalization.of(network.preprocessing, None), weight_of(network.module))
-    shape = eye.structure.shapes.get(layer, ())
+    features = FeatureNetwork(network.module, Normalization.of(network.preprocessing, None), weight_of(network.module))
+    shape = features.structure.shapes.get(layer, ())
     if len(shape) != 4:
         raise LayerError(f"layer {layer!r} has no map, so its units have no place: use --channel")
     return shape[2] // 2, shape[3] // 2
 
 
-def _wishes(choose: str, count: int | None, fidelity: float) -> Any:
+def _weights(choose: str, count: int | None, distance_weight: float) -> Any:
     from foveal.featurevis.facet_objectives import ObjectiveWeights
 
-    return ObjectiveWeights(channels=choose, count=count, distance_weight=fidelity)  # type: ignore[arg-type]
+    return ObjectiveWeights(channels=choose, count=count, distance_weight=distance_weight)  # type: ignore[arg-type]
 
 
 def _facets(text: str) -> Any:
@@ -271,7 +263,7 @@ def _plan(octaves: Sequence[str] | None, steps: int, seed: int) -> Any:
     from foveal.featurevis.schedule import Octave, Schedule
 
     try:
-        pairs = [one.split("x") for one in octaves or [f"1x{steps}"]]
+        pairs = [octave.split("x") for octave in octaves or [f"1x{steps}"]]
         return Schedule(tuple(Octave(float(scale), int(number)) for scale, number in pairs), seed=seed)
     except ValueError:
         raise typer.BadParameter("cannot read the octaves: write 0.5x128, a scale and a number of steps") from None

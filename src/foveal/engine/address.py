@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.jit._trace import TopLevelTracedModule
 from torch.nn.utils.parametrize import is_parametrized
 
-from foveal.errors import LayerError
+from foveal.errors import LayerError, UnknownLayer
 
 INPUT = "input"
 """The network's input itself, as a layer; unless a module goes by that name."""
@@ -92,7 +92,7 @@ def find_module(model: nn.Module, name: str) -> nn.Module:
         return modules[name]
     near = get_close_matches(name, modules, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"the top level has {', '.join(_top_level(modules))}"
-    raise LayerError(f"there is no layer {name!r} in {type(model).__name__}: {hint}")
+    raise UnknownLayer(f"there is no layer {name!r} in {type(model).__name__}: {hint}")
 
 
 def named_modules(model: nn.Module) -> dict[str, nn.Module]:
@@ -163,7 +163,9 @@ def pick(value: Any, address: Address) -> Tensor:
     if address.key is not None:
         if address.key in parts:
             return parts[address.key]
-        raise LayerError(f"layer {address.module!r} returns no {address.key!r}: choose one of {_keys(address, parts)}")
+        raise UnknownLayer(
+            f"layer {address.module!r} returns no {address.key!r}: choose one of {_keys(address, parts)}"
+        )
     spatial = {key: part for key, part in parts.items() if part.ndim == 4}
     if len(spatial) == 1:
         return next(iter(spatial.values()))

@@ -11,7 +11,7 @@ from torch import nn
 from foveal.engine.address import INPUT, Address, expand, is_input
 from foveal.engine.numerals import whole
 from foveal.engine.stages import Structure
-from foveal.errors import LayerError, shown
+from foveal.errors import LayerError, UnknownLayer, shown
 
 LayerSpec: TypeAlias = "str | int | Sequence[str | int] | None"
 
@@ -40,14 +40,14 @@ def _each(wanted: Any) -> list[str | int | None]:
     """
     each = list(wanted) if isinstance(wanted, list | tuple | range) else [wanted]
     if not each:
-        raise LayerError("no layer was given: leave layer out for the last stage, or name one")
+        raise UnknownLayer("no layer was given: leave layer out for the last stage, or name one")
     for one in each:
         if isinstance(one, bool) or not isinstance(one, str | Integral | None):
-            raise LayerError(
+            raise UnknownLayer(
                 f"{shown(one)} is no layer: give a name, a stage number, 'all', a wildcard, or a list of these"
             )
         if one == "":
-            raise LayerError("a layer without a name was given: leave layer out for the last stage, or name one")
+            raise UnknownLayer("a layer without a name was given: leave layer out for the last stage, or name one")
     return [int(one) if isinstance(one, Integral) else one for one in each]
 
 
@@ -72,14 +72,14 @@ def _by_number(number: int, structure: Structure) -> str:
     count = len(structure.stages)
     if number == 0 or abs(number) > count:
         names = ", ".join(f"{i} {stage.name}" for i, stage in enumerate(structure.stages, 1))
-        raise LayerError(f"there is no stage {shown(number)}: this network has {names}")
+        raise UnknownLayer(f"there is no stage {shown(number)}: this network has {names}")
     return structure.stages[number - 1 if number > 0 else number].name
 
 
 def _by_wildcard(model: nn.Module, pattern: str, structure: Structure) -> list[str]:
     names = [name for name in expand(model, pattern) if structure.spatial(name)]
     if not names:
-        raise LayerError(
+        raise UnknownLayer(
             f"no layer with a feature map matches {pattern!r}: `*` stays within one level, `**` crosses levels"
         )
     # In the order the network runs them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias, cast, get_args
 
-from foveal.errors import ModelError, shown
+from foveal.errors import UnknownModel, shown
 
 Task: TypeAlias = Literal["classes", "labels", "value", "embedding"]
 """What a network's output means: scores of classes of which one holds, of labels of which any number may hold, values
@@ -14,5 +14,5 @@ that are predicted (regression), or an embedding."""
 def check_task(task: Any) -> Task | None:
     """The task, if it is one. Raises ModelError for anything else but None."""
     if task is not None and (not isinstance(task, str) or task not in get_args(Task)):
-        raise ModelError(f"there is no task {shown(task)}: a network gives {', '.join(get_args(Task))}")
+        raise UnknownModel(f"there is no task {shown(task)}: a network gives {', '.join(get_args(Task))}")
     return cast("Task | None", task)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.errors import MethodError
+from foveal.errors import MethodError, UnknownMethod
 from foveal.results.facet import Facet
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def informative(
         own = z[list(facet.members)]
         within = (own.var(0, correction=0) + others.var(0, correction=0)).clamp(min=1e-12)
         return _by_strength(a, ((own.mean(0) - others.mean(0)).square() / within).topk(count).indices)
-    raise MethodError(
+    raise UnknownMethod(
         f"there is no rule {rule!r} for channels: say top_mean, contrast, mass, variance, or name channels"
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.errors import MethodError
+from foveal.errors import MethodError, UnknownMethod
 from foveal.featurevis.channels import Rule, informative
 from foveal.featurevis.distances import DistanceName
 from foveal.featurevis.network import FeatureNetwork
@@ -156,7 +156,7 @@ def start_image(image_set: ImageSet, facet: Facet, start: Start) -> Float[Tensor
         return image_set.images[facet.members[0]]
     if isinstance(start, int | float) and 0 <= start <= 1:
         return torch.full_like(image_set.images[0], float(start))
-    raise MethodError(f"cannot start from {start!r}: say mean, photo or noise, or a grey value in 0..1")
+    raise UnknownMethod(f"cannot start from {start!r}: say mean, photo or noise, or a grey value in 0..1")
 
 
 def parametrizations(
@@ -165,7 +165,7 @@ def parametrizations(
     """Makes canvases of a size."""
     channels = network.normalization.channels
     if kind not in KINDS:
-        raise MethodError(f"there is no canvas {kind!r}: say {', '.join(KINDS)}")
+        raise UnknownMethod(f"there is no canvas {kind!r}: say {', '.join(KINDS)}")
     if kind != "phase":
         return lambda size: parametrization_of(kind, (channels, *size), network.dtype)
     if image_set is None or facet is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.errors import MethodError
+from foveal.errors import MethodError, UnknownMethod
 from foveal.results.facet import Facet
 from foveal.similarity.clusters import best_k_means, k_means, one_thread, scikit_learn
 
@@ -85,7 +85,7 @@ def weights_of(distances: Float[Tensor, " m"], weighting: Weighting = "softmax")
         return (-relative).softmax(0)
     if weighting == "inv_exp":
         return (1 / relative.clamp(min=1 / 20)).softmax(0)
-    raise MethodError(f"there is no weighting {weighting!r}: say softmax or inv_exp")
+    raise UnknownMethod(f"there is no weighting {weighting!r}: say softmax or inv_exp")
 
 
 def places(z: Float[Tensor, "n c"], *, seed: int = 0) -> Float[Tensor, "n 2"]:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from foveal.errors import MethodError
+from foveal.errors import MethodError, UnknownMethod
 from foveal.featurevis.distances import DISTANCES, TAILED, TINY, DistanceName
 from foveal.targets import ModelOutput, Target
 
@@ -136,7 +136,7 @@ def excite(
 
     forms: dict[str, Callable[[Tensor], Tensor]] = {"dot": dot, "mean": mean, "caricature": caricature}
     if form not in forms:
-        raise MethodError(f"there is no activation maximisation {form!r}: say {', '.join(forms)}")
+        raise UnknownMethod(f"there is no activation maximisation {form!r}: say {', '.join(forms)}")
     activation = forms[form]
     return Objective(
         lambda seen: -activation(seen.features(layer)[:, channels]),
@@ -154,7 +154,7 @@ def near(
         MethodError: for an unknown distance, or a weight with which a distance with linear tails has no optimum.
     """
     if distance not in DISTANCES:
-        raise MethodError(f"there is no distance {distance!r}: say {', '.join(DISTANCES)}")
+        raise UnknownMethod(f"there is no distance {distance!r}: say {', '.join(DISTANCES)}")
     if distance in TAILED and 0 < weight <= 0.5:
         raise MethodError(
             f"with {distance} and a weight of {weight:g} nothing ends activation maximisation: weigh it above 0.5"

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.errors import MethodError
+from foveal.errors import UnknownMethod
 
 OptimizerName: TypeAlias = "Literal['adam', 'sgd', 'plain', 'descent']"
 Ask: TypeAlias = Callable[[Sequence[int], bool], tuple[Tensor, list[Tensor]]]
@@ -101,4 +101,4 @@ def optimizer(name: OptimizerName, parameters: Sequence[Tensor]) -> Optimizer:
         return Stepper(torch.optim.SGD(parameters, lr=0.05, foreach=False), parameters)
     if name == "descent":
         return Descent(parameters)
-    raise MethodError(f"there is no optimiser {name!r}: say adam, sgd, plain or descent")
+    raise UnknownMethod(f"there is no optimiser {name!r}: say adam, sgd, plain or descent")

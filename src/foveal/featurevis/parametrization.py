@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from foveal.errors import MethodError
+from foveal.errors import UnknownMethod
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -135,7 +135,7 @@ def parametrization_of(kind: Kind, shape: tuple[int, int, int], dtype: torch.dty
         return Pixels(shape, dtype)
     if kind == "fourier":
         return Fourier(shape, dtype)
-    raise MethodError(f"there is no canvas {kind!r}: say {', '.join(KINDS)}")
+    raise UnknownMethod(f"there is no canvas {kind!r}: say {', '.join(KINDS)}")
 
 
 def frequencies(h: int, w: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "h w2"]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from foveal.engine.graph import recording
 from foveal.engine.subnetwork import Subnetwork
-from foveal.errors import LayerError, MethodError
+from foveal.errors import LayerError, MethodError, UnknownMethod
 from foveal.hierarchy.contribution_rules import RULES, Frame, gate
 from foveal.hierarchy.feature_patterns import FeaturePatterns
 from foveal.hierarchy.feature_value import NODES, feature_values, weights_of
@@ -57,7 +57,7 @@ class TreeSettings:
         known = {"rule": (*RULES,), "rank_by": RANKS, "nodes": NODES}
         for option, values in known.items():
             if getattr(self, option) not in values:
-                raise MethodError(
+                raise UnknownMethod(
                     f"cannot take a decision apart by {option}={getattr(self, option)!r}: say {', '.join(values)}"
                 )
         if self.branching < 1 or not 0 < self.coverage <= 1 or self.opponents < 0:

@@ -25,7 +25,7 @@ from foveal.engine.memory import load_of
 from foveal.engine.positions.where import Cells
 from foveal.engine.rules.guided import GuidedMode
 from foveal.engine.structure import Stage
-from foveal.errors import FovealError, MethodError, ModelError
+from foveal.errors import FovealError, MethodError, ModelError, UnknownMethod
 from foveal.hierarchy.feature_value import feature_values
 from foveal.hierarchy.windows import Windows
 from foveal.results.feature_graph import Pattern
@@ -60,7 +60,7 @@ class FeaturePatterns:
     def compute(self, features: Sequence[Feature], kind: str) -> list[Pattern]:
         """The patterns of features of one stage."""
         if kind not in KINDS:
-            raise MethodError(f"there are no patterns {kind!r}: say {', '.join(KINDS)}")
+            raise UnknownMethod(f"there are no patterns {kind!r}: say {', '.join(KINDS)}")
         found: list[Pattern] = []
         while len(found) < len(features):
             stage = features[0].stage

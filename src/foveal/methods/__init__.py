@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from foveal.attribution.method import Method
-from foveal.errors import MethodError, shown
+from foveal.errors import UnknownMethod, shown
 from foveal.methods import (
     ablationcam,
     baselines,
@@ -48,7 +48,7 @@ def find_method(name: str) -> Method:
         MethodError: when there is none, with the nearest names; for options it does not have.
     """
     if not isinstance(name, str) or not name.strip():
-        raise MethodError(f"{shown(name)} is no method: give a name of those that `foveal methods` lists")
+        raise UnknownMethod(f"{shown(name)} is no method: give a name of those that `foveal methods` lists")
     name, _, options = name.partition(":")
     return _named(name).with_options(_pairs(name, options))
 
@@ -68,14 +68,14 @@ def _named(name: str) -> Method:
     if _plain(name) in plain:
         return METHODS[plain[_plain(name)]]
     near = get_close_matches(_plain(name), plain, n=2) or list(METHODS)
-    raise MethodError(f"there is no method {name!r}: did you mean {' or '.join(plain.get(n, n) for n in near)}?")
+    raise UnknownMethod(f"there is no method {name!r}: did you mean {' or '.join(plain.get(n, n) for n in near)}?")
 
 
 def _pairs(name: str, text: str) -> dict[str, str]:
     pairs = dict(one.partition("=")[::2] for one in text.split(",") if one)
     for key, value in pairs.items():
         if not value:
-            raise MethodError(f"cannot read the option {key!r} of {name}: write {name}:{key}=VALUE")
+            raise UnknownMethod(f"cannot read the option {key!r} of {name}: write {name}:{key}=VALUE")
     return {key.strip(): value.strip() for key, value in pairs.items()}
 
 

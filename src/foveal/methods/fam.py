@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from foveal.attribution.method import Method
-from foveal.errors import MethodError
+from foveal.errors import MethodError, UnknownMethod
 from foveal.targets.comparison import Comparison
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Weighed:
         if self.weights == "linear":
             return (c.linear.weights * c.query).flatten(1).sum(1)
         if self.weights not in CHANNELS:
-            raise MethodError(f"there are no fam weights {self.weights!r}: say {', '.join([*CHANNELS, 'linear'])}")
+            raise UnknownMethod(f"there are no fam weights {self.weights!r}: say {', '.join([*CHANNELS, 'linear'])}")
         v = c.described.mean((2, 3)) if c.described.ndim == 4 else c.described
         alpha = CHANNELS[self.weights](c)
         return ((oriented(alpha, v.detach()) if self.oriented else alpha) * v).sum(1)

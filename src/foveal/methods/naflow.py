@@ -30,7 +30,7 @@ from torch import Tensor
 
 from foveal.attribution.method import in_cache
 from foveal.engine.inverse import Solved, invert, pointwise
-from foveal.errors import LayerError, MethodError
+from foveal.errors import LayerError, MethodError, UnknownMethod
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -103,7 +103,7 @@ class Inversion:
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
-            raise MethodError(f"there is no mode {self.mode!r} of the flow: say {', '.join(MODES)}")
+            raise UnknownMethod(f"there is no mode {self.mode!r} of the flow: say {', '.join(MODES)}")
         if not (isinstance(self.iterations, int) and self.iterations >= 1 and self.tolerance >= 0 and self.damping > 0):
             raise MethodError(
                 f"a flow needs an iteration at least, a tolerance of 0 or more and a damping above 0, but was given "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from foveal.errors import MethodError
+from foveal.errors import UnknownMethod
 from foveal.methods.occlusion import blurred, space_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def baseline(x: Float[Tensor, "1 c *space"], name: str) -> Float[Tensor, "1 c *s
         return x.mean(space_of(x), keepdim=True).expand_as(x).contiguous()
     if name == "blur":
         return blurred(x, min([side for side in x.shape[2:] if side > 1], default=1) / 8)
-    raise MethodError(f"there is no baseline {name!r}: say {', '.join(BASELINES)}")
+    raise UnknownMethod(f"there is no baseline {name!r}: say {', '.join(BASELINES)}")
 
 
 def gap_of(M: Float[Tensor, "*space"], at_x: float, at_b: float) -> tuple[float, float]:

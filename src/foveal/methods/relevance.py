@@ -15,7 +15,7 @@ from torch import Tensor
 from foveal.attribution.method import Method
 from foveal.engine.rules import LinearRule
 from foveal.engine.rules.propagation import Propagation
-from foveal.errors import MethodError
+from foveal.errors import UnknownMethod
 from foveal.methods.cam import SPACE, hirescam, weighted
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def contrastive(sums: Sums) -> Relevance:
 
 def _known(sums: Sums) -> Sums:
     if sums not in ("plain", "same-sign"):
-        raise MethodError(f"sums={sums} is unknown: it is plain (by size) or same-sign (parts that go the sum's way)")
+        raise UnknownMethod(f"sums={sums} is unknown: it is plain (by size) or same-sign (parts that go the sum's way)")
     return sums
 
 

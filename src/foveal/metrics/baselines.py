@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from foveal.errors import MethodError, shown
+from foveal.errors import MethodError, UnknownMethod, shown
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -73,7 +73,7 @@ def baseline(
         raise MethodError(
             "what black is depends on the preprocessing: pass foveal.metrics.black(mean, std) as baseline"
         )
-    raise MethodError(f"there is no baseline {shown(kind)}: say {', '.join(BASELINES)}, or give a tensor")
+    raise UnknownMethod(f"there is no baseline {shown(kind)}: say {', '.join(BASELINES)}, or give a tensor")
 
 
 def _blurred(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

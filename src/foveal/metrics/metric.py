@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.errors import MethodError, shown
+from foveal.errors import MethodError, UnknownMethod, shown
 from foveal.metrics import placement, shape
 from foveal.metrics.curves import Ask
 from foveal.metrics.evaluation import Evaluation, EvaluationSettings
@@ -164,13 +164,13 @@ def find_metrics(names: str | Iterable[str]) -> dict[str, Metric]:
 
 def _named(name: str) -> Metric:
     if not isinstance(name, str):
-        raise MethodError(f"{shown(name)} is no metric: say {', '.join([*METRICS][:3])} …, or usual")
+        raise UnknownMethod(f"{shown(name)} is no metric: say {', '.join([*METRICS][:3])} …, or usual")
     plain = name.casefold().replace("-", "_").replace(" ", "_")
     plain = ALIASES.get(plain, plain)
     if plain in METRICS:
         return METRICS[plain]
     near = get_close_matches(plain, [*METRICS, *ALIASES], n=2) or list(METRICS)[:3]
-    raise MethodError(f"there is no metric {name!r}: did you mean {' or '.join(near)}?")
+    raise UnknownMethod(f"there is no metric {name!r}: did you mean {' or '.join(near)}?")
 
 
 class Tally:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from foveal.attention.pooling import PoolingName, make_pooling, replicated
 from foveal.engine.capture import capture
 from foveal.engine.stages import describe
-from foveal.errors import ModelError
+from foveal.errors import UnknownModel
 from foveal.models.backbone import Backbone, ResolutionMode
 from foveal.models.from_factory import check_harmless
 from foveal.models.load import BUNDLED, load_model
@@ -101,7 +101,7 @@ def named_backbone(name: str, *, pretrained: bool = False) -> nn.Module:
         return load_model(name).module
     source, _, own = name.partition(":")
     if not own or (":" in own and not pretrained):
-        raise ModelError(f"there is no backbone {name!r}: say timm:NAME, torchvision:NAME, {', '.join(BUNDLED)}")
+        raise UnknownModel(f"there is no backbone {name!r}: say timm:NAME, torchvision:NAME, {', '.join(BUNDLED)}")
     if source not in ("timm", "torchvision"):
         check_harmless(name, Path("this network"))
     return load_model(name, pretrained=pretrained).module

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from foveal.errors import FovealError, ModelError
+from foveal.errors import FovealError, ModelError, UnknownModel
 from foveal.models.labels import own_labels
 from foveal.models.model import Model
 from foveal.storage.reading import DAMAGE, reason
@@ -66,7 +66,7 @@ def _import_module(name: str, factory: str) -> ModuleType:
             raise ModelError(f"Cannot import {name}: it needs {error.name}, which is not installed.") from error
         file = Path(*name.split(".")).with_suffix(".py")
         hint = f"write '{file}:{factory}'" if file.exists() else f"install it, or write 'path/to/file.py:{factory}'"
-        raise ModelError(f"Cannot import {name}: there is no module {error.name!r}; {hint}.") from error
+        raise UnknownModel(f"Cannot import {name}: there is no module {error.name!r}; {hint}.") from error
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -103,7 +103,7 @@ def _attribute(module: ModuleType, name: str, spec: str) -> object:
     there = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
     close = get_close_matches(name, there, n=3) or there[:6]
     hint = f"did you mean {' or '.join(close)}?" if close else "it defines no function."
-    raise ModelError(f"{spec.rpartition(':')[0]} has no {name!r}: {hint}")
+    raise UnknownModel(f"{spec.rpartition(':')[0]} has no {name!r}: {hint}")
 
 
 def _call(factory: object, spec: str, arguments: Mapping[str, object]) -> object:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from foveal.errors import ModelError
+from foveal.errors import ModelError, UnknownModel
 from foveal.images.preprocessing import Preprocessing
 from foveal.models.extras import import_timm
 from foveal.models.model import Model
@@ -53,7 +53,7 @@ def _check_name(name: str, *, pretrained: bool) -> None:
         raise unknown("timm", name, timm.list_models())
     tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{base}.*")]
     if tag and tag not in tags:
-        raise ModelError(f"timm has no weights {tag!r} for {base}: the choices are {', '.join(tags) or 'none'}.")
+        raise UnknownModel(f"timm has no weights {tag!r} for {base}: the choices are {', '.join(tags) or 'none'}.")
     if pretrained and not tags and not timm.models.is_model_pretrained(base):
         raise ModelError(f"timm has no trained weights for {base}: pass a file (--weights) or pretrained=False.")
 

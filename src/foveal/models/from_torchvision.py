@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from foveal.errors import ModelError
+from foveal.errors import ModelError, UnknownModel
 from foveal.images.preprocessing import Preprocessing
 from foveal.models.extras import import_torchvision
 from foveal.models.model import Model
@@ -60,7 +60,7 @@ def _weights(name: str, tag: str) -> Any:
         return getattr(choices, "DEFAULT", None)
     if tag not in choices.__members__:
         known = ", ".join(choices.__members__) or "none"
-        raise ModelError(f"torchvision has no weights {tag!r} for {name}: the choices are {known}.")
+        raise UnknownModel(f"torchvision has no weights {tag!r} for {name}: the choices are {known}.")
     return choices[tag]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from foveal.engine.keywords import checked
-from foveal.errors import ModelError
+from foveal.errors import ModelError, UnknownModel
 from foveal.models import from_factory, from_timm, from_torchvision
 from foveal.models.kinds import soundness
 from foveal.models.labels import checked_labels, read_labels
@@ -162,9 +162,9 @@ def _check_spec(spec: str) -> None:
             f"e.g. load_model('timm:resnet50', weights={spec!r})."
         )
     if spec.endswith(".py"):
-        raise ModelError(f"Which function of {spec} makes the network? Write '{spec}:NAME'.")
+        raise UnknownModel(f"Which function of {spec} makes the network? Write '{spec}:NAME'.")
     if not colon or not before or not after:
-        raise ModelError(
+        raise UnknownModel(
             f"No model is called {spec!r}: write 'demo', 'embed', 'parts', 'timm:{after or 'NAME'}', "
             f"'torchvision:{after or 'NAME'}', 'file.safetensors', 'package.module:factory' "
             "or 'path/to/file.py:factory'."
@@ -185,6 +185,10 @@ def _move(model: Model, device: str | torch.device | None) -> None:
     if device is None:
         return
     try:
-        model.module.to(torch.device(device))
+        where = torch.device(device)
+    except RuntimeError as error:
+        raise UnknownModel(f"Cannot put {model.name} on {str(device)!r}: torch knows no such device.") from error
+    try:
+        model.module.to(where)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ModelError(f"Cannot put {model.name} on {str(device)!r}: {reason(error)}.") from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from foveal.errors import ModelError, printable, shown
+from foveal.errors import ModelError, UnknownModel, printable, shown
 from foveal.storage.reading import DAMAGE, reason
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def unknown(source: str, name: str, names: Iterable[str]) -> ModelError:
     """The error for a name that the library does not know, with the nearest that it does."""
     close = get_close_matches(name, list(names), n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else "`foveal models` lists them."
-    return ModelError(f"{source} has no model called {name!r}: {hint}")
+    return UnknownModel(f"{source} has no model called {name!r}: {hint}")
 
 
 def _unfetched(spec: str, error: Exception) -> ModelError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from foveal.errors import LayerError
+from foveal.errors import UnknownLayer
 from foveal.images import load_images
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class ChannelExamples:
         """
         if layer not in self.values or not 0 <= channel < len(self.values[layer]):
             known = ", ".join(f"{name} (0..{len(v) - 1})" for name, v in self.values.items())
-            raise LayerError(f"there are no examples of channel {channel} of {layer!r}: it knows {known}")
+            raise UnknownLayer(f"there are no examples of channel {channel} of {layer!r}: it knows {known}")
         rows = zip(
             self.pictures[layer][channel].tolist(),
             self.places[layer][channel].tolist(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from foveal.errors import TargetError, shown
+from foveal.errors import UnknownTarget, shown
 from foveal.similarity.local import CrossAttention, EarthMovers, Nearest
 from foveal.similarity.metric import Distance, Linear
 from foveal.similarity.pooled import Cosine, Dot, Euclidean, Learned, Squared, unit
@@ -27,7 +27,7 @@ def find_metric(metric: MetricLike) -> Distance:
         return METRICS[metric]
     if not isinstance(metric, str) and isinstance(metric, Distance):
         return metric
-    raise TargetError(
+    raise UnknownTarget(
         f"there is no metric {shown(metric)}: say {', '.join(METRICS)}, or pass foveal.Learned(matrix) or your own"
     )
 

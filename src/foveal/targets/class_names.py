@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from foveal.engine.numerals import whole
-from foveal.errors import TargetError, shown
+from foveal.errors import TargetError, UnknownTarget, shown
 
 
 def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int, where: str = "the model") -> int:
@@ -26,30 +26,30 @@ def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int, w
     wanted = _number(plain(wanted), labels)
     if isinstance(wanted, int):
         if not -classes <= wanted < classes:
-            raise TargetError(
+            raise UnknownTarget(
                 f"class {shown(wanted)} is out of range: {where} has {classes} classes, 0 to {classes - 1}"
             )
         return wanted % classes
     if not wanted.strip():
-        raise TargetError("a class without a name cannot be looked up: pass its index or label")
+        raise UnknownTarget("a class without a name cannot be looked up: pass its index or label")
     if labels and len(labels) != classes:
         raise TargetError(
             f"cannot look up class {wanted!r}: there are {len(labels)} labels for {classes} classes; pass one a class"
         )
     if not labels:
-        raise TargetError(
+        raise UnknownTarget(
             f"cannot look up class {wanted!r}: this model carries no labels; pass its index or labels=[…]"
         )
     found = _matches(wanted.strip().casefold(), [label.casefold() for label in labels])
     if len(found) == 1 and found[0] < classes:
         return found[0]
     if found:
-        raise TargetError(f"class {wanted!r} is ambiguous: {_listing(labels, found)}; name one exactly or by index")
+        raise UnknownTarget(f"class {wanted!r} is ambiguous: {_listing(labels, found)}; name one exactly or by index")
     near = get_close_matches(wanted, labels, n=3, cutoff=0.5)
     hint = (
         f"did you mean {' or '.join(near)}?" if near else f"the {len(labels)} labels begin {', '.join(labels[:5])}, …"
     )
-    raise TargetError(f"the model has no class {wanted!r}: {hint}")
+    raise UnknownTarget(f"the model has no class {wanted!r}: {hint}")
 
 
 def plain(which: Any) -> Any:

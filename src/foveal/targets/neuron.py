@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from foveal.errors import TargetError
+from foveal.errors import UnknownTarget
 from foveal.targets.target import ModelOutput, TargetScore
 
 
@@ -31,7 +31,7 @@ class Neuron:
     def decide(self, outcome: ModelOutput) -> TargetScore:
         activation = outcome.activations[self.layer]
         if activation.ndim < 2 or not -activation.shape[1] <= self.channel < activation.shape[1]:
-            raise TargetError(
+            raise UnknownTarget(
                 f"layer {self.layer!r} gives {tuple(activation.shape)}, so it has no channel {self.channel}"
             )
         unit = activation[:, self.channel]
@@ -40,7 +40,7 @@ class Neuron:
         else:
             row, column = self.position
             if unit.ndim != 3 or not (0 <= row < unit.shape[1] and 0 <= column < unit.shape[2]):
-                raise TargetError(
+                raise UnknownTarget(
                     f"layer {self.layer!r} gives {tuple(activation.shape)}, so it has no position {self.position}"
                 )
             score, where = unit[:, row, column], f"({row}, {column})"

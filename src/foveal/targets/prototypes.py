@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.errors import TargetError
+from foveal.errors import TargetError, UnknownTarget
 from foveal.similarity import MetricLike, find_metric
 from foveal.similarity.head import LinearHead, fit_head
 from foveal.targets.classes import class_indices
@@ -61,7 +61,7 @@ class Prototypes:
 
     def prepare(self, embedder: Embedder) -> Target:
         if self.rule not in RULES:
-            raise TargetError(f"cannot decide between prototypes by {self.rule!r}: the rules are {', '.join(RULES)}")
+            raise UnknownTarget(f"cannot decide between prototypes by {self.rule!r}: the rules are {', '.join(RULES)}")
         if not self.temperature > 0:
             raise TargetError(f"a temperature of {self.temperature} makes no probabilities: it must be above 0")
         metric = find_metric(self.metric)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from foveal.errors import FovealError, shown
+from foveal.errors import FovealError, UnknownName, shown
 from foveal.storage.atomic import write_text
 from foveal.storage.reading import DAMAGE, read_text, reason
 
@@ -27,6 +27,10 @@ DRAWN = ("synthetic", "individuals", "novel")
 
 class SettingsError(FovealError, ValueError):
     """Settings that do not exist, or do not fit together."""
+
+
+class UnknownSetting(UnknownName, SettingsError):
+    """A setting that does not exist."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,9 @@ def _validated(values: dict[str, Any]) -> dict[str, Any]:
     try:
         return _schema().model_validate(values).model_dump()
     except ValidationError as error:
-        raise SettingsError(_sentence(error.errors()[0])) from error
+        first = error.errors()[0]
+        kind = UnknownSetting if first["type"] == "extra_forbidden" else SettingsError
+        raise kind(_sentence(first)) from error
 
 
 @cache

@@ -1,0 +1,107 @@
+"""`foveal channels`"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from foveal.cli import options
+from foveal.cli.command import command
+from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.contact_sheet import contact_sheet
+from foveal.cli.pictures import pictures
+from foveal.storage.atomic import whole_file, write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from foveal.results.channel_examples import ChannelExamples
+
+
+@command
+def channels(
+    photos: options.Photos,
+    source: options.NetworkOptions,
+    layer: options.Layers = None,
+    channel: Annotated[
+        list[int] | None,
+        typer.Option("--channel", metavar="N", help="Draw this channel of each layer; repeat it."),
+    ] = None,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, metavar="N", help="How many are drawn where none is named.")
+    ] = 8,
+    most: Annotated[int, typer.Option("--most", min=1, metavar="N", help="Pictures a channel.")] = 9,
+    *,
+    output: options.OutputOptions,
+) -> None:
+    """What each channel responds to: the pictures where it is strongest, cut to what it sees there.
+
+    \b
+      foveal channels photos/ -m demo
+      foveal channels photos/ -m timm:resnet50 --layer layer4 --channel 42
+      foveal channels photos/ -m timm:resnet50 --layer all --most 16 --json
+
+    The last stage if --layer is left out, else stages by name, number, wildcard or all. The folder gets channels.json,
+    every channel with its pictures, places and values, and a strip of cut-outs for each channel drawn, the strongest
+    left: those named, or the ones that respond most. What was found is kept, so that asking again is quick
+    (FOVEAL_CACHE, or ~/.cache/foveal). Prints the strips' paths.
+    """
+    network = source.load()
+    from foveal.api.channels import channels as looked_through
+    from foveal.images import pictures_in
+
+    with pictures(network.preprocessing, json=output.json) as read, progress("looking") as move:
+        files = read.readable(pictures_in(photos))
+        result = looked_through(network, files, layer=options.layer_spec(layer), most=most, progress=move)
+        drawn = {name: channel or _strongest(result, name, count) for name in result.stages}
+        strips = [path for name, numbers in drawn.items() for path in _drawn(result, name, numbers, output.out)]
+        stages = {name: [_examples(result, name, k) for k in range(len(result.values[name]))] for name in result.stages}
+        document = {
+            "model": result.model,
+            "stages": stages,
+            "strips": [str(path) for path in strips],
+            "notes": list(result.notes),
+            "unread": read.failures(),
+        }
+        write_text(output.out / "channels.json", json.dumps(document, indent=1) + "\n")
+        info(f"{result.model}: {len(files)} pictures looked through")
+        info(*(f"  {name}: channels {', '.join(map(str, numbers))} drawn of {len(result.values[name])}"
+               for name, numbers in drawn.items()))  # fmt: skip
+        info(*(f"note: {note}" for note in result.notes))
+        if output.json:
+            print_json(document)
+        else:
+            print_lines(*strips)
+
+
+def _strongest(result: ChannelExamples, layer: str, count: int) -> list[int]:
+    """The channels whose largest activation is largest."""
+    peaks = result.values[layer]
+    numbers: list[int] = peaks[:, 0].topk(min(count, len(peaks))).indices.tolist()
+    return numbers
+
+
+def _drawn(result: ChannelExamples, layer: str, numbers: Sequence[int], out: Path) -> list[Path]:
+    """A strip of cut-outs for each channel that is on in some picture."""
+    from foveal.storage.naming import safe_name
+
+    crops = result.crops_of([(layer, number) for number in numbers])
+    paths = []
+    for (_, number), squares in crops.items():
+        if squares:
+            path = out / f"{safe_name(layer)}-{number}.png"
+            with whole_file(path) as aside:
+                contact_sheet(squares, columns=len(squares)).save(aside)
+            paths.append(path)
+    return paths
+
+
+def _examples(result: ChannelExamples, layer: str, number: int) -> list[dict[str, Any]]:
+    """Where one channel is strongest, for machines."""
+    return [
+        {"picture": str(example.file), "row": example.place[0], "column": example.place[1], "value": example.value}
+        for example in result.entries(layer, number)
+    ]
