@@ -159,9 +159,7 @@ def shipped_logits(images: np.ndarray) -> np.ndarray:
 
 
 def test_the_shipped_network_is_as_good_as_its_card_says() -> None:
-    card = json.loads((resources.files("foveal.synthetic") / "weights" / "demo.json").read_text(encoding="utf-8"))[
-        "card"
-    ]
+    card = json.loads((resources.files("foveal.models") / "weights" / "demo.json").read_text(encoding="utf-8"))["card"]
     claimed = card["accuracy"]["classes"]
     assert claimed >= 0.97
     count = 120
@@ -189,7 +187,7 @@ def test_the_shipped_network_decides_between_siblings_by_the_deciding_part() -> 
 
 
 def test_what_ships_is_small() -> None:
-    weights = resources.files("foveal.synthetic") / "weights" / "demo.safetensors"
+    weights = resources.files("foveal.models") / "weights" / "demo.safetensors"
     assert len(weights.read_bytes()) < 2_000_000
 
 

@@ -27,7 +27,7 @@ def true_panel(model: Model, example: Example, class_name: str) -> Panel:
     batch = load_images(example.image, model.preprocessing)
     setting = default_setting(batch.tensor, steps=14)
     scores = measure(model, batch, whys, target, metrics=["deletion"], references=("random",), setting=setting)
-    audits = {one.method: one for one in audit(model, batch, whys, target, draws=6)}
+    audits = {test.method: test for test in audit(model, batch, whys, target, draws=6)}
     best, chance = scores.best("deletion"), scores.values["(random)"]["deletion"][0]
     tiles = []
     for name, why in whys.items():
