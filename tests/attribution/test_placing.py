@@ -308,10 +308,10 @@ def test_a_finer_map_lies_in_the_same_place() -> None:
     model = Planted(conv(5, 2, channels=1), nn.ReLU(), conv(5, 2), nn.ReLU()).eval()
     built = foveal.explain(model, planted(), 1, method="hirescam", layer="trunk")
     finer = foveal.explain(model, planted(), 1, method="hirescam", layer="trunk", resolution=4)
-    assert finer.where["trunk"] == built.where["trunk"].finer((4, 4))
+    assert finer.where["trunk"] == built.where["trunk"].refined((4, 4))
     assert middle(finer.on_photo()) == pytest.approx(MIDDLE, abs=1)
     parts = foveal.parts(model, planted(), 1, layer="trunk", resolution=2, count=1)
-    assert parts.where["trunk"] == built.where["trunk"].finer((2, 2))
+    assert parts.where["trunk"] == built.where["trunk"].refined((2, 2))
 
 
 @pytest.mark.parametrize("scales", [(1.0, 2.0), (0.5, 1.0), (2.0,)])

@@ -23,7 +23,7 @@ from foveal.attribution.passes import forward_backward
 from foveal.attribution.perturbation import PerturbationScorer, recorded, runs_for
 from foveal.engine import room
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, fitting
-from foveal.engine.memory import FEW, Load, Made, load_of
+from foveal.engine.memory import FEW, CreatedTensors, Load, load_of
 from foveal.featurevis.network import FeatureNetwork
 from foveal.featurevis.normalization import Normalization
 from foveal.models.model import as_model
@@ -41,7 +41,7 @@ CPU = torch.device("cpu")
 
 def test_what_is_there_at_once_is_counted_once() -> None:
     x = torch.randn(4, 256, 256)  # one mebibyte
-    with torch.no_grad(), Made() as made:
+    with torch.no_grad(), CreatedTensors() as made:
         y = x + 1
         y.mul_(2)  # in place, and a view: nothing new
         y.view(-1).relu_()
@@ -49,7 +49,7 @@ def test_what_is_there_at_once_is_counted_once() -> None:
         del y
         z = z.amax(0)
     assert made.most == 3 * MEBIBYTE and made.fixed == 0
-    with Made() as kept:
+    with CreatedTensors() as kept:
         w = x.clone().requires_grad_()
         loss = ((w * 2).exp() * 3).sum()  # the clone, the product that exp drops, its result that is kept, times 3
     assert 3 * MEBIBYTE <= kept.most <= 4 * MEBIBYTE + 64
@@ -60,7 +60,7 @@ def test_what_is_there_at_once_is_counted_once() -> None:
 
 def test_what_is_made_of_parameters_alone_is_no_copy_s() -> None:
     layer, x = nn.utils.parametrizations.weight_norm(nn.Linear(64, 64)), torch.randn(3, 64)
-    with torch.no_grad(), Made() as made:
+    with torch.no_grad(), CreatedTensors() as made:
         layer(x)
     assert made.fixed >= 64 * 64 * 4 and made.most == 3 * 64 * 4
     load = Load(CPU)
@@ -246,13 +246,13 @@ def test_networks_that_make_much_of_little_stay_within_bounds(name: str, monkeyp
     model, x = Grown(shape).eval(), torch.randn(20, 3, 32, 32)
     monkeypatch.setattr(room, "FORWARD", 12 * MEBIBYTE)
     monkeypatch.setattr(room, "GRAPH", 24 * MEBIBYTE)
-    with Made() as made:
+    with CreatedTensors() as made:
         bounded = run(model, x)
     assert made.most + made.fixed < 40 * MEBIBYTE, made.most / MEBIBYTE
     monkeypatch.setattr(room, "FORWARD", 2**40)
     monkeypatch.setattr(room, "GRAPH", 2**40)
     monkeypatch.setattr(room, "left", lambda: 2**50)
-    with Made() as made:
+    with CreatedTensors() as made:
         free = run(model, x)
     assert made.most > 60 * MEBIBYTE, made.most / MEBIBYTE
     _alike(bounded, free)

@@ -110,7 +110,7 @@ class Found:
         places: (n, h, w), what each place brings; sums to what the layer accounts for.
         evidence: (n, k), what each slot does.
         remainder: (n,), of `places`, what belongs to no slot.
-        own: the network decides by these vectors.
+        uses_own_parts: the network decides by these vectors.
         notes: what a reader must know.
         where: layer -> where its cells lie, if not edge to edge.
     """
@@ -121,7 +121,7 @@ class Found:
     places: Float[Tensor, "n h w"]
     evidence: Float[Tensor, "n k"]
     remainder: Float[Tensor, " n"]
-    own: bool
+    uses_own_parts: bool
     notes: tuple[str, ...]
     where: Mapping[str, Place]
 
@@ -213,14 +213,14 @@ def _result(context: Context, found: Found, how: Grouping, resolution: int, seco
         evidence=found.evidence.detach(),
         remainder=found.remainder.detach(),
         offset=offset.detach(),
-        own=found.own,
+        uses_own_parts=found.uses_own_parts,
     )
 
 
 def _others(how: Grouping) -> dict[str, Any]:
     """What differs from the published rules."""
     usual = Grouping(how.count)
-    names = ("refine", "power", "sharpness", "allow_negative", "choice", "temperature", "enough", "epsilon")
+    names = ("refine", "power", "sharpness", "allow_negative", "choice", "temperature", "threshold", "epsilon")
     return {name: getattr(how, name) for name in names if getattr(how, name) != getattr(usual, name)}
 
 
@@ -233,7 +233,7 @@ def _coverage(groups: Groups) -> list[float]:
 
 def _remarks(found: Found, how: Grouping) -> list[str]:
     groups, notes = found.groups, []
-    if not found.own:
+    if not found.uses_own_parts:
         notes.append(
             "the parts describe the features; this network itself pools in another way, and the evidence of a part is "
             "that of its places"

@@ -79,15 +79,15 @@ def _rows(
         known["masks"] = [_mask(shot.mask, batch)]
     if shot.boxes is not None:
         known["boxes"] = [shot.boxes]
-    if not known and all(one.needs in ("object", "boxes") for one in find_metrics(log.metrics).values()):
+    if not known and all(metric.needs in ("object", "boxes") for metric in find_metrics(log.metrics).values()):
         raise ImageError("neither boxes nor a mask say where its object is, which all of these metrics need.")
     scores = measure(
         model, batch, None if predicted else shot.target, explanations=list(methods), metrics=log.metrics,
         setting=setting or default_setting(batch.tensor, steps=steps), **known,
     )  # fmt: skip
     return [
-        {"decision": "photo", "picture": shot.name, "method": name, **{m: v[0] for m, v in found.items()}}
-        for name, found in scores.values.items()
+        {"decision": "photo", "picture": shot.name, "method": name, **{m: v[0] for m, v in values.items()}}
+        for name, values in scores.values.items()
     ]
 
 

@@ -90,9 +90,11 @@ def cases(decision: str, count: int, seed: int) -> Iterator[Case]:
         visible = filter(decides_visibly, Split("classes", 4 * count, seed=seed))
         for i, example in enumerate(islice(visible, count)):
             class_name = CLASS_NAMES[example.target]
-            one = decision == "class"
-            target: Target = Class(example.target) if one else sibling_margin([class_name])
-            yield Case(f"species {i}", decision, model, example, target, None if one else deciding_part(class_name))
+            by_class = decision == "class"
+            target: Target = Class(example.target) if by_class else sibling_margin([class_name])
+            yield Case(
+                f"species {i}", decision, model, example, target, None if by_class else deciding_part(class_name)
+            )
 
 
 def made_with(methods: Sequence[str], seed: int) -> dict[str, Any]:
@@ -135,7 +137,7 @@ def rows(
     setting = setting or default_setting(batch.tensor, steps=14)
     with perturbed_scores(context, "score") as (score,):
         truth = _true_effects(case, score)
-    found: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     with perturbed_scores(context) as (question,):
         for name, one in maps.items():
             evaluation = Evaluation(
@@ -143,8 +145,8 @@ def rows(
             )
             network = {metric: kind(evaluation) for metric, kind in asked.items()}
             row = {"decision": case.decision, "picture": case.name, "method": name}
-            found.append(row | _agreement(case, batch, one, truth) | network)
-    return found
+            lines.append(row | _agreement(case, batch, one, truth) | network)
+    return lines
 
 
 def _names(decision: str, count: int) -> list[str]:
@@ -157,12 +159,12 @@ def _explained(context: Context, case: Case, spec: str) -> dict[str, NamedMaps]:
     method, _, layer = spec.partition("@")
     try:
         find_methods(method)
-        found = compare(context.subject, context.batch, case.target, methods=method, layer=layer or None)
+        explanations = compare(context.subject, context.batch, case.target, methods=method, layer=layer or None)
     except FovealError:
         return {}
     return {
         why.method + (f"@{layer}" if layer else ""): NamedMaps(why.map, None, why.layer, why.where.get(why.layer))
-        for why in found
+        for why in explanations
     }
 
 

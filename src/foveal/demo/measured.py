@@ -29,7 +29,7 @@ def true_panel(model: Model, example: Example, class_name: str) -> Panel:
     scores = measure(
         model, batch, target, explanations=whys, metrics=["deletion"], references=("random",), setting=setting
     )
-    audits = {one.method: one for one in audit(model, batch, target, explanations=whys, draws=6)}
+    audits = {test.method: test for test in audit(model, batch, target, explanations=whys, draws=6)}
     best, chance = scores.best("deletion"), scores.values["(random)"]["deletion"][0]
     tiles = []
     for name, why in whys.items():

@@ -30,16 +30,16 @@ ANOTHER = 1000  # seed of the scenes that pictures are matched with
 
 def flow_panel(model: Model, example: Example, class_name: str) -> Panel:
     """The margin again, with the neurons that take part, put to the network."""
-    found = flow(model, example.image, sibling_margin([class_name]))
+    flow_of_margin = flow(model, example.image, sibling_margin([class_name]))
     bird = (example.labels > 0) & (example.labels < LABELS["occluder"])
-    strip = found.strip(audit=found.audit(), inside=bird, side=SIDE)
-    last = found.layers[-1]
-    words = f"At {last}, {100 * found.number(last, 'kept'):.0f} % of the neurons take part."
+    strip = flow_of_margin.strip(audit=flow_of_margin.audit(), inside=bird, side=SIDE)
+    last = flow_of_margin.layers[-1]
+    words = f"At {last}, {100 * flow_of_margin.number(last, 'kept'):.0f} % of the neurons take part."
     return Panel(
         "How does attention form?",
         (
             Tile(
-                f"{found.layers[0]} to {last}",
+                f"{flow_of_margin.layers[0]} to {last}",
                 strip,
                 f"Maps of the margin at every stage, the neurons that take part. {words}",
             ),
@@ -68,16 +68,16 @@ def tree_panel(model: Model, example: Example, class_name: str) -> Panel:
 
 def parts_panel(example: Example, class_name: str, part: str) -> Panel:
     """The margin by a network that decides by ranked parts."""
-    found = parts(_by_parts(), example.image, sibling_margin([class_name]))
-    where = found.where.get(found.layer)
-    pointed = top_part(found.photos[0].geometry.map_to_photo(found.places[0], place=where), example.labels)
-    shares = ", ".join(f"part {k + 1} {float(value):.1f}" for k, value in enumerate(found.evidence[0]))
+    ranked = parts(_by_parts(), example.image, sibling_margin([class_name]))
+    where = ranked.where.get(ranked.layer)
+    pointed = top_part(ranked.photos[0].geometry.map_to_photo(ranked.places[0], place=where), example.labels)
+    shares = ", ".join(f"part {k + 1} {float(value):.1f}" for k, value in enumerate(ranked.evidence[0]))
     return Panel(
         "Which parts, ranked and sharp?",
         (
             Tile(
                 "ranks, parts, evidence",
-                found.figure(side=SIDE),
+                ranked.figure(side=SIDE),
                 f"Three ranked parts of the {class_name} and their evidence for the margin: {shares}.",
                 verdict=pointed == part,
                 finding=f"the evidence points at the {pointed}",

@@ -73,12 +73,12 @@ def explain_everywhere(model: Model, pictures: Sequence[NDArray[np.uint8]], targ
     """Every fast method where it looks: at all stages, at the last one only, or at the input."""
     at_stages = [name for name in FAST if METHODS[name].place == "last stage" and name != "cam"]
     at_input = [name for name in FAST if METHODS[name].place == "input"]
-    found = [
+    explanations = [
         explain(model, list(pictures), target, method="cam"),
         *compare(model, list(pictures), target, methods=at_stages, layer="all"),
         *compare(model, list(pictures), target, methods=at_input),
     ]
-    by_name = {why.method: why for why in found}
+    by_name = {why.method: why for why in explanations}
     return {name: by_name[name] for name in FAST if name in by_name}
 
 

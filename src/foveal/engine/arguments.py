@@ -96,7 +96,7 @@ def _fitting(tensor: Tensor, *, n: int, count: int, fresh: Callable[[Tensor], Te
 def _hides_the_image(leaf: Any) -> bool:
     """Whether `...` is in a container whose parts are not looked at."""
     inside = leaf.values() if isinstance(leaf, Mapping) else leaf if isinstance(leaf, AbstractSet) else ()
-    return any(one is ... for one in inside)
+    return any(part is ... for part in inside)
 
 
 def _plain(value: Any) -> Hashable:

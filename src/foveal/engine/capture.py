@@ -59,9 +59,9 @@ def capture(
         rows: each layer must have a row an image; False where others take the images' place on the way.
     """
     model = unwrap(model)
-    found = {layer: Address.of(model, layer) for layer in layers}
-    addresses = {layer: address for layer, (address, _) in found.items()}
-    modules = {layer: module for layer, (_, module) in found.items() if module is not None}
+    addressed = {layer: Address.resolve(model, layer) for layer in layers}
+    addresses = {layer: address for layer, (address, _) in addressed.items()}
+    modules = {layer: module for layer, (_, module) in addressed.items() if module is not None}
     with untouched(model, freeze=not differentiable):
         yield ForwardRun(
             model, addresses, modules, last_calls or {},
@@ -158,10 +158,10 @@ class ForwardRun:
         """
         magnify = linear and any(A.dtype == torch.float16 for A in self.activations.values())
         with self._hooked(self._recomputed_by), backward_errors(self._model):
-            found = follow(
+            arrived = follow(
                 score, self._origins, keep_graph=keep_graph, differentiable=self._differentiable, magnify=magnify
             )
-        return {layer: self._reached(layer, found[layer]) for layer in self._addresses}
+        return {layer: self._reached(layer, arrived[layer]) for layer in self._addresses}
 
     def block(self, before: str, after: str) -> Block:
         """What lies between two of the layers, linearised; needs a forward with gradients, and lives as long as it."""
@@ -179,8 +179,8 @@ class ForwardRun:
 
     def _begun(self, x: Tensor, arguments: Arguments) -> Given:
         """What the model is given, for a forward of which nothing is known yet."""
-        for found in (self.activations, self.calls, self._origins, self._kept_fed):
-            found.clear()
+        for kept in (self.activations, self.calls, self._origins, self._kept_fed):
+            kept.clear()
         self._hidden.clear()
         self._feeding.clear()
         x = self._usable(x)
@@ -193,7 +193,7 @@ class ForwardRun:
         if self._stop and not self._modules:
             given()
             return None
-        with self._feeding.watched() if self._neighbors else nullcontext(), self._hooked(self._kept_by):
+        with self._feeding.watch() if self._neighbors else nullcontext(), self._hooked(self._kept_by):
             try:
                 return output_of(self._model, given, gradient=self._gradient)
             except _Enough:

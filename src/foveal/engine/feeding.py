@@ -36,7 +36,7 @@ class Feeding:
         return self._fed.get(layer, "")
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watch(self) -> Iterator[None]:
         """Within, modules are watched."""
         handles = [module.register_forward_pre_hook(self._given_to(layer)) for layer, module in self._modules.items()]
         try:

@@ -172,7 +172,7 @@ class Forgetful:
 
     def _replaced(self) -> dict[int, Hashable]:
         """Put new tensors where the copy holds what it forgot; by the numbers of their memories, whose they are."""
-        found: dict[int, Tensor] = {}
+        replacements: dict[int, Tensor] = {}
         keys: dict[int, Hashable] = {}
         for place in places(self.module):
             old = place.tensor
@@ -180,10 +180,10 @@ class Forgetful:
             flat = self.flats.get(key)
             if flat is None or flat.dtype != old.dtype or place.container is None:
                 continue
-            if id(old) not in found:
+            if id(old) not in replacements:
                 new = flat.as_strided(old.shape, old.stride(), old.storage_offset())
-                found[id(old)] = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
-            place.container[place.key] = found[id(old)]
+                replacements[id(old)] = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
+            place.container[place.key] = replacements[id(old)]
             keys[id(memory_of(flat))] = key
         return keys
 

@@ -120,8 +120,8 @@ def closed_form(
         return None
     # Rows that do not count are zero rows: their equations say 0 = 0.
     matrices = rows[:, :, None] * weight.to(t.dtype)
-    found = torch.linalg.lstsq(matrices, flat[:, :, None], driver="gelsd").solution[:, :, 0]
-    return _unrowed(found, block.x, module)
+    solution = torch.linalg.lstsq(matrices, flat[:, :, None], driver="gelsd").solution[:, :, 0]
+    return _unrowed(solution, block.x, module)
 
 
 REARRANGING = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout, nn.Dropout2d, nn.PixelShuffle, nn.ChannelShuffle)
@@ -186,8 +186,8 @@ def _batch_norm(module: nn.BatchNorm2d, x: Tensor, y: Tensor, B: Tensor) -> Tens
     scale = (module.running_var + module.eps).rsqrt()
     scale = (scale if module.weight is None else scale * module.weight).view(shape)
     offset = 0 if module.bias is None else module.bias.view(shape)
-    found = (B - offset) / torch.where(scale == 0, 1, scale) + module.running_mean.view(shape)
-    return torch.where(scale == 0, x, found)
+    restored = (B - offset) / torch.where(scale == 0, 1, scale) + module.running_mean.view(shape)
+    return torch.where(scale == 0, x, restored)
 
 
 _POINTWISE: dict[tuple[type[nn.Module], ...], Callable[[Any, Tensor, Tensor, Tensor], Tensor | None]] = {

@@ -48,7 +48,7 @@ class Load:
         if self.each is not None:
             yield
             return
-        with Made() as made:
+        with CreatedTensors() as made:
             yield
         self.each, self.fixed = made.most / copies, made.fixed
 
@@ -59,7 +59,7 @@ class Load:
         return max(1, min(size, int((room(self._device, graph=self._graph) - self.fixed) // max(self.each, 1))))
 
 
-class Made(TorchDispatchMode):
+class CreatedTensors(TorchDispatchMode):
     """While active, adds up the tensors that are made and still there; those made of parameters alone apart.
 
     Attributes:

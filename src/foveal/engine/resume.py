@@ -50,7 +50,7 @@ class Cut:
         self._call = last_call if address.call is None else address.call
 
     @contextmanager
-    def watched(self, swap: Swap, begin: Callable[[Any], Any] = lambda inputs: None) -> Iterator[None]:
+    def hooked(self, swap: Swap, begin: Callable[[Any], Any] = lambda inputs: None) -> Iterator[None]:
         """`begin` is told, and may change, what the network is given; `swap` what the layer returns."""
         calls = count()
 
@@ -109,7 +109,7 @@ class Recording:
                 raise _Enough
 
         try:
-            with self.cut.watched(swap, self.record.start), self.record:
+            with self.cut.hooked(swap, self.record.start), self.record:
                 yield
         except _Enough:
             return
@@ -178,12 +178,12 @@ class Resumption:
             replay.finish()
             return copies
 
-        with self._cut.watched(swap, replay.start), replay:
+        with self._cut.hooked(swap, replay.start), replay:
             return self._ask(seen(self._x, len(copies)))
 
     def _whole(self, copies: Float[Tensor, "k ..."]) -> Float[Tensor, " k"]:
         """The same by running the network from its input on."""
-        with self._cut.watched(lambda _: copies):
+        with self._cut.hooked(lambda _: copies):
             return self._ask(seen(self._x, len(copies)).clone())
 
     def _fits(self, recording: Recording, image: int) -> bool:

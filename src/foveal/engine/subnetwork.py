@@ -76,11 +76,11 @@ class Subnetwork:
         before, after = self._known
         try:
             with torch.no_grad():
-                found = self._through(corner, before, lambda out: out)
+                output = self._through(corner, before, lambda out: out)
         except FovealError:
             return self._x
-        same = found.shape == after.shape and torch.allclose(
-            found, after, rtol=1e-4, atol=1e-5 * float(after.abs().max())
+        same = output.shape == after.shape and torch.allclose(
+            output, after, rtol=1e-4, atol=1e-5 * float(after.abs().max())
         )
         return corner if same else self._x
 
@@ -100,7 +100,7 @@ class Subnetwork:
     @contextmanager
     def _swapped(self, given: Tensor) -> Iterator[None]:
         """The layer returns these maps at its last call, also where it works in place."""
-        address, module = Address.of(self._model, self.before)
+        address, module = Address.resolve(self._model, self.before)
         assert module is not None, "the input is no stage"
         calls, wanted = count(), self._last_call(self.before)
 

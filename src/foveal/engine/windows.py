@@ -57,7 +57,7 @@ class Window:
         room = [size[axis] + self.before[axis] + self.after[axis] for axis in (0, 1)]
         return not self.ceil and any(self._reach(axis) > room[axis] for axis in (0, 1))
 
-    def finer(self, size: Pair, built: Pair, factor: Pair, step: Pair) -> Window:
+    def refined(self, size: Pair, built: Pair, factor: Pair, step: Pair) -> Window:
         """The same on a map of `size`, `factor` times finer than the one `built`, in steps of its finer cells."""
         wide = replace(
             self,
@@ -134,7 +134,7 @@ WINDOWS: dict[str, Callable[..., Read]] = {"conv2d": conv2d, "max_pool2d": max_p
 
 def pair(value: Any) -> Pair:
     """(y, x) of what torch takes as a number or a pair."""
-    values = (value,) if isinstance(value, int) else tuple(int(one) for one in value)
+    values = (value,) if isinstance(value, int) else tuple(int(side) for side in value)
     return values[0], values[-1]
 
 

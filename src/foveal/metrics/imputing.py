@@ -49,11 +49,12 @@ def impute(
     k = max(len(x), len(where))
     x, where = x.expand(k, *x.shape[1:]), where.expand(k, *where.shape[1:])
     # Single precision is exact enough for what noise of 0.01 goes on top of.
-    found = _solved(x.double() if tolerance < SINGLE else x.float(), where, tolerance)
+    filled = _solved(x.double() if tolerance < SINGLE else x.float(), where, tolerance)
     if noise:
         random = torch.Generator().manual_seed(seed)
-        found = found + noise * torch.randn(x.shape[1:], generator=random, device="cpu", dtype=torch.float64).to(found)
-    return torch.where(where, found.to(x), x)
+        grain = torch.randn(x.shape[1:], generator=random, device="cpu", dtype=torch.float64)
+        filled = filled + noise * grain.to(filled)
+    return torch.where(where, filled.to(x), x)
 
 
 def _solved(x: Tensor, where: Tensor, tolerance: float) -> Tensor:

@@ -106,9 +106,9 @@ def infidelity(
         return ask(copies).detach().double().cpu()
 
     with torch.no_grad():
-        found = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, samples, lambda done, total: None)
+        scores = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, samples, lambda done, total: None)
         whole = float(ask(x)[0]) if whole is None else whole
-    return Infidelity(torch.stack(expected), whole - found)
+    return Infidelity(torch.stack(expected), whole - scores)
 
 
 def spread(

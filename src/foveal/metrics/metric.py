@@ -158,8 +158,8 @@ def find_metrics(names: str | Iterable[str]) -> dict[str, Metric]:
     """
     each: list[Any] = list(names) if isinstance(names, list | tuple) else [names]
     several = {"usual": USUAL, "object": OBJECT, "all": tuple(METRICS)}
-    found = [_named(name) for one in each for name in (several.get(one, (one,)) if isinstance(one, str) else (one,))]
-    return {metric.name: metric for metric in found}
+    metrics = [_named(name) for one in each for name in (several.get(one, (one,)) if isinstance(one, str) else (one,))]
+    return {metric.name: metric for metric in metrics}
 
 
 def _named(name: str) -> Metric:
@@ -218,8 +218,8 @@ class Tally:
             )
             for name, metric in self.metrics.items():
                 new[name].append(metric(evaluation))
-        for name, found in new.items():
-            self.values[name] += found
+        for name, value in new.items():
+            self.values[name] += value
         return new
 
     def compute(self) -> dict[str, Summary]:

@@ -73,10 +73,10 @@ class Backbone(nn.Module):
                     _checkpointed(child)  # a stage; a lone ReLU would write into what the one before it keeps
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
-        found: list[Tensor] = []
+        outputs: list[Tensor] = []
 
         def reached(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            found.append(output)
+            outputs.append(output)
             raise _Reached
 
         handle = self.network.get_submodule(self.layer).register_forward_hook(reached)
@@ -84,7 +84,7 @@ class Backbone(nn.Module):
             with Dilated(self.finest) if self.finest else nullcontext():
                 self.network(x)
         except _Reached:
-            return found[0]
+            return outputs[0]
         finally:
             handle.remove()
         raise LayerError(f"layer {self.layer!r} did not run: choose one that the network uses")

@@ -86,8 +86,8 @@ def _linear_head(network: nn.Module, layer: str, example: Tensor) -> nn.Linear |
         scores, F = run.forward(example), run.activations[layer]
         if not linear or F.ndim != 4 or linear[-1].in_features != F.shape[1] or not isinstance(scores, Tensor):
             return None
-        found = linear[-1](F.mean((2, 3)))
-    same = found.shape == scores.shape and bool(torch.allclose(found, scores, rtol=1e-3, atol=1e-4))
+        logits = linear[-1](F.mean((2, 3)))
+    same = logits.shape == scores.shape and bool(torch.allclose(logits, scores, rtol=1e-3, atol=1e-4))
     return linear[-1] if same else None
 
 

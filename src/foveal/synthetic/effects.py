@@ -72,7 +72,7 @@ def effects(
     margin to the sibling, call once per decision. Pictures are drawn, scored and dropped `batch` at a time;
     `progress` hears how many of how many scenes are under way or done.
     """
-    (one,) = effects_of_each(
+    (alone,) = effects_of_each(
         scenes,
         lambda pictures: np.asarray(score(pictures))[:, None],
         pairs=pairs,
@@ -80,7 +80,7 @@ def effects(
         batch=batch,
         progress=progress,
     )
-    return one
+    return alone
 
 
 def effects_of_each(
@@ -93,18 +93,18 @@ def effects_of_each(
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Effects, ...]:
     """The same for d decisions on the same pictures: `scores` maps them to (n, d) numbers; one `Effects` each."""
-    found: list[dict[Change, list[list[float]]]] = [{} for _ in scenes]
+    by_change: list[dict[Change, list[list[float]]]] = [{} for _ in scenes]
     jobs = ((i, change, scene) for i, own in enumerate(scenes) for change, scene in changes(own, pairs, alternatives))
     decisions = 0
     for chunk in _chunks(jobs, batch):
         values = np.asarray(scores(np.stack([render(scene)[0] for _, _, scene in chunk])), np.float64)
         decisions = values.shape[1]
         for (i, change, _), row in zip(chunk, values.tolist(), strict=True):
-            found[i].setdefault(change, []).append(row)
+            by_change[i].setdefault(change, []).append(row)
         if progress is not None:
             progress(chunk[-1][0] + 1, len(scenes))
     return tuple(
-        _assembled([{change: [row[d] for row in rows] for change, rows in one.items()} for one in found], pairs)
+        _assembled([{change: [row[d] for row in rows] for change, rows in one.items()} for one in by_change], pairs)
         for d in range(decisions)
     )
 

@@ -29,7 +29,7 @@ from foveal.models import load_model
 from foveal.storage.fingerprint import fingerprint
 from foveal.storage.reading import damage
 from foveal.training.brnpa_data import Batches
-from foveal.training.brnpa_evaluation import compare, examine
+from foveal.training.brnpa_evaluation import compare_parts, evaluate
 from foveal.training.brnpa_files import (
     BEST,
     CHECKPOINT,
@@ -149,7 +149,7 @@ def train(
         # --- examination and checkpoint ---
         epoch, within = divmod(state["step"], steps // settings.epochs)
         if within == 0:
-            accuracy = yield from examine(plain, datasets.validation, settings, fabric, workers, "validate")
+            accuracy = yield from evaluate(plain, datasets.validation, settings, fabric, workers, "validate")
             if accuracy > state["best"]:
                 state["best"] = accuracy
                 save_checkpoint(fabric, folder / BEST, {"net": net})
@@ -163,14 +163,14 @@ def train(
 
     # --- the best of them ---
     load_checkpoint(fabric, folder / BEST, {"net": net})
-    found = {"validation": state["best"]}
+    accuracies = {"validation": state["best"]}
     examined = tests and len(datasets.test) > 0
     if examined and datasets.exam == "classes":
-        found["test"] = yield from examine(plain, datasets.test, settings, fabric, workers, "test")
+        accuracies["test"] = yield from evaluate(plain, datasets.test, settings, fabric, workers, "test")
     elif examined:
-        found |= yield from compare(plain, datasets, settings, fabric, workers)
+        accuracies |= yield from compare_parts(plain, datasets, settings, fabric, workers)
     if fabric.is_global_zero:
-        save_parts_net(plain.cpu(), settings, datasets, found, folder)
+        save_parts_net(plain.cpu(), settings, datasets, accuracies, folder)
         for name in (CHECKPOINT, BEST):
             (folder / name).unlink(missing_ok=True)
     fabric.barrier()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-def examine(
+def evaluate(
     net: nn.Module, pictures: PictureDataset, settings: Settings, fabric: Fabric, workers: int, phase: Phase
 ) -> Generator[TrainStep, None, float]:
     """The share of pictures named rightly, in evaluation mode; all processes together.
@@ -46,17 +46,17 @@ def examine(
     return accuracy
 
 
-def compare(
+def compare_parts(
     net: PartsNet, datasets: Datasets, settings: Settings, fabric: Fabric, workers: int
 ) -> Generator[TrainStep, None, dict[str, float]]:
     """Pictures of classes that were not learnt, compared by their parts, rank by rank and in the best order."""
-    pictures, found = datasets.test, []
+    pictures, vectors = datasets.test, []
     net.eval()
     for images, _ in DataLoader(pictures, batch_sampler=InOrder(len(pictures), settings.batch), num_workers=workers):
         with torch.inference_mode(), fabric.autocast():
-            found.append(net.vectors(fabric.to_device(images)).float().cpu())
-        yield TrainStep("test", min(settings.batch * len(found), len(pictures)), len(pictures))
-    v, who = torch.cat(found), pictures.targets
+            vectors.append(net.vectors(fabric.to_device(images)).float().cpu())
+        yield TrainStep("test", min(settings.batch * len(vectors), len(pictures)), len(pictures))
+    v, who = torch.cat(vectors), pictures.targets
     if datasets.exam == "few shots":
         shots, queries = 1, min(15, int(who.bincount()[who.unique()].min()) - 1)
         ways = min(5, len(who.unique()))

@@ -123,7 +123,7 @@ def held_out(targets: Sequence[int], share: float, seed: int) -> tuple[list[int]
     return [i for i in range(len(targets)) if i not in held], sorted(held)
 
 
-def of(listed: Listed, numbers: Sequence[int]) -> Listed:
+def subset(listed: Listed, numbers: Sequence[int]) -> Listed:
     """Some of them."""
     cameras = tuple(listed.cameras[i] for i in numbers) if listed.cameras else ()
     return Listed(tuple(listed.files[i] for i in numbers), tuple(listed.targets[i] for i in numbers), cameras)
@@ -137,7 +137,7 @@ def market(folder: str | Path) -> dict[str, Listed]:
     Raises:
         ImageError: for another layout.
     """
-    found = {}
+    parts = {}
     for name, inside in (("train", "bounding_box_train"), ("query", "query"), ("gallery", "bounding_box_test")):
         files = pictures_in([Path(folder) / inside])
         read = [MARKET.match(file.name) for file in files]
@@ -147,8 +147,8 @@ def market(folder: str | Path) -> dict[str, Listed]:
                 f"Cannot read who is on {str(wrong)!r}: Market-1501 has names like 0002_c1s1_000451_03.jpg."
             )
         who = tuple(int(match[1]) for match in read if match)
-        found[name] = Listed(tuple(files), who, tuple(int(match[2]) for match in read if match))
-    return found
+        parts[name] = Listed(tuple(files), who, tuple(int(match[2]) for match in read if match))
+    return parts
 
 
 def open_folder(settings: Settings, like: Preprocessing | None) -> Datasets:
@@ -163,10 +163,10 @@ def open_folder(settings: Settings, like: Preprocessing | None) -> Datasets:
     queries = 0
     cameras: tuple[int, ...] = ()
     if (folder / "bounding_box_train").is_dir():
-        found = market(folder)
-        numbers = {who: i for i, who in enumerate(sorted(set(found["train"].targets)))}
-        listed = Listed(found["train"].files, tuple(numbers[who] for who in found["train"].targets))
-        both, queries, exam = (found["query"], found["gallery"]), len(found["query"].files), "individuals"
+        splits = market(folder)
+        numbers = {who: i for i, who in enumerate(sorted(set(splits["train"].targets)))}
+        listed = Listed(splits["train"].files, tuple(numbers[who] for who in splits["train"].targets))
+        both, queries, exam = (splits["query"], splits["gallery"]), len(splits["query"].files), "individuals"
         test = Listed(both[0].files + both[1].files, both[0].targets + both[1].targets)
         cameras, classes = both[0].cameras + both[1].cameras, tuple(str(who) for who in numbers)
     elif (folder / "images.txt").is_file():
@@ -184,8 +184,8 @@ def open_folder(settings: Settings, like: Preprocessing | None) -> Datasets:
     if not held:
         raise ImageError(f"{settings.data!r} has one picture a class: there is nothing to hold out for validation.")
     return Datasets(
-        Files(of(listed, learnt), settings, preprocessing),
-        Files(of(listed, held), settings, preprocessing),
+        Files(subset(listed, learnt), settings, preprocessing),
+        Files(subset(listed, held), settings, preprocessing),
         Files(test or Listed((), ()), settings, preprocessing),
         classes,
         preprocessing,
@@ -202,10 +202,10 @@ def open_synthetic(settings: Settings, workers: int = 0) -> Generator[tuple[int,
     from foveal.training.synthetic_individuals import KNOWN
 
     scenes, exam, cameras = _scenes(settings)
-    kept, done, total = [], 0, sum(len(cast("Any", one)) for one in scenes)
-    for one in scenes:
+    kept, done, total = [], 0, sum(len(cast("Any", part)) for part in scenes)
+    for part in scenes:
         pairs = []
-        for images, targets in DataLoader(one, batch_size=50, num_workers=workers):
+        for images, targets in DataLoader(part, batch_size=50, num_workers=workers):
             pairs.append((images, targets))
             done += len(images)
             yield done, total

@@ -81,7 +81,7 @@ def _claim(study: Any, out: Path, settings: Settings) -> None:
 def suggested(trial: Any, settings: Settings) -> dict[str, Any]:
     """What this trial changes."""
     optimizer = trial.suggest_categorical("optimizer", ["adam", "amsgrad", "sgd"])
-    found = {
+    suggestion = {
         "optimizer": optimizer,
         "rate": trial.suggest_float("rate", 1e-4, 1e-2, log=True),
         "decay": trial.suggest_float("decay", 1e-6, 1e-3, log=True),
@@ -90,13 +90,13 @@ def suggested(trial: Any, settings: Settings) -> dict[str, Any]:
         "saturation": trial.suggest_float("saturation", 0.0, 0.9),
     }
     if not settings.drawn:
-        found["crop"] = trial.suggest_float("crop", 0.8, 1.0)
+        suggestion["crop"] = trial.suggest_float("crop", 0.8, 1.0)
     if optimizer == "sgd":
-        found["momentum"] = trial.suggest_float("momentum", 0.0, 0.9)
+        suggestion["momentum"] = trial.suggest_float("momentum", 0.0, 0.9)
     if settings.teacher:
-        found["temperature"] = trial.suggest_categorical("temperature", [1.0, 6.0, 11.0, 16.0, 21.0])
-        found["weight"] = trial.suggest_float("weight", 0.1, 1.0)
-    return found
+        suggestion["temperature"] = trial.suggest_categorical("temperature", [1.0, 6.0, 11.0, 16.0, 21.0])
+        suggestion["weight"] = trial.suggest_float("weight", 0.1, 1.0)
+    return suggestion
 
 
 def _study(out: Path, seed: int) -> Any:

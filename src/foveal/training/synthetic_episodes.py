@@ -64,12 +64,12 @@ class EpisodesRecipe:
     ) -> Iterator[SyntheticStep]:
         """Episodes of five unknown species with one example each."""
         tests = DataLoader(SplitDataset(Split("novel", settings.tests)), batch_size=50, num_workers=workers)
-        found: list[tuple[Tensor, Tensor]] = []
+        embedded: list[tuple[Tensor, Tensor]] = []
         for image, target in tests:
             with torch.inference_mode():
-                found.append((net(normalized(image.to(device))).cpu(), target))
-            yield SyntheticStep("test", min(50 * len(found), settings.tests), settings.tests)
-        v, classes = (torch.cat(parts) for parts in zip(*found, strict=True))
+                embedded.append((net(normalized(image.to(device))).cpu(), target))
+            yield SyntheticStep("test", min(50 * len(embedded), settings.tests), settings.tests)
+        v, classes = (torch.cat(parts) for parts in zip(*embedded, strict=True))
         yield SyntheticStep(
             "test", settings.tests, settings.tests, accuracy=episodes_right(v, classes, seed=settings.seed)
         )

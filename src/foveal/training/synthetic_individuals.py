@@ -67,12 +67,12 @@ class IndividualsRecipe:
     ) -> Iterator[SyntheticStep]:
         """Unknown individuals before one camera, looked for among those before the other: the share found at once."""
         tests = DataLoader(_of(range(KNOWN, INDIVIDUALS), settings.tests), batch_size=50, num_workers=workers)
-        found: list[tuple[Tensor, Tensor]] = []
+        embedded: list[tuple[Tensor, Tensor]] = []
         for image, target in tests:
             with torch.inference_mode():
-                found.append((net(normalized(image.to(device))).cpu(), target))
-            yield SyntheticStep("test", min(50 * len(found), settings.tests), settings.tests)
-        v, who = (torch.cat(parts) for parts in zip(*found, strict=True))
+                embedded.append((net(normalized(image.to(device))).cpu(), target))
+            yield SyntheticStep("test", min(50 * len(embedded), settings.tests), settings.tests)
+        v, who = (torch.cat(parts) for parts in zip(*embedded, strict=True))
         yield SyntheticStep(
             "test", settings.tests, settings.tests, accuracy=first_found(v, who, cameras(settings.tests))
         )

@@ -98,14 +98,14 @@ class ViewsRecipe:
     ) -> Iterator[SyntheticStep]:
         """Species by the vote of a bank's nearest pictures: the network never heard of species."""
         total = BANK + settings.tests
-        found: list[tuple[Tensor, Tensor]] = []
+        embedded: list[tuple[Tensor, Tensor]] = []
         for train, count in ((True, BANK), (False, settings.tests)):
             scenes = SplitDataset(Split("classes", count, train=train, seed=settings.seed))
             for image, target in DataLoader(scenes, batch_size=50, num_workers=workers):
                 with torch.inference_mode():
-                    found.append((net(normalized(image.to(device))).cpu(), target))
-                yield SyntheticStep("test", sum(len(v) for v, _ in found), total)
-        v, classes = (torch.cat(parts) for parts in zip(*found, strict=True))
+                    embedded.append((net(normalized(image.to(device))).cpu(), target))
+                yield SyntheticStep("test", sum(len(v) for v, _ in embedded), total)
+        v, classes = (torch.cat(parts) for parts in zip(*embedded, strict=True))
         v = functional.normalize(v, dim=1)
         vote = Vote(classes[:BANK], CLASS_NAMES, k=20, temperature=0.07, weighted=False, which=None, margin=False)
         voted = torch.tensor(vote(v[BANK:] @ v[:BANK].T).spec["class"])
