@@ -12,18 +12,8 @@ from hypothesis import strategies as st
 from foveal.errors import MethodError
 from foveal.featurevis import STILL, FeatureTask, Octave, Optimization, Schedule, Seen
 from foveal.featurevis.distances import DISTANCES, pseudo_huber
-from foveal.featurevis.objectives import (
-    aligned,
-    apart,
-    diverse,
-    excite,
-    inverted,
-    low_saturation,
-    near,
-    smooth,
-    sparse,
-    typical,
-)
+from foveal.featurevis.image_objectives import low_saturation, smooth
+from foveal.featurevis.objectives import aligned, apart, diverse, excite, inverted, near, sparse, typical
 from tests.featurevis.networks import Bare, Same, network_of
 
 if TYPE_CHECKING:

@@ -248,7 +248,7 @@ def _middle(network: Model, layer: str) -> tuple[int, int]:
 
 
 def _wishes(choose: str, count: int | None, fidelity: float) -> Any:
-    from foveal.featurevis.facet_objectives import ObjectiveWeights
+    from foveal.featurevis.objective_weights import ObjectiveWeights
 
     return ObjectiveWeights(channels=choose, count=count, distance_weight=fidelity)  # type: ignore[arg-type]
 
