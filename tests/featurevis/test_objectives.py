@@ -160,3 +160,10 @@ def test_alignment_of_a_map_grows_with_exaggeration_only_along_it() -> None:
     assert float(J(Seen(x, {"f": map[None]}))) == pytest.approx(-1)
     assert float(J(Seen(x, {"f": 2 * map[None]}))) == pytest.approx(-2)
     assert float(J(Seen(x, {"f": other[None] * map.norm() / other.norm()}))) > -1
+
+
+def test_alignment_takes_maps_of_any_size() -> None:
+    """Octaves change the size of the map: the goal follows."""
+    map = torch.rand(6, 4, 4, dtype=torch.float64)
+    larger = torch.nn.functional.interpolate(map[None], (7, 7), mode="bilinear")
+    assert float(aligned("f", map)(Seen(torch.zeros(1, 3, 2, 2), {"f": larger}))) == pytest.approx(-1)

@@ -97,12 +97,12 @@ def inverted(layer: str, map: Float[Tensor, "c h w"]) -> Objective:
 
 def aligned(layer: str, map: Float[Tensor, "c h w"], exaggeration: float = 1.0) -> Objective:
     """Caricature of a whole map, place by place: −⟨A, A*⟩ / ‖A*‖² · cos(A, A*)^exaggeration."""
-    energy = map.square().sum().clamp(min=TINY)
 
     def activation(seen: Seen) -> Tensor:
-        A = seen.maps[layer].flatten(1)
-        cos = functional.cosine_similarity(A, map.flatten()[None], dim=1).clamp(min=0)
-        return -(A @ map.flatten()) / energy * cos**exaggeration
+        A = seen.maps[layer]
+        goal = functional.interpolate(map[None], A.shape[2:], mode="bilinear")[0] if A.shape[1:] != map.shape else map
+        cos = functional.cosine_similarity(A.flatten(1), goal.flatten()[None], dim=1).clamp(min=0)
+        return -(A.flatten(1) @ goal.flatten()) / goal.square().sum().clamp(min=TINY) * cos**exaggeration
 
     return Objective(activation, f"caricature of {layer}", (layer,))
 
