@@ -224,7 +224,7 @@ def test_literal_runs_and_lets_facets_leak() -> None:
 
     def pulled(session: Any) -> set[int]:
         """Channels whose activation the first facet's objective looks at beyond the distance."""
-        from foveal.featurevis.objectives import Seen
+        from foveal.featurevis.seen import Seen
 
         seen = session.network.look(x, session.tasks[0].objective.layers, gradient=False)
         u = seen.features("relu2").clone().requires_grad_()

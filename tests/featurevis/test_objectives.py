@@ -12,18 +12,8 @@ from hypothesis import strategies as st
 from foveal.errors import MethodError
 from foveal.featurevis import STILL, FeatureTask, Octave, Optimization, Schedule, Seen
 from foveal.featurevis.distances import DISTANCES, pseudo_huber
-from foveal.featurevis.objectives import (
-    aligned,
-    apart,
-    diverse,
-    excite,
-    inverted,
-    low_saturation,
-    near,
-    smooth,
-    sparse,
-    typical,
-)
+from foveal.featurevis.image_objectives import low_saturation, smooth
+from foveal.featurevis.objectives import aligned, apart, diverse, excite, inverted, near, sparse, typical
 from tests.featurevis.networks import Bare, Same, network_of
 
 if TYPE_CHECKING:
@@ -170,3 +160,10 @@ def test_alignment_of_a_map_grows_with_exaggeration_only_along_it() -> None:
     assert float(J(Seen(x, {"f": map[None]}))) == pytest.approx(-1)
     assert float(J(Seen(x, {"f": 2 * map[None]}))) == pytest.approx(-2)
     assert float(J(Seen(x, {"f": other[None] * map.norm() / other.norm()}))) > -1
+
+
+def test_alignment_takes_maps_of_any_size() -> None:
+    """Octaves change the size of the map: the goal follows."""
+    map = torch.rand(6, 4, 4, dtype=torch.float64)
+    larger = torch.nn.functional.interpolate(map[None], (7, 7), mode="bilinear")
+    assert float(aligned("f", map)(Seen(torch.zeros(1, 3, 2, 2), {"f": larger}))) == pytest.approx(-1)

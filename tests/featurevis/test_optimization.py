@@ -9,7 +9,8 @@ import torch
 
 from foveal.errors import MethodError
 from foveal.featurevis import STILL, FeatureTask, Fourier, Octave, Optimization, Pixels, Schedule, Views
-from foveal.featurevis.objectives import diverse, excite, low_saturation, near, smooth
+from foveal.featurevis.image_objectives import low_saturation, smooth
+from foveal.featurevis.objectives import diverse, excite, near
 from foveal.featurevis.published_code import center_mask
 from tests.featurevis.networks import network_of, small
 

@@ -15,7 +15,7 @@ from foveal.engine.graph import recording
 from foveal.engine.keywords import checked
 from foveal.errors import LayerError
 from foveal.hierarchy.build import tree_of
-from foveal.hierarchy.expansion import TreeSettings
+from foveal.hierarchy.settings import TreeSettings
 from foveal.images import Batch
 from foveal.models.model import Model, as_model
 from foveal.results.tree import Tree

@@ -23,17 +23,12 @@ from foveal.engine.select import LayerSpec, select_layers
 from foveal.errors import LayerError, MethodError
 from foveal.featurevis.channels import Rule
 from foveal.featurevis.distances import DistanceName
-from foveal.featurevis.facet_objectives import (
-    FacetTask,
-    ImageSet,
-    ObjectiveWeights,
-    Start,
-    parametrizations,
-    tasks_of_facets,
-)
+from foveal.featurevis.facet_objectives import FacetTask, tasks_of_facets
 from foveal.featurevis.facets import FacetCount, Weighting, find_facets
+from foveal.featurevis.image_set import ImageSet, Start, parametrizations
 from foveal.featurevis.network import FeatureNetwork, Precision
 from foveal.featurevis.normalization import Normalization
+from foveal.featurevis.objective_weights import ObjectiveWeights
 from foveal.featurevis.objectives import Form
 from foveal.featurevis.parametrization import Kind
 from foveal.featurevis.run import FeatureVisRun

@@ -240,7 +240,7 @@ def _middle(network: Model, layer: str) -> tuple[int, int]:
 
 
 def _weights(choose: str, count: int | None, distance_weight: float) -> Any:
-    from foveal.featurevis.facet_objectives import ObjectiveWeights
+    from foveal.featurevis.objective_weights import ObjectiveWeights
 
     return ObjectiveWeights(channels=choose, count=count, distance_weight=distance_weight)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""The network as a portrait needs it: forwards that end at the deepest layer looked at, and gradients."""
+"""The network as feature visualization needs it: forwards that end at the deepest layer looked at, and gradients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from foveal.engine.memory import load_of
 from foveal.engine.stages import Structure, describe
 from foveal.featurevis.leaky_relu import LeakyReLUGrad
 from foveal.featurevis.normalization import Normalization
-from foveal.featurevis.objectives import Seen
+from foveal.featurevis.seen import Seen
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -36,10 +36,11 @@ class FeatureNetwork:
 
     Attributes:
         model: unchanged by anything done here, and as it was found between any two looks.
-        lens: from images in 0..1 to its input.
+        normalization: from images in 0..1 to its input.
         weight: one of its parameters, for device and type; None where it has none.
         labels: class names, if known.
         precision: "bfloat16" runs the network under autocast.
+        arguments: what it takes beside the image.
         task: what the output means, if known.
     """
 
@@ -54,6 +55,7 @@ class FeatureNetwork:
 
     @property
     def device(self) -> torch.device:
+        """Where the network is."""
         return self.weight.device if self.weight is not None else torch.device("cpu")
 
     @property
@@ -85,7 +87,7 @@ class FeatureNetwork:
             images: of which these are views; None is the views themselves.
             whole: go on to the output.
             gradient: record the graph back to the views.
-            leak: let gradients through rectifiers that are off.
+            relu_leak: let gradients through rectifiers that are off.
         """
         names = tuple(layers)
         with (
@@ -137,8 +139,8 @@ class FeatureNetwork:
         if unit not in names:
             return layer
         before = names[: names.index(unit) + 1]
-        found = (name for name in reversed(before) if name and isinstance(_part(module, name), nn.Conv2d))
-        name = next(found, None)
+        convolutions = (name for name in reversed(before) if name and isinstance(_part(module, name), nn.Conv2d))
+        name = next(convolutions, None)
         return f"{name}.input" if name else layer
 
     def _input(self, images: Tensor) -> Tensor:

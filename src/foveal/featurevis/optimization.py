@@ -1,64 +1,53 @@
-"""Images on their way to their objectives: a generator of steps that can be watched, stopped, and taken up again.
+"""The optimization of images: a generator of steps that can be watched, stopped, and resumed.
 
-    sitting = Sitting(eye, tasks, Plan(steps=256))
-    for step in sitting:
+    optimization = Optimization(network, tasks, Schedule((Octave(1.0, 256),)))
+    for step in optimization:
         print(step.done, step.losses)
-    sitting.best[0].image                  # at any time: the best so far
+    optimization.best[0].image             # at any time: the best so far
 
-All images go through the network as one batch. Each has randomness, optimiser and end of its own, so that what becomes
+All images go through the network as one batch. Each has randomness, optimizer and end of its own, so that what becomes
 of one does not depend on the others. The best is kept by the objective without random views.
 """
 
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from foveal.engine.graph import recording
 from foveal.featurevis.network import FeatureNetwork
-from foveal.featurevis.objectives import Seen
+from foveal.featurevis.optimized_image import OptimizedImage, generator_of
 from foveal.featurevis.optimizers import optimizer
 from foveal.featurevis.parametrization import Parametrization, at_size
 from foveal.featurevis.schedule import Best, FeatureTask, Schedule, ScheduleStep, Size
+from foveal.featurevis.seen import parts_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-SHOWN = 6  # images of a strip
-
-
-@dataclass(eq=False)
-class _Image:
-    """One image of a task, and what is remembered of it."""
-
-    task: int
-    seed: int
-    generator: torch.Generator
-    best: Best | None = None
-    before: Tensor | None = None
-    curve: list[tuple[int, float]] = field(default_factory=list)
-    snapshots: list[tuple[int, Tensor]] = field(default_factory=list)
-    stale: int = 0
-    done: bool = False
-
 
 class Optimization:
-    """Iterate to make the images; may be left and entered again, saved by `state` and taken up by `restore`."""
+    """Iterate to optimize the images; may be left and entered again, saved by `state` and resumed by `restore`.
+
+    Attributes:
+        network: whose features are looked at.
+        tasks: what is to become of images.
+        schedule: how they are optimized.
+        images: task by task, seed by seed.
+        done: steps so far.
+    """
 
     @recording
     def __init__(self, network: FeatureNetwork, tasks: Sequence[FeatureTask], schedule: Schedule | None = None) -> None:
         self.network, self.tasks, self.schedule = network, tuple(tasks), schedule or Schedule()
         self.images = [
-            _Image(t, seed, _generator(self.schedule.seed, task.name, seed))
+            OptimizedImage(t, seed, generator_of(self.schedule.seed, task.name, seed))
             for t, task in enumerate(self.tasks)
             for seed in task.seeds
         ]
@@ -70,7 +59,7 @@ class Optimization:
         self._enter(0)
 
     def __iter__(self) -> Iterator[ScheduleStep]:
-        """Steps until the plan is through or every image is done."""
+        """Steps until the schedule is through or every image is done."""
         if self.done == 0 and any(image.best is None for image in self.images):
             with self._whole():
                 self.check()
@@ -134,7 +123,7 @@ class Optimization:
     @recording
     def _step(self) -> list[float]:
         octave = self.schedule.octaves[self._octave]
-        begun = sum(one.steps for one in self.schedule.octaves[: self._octave])
+        begun = sum(previous.steps for previous in self.schedule.octaves[: self._octave])
         share = (self.done - begun) / octave.steps
         rate = self.schedule.rate * self._parametrizations[0].rate * (0.1 + 0.45 * (1 + math.cos(math.pi * share)))
         active = self._active()
@@ -142,7 +131,7 @@ class Optimization:
         return self._optimizer.step(active, lambda which, wanted: self._asked(which, wanted, drawn), rate).tolist()
 
     def _retouch(self) -> None:
-        """What the plan does to images beside following the gradient."""
+        """What the schedule does to images beside following the gradient."""
         if self.schedule.retouch is None:
             return
         with torch.no_grad():
@@ -161,11 +150,11 @@ class Optimization:
             with torch.set_grad_enabled(wanted):
                 images = self._masked(self._draw(some))
                 views = self.schedule.views(images, [self.images[i].generator for i in some])
-                found = self._losses(views, images, some)
-            losses.append(found.detach())
+                values = self._losses(views, images, some)
+            losses.append(values.detach())
             if wanted:
                 parameters = [self._parameters[i] for i in some]
-                gradients += [self._evened(g) for g in torch.autograd.grad(found.sum(), parameters)]
+                gradients += [self._evened(g) for g in torch.autograd.grad(values.sum(), parameters)]
         return torch.cat(losses), gradients
 
     def _losses(self, views: Tensor, images: Tensor, which: Sequence[int]) -> Float[Tensor, " k"]:
@@ -193,20 +182,8 @@ class Optimization:
             features += list(part.features(layer)) if layer else [None] * len(rows)
         return torch.cat(losses), features
 
-    def _remember(self, image: _Image, picture: Tensor, loss: float, features: Tensor | None) -> None:
-        image.curve.append((self.done, loss))
-        if self.done == 0 and features is not None:
-            image.before = features.detach().cpu()
-        if image.best is None or not loss >= image.best.loss or picture.shape != image.best.image.shape:
-            before = image.best.loss if image.best else math.inf
-            kept = features.detach().cpu() if features is not None else None
-            image.best = Best(picture.detach().cpu(), loss, self.done, kept)
-            image.stale = 0 if before - loss > 1e-3 * abs(before) or not math.isfinite(before) else image.stale + 1
-        else:
-            image.stale += 1
-        if not image.snapshots or self.done - image.snapshots[-1][0] >= self.schedule.steps / SHOWN - 1e-9:
-            image.snapshots.append((self.done, (255 * picture.detach().clamp(0, 1)).round().byte().cpu()))
-        image.done = 0 < self.schedule.patience <= image.stale
+    def _remember(self, image: OptimizedImage, picture: Tensor, loss: float, features: Tensor | None) -> None:
+        image.remember(picture, loss, features, self.done, self.schedule)
 
     # --- images and their parameters ---
 
@@ -232,7 +209,7 @@ class Optimization:
         self._parameters = [self._begin(image) for image in self.images]
         self._optimizer = optimizer(self.schedule.optimizer, self._parameters)
 
-    def _begin(self, image: _Image) -> Tensor:
+    def _begin(self, image: OptimizedImage) -> Tensor:
         task, parametrization = self.tasks[image.task], self._parametrizations[image.task]
         start = image.best.image if image.best else task.start
         if start is None:
@@ -272,7 +249,7 @@ class Optimization:
             done -= octave.steps
         return len(self.schedule.octaves) - 1
 
-    # --- taking up again ---
+    # --- resuming ---
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on later, as plain data and tensors."""
@@ -281,23 +258,12 @@ class Optimization:
             "octave": self._octave,
             "parameters": [p.detach().cpu() for p in self._parameters],
             "optimizer": self._optimizer.state(),
-            "images": [
-                {
-                    "generator": image.generator.get_state(),
-                    "best": vars(image.best) if image.best else None,
-                    "before": image.before,
-                    "curve": list(image.curve),
-                    "snapshots": list(image.snapshots),
-                    "stale": image.stale,
-                    "done": image.done,
-                }
-                for image in self.images
-            ],
+            "images": [image.state() for image in self.images],
         }
 
     @recording
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state of the same tasks and plan."""
+        """Go on from a saved state of the same tasks and schedule."""
         self.done = state["done"]
         self._enter(state["octave"])
         with torch.no_grad():
@@ -305,36 +271,4 @@ class Optimization:
                 parameter.copy_(saved)
         self._optimizer.restore(state["optimizer"])
         for image, saved in zip(self.images, state["images"], strict=True):
-            image.generator.set_state(saved["generator"])
-            image.best = Best(**saved["best"]) if saved["best"] else None
-            image.before = saved["before"]
-            image.curve, image.snapshots = [tuple(p) for p in saved["curve"]], [tuple(p) for p in saved["snapshots"]]
-            image.stale, image.done = saved["stale"], saved["done"]
-
-
-def parts_of(seen: Seen, counts: Sequence[int]) -> list[Seen]:
-    """What was seen, task by task; each takes so many images.
-
-    Split rather than sliced: the gradient of all parts together is written once, not once a part.
-    """
-    if len(counts) == 1:
-        return [seen]
-    images = seen.images.split(list(counts))
-    maps = {layer: maps.split(list(counts)) for layer, maps in seen.maps.items()}
-    leaves, spec = tree_flatten(seen.output)
-    outputs = [leaf.split(list(counts)) if isinstance(leaf, Tensor) and leaf.ndim else leaf for leaf in leaves]
-    return [
-        Seen(
-            images[t],
-            {layer: each[t] for layer, each in maps.items()},
-            tree_unflatten([leaf[t] if isinstance(leaf, tuple) else leaf for leaf in outputs], spec),
-            seen.labels,
-            seen.task,
-        )
-        for t in range(len(counts))
-    ]
-
-
-def _generator(seed: int, name: str, number: int) -> torch.Generator:
-    """The randomness of one image, whatever else is made beside it."""
-    return torch.Generator().manual_seed(zlib.crc32(f"{seed}/{name}/{number}".encode()))
+            image.restore(saved)

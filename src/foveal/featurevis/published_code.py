@@ -3,8 +3,8 @@
     L_b = −Σ_{b'} Σ_{c∈S_b'} z_c a_{b,c} + K² · mean_c ρ(z_c − a_{b,c}) + K² λ₁ ‖p‖₁
 
 Every image is also pushed along the other facets' channels, distance and sparsity count K² times, steps have no
-momentum (the optimiser is made anew each time: a step of 1.9 · rate · gradient); blur, total variation, brightness and
-a mask about the centre are applied to the image itself. Kept out: the farthest pictures, swapped colours,
+momentum (the optimizer is made anew each time: a step of 1.9 · rate · gradient); blur, total variation, brightness and
+a mask about the center are applied to the image itself. Kept out: the farthest pictures, swapped colors,
 rounding to 8 bits. (Stergiou, arXiv:2101.12447; numbers of the author's code: specification minds_eye, 3.5 to 3.8.)
 """
 
@@ -22,8 +22,9 @@ from torch.nn import functional
 from foveal.featurevis.distances import pseudo_huber
 from foveal.featurevis.facet_objectives import FacetTask
 from foveal.featurevis.network import FeatureNetwork
-from foveal.featurevis.objectives import Objective, Seen
+from foveal.featurevis.objective import Objective
 from foveal.featurevis.schedule import Octave, Schedule
+from foveal.featurevis.seen import Seen
 from foveal.featurevis.transforms import Views
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def scheduled(ends: tuple[float, float], i: int, total: int) -> float:
 
 
 def center_mask(size: tuple[int, int], sigma: float) -> Float[Tensor, "h w"]:
-    """ε^(((d − 1)/σ)²/2), ε the rounding error of doubles, d pixels from the centre, brought to 0..1.
+    """ε^(((d − 1)/σ)²/2), ε the rounding error of doubles, d pixels from the center, brought to 0..1.
 
     As −ln ε = 36.04, a Gaussian with a deviation of σ/6.00.
     """
@@ -63,12 +64,15 @@ class Raw:
         self.shape, self.dtype = shape, dtype
 
     def noise(self, generator: torch.Generator) -> Tensor:
+        """Parameters of an image to begin with."""
         return torch.full(self.shape, 117 / 255, dtype=self.dtype)
 
     def image(self, parameters: Tensor) -> Float[Tensor, "k c h w"]:
+        """The images of these parameters."""
         return parameters
 
     def parameters(self, image: Float[Tensor, "k c h w"]) -> Tensor:
+        """The parameters of these images."""
         return image.clamp(0, 1)
 
 
@@ -86,7 +90,7 @@ def published_tasks(facet_tasks: Sequence[FacetTask], network: FeatureNetwork) -
 
 
 def published_schedule(schedule: Schedule, network: FeatureNetwork) -> Schedule:
-    """Schedules, mask, blur, total variation and brightness; as many steps as the plan has."""
+    """Schedules, mask, blur, total variation and brightness; as many steps as the schedule has."""
     scale = max(network.normalization.size) / PUBLISHED
     mean = sum(SIGMA) / 2
     return replace(
@@ -144,13 +148,13 @@ def _divergence(p: Float[Tensor, "2 k c h w"]) -> Float[Tensor, "k c h w"]:
     return y + x
 
 
-def _loss(own: FacetTask, everyone: Sequence[FacetTask], penalty: str) -> Objective:
-    K, a = len(everyone), own.target
+def _loss(task: FacetTask, everyone: Sequence[FacetTask], penalty: str) -> Objective:
+    K, a = len(everyone), task.target
 
     def loss(seen: Seen) -> Tensor:
-        z = seen.features(own.layer)
+        z = seen.features(task.layer)
         activation = sum(((z * a)[:, other.channels].sum(1) for other in everyone), z.new_zeros(len(z)))
         sparsity = seen.maps[penalty].abs().flatten(1).sum(1)
         return -activation + K**2 * pseudo_huber(z - a).mean(1) + K**2 * SPARSITY[0] * sparsity
 
-    return Objective(loss, f"published loss at {own.layer}", (own.layer, penalty))
+    return Objective(loss, f"published loss at {task.layer}", (task.layer, penalty))

@@ -12,7 +12,8 @@ import torch
 
 from foveal.engine.graph import recording
 from foveal.errors import ResultError
-from foveal.featurevis.facet_objectives import FacetTask, ImageSet
+from foveal.featurevis.facet_objectives import FacetTask
+from foveal.featurevis.image_set import ImageSet
 from foveal.featurevis.network import FeatureNetwork
 from foveal.featurevis.optimization import Optimization
 from foveal.featurevis.schedule import FeatureTask, Schedule, ScheduleStep

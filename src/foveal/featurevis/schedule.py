@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from torch import Tensor
 
-from foveal.featurevis.objectives import Objective
+from foveal.featurevis.objective import Objective
 from foveal.featurevis.optimizers import OptimizerName
 from foveal.featurevis.parametrization import Parametrization
 from foveal.featurevis.transforms import USUAL, Views
@@ -33,15 +33,15 @@ class Schedule:
 
     Attributes:
         octaves: one after the other; the image is enlarged between them.
-        optimiser: "adam", "sgd" or "descent".
-        rate: of a step, times the canvas's own; falls to a tenth along a cosine.
+        optimizer: "adam", "sgd" or "descent".
+        rate: of a step, times the parametrization's own; falls to a tenth along a cosine.
         views: random, before each look of the network.
         check: steps between two evaluations without random views.
         patience: evaluations without an improvement of 0.1 % after which an image is done; 0 for never.
         even: divide each gradient by its root mean square.
         mask: of a size, gives (h, w); the gradient of the image is multiplied by it.
         retouch: (images, done, total) -> images, after each step; None for none.
-        leak: for so many steps at first gradients go through rectifiers that are off, so that sleeping units wake;
+        relu_leak: for so many steps at first gradients go through rectifiers that are off, so that sleeping units wake;
             for units a quarter of all steps unless it is said, −1 for none.
         seed: decides everything random.
         batch: images in a forward, at most.
@@ -62,6 +62,7 @@ class Schedule:
 
     @property
     def steps(self) -> int:
+        """Of all octaves together."""
         return sum(octave.steps for octave in self.octaves)
 
 
@@ -72,7 +73,7 @@ class FeatureTask:
     Attributes:
         name: tells it from the others; with it the seed of its randomness.
         objective: to be made small.
-        canvas: makes one for images (h, w).
+        parametrization: makes one for images (h, w).
         watched: the layer whose pooled features are kept of the best.
         start: (c, h, w), what it begins with; None for noise.
         seeds: an image each.
@@ -105,7 +106,7 @@ class Best:
 
 @dataclass(frozen=True)
 class ScheduleStep:
-    """Where the sitting stands.
+    """Where the optimization stands after a step.
 
     Attributes:
         done, total: steps.

@@ -1,6 +1,6 @@
 """Random views of an image: what survives being moved, turned and scaled is no accident of single pixels.
 
-All of it is one affine map and one resampling for the whole batch; where the view leaves the image it is grey.
+All of it is one affine map and one resampling for the whole batch; where the view leaves the image it is gray.
 Each image draws from a generator of its own, so that what it gets does not depend on the others.
 """
 
@@ -39,6 +39,7 @@ class Views:
 
     @property
     def none(self) -> bool:
+        """Whether nothing is moved at all."""
         return self.shift == 0 and self.scale == (1.0, 1.0) and self.turn == 0 and not self.flip
 
     def __call__(

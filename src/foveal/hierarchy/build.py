@@ -18,8 +18,9 @@ from foveal.engine.address import Address
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.select import stages_before
 from foveal.engine.subnetwork import Subnetwork
-from foveal.hierarchy.expansion import TreeExpander, TreeSettings
+from foveal.hierarchy.expansion import TreeExpander
 from foveal.hierarchy.feature_patterns import FeaturePatterns
+from foveal.hierarchy.settings import TreeSettings
 from foveal.images import Geometry, Photo
 from foveal.results.feature_graph import Feature
 from foveal.results.tree import Tree
@@ -97,9 +98,9 @@ def _without(context: Context, passed: PassResult, layer: str, groups: Sequence[
                 copy[list(channels)] = 0
             return few
 
-        found = probe.resumed(copies, len(groups))
+        scores = probe.resumed(copies, len(groups))
         probe.forget()
-    return found.cpu()
+    return scores.cpu()
 
 
 def _single(tensor: Tensor) -> Tensor:

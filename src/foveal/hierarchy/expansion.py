@@ -11,11 +11,12 @@ from torch import Tensor
 
 from foveal.engine.graph import recording
 from foveal.engine.subnetwork import Subnetwork
-from foveal.errors import LayerError, MethodError, UnknownMethod
+from foveal.errors import LayerError
 from foveal.hierarchy.contribution_rules import RULES, Frame, gate
 from foveal.hierarchy.feature_patterns import FeaturePatterns
-from foveal.hierarchy.feature_value import NODES, feature_values, weights_of
+from foveal.hierarchy.feature_value import feature_values, weights_of
 from foveal.hierarchy.merging import merged
+from foveal.hierarchy.settings import TreeSettings
 from foveal.hierarchy.windows import Windows
 from foveal.results.feature_graph import Edge, Feature, Key, placed
 
@@ -25,50 +26,11 @@ if TYPE_CHECKING:
     from foveal.engine.structure import Stage
 
 NUMBERS = 2**26  # of a stage's input that go through it at once, with what it makes of them
-RANKS = ("sum", "max")
-
-
-@dataclass(frozen=True)
-class TreeSettings:
-    """How a decision is taken apart.
-
-    Attributes:
-        branch: children of a node, at most.
-        enough: children are taken until they hold this share together.
-        rule: "pool_up", "exact" or "window"; see `hierarchy.gap`.
-        gate: keep the decision's own features where Grad-CAM reaches half of its maximum.
-        rank_by: "sum" or "max" of a channel's contributions.
-        merge: channels whose contributions lie in the same places become one.
-        decide: what number a feature stands for: "neuron", "sum" or "map"; see `hierarchy.reading`.
-        against: how many features that speak against a node are found beside its children.
-    """
-
-    branching: int = 5
-    coverage: float = 1.0
-    rule: str = "pool_up"
-    gate: bool = True
-    rank_by: str = "sum"
-    merge: bool = False
-    nodes: str = "neurons"
-    opponents: int = 0
-
-    @recording
-    def __post_init__(self) -> None:
-        known = {"rule": (*RULES,), "rank_by": RANKS, "nodes": NODES}
-        for option, values in known.items():
-            if getattr(self, option) not in values:
-                raise UnknownMethod(
-                    f"cannot take a decision apart by {option}={getattr(self, option)!r}: say {', '.join(values)}"
-                )
-        if self.branching < 1 or not 0 < self.coverage <= 1 or self.opponents < 0:
-            raise MethodError(
-                f"cannot give a node {self.branching} children that hold {self.coverage}: one at least, above 0 to 1"
-            )
 
 
 @dataclass(eq=False)
 class TreeExpander:
-    """Expands features of one picture's decision.
+    """Finds the edges, effects and patterns of features of one picture's tree.
 
     Attributes:
         stages: first next to the input.
@@ -76,7 +38,8 @@ class TreeExpander:
         root: (1, c, h, w), ∂ score / ∂ A at the last stage.
         segment: a stage's number -> what lies between the stage below and it.
         without: groups of channels of the last stage -> the score without each group.
-        eye: looks at the picture through the network.
+        settings: how the tree is built.
+        patterns: what in the picture drives features.
         features: every vertex found so far, by its key; the tree's own.
         slack: a stage's number -> how much its windows have to spare; None where it turned out not to be local.
     """
@@ -100,26 +63,26 @@ class TreeExpander:
         for few, A, G, frame, scores in self._gradients(features):
             rule, less = RULES[self.settings.rule], self.settings.opponents
             R, opposed = rule(A, G, frame), rule(A, -G, frame) if less else None
-            for i, one in enumerate(few):
-                _balance(one, A[i], G[i], float(scores[i]))
-                one.edges = self._edges(R[i], one.stage - 1, frame.corners[i])
+            for i, feature in enumerate(few):
+                _balance(feature, A[i], G[i], float(scores[i]))
+                feature.edges = self._edges(R[i], feature.stage - 1, frame.corners[i])
                 if opposed is not None:
-                    one.opponents = self._edges(opposed[i], one.stage - 1, frame.corners[i], most=less)
+                    feature.opponents = self._edges(opposed[i], feature.stage - 1, frame.corners[i], most=less)
 
     @recording
     def measure(self, features: Sequence[Feature]) -> None:
         """Run without each child's channel."""
-        for one in features:
-            edges = one.edges or ()
-            left = self.values_without(one, [edge.child.channels for edge in edges])
+        for feature in features:
+            edges = feature.edges or ()
+            left = self.values_without(feature, [edge.child.channels for edge in edges])
             for edge, value in zip(edges, left, strict=True):
-                edge.effect = (one.value - value) / max(abs(one.value), 1e-12)
+                edge.effect = (feature.value - value) / max(abs(feature.value), 1e-12)
 
     @recording
     def look(self, features: Sequence[Feature], kind: str) -> None:
         """Give each of these, all of one stage, its pattern."""
-        for one, pattern in zip(features, self.patterns.compute(features, kind), strict=True):
-            one.pattern = pattern
+        for feature, pattern in zip(features, self.patterns.compute(features, kind), strict=True):
+            feature.pattern = pattern
 
     @recording
     def values_without(self, feature: Feature, groups: Sequence[Sequence[int]]) -> list[float]:
@@ -159,12 +122,12 @@ class TreeExpander:
             windows = self._windows(stage)
             outer = windows.sized(windows.side, 2) if self.settings.rule == "pool_up" else windows  # Up reaches further
             few = todo[: max(1, NUMBERS // (16 * below.shape[1] * outer.side[0] * outer.side[1]))]
-            places = torch.tensor([one.place for one in few])
+            places = torch.tensor([feature.place for feature in few])
             corners = windows.corners(places)
             start = feature_values(few, windows.local(places, corners))
             scores, G = self.segment(stage).gradients(windows.cut(below, corners), start)
-            known = torch.tensor([one.value for one in few]).to(scores)
-            if not torch.allclose(scores, known, rtol=1e-3, atol=1e-4 * float(known.abs().max())):
+            recorded = torch.tensor([feature.value for feature in few]).to(scores)
+            if not torch.allclose(scores, recorded, rtol=1e-3, atol=1e-4 * float(recorded.abs().max())):
                 self._widen(stage, windows)
                 continue
             todo = todo[len(few) :]

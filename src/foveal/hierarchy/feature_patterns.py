@@ -61,23 +61,23 @@ class FeaturePatterns:
         """The patterns of features of one stage."""
         if kind not in KINDS:
             raise UnknownMethod(f"there are no patterns {kind!r}: say {', '.join(KINDS)}")
-        found: list[Pattern] = []
-        while len(found) < len(features):
+        patterns: list[Pattern] = []
+        while len(patterns) < len(features):
             stage = features[0].stage
             windows = self._windows(stage, neurons=features[0].weights is None)
             crop = self.x[:, :, : windows.side[0], : windows.side[1]]
             load = load_of(self.model, crop, kind, self.stages[stage].name, self.arguments.key(), graph=True)
-            chunks, rest = Chunks(fitting(crop, WHOLE), load), features[len(found) :]
+            chunks, rest = Chunks(fitting(crop, WHOLE), load), features[len(patterns) :]
             compute = partial(self._computed, rest, windows, kind)
             try:
                 chunks.weigh(compute, len(rest))
                 for part in chunks.parts(compute, len(rest)):
-                    found += part
+                    patterns += part
             except _NotLocalError:
                 if windows.are_whole:
                     raise MethodError(f"{self.stages[stage].name} cannot be run alone up to its features") from None
                 self.slack[stage] = 2 if self.slack.get(stage, 0) == 0 else None
-        return found
+        return patterns
 
     def _windows(self, stage: int, *, neurons: bool) -> Windows:
         _, c, h, w = self.x.shape
@@ -89,12 +89,12 @@ class FeaturePatterns:
         self, features: Sequence[Feature], windows: Windows, kind: str, start: int, stop: int
     ) -> list[Pattern]:
         features = features[start:stop]
-        places = torch.tensor([one.place for one in features])
+        places = torch.tensor([feature.place for feature in features])
         corners = windows.corners(places)
         crops, at = windows.cut(self.x, corners), windows.local(places, corners)
-        known = torch.tensor([one.value for one in features])
+        recorded = torch.tensor([feature.value for feature in features])
         values, G = self._derivative(features, crops, at, None, alone=not windows.are_whole)
-        if not torch.allclose(values, known.to(values), rtol=1e-3, atol=1e-4 * float(known.abs().max())):
+        if not torch.allclose(values, recorded.to(values), rtol=1e-3, atol=1e-4 * float(recorded.abs().max())):
             raise _NotLocalError
         if kind == "guided":
             _, shown = self._derivative(features, crops, at, GuidedMode("guided"))

@@ -35,8 +35,8 @@ def feature_values(features: Sequence[Feature], places: Int[Tensor, "k 2"]) -> C
         features: all neurons, or all with weights on the whole stage.
         places: where neurons are in what they are read off, which may be windows; NaN where there is no such place.
     """
-    rows = torch.tensor([i for i, one in enumerate(features) for _ in one.channels])
-    channels = torch.tensor([k for one in features for k in one.channels])
+    rows = torch.tensor([i for i, feature in enumerate(features) for _ in feature.channels])
+    channels = torch.tensor([k for feature in features for k in feature.channels])
 
     def neurons(out: Float[Tensor, "k c h w"]) -> Float[Tensor, " r"]:
         y, x = (places[rows, axis].clamp(0, out.shape[2 + axis] - 1) for axis in (0, 1))
@@ -44,7 +44,7 @@ def feature_values(features: Sequence[Feature], places: Int[Tensor, "k 2"]) -> C
         return torch.where(missing, torch.nan, out[rows, channels, y, x])
 
     def weighed(out: Float[Tensor, "k c h w"]) -> Float[Tensor, " r"]:
-        m = torch.stack([one.weights for one in features if one.weights is not None]).to(out)
+        m = torch.stack([feature.weights for feature in features if feature.weights is not None]).to(out)
         return (out[rows, channels] * m[rows]).sum((1, 2))
 
     def read(out: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
