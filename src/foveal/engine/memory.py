@@ -121,7 +121,7 @@ def memory_of(tensor: Tensor) -> torch.UntypedStorage | None:
 
 
 @runtime_checkable
-class Weighed(Protocol):
+class WeighedChunks(Protocol):
     """Whoever is asked about copies and knows what one makes of memory."""
 
     @property
@@ -130,7 +130,7 @@ class Weighed(Protocol):
 
 def load_when_asked(ask: object, x: Tensor) -> Load:
     """The load of asking about copies of x; unknown where it is not told."""
-    return ask.load if isinstance(ask, Weighed) else Load(x.device)
+    return ask.load if isinstance(ask, WeighedChunks) else Load(x.device)
 
 
 _known: weakref.WeakKeyDictionary[Any, dict[Hashable, Load]] = weakref.WeakKeyDictionary()
