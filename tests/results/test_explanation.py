@@ -104,8 +104,8 @@ def test_what_was_decided_to_read_a_photo_is_said() -> None:
 
 
 def test_it_draws_on_the_original_photo() -> None:
-    assert explanation().overlay(1, colour_bar=False).size == (30, 20)
-    assert explanation().overlay(0, layer="early", sign="signed", side=90, colour_bar=False).size == (90, 60)
+    assert explanation().overlay(1, color_bar=False).size == (30, 20)
+    assert explanation().overlay(0, layer="early", sign="signed", side=90, color_bar=False).size == (90, 60)
 
 
 def test_scales_per_picture_per_batch_and_fixed() -> None:
@@ -114,7 +114,7 @@ def test_scales_per_picture_per_batch_and_fixed() -> None:
     why = explanation(maps={"a": map})
 
     def drawn(i: int, scale: Any) -> Any:
-        return np.asarray(why.overlay(i, scale=scale, colour_bar=False))
+        return np.asarray(why.overlay(i, scale=scale, color_bar=False))
 
     np.testing.assert_array_equal(drawn(1, "batch"), drawn(1, "image"))
     assert (drawn(0, "batch") != drawn(0, "image")).any()

@@ -28,7 +28,7 @@ def episode_sheet(episode: Episode, *, side: int = 192) -> Image.Image:
         maps = [why.map[i].detach().cpu().float().numpy() for why in episode.evidence.values()]
         scale = choose_scale(np.concatenate([map.ravel() for map in maps]))
         drawn = [
-            draw_overlay(photo, map, sign=scale.sign, limit=scale.limit, colour_bar=False, side=side) for map in maps
+            draw_overlay(photo, map, sign=scale.sign, limit=scale.limit, color_bar=False, side=side) for map in maps
         ]
         cells.append([fit_photo(photo, side), *drawn])
         said = [f"{c}: {100 * p:.0f} %" for c, p in zip(episode.classes, episode.chances[i].tolist(), strict=True)]

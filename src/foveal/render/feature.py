@@ -34,7 +34,7 @@ def feature_picture(tree: Tree, edge: Edge, *, side: int = 132, against: bool = 
         place=stage.place and Place(*stage.place).settled(map.shape, part.geometry.input_size),
         sign="negative" if against else "positive",
         limit=float(np.abs(map).max()) or None,
-        colour_bar=False,
+        color_bar=False,
     )
     return drawn.resize((side, side), Image.Resampling.BICUBIC)
 

@@ -153,8 +153,8 @@ def bars(one: FeatureImage, *, count: int = 24, side: int = 640) -> Image.Image:
     picture = Image.new("RGB", (side, top + line * len(pairs) + 24), PAPER)
     draw = ImageDraw.Draw(picture)
     write(draw, (16, 10), f"{one.name}: {one.words}", size * 1.1, ink=INK)
-    for x, colour, words in ((16, TARGET, "target: mean of the photos"), (250, ATTAINED, "attained by the portrait")):
-        draw.rectangle((x, 37, x + 12, 49), fill=colour)
+    for x, color, words in ((16, TARGET, "target: mean of the photos"), (250, ATTAINED, "attained by the portrait")):
+        draw.rectangle((x, 37, x + 12, 49), fill=color)
         write(draw, (x + 18, 43), words, size, ink=MUTED, anchor="lm")
     widest = max(max(a, u, 1e-12) for _, a, u in pairs)
     for row, (channel, a, u) in enumerate(pairs):
@@ -197,11 +197,11 @@ def plane(faces: FeatureImages, *, side: int = 900, layer: str | None = None) ->
         i = facet.members[0]
         x, y = _free(at[i], [*taken, *((float(a), float(c)) for a, c in at)], len(at), thumb, side)
         taken.append((x, y))
-        colour = FACETS[b % len(FACETS)]
-        draw.line((x, y, *at[i]), fill=colour, width=2)
+        color = FACETS[b % len(FACETS)]
+        draw.line((x, y, *at[i]), fill=color, width=2)
         picture.paste(_seen(faces.photos[i], thumb), (round(x - thumb / 2), round(y - thumb / 2)))
         draw.rectangle(
-            (x - thumb / 2 - 2, y - thumb / 2 - 2, x + thumb / 2 + 1, y + thumb / 2 + 1), outline=colour, width=3
+            (x - thumb / 2 - 2, y - thumb / 2 - 2, x + thumb / 2 + 1, y + thumb / 2 + 1), outline=color, width=3
         )
         draw.ellipse((at[i][0] - 4, at[i][1] - 4, at[i][0] + 4, at[i][1] + 4), fill=INK)
         write(draw, (x, y + thumb / 2 + 4), f"facet {b + 1}, {facet.size}", 14, ink=INK, anchor="ma")

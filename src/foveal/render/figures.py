@@ -73,7 +73,7 @@ def layer_sheet(why: Explanation, *, layers: Sequence[str] | None = None, side: 
     cells = [
         [
             fit_photo(why.photos[i], side),
-            *(why.overlay(i, layer=layer, scale="robust", colour_bar=False, side=side) for layer in names),
+            *(why.overlay(i, layer=layer, scale="robust", color_bar=False, side=side) for layer in names),
         ]
         for i in range(len(why))
     ]
@@ -91,7 +91,7 @@ def method_sheet(explanations: Sequence[Explanation], *, side: int = 256) -> Ima
     """A row a picture: its photo, then the overlay of each explanation's deepest layer."""
     first = explanations[0]
     cells = [
-        [fit_photo(first.photos[i], side), *(why.overlay(i, colour_bar=False, side=side) for why in explanations)]
+        [fit_photo(first.photos[i], side), *(why.overlay(i, color_bar=False, side=side) for why in explanations)]
         for i in range(len(first))
     ]
     return grid(

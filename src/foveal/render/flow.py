@@ -36,7 +36,7 @@ def film_strip(
         raise ResultError("this audit is of another flow: audit the flow that is drawn")
     largest = max(float(map[i].max()) for map in flow.maps.values()) if common else 0.0
     maps = [
-        flow.overlay(i, layer=layer, sign="positive", scale=largest or "robust", colour_bar=False, side=side)
+        flow.overlay(i, layer=layer, sign="positive", scale=largest or "robust", color_bar=False, side=side)
         for layer in flow.layers
     ]
     masks = [mask_picture(flow, layer, i, side=side) for layer in flow.layers]
@@ -131,14 +131,14 @@ def curve_picture(curves: Sequence[Curve], x: Sequence[float], *, width: int, he
             continue  # its number would lie on that one
         draw.line((first, y(level), last, y(level)), fill=RULE)
         write(draw, (first - size * 0.5, y(level)), f"{100 * level:.0f} %", size, ink=MUTED, anchor="rm")
-    for row, (name, colour, curve) in enumerate(curves):
+    for row, (name, color, curve) in enumerate(curves):
         points = [(float(a), y(v)) for a, v in zip(x, curve, strict=True) if np.isfinite(v)]
         if len(points) > 1:
-            draw.line(points, fill=colour, width=thick, joint="curve")
+            draw.line(points, fill=color, width=thick, joint="curve")
         for a, b in points:
-            draw.ellipse((a - size / 3, b - size / 3, a + size / 3, b + size / 3), fill=colour, outline=PAPER)
+            draw.ellipse((a - size / 3, b - size / 3, a + size / 3, b + size / 3), fill=color, outline=PAPER)
         place = top + size + row * size * 1.7
-        draw.line((size * 1.5, place, size * 3, place), fill=colour, width=thick)
+        draw.line((size * 1.5, place, size * 3, place), fill=color, width=thick)
         write(draw, (size * 3.5, place), shorten(name, size, first - size * 7), size, ink=INK, anchor="lm")
     return picture
 
@@ -160,10 +160,10 @@ def correlation_picture(flow: Flow, i: int = 0, *, cell: int = 64) -> Image.Imag
         for column in range(count):
             value = float(found[row, column])
             known = np.isfinite(value)
-            colour = tuple(int(c) for c in table[round(255 * max(0.0, value))]) if known else PAPER
+            color = tuple(int(c) for c in table[round(255 * max(0.0, value))]) if known else PAPER
             x, y = left + column * cell, top + row * cell
-            draw.rectangle((x, y, x + cell - 2, y + cell - 2), fill=colour)
-            ink = INK if not known or sum(colour) > 380 else PAPER
+            draw.rectangle((x, y, x + cell - 2, y + cell - 2), fill=color)
+            ink = INK if not known or sum(color) > 380 else PAPER
             write(draw, (x + cell / 2, y + cell / 2), f"{value:.2f}" if known else "–", size, ink=ink, anchor="mm")
     write(draw, (left, picture.height - size * 1.4), "correlation of the maps", size, ink=MUTED)
     return picture
@@ -200,7 +200,7 @@ def _named(picture: Image.Image, name: str) -> Image.Image:
 
 def _overlays(flow: Flow, i: int, side: int, layers: Sequence[str] | None = None) -> list[Image.Image]:
     return [
-        flow.overlay(i, layer=layer, sign="positive", scale="robust", colour_bar=False, side=side)
+        flow.overlay(i, layer=layer, sign="positive", scale="robust", color_bar=False, side=side)
         for layer in layers or flow.layers
     ]
 

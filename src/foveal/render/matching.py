@@ -38,7 +38,7 @@ def pair_picture(
     scale = choose_scale(np.concatenate([v.ravel() for v in values]), sign=sign)
     photos, where = [pair.queries[i], pair.references[j]], [pair.query_where, pair.reference_where]
     drawn = [
-        draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, colour_bar=False, side=side)
+        draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, color_bar=False, side=side)
         for photo, map, place in zip(photos, values, where, strict=True)
     ]
     gap, height = side // 8, max(one.height for one in drawn)
@@ -117,7 +117,7 @@ def rank_strip(
     photos = [*[pair.queries[i]] * len(order), *(pair.references[j] for j in order)]
     where = [pair.query_where] * len(order) + [pair.reference_where] * len(order)
     drawn = [
-        draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, colour_bar=False, side=side)
+        draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, color_bar=False, side=side)
         for photo, map, place in zip(photos, maps, where, strict=True)
     ]
     columns = [f"{headings[k] if headings else k + 1}: {pair.words(i, j)}" for k, j in enumerate(order)]
@@ -149,10 +149,10 @@ def _lined(
     table = sequential()
     for k in reversed(range(len(worth))):
         strength = float(worth[k] / worth.max())
-        colour = tuple(int(c) for c in table[int(95 + 150 * strength)])
+        color = tuple(int(c) for c in table[int(95 + 150 * strength)])
         ends = [(2 * float(x), 2 * float(y)) for x, y in (a[k], b[k])]
         draw.line(ends, fill=PAPER, width=round(4 + 5 * strength))
-        draw.line(ends, fill=colour, width=round(2 + 4 * strength))
+        draw.line(ends, fill=color, width=round(2 + 4 * strength))
         for x, y in ends:
-            draw.ellipse((x - 9, y - 9, x + 9, y + 9), fill=colour, outline=PAPER, width=3)
+            draw.ellipse((x - 9, y - 9, x + 9, y + 9), fill=color, outline=PAPER, width=3)
     return twice.resize(picture.size, Image.Resampling.LANCZOS)

@@ -28,12 +28,12 @@ def group_sheet(found: Shortcuts, k: int, *, side: int) -> Image.Image:
                 _mean([found.photos[i] for i in group.pictures]),
                 group.mean,
                 sign="positive",
-                colour_bar=False,
+                color_bar=False,
                 side=side,
             )
         ]
         row += [
-            draw_overlay(found.photos[i], found.maps[i], sign="positive", limit="robust", colour_bar=False, side=side)
+            draw_overlay(found.photos[i], found.maps[i], sign="positive", limit="robust", color_bar=False, side=side)
             for i in group.pictures[:SHOWN]
         ]
         cells.append(row)

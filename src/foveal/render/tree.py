@@ -154,8 +154,8 @@ def _lines(
     ]
     for parent, edge, carried in sorted(shown, key=lambda one: one[2]):
         most = max(other for one, _, other in shown if one.stage == parent.stage)
-        colour = DOUBT if edge.disagrees else FLOW
-        sheet.line(below[parent.key], places[edge.child.key], colour, max(1.0, THICKEST * carried / most))
+        color = DOUBT if edge.disagrees else FLOW
+        sheet.line(below[parent.key], places[edge.child.key], color, max(1.0, THICKEST * carried / most))
     opposed = [cell.edge for cell in (rows[0] if rows else ()) if cell.against]
     for edge in opposed:
         width = max(1.0, THICKEST * edge.share * tree.decision.contra / max(tree.decision.pro, 1e-30))
@@ -174,8 +174,8 @@ def _photo(sheet: Sheet, tree: Tree, row: Sequence[Cell], middle: float, top: fl
         for box, thick in ((region(tree, cell.feature), 1), (effective, 3)):
             if box and not (effective is None and thick == 3):
                 x0, y0, x1, y1 = (value * ratio for value in box)
-                colour = AGAINST if cell.against else BOX
-                sheet.frame((left + x0, top + y0, left + x1, top + y1), colour, thick)
+                color = AGAINST if cell.against else BOX
+                sheet.frame((left + x0, top + y0, left + x1, top + y1), color, thick)
 
 
 def _balance(tree: Tree) -> str:

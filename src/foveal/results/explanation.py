@@ -169,7 +169,7 @@ class Explanation:
         sign: Sign = "auto",
         alpha: float = 0.85,
         scale: Literal["auto", "image", "batch", "robust"] | float = "auto",
-        colour_bar: bool = True,
+        color_bar: bool = True,
         side: int | None = None,
     ) -> Image.Image:
         """Picture i's photo with its map on it, and a bar with the raw values.
@@ -199,7 +199,7 @@ class Explanation:
             limit = float(scale)
         return draw_overlay(
             self.photos[i], map[i], place=self.where.get(layer or self.layer), sign=sign, limit=limit, alpha=alpha,
-            colour_bar=colour_bar, side=side,
+            color_bar=color_bar, side=side,
         )  # fmt: skip
 
     def figure(self, *, layers: Sequence[str] | None = None, side: int = 256) -> Image.Image:
