@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ from foveal.errors import ImageError, LayerError, ResultError
 from foveal.images import load_images, pictures_in
 from foveal.models.model import Model, as_model, placed
 from foveal.results.channel_examples import ChannelExamples
+from foveal.results.provenance import versions
 from foveal.storage.checkpoint import load_state, save_state
 from foveal.storage.fingerprint import file_fingerprint, fingerprint
 from foveal.storage.reading import damage
@@ -62,6 +64,7 @@ def channels(
     Raises:
         ImageError: for a folder without pictures, or pictures that cannot be read.
     """
+    began = time.perf_counter()
     subject = as_model(model, preprocessing)
     files = [Path(pictures)] if isinstance(pictures, str | Path) else [Path(one) for one in pictures]
     found = tuple(pictures_in(files))
@@ -86,7 +89,10 @@ def channels(
     values, numbers, places = (
         {name: arrays[f"{what}/{name}"] for name in names} for what in ("values", "pictures", "places")
     )
-    return ChannelExamples(subject.name, found, stages, values, numbers, places, subject.preprocessing, tuple(notes))
+    return ChannelExamples(
+        subject.name, found, stages, values, numbers, places, subject.preprocessing, tuple(notes),
+        time.perf_counter() - began, versions(),
+    )  # fmt: skip
 
 
 def _look(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from foveal.hierarchy.build import tree_of
 from foveal.hierarchy.expansion import TreeSettings
 from foveal.images import Batch
 from foveal.models.model import Model, as_model
+from foveal.results.provenance import versions
 from foveal.results.tree import Tree
 from foveal.targets import TargetLike, Task
 
@@ -65,6 +68,7 @@ def decompose(
 
     The other arguments and the errors are those of `explain`. (Cheng et al., IJCV 131, 2023, arXiv:2201.09205.)
     """
+    began = time.perf_counter()
     plan = TreeSettings(branch, enough, rule, gate, rank_by, merge, decide, against)
     inquiry = prepare(
         model, image, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
@@ -72,9 +76,14 @@ def decompose(
     if len(inquiry.batch.tensor) != 1:
         raise LayerError(f"a tree is of one picture, but {len(inquiry.batch.tensor)} were given: call once for each")
     tree = tree_of(inquiry.scene, plan, inquiry.every_layer())
-    tree.photo, tree.model = inquiry.batch.photos[0], inquiry.subject.name
-    tree.notes = (*inquiry.remarks([tree.target], photos=True), *tree.notes)
-    return tree
+    return replace(
+        tree,
+        photo=inquiry.batch.photos[0],
+        model=inquiry.subject.name,
+        notes=(*inquiry.remarks([tree.target], photos=True), *tree.notes),
+        seconds=time.perf_counter() - began,
+        versions=versions(),
+    )
 
 
 @checked
@@ -91,7 +100,7 @@ def class_tree(
     """How a class is put together: the trees of many pictures, joined by channel.
 
         jays = foveal.class_tree(model, sorted(Path("jays").iterdir()))
-        print(jays); jays.poster().save("jays.png")
+        print(jays); jays.figure().save("jays.png")
         jays.contrast(foveal.class_tree(model, crows))        # channels that one class rests on and the other does not
 
     Args:
@@ -103,6 +112,7 @@ def class_tree(
     """
     from foveal.results.class_tree import ClassTree
 
+    began = time.perf_counter()
     subject = as_model(model, options.pop("preprocessing", None), options.pop("labels", None))
     batch = read(subject, images)
     trees = []
@@ -111,4 +121,4 @@ def class_tree(
         trees.append(decompose(subject, alone, target, **options).grow(depth))
         if progress:
             progress("taking apart", number + 1, len(batch.photos))
-    return ClassTree(tuple(trees))
+    return ClassTree(tuple(trees), time.perf_counter() - began, versions())

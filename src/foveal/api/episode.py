@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from foveal.errors import TargetError
 from foveal.images import Batch, load_images
 from foveal.models.model import Model
 from foveal.results.episode import Episode
+from foveal.results.provenance import versions
 from foveal.targets import Prototypes
 from foveal.targets.prototypes import ClosestClass
 from foveal.targets.reference import ReferenceTarget, names_of
@@ -63,6 +65,7 @@ def episode(
     Raises:
         FovealError: as `explain`, in one sentence.
     """
+    began = time.perf_counter()
     decision = Prototypes(support, labels, metric=metric, rule=rule, temperature=temperature, embedding=embedding)
     inquiry = prepare(model, query, decision, preprocessing=preprocessing, task=task)
     if len(inquiry.layers(layer)) != 1:
@@ -76,7 +79,8 @@ def episode(
         if progress:
             progress("classes", number + 1, len(closest.classes))
     chances = [why.probability for why in evidence.values() if why.probability is not None]
-    return Episode(evidence, _examples(support, names_of(labels), inquiry), torch.stack(chances, 1), inquiry.notes)
+    return Episode(evidence, _examples(support, names_of(labels), inquiry), torch.stack(chances, 1), inquiry.notes,
+                   time.perf_counter() - began, versions())  # fmt: skip
 
 
 def _examples(support: ImageLike | Batch, names: Sequence[str], inquiry: Inquiry) -> dict[str, tuple[Photo, ...]]:

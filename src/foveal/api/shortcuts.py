@@ -14,6 +14,7 @@ and on what colours and edges, as spectral relevance analysis does it (Lapuschki
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ from foveal.metrics.placement import energy, lift
 from foveal.metrics.references import edge_map
 from foveal.metrics.shape import area_holding
 from foveal.models.model import Model, as_model
+from foveal.results.provenance import versions
 from foveal.results.shortcuts import ClassGroup, Shortcuts, Suspect
 from foveal.targets import Class, Task
 from foveal.targets.class_names import class_index, class_words
@@ -76,7 +78,7 @@ def shortcuts(
     """What the surroundings say of each class, whether the network listens, and its maps in groups.
 
         found = foveal.shortcuts(model, photos, classes)
-        print(found.sentence); found.suspects; found.sheet(0).save("groups.png")
+        print(found.summary); found.suspects; found.figure().save("groups.png")
 
     Args:
         images: pictures of two classes at least, four or more of each that is to be judged.
@@ -88,6 +90,7 @@ def shortcuts(
 
     Needs scikit-learn (the extra "heads") to group maps. Raises FovealError: ImageError for too few pictures.
     """
+    began = time.perf_counter()
     if not 0 < ring < 0.5 or hosts < 2:
         raise MethodError(f"surroundings of {ring} of each side, swapped {hosts} times, leave nothing: try 0.125 and 4")
     subject = as_model(model, preprocessing, labels, task)
@@ -127,7 +130,10 @@ def shortcuts(
         suspects.append(Suspect(name, c, len(mine), tells, p[c], loss, flagged, groups))
         tick("grouping", number, len(each))
     suspects.sort(key=lambda one: (not one.flagged, -one.tells))
-    return Shortcuts(tuple(suspects), batch.photos, maps, ring, method, subject.name)
+    return Shortcuts(
+        tuple(suspects), batch.photos, maps, ring, method, subject.name, why.notes, time.perf_counter() - began,
+        versions(),
+    )  # fmt: skip
 
 
 def _log_chances(

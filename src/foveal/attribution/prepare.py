@@ -17,7 +17,7 @@ from foveal.engine.select import LayerSpec, last_stage_before, select_layers, st
 from foveal.errors import ImageError, ModelError
 from foveal.images import Batch, load_images
 from foveal.models.model import Model, as_model, placed, state_notes
-from foveal.results.notes import photo_remarks
+from foveal.results.notes import photo_notes
 from foveal.targets import NeedsModel, Target, TargetLike, Task, as_decision, compares
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Inquiry:
         if self.subject.labels and any(_BY_NUMBER.fullmatch(one) for one in words):
             found.append(f"there are {len(self.subject.labels)} labels, not one a class, so classes go by number")
         if photos:
-            found += photo_remarks([photo for photo in self.batch.photos if photo.source != "tensor"])
+            found += photo_notes([photo for photo in self.batch.photos if photo.source != "tensor"])
         return tuple(found)
 
     def about(self, target: TargetLike) -> Inquiry:

@@ -103,7 +103,7 @@ def compare(
         info(str(scores))
         if json:
             facts = {"scores": list(scores.rows()), "page": str(page)}
-            answer_json({**scores.facts(), **facts, "unread": read.facts()})
+            answer_json({**scores.to_dict(), **facts, "unread": read.facts()})
         else:
             answer_lines(page)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,7 +109,7 @@ def tree(
             found = decompose(
                 network, batch, decision, branch=branch, rule=rule, merge=merge, decide=decide, against=against
             ).grow(depth)
-            found.dictionary = words
+            found = replace(found, examples=words)
             if patterns:
                 found.look(patterns)
             if audit:
@@ -116,8 +117,8 @@ def tree(
             found.save(folder)
             hiding = audited(network, batch, found, decision)[0] if audit else None
             said = str(found).splitlines()[: 1 + branch * (1 + branch)]
-            info(f"{photo.name}: {found.target}", *said, *([hiding.sentence] if hiding else []))
-            answers.append(_answer(found, photo, folder) | {"hiding": hiding.facts() if hiding else None})
+            info(f"{photo.name}: {found.target}", *said, *([hiding.summary] if hiding else []))
+            answers.append(_answer(found, photo, folder) | {"hiding": hiding.to_dict() if hiding else None})
             if together:
                 trees.append(found)
             move("growing", i + 1, len(files), photo.name)
@@ -126,7 +127,7 @@ def tree(
 
             joined = ClassTree(tuple(trees))
             with whole_file(out / "together.png") as aside:
-                joined.poster().save(aside)
+                joined.figure().save(aside)
             info(str(joined))
         if json:
             answer_json([*answers, *read.facts()])

@@ -55,12 +55,12 @@ def answer(
     info(f"{photo}", *_in_words(question, explanations[0], predicted, steps))
     for why in explanations:
         why.save(folder / why.method)
-        info(*(f"  {why.method} note: {remark}" for remark in why.remarks))
+        info(*(f"  {why.method} note: {remark}" for remark in why.notes))
         answers.append(_answer(question, why, photo, folder / why.method, predicted, steps))
         if question.audit:
             (hiding,) = audit(question.model, batch, why, question.target, layer=why.layer)
-            info(f"  {why.method} audit: {hiding.sentence}")
-            answers[-1]["audit"] = hiding.facts()
+            info(f"  {why.method} audit: {hiding.summary}")
+            answers[-1]["audit"] = hiding.to_dict()
     sheet = _sheet(explanations, folder)
     if sheet:
         answers[0]["files"].insert(0, sheet)
@@ -151,7 +151,7 @@ def _answer(
         "probability": None if why.probability is None else float(why.probability[0]),
         "layers": [{"name": layer, "stage": known.get(layer)} for layer in why.layers],
         "layer_chosen": "as asked" if question.layers is not None else "the last stage before the decision",
-        "notes": list(why.remarks),
+        "notes": list(why.notes),
         "seconds": why.seconds,
         "folder": str(folder),
         "files": [str(folder / overlay["file"]) for overlay in saved["overlays"]],

@@ -105,9 +105,9 @@ def flow(
                 asked = found.audit(lambda what, done, total: move(what, done, total, "")) if audit else None
                 found.save(folder / one, audit=asked)
                 hiding = audited(network, batch, found, decision)[0] if audit else None
-                info(str(found), *([str(asked)] if asked else []), *([hiding.sentence] if hiding else []))
+                info(str(found), *([str(asked)] if asked else []), *([hiding.summary] if hiding else []))
                 answers.append(
-                    _answer(found, asked, photo, folder / one) | {"hiding": hiding.facts() if hiding else None}
+                    _answer(found, asked, photo, folder / one) | {"hiding": hiding.to_dict() if hiding else None}
                 )
                 flows.append(found)
             if len(flows) > 1:
@@ -130,8 +130,8 @@ def _answer(flow: Flow, audit: Audit | None, photo: Path, folder: Path) -> dict[
         "score": float(flow.score[0]) if flow.score is not None else None,
         "mode": flow.parameters["mode"],
         "layers": [{"layer": at, **{what: flow.number(at, what) for what in measured}} for at in flow.layers],
-        "audit": [one.facts() for one in audit] if audit else None,
-        "notes": list(flow.remarks),
+        "audit": [one.to_dict() for one in audit] if audit else None,
+        "notes": list(flow.notes),
         "seconds": flow.seconds,
         "strip": str(folder / "strip.png"),
     }

@@ -142,9 +142,9 @@ def _match(
         number = f"-{i}" if len(queries) > 1 else ""
         sheet = out / f"match{number}.png"
         with whole_file(sheet) as aside:
-            pair.figure(i, most=top).save(aside)
+            pair.figure(i=i, most=top).save(aside)
         with whole_file(out / f"ranks{number}.png") as aside:
-            pair.strip(i, most=top).save(aside)
+            pair.figure("strip", i=i, most=top).save(aside)
         answers.append(_answer(pair, i, shelf, out))
         if not json:
             answer_lines(sheet)
@@ -162,7 +162,7 @@ def _audited(
     j = pair.ranking(i)[0]
     target = Similar(shelf[j], metric=metric, embedding=embedding)
     (found,) = audit(network, queries[i], {"match": pair.query_maps[i, j][None]}, target)
-    return f"{queries[i].name}: {found.sentence}"
+    return f"{queries[i].name}: {found.summary}"
 
 
 def _decide(
@@ -219,7 +219,7 @@ def _answer(pair: Match, i: int, shelf: list[Path], out: Path) -> dict[str, Any]
             }
             for j in pair.ranking(i)
         ],
-        "notes": list(pair.remarks),
+        "notes": list(pair.notes),
         "seconds": pair.seconds,
         "folder": str(out),
     }

@@ -124,9 +124,9 @@ def measure(
         read.need(parts)
         scores = Scores.joined(parts)
         scores.save(out)
-        info(str(scores), *(f"{one.picture}, {one.method}: {one.sentence}" for one in sentences))
+        info(str(scores), *(f"{one.source}, {one.method}: {one.summary}" for one in sentences))
         if json:
-            facts = {"audit": [one.facts() for one in sentences], "table": str(out / "scores.csv")}
+            facts = {"audit": [one.to_dict() for one in sentences], "table": str(out / "scores.csv")}
             answer_json({**_answer(scores), **facts, "unread": read.facts()})
         else:
             answer_lines(out / "scores.csv")
@@ -139,7 +139,7 @@ def _ticker(move: Any, last: int) -> Any:
 def _answer(scores: Scores) -> Mapping[str, Any]:
     """The same for machines; None where undefined."""
     return {
-        **scores.facts(),
+        **scores.to_dict(),
         "scores": list(scores.rows()),
         "means": {
             name: {

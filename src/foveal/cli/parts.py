@@ -80,8 +80,8 @@ def parts(
             )
             found.save(folder)
             hiding = audited(network, batch, found, decision)[0] if audit else None
-            info(str(found), *([hiding.sentence] if hiding else []))
-            answers.append(_answer(found, photo, folder) | {"hiding": hiding.facts() if hiding else None})
+            info(str(found), *([hiding.summary] if hiding else []))
+            answers.append(_answer(found, photo, folder) | {"hiding": hiding.to_dict() if hiding else None})
             move("finding parts", i + 1, len(files), photo.name)
         if json:
             answer_json([*answers, *read.facts()])
@@ -110,7 +110,7 @@ def _answer(found: Parts, photo: Path, folder: Path) -> dict[str, Any]:
         "remainder": float(found.remainder[0]),
         "offset": float(found.offset[0]),
         "coverage": found.coverage(),
-        "notes": list(found.remarks),
+        "notes": list(found.notes),
         "seconds": found.seconds,
         "picture": str(folder / "parts.png"),
     }

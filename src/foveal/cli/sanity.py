@@ -68,10 +68,10 @@ def sanity(
             steps=steps, cascading=cascading, progress=lambda what, done, total: move(what, done, total, ""),
         )  # fmt: skip
         with whole_file(out / "sanity.png") as aside:
-            found.picture().save(aside)
-        write_text(out / "sanity.json", plain.dumps(found.facts(), indent=1) + "\n")
+            found.figure().save(aside)
+        write_text(out / "sanity.json", plain.dumps(found.to_dict(), indent=1) + "\n")
         info(str(found))
         if json:
-            answer_json({**found.facts(), "picture": str(out / "sanity.png"), "unread": read.facts()})
+            answer_json({**found.to_dict(), "picture": str(out / "sanity.png"), "unread": read.facts()})
         else:
             answer_lines(out / "sanity.png")

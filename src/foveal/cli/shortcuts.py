@@ -89,9 +89,9 @@ def shortcut(
             if suspect.flagged or k == 0:
                 path = out / f"class-{suspect.index}.png"
                 with whole_file(path) as aside:
-                    found.sheet(k).save(aside)
+                    found.figure(k=k).save(aside)
                 sheets.append(str(path))
-        facts = {**found.facts(), "pictures": [str(files[i]) for i in kept], "sheets": sheets, "unread": read.facts()}
+        facts = {**found.to_dict(), "pictures": [str(files[i]) for i in kept], "sheets": sheets, "unread": read.facts()}
         write_text(out / "shortcuts.json", plain.dumps(facts, indent=1) + "\n")
         info(str(found))
         if json:

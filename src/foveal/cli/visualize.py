@@ -183,20 +183,21 @@ def _clear(work: Path) -> None:
 def _answer(faces: FeatureImages, network: Model, transfer: str | None, out: Path) -> dict[str, Any]:
     """The same for machines."""
     from foveal.errors import MethodError
+    from foveal.featurevis import transfer as transfers
     from foveal.models import load_model
 
     try:
-        answers: Sequence[Any] = faces.answers(network)
+        answers: Sequence[Any] = transfers.answers(faces, network)
     except MethodError:  # a network without classes
         answers = [()] * len(faces)
-    seen = faces.transfer(load_model(transfer)) if transfer and faces.facets else None
+    seen = transfers.transfer(faces, load_model(transfer)) if transfer and faces.facets else None
     return {
         "model": faces.model,
         "sheet": str(out / "portraits" / "sheet.png"),
         "facets": [{"pictures": facet.size, "members": list(facet.members)} for facet in faces.facets],
         "portraits": [
             {
-                **one.facts(),
+                **one.to_dict(),
                 "nearest": [{"picture": faces.photos[k].source, "cosine": cos} for k, cos in faces.nearest(i)],
                 "answers": [{"class": a.label, "probability": a.probability} for a in answers[i]],
             }

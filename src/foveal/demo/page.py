@@ -21,6 +21,7 @@ from foveal.demo.measured import true_panel
 from foveal.demo.references import REFERENCES
 from foveal.demo.truth import TruthMeasurements, explain_fully, logits_of, on_photo, true_effects
 from foveal.featurevis import Octave, Schedule
+from foveal.featurevis.transfer import answers
 from foveal.methods import METHODS
 from foveal.models import Model, load_model
 from foveal.render.charts import Column, Score
@@ -110,9 +111,11 @@ def portrait_section(model: Model) -> Section:
         pictures = [render(species_scene(species, seed))[0] for seed in range(SITTERS, SITTERS + 10)]
         faces = visualize(model, pictures, facets=1, plan=BRIEFLY)
         photo = photo or faces.photos[0]
-        one, answer = faces[0], faces.answers(model, 1)[0][0]
-        rows.append([mosaic(faces.photos, SIDE), as_picture(one.strip[0][1]), as_picture(one.image)])
-        words.append(f"{species}\n{one.words}\nthe classifier says {answer.label}, {100 * answer.probability:.0f} %")
+        one, answer = faces[0], answers(faces, model, 1)[0][0]
+        rows.append([mosaic(faces.photos, SIDE), as_picture(one.snapshots[0][1]), as_picture(one.image)])
+        words.append(
+            f"{species}\n{one.caption()}\nthe classifier says {answer.label}, {100 * answer.probability:.0f} %"
+        )
     sheet = grid(rows, columns=("four of ten pictures", "mean of all ten", "portrait"), rows=words, side=SIDE)
     assert photo is not None
     return Section(
@@ -187,7 +190,7 @@ def _flow_panel(model: Model, example: Example, species: str) -> Panel:
     """The margin again, with the neurons that take part, put to the network."""
     found = flow(model, example.image, sibling_margin([species]))
     bird = (example.labels > 0) & (example.labels < LABELS["occluder"])
-    strip = found.strip(audit=found.audit(), inside=bird, side=SIDE)
+    strip = found.figure("strip", audit=found.audit(), inside=bird, side=SIDE)
     last = found.layers[-1]
     words = f"At {last}, {100 * found.number(last, 'kept'):.0f} % of the neurons take part."
     return Panel(
@@ -212,7 +215,7 @@ def _tree_panel(model: Model, example: Example, species: str) -> Panel:
     words = f"Channels {names} of {tree.stages[-1].name} support the margin most; below them what supports each."
     return Panel(
         "Which parts, made of which smaller parts?",
-        (Tile(f"{tree.stages[-1].name} to {tree.stages[0].name}", tree.poster(most=6), words),),
+        (Tile(f"{tree.stages[-1].name} to {tree.stages[0].name}", tree.figure(most=6), words),),
         "Gradient-based activation propagation: the strongest channels of the last stage, each at its strongest place, "
         "then the channels that support that neuron, and so on. Press a card to take it apart. Below it all on one "
         "page: lines are as thick as what flows along them; red where switching a channel off does not lower what it "
@@ -261,8 +264,8 @@ def _match_panel(model: Model, example: Example, species: str, other: str, part:
         (
             *(
                 Tile(
-                    f"{pair.words(0, j)} to a {name}",
-                    pair.picture(0, j, side=SIDE),
+                    f"{pair.caption(0, j)} to a {name}",
+                    pair.figure("pair", j=j, side=SIDE),
                     f"The {species} and a {name}, evidence for their similarity on both, lines between places.",
                 )
                 for j, name in enumerate((species, other))

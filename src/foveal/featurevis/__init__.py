@@ -2,7 +2,7 @@
 
 from foveal.featurevis.channels import informative
 from foveal.featurevis.facet_objectives import ObjectiveWeights
-from foveal.featurevis.facets import find_facets, places, weights_of
+from foveal.featurevis.facets import find_facets, weights_of
 from foveal.featurevis.objectives import (
     Objective,
     Seen,
@@ -24,6 +24,7 @@ from foveal.featurevis.schedule import Best, FeatureTask, Octave, Schedule, Sche
 from foveal.featurevis.transforms import STILL, Views
 from foveal.featurevis.unit_objectives import units_of
 from foveal.results.facet import Facet
+from foveal.similarity.plane import places
 
 __all__ = [
     "STILL",

@@ -9,13 +9,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
-from foveal.errors import MethodError, MissingExtra
+from foveal.errors import MethodError
 from foveal.results.facet import Facet
+from foveal.similarity.plane import one_thread, reduced, sklearn
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -24,7 +25,6 @@ FacetCount: TypeAlias = "int | Literal['auto']"
 Weighting: TypeAlias = "Literal['softmax', 'inv_exp']"
 MOST = 10  # facets that "auto" looks for
 APART = 0.1  # silhouette below which a set counts as one facet
-COMPONENTS = 50
 
 
 def find_facets(
@@ -63,19 +63,6 @@ def find_facets(
     return tuple(sorted(facets, key=lambda facet: (-facet.size, facet.members)))
 
 
-def reduced(z: Float[Tensor, "n c"], *, unit: bool = True) -> Float[Tensor, "n p"]:
-    """Principal components, at most 50 and n − 1; their signs are such that the largest entry is positive."""
-    z = z.detach().double().cpu()
-    z = torch.nn.functional.normalize(z, dim=1) if unit else z
-    U, S, _ = torch.linalg.svd(z - z.mean(0), full_matrices=False)
-    kept = max(1, min(COMPONENTS, len(z) - 1, z.shape[1]))
-    found = (U * S)[:, :kept]
-    largest = found.gather(0, found.abs().argmax(0, keepdim=True))
-    signs: Tensor = torch.where(largest < 0, -1.0, 1.0)
-    signed: Tensor = found * signs
-    return signed
-
-
 def weights_of(distances: Float[Tensor, " m"], weighting: Weighting = "softmax") -> Float[Tensor, " m"]:
     """At least 0, sum to 1, the nearer the more; finite at distance 0."""
     scale = distances.median()
@@ -87,24 +74,12 @@ def weights_of(distances: Float[Tensor, " m"], weighting: Weighting = "softmax")
     raise MethodError(f"there is no weighting {weighting!r}: say softmax or inv_exp")
 
 
-def places(z: Float[Tensor, "n c"], *, seed: int = 0) -> Float[Tensor, "n 2"]:
-    """Points in the plane for a picture of the set: t-SNE; the first two principal components of a small set."""
-    points = reduced(z)
-    if len(z) < 12:
-        return torch.cat([points, points.new_zeros(len(z), 2)], 1)[:, :2]
-    TSNE = _sklearn("manifold").TSNE
-    perplexity = max(3.0, min(30.0, len(z) / 10))
-    with _one_thread():
-        found = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points.numpy())
-    return torch.from_numpy(found).double()
-
-
 def _grouped(points: Tensor, count: FacetCount, seed: int) -> Int[Tensor, " n"]:
-    KMeans = _sklearn("cluster").KMeans
-    silhouette = _sklearn("metrics").silhouette_score
+    KMeans = sklearn("cluster").KMeans
+    silhouette = sklearn("metrics").silhouette_score
     array = points.numpy()
     different = len(points.round(decimals=9).unique(dim=0))
-    with _one_thread():
+    with one_thread():
         if count != "auto":
             return torch.from_numpy(
                 KMeans(min(count, different), n_init=10, random_state=seed).fit(array).labels_
@@ -124,24 +99,3 @@ def _facet(points: Tensor, members: Tensor, keep: int, weighting: Weighting) -> 
     order = distances.argsort(stable=True)[:keep]
     weights = weights_of(distances[order], weighting)
     return Facet(tuple(members[order].tolist()), weights, len(members))
-
-
-def _one_thread() -> Any:
-    """Few points: threads cost more than they bring, and sums depend on their number."""
-    return _import("threadpoolctl").threadpool_limits(1)
-
-
-def _sklearn(part: str) -> Any:
-    return _import(f"sklearn.{part}")
-
-
-def _import(name: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise MissingExtra(
-            "Cannot divide pictures into facets: scikit-learn is not installed; pip install 'foveal[portrait]', or ask "
-            "for one facet."
-        ) from error

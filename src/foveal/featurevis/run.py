@@ -141,5 +141,5 @@ class FeatureVisRun(Optimization):
             loss=image.best.loss,
             step=image.best.step,
             curve=tuple(image.curve),
-            strip=tuple(image.strip),
+            snapshots=tuple(image.strip),
         )

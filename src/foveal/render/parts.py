@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from foveal.images import Photo
-    from foveal.results.part_similarity import PartMatch
-    from foveal.results.parts import Parts
+    from foveal.render.drawable import PartMaps, PartOrder
 
     Cells = Float[NDArray[np.float64], "... h w"]
 
@@ -64,7 +63,7 @@ def on_photo(photo: Photo, cells: Cells, place: Place | None = None) -> Cells:
     return np.asarray(photo.geometry.map_to_photo(blocks * (there[:, None] & across)))
 
 
-def rank_picture(parts: Parts, i: int = 0, *, side: int | None = None) -> Image.Image:
+def rank_picture(parts: PartMaps, i: int = 0, *, side: int | None = None) -> Image.Image:
     """0.8 · colours + 0.2 · grey photo, part 1 red, 2 green, 3 blue."""
     photo = fit(parts.photos[i], side) if side else parts.photos[i]
     colors = rank_colors(_array(parts.groups.maps[i]), _array(parts.groups.norm[i]))
@@ -81,7 +80,7 @@ def palette(count: int) -> UInt8[NDArray[np.uint8], "k 3"]:
     return np.round(255 * np.clip(from_oklab(lab), 0, 1)).astype(np.uint8)
 
 
-def palette_picture(parts: Parts, i: int = 0, *, side: int | None = None, legend: bool = True) -> Image.Image:
+def palette_picture(parts: PartMaps, i: int = 0, *, side: int | None = None, legend: bool = True) -> Image.Image:
     """Each place in the colour of the slot that takes most of it (`Groups.shares`), as strongly as it is active."""
     photo = fit(parts.photos[i], side) if side else parts.photos[i]
     shares, norm = _array(parts.groups.shares[i]), unit(_array(parts.groups.norm[i]))
@@ -94,7 +93,7 @@ def palette_picture(parts: Parts, i: int = 0, *, side: int | None = None, legend
     return beside(picture, _legend(parts, i, picture)) if legend else picture
 
 
-def evidence_bars(parts: Parts, i: int = 0, *, side: int = 224) -> Image.Image:
+def evidence_bars(parts: PartMaps, i: int = 0, *, side: int = 224) -> Image.Image:
     """What each part does to the score, for (right) and against (left); the remainder and the offset in grey."""
     rows = [(f"part {k + 1}", float(value)) for k, value in enumerate(parts.evidence[i])]
     rows += [("remainder", float(parts.remainder[i])), ("offset", float(parts.offset[i]))]
@@ -121,7 +120,7 @@ def evidence_bars(parts: Parts, i: int = 0, *, side: int = 224) -> Image.Image:
     return picture
 
 
-def part_sheet(parts: Parts, *, side: int = 224) -> Image.Image:
+def part_sheet(parts: PartMaps, *, side: int = 224) -> Image.Image:
     """A row a picture: photo, parts together, each alone, what no part covers, the evidence by place and by part."""
     three = parts.count <= 3
     cells = []
@@ -145,23 +144,23 @@ def part_sheet(parts: Parts, *, side: int = 224) -> Image.Image:
         columns=("photo", ranks, *names, "not covered", "evidence by place", "evidence by part"),
         rows=[_told(parts, i) for i in range(len(parts))],
         title=f"{parts.count} parts at {parts.layer} of {parts.model}",
-        caption=" ".join((words, *(f"{remark}." for remark in parts.remarks))),
+        caption=" ".join((words, *(f"{note}." for note in parts.notes))),
         side=side,
     )
 
 
-def _told(parts: Parts, i: int) -> str:
-    lines = [*parts.facts(i), f"{100 * parts.coverage(i):.0f} % covered"]
+def _told(parts: PartMaps, i: int) -> str:
+    lines = [*parts.caption_lines(i), f"{100 * parts.coverage(i):.0f} % covered"]
     sizes = ", ".join(f"{float(size):.0f}" for size in parts.groups.sizes[i])
     return "\n".join([*lines, f"{sizes} of {parts.groups.norm[i].numel()} places"])
 
 
-def _overlay(parts: Parts, i: int, cells: Tensor, side: int, limit: float) -> Image.Image:
+def _overlay(parts: PartMaps, i: int, cells: Tensor, side: int, limit: float) -> Image.Image:
     place = parts.where.get(parts.layer)
     return draw_overlay(parts.photos[i], cells, place=place, sign="positive", limit=limit, color_bar=False, side=side)
 
 
-def _legend(parts: Parts, i: int, picture: Image.Image) -> Image.Image:
+def _legend(parts: PartMaps, i: int, picture: Image.Image) -> Image.Image:
     """A line a part: its colour, rank, activity and size."""
     size = min(max(11.0, picture.height / (2.6 * parts.count + 2)), 22.0)
     strip = Image.new("RGB", (round(size * 15), picture.height), PAPER)
@@ -192,7 +191,7 @@ def _array(tensor: Tensor) -> NDArray[np.float64]:
     return tensor.detach().cpu().double().numpy()
 
 
-def match_sheet(a: Parts, b: Parts, match: PartMatch, i: int = 0, j: int = 0, *, side: int = 176) -> Image.Image:
+def match_sheet(a: PartMaps, b: PartMaps, match: PartOrder, i: int = 0, j: int = 0, *, side: int = 176) -> Image.Image:
     """Two pictures' parts below one another, in the order in which they go together, with their cosines."""
     columns, top, bottom = ["photo"], [fit_photo(a.photos[i], side)], [fit_photo(b.photos[j], side)]
     limits = [float(parts.groups.shown[n].max()) or 1.0 for parts, n in ((a, i), (b, j))]
@@ -203,7 +202,7 @@ def match_sheet(a: Parts, b: Parts, match: PartMatch, i: int = 0, j: int = 0, *,
     return grid(
         [top, bottom],
         columns=columns,
-        rows=["\n".join(parts.facts(n)) for parts, n in ((a, i), (b, j))],
+        rows=["\n".join(parts.caption_lines(n)) for parts, n in ((a, i), (b, j))],
         title=f"Parts at {a.layer} of {a.model}",
         caption=f"Cosines of the parts' vectors: {match}.",
         side=side,
