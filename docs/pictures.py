@@ -100,7 +100,7 @@ def flow() -> Image.Image:
     image, labels = render(scene)
     layers = ("stem.relu1", "stem.relu2", "stage1", "stage2", "stage3")
     found = foveal.flow(foveal.load_model("demo"), image, sibling_margin([scene.species]), layer=layers)
-    return found.strip(audit=found.audit(), inside=(labels > 0) & (labels < LABELS["occluder"]), side=200)
+    return found.figure("strip", audit=found.audit(), inside=(labels > 0) & (labels < LABELS["occluder"]), side=200)
 
 
 def modes() -> Image.Image:
@@ -126,7 +126,7 @@ def assembly() -> Image.Image:
     """How the margin of a jay to its sibling is put together, over twelve pictures."""
     model = foveal.load_model("demo")
     pictures = [render(species_scene("Fan-crested Jay", seed))[0] for seed in range(12)]
-    return foveal.class_tree(model, pictures, sibling_margin(["Fan-crested Jay"]), branch=3).poster(most=6)
+    return foveal.class_tree(model, pictures, sibling_margin(["Fan-crested Jay"]), branch=3).figure(most=6)
 
 
 def tree() -> Image.Image:
@@ -134,7 +134,7 @@ def tree() -> Image.Image:
     scene = species_portraits()[4]
     image, _ = render(scene)
     found = foveal.decompose(foveal.load_model("demo"), image, sibling_margin([scene.species]), branch=3, against=2)
-    return found.grow().look().audit().poster(most=7)
+    return found.grow().look().audit().figure(most=7)
 
 
 def parts() -> Image.Image:

@@ -298,8 +298,8 @@ def test_hiding_the_patch_costs_more_than_hiding_others(no_trace: NoTrace) -> No
         )
     assert len(found) == 4 and found[0].method == "true"
     assert found[0].effect > 0.15 and found[0].beats > 0.9 and abs(found[2].effect) < 0.05
-    assert found[0].sentence.startswith("hiding what this map marks (") and "of bright (0) by" in found[0].sentence
-    assert "an equal area at random, by" in found[0].sentence and str(found).count("\n") == 4
+    assert found[0].summary.startswith("hiding what this map marks (") and "of bright (0) by" in found[0].summary
+    assert "an equal area at random, by" in found[0].summary and str(found).count("\n") == 4
     assert len(found.notes) == 1 and "read as logits of 2 classes" in found.notes[0]
 
 
@@ -311,7 +311,7 @@ def test_other_places_have_the_same_shape_and_the_sentence_knows_nothing_from_so
     assert marked(-torch.rand(4, 4), (8, 8), None) is None
     model, (x, truth) = Patch().eval(), patched(1)
     nothing = foveal.audit(model, x, -truth, 0)[0]
-    assert nothing.marked is None and "marks nothing" in nothing.sentence and nothing.facts()["effect"] is None
+    assert nothing.marked is None and "marks nothing" in nothing.summary and nothing.to_dict()["effect"] is None
     with pytest.raises(MethodError, match="draws"):
         foveal.audit(model, x, truth, 0, draws=1)
 

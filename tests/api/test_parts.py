@@ -106,7 +106,7 @@ def test_awkward_pictures() -> None:
     same = foveal.parts(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
                         torch.ones(1, 3, 8, 8), layer="1")  # fmt: skip
     assert same.groups.used.tolist() == [[True, False, False]]
-    assert any("only 1 of 3 slots" in note for note in same.notes) and "empty" in same.words(2)
+    assert any("only 1 of 3 slots" in note for note in same.notes) and "empty" in same.caption(2)
     same.figure(side=64)
     double = foveal.parts(tiny().double(), pictures().double())
     assert double.groups.maps.dtype == torch.float64

@@ -13,6 +13,7 @@ import foveal
 from foveal.api.visualize import optimize
 from foveal.errors import ImageError, LayerError, MethodError, ResultError
 from foveal.featurevis import STILL, ObjectiveWeights, Octave, Schedule, units_of
+from foveal.featurevis.transfer import answers, transfer
 from foveal.models import Model
 from foveal.synthetic import SPECIES, render, species_scene
 from tests.featurevis.networks import PREPROCESSING, Small, coloured, known, small
@@ -52,13 +53,13 @@ def test_portraits_of_drawn_birds_do_what_they_are_meant_to(faces: FeatureImages
 
 def test_the_classifier_and_another_network_know_them(faces: FeatureImages) -> None:
     model = foveal.load_model("demo")
-    for i, answers in enumerate(faces.answers(model, 2)):
+    for i, named in enumerate(answers(faces, model, 2)):
         species = SPECIES[(0, 4, 12)[faces.facets[faces[i].facet or 0].members[0] // 4]]
-        assert answers[0].label == species
-        assert answers[0].probability >= answers[1].probability
+        assert named[0].label == species
+        assert named[0].probability >= named[1].probability
         photo, cos = faces.nearest(i)[0]
         assert photo // 4 == faces.facets[faces[i].facet or 0].members[0] // 4 and cos > 0.9
-    seen = faces.transfer(foveal.load_model("embed"))
+    seen = transfer(faces, foveal.load_model("embed"))
     assert seen.share == 1 and "100 %" in str(seen)
 
 
@@ -69,8 +70,8 @@ def test_they_are_saved_whole_and_loaded_back(faces: FeatureImages, tmp_path: Pa
     again = foveal.FeatureImages.load(folder)
     for a, b in zip(faces, again, strict=True):
         assert torch.equal(a.image, b.image) and torch.equal(a.channels, b.channels)
-        assert a.facts() == b.facts() and a.curve == b.curve
-        assert all(s == t and torch.equal(x, y) for (s, x), (t, y) in zip(a.strip, b.strip, strict=True))
+        assert a.to_dict() == b.to_dict() and a.curve == b.curve
+        assert all(s == t and torch.equal(x, y) for (s, x), (t, y) in zip(a.snapshots, b.snapshots, strict=True))
     assert again.retrieval() == faces.retrieval() and str(again) == str(faces)
     assert [f.members for f in again.facets] == [f.members for f in faces.facets]
     assert np.array_equal(again.photos[3].pixels, faces.photos[3].pixels)
@@ -90,7 +91,7 @@ def test_several_layers_and_seeds_are_one_batch(birds: list[Any], tmp_path: Path
     assert found[0].target is not None and len(found[0].target) == 32
     assert found.figure().width > 5 * 224
     again = foveal.FeatureImages.load(found.save(tmp_path / "faces"))
-    assert [step for step, _ in again[3].strip] == [step for step, _ in found[3].strip]
+    assert [step for step, _ in again[3].snapshots] == [step for step, _ in found[3].snapshots]
     assert again.strip().tobytes() == found.strip().tobytes()
 
 
@@ -142,8 +143,8 @@ def test_a_photo_whose_features_are_the_target_is_left_alone() -> None:
     x = coloured()[:1].clamp(-1.6, 1.6)  # within what the canvas can show
     found = foveal.visualize(known(small()), x, "relu2", wishes=only, start="photo", plan=plan)
     assert found[0].loss == pytest.approx(0, abs=1e-9)
-    first = found[0].strip[0][1]
-    assert int((found[0].strip[-1][1].int() - first.int()).abs().max()) <= 1
+    first = found[0].snapshots[0][1]
+    assert int((found[0].snapshots[-1][1].int() - first.int()).abs().max()) <= 1
 
 
 def test_ctrl_c_keeps_the_best_and_the_same_call_goes_on(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_single_units_grow(no_trace: NoTrace) -> None:
     for one in found:
         assert one.loss < one.curve[0][1] and one.facet is None
     assert any("classifier took part" in note for note in found.notes)
-    x = torch.stack([found[0].image, found[0].strip[0][1] / 255])
+    x = torch.stack([found[0].image, found[0].snapshots[0][1] / 255])
     net.eval()
     with torch.no_grad():
         body = net.relu2(net.conv2(net.pool(net.relu1(net.conv1((x - 0.5) / 0.25)))))[:, 3].mean((1, 2))
@@ -185,7 +186,7 @@ def test_single_units_grow(no_trace: NoTrace) -> None:
     with pytest.raises(ResultError, match="single units"):
         found.plane()
     with pytest.raises(MethodError, match="single units"):
-        found.transfer(known(net))
+        transfer(found, known(net))
 
 
 def test_a_sleeping_unit_wakes() -> None:

@@ -15,12 +15,17 @@ _TELLING = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028",
 
 
 @cache
-def environment() -> jinja2.Environment:
-    """Escapes everything that is not marked safe, and refuses names it does not know."""
+def environment(package: str = "foveal.render") -> jinja2.Environment:
+    """Escapes everything that is not marked safe, and refuses names it does not know.
+
+    Args:
+        package: that holds the templates; they may include those of this one.
+    """
     import jinja2
 
+    packages = dict.fromkeys((package, "foveal.render"))
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("foveal.render"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in packages]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -149,7 +149,7 @@ def write_report(report: Report, path: str | os.PathLike[str]) -> Path:
 def _template() -> jinja2.Template:
     from markupsafe import Markup
 
-    environment = new_environment()
+    environment = new_environment("foveal.report")
     environment.filters["uri"] = lambda picture: Markup(data_uri(picture, quality=QUALITY))
     environment.filters["thumb"] = lambda picture: Markup(data_uri(resized(picture, 144), quality=QUALITY))
     environment.filters["bars"] = lambda bars: Markup(bar_chart(bars))

@@ -159,7 +159,7 @@ class ChannelExamples(Result):
 
     def _facts(self) -> dict[str, Any]:
         return {
-            "model": self.model, "files": [str(file) for file in self.files], "notes": list(self.notes),
+            "model": self.model, "pictures": [str(file) for file in self.files], "notes": list(self.notes),
             "stages": {name: describe_stage(stage) for name, stage in self.stages.items()},
             "preprocessing": self.preprocessing and self.preprocessing.to_dict(),
             "seconds": self.seconds, "versions": dict(self.versions),
@@ -179,7 +179,7 @@ class ChannelExamples(Result):
         values, pictures, places = ({name: arrays[f"{what}/{name}"] for name in saved["layers"]} for what in TENSORS)
         return cls(
             saved["model"],
-            tuple(Path(file) for file in saved["files"]),
+            tuple(Path(file) for file in saved["pictures"]),
             {name: read_stage(stage) for name, stage in saved["stages"].items()},
             values,
             pictures,

@@ -160,7 +160,7 @@ class Scores(Result):
             bars = [
                 SpreadBar(name, one.mean, one.half if one.n > 1 else 0.0, _cell(one)) for name, one in found.items()
             ]
-            blocks.append(BarBlock(f"{metric} {ARROWS[DIRECTIONS[metric]]}".strip(), bars))
+            blocks.append(BarBlock(f"{metric} {ARROWS[DIRECTIONS.get(metric)]}".strip(), bars))
         title = f"{self.model}: {len(self.pictures)} picture{'s' * (len(self.pictures) != 1)}, {self.of}"
         return bar_sheet(title, blocks, " ".join(f"{note}." for note in self.notes), width=side)
 
@@ -207,7 +207,7 @@ class Scores(Result):
             cells = [_cell(self.summary(name, metric)) for name in self.methods]
             if len(set(cells)) > 1:
                 cells = [cell + ("*" if best == name else "") for name, cell in zip(self.methods, cells, strict=True)]
-            rows.append([f"{metric} {ARROWS[DIRECTIONS[metric]]}".strip(), *cells])
+            rows.append([f"{metric} {ARROWS[DIRECTIONS.get(metric)]}".strip(), *cells])
         return rows
 
     def __str__(self) -> str:
@@ -235,7 +235,7 @@ ARROWS = {"lower": "↓", "higher": "↑", None: ""}
 
 def _sign(metric: str) -> int:
     """1 where higher is better, −1 where lower is, 0 where neither."""
-    return {"higher": 1, "lower": -1, None: 0}[DIRECTIONS[metric]]
+    return {"higher": 1, "lower": -1, None: 0}[DIRECTIONS.get(metric)]
 
 
 def _cell(found: Summary) -> str:
