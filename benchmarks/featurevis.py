@@ -27,8 +27,8 @@ from torch import Tensor
 import foveal
 from foveal.api.visualize import optimize
 from foveal.featurevis import STILL, ObjectiveWeights, Octave, Schedule
+from foveal.featurevis import transfer as transfers
 from foveal.featurevis.naturalness import naturalness
-from foveal.featurevis.transfer import answered
 from foveal.images import load_images
 from foveal.images.folders import pictures_in
 from foveal.results.feature_images import FeatureImages
@@ -128,8 +128,8 @@ def scores(
     faces: FeatureImages, network: foveal.Model, other: foveal.Model, truth: list[int], seconds: float
 ) -> list[str]:
     """One row of the table."""
-    seen = faces.transfer(other)
-    tops = answered(faces, network, 5)
+    seen = transfers.transfer(faces, other)
+    tops = transfers.answers(faces, network, 5)
     right = []
     for one, answers in zip(faces, tops, strict=True):
         assert one.facet is not None

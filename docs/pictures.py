@@ -40,7 +40,7 @@ def overview() -> Image.Image:
             (
                 Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS),
                 known_tile(why.photos[0], labels, LABELS, margin, side=SIDE).picture,
-                why.overlay(colour_bar=False, side=SIDE),
+                why.overlay(color_bar=False, side=SIDE),
             )
         )
     return grid(
@@ -66,7 +66,7 @@ def methods(names: Sequence[str]) -> Image.Image:
     for scene in scenes:
         image, _ = render(scene)
         explanations = foveal.compare(model, image, sibling_margin([scene.species]), methods=names)
-        maps = [why.overlay(colour_bar=False, side=SMALL, sign="positive") for why in explanations]
+        maps = [why.overlay(color_bar=False, side=SMALL, sign="positive") for why in explanations]
         rows.append([Image.fromarray(image).resize((SMALL, SMALL), Image.Resampling.LANCZOS), *maps])
     return grid(
         rows,
@@ -98,7 +98,7 @@ def flow() -> Image.Image:
     image, labels = render(scene)
     layers = ("stem.relu1", "stem.relu2", "stage1", "stage2", "stage3")
     found = foveal.flow(foveal.load_model("demo"), image, sibling_margin([scene.species]), layer=layers)
-    return found.strip(audit=found.audit(), inside=(labels > 0) & (labels < LABELS["occluder"]), side=200)
+    return found.figure("strip", audit=found.audit(), inside=(labels > 0) & (labels < LABELS["occluder"]), side=200)
 
 
 def modes() -> Image.Image:
@@ -116,7 +116,7 @@ def one_map() -> Image.Image:
     image = render(scene)[0]
     target = sibling_margin([scene.species])
     shown = [foveal.explain(model, image, target, method=name) for name in ("gap", "hirescam", "lrp-epsilon")]
-    pictures = [Image.fromarray(image), *(why.overlay(colour_bar=False, side=SIDE) for why in shown)]
+    pictures = [Image.fromarray(image), *(why.overlay(color_bar=False, side=SIDE) for why in shown)]
     return grid([pictures], columns=("the picture", "gap", "hirescam", "lrp-epsilon"), side=SIDE)
 
 
@@ -132,7 +132,7 @@ def tree() -> Image.Image:
     scene = class_gallery()[4]
     image, _ = render(scene)
     found = foveal.decompose(foveal.load_model("demo"), image, sibling_margin([scene.species]), branch=3, against=2)
-    return found.grow().look().audit().poster(most=7)
+    return found.grow().look().audit().figure(most=7)
 
 
 def parts() -> Image.Image:

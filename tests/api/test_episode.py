@@ -62,9 +62,10 @@ def test_sheets_of_drawn_birds(tmp_path: Path) -> None:
     sheet = episode.figure(side=96)
     assert sheet.width > 4 * 96 and sheet.height > 3 * 96
     pair = foveal.match(model, query, support)
-    assert pair.strip(0, most=3, side=96).width > pair.control(0, 0, 2, side=96).width
+    assert pair.figure("strip", most=3, side=96).width > pair.control(0, 0, 2, side=96).width
     wishes = (
-        lambda: pair.strip(9), lambda: pair.control(0, 0, 99), lambda: pair.picture(0, -1), lambda: pair.figure(9),
+        lambda: pair.figure("strip", i=9), lambda: pair.control(0, 0, 99), lambda: pair.figure("pair", j=-1),
+        lambda: pair.figure(i=9),
     )  # fmt: skip
     for wish in wishes:
         with pytest.raises(ResultError, match="counted from 0"):

@@ -202,13 +202,13 @@ def test_it_saves_loads_draws_and_prints(tmp_path: Path) -> None:
         assert torch.equal(getattr(again, name).nan_to_num(), getattr(pair, name).nan_to_num())
     assert str(again) == str(pair)
     assert "euclidean distance" in str(pair)
-    assert np.array_equal(np.array(again.figure(1)), np.array(pair.figure(1)))
-    assert pair.picture(0, 1).width > 2 * 384
+    assert np.array_equal(np.array(again.figure(i=1)), np.array(pair.figure(i=1)))
+    assert pair.figure("pair", j=1).width > 2 * 384
     assert {f.name for f in folder.iterdir()} >= {"manifest.json", "match.npz", "queries-0.png", "references-1.png"}
     (folder / "match.npz").write_bytes(b"no")
     with pytest.raises(FovealError, match="changed or cut"):
         foveal.Match.load(folder)
-    assert pair._repr_png_().startswith(b"\x89PNG")
+    assert "data:image/" in pair._repr_html_()
 
 
 @pytest.mark.parametrize(

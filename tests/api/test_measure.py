@@ -315,8 +315,8 @@ def test_hiding_the_patch_costs_more_than_hiding_others(no_trace: NoTrace) -> No
         )
     assert len(found) == 4 and found[0].method == "true"
     assert found[0].effect > 0.15 and found[0].beats > 0.9 and abs(found[2].effect) < 0.05
-    assert found[0].sentence.startswith("hiding what this map marks (") and "of bright (0) by" in found[0].sentence
-    assert "an equal area at random, by" in found[0].sentence and str(found).count("\n") == 4
+    assert found[0].summary.startswith("hiding what this map marks (") and "of bright (0) by" in found[0].summary
+    assert "an equal area at random, by" in found[0].summary and str(found).count("\n") == 4
     assert len(found.notes) == 1 and "read as logits of 2 classes" in found.notes[0]
 
 

@@ -14,7 +14,7 @@ import foveal
 from foveal.attention import Grouping, RepresentativePooling
 from foveal.errors import FovealError, LayerError, MethodError, ResultError
 from foveal.models.brnpa import PartsNet
-from foveal.render.parts import FINE, on_photo, palette, rank_colours, unit
+from foveal.render.parts import FINE, on_photo, palette, rank_colors, unit
 from foveal.synthetic import Split
 from tests.networks import SMOOTH, architecture, tiny
 
@@ -106,7 +106,7 @@ def test_awkward_pictures() -> None:
     same = foveal.parts(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
                         torch.ones(1, 3, 8, 8), layer="1")  # fmt: skip
     assert same.groups.used.tolist() == [[True, False, False]]
-    assert any("only 1 of 3 slots" in note for note in same.notes) and "empty" in same.words(2)
+    assert any("only 1 of 3 slots" in note for note in same.notes) and "empty" in same.caption(2)
     same.figure(side=64)
     double = foveal.parts(tiny().double(), pictures().double())
     assert double.groups.maps.dtype == torch.float64
@@ -155,16 +155,16 @@ def test_ranks_are_red_green_and_blue() -> None:
     random = np.random.default_rng(0)
     maps, norm = random.random((3, 5, 5)), random.random((5, 5))
     maps[2, 0, :2], norm[0, :2] = (0, 1), (0, 1)  # the ends of every scale stay where they are
-    colours = rank_colours(maps, norm)
+    colours = rank_colors(maps, norm)
     assert colours.shape == (3, 5, 5) and colours.min() == 0 and colours.max() == 1
     changed = maps.copy()
     changed[1, 1:] = 0.5 * changed[1, 1:]
-    other = rank_colours(changed, norm)
+    other = rank_colors(changed, norm)
     assert np.allclose(other[[0, 2]], colours[[0, 2]]) and not np.allclose(other[1], colours[1])
     assert np.allclose(colours, unit(unit(maps) * unit(norm)))
-    assert not rank_colours(maps[:2], norm)[2].any()
+    assert not rank_colors(maps[:2], norm)[2].any()
     with pytest.raises(ResultError, match="palette"):
-        rank_colours(random.random((4, 5, 5)), norm)
+        rank_colors(random.random((4, 5, 5)), norm)
 
 
 def test_fine_maps_are_drawn_as_the_blocks_they_are() -> None:

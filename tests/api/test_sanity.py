@@ -69,9 +69,9 @@ def test_a_map_of_edges_fails_and_a_map_of_the_network_passes(no_trace: NoTrace)
     assert found.checked["eigencam"].classes == pytest.approx(1) and found.checked["gradcam"].classes < 0.999
     assert found.checked["gradcam"].curve[-1]["spearman"] < 0.9
     assert all(value >= 0 for value in found.checked["gradcam"].stability)
-    sheet = found.picture(width=500)
+    sheet = found.figure(side=500)
     assert sheet.width >= 500 and "forgotten from fc to conv1" in str(found)
-    assert json.loads(json.dumps(found.facts()))["methods"]["gradcam"]["passed"] in (True, False)
+    assert json.loads(json.dumps(found.to_dict()))["methods"]["gradcam"]["passed"] in (True, False)
     alone = foveal.sanity(model, x, methods=["gradcam"], steps=4, cascading=False, radii=())
     assert alone.checked["gradcam"].curve[0] == found.checked["gradcam"].curve[0]
 
@@ -126,10 +126,10 @@ def test_a_method_without_maps_has_no_verdict(dead: str, no_trace: NoTrace) -> N
         found = foveal.sanity(model, X, 1, methods=["gradcam", "hirescam"], radii=(0.1,))
     for name, one in found.checked.items():
         assert not one.passed and one.undefined and one.classes is None and np.isnan(one.stability[0])
-        assert found.sentence(name).startswith(f"{name} has no verdict: its maps are the same everywhere")
-    facts = json.loads(json.dumps(found.facts(), allow_nan=False))
+        assert found.summary(name).startswith(f"{name} has no verdict: its maps are the same everywhere")
+    facts = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert facts["methods"]["gradcam"]["stability"] == [None] and not facts["methods"]["gradcam"]["passed"]
-    assert "2 of 2 maps" in str(found) and found.picture(width=500).width >= 500
+    assert "2 of 2 maps" in str(found) and found.figure(side=500).width >= 500
 
 
 def test_maps_that_vanish_when_all_is_forgotten_pass_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_maps_that_vanish_when_all_is_forgotten_pass_nothing(monkeypatch: pytest
 
     monkeypatch.setattr(sanity, "explanations", vanishing)
     found = foveal.sanity(plain(), X, 1, radii=())
-    assert "when all layers have forgotten" in found.sentence("gradcam")
+    assert "when all layers have forgotten" in found.summary("gradcam")
 
 
 def test_a_random_network_without_a_map_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_layers_that_change_nothing_are_named_and_left_out() -> None:
     found = foveal.sanity(model, X, 1, radii=())
     assert found.layers == ("7", "3", "2", "0") and found.checked["gradcam"].changed == (True, False, True, True)
     assert any("making 3 random changed nothing" in note for note in found.notes)
-    assert found.facts()["methods"]["gradcam"]["changed"] == [True, False, True, True]
+    assert found.to_dict()["methods"]["gradcam"]["changed"] == [True, False, True, True]
     together = foveal.sanity(model, X, 1, radii=(), steps=2)
     assert together.checked["gradcam"].changed == (True, True) and len(together.notes) == 1
     dead = plain()

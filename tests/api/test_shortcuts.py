@@ -72,12 +72,12 @@ def test_the_network_trained_on_the_shortcut_split_is_flagged_and_the_control_is
     with no_trace(astray.module):
         found = foveal.shortcuts(astray, pictures, classes, hosts=3)
     fine = foveal.shortcuts(control, pictures, classes, hosts=3)
-    assert len(found.flagged) >= 2 and "seems to use a shortcut" in found.sentence, str(found)
-    assert not fine.flagged and "no shortcut" in fine.sentence, str(fine)
+    assert len(found.flagged) >= 2 and "seems to use a shortcut" in found.summary, str(found)
+    assert not fine.flagged and "no shortcut" in fine.summary, str(fine)
     assert sorted(i for one in found.suspects for group in one.groups for i in group.pictures) == list(range(48))
-    sheet = found.sheet(0, side=64)
-    assert sheet.width > 3 * 64 and found.suspects[0].sentence.endswith("this looks like a shortcut")
-    assert json.loads(json.dumps(found.facts()))["flagged"] == [one.name for one in found.flagged]
+    sheet = found.figure(side=64)
+    assert sheet.width > 3 * 64 and found.suspects[0].summary.endswith("this looks like a shortcut")
+    assert json.loads(json.dumps(found.to_dict()))["flagged"] == [one.name for one in found.flagged]
 
 
 class Frame(nn.Module):

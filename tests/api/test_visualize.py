@@ -13,6 +13,7 @@ import foveal
 from foveal.api.visualize import optimize
 from foveal.errors import ImageError, LayerError, MethodError, ResultError
 from foveal.featurevis import STILL, ObjectiveWeights, Octave, Schedule, units_of
+from foveal.featurevis.transfer import transfer
 from foveal.models import Model
 from foveal.synthetic import CLASS_NAMES, class_scene, render
 from tests.featurevis.networks import PREPROCESSING, Small, colored, known, small
@@ -58,7 +59,7 @@ def test_the_classifier_and_another_network_know_them(faces: FeatureImages) -> N
         assert answers[0].probability >= answers[1].probability
         photo, cos = faces.nearest(i)[0]
         assert photo // 4 == faces.facets[faces[i].facet or 0].members[0] // 4 and cos > 0.9
-    seen = faces.transfer(foveal.load_model("embed"))
+    seen = transfer(faces, foveal.load_model("embed"))
     assert seen.share == 1 and "100 %" in str(seen)
 
 
@@ -192,7 +193,7 @@ def test_single_units_grow(no_trace: NoTrace) -> None:
     with pytest.raises(ResultError, match="single units"):
         found.plane()
     with pytest.raises(MethodError, match="single units"):
-        found.transfer(known(net))
+        transfer(found, known(net))
 
 
 def test_a_sleeping_unit_wakes() -> None:

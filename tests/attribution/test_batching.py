@@ -56,7 +56,7 @@ def test_the_same_as_all_at_once(method: str, target: str, sizes: list[int], mon
     assert torch.allclose(by_threes.score, at_once.score)
     assert (by_threes.target, by_threes.target_spec) == (at_once.target, at_once.target_spec)
     assert by_threes[5].target_spec == at_once[5].target_spec
-    assert by_threes.remarks == at_once.remarks
+    assert by_threes.notes == at_once.notes
     assert by_threes.measured.keys() == at_once.measured.keys()
 
 

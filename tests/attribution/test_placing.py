@@ -125,7 +125,7 @@ def test_the_overlay_is_hottest_on_the_square(network: nn.Module) -> None:
     why = foveal.explain(network, planted(), 1, method="hirescam", layer="trunk")
     dark = Photo(np.zeros((SIDE, SIDE, 3), np.uint8), why.photos[0].geometry, "dark")
     shown = np.asarray(
-        draw_overlay(dark, why.map[0], place=why.where.get("trunk"), colour_bar=False, alpha=1),
+        draw_overlay(dark, why.map[0], place=why.where.get("trunk"), color_bar=False, alpha=1),
         float,
     ).sum(2)  # fmt: skip
     stage = foveal.stages(network, planted())[-1]

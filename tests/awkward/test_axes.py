@@ -77,7 +77,7 @@ def test_they_are_drawn_saved_and_loaded(name: str, tmp_path: Path) -> None:
     assert why.on_photo(1).shape == (h, w) == why.photos[1].geometry.photo_size
     middle = why.map[1][2] if name == "volumes" else why.map[1].view(h, w)
     np.testing.assert_allclose(why.on_photo(1), middle, atol=1e-6)
-    assert any("slice 3 of 5" in note for note in why.remarks) == (name == "volumes")
+    assert any("slice 3 of 5" in note for note in why.notes) == (name == "volumes")
     assert why.overlay(1).size[0] > w and "evidence" in why.to_html()
     why.save(tmp_path / "why")
     assert torch.equal(foveal.Explanation.load(tmp_path / "why").map, why.map)
@@ -137,10 +137,10 @@ class Waves(nn.Module):
 def test_three_axes_that_may_be_several_signals_say_what_they_were_taken_for(shape: tuple[int, ...]) -> None:
     taken = f"taken as one picture of {shape[0]} channels, {shape[1]} × {shape[2]}"
     why = foveal.explain(Waves().eval(), torch.randn(shape), 1, method="gradient")
-    assert any(taken in remark for remark in why.remarks)
+    assert any(taken in remark for remark in why.notes)
     assert not any(
         "taken as" in remark
-        for remark in foveal.explain(Waves().eval(), torch.randn(1, 1, 20, 20), 1, method="gradient").remarks
+        for remark in foveal.explain(Waves().eval(), torch.randn(1, 1, 20, 20), 1, method="gradient").notes
     )
 
 

@@ -208,4 +208,4 @@ def test_evidence_that_is_all_against_is_said_to_be() -> None:
         model.fc.weight.abs_().neg_()
     why = foveal.explain(model, torch.randn(1, 3, 8, 8), 1)
     assert float(why.map.amax()) <= 0
-    assert any("all evidence is negative" in remark for remark in why.remarks)
+    assert any("all evidence is negative" in remark for remark in why.notes)

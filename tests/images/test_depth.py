@@ -168,7 +168,7 @@ def test_a_flat_picture_far_from_black_is_remarked_on() -> None:
 def test_the_note_reaches_the_result(tmp_path: Path) -> None:
     (tmp_path / "xray.png").write_bytes(png(scene(12)))
     why = foveal.explain(foveal.load_model("demo"), tmp_path / "xray.png")
-    assert any("of 0 to 65535" in remark for remark in why.remarks)
+    assert any("of 0 to 65535" in remark for remark in why.notes)
 
 
 def test_a_colour_that_stands_for_nothing(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_evidence_that_is_all_negative_is_shown_and_said() -> None:
         model.fc.weight.neg_()
     why = foveal.explain(model, x, 0, layer="relu")
     assert (why.map < 0).all()
-    assert any("all evidence is negative" in remark for remark in why.remarks)
+    assert any("all evidence is negative" in remark for remark in why.notes)
     with pytorch_grad_cam.GradCAM(model, [model.relu]) as cam:
         assert (cam(x, ZERO) == 0).all()
 

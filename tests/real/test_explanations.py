@@ -71,7 +71,7 @@ def test_every_method_at_every_stage(data: Path, name: str, no_trace: NoTrace) -
     for why in explanations:
         assert len(why.layers) >= 4
         if why.method != "deconvnet":  # without looking at what was active, all of SqueezeNet's paths may close
-            assert not any("zero" in remark or "noise" in remark for remark in why.remarks)
+            assert not any("zero" in remark or "noise" in remark for remark in why.notes)
         assert why.overlay(1).size[0] >= why.photos[1].pixels.shape[1]
 
 

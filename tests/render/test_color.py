@@ -29,17 +29,17 @@ def seen_by(kind: str, table: np.ndarray) -> np.ndarray:  # type: ignore[type-ar
 
 @given(st.tuples(*[st.integers(0, 255)] * 3))
 def test_oklab_comes_back(rgb: tuple[int, int, int]) -> None:
-    colour = np.array(rgb, dtype=np.uint8)
-    np.testing.assert_allclose(from_oklab(to_oklab(colour)) * 255, colour, atol=0.01)
+    color = np.array(rgb, dtype=np.uint8)
+    np.testing.assert_allclose(from_oklab(to_oklab(color)) * 255, color, atol=0.01)
 
 
-def test_oklab_of_known_colours() -> None:
+def test_oklab_of_known_colors() -> None:
     """The values that Ottosson publishes for sRGB white, and red's hue and lightness."""
     np.testing.assert_allclose(to_oklab(np.array([255, 255, 255], np.uint8)), [1, 0, 0], atol=1e-4)
     np.testing.assert_allclose(to_oklab(np.array([255, 0, 0], np.uint8)), [0.62796, 0.22486, 0.12585], atol=1e-4)
 
 
-def test_both_tables_are_256_colours() -> None:
+def test_both_tables_are_256_colors() -> None:
     for table in (sequential(), diverging()):
         assert table.shape == (256, 3) and table.dtype == np.uint8
 
@@ -71,7 +71,7 @@ def test_diverging_sides_are_alike_and_zero_is_neutral() -> None:
 
 
 @pytest.mark.parametrize("kind", BLINDNESS)
-def test_colour_blind_readers_keep_order_and_sign(kind: str) -> None:
+def test_color_blind_readers_keep_order_and_sign(kind: str) -> None:
     lightness = seen_by(kind, sequential())[:, 0]
     assert (np.diff(lightness[::8]) > 0).all()
     sides = seen_by(kind, diverging())

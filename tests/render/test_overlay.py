@@ -11,9 +11,9 @@ from foveal.images import Photo, Preprocessing, load_images
 from foveal.render import text
 from foveal.render.overlay import draw_overlay, fit
 
-GREY = np.full((120, 200, 3), 128, np.uint8)
-WHOLE = load_images(GREY, Preprocessing((60, 100), resize="exact")).photos[0]
-CROPPED = load_images(GREY, Preprocessing((60, 60))).photos[0]  # sees columns 40..160
+GRAY = np.full((120, 200, 3), 128, np.uint8)
+WHOLE = load_images(GRAY, Preprocessing((60, 100), resize="exact")).photos[0]
+CROPPED = load_images(GRAY, Preprocessing((60, 60))).photos[0]  # sees columns 40..160
 
 
 def planted(value: float = 1.0) -> np.ndarray:  # type: ignore[type-arg]
@@ -23,7 +23,7 @@ def planted(value: float = 1.0) -> np.ndarray:  # type: ignore[type-arg]
 
 
 def pixels(photo: Photo, map: Any, **options: Any) -> Any:
-    return np.asarray(draw_overlay(photo, map, colour_bar=False, **options)).astype(int)
+    return np.asarray(draw_overlay(photo, map, color_bar=False, **options)).astype(int)
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_picture_has_the_photos_size_and_the_bar_stands_beside_it() -> None:
-    assert draw_overlay(WHOLE, planted(), colour_bar=False).size == (200, 120)
+    assert draw_overlay(WHOLE, planted(), color_bar=False).size == (200, 120)
     with_bar = draw_overlay(WHOLE, planted())
     assert with_bar.height >= 256 and with_bar.width > with_bar.height * 200 / 120  # enlarged to be read
     large = load_images(np.zeros((300, 400, 3), np.uint8), Preprocessing((8, 8))).photos[0]
     assert draw_overlay(large, planted()).height == 300
 
 
-def test_colour_appears_where_the_evidence_is_and_only_there() -> None:
+def test_color_appears_where_the_evidence_is_and_only_there() -> None:
     drawn = pixels(WHOLE, planted())
     ground = drawn[-1, 0]
     changed = np.abs(drawn - ground).sum(axis=2)
@@ -71,7 +71,7 @@ def test_alpha_is_the_cover_of_the_strongest_evidence() -> None:
     assert strong > weak > 0
 
 
-def test_the_sign_has_a_colour() -> None:
+def test_the_sign_has_a_color() -> None:
     both = planted() - planted()[::-1, ::-1]  # against at cell (4, 2)
     drawn = pixels(WHOLE, both)
     assert drawn[30, 150, 0] > drawn[30, 150, 2] + 50  # red over blue: in favour
@@ -136,7 +136,7 @@ def test_a_constant_map_is_drawn_not_divided_by_zero() -> None:
 def test_tiny_photos_can_be_drawn(size: tuple[int, int]) -> None:
     photo = load_images(np.zeros((*size, 3), np.uint8), Preprocessing((8, 8), resize="exact")).photos[0]
     assert draw_overlay(photo, np.eye(2)).height > 5
-    assert draw_overlay(photo, np.zeros((2, 2)), colour_bar=False).size == size[::-1]
+    assert draw_overlay(photo, np.zeros((2, 2)), color_bar=False).size == size[::-1]
 
 
 def test_a_tensor_with_a_graph_in_half_precision() -> None:

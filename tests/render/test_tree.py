@@ -34,9 +34,9 @@ def tree() -> Tree:
 
 
 def test_a_page_shows_the_strongest_of_each_stage(tree: Tree) -> None:
-    page = tree.poster(most=8, side=96)
+    page = tree.figure(most=8, side=96)
     assert page.width > 8 * 96 and page.height > 3 * 96
-    assert tree.poster(most=4, side=96).width < page.width
+    assert tree.figure(most=4, side=96).width < page.width
 
 
 def test_crops_show_what_a_neuron_sees(tree: Tree) -> None:
@@ -98,7 +98,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
             both = [(*(vertex.edges or ()), *vertex.opponents) for vertex in (feature, other)]
             for one, same in zip(*both, strict=True):
                 assert torch.equal(one.map, same.map) and one.effect == same.effect
-        assert np.array_equal(np.asarray(loaded.poster()), np.asarray(tree.poster()))
+        assert np.array_equal(np.asarray(loaded.figure()), np.asarray(tree.figure()))
         with pytest.raises(ResultError, match="no network"):
             loaded.look("smoothgrad")
         with pytest.raises(ResultError, match="no network"):

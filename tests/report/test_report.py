@@ -132,7 +132,7 @@ def test_light_and_dark(page: Page) -> None:
     assert {"name": "color-scheme", "content": "light dark"} in page.all("meta")
 
 
-def test_verdicts_are_words_and_signs_not_only_colours() -> None:
+def test_verdicts_are_words_and_signs_not_only_colors() -> None:
     text = render_report(REPORT)
     assert "✓ hit" in text and "✗ &lt;script&gt;" in text
 

@@ -7,12 +7,12 @@ from foveal.images import Preprocessing, load_images
 from foveal.report.tiles import effect_bars, known_tile, layer_tiles, map_tile, photo_tile, probability_bars
 from foveal.results import Explanation
 
-GREY = load_images(np.full((60, 80, 3), 128, np.uint8), Preprocessing((40, 40)))
+GRAY = load_images(np.full((60, 80, 3), 128, np.uint8), Preprocessing((40, 40)))
 MAP = torch.zeros(1, 4, 4)
 MAP[0, 0, 0] = 2
 WHY = Explanation(
     {"early": torch.randn(1, 8, 8, generator=torch.Generator().manual_seed(0)), "late": MAP},
-    GREY.photos, torch.tensor([1.0]), None, ("jay (17)",), {}, "gradcam", {}, "demo",
+    GRAY.photos, torch.tensor([1.0]), None, ("jay (17)",), {}, "gradcam", {}, "demo",
 )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def test_the_known_tile_paints_the_parts_that_matter() -> None:
     labels = np.zeros((60, 80), np.uint8)
     labels[10:20, 10:20], labels[40:50, 60:70] = 4, 6
     tile = known_tile(
-        GREY.photos[0], labels, {"background": 0, "beak": 4, "wing": 6}, {"beak": 3.0, "wing": -2.0}, side=80
+        GRAY.photos[0], labels, {"background": 0, "beak": 4, "wing": 6}, {"beak": 3.0, "wing": -2.0}, side=80
     )
     pixels = np.asarray(tile.picture).astype(int)
     assert pixels[15, 15, 0] > pixels[15, 15, 2] + 50  # in favour: red
@@ -48,7 +48,7 @@ def test_an_effect_that_could_not_be_measured_is_left_out() -> None:
     effects = {"beak": float("nan"), "wing": 1.0, "eye": 2.0}
     chart = effect_bars(effects, decisive=["eye"])
     assert [(bar.label, bar.marked) for bar in chart.bars] == [("eye", True), ("wing", False)]
-    known = known_tile(GREY.photos[0], np.ones((60, 80), int), {"beak": 1}, effects)
+    known = known_tile(GRAY.photos[0], np.ones((60, 80), int), {"beak": 1}, effects)
     assert "all values are zero" not in known.alt
 
 
@@ -59,5 +59,5 @@ def test_only_the_likeliest_classes_are_shown() -> None:
 
 
 def test_the_photo_itself() -> None:
-    tile = photo_tile(GREY.photos[0], "a photo", alt="grey", side=160)
+    tile = photo_tile(GRAY.photos[0], "a photo", alt="grey", side=160)
     assert tile.picture.size == (160, 120) and tile.alt == "grey"

@@ -20,7 +20,13 @@ from foveal.featurevis import Octave, Schedule
 from foveal.images import Photo, Preprocessing
 from foveal.models import Model
 from foveal.results import Explanation, Flow, Match, Parts, Scores
+from foveal.results.channel_examples import ChannelExamples
+from foveal.results.class_tree import ClassTree
+from foveal.results.deletion_test import DeletionTest, DeletionTests
+from foveal.results.episode import Episode
 from foveal.results.feature_images import FeatureImages
+from foveal.results.sanity import Checked, Sanity
+from foveal.results.shortcuts import ClassGroup, Shortcuts, Suspect
 from foveal.results.tree import Tree
 from foveal.storage.fingerprint import fingerprint
 from tests.featurevis.networks import colored, small
@@ -72,6 +78,59 @@ def tree() -> Tree:
     return grown.look() if grown.features else grown
 
 
+def class_tree() -> ClassTree:
+    return foveal.class_tree(tiny(), pictures(2), foveal.Class("b"), depth=1, branch=2)
+
+
+def sanity() -> Sanity:
+    def curve(*values: float) -> dict[str, float]:
+        return dict(zip(("spearman", "absolute", "ssim", "hog"), values, strict=True))
+
+    first = Checked((curve(0.5, 0.4, 0.3, 0.2), curve(0.1, math.nan, -0.0, 0.2)), curve(0.05, 0.1, 0.1, math.nan), 0.25,
+                    (0.1, math.nan), (True, False))  # fmt: skip
+    blank = Checked((curve(*[math.nan] * 4),) * 2, curve(*[math.nan] * 4), None, (math.nan, 1.0), (), True)
+    return Sanity({"a": first, "b\u2028": blank}, ("two", "one"), (0.1, 0.2), "net", 2, False, ("a note",), 0.5,
+                  {"foveal": "0"})  # fmt: skip
+
+
+def shortcuts() -> Shortcuts:
+    torch.manual_seed(0)
+    maps = torch.rand(2, 8, 8)
+    groups = ClassGroup((0, 1), maps.mean(0), 0.2, 1.5, 0.1), ClassGroup((1,), maps[1], math.nan, 1.0, math.nan)
+    suspects = Suspect("jay (1)", 1, 2, 0.9, 0.01, 0.3, True, groups), Suspect("=x", 0, 2, 0.5, 1.0, 0.0, False, groups)
+    return Shortcuts(suspects, BATCH.photos[:2], maps, 0.125, "m", "net", ("a note",), 0.5, {"foveal": "0"})
+
+
+def episode() -> Episode:
+    why = explanation(notes=("a note",))
+    other = replace(why, maps={name: -map for name, map in why.maps.items()})
+    support = {"a": why.photos[:1], "": ()}
+    return Episode(
+        {"a": why, "": other}, support, torch.tensor([[0.75, 0.25], [0.5, 0.5]]), ("n",), 0.5, {"foveal": "0"}
+    )
+
+
+def audit() -> DeletionTests:
+    tests = DeletionTest("m", "x.png", "jay", "score", 1.5, 0.1, 0.5, (1.0, 1.25)), DeletionTest(
+        "=m", "\u2028", "jay", "score", math.nan, 0.0, None, ())  # fmt: skip
+    return DeletionTests(tests, ("a note",), 0.5, {"foveal": "0"})
+
+
+@cache
+def photo_files() -> Path:
+    from PIL import Image
+
+    place = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    for i, pixels in enumerate(pictures()):
+        Image.fromarray(pixels).save(place / f"{i}.png")
+    return place
+
+
+def channels() -> ChannelExamples:
+    return foveal.channels(tiny(), photo_files(), cache=None, most=2)
+
+
 KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
     "explanation": (
         lambda: explanation(measured={"late": {"apart": [math.inf, math.nan]}}, score=torch.tensor([math.nan, 1.0])),
@@ -83,6 +142,12 @@ KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
     "portraits": (portraits, FeatureImages.load),
     "tree": (tree, Tree.load),
     "scores": (scores, Scores.load),
+    "class_tree": (class_tree, ClassTree.load),
+    "sanity": (sanity, Sanity.load),
+    "shortcuts": (shortcuts, Shortcuts.load),
+    "episode": (episode, Episode.load),
+    "audit": (audit, DeletionTests.load),
+    "channels": (channels, ChannelExamples.load),
 }
 
 
@@ -111,6 +176,9 @@ def known(result: Any) -> str:
     if isinstance(result, Tree):
         inside = {name: value for name, value in vars(result).items() if name not in ("expander", "channel_examples")}
         return fingerprint(tree=inside)
+    if isinstance(result, ClassTree):
+        trees = [known(tree) for tree in result.trees]
+        return fingerprint(trees=trees, notes=result.notes, seconds=result.seconds, versions=result.versions)
     if isinstance(result, Flow):
         return fingerprint(flow={name: value for name, value in vars(result).items() if name != "auditor"})
     return fingerprint(result=result)

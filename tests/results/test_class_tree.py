@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 import foveal
 from foveal.cli.app import app
 from foveal.errors import ResultError
-from foveal.results.class_tree import ClassTree, flow_by_channel, overlap
+from foveal.results.class_tree import ClassTree
+from foveal.results.tree_overlap import flow_by_channel, overlap
 from foveal.synthetic import class_scene, render
 
 JAY = foveal.Margin("Fan-crested Jay", "Crown-crested Jay")

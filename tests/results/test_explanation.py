@@ -79,7 +79,7 @@ def test_nothing_about_a_map_stays_unsaid() -> None:
     maps["a"][1] = 0
     maps["c"][0, 0, 0] = torch.nan
     maps["d"][1, 0, 0] = torch.inf
-    remarks = explanation(maps=maps).remarks
+    remarks = explanation(maps=maps).notes
     assert remarks == (
         "a note",
         "a: there is no evidence, the map is all zero (picture 1, counted from 0)",
@@ -87,25 +87,25 @@ def test_nothing_about_a_map_stays_unsaid() -> None:
         "c: the map has values that are not numbers (picture 0, counted from 0)",
         "d: the map has values that are not numbers (picture 1, counted from 0)",
     )
-    assert explanation(maps=maps, notes=())[0].remarks == (
+    assert explanation(maps=maps, notes=())[0].notes == (
         "b: all evidence is negative",
         "c: the map has values that are not numbers",
     )
-    assert explanation().remarks == ("a note",)
+    assert explanation().notes == ("a note",)
 
 
 def test_what_was_decided_to_read_a_photo_is_said() -> None:
     why = explanation()
     photos = tuple(replace(photo, notes=("first of 3 frames",)) for photo in why.photos)
-    assert replace(why, photos=photos).remarks[-1] == "photo: first of 3 frames (every picture)"
+    assert replace(why, photos=photos).notes[-1] == "photo: first of 3 frames (every picture)"
     one = replace(why, photos=(why.photos[0], photos[1]))
-    assert one.remarks[-1] == "photo: first of 3 frames (picture 1, counted from 0)"
-    assert one[0].remarks == ("a note",)
+    assert one.notes[-1] == "photo: first of 3 frames (picture 1, counted from 0)"
+    assert one[0].notes == ("a note",)
 
 
 def test_it_draws_on_the_original_photo() -> None:
-    assert explanation().overlay(1, colour_bar=False).size == (30, 20)
-    assert explanation().overlay(0, layer="early", sign="signed", side=90, colour_bar=False).size == (90, 60)
+    assert explanation().overlay(1, color_bar=False).size == (30, 20)
+    assert explanation().overlay(0, layer="early", sign="signed", side=90, color_bar=False).size == (90, 60)
 
 
 def test_scales_per_picture_per_batch_and_fixed() -> None:
@@ -114,7 +114,7 @@ def test_scales_per_picture_per_batch_and_fixed() -> None:
     why = explanation(maps={"a": map})
 
     def drawn(i: int, scale: Any) -> Any:
-        return np.asarray(why.overlay(i, scale=scale, colour_bar=False))
+        return np.asarray(why.overlay(i, scale=scale, color_bar=False))
 
     np.testing.assert_array_equal(drawn(1, "batch"), drawn(1, "image"))
     assert (drawn(0, "batch") != drawn(0, "image")).any()

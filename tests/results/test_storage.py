@@ -140,7 +140,7 @@ def test_an_interrupted_save_leaves_the_earlier_result(tmp_path: Path, monkeypat
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("foveal.results.storage.write_manifest", interrupted)
+    monkeypatch.setattr("foveal.results.result.write_manifest", interrupted)
     with pytest.raises(KeyboardInterrupt):
         explanation(notes=("other",)).save(out)
     assert_same(Explanation.load(out), why)

@@ -7,6 +7,7 @@ hiding an equal area at random, by 8 ± 3 %"
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from foveal.metrics.curves import ranks
 from foveal.metrics.shape import area_holding
 from foveal.models.model import Model
 from foveal.results.deletion_test import DeletionTest, DeletionTests
+from foveal.results.provenance import versions
 from foveal.targets import TargetLike, Task
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ def audit(
     The other arguments and the errors are those of `measure`. A map without positive evidence marks nothing, and its
     audit says so.
     """
+    began = time.perf_counter()
     if draws < 2:
         raise MethodError(f"an area at random needs a few draws to compare with, not {draws}: ask for two at least")
     many = by_name(explanations)
@@ -100,7 +103,7 @@ def audit(
                 if progress:
                     progress("auditing", done, n * len(maps))
         notes = dict.fromkeys([*context.notes, *(note for question in asked for note in question.notes)])
-    return DeletionTests(tuple(found), tuple(notes))
+    return DeletionTests(tuple(found), tuple(notes), time.perf_counter() - began, versions())
 
 
 def marked(

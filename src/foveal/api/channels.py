@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from foveal.errors import ImageError, ResultError, UnknownLayer
 from foveal.images import load_images, pictures_in
 from foveal.models.model import Model, as_model, placed
 from foveal.results.channel_examples import ChannelExamples
+from foveal.results.provenance import versions
 from foveal.storage.checkpoint import load_state, save_state
 from foveal.storage.fingerprint import file_fingerprint, fingerprint
 from foveal.storage.reading import damage
@@ -78,6 +80,7 @@ def channels(
         ImageError: for a folder without pictures, or pictures that cannot be read.
         LayerError: for a layer that is no stage.
     """
+    began = time.perf_counter()
     subject = as_model(model, preprocessing)
     folders = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
     files = tuple(pictures_in(folders))
@@ -103,7 +106,10 @@ def channels(
     values, numbers, places = (
         {name: arrays[f"{what}/{name}"] for name in names} for what in ("values", "pictures", "places")
     )
-    return ChannelExamples(subject.name, files, stages, values, numbers, places, subject.preprocessing, tuple(notes))
+    return ChannelExamples(
+        subject.name, files, stages, values, numbers, places, subject.preprocessing, tuple(notes),
+        time.perf_counter() - began, versions(),
+    )  # fmt: skip
 
 
 def _strongest(

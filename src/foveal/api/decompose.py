@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -18,6 +20,7 @@ from foveal.hierarchy.build import tree_of
 from foveal.hierarchy.settings import TreeSettings
 from foveal.images import Batch
 from foveal.models.model import Model, as_model
+from foveal.results.provenance import versions
 from foveal.results.tree import Tree
 from foveal.targets import TargetLike, Task
 
@@ -113,7 +116,7 @@ def class_tree(
     """How a class is put together: the trees of many pictures, joined by channel.
 
         jays = foveal.class_tree(model, sorted(Path("jays").iterdir()))
-        print(jays); jays.poster().save("jays.png")
+        print(jays); jays.figure().save("jays.png")
         jays.contrast(foveal.class_tree(model, crows))        # channels that one class rests on and the other does not
 
     Args:
@@ -145,19 +148,25 @@ def class_tree(
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images)
     arguments = extra_inputs(len(batch.photos), inputs, keywords)
-    trees = []
+    began, trees = time.perf_counter(), []
     for number, photo in enumerate(batch.photos):
         alone, row = Batch(batch.tensor[number : number + 1], (photo,)), arguments.row(number)
         context = prepare(subject, alone, target, inputs=row.positional, keywords=row.keywords)
         trees.append(_tree(context, settings).grow(depth))
         if progress:
             progress("taking apart", number + 1, len(batch.photos))
-    return ClassTree(tuple(trees))
+    return ClassTree(tuple(trees), time.perf_counter() - began, versions())
 
 
 def _tree(context: Context, settings: TreeSettings) -> Tree:
     """The tree of one picture, ready to grow."""
+    began = time.perf_counter()
     tree = tree_of(context, settings, context.every_layer())
-    tree.photo, tree.model = context.photos[0], context.subject.name
-    tree.notes = (*context.remarks([tree.target], photos=True), *tree.notes)
-    return tree
+    return replace(
+        tree,
+        photo=context.photos[0],
+        model=context.subject.name,
+        notes=(*context.remarks([tree.target], photos=True), *tree.notes),
+        seconds=time.perf_counter() - began,
+        versions=versions(),
+    )

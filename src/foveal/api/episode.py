@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from foveal.images import Batch, load_images
 from foveal.methods import find_methods
 from foveal.models.model import Model
 from foveal.results.episode import Episode
+from foveal.results.provenance import versions
 from foveal.targets import Prototypes
 from foveal.targets.prototypes import ClosestClass
 from foveal.targets.reference import ReferenceTarget, names_of
@@ -65,6 +67,7 @@ def episode(
     Raises:
         FovealError: as `explain`, in one sentence.
     """
+    began = time.perf_counter()
     decision = Prototypes(support, classes, metric=metric, rule=rule, temperature=temperature, embedding=embedding)
     context = prepare(model, images, decision, preprocessing=preprocessing, task=task)
     if len(context.layers(layer)) != 1:
@@ -78,7 +81,10 @@ def episode(
         if progress:
             progress("classes", number + 1, len(closest.classes))
     chances = [why.probability for why in evidence.values() if why.probability is not None]
-    return Episode(evidence, _examples(support, names_of(classes), context), torch.stack(chances, 1), context.notes)
+    return Episode(
+        evidence, _examples(support, names_of(classes), context), torch.stack(chances, 1), context.notes,
+        time.perf_counter() - began, versions(),
+    )  # fmt: skip
 
 
 def _examples(support: ImageLike | Batch, names: Sequence[str], context: Context) -> dict[str, tuple[Photo, ...]]:

@@ -215,7 +215,7 @@ def by_name(given: MapSource | Sequence[MapSource] | Mapping[str, MapSource]) ->
 
 
 def _kind(one: Any) -> str:
-    return {Match: "fam", Tree: "gap"}.get(type(one), "map")
+    return "fam" if isinstance(one, Match) else "gap" if isinstance(one, Tree) else "map"
 
 
 def target_of(explanations: Any) -> Target | None:

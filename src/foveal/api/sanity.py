@@ -39,6 +39,7 @@ from foveal.methods import find_methods
 from foveal.metrics.likeness import LIKENESS
 from foveal.metrics.sensitivity import sensitivity
 from foveal.models.model import Model
+from foveal.results.provenance import versions
 from foveal.results.sanity import Checked, Sanity, counted
 from foveal.targets import Class, Target, TargetLike, TargetScore
 from foveal.targets.class_scores import class_head, ending_of
@@ -80,7 +81,7 @@ def sanity(
     """Curves of how far explanations change, and a verdict for each method.
 
         found = foveal.sanity(model, "bird.jpg", methods=["gradcam", "guidedbackprop"])
-        print(found); found.picture().save("sanity.png")
+        print(found); found.figure().save("sanity.png")
 
     Args:
         target: the decision; it is the same class throughout, also when a random network would choose another.
@@ -135,7 +136,7 @@ def sanity(
     notes = (*course.notes(), *asked.refused, *_left_out(before))
     seconds = time.perf_counter() - started
     n, name = len(context.photos), context.subject.name
-    return Sanity(checked, course.names, tuple(radii), name, n, cascading, seconds, notes)
+    return Sanity(checked, course.names, tuple(radii), name, n, cascading, notes, seconds, versions())
 
 
 @dataclass(frozen=True)

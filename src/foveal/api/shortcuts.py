@@ -13,6 +13,7 @@ and on what colours and edges, as spectral relevance analysis does it (Lapuschki
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -38,6 +39,7 @@ from foveal.metrics.placement import energy, lift
 from foveal.metrics.references import edge_map
 from foveal.metrics.shape import area_holding
 from foveal.models.model import Model
+from foveal.results.provenance import versions
 from foveal.results.shortcuts import ClassGroup, Shortcuts, Suspect
 from foveal.similarity.clusters import best_k_means
 from foveal.targets import Class, Task
@@ -77,7 +79,7 @@ def shortcuts(
     """What the surroundings say of each class, whether the network listens, and its maps in groups.
 
         found = foveal.shortcuts(model, photos, classes)
-        print(found.sentence); found.suspects; found.sheet(0).save("groups.png")
+        print(found.summary); found.suspects; found.figure().save("groups.png")
 
     Args:
         images: pictures of two classes at least, four or more of each that is to be judged.
@@ -89,6 +91,7 @@ def shortcuts(
 
     Needs scikit-learn (the extra "heads") to group maps. Raises FovealError: ImageError for too few pictures.
     """
+    began = time.perf_counter()
     if not 0 < ring < 0.5 or hosts < 2:
         raise MethodError(f"surroundings of {ring} of each side, swapped {hosts} times, leave nothing: try 0.125 and 4")
     context = prepare(model, images, None, preprocessing=preprocessing, labels=labels, task=task)
@@ -127,7 +130,10 @@ def shortcuts(
         suspects.append(Suspect(name, c, len(mine), tells, p[c], loss, flagged, groups))
         tick("grouping", number, len(each))
     suspects.sort(key=lambda one: (not one.flagged, -one.tells))
-    return Shortcuts(tuple(suspects), context.photos, maps, ring, method, subject.name)
+    return Shortcuts(
+        tuple(suspects), context.photos, maps, ring, method, subject.name, why.notes, time.perf_counter() - began,
+        versions(),
+    )  # fmt: skip
 
 
 def _log_chances(

@@ -18,7 +18,7 @@ from foveal.engine.stages import describe
 from foveal.engine.structure import Structure
 from foveal.images import Batch, Photo
 from foveal.models.model import Model
-from foveal.results.notes import photo_remarks
+from foveal.results.notes import photo_notes
 from foveal.targets import Target, compares
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Context:
         if self.labels and any(_BY_NUMBER.fullmatch(one) for one in words):
             found.append(f"there are {len(self.labels)} labels, not one a class, so classes go by number")
         if photos:
-            found += photo_remarks([photo for photo in self.photos if photo.source != "tensor"])
+            found += photo_notes([photo for photo in self.photos if photo.source != "tensor"])
         return tuple(found)
 
     def every_layer(self, wanted: LayerSpec = "all") -> tuple[str, ...]:

@@ -65,9 +65,9 @@ def audit(
                 network, batch, target, explanations=method or ["gradcam"], area=area, draws=draws, layer=layer,
                 seed=seed, fill=fill, progress=move,  # type: ignore[arg-type]
             )  # fmt: skip
-            info(*(f"{files[i].name}, {test.method}: {test.sentence}" for test in tests))
+            info(*(f"{files[i].name}, {test.method}: {test.summary}" for test in tests))
             info(*(f"{files[i].name}: note: {note}" for note in tests.notes))
-            rows += [{"photo": str(files[i]), **test.facts(), "notes": list(tests.notes)} for test in tests]
+            rows += [{"photo": str(files[i]), **test.to_dict(), "notes": list(tests.notes)} for test in tests]
             move("photos", i + 1, len(files))
         read.need(rows)
         table = output.out / "audit.json"

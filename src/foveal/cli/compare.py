@@ -88,7 +88,7 @@ def compare(
         info(str(scores))
         if output.json:
             facts = {"scores": list(scores.rows()), "page": str(page)}
-            print_json({**scores.facts(), **facts, "unread": read.failures()})
+            print_json({**scores.to_dict(), **facts, "unread": read.failures()})
         else:
             print_lines(page)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,7 +92,7 @@ def decompose(
             tree = decomposed(
                 network, batch, target, branching=branching, rule=rule, merge=merge, nodes=nodes, opponents=opponents
             ).grow(depth)
-            tree.channel_examples = examples
+            tree = replace(tree, channel_examples=examples)
             if patterns:
                 tree.look(patterns)
             if audit:
@@ -99,8 +100,8 @@ def decompose(
             tree.save(folder)
             test = audited(network, batch, target, explanations=tree)[0] if audit else None
             begin = str(tree).splitlines()[: 1 + branching * (1 + branching)]
-            info(f"{photo.name}: {tree.target}", *begin, *([test.sentence] if test else []))
-            rows.append(_row(tree, photo, folder) | {"hiding": test.facts() if test else None})
+            info(f"{photo.name}: {tree.target}", *begin, *([test.summary] if test else []))
+            rows.append(_row(tree, photo, folder) | {"hiding": test.to_dict() if test else None})
             if together:
                 trees.append(tree)
             move("growing", i + 1, len(files), photo.name)
@@ -109,7 +110,7 @@ def decompose(
 
             joined = ClassTree(tuple(trees))
             with whole_file(output.out / "together.png") as aside:
-                joined.poster().save(aside)
+                joined.figure().save(aside)
             info(str(joined))
         if output.json:
             print_json([*rows, *read.failures()])

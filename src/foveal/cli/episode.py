@@ -90,7 +90,7 @@ def _rows(result: Episode, queries: Sequence[Path], sheet: Path) -> list[dict[st
             "query": str(query),
             "class": name,
             "chances": dict(zip(result.classes, chances, strict=True)),
-            "notes": list(result.remarks),
+            "notes": list(result.notes),
             "sheet": str(sheet),
         }
         for query, name, chances in decided

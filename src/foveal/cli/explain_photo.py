@@ -56,12 +56,12 @@ def explain_photo(
     info(f"{photo}", *_in_words(request, explanations[0], predicted, steps))
     for why in explanations:
         why.save(folder / why.method)
-        info(*(f"  {why.method} note: {remark}" for remark in why.remarks))
+        info(*(f"  {why.method} note: {remark}" for remark in why.notes))
         rows.append(_row(request, why, photo, folder / why.method, predicted, steps))
         if request.audit:
             (hiding,) = audit(request.model, batch, request.target, explanations=why, layer=why.layer)
-            info(f"  {why.method} audit: {hiding.sentence}")
-            rows[-1]["audit"] = hiding.facts()
+            info(f"  {why.method} audit: {hiding.summary}")
+            rows[-1]["audit"] = hiding.to_dict()
     sheet = _sheet(explanations, folder)
     if sheet:
         rows[0]["files"].insert(0, sheet)
@@ -154,7 +154,7 @@ def _row(
         "probability": None if why.probability is None else float(why.probability[0]),
         "layers": [{"name": layer, "stage": by_name.get(layer)} for layer in why.layers],
         "layer_chosen": "as asked" if request.layers is not None else "the last stage before the decision",
-        "notes": list(why.remarks),
+        "notes": list(why.notes),
         "seconds": why.seconds,
         "folder": str(folder),
         "files": [str(folder / overlay["file"]) for overlay in saved["overlays"]],

@@ -85,8 +85,8 @@ def flow(
                 runs = result.audit(move) if audit else None
                 result.save(folder / name, audit=runs)
                 test = audited(network, batch, target, explanations=result)[0] if audit else None
-                info(str(result), *([str(runs)] if runs else []), *([test.sentence] if test else []))
-                rows.append(_row(result, runs, photo, folder / name) | {"hiding": test.facts() if test else None})
+                info(str(result), *([str(runs)] if runs else []), *([test.summary] if test else []))
+                rows.append(_row(result, runs, photo, folder / name) | {"hiding": test.to_dict() if test else None})
                 flows.append(result)
             if len(flows) > 1:
                 with whole_file(folder / "modes.png") as aside:
@@ -108,8 +108,8 @@ def _row(flow: Flow, audit: Audit | None, photo: Path, folder: Path) -> dict[str
         "score": float(flow.score[0]) if flow.score is not None else None,
         "mode": flow.parameters["mode"],
         "layers": [{"layer": at, **{what: flow.number(at, what) for what in measured}} for at in flow.layers],
-        "audit": [run.facts() for run in audit] if audit else None,
-        "notes": list(flow.remarks),
+        "audit": [run.to_dict() for run in audit] if audit else None,
+        "notes": list(flow.notes),
         "seconds": flow.seconds,
         "strip": str(folder / "strip.png"),
     }

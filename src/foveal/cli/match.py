@@ -94,9 +94,9 @@ def _drawn(result: Match, i: int, top: int, out: Path) -> Path:
     number = f"-{i}" if len(result.queries) > 1 else ""
     sheet = out / f"match{number}.png"
     with whole_file(sheet) as aside:
-        result.figure(i, most=top).save(aside)
+        result.figure(i=i, most=top).save(aside)
     with whole_file(out / f"ranks{number}.png") as aside:
-        result.strip(i, most=top).save(aside)
+        result.figure("strip", i=i, most=top).save(aside)
     return sheet
 
 
@@ -110,7 +110,7 @@ def _audited(
     j = result.ranking(i)[0]
     target = Similar(gallery[j], metric=metric, embedding=embedding)
     (test,) = audit(network, queries[i], target, explanations={"match": result.query_maps[i, j][None]})
-    return f"{queries[i].name}: {test.sentence}"
+    return f"{queries[i].name}: {test.summary}"
 
 
 def _row(result: Match, i: int, gallery: list[Path], out: Path) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _row(result: Match, i: int, gallery: list[Path], out: Path) -> dict[str, Any
             }
             for j in result.ranking(i)
         ],
-        "notes": list(result.remarks),
+        "notes": list(result.notes),
         "seconds": result.seconds,
         "folder": str(out),
     }

@@ -83,9 +83,9 @@ def measure(
         read.need(parts)
         scores = Scores.joined(parts)
         scores.save(output.out)
-        info(str(scores), *(f"{test.picture}, {test.method}: {test.sentence}" for test in tests))
+        info(str(scores), *(f"{test.source}, {test.method}: {test.summary}" for test in tests))
         if output.json:
-            facts = {"audit": [test.facts() for test in tests], "table": str(output.out / "scores.csv")}
+            facts = {"audit": [test.to_dict() for test in tests], "table": str(output.out / "scores.csv")}
             print_json({**_document(scores), **facts, "unread": read.failures()})
         else:
             print_lines(output.out / "scores.csv")
@@ -98,7 +98,7 @@ def _up_to(move: Move, last: int) -> Any:
 def _document(scores: Scores) -> Mapping[str, Any]:
     """The same for machines; None where undefined."""
     return {
-        **scores.facts(),
+        **scores.to_dict(),
         "scores": list(scores.rows()),
         "means": {
             name: {

@@ -63,8 +63,8 @@ def parts(
             )
             result.save(folder)
             test = audited(network, batch, target, explanations=result)[0] if audit else None
-            info(str(result), *([test.sentence] if test else []))
-            rows.append(_row(result, photo, folder) | {"hiding": test.facts() if test else None})
+            info(str(result), *([test.summary] if test else []))
+            rows.append(_row(result, photo, folder) | {"hiding": test.to_dict() if test else None})
             move("finding parts", i + 1, len(files), photo.name)
         if output.json:
             print_json([*rows, *read.failures()])
@@ -93,7 +93,7 @@ def _row(parts: Parts, photo: Path, folder: Path) -> dict[str, Any]:
         "remainder": float(parts.remainder[0]),
         "offset": float(parts.offset[0]),
         "coverage": parts.coverage(),
-        "notes": list(parts.remarks),
+        "notes": list(parts.notes),
         "seconds": parts.seconds,
         "picture": str(folder / "parts.png"),
     }

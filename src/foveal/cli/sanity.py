@@ -50,10 +50,10 @@ def sanity(
         )  # fmt: skip
         picture = output.out / "sanity.png"
         with whole_file(picture) as aside:
-            result.picture().save(aside)
-        write_text(output.out / "sanity.json", json.dumps(result.facts(), indent=1) + "\n")
+            result.figure().save(aside)
+        write_text(output.out / "sanity.json", json.dumps(result.to_dict(), indent=1) + "\n")
         info(str(result))
         if output.json:
-            print_json({**result.facts(), "picture": str(picture), "unread": read.failures()})
+            print_json({**result.to_dict(), "picture": str(picture), "unread": read.failures()})
         else:
             print_lines(picture)

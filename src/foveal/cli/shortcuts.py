@@ -73,7 +73,7 @@ def shortcuts(
         )  # fmt: skip
         sheets = _drawn(result, output.out)
         facts = {
-            **result.facts(),
+            **result.to_dict(),
             "pictures": [str(files[i]) for i in kept],
             "sheets": sheets,
             "unread": read.failures(),
@@ -93,7 +93,7 @@ def _drawn(result: Shortcuts, out: Path) -> list[str]:
         if suspect.flagged or k == 0:
             path = out / f"class-{suspect.index}.png"
             with whole_file(path) as aside:
-                result.sheet(k).save(aside)
+                result.figure(k=k).save(aside)
             sheets.append(str(path))
     return sheets
 

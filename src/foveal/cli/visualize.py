@@ -174,17 +174,17 @@ def _document(features: FeatureImages, network: Model, transfer: str | None, out
     from foveal.models import load_model
 
     try:
-        classes: Sequence[Any] = features.answers(network)
+        classes: Sequence[Any] = transfers.answers(features, network)
     except MethodError:  # a network without classes
         classes = [()] * len(features)
-    transferred = features.transfer(load_model(transfer)) if transfer and features.facets else None
+    transferred = transfers.transfer(features, load_model(transfer)) if transfer and features.facets else None
     return {
         "model": features.model,
         "sheet": str(out / "features" / "sheet.png"),
         "facets": [{"pictures": facet.size, "members": list(facet.members)} for facet in features.facets],
         "images": [
             {
-                **image.facts(),
+                **image.to_dict(),
                 "nearest": [{"picture": features.photos[k].source, "cosine": cos} for k, cos in features.nearest(i)],
                 "classes": [{"class": a.label, "probability": a.probability} for a in classes[i]],
             }

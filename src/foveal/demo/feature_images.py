@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from foveal.api.visualize import visualize
 from foveal.featurevis import Octave, Schedule
+from foveal.featurevis.transfer import answers
 from foveal.models import Model
 from foveal.render.feature_images import as_picture, mosaic
 from foveal.render.figures import grid
@@ -24,10 +25,10 @@ def feature_images_section(model: Model) -> Section:
         pictures = [render(class_scene(class_name, seed))[0] for seed in range(SEED, SEED + 10)]
         faces = visualize(model, pictures, facets=1, schedule=BRIEFLY)
         photo = photo or faces.photos[0]
-        image, answer = faces[0], faces.answers(model, 1)[0][0]
+        image, answer = faces[0], answers(faces, model, 1)[0][0]
         rows.append([mosaic(faces.photos, SIDE), as_picture(image.snapshots[0][1]), as_picture(image.image)])
         words.append(
-            f"{class_name}\n{image.words}\nthe classifier says {answer.label}, {100 * answer.probability:.0f} %"
+            f"{class_name}\n{image.caption()}\nthe classifier says {answer.label}, {100 * answer.probability:.0f} %"
         )
     picture = grid(rows, columns=("four of ten pictures", "mean of all ten", "portrait"), rows=words, side=SIDE)
     assert photo is not None

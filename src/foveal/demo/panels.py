@@ -32,7 +32,7 @@ def flow_panel(model: Model, example: Example, class_name: str) -> Panel:
     """The margin again, with the neurons that take part, put to the network."""
     flow_of_margin = flow(model, example.image, sibling_margin([class_name]))
     bird = (example.labels > 0) & (example.labels < LABELS["occluder"])
-    strip = flow_of_margin.strip(audit=flow_of_margin.audit(), inside=bird, side=SIDE)
+    strip = flow_of_margin.figure("strip", audit=flow_of_margin.audit(), inside=bird, side=SIDE)
     last = flow_of_margin.layers[-1]
     words = f"At {last}, {100 * flow_of_margin.number(last, 'kept'):.0f} % of the neurons take part."
     return Panel(
@@ -57,7 +57,7 @@ def tree_panel(model: Model, example: Example, class_name: str) -> Panel:
     words = f"Channels {names} of {tree.stages[-1].name} support the margin most; below them what supports each."
     return Panel(
         "Which parts, made of which smaller parts?",
-        (Tile(f"{tree.stages[-1].name} to {tree.stages[0].name}", tree.poster(most=6), words),),
+        (Tile(f"{tree.stages[-1].name} to {tree.stages[0].name}", tree.figure(most=6), words),),
         "Gradient-based activation propagation: the strongest channels of the last stage, each at its strongest place, "
         "then the channels that support that neuron, and so on. Press a card to take it apart. Below it all on one "
         "page: lines are as thick as what flows along them; red where switching a channel off does not lower what it "
@@ -106,8 +106,8 @@ def match_panel(model: Model, example: Example, class_name: str, other: str, par
         (
             *(
                 Tile(
-                    f"{pair.words(0, j)} to a {name}",
-                    pair.picture(0, j, side=SIDE),
+                    f"{pair.caption(0, j)} to a {name}",
+                    pair.figure("pair", j=j, side=SIDE),
                     f"The {class_name} and a {name}, evidence for their similarity on both, lines between places.",
                 )
                 for j, name in enumerate((class_name, other))

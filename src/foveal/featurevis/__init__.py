@@ -1,7 +1,7 @@
 """Feature visualization: facets of an image set, objectives that add like numbers, and their optimization."""
 
 from foveal.featurevis.channels import informative
-from foveal.featurevis.facets import find_facets, places, weights_of
+from foveal.featurevis.facets import find_facets, weights_of
 from foveal.featurevis.image_objectives import low_saturation, smooth
 from foveal.featurevis.objective import Objective
 from foveal.featurevis.objective_weights import ObjectiveWeights
@@ -23,6 +23,7 @@ from foveal.featurevis.seen import Seen
 from foveal.featurevis.transforms import STILL, Views
 from foveal.featurevis.unit_objectives import units_of
 from foveal.results.facet import Facet
+from foveal.similarity.plane import places
 
 __all__ = [
     "STILL",

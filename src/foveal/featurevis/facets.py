@@ -16,7 +16,8 @@ from torch import Tensor
 
 from foveal.errors import MethodError, UnknownMethod
 from foveal.results.facet import Facet
-from foveal.similarity.clusters import best_k_means, k_means, one_thread, scikit_learn
+from foveal.similarity.clusters import best_k_means, k_means
+from foveal.similarity.plane import reduced
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -25,7 +26,6 @@ FacetCount: TypeAlias = "int | Literal['auto']"
 Weighting: TypeAlias = "Literal['softmax', 'inv_exp']"
 MOST = 10  # facets that "auto" looks for
 APART = 0.1  # silhouette below which a set counts as one facet
-COMPONENTS = 50
 
 
 def find_facets(
@@ -64,19 +64,6 @@ def find_facets(
     return tuple(sorted(facets, key=lambda facet: (-facet.size, facet.members)))
 
 
-def reduced(z: Float[Tensor, "n c"], *, unit: bool = True) -> Float[Tensor, "n p"]:
-    """Principal components, at most 50 and n − 1; their signs are such that the largest entry is positive."""
-    z = z.detach().double().cpu()
-    z = torch.nn.functional.normalize(z, dim=1) if unit else z
-    U, S, _ = torch.linalg.svd(z - z.mean(0), full_matrices=False)
-    kept = max(1, min(COMPONENTS, len(z) - 1, z.shape[1]))
-    found = (U * S)[:, :kept]
-    largest = found.gather(0, found.abs().argmax(0, keepdim=True))
-    signs: Tensor = torch.where(largest < 0, -1.0, 1.0)
-    signed: Tensor = found * signs
-    return signed
-
-
 def weights_of(distances: Float[Tensor, " m"], weighting: Weighting = "softmax") -> Float[Tensor, " m"]:
     """At least 0, sum to 1, the nearer the more; finite at distance 0."""
     scale = distances.median()
@@ -86,18 +73,6 @@ def weights_of(distances: Float[Tensor, " m"], weighting: Weighting = "softmax")
     if weighting == "inv_exp":
         return (1 / relative.clamp(min=1 / 20)).softmax(0)
     raise UnknownMethod(f"there is no weighting {weighting!r}: say softmax or inv_exp")
-
-
-def places(z: Float[Tensor, "n c"], *, seed: int = 0) -> Float[Tensor, "n 2"]:
-    """Points in the plane for a picture of the set: t-SNE; the first two principal components of a small set."""
-    points = reduced(z)
-    if len(z) < 12:
-        return torch.cat([points, points.new_zeros(len(z), 2)], 1)[:, :2]
-    TSNE = scikit_learn("manifold").TSNE
-    perplexity = max(3.0, min(30.0, len(z) / 10))
-    with one_thread():
-        found = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points.numpy())
-    return torch.from_numpy(found).double()
 
 
 def _grouped(points: Tensor, count: FacetCount, seed: int) -> Int[Tensor, " n"]:

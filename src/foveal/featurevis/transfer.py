@@ -32,10 +32,10 @@ def shown_to(
     return subject, batch.tensor
 
 
-def answered(
+def answers(
     faces: FeatureImages, model: nn.Module | Model, count: int = 5, *, preprocessing: Preprocessing | None = None
 ) -> tuple[tuple[TransferScore, ...], ...]:
-    """`FeatureImages.answers`."""
+    """What the classifier, which had no part in it, takes each image for: its most probable classes."""
     subject, x = shown_to(faces, model, preprocessing)
     chances = class_head(subject.module, subject.task, x, ending_of(subject.module, subject.task, x)).probabilities
     if chances is None:
@@ -51,14 +51,22 @@ def answered(
     )  # fmt: skip
 
 
-def transferred(
+def transfer(
     faces: FeatureImages,
     model: nn.Module | Model,
     layer: str | None = None,
     *,
     preprocessing: Preprocessing | None = None,
 ) -> Transfer:
-    """`FeatureImages.transfer`."""
+    """Show images and photos to another network: are the images most like their own facets there, too?
+
+    Args:
+        layer: of that network; None for its last stage.
+        preprocessing: as in `foveal.visualize`, where the model does not say.
+
+    Raises:
+        MethodError: for images of single units, which stand for no facet.
+    """
     if not faces.facets:
         raise MethodError("only portraits of a set can be looked up in another network: these are of single units")
     subject, x = shown_to(faces, model, preprocessing)

@@ -18,7 +18,8 @@ from foveal.hierarchy.feature_value import feature_values, weights_of
 from foveal.hierarchy.merging import merged
 from foveal.hierarchy.settings import TreeSettings
 from foveal.hierarchy.windows import Windows
-from foveal.results.feature_graph import Edge, Feature, Key, placed
+from foveal.images.window import placed
+from foveal.results.feature_graph import Edge, Feature, Key
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

@@ -12,24 +12,24 @@ from foveal.render.text import shorten, wrap
 from foveal.render.tree import FLOW, THICKEST
 
 if TYPE_CHECKING:
+    from foveal.render.drawable import Channel, JoinedGraphs, SharedChannel
     from foveal.render.page_layout import Point
-    from foveal.results.class_tree import ClassTree, Member, Place
 
 SHOWN = 3  # examples, one below the other
 
 
-def poster(assembly: ClassTree, *, most: int = 8, side: int = 120) -> Sheet:
+def class_tree_page(joined: JoinedGraphs, *, most: int = 8, side: int = 120) -> Sheet:
     """A row a stage: the channels that carry most, what they see in the pictures where they carry most."""
-    stages = assembly.trees[0].stages
-    members = list(assembly.members.values())
+    stages = joined.trees[0].stages
+    members = list(joined.members.values())
     rows = [[m for m in members if m.stage == stage][:most] for stage in reversed(range(len(stages)))]
     rows = [row for row in rows if row]
     size, gap, between, left = side / 8, side / 6, side * 0.7, side * 0.9
     deep = side * SHOWN + size * LINE
     width = round(left + max((len(row) for row in rows), default=1) * (side + gap) + gap)
-    targets = list(dict.fromkeys(tree.target for tree in assembly.trees))
+    targets = list(dict.fromkeys(tree.target for tree in joined.trees))
     named = ", ".join(targets[:4]) + (f" and {len(targets) - 4} more" if len(targets) > 4 else "")
-    head = wrap(f"{named}: {len(assembly.trees)} pictures, by {assembly.trees[0].model}", size * 1.5, width)
+    head = wrap(f"{named}: {len(joined.trees)} pictures, by {joined.trees[0].model}", size * 1.5, width)
     foot = wrap(
         "Channel, the share of the decisions that flows through it on the mean, and in how many of the pictures it was "
         "found. Below one another: the pictures in which it carries most, each cut to what the neuron sees.",
@@ -42,7 +42,7 @@ def poster(assembly: ClassTree, *, most: int = 8, side: int = 120) -> Sheet:
         sheet.words((size, size + i * size * 1.5 * LINE), line, size * 1.5, ink=INK, anchor="la")
     middle = left + (width - left) / 2
     root = (middle, top)
-    places: dict[Place, Point] = {}
+    places: dict[Channel, Point] = {}
     for i, row in enumerate(rows):
         y = top + between + i * (deep + between)
         name = shorten(row[0].layer, size * 1.1, left - size * 2)
@@ -50,29 +50,29 @@ def poster(assembly: ClassTree, *, most: int = 8, side: int = 120) -> Sheet:
         start = middle - (len(row) * (side + gap) - gap) / 2 + side / 2
         for k, member in enumerate(row):
             places[member.stage, member.channel] = (start + k * (side + gap), y)
-    _lines(sheet, assembly, places, root, deep)
+    _lines(sheet, joined, places, root, deep)
     for row in rows:
         for member in row:
-            _cell(sheet, assembly, member, places[member.stage, member.channel], side, size)
+            _cell(sheet, joined, member, places[member.stage, member.channel], side, size)
     for i, line in enumerate(foot):
         sheet.words((size, height - size - (len(foot) - i) * size * LINE), line, size, ink=MUTED, anchor="la")
     return sheet
 
 
-def _cell(sheet: Sheet, assembly: ClassTree, member: Member, at: Point, side: int, size: float) -> None:
+def _cell(sheet: Sheet, joined: JoinedGraphs, member: SharedChannel, at: Point, side: int, size: float) -> None:
     x, y = at
     for k, (number, edge) in enumerate(member.examples[:SHOWN]):
-        tree = assembly.trees[number]
+        tree = joined.trees[number]
         sheet.picture((x - side / 2, y + k * side), feature_picture(tree, edge, side=side), alt=edge.child.name)
-    words = f"{member.channel}: {100 * member.share:.1f} %, in {100 * member.presence:.0f} %"
-    sheet.words((x, y + min(SHOWN, len(member.examples)) * side + size * 0.75), words, size * 0.9, ink=MUTED)
+    said = f"{member.channel}: {100 * member.share:.1f} %, in {100 * member.presence:.0f} %"
+    sheet.words((x, y + min(SHOWN, len(member.examples)) * side + size * 0.75), said, size * 0.9, ink=MUTED)
 
 
-def _lines(sheet: Sheet, assembly: ClassTree, places: dict[Place, Point], root: Point, deep: float) -> None:
-    decision = (len(assembly.trees[0].stages), -1)
+def _lines(sheet: Sheet, joined: JoinedGraphs, places: dict[Channel, Point], root: Point, deep: float) -> None:
+    decision = (len(joined.trees[0].stages), -1)
     shown = [
         (parent, child, carried)
-        for (parent, child), carried in assembly.links.items()
+        for (parent, child), carried in joined.links.items()
         if child in places and (parent in places or parent == decision)
     ]
     for parent, child, carried in sorted(shown, key=lambda one: one[2]):

@@ -13,12 +13,12 @@ from foveal.render.scale import choose_scale
 
 if TYPE_CHECKING:
     from foveal.images import Photo
-    from foveal.results.episode import Episode
+    from foveal.render.drawable import ClassEvidence
 
 SHOWN = 4  # examples of a class
 
 
-def episode_sheet(episode: Episode, *, side: int = 192) -> Image.Image:
+def episode_sheet(episode: ClassEvidence, *, side: int = 192) -> Image.Image:
     """Examples above, evidence for each class below; a query's maps share a scale."""
     first = next(iter(episode.evidence.values()))
     examples = [_mosaic(photos[:SHOWN], side) for photos in episode.support.values() if photos]
@@ -28,7 +28,7 @@ def episode_sheet(episode: Episode, *, side: int = 192) -> Image.Image:
         maps = [why.map[i].detach().cpu().float().numpy() for why in episode.evidence.values()]
         scale = choose_scale(np.concatenate([map.ravel() for map in maps]))
         drawn = [
-            draw_overlay(photo, map, sign=scale.sign, limit=scale.limit, colour_bar=False, side=side) for map in maps
+            draw_overlay(photo, map, sign=scale.sign, limit=scale.limit, color_bar=False, side=side) for map in maps
         ]
         cells.append([fit_photo(photo, side), *drawn])
         said = [f"{c}: {100 * p:.0f} %" for c, p in zip(episode.classes, episode.chances[i].tolist(), strict=True)]
@@ -40,7 +40,7 @@ def episode_sheet(episode: Episode, *, side: int = 192) -> Image.Image:
         title=f"{first.method} of {first.model}: which of these classes?",
         caption=" ".join(
             ["The maps of a query share a scale; the first words of a row are what was decided."]
-            + [f"{remark}." for remark in episode.remarks]
+            + [f"{note}." for note in episode.notes]
         ),
         side=side,
     )

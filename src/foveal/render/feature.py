@@ -8,22 +8,21 @@ import numpy as np
 from PIL import Image
 
 from foveal.images import Geometry, Photo, Place
+from foveal.images.window import placed
 from foveal.render.overlay import draw_overlay, fit
-from foveal.results.feature_graph import placed
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
     from numpy.typing import NDArray
 
     from foveal.engine.structure import Stage
-    from foveal.results.feature_graph import Edge, Feature
-    from foveal.results.tree import Tree
+    from foveal.render.drawable import Graph, Support, Vertex
 
 Box = tuple[float, float, float, float]
 SMALLEST = 28  # pixels of the photo that a crop has at least
 
 
-def feature_picture(tree: Tree, edge: Edge, *, side: int = 132, against: bool = False) -> Image.Image:
+def feature_picture(tree: Graph, edge: Support, *, side: int = 132, against: bool = False) -> Image.Image:
     """The part of the photo that the feature can see, with its contributions to its parent."""
     map = whole_map(tree, edge)
     part = fit(cropped(tree.photo, crop_of(tree, edge.child)), side)
@@ -34,12 +33,12 @@ def feature_picture(tree: Tree, edge: Edge, *, side: int = 132, against: bool = 
         place=stage.place and Place(*stage.place).settled(map.shape, part.geometry.input_size),
         sign="negative" if against else "positive",
         limit=float(np.abs(map).max()) or None,
-        colour_bar=False,
+        color_bar=False,
     )
     return drawn.resize((side, side), Image.Resampling.BICUBIC)
 
 
-def pattern_picture(tree: Tree, feature: Feature, *, side: int = 132) -> Image.Image:
+def pattern_picture(tree: Graph, feature: Vertex, *, side: int = 132) -> Image.Image:
     """What drives the feature in the same part of the photo: grey where nothing does."""
     assert feature.pattern is not None, "Tree.look finds patterns"
     values = feature.pattern.values.float()
@@ -58,13 +57,13 @@ def pattern_picture(tree: Tree, feature: Feature, *, side: int = 132) -> Image.I
     return Image.fromarray(_bytes(0.5 + 0.5 * unit)).resize((side, side), Image.Resampling.BICUBIC)
 
 
-def whole_map(tree: Tree, edge: Edge) -> Float[NDArray[np.float32], "h w"]:
+def whole_map(tree: Graph, edge: Support) -> Float[NDArray[np.float32], "h w"]:
     """The contributions of an edge on the whole stage."""
     found = placed(edge.map.detach().cpu().float(), edge.corner, tree.stages[edge.child.stage].shape[1:])
     return found.numpy()
 
 
-def region(tree: Tree, feature: Feature) -> Box:
+def region(tree: Graph, feature: Vertex) -> Box:
     """x0, y0, x1, y1 on the photo: what the neuron can see, by its stage's receptive field."""
     return _receptive(tree.photo.geometry, tree.stages[feature.stage], feature.place)
 
@@ -84,14 +83,14 @@ def _receptive(geometry: Geometry, stage: Stage, place: tuple[int, int]) -> Box:
     return _on_photo(geometry, box)
 
 
-def effective_region(tree: Tree, feature: Feature) -> Box | None:
+def effective_region(tree: Graph, feature: Vertex) -> Box | None:
     """The same, of what the feature in fact responds to; None before `Tree.look`, or where it responds to nothing."""
     if feature.pattern is None or not np.isfinite(feature.pattern.region).all():
         return None
     return _on_photo(tree.photo.geometry, feature.pattern.region)
 
 
-def crop_of(tree: Tree, feature: Feature) -> tuple[int, int, int, int]:
+def crop_of(tree: Graph, feature: Vertex) -> tuple[int, int, int, int]:
     """The region in whole pixels of the photo, grown to a legible size."""
     return _legible(region(tree, feature), tree.photo.geometry.photo_size)
 

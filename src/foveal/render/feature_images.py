@@ -15,10 +15,11 @@ from foveal.render.text import write
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from foveal.images import Photo
-    from foveal.results.feature_images import FeatureImage, FeatureImages
+    from foveal.render.drawable import MadeImage, MadeImages
 
 # Okabe and Ito's colours, told apart by everyone.
 FACETS = (
@@ -37,29 +38,27 @@ def as_picture(image: Float[Tensor, "c h w"]) -> Image.Image:
     return Image.fromarray((255 * values.clamp(0, 1)).round().byte().permute(1, 2, 0).contiguous().numpy())
 
 
-def sheet(faces: FeatureImages, *, side: int = 224) -> Image.Image:
+def facet_rows(made: MadeImages, *, side: int = 224) -> Image.Image:
     """A row a facet: its most typical photos, what the image began with, the portrait at each layer."""
-    if not faces.facets:
-        return units(faces, side=side)
+    if not made.facets:
+        return unit_rows(made, side=side)
     cells, rows = [], []
-    seeds = sorted({one.seed for one in faces})
-    for b, facet in enumerate(faces.facets):
+    seeds = sorted({one.seed for one in made})
+    for b, facet in enumerate(made.facets):
         for seed in seeds:
-            own = [
-                next(one for one in faces if (one.layer, one.facet, one.seed) == (at, b, seed)) for at in faces.layers
-            ]
-            photos = mosaic([faces.photos[i] for i in facet.members[:4]], side)
+            own = [next(one for one in made if (one.layer, one.facet, one.seed) == (at, b, seed)) for at in made.layers]
+            photos = mosaic([made.photos[i] for i in facet.members[:4]], side)
             cells.append([photos, as_picture(own[0].snapshots[0][1]), *(as_picture(one.image) for one in own)])
-            rows.append(_words(own, b, facet.size, faces))
+            rows.append(_words(own, b, facet.size, made))
     begun = {"mean": "mean of photos", "photo": "one photo", "noise": "noise"}.get(
-        str(faces.parameters.get("start")), "start"
+        str(made.parameters.get("start")), "start"
     )
     return grid(
         cells,
-        columns=("most typical photos", f"begins as: {begun}", *faces.layers),
+        columns=("most typical photos", f"begins as: {begun}", *made.layers),
         rows=rows,
-        title=f"What {faces.model} sees in {len(faces.photos)} pictures",
-        caption=" ".join((EXPLAINED, *(f"{note}." for note in faces.notes))),
+        title=f"What {made.model} sees in {len(made.photos)} pictures",
+        caption=" ".join((EXPLAINED, *(f"{note}." for note in made.notes))),
         side=side,
     )
 
@@ -71,27 +70,27 @@ EXPLAINED = (
 )
 
 
-def _words(own: Sequence[FeatureImage], b: int, size: int, faces: FeatureImages) -> str:
+def _words(own: Sequence[MadeImage], b: int, size: int, made: MadeImages) -> str:
     lines = [f"facet {b + 1}", f"{size} pictures"]
     for one in own:
         prefix = f"{one.layer}: " if len(own) > 1 else ""
-        lines.append(f"{prefix}{one.words}")
-    i = next(k for k, one in enumerate(faces) if one is own[-1])
-    if len(faces.facets) > 1:
-        right = faces.retrieved(i) == b
-        lines.append("most like its own facet" if right else f"most like facet {faces.retrieved(i) + 1}")
+        lines.append(f"{prefix}{one.caption()}")
+    i = next(k for k, one in enumerate(made) if one is own[-1])
+    if len(made.facets) > 1:
+        right = made.retrieved(i) == b
+        lines.append("most like its own facet" if right else f"most like facet {made.retrieved(i) + 1}")
     return "\n".join(lines)
 
 
-def units(faces: FeatureImages, *, side: int = 224, columns: int = 6) -> Image.Image:
+def unit_rows(made: MadeImages, *, side: int = 224, columns: int = 6) -> Image.Image:
     """Portraits of single units, in rows, each with its name."""
-    pictures = [as_picture(one.image) for one in faces]
+    pictures = [as_picture(one.image) for one in made]
     rows = range(0, len(pictures), columns)
     parts = [
         grid(
             [pictures[row : row + columns]],
-            columns=[one.name for one in faces.portraits[row : row + columns]],
-            title=f"What units of {faces.model} respond to" if row == 0 else "",
+            columns=[one.name for one in list(made)[row : row + columns]],
+            title=f"What units of {made.model} respond to" if row == 0 else "",
             side=side,
         )
         for row in rows
@@ -104,10 +103,10 @@ def units(faces: FeatureImages, *, side: int = 224, columns: int = 6) -> Image.I
     return whole
 
 
-def strips(faces: FeatureImages, *, side: int = 192) -> Image.Image:
+def snapshot_rows(made: MadeImages, *, side: int = 192) -> Image.Image:
     """A row a portrait: the image after so many steps, the best last."""
-    cells = [[*(as_picture(image) for _, image in one.snapshots), as_picture(one.image)] for one in faces]
-    longest = max((one.snapshots for one in faces), key=len)
+    cells = [[*(as_picture(image) for _, image in one.snapshots), as_picture(one.image)] for one in made]
+    longest = max((one.snapshots for one in made), key=len)
     return grid(
         [
             row if len(row) == len(longest) + 1 else [*row[:-1], *[None] * (len(longest) + 1 - len(row)), row[-1]]
@@ -115,9 +114,9 @@ def strips(faces: FeatureImages, *, side: int = 192) -> Image.Image:
         ],
         columns=[*(f"step {step}" for step, _ in longest), "best"],
         rows=[
-            f"{one.name}\nobjective {one.curve[0][1]:.2f} to {one.loss:.2f}\nbest at step {one.step}" for one in faces
+            f"{one.name}\nobjective {one.curve[0][1]:.2f} to {one.loss:.2f}\nbest at step {one.step}" for one in made
         ],
-        title=faces.model,
+        title=made.model,
         side=side,
     )
 
@@ -142,7 +141,7 @@ def _seen(photo: Photo, side: int) -> Image.Image:
     return image.resize((side, side), Image.Resampling.LANCZOS, box=inside)
 
 
-def bars(one: FeatureImage, *, count: int = 24, side: int = 640) -> Image.Image:
+def channel_bars(one: MadeImage, *, count: int = 24, side: int = 640) -> Image.Image:
     """Attained beside target activation, channel by channel, the strongest first."""
     if one.target is None:
         raise ResultError(f"{one.name} was made for a unit, not for a set: there is no target to draw beside it")
@@ -152,9 +151,9 @@ def bars(one: FeatureImage, *, count: int = 24, side: int = 640) -> Image.Image:
     left, top = 70, 58
     picture = Image.new("RGB", (side, top + line * len(pairs) + 24), PAPER)
     draw = ImageDraw.Draw(picture)
-    write(draw, (16, 10), f"{one.name}: {one.words}", size * 1.1, ink=INK)
-    for x, colour, words in ((16, TARGET, "target: mean of the photos"), (250, ATTAINED, "attained by the portrait")):
-        draw.rectangle((x, 37, x + 12, 49), fill=colour)
+    write(draw, (16, 10), f"{one.name}: {one.caption()}", size * 1.1, ink=INK)
+    for x, color, words in ((16, TARGET, "target: mean of the photos"), (250, ATTAINED, "attained by the portrait")):
+        draw.rectangle((x, 37, x + 12, 49), fill=color)
         write(draw, (x + 18, 43), words, size, ink=MUTED, anchor="lm")
     widest = max(max(a, u, 1e-12) for _, a, u in pairs)
     for row, (channel, a, u) in enumerate(pairs):
@@ -174,14 +173,17 @@ def bars(one: FeatureImage, *, count: int = 24, side: int = 640) -> Image.Image:
     return picture
 
 
-def plane(faces: FeatureImages, *, side: int = 900, layer: str | None = None) -> Image.Image:
-    """Photos as points, alike ones near each other; thumbnails of the most typical of each facet."""
-    from foveal.featurevis.facets import places
+def plane(
+    made: MadeImages, points: Float[NDArray[np.floating], "n 2"], labels: Sequence[int], layer: str, *, side: int = 900
+) -> Image.Image:
+    """Photos as points, alike ones near each other; thumbnails of the most typical of each facet.
 
-    if not faces.facets:
+    Args:
+        points: one a photo, from the features of a layer.
+        labels: the facet of each.
+    """
+    if not made.facets:
         raise ResultError("these portraits are of single units: there is no set to draw in the plane")
-    z = faces.features[layer or faces.layers[-1]]
-    points = places(z).numpy()
     low, high = points.min(0), points.max(0)
     margin, thumb = 90, 96
     spread = np.where(high > low, high - low, 1)
@@ -189,42 +191,29 @@ def plane(faces: FeatureImages, *, side: int = 900, layer: str | None = None) ->
     at = np.where(high > low, at, side / 2)
     picture = Image.new("RGB", (side, side), PAPER)
     draw = ImageDraw.Draw(picture)
-    labels = _labels(faces, z)
     for (x, y), label in zip(at, labels, strict=True):
         draw.ellipse((x - 6, y - 6, x + 6, y + 6), fill=FACETS[label % len(FACETS)], outline=PAPER)
     taken: list[tuple[float, float]] = []
-    for b, facet in enumerate(faces.facets):
+    for b, facet in enumerate(made.facets):
         i = facet.members[0]
         x, y = _free(at[i], [*taken, *((float(a), float(c)) for a, c in at)], len(at), thumb, side)
         taken.append((x, y))
-        colour = FACETS[b % len(FACETS)]
-        draw.line((x, y, *at[i]), fill=colour, width=2)
-        picture.paste(_seen(faces.photos[i], thumb), (round(x - thumb / 2), round(y - thumb / 2)))
+        color = FACETS[b % len(FACETS)]
+        draw.line((x, y, *at[i]), fill=color, width=2)
+        picture.paste(_seen(made.photos[i], thumb), (round(x - thumb / 2), round(y - thumb / 2)))
         draw.rectangle(
-            (x - thumb / 2 - 2, y - thumb / 2 - 2, x + thumb / 2 + 1, y + thumb / 2 + 1), outline=colour, width=3
+            (x - thumb / 2 - 2, y - thumb / 2 - 2, x + thumb / 2 + 1, y + thumb / 2 + 1), outline=color, width=3
         )
         draw.ellipse((at[i][0] - 4, at[i][1] - 4, at[i][0] + 4, at[i][1] + 4), fill=INK)
         write(draw, (x, y + thumb / 2 + 4), f"facet {b + 1}, {facet.size}", 14, ink=INK, anchor="ma")
     write(
         draw,
         (16, 12),
-        f"{len(faces.photos)} pictures as {layer or faces.layers[-1]} of {faces.model} tells them apart",
+        f"{len(made.photos)} pictures as {layer} of {made.model} tells them apart",
         16,
         ink=INK,
     )
     return picture
-
-
-def _labels(faces: FeatureImages, z: Tensor) -> list[int]:
-    """The facet of every picture: its own, or for those that no target was made of, the one whose target is nearest."""
-    from foveal.results.feature_images import nearest_target
-
-    targets = faces.targets(next(at for at, features in faces.features.items() if features is z))
-    found = [nearest_target(u, targets) for u in z]
-    for b, facet in enumerate(faces.facets):
-        for i in facet.members:
-            found[i] = b
-    return found
 
 
 def _free(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
     from numpy.typing import NDArray
 
-    from foveal.results.flow import Audit, Flow
+    from foveal.render.drawable import AuditedLayers, FlowMaps
 
 KEPT, TOTAL, ASKED, WITHIN = (58, 110, 165), (178, 84, 62), (96, 140, 84), (140, 96, 160)
 RULE = (206, 206, 212)
@@ -28,7 +28,7 @@ STILL = 4  # frames that a layer stays
 
 
 def film_strip(
-    flow: Flow, i: int = 0, *, side: int = 224, common: bool = False, audit: Audit | None = None,
+    flow: FlowMaps, i: int = 0, *, side: int = 224, common: bool = False, audit: AuditedLayers | None = None,
     inside: Bool[NDArray[np.bool_], "h w"] | None = None,
 ) -> Image.Image:  # fmt: skip
     """Maps above, the share of neurons that take part below, curves by depth under both."""
@@ -36,14 +36,14 @@ def film_strip(
         raise ResultError("this audit is of another flow: audit the flow that is drawn")
     largest = max(float(map[i].max()) for map in flow.maps.values()) if common else 0.0
     maps = [
-        flow.overlay(i, layer=layer, sign="positive", scale=largest or "robust", colour_bar=False, side=side)
+        flow.overlay(i, layer=layer, sign="positive", scale=largest or "robust", color_bar=False, side=side)
         for layer in flow.layers
     ]
     masks = [mask_picture(flow, layer, i, side=side) for layer in flow.layers]
     sheet = grid(
         [[fit_photo(flow.photos[i], side), *maps], [None, *masks]],
         columns=["photo", *(f"{layer}, {_size(flow, layer)}" for layer in flow.layers)],
-        rows=["evidence\n" + "\n".join(flow.facts(i)), "neurons taking part"],
+        rows=["evidence\n" + "\n".join(flow.caption_lines(i)), "neurons taking part"],
         title=f"{flow.method} of {flow.model}",
         side=side,
     )
@@ -52,14 +52,14 @@ def film_strip(
     middles = [layout.edge + layout.column(j + 1) + side / 2 for j in range(len(flow.layers))]
     chart = curve_picture(curves, middles, width=sheet.width, height=round(side * 0.7), size=layout.size)
     scaled = "All layers share one scale." if common else "Each layer has a scale of its own."
-    words = " ".join((scaled, *(f"{remark}." for remark in flow.remarks)))
+    words = " ".join((scaled, *(f"{note}." for note in flow.notes)))
     caption = paragraph(words, layout.width, layout.size, MUTED)
     margin = Image.new("RGB", (layout.edge + caption.width, caption.height + layout.edge), PAPER)
     margin.paste(caption, (layout.edge, 0))
     return stacked([sheet, chart, margin], edge=0, gap=layout.gap)
 
 
-def strips(flow: Flow, *, layers: Sequence[str] | None = None, side: int = 224) -> Image.Image:
+def layer_rows(flow: FlowMaps, *, layers: Sequence[str] | None = None, side: int = 224) -> Image.Image:
     """One row of maps a picture."""
     names = tuple(layers) if layers is not None else flow.layers
     cells = [
@@ -72,14 +72,14 @@ def strips(flow: Flow, *, layers: Sequence[str] | None = None, side: int = 224) 
     return grid(
         cells,
         columns=("photo", *names),
-        rows=["\n".join(flow.facts(i)) for i in range(len(flow))],
+        rows=["\n".join(flow.caption_lines(i)) for i in range(len(flow))],
         title=f"{flow.method} of {flow.model}",
-        caption=" ".join(f"{remark}." for remark in flow.remarks),
+        caption=" ".join(f"{note}." for note in flow.notes),
         side=side,
     )
 
 
-def mode_sheet(flows: Sequence[Flow], i: int = 0, *, side: int = 192) -> Image.Image:
+def mode_sheet(flows: Sequence[FlowMaps], i: int = 0, *, side: int = 192) -> Image.Image:
     """Several flows of one picture below one another: modes, or decisions."""
     first = flows[0]
     cells = [[fit_photo(flow.photos[i], side), *_overlays(flow, i, side)] for flow in flows]
@@ -87,7 +87,7 @@ def mode_sheet(flows: Sequence[Flow], i: int = 0, *, side: int = 192) -> Image.I
     return grid(cells, columns=("photo", *first.layers), rows=rows, title=first.model, side=side)
 
 
-def mask_picture(flow: Flow, layer: str, i: int = 0, *, side: int = 224) -> Image.Image:
+def mask_picture(flow: FlowMaps, layer: str, i: int = 0, *, side: int = 224) -> Image.Image:
     """The share of a layer's neurons that take part, place by place: black for none, white for all."""
     shown = fit(flow.photos[i], side)
     share = flow.kept[layer][i].detach().cpu().float().numpy()
@@ -99,7 +99,7 @@ def mask_picture(flow: Flow, layer: str, i: int = 0, *, side: int = 224) -> Imag
 Curve: TypeAlias = "tuple[str, tuple[int, int, int], list[float]]"
 
 
-def _curves(flow: Flow, i: int, audit: Audit | None, inside: NDArray[np.bool_] | None) -> list[Curve]:
+def _curves(flow: FlowMaps, i: int, audit: AuditedLayers | None, inside: NDArray[np.bool_] | None) -> list[Curve]:
     """By depth, as shares."""
     curves: list[Curve] = [
         ("neurons that take part", KEPT, [flow.number(layer, "kept", i) for layer in flow.layers]),
@@ -131,19 +131,19 @@ def curve_picture(curves: Sequence[Curve], x: Sequence[float], *, width: int, he
             continue  # its number would lie on that one
         draw.line((first, y(level), last, y(level)), fill=RULE)
         write(draw, (first - size * 0.5, y(level)), f"{100 * level:.0f} %", size, ink=MUTED, anchor="rm")
-    for row, (name, colour, curve) in enumerate(curves):
+    for row, (name, color, curve) in enumerate(curves):
         points = [(float(a), y(v)) for a, v in zip(x, curve, strict=True) if np.isfinite(v)]
         if len(points) > 1:
-            draw.line(points, fill=colour, width=thick, joint="curve")
+            draw.line(points, fill=color, width=thick, joint="curve")
         for a, b in points:
-            draw.ellipse((a - size / 3, b - size / 3, a + size / 3, b + size / 3), fill=colour, outline=PAPER)
+            draw.ellipse((a - size / 3, b - size / 3, a + size / 3, b + size / 3), fill=color, outline=PAPER)
         place = top + size + row * size * 1.7
-        draw.line((size * 1.5, place, size * 3, place), fill=colour, width=thick)
+        draw.line((size * 1.5, place, size * 3, place), fill=color, width=thick)
         write(draw, (size * 3.5, place), shorten(name, size, first - size * 7), size, ink=INK, anchor="lm")
     return picture
 
 
-def correlation_picture(flow: Flow, i: int = 0, *, cell: int = 64) -> Image.Image:
+def correlation_picture(flow: FlowMaps, i: int = 0, *, cell: int = 64) -> Image.Image:
     """Pearson's correlation of the maps of each two layers, on the photo: where attention settles, a block forms."""
     geometry = fit(flow.photos[i], 128).geometry
     maps = [geometry.map_to_photo(map[i], place=flow.where.get(layer)) for layer, map in flow.maps.items()]
@@ -160,10 +160,10 @@ def correlation_picture(flow: Flow, i: int = 0, *, cell: int = 64) -> Image.Imag
         for column in range(count):
             value = float(found[row, column])
             known = np.isfinite(value)
-            colour = tuple(int(c) for c in table[round(255 * max(0.0, value))]) if known else PAPER
+            color = tuple(int(c) for c in table[round(255 * max(0.0, value))]) if known else PAPER
             x, y = left + column * cell, top + row * cell
-            draw.rectangle((x, y, x + cell - 2, y + cell - 2), fill=colour)
-            ink = INK if not known or sum(colour) > 380 else PAPER
+            draw.rectangle((x, y, x + cell - 2, y + cell - 2), fill=color)
+            ink = INK if not known or sum(color) > 380 else PAPER
             write(draw, (x + cell / 2, y + cell / 2), f"{value:.2f}" if known else "–", size, ink=ink, anchor="mm")
     write(draw, (left, picture.height - size * 1.4), "correlation of the maps", size, ink=MUTED)
     return picture
@@ -179,7 +179,7 @@ def correlations(maps: Sequence[Float[NDArray[np.floating], "h w"]]) -> Float[ND
         return np.asarray((flat @ flat.T) / np.outer(length, length))
 
 
-def frames(flow: Flow, i: int = 0, *, side: int = 320) -> list[Image.Image]:
+def frames(flow: FlowMaps, i: int = 0, *, side: int = 320) -> list[Image.Image]:
     """Attention forming: each layer's overlay, named, melting into the next."""
     shown = [_named(picture, layer) for picture, layer in zip(_overlays(flow, i, side), flow.layers, strict=True)]
     film = [shown[0]] * STILL
@@ -198,18 +198,18 @@ def _named(picture: Image.Image, name: str) -> Image.Image:
     return whole
 
 
-def _overlays(flow: Flow, i: int, side: int, layers: Sequence[str] | None = None) -> list[Image.Image]:
+def _overlays(flow: FlowMaps, i: int, side: int, layers: Sequence[str] | None = None) -> list[Image.Image]:
     return [
-        flow.overlay(i, layer=layer, sign="positive", scale="robust", colour_bar=False, side=side)
+        flow.overlay(i, layer=layer, sign="positive", scale="robust", color_bar=False, side=side)
         for layer in layers or flow.layers
     ]
 
 
-def _size(flow: Flow, layer: str) -> str:
+def _size(flow: FlowMaps, layer: str) -> str:
     return "×".join(str(cells) for cells in flow.maps[layer].shape[1:])
 
 
-def _share(flow: Flow, layer: str, i: int) -> float:
+def _share(flow: FlowMaps, layer: str, i: int) -> float:
     total, offset = flow.number(layer, "total", i), flow.number(layer, "offset", i)
     return total / (total + offset) if total + offset else float("nan")
 

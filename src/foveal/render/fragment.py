@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from foveal.results import Explanation
+    from foveal.render.drawable import Maps
 
 _saving = Lock()
 SHOWN = 12  # pictures; a notebook is no place for hundreds
@@ -55,12 +55,12 @@ def png(picture: Image.Image) -> bytes:
     return content.getvalue()
 
 
-def explanation_fragment(why: Explanation, *, side: int) -> str:
-    """Overlays with their words, then the remarks."""
+def explanation_fragment(why: Maps, *, side: int) -> str:
+    """Overlays with their words, then the notes."""
     figures = "".join(_figure(why, i, side) for i in range(min(len(why), SHOWN)))
     left_out = f"<p>… and {len(why) - SHOWN} more pictures.</p>" if len(why) > SHOWN else ""
-    remarks = "".join(f"<li>{escape(remark)}</li>" for remark in why.remarks)
-    listed = f"<ul>{remarks}</ul>" if remarks else ""
+    notes = "".join(f"<li>{escape(note)}</li>" for note in why.notes)
+    listed = f"<ul>{notes}</ul>" if notes else ""
     return (
         '<div style="font-family:system-ui,sans-serif;line-height:1.4">'
         f"<p><strong>{escape(why.method)}</strong> of {escape(why.model)} at {escape(', '.join(why.layers))}</p>"
@@ -68,7 +68,7 @@ def explanation_fragment(why: Explanation, *, side: int) -> str:
     )
 
 
-def _figure(why: Explanation, i: int, side: int) -> str:
+def _figure(why: Maps, i: int, side: int) -> str:
     map = why.map[i].detach().cpu().float().numpy()
     words = describe_map(map, why.photos[i].geometry, why.where.get(why.layer))
     picture = data_uri(why.overlay(i, side=side), quality=88)
@@ -76,4 +76,14 @@ def _figure(why: Explanation, i: int, side: int) -> str:
     return (
         f'<figure style="margin:0;max-width:{side + 120}px"><img src="{picture}" alt="{alt}">'
         f"<figcaption>{escape(why.summary(i))}<br><small>{escape(words)}</small></figcaption></figure>"
+    )
+
+
+def figure_fragment(figure: Image.Image, text: str) -> str:
+    """A figure, and below it what the result says of itself."""
+    picture = data_uri(figure, quality=88)
+    return (
+        '<div style="font-family:system-ui,sans-serif;line-height:1.4">'
+        f'<img src="{picture}" alt="{escape(text.splitlines()[0] if text else "", quote=True)}" style="max-width:100%">'
+        f'<pre style="white-space:pre-wrap">{escape(text)}</pre></div>'
     )

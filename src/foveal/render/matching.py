@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from foveal.results.match import Match
+    from foveal.render.drawable import Pairs
 
 MUTED = (110, 110, 118)
 FOR, AGAINST = (58, 110, 165), (178, 84, 62)
@@ -27,7 +27,7 @@ SCALED = "Both pictures of a row share a scale; lines join the places that add m
 
 
 def pair_picture(
-    pair: Match, i: int, j: int, *, side: int = 384, lines: int | None = None, sign: Sign = "auto"
+    pair: Pairs, i: int, j: int, *, side: int = 384, lines: int | None = None, sign: Sign = "auto"
 ) -> Image.Image:
     """Query i and reference j side by side, their maps on one scale, their correspondences as lines.
 
@@ -38,7 +38,7 @@ def pair_picture(
     scale = choose_scale(np.concatenate([v.ravel() for v in values]), sign=sign)
     photos, where = [pair.queries[i], pair.references[j]], [pair.query_where, pair.reference_where]
     drawn = [
-        draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, colour_bar=False, side=side)
+        draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, color_bar=False, side=side)
         for photo, map, place in zip(photos, values, where, strict=True)
     ]
     gap, height = side // 8, max(one.height for one in drawn)
@@ -59,7 +59,7 @@ def pair_picture(
     return beside(whole, draw_bar(scale, whole, np.concatenate([v.ravel() for v in values])))
 
 
-def channel_picture(pair: Match, i: int, j: int, *, width: int = 300, height: int = 384) -> Image.Image:
+def channel_picture(pair: Pairs, i: int, j: int, *, width: int = 300, height: int = 384) -> Image.Image:
     """The channels that add most to the similarity, and how many it takes."""
     p = pair.contributions[i, j].detach().cpu().double().numpy()
     order = np.argsort(-np.abs(p))[:SHOWN]
@@ -83,7 +83,7 @@ def channel_picture(pair: Match, i: int, j: int, *, width: int = 300, height: in
     return picture
 
 
-def match_sheet(pair: Match, i: int = 0, *, most: int = 6, side: int = 320) -> Image.Image:
+def match_sheet(pair: Pairs, i: int = 0, *, most: int = 6, side: int = 320) -> Image.Image:
     """Query i against its references, the most similar first."""
     order = pair.ranking(i)[: max(1, most)]
     size = side / 16
@@ -92,11 +92,11 @@ def match_sheet(pair: Match, i: int = 0, *, most: int = 6, side: int = 320) -> I
         picture = pair_picture(pair, i, j, side=side)
         chart = channel_picture(pair, i, j, width=side, height=side)
         name = pair.name(pair.references[j], j, "reference")
-        rows.append((f"{rank}. {name}: {pair.words(i, j)}", _together(picture, chart)))
+        rows.append((f"{rank}. {name}: {pair.caption(i, j)}", _together(picture, chart)))
     width = max(row.width for _, row in rows)
     left = len(pair.references) - len(order)
     said = [f"{left} less similar references are not shown."] if left else []
-    caption = " ".join([*said, SCALED, *(f"{remark}." for remark in pair.remarks)])
+    caption = " ".join([*said, SCALED, *(f"{note}." for note in pair.notes)])
     title = (
         f"Why does {pair.name(pair.queries[i], i, 'query')} match? {pair.model}, {pair.weights} weights at {pair.layer}"
     )
@@ -109,7 +109,7 @@ def match_sheet(pair: Match, i: int = 0, *, most: int = 6, side: int = 320) -> I
 
 
 def rank_strip(
-    pair: Match, i: int, order: Sequence[int], *, headings: Sequence[str] = (), side: int = 224
+    pair: Pairs, i: int, order: Sequence[int], *, headings: Sequence[str] = (), side: int = 224
 ) -> Image.Image:
     """References from left to right: below, the evidence on each; above, that on query i for it. All on one scale."""
     maps = [of[i, j].detach().cpu().float().numpy() for of in (pair.query_maps, pair.reference_maps) for j in order]
@@ -117,17 +117,17 @@ def rank_strip(
     photos = [*[pair.queries[i]] * len(order), *(pair.references[j] for j in order)]
     where = [pair.query_where] * len(order) + [pair.reference_where] * len(order)
     drawn = [
-        draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, colour_bar=False, side=side)
+        draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, color_bar=False, side=side)
         for photo, map, place in zip(photos, maps, where, strict=True)
     ]
-    columns = [f"{headings[k] if headings else k + 1}: {pair.words(i, j)}" for k, j in enumerate(order)]
+    columns = [f"{headings[k] if headings else k + 1}: {pair.caption(i, j)}" for k, j in enumerate(order)]
     names = [pair.name(pair.references[j], j, "reference") for j in order]
     return grid(
         [[fit_photo(pair.queries[i], side), *drawn[: len(order)]], [None, *drawn[len(order) :]]],
         columns=["query", *columns],
         rows=[pair.name(pair.queries[i], i, "query"), "\n".join(["references", *names])],
         title=f"{pair.weights} weights of {pair.model} at {pair.layer}",
-        caption=" ".join(["All maps share a scale.", *(f"{remark}." for remark in pair.remarks)]),
+        caption=" ".join(["All maps share a scale.", *(f"{note}." for note in pair.notes)]),
         side=side,
     )
 
@@ -149,10 +149,10 @@ def _lined(
     table = sequential()
     for k in reversed(range(len(worth))):
         strength = float(worth[k] / worth.max())
-        colour = tuple(int(c) for c in table[int(95 + 150 * strength)])
+        color = tuple(int(c) for c in table[int(95 + 150 * strength)])
         ends = [(2 * float(x), 2 * float(y)) for x, y in (a[k], b[k])]
         draw.line(ends, fill=PAPER, width=round(4 + 5 * strength))
-        draw.line(ends, fill=colour, width=round(2 + 4 * strength))
+        draw.line(ends, fill=color, width=round(2 + 4 * strength))
         for x, y in ends:
-            draw.ellipse((x - 9, y - 9, x + 9, y + 9), fill=colour, outline=PAPER, width=3)
+            draw.ellipse((x - 9, y - 9, x + 9, y + 9), fill=color, outline=PAPER, width=3)
     return twice.resize(picture.size, Image.Resampling.LANCZOS)

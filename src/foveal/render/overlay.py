@@ -34,7 +34,7 @@ def draw_overlay(
     sign: Sign = "auto",
     limit: Limit = None,
     alpha: float = 0.85,
-    colour_bar: bool = True,
+    color_bar: bool = True,
     cmap: str | None = None,
     side: int | None = None,
 ) -> Image.Image:
@@ -55,13 +55,13 @@ def draw_overlay(
     """
     values = plane(np.asarray(map if isinstance(map, np.ndarray) else map.detach().cpu().float().numpy()))
     scale = choose_scale(values, sign=sign, limit=limit, cmap=cmap)
-    shown = fit(photo, side or (_legible_side(photo) if colour_bar else max(photo.geometry.photo_size)))
+    shown = fit(photo, side or (_legible_side(photo) if color_bar else max(photo.geometry.photo_size)))
     problem = nothing_to_show(values, scale)
     picture = _mixed(shown, np.zeros((1, 1)) if problem else values, None if problem else place, scale, alpha)
     _outline_seen(picture, shown.geometry)
     if problem:
         return say(picture, problem)
-    return beside(picture, draw_bar(scale, picture, values)) if colour_bar else picture
+    return beside(picture, draw_bar(scale, picture, values)) if color_bar else picture
 
 
 def fit(photo: Photo, side: int) -> Photo:
@@ -156,15 +156,15 @@ def _lit(
     """Pixels with evidence on them, dimmed and hatched where the evidence is NaN; all in 0..1."""
     unseen = np.isnan(on_photo)
     values = np.where(unseen, np.float32(0), on_photo)
-    grey = np.asarray((pixels @ LUMA)[..., None], dtype=np.float32)
+    gray = np.asarray((pixels @ LUMA)[..., None], dtype=np.float32)
     strength = scale.strength(values)[..., None]
     # Dark colours may come in early; from white on, weak values would veil the photo and outline every zero.
     opacity = np.float32(alpha) * (strength**0.7 if scale.sign == "positive" else strength)
     keep = 0.35 if scale.sign == "positive" else 0.2  # of the photo's own colour
-    ground = (keep * pixels + (1 - keep) * grey) * 0.88
-    detail = 0.4 * (grey - 0.5) * opacity
-    mixed = ground * (1 - opacity) + scale.colours(values) / np.float32(255) * opacity + detail
-    dim = (0.25 * pixels + 0.75 * grey) * 0.45 + 0.08 + 0.08 * hatch[..., None].astype(np.float32)
+    ground = (keep * pixels + (1 - keep) * gray) * 0.88
+    detail = 0.4 * (gray - 0.5) * opacity
+    mixed = ground * (1 - opacity) + scale.colors(values) / np.float32(255) * opacity + detail
+    dim = (0.25 * pixels + 0.75 * gray) * 0.45 + 0.08 + 0.08 * hatch[..., None].astype(np.float32)
     return np.where(unseen[..., None], dim, mixed)
 
 

@@ -16,7 +16,7 @@ from foveal.render.text import write
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Colour: TypeAlias = tuple[int, int, int]
+Color: TypeAlias = tuple[int, int, int]
 Point: TypeAlias = tuple[float, float]
 Box: TypeAlias = tuple[float, float, float, float]
 ANCHORS = {"l": "start", "m": "middle", "r": "end"}
@@ -39,31 +39,31 @@ class Sheet:
         svg = f'<g><image {size} href="{data_uri(picture, quality=92)}"/>{said}</g>'
         self._drawn.append((lambda page: page.paste(picture, (x, y)), svg))
 
-    def line(self, start: Point, stop: Point, colour: Colour, width: float) -> None:
+    def line(self, start: Point, stop: Point, color: Color, width: float) -> None:
         (x0, y0), (x1, y1) = start, stop
         svg = (
-            f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{_css(colour)}" '
+            f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{_css(color)}" '
             f'stroke-width="{width:.2f}"/>'
         )
         self._drawn.append(
             (
-                lambda page: ImageDraw.Draw(page).line([start, stop], fill=colour, width=max(1, round(width))),
+                lambda page: ImageDraw.Draw(page).line([start, stop], fill=color, width=max(1, round(width))),
                 svg,
             )
         )
 
-    def frame(self, box: Box, colour: Colour, width: int) -> None:
+    def frame(self, box: Box, color: Color, width: int) -> None:
         """The outline of a box (x0, y0, x1, y1), inside it."""
         x0, y0, x1, y1 = box
         half = width / 2
         svg = (
             f'<rect x="{x0 + half:.1f}" y="{y0 + half:.1f}" width="{x1 - x0 - width:.1f}" '
-            f'height="{y1 - y0 - width:.1f}" fill="none" stroke="{_css(colour)}" stroke-width="{width}"/>'
+            f'height="{y1 - y0 - width:.1f}" fill="none" stroke="{_css(color)}" stroke-width="{width}"/>'
         )
         inner = (x0, y0, max(x0, x1 - 1), max(y0, y1 - 1))
-        self._drawn.append((lambda page: ImageDraw.Draw(page).rectangle(inner, outline=colour, width=width), svg))
+        self._drawn.append((lambda page: ImageDraw.Draw(page).rectangle(inner, outline=color, width=width), svg))
 
-    def words(self, at: Point, text: str, size: float, *, ink: Colour, anchor: str = "mm") -> None:
+    def words(self, at: Point, text: str, size: float, *, ink: Color, anchor: str = "mm") -> None:
         """Text, of which the part that `anchor` names lies at a point: l, m, r and a (top), m."""
         (x, y), shown = at, escape(printable(text))
         svg = (
@@ -89,5 +89,5 @@ class Sheet:
         )
 
 
-def _css(colour: Colour) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
+def _css(color: Color) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*color)

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from foveal.images import Photo
-    from foveal.results.part_similarity import PartMatch
-    from foveal.results.parts import Parts
+    from foveal.render.drawable import PartMaps, PartOrder
 
     Cells = Float[NDArray[np.float64], "... h w"]
 
@@ -32,7 +31,7 @@ FINE = 28  # cells across from which a map is drawn as the blocks it is made of
 FAVOUR, AGAINST, NEUTRAL = (214, 96, 36), (52, 96, 190), (150, 150, 156)
 
 
-def rank_colours(maps: Float[NDArray[np.floating], "k h w"], norm: Float[NDArray[np.floating], "h w"]) -> Cells:
+def rank_colors(maps: Float[NDArray[np.floating], "k h w"], norm: Float[NDArray[np.floating], "h w"]) -> Cells:
     """(3, h, w) in 0..1: attention, scaled for all parts together, times the norm, scaled, all scaled again.
 
     Channel k is made of part k; the common scale keeps strong parts bright.
@@ -64,14 +63,14 @@ def on_photo(photo: Photo, cells: Cells, place: Place | None = None) -> Cells:
     return np.asarray(photo.geometry.map_to_photo(blocks * (there[:, None] & across)))
 
 
-def rank_picture(parts: Parts, i: int = 0, *, side: int | None = None) -> Image.Image:
+def rank_picture(parts: PartMaps, i: int = 0, *, side: int | None = None) -> Image.Image:
     """0.8 · colours + 0.2 · grey photo, part 1 red, 2 green, 3 blue."""
     photo = fit(parts.photos[i], side) if side else parts.photos[i]
-    colours = rank_colours(_array(parts.groups.maps[i]), _array(parts.groups.norm[i]))
-    colours = on_photo(photo, colours, parts.where.get(parts.layer))
-    grey = _grey(photo)
-    mixed = (1 - PHOTO) * np.moveaxis(colours, 0, -1) + PHOTO * grey[..., None]
-    return _picture(mixed, grey, np.asarray(np.isnan(colours).any(0)))
+    colors = rank_colors(_array(parts.groups.maps[i]), _array(parts.groups.norm[i]))
+    colors = on_photo(photo, colors, parts.where.get(parts.layer))
+    gray = _gray(photo)
+    mixed = (1 - PHOTO) * np.moveaxis(colors, 0, -1) + PHOTO * gray[..., None]
+    return _picture(mixed, gray, np.asarray(np.isnan(colors).any(0)))
 
 
 def palette(count: int) -> UInt8[NDArray[np.uint8], "k 3"]:
@@ -81,20 +80,20 @@ def palette(count: int) -> UInt8[NDArray[np.uint8], "k 3"]:
     return np.round(255 * np.clip(from_oklab(lab), 0, 1)).astype(np.uint8)
 
 
-def palette_picture(parts: Parts, i: int = 0, *, side: int | None = None, legend: bool = True) -> Image.Image:
+def palette_picture(parts: PartMaps, i: int = 0, *, side: int | None = None, legend: bool = True) -> Image.Image:
     """Each place in the colour of the slot that takes most of it (`Groups.shares`), as strongly as it is active."""
     photo = fit(parts.photos[i], side) if side else parts.photos[i]
     shares, norm = _array(parts.groups.shares[i]), unit(_array(parts.groups.norm[i]))
     seen = on_photo(photo, np.concatenate([shares, norm[None]]), parts.where.get(parts.layer))
     unseen, seen = np.asarray(np.isnan(seen).any(0)), np.nan_to_num(seen)
-    colour = np.concatenate([palette(parts.count) / 255, [[1.0, 1.0, 1.0]]])[seen[:-1].argmax(0)]
+    color = np.concatenate([palette(parts.count) / 255, [[1.0, 1.0, 1.0]]])[seen[:-1].argmax(0)]
     opacity = 0.85 * seen[-1, ..., None] ** 0.6
-    grey = _grey(photo)
-    picture = _picture(colour * opacity + (1 - opacity) * (0.85 * grey[..., None]), grey, unseen)
+    gray = _gray(photo)
+    picture = _picture(color * opacity + (1 - opacity) * (0.85 * gray[..., None]), gray, unseen)
     return beside(picture, _legend(parts, i, picture)) if legend else picture
 
 
-def evidence_bars(parts: Parts, i: int = 0, *, side: int = 224) -> Image.Image:
+def evidence_bars(parts: PartMaps, i: int = 0, *, side: int = 224) -> Image.Image:
     """What each part does to the score, for (right) and against (left); the remainder and the offset in grey."""
     rows = [(f"part {k + 1}", float(value)) for k, value in enumerate(parts.evidence[i])]
     rows += [("remainder", float(parts.remainder[i])), ("offset", float(parts.offset[i]))]
@@ -107,21 +106,21 @@ def evidence_bars(parts: Parts, i: int = 0, *, side: int = 224) -> Image.Image:
     left, right, top = side * 0.44, side * 0.82, size * 2
     zero = left - low / (high - low) * (right - left)
     step = min(size * 2.2, (side - top) / len(rows))
-    colours = palette(parts.count)
+    colors = palette(parts.count)
     for j, (name, value) in enumerate(rows):
         y = top + (j + 0.5) * step
         end = zero + value / (high - low) * (right - left)
-        colour = NEUTRAL if j >= parts.count else FAVOUR if value >= 0 else AGAINST
-        draw.rectangle((min(zero, end), y - step * 0.3, max(zero, end), y + step * 0.3), fill=colour)
+        color = NEUTRAL if j >= parts.count else FAVOUR if value >= 0 else AGAINST
+        draw.rectangle((min(zero, end), y - step * 0.3, max(zero, end), y + step * 0.3), fill=color)
         if j < parts.count:
-            draw.rectangle((0, y - size * 0.35, size * 0.7, y + size * 0.35), fill=tuple(colours[j].tolist()))
+            draw.rectangle((0, y - size * 0.35, size * 0.7, y + size * 0.35), fill=tuple(colors[j].tolist()))
         write(draw, (size, y), shorten(name, size, left - size * 1.4), size, ink=INK, anchor="lm")
         write(draw, (side, y), number(value), size, ink=MUTED, anchor="rm")
     draw.line((zero, top, zero, top + step * len(rows)), fill=INK)
     return picture
 
 
-def part_sheet(parts: Parts, *, side: int = 224) -> Image.Image:
+def part_sheet(parts: PartMaps, *, side: int = 224) -> Image.Image:
     """A row a picture: photo, parts together, each alone, what no part covers, the evidence by place and by part."""
     three = parts.count <= 3
     cells = []
@@ -131,7 +130,7 @@ def part_sheet(parts: Parts, *, side: int = 224) -> Image.Image:
         limit = float(shown.max()) or 1.0
         alone = [_overlay(parts, i, shown[k], side, limit) for k in range(parts.count)]
         where = parts.where.get(parts.layer)
-        by_place = draw_overlay(parts.photos[i], parts.places[i], place=where, colour_bar=False, side=side)
+        by_place = draw_overlay(parts.photos[i], parts.places[i], place=where, color_bar=False, side=side)
         unseen = _overlay(
             parts, i, parts.groups.unseen[i] * parts.groups.norm[i], side, float(parts.groups.norm[i].max())
         )
@@ -145,30 +144,30 @@ def part_sheet(parts: Parts, *, side: int = 224) -> Image.Image:
         columns=("photo", ranks, *names, "not covered", "evidence by place", "evidence by part"),
         rows=[_told(parts, i) for i in range(len(parts))],
         title=f"{parts.count} parts at {parts.layer} of {parts.model}",
-        caption=" ".join((words, *(f"{remark}." for remark in parts.remarks))),
+        caption=" ".join((words, *(f"{note}." for note in parts.notes))),
         side=side,
     )
 
 
-def _told(parts: Parts, i: int) -> str:
-    lines = [*parts.facts(i), f"{100 * parts.coverage(i):.0f} % covered"]
+def _told(parts: PartMaps, i: int) -> str:
+    lines = [*parts.caption_lines(i), f"{100 * parts.coverage(i):.0f} % covered"]
     sizes = ", ".join(f"{float(size):.0f}" for size in parts.groups.sizes[i])
     return "\n".join([*lines, f"{sizes} of {parts.groups.norm[i].numel()} places"])
 
 
-def _overlay(parts: Parts, i: int, cells: Tensor, side: int, limit: float) -> Image.Image:
+def _overlay(parts: PartMaps, i: int, cells: Tensor, side: int, limit: float) -> Image.Image:
     place = parts.where.get(parts.layer)
-    return draw_overlay(parts.photos[i], cells, place=place, sign="positive", limit=limit, colour_bar=False, side=side)
+    return draw_overlay(parts.photos[i], cells, place=place, sign="positive", limit=limit, color_bar=False, side=side)
 
 
-def _legend(parts: Parts, i: int, picture: Image.Image) -> Image.Image:
+def _legend(parts: PartMaps, i: int, picture: Image.Image) -> Image.Image:
     """A line a part: its colour, rank, activity and size."""
     size = min(max(11.0, picture.height / (2.6 * parts.count + 2)), 22.0)
     strip = Image.new("RGB", (round(size * 15), picture.height), PAPER)
     draw = ImageDraw.Draw(strip)
-    for k, colour in enumerate(palette(parts.count)):
+    for k, color in enumerate(palette(parts.count)):
         y = size * (1 + 2.4 * k)
-        draw.rectangle((size * 0.7, y, size * 1.7, y + size), fill=tuple(colour.tolist()))
+        draw.rectangle((size * 0.7, y, size * 1.7, y + size), fill=tuple(color.tolist()))
         groups = parts.groups
         if bool(groups.used[i, k]):
             what = f"activity {number(float(groups.scores[i, k]))}, {float(groups.sizes[i, k]):.0f} places"
@@ -178,13 +177,13 @@ def _legend(parts: Parts, i: int, picture: Image.Image) -> Image.Image:
     return strip
 
 
-def _picture(mixed: Cells, grey: Cells, unseen: NDArray[np.bool_]) -> Image.Image:
+def _picture(mixed: Cells, gray: Cells, unseen: NDArray[np.bool_]) -> Image.Image:
     """Pixels in 0..1; dimmed grey where the network did not look."""
-    whole = np.where(unseen[..., None], 0.35 * grey[..., None], mixed)
+    whole = np.where(unseen[..., None], 0.35 * gray[..., None], mixed)
     return Image.fromarray(np.round(255 * np.clip(whole, 0, 1)).astype(np.uint8))
 
 
-def _grey(photo: Photo) -> Cells:
+def _gray(photo: Photo) -> Cells:
     return np.asarray(photo.pixels @ LUMA / 255, np.float64)
 
 
@@ -192,7 +191,7 @@ def _array(tensor: Tensor) -> NDArray[np.float64]:
     return tensor.detach().cpu().double().numpy()
 
 
-def match_sheet(a: Parts, b: Parts, match: PartMatch, i: int = 0, j: int = 0, *, side: int = 176) -> Image.Image:
+def match_sheet(a: PartMaps, b: PartMaps, match: PartOrder, i: int = 0, j: int = 0, *, side: int = 176) -> Image.Image:
     """Two pictures' parts below one another, in the order in which they go together, with their cosines."""
     columns, top, bottom = ["photo"], [fit_photo(a.photos[i], side)], [fit_photo(b.photos[j], side)]
     limits = [float(parts.groups.display[n].max()) or 1.0 for parts, n in ((a, i), (b, j))]
@@ -203,7 +202,7 @@ def match_sheet(a: Parts, b: Parts, match: PartMatch, i: int = 0, j: int = 0, *,
     return grid(
         [top, bottom],
         columns=columns,
-        rows=["\n".join(parts.facts(n)) for parts, n in ((a, i), (b, j))],
+        rows=["\n".join(parts.caption_lines(n)) for parts, n in ((a, i), (b, j))],
         title=f"Parts at {a.layer} of {a.model}",
         caption=f"Cosines of the parts' vectors: {match}.",
         side=side,

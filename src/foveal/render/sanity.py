@@ -12,18 +12,18 @@ from foveal.render.overlay import INK, PAPER
 from foveal.render.text import shorten, write
 
 if TYPE_CHECKING:
-    from foveal.results.sanity import Sanity
+    from foveal.render.drawable import ForgettingCurves
 
-COLOURS = ((58, 110, 165), (178, 84, 62), (96, 140, 84), (140, 96, 160), (120, 120, 126), (190, 150, 50))
+COLORS = ((58, 110, 165), (178, 84, 62), (96, 140, 84), (140, 96, 160), (120, 120, 126), (190, 150, 50))
 
 
-def curves(found: Sanity, how: str, *, width: int) -> Image.Image:
+def curves(found: ForgettingCurves, how: str, *, width: int) -> Image.Image:
     """A line a method, from the whole network on the left to one that forgot everything."""
     size, names = max(11, width // 70), ["trained", *found.layers, "null"]
     left = size * 20
     x = [left + (width - left - size * 6) * k / (len(names) - 1) for k in range(len(names))]
     lines = [
-        (name, COLOURS[k % len(COLOURS)], [1.0, *(step[how] for step in one.curve), one.null[how]])
+        (name, COLORS[k % len(COLORS)], [1.0, *(step[how] for step in one.curve), one.null[how]])
         for k, (name, one) in enumerate(found.checked.items())
     ]
     chart = curve_picture(

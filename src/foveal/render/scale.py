@@ -66,7 +66,7 @@ class Scale:
         place = self.place(values)
         return np.abs(2 * place - 1) if self.sign == "signed" else place
 
-    def colours(self, values: Float[NDArray[np.floating], "*shape"]) -> UInt8[NDArray[np.uint8], "*shape 3"]:
+    def colors(self, values: Float[NDArray[np.floating], "*shape"]) -> UInt8[NDArray[np.uint8], "*shape 3"]:
         """The colour of every value."""
         return self.table[np.round(self.place(values) * 255).astype(np.intp)]
 

@@ -10,15 +10,16 @@ from PIL import Image
 from foveal.images import Photo
 from foveal.render.figures import grid
 from foveal.render.overlay import draw_overlay
-from foveal.results.shortcuts import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from foveal.results.shortcuts import Shortcuts
+    from foveal.render.drawable import GroupedClasses
+
+SHOWN = 6  # pictures of a group
 
 
-def group_sheet(found: Shortcuts, k: int, *, side: int) -> Image.Image:
+def group_sheet(found: GroupedClasses, k: int, *, side: int) -> Image.Image:
     """A row a group: the mean of its maps on the mean of its pictures, then pictures of it with theirs."""
     suspect = found.suspects[k]
     cells, rows = [], []
@@ -28,22 +29,22 @@ def group_sheet(found: Shortcuts, k: int, *, side: int) -> Image.Image:
                 _mean([found.photos[i] for i in group.pictures]),
                 group.mean,
                 sign="positive",
-                colour_bar=False,
+                color_bar=False,
                 side=side,
             )
         ]
         row += [
-            draw_overlay(found.photos[i], found.maps[i], sign="positive", limit="robust", colour_bar=False, side=side)
+            draw_overlay(found.photos[i], found.maps[i], sign="positive", limit="robust", color_bar=False, side=side)
             for i in group.pictures[:SHOWN]
         ]
         cells.append(row)
-        rows.append(f"{len(group.pictures)} pictures\n{group.words}")
+        rows.append(f"{len(group.pictures)} pictures\n{group.caption()}")
     width = max(len(row) for row in cells)
     headings = ["mean of the group", *[""] * (width - 1)]
-    sentence = suspect.sentence
+    summary = suspect.summary
     return grid(
         cells, columns=headings, rows=rows, title=f"{suspect.name}, {found.model}",
-        caption=sentence[0].upper() + sentence[1:] + ".", side=side,
+        caption=summary[0].upper() + summary[1:] + ".", side=side,
     )  # fmt: skip
 
 

@@ -17,9 +17,8 @@ from foveal.render.text import shorten, wrap
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from foveal.render.drawable import Graph, Key, Support, Vertex
     from foveal.render.page_layout import Point
-    from foveal.results.feature_graph import Edge, Feature, Key
-    from foveal.results.tree import Tree
 
 FLOW, DOUBT, AGAINST, BOX = (96, 128, 168), (190, 92, 70), (42, 107, 224), (255, 255, 255)
 THICKEST = 9  # pixels
@@ -29,15 +28,15 @@ THICKEST = 9  # pixels
 class Cell:
     """A feature on the page, by the edge that carries most to it."""
 
-    edge: Edge
+    edge: Support
     against: bool = False
 
     @property
-    def feature(self) -> Feature:
+    def feature(self) -> Vertex:
         return self.edge.child
 
 
-def poster(tree: Tree, *, most: int = 8, side: int = 132) -> Sheet:
+def tree_page(tree: Graph, *, most: int = 8, side: int = 132) -> Sheet:
     """The `most` strongest features of each stage, and how much of the decision flows through each.
 
     A feature that supports several others stands once; lines are as thick as what flows along them, level by level.
@@ -85,7 +84,7 @@ def poster(tree: Tree, *, most: int = 8, side: int = 132) -> Sheet:
     return sheet
 
 
-def _cell(sheet: Sheet, tree: Tree, cell: Cell, at: Point, side: int, size: float, carried: float | None) -> None:
+def _cell(sheet: Sheet, tree: Graph, cell: Cell, at: Point, side: int, size: float, carried: float | None) -> None:
     """Its pictures and words."""
     (x, y), feature = at, cell.feature
     corner = (x - side / 2, y)
@@ -106,7 +105,7 @@ def _cell(sheet: Sheet, tree: Tree, cell: Cell, at: Point, side: int, size: floa
     sheet.words((x, bottom + size * 0.75), words, size, ink=MUTED)
 
 
-def _rows(tree: Tree, most: int) -> list[list[Cell]]:
+def _rows(tree: Graph, most: int) -> list[list[Cell]]:
     """The features shown, the last stage first, the strongest to the left; there also what opposes the decision."""
     flow, incoming = tree.flow(), _strongest(tree)
     rows = []
@@ -126,9 +125,9 @@ def _width(row: Sequence[Cell], side: int, gap: float) -> float:
     return len(row) * (side + gap) - gap + (2 * gap if any(cell.against for cell in row) else 0)
 
 
-def _strongest(tree: Tree) -> Mapping[Key, Edge]:
+def _strongest(tree: Graph) -> Mapping[Key, Support]:
     """Vertex -> the edge to it that carries most."""
-    found: dict[Key, Edge] = {}
+    found: dict[Key, Support] = {}
     for parent in [tree.decision, *tree.features.values()]:
         for edge in parent.edges or ():
             key = edge.child.key
@@ -139,7 +138,7 @@ def _strongest(tree: Tree) -> Mapping[Key, Edge]:
 
 def _lines(
     sheet: Sheet,
-    tree: Tree,
+    tree: Graph,
     rows: Sequence[Sequence[Cell]],
     places: Mapping[Key, Point],
     below: Mapping[Key, Point],
@@ -154,15 +153,15 @@ def _lines(
     ]
     for parent, edge, carried in sorted(shown, key=lambda one: one[2]):
         most = max(other for one, _, other in shown if one.stage == parent.stage)
-        colour = DOUBT if edge.disagrees else FLOW
-        sheet.line(below[parent.key], places[edge.child.key], colour, max(1.0, THICKEST * carried / most))
+        color = DOUBT if edge.disagrees else FLOW
+        sheet.line(below[parent.key], places[edge.child.key], color, max(1.0, THICKEST * carried / most))
     opposed = [cell.edge for cell in (rows[0] if rows else ()) if cell.against]
     for edge in opposed:
         width = max(1.0, THICKEST * edge.share * tree.decision.contra / max(tree.decision.pro, 1e-30))
         sheet.line(below[tree.decision.key], places[edge.child.key], AGAINST, min(width, THICKEST))
 
 
-def _photo(sheet: Sheet, tree: Tree, row: Sequence[Cell], middle: float, top: float, height: float) -> None:
+def _photo(sheet: Sheet, tree: Graph, row: Sequence[Cell], middle: float, top: float, height: float) -> None:
     """The photo, with what the features of the last stage see outlined: what they respond to, if that is known."""
     tall, wide = tree.photo.geometry.photo_size
     shown = fit(tree.photo, max(1, round(max(height, height * wide / tall))))
@@ -174,11 +173,11 @@ def _photo(sheet: Sheet, tree: Tree, row: Sequence[Cell], middle: float, top: fl
         for box, thick in ((region(tree, cell.feature), 1), (effective, 3)):
             if box and not (effective is None and thick == 3):
                 x0, y0, x1, y1 = (value * ratio for value in box)
-                colour = AGAINST if cell.against else BOX
-                sheet.frame((left + x0, top + y0, left + x1, top + y1), colour, thick)
+                color = AGAINST if cell.against else BOX
+                sheet.frame((left + x0, top + y0, left + x1, top + y1), color, thick)
 
 
-def _balance(tree: Tree) -> str:
+def _balance(tree: Graph) -> str:
     """ ": 31.2 for, 12.5 against, -3.1 by biases"."""
     decision = tree.decision
     if decision.edges is None:
@@ -186,7 +185,7 @@ def _balance(tree: Tree) -> str:
     return f": {number(decision.pro)} for, {number(decision.contra)} against, {number(decision.offset)} by biases"
 
 
-def _caption(tree: Tree, *, looked: bool) -> str:
+def _caption(tree: Graph, *, looked: bool) -> str:
     kept = ", ".join(f"{100 * share:.0f} %" for share in tree.kept()[1:])
     said = [
         f"Channel and the share of the decision that flows through it, rule {tree.parameters.get('rule')}.",

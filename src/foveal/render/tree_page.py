@@ -15,26 +15,25 @@ from foveal.render.pages import environment, script_json
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from foveal.results.feature_graph import Edge, Feature, Key
-    from foveal.results.tree import Tree
+    from foveal.render.drawable import Graph, Key, Support, Vertex
 
 MOST = 500  # features with pictures; what carries least is left out
 SIDE, PHOTO, SHELF, QUALITY = 104, 460, 64, 82
 
 
-def page(tree: Tree) -> str:
+def page(tree: Graph) -> str:
     """The whole document."""
     title = f"{tree.target}, by {tree.model}"
     return environment().get_template("tree.html").render(title=title, tree=fragment(tree))
 
 
-def fragment(tree: Tree, *, most: int = MOST) -> str:
+def fragment(tree: Graph, *, most: int = MOST) -> str:
     """A part of a page that has `tree.css` and `tree.js`; does not grow the tree."""
-    data = script_json(_facts(tree, most))
+    data = script_json(_content(tree, most))
     return environment().get_template("tree_fragment.html").render(title=tree.target, data=data)
 
 
-def _facts(tree: Tree, most: int) -> dict[str, Any]:
+def _content(tree: Graph, most: int) -> dict[str, Any]:
     shown = _shown(tree, most)
     number = {feature.key: i for i, feature in enumerate(shown)}
     photo = fit(tree.photo, PHOTO)
@@ -54,7 +53,7 @@ def _facts(tree: Tree, most: int) -> dict[str, Any]:
     }
 
 
-def _shown(tree: Tree, most: int) -> list[Feature]:
+def _shown(tree: Graph, most: int) -> list[Vertex]:
     """The decision and the features that carry most of it, and what speaks against those."""
     flow: Mapping[Key, float] = tree.flow()
     by_flow = sorted((f for f in tree.features.values() if f.key in flow), key=lambda f: -flow[f.key])
@@ -66,19 +65,19 @@ def _shown(tree: Tree, most: int) -> list[Feature]:
     return list(shown.values())
 
 
-def _shelves(tree: Tree, shown: Sequence[Feature]) -> dict[str, list[str]]:
+def _shelves(tree: Graph, shown: Sequence[Vertex]) -> dict[str, list[str]]:
     """ "stage/channel" -> pictures where the channel is strongest elsewhere."""
-    words = tree.channel_examples
-    if words is None:
+    crops = tree.channel_examples
+    if crops is None:
         return {}
-    channels = {(f.layer, f.channel): f.stage for f in shown if f.channels and f.layer in words.values}
+    channels = {(f.layer, f.channel): f.stage for f in shown if f.channels and f.layer in crops.values}
     return {
-        f"{channels[key]}/{key[1]}": [data_uri(crop, quality=QUALITY) for crop in crops]
-        for key, crops in words.crops_of([*channels], side=SHELF).items()
+        f"{channels[key]}/{key[1]}": [data_uri(crop, quality=QUALITY) for crop in several]
+        for key, several in crops.crops_of([*channels], side=SHELF).items()
     }
 
 
-def _feature(tree: Tree, feature: Feature, number: Mapping[Key, int], width: int) -> dict[str, Any]:
+def _feature(tree: Graph, feature: Vertex, number: Mapping[Key, int], width: int) -> dict[str, Any]:
     ratio = width / tree.photo.geometry.photo_size[1]
     edges = [
         _edge(tree, edge, number[edge.child.key], against=against)
@@ -103,7 +102,7 @@ def _feature(tree: Tree, feature: Feature, number: Mapping[Key, int], width: int
     return found
 
 
-def _edge(tree: Tree, edge: Edge, child: int, *, against: bool) -> dict[str, Any]:
+def _edge(tree: Graph, edge: Support, child: int, *, against: bool) -> dict[str, Any]:
     return {
         "to": child,
         "share": edge.share,

@@ -77,7 +77,7 @@ def _cell(name: str, why: Explanation, scores: Scores, i: int, side: int) -> dic
     map = why.map[i].detach().cpu().float().numpy()
     words = describe_map(map, why.photos[i].geometry, why.where.get(why.layer))
     return {
-        "picture": why.overlay(i, colour_bar=False, side=side),
+        "picture": why.overlay(i, color_bar=False, side=side),
         "alt": f"{name} for {why.target[i]}. {words}",
         "lines": [f"{metric} {_text(value)}" for metric, value in zip(scores.metrics, values, strict=True)],
         "numbers": json.dumps([value if math.isfinite(value) else None for value in values]),

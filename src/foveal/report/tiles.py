@@ -60,7 +60,7 @@ def map_tile(
     words = describe_map(map, why.photos[i].geometry, why.where.get(layer))
     return Tile(
         title=name,
-        picture=why.overlay(i, layer=layer, sign=sign, scale=scale, colour_bar=False, side=side),
+        picture=why.overlay(i, layer=layer, sign=sign, scale=scale, color_bar=False, side=side),
         alt=f"{name} at {layer} for {why.target[i]}. {words}",
         detail=" · ".join(part for part in (_range(map, sign, None if scale == "image" else "robust"), detail) if part),
         verdict=verdict,
@@ -101,7 +101,7 @@ def known_tile(
     said = ", ".join(f"{part} {number(measured[part])}" for part in strongest) or "none"
     return Tile(
         title=title,
-        picture=draw_overlay(whole, values, colour_bar=False, side=side, alpha=0.95),
+        picture=draw_overlay(whole, values, color_bar=False, side=side, alpha=0.95),
         alt=f"True effect of each part on the score, measured by taking it away; the strongest: {said}.",
         detail=detail,
         known=True,

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from foveal.errors import ResultError
+from foveal.results.feature_graph_rows import graph_rows
+from foveal.results.result import Result, check_kind, finite
+from foveal.results.storage import read_photo, write_photo
+from foveal.results.tree import Tree, tree_facts, tree_from
+from foveal.results.tree_overlap import Place, check_alike, edges_into, flow_by_channel
+from foveal.storage.arrays import described, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import Tensor
 
     from foveal.results.feature_graph import Edge
-    from foveal.results.tree import Tree
-
-Place: TypeAlias = tuple[int, int]
-"""(stage, channel); wherever in the picture."""
+    from foveal.storage.manifest import Saved
 
 EXAMPLES = 3
+ARRAYS = "trees.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,22 +46,30 @@ class Member:
     examples: tuple[tuple[int, Edge], ...]
 
 
-@dataclass(eq=False)
-class ClassTree:
+@dataclass(frozen=True, eq=False)
+class ClassTree(Result):
     """The trees of several pictures, joined by channel.
 
     Attributes:
         trees: one a picture, of one network.
+        seconds: the time it took.
+        versions: what it was made with.
+        notes: what a reader must know; those of the trees are added.
     """
 
+    FORMAT: ClassVar[str] = "foveal-class-tree/1"
+
     trees: tuple[Tree, ...]
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.trees:
             raise ResultError("there is nothing to put together: give one tree at least")
-        names = {tuple(stage.name for stage in tree.stages) for tree in self.trees}
-        if len(names) > 1:
-            raise ResultError("these trees are of different networks or decisions: their stages differ")
+        check_alike(self.trees)
+        told = (note for tree in self.trees for note in tree.notes)
+        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told))))
 
     @cached_property
     def members(self) -> Mapping[Place, Member]:
@@ -66,7 +80,7 @@ class ClassTree:
             for place, share in flow_by_channel(tree).items():
                 shares[place] = shares.get(place, 0.0) + share / len(self.trees)
             best: dict[Place, tuple[float, int, Edge]] = {}
-            for place, carried, edge in _edges_into(tree):
+            for place, carried, edge in edges_into(tree):
                 if carried > best.get(place, (0.0,))[0]:
                     best[place] = (carried, number, edge)
             for place, example in best.items():
@@ -104,11 +118,56 @@ class ClassTree:
         }
         return dict(sorted(found.items(), key=lambda item: -abs(item[1])))
 
-    def poster(self, *, most: int = 8, side: int = 120) -> Image.Image:
+    def figure(self, kind: str = "poster", *, most: int = 8, side: int = 120) -> Image.Image:
         """One page: the strongest channels of each stage with their best examples, and what flows between them."""
-        from foveal.render.class_tree import poster
+        from foveal.render.class_tree import class_tree_page
 
-        return poster(self, most=most, side=side).image()
+        check_kind(kind, "poster")
+        return class_tree_page(self, most=most, side=side).image()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Which channels the class rests on, the strongest of the last stage first."""
+        members = [
+            {
+                "stage": member.stage, "layer": member.layer, "channel": member.channel, "share": member.share,
+                "presence": member.presence, "examples": [number for number, _ in member.examples],
+            }
+            for member in self.members.values()
+        ]  # fmt: skip
+        return {
+            "model": self.trees[0].model,
+            "pictures": [tree.photo.source for tree in self.trees],
+            "targets": [tree.target for tree in self.trees],
+            "members": finite(members),
+            "notes": list(self.notes),
+            "seconds": self.seconds,
+            "versions": dict(self.versions),
+        }
+
+    def _write(self, aside: Path) -> Mapping[str, Any]:
+        """The poster, a photo a tree, and trees.npz."""
+        self.figure().save(aside / "class.png")
+        trees: list[dict[str, Any]] = []
+        arrays: dict[str, Tensor] = {}
+        for number, tree in enumerate(self.trees):
+            rows, tensors = graph_rows([tree.decision, *tree.features.values()])
+            arrays |= {f"{number}/{name}": tensor for name, tensor in tensors.items()}
+            trees.append({**tree_facts(tree), "photo": write_photo(aside, tree.photo, f"photo-{number:04d}"), **rows})
+        write_arrays(aside / ARRAYS, arrays)
+        return {
+            "trees": trees, "arrays": described(arrays), "notes": list(self.notes), "seconds": self.seconds,
+            "versions": dict(self.versions),
+        }  # fmt: skip
+
+    @classmethod
+    def _read(cls, saved: Saved) -> ClassTree:
+        with saved.open(ARRAYS) as file:
+            arrays = read_arrays(file, saved["arrays"])
+        trees = []
+        for number, facts in enumerate(saved["trees"]):
+            tensors = {name: arrays[f"{number}/{name}"] for name in ("maps", "weights", "patterns")}
+            trees.append(tree_from(facts, tensors, read_photo(saved, facts["photo"])))
+        return cls(tuple(trees), float(saved["seconds"]), saved["versions"], tuple(saved["notes"]))
 
     def __str__(self) -> str:
         tree = self.trees[0]
@@ -122,38 +181,3 @@ class ClassTree:
         return "\n".join(lines)
 
     __repr__ = __str__
-
-
-def flow_by_channel(tree: Tree) -> dict[Place, float]:
-    """What flows through each channel, at all places together; without the decision."""
-    found: dict[Place, float] = {}
-    for key, share in tree.flow().items():
-        if key == tree.decision.key:
-            continue
-        feature = tree.features[key]
-        place = (feature.stage, feature.channel)
-        found[place] = found.get(place, 0.0) + share
-    return found
-
-
-def overlap(one: Tree, other: Tree) -> dict[str, float]:
-    """Stage -> how much two trees rest on the same channels: Σ min of their flows, each scaled to sum 1; 0 to 1."""
-    ClassTree((one, other))  # of one network
-    a, b = flow_by_channel(one), flow_by_channel(other)
-    found = {}
-    for number, stage in enumerate(one.stages):
-        mine, theirs = ({c: share for (s, c), share in flow.items() if s == number} for flow in (a, b))
-        if mine and theirs:
-            total, others = sum(mine.values()), sum(theirs.values())
-            found[stage.name] = sum(min(mine[c] / total, theirs.get(c, 0.0) / others) for c in mine)
-    return found
-
-
-def _edges_into(tree: Tree) -> Sequence[tuple[Place, float, Edge]]:
-    flow = tree.flow()
-    return [
-        ((edge.child.stage, edge.child.channel), flow[parent.key] * edge.share, edge)
-        for parent in [tree.decision, *tree.features.values()]
-        if parent.key in flow
-        for edge in parent.edges or ()
-    ]

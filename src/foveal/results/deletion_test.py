@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from foveal.render.scale import number
+from foveal.results.result import Result, check_kind, finite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL import Image
+
+    from foveal.storage.manifest import Saved
 
 
 @dataclass(frozen=True)
 class DeletionTest:
     """One map of one picture.
 
-    method, picture, target     what was audited.
+    method, source, target      what was audited.
     of          what number was asked for: "probability of the class".
     whole       that number, as the picture is.
     area        the share of the picture that was hidden, 0 to 1.
@@ -24,7 +32,7 @@ class DeletionTest:
     """
 
     method: str
-    picture: str
+    source: str
     target: str
     of: str
     whole: float
@@ -50,7 +58,7 @@ class DeletionTest:
         return float(np.mean(lower)) if lower else float("nan")
 
     @property
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """The finding, as a person would say it."""
         if self.marked is None:
             return f"this map marks nothing that could be hidden: it has no positive evidence for {self.target}"
@@ -63,15 +71,14 @@ class DeletionTest:
             f"{self._plain(spread)}{unit}"
         )
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         mean, spread = self.chance
-        known = self.marked is not None
         return {
-            "method": self.method, "picture": self.picture, "target": self.target, "of": self.of, "whole": self.whole,
-            "area": self.area, "marked": self.marked, "others": list(self.others),
-            "effect": self.effect if known else None, "chance": mean if known else None,
-            "spread": spread if known else None, "beats": self.beats if known else None, "sentence": self.sentence,
+            "method": self.method, "picture": self.source, "target": self.target, "of": self.of,
+            "whole": finite(self.whole), "area": self.area, "marked": finite(self.marked),
+            "others": finite(self.others), "effect": finite(self.effect), "chance": finite(mean),
+            "spread": finite(spread), "beats": finite(self.beats), "summary": self.summary,
         }  # fmt: skip
 
     @property
@@ -98,24 +105,62 @@ class DeletionTest:
 
 
 @dataclass(frozen=True, eq=False)
-class DeletionTests:
+class DeletionTests(Result):
     """The audits of several maps and pictures; `notes` say what was assumed about the network and how it was asked."""
 
-    each: tuple[DeletionTest, ...]
+    FORMAT: ClassVar[str] = "foveal-audit/1"
+
+    tests: tuple[DeletionTest, ...]
     notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[DeletionTest]:
-        return iter(self.each)
+        return iter(self.tests)
 
     def __len__(self) -> int:
-        return len(self.each)
+        return len(self.tests)
 
     def __getitem__(self, i: int) -> DeletionTest:
-        return self.each[i]
+        return self.tests[i]
+
+    def figure(self, kind: str = "effects", *, side: int = 720) -> Image.Image:
+        """What hiding costs, of marked places and of others: a block a picture and map, `side` pixels wide."""
+        from foveal.render.bar_sheet import BarBlock, SpreadBar, bar_sheet
+
+        check_kind(kind, "effects")
+        blocks = []
+        for test in self.tests:
+            mean, spread = test.chance
+            bars = [SpreadBar("what it marks", test.effect, 0.0, number(test.effect)),
+                    SpreadBar("as much at random", mean, spread, f"{number(mean)} ± {number(spread)}")]  # fmt: skip
+            blocks.append(BarBlock(f"{test.source}, {test.method}, {test.target}", bars))
+        notes = " ".join(f"{note}." for note in self.notes)
+        return bar_sheet("How far hiding lowers the score", blocks, notes, width=side)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every test, and what was assumed."""
+        return {
+            "tests": [test.to_dict() for test in self.tests], "notes": list(self.notes), "seconds": self.seconds,
+            "versions": dict(self.versions),
+        }  # fmt: skip
+
+    def _write(self, aside: Path) -> Mapping[str, Any]:
+        """The effects as a picture; all numbers stand in the manifest."""
+        self.figure().save(aside / "audit.png")
+        return {
+            "tests": [asdict(test) for test in self.tests], "notes": list(self.notes), "seconds": self.seconds,
+            "versions": dict(self.versions),
+        }  # fmt: skip
+
+    @classmethod
+    def _read(cls, saved: Saved) -> DeletionTests:
+        tests = tuple(DeletionTest(**{**facts, "others": tuple(facts["others"])}) for facts in saved["tests"])
+        return cls(tests, tuple(saved["notes"]), float(saved["seconds"]), saved["versions"])
 
     def __str__(self) -> str:
-        several = len(self.each) > 1
-        lines = [f"{one.picture}, {one.method}: {one.sentence}" if several else one.sentence for one in self.each]
+        several = len(self.tests) > 1
+        lines = [f"{one.source}, {one.method}: {one.summary}" if several else one.summary for one in self.tests]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     __repr__ = __str__

@@ -5,30 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 from foveal.engine.address import INPUT
 from foveal.errors import ResultError
+from foveal.images import Place
 from foveal.images.planes import plane
 from foveal.render.overlay import draw_overlay
 from foveal.render.scale import Limit, Sign, choose_scale, number
+from foveal.results.notes import map_notes, photo_notes
+from foveal.results.result import Result, check_kind, finite
+from foveal.results.storage import (
+    describe_numbers,
+    photo_stem,
+    read_numbers,
+    read_photo,
+    write_photo,
+    write_picture,
+)
+from foveal.storage.arrays import described, read_arrays, write_arrays
+from foveal.storage.naming import plain_name
 from foveal.targets.target import PER_IMAGE
 
 if TYPE_CHECKING:
-    import os
-
     from jaxtyping import Float
     from numpy.typing import NDArray
     from PIL import Image
     from torch import Tensor
 
-    from foveal.images import Photo, Place
+    from foveal.images import Photo
+    from foveal.storage.manifest import Saved
 
+MAPS = "maps.npz"
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Result):
     """Which evidence a network used, at one or more layers, for one or more pictures.
 
     maps            layer name -> (n, h, w), raw and signed, at the layer's own resolution; the deepest layer last. Of
@@ -40,7 +53,8 @@ class Explanation:
     target_spec     the same for machines.
     parameters      the method's options.
     measured        what the method found out about itself: layer -> what -> a number a picture.
-    notes           what a reader must know before believing the maps; `remarks` adds what the maps themselves tell.
+    notes           what a reader must know before believing the maps; what the maps (not numbers, all zero, none in
+                    favor) and the photos (first frame) themselves tell is added.
     seconds         the time it took.
     where           layer name -> where the cells of its map lie on the network's input, as `photos[i].geometry.
                     map_to_photo` takes it; those left out lie edge to edge.
@@ -48,6 +62,8 @@ class Explanation:
     It draws itself (`overlay`, `figure`), in a notebook too, prints a summary, and saves and loads itself. Indexing
     gives the explanation of one picture.
     """
+
+    FORMAT: ClassVar[str] = "foveal-explanation/1"
 
     maps: Mapping[str, Float[Tensor, "n h w"]]
     photos: tuple[Photo, ...]
@@ -63,6 +79,7 @@ class Explanation:
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
     where: Mapping[str, Place] = field(default_factory=dict)
+    _told: tuple[str, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
         n = len(self.photos)
@@ -89,6 +106,9 @@ class Explanation:
         # Where maps of one size lie apart, the place has to be asked for by layer.
         places = {size: place for size, (place, *others) in lie.items() if place and not others}
         object.__setattr__(self, "photos", tuple(photo.with_places(places) for photo in self.photos))
+        told = (*map_notes(self.maps), *photo_notes(self.photos))
+        object.__setattr__(self, "_told", told)
+        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told))))
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -105,13 +125,6 @@ class Explanation:
         """The maps of the deepest layer."""
         return self.maps[self.layer]
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """The notes, and what is odd about maps (not numbers, all zero, none in favour) and photos (first frame)."""
-        from foveal.results.notes import map_remarks, photo_remarks
-
-        return (*self.notes, *map_remarks(self.maps), *photo_remarks(self.photos))
-
     def __len__(self) -> int:
         return len(self.photos)
 
@@ -127,6 +140,7 @@ class Explanation:
             probability=None if self.probability is None else self.probability[i : i + 1],
             target=self.target[i : i + 1],
             target_spec=spec,
+            notes=self._given,
             measured={at: {key: _only(value, i) for key, value in found.items()} for at, found in _by_layer(self)},
         )
 
@@ -153,7 +167,7 @@ class Explanation:
             maps={name: fuse(maps, rule, places=places, image=self.photos[0].geometry.input_size)},
             where={name: place} if place else {},
             parameters={**self.parameters, "fused": rule},
-            notes=(*self.notes, note),
+            notes=(*self._given, note),
         )
 
     def on_photo(self, i: int = 0, *, layer: str | None = None) -> Float[NDArray[Any], "H W"]:
@@ -169,7 +183,7 @@ class Explanation:
         sign: Sign = "auto",
         alpha: float = 0.85,
         scale: Literal["auto", "image", "batch", "robust"] | float = "auto",
-        colour_bar: bool = True,
+        color_bar: bool = True,
         cmap: str | None = None,
         side: int | None = None,
     ) -> Image.Image:
@@ -202,17 +216,18 @@ class Explanation:
             limit = float(scale)
         return draw_overlay(
             self.photos[i], map[i], place=self.where.get(layer or self.layer), sign=sign, limit=limit, alpha=alpha,
-            colour_bar=colour_bar, cmap=cmap, side=side,
+            color_bar=color_bar, cmap=cmap, side=side,
         )  # fmt: skip
 
-    def figure(self, *, layers: Sequence[str] | None = None, side: int = 256) -> Image.Image:
-        """A sheet with a row a picture: the photo, then the overlay at each layer."""
+    def figure(self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 256) -> Image.Image:
+        """A row a picture: the photo, then the overlay at each layer."""
+        check_kind(kind, "layers")
         from foveal.render.figures import layer_sheet
 
         return layer_sheet(self, layers=layers, side=side)
 
     def to_html(self, *, side: int = 320) -> str:
-        """An HTML fragment with the overlays, what they explain, and the remarks; needs no other file."""
+        """An HTML fragment with the overlays, what they explain, and the notes; needs no other file."""
         from foveal.render.fragment import explanation_fragment
 
         return explanation_fragment(self, side=side)
@@ -220,22 +235,38 @@ class Explanation:
     def _repr_html_(self) -> str:
         return self.to_html()
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """The folder, now holding overlays and photos as PNG, maps.npz and manifest.json.
+    def to_dict(self) -> dict[str, Any]:
+        """What was explained, how, and what came out but for the maps themselves."""
+        scores = {"score": self.score, "probability": self.probability}
+        facts = {
+            **explanation_facts(self),
+            **{name: None if values is None else values.tolist() for name, values in scores.items()},
+            "pictures": [photo.source for photo in self.photos],
+        }
+        return {name: finite(value) for name, value in facts.items()}
 
-        Whole or not at all: an interrupted save leaves nothing that loads. The files of an earlier result in the
-        folder are replaced; other files stay.
-        """
-        from foveal.results.storage import save_explanation
-
-        return save_explanation(self, Path(folder))
+    def _write(self, aside: Path) -> Mapping[str, Any]:
+        """Photos, overlays, and maps.npz, one array a layer, under the layer's name."""
+        photos, overlays = [], []
+        for i, photo in enumerate(self.photos):
+            stem = photo_stem(photo, i, len(self))
+            photos.append(write_photo(aside, photo, stem))
+            for layer in self.layers:
+                name = write_picture(aside, self.overlay(i, layer=layer), f"{stem}-{plain_name(layer)}")
+                overlays.append({"file": name, "photo": i, "layer": layer})
+        write_arrays(aside / MAPS, self.maps)
+        return {**explanation_facts(self), "photos": photos, "overlays": overlays}
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Explanation:
-        """The explanation saved in a folder; tensors on the CPU. ResultError if anything is missing or changed."""
-        from foveal.results.storage import load_explanation
+    def _read(cls, saved: Saved) -> Self:
+        return cls(**cls._fields(saved))
 
-        return load_explanation(Path(folder))
+    @classmethod
+    def _fields(cls, saved: Saved) -> dict[str, Any]:
+        with saved.open(MAPS) as file:
+            maps = read_arrays(file, saved["layers"])
+        photos = tuple(read_photo(saved, one) for one in saved["photos"])
+        return explanation_fields(saved.content, maps, photos)
 
     def __str__(self) -> str:
         count = f"{len(self)} picture" + "s" * (len(self) != 1)
@@ -244,28 +275,74 @@ class Explanation:
         lines += [f"  {self.photos[i].source}: {self.summary(i)}" for i in range(shown)]
         if shown < len(self):
             lines.append(f"  … and {len(self) - shown} more")
-        return "\n".join([*lines, *(f"  note: {remark}" for remark in self.remarks)])
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__
 
-    def facts(self, i: int = 0) -> tuple[str, ...]:
+    def caption_lines(self, i: int = 0) -> tuple[str, ...]:
         """What was explained for picture i, and how much of it there was: "jay (17)", "score 8.31", "97 %"."""
-        words = [self.target[i]]
+        lines = [self.target[i]]
         if self.score is not None:
-            words.append(f"score {number(float(self.score[i]))}")
+            lines.append(f"score {number(float(self.score[i]))}")
         if self.probability is not None:
-            words.append(f"{100 * float(self.probability[i]):.3g} %")
-        return tuple(words)
+            lines.append(f"{100 * float(self.probability[i]):.3g} %")
+        return tuple(lines)
 
     def summary(self, i: int = 0) -> str:
-        """The facts in one line: "jay (17), score 8.31, 97 %"."""
-        return ", ".join(self.facts(i))
+        """The same in one line: "jay (17), score 8.31, 97 %"."""
+        return ", ".join(self.caption_lines(i))
+
+    @property
+    def _given(self) -> tuple[str, ...]:
+        """The notes without those that its own maps and photos tell."""
+        return tuple(note for note in self.notes if note not in self._told)
 
     def _map(self, layer: str | None) -> Float[Tensor, "n h w"]:
         name = self.layer if layer is None else layer
         if name not in self.maps:
             raise ResultError(f"There is no map of layer {name!r} here; there are {', '.join(self.layers)}.")
         return self.maps[name]
+
+
+def explanation_facts(why: Explanation) -> dict[str, Any]:
+    """Everything but arrays and pictures, as a manifest has it."""
+    return {
+        "method": why.method,
+        "parameters": dict(why.parameters),
+        "measured": dict(why.measured),
+        "model": why.model,
+        "target": list(why.target),
+        "target_spec": dict(why.target_spec),
+        "score": describe_numbers(why.score),
+        "probability": describe_numbers(why.probability),
+        "layers": described(why.maps),
+        "where": {layer: place.to_dict() for layer, place in why.where.items()},
+        "notes": list(why.notes),
+        "seconds": why.seconds,
+        "versions": dict(why.versions),
+    }
+
+
+def explanation_fields(
+    facts: Mapping[str, Any], maps: Mapping[str, Tensor], photos: tuple[Photo, ...]
+) -> dict[str, Any]:
+    """The fields of the explanation that such facts are of."""
+    return {
+        "maps": maps,
+        "photos": photos,
+        "score": read_numbers(facts["score"]),
+        "probability": read_numbers(facts["probability"]),
+        "target": tuple(facts["target"]),
+        "target_spec": facts["target_spec"],
+        "method": facts["method"],
+        "parameters": facts["parameters"],
+        "where": {layer: Place.from_dict(place) for layer, place in facts.get("where", {}).items()},
+        "measured": facts.get("measured", {}),
+        "model": facts["model"],
+        "notes": tuple(facts["notes"]),
+        "seconds": float(facts["seconds"]),
+        "versions": facts["versions"],
+    }
 
 
 def _by_layer(why: Explanation) -> list[tuple[str, Mapping[str, JSON]]]:

@@ -170,12 +170,3 @@ class Pattern:
     values: Float[Tensor, "c y x"] = field(repr=False)
     corner: tuple[int, int]
     region: tuple[float, float, float, float]
-
-
-def placed(map: Float[Tensor, "y x"], corner: tuple[int, int], size: tuple[int, int]) -> Float[Tensor, "h w"]:
-    """What lies in a window, on the whole stage; zero elsewhere."""
-    if map.shape == size:
-        return map
-    whole = map.new_zeros(size)
-    whole[corner[0] : corner[0] + map.shape[0], corner[1] : corner[1] + map.shape[1]] = map
-    return whole

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from foveal.errors import ResultError
+from foveal.render.overlay import resized
+from foveal.results.facet import Facet
+from foveal.results.result import Result, check_kind, finite
+from foveal.results.storage import read_photo, write_photo
+from foveal.similarity.plane import places
+from foveal.storage.arrays import described, read_arrays, write_arrays
+from foveal.storage.naming import plain_name
 
 if TYPE_CHECKING:
-    import os
+    from pathlib import Path
 
     from jaxtyping import Float, Int, UInt8
     from PIL import Image
-    from torch import nn
 
     from foveal.images import Photo
-    from foveal.models import Model
     from foveal.results.explanation import JSON
-    from foveal.results.facet import Facet
+    from foveal.storage.manifest import Saved
+
+ARRAYS = "portraits.npz"
+TENSORS = ("image", "channels", "target", "attained", "before")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,14 +93,13 @@ class FeatureImage:
         strongest = self.attained.topk(len(self.channels)).indices
         return float(torch.isin(self.channels, strongest).double().mean())
 
-    @property
-    def words(self) -> str:
+    def caption(self) -> str:
         """ "gain 1.42, fit 0.99, recall 1.00"; of a unit, what it attains."""
         if self.target is None:
             return f"objective {self.curve[0][1]:.3g} to {self.loss:.3g}"
         return f"gain {self.gain:.2f}, fit {self.fit:.3f}, recall {self.recall:.2f}"
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The same as plain data."""
         known: dict[str, Any] = {
             "name": self.name,
@@ -116,7 +122,7 @@ class FeatureImage:
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureImages:
+class FeatureImages(Result):
     """Portraits of the facets of a set, or of single units.
 
     Attributes:
@@ -130,6 +136,8 @@ class FeatureImages:
         seconds: the time it took.
         versions: what they were made with.
     """
+
+    FORMAT: ClassVar[str] = "foveal-portraits/1"
 
     portraits: tuple[FeatureImage, ...]
     photos: tuple[Photo, ...]
@@ -179,83 +187,118 @@ class FeatureImages:
         """The facets' targets at a layer."""
         return torch.stack([facet.mean(self.features[layer]) for facet in self.facets])
 
-    def transfer(self, model: nn.Module | Model, layer: str | None = None, **preprocessing: Any) -> Transfer:
-        """Show portraits and photos to another network: are the portraits most like their own facets there, too?
-
-        Args:
-            layer: of that network; None for its last stage.
-            preprocessing: as in `foveal.visualize`, where the model does not say.
-        """
-        from foveal.featurevis.transfer import transferred
-
-        return transferred(self, model, layer, **preprocessing)
-
-    def answers(
-        self, model: nn.Module | Model, count: int = 5, **preprocessing: Any
-    ) -> tuple[tuple[TransferScore, ...], ...]:
-        """What the classifier, which had no part in it, takes each portrait for: its most probable classes."""
-        from foveal.featurevis.transfer import answered
-
-        return answered(self, model, count, **preprocessing)
-
     # --- pictures ---
 
-    def picture(self, i: int = 0) -> Image.Image:
-        """Portrait i alone."""
-        from foveal.render.feature_images import as_picture
+    def figure(self, kind: str = "facets", *, i: int = 0, side: int | None = None) -> Image.Image:
+        """The images beside what they stand for, or on their way.
 
-        return as_picture(self.portraits[i].image)
+        Args:
+            kind: "facets": a row a facet, with photos, what the image began with, and the image at each layer, in
+                numbers, too; "strip": a row an image, how it came about; "image": image i alone, as large as it is.
+        """
+        from foveal.render.feature_images import as_picture, facet_rows, snapshot_rows
 
-    def figure(self, *, side: int = 224) -> Image.Image:
-        """A row a facet: photos, what the image began with, the portrait at each layer, in numbers, too."""
-        from foveal.render.feature_images import sheet
-
-        return sheet(self, side=side)
-
-    def strip(self, *, side: int = 192) -> Image.Image:
-        """A row a portrait: how it came about."""
-        from foveal.render.feature_images import strips
-
-        return strips(self, side=side)
+        check_kind(kind, "facets", "strip", "image")
+        if kind == "image":
+            alone = as_picture(self.portraits[i].image)
+            return resized(alone, side) if side else alone
+        return snapshot_rows(self, side=side or 192) if kind == "strip" else facet_rows(self, side=side or 224)
 
     def bars(self, i: int = 0, *, count: int = 24) -> Image.Image:
         """Attained against target activation of the strongest channels of portrait i."""
-        from foveal.render.feature_images import bars
+        from foveal.render.feature_images import channel_bars
 
-        return bars(self.portraits[i], count=count)
+        return channel_bars(self.portraits[i], count=count)
 
     def plane(self, *, side: int = 900, layer: str | None = None) -> Image.Image:
-        """The set in the plane, by t-SNE of its features, coloured by facet, with the most typical photos."""
+        """The set in the plane, by t-SNE of its features, colored by facet, with the most typical photos."""
         from foveal.render.feature_images import plane
 
-        return plane(self, side=side, layer=layer)
+        if not self.facets:
+            raise ResultError("these portraits are of single units: there is no set to draw in the plane")
+        layer = layer or self.layers[-1]
+        points = places(self.features[layer]).numpy()
+        return plane(self, points, self._facet_of_each(layer), layer, side=side)
 
-    def _repr_png_(self) -> bytes:
-        from io import BytesIO
-
-        file = BytesIO()
-        self.figure().save(file, "PNG")
-        return file.getvalue()
+    def _facet_of_each(self, layer: str) -> list[int]:
+        """The facet of every photo: its own, or where no target was made of it, the one with the nearest target."""
+        targets = self.targets(layer)
+        labels = [nearest_target(u, targets) for u in self.features[layer]]
+        for number, facet in enumerate(self.facets):
+            for i in facet.members:
+                labels[i] = number
+        return labels
 
     # --- keeping ---
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Portraits, figures, numbers and manifest.json; all of it or nothing."""
-        from foveal.results.feature_images_storage import save_portraits
+    def to_dict(self) -> dict[str, Any]:
+        """How the images were made, and how well each does."""
+        return {
+            "images": [finite(image.to_dict()) for image in self], "parameters": finite(self.parameters),
+            **self._facts(), "pictures": [photo.source for photo in self.photos],
+        }  # fmt: skip
 
-        return save_portraits(self, Path(folder))
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "model": self.model, "layers": list(self.features),
+            "facets": [{"members": list(facet.members), "size": facet.size} for facet in self.facets],
+            "notes": list(self.notes), "seconds": self.seconds, "versions": dict(self.versions),
+        }  # fmt: skip
+
+    def _write(self, aside: Path) -> Mapping[str, Any]:
+        """portrait-….png, sheet.png, strip.png, bars-….png, plane.png, the photos and portraits.npz."""
+        self._draw(aside)
+        photos = [write_photo(aside, photo, f"photo-{i:04d}") for i, photo in enumerate(self.photos)]
+        arrays = self._arrays()
+        write_arrays(aside / ARRAYS, arrays)
+        images = [{**one.to_dict(), "curve": [list(point) for point in one.curve]} for one in self]
+        return {
+            **self._facts(), "parameters": dict(self.parameters), "portraits": images, "photos": photos,
+            "arrays": described(arrays),
+        }  # fmt: skip
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> FeatureImages:
-        """Those saved in a folder; tensors on the CPU. ResultError if anything is missing or changed."""
-        from foveal.results.feature_images_storage import load_portraits
+    def _read(cls, saved: Saved) -> FeatureImages:
+        with saved.open(ARRAYS) as file:
+            arrays = read_arrays(file, saved["arrays"])
+        return cls(
+            tuple(_image(i, facts, arrays) for i, facts in enumerate(saved["portraits"])),
+            tuple(read_photo(saved, photo) for photo in saved["photos"]),
+            tuple(
+                Facet(tuple(facet["members"]), arrays[f"weights/{b}"], int(facet["size"]))
+                for b, facet in enumerate(saved["facets"])
+            ),
+            {layer: arrays[f"features/{layer}"] for layer in saved["layers"]},
+            saved["model"],
+            saved["parameters"],
+            tuple(saved["notes"]),
+            float(saved["seconds"]),
+            saved["versions"],
+        )
 
-        return load_portraits(Path(folder))
+    def _draw(self, folder: Path) -> None:
+        self.figure().save(folder / "sheet.png")
+        self.figure("strip").save(folder / "strip.png")
+        for i, one in enumerate(self):
+            name = f"{i:0{len(str(len(self) - 1))}d}-{plain_name(one.name)}.png"
+            self.figure("image", i=i).save(folder / f"portrait-{name}")
+            if one.target is not None:
+                self.bars(i).save(folder / f"bars-{name}")
+        if len(self.photos) > 2:
+            self.plane().save(folder / "plane.png")
+
+    def _arrays(self) -> dict[str, Tensor]:
+        arrays: dict[str, Tensor] = {}
+        for i, one in enumerate(self):
+            arrays |= {f"{i}/{what}": value for what in TENSORS if (value := getattr(one, what)) is not None}
+            arrays |= {f"{i}/strip/{step}": image for step, image in one.snapshots}
+        arrays |= {f"weights/{b}": facet.weights for b, facet in enumerate(self.facets)}
+        return arrays | {f"features/{layer}": z for layer, z in self.features.items()}
 
     def __str__(self) -> str:
         many = f" of {len(self.facets)} facets of {len(self.photos)} pictures" if self.facets else ""
         lines = [f"{len(self)} portraits{many}, {self.model}, {self.seconds:.1f} s"]
-        lines += [f"  {one.name:32} {one.words}" for one in self.portraits]
+        lines += [f"  {one.name:32} {one.caption()}" for one in self.portraits]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -298,6 +341,22 @@ class Transfer:
         return f"{self.model} at {self.layer}: {share} are most like their own facet"
 
     __repr__ = __str__
+
+
+def _image(i: int, facts: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> FeatureImage:
+    steps = [(int(name.split("/")[2]), image) for name, image in arrays.items() if name.startswith(f"{i}/strip/")]
+    tensors: dict[str, Any] = {what: arrays.get(f"{i}/{what}") for what in TENSORS}
+    return FeatureImage(
+        **tensors,
+        name=facts["name"],
+        layer=facts["layer"],
+        facet=facts["facet"],
+        seed=int(facts["seed"]),
+        loss=float(facts["objective"]),
+        step=int(facts["step"]),
+        curve=tuple((int(step), float(loss)) for step, loss in facts["curve"]),
+        snapshots=tuple(steps),
+    )
 
 
 def nearest_target(u: Tensor, targets: Tensor) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from foveal.errors import ResultError
 from foveal.render.scale import number
 from foveal.results.explanation import Explanation
+from foveal.results.result import check_kind, finite
+from foveal.storage.arrays import described, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     import os
@@ -20,6 +21,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
     from torch import Tensor
+
+    from foveal.storage.manifest import Saved
+
+ARRAYS = "flow.npz"
+BESIDE = ("signed", "kept")
+FRAME = 260  # milliseconds
+# WebP without loss, which shows every color of the tables; a GIF has 256 for photo, map and letters together.
+ANIMATION: dict[str, Any] = {
+    "format": "WEBP",
+    "lossless": True,
+    "quality": 30,
+    "method": 2,
+    "save_all": True,
+    "loop": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -38,14 +54,12 @@ class Audited:
     without_kept: Float[Tensor, " n"]
     offset: Float[Tensor, " n"]
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain data; None for what is no number."""
         values = {
             name: getattr(self, name).tolist() for name in ("score", "without_abandoned", "without_kept", "offset")
         }
-        return {"layer": self.layer} | {
-            name: [value if math.isfinite(value) else None for value in each] for name, each in values.items()
-        }
+        return {"layer": self.layer} | {name: finite(scores) for name, scores in values.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +95,8 @@ class Flow(Explanation):
                     "iterations" of the inversion, 0 where none was needed.
     """
 
+    FORMAT: ClassVar[str] = "foveal-flow/1"
+
     signed: Mapping[str, Float[Tensor, "n h w"]] = field(default_factory=dict)
     kept: Mapping[str, Float[Tensor, "n h w"]] = field(default_factory=dict)
     auditor: Callable[[Any], Audit] | None = field(default=None, repr=False)
@@ -111,25 +127,25 @@ class Flow(Explanation):
             raise ResultError("this flow has no network to ask: audit the flow that foveal.flow returned")
         return self.auditor(progress)
 
-    def strip(
-        self, i: int = 0, *, side: int = 224, common: bool = False, audit: Audit | None = None,
-        inside: Bool[NDArray[np.bool_], "h w"] | None = None,
+    def figure(
+        self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 224, i: int = 0,
+        common: bool = False, audit: Audit | None = None, inside: Bool[NDArray[np.bool_], "h w"] | None = None,
     ) -> Image.Image:  # fmt: skip
-        """Picture i's maps from shallow to deep, the neurons that take part, and curves by depth.
+        """The maps of all pictures from shallow to deep, a row each; or a strip of one.
 
-        common      one scale for all layers, instead of one each.
-        audit       adds the curve of what is left of the score without the abandoned neurons.
-        inside      (h, w) on the photo, true on the object: adds the curve of how much evidence lies there.
+        Args:
+            kind: "layers"; or "strip": picture i's maps, the neurons that take part, and curves by depth.
+            layers: of the rows; all if left out.
+            common: one scale for all layers of a strip, instead of one each.
+            audit: adds the curve of what is left of the score without the abandoned neurons.
+            inside: (h, w) on the photo, true on the object: adds the curve of how much evidence lies there.
         """
-        from foveal.render.flow import film_strip
+        from foveal.render.flow import film_strip, layer_rows
 
-        return film_strip(self, i, side=side, common=common, audit=audit, inside=inside)
-
-    def figure(self, *, layers: Sequence[str] | None = None, side: int = 224) -> Image.Image:
-        """The strips of all pictures below one another."""
-        from foveal.render.flow import strips
-
-        return strips(self, layers=layers, side=side)
+        check_kind(kind, "layers", "strip")
+        if kind == "strip":
+            return film_strip(self, i, side=side, common=common, audit=audit, inside=inside)
+        return layer_rows(self, layers=layers, side=side)
 
     def correlations(self, i: int = 0) -> Image.Image:
         """How alike the maps of picture i are, each layer with each."""
@@ -146,29 +162,42 @@ class Flow(Explanation):
     def save(self, folder: str | os.PathLike[str], *, audit: Audit | None = None) -> Path:
         """As an explanation, with a strip and an animation a picture, and flow.npz for what is beside the maps.
 
-        audit       is drawn into the strips and written to the manifest.
+        Args:
+            audit: is drawn into the strips and written to the manifest.
         """
-        from foveal.results.flow_storage import save_flow
+        return self._saved(Path(folder), lambda aside: self._write(aside, audit))
 
-        return save_flow(self, Path(folder), audit)
+    def _write(self, aside: Path, audit: Audit | None = None) -> Mapping[str, Any]:
+        for i in range(len(self)):
+            number = f"-{i}" if len(self) > 1 else ""
+            self.figure("strip", i=i, audit=audit).save(aside / f"strip{number}.png")
+            first, *rest = self.animation(i)
+            first.save(aside / f"flow{number}.webp", append_images=rest, duration=FRAME, **ANIMATION)
+        arrays = {f"{what}/{layer}": map for what in BESIDE for layer, map in getattr(self, what).items()}
+        write_arrays(aside / ARRAYS, arrays)
+        more = {"flow": described(arrays), "audit": [one.to_dict() for one in audit] if audit else None}
+        return {**super()._write(aside), **more}
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Flow:
-        """The flow saved in a folder; tensors on the CPU. ResultError if anything is missing or changed."""
-        from foveal.results.flow_storage import load_flow
-
-        return load_flow(Path(folder))
+    def _fields(cls, saved: Saved) -> dict[str, Any]:
+        with saved.open(ARRAYS) as file:
+            arrays = read_arrays(file, saved["flow"])
+        more: dict[str, dict[str, Any]] = {what: {} for what in BESIDE}
+        for name, array in arrays.items():
+            what, _, layer = name.partition("/")
+            more[what][layer] = array
+        return {**super()._fields(saved), **more}
 
     def __str__(self) -> str:
         lines = [super().__str__()]
         for i in range(min(len(self), 3)):
             lines.append(f"  {self.photos[i].source}, from shallow to deep:")
-            lines += [f"    {layer:24} {self.words(layer, i)}" for layer in self.layers]
+            lines += [f"    {layer:24} {self.caption(layer, i)}" for layer in self.layers]
         return "\n".join(lines)
 
     __repr__ = __str__
 
-    def words(self, layer: str, i: int = 0) -> str:
+    def caption(self, layer: str, i: int = 0) -> str:
         """ "keeps 43 %, 5.2 of 8.1"; how well an inversion went, where there was one."""
         total, offset = self.number(layer, "total", i), self.number(layer, "offset", i)
         said = f"keeps {100 * self.number(layer, 'kept', i):.3g} %, {number(total)} of {number(total + offset)}"

@@ -5,25 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from foveal.errors import ResultError
+from foveal.images import Place
 from foveal.render.scale import number
+from foveal.results.notes import photo_notes
+from foveal.results.result import Result, check_kind, finite
+from foveal.results.storage import read_photo, write_photo
+from foveal.storage.arrays import described, read_arrays, write_arrays
+from foveal.storage.naming import plain_name
 
 if TYPE_CHECKING:
-    import os
-
     from jaxtyping import Float
     from PIL import Image
     from torch import Tensor
 
-    from foveal.images import Photo, Place
+    from foveal.images import Photo
+    from foveal.storage.manifest import Saved
+
+ARRAYS = "match.npz"
+TENSORS = ("similarity", "query_maps", "reference_maps", "contributions", "places", "unplaced")
+WHERE = ("query_where", "reference_where")
+PLAIN = ("metric", "distance", "weights", "layer", "embedding", "model", "seconds")
 
 
 @dataclass(frozen=True, eq=False)
-class Match:
+class Match(Result):
     """n queries against m references.
 
     similarity      (n, m), larger is closer; `value` gives the number people know the metric by.
@@ -39,8 +49,10 @@ class Match:
     layer, embedding        where the maps are drawn, and what is compared.
     query_where, reference_where        where the cells of maps lie on the network's input; None is edge to edge.
 
-    It draws itself (`picture`, `figure`), in a notebook too, prints a summary, and saves and loads itself.
+    It draws itself, in a notebook too, prints a summary, and saves and loads itself.
     """
+
+    FORMAT: ClassVar[str] = "foveal-match/1"
 
     similarity: Float[Tensor, "n m"]
     query_maps: Float[Tensor, "n m h w"]
@@ -76,13 +88,8 @@ class Match:
         ):
             places = {(maps.shape[-2], maps.shape[-1]): place} if place else {}
             object.__setattr__(self, side, tuple(photo.with_places(places) for photo in getattr(self, side)))
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """The notes, and what is odd about the photos."""
-        from foveal.results.notes import photo_remarks
-
-        return (*self.notes, *photo_remarks((*self.queries, *self.references)))
+        told = photo_notes((*self.queries, *self.references))
+        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told))))
 
     def value(self, i: int, j: int) -> float:
         """The similarity, or the distance where the metric is one."""
@@ -98,7 +105,7 @@ class Match:
         p = self.contributions[i, j]
         return p / p.abs().sum().clamp(min=torch.finfo(p.dtype).tiny)
 
-    def words(self, i: int = 0, j: int = 0) -> str:
+    def caption(self, i: int = 0, j: int = 0) -> str:
         """ "cosine 0.83"."""
         return f"{self.metric}{' distance' if self.distance else ''} {number(self.value(i, j))}"
 
@@ -114,26 +121,30 @@ class Match:
             return f"{what} {i}"
         return Path(photo.source).name
 
-    def picture(self, i: int = 0, j: int | None = None, *, side: int = 384, lines: int | None = None) -> Image.Image:
-        """Query i and reference j (None: the most similar), maps on one scale, lines between places."""
-        from foveal.render.matching import pair_picture
+    def figure(
+        self, kind: str = "references", *, i: int = 0, j: int | None = None, most: int | None = None,
+        side: int | None = None, lines: int | None = None,
+    ) -> Image.Image:  # fmt: skip
+        """Query i against its references.
 
+        Args:
+            kind: "references": the most similar below one another, with the channels that say so; "strip": a rank
+                list, the most similar from left to right, evidence on both, one scale; "pair": with reference j alone,
+                maps on one scale, lines between places.
+            j: of a pair; the most similar if left out.
+            most: references, 6 below or 5 beside one another if left out.
+            side: of a picture in pixels; if left out, as large as is legible.
+            lines: of a pair; all if left out.
+        """
+        from foveal.render.matching import match_sheet, pair_picture, rank_strip
+
+        check_kind(kind, "references", "strip", "pair")
         self._checked(i, *(() if j is None else (j,)))
-        return pair_picture(self, i, self.ranking(i)[0] if j is None else j, side=side, lines=lines)
-
-    def figure(self, i: int = 0, *, most: int = 6, side: int = 320) -> Image.Image:
-        """A sheet for query i: the most similar references below one another, with the channels that say so."""
-        from foveal.render.matching import match_sheet
-
-        self._checked(i)
-        return match_sheet(self, i, most=most, side=side)
-
-    def strip(self, i: int = 0, *, most: int = 5, side: int = 224) -> Image.Image:
-        """A rank list for query i: the most similar references from left to right, evidence on both, one scale."""
-        from foveal.render.matching import rank_strip
-
-        self._checked(i)
-        return rank_strip(self, i, self.ranking(i)[: max(1, most)], side=side)
+        if kind == "pair":
+            return pair_picture(self, i, self.ranking(i)[0] if j is None else j, side=side or 384, lines=lines)
+        if kind == "strip":
+            return rank_strip(self, i, self.ranking(i)[: max(1, 5 if most is None else most)], side=side or 224)
+        return match_sheet(self, i, most=6 if most is None else most, side=side or 320)
 
     def control(self, i: int, match: int, mismatch: int, *, side: int = 320) -> Image.Image:
         """Query i beside a reference it should match and one it should not, on one scale.
@@ -145,18 +156,46 @@ class Match:
         self._checked(i, match, mismatch)
         return rank_strip(self, i, [match, mismatch], headings=("match", "mismatch"), side=side)
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """The folder, now holding a sheet a query, the photos, match.npz and manifest.json; whole or not at all."""
-        from foveal.results.match_storage import save_match
+    def to_dict(self) -> dict[str, Any]:
+        """What was compared how, and every similarity; larger is closer."""
+        return {
+            **self._facts(),
+            "similarity": finite(self.similarity.tolist()),
+            "unplaced": finite(self.unplaced.tolist()),
+            "queries": [photo.source for photo in self.queries],
+            "references": [photo.source for photo in self.references],
+        }
 
-        return save_match(self, Path(folder))
+    def _facts(self) -> dict[str, Any]:
+        facts = {name: getattr(self, name) for name in PLAIN}
+        return {**facts, "notes": list(self.notes), "versions": dict(self.versions)}
+
+    def _write(self, aside: Path) -> Mapping[str, Any]:
+        """A figure a query, the photos, and match.npz."""
+        photos: dict[str, list[object]] = {"queries": [], "references": []}
+        for what, listed in photos.items():
+            side = getattr(self, what)
+            for i, photo in enumerate(side):
+                listed.append(write_photo(aside, photo, f"{what}-{i:0{len(str(len(side) - 1))}d}"))
+        for i, photo in enumerate(self.queries):
+            number = f"-{i}" if len(self.queries) > 1 else ""
+            self.figure(i=i).save(aside / f"match{number}-{plain_name(self.name(photo, i, 'query'))}.png")
+        arrays = {name: getattr(self, name) for name in TENSORS}
+        write_arrays(aside / ARRAYS, arrays)
+        where = {name: place.to_dict() if (place := getattr(self, name)) else None for name in WHERE}
+        return {**self._facts(), "arrays": described(arrays), **where, **photos}
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Match:
-        """The match saved in a folder; tensors on the CPU. ResultError if anything is missing or changed."""
-        from foveal.results.match_storage import load_match
-
-        return load_match(Path(folder))
+    def _read(cls, saved: Saved) -> Match:
+        with saved.open(ARRAYS) as file:
+            arrays = read_arrays(file, saved["arrays"])
+        fields: dict[str, Any] = {
+            **{name: arrays[name] for name in TENSORS},
+            **{what: tuple(read_photo(saved, one) for one in saved[what]) for what in ("queries", "references")},
+            **{name: saved[name] for name in PLAIN},
+            **{name: Place.from_dict(place) for name in WHERE if (place := saved.get(name, None))},
+        }
+        return cls(**fields, notes=tuple(saved["notes"]), versions=saved["versions"])
 
     def __str__(self) -> str:
         n, m = self.similarity.shape
@@ -166,15 +205,8 @@ class Match:
             for j in self.ranking(i)[:5]:
                 p = self.contributions[i, j]
                 top = ", ".join(f"{int(k)}: {number(float(p[k]))}" for k in p.abs().topk(min(3, len(p))).indices)
-                lines.append(f"    {self.name(self.references[j], j, 'reference')}: {self.words(i, j)}; channels {top}")
-        return "\n".join([*lines, *(f"  note: {remark}" for remark in self.remarks)])
+                name = self.name(self.references[j], j, "reference")
+                lines.append(f"    {name}: {self.caption(i, j)}; channels {top}")
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__
-
-    def _repr_png_(self) -> bytes:
-        from foveal.render.fragment import png
-
-        return png(self.figure())
-
-
-TENSORS = ("similarity", "query_maps", "reference_maps", "contributions", "places", "unplaced")

@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 LISTED = 5  # pictures named one by one
 
 
-def map_remarks(maps: Mapping[str, Float[Tensor, "n h w"]]) -> tuple[str, ...]:
+def map_notes(maps: Mapping[str, Float[Tensor, "n h w"]]) -> tuple[str, ...]:
     """A sentence for each layer and kind of oddity: values that are not numbers, all zero, nothing in favour."""
-    remarks = []
+    notes = []
     for layer, map in maps.items():
         cells = map.detach().flatten(1)
         finite = cells.isfinite().all(1)
         zero = (cells == 0).all(1)
         against = finite & ~zero & (cells <= 0).all(1)
-        for found, words in (
+        for here, told in (
             (~finite, "the map has values that are not numbers"),
             (zero, "there is no evidence, the map is all zero"),
             (against, "all evidence is negative"),
         ):
-            if found.any():
-                remarks.append(f"{layer}: {words}{_which(found.tolist())}")
-    return tuple(remarks)
+            if here.any():
+                notes.append(f"{layer}: {told}{_which(here.tolist())}")
+    return tuple(notes)
 
 
-def photo_remarks(photos: Sequence[Photo]) -> tuple[str, ...]:
+def photo_notes(photos: Sequence[Photo]) -> tuple[str, ...]:
     """What had to be decided to read the photos, each decision once."""
-    notes = dict.fromkeys(note for photo in photos for note in photo.notes)
-    return tuple(f"photo: {note}{_which([note in photo.notes for photo in photos])}" for note in notes)
+    said = dict.fromkeys(note for photo in photos for note in photo.notes)
+    return tuple(f"photo: {note}{_which([note in photo.notes for photo in photos])}" for note in said)
 
 
 def _which(found: Sequence[bool]) -> str:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from foveal.attention.grouping import Groups
 from foveal.render.scale import number
 from foveal.results.explanation import Explanation
+from foveal.results.result import check_kind
+from foveal.storage.arrays import described, read_arrays, write_arrays
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from jaxtyping import Float
     from PIL import Image
     from torch import Tensor
 
-    from foveal.attention.grouping import Groups
+    from foveal.storage.manifest import Saved
+
+ARRAYS = "parts.npz"
+BESIDE = ("places", "evidence", "remainder", "offset")
+GROUPS = tuple(field.name for field in fields(Groups))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,6 +41,8 @@ class Parts(Explanation):
     measured        layer -> "coverage", the share of the activity that resembles some seed; "gap", by how much each
                     seed beat the next best place.
     """
+
+    FORMAT: ClassVar[str] = "foveal-parts/1"
 
     groups: Groups = field(repr=False)
     places: Float[Tensor, "n h w"] = field(repr=False)
@@ -59,8 +67,7 @@ class Parts(Explanation):
         one = super().__getitem__(i)
         assert isinstance(one, Parts)
         groups = {f.name: getattr(self.groups, f.name)[i : i + 1] for f in fields(self.groups)}
-        own = ("places", "evidence", "remainder", "offset")
-        rows = {name: getattr(self, name)[i : i + 1] for name in own}
+        rows = {name: getattr(self, name)[i : i + 1] for name in BESIDE}
         return replace(one, groups=type(self.groups)(**groups), **rows)
 
     def rank_picture(self, i: int = 0, *, side: int | None = None) -> Image.Image:
@@ -81,39 +88,46 @@ class Parts(Explanation):
 
         return palette_picture(self, i, side=side, legend=legend)
 
-    def figure(self, *, layers: Sequence[str] | None = None, side: int = 224) -> Image.Image:
+    def figure(self, kind: str = "parts", *, layers: Sequence[str] | None = None, side: int = 224) -> Image.Image:
         """A row a picture: photo, all parts together, each part alone, what no part covers, and the evidence.
 
         layers      there is one; it is named for the sake of `Explanation.figure`.
         """
         from foveal.render.parts import part_sheet
 
+        check_kind(kind, "parts")
         return part_sheet(self, side=side)
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """As an explanation, with parts.png, ranks.png a picture, and parts.npz for what is beside the map."""
-        from foveal.results.parts_storage import save_parts
-
-        return save_parts(self, Path(folder))
+    def _write(self, aside: Path) -> Mapping[str, Any]:
+        self.figure().save(aside / "parts.png")
+        for i in range(len(self)):
+            number = f"-{i}" if len(self) > 1 else ""
+            drawn = self.rank_picture(i) if self.count <= 3 else self.palette_picture(i)
+            drawn.save(aside / f"ranks{number}.png")
+        arrays = {name: getattr(self, name) for name in BESIDE}
+        arrays |= {f"groups/{name}": getattr(self.groups, name) for name in GROUPS}
+        write_arrays(aside / ARRAYS, arrays)
+        return {**super()._write(aside), "parts": described(arrays), "uses_own_parts": self.uses_own_parts}
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Parts:
-        """The parts saved in a folder; tensors on the CPU. ResultError if anything is missing or changed."""
-        from foveal.results.parts_storage import load_parts
-
-        return load_parts(Path(folder))
+    def _fields(cls, saved: Saved) -> dict[str, Any]:
+        with saved.open(ARRAYS) as file:
+            arrays = read_arrays(file, saved["parts"])
+        groups = Groups(**{name: arrays[f"groups/{name}"] for name in GROUPS})
+        more = {name: arrays[name] for name in BESIDE}
+        return {**super()._fields(saved), "groups": groups, "uses_own_parts": bool(saved["uses_own_parts"]), **more}
 
     def __str__(self) -> str:
         lines = [super().__str__()]
         for i in range(min(len(self), 3)):
             lines.append(f"  {self.photos[i].source}, {100 * self.coverage(i):.0f} % of the activity covered:")
-            lines += [f"    {k + 1}  {self.words(k, i)}" for k in range(self.count)]
+            lines += [f"    {k + 1}  {self.caption(k, i)}" for k in range(self.count)]
             lines.append(f"    remainder {number(float(self.remainder[i]))}, offset {number(float(self.offset[i]))}")
         return "\n".join(lines)
 
     __repr__ = __str__
 
-    def words(self, k: int, i: int = 0) -> str:
+    def caption(self, k: int, i: int = 0) -> str:
         """Of part k of picture i: "activity 8.31, 46 of 400 places, evidence 2.1"."""
         groups = self.groups
         if not bool(groups.used[i, k]):

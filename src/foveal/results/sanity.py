@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from math import isnan, nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from foveal.results.result import Result, check_kind, finite
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL import Image
+
+    from foveal.storage.manifest import Saved
 
 MARGIN = 0.15
 """How far above the null the likeness may be when everything is random."""
@@ -83,11 +89,13 @@ class Checked:
 
 
 @dataclass(frozen=True, eq=False)
-class Sanity:
+class Sanity(Result):
     """Methods by name; `layers` are the last that forgot at each step, `radii` those of stability.
 
     `notes` say which layers made no difference, and what was left out.
     """
+
+    FORMAT: ClassVar[str] = "foveal-sanity/1"
 
     checked: Mapping[str, Checked]
     layers: tuple[str, ...]
@@ -95,10 +103,11 @@ class Sanity:
     model: str
     pictures: int
     cascading: bool = True
-    seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
 
-    def sentence(self, method: str) -> str:
+    def summary(self, method: str) -> str:
         """The finding, as a person would say it."""
         one = self.checked[method]
         classes = "" if one.classes is None else f"; maps of two classes correlate {one.classes:.2f}".replace("-", "−")
@@ -112,33 +121,57 @@ class Sanity:
         ).replace("-", "−")
         return f"{method} {one.verdict}: {why}{classes}"
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         return {
             "model": self.model, "pictures": self.pictures, "layers": list(self.layers), "radii": list(self.radii),
             "cascading": self.cascading, "notes": list(self.notes),
+            "seconds": self.seconds, "versions": dict(self.versions),
             "methods": {
                 name: {
-                    "passed": one.passed, "verdict": one.verdict, "sentence": self.sentence(name),
-                    "curve": [_known(step) for step in one.curve], "changed": list(one.changed),
-                    "null": _known(one.null), "classes": one.classes,
-                    "stability": [None if isnan(moved) else moved for moved in one.stability],
+                    "passed": one.passed, "verdict": one.verdict, "summary": self.summary(name),
+                    "curve": finite(one.curve), "changed": list(one.changed),
+                    "null": finite(one.null), "classes": one.classes,
+                    "stability": finite(one.stability),
                 }
                 for name, one in self.checked.items()
             },
         }  # fmt: skip
 
-    def picture(self, how: str = "spearman", *, width: int = 1000) -> Image.Image:
-        """The curves: how alike the maps still are, by how much has been forgotten; the null of each at the end."""
+    def figure(self, kind: str = "spearman", *, side: int = 1000) -> Image.Image:
+        """The curves: how alike the maps still are, by how much has been forgotten; the null of each at the end.
+
+        Args:
+            kind: how likeness is measured: "spearman", "absolute", "ssim", "hog".
+            side: the width in pixels.
+        """
         from foveal.render.sanity import curves
 
-        return curves(self, how, width=width)
+        check_kind(kind, "spearman", "absolute", "ssim", "hog")
+        return curves(self, kind, width=side)
+
+    def _write(self, aside: Path) -> Mapping[str, Any]:
+        """The curves as a picture; all numbers stand in the manifest."""
+        self.figure().save(aside / "sanity.png")
+        return {
+            "checked": {name: asdict(one) for name, one in self.checked.items()}, "layers": list(self.layers),
+            "radii": list(self.radii), "model": self.model, "pictures": self.pictures, "cascading": self.cascading,
+            "notes": list(self.notes), "seconds": self.seconds, "versions": dict(self.versions),
+        }  # fmt: skip
+
+    @classmethod
+    def _read(cls, saved: Saved) -> Sanity:
+        checked = {name: _checked(facts) for name, facts in saved["checked"].items()}
+        return cls(
+            checked, tuple(saved["layers"]), tuple(saved["radii"]), saved["model"], saved["pictures"],
+            saved["cascading"], tuple(saved["notes"]), float(saved["seconds"]), saved["versions"],
+        )  # fmt: skip
 
     def __str__(self) -> str:
         head = f"{self.model}: {self.pictures} pictures, layers forgotten from {self.layers[0]} to {self.layers[-1]}"
         lines = [head]
         for name, one in self.checked.items():
-            lines.append("  " + self.sentence(name))
+            lines.append("  " + self.summary(name))
             steps = " ".join(_short(step["spearman"], "5.2f") for step in one.curve).replace("-", "−")
             lines.append(f"    likeness by step   {steps}")
             moved = " ".join(
@@ -151,14 +184,15 @@ class Sanity:
     __repr__ = __str__
 
 
+def _checked(facts: Mapping[str, Any]) -> Checked:
+    listed = {name: tuple(facts[name]) for name in ("curve", "stability", "changed")}
+    return Checked(**{**facts, **listed})
+
+
 def counted(names: Sequence[str]) -> str:
     """A few of them by name."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more
-
-
-def _known(step: Mapping[str, float]) -> dict[str, float | None]:
-    return {how: None if isnan(value) else value for how, value in step.items()}
 
 
 def _short(value: float, form: str) -> str:

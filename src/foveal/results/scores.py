@@ -6,27 +6,28 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from foveal.errors import ResultError
 from foveal.metrics.metric import DIRECTIONS
 from foveal.metrics.statistics import Summary, differ, holm, ranked, summary
+from foveal.results.result import Result, check_kind, finite
 from foveal.storage import table as tables
+from foveal.storage.atomic import utf8
 
 if TYPE_CHECKING:
-    import os
+    from PIL import Image
 
     from foveal.storage.manifest import Saved
 
-FORMAT = "foveal-scores/1"
 TABLE = "scores.csv"
 ROW = ("picture", "target", "score", "method")
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class Scores(Result):
     """m explanations of n pictures.
 
     values          explanation -> metric -> n numbers, NaN where undefined. References stand in brackets: "(random)".
@@ -41,6 +42,8 @@ class Scores:
     It prints a table, compares, and saves and loads itself. Means are over pictures for which the metric is defined;
     how many are not is always said.
     """
+
+    FORMAT: ClassVar[str] = "foveal-scores/1"
 
     values: Mapping[str, Mapping[str, tuple[float, ...]]]
     pictures: tuple[str, ...]
@@ -146,26 +149,28 @@ class Scores:
                 lines.append(tables.line((*row, *(float(found[metric][i]) for metric in self.metrics))))
         return "".join(lines)
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """The folder, now holding scores.csv and manifest.json; whole or not at all."""
-        from foveal.storage.atomic import utf8
-        from foveal.storage.folder import written_aside
-        from foveal.storage.manifest import write_manifest
+    def figure(self, kind: str = "means", *, side: int = 720) -> Image.Image:
+        """The mean of each explanation by each metric with its 95 % interval, `side` pixels wide."""
+        from foveal.render.bar_sheet import BarBlock, SpreadBar, bar_sheet
 
-        with written_aside(Path(folder)) as aside:
-            (aside / TABLE).write_bytes(utf8(self.to_csv()))
-            write_manifest(aside, {"format": FORMAT, **self.facts()})
-        return Path(folder)
+        check_kind(kind, "means")
+        blocks = []
+        for metric in self.metrics:
+            found = {name: self.summary(name, metric) for name in self.methods}
+            bars = [
+                SpreadBar(name, one.mean, one.half if one.n > 1 else 0.0, _cell(one)) for name, one in found.items()
+            ]
+            blocks.append(BarBlock(f"{metric} {ARROWS[DIRECTIONS.get(metric)]}".strip(), bars))
+        title = f"{self.model}: {len(self.pictures)} picture{'s' * (len(self.pictures) != 1)}, {self.of}"
+        return bar_sheet(title, blocks, " ".join(f"{note}." for note in self.notes), width=side)
+
+    def _write(self, aside: Path) -> Mapping[str, Any]:
+        """The table, scores.csv."""
+        (aside / TABLE).write_bytes(utf8(self.to_csv()))
+        return self._facts()
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Scores:
-        """The scores saved in a folder. ResultError if anything is missing or changed."""
-        from foveal.storage.manifest import load
-
-        return load(Path(folder), FORMAT, cls._loaded)
-
-    @classmethod
-    def _loaded(cls, saved: Saved) -> Scores:
+    def _read(cls, saved: Saved) -> Scores:
         """Rows are in the order in which `to_csv` wrote them: an explanation after the other."""
         _, *rows = tables.rows(saved.text_of(TABLE))
         names, metrics, n = saved["methods"], saved["metrics"], len(saved["pictures"])
@@ -181,8 +186,12 @@ class Scores:
             saved["seconds"], saved["versions"],
         )  # fmt: skip
 
-    def facts(self) -> dict[str, Any]:
-        """Everything but the values, as plain data."""
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the values, and their means."""
+        means = {name: {m: self.summary(name, m).mean for m in self.metrics} for name in self.methods}
+        return {name: finite(value) for name, value in {**self._facts(), "means": means}.items()}
+
+    def _facts(self) -> dict[str, Any]:
         return {
             "model": self.model, "of": self.of, "methods": list(self.methods), "references": list(self.references),
             "metrics": list(self.metrics), "pictures": list(self.pictures), "target": list(self.target),
@@ -198,7 +207,7 @@ class Scores:
             cells = [_cell(self.summary(name, metric)) for name in self.methods]
             if len(set(cells)) > 1:
                 cells = [cell + ("*" if best == name else "") for name, cell in zip(self.methods, cells, strict=True)]
-            rows.append([f"{metric} {ARROWS[DIRECTIONS[metric]]}".strip(), *cells])
+            rows.append([f"{metric} {ARROWS[DIRECTIONS.get(metric)]}".strip(), *cells])
         return rows
 
     def __str__(self) -> str:
@@ -226,7 +235,7 @@ ARROWS = {"lower": "↓", "higher": "↑", None: ""}
 
 def _sign(metric: str) -> int:
     """1 where higher is better, −1 where lower is, 0 where neither."""
-    return {"higher": 1, "lower": -1, None: 0}[DIRECTIONS[metric]]
+    return {"higher": 1, "lower": -1, None: 0}[DIRECTIONS.get(metric)]
 
 
 def _cell(found: Summary) -> str:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from foveal.results.result import Result, check_kind, finite
+from foveal.results.storage import read_photo, write_photo
+from foveal.storage.arrays import described, read_arrays, write_arrays
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jaxtyping import Float
     from PIL import Image
     from torch import Tensor
 
     from foveal.images import Photo
+    from foveal.storage.manifest import Saved
 
-SHOWN = 6  # pictures of a group
+ARRAYS = "shortcuts.npz"
+GROUP = ("outside", "lift", "area")
+SUSPECT = ("name", "index", "count", "tells", "p", "loss", "flagged")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +44,7 @@ class ClassGroup:
     lift: float
     area: float
 
-    @property
-    def words(self) -> str:
+    def caption(self) -> str:
         """Where it lies: "in the middle, half of it on 9 % of the picture, 6 % in the surroundings"."""
         h, w = self.mean.shape
         total = float(self.mean.sum())
@@ -74,7 +83,7 @@ class Suspect:
     groups: tuple[ClassGroup, ...]
 
     @property
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """The finding about this class."""
         lost = f"{100 * max(self.loss, 0):.0f} % of its probability is lost with the surroundings of other pictures"
         told = f"the surroundings tell {self.name} from other classes in {100 * self.tells:.0f} % of pairs"
@@ -82,22 +91,25 @@ class Suspect:
             return f"{told} (50 % is chance, p = {self.p:.1g}), and {lost}: this looks like a shortcut"
         return f"{told} (50 % is chance), and {lost}: no shortcut is seen there"
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         groups = [
-            {"pictures": list(one.pictures), "outside": _known(one.outside), "lift": _known(one.lift),
-             "area": _known(one.area), "words": one.words}
+            {"pictures": list(one.pictures), "outside": finite(one.outside), "lift": finite(one.lift),
+             "area": finite(one.area), "caption": one.caption()}
             for one in self.groups
         ]  # fmt: skip
         return {
-            "class": self.name, "index": self.index, "count": self.count, "tells": self.tells, "p": self.p,
-            "loss": self.loss, "flagged": self.flagged, "sentence": self.sentence, "groups": groups,
+            "class": self.name, "index": self.index, "count": self.count, "tells": finite(self.tells),
+            "p": finite(self.p), "loss": finite(self.loss), "flagged": self.flagged, "summary": self.summary,
+            "groups": groups,
         }  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
-class Shortcuts:
+class Shortcuts(Result):
     """All classes, suspicious ones first; `photos` and `maps` (n, h, w) are those of all pictures, in their order."""
+
+    FORMAT: ClassVar[str] = "foveal-shortcuts/1"
 
     suspects: tuple[Suspect, ...]
     photos: tuple[Photo, ...]
@@ -105,6 +117,9 @@ class Shortcuts:
     ring: float
     method: str
     model: str
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def flagged(self) -> tuple[Suspect, ...]:
@@ -112,7 +127,7 @@ class Shortcuts:
         return tuple(one for one in self.suspects if one.flagged)
 
     @property
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """The finding, in one sentence."""
         count, tells = len(self.suspects), float(np.mean([one.tells for one in self.suspects]))
         loss = float(np.mean([one.loss for one in self.suspects]))
@@ -131,36 +146,76 @@ class Shortcuts:
             f"when they are swapped, over {count} classes"
         )
 
-    def sheet(self, k: int = 0, *, side: int = 192) -> Image.Image:
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "model": self.model, "method": self.method, "ring": self.ring, "summary": self.summary,
+            "notes": list(self.notes), "seconds": self.seconds, "versions": dict(self.versions),
+            "flagged": [one.name for one in self.flagged], "classes": [one.to_dict() for one in self.suspects],
+        }  # fmt: skip
+
+    def figure(self, kind: str = "groups", *, k: int = 0, side: int = 192) -> Image.Image:
         """The groups of the k-th class: a row each, the mean map first, then pictures with their maps."""
         from foveal.render.shortcuts import group_sheet
 
+        check_kind(kind, "groups")
         return group_sheet(self, k, side=side)
 
-    def facts(self) -> dict[str, Any]:
-        """As plain data."""
+    def _write(self, aside: Path) -> Mapping[str, Any]:
+        """Groups of the first class, the photos, and shortcuts.npz."""
+        self.figure().save(aside / "groups.png")
+        means = {
+            f"mean/{k}/{g}": group.mean for k, one in enumerate(self.suspects) for g, group in enumerate(one.groups)
+        }
+        arrays = {"maps": self.maps, **means}
+        write_arrays(aside / ARRAYS, arrays)
+        suspects = [
+            {
+                **{name: getattr(one, name) for name in SUSPECT},
+                "groups": [{"pictures": list(group.pictures), **{name: getattr(group, name) for name in GROUP}}
+                           for group in one.groups],
+            }
+            for one in self.suspects
+        ]  # fmt: skip
         return {
-            "model": self.model, "method": self.method, "ring": self.ring, "sentence": self.sentence,
-            "flagged": [one.name for one in self.flagged], "classes": [one.facts() for one in self.suspects],
+            "suspects": suspects, "arrays": described(arrays), "ring": self.ring, "method": self.method,
+            "photos": [write_photo(aside, photo, f"photo-{i:04d}") for i, photo in enumerate(self.photos)],
+            "model": self.model, "notes": list(self.notes), "seconds": self.seconds, "versions": dict(self.versions),
         }  # fmt: skip
 
+    @classmethod
+    def _read(cls, saved: Saved) -> Shortcuts:
+        with saved.open(ARRAYS) as file:
+            arrays = read_arrays(file, saved["arrays"])
+        suspects = [
+            Suspect(
+                **{name: facts[name] for name in SUSPECT},
+                groups=tuple(
+                    ClassGroup(tuple(group["pictures"]), arrays[f"mean/{k}/{g}"], *(group[name] for name in GROUP))
+                    for g, group in enumerate(facts["groups"])
+                ),
+            )
+            for k, facts in enumerate(saved["suspects"])
+        ]
+        return cls(
+            tuple(suspects), tuple(read_photo(saved, photo) for photo in saved["photos"]), arrays["maps"],
+            float(saved["ring"]), saved["method"], saved["model"], tuple(saved["notes"]), float(saved["seconds"]),
+            saved["versions"],
+        )  # fmt: skip
+
     def __str__(self) -> str:
-        lines = [self.sentence]
+        lines = [self.summary]
         for one in self.suspects:
             mark = "!" if one.flagged else " "
             lines.append(
                 f" {mark} {one.name:28} {one.count:4} pictures  surroundings tell {100 * one.tells:3.0f} %  "
                 f"p {one.p:.2g}  lost {100 * one.loss:3.0f} %"
             )
-            lines += [f"      {len(group.pictures):4}  {group.words}" for group in one.groups]
-        return "\n".join(lines)
+            lines += [f"      {len(group.pictures):4}  {group.caption()}" for group in one.groups]
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     __repr__ = __str__
 
 
 def _third(at: float, names: tuple[str, str, str]) -> str:
     return names[0] if at < 1 / 3 else names[2] if at > 2 / 3 else names[1]
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None

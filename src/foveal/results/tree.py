@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from foveal.errors import ResultError
 from foveal.results.feature_graph import Expander, Feature, Key, Node
+from foveal.results.feature_graph_rows import graph_from, graph_rows
+from foveal.results.result import Result, check_kind, finite
+from foveal.results.storage import describe_stage, read_photo, read_stage, write_photo
+from foveal.results.tree_map import fine_map, stage_map
+from foveal.results.tree_overlap import overlap
+from foveal.storage.arrays import described, read_arrays, write_arrays
+from foveal.storage.atomic import utf8
 
 if TYPE_CHECKING:
-    import os
+    from pathlib import Path
 
     from jaxtyping import Float
     from PIL import Image
@@ -20,11 +26,14 @@ if TYPE_CHECKING:
     from foveal.engine.structure import Stage
     from foveal.images import Photo
     from foveal.results.channel_examples import ChannelExamples
+    from foveal.storage.manifest import Saved
+
+ARRAYS = "tree.npz"
 
 
-@dataclass(eq=False)
-class Tree:
-    """A decision and what supports it. Grows when looked at.
+@dataclass(frozen=True, eq=False)
+class Tree(Result):
+    """A decision and what supports it. Its `features` grow when looked at.
 
     Attributes:
         root: the decision, as a node.
@@ -36,7 +45,11 @@ class Tree:
         notes: what a reader must know.
         features: every vertex so far, by its key: a feature that supports several others is one vertex.
         channel_examples: what its channels mean, from `foveal.channels`; shown beside the tree by `save`.
+        seconds: the time that the decision took; growing takes more.
+        versions: what it was made with.
     """
+
+    FORMAT: ClassVar[str] = "foveal-tree/1"
 
     decision: Feature
     stages: tuple[Stage, ...]
@@ -49,6 +62,8 @@ class Tree:
     notes: tuple[str, ...] = ()
     features: dict[Key, Feature] = field(default_factory=dict, repr=False)
     channel_examples: ChannelExamples | None = field(default=None, repr=False)
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def root(self) -> Node:
@@ -124,8 +139,6 @@ class Tree:
 
         For the same picture before and after a change, or two decisions about one picture.
         """
-        from foveal.results.class_tree import overlap
-
         return overlap(self, other)
 
     def map(self, layer: str | None = None) -> Float[Tensor, "h w"]:
@@ -133,8 +146,6 @@ class Tree:
 
         At least 0; at a stage it sums to the share of the decision that is held there. (Specification: gAP, 6.5.)
         """
-        from foveal.results.tree_map import fine_map, stage_map
-
         names = [stage.name for stage in self.stages]
         if layer is None:
             return fine_map(self, self.photo.geometry.input_size)
@@ -142,30 +153,47 @@ class Tree:
             raise ResultError(f"this tree has no stage {layer!r}: say {', '.join(names)}")
         return stage_map(self, names.index(layer))
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """What is known so far: poster, a page to click through, and everything that `load` needs."""
-        from foveal.results.tree_storage import save_tree
-
-        return save_tree(self, Path(folder))
-
-    @staticmethod
-    def load(folder: str | os.PathLike[str]) -> Tree:
-        """The tree saved in a folder, as far as it was grown. ResultError if anything is missing or changed."""
-        from foveal.results.tree_storage import load_tree
-
-        return load_tree(Path(folder))
-
-    def poster(self, *, most: int = 8, side: int = 132) -> Image.Image:
+    def figure(self, kind: str = "poster", *, most: int = 8, side: int = 132) -> Image.Image:
         """One page: the photo, the strongest features of each stage, and what flows between them."""
-        from foveal.render.tree import poster
+        from foveal.render.tree import tree_page
 
-        return poster(self, most=most, side=side).image()
+        check_kind(kind, "poster")
+        return tree_page(self, most=most, side=side).image()
 
     def svg(self, *, most: int = 8, side: int = 132) -> str:
         """The same page in vectors, as an SVG file with its pictures inside."""
-        from foveal.render.tree import poster
+        from foveal.render.tree import tree_page
 
-        return poster(self, most=most, side=side).svg()
+        return tree_page(self, most=most, side=side).svg()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The decision, and every feature and edge found so far, but for their maps."""
+        rows, _ = graph_rows([self.decision, *self.features.values()])
+        facts = {**tree_facts(self), "picture": self.photo.source, "kept": self.kept(), **rows}
+        return {name: finite(value) for name, value in facts.items()}
+
+    def _write(self, aside: Path) -> Mapping[str, Any]:
+        """The photo, the poster (tree.png, .pdf, .svg), the page to click through (tree.html), and tree.npz.
+
+        What the tree knows is written, no more; vertices in the order in which they were found, the decision first.
+        """
+        from foveal.render.tree_page import page
+
+        poster = self.figure()
+        for name in ("tree.png", "tree.pdf"):
+            poster.save(aside / name)
+        (aside / "tree.svg").write_bytes(utf8(self.svg()))
+        (aside / "tree.html").write_bytes(utf8(page(self)))
+        rows, arrays = graph_rows([self.decision, *self.features.values()])
+        write_arrays(aside / ARRAYS, arrays)
+        photo = write_photo(aside, self.photo, "photo")
+        return {**tree_facts(self), "photo": photo, "arrays": described(arrays), **rows}
+
+    @classmethod
+    def _read(cls, saved: Saved) -> Tree:
+        with saved.open(ARRAYS) as file:
+            arrays = read_arrays(file, saved["arrays"])
+        return tree_from(saved.content, arrays, read_photo(saved, saved["photo"]))
 
     def __iter__(self) -> Iterator[Node]:
         return (node for level in self.levels() for node in level)
@@ -185,3 +213,37 @@ class Tree:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+def tree_facts(tree: Tree) -> dict[str, Any]:
+    """Everything but the picture and the graph, as a manifest has it."""
+    return {
+        "model": tree.model,
+        "target": tree.target,
+        "target_spec": dict(tree.target_spec),
+        "parameters": dict(tree.parameters),
+        "notes": list(tree.notes),
+        "seconds": tree.seconds,
+        "versions": dict(tree.versions),
+        "stages": [describe_stage(stage) for stage in tree.stages],
+    }
+
+
+def tree_from(facts: Mapping[str, Any], arrays: Mapping[str, Tensor], photo: Photo) -> Tree:
+    """The tree of these facts, which hold the rows of its graph, too; it has no network to grow further."""
+    stages = tuple(read_stage(stage) for stage in facts["stages"])
+    decision, *features = graph_from({name: facts[name] for name in ("features", "edges")}, arrays, stages)
+    return Tree(
+        decision,
+        stages,
+        None,
+        photo,
+        facts["target"],
+        facts["model"],
+        facts["target_spec"],
+        facts["parameters"],
+        tuple(facts["notes"]),
+        {feature.key: feature for feature in features},
+        seconds=float(facts["seconds"]),
+        versions=facts["versions"],
+    )

@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from foveal.images.place import Place, laid
-from foveal.results.feature_graph import placed
+from foveal.images.window import placed
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.results.tree import Tree
+    from foveal.results.tree_overlap import Grown
 
 FAINT = 0.01  # ε_l, in units of the largest of H_l
 
 
-def stage_map(tree: Tree, stage: int) -> Float[Tensor, "h w"]:
+def stage_map(tree: Grown, stage: int) -> Float[Tensor, "h w"]:
     """H_l at the stage's own resolution; sums to the share of the decision that the tree holds there."""
     flow = tree.flow()
     size = tree.stages[stage].shape[1:]
@@ -36,7 +36,7 @@ def stage_map(tree: Tree, stage: int) -> Float[Tensor, "h w"]:
     return found
 
 
-def fine_map(tree: Tree, size: tuple[int, int]) -> Float[Tensor, "h w"]:
+def fine_map(tree: Grown, size: tuple[int, int]) -> Float[Tensor, "h w"]:
     """H at any size; what is larger than every stage is interpolated."""
     logs = []
     for stage in range(len(tree.stages)):
