@@ -151,7 +151,7 @@ class TreeExpander:
     def _edges(
         self, R: Float[Tensor, "c y x"], stage: int, corner: Int[Tensor, " 2"], *, most: int | None = None
     ) -> tuple[Edge, ...]:
-        """To the channels with the largest contributions; no more than `most`, or as the plan says."""
+        """To the channels with the largest contributions; no more than `most`, or as the settings say."""
         positive = R.relu()
         sums = positive.double().sum((1, 2))
         total = float(sums.sum())
