@@ -106,16 +106,16 @@ def main(
         untouched = options.pop("untouched", False)
         if options.get("published"):
             schedule = replace(schedule, octaves=(Octave(1.0, 2 * steps),))
-        session = optimize(network, batch, layer=layer, schedule=schedule, **{"facets": facets, **options})
+        run = optimize(network, batch, layer=layer, schedule=schedule, **{"facets": facets, **options})
         started = time.perf_counter()
-        for _ in session if not untouched else ():
+        for _ in run if not untouched else ():
             pass
         seconds = time.perf_counter() - started
-        faces = session.result()
-        print(f"| {name} | {' | '.join(scores(faces, network, other, truth, seconds))} |", flush=True)
+        feature_images = run.result()
+        print(f"| {name} | {' | '.join(scores(feature_images, network, other, truth, seconds))} |", flush=True)
         if out:
             out.mkdir(parents=True, exist_ok=True)
-            faces.figure().save(out / f"{name.replace(' ', '-').replace(':', '')}.png")
+            feature_images.figure().save(out / f"{name.replace(' ', '-').replace(':', '')}.png")
 
 
 def classes_of(network: foveal.Model, x: Tensor) -> list[int]:
@@ -125,56 +125,60 @@ def classes_of(network: foveal.Model, x: Tensor) -> list[int]:
 
 
 def scores(
-    faces: FeatureImages, network: foveal.Model, other: foveal.Model, truth: list[int], seconds: float
+    feature_images: FeatureImages, network: foveal.Model, other: foveal.Model, truth: list[int], seconds: float
 ) -> list[str]:
     """One row of the table."""
-    seen = transfers.transfer(faces, other)
-    tops = transfers.answers(faces, network, 5)
+    seen = transfers.transfer(feature_images, other)
+    tops = transfers.answers(feature_images, network, 5)
     right = []
-    for one, answers in zip(faces, tops, strict=True):
+    for one, answers in zip(feature_images, tops, strict=True):
         assert one.facet is not None
-        usual = Counter(truth[i] for i in faces.facets[one.facet].members).most_common(1)[0][0]
+        usual = Counter(truth[i] for i in feature_images.facets[one.facet].members).most_common(1)[0][0]
         right.append(usual in [answer.index for answer in answers])
-    made = [naturalness(one.image) for one in faces]
-    real = [naturalness(image) for image in seen_photos(faces)]
+    made = [naturalness(one.image) for one in feature_images]
+    real = [naturalness(image) for image in seen_photos(feature_images)]
     variation = np.mean([one.variation for one in made]) / np.mean([one.variation for one in real])
     return [
-        f"{np.mean([one.gain for one in faces]):.2f}",
-        f"{np.mean([one.fit for one in faces]):.3f}",
-        f"{np.mean([one.recall for one in faces]):.2f}",
-        f"{100 * faces.retrieval():.0f}",
+        f"{np.mean([one.gain for one in feature_images]):.2f}",
+        f"{np.mean([one.fit for one in feature_images]):.3f}",
+        f"{np.mean([one.recall for one in feature_images]):.2f}",
+        f"{100 * feature_images.retrieval():.0f}",
         f"{100 * seen.share:.0f}",
         f"{100 * np.mean(right):.0f}",
         f"{np.mean([one.slope for one in made]):.2f} ({np.mean([one.slope for one in real]):.2f})",
         f"{100 * np.mean([one.saturated for one in made]):.1f}",
         f"{variation:.2f}",
-        f"{between(faces, other):.3f}",
+        f"{between(feature_images, other):.3f}",
         f"{seconds:.0f}",
     ]
 
 
-def seen_photos(faces: FeatureImages) -> list[Tensor]:
+def seen_photos(feature_images: FeatureImages) -> list[Tensor]:
     """The most typical photos, at the size of the portraits."""
     from foveal.render.feature_images import _seen
 
-    side = faces[0].image.shape[-1]
-    chosen = [faces.photos[i] for facet in faces.facets for i in facet.members[:4]]
+    side = feature_images[0].image.shape[-1]
+    chosen = [feature_images.photos[i] for facet in feature_images.facets for i in facet.members[:4]]
     return [torch.from_numpy(np.array(_seen(photo, side))).permute(2, 0, 1) / 255 for photo in chosen]
 
 
-def between(faces: FeatureImages, other: foveal.Model) -> float:
+def between(feature_images: FeatureImages, other: foveal.Model) -> float:
     """Mean distance between facets' portraits, in another network's last stage."""
     from foveal.featurevis.network import FeatureNetwork
     from foveal.featurevis.normalization import Normalization
     from foveal.featurevis.transfer import shown_to
     from foveal.models.model import weight_of
 
-    if len(faces) < 2:
+    if len(feature_images) < 2:
         return float("nan")
-    subject, x = shown_to(faces, other)
-    eye = FeatureNetwork(subject.module, Normalization.of(subject.preprocessing, x), weight_of(subject.module))
-    at = eye.structure.stages[-1].name
-    z = torch.nn.functional.normalize(eye.features(eye.normalization.from_input(x), (at,))[at].float(), dim=1)
+    subject, x = shown_to(feature_images, other)
+    feature_network = FeatureNetwork(
+        subject.module, Normalization.of(subject.preprocessing, x), weight_of(subject.module)
+    )
+    at = feature_network.structure.stages[-1].name
+    z = torch.nn.functional.normalize(
+        feature_network.features(feature_network.normalization.from_input(x), (at,))[at].float(), dim=1
+    )
     distances = 1 - z @ z.mT
     return float(distances.sum() / (len(z) * (len(z) - 1)))
 

@@ -13,6 +13,7 @@ import foveal
 from foveal.api.visualize import optimize
 from foveal.errors import ImageError, LayerError, MethodError, ResultError
 from foveal.featurevis import STILL, ObjectiveWeights, Octave, Schedule, units_of
+from foveal.featurevis.transfer import answers as answers_of
 from foveal.featurevis.transfer import transfer
 from foveal.models import Model
 from foveal.synthetic import CLASS_NAMES, class_scene, render
@@ -35,47 +36,47 @@ def birds() -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def faces(birds: list[Any]) -> FeatureImages:
+def feature_images(birds: list[Any]) -> FeatureImages:
     schedule = Schedule((Octave(1.0, 50),), check=25)
     return foveal.visualize(foveal.load_model("demo"), birds, layer="stage3", facets=3, schedule=schedule)
 
 
-def test_portraits_of_drawn_birds_do_what_they_are_meant_to(faces: FeatureImages) -> None:
-    for one in faces:
+def test_portraits_of_drawn_birds_do_what_they_are_meant_to(feature_images: FeatureImages) -> None:
+    for one in feature_images:
         assert one.gain > 1
         assert one.fit >= one.fit_before
         assert one.recall > 0.9
         assert one.loss < one.curve[0][1]
-    assert faces.retrieval() == 1.0
-    assert sorted(facet.members[0] // 4 for facet in faces.facets) == [0, 1, 2]
-    assert [facet.size for facet in faces.facets] == [4, 4, 4]
+    assert feature_images.retrieval() == 1.0
+    assert sorted(facet.members[0] // 4 for facet in feature_images.facets) == [0, 1, 2]
+    assert [facet.size for facet in feature_images.facets] == [4, 4, 4]
 
 
-def test_the_classifier_and_another_network_know_them(faces: FeatureImages) -> None:
+def test_the_classifier_and_another_network_know_them(feature_images: FeatureImages) -> None:
     model = foveal.load_model("demo")
-    for i, answers in enumerate(faces.answers(model, 2)):
-        class_name = CLASS_NAMES[(0, 4, 12)[faces.facets[faces[i].facet or 0].members[0] // 4]]
-        assert answers[0].label == class_name
+    for i, answers in enumerate(answers_of(feature_images, model, 2)):
+        species = CLASS_NAMES[(0, 4, 12)[feature_images.facets[feature_images[i].facet or 0].members[0] // 4]]
+        assert answers[0].label == species
         assert answers[0].probability >= answers[1].probability
-        photo, cos = faces.nearest(i)[0]
-        assert photo // 4 == faces.facets[faces[i].facet or 0].members[0] // 4 and cos > 0.9
-    seen = transfer(faces, foveal.load_model("embed"))
+        photo, cos = feature_images.nearest(i)[0]
+        assert photo // 4 == feature_images.facets[feature_images[i].facet or 0].members[0] // 4 and cos > 0.9
+    seen = transfer(feature_images, foveal.load_model("embed"))
     assert seen.share == 1 and "100 %" in str(seen)
 
 
-def test_they_are_saved_whole_and_loaded_back(faces: FeatureImages, tmp_path: Path) -> None:
-    folder = faces.save(tmp_path / "faces")
+def test_they_are_saved_whole_and_loaded_back(feature_images: FeatureImages, tmp_path: Path) -> None:
+    folder = feature_images.save(tmp_path / "faces")
     names = {path.name for path in folder.iterdir()}
     assert {"sheet.png", "strip.png", "plane.png", "portraits.npz", "manifest.json"} <= names
     again = foveal.FeatureImages.load(folder)
-    for a, b in zip(faces, again, strict=True):
+    for a, b in zip(feature_images, again, strict=True):
         assert torch.equal(a.image, b.image) and torch.equal(a.channels, b.channels)
         assert a.facts() == b.facts() and a.curve == b.curve
         assert all(s == t and torch.equal(x, y) for (s, x), (t, y) in zip(a.snapshots, b.snapshots, strict=True))
-    assert again.retrieval() == faces.retrieval() and str(again) == str(faces)
-    assert [f.members for f in again.facets] == [f.members for f in faces.facets]
-    assert np.array_equal(again.photos[3].pixels, faces.photos[3].pixels)
-    assert again.figure().tobytes() == faces.figure().tobytes()
+    assert again.retrieval() == feature_images.retrieval() and str(again) == str(feature_images)
+    assert [f.members for f in again.facets] == [f.members for f in feature_images.facets]
+    assert np.array_equal(again.photos[3].pixels, feature_images.photos[3].pixels)
+    assert again.figure().tobytes() == feature_images.figure().tobytes()
     (folder / "portraits.npz").write_bytes(b"cut")
     with pytest.raises(ResultError, match="changed or cut"):
         foveal.FeatureImages.load(folder)
@@ -142,7 +143,7 @@ def test_a_photo_whose_features_are_the_target_is_left_alone() -> None:
     """T6: all channels, no activation maximisation: the only thing to do is nothing."""
     only = ObjectiveWeights(activation=None, sparsity=0, statistics=0, smoothness=0)
     schedule = Schedule((Octave(1.0, 10),), views=STILL, check=5)
-    x = colored()[:1].clamp(-1.6, 1.6)  # within what the canvas can show
+    x = colored()[:1].clamp(-1.6, 1.6)  # within what the parametrization can show
     found = foveal.visualize(known(small()), x, layer="relu2", objective_weights=only, start="photo", schedule=schedule)
     assert found[0].loss == pytest.approx(0, abs=1e-9)
     first = found[0].snapshots[0][1]
@@ -214,7 +215,7 @@ def test_a_sleeping_unit_wakes() -> None:
     assert float(asleep[0].attained[3]) == 0
 
 
-def test_literal_runs_and_lets_facets_leak() -> None:
+def test_the_published_code_runs_and_lets_facets_mix() -> None:
     options: dict[str, Any] = {"facets": 3, "schedule": QUICK}
     found = foveal.visualize(known(small()), colored(), layer="relu2", published=True, **options)
     assert len(found) == 3 and bool(torch.isfinite(found[0].image).all())
@@ -223,14 +224,14 @@ def test_literal_runs_and_lets_facets_leak() -> None:
     released = optimize(net, colored(), layer="relu2", published=True, **options)
     x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
-    def pulled(session: Any) -> set[int]:
+    def pulled(run: Any) -> set[int]:
         """Channels whose activation the first facet's objective looks at beyond the distance."""
         from foveal.featurevis.seen import Seen
 
-        seen = session.network.look(x, session.tasks[0].objective.layers, gradient=False)
+        seen = run.network.look(x, run.tasks[0].objective.layers, gradient=False)
         u = seen.features("relu2").clone().requires_grad_()
         maps = {**seen.maps, "relu2": u}
-        (gradient,) = torch.autograd.grad(session.tasks[0].objective(Seen(x, maps)).sum(), u)
+        (gradient,) = torch.autograd.grad(run.tasks[0].objective(Seen(x, maps)).sum(), u)
         return {c for c in range(16) if float(gradient[0, c]) < 0}
 
     others = {int(c) for facet_task in released.facet_tasks[1:] for c in facet_task.channels}
@@ -238,7 +239,7 @@ def test_literal_runs_and_lets_facets_leak() -> None:
 
 
 @pytest.mark.parametrize("parametrization", ["pixel", "phase"])
-def test_other_canvases(parametrization: Any) -> None:
+def test_other_parametrizations(parametrization: Any) -> None:
     found = foveal.visualize(
         known(small()), colored(), layer="relu2", facets=2, parametrization=parametrization, schedule=QUICK
     )
@@ -254,7 +255,7 @@ def test_other_canvases(parametrization: Any) -> None:
         ObjectiveWeights(channels="contrast"), ObjectiveWeights(low_saturation=1.0),
     ],
 )  # fmt: skip
-def test_other_wishes(objective_weights: ObjectiveWeights) -> None:
+def test_other_weights(objective_weights: ObjectiveWeights) -> None:
     found = foveal.visualize(
         known(small()), colored(), layer="relu2", facets=2, objective_weights=objective_weights, schedule=QUICK
     )

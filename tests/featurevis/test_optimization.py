@@ -1,4 +1,4 @@
-"""The way to an image: descent, batches, seeds, masks, taking up again, no trace (T2, T7, T10, T12, T14, T15)."""
+"""The way to an image: descent, batches, seeds, masks, resuming, no trace (T2, T7, T10, T12, T14, T15)."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_octaves_enlarge_the_image() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "descent"])
-def test_taking_up_again_gives_the_same(optimizer: str, tmp_path: Any) -> None:
+def test_resuming_gives_the_same(optimizer: str, tmp_path: Any) -> None:
     network = network_of(small())
     schedule = Schedule((Octave(0.5, 6), Octave(1.0, 8)), optimizer=optimizer, check=4, patience=0)  # type: ignore[arg-type]
     whole = Optimization(network, tasks(network), schedule)
@@ -211,7 +211,7 @@ def test_half_precision_ends_near_full() -> None:
     assert float(torch.cosine_similarity(half, full).min()) > 0.98
 
 
-def test_unknown_optimiser() -> None:
+def test_unknown_optimizer() -> None:
     network = network_of(small())
     with pytest.raises(MethodError, match="say adam"):
         Optimization(network, tasks(network), Schedule(optimizer="magic"))  # type: ignore[arg-type]

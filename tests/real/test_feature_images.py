@@ -37,10 +37,12 @@ def test_breeds_are_facets_and_portraits_are_like_them(data: Path, no_trace: NoT
     model = network("resnet18")
     schedule = Schedule((Octave(0.6, 24),), rate=3.0, check=12, patience=0)
     with no_trace(model.module):
-        faces = foveal.visualize(model, [str(photo) for photo in photos], layer="layer4", facets=3, schedule=schedule)
-    dogs = [facet for facet in faces.facets if all(i >= 10 for i in facet.members)]
+        feature_images = foveal.visualize(
+            model, [str(photo) for photo in photos], layer="layer4", facets=3, schedule=schedule
+        )
+    dogs = [facet for facet in feature_images.facets if all(i >= 10 for i in facet.members)]
     assert dogs, "no facet is of dogs alone"
-    for one in faces:
+    for one in feature_images:
         assert one.loss < one.curve[0][1] and one.fit > one.fit_before
-    assert faces.retrieval() == 1
-    assert transfer(faces, network("squeezenet1_1")).share >= 2 / 3
+    assert feature_images.retrieval() == 1
+    assert transfer(feature_images, network("squeezenet1_1")).share >= 2 / 3

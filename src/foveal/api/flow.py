@@ -135,8 +135,8 @@ def flows(
         task=task,
     )
     contexts = [first, *(with_target(first, target) for target in targets[1:])]
-    how, abandon = Inversion(mode, iterations, tolerance, damping), Abandonment(zero, mass)
-    courses = [_course(context, layer, abandon, how, coefficients) for context in contexts]
+    how, abandonment = Inversion(mode, iterations, tolerance, damping), Abandonment(zero, mass)
+    courses = [_course(context, layer, abandonment, how, coefficients) for context in contexts]
     if len({course.layers for course in courses}) > 1:
         raise MethodError(
             "these decisions look at different depths of the network: name the layers to follow them at, or follow "
@@ -158,7 +158,7 @@ class FlowPlan:
 
     context: Context
     layers: tuple[str, ...]
-    abandon: Abandonment
+    abandonment: Abandonment
     how: Inversion
     rules: Rules | None
 
@@ -186,13 +186,15 @@ class FlowPlan:
             if progress:
                 progress(f"{self.how.mode} at {layer}", done[0], len(layers) - 1)
 
-        found = rebuild(run, layers, G, self.how, self.abandon, tick)
+        found = rebuild(run, layers, G, self.how, self.abandonment, tick)
         notes += found.notes
         return {"B": found.B, "residual": found.residual, "iterations": found.iterations}
 
 
-def _course(context: Context, layer: LayerSpec, abandon: Abandonment, how: Inversion, coefficients: str) -> FlowPlan:
-    return FlowPlan(context, context.every_layer(layer), abandon, how, _rules(context, coefficients))
+def _course(
+    context: Context, layer: LayerSpec, abandonment: Abandonment, how: Inversion, coefficients: str
+) -> FlowPlan:
+    return FlowPlan(context, context.every_layer(layer), abandonment, how, _rules(context, coefficients))
 
 
 def _rules(context: Context, coefficients: str) -> Rules | None:
@@ -216,7 +218,7 @@ def _flow(course: FlowPlan, passed: PassResult, seconds: float) -> Flow:
     for layer in [at for at in passed.activations if at in course.layers]:
         B = passed.studied["B"][layer] if passed.studied else None
         maps[layer], signed[layer], kept[layer] = share_of(
-            passed.activations[layer], passed.cotangents[layer], B, course.abandon
+            passed.activations[layer], passed.cotangents[layer], B, course.abandonment
         )
         if not bool(torch.isfinite(maps[layer]).all()):
             raise MethodError(f"the flow at {layer} is not finite: activations or gradients overflow; use float32")
@@ -264,12 +266,12 @@ def _numbers(passed: PassResult, what: str, layer: str, like: Float[Tensor, " n"
 
 
 def _parameters(course: FlowPlan) -> dict[str, Any]:
-    how, abandon = course.how, course.abandon
+    how, abandonment = course.how, course.abandonment
     solving = {"iterations": how.iterations, "tolerance": how.tolerance}
     return {
         "mode": how.mode,
-        "mass": abandon.mass,
-        "zero": abandon.tolerance,
+        "mass": abandonment.mass,
+        "zero": abandonment.tolerance,
         **({"coefficients": course.rules.weights} if isinstance(course.rules, Weighed) else {}),
         **(solving if how.mode != "exact" else {}),
         **({"damping": how.damping} if how.mode == "damped" else {}),
@@ -278,7 +280,7 @@ def _parameters(course: FlowPlan) -> dict[str, Any]:
 
 def _remarks(course: FlowPlan, kept: Mapping[str, Tensor], measured: Mapping[str, Any]) -> list[str]:
     notes = []
-    if course.abandon.mass == 1 and all(bool((share > 0.999).all()) for share in kept.values()):
+    if course.abandonment.mass == 1 and all(bool((share > 0.999).all()) for share in kept.values()):
         notes.append(
             "no neuron is abandoned anywhere, because this network's gradients never vanish: keep those that hold 99 % "
             "of the evidence with mass=0.99"
@@ -301,7 +303,7 @@ def _audited(course: FlowPlan, result: Flow, progress: Progress | None = None) -
     found = []
     with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():
         for number, layer in enumerate(layers):
-            keep = course.abandon.kept(passed.activations[layer], passed.cotangents[layer])
+            keep = course.abandonment.kept(passed.activations[layer], passed.cotangents[layer])
             pairs = []
             for image in range(n):
                 probe = PerturbationScorer(context, passed, image, layer, lambda done, total: None, runs)

@@ -96,7 +96,7 @@ class PerturbationScorer:
         *,
         chunk: int | None = None,
         precision: Precision = "float32",
-        told: bool = True,
+        shown: bool = True,
     ) -> Float[Tensor, " count"]:
         """The scores of `count` altered copies of the input.
 
@@ -113,11 +113,11 @@ class PerturbationScorer:
             with torch.autocast(x.device.type, torch.bfloat16):
                 return self.ask(x.contiguous(memory_format=torch.channels_last)).float()
 
-        tick = self.tick if told else lambda done, total: None
+        tick = self.tick if shown else lambda done, total: None
         size = fitting(self.x, WHOLE) * (1 if precision == "float32" else 2)
         chunks = Chunks(chunk) if chunk else Chunks(size, self.load(precision))
         chunks.weigh(forward, count)
-        return self._more_than_rounding(chunks(forward, count, tick), told=told)
+        return self._more_than_rounding(chunks(forward, count, tick), shown=shown)
 
     def resumed(self, copies: Copies, count: int, *, chunk: int | None = None) -> Float[Tensor, " count"]:
         """The scores where the layer gives altered copies of A, running only what comes after the layer."""
@@ -130,9 +130,9 @@ class PerturbationScorer:
 
         return self._more_than_rounding(chunked(chunk, self.A, RESUMED, go_on.load)(forward, count, self.tick))
 
-    def _more_than_rounding(self, scores: Float[Tensor, " count"], *, told: bool = True) -> Float[Tensor, " count"]:
+    def _more_than_rounding(self, scores: Float[Tensor, " count"], *, shown: bool = True) -> Float[Tensor, " count"]:
         """The scores; a caution if none of them differs from the image's own."""
-        if told and len(scores):
+        if shown and len(scores):
             rounding = 100 * torch.finfo(scores.dtype).eps * abs(self.score)
             if bool((scores - self.score).abs().amax() <= rounding) and not self.unmoved:
                 self.cautions.append(UNMOVED)

@@ -56,17 +56,17 @@ def synthetic(
     if unknown := [kind for kind in chosen if kind not in DECISIONS]:
         raise typer.BadParameter(f"there is no target {unknown[0]!r}: say {', '.join(DECISIONS)}")
     metrics = (*TRUTH, *(NETWORK if network else ()))
-    ledger = CsvLog(out / "synthetic.csv", metrics, made_with(method or USUAL, seed))
+    log = CsvLog(out / "synthetic.csv", metrics, made_with(method or USUAL, seed))
     with progress("drawing") as move:
         for what, done, total in measured(
-            ledger, decisions=chosen, methods=method or USUAL, count=count, seed=seed, setting=None
+            log, decisions=chosen, methods=method or USUAL, count=count, seed=seed, setting=None
         ):
             move(what, done, total)
-    parts = [(f"Target: {kind}", ledger.scores(kind), "rank" if kind != "margin" else "share", "share")
-             for kind in ledger.decisions]  # fmt: skip
+    parts = [(f"Target: {kind}", log.scores(kind), "rank" if kind != "margin" else "share", "share")
+             for kind in log.decisions]  # fmt: skip
     text = "\n".join(markdown(scores, title=title, by=by, truth=truth) for title, scores, by, truth in parts)
     html = page(parts, title="Methods against true importance", about="Drawn birds; foveal benchmark synthetic.")
-    _finish(ledger, out / "synthetic", text, html, json=json)
+    _finish(log, out / "synthetic", text, html, json=json)
 
 
 @command
@@ -123,22 +123,22 @@ def folder(
     chosen = find_metrics(metric or ["usual", "object"])
     metrics = [name for name, kind in chosen.items() if needs.get(kind.needs, True)]
     methods = list(find_methods(method or ["gradcam", "hirescam", "layercam", "lrp-gamma"]))
-    ledger = CsvLog(out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
+    log = CsvLog(out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
     faults: list[str] = []
     with progress("measuring") as move:
         for _, done, total in measured(
-            ledger, network, listed, methods=methods, steps=steps, predicted=predicted, failures=faults
+            log, network, listed, methods=methods, steps=steps, predicted=predicted, failures=faults
         ):
             move("photos", done, total)
     names = {shot.name for shot in listed}
     if len(faults) == len(listed):
         raise ResultError(f"None of {len(listed)} photos could be measured. {faults[0]}")
-    scores = ledger.scores("photo", model=network.name, pictures=names)
+    scores = log.scores("photo", model=network.name, pictures=names)
     text = markdown(scores, title=f"{network.name}, {photos.name}")
     html = page(
         [(network.name, scores, scores.metrics[0], None)], title="Methods on photos", about="foveal benchmark folder."
     )
-    _finish(ledger, out / "photos", text, html, json=json, pictures=names, unread=faults)
+    _finish(log, out / "photos", text, html, json=json, pictures=names, unread=faults)
     if faults:
         for fault in faults:
             error(fault)
@@ -146,7 +146,7 @@ def folder(
 
 
 def _finish(
-    ledger: CsvLog,
+    log: CsvLog,
     stem: Path,
     text: str,
     html: str,
@@ -155,11 +155,11 @@ def _finish(
     pictures: Collection[str] | None = None,
     unread: Sequence[str] = (),
 ) -> None:
-    files = [ledger.path, stem.with_suffix(".md"), stem.with_suffix(".html")]
+    files = [log.path, stem.with_suffix(".md"), stem.with_suffix(".html")]
     write_text(files[1], text + "\n")
     write_text(files[2], html)
     info(text)
     if json:
-        print_json({"rows": ledger.rows(pictures), "files": [*map(str, files)], "unread": [*unread]})
+        print_json({"rows": log.rows(pictures), "files": [*map(str, files)], "unread": [*unread]})
     else:
         print_lines(*files)

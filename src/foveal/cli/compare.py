@@ -63,7 +63,7 @@ def compare(
     files, parts = pictures_in(photos), []
     columns: dict[str, list[Explanation]] = {}
     with pictures(network.preprocessing, json=output.json) as read, progress("comparing") as move:
-        for done, batch in read.several(files, AT_ONCE):
+        for done, batch in read.batches(files, AT_ONCE):
             explanations = _explained(network, batch, target, method or METHODS, options.layer_spec(layer))
             parts.append(
                 measured(

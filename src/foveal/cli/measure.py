@@ -62,7 +62,7 @@ def measure(
     find_metrics(metric or "usual")
     files, parts, tests = pictures_in(photos), [], []
     with pictures(network.preprocessing, json=output.json) as read, progress("measuring") as move:
-        for done, batch in read.several(files, AT_ONCE):
+        for done, batch in read.batches(files, AT_ONCE):
             tick = _up_to(move, done)
             explanations = explained(network, batch, target, method or ["gradcam"], options.layer_spec(layer))
             parts.append(

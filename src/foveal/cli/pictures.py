@@ -39,7 +39,7 @@ class Pictures:
             if batch is not None:
                 yield number, batch
 
-    def several(self, files: Sequence[Path], count: int) -> Iterator[tuple[int, Batch]]:
+    def batches(self, files: Sequence[Path], count: int) -> Iterator[tuple[int, Batch]]:
         """The same, so many at once; and how many files that are done then."""
         import torch
 

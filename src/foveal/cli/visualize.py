@@ -171,6 +171,7 @@ def _clear(checkpoint: Path) -> None:
 def _document(features: FeatureImages, network: Model, transfer: str | None, out: Path) -> dict[str, Any]:
     """The same for machines."""
     from foveal.errors import MethodError
+    from foveal.featurevis import transfer as transfers
     from foveal.models import load_model
 
     try:

@@ -5,7 +5,7 @@
     l1, charbonnier, huber     β m² / ‖a_S‖² · Σ ρ((u − a) / m), m the largest informative activation, β = 2, and
                  ρ(v) = |v|;  √(v² + 1) − 1;  v²/2 up to 1, |v| − ½ beyond
 
-The last three have linear tails: their pull is at most β m, that of activation maximisation a_c, so with a weight
+The last three have linear tails: their gradient is at most β m, that of activation maximization a_c, so with a weight
 above ½ the optimum is finite: u_c = a_c + m r / √(1 − r²) for charbonnier, r = a_c / (β λ_d m).
 
 (Stergiou, ICIP 2021, arXiv:2101.12447. Specification: minds_eye, sections 3.5 and 4.1. Charbonnier is the general
@@ -27,7 +27,7 @@ DistanceName: TypeAlias = "Literal['l2', 'l1', 'charbonnier', 'huber', 'cosine']
 Distance: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(features (k, c), target (c,), informative channels (s,)) -> (k,)."""
 
-STRENGTH = 2.0  # of a linear tail, against the strongest pull of activation maximisation
+STRENGTH = 2.0  # of a linear tail, against the strongest gradient of activation maximization
 TINY = 1e-30
 
 
@@ -62,7 +62,7 @@ def pseudo_huber(v: Tensor) -> Tensor:
 
 
 def _tailed(rho: Callable[[Tensor], Tensor], u: Tensor, a: Tensor, channels: Tensor) -> Tensor:
-    """β Σ ρ((u − a)/m) m² / ‖a_S‖², m the largest informative activation: the pull on a channel is a_c m / ‖a_S‖²."""
+    """β Σ ρ((u − a)/m) m² / ‖a_S‖², m the largest informative activation; the gradient is at most β m / ‖a_S‖²."""
     informative = a[channels]
     largest = informative.abs().max().clamp(min=TINY)
     return STRENGTH * rho((u - a) / largest).sum(1) / (informative / largest).square().sum().clamp(min=TINY)

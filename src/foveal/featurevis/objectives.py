@@ -101,8 +101,10 @@ def aligned(layer: str, map: Float[Tensor, "c h w"], exaggeration: float = 1.0) 
     def activation(seen: Seen) -> Tensor:
         A = seen.maps[layer]
         goal = functional.interpolate(map[None], A.shape[2:], mode="bilinear")[0] if A.shape[1:] != map.shape else map
-        cos = functional.cosine_similarity(A.flatten(1), goal.flatten()[None], dim=1).clamp(min=0)
-        return -(A.flatten(1) @ goal.flatten()) / goal.square().sum().clamp(min=TINY) * cos**exaggeration
+        energy = goal.square().sum().clamp(min=TINY)
+        each = A.flatten(1)
+        cos = functional.cosine_similarity(each, goal.flatten()[None], dim=1).clamp(min=0)
+        return -(each @ goal.flatten()) / energy * cos**exaggeration
 
     return Objective(activation, f"caricature of {layer}", (layer,))
 

@@ -171,13 +171,13 @@ class Optimization:
         """Losses and watched features, without random views."""
         tasks = self._grouped(which)
         layers = [layer for t, _ in tasks for layer in self.tasks[t].objective.layers]
-        watched = [layer for t, _ in tasks if (layer := self.tasks[t].watched)]
+        kept_layer = [layer for t, _ in tasks if (layer := self.tasks[t].kept_layer)]
         whole = any(self.tasks[t].objective.whole for t, _ in tasks)
-        seen = self.network.look(images, dict.fromkeys((*layers, *watched)), whole=whole, gradient=False)
+        seen = self.network.look(images, dict.fromkeys((*layers, *kept_layer)), whole=whole, gradient=False)
         losses, features = [], []
         parts = parts_of(seen, [len(rows) for _, rows in tasks])
         for (t, rows), part in zip(tasks, parts, strict=True):
-            layer = self.tasks[t].watched
+            layer = self.tasks[t].kept_layer
             losses.append(self.tasks[t].objective(part))
             features += list(part.features(layer)) if layer else [None] * len(rows)
         return torch.cat(losses), features

@@ -144,7 +144,7 @@ class FeatureVisRun(Optimization):
         return FeatureImage(
             image=image.best.image.float(),
             name=task.name + (f", seed {image.seed}" if len(task.seeds) > 1 else ""),
-            layer=task.watched or "",
+            layer=task.kept_layer or "",
             facet=facet_task.facet if facet_task else None,
             seed=image.seed,
             channels=facet_task.channels.cpu() if facet_task else nothing.long(),

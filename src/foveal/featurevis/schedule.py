@@ -82,7 +82,7 @@ class FeatureTask:
     name: str
     objective: Objective
     parametrization: Callable[[Size], Parametrization]
-    watched: str | None = None
+    kept_layer: str | None = None
     start: Float[Tensor, "c h w"] | None = None
     seeds: tuple[int, ...] = (0,)
 

@@ -20,7 +20,7 @@ from foveal.featurevis.objectives import cell, diverse, target_score
 from foveal.featurevis.parametrization import Fourier, Kind
 from foveal.featurevis.schedule import FeatureTask, Size
 
-AWAKE = 0.2  # deviation of waves to begin with: on nearly grey images most units are off
+AWAKE = 0.2  # deviation of waves to begin with: on nearly gray images most units are off
 EASE = 20.0
 
 

@@ -48,7 +48,7 @@ class TreeExpander:
     stages: tuple[Stage, ...]
     A: Sequence[Float[Tensor, "1 c h w"]]
     root: Float[Tensor, "1 c h w"]
-    segment: Callable[[int], Subnetwork]
+    subnetwork: Callable[[int], Subnetwork]
     without: Callable[[Sequence[Sequence[int]]], Float[Tensor, " m"]]
     settings: TreeSettings
     patterns: FeaturePatterns
@@ -99,7 +99,7 @@ class TreeExpander:
         for copy, channels in zip(copies, groups, strict=True):
             copy[list(channels)] = 0
         start = feature_values([feature] * len(groups), windows.local(places, corners).expand(len(groups), -1))
-        return [float(value) for value in self.segment(stage).scores(copies, start)]
+        return [float(value) for value in self.subnetwork(stage).scores(copies, start)]
 
     def _expand_decision(self, decision: Feature) -> None:
         A, last = self.A[-1], len(self.stages) - 1
@@ -126,7 +126,7 @@ class TreeExpander:
             places = torch.tensor([feature.place for feature in few])
             corners = windows.corners(places)
             start = feature_values(few, windows.local(places, corners))
-            scores, G = self.segment(stage).gradients(windows.cut(below, corners), start)
+            scores, G = self.subnetwork(stage).gradients(windows.cut(below, corners), start)
             recorded = torch.tensor([feature.value for feature in few]).to(scores)
             if not torch.allclose(scores, recorded, rtol=1e-3, atol=1e-4 * float(recorded.abs().max())):
                 self._widen(stage, windows)
@@ -152,7 +152,7 @@ class TreeExpander:
     def _edges(
         self, R: Float[Tensor, "c y x"], stage: int, corner: Int[Tensor, " 2"], *, most: int | None = None
     ) -> tuple[Edge, ...]:
-        """To the channels with the largest contributions; no more than `most`, or as the plan says."""
+        """To the channels with the largest contributions; no more than `most`, or as the settings say."""
         positive = R.relu()
         sums = positive.double().sum((1, 2))
         total = float(sums.sum())

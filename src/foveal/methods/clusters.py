@@ -15,14 +15,14 @@ _ROUNDS = 20
 
 def cluster(X: Float[Tensor, "m d"], k: int) -> Int[Tensor, " m"]:
     """The group, 0 … at most k − 1, of each row, none of them empty: Lloyd's k-means from k rows far apart."""
-    centres = X[_far_apart(X, k)]
-    group = _nearest(X, centres)
+    centers = X[_far_apart(X, k)]
+    group = _nearest(X, centers)
     for _ in range(_ROUNDS):
-        members = torch.zeros(len(centres), len(X), dtype=X.dtype, device=X.device)
+        members = torch.zeros(len(centers), len(X), dtype=X.dtype, device=X.device)
         members[group, torch.arange(len(X), device=X.device)] = 1
         size = members.sum(1, keepdim=True)
-        centres = torch.where(size > 0, members @ X / size.clamp(min=1), centres)
-        moved = _nearest(X, centres)
+        centers = torch.where(size > 0, members @ X / size.clamp(min=1), centers)
+        moved = _nearest(X, centers)
         if torch.equal(moved, group):
             break
         group = moved
@@ -40,5 +40,5 @@ def _far_apart(X: Float[Tensor, "m d"], k: int) -> list[int]:
     return chosen
 
 
-def _nearest(X: Float[Tensor, "m d"], centres: Float[Tensor, "k d"]) -> Int[Tensor, " m"]:
-    return (centres.square().sum(1) - 2 * X @ centres.mT).argmin(1)
+def _nearest(X: Float[Tensor, "m d"], centers: Float[Tensor, "k d"]) -> Int[Tensor, " m"]:
+    return (centers.square().sum(1) - 2 * X @ centers.mT).argmin(1)

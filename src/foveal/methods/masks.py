@@ -69,7 +69,7 @@ class MaskSet:
         if self._precision != "float32":
             chosen = sample(count)
             again = torch.cat([copies(i, i + 1) for i in chosen])
-            exact = self._probe.scores(lambda a, b: again[a:b], len(chosen), told=False)
+            exact = self._probe.scores(lambda a, b: again[a:b], len(chosen), shown=False)
             measure(self._probe, self._precision, scores[chosen], exact)
         return scores.to(self.A).view(-1, times).mean(1)
 

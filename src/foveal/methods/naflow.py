@@ -133,7 +133,7 @@ def rebuild(
     layers: Sequence[str],
     G: Mapping[str, Tensor],
     how: Inversion,
-    abandon: Abandonment,
+    abandonment: Abandonment,
     tick: Callable[[str], None] = lambda layer: None,
 ) -> Rebuilt:
     """B of each layer, the deepest first. `layers` in forward order; the run's graph must still be there.
@@ -142,7 +142,7 @@ def rebuild(
         LayerError: for a layer that is not made of the one before.
     """
     A = {layer: run.activations[layer].detach() for layer in layers}
-    keep = {layer: abandon.kept(A[layer], G[layer]) for layer in layers}
+    keep = {layer: abandonment.kept(A[layer], G[layer]) for layer in layers}
     last = layers[-1]
     found = Rebuilt({last: torch.where(keep[last], A[last], 0)})
     found.residual[last] = found.iterations[last] = torch.zeros(len(A[last]), device=A[last].device)
@@ -201,18 +201,18 @@ def share_of(
     A: Float[Tensor, "n c h w"],
     G: Float[Tensor, "n c h w"],
     B: Float[Tensor, "n c h w"] | None,
-    abandon: Abandonment,
+    abandonment: Abandonment,
 ) -> tuple[Float[Tensor, "n h w"], Float[Tensor, "n h w"], Float[Tensor, "n h w"]]:
     """Of one layer: Σ_c ReLU(B ⊙ G), Σ_c A ⊙ G, and the share of the channels that are kept; B of None is m ⊙ A."""
     parts = []
     for few, (a, g) in in_cache(A, G):
         evidence = a * g
-        if abandon == Abandonment() and bool(a.amin() >= 0):
+        if abandonment == Abandonment() and bool(a.amin() >= 0):
             # Rectified throughout: what is on and has a gradient is what has a product.
             share = evidence.sign().square_().mean(1)
             rebuilt = evidence if B is None else B[few].to(a.dtype) * g
         else:
-            keep = abandon.kept(a, g)
+            keep = abandonment.kept(a, g)
             share = keep.to(a.dtype).mean(1)
             rebuilt = torch.where(keep, evidence if B is None else B[few].to(a.dtype) * g, 0)
         parts.append((rebuilt.relu().sum(1), evidence.sum(1), share))

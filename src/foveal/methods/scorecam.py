@@ -49,7 +49,7 @@ def scorecam(
     if weights == "softmax":
         return _summed(masks, scores.softmax(0))
     if weights == "difference":
-        return _summed(masks, scores - probe.scores(lambda a, b: torch.zeros_like(probe.x), 1, told=False))
+        return _summed(masks, scores - probe.scores(lambda a, b: torch.zeros_like(probe.x), 1, shown=False))
     raise MethodError(f"cannot make weights {weights!r} of scores: say weights=softmax or weights=difference")
 
 

@@ -121,7 +121,7 @@ class PartOrder(Protocol):
     def order(self) -> Int[Tensor, " k"]: ...
 
 
-class Pairs(Protocol):
+class ComparedImages(Protocol):
     """n queries against m references, with maps on both."""
 
     @property

@@ -35,7 +35,7 @@ def grid(
     Every cell is fitted into `side` × `side` pixels; None leaves a gap. A first line of a row's words is set in
     black, the following ones, separated by newlines, in grey.
     """
-    layout = Layout(side, max((len(row) for row in cells), default=0), labelled=bool(rows))
+    layout = Layout(side, max((len(row) for row in cells), default=0), labeled=bool(rows))
     words = (*rows, *[""] * len(cells))
     strips = [
         paragraph(title, layout.width, layout.size * 1.4, INK),
@@ -114,7 +114,7 @@ class Layout:
 
     side: int
     count: int
-    labelled: bool
+    labeled: bool
 
     @property
     def size(self) -> int:
@@ -130,7 +130,7 @@ class Layout:
 
     @property
     def left(self) -> int:
-        return round(self.side * 0.75) if self.labelled else 0
+        return round(self.side * 0.75) if self.labeled else 0
 
     @property
     def width(self) -> int:

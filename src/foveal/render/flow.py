@@ -47,7 +47,7 @@ def film_strip(
         title=f"{flow.method} of {flow.model}",
         side=side,
     )
-    layout = Layout(side, len(flow.layers) + 1, labelled=True)
+    layout = Layout(side, len(flow.layers) + 1, labeled=True)
     curves = _curves(flow, i, audit, inside)
     middles = [layout.edge + layout.column(j + 1) + side / 2 for j in range(len(flow.layers))]
     chart = curve_picture(curves, middles, width=sheet.width, height=round(side * 0.7), size=layout.size)

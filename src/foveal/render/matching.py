@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from foveal.render.drawable import Pairs
+    from foveal.render.drawable import ComparedImages
 
 MUTED = (110, 110, 118)
 FOR, AGAINST = (58, 110, 165), (178, 84, 62)
@@ -27,7 +27,7 @@ SCALED = "Both pictures of a row share a scale; lines join the places that add m
 
 
 def pair_picture(
-    pair: Pairs, i: int, j: int, *, side: int = 384, lines: int | None = None, sign: Sign = "auto"
+    pair: ComparedImages, i: int, j: int, *, side: int = 384, lines: int | None = None, sign: Sign = "auto"
 ) -> Image.Image:
     """Query i and reference j side by side, their maps on one scale, their correspondences as lines.
 
@@ -59,7 +59,7 @@ def pair_picture(
     return beside(whole, draw_bar(scale, whole, np.concatenate([v.ravel() for v in values])))
 
 
-def channel_picture(pair: Pairs, i: int, j: int, *, width: int = 300, height: int = 384) -> Image.Image:
+def channel_picture(pair: ComparedImages, i: int, j: int, *, width: int = 300, height: int = 384) -> Image.Image:
     """The channels that add most to the similarity, and how many it takes."""
     p = pair.contributions[i, j].detach().cpu().double().numpy()
     order = np.argsort(-np.abs(p))[:SHOWN]
@@ -83,7 +83,7 @@ def channel_picture(pair: Pairs, i: int, j: int, *, width: int = 300, height: in
     return picture
 
 
-def match_sheet(pair: Pairs, i: int = 0, *, most: int = 6, side: int = 320) -> Image.Image:
+def match_sheet(pair: ComparedImages, i: int = 0, *, most: int = 6, side: int = 320) -> Image.Image:
     """Query i against its references, the most similar first."""
     order = pair.ranking(i)[: max(1, most)]
     size = side / 16
@@ -109,7 +109,7 @@ def match_sheet(pair: Pairs, i: int = 0, *, most: int = 6, side: int = 320) -> I
 
 
 def rank_strip(
-    pair: Pairs, i: int, order: Sequence[int], *, headings: Sequence[str] = (), side: int = 224
+    pair: ComparedImages, i: int, order: Sequence[int], *, headings: Sequence[str] = (), side: int = 224
 ) -> Image.Image:
     """References from left to right: below, the evidence on each; above, that on query i for it. All on one scale."""
     maps = [of[i, j].detach().cpu().float().numpy() for of in (pair.query_maps, pair.reference_maps) for j in order]

@@ -46,7 +46,7 @@ def comparison_page(whys: Mapping[str, Explanation], scores: Scores, *, title: s
         of=scores.of,
         side=side,
         columns=["", *whys],
-        metrics=[{"label": _labelled(metric)} for metric in scores.metrics],
+        metrics=[{"label": _labeled(metric)} for metric in scores.metrics],
         rows=[_row(whys, scores, i, side) for i in range(count)],
         head=head,
         body=body,
@@ -97,10 +97,10 @@ def _table(scores: Scores) -> tuple[list[str], list[dict[str, Any]]]:
             found = scores.summary(name, metric)
             cells.append({"value": found.mean if found.n else "", "text": str(found), "best": name in equal[metric]})
         body.append({"name": name, "cells": cells})
-    return ["", *(_labelled(metric) for metric in scores.metrics)], body
+    return ["", *(_labeled(metric) for metric in scores.metrics)], body
 
 
-def _labelled(metric: str) -> str:
+def _labeled(metric: str) -> str:
     return f"{metric} {ARROWS[DIRECTIONS[metric]]}".strip()
 
 
