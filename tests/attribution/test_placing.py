@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 import foveal
 from foveal.api.audit import marked
+from foveal.engine.positions.where import Cells
 from foveal.engine.stages import describe
 from foveal.images import Photo, Place
 from foveal.metrics import EvaluationSettings
@@ -112,8 +113,9 @@ def test_a_planted_square_is_marked_where_it_is(network: nn.Module, method: str,
     x = planted()
     with no_trace(network):
         why = foveal.explain(network, x, 1, method=method, layer="trunk")
-    place = describe(network, x).place(network, "trunk")
-    assert isinstance(place, Place)
+    cells = describe(network, x).place(network, "trunk")
+    assert isinstance(cells, Cells)
+    place = Place(*cells)
     assert why.where.get("trunk") == place.settled(why.map.shape[1:], (SIDE, SIDE))
     # Half a cell, and a tenth for what interpolation makes of few cells.
     assert middle(why.on_photo()) == pytest.approx(MIDDLE, abs=0.6 * max(map(abs, place.step)))
