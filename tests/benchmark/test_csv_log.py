@@ -41,7 +41,7 @@ def table(path: Path, pictures: int = 3) -> bytes:
     """The content of a table of a few pictures."""
     found = ledger(path)
     for number in range(pictures):
-        found.add(rows(f"p{number}"), of=f"{number:012x}")
+        found.add(rows(f"p{number}"), digest=f"{number:012x}")
     return path.read_bytes()
 
 
@@ -51,7 +51,7 @@ def check(path: Path, whole: int) -> None:
     assert found.done == {("photo", f"p{n}") for n in range(whole)}
     for number in range(4):
         if not found.has("photo", f"p{number}", f"{number:012x}"):
-            found.add(rows(f"p{number}"), of=f"{number:012x}")
+            found.add(rows(f"p{number}"), digest=f"{number:012x}")
     scores = found.scores("photo")
     assert scores.pictures == ("p0", "p1", "p2", "p3")
     assert scores.values["y"] == {"a": (23.25,) * 4, "b": (-22.25,) * 4}
@@ -120,14 +120,14 @@ def test_a_picture_that_changed_is_neither_taken_nor_doubled(tmp_path: Path) -> 
     table(path)
     found = ledger(path)
     assert found.has("photo", "p1", "1".zfill(12)) and not found.has("photo", "p3", "x")
-    for ask in (found.has, lambda *_, **__: found.add(rows("p1"), of="f" * 12)):
+    for ask in (found.has, lambda *_, **__: found.add(rows("p1"), digest="f" * 12)):
         with pytest.raises(ResultError, match=r"'p1', or what is known of it.*lines 5 to 7.*delete those lines"):
             ask("photo", "p1", "f" * 12)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:4], *lines[7:]]))  # as the sentence says
     assert not ledger(path).has("photo", "p1", "f" * 12)
     found = ledger(path)
-    found.add(rows("p1", 1.0), of="f" * 12)
+    found.add(rows("p1", 1.0), digest="f" * 12)
     assert found.scores("photo").values["x"]["a"] == (22.25, 22.25, 1.0)
 
 
@@ -158,7 +158,7 @@ def test_writers_at_once_neither_double_nor_lose_rows(tmp_path: Path) -> None:
         found = ledger(path)
         for number in list(range(25))[::order]:
             if not found.has("photo", f"p{number}", "a" * 12):
-                found.add(rows(f"p{number}", number), of="a" * 12)
+                found.add(rows(f"p{number}", number), digest="a" * 12)
         assert len(found.done) == 25
 
     assert together(*(partial(write, order) for order in (1, -1, 1, -1))) == [0, 0, 0, 0]
@@ -173,10 +173,10 @@ def test_one_writer_killed_beside_another(tmp_path: Path) -> None:
     """What the dead one tore is cut off by the one that lives, and its lock keeps nobody waiting."""
     path = tmp_path / "t.csv"
     living = ledger(path)
-    living.add(rows("p0"), of="0" * 12)
+    living.add(rows("p0"), digest="0" * 12)
     with path.open("ab") as file:
         file.write(path.read_bytes().splitlines(keepends=True)[1] + b"photo,p1,y,1")
-    living.add(rows("p1"), of=f"{1:012x}")
+    living.add(rows("p1"), digest=f"{1:012x}")
     check(path, 2)
 
 
@@ -185,7 +185,7 @@ def test_killed_at_any_step(tmp_path: Path) -> None:
         found = ledger(path)
         for number in range(2):
             if not found.has("photo", f"p{number}", f"{number:012x}"):
-                found.add(rows(f"p{number}"), of=f"{number:012x}")
+                found.add(rows(f"p{number}"), digest=f"{number:012x}")
 
     step = 0
     while killed_at(step, partial(write, tmp_path / f"{step}.csv")):
