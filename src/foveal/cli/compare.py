@@ -57,13 +57,13 @@ def compare(
     from foveal.report.comparison import write_comparison
     from foveal.results import Scores
 
-    target = question.of(network)
+    target = question.resolve(network)
     metrics = metric or METRICS
     find_metrics(metrics)
     files, parts = pictures_in(photos), []
     columns: dict[str, list[Explanation]] = {}
     with pictures(network.preprocessing, json=output.json) as read, progress("comparing") as move:
-        for done, batch in read.several(files, AT_ONCE):
+        for done, batch in read.batches(files, AT_ONCE):
             explanations = _explained(network, batch, target, method or METHODS, options.layer_spec(layer))
             parts.append(
                 measured(

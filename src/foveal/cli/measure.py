@@ -58,11 +58,11 @@ def measure(
     from foveal.metrics.metric import find_metrics
     from foveal.results import Scores
 
-    target = question.of(network)
+    target = question.resolve(network)
     find_metrics(metric or "usual")
     files, parts, tests = pictures_in(photos), [], []
     with pictures(network.preprocessing, json=output.json) as read, progress("measuring") as move:
-        for done, batch in read.several(files, AT_ONCE):
+        for done, batch in read.batches(files, AT_ONCE):
             tick = _up_to(move, done)
             explanations = explained(network, batch, target, method or ["gradcam"], options.layer_spec(layer))
             parts.append(
