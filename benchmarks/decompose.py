@@ -31,11 +31,11 @@ from torch.nn import functional
 import foveal
 from benchmarks.depth import GRID, Case, drawn, photographed
 from benchmarks.support import contributions
-from foveal.demo.references import random_map
 from foveal.engine.stages import describe
 from foveal.hierarchy.expansion import TreeExpander
 from foveal.images import Batch
 from foveal.metrics import deletion, insertion
+from foveal.metrics.references import reference_of_photo
 from foveal.results.tree import Tree
 
 MAPS = ("gap", "gradcam", "hirescam", "layercam", "lrp-epsilon", "guidedbackprop")
@@ -55,7 +55,7 @@ def main(
     network = foveal.load_model(model)
     cases = list(photographed(network, photos, count) if photos else drawn(network, count, 77))
     print(f"{len(cases)} pictures, {network.name}\n")
-    trees = [foveal.decompose(network, case.batch, case.target, branch=2).grow() for case in cases]
+    trees = [foveal.decompose(network, case.batch, case.target, branching=2).grow() for case in cases]
     order_and_kept(trees, few)
     maps(network, cases, steps)
     shuffled(network, cases[: max(4, count // 4)])
@@ -69,23 +69,23 @@ def order_and_kept(trees: Sequence[Tree], few: int) -> None:
     found: dict[tuple[str, str], list[float]] = {}
     kept: dict[tuple[str, str, int], list[float]] = {}
     for tree in trees:
-        growth = tree.expander
-        assert isinstance(growth, TreeExpander)
+        expander = tree.expander
+        assert isinstance(expander, TreeExpander)
         flow = tree.flow()
         parents = [tree.decision, *sorted(tree.features.values(), key=lambda f: -flow[f.key])[:few]]
         for feature in parents:
             if feature.stage == 0 or feature.value <= 0:
                 continue
-            worth = contributions(growth, feature)
+            worth = contributions(expander, feature)
             channels = len(worth["exact"])
-            left = growth.values_without(feature, [[k] for k in range(channels)])
+            left = expander.values_without(feature, [[k] for k in range(channels)])
             drops = [feature.value - value for value in left]
             at = feature.layer
             for name in ORDERS:
                 found.setdefault((name, at), []).append(float(spearmanr(worth[name].numpy(), drops).statistic))
                 for m in (5, 20):
                     best = set(worth[name].topk(min(m, channels)).indices.tolist())
-                    (alone,) = growth.values_without(feature, [[k for k in range(channels) if k not in best]])
+                    (alone,) = expander.values_without(feature, [[k for k in range(channels) if k not in best]])
                     kept.setdefault((name, at, m), []).append(alone / feature.value)
     layers = list(dict.fromkeys(at for _, at in found))
     print(_head("order, and kept by 5, by 20 %", layers))
@@ -105,7 +105,7 @@ def maps(network: foveal.Model, cases: Sequence[Case], steps: int) -> None:
     scores: dict[str, list[list[float]]] = {}
     for case in cases:
         found = {why.method: why.map[0] for why in foveal.compare(network, case.batch, case.target, methods=MAPS)}
-        found["random"] = torch.from_numpy(random_map(case.batch.photos[0].pixels)).float()
+        found["random"] = torch.from_numpy(reference_of_photo("random", case.batch.photos[0].pixels)).float()
         for name, map in found.items():
             on_photo = np.nan_to_num(case.batch.photos[0].geometry.map_to_photo(map.float().numpy()))
             common = functional.interpolate(map[None, None].float(), (GRID, GRID), mode="area")[0, 0]
@@ -163,7 +163,7 @@ def _alike(a: set[int], b: set[int]) -> float:
 
 
 def _described(network: foveal.Model, case: Case, stages: Sequence[str]) -> tuple[Tensor, dict[str, set[int]]]:
-    tree = foveal.decompose(network, case.batch, case.target, branch=5).grow(least=0)
+    tree = foveal.decompose(network, case.batch, case.target, branching=5).grow(least=0)
     of = {name: {f.channel for f in tree.features.values() if f.layer == name} for name in stages}
     return functional.adaptive_avg_pool2d(tree.map()[None], GRID)[0], of
 

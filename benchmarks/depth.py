@@ -24,12 +24,12 @@ import typer
 from torch import Tensor
 
 import foveal
-from foveal.demo.references import random_map
 from foveal.engine.capture import capture
 from foveal.images import Batch, load_images
 from foveal.images.place import laid
 from foveal.metrics import deletion, insertion
-from foveal.synthetic import SPECIES, Split, sibling
+from foveal.metrics.references import reference_of_photo
+from foveal.synthetic import CLASS_NAMES, Split, sibling
 from foveal.synthetic.agreement import hit, share
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
 
@@ -59,10 +59,10 @@ class Case:
 
 def drawn(network: foveal.Model, count: int, seed: int) -> Iterator[Case]:
     """Margins between siblings: one part decides."""
-    visible = filter(decides_visibly, Split("species", 4 * count, seed=seed))
+    visible = filter(decides_visibly, Split("classes", 4 * count, seed=seed))
     for example, _ in zip(visible, range(count), strict=False):
-        species = SPECIES[example.target]
-        own, other, part = example.target, SPECIES.index(sibling(species)), deciding_part(species)
+        class_name = CLASS_NAMES[example.target]
+        own, other, part = example.target, CLASS_NAMES.index(sibling(class_name)), deciding_part(class_name)
 
         def judge(map: Any, labels: Any = example.labels, part: str = part) -> tuple[float, float]:
             return float(hit(map, labels, part)), share(map, labels, [part])
@@ -71,7 +71,7 @@ def drawn(network: foveal.Model, count: int, seed: int) -> Iterator[Case]:
             logits = network.module(x)
             return (logits[:, own] - logits[:, other]).sigmoid()
 
-        yield Case(load_images(example.image, network.preprocessing), sibling_margin([species]), judge, ask)
+        yield Case(load_images(example.image, network.preprocessing), sibling_margin([class_name]), judge, ask)
 
 
 def photographed(network: foveal.Model, folder: Path, count: int) -> Iterator[Case]:
@@ -114,7 +114,7 @@ def maps_of(network: foveal.Model, case: Case, layers: tuple[str, ...]) -> dict[
     with capture(network.module, layers, gradient=False) as run:
         run.forward(case.batch.tensor, stop=True)
         found |= {("mean activation", layer): A[0].mean(0) for layer, A in run.activations.items()}
-    noise = torch.from_numpy(random_map(case.batch.photos[0].pixels)).float()
+    noise = torch.from_numpy(reference_of_photo("random", case.batch.photos[0].pixels)).float()
     return found | {("random", ANY): noise}
 
 

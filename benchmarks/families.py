@@ -30,15 +30,15 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import foveal
 from foveal.attribution.prepare import prepare
-from foveal.demo.references import random_map
 from foveal.engine.capture import capture
 from foveal.errors import TargetError
 from foveal.images import load_images
 from foveal.metrics import deletion, insertion, masked
+from foveal.metrics.references import reference_of_photo
 from foveal.models import Model, save_model
 from foveal.models.extras import import_timm, import_torchvision
 from foveal.synthetic.agreement import top_part
-from foveal.synthetic.dataset import LICENCE, PREPROCESSING, SplitDataset, normalised
+from foveal.synthetic.dataset import LICENSE, PREPROCESSING, SplitDataset, normalized
 from foveal.synthetic.effects import effects
 from foveal.synthetic.splits import Example, Split
 from foveal.targets import Target
@@ -88,7 +88,7 @@ mnasnet, ghostnet = of_timm("mnasnet_small"), of_timm("ghostnet_050")
 FAMILIES = ("vgg", "densenet", "shufflenet", "mobilenetv3", "efficientnet", "mnasnet", "ghostnet")
 
 
-class FamilyCourse:
+class FamilyRecipe:
     """Which of twenty species: plain cross-entropy, on pictures drawn once for all families."""
 
     usual = SyntheticSettings(images=4_000, epochs=4, tests=400, rate=2e-3, precision="bfloat16")
@@ -113,13 +113,13 @@ class FamilyCourse:
         self, net: nn.Module, settings: SyntheticSettings, device: torch.device, workers: int
     ) -> Iterator[SyntheticStep]:
         right = 0
-        for done, (image, target) in enumerate(DataLoader(SplitDataset(Split("species", settings.tests)), 50), 1):
+        for done, (image, target) in enumerate(DataLoader(SplitDataset(Split("classes", settings.tests)), 50), 1):
             with torch.inference_mode():
-                right += int((net(normalised(image.to(device))).argmax(1).cpu() == target).sum())
+                right += int((net(normalized(image.to(device))).argmax(1).cpu() == target).sum())
             yield SyntheticStep("test", 50 * done, settings.tests, accuracy=right / (50 * done))
 
     def save(self, net: nn.Module, folder: Path, recipe: Mapping[str, object], accuracy: float) -> Path:
-        card = {"recipe": dict(recipe), "accuracy": {"species": round(accuracy, 4)}, "licence": LICENCE}
+        card = {"recipe": dict(recipe), "accuracy": {"classes": round(accuracy, 4)}, "license": LICENSE}
         model = Model(net, self.name, PREPROCESSING, None, card)
         return save_model(model, folder / f"{self.name}.safetensors", architecture=f"benchmarks.families:{self.name}")
 
@@ -131,13 +131,13 @@ def train_all(
 ) -> None:
     """Train the small networks; those that are there are left alone."""
     todo = [name for name in family or FAMILIES if not (out / f"{name}.json").exists()]
-    split = SplitDataset(Split("species", FamilyCourse.usual.images, train=True))
+    split = SplitDataset(Split("classes", FamilyRecipe.usual.images, train=True))
     batches = list(DataLoader(split, 64, num_workers=2)) if todo else []
     pictures = TensorDataset(*(torch.cat(parts) for parts in zip(*batches, strict=True))) if todo else None
     for name in todo:
         assert pictures is not None
         with typer.progressbar(length=1000, label=name) as bar:
-            for step in train(FamilyCourse(name, pictures), out, workers=0):
+            for step in train(FamilyRecipe(name, pictures), out, workers=0):
                 accuracy = step.accuracy
                 bar.update(0 if step.phase == "draw" else 1)
         print(f"{name}: {100 * (accuracy or 0):.1f} % of the species", flush=True)
@@ -273,7 +273,7 @@ def stacked(target: Any) -> dict[str, Any]:
 def map_of(network: Model, picture: Any, target: Target, method: str) -> Tensor:
     if method == "random":
         photo = load_images(picture, network.preprocessing).photos[0]
-        return torch.from_numpy(random_map(photo.pixels)).float()
+        return torch.from_numpy(reference_of_photo("random", photo.pixels)).float()
     if method != "mean activation":
         return foveal.explain(network, picture, target, method=method).map[0]
     layer = foveal.explain(network, picture, target, method="gradcam").layer

@@ -32,40 +32,44 @@ from foveal.featurevis.transfer import answered
 from foveal.images import load_images
 from foveal.images.folders import pictures_in
 from foveal.results.feature_images import FeatureImages
-from foveal.synthetic import SPECIES, render, species_scene
+from foveal.synthetic import CLASS_NAMES, class_scene, render
 
 USUAL = ObjectiveWeights()
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "start: noise": {"start": "noise"},
     "start: one photo": {"start": "photo"},
-    "no activation maximisation": {"wishes": replace(USUAL, pull=None)},
-    "no distance": {"wishes": replace(USUAL, fidelity=0.0)},
-    "no statistics": {"wishes": replace(USUAL, statistics=0.0)},
-    "no total variation": {"wishes": replace(USUAL, smoothness=0.0)},
-    "no sparsity": {"wishes": replace(USUAL, sparsity=0.0)},
-    "dual objective alone": {"wishes": replace(USUAL, statistics=0.0, smoothness=0.0, sparsity=0.0)},
+    "no activation maximisation": {"objective_weights": replace(USUAL, activation=None)},
+    "no distance": {"objective_weights": replace(USUAL, distance_weight=0.0)},
+    "no statistics": {"objective_weights": replace(USUAL, statistics=0.0)},
+    "no total variation": {"objective_weights": replace(USUAL, smoothness=0.0)},
+    "no sparsity": {"objective_weights": replace(USUAL, sparsity=0.0)},
+    "dual objective alone": {"objective_weights": replace(USUAL, statistics=0.0, smoothness=0.0, sparsity=0.0)},
     "dual objective alone, noise": {
-        "wishes": replace(USUAL, statistics=0.0, smoothness=0.0, sparsity=0.0), "start": "noise",
+        "objective_weights": replace(USUAL, statistics=0.0, smoothness=0.0, sparsity=0.0), "start": "noise",
     },
     "still views": {"views": STILL},
-    "fidelity 0.3": {"wishes": replace(USUAL, fidelity=0.3)},
-    "charbonnier": {"wishes": replace(USUAL, distance="charbonnier")},
-    "caricature": {"wishes": replace(USUAL, pull="caricature")},
-    "contrast channels": {"wishes": replace(USUAL, channels="contrast")},
-    "10 channels": {"wishes": replace(USUAL, count=10)},
-    "all channels": {"wishes": replace(USUAL, count=10_000)},
+    "distance weight 0.3": {"objective_weights": replace(USUAL, distance_weight=0.3)},
+    "charbonnier": {"objective_weights": replace(USUAL, distance="charbonnier")},
+    "caricature": {"objective_weights": replace(USUAL, activation="caricature")},
+    "contrast channels": {"objective_weights": replace(USUAL, channels="contrast")},
+    "10 channels": {"objective_weights": replace(USUAL, count=10)},
+    "all channels": {"objective_weights": replace(USUAL, count=10_000)},
     "one facet": {"facets": 1},
-    "canvas: pixel": {"canvas": "pixel"},
-    "canvas: phase": {"canvas": "phase"},
-    "place by place": {"wishes": replace(USUAL, spatial=True)},
+    "parametrization: pixel": {"parametrization": "pixel"},
+    "parametrization: phase": {"parametrization": "phase"},
+    "place by place": {"objective_weights": replace(USUAL, spatial=True)},
     "maximisation alone, noise": {
-        "wishes": replace(USUAL, fidelity=0.0, statistics=0.0, smoothness=0.0, sparsity=0.0), "start": "noise",
+        "objective_weights": replace(USUAL, distance_weight=0.0, statistics=0.0, smoothness=0.0, sparsity=0.0),
+        "start": "noise",
     },
     "strongest channel alone": {
-        "wishes": replace(USUAL, fidelity=0.0, statistics=0.0, smoothness=0.0, sparsity=0.0, count=1), "start": "noise",
+        "objective_weights": replace(
+            USUAL, distance_weight=0.0, statistics=0.0, smoothness=0.0, sparsity=0.0, count=1
+        ),
+        "start": "noise",
     },
-    "near the release": {"literal": True},
+    "near the published code": {"published": True},
     "mean of photos": {"untouched": True},
 }  # fmt: skip
 COLUMNS = (
@@ -90,7 +94,7 @@ def main(
     pictures: Any = (
         [str(file) for file in pictures_in([photos]) if file.suffix == ".jpg"]
         if photos
-        else [render(species_scene(SPECIES[4 * k], 5000 + i))[0] for k in range(facets) for i in range(each)]
+        else [render(class_scene(CLASS_NAMES[4 * k], 5000 + i))[0] for k in range(facets) for i in range(each)]
     )
     batch = load_images(pictures, network.preprocessing)
     print(f"{len(batch.photos)} pictures, {network.name} at {layer}, {steps} steps, {threads} threads\n")
@@ -98,16 +102,16 @@ def main(
     truth = classes_of(network, batch.tensor)
     for name in variants or VARIANTS:
         options = dict(VARIANTS[name])
-        plan = Schedule((Octave(1.0, steps),), patience=0, views=options.pop("views", Schedule().views))
+        schedule = Schedule((Octave(1.0, steps),), patience=0, views=options.pop("views", Schedule().views))
         untouched = options.pop("untouched", False)
-        if options.get("literal"):
-            plan = replace(plan, octaves=(Octave(1.0, 2 * steps),))
-        session = optimize(network, batch, layer, plan=plan, **{"facets": facets, **options})
+        if options.get("published"):
+            schedule = replace(schedule, octaves=(Octave(1.0, 2 * steps),))
+        session = optimize(network, batch, layer=layer, schedule=schedule, **{"facets": facets, **options})
         started = time.perf_counter()
         for _ in session if not untouched else ():
             pass
         seconds = time.perf_counter() - started
-        faces = session.portraits()
+        faces = session.result()
         print(f"| {name} | {' | '.join(scores(faces, network, other, truth, seconds))} |", flush=True)
         if out:
             out.mkdir(parents=True, exist_ok=True)
@@ -170,7 +174,7 @@ def between(faces: FeatureImages, other: foveal.Model) -> float:
     subject, x = shown_to(faces, other)
     eye = FeatureNetwork(subject.module, Normalization.of(subject.preprocessing, x), weight_of(subject.module))
     at = eye.structure.stages[-1].name
-    z = torch.nn.functional.normalize(eye.features(eye.lens.from_input(x), (at,))[at].float(), dim=1)
+    z = torch.nn.functional.normalize(eye.features(eye.normalization.from_input(x), (at,))[at].float(), dim=1)
     distances = 1 - z @ z.mT
     return float(distances.sum() / (len(z) * (len(z) - 1)))
 

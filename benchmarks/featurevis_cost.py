@@ -69,7 +69,7 @@ def costs(subject: Model, layer: str, batch: int, side: int, rounds: int) -> lis
     for p in subject.module.parameters():
         p.requires_grad_(False)
     contenders: list[Callable[[], object]] = [lambda: plain(subject.module, layer, x)]
-    contenders += [steps_of(subject, layer, x, wishes) for wishes in (ObjectiveWeights(), LEAN)]
+    contenders += [steps_of(subject, layer, x, objective_weights) for objective_weights in (ObjectiveWeights(), LEAN)]
     contenders.append(lambda: plain(subject.module, layer, x, whole=True))
     found: list[list[float]] = [[] for _ in contenders]
     for number in range(rounds + 2):
@@ -81,10 +81,14 @@ def costs(subject: Model, layer: str, batch: int, side: int, rounds: int) -> lis
     return found
 
 
-def steps_of(subject: Model, layer: str, x: Tensor, wishes: ObjectiveWeights) -> Callable[[], object]:
+def steps_of(subject: Model, layer: str, x: Tensor, objective_weights: ObjectiveWeights) -> Callable[[], object]:
     """One step of as many portraits as there are images, evaluations left out."""
-    plan = Schedule((Octave(1.0, 100_000),), check=100_000, patience=0)
-    steps = iter(optimize(subject, x, layer, facets=1, seeds=len(x), wishes=wishes, plan=plan))
+    schedule = Schedule((Octave(1.0, 100_000),), check=100_000, patience=0)
+    steps = iter(
+        optimize(
+            subject, x, layer=layer, facets=1, seeds=len(x), objective_weights=objective_weights, schedule=schedule
+        )
+    )
     return lambda: next(steps)
 
 
@@ -99,8 +103,8 @@ def race(networks: list[str], layers: str, batch: int, side: int, rounds: int) -
         module = getattr(torchvision.models, name)(weights=None).eval()
         subject = Model(module, name, foveal.Preprocessing(size=(side, side)))
         for stage in chosen(subject, layers, side):
-            plan = Schedule((Octave(1.0, 100_000),), check=100_000, patience=0)
-            steps = iter(optimize(subject, target=foveal.Neuron(stage, 3), seeds=batch, plan=plan))
+            schedule = Schedule((Octave(1.0, 100_000),), check=100_000, patience=0)
+            steps = iter(optimize(subject, target=foveal.Neuron(stage, 3), seeds=batch, schedule=schedule))
             ours, theirs = [], []
             for number in range(rounds + 1):
                 started = time.perf_counter()

@@ -19,7 +19,7 @@ import typer
 
 import foveal
 from foveal.demo.truth import on_photo
-from foveal.synthetic import SPECIES, Split
+from foveal.synthetic import CLASS_NAMES, Split
 from foveal.synthetic.agreement import hit, share
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
 from foveal.synthetic.splits import Example
@@ -43,7 +43,7 @@ def main(
 ) -> None:
     torch.set_num_threads(1)
     model = foveal.load_model("demo")
-    visible = filter(decides_visibly, Split("species", 4 * scenes, seed=seed))
+    visible = filter(decides_visibly, Split("classes", 4 * scenes, seed=seed))
     examples = [example for example, _ in zip(visible, range(scenes), strict=False)]
     print("| method | map | cells | hit % | share % | time |\n|---|---|---|---|---|---|")
     for name in method or ["gradcam", "layercam", "hirescam"]:
@@ -57,11 +57,11 @@ def main(
 
 
 def _row(model: foveal.Model, examples: Sequence[Example], name: str, options: dict[str, Any], rule: str | None) -> str:
-    species = [SPECIES[example.target] for example in examples]
-    why = foveal.explain(model, [e.image for e in examples], sibling_margin(species), method=name, **options)
+    class_names = [CLASS_NAMES[example.target] for example in examples]
+    why = foveal.explain(model, [e.image for e in examples], sibling_margin(class_names), method=name, **options)
     why = why.fused(rule) if rule else why
     maps = [on_photo(why, why.layer, i) for i in range(len(examples))]
-    parts = [deciding_part(one) for one in species]
+    parts = [deciding_part(one) for one in class_names]
     hits = [hit(map, e.labels, part) for map, e, part in zip(maps, examples, parts, strict=True)]
     shares = [share(map, e.labels, [part]) for map, e, part in zip(maps, examples, parts, strict=True)]
     h, w = why.map.shape[1:]

@@ -26,14 +26,14 @@ def main(
 ) -> None:
     torch.set_num_threads(1)
     network = foveal.load_model(model)
-    batch = load_images(Split("species", 1, seed=5)[0].image, network.preprocessing)
+    batch = load_images(Split("classes", 1, seed=5)[0].image, network.preprocessing)
     why = foveal.explain(network, batch, method="hirescam")
     size = fitting(batch.tensor, WHOLE)
     for name, metrics in GROUPS.items():
         ratios = []
         for _ in range(rounds):
             begin = time.process_time()
-            scores = foveal.measure(network, batch, why, metrics=metrics, references=False)
+            scores = foveal.measure(network, batch, explanations=why, metrics=metrics, references=False)
             measured = time.process_time() - begin
             copies = batch.tensor.expand(size, -1, -1, -1).contiguous()
             with torch.inference_mode():

@@ -32,13 +32,13 @@ from benchmarks.timing import measure, ratios, spread
 from foveal.attention import Grouping
 from foveal.images import load_images
 from foveal.metrics import deletion, insertion
-from foveal.models.backbone import Trunk
+from foveal.models.backbone import Backbone
 from foveal.models.brnpa import PartsNet
 from foveal.models.extras import import_torchvision
 from foveal.results.part_similarity import order_free, similarities
-from foveal.synthetic import SPECIES, Split, sibling
+from foveal.synthetic import CLASS_NAMES, Split, sibling
 from foveal.synthetic.agreement import hit, share
-from foveal.synthetic.dataset import PREPROCESSING, SplitDataset, normalised
+from foveal.synthetic.dataset import PREPROCESSING, SplitDataset, normalized
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
 from foveal.training.synthetic_individuals import KNOWN, cameras, numbers_of
 from foveal.training.tasks import few_shot_accuracy, retrieval
@@ -90,7 +90,7 @@ def networks(teacher: Path | None, attention: Path | None) -> dict[str, foveal.M
 
     def untrained(resolution: int) -> foveal.Model:
         net = PartsNet("demo", resolution=resolution).eval()
-        return foveal.Model(net, "by parts", PREPROCESSING, SPECIES)
+        return foveal.Model(net, "by parts", PREPROCESSING, CLASS_NAMES)
 
     found = {"demo": foveal.load_model("demo"), "head replicated": untrained(1), "replicated, finer": untrained(2)}
     if teacher:
@@ -120,21 +120,21 @@ def world(
     nets = networks(teacher, attention)
     for net in nets.values():
         net.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    birds = list(DataLoader(SplitDataset(Split("species", tests, seed=1)), batch_size=50))
+    birds = list(DataLoader(SplitDataset(Split("classes", tests, seed=1)), batch_size=50))
     named = {name: accuracy(net, birds) for name, net in nets.items()}
     example = torch.randn(4, 3, 160, 160)
     taken = measure({name: lambda net=net: _run(net.module, example) for name, net in nets.items()}, 7)
     cost = {name: median(ratios(own, taken["demo"])) for name, own in taken.items()}
-    visible = filter(decides_visibly, Split("species", 4 * count, seed=seed))
+    visible = filter(decides_visibly, Split("classes", 4 * count, seed=seed))
     scores: dict[tuple[str, str], list[tuple[float, ...]]] = {}
     with typer.progressbar(list(zip(range(count), visible, strict=False)), label="pictures") as bar:
         for _, example_ in bar:
-            species = SPECIES[example_.target]
-            own, other, part = example_.target, SPECIES.index(sibling(species)), deciding_part(species)
+            class_name = CLASS_NAMES[example_.target]
+            own, other, part = example_.target, CLASS_NAMES.index(sibling(class_name)), deciding_part(class_name)
             batch = load_images(example_.image, PREPROCESSING)
             for row in rows(list(nets), patient):
                 net = nets[row.network]
-                map = row.find(net, batch, sibling_margin([species])).float()
+                map = row.find(net, batch, sibling_margin([class_name])).float()
                 on_photo = np.nan_to_num(batch.photos[0].geometry.map_to_photo(map.numpy()))
                 common = functional.interpolate(map[None, None], (GRID, GRID), mode="area")[0, 0]
 
@@ -164,7 +164,7 @@ def accuracy(net: foveal.Model, birds: list[list[Tensor]]) -> float:
     right = 0
     for images, truth in birds:
         with torch.inference_mode():
-            right += int((net.module(normalised(images)).argmax(1) == truth).sum())
+            right += int((net.module(normalized(images)).argmax(1) == truth).sum())
     return right / sum(len(truth) for _, truth in birds)
 
 
@@ -172,14 +172,14 @@ def stability(count: int, seed: int) -> None:
     """How much of a part is found again in the mirrored and in the noisy picture."""
     print("\n| network | picture | part 1 | part 2 | part 3 |\n|---|---|---|---|---|")
     random = torch.Generator().manual_seed(seed)
-    x = normalised(
-        torch.stack([torch.from_numpy(e.image).permute(2, 0, 1) for e in Split("species", count, seed=seed)])
+    x = normalized(
+        torch.stack([torch.from_numpy(e.image).permute(2, 0, 1) for e in Split("classes", count, seed=seed)])
     )
     for name, resolution in (("demo", 1), ("demo", 2), ("parts", 1)):
         net, about = foveal.load_model(name), {"resolution": resolution} if resolution > 1 else {}
-        plain = foveal.parts(net, x, **about).groups.shown
-        noisy = foveal.parts(net, x + 0.05 * torch.randn(x.shape, generator=random), **about).groups.shown
-        mirrored = foveal.parts(net, x.flip(3), **about).groups.shown.flip(3)
+        plain = foveal.parts(net, x, **about).groups.display
+        noisy = foveal.parts(net, x + 0.05 * torch.randn(x.shape, generator=random), **about).groups.display
+        mirrored = foveal.parts(net, x.flip(3), **about).groups.display.flip(3)
         label = f"{name}, resolution {resolution}" if resolution > 1 else name
         for what, other in (("mirrored", mirrored), ("with noise, 1 % of the range", noisy)):
             alike = torch.cosine_similarity(plain.flatten(2), other.flatten(2), dim=2).mean(0)
@@ -191,7 +191,7 @@ def cost(rounds: int, side: int) -> None:
     torch.manual_seed(0)
     network = import_torchvision().models.resnet50(weights=None).eval()
     x = torch.randn(2, 3, side, side)
-    trunk = Trunk(network, "layer4", x, resolution=4).eval()
+    trunk = Backbone(network, "layer4", x, resolution=4).eval()
     with torch.inference_mode():
         F = trunk(x)
     actions = {
@@ -239,9 +239,9 @@ def tasks(pictures: int, seed: int) -> None:
     split, camera = SplitDataset(Split("individuals", 10**6)), cameras(pictures)
     images = torch.stack([split[n][0] for n in numbers_of(range(KNOWN, 90), pictures)])
     embed = foveal.load_model("embed")
-    x = normalised(images)
+    x = normalized(images)
     queries, gallery = camera == 0, camera == 1
-    trunk, fine = (Trunk(foveal.load_model("embed").module, "stage3", x[:1], resolution=r).eval() for r in (1, 2))
+    trunk, fine = (Backbone(foveal.load_model("embed").module, "stage3", x[:1], resolution=r).eval() for r in (1, 2))
     with torch.inference_mode():
         v = torch.cat([embed.module(few) for few in x.split(30)])[:, None]
         F, H = (torch.cat([one(few) for few in x.split(30)]) for one in (trunk, fine))
@@ -266,10 +266,10 @@ def tasks(pictures: int, seed: int) -> None:
     print("\n200 pictures of ten unknown species, five ways, one shot, 500 episodes\n")
     print("| compared by | named % |\n|---|---|")
     demo, student = foveal.load_model("demo").module, foveal.load_model("parts").module
-    trunk = Trunk(demo, "stage3", normalised(images[:1])).eval()
+    trunk = Backbone(demo, "stage3", normalized(images[:1])).eval()
     with torch.inference_mode():
-        F = torch.cat([trunk(normalised(few)) for few in images.split(20)])
-        S = torch.cat([student.vectors(normalised(few)) for few in images.split(20)])  # type: ignore[operator]
+        F = torch.cat([trunk(normalized(few)) for few in images.split(20)])
+        S = torch.cat([student.vectors(normalized(few)) for few in images.split(20)])  # type: ignore[operator]
     kinds = {"demo, mean of the last stage": F.mean((2, 3))[:, None], "demo, 3 parts": Grouping(3)(F).vectors,
              "student, its 3 parts": S}  # fmt: skip
     for name, vectors in kinds.items():

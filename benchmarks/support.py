@@ -23,9 +23,9 @@ import typer
 import foveal
 from foveal.hierarchy.contribution_rules import RULES, Frame
 from foveal.hierarchy.expansion import TreeExpander
-from foveal.hierarchy.feature_value import reader
+from foveal.hierarchy.feature_value import feature_values
 from foveal.results.feature_graph import Feature
-from foveal.synthetic import SPECIES, Split
+from foveal.synthetic import CLASS_NAMES, Split
 from foveal.synthetic.ground_truth import sibling_margin
 
 CHOSEN = 5
@@ -34,8 +34,8 @@ CHOSEN = 5
 def cases(network: foveal.Model, photos: Path | None, count: int) -> Iterator[tuple[Any, Any]]:
     """Pictures and decisions."""
     if photos is None:
-        for example in Split("species", count, seed=5):
-            yield example.image, sibling_margin([SPECIES[example.target]])
+        for example in Split("classes", count, seed=5):
+            yield example.image, sibling_margin([CLASS_NAMES[example.target]])
         return
     with (photos / "index.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -43,23 +43,23 @@ def cases(network: foveal.Model, photos: Path | None, count: int) -> Iterator[tu
         yield photos / row["file"], None
 
 
-def contributions(growth: TreeExpander, feature: Feature) -> dict[str, torch.Tensor]:
+def contributions(expander: TreeExpander, feature: Feature) -> dict[str, torch.Tensor]:
     """How much each channel of the stage below is worth, by several ways to tell."""
-    if feature.stage == len(growth.stages):
-        A, G, frame = growth.A[-1], growth.root, Frame.whole(growth.A[-1], (1, 1))
+    if feature.stage == len(expander.stages):
+        A, G, frame = expander.A[-1], expander.root, Frame.whole(expander.A[-1], (1, 1))
     else:
-        windows = growth._windows(feature.stage)
+        windows = expander._windows(feature.stage)
         corners = windows.corners(torch.tensor([feature.place]))
-        A, frame = windows.cut(growth.A[feature.stage - 1], corners), windows.frame(corners)
-        start = reader([feature], windows.local(torch.tensor([feature.place]), corners))
-        _, G = growth.segment(feature.stage).gradients(A, start)
+        A, frame = windows.cut(expander.A[feature.stage - 1], corners), windows.frame(corners)
+        start = feature_values([feature], windows.local(torch.tensor([feature.place]), corners))
+        _, G = expander.segment(feature.stage).gradients(A, start)
     found = {name: rule(A, G, frame)[0].relu().sum((1, 2)) for name, rule in RULES.items()}
     return {**found, "gradient": G[0].abs().sum((1, 2)), "activation": A[0].relu().sum((1, 2))}
 
 
-def choices(growth: TreeExpander, feature: Feature, random: np.random.Generator) -> dict[str, list[int]]:
+def choices(expander: TreeExpander, feature: Feature, random: np.random.Generator) -> dict[str, list[int]]:
     """Ways to choose five channels of the stage below."""
-    worth = contributions(growth, feature)
+    worth = contributions(expander, feature)
     chosen = {name: values.topk(CHOSEN).indices.tolist() for name, values in worth.items()}
     return {**chosen, "random": random.choice(len(worth["exact"]), CHOSEN, replace=False).tolist()}
 
@@ -76,15 +76,15 @@ def main(
     stages: list[str] = []
     with typer.progressbar(list(cases(network, photos, count)), label="pictures") as bar:
         for picture, target in bar:
-            tree = foveal.decompose(network, picture, target, branch=2).grow()
-            growth = tree.expander
-            assert isinstance(growth, TreeExpander)
+            tree = foveal.decompose(network, picture, target, branching=2).grow()
+            expander = tree.expander
+            assert isinstance(expander, TreeExpander)
             stages = ["score", *reversed([stage.name for stage in tree.stages[1:]])]
             for feature in [tree.decision, *tree.features.values()]:
                 if feature.stage == 0 or feature.value <= 0:
                     continue
-                for name, channels in choices(growth, feature, random).items():
-                    left = growth.values_without(feature, [*[[k] for k in channels], channels])
+                for name, channels in choices(expander, feature, random).items():
+                    left = expander.values_without(feature, [*[[k] for k in channels], channels])
                     relative = [(feature.value - value) / feature.value for value in left]
                     layer = "score" if feature.channel < 0 else feature.layer
                     drops.setdefault((name, layer), []).append((float(np.mean(relative[:-1])), relative[-1]))

@@ -53,7 +53,7 @@ def networks(folder: Path) -> Iterator[foveal.Model]:
 
 
 def cases(network: foveal.Model, count: int) -> Iterator[tuple[str, list[tuple[Example, Any]]]]:
-    yield "class", [(example, None) for example in Split("species", count, seed=3)]
+    yield "class", [(example, None) for example in Split("classes", count, seed=3)]
     examples = list(Split("novel", 200, seed=3))
     labels = [Split("novel").classes[example.target] for example in examples]
     v = list(embedded_all(network, [example.image for example in examples]).unbind(0))

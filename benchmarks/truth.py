@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 import foveal
-from foveal.demo.references import REFERENCES
-from foveal.demo.truth import on_photo, true_effects
+from foveal.demo.truth import UNTOLD, on_photo, true_effects
 from foveal.methods import METHODS, find_method
-from foveal.synthetic import SPECIES, Split
+from foveal.metrics.references import reference_of_photo
+from foveal.synthetic import CLASS_NAMES, Split
 from foveal.synthetic.agreement import hit, rank_correlation, share
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
 from foveal.synthetic.splits import Example
@@ -68,15 +68,15 @@ def everything(stages: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def judge(model: foveal.Model, row: Row, examples: Sequence[Example], effects: Sequence[dict[str, float]]) -> None:
     """Margins of all examples, classes of those whose effects are known."""
-    species = [SPECIES[example.target] for example in examples]
+    class_names = [CLASS_NAMES[example.target] for example in examples]
     for maps, examples_of in (
-        (_maps(model, row, examples, sibling_margin(species)), examples),
+        (_maps(model, row, examples, sibling_margin(class_names)), examples),
         (_maps(model, row, known := examples[: len(effects)], foveal.Class([e.target for e in known])), known),
     ):
         for i, (map, example) in enumerate(zip(maps, examples_of, strict=True)):
             if examples_of is examples:
-                row.hits.append(hit(map, example.labels, deciding_part(species[i])))
-                row.shares.append(share(map, example.labels, [deciding_part(species[i])]))
+                row.hits.append(hit(map, example.labels, deciding_part(class_names[i])))
+                row.shares.append(share(map, example.labels, [deciding_part(class_names[i])]))
             else:
                 row.ranks.append(rank_correlation(map, example.labels, effects[i]))
 
@@ -98,7 +98,7 @@ def main(
     model = foveal.load_model("demo")
     stages = [stage.name for stage in foveal.stages(model)]
     examples = [
-        e for e, _ in zip(filter(decides_visibly, Split("species", 4 * scenes, seed=seed)), range(scenes), strict=False)
+        e for e, _ in zip(filter(decides_visibly, Split("classes", 4 * scenes, seed=seed)), range(scenes), strict=False)
     ]
     effects = [dict(true_effects(model, example)[0]) for example in examples[:known]]
     chosen = [_at(one, stages) for one in method] if method else list(everything(stages))
@@ -107,7 +107,7 @@ def main(
     for row in rows:
         judge(model, row, examples, effects)
         console.print(*row.cells())
-    rows += [_reference(name, examples, effects) for name in REFERENCES]
+    rows += [_reference(name, examples, effects) for name in UNTOLD]
     _show(rows, markdown=markdown)
 
 
@@ -117,12 +117,16 @@ def _at(text: str, stages: Sequence[str]) -> tuple[str, str]:
 
 
 def _reference(name: str, examples: Sequence[Example], effects: Sequence[dict[str, float]]) -> Row:
-    row, draw = Row(f"({name})", ""), REFERENCES[name]
-    for example in examples:
-        part = deciding_part(SPECIES[example.target])
-        row.hits.append(hit(draw(example.image), example.labels, part))
-        row.shares.append(share(draw(example.image), example.labels, [part]))
-    row.ranks = [rank_correlation(draw(e.image), e.labels, known) for e, known in zip(examples, effects, strict=False)]
+    row = Row(f"({name})", "")
+    maps = [reference_of_photo(name, example.image) for example in examples]
+    for map, example in zip(maps, examples, strict=True):
+        part = deciding_part(CLASS_NAMES[example.target])
+        row.hits.append(hit(map, example.labels, part))
+        row.shares.append(share(map, example.labels, [part]))
+    row.ranks = [
+        rank_correlation(map, example.labels, known)
+        for map, example, known in zip(maps, examples, effects, strict=False)
+    ]
     return row
 
 

@@ -16,11 +16,11 @@ from foveal.render.flow import mode_sheet
 from foveal.render.parts import match_sheet
 from foveal.report.tiles import known_tile
 from foveal.results.part_similarity import match_parts
-from foveal.synthetic import SPECIES, demo_scenes, render
+from foveal.synthetic import CLASS_NAMES, demo_scenes, render
 from foveal.synthetic.classes import NOVEL
-from foveal.synthetic.gallery import species_portraits
+from foveal.synthetic.gallery import class_gallery
 from foveal.synthetic.ground_truth import deciding_part, sibling_margin
-from foveal.synthetic.sampling import species_scene
+from foveal.synthetic.sampling import class_scene
 from foveal.synthetic.scene import LABELS
 from foveal.synthetic.splits import Example
 
@@ -34,7 +34,7 @@ def overview() -> Image.Image:
     columns = []
     for scene in demo_scenes()[1::2]:
         image, labels = render(scene)
-        _, margin = true_effects(model, Example(image, labels, SPECIES.index(scene.species), scene))
+        _, margin = true_effects(model, Example(image, labels, CLASS_NAMES.index(scene.species), scene))
         why = foveal.explain(model, image, sibling_margin([scene.species]))
         columns.append(
             (
@@ -61,7 +61,7 @@ OTHERS = (
 def methods(names: Sequence[str]) -> Image.Image:
     """These methods on six birds: the margin to the sibling, at the last stage or at the pixels."""
     model = foveal.load_model("demo")
-    scenes = [species_portraits()[i] for i in BIRDS]
+    scenes = [class_gallery()[i] for i in BIRDS]
     rows = []
     for scene in scenes:
         image, _ = render(scene)
@@ -79,24 +79,22 @@ def methods(names: Sequence[str]) -> Image.Image:
 def match() -> Image.Image:
     """A bird against another of its species and against its sibling, whose beak differs, by the bundled network."""
     model = foveal.load_model("demo")
-    own, sibling = SPECIES[BIRDS[0]], SPECIES[BIRDS[0] + 1]
-    query, same, other = (render(species_scene(name, seed))[0] for name, seed in ((own, 1), (own, 2), (sibling, 3)))
+    own, sibling = CLASS_NAMES[BIRDS[0]], CLASS_NAMES[BIRDS[0] + 1]
+    query, same, other = (render(class_scene(name, seed))[0] for name, seed in ((own, 1), (own, 2), (sibling, 3)))
     return foveal.match(model, query, [same, other]).figure(side=280)
 
 
 def episode() -> Image.Image:
     """Four species the bundled network never saw, three examples each; two queries."""
-    examples = [
-        (name, render(species_scene(name, 100 * k + i))[0]) for k, name in enumerate(NOVEL[:4]) for i in range(3)
-    ]
-    query = [render(species_scene(NOVEL[k], 999 + k))[0] for k in range(2)]
+    examples = [(name, render(class_scene(name, 100 * k + i))[0]) for k, name in enumerate(NOVEL[:4]) for i in range(3)]
+    query = [render(class_scene(NOVEL[k], 999 + k))[0] for k in range(2)]
     names, support = zip(*examples, strict=True)
     return foveal.episode(foveal.load_model("demo"), query, list(support), names).figure(side=180)
 
 
 def flow() -> Image.Image:
     """Attention forming, for the margin between two jays that differ in their crests."""
-    scene = species_portraits()[4]
+    scene = class_gallery()[4]
     image, labels = render(scene)
     layers = ("stem.relu1", "stem.relu2", "stage1", "stage2", "stage3")
     found = foveal.flow(foveal.load_model("demo"), image, sibling_margin([scene.species]), layer=layers)
@@ -105,7 +103,7 @@ def flow() -> Image.Image:
 
 def modes() -> Image.Image:
     """The five modes on the same bird."""
-    scene = species_portraits()[4]
+    scene = class_gallery()[4]
     target, layers = sibling_margin([scene.species]), ("stem.relu1", "stem.relu2", "stage1", "stage2", "stage3")
     model, image = foveal.load_model("demo"), render(scene)[0]
     return mode_sheet([foveal.flow(model, image, target, layer=layers, mode=mode) for mode in MODES], side=150)
@@ -114,7 +112,7 @@ def modes() -> Image.Image:
 def one_map() -> Image.Image:
     """The whole tree as one map, for the margin and beside other maps."""
     model = foveal.load_model("demo")
-    scene = species_scene("Fan-crested Jay", 4)
+    scene = class_scene("Fan-crested Jay", 4)
     image = render(scene)[0]
     target = sibling_margin([scene.species])
     shown = [foveal.explain(model, image, target, method=name) for name in ("gap", "hirescam", "lrp-epsilon")]
@@ -125,13 +123,13 @@ def one_map() -> Image.Image:
 def assembly() -> Image.Image:
     """How the margin of a jay to its sibling is put together, over twelve pictures."""
     model = foveal.load_model("demo")
-    pictures = [render(species_scene("Fan-crested Jay", seed))[0] for seed in range(12)]
+    pictures = [render(class_scene("Fan-crested Jay", seed))[0] for seed in range(12)]
     return foveal.class_tree(model, pictures, sibling_margin(["Fan-crested Jay"]), branch=3).poster(most=6)
 
 
 def tree() -> Image.Image:
     """What the margin between two jays rests on, down to edges."""
-    scene = species_portraits()[4]
+    scene = class_gallery()[4]
     image, _ = render(scene)
     found = foveal.decompose(foveal.load_model("demo"), image, sibling_margin([scene.species]), branch=3, against=2)
     return found.grow().look().audit().poster(most=7)
@@ -139,7 +137,7 @@ def tree() -> Image.Image:
 
 def parts() -> Image.Image:
     """Margins between siblings by a network that decides by its parts."""
-    scenes = [species_portraits()[i] for i in (4, 10, 16)]
+    scenes = [class_gallery()[i] for i in (4, 10, 16)]
     found = foveal.parts(
         foveal.load_model("parts"), [render(scene)[0] for scene in scenes],
         sibling_margin([scene.species for scene in scenes]),
@@ -150,13 +148,13 @@ def parts() -> Image.Image:
 def ranks() -> Image.Image:
     """The parts of two birds of one species, each with that of the other which it goes with."""
     model = foveal.load_model("parts")
-    a, b = (foveal.parts(model, render(species_scene(SPECIES[10], seed))[0]) for seed in (5, 8))
+    a, b = (foveal.parts(model, render(class_scene(CLASS_NAMES[10], seed))[0]) for seed in (5, 8))
     return match_sheet(a, b, match_parts(a, b))
 
 
 def portraits() -> Image.Image:
     """Four kinds of bird in a set, as two layers see them."""
-    pictures = [render(species_scene(SPECIES[4 * k], 5000 + i))[0] for k in range(4) for i in range(10)]
+    pictures = [render(class_scene(CLASS_NAMES[4 * k], 5000 + i))[0] for k in range(4) for i in range(10)]
     return foveal.visualize(foveal.load_model("demo"), pictures, ["stage1", "stage3"], facets=4).figure(side=200)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("birds")
-    for i, example in enumerate(Split("species", 11)):
+    for i, example in enumerate(Split("classes", 11)):
         Image.fromarray(example.image).save(folder / f"{i:02d}.png")
     return folder
 
@@ -73,7 +73,7 @@ def test_what_was_found_is_kept_for_the_same_question_only(folder: Path, tmp_pat
         model.module.get_parameter(next(name for name, _ in model.module.named_parameters())).mul_(1.5)
     changed = found()
     assert len(asked) == 3 * times and not torch.equal(first.values["stage3"], changed.values["stage3"])
-    for file in (tmp_path / "dictionaries").iterdir():
+    for file in (tmp_path / "channels").iterdir():
         file.write_bytes(b"half of it")
     mended = found()
     assert torch.equal(mended.values["stage3"], changed.values["stage3"])
@@ -118,9 +118,9 @@ def test_a_kept_file_of_another_question_is_not_taken(folder: Path, tmp_path: Pa
         return foveal.channels(model, folder, cache=tmp_path, layer=layer, most=2)
 
     one = found("stage1")
-    (first,) = (tmp_path / "dictionaries").iterdir()
+    (first,) = (tmp_path / "channels").iterdir()
     found("stage3")
-    (second,) = set((tmp_path / "dictionaries").iterdir()) - {first}
+    (second,) = set((tmp_path / "channels").iterdir()) - {first}
     shutil.copy(second, first)
     again = found("stage1")
     assert again.notes and torch.equal(again.values["stage1"], one.values["stage1"])
@@ -131,7 +131,7 @@ def test_a_cache_that_cannot_be_written_or_is_no_file_is_no_reason_to_fail(folde
     (tmp_path / "file").touch()
     assert not foveal.channels(model, folder, cache=tmp_path / "file", layer="stage3").notes
     foveal.channels(model, folder, cache=tmp_path, layer="stage3")
-    (kept,) = (tmp_path / "dictionaries").iterdir()
+    (kept,) = (tmp_path / "channels").iterdir()
     for make in (os.mkfifo, Path.mkdir):
         kept.unlink()
         make(kept)
@@ -142,9 +142,9 @@ def test_a_tree_shows_what_its_channels_mean(folder: Path) -> None:
     from foveal.render.tree_page import page
 
     model = foveal.load_model("demo")
-    tree = foveal.decompose(model, sorted(folder.iterdir())[0], branch=2).grow(1)
+    tree = foveal.decompose(model, sorted(folder.iterdir())[0], branching=2).grow(1)
     assert '"shelves":{}' in page(tree)
-    tree.dictionary = foveal.channels(model, folder, cache=None)
+    tree.channel_examples = foveal.channels(model, folder, cache=None)
     (first, *_) = tree.root.children
     assert f'"{first.feature.stage}/{first.feature.channel}":["data:image/jpeg' in page(tree)
 
@@ -153,7 +153,7 @@ def test_bad_wishes_get_one_sentence(folder: Path, tmp_path: Path) -> None:
     model = foveal.load_model("demo")
     words = foveal.channels(model, folder, layer="stage3", cache=False)
     for layer, channel in (("stage1", 0), ("stage3", 10_000), ("stage3", -1)):
-        with pytest.raises(LayerError, match="the dictionary has no channel"):
+        with pytest.raises(LayerError, match="no examples of channel"):
             words.entries(layer, channel)
     with pytest.raises(foveal.FovealError, match="no pictures"):
         foveal.channels(model, tmp_path)

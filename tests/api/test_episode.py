@@ -10,7 +10,7 @@ from torch import nn
 
 import foveal
 from foveal.errors import FovealError, ResultError
-from foveal.synthetic import render, species_scene
+from foveal.synthetic import class_scene, render
 from foveal.synthetic.classes import NOVEL
 
 
@@ -54,8 +54,8 @@ def test_linear_evidence_may_be_compared_between_classes() -> None:
 
 def test_sheets_of_drawn_birds(tmp_path: Path) -> None:
     names = [name for name in NOVEL[:2] for _ in range(2)]
-    support = [render(species_scene(name, k))[0] for k, name in enumerate(names)]
-    query = [render(species_scene(name, 50))[0] for name in NOVEL[:2]]
+    support = [render(class_scene(name, k))[0] for k, name in enumerate(names)]
+    query = [render(class_scene(name, 50))[0] for name in NOVEL[:2]]
     model = foveal.load_model("demo")
     episode = foveal.episode(model, query, support, names)
     assert episode.decided == NOVEL[:2]

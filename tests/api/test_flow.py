@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -555,7 +557,10 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     flow = foveal.flow(foveal.load_model("demo"), torch.rand(2, 3, 160, 160), mode="project", iterations=3)
     flow.save(tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"strip-0.png", "flow-1.gif", "flow.npz", "maps.npz", "manifest.json"} <= names
+    assert {"strip-0.png", "flow-1.webp", "flow.npz", "maps.npz", "manifest.json"} <= names
+    film, frames = Image.open(tmp_path / "out" / "flow-1.webp"), flow.animation(1)
+    assert np.array_equal(np.asarray(film.convert("RGB")), np.asarray(frames[0]))  # every color is kept
+    assert film.info["loop"] == 0
     again = foveal.Flow.load(tmp_path / "out")
     for layer in flow.layers:
         assert torch.equal(again.maps[layer], flow.maps[layer])

@@ -15,7 +15,7 @@ import foveal
 from foveal.errors import FovealError
 from foveal.methods.correspondence import strongest
 from foveal.similarity import METRICS, Learned
-from tests.methods.test_fam import ModelEmbedder, S, X, pictures, published, unit
+from tests.methods.test_fam import Embedder, S, X, pictures, published, unit
 
 if TYPE_CHECKING:
     from tests.conftest import NoTrace
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("weights", ["contribution", "positive", "linear"])
 def test_pairs_are_explanations(weights: str, head: str, no_trace: NoTrace) -> None:
     """Each pair's map is what `explain` gives for that reference, and mirrored for the reference."""
-    model = ModelEmbedder(head)
+    model = Embedder(head)
     with no_trace(model):
         pair = foveal.match(model, X, S, weights=weights, lines=0)
     assert pair.query_maps.shape == (3, 2, 6, 6)
@@ -42,7 +42,7 @@ def test_pairs_are_explanations(weights: str, head: str, no_trace: NoTrace) -> N
 @pytest.mark.parametrize("metric", [*METRICS, "learned"])
 def test_every_metric(metric: Any) -> None:
     chosen = Learned(torch.randn(4, 8, dtype=torch.float64)) if metric == "learned" else metric
-    model = ModelEmbedder().eval()
+    model = Embedder().eval()
     pair = foveal.match(model, X, S, metric=chosen)
     assert torch.allclose(pair.contributions.sum(2), pair.similarity, rtol=1e-9)
     for j in range(2):
@@ -59,7 +59,7 @@ def test_every_metric(metric: Any) -> None:
 
 
 def test_the_published_map_for_every_pair() -> None:
-    model = ModelEmbedder().eval()
+    model = Embedder().eval()
     pair = foveal.match(model, X, S)
     with torch.no_grad():
         A, q, s = model.features(X), model(X), model(S)
@@ -67,7 +67,7 @@ def test_the_published_map_for_every_pair() -> None:
         assert torch.allclose(pair.query_maps[:, j] * 36, published(A, q, s[j]), rtol=1e-9)
 
 
-def table(model: ModelEmbedder, i: int, j: int) -> Tensor:
+def table(model: Embedder, i: int, j: int) -> Tensor:
     """All pairs of places of the plain network, written out."""
     with torch.no_grad():
         A, B, q, s = model.features(X)[i], model.features(S)[j], model(X)[i], model(S)[j]
@@ -79,7 +79,7 @@ def table(model: ModelEmbedder, i: int, j: int) -> Tensor:
 
 def test_places_against_the_sum_written_out() -> None:
     """The 4-D tensor sums to the cosine; the lines are its strongest entries."""
-    model = ModelEmbedder().eval()
+    model = Embedder().eval()
     pair = foveal.match(model, X, S, lines=5)
     for i, j in ((0, 0), (2, 1)):
         T = table(model, i, j)
@@ -103,7 +103,7 @@ def test_places_against_the_sum_written_out() -> None:
 @pytest.mark.parametrize(("head", "exact"), [("gem", True), ("project", True), ("branches", True), ("flat", False)])
 def test_places_of_other_heads(head: str, *, exact: bool) -> None:
     """Exact where the head is homogeneous; what its offset adds is no place's, and told."""
-    pair = foveal.match(ModelEmbedder(head).eval(), X, S, metric="dot")
+    pair = foveal.match(Embedder(head).eval(), X, S, metric="dot")
     assert bool((pair.unplaced.abs() < 1e-9).all()) == exact
     assert bool(torch.isfinite(pair.places[..., 4]).any())
 
@@ -138,11 +138,11 @@ def _note(told: list[Any], *args: Any) -> None:
 
 def test_many_pictures_go_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     for head in ("mean", "gem"):
-        at_once = foveal.match(ModelEmbedder(head).eval(), X, S)
+        at_once = foveal.match(Embedder(head).eval(), X, S)
         with monkeypatch.context() as patch:
-            patch.setattr("foveal.api.match.AT_ONCE", 2)
+            patch.setattr("foveal.methods.pairwise.AT_ONCE", 2)
             told: list[Any] = []
-            by_twos = foveal.match(ModelEmbedder(head).eval(), X, S, progress=partial(_note, told))
+            by_twos = foveal.match(Embedder(head).eval(), X, S, progress=partial(_note, told))
         for name in ("similarity", "query_maps", "reference_maps", "contributions", "places"):
             assert torch.allclose(getattr(by_twos, name), getattr(at_once, name), equal_nan=True)
         assert told[:2] == [("query pictures", 2, 3), ("query pictures", 3, 3)]
@@ -176,7 +176,7 @@ def test_the_embedding_of_classifiers_is_what_goes_into_the_last_layer(name: str
 
 def test_where_the_embedding_is() -> None:
     find = foveal.find_embedding
-    assert find(ModelEmbedder("project").eval(), X).layer == ""
+    assert find(Embedder("project").eval(), X).layer == ""
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).double()
     assert "the map the model returns" in find(model, X).said
     labelled = foveal.load_model("demo")
@@ -195,7 +195,7 @@ def test_where_the_embedding_is() -> None:
 
 
 def test_it_saves_loads_draws_and_prints(tmp_path: Path) -> None:
-    pair = foveal.match(ModelEmbedder().eval(), X[:2], S, metric="euclidean")
+    pair = foveal.match(Embedder().eval(), X[:2], S, metric="euclidean")
     folder = pair.save(tmp_path / "out")
     again = foveal.Match.load(folder)
     for name in ("similarity", "query_maps", "reference_maps", "contributions", "places", "unplaced"):
@@ -226,18 +226,18 @@ def test_it_saves_loads_draws_and_prints(tmp_path: Path) -> None:
 )
 def test_what_does_not_fit_is_said(options: dict[str, Any], words: str) -> None:
     with pytest.raises(FovealError, match=words) as caught:
-        foveal.match(ModelEmbedder().eval(), X, **{"references": S, **options})
+        foveal.match(Embedder().eval(), X, **{"references": S, **options})
     assert "\n" not in str(caught.value)
 
 
 def test_references_of_another_size_are_welcome_where_the_network_takes_them() -> None:
     larger = torch.rand(1, 3, 20, 16, dtype=torch.float64)
-    pair = foveal.match(ModelEmbedder().eval(), X, larger)
+    pair = foveal.match(Embedder().eval(), X, larger)
     assert pair.reference_maps.shape == (3, 1, 10, 8)
 
 
 def test_a_black_picture_has_no_direction() -> None:
-    model = ModelEmbedder().eval()
+    model = Embedder().eval()
     model.conv1.bias.data.zero_()
     model.conv2.bias.data.zero_()
     with pytest.raises(FovealError, match="reference 0 is all zero"):

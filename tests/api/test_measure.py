@@ -62,10 +62,11 @@ def test_a_true_map_beats_a_false_one_and_all_references(no_trace: NoTrace) -> N
     inside = truth[0].bool().numpy()
     with no_trace(model):
         scores = foveal.measure(
-            model, x, {"true": truth, "false": 1 - truth}, 0, metrics=["usual", "object"], masks=[inside, inside],
-            setting=QUICK, labels=["bright", "dark"], references=("random", "centre", "edges", "constant"),
+            model, x, 0, explanations={"true": truth, "false": 1 - truth}, metrics=["usual", "object"],
+            masks=[inside, inside],
+            setting=QUICK, labels=["bright", "dark"], references=("random", "center", "edges", "constant"),
         )  # fmt: skip
-    assert scores.methods == ("true", "false", "(random)", "(centre)", "(edges)", "(constant)")
+    assert scores.methods == ("true", "false", "(random)", "(center)", "(edges)", "(constant)")
     for metric in ("deletion", "insertion", "drop", "drop_in_deletion", "road", "pointing", "energy", "roc_area"):
         assert scores.best(metric) == "true", metric
         assert scores.ranks(metric)["true"] == pytest.approx(1, abs=1), metric
@@ -80,14 +81,14 @@ def test_a_true_map_beats_a_false_one_and_all_references(no_trace: NoTrace) -> N
 
 def test_values_are_those_of_the_functions_and_forwards_are_counted() -> None:
     model, (x, truth) = Patch().eval(), patched(1)
-    scores = foveal.measure(model, x, truth, 0, metrics=USUAL, references=False, setting=QUICK)
+    scores = foveal.measure(model, x, 0, explanations=truth, metrics=USUAL, references=False, setting=QUICK)
     alone = deletion(
         lambda z: model(z).softmax(1)[:, 0], x, torch.nn.functional.adaptive_avg_pool2d(truth, 8)[0], steps=6
     )
     assert scores.values["map"]["deletion"][0] == pytest.approx(alone.area, abs=1e-6)
     assert scores.forwards == 1 + 7 + 7 + 2 + 4 + 6
     mixed = foveal.measure(
-        model, torch.cat([x, x.flip(3)]), torch.cat([truth, truth]), 0, references=False, setting=QUICK
+        model, torch.cat([x, x.flip(3)]), 0, explanations=torch.cat([truth, truth]), references=False, setting=QUICK
     )
     assert mixed.values["map"]["road"][0] == pytest.approx(scores.values["map"]["road"][0], abs=1e-5)
 
@@ -135,10 +136,12 @@ def test_similarities_shares_of_a_vote_and_prototypes(no_trace: NoTrace) -> None
             assert bool(((shares >= 0) & (shares <= 1)).all())
         with perturbed_scores(prepare(model, x, foveal.Prototypes(bank, labels))) as asked:
             assert 1 / 3 <= asked[0].whole <= 1
-        found = foveal.measure(model, x, ["fam", "gradcam"], foveal.Prototypes(bank, labels), setting=QUICK)
+        found = foveal.measure(
+            model, x, foveal.Prototypes(bank, labels), explanations=["fam", "gradcam"], setting=QUICK
+        )
         pair = foveal.match(model, x, bank[:1])
         both = foveal.measure(
-            model, x, pair, foveal.Similar(bank[:1]), metrics="deletion", setting=QUICK, references=False
+            model, x, foveal.Similar(bank[:1]), explanations=pair, metrics="deletion", setting=QUICK, references=False
         )
     assert found.of == "probability of the class" and both.methods == ("fam",) and both.of == "score"
 
@@ -156,49 +159,58 @@ def test_results_say_what_they_explain_and_methods_share_a_pass() -> None:
     model, x = tiny(4), torch.randn(2, 3, 16, 16)
     why = foveal.explain(model, x, foveal.Margin([0, 1], 2), method="hirescam")
     flow = foveal.flow(model, x, foveal.Class([0, 1]))
-    scores = foveal.measure(model, x, why, metrics="deletion", references=("random",), setting=QUICK)
+    scores = foveal.measure(model, x, explanations=why, metrics="deletion", references=("random",), setting=QUICK)
     assert scores.target == ("class 0 − class 2", "class 1 − class 2") and scores.methods == ("hirescam", "(random)")
-    layers = foveal.measure(model, x, flow, layer="all", metrics="gini", references=False)
+    layers = foveal.measure(model, x, explanations=flow, layer="all", metrics="gini", references=False)
     assert layers.methods == tuple(f"naflow:mode=exact at {layer}" for layer in flow.layers)
-    named = foveal.measure(model, x, ["gradcam", "gradcam"], metrics="gini", references=False)
+    named = foveal.measure(model, x, explanations=["gradcam", "gradcam"], metrics="gini", references=False)
     assert named.methods == ("gradcam", "gradcam 2")
     similar = foveal.explain(model, x, foveal.Similar(x[:1]), method="gradcam")
     with pytest.raises(TargetError, match="pass the same target"):
-        foveal.measure(model, x, similar)
-    assert foveal.measure(model, x, similar, foveal.Similar(x[:1]), metrics="gini").values["gradcam"]["gini"]
+        foveal.measure(model, x, explanations=similar)
+    assert foveal.measure(model, x, foveal.Similar(x[:1]), explanations=similar, metrics="gini").values["gradcam"][
+        "gini"
+    ]
 
 
 def test_trees_and_parts_are_measured_like_maps(tmp_path: Path) -> None:
-    model, bird = foveal.load_model("demo"), next(iter(Split("species", 1))).image
+    model, bird = foveal.load_model("demo"), next(iter(Split("classes", 1))).image
     target = foveal.Margin(4, 5)
-    tree = foveal.decompose(model, bird, target, branch=2).grow()
+    tree = foveal.decompose(model, bird, target, branching=2).grow()
     tree.save(tmp_path / "tree")
     parts = foveal.parts(model, bird, target)
     loaded = foveal.Tree.load(tmp_path / "tree")
     for one, map in ((tree, tree.map()[None]), (loaded, tree.map()[None]), (parts, parts.places)):
-        scores = foveal.measure(model, bird, {"it": one}, metrics="deletion", references=False, setting=QUICK)
-        plain = foveal.measure(model, bird, {"it": map}, target, metrics="deletion", references=False, setting=QUICK)
+        scores = foveal.measure(
+            model, bird, explanations={"it": one}, metrics="deletion", references=False, setting=QUICK
+        )
+        plain = foveal.measure(
+            model, bird, target, explanations={"it": map}, metrics="deletion", references=False, setting=QUICK
+        )
         assert scores.target == plain.target == (tree.target,)
         assert scores.values["it"]["deletion"] == pytest.approx(plain.values["it"]["deletion"])
-    assert "hiding what this map marks" in str(foveal.audit(model, bird, tree, draws=2))
+    assert "hiding what this map marks" in str(foveal.audit(model, bird, explanations=tree, draws=2))
 
 
 def test_metrics_that_explain_again() -> None:
     model, x = tiny(5), torch.randn(1, 3, 16, 16)
     scores = foveal.measure(
-        model, x, ["gradcam", "inputxgradient"], metrics=["sensitivity", "coherency", "adcc"], references=("centre",),
-        setting=EvaluationSettings(neighbours=2, radius=0.1),
+        model, x, explanations=["gradcam", "inputxgradient"], metrics=["sensitivity", "coherency", "adcc"],
+        references=("center",),
+        setting=EvaluationSettings(neighbors=2, radius=0.1),
     )  # fmt: skip
-    assert scores.values["(centre)"]["sensitivity"] == (0.0,) and scores.values["(centre)"]["coherency"] == (1.0,)
+    assert scores.values["(center)"]["sensitivity"] == (0.0,) and scores.values["(center)"]["coherency"] == (1.0,)
     assert scores.values["gradcam"]["sensitivity"][0] > 0 and 0 <= scores.values["inputxgradient"]["coherency"][0] <= 1
     with pytest.raises(MethodError, match="by name"):
-        foveal.measure(model, x, torch.rand(1, 4, 4), metrics="sensitivity", references=False)
+        foveal.measure(model, x, explanations=torch.rand(1, 4, 4), metrics="sensitivity", references=False)
 
 
 def test_a_map_that_is_not_finite_is_undefined_and_counted() -> None:
     model, (x, truth) = Patch().eval(), patched()
     truth[1, 0, 0] = torch.nan
-    scores = foveal.measure(model, x, truth, 0, metrics=["deletion", "gini"], setting=QUICK, references=("random",))
+    scores = foveal.measure(
+        model, x, 0, explanations=truth, metrics=["deletion", "gini"], setting=QUICK, references=("random",)
+    )
     assert scores.summary("map", "gini").undefined == 1 and math.isnan(scores.values["map"]["deletion"][1])
     assert "map" in scores.significance("deletion") or scores.best("deletion") == "map"
 
@@ -215,8 +227,8 @@ def test_boxes_and_masks_follow_the_crop(tmp_path: Path) -> None:
         scores = foveal.measure(
             model,
             pixels,
-            map,
             0,
+            explanations=map,
             metrics=["energy", "roc_area"],
             references=False,
             preprocessing=preprocessing,
@@ -224,7 +236,7 @@ def test_boxes_and_masks_follow_the_crop(tmp_path: Path) -> None:
         )  # type: ignore[arg-type]
         assert scores.values["map"]["energy"] == (1.0,) and scores.values["map"]["roc_area"] == (1.0,)
     gone = foveal.measure(
-        model, pixels, map, 0, metrics=["energy", "iou"], references=False, preprocessing=preprocessing,
+        model, pixels, 0, explanations=map, metrics=["energy", "iou"], references=False, preprocessing=preprocessing,
         boxes=[[(0, 0, 40, 11)]],
     )  # fmt: skip
     assert math.isnan(gone.values["map"]["energy"][0]) and math.isnan(gone.values["map"]["box_overlap"][0])
@@ -235,15 +247,15 @@ def test_black_is_what_preprocessing_makes_of_it() -> None:
     setting = EvaluationSettings(steps=2, delete="black", grid=(4, 4))
     picture = np.full((160, 160, 3), 90, np.uint8)
     ramp = torch.arange(16.0).view(1, 4, 4)
-    dark = foveal.measure(model, picture, ramp, 3, metrics="deletion", references=False, setting=setting)
+    dark = foveal.measure(model, picture, 3, explanations=ramp, metrics="deletion", references=False, setting=setting)
     black = foveal.measure(
-        model, np.zeros_like(picture), ramp, 3, metrics="deletion", references=False, setting=setting
+        model, np.zeros_like(picture), 3, explanations=ramp, metrics="deletion", references=False, setting=setting
     )
     last = black.whole[0]
     middle = 2 * dark.values["map"]["deletion"][0] - (dark.whole[0] + last) / 2
     assert 0 <= middle <= 1 and dark.setting["delete"] == "given"
     with pytest.raises(MethodError, match="preprocessing"):
-        foveal.measure(tiny(), torch.randn(1, 3, 16, 16), torch.rand(1, 4, 4), setting=setting)
+        foveal.measure(tiny(), torch.randn(1, 3, 16, 16), explanations=torch.rand(1, 4, 4), setting=setting)
 
 
 def test_scores_are_saved_whole_and_loaded_back(tmp_path: Path) -> None:
@@ -281,8 +293,8 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_real_architectures(name: str, no_trace: NoTrace) -> None:
     model, x = architecture(name), torch.randn(1, 3, 64, 64)
     with no_trace(model):
-        scores = foveal.measure(model, x, "gradcam", setting=QUICK, references=("activation",))
-        found = foveal.audit(model, x, "gradcam", draws=3)
+        scores = foveal.measure(model, x, explanations="gradcam", setting=QUICK, references=("activation",))
+        found = foveal.audit(model, x, explanations="gradcam", draws=3)
     assert all(math.isfinite(scores.values["gradcam"][metric][0]) for metric in ("deletion", "insertion", "road"))
     assert len(found[0].others) == 3
 
@@ -294,7 +306,12 @@ def test_hiding_the_patch_costs_more_than_hiding_others(no_trace: NoTrace) -> No
     model, (x, truth) = Patch().eval(), patched(2)
     with no_trace(model):
         found = foveal.audit(
-            model, x, {"true": truth, "false": truth.roll(16, 1)}, 0, area=0.0625, labels=["bright", "dark"]
+            model,
+            x,
+            0,
+            explanations={"true": truth, "false": truth.roll(16, 1)},
+            area=0.0625,
+            labels=["bright", "dark"],
         )
     assert len(found) == 4 and found[0].method == "true"
     assert found[0].effect > 0.15 and found[0].beats > 0.9 and abs(found[2].effect) < 0.05
@@ -310,10 +327,10 @@ def test_other_places_have_the_same_shape_and_the_sentence_knows_nothing_from_so
     assert others.flatten(1).sum(1).tolist() == [48] * 6 and not bool((others[0] == others[1]).all())
     assert marked(-torch.rand(4, 4), (8, 8), None) is None
     model, (x, truth) = Patch().eval(), patched(1)
-    nothing = foveal.audit(model, x, -truth, 0)[0]
+    nothing = foveal.audit(model, x, 0, explanations=-truth)[0]
     assert nothing.marked is None and "marks nothing" in nothing.sentence and nothing.facts()["effect"] is None
     with pytest.raises(MethodError, match="draws"):
-        foveal.audit(model, x, truth, 0, draws=1)
+        foveal.audit(model, x, 0, explanations=truth, draws=1)
 
 
 # --- the command ---
@@ -364,9 +381,10 @@ def test_a_trained_network_on_photos_with_boxes(data: Path) -> None:
     found = [shot for shot in shots(data / "images" / "imagenet_boxes")[:12] if shot.boxes][:4]
     paths, boxes = [shot.path for shot in found], [shot.boxes for shot in found]
     whys = foveal.explain(model, paths, method="hirescam")
-    scores = foveal.measure(model, paths, whys, metrics=["lift", "deletion"], boxes=boxes, references=("random",),
+    scores = foveal.measure(
+        model, paths, explanations=whys, metrics=["lift", "deletion"], boxes=boxes, references=("random",),
                             setting=EvaluationSettings(steps=7, grid=(7, 7)))  # fmt: skip
     assert scores.summary("hirescam", "lift").mean > 1.2
     assert scores.summary("hirescam", "deletion").mean < scores.summary("(random)", "deletion").mean
-    audits = foveal.audit(model, paths, whys, draws=4)
+    audits = foveal.audit(model, paths, explanations=whys, draws=4)
     assert np.mean([one.effect for one in audits]) > np.mean([one.chance[0] for one in audits]) + 0.1

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 import foveal
-from foveal.api.sanity import reinitialised
 from foveal.cli.app import app
+from foveal.engine.fresh import reinitialized
 from foveal.errors import MethodError
 from foveal.metrics.likeness import LIKENESS, absolute, hog, spearman, ssim
 from foveal.results.sanity import Checked
@@ -47,14 +47,14 @@ def test_every_weight_and_statistic_is_forgotten_each_its_own_way() -> None:
     net.norm.running_mean = torch.ones(4)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     state = torch.get_rng_state()
-    reinitialised(net, ["", "conv", "norm", "fc"], seed=1)
+    reinitialized(net, ["", "conv", "norm", "fc"], seed=1)
     assert torch.equal(torch.get_rng_state(), state)
     after = net.state_dict()
     same = [name for name in before if torch.equal(before[name], after[name])]
     # A fresh batch norm begins with ones, zeros and no statistics: that is what these were, or count nothing.
     assert same == ["norm.weight", "norm.bias", "norm.running_var", "norm.num_batches_tracked"]
     twins = nn.ModuleDict({"a": nn.Linear(5, 5), "b": nn.Linear(5, 5)})
-    reinitialised(twins, ["a", "b"], seed=1)
+    reinitialized(twins, ["a", "b"], seed=1)
     assert not torch.equal(twins["a"].weight, twins["b"].weight)  # layers of one shape do not become one another
 
 
@@ -133,33 +133,31 @@ def test_a_method_without_maps_has_no_verdict(dead: str, no_trace: NoTrace) -> N
 
 
 def test_maps_that_vanish_when_all_is_forgotten_pass_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-
     from foveal.api import sanity
 
-    compare = sanity.compare
+    explanations = sanity.explanations
 
-    def vanishing(subject: Any, *given: Any, **about: Any) -> Any:
-        whys = compare(subject, *given, **about)
-        forgot = "forward" in vars(subject.module)
+    def vanishing(context: Any, *given: Any, **about: Any) -> Any:
+        whys = explanations(context, *given, **about)
+        forgot = "forward" in vars(context.model)
         return [replace(why, maps={at: 0 * map for at, map in why.maps.items()}) for why in whys] if forgot else whys
 
-    monkeypatch.setattr(sanity, "compare", vanishing)
+    monkeypatch.setattr(sanity, "explanations", vanishing)
     found = foveal.sanity(plain(), X, 1, radii=())
     assert "when all layers have forgotten" in found.sentence("gradcam")
 
 
 def test_a_random_network_without_a_map_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-
     from foveal.api import sanity
 
-    compare = sanity.compare
+    explanations = sanity.explanations
 
-    def failing(subject: Any, *given: Any, **about: Any) -> Any:
-        if "forward" in vars(subject.module) and about["methods"] != ("gradcam",):
+    def failing(context: Any, methods: Any, *given: Any, **about: Any) -> Any:
+        if "forward" in vars(context.model) and [*methods] != ["gradcam"]:
             raise MethodError("the hirescam map is not finite")
-        return compare(subject, *given, **about)
+        return explanations(context, methods, *given, **about)
 
-    monkeypatch.setattr(sanity, "compare", failing)
+    monkeypatch.setattr(sanity, "explanations", failing)
     found = foveal.sanity(plain(), X, 1, methods=["hirescam", "gradcam"], radii=())
     assert found.checked["gradcam"].undefined is None and found.checked["hirescam"].undefined
     assert found.notes == ("a random network has no map: the hirescam map is not finite",)

@@ -19,8 +19,8 @@ from foveal.api.shortcuts import _above, _chance
 from foveal.cli.app import app
 from foveal.errors import ImageError, MethodError
 from foveal.models import Model
-from foveal.synthetic import SPECIES, Split
-from foveal.synthetic.dataset import PREPROCESSING, normalised
+from foveal.synthetic import CLASS_NAMES, Split
+from foveal.synthetic.dataset import PREPROCESSING, normalized
 from foveal.synthetic.splits import Example, SplitName
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def drawn(split: Split) -> list[Example]:
 def trained(split: SplitName) -> Model:
     """It learns from 270 pictures of six species."""
     examples = drawn(Split(split, 900, train=True, seed=1))
-    x = normalised(torch.stack([torch.from_numpy(e.image).permute(2, 0, 1) for e in examples]))
+    x = normalized(torch.stack([torch.from_numpy(e.image).permute(2, 0, 1) for e in examples]))
     targets = torch.tensor([e.target for e in examples])
     torch.manual_seed(0)
     net = Small()
@@ -62,13 +62,13 @@ def trained(split: SplitName) -> Model:
             optimiser.zero_grad()
             functional.cross_entropy(net(x[batch]), targets[batch]).backward()
             optimiser.step()
-    return Model(net.eval(), split, PREPROCESSING, SPECIES)
+    return Model(net.eval(), split, PREPROCESSING, CLASS_NAMES)
 
 
 def test_the_network_trained_on_the_shortcut_split_is_flagged_and_the_control_is_not(no_trace: NoTrace) -> None:
     examples = drawn(Split("shortcut", 160, train=True, seed=9))
     pictures, classes = [e.image for e in examples], [e.target for e in examples]
-    astray, control = trained("shortcut"), trained("species")
+    astray, control = trained("shortcut"), trained("classes")
     with no_trace(astray.module):
         found = foveal.shortcuts(astray, pictures, classes, hosts=3)
     fine = foveal.shortcuts(control, pictures, classes, hosts=3)
@@ -134,9 +134,9 @@ def test_too_few_pictures_are_refused() -> None:
 
 
 def test_the_command_reads_folders_of_classes(tmp_path: Path) -> None:
-    split = Split("species", 80, seed=4)
+    split = Split("classes", 80, seed=4)
     for i in [i for i in range(80) if split.target(i) in (0, 1, 4)]:
-        folder = tmp_path / "photos" / SPECIES[split.target(i)]
+        folder = tmp_path / "photos" / CLASS_NAMES[split.target(i)]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(split[i].image).save(folder / f"{i}.png")
     done = CliRunner().invoke(

@@ -14,8 +14,8 @@ from foveal.api.visualize import optimize
 from foveal.errors import ImageError, LayerError, MethodError, ResultError
 from foveal.featurevis import STILL, ObjectiveWeights, Octave, Schedule, units_of
 from foveal.models import Model
-from foveal.synthetic import SPECIES, render, species_scene
-from tests.featurevis.networks import PREPROCESSING, Small, coloured, known, small
+from foveal.synthetic import CLASS_NAMES, class_scene, render
+from tests.featurevis.networks import PREPROCESSING, Small, colored, known, small
 from tests.networks import Planted, architecture
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ QUICK = Schedule((Octave(1.0, 30),), check=10, patience=0)
 @pytest.fixture(scope="module")
 def birds() -> list[Any]:
     """Four pictures each of three species."""
-    return [render(species_scene(SPECIES[s], 5000 + k))[0] for s in (0, 4, 12) for k in range(4)]
+    return [render(class_scene(CLASS_NAMES[s], 5000 + k))[0] for s in (0, 4, 12) for k in range(4)]
 
 
 @pytest.fixture(scope="module")
 def faces(birds: list[Any]) -> FeatureImages:
-    plan = Schedule((Octave(1.0, 50),), check=25)
-    return foveal.visualize(foveal.load_model("demo"), birds, "stage3", facets=3, plan=plan)
+    schedule = Schedule((Octave(1.0, 50),), check=25)
+    return foveal.visualize(foveal.load_model("demo"), birds, layer="stage3", facets=3, schedule=schedule)
 
 
 def test_portraits_of_drawn_birds_do_what_they_are_meant_to(faces: FeatureImages) -> None:
@@ -53,8 +53,8 @@ def test_portraits_of_drawn_birds_do_what_they_are_meant_to(faces: FeatureImages
 def test_the_classifier_and_another_network_know_them(faces: FeatureImages) -> None:
     model = foveal.load_model("demo")
     for i, answers in enumerate(faces.answers(model, 2)):
-        species = SPECIES[(0, 4, 12)[faces.facets[faces[i].facet or 0].members[0] // 4]]
-        assert answers[0].label == species
+        class_name = CLASS_NAMES[(0, 4, 12)[faces.facets[faces[i].facet or 0].members[0] // 4]]
+        assert answers[0].label == class_name
         assert answers[0].probability >= answers[1].probability
         photo, cos = faces.nearest(i)[0]
         assert photo // 4 == faces.facets[faces[i].facet or 0].members[0] // 4 and cos > 0.9
@@ -70,7 +70,7 @@ def test_they_are_saved_whole_and_loaded_back(faces: FeatureImages, tmp_path: Pa
     for a, b in zip(faces, again, strict=True):
         assert torch.equal(a.image, b.image) and torch.equal(a.channels, b.channels)
         assert a.facts() == b.facts() and a.curve == b.curve
-        assert all(s == t and torch.equal(x, y) for (s, x), (t, y) in zip(a.strip, b.strip, strict=True))
+        assert all(s == t and torch.equal(x, y) for (s, x), (t, y) in zip(a.snapshots, b.snapshots, strict=True))
     assert again.retrieval() == faces.retrieval() and str(again) == str(faces)
     assert [f.members for f in again.facets] == [f.members for f in faces.facets]
     assert np.array_equal(again.photos[3].pixels, faces.photos[3].pixels)
@@ -82,15 +82,17 @@ def test_they_are_saved_whole_and_loaded_back(faces: FeatureImages, tmp_path: Pa
 
 def test_several_layers_and_seeds_are_one_batch(birds: list[Any], tmp_path: Path) -> None:
     model = foveal.load_model("demo")
-    plan = Schedule((Octave(0.4, 2), Octave(0.5, 3)), check=2)
-    found = foveal.visualize(model, birds, ["stage1", "stage3"], facets=2, seeds=2, start="noise", plan=plan)
+    schedule = Schedule((Octave(0.4, 2), Octave(0.5, 3)), check=2)
+    found = foveal.visualize(
+        model, birds, layer=["stage1", "stage3"], facets=2, seeds=2, start="noise", schedule=schedule
+    )
     assert len(found) == 8 and found.layers == ("stage1", "stage3")
     assert found[0].name == "facet 1 at stage1, seed 0"
     assert not torch.equal(found[0].image, found[1].image)
     assert found[0].target is not None and len(found[0].target) == 32
     assert found.figure().width > 5 * 224
     again = foveal.FeatureImages.load(found.save(tmp_path / "faces"))
-    assert [step for step, _ in again[3].strip] == [step for step, _ in found[3].strip]
+    assert [step for step, _ in again[3].snapshots] == [step for step, _ in found[3].snapshots]
     assert again.strip().tobytes() == found.strip().tobytes()
 
 
@@ -105,7 +107,7 @@ def test_the_scale_of_features_does_not_matter(scale: float) -> None:
                 assert conv.bias is not None
             net.conv2.weight.mul_(factor)
             net.conv2.bias.mul_(factor)
-        found.append(foveal.visualize(known(net), coloured().double(), "relu2", facets=3, plan=QUICK))
+        found.append(foveal.visualize(known(net), colored().double(), layer="relu2", facets=3, schedule=QUICK))
         images.append(torch.stack([one.image for one in found[-1]]))
     torch.testing.assert_close(images[0], images[1], atol=1e-6, rtol=0)
     assert found[0][0].gain == pytest.approx(found[1][0].gain)
@@ -114,7 +116,7 @@ def test_the_scale_of_features_does_not_matter(scale: float) -> None:
 def test_planted_colours_come_out() -> None:
     """Features are how red, green and blue a picture is: so must its portrait be."""
     model = Model(Planted(), "planted", PREPROCESSING)
-    found = foveal.visualize(model, coloured(), "relu", facets=3, count=1, start="noise", plan=QUICK)
+    found = foveal.visualize(model, colored(), layer="relu", facets=3, count=1, start="noise", schedule=QUICK)
     for one in found:
         strongest = int(one.channels[0])
         assert int(one.image.mean((1, 2)).argmax()) == strongest
@@ -124,12 +126,12 @@ def test_planted_colours_come_out() -> None:
 def test_nothing_changes_and_the_head_runs_once_to_be_traced(no_trace: NoTrace) -> None:
     net = small()
     with no_trace(net):
-        foveal.visualize(known(net), coloured(), "relu2", facets=2, plan=QUICK)
+        foveal.visualize(known(net), colored(), layer="relu2", facets=2, schedule=QUICK)
     assert net.heads <= 1
 
 
 def test_one_picture_and_a_plain_module() -> None:
-    found = foveal.visualize(small(), coloured()[:1], "relu2", plan=QUICK)
+    found = foveal.visualize(small(), colored()[:1], layer="relu2", schedule=QUICK)
     assert len(found) == 1 and found.facets[0].weights.tolist() == [1.0]
     assert found[0].gain > 1 and found.retrieval() == 1
     assert found[0].image.shape == (3, 16, 16)
@@ -137,46 +139,51 @@ def test_one_picture_and_a_plain_module() -> None:
 
 def test_a_photo_whose_features_are_the_target_is_left_alone() -> None:
     """T6: all channels, no activation maximisation: the only thing to do is nothing."""
-    only = ObjectiveWeights(pull=None, sparsity=0, statistics=0, smoothness=0)
-    plan = Schedule((Octave(1.0, 10),), views=STILL, check=5)
-    x = coloured()[:1].clamp(-1.6, 1.6)  # within what the canvas can show
-    found = foveal.visualize(known(small()), x, "relu2", wishes=only, start="photo", plan=plan)
+    only = ObjectiveWeights(activation=None, sparsity=0, statistics=0, smoothness=0)
+    schedule = Schedule((Octave(1.0, 10),), views=STILL, check=5)
+    x = colored()[:1].clamp(-1.6, 1.6)  # within what the canvas can show
+    found = foveal.visualize(known(small()), x, layer="relu2", objective_weights=only, start="photo", schedule=schedule)
     assert found[0].loss == pytest.approx(0, abs=1e-9)
-    first = found[0].strip[0][1]
-    assert int((found[0].strip[-1][1].int() - first.int()).abs().max()) <= 1
+    first = found[0].snapshots[0][1]
+    assert int((found[0].snapshots[-1][1].int() - first.int()).abs().max()) <= 1
 
 
 def test_ctrl_c_keeps_the_best_and_the_same_call_goes_on(tmp_path: Path) -> None:
-    def stop(step: Any) -> None:
-        if step.done == 17:
+    def stop(what: str, done: int, total: int) -> None:
+        if done == 17:
             raise KeyboardInterrupt
 
-    options: dict[str, Any] = {"facets": 2, "plan": QUICK}
-    whole = foveal.visualize(small(), coloured(), "relu2", **options)
+    options: dict[str, Any] = {"facets": 2, "schedule": QUICK}
+    whole = foveal.visualize(small(), colored(), layer="relu2", **options)
     file = tmp_path / "half.pt"
-    broken = foveal.visualize(small(), coloured(), "relu2", progress=stop, checkpoint=file, **options)
+    broken = foveal.visualize(small(), colored(), layer="relu2", progress=stop, checkpoint=file, **options)
     assert "interrupted after 17 of 30 steps" in broken.notes and len(broken) == 2
     steps: list[int] = []
     again = foveal.visualize(
-        small(), coloured(), "relu2", progress=lambda step: steps.append(step.done), checkpoint=file, **options
+        small(),
+        colored(),
+        layer="relu2",
+        progress=lambda what, done, total: steps.append(done),
+        checkpoint=file,
+        **options,
     )
     assert steps[0] == 18 and not again.notes
     assert all(b.loss <= a.loss for a, b in zip(broken, again, strict=True))
     assert [round(one.loss, 5) for one in again] == pytest.approx([round(one.loss, 5) for one in whole], abs=0.02)
-    other = optimize(small(1), coloured(), "relu2", facets=2, plan=QUICK)
-    assert not other.take_up(file)  # another network's
+    other = optimize(small(1), colored(), layer="relu2", facets=2, schedule=QUICK)
+    assert not other.resume(file)  # another network's
 
 
 def test_single_units_grow(no_trace: NoTrace) -> None:
     net = small()
     units = [foveal.Neuron("relu2", 3), foveal.Neuron("relu2", 3, (4, 4)), foveal.Class("b")]
     with no_trace(net):
-        found = foveal.visualize(known(net), target=units, plan=Schedule((Octave(1.0, 60),), check=20))
+        found = foveal.visualize(known(net), target=units, schedule=Schedule((Octave(1.0, 60),), check=20))
     assert [one.name for one in found] == ["relu2 channel 3", "relu2 channel 3 at 4,4", "class b"]
     for one in found:
         assert one.loss < one.curve[0][1] and one.facet is None
     assert any("classifier took part" in note for note in found.notes)
-    x = torch.stack([found[0].image, found[0].strip[0][1] / 255])
+    x = torch.stack([found[0].image, found[0].snapshots[0][1] / 255])
     net.eval()
     with torch.no_grad():
         body = net.relu2(net.conv2(net.pool(net.relu1(net.conv1((x - 0.5) / 0.25)))))[:, 3].mean((1, 2))
@@ -198,63 +205,67 @@ def test_a_sleeping_unit_wakes() -> None:
         foveal.visualize(
             known(net),
             target=foveal.Neuron("relu2", 3),
-            plan=Schedule((Octave(1.0, 100),), rate=3.0, patience=0, leak=leak),
+            schedule=Schedule((Octave(1.0, 100),), rate=3.0, patience=0, relu_leak=relu_leak),
         )
-        for leak in (0, -1)  # 0: as units have it; −1: never
+        for relu_leak in (0, -1)  # 0: as units have it; −1: never
     )
     assert float(woken[0].before[3]) == 0 and float(woken[0].attained[3]) > 0
     assert float(asleep[0].attained[3]) == 0
 
 
 def test_literal_runs_and_lets_facets_leak() -> None:
-    options: dict[str, Any] = {"facets": 3, "plan": QUICK}
-    found = foveal.visualize(known(small()), coloured(), "relu2", literal=True, **options)
+    options: dict[str, Any] = {"facets": 3, "schedule": QUICK}
+    found = foveal.visualize(known(small()), colored(), layer="relu2", published=True, **options)
     assert len(found) == 3 and bool(torch.isfinite(found[0].image).all())
     net = known(small())
-    own = optimize(net, coloured(), "relu2", **options)
-    released = optimize(net, coloured(), "relu2", literal=True, **options)
+    own = optimize(net, colored(), layer="relu2", **options)
+    released = optimize(net, colored(), layer="relu2", published=True, **options)
     x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
     def pulled(session: Any) -> set[int]:
         """Channels whose activation the first facet's objective looks at beyond the distance."""
-        from foveal.featurevis.objectives import Seen
+        from foveal.featurevis.seen import Seen
 
-        seen = session.eye.look(x, session.tasks[0].objective.layers, gradient=False)
+        seen = session.network.look(x, session.tasks[0].objective.layers, gradient=False)
         u = seen.features("relu2").clone().requires_grad_()
         maps = {**seen.maps, "relu2": u}
         (gradient,) = torch.autograd.grad(session.tasks[0].objective(Seen(x, maps)).sum(), u)
         return {c for c in range(16) if float(gradient[0, c]) < 0}
 
-    others = {int(c) for person in released.people[1:] for c in person.channels}
-    assert others & pulled(released) and released.people[0].channels.equal(own.people[0].channels)
+    others = {int(c) for facet_task in released.facet_tasks[1:] for c in facet_task.channels}
+    assert others & pulled(released) and released.facet_tasks[0].channels.equal(own.facet_tasks[0].channels)
 
 
-@pytest.mark.parametrize("canvas", ["pixel", "phase"])
-def test_other_canvases(canvas: Any) -> None:
-    found = foveal.visualize(known(small()), coloured(), "relu2", facets=2, canvas=canvas, plan=QUICK)
+@pytest.mark.parametrize("parametrization", ["pixel", "phase"])
+def test_other_canvases(parametrization: Any) -> None:
+    found = foveal.visualize(
+        known(small()), colored(), layer="relu2", facets=2, parametrization=parametrization, schedule=QUICK
+    )
     assert all(one.loss < one.curve[0][1] for one in found)
 
 
 @pytest.mark.parametrize(
-    "wishes",
+    "objective_weights",
     [
-        ObjectiveWeights(pull="caricature", power=2), ObjectiveWeights(pull="mean"),
+        ObjectiveWeights(activation="caricature", power=2), ObjectiveWeights(activation="mean"),
         ObjectiveWeights(spatial=True), ObjectiveWeights(contrast=1.0),
         ObjectiveWeights(distance="charbonnier"), ObjectiveWeights(distance="cosine"),
-        ObjectiveWeights(channels="contrast"), ObjectiveWeights(paleness=1.0),
+        ObjectiveWeights(channels="contrast"), ObjectiveWeights(low_saturation=1.0),
     ],
 )  # fmt: skip
-def test_other_wishes(wishes: ObjectiveWeights) -> None:
-    found = foveal.visualize(known(small()), coloured(), "relu2", facets=2, wishes=wishes, plan=QUICK)
+def test_other_wishes(objective_weights: ObjectiveWeights) -> None:
+    found = foveal.visualize(
+        known(small()), colored(), layer="relu2", facets=2, objective_weights=objective_weights, schedule=QUICK
+    )
     assert all(one.loss < one.curve[0][1] for one in found)
 
 
 @pytest.mark.parametrize("name", ["densenet121", "mobilenet_v3_small", "convnext_tiny"])
 def test_real_architectures(name: str, no_trace: NoTrace) -> None:
     net = architecture(name)
-    x = coloured(2, side=64)
+    x = colored(2, side=64)
     with no_trace(net):
-        found = foveal.visualize(net, x, facets=2, plan=Schedule((Octave(1.0, 3),), check=3))
+        found = foveal.visualize(net, x, facets=2, schedule=Schedule((Octave(1.0, 3),), check=3))
     assert len(found) == 2 and all(one.loss <= one.curve[0][1] for one in found)
 
 
@@ -269,14 +280,14 @@ def test_tokens_are_pooled() -> None:
             return self.norm(self.patch(x).flatten(2).mT).mean(1)  # type: ignore[no-any-return]
 
     torch.manual_seed(0)
-    found = foveal.visualize(Tokens(), coloured(), "norm", facets=2, plan=QUICK)
+    found = foveal.visualize(Tokens(), colored(), layer="norm", facets=2, schedule=QUICK)
     assert found[0].target is not None and len(found[0].target) == 12
 
 
 def test_one_grey_channel() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU())
-    found = foveal.visualize(net, torch.rand(4, 1, 16, 16), "1", plan=QUICK)
+    found = foveal.visualize(net, torch.rand(4, 1, 16, 16), layer="1", schedule=QUICK)
     assert found[0].image.shape == (1, 16, 16) and found.figure().mode == "RGB"
 
 
@@ -285,13 +296,13 @@ def test_what_does_not_fit_is_said_in_a_sentence() -> None:
     with pytest.raises(MethodError, match="give images"):
         foveal.visualize(net, layer="relu2")
     with pytest.raises(LayerError):
-        foveal.visualize(net, coloured(), "nowhere")
+        foveal.visualize(net, colored(), layer="nowhere")
     with pytest.raises(MethodError, match="1 to 18"):
-        foveal.visualize(net, coloured(), "relu2", facets=19)
+        foveal.visualize(net, colored(), layer="relu2", facets=19)
     with pytest.raises(MethodError, match="say mean"):
-        foveal.visualize(net, coloured(), "relu2", start="middle")  # type: ignore[arg-type]
+        foveal.visualize(net, colored(), layer="relu2", start="middle")  # type: ignore[arg-type]
     with pytest.raises(MethodError, match="say fourier"):
-        foveal.visualize(net, coloured(), "relu2", canvas="oil")  # type: ignore[arg-type]
+        foveal.visualize(net, colored(), layer="relu2", parametrization="oil")  # type: ignore[arg-type]
     with pytest.raises(ImageError, match="preprocessing"):
         foveal.visualize(Small().eval(), target=foveal.Neuron("relu2", 0))
     dark = small()
@@ -299,12 +310,12 @@ def test_what_does_not_fit_is_said_in_a_sentence() -> None:
         assert dark.conv2.bias is not None
         dark.conv2.bias.fill_(-1e3)
     with pytest.raises(MethodError, match="responds"):
-        foveal.visualize(known(dark), coloured(), "relu2")
+        foveal.visualize(known(dark), colored(), layer="relu2")
 
 
 def test_channels_of_a_tree_can_be_portrayed(birds: list[Any]) -> None:
     model = foveal.load_model("demo")
-    units = units_of(foveal.decompose(model, birds[0], branch=2).grow(1), most=3)
+    units = units_of(foveal.decompose(model, birds[0], branching=2).grow(1), most=3)
     assert [unit.layer for unit in units] == ["stage3", "stage3"]
-    found = foveal.visualize(model, target=units[:1], plan=Schedule((Octave(0.25, 2),)))
+    found = foveal.visualize(model, target=units[:1], schedule=Schedule((Octave(0.25, 2),)))
     assert found[0].name == f"stage3 channel {units[0].channel}"

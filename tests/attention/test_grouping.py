@@ -155,7 +155,7 @@ def test_places_all_alike_are_one_group() -> None:
 def test_stopping_early_leaves_weak_slots_empty() -> None:
     """P16, second half."""
     F = features(5)
-    whole, short = Grouping(4)(F), Grouping(4, enough=0.6)(F)
+    whole, short = Grouping(4)(F), Grouping(4, threshold=0.6)(F)
     expected = whole.scores > 0.6 * whole.scores[:, :1]
     assert torch.equal(short.used, expected) and not bool(short.used.all()) and bool(short.used[:, 1].any())
     assert torch.allclose(short.vectors[short.used], whole.vectors[short.used])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import foveal
-from foveal.engine.channel_swap import Exchange
+from foveal.engine.channel_swap import ChannelSwap
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, fitting
 from foveal.errors import LayerError, MethodError, ModelError
 from foveal.methods import METHODS, Method
@@ -101,7 +101,7 @@ def test_a_chunk_stays_within_the_budget() -> None:
 
 def test_exchanged_copies_differ_in_their_channel_only() -> None:
     A = torch.randn(1, 5, 2, 3)
-    exchange = Exchange(A, 3)
+    exchange = ChannelSwap(A, 3)
     for numbers in ([0, 1, 2], [3, 4], [2, 0, 2]):
         channels, planes = torch.tensor(numbers), torch.randn(len(numbers), 2, 3)
         expected = A.repeat(len(numbers), 1, 1, 1)

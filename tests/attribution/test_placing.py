@@ -19,7 +19,7 @@ from foveal.api.audit import marked
 from foveal.engine.stages import describe
 from foveal.images import Photo, Place
 from foveal.metrics import EvaluationSettings
-from foveal.metrics.trial import Evaluation
+from foveal.metrics.evaluation import Evaluation
 from foveal.render.overlay import draw_overlay
 
 if TYPE_CHECKING:
@@ -112,8 +112,9 @@ def test_a_planted_square_is_marked_where_it_is(network: nn.Module, method: str,
     x = planted()
     with no_trace(network):
         why = foveal.explain(network, x, 1, method=method, layer="trunk")
-    place = describe(network, x).place(network, "trunk")
-    assert isinstance(place, Place)
+    cells = describe(network, x).place(network, "trunk")
+    assert not isinstance(cells, str)
+    place = Place(*cells)
     assert why.where.get("trunk") == place.settled(why.map.shape[1:], (SIDE, SIDE))
     # Half a cell, and a tenth for what interpolation makes of few cells.
     assert middle(why.on_photo()) == pytest.approx(MIDDLE, abs=0.6 * max(map(abs, place.step)))
@@ -247,7 +248,7 @@ def test_metrics_look_where_the_square_is(make: Callable[[], nn.Module]) -> None
     mask = np.zeros((SIDE, SIDE), bool)
     mask[max(0, y - reach) : y + reach + 1, max(0, x_ - reach) : x_ + reach + 1] = True
     scores = foveal.measure(
-        model, x, why, 1, metrics=["pointing", "energy"], masks=[mask], of="score", references=False
+        model, x, 1, explanations=why, metrics=["pointing", "energy"], masks=[mask], of="score", references=False
     )
     assert scores.values["hirescam"]["pointing"] == (1.0,)
     assert scores.values["hirescam"]["energy"][0] == pytest.approx(1, abs=0.05)
@@ -261,7 +262,7 @@ def test_what_is_hidden_covers_the_square(make: Callable[[], nn.Module]) -> None
     assert where is not None
     assert where[x[0, 0] > 0].all()
     assert not where.flip(1)[x[0, 0] > 0].all()
-    audit = foveal.audit(model, x, why, 1, of="score", fill="zero", area=0.05, draws=4)
+    audit = foveal.audit(model, x, 1, explanations=why, of="score", fill="zero", area=0.05, draws=4)
     (one,) = audit
     assert one.marked == pytest.approx(0, abs=1e-6)
 
@@ -307,10 +308,10 @@ def test_a_finer_map_lies_in_the_same_place() -> None:
     model = Planted(conv(5, 2, channels=1), nn.ReLU(), conv(5, 2), nn.ReLU()).eval()
     built = foveal.explain(model, planted(), 1, method="hirescam", layer="trunk")
     finer = foveal.explain(model, planted(), 1, method="hirescam", layer="trunk", resolution=4)
-    assert finer.where["trunk"] == built.where["trunk"].finer((4, 4))
+    assert finer.where["trunk"] == built.where["trunk"].refined((4, 4))
     assert middle(finer.on_photo()) == pytest.approx(MIDDLE, abs=1)
     parts = foveal.parts(model, planted(), 1, layer="trunk", resolution=2, count=1)
-    assert parts.where["trunk"] == built.where["trunk"].finer((2, 2))
+    assert parts.where["trunk"] == built.where["trunk"].refined((2, 2))
 
 
 @pytest.mark.parametrize("scales", [(1.0, 2.0), (0.5, 1.0), (2.0,)])
@@ -377,7 +378,7 @@ def test_flows_and_parts_draw_where_cells_lie(tmp_path: Path) -> None:
 def test_what_a_feature_of_a_tree_sees_holds_the_square(tmp_path: Path) -> None:
     from foveal.render.feature import region
 
-    tree = foveal.decompose(unpadded(), planted(), 1, gate=False, branch=1).grow()
+    tree = foveal.decompose(unpadded(), planted(), 1, gate=False, branching=1).grow()
     for feature in tree.features.values():
         x0, y0, x1, y1 = region(tree, feature)
         assert x0 <= MIDDLE[1] <= x1

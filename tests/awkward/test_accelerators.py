@@ -45,7 +45,7 @@ def both(model: foveal.Model) -> tuple[foveal.Model, foveal.Model]:
 
 
 def birds(n: int) -> list[Any]:
-    scenes = iter(Split("species", n))
+    scenes = iter(Split("classes", n))
     return [next(scenes).image for _ in range(n)]
 
 
@@ -126,8 +126,10 @@ def test_measure_audit_and_sanity(no_trace: NoTrace) -> None:
     pictures = birds(2)
     setting = EvaluationSettings(steps=6, shares=(0.3, 0.7), samples=6, grid=(8, 8))
     with no_trace(there.module):
-        scores = [foveal.measure(model, pictures, "gradcam", 0, setting=setting) for model in (here, there)]
-        foveal.audit(there, pictures, "gradcam", 0, draws=4)
+        scores = [
+            foveal.measure(model, pictures, 0, explanations="gradcam", setting=setting) for model in (here, there)
+        ]
+        foveal.audit(there, pictures, 0, explanations="gradcam", draws=4)
         checked = foveal.sanity(there, pictures, 0, steps=3)
     assert checked.seconds > 0
     assert torch.allclose(torch.tensor(scores[0].whole), torch.tensor(scores[1].whole), atol=1e-4)
@@ -137,7 +139,7 @@ def test_portraits_in_every_precision() -> None:
     _, there = both(foveal.load_model("demo"))
     for precision in ("float32", "bfloat16"):
         made = foveal.visualize(
-            there, birds(2), "stage3", facets=1, plan=Schedule((Octave(1.0, 4),)), precision=precision
+            there, birds(2), layer="stage3", facets=1, schedule=Schedule((Octave(1.0, 4),)), precision=precision
         )
         assert torch.isfinite(torch.as_tensor(made.portraits[0].image)).all()
 

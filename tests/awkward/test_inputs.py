@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import foveal
 from foveal.attribution.method import Method
-from foveal.engine.arguments import Arguments, beside
+from foveal.engine.arguments import Arguments, extra_inputs
 from foveal.engine.capture import capture
 from foveal.engine.stages import describe
 from foveal.errors import ModelError
@@ -221,9 +221,9 @@ def test_what_does_not_fit_is_told_with_all_shapes() -> None:
 
 def test_rows_follow_images_and_the_rest_goes_in_as_it_is() -> None:
     table, word = torch.arange(4.0), "word"
-    given = beside(3, (FACTS, table, word), {"none": None})
+    given = extra_inputs(3, (FACTS, table, word), {"none": None})
     row = given.row(1)
-    (x, facts, same, text), keywords = row.around(torch.zeros(5, 3, 2, 2))
+    (x, facts, same, text), keywords = row.bind(torch.zeros(5, 3, 2, 2))
     assert x.shape == (5, 3, 2, 2) and torch.equal(facts, FACTS[1:2].expand(5, 2))
     assert same is table and text is word and keywords == {"none": None}
 

@@ -38,12 +38,14 @@ VERBS: dict[str, Callable[..., Any]] = {
     "flow": lambda **k: foveal.flow(NET, X, 1, **k),
     "parts": lambda **k: foveal.parts(NET, X, 1, **k),
     "decompose": lambda **k: foveal.decompose(NET, X, 1, **k).grow(1),
-    "measure": lambda **k: foveal.measure(NET, X, ["gradcam"], 1, **{"metrics": ["drop"], "references": False, **k}),
-    "audit": lambda **k: foveal.audit(NET, X, foveal.explain(NET, X, 1), 1, **{"draws": 2, **k}),
+    "measure": lambda **k: foveal.measure(
+        NET, X, 1, explanations=["gradcam"], **{"metrics": ["drop"], "references": False, **k}
+    ),
+    "audit": lambda **k: foveal.audit(NET, X, 1, explanations=foveal.explain(NET, X, 1), **{"draws": 2, **k}),
     "sanity": lambda **k: foveal.sanity(NET, X, 1, **{"steps": 1, "radii": (0.1,), **k}),
     "episode": lambda **k: foveal.episode(NET, X, TWO, ["a", "b"], **k),
     "shortcuts": lambda **k: foveal.shortcuts(NET, EIGHT, [0] * 4 + [1] * 4, **k),
-    "visualize": lambda **k: foveal.visualize(NET, TWO, 1, **{"steps": 1, "facets": 1, **k}),
+    "visualize": lambda **k: foveal.visualize(NET, TWO, **{"layer": 1, "steps": 1, "facets": 1, **k}),
     "load_model": lambda **k: foveal.load_model("demo", **k),
 }
 
@@ -58,7 +60,17 @@ JUNK: tuple[Any, ...] = (
     (True,), {}, {"a": 1}, {1}, object(), Odd(), np.array(3), np.bool_(True), torch.tensor([[1.5]]), ..., "a\0b",
 )  # fmt: skip
 
-FREE = {"progress", "setting", "wishes", "plan", "grouping", "background", "checkpoint", "cache", "start"}
+FREE = {
+    "progress",
+    "setting",
+    "objective_weights",
+    "schedule",
+    "grouping",
+    "background",
+    "checkpoint",
+    "cache",
+    "start",
+}
 """Keywords of portraits and files that others look after, and callables, which may do as they like when called."""
 
 

@@ -104,9 +104,9 @@ def test_values_that_are_known(name: str) -> None:
 @pytest.mark.parametrize("name", NETS)
 def test_measures_and_audits_need_no_layer(name: str) -> None:
     net, x = built(name)
-    table = foveal.measure(net, x, ["inputxgradient", "occlusion"], 1, metrics=["deletion", "insertion"])
+    table = foveal.measure(net, x, 1, explanations=["inputxgradient", "occlusion"], metrics=["deletion", "insertion"])
     assert "(activation)" not in table.methods and "(random)" in table.methods
-    assert len(foveal.audit(net, x, "inputxgradient", 1, draws=3)) == 2
+    assert len(foveal.audit(net, x, 1, explanations="inputxgradient", draws=3)) == 2
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -176,7 +176,7 @@ def test_layers_of_torchscript_cannot_be_observed(kind: str) -> None:
         foveal.explain(net, x, 1, layer="relu1")
     state = {key: value.clone() for key, value in net.state_dict().items()}
     mode = getattr(net, "training", None)
-    foveal.audit(net, x, "occlusion", 1, draws=2)
+    foveal.audit(net, x, 1, explanations="occlusion", draws=2)
     assert getattr(net, "training", None) == mode
     assert all(torch.equal(value, state[key]) for key, value in net.state_dict().items())
 

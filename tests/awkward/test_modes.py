@@ -46,9 +46,9 @@ VERBS: dict[str, Callable[[Tiny], Any]] = {
     "match": lambda net: foveal.match(net, X[:1], X).query_maps,
     "episode": lambda net: foveal.episode(net, X, MANY[:4], ["a", "b"] * 2).chances,
     "measure": lambda net: torch.tensor(
-        foveal.measure(net, X, "gradcam", 1, references=False).values["gradcam"]["road"]
+        foveal.measure(net, X, 1, explanations="gradcam", references=False).values["gradcam"]["road"]
     ),
-    "audit": lambda net: torch.tensor([one.marked for one in foveal.audit(net, X, "gradcam", 1, draws=3)]),
+    "audit": lambda net: torch.tensor([one.marked for one in foveal.audit(net, X, 1, explanations="gradcam", draws=3)]),
     "sanity": lambda net: torch.tensor(foveal.sanity(net, X, 1, steps=2).checked["gradcam"].stability),
     "shortcuts": lambda net: foveal.shortcuts(net, MANY, [0, 1] * 4).maps,
 }

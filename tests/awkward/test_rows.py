@@ -95,8 +95,8 @@ VERBS: dict[str, Callable[[nn.Module, Tensor], Any]] = {
     "flow": lambda net, x: foveal.flow(net, x, 1),
     "decompose": lambda net, x: foveal.decompose(net, x[:1], 1),
     "parts": lambda net, x: foveal.parts(net, x, 1),
-    "measure": lambda net, x: foveal.measure(net, x, ["gradcam"], 1),
-    "audit": lambda net, x: foveal.audit(net, x, "gradcam", 1),
+    "measure": lambda net, x: foveal.measure(net, x, 1, explanations=["gradcam"]),
+    "audit": lambda net, x: foveal.audit(net, x, 1, explanations="gradcam"),
     "sanity": lambda net, x: foveal.sanity(net, x, 1),
     "visualize": lambda net, x: foveal.visualize(net, x, steps=1),
     "stages": lambda net, x: foveal.stages(net, x),
@@ -233,7 +233,9 @@ def test_measures_ask_one_at_a_time_too() -> None:
     free, x = built(Free), pictures(1, 3, 16)
     net = built(Insisting)
     net.load_state_dict(free.state_dict())
-    values = [foveal.measure(one, x, "gradcam", 1, references=False).values["gradcam"] for one in (net, free)]
+    values = [
+        foveal.measure(one, x, 1, explanations="gradcam", references=False).values["gradcam"] for one in (net, free)
+    ]
     for metric, (value,) in values[0].items():
         assert value == pytest.approx(values[1][metric][0], abs=1e-4, nan_ok=True)
 

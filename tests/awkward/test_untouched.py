@@ -139,7 +139,7 @@ def test_also_by_other_verbs_and_after_a_failure(way: str, no_trace: NoTrace) ->
     with no_trace(net):
         foveal.match(net, pictures(1), pictures())
         foveal.stages(net, pictures())
-        foveal.audit(net, pictures(1), "gradcam", 1, draws=2)
+        foveal.audit(net, pictures(1), 1, explanations="gradcam", draws=2)
     with no_trace(net), pytest.raises(ModelError):
         foveal.explain(net, torch.zeros(2, 5, 24, 24), 1)
 
@@ -207,8 +207,8 @@ def test_asking_does_not_write_into_the_picture(no_trace: NoTrace) -> None:
     kept = x.clone()
     for method in METHODS:
         foveal.explain(net, x, 1, method=method)
-    foveal.measure(net, x, "gradcam", 1)
-    foveal.audit(net, x, "gradcam", 1, draws=2)
+    foveal.measure(net, x, 1, explanations="gradcam")
+    foveal.audit(net, x, 1, explanations="gradcam", draws=2)
     foveal.sanity(net, x, 1, steps=2)
     foveal.match(net, x[:1], x)
     foveal.shortcuts(net, torch.cat([x] * 4), [0, 1] * 4)
@@ -251,7 +251,9 @@ ASKED: dict[str, Callable[[nn.Module, Tensor], Any]] = {
     "decompose": lambda net, x: torch.tensor(foveal.decompose(net, x[:1], 1).root.children[0].share),
     "parts": lambda net, x: foveal.parts(net, x, 1).evidence,
     "flow": lambda net, x: foveal.flow(net, x, 1).map,
-    "measure": lambda net, x: torch.tensor(foveal.measure(net, x, "gradcam", 1).values["gradcam"]["deletion"]),
+    "measure": lambda net, x: torch.tensor(
+        foveal.measure(net, x, 1, explanations="gradcam").values["gradcam"]["deletion"]
+    ),
     "prototypes": lambda net, x: foveal.explain(net, x, foveal.Prototypes(x, ["a", "b"])).map,
 }
 

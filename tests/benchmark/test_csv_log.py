@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveal.benchmark.csv_log import Ledger
+from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.entries import visible
 from foveal.errors import ResultError
 from foveal.storage.atomic import write_text
@@ -33,8 +33,8 @@ def rows(picture: str, value: float = 22.25) -> list[dict[str, Any]]:
     ]
 
 
-def ledger(path: Path, setting: Mapping[str, Any] = SETTING) -> Ledger:
-    return Ledger(path, ["a", "b"], setting)
+def ledger(path: Path, setting: Mapping[str, Any] = SETTING) -> CsvLog:
+    return CsvLog(path, ["a", "b"], setting)
 
 
 def table(path: Path, pictures: int = 3) -> bytes:
@@ -109,7 +109,7 @@ def test_numbers_of_another_setting_are_not_added_to(tmp_path: Path) -> None:
             ledger(path, setting)
     for columns in (["a"], ["b", "a"], ["a", "b", "c"]):
         with pytest.raises(ResultError, match="made otherwise, with another first line"):
-            Ledger(path, columns, SETTING)
+            CsvLog(path, columns, SETTING)
     assert path.read_bytes() == content
     path.write_bytes(content.split(b"\n")[0] + b"\n")  # nothing was measured: nothing is lost
     assert not ledger(path, {"model": "n"}).done

@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import foveal
-from foveal.benchmark.csv_log import Ledger
+from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.folder import folder, made_with, shots
 from foveal.cli.app import app
 from foveal.storage.leftovers import NAME
@@ -27,7 +27,7 @@ def photos(tmp_path: Path) -> Path:
     place = tmp_path / "photos"
     (place / "b").mkdir(parents=True)
     for name, number in (("a.png", 0), ("b/a.png", 1)):
-        example = Split("species", 9, seed=4)[number]
+        example = Split("classes", 9, seed=4)[number]
         Image.fromarray(example.image).save(place / name)
         Image.fromarray(np.uint8(255 * (example.labels > 0))).save(place / f"{name}.bmp")
     return place
@@ -162,14 +162,14 @@ def test_nothing_is_left_behind(photos: Path) -> None:
 def test_killed_again_and_again_the_table_is_that_of_one_run(photos: Path, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     for number in range(2, 5):
-        Image.fromarray(Split("species", 9, seed=4)[number].image).save(photos / f"{number}.png")
+        Image.fromarray(Split("classes", 9, seed=4)[number].image).save(photos / f"{number}.png")
     for mask in photos.rglob("*.bmp"):
         mask.unlink()
     model, found = foveal.load_model("demo"), shots(photos)
 
     def measured(out: str) -> list[dict[str, str]]:
         setting = made_with(model, ["hirescam"], 4, predicted=False)
-        ledger = Ledger(tmp_path / out / "photos.csv", ["gini"], setting)
+        ledger = CsvLog(tmp_path / out / "photos.csv", ["gini"], setting)
         list(folder(ledger, model, found, methods=["hirescam"], steps=4))
         return ledger.rows()
 

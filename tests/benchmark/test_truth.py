@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import foveal
-from foveal.benchmark.csv_log import Ledger
+from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.folder import shots
 from foveal.benchmark.summary import alike, halves, markdown, page, ranking, table
 from foveal.benchmark.truth import DECISIONS, TRUTH, cases, rows
@@ -53,16 +53,16 @@ def test_tables_mark_what_is_not_worse_than_the_best() -> None:
 
 def test_a_ledger_goes_on_where_it_stopped_and_knows_its_setting(tmp_path: Path) -> None:
     path, setting = tmp_path / "a" / "x.csv", {"model": "m", "steps": 3}
-    ledger = Ledger(path, ["share", "hit"], setting)
+    ledger = CsvLog(path, ["share", "hit"], setting)
     ledger.add({"decision": "d", "picture": "1", "method": m, "share": s} for m, s in (("a", 0.5), ("b", math.nan)))
-    again = Ledger(path, ["share", "hit"], setting)
+    again = CsvLog(path, ["share", "hit"], setting)
     assert again.done == {("d", "1")} and again.decisions == ("d",)
     again.add([{"decision": "d", "picture": "2", "method": "a", "share": 0.7, "hit": 1.0}])
     found = again.scores("d")
     assert found.values["a"]["share"] == (0.5, 0.7) and all(map(math.isnan, found.values["b"]["share"]))
     for columns, other in ((["share"], setting), (["share", "hit"], {"model": "n", "steps": 3})):
         with pytest.raises(ResultError, match="made otherwise"):
-            Ledger(path, columns, other)
+            CsvLog(path, columns, other)
 
 
 @pytest.mark.parametrize("decision", DECISIONS)
@@ -70,7 +70,7 @@ def test_true_importance_knows_the_right_map(decision: str) -> None:
     """The true effects painted on the parts are ranked right; noise is not."""
     (case,) = cases(decision, 1, seed=3)
     found = {row["method"]: row for row in rows(case, ["hirescam"], TRUTH)}
-    assert set(found) == {"hirescam", "(random)", "(centre)", "(edges)", "(constant)", "(activation)"}
+    assert set(found) == {"hirescam", "(random)", "(center)", "(edges)", "(constant)", "(activation)"}
     assert found["hirescam"]["share"] > 2 * found["(random)"]["share"]
     assert math.isnan(found["(constant)"]["rank"])
     assert {row["decision"] for row in found.values()} == {decision}
@@ -126,7 +126,7 @@ def bird_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     for i in range(3):
-        example = Split("species", 20, seed=2)[i]
+        example = Split("classes", 20, seed=2)[i]
         Image.fromarray(example.image).save(folder / f"{i}.png")
         Image.fromarray(np.uint8(255 * (example.labels > 0))).save(folder / f"mask{i}.bmp")
     (folder / "broken.png").write_text("no picture")

@@ -26,7 +26,7 @@ CODE = "import sys; from foveal.cli import main; main()"
 @pytest.fixture
 def bird(tmp_path: Path) -> Path:
     path = tmp_path / os.fsdecode("blåmes [bold] \x1b[31m.png".encode("latin-1"))
-    Image.fromarray(Split("species", 20)[6].image).save(path, "PNG")
+    Image.fromarray(Split("classes", 20)[6].image).save(path, "PNG")
     (tmp_path / "labels.txt").write_text("\n".join(f"中文鸟 {n} \x1b]0;title\x07" for n in range(20)), "utf-8")
     return path
 

@@ -26,7 +26,7 @@ def run(*arguments: object) -> Result:
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     path = tmp_path / "bird.png"
-    Image.fromarray(Split("species", 20)[6].image).save(path)
+    Image.fromarray(Split("classes", 20)[6].image).save(path)
     return path
 
 
@@ -56,7 +56,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(photo: Path, tmp_path: Path) 
     assert run("train", "brnpa", "-o", tmp_path / "x").exit_code == 2
     done = run("train", "brnpa", "--data", tmp_path / "none", "--backbone", "demo", "-o", tmp_path / "x")
     assert done.exit_code == 1 and "There is no folder" in done.stderr
-    done = run("train", "brnpa", "--data", "world", "--set", "speed=9", "-o", tmp_path / "x")
+    done = run("train", "brnpa", "--data", "synthetic", "--set", "speed=9", "-o", tmp_path / "x")
     assert done.exit_code == 2 and "no setting 'speed'" in done.stderr
 
 
@@ -72,8 +72,8 @@ def test_training_from_the_command_line(tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run(
         "train", "brnpa", "--data", tmp_path / "data", "--backbone", "timm:test_resnet", "--epochs", 1, "--batch", 5,
-        "--set", "side=32", "--set", "pretrained=false", "--set", "optimiser=adamw", "--accelerator", "cpu", "-o", out,
+        "--set", "side=32", "--set", "pretrained=false", "--set", "optimizer=adamw", "--accelerator", "cpu", "-o", out,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert Path(done.stdout.strip()) == out / "brnpa.safetensors" and (out / "brnpa.safetensors").exists()
-    assert 'optimiser = "adamw"' in (out / "settings.toml").read_text()
+    assert 'optimizer = "adamw"' in (out / "settings.toml").read_text()

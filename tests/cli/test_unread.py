@@ -51,11 +51,11 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in ("shelf", "classes/one", "classes/two"):
         Path(folder).mkdir(parents=True)
         for name, number in (("a", 6), ("b", 9)):
-            Image.fromarray(Split("species", 20)[number].image).resize((96, 96)).save(f"{folder}/{name}.png")
+            Image.fromarray(Split("classes", 20)[number].image).resize((96, 96)).save(f"{folder}/{name}.png")
         Path(folder, "c.jpg").touch()
     Path("many").mkdir()
     for number in range(8):
-        Image.fromarray(Split("species", 200)[6 + 3 * (number % 2) + 20 * number].image).save(f"many/{number}.png")
+        Image.fromarray(Split("classes", 200)[6 + 3 * (number % 2) + 20 * number].image).save(f"many/{number}.png")
     Path("many/c.jpg").touch()
     Path("many/d.png").write_bytes(b"")
     Path("shelf/d.png").write_bytes(Path("shelf/a.png").read_bytes()[:2000])

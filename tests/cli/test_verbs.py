@@ -50,7 +50,7 @@ def test_audit_is_the_verb_s(birds: Path) -> None:
     ]  # fmt: skip
     assert len(rows) == 12 and all(len(row["others"]) == 4 for row in rows)
     assert "0.png, gradcam: hiding what this map marks" in done.stderr
-    (test,) = foveal.audit(foveal.load_model("demo"), birds / "0.png", "gradcam", draws=4)
+    (test,) = foveal.audit(foveal.load_model("demo"), birds / "0.png", explanations="gradcam", draws=4)
     assert rows[0]["marked"] == pytest.approx(test.marked, abs=1e-6)
 
 

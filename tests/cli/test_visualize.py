@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import foveal
 from foveal.cli.app import app
-from foveal.synthetic import SPECIES, render, species_scene
+from foveal.synthetic import CLASS_NAMES, class_scene, render
 from tests.storage.crashing import signalled
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("birds")
     for s in (0, 4):
         for k in range(3):
-            Image.fromarray(render(species_scene(SPECIES[s], 5000 + k))[0]).save(folder / f"{s}-{k}.png")
+            Image.fromarray(render(class_scene(CLASS_NAMES[s], 5000 + k))[0]).save(folder / f"{s}-{k}.png")
     return folder
 
 
@@ -55,12 +55,12 @@ def test_a_folder_becomes_images(birds: Path, tmp_path: Path) -> None:
 def test_units(tmp_path: Path) -> None:
     done = run(
         "visualize", "-m", "demo", "-l", "stage3", "--channel", 3, "--neuron", "4", "--neuron", "5:2,7", "--class",
-        SPECIES[4], "--octave", "0.25x3", "-o", tmp_path,
+        CLASS_NAMES[4], "--octave", "0.25x3", "-o", tmp_path,
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
     names = [one.name for one in foveal.FeatureImages.load(tmp_path / "features")]
     assert names == [
-        "stage3 channel 3", "stage3 channel 4 at 10,10", "stage3 channel 5 at 2,7", f"class {SPECIES[4]}",
+        "stage3 channel 3", "stage3 channel 4 at 10,10", "stage3 channel 5 at 2,7", f"class {CLASS_NAMES[4]}",
     ]  # fmt: skip
     assert Path(done.stdout.strip()).name == "sheet.png"
 

@@ -10,11 +10,11 @@ import pytest
 
 import foveal
 from foveal.demo import run
-from foveal.demo.page import _mean_of, _share_of
-from foveal.demo.references import REFERENCES
+from foveal.demo.intervals import mean, proportion
 from foveal.demo.truth import TruthMeasurements, largest_part, measure, true_effects
 from foveal.methods import FAST
-from foveal.synthetic import SPECIES, Split, demo_scenes, render
+from foveal.metrics.references import REFERENCES, reference_of_photo
+from foveal.synthetic import CLASS_NAMES, Split, demo_scenes, render
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part
 from foveal.synthetic.splits import Example
 
@@ -54,15 +54,15 @@ def test_the_bars_of_the_drawn_world(model: foveal.Model, no_trace: NoTrace) -> 
 
 def test_true_effects_on_a_bundled_picture(model: foveal.Model) -> None:
     scene = demo_scenes()[0]
-    example = Example(*render(scene), SPECIES.index(scene.species), scene)
+    example = Example(*render(scene), CLASS_NAMES.index(scene.class_name), scene)
     logit, margin = true_effects(model, example)
-    assert largest_part(margin) == deciding_part(scene.species) == "beak"
+    assert largest_part(margin) == deciding_part(scene.class_name) == "beak"
     assert set(margin) == set(logit)
     assert abs(margin["background"]) < abs(margin["beak"]) / 4
 
 
 def test_scenes_whose_deciding_part_is_hidden_are_left_out() -> None:
-    example = Split("species", 4)[0]
+    example = Split("classes", 4)[0]
     assert decides_visibly(example)
     hidden = Example(example.image, np.zeros_like(example.labels), example.target, example.scene)
     assert not decides_visibly(hidden)
@@ -71,17 +71,17 @@ def test_scenes_whose_deciding_part_is_hidden_are_left_out() -> None:
 @pytest.mark.parametrize("name", REFERENCES)
 def test_references_fit_the_picture_and_never_change(name: str) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
-    map = REFERENCES[name](picture)
+    map = reference_of_photo(name, picture)
     assert map.shape == (50, 70) and np.isfinite(map).all() and map.min() >= 0
-    assert np.array_equal(map, REFERENCES[name](picture.copy()))
+    assert np.array_equal(map, reference_of_photo(name, picture.copy()))
 
 
 def test_intervals_hold_their_values() -> None:
-    share = _share_of([True] * 9 + [False])
+    share = proportion([True] * 9 + [False])
     assert share is not None and share.low is not None and share.high is not None
     assert 0.55 < share.low < share.value == 0.9 < share.high <= 1
-    perfect = _share_of([True] * 10)
+    perfect = proportion([True] * 10)
     assert perfect is not None and perfect.low is not None and perfect.low < 0.8
-    mean = _mean_of([0.0, 1.0, float("nan")])
-    assert mean is not None and mean.value == 0.5
-    assert _share_of([]) is None and _mean_of([1.0]) is None
+    found = mean([0.0, 1.0, float("nan")])
+    assert found is not None and found.value == 0.5
+    assert proportion([]) is None and mean([1.0]) is None

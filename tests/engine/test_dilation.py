@@ -38,7 +38,7 @@ def test_the_own_map_lies_at_every_f_th_cell_of_real_architectures(name: str, re
     with capture(model, [stage.name for stage in stages], gradient=False) as run:
         run.forward(x)
         built = dict(run.activations)
-        run.forward(x, under=(mode := Dilated((y / resolution, x_ / resolution))))
+        run.forward(x, mode=(mode := Dilated((y / resolution, x_ / resolution))))
         grids = {at: mode.grid(B) for at, B in run.activations.items()}
         for at, A in built.items():
             B, grid = run.activations[at], grids[at]
@@ -195,7 +195,7 @@ def test_a_block_and_its_shortcut_meet() -> None:
 def test_gradients_flow_through_every_cell() -> None:
     model, x = tiny(), torch.randn(1, 3, 8, 8)
     with capture(model, ["relu2"]) as run:
-        output = run.forward(x, under=Dilated((1, 1)))
+        output = run.forward(x, mode=Dilated((1, 1)))
         G = run.gradients(output[:, 1])["relu2"]
     assert G.shape == (1, 12, 7, 7)
     assert torch.allclose(G, model.fc.weight[1].detach()[None, :, None, None].expand_as(G) / 49, atol=1e-6)

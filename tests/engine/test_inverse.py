@@ -107,7 +107,7 @@ def test_push_and_pull_are_the_jacobian_and_its_transpose(name: str) -> None:
     module, x = made(name)
     block = block_of(module, x)
     v, u = torch.randn_like(x), torch.randn_like(block.y)
-    pushed, pulled = block.push(v), block.pull(u)
+    pushed, pulled = block.jvp(v), block.vjp(u)
     for i in range(2):
         J = jacobian(module, x[i])
         assert torch.allclose(pushed[i].flatten(), J @ v[i].flatten(), atol=1e-10)
@@ -121,7 +121,7 @@ def test_the_inverse_is_the_pseudo_inverse_of_the_kept_rows(name: str, alone: bo
     """With and without closed forms; of what the kept rows see of a signal, as in mode `project`."""
     module, x = made(name)
     block = block_of(module, x, alone=alone)
-    keep, t = some(block.y.shape), block.push(torch.randn_like(x))
+    keep, t = some(block.y.shape), block.jvp(torch.randn_like(x))
     solved = invert(block, keep, t, **TIGHT)  # type: ignore[arg-type]
     for i in range(2):
         rows = keep[i].flatten()
@@ -168,9 +168,9 @@ def test_projection_is_penrose() -> None:
     keep = torch.zeros(block.y.shape, dtype=torch.bool)
     keep[:, :2, 2, 3] = True
     A = torch.randn_like(x)
-    one = invert(block, keep, block.push(A), **TIGHT).x  # type: ignore[arg-type]
-    twice = invert(block, keep, block.push(one), **TIGHT).x  # type: ignore[arg-type]
-    assert torch.allclose((block.push(one) - block.push(A))[keep], torch.zeros(int(keep.sum()), dtype=A.dtype))
+    one = invert(block, keep, block.jvp(A), **TIGHT).x  # type: ignore[arg-type]
+    twice = invert(block, keep, block.jvp(one), **TIGHT).x  # type: ignore[arg-type]
+    assert torch.allclose((block.jvp(one) - block.jvp(A))[keep], torch.zeros(int(keep.sum()), dtype=A.dtype))
     assert bool((one.flatten(1).norm(dim=1) <= A.flatten(1).norm(dim=1)).all())
     assert torch.allclose(one, twice) and torch.allclose(((A - one) * one).sum(), torch.zeros((), dtype=A.dtype))
     outside = torch.ones_like(A, dtype=torch.bool)
@@ -188,14 +188,14 @@ def test_invertible_layers_give_the_input_back() -> None:
             else torch.randn(3, 6).double()
         )
         block = block_of(module, x)
-        solved = invert(block, torch.ones_like(block.y, dtype=torch.bool), block.push(x), **TIGHT)  # type: ignore[arg-type]
+        solved = invert(block, torch.ones_like(block.y, dtype=torch.bool), block.jvp(x), **TIGHT)  # type: ignore[arg-type]
         assert torch.allclose(solved.x, x) and float(solved.residual.max()) < 1e-10
 
 
 def test_each_image_ends_on_its_own_and_does_not_disturb_the_others() -> None:
     module, x = made("strided", n=3)
     block, keep = block_of(module, x), some(block_of(module, x).y.shape)
-    t = block.push(x) * torch.tensor([1.0, 1e-6, 0.0], dtype=x.dtype).view(3, 1, 1, 1)
+    t = block.jvp(x) * torch.tensor([1.0, 1e-6, 0.0], dtype=x.dtype).view(3, 1, 1, 1)
     together = cgls(block, keep, torch.where(keep, t, 0), iterations=60, tolerance=1e-4)
     for i in range(3):
         one = block_of(module, x[i : i + 1])
@@ -210,7 +210,7 @@ def test_few_iterations_leave_a_visible_residual() -> None:
     module, x = made("two layers", side=12)
     block = block_of(module, x)
     keep = torch.ones_like(block.y, dtype=torch.bool)
-    rough, fine = (invert(block, keep, block.push(x), iterations=k, tolerance=0).residual for k in (2, 40))
+    rough, fine = (invert(block, keep, block.jvp(x), iterations=k, tolerance=0).residual for k in (2, 40))
     assert bool((rough > 1e-3).all()) and bool((fine < rough / 10).all())
 
 
@@ -299,7 +299,7 @@ def test_any_convolution_agrees_with_its_pseudo_inverse(
     x = torch.randn(1, inputs, side, side, dtype=torch.float64)
     block = block_of(module, x)
     keep = torch.rand(block.y.shape) < share
-    t = block.push(x)
+    t = block.jvp(x)
     solved = invert(block, keep, t, **TIGHT)  # type: ignore[arg-type]
     rows = keep.flatten()
     expected = torch.linalg.pinv(jacobian(module, x[0])[rows], rtol=1e-9) @ t.flatten()[rows]
@@ -325,16 +325,16 @@ class Chain(nn.Module):
 def test_a_run_knows_which_module_alone_lies_between_two_layers() -> None:
     torch.manual_seed(1)
     model, x = Chain().double().eval(), torch.randn(2, 3, 8, 8, dtype=torch.float64)
-    with capture(model, ["conv", "relu", "pool", "block"], neighbours=True) as run:
+    with capture(model, ["conv", "relu", "pool", "block"], neighbors=True) as run:
         score = run.forward(x)[:, 0]
         G = run.gradients(score, keep_graph=True)
         for before, after in (("conv", "relu"), ("relu", "pool"), ("pool", "block")):
             block = run.block(before, after)
             assert block.module is getattr(model, after)
             # the chain rule, layer by layer
-            assert torch.allclose(block.pull(G[after]), G[before])
+            assert torch.allclose(block.vjp(G[after]), G[before])
         assert run.block("conv", "pool").module is None
-        assert torch.allclose(run.block("conv", "block").pull(G["block"]), G["conv"])
+        assert torch.allclose(run.block("conv", "block").vjp(G["block"]), G["conv"])
         # what is kept of a layer is what it was before an in-place ReLU
         assert bool((run.activations["conv"] < 0).any())
 
@@ -378,7 +378,7 @@ def test_a_subclass_that_does_more_gets_no_closed_form(make: Callable[[], nn.Mod
     x = torch.randn(2, 3, 6, 6, dtype=torch.float64)
     known, unknown = block_of(module, x), block_of(module, x, alone=False)
     keep = some(known.y.shape)
-    t = known.push(x)
+    t = known.jvp(x)
     one, other = (invert(block, keep, t, **TIGHT) for block in (known, unknown))  # type: ignore[arg-type]
     assert torch.equal(one.x, other.x) and bool((one.iterations > 0).all())
     assert pointwise(module, x, known.y.detach(), known.y.detach()) is None
@@ -404,7 +404,7 @@ def test_what_was_written_into_on_the_way_is_no_direct_input() -> None:
 
     torch.manual_seed(0)
     model, x = InPlace().double().eval(), torch.randn(1, 3, 6, 6, dtype=torch.float64)
-    with capture(model, ["conv", "bn", "relu"], neighbours=True) as run:
+    with capture(model, ["conv", "bn", "relu"], neighbors=True) as run:
         run.gradients(run.forward(x)[:, 0], keep_graph=True)
         assert run.block("conv", "bn").module is model.bn
         assert run.block("bn", "relu").module is None
@@ -426,7 +426,7 @@ def test_what_cannot_be_differentiated_twice_says_so() -> None:
     for out in (Once.apply(x), nn.functional.hardsigmoid(x)):
         block = Block(x.detach(), out, x)
         with pytest.raises(MethodError, match="mode='exact'"):
-            block.push(torch.randn(1, 3, 4, 4))
+            block.jvp(torch.randn(1, 3, 4, 4))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -437,10 +437,10 @@ def test_half_precision_is_solved_in_single(dtype: torch.dtype) -> None:
         x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
         precise = block_of(exact, x)
         keep = torch.ones_like(precise.y, dtype=torch.bool)
-        wanted = invert(precise, keep, precise.push(x), iterations=50, tolerance=1e-6).x
+        wanted = invert(precise, keep, precise.jvp(x), iterations=50, tolerance=1e-6).x
         half = block_of(module.to(dtype), x.to(dtype))
-        found = invert(half, keep, half.push(x.to(dtype)), iterations=50, tolerance=1e-6)
+        found = invert(half, keep, half.jvp(x.to(dtype)), iterations=50, tolerance=1e-6)
         assert found.x.dtype == torch.float32 and bool(found.residual.isfinite().all())
         assert float((found.x - wanted).detach().norm() / wanted.detach().norm()) < 0.2
-        tiny = half.pull(torch.full_like(half.y.detach(), 1e-7))
+        tiny = half.vjp(torch.full_like(half.y.detach(), 1e-7))
         assert bool((tiny != 0).any())

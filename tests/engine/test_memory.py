@@ -18,11 +18,12 @@ from torch.nn import functional as F
 
 import foveal
 from foveal.api.shortcuts import _log_chances
-from foveal.attribution.passes import Scene, forward_backward
+from foveal.attribution.context import Context
+from foveal.attribution.passes import forward_backward
 from foveal.attribution.perturbation import PerturbationScorer, recorded, runs_for
 from foveal.engine import room
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, fitting
-from foveal.engine.memory import FEW, Load, Made, load_of
+from foveal.engine.memory import FEW, CreatedTensors, Load, load_of
 from foveal.featurevis.network import FeatureNetwork
 from foveal.featurevis.normalization import Normalization
 from foveal.models.model import as_model
@@ -40,7 +41,7 @@ CPU = torch.device("cpu")
 
 def test_what_is_there_at_once_is_counted_once() -> None:
     x = torch.randn(4, 256, 256)  # one mebibyte
-    with torch.no_grad(), Made() as made:
+    with torch.no_grad(), CreatedTensors() as made:
         y = x + 1
         y.mul_(2)  # in place, and a view: nothing new
         y.view(-1).relu_()
@@ -48,7 +49,7 @@ def test_what_is_there_at_once_is_counted_once() -> None:
         del y
         z = z.amax(0)
     assert made.most == 3 * MEBIBYTE and made.fixed == 0
-    with Made() as kept:
+    with CreatedTensors() as kept:
         w = x.clone().requires_grad_()
         loss = ((w * 2).exp() * 3).sum()  # the clone, the product that exp drops, its result that is kept, times 3
     assert 3 * MEBIBYTE <= kept.most <= 4 * MEBIBYTE + 64
@@ -59,7 +60,7 @@ def test_what_is_there_at_once_is_counted_once() -> None:
 
 def test_what_is_made_of_parameters_alone_is_no_copy_s() -> None:
     layer, x = nn.utils.parametrizations.weight_norm(nn.Linear(64, 64)), torch.randn(3, 64)
-    with torch.no_grad(), Made() as made:
+    with torch.no_grad(), CreatedTensors() as made:
         layer(x)
     assert made.fixed >= 64 * 64 * 4 and made.most == 3 * 64 * 4
     load = Load(CPU)
@@ -164,13 +165,13 @@ def test_what_is_left_is_the_least_of_what_the_machine_and_its_groups_have(
 def test_ordinary_networks_keep_their_chunks(name: str) -> None:
     """Of the copies that there are, a channel each, as many go through together as without a bound."""
     model, x = architecture(name), torch.randn(1, 3, 224, 224)
-    scene = Scene(model, x, Class(1))
+    context = Context(as_model(model), x, Class(1))
     for stage in foveal.stages(model, x):
-        with recorded(scene, [stage.name]) as recording:
-            passed = forward_backward(scene, [stage.name], gradient=False, backward=False)
+        with recorded(context, [stage.name]) as recording:
+            passed = forward_backward(context, [stage.name], gradient=False, backward=False)
         passed.recording = recording
-        with runs_for(scene, passed) as runs, torch.no_grad():
-            probe = PerturbationScorer(scene, passed, 0, stage.name, lambda done, total: None, runs)
+        with runs_for(context, passed) as runs, torch.no_grad():
+            probe = PerturbationScorer(context, passed, 0, stage.name, lambda done, total: None, runs)
             size, channels = fitting(probe.A, RESUMED), probe.A.shape[1]
             load = probe._resumption.load
             assert load.each is not None and load.each >= probe.A.numel() * 4
@@ -229,7 +230,8 @@ CASES: dict[str, tuple[str, Callable[[nn.Module, Tensor], object]]] = {
     "match": ("input", lambda net, x: foveal.match(net, x[:1], x, layer="pool", embedding="fc.input", lines=0)),
     "embedding": ("input", lambda net, x: foveal.explain(net, x[:1], foveal.Prototypes(x, [0, 1] * 10))),
     "metrics": (
-        "input", lambda net, x: foveal.measure(net, x[:1], torch.randn(1, 8, 8), 1, metrics=["deletion", "insertion"],
+        "input", lambda net, x: foveal.measure(net, x[:1], 1, explanations=torch.randn(1, 8, 8),
+        metrics=["deletion", "insertion"],
                                                references=False),
     ),
     "surroundings": ("input", lambda net, x: surrounded(net, x)),
@@ -244,13 +246,13 @@ def test_networks_that_make_much_of_little_stay_within_bounds(name: str, monkeyp
     model, x = Grown(shape).eval(), torch.randn(20, 3, 32, 32)
     monkeypatch.setattr(room, "FORWARD", 12 * MEBIBYTE)
     monkeypatch.setattr(room, "GRAPH", 24 * MEBIBYTE)
-    with Made() as made:
+    with CreatedTensors() as made:
         bounded = run(model, x)
     assert made.most + made.fixed < 40 * MEBIBYTE, made.most / MEBIBYTE
     monkeypatch.setattr(room, "FORWARD", 2**40)
     monkeypatch.setattr(room, "GRAPH", 2**40)
     monkeypatch.setattr(room, "left", lambda: 2**50)
-    with Made() as made:
+    with CreatedTensors() as made:
         free = run(model, x)
     assert made.most > 60 * MEBIBYTE, made.most / MEBIBYTE
     _alike(bounded, free)

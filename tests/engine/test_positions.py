@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from foveal.engine.positions import place_of
+from foveal.engine.positions import Cells, place_of
 from foveal.engine.receptive import FieldTracker
 from foveal.engine.stages import describe
 from foveal.images import Place
@@ -24,7 +24,7 @@ from tests.networks import architecture
 Forward = Callable[[Tensor], Tensor]
 
 
-def place(forward: Forward, x: Tensor, layout: Any = "nchw") -> Place | str:
+def place(forward: Forward, x: Tensor, layout: Any = "nchw") -> Cells | str:
     """Where the cells of what `forward` returns lie."""
     with FieldTracker(x) as tracker:
         y = forward(x)
@@ -38,9 +38,9 @@ def conv(
     return F.conv2d(x, weight, None, stride, padding, dilation)
 
 
-def at(offset: Any, step: Any, turned: bool = False) -> Place:
+def at(offset: Any, step: Any, turned: bool = False) -> Cells:
     pair = lambda value: value if isinstance(value, tuple) else (float(value), float(value))  # noqa: E731
-    return Place(pair(offset), pair(step), turned)
+    return Cells(pair(offset), pair(step), turned)
 
 
 def same(x: Tensor, kernel: int = 3, stride: int = 2) -> Tensor:
@@ -89,7 +89,7 @@ def checkerboard(x: Tensor) -> Tensor:
     return y
 
 
-KNOWN: dict[str, tuple[Forward, Place]] = {
+KNOWN: dict[str, tuple[Forward, Cells]] = {
     "without padding": (lambda x: conv(F.max_pool2d(F.relu(conv(x, 5)), 2), 5), at(7, 2)),
     "odd kernel, stride and padding": (lambda x: conv(conv(x, 7, 2, 3), 3, 2, 1), at(0.5, 4)),
     "even kernel": (lambda x: conv(x, 4, 2, 1), at(1, 2)),
@@ -162,7 +162,7 @@ KNOWN: dict[str, tuple[Forward, Place]] = {
 def test_places_found_by_hand(name: str) -> None:
     forward, expected = KNOWN[name]
     found = place(forward, torch.rand(1, 3, 32, 40) + 0.5)
-    assert isinstance(found, Place), found
+    assert isinstance(found, Cells), found
     assert found.turned == expected.turned
     assert found.offset == pytest.approx(expected.offset, abs=1e-6)
     assert found.step == pytest.approx(expected.step, abs=1e-6)
@@ -233,7 +233,7 @@ def test_what_does_not_depend_on_the_image_has_no_place() -> None:
 def test_a_single_cell_has_the_whole_picture(layout: str) -> None:
     found = place(lambda x: F.adaptive_avg_pool2d(x, 1) if layout == "nchw" else x.mean((2, 3))[:, None, None],
                   torch.rand(1, 3, 32, 40), layout)  # fmt: skip
-    assert found == Place((16, 20), (32, 40))
+    assert found == Cells((16, 20), (32, 40))
 
 
 # --- measured ---
@@ -256,7 +256,7 @@ def test_cells_of_real_architectures_lie_where_they_are_measured(name: str, side
         measured = middle_of(model, x, stage.name.split("#")[0], cell, stage.layout)
         assert stage.place is not None
         if measured is not None:
-            found = stage.place.points(cell)[::-1]
+            found = Place(*stage.place).points(cell)[::-1]
             assert found == pytest.approx(measured, abs=0.05 * stage.stride[0]), stage.name
             checked += 1
     assert checked > 1
@@ -311,11 +311,11 @@ def test_stacks_of_operations_lie_where_they_are_measured(layers: list[nn.Module
     if min(size[2:]) < 3 + 6 * sum(isinstance(layer, nn.ZeroPad2d) for layer in layers):
         return  # of two rows at least it must be known where they are
     found = place(model, x)
-    assert isinstance(found, Place)
+    assert isinstance(found, Cells)
     cell = (size[2] // 2, size[3] // 2)
     measured = middle_of(model, x, "", cell)
     if measured is not None and sees_no_padding(model, x, cell):
-        assert found.points(cell)[::-1] == pytest.approx(measured, abs=1e-3)
+        assert Place(*found).points(cell)[::-1] == pytest.approx(measured, abs=1e-3)
 
 
 def sees_no_padding(model: nn.Sequential, x: Tensor, cell: tuple[int, int]) -> bool:
@@ -343,12 +343,12 @@ def test_decoders_lie_within_half_a_cell_of_where_they_are_measured(steps: list[
     model = even(nn.Sequential(*layers))
     x = torch.rand(1, 1, 64, 64).double() + 0.5
     found = place(model, x)
-    assert isinstance(found, Place)
+    assert isinstance(found, Cells)
     with torch.no_grad():
         h, w = model(x).shape[2:]
     measured = middle_of(model, x, "", (h // 2, w // 2))
     if measured is not None:
-        assert found.points((h // 2, w // 2))[::-1] == pytest.approx(
+        assert Place(*found).points((h // 2, w // 2))[::-1] == pytest.approx(
             measured, abs=4
         )  # cells of 4 pixels are the coarsest
 
@@ -403,7 +403,7 @@ class Several(nn.Module):
         ("called.input", at((59.5, 3.5), (-4, 4))), ("pair", None), ("fc", None),
     ],
 )  # fmt: skip
-def test_layers_as_people_write_them_have_places(layer: str, expected: Place | None) -> None:
+def test_layers_as_people_write_them_have_places(layer: str, expected: Cells | None) -> None:
     model, x = Several().eval(), torch.rand(2, 3, 64, 64)
     structure = describe(model, x)
     if layer == "twice#1.input":

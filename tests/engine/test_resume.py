@@ -67,8 +67,8 @@ def check(model: nn.Module, layer: str, x: Tensor, last_call: int = 0, *, fault:
         resumed = resumption(model, layer, x, last_call)
         copies = altered(resumed.returned)
         expected = hooked(model, layer, x, copies, last_call)
-        assert (resumed.fault is None) == (fault is None), resumed.fault
-        assert fault is None or fault in str(resumed.fault)
+        assert (resumed.refusal is None) == (fault is None), resumed.refusal
+        assert fault is None or fault in str(resumed.refusal)
         assert expected.std() > 0
         for numbers in ([0, 1, 2, 3], [1], [2, 0], [3]):
             assert torch.allclose(resumed(copies[numbers].clone()), expected[numbers], rtol=1e-9, atol=1e-12)
@@ -121,7 +121,7 @@ def test_a_recording_of_several_images_serves_each(no_trace: NoTrace) -> None:
                 resumed = Resumption(
                     cut, lambda x: model(x)[:, 0], x[image : image + 1], float(scores[image]), recording, image
                 )
-            assert resumed.fault is None and computed.convolutions == 6
+            assert resumed.refusal is None and computed.convolutions == 6
             copies = altered(resumed.returned)
             assert torch.allclose(resumed(copies), hooked(model, "layer3.1.conv1", x[image : image + 1], copies))
 
@@ -239,7 +239,7 @@ def test_whoever_holds_what_a_layer_worked_on_in_place_goes_on_with_it() -> None
     with torch.no_grad():
         in_place, plain = resumption(Written(way), "clip", example()), resumption(Written(plainly), "relu", example())
         copies = altered(plain.returned)
-        assert in_place.fault is None
+        assert in_place.refusal is None
         assert torch.allclose(in_place(copies), plain(copies))
 
 
@@ -260,7 +260,7 @@ def test_models_that_return_more_than_a_tensor() -> None:
         expected = [F.relu(model.one(example()))[:0]]
         sign = model.one(example()).sign()
         expected = [model.fc((model.two(copy[None]) + sign).mean((2, 3)))[0, 0] for copy in copies]
-        assert resumed.fault is None
+        assert resumed.refusal is None
         assert torch.allclose(resumed(copies), torch.stack(expected))
 
 
@@ -286,7 +286,7 @@ def test_other_networks_get_whole_forwards_and_it_is_said(
     model = Written(way)
     with no_trace(model), untouched(model), torch.no_grad():
         resumed = resumption(model, "two", example())
-        assert resumed.fault
+        assert resumed.refusal
         copies = altered(resumed.returned)
         assert torch.allclose(resumed(copies), hooked(model, "two", example(), copies))
 
@@ -303,7 +303,7 @@ def relative_to_the_largest(m: Written, x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("way", [less_their_mean, relative_to_the_largest])
 def test_images_that_disturb_one_another_are_noticed(way: Callable[[Written, Tensor], Tensor]) -> None:
-    assert "unaltered" in str(resumption(Written(way), "two", example()).fault)
+    assert "unaltered" in str(resumption(Written(way), "two", example()).refusal)
 
 
 def test_one_number_of_what_came_before() -> None:
@@ -350,5 +350,5 @@ def test_tiny_networks_in_single_precision() -> None:
     model = tiny()
     x = torch.randn(1, 3, 8, 8)
     resumed = resumption(model, "relu1", x)
-    assert resumed.fault is None
+    assert resumed.refusal is None
     assert torch.allclose(resumed(altered(resumed.returned)), hooked(model, "relu1", x, altered(resumed.returned)))

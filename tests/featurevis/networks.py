@@ -72,15 +72,17 @@ def known(module: nn.Module) -> Model:
     return Model(module, "small", PREPROCESSING, ("a", "b", "c"))
 
 
-def eye_of(module: nn.Module, size: tuple[int, int] = (16, 16), channels: int = 3, **options: Any) -> FeatureNetwork:
+def network_of(
+    module: nn.Module, size: tuple[int, int] = (16, 16), channels: int = 3, **options: Any
+) -> FeatureNetwork:
     weight = next(module.parameters(), None)
-    lens = Normalization(size, torch.zeros(channels), torch.ones(channels))
+    normalization = Normalization(size, torch.zeros(channels), torch.ones(channels))
     return FeatureNetwork(
-        module, lens, weight if weight is not None else torch.zeros((), dtype=torch.float64), **options
+        module, normalization, weight if weight is not None else torch.zeros((), dtype=torch.float64), **options
     )
 
 
-def coloured(count: int = 6, seed: int = 0, side: int = 16) -> Tensor:
+def colored(count: int = 6, seed: int = 0, side: int = 16) -> Tensor:
     """As many red, green and blue noisy pictures as network input: three facets."""
     random = torch.Generator().manual_seed(seed)
     x = 0.3 * torch.randn(3 * count, 3, side, side, generator=random)

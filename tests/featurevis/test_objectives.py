@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from foveal.errors import MethodError
 from foveal.featurevis import STILL, FeatureTask, Octave, Optimization, Schedule, Seen
 from foveal.featurevis.distances import DISTANCES, pseudo_huber
-from foveal.featurevis.objectives import aligned, apart, diverse, excite, inverted, near, pale, smooth, sparse, typical
-from tests.featurevis.networks import Bare, Same, eye_of
+from foveal.featurevis.image_objectives import low_saturation, smooth
+from foveal.featurevis.objectives import aligned, apart, diverse, excite, inverted, near, sparse, typical
+from tests.featurevis.networks import Bare, Same, network_of
 
 if TYPE_CHECKING:
     from foveal.featurevis import Objective
@@ -26,14 +27,14 @@ def target(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     return a, a.topk(4).indices
 
 
-def optimum(J: Objective, optimiser: str, steps: int) -> torch.Tensor:
-    eye = eye_of(Same(C).double(), (8, 8), C)
-    plan = Schedule((Octave(1.0, steps),), optimiser=optimiser, views=STILL, patience=0)  # type: ignore[arg-type]
-    sitting = Optimization(eye, [FeatureTask("one", J, lambda size: Bare(C, size), "body")], plan)
-    for _ in sitting:
+def optimum(J: Objective, optimizer: str, steps: int) -> torch.Tensor:
+    network = network_of(Same(C).double(), (8, 8), C)
+    schedule = Schedule((Octave(1.0, steps),), optimizer=optimizer, views=STILL, patience=0)  # type: ignore[arg-type]
+    optimization = Optimization(network, [FeatureTask("one", J, lambda size: Bare(C, size), "body")], schedule)
+    for _ in optimization:
         pass
-    assert sitting.best[0].features is not None
-    return sitting.best[0].features
+    assert optimization.best[0].features is not None
+    return optimization.best[0].features
 
 
 @pytest.mark.parametrize("weight", [0.5, 1.0, 3.0])
@@ -135,7 +136,7 @@ def test_without_distance_it_is_activation_maximisation() -> None:
 def test_terms_on_the_image_are_what_they_say() -> None:
     flat = torch.full((1, 3, 8, 8), 0.5, dtype=torch.float64)
     ramp = torch.linspace(0, 1, 8, dtype=torch.float64).expand(1, 3, 8, 8)
-    assert float(pale()(Seen(flat, {}))) == 0
+    assert float(low_saturation()(Seen(flat, {}))) == 0
     assert float(smooth()(Seen(flat, {}))) < 1e-4
     assert float(smooth()(Seen(ramp, {}))) == pytest.approx(8 / 100 / 7, rel=1e-3)
 
@@ -159,3 +160,10 @@ def test_alignment_of_a_map_grows_with_exaggeration_only_along_it() -> None:
     assert float(J(Seen(x, {"f": map[None]}))) == pytest.approx(-1)
     assert float(J(Seen(x, {"f": 2 * map[None]}))) == pytest.approx(-2)
     assert float(J(Seen(x, {"f": other[None] * map.norm() / other.norm()}))) > -1
+
+
+def test_alignment_takes_maps_of_any_size() -> None:
+    """Octaves change the size of the map: the goal follows."""
+    map = torch.rand(6, 4, 4, dtype=torch.float64)
+    larger = torch.nn.functional.interpolate(map[None], (7, 7), mode="bilinear")
+    assert float(aligned("f", map)(Seen(torch.zeros(1, 3, 2, 2), {"f": larger}))) == pytest.approx(-1)

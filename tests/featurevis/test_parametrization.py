@@ -10,12 +10,12 @@ import torch
 from foveal.errors import MethodError
 from foveal.featurevis import STILL, Fourier, Phase, Pixels, Views
 from foveal.featurevis.naturalness import naturalness
-from foveal.featurevis.parametrization import at_size, canvas, colour_matrix, frequencies
+from foveal.featurevis.parametrization import at_size, color_matrix, frequencies, parametrization_of
 from foveal.featurevis.published_code import (
     BLUR,
     SIGMA,
     blurred,
-    centre_mask,
+    center_mask,
     denoised,
     retouched,
     scheduled,
@@ -32,7 +32,7 @@ def picture(shape: tuple[int, int, int], seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", ["fourier", "pixel"])
 def test_a_canvas_shows_any_picture(kind: str, shape: tuple[int, int, int]) -> None:
-    surface = canvas(kind, shape, torch.float64)  # type: ignore[arg-type]
+    surface = parametrization_of(kind, shape, torch.float64)  # type: ignore[arg-type]
     x = picture(shape)
     torch.testing.assert_close(surface.image(surface.parameters(x)), x)
 
@@ -47,10 +47,10 @@ def test_noise_is_a_picture(shape: tuple[int, int, int]) -> None:
 
 
 def test_colours_can_be_taken_back() -> None:
-    mix = colour_matrix(3, torch.float64)
+    mix = color_matrix(3, torch.float64)
     assert abs(float(torch.linalg.det(mix))) > 1e-3
     assert float(mix.norm(dim=0).max()) == pytest.approx(1)
-    assert torch.equal(colour_matrix(1), torch.eye(1))
+    assert torch.equal(color_matrix(1), torch.eye(1))
 
 
 def test_phases_keep_the_strength_of_photos() -> None:
@@ -66,7 +66,7 @@ def test_phases_keep_the_strength_of_photos() -> None:
 
 def test_unknown_canvas() -> None:
     with pytest.raises(MethodError, match="say fourier"):
-        canvas("oil", (3, 8, 8))  # type: ignore[arg-type]
+        parametrization_of("oil", (3, 8, 8))  # type: ignore[arg-type]
 
 
 def test_views_stay_in_range_and_still_views_are_the_image() -> None:
@@ -76,8 +76,8 @@ def test_views_stay_in_range_and_still_views_are_the_image() -> None:
     seen = Views(flip=True)(x, random)
     assert seen.shape == x.shape and not torch.equal(seen, x)
     assert float(seen.min()) >= 0 and float(seen.max()) <= 1
-    grey = torch.full_like(x, 0.5)
-    torch.testing.assert_close(Views()(grey, random), grey)
+    gray = torch.full_like(x, 0.5)
+    torch.testing.assert_close(Views()(gray, random), gray)
 
 
 def test_a_view_moves_by_the_share_of_the_side_it_says() -> None:
@@ -109,7 +109,7 @@ def test_schedules_end_where_they_say() -> None:
 def test_the_mask_is_a_gaussian_six_times_narrower_than_its_number() -> None:
     """Fitted to the mask before it was brought to 0..1, whose border is not zero."""
     sigma = 420.0
-    m = centre_mask((513, 513), sigma)
+    m = center_mask((513, 513), sigma)
     assert float(m.min()) == 0 and float(m.max()) == 1
     lowest = torch.finfo(torch.float64).eps ** (0.5 * ((256 * math.sqrt(2) - 1) / sigma) ** 2)
     row = m[256, 257:] * (1 - lowest) + lowest

@@ -20,11 +20,11 @@ from foveal.featurevis.optimization import Optimization
 from foveal.images import Preprocessing
 from foveal.results.feature_images import FeatureImages
 from foveal.storage.fingerprint import fingerprint
-from tests.featurevis.networks import coloured, known, small
+from tests.featurevis.networks import colored, known, small
 from tests.storage.crashing import killed_after, kills, left_over, moments
 
-PLAN = Schedule((Octave(0.5, 6), Octave(1.0, 8)), check=4, patience=0)
-OPTIONS: dict[str, Any] = {"facets": 2, "plan": PLAN}
+SCHEDULE = Schedule((Octave(0.5, 6), Octave(1.0, 8)), check=4, patience=0)
+OPTIONS: dict[str, Any] = {"facets": 2, "schedule": SCHEDULE}
 
 
 def same(a: FeatureImages, b: FeatureImages) -> bool:
@@ -34,26 +34,24 @@ def same(a: FeatureImages, b: FeatureImages) -> bool:
 
 def made_of(changed: dict[str, Any], **more: Any) -> FeatureImages:
     """Portraits of what is usual here, but for what was changed."""
-    asked = {"model": small(), "images": coloured(), "layer": "relu2", **OPTIONS, **changed}
-    return foveal.visualize(asked.pop("model"), asked.pop("images"), asked.pop("layer"), **asked, **more)
+    asked = {"model": small(), "images": colored(), "layer": "relu2", **OPTIONS, **changed}
+    return foveal.visualize(asked.pop("model"), asked.pop("images"), **asked, **more)
 
 
 def interrupted(file: Path, at: int = 9, **changed: Any) -> FeatureImages:
-    def stop(step: Any) -> None:
-        if step.done == at:
+    def stop(what: str, done: int, total: int) -> None:
+        if done == at:
             raise KeyboardInterrupt
 
-    asked = {"model": small(), "images": coloured(), "layer": "relu2", **OPTIONS, **changed}
-    return foveal.visualize(
-        asked.pop("model"), asked.pop("images"), asked.pop("layer"), checkpoint=file, progress=stop, **asked
-    )
+    asked = {"model": small(), "images": colored(), "layer": "relu2", **OPTIONS, **changed}
+    return foveal.visualize(asked.pop("model"), asked.pop("images"), checkpoint=file, progress=stop, **asked)
 
 
 def begun(file: Path, **changed: Any) -> tuple[int, FeatureImages]:
     """The step after which the work is gone on with, and what it becomes."""
     steps: list[int] = []
-    made = made_of(changed, checkpoint=file, progress=lambda step: steps.append(step.done))
-    return steps[0] - 1 if steps else PLAN.steps, made
+    made = made_of(changed, checkpoint=file, progress=lambda what, done, total: steps.append(done))
+    return steps[0] - 1 if steps else SCHEDULE.steps, made
 
 
 def _weights(scale: float, *at: int) -> Any:
@@ -64,7 +62,7 @@ def _weights(scale: float, *at: int) -> Any:
 
 
 def _pictures(at: tuple[int, ...]) -> torch.Tensor:
-    x = coloured().clone()
+    x = colored().clone()
     x[at] += 0.5
     return x
 
@@ -72,16 +70,16 @@ def _pictures(at: tuple[int, ...]) -> torch.Tensor:
 CHANGES: dict[str, Callable[[], dict[str, Any]]] = {
     "the last number of the last picture": lambda: {"images": _pictures((-1, -1, -1, -1))},
     "the second picture": lambda: {"images": _pictures((1,))},
-    "a picture less": lambda: {"images": coloured()[:-1]},
-    "the order": lambda: {"images": coloured().flip(0)},
+    "a picture less": lambda: {"images": colored()[:-1]},
+    "the order": lambda: {"images": colored().flip(0)},
     "the last weight": lambda: {"model": _weights(0.1, -1, -1, -1, -1)},
     "a layer": lambda: {"layer": "relu1"},
-    "a seed": lambda: {"plan": replace(PLAN, seed=1)},
-    "steps": lambda: {"plan": replace(PLAN, octaves=(Octave(0.5, 6), Octave(1.0, 9)))},
-    "views": lambda: {"plan": replace(PLAN, views=replace(PLAN.views, turn=11.0))},
-    "a mask": lambda: {"plan": replace(PLAN, mask=lambda size: torch.ones(size))},
-    "an option": lambda: {"fidelity": 0.5},
-    "pictures to compare with": lambda: {"channels": "contrast", "background": coloured().flip(0)},
+    "a seed": lambda: {"schedule": replace(SCHEDULE, seed=1)},
+    "steps": lambda: {"schedule": replace(SCHEDULE, octaves=(Octave(0.5, 6), Octave(1.0, 9)))},
+    "views": lambda: {"schedule": replace(SCHEDULE, views=replace(SCHEDULE.views, turn=11.0))},
+    "a mask": lambda: {"schedule": replace(SCHEDULE, mask=lambda size: torch.ones(size))},
+    "an option": lambda: {"distance_weight": 0.5},
+    "pictures to compare with": lambda: {"channels": "contrast", "background": colored().flip(0)},
     "a unit": lambda: {"images": None, "target": foveal.Neuron("relu2", 3), "model": known(small())},
     "preprocessing": lambda: {"preprocessing": Preprocessing((16, 16), mean=(0.4,) * 3, std=(0.2,) * 3)},
 }
@@ -100,8 +98,8 @@ def test_work_on_something_else_is_not_gone_on_with(what: str, tmp_path: Path) -
 
 def test_backgrounds_and_targets_that_differ_inside(tmp_path: Path) -> None:
     """What is compared with is pictures, too; and two functions of one name are two functions."""
-    other = coloured().flip(0)[:5]
-    contrasts = [{"channels": "contrast", "background": pictures} for pictures in (coloured(), other)]
+    other = colored().flip(0)[:5]
+    contrasts = [{"channels": "contrast", "background": pictures} for pictures in (colored(), other)]
     alone = {"images": None, "model": known(small())}
     units = [{**alone, "target": foveal.Neuron("relu2", 3, at)} for at in ((1, 1), (1, 2))]
     for first, second in (contrasts, units):
@@ -127,24 +125,26 @@ def test_sets_with_white_margins_are_told_apart(tmp_path: Path) -> None:
     assert same(b, replace(foveal.visualize(model, photos(9), steps=3, facets=1), notes=b.notes))
 
 
-@pytest.mark.parametrize("literal", [False, True])
-@pytest.mark.parametrize("optimiser", ["adam", "descent"])
-def test_interrupted_anywhere_it_ends_as_if_nothing_had_happened(literal: bool, optimiser: Any, tmp_path: Path) -> None:
-    options = {"literal": literal, "plan": replace(PLAN, optimiser=optimiser)}
-    whole = foveal.visualize(small(), coloured(), "relu2", **{**OPTIONS, **options})
+@pytest.mark.parametrize("published", [False, True])
+@pytest.mark.parametrize("optimizer", ["adam", "descent"])
+def test_interrupted_anywhere_it_ends_as_if_nothing_had_happened(
+    published: bool, optimizer: Any, tmp_path: Path
+) -> None:
+    options = {"published": published, "schedule": replace(SCHEDULE, optimizer=optimizer)}
+    whole = foveal.visualize(small(), colored(), layer="relu2", **{**OPTIONS, **options})
     file, at = tmp_path / "k.pt", 0
     for at in (1, 6, 7, 8, 13):
         interrupted(file, at, **options)
     steps, made = begun(file, **options)
-    assert (steps == at or literal) and same(made, whole)  # the published plan has steps of its own
+    assert (steps == at or published) and same(made, whole)  # the published plan has steps of its own
     steps, again = begun(file, **options)
-    assert same(again, whole) and (steps == PLAN.steps or literal)
+    assert same(again, whole) and (steps == SCHEDULE.steps or published)
 
 
 def test_an_interrupt_in_the_middle_of_a_step_undoes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where half of the parameters have moved, randomness was drawn, or half of the images were looked at."""
-    whole = foveal.visualize(small(), coloured(), "relu2", **OPTIONS)
-    for name, call in (("_remember", 5), ("_retouch", 6), ("_losses", 6), ("_judged", 3), ("_enter", 2)):
+    whole = foveal.visualize(small(), colored(), layer="relu2", **OPTIONS)
+    for name, call in (("_remember", 5), ("_retouch", 6), ("_losses", 6), ("_evaluated", 3), ("_enter", 2)):
         plain, calls, file = getattr(Optimization, name), [0], tmp_path / f"{name}.pt"
 
         def stops(self: Any, *given: Any, plain: Any = plain, calls: Any = calls, at: int = call, **more: Any) -> Any:
@@ -156,7 +156,7 @@ def test_an_interrupt_in_the_middle_of_a_step_undoes_it(tmp_path: Path, monkeypa
 
         with monkeypatch.context() as patch:
             patch.setattr(Optimization, name, stops)
-            made = foveal.visualize(small(), coloured(), "relu2", checkpoint=file, **OPTIONS)
+            made = foveal.visualize(small(), colored(), layer="relu2", checkpoint=file, **OPTIONS)
         assert "interrupted after" in made.notes[-1]
         steps, made = begun(file)
         assert steps > 0 and same(made, whole), name
@@ -167,22 +167,22 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(
 ) -> None:
     torch.set_num_threads(1)
     monkeypatch.setattr(run, "EVERY", 2)
-    plan = Schedule((Octave(1.0, 40),), check=5, patience=0)
-    whole = foveal.visualize(small(), coloured(), "relu2", facets=2, plan=plan)
+    schedule = Schedule((Octave(1.0, 40),), check=5, patience=0)
+    whole = foveal.visualize(small(), colored(), layer="relu2", facets=2, schedule=schedule)
     file, seen = tmp_path / "k.pt", set()
 
     def work() -> None:
-        foveal.visualize(small(), coloured(), "relu2", facets=2, plan=plan, checkpoint=file)
+        foveal.visualize(small(), colored(), layer="relu2", facets=2, schedule=schedule, checkpoint=file)
 
     for seconds in moments(kills(6), 3, 0.6):
         if not killed_after(0.2 + seconds, work):
             file.unlink()
             continue
-        sitting = optimize(small(), coloured(), "relu2", facets=2, plan=plan)
-        if sitting.take_up(file):
-            seen.add(sitting.done)
-            assert not sitting.notes
-    steps, made = begun(file, plan=plan)
+        optimization = optimize(small(), colored(), layer="relu2", facets=2, schedule=schedule)
+        if optimization.resume(file):
+            seen.add(optimization.done)
+            assert not optimization.notes
+    steps, made = begun(file, schedule=schedule)
     assert steps <= 40 and same(made, whole) and not left_over(tmp_path)
 
 
@@ -213,5 +213,5 @@ def test_work_that_cannot_be_kept_is_done_all_the_same(tmp_path: Path) -> None:
     steps, made = begun(tmp_path / "file" / "k.pt")
     assert steps == 0 and [note for note in made.notes if "could not be kept: Cannot write" in note]
     assert len(made.notes) == 1 and same(
-        replace(made, notes=()), foveal.visualize(small(), coloured(), "relu2", **OPTIONS)
+        replace(made, notes=()), foveal.visualize(small(), colored(), layer="relu2", **OPTIONS)
     )

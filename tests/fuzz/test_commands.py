@@ -170,7 +170,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for k, name in enumerate(
         ("a.png", "b.png", "shelf/a.png", "shelf/b.png", "classes/Jay/a.png", "classes/Crow/a.png")
     ):
-        Image.fromarray(Split("species", 20)[k].image).resize((40, 36)).save(name)
+        Image.fromarray(Split("classes", 20)[k].image).resize((40, 36)).save(name)
     Path("broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     Path("labels.txt").write_text("\n".join(f"bird {k}" for k in range(20)))
     Path("net.py").write_text("def f():\n    raise SystemExit(3)\n")

@@ -87,7 +87,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     grey = Preprocessing(size=(12, 12), channels="L", mean=(0.5,), std=(0.5,))
     from tests.models.factories import Net
 
-    model = Model(Net(), "shells", grey, ("cockle", "limpet", "whelk"), {"licence": "CC0", "notes": ["of shells"]})
+    model = Model(Net(), "shells", grey, ("cockle", "limpet", "whelk"), {"license": "CC0", "notes": ["of shells"]})
     folder = tmp_path_factory.mktemp("model")
     return save_model(
         model, folder / "m" / "shells.safetensors", architecture="tests.models.factories:Net", arguments={"width": 2}

@@ -20,7 +20,7 @@ import torch
 
 import foveal
 from foveal.api.visualize import optimize
-from foveal.benchmark.csv_log import Ledger
+from foveal.benchmark.csv_log import CsvLog
 from foveal.errors import FovealError
 from foveal.featurevis import Octave, Schedule
 from foveal.images import pictures_in
@@ -29,7 +29,7 @@ from foveal.storage.checkpoint import load_state, save_state
 from foveal.storage.fingerprint import fingerprint
 from foveal.storage.manifest import _digest
 from foveal.training.synthetic_recipe import SyntheticSettings, _Run
-from tests.featurevis.networks import coloured, small
+from tests.featurevis.networks import colored, small
 from tests.fuzz.mutation import damaged_copy, draw, limit, mutated_file, mutations
 from tests.results.kinds import KINDS, known, made, pictures, saved, tiny
 
@@ -128,10 +128,10 @@ def test_a_damaged_cache_is_made_anew(birds: Path, tmp_path: Path) -> None:
         return foveal.channels(tiny(), birds, cache=place, most=2)
 
     first = words(tmp_path / "cache")
-    (kept,) = (tmp_path / "cache" / "dictionaries").iterdir()
+    (kept,) = (tmp_path / "cache" / "channels").iterdir()
     for number in range(mutations(80)):
         with damaged_copy(kept, number) as (file, what):
-            place = file.parent / "dictionaries"
+            place = file.parent / "channels"
             place.mkdir()
             file.rename(place / file.name)
             again = words(file.parent)
@@ -146,17 +146,17 @@ def test_a_damaged_cache_is_made_anew(birds: Path, tmp_path: Path) -> None:
 @pytest.mark.timeout(limit(300))
 def test_a_damaged_checkpoint_of_portraits_is_refused(tmp_path: Path) -> None:
     def sitting() -> Any:
-        return optimize(small(), coloured()[:2], "relu2", facets=1, plan=Schedule((Octave(1.0, 6),)))
+        return optimize(small(), colored()[:2], layer="relu2", facets=1, schedule=Schedule((Octave(1.0, 6),)))
 
     first = sitting()
     steps = iter(first)
     for _ in range(3):
         next(steps)
-    first.put_down(tmp_path / "k.pt")
+    first.checkpoint(tmp_path / "k.pt")
     for number in range(mutations(80)):
         with damaged_copy(tmp_path / "k.pt", number) as (file, what):
             other = sitting()
-            found = outcome(lambda: other.take_up(file))  # noqa: B023
+            found = outcome(lambda: other.resume(file))  # noqa: B023
             assert isinstance(found, FovealError) or same(other.state(), first.state()), f"{number}: {what}"
             if isinstance(found, FovealError):
                 assert "delete it to begin anew" in str(found)
@@ -204,18 +204,18 @@ def test_a_damaged_checkpoint_of_a_training_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(limit(300))
 def test_a_damaged_checkpoint_by_fabric_is_refused(tmp_path: Path) -> None:
-    recipe = pytest.importorskip("foveal.training.brnpa")
+    files = pytest.importorskip("foveal.training.brnpa_files")
     fabric = pytest.importorskip("lightning_fabric").Fabric(accelerator="cpu", devices=1)
 
     def state() -> dict[str, Any]:
         return {"net": torch.nn.Linear(9, 9), "step": 0, "of": ""}
 
     first = {**state(), "step": 5, "of": "x"}
-    recipe._save(fabric, tmp_path / "checkpoint.pt", first)
+    files.save_checkpoint(fabric, tmp_path / "checkpoint.pt", first)
     for number in range(mutations(60)):
         with damaged_copy(tmp_path / "checkpoint.pt", number) as (file, what):
             found = state()
-            failed = outcome(lambda: recipe._load(fabric, file, found))  # noqa: B023
+            failed = outcome(lambda: files.load_checkpoint(fabric, file, found))  # noqa: B023
             assert isinstance(failed, FovealError) or same(found, first), f"{number}: {what}"
 
 
@@ -231,8 +231,8 @@ def rows(number: int) -> list[dict[str, Any]]:
 def test_a_damaged_ledger_loses_pictures_but_never_numbers(tmp_path: Path) -> None:
     """What it still holds is as it was measured; what it lost is measured again; or a sentence says what to delete."""
 
-    def ledger(place: Path) -> Ledger:
-        return Ledger(place / "t.csv", ["a", "b"], {"model": "m", "steps": [1, 2.5]})
+    def ledger(place: Path) -> CsvLog:
+        return CsvLog(place / "t.csv", ["a", "b"], {"model": "m", "steps": [1, 2.5]})
 
     (tmp_path / "whole").mkdir()
     first = ledger(tmp_path / "whole")

@@ -13,7 +13,7 @@ import foveal
 from foveal.errors import FovealError, MethodError
 from foveal.hierarchy.contribution_rules import Frame, exact, gate, pool_up, sum_pool, window
 from foveal.hierarchy.expansion import TreeExpander
-from foveal.hierarchy.feature_value import reader
+from foveal.hierarchy.feature_value import feature_values
 from foveal.hierarchy.merging import merged
 from foveal.results.feature_graph import Feature
 from foveal.results.tree import Tree
@@ -56,7 +56,7 @@ def picture(side: int | tuple[int, int] = 24, seed: int = 0) -> Tensor:
     return torch.randn(1, 3, h, w, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def growth_of(tree: Tree) -> TreeExpander:
+def expander_of(tree: Tree) -> TreeExpander:
     assert isinstance(tree.expander, TreeExpander)
     return tree.expander
 
@@ -125,13 +125,13 @@ def test_the_gate_keeps_where_gradcam_is_high() -> None:
 def test_without_biases_contributions_sum_to_every_node(rule: str, pool: type[nn.Module]) -> None:
     """T3: for the decision and for every feature, at every stage, in windows or not."""
     model, x = small(bias=False, pool=pool), picture()
-    tree = foveal.decompose(model, x, branch=8, rule=rule, gate=False).grow()
+    tree = foveal.decompose(model, x, branching=8, rule=rule, gate=False).grow()
     assert abs(tree.decision.offset) < 1e-10
     for feature in inner(tree):
         assert abs(feature.offset) < 1e-9 * abs(feature.value) + 1e-12
-        whole = foveal.decompose(model, x, branch=100, rule=rule, gate=False)
+        whole = foveal.decompose(model, x, branching=100, rule=rule, gate=False)
         assert whole.decision.value == pytest.approx(tree.decision.value)
-    root = foveal.decompose(model, x, branch=100, rule=rule, gate=False).root
+    root = foveal.decompose(model, x, branching=100, rule=rule, gate=False).root
     positive = sum(node.edge.mass for node in root.children if node.edge)
     assert positive >= tree.decision.value - 1e-9  # the edges are those in favour; the rest speaks against
 
@@ -139,7 +139,7 @@ def test_without_biases_contributions_sum_to_every_node(rule: str, pool: type[nn
 def test_the_bias_leaf_is_what_is_missing() -> None:
     """T3 with biases: value = Σ A ⊙ G + offset, the offset being the biases of that stage times their gradients."""
     model, x = small(), picture()
-    tree = foveal.decompose(model, x, branch=3, gate=False).grow()
+    tree = foveal.decompose(model, x, branching=3, gate=False).grow()
     A1 = model.stage1(x).detach()
     for feature in inner(tree):
         if feature.layer != "stage2":
@@ -154,7 +154,7 @@ def test_the_bias_leaf_is_what_is_missing() -> None:
 def test_the_decision_is_layercam_channel_by_channel() -> None:
     """T7, and T5: shares are non-negative, sum to 1, and do not change with the score's scale."""
     model, x = small(), picture()
-    tree = foveal.decompose(model, x, branch=100, gate=False)
+    tree = foveal.decompose(model, x, branching=100, gate=False)
     layercam = foveal.explain(model, x, method="layercam").map[0]
     edges = tree.root.children
     maps = sum(node.edge.map for node in edges if node.edge)
@@ -162,9 +162,9 @@ def test_the_decision_is_layercam_channel_by_channel() -> None:
     assert sum(node.share for node in edges) == pytest.approx(1)
     shares = [node.share for node in edges]
     assert shares == sorted(shares, reverse=True) and min(shares) > 0
-    scaled = foveal.decompose(model, x, lambda out: 7 * out.amax(1), branch=100, gate=False)
+    scaled = foveal.decompose(model, x, lambda out: 7 * out.amax(1), branching=100, gate=False)
     assert [node.share for node in scaled.root.children] == pytest.approx(shares)
-    gated = foveal.decompose(model, x, branch=100)
+    gated = foveal.decompose(model, x, branching=100)
     assert len(gated.root.children) <= len(edges)
 
 
@@ -185,8 +185,8 @@ def slow_edges(model: Small, x: Tensor, feature: Feature, rule: str) -> Tensor:
 def test_windows_batches_and_whole_stages_agree(rule: str, side: int | tuple[int, int]) -> None:
     """T8, T9: also at the borders, and for maps that do not divide evenly."""
     model, x = small(), picture(side)
-    tree = foveal.decompose(model, x, branch=4, rule=rule, gate=False).grow()
-    assert not growth_of(tree).slack
+    tree = foveal.decompose(model, x, branching=4, rule=rule, gate=False).grow()
+    assert not expander_of(tree).slack
     checked = 0
     for feature in inner(tree):
         mass = slow_edges(model, x, feature, rule)
@@ -197,25 +197,25 @@ def test_windows_batches_and_whole_stages_agree(rule: str, side: int | tuple[int
             assert edge.child.place == (y + edge.corner[0], xx + edge.corner[1])
         checked += 1
     assert checked > 8
-    whole = foveal.decompose(model, x, branch=4, rule=rule, gate=False)
-    growth_of(whole).slack = {1: None, 2: None}
+    whole = foveal.decompose(model, x, branching=4, rule=rule, gate=False)
+    expander_of(whole).slack = {1: None, 2: None}
     assert str(whole.grow()) == str(tree)
 
 
 def test_derivatives_are_those_of_finite_differences() -> None:
     """T1."""
     model, x = small(), picture()
-    tree = foveal.decompose(model, x, branch=2, rule="exact", gate=False).grow()
-    growth, step = growth_of(tree), 1e-6
+    tree = foveal.decompose(model, x, branching=2, rule="exact", gate=False).grow()
+    expander, step = expander_of(tree), 1e-6
     for feature in inner(tree)[:6]:
-        below, places = growth.A[feature.stage - 1], torch.tensor([feature.place])
-        read = reader([feature], places)
+        below, places = expander.A[feature.stage - 1], torch.tensor([feature.place])
+        read = feature_values([feature], places)
         for edge in feature.edges or ():
             k, (y, xx) = edge.child.channel, edge.child.place
             up, down = below.clone(), below.clone()
             up[0, k, y, xx] += step
             down[0, k, y, xx] -= step
-            high, low = (growth.segment(feature.stage).scores(maps, read) for maps in (up, down))
+            high, low = (expander.segment(feature.stage).scores(maps, read) for maps in (up, down))
             y, xx = y - edge.corner[0], xx - edge.corner[1]
             derivative = edge.map[y, xx] / edge.child.value
             assert float((high - low) / (2 * step)) == pytest.approx(float(derivative), rel=1e-6)
@@ -224,16 +224,16 @@ def test_derivatives_are_those_of_finite_differences() -> None:
 def test_all_ways_together_are_the_whole_derivative() -> None:
     """T6: Σ_n ∂ score / ∂ A_n · ∂ A_n / ∂ A_below over all neurons of a stage, each in its own window."""
     model, x = small(), picture()
-    growth = growth_of(foveal.decompose(model, x, 1, gate=False))
-    A2, A3 = growth.A[1], growth.A[2]
+    expander = expander_of(foveal.decompose(model, x, 1, gate=False))
+    A2, A3 = expander.A[1], expander.A[2]
     neurons = [
         Feature(2, "stage3", (k,), (y, xx), float(A3[0, k, y, xx]))
         for k in range(8) for y in range(6) for xx in range(6) if A3[0, k, y, xx] > 0
     ]  # fmt: skip
     total = torch.zeros_like(A2[0])
-    for few, _, G, frame, _ in growth._gradients(neurons):
+    for few, _, G, frame, _ in expander._gradients(neurons):
         for neuron, g, (y, xx) in zip(few, G, frame.corners.tolist(), strict=True):
-            slope = growth.root[0, neuron.channel, neuron.place[0], neuron.place[1]]
+            slope = expander.root[0, neuron.channel, neuron.place[0], neuron.place[1]]
             total[:, y : y + g.shape[1], xx : xx + g.shape[2]] += slope * g
     leaf = A2.detach().requires_grad_()
     (expected,) = torch.autograd.grad(model.fc(model.stage3(model.pool2(leaf)).mean((2, 3)))[0, 1], leaf)
@@ -243,7 +243,7 @@ def test_all_ways_together_are_the_whole_derivative() -> None:
 def test_a_channel_is_the_sum_of_its_neurons() -> None:
     """T4: y = Σ_ij A_kij is taken apart into the sum of what its neurons are taken apart into."""
     model, x = small(), picture()
-    tree = foveal.decompose(model, x, branch=6, rule="exact", gate=False, decide="sum").grow(2)
+    tree = foveal.decompose(model, x, branching=6, rule="exact", gate=False, nodes="sums").grow(2)
     A2 = model.stage2(model.pool1(model.stage1(x))).detach().requires_grad_()
     A3 = model.stage3(model.pool2(A2))
     checked = 0
@@ -261,13 +261,13 @@ def test_a_channel_is_the_sum_of_its_neurons() -> None:
 @pytest.mark.parametrize("rule", ["pool_up", "exact"])
 def test_a_weighed_channel_counts_where_it_supports_its_parent(rule: str) -> None:
     model, x = small(), picture()
-    tree = foveal.decompose(model, x, branch=3, rule=rule, gate=False, decide="map").grow()
+    tree = foveal.decompose(model, x, branching=3, rule=rule, gate=False, nodes="maps").grow()
     A3 = model.stage3(model.pool2(model.stage2(model.pool1(model.stage1(x))))).detach()
     for edge in tree.decision.edges or ():
         m = edge.map.relu() / edge.map.max()
         assert edge.child.weights is not None and torch.allclose(edge.child.weights, m)
         assert edge.child.value == pytest.approx(float((m * A3[0, edge.child.channel]).sum()))
-    whole = foveal.decompose(model, x, branch=3, rule=rule, gate=False, decide="map").grow(2).audit()
+    whole = foveal.decompose(model, x, branching=3, rule=rule, gate=False, nodes="maps").grow(2).audit()
     assert all(edge.effect is not None for f in whole.features.values() for edge in f.edges or ())
 
 
@@ -280,7 +280,7 @@ def test_merged_channels_are_taken_apart_together() -> None:
         conv.weight[1::2] = conv.weight[::2]
         conv.bias[1::2] = conv.bias[::2]
         model.fc.weight[:, 1::2] = model.fc.weight[:, ::2]
-    tree = foveal.decompose(model, x, branch=3, rule="exact", gate=False, merge=True).grow(2).audit()
+    tree = foveal.decompose(model, x, branching=3, rule="exact", gate=False, merge=True).grow(2).audit()
     for node in tree.root.children:
         pair = node.feature.channels
         assert len(pair) >= 2 and {k // 2 for k in pair if k % 2} == {k // 2 for k in pair if not k % 2}
@@ -294,7 +294,7 @@ def test_merged_channels_are_taken_apart_together() -> None:
 def test_what_speaks_against_is_what_speaks_for_the_contrary(rule: str) -> None:
     """T5: negating the score swaps the two."""
     model, x = small(), picture()
-    options = {"branch": 4, "rule": rule, "gate": False, "against": 4}
+    options = {"branching": 4, "rule": rule, "gate": False, "opponents": 4}
     one = foveal.decompose(model, x, foveal.Margin(0, 1), **options)  # type: ignore[arg-type]
     other = foveal.decompose(model, x, foveal.Margin(1, 0), **options)  # type: ignore[arg-type]
     assert one.root.opponents and one.root.children
@@ -303,14 +303,14 @@ def test_what_speaks_against_is_what_speaks_for_the_contrary(rule: str) -> None:
     assert one.decision.pro == pytest.approx(other.decision.contra)
     for feature in inner(one.grow()):
         assert feature.value == pytest.approx(feature.pro - feature.contra + feature.offset)
-    assert any(feature.against for feature in inner(one))
+    assert any(feature.opponents for feature in inner(one))
 
 
 def test_one_by_one_is_the_same_as_all_at_once() -> None:
     """T9, T12: a prefix stays a prefix, and lazy growth finds what full growth does."""
     model, x = small(), picture()
-    whole = foveal.decompose(model, x, branch=5).grow()
-    lazy = foveal.decompose(model, x, branch=3)
+    whole = foveal.decompose(model, x, branching=5).grow()
+    lazy = foveal.decompose(model, x, branching=3)
     for node in lazy.root.children:
         for child in node.children:
             assert child.children is not None
@@ -332,7 +332,7 @@ def test_permuted_channels_permute_the_tree_and_mirrored_pictures_mirror_it() ->
         conv.weight.copy_(conv.weight[order].clone())
         conv.bias.copy_(conv.bias[order].clone())  # type: ignore[union-attr]
         after.weight.copy_(after.weight[:, order].clone())
-    one, two = (foveal.decompose(m, x, branch=3, gate=False).grow() for m in (model, other))
+    one, two = (foveal.decompose(m, x, branching=3, gate=False).grow() for m in (model, other))
     for a, b in zip(one.levels()[2], two.levels()[2], strict=True):
         assert a.feature.channel == int(order[b.feature.channel]) and a.share == pytest.approx(b.share)
     flipped = small()
@@ -340,7 +340,7 @@ def test_permuted_channels_permute_the_tree_and_mirrored_pictures_mirror_it() ->
         for module in flipped.modules():
             if isinstance(module, nn.Conv2d):
                 module.weight.copy_(module.weight.flip(3).clone())
-    mirror = foveal.decompose(flipped, x.flip(3), branch=3, gate=False).grow()
+    mirror = foveal.decompose(flipped, x.flip(3), branching=3, gate=False).grow()
     for a, b in zip(one, mirror, strict=True):
         assert a.feature.channel == b.feature.channel and a.share == pytest.approx(b.share)
         if a.feature.channel >= 0:
@@ -380,14 +380,14 @@ def test_merged_channels() -> None:
     assert merged(R, order) == [[0, 1], [2, 4]]
     model, x = small(), picture()
     plain, joined = (
-        foveal.decompose(model, x, branch=100, merge=merge, gate=False).root.children for merge in (False, True)
+        foveal.decompose(model, x, branching=100, merge=merge, gate=False).root.children for merge in (False, True)
     )
     assert len(joined) <= len(plain)
     assert sum(node.share for node in joined) == pytest.approx(1)
 
 
 def test_shared_features_are_one_vertex_and_flow_is_kept() -> None:
-    tree = foveal.decompose(small(), picture(), branch=5, gate=False).grow(least=0)
+    tree = foveal.decompose(small(), picture(), branching=5, gate=False).grow(least=0)
     nodes = [node for node in tree if node.feature.channel >= 0]
     assert len(tree.features) < len(nodes)
     flow = tree.flow()
@@ -400,7 +400,7 @@ def test_shared_features_are_one_vertex_and_flow_is_kept() -> None:
 
 def test_effects_are_measured_by_running_without_the_channel() -> None:
     model, x = small(), picture()
-    tree = foveal.decompose(model, x, branch=3, gate=False).grow().audit()
+    tree = foveal.decompose(model, x, branching=3, gate=False).grow().audit()
     A3 = model.stage3(model.pool2(model.stage2(model.pool1(model.stage1(x))))).detach()
     top = int(model(x).argmax())
     for node in tree.root.children:
@@ -476,7 +476,7 @@ def test_real_architectures(name: str, no_trace: NoTrace) -> None:
     model = architecture(name)
     x = picture(64).float()
     with no_trace(model):
-        tree = foveal.decompose(model, x, branch=2).grow(3).audit()
+        tree = foveal.decompose(model, x, branching=2).grow(3).audit()
     assert len(tree.levels()) == 4 and all(0 <= node.share <= 1 for node in tree)
     assert all(edge.effect is not None for f in tree.features.values() for edge in f.edges or ())
     # a feature's value is what the network computes, window or not
@@ -488,11 +488,11 @@ def test_real_architectures(name: str, no_trace: NoTrace) -> None:
 def test_one_map_of_the_whole_tree(rule: str) -> None:
     """6.5: at the last stage, with all channels kept, the sum of all contributions; lower, what the tree holds."""
     model, x = small(), picture()
-    tree = foveal.decompose(model, x, branch=100, rule=rule, gate=False).grow(1)
-    A, G = growth_of(tree).A[-1], growth_of(tree).root
+    tree = foveal.decompose(model, x, branching=100, rule=rule, gate=False).grow(1)
+    A, G = expander_of(tree).A[-1], expander_of(tree).root
     whole = (A * G).relu().sum((0, 1))
     assert torch.allclose(tree.map("stage3"), whole / whole.sum())
-    few = foveal.decompose(model, x, branch=2, rule=rule).grow()
+    few = foveal.decompose(model, x, branching=2, rule=rule).grow()
     for level, stage in enumerate(("stage3", "stage2", "stage1"), 1):
         assert float(few.map(stage).sum()) == pytest.approx(few.kept()[level])
         assert few.map(stage).min() >= 0
@@ -505,7 +505,7 @@ def test_one_map_of_the_whole_tree(rule: str) -> None:
 def test_the_map_as_a_method(no_trace: NoTrace) -> None:
     model, x = small(), picture()
     for target in (None, foveal.Margin(0, 1), foveal.Similar(picture(seed=5))):
-        tree = foveal.decompose(model, x, target, branch=3).grow(least=0)
+        tree = foveal.decompose(model, x, target, branching=3).grow(least=0)
         with no_trace(model):
             why = foveal.explain(model, x, target, method="gap:branch=3")
             lower = foveal.explain(model, x, target, method="gap:branch=3", layer="stage2")
@@ -527,14 +527,14 @@ def test_any_decision() -> None:
         foveal.Neuron("stage3", alive),
         foveal.Similar(picture(seed=5)),
     ):
-        tree = foveal.decompose(model, x, target, branch=2).grow()
+        tree = foveal.decompose(model, x, target, branching=2).grow()
         assert len(tree.levels()) >= 2, target
     assert foveal.decompose(model, x, foveal.Neuron("stage3", alive)).stages[-1].name == "stage2"
 
 
 def test_bad_wishes_get_one_sentence() -> None:
     model, x = small(), picture()
-    for options in ({"rule": "gap"}, {"branch": 0}, {"enough": 0}, {"rank_by": "mean"}, {"decide": "x"}):
+    for options in ({"rule": "gap"}, {"branching": 0}, {"coverage": 0}, {"rank_by": "mean"}, {"nodes": "x"}):
         with pytest.raises(MethodError):
             foveal.decompose(model, x, **options)  # type: ignore[arg-type]
     with pytest.raises(FovealError, match="one picture"):

@@ -95,12 +95,12 @@ def test_a_cmyk_jpeg_keeps_its_colours(tmp_path: Path) -> None:
 def test_sixteen_bits_keep_their_tones(tmp_path: Path) -> None:
     ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
     Image.fromarray(ramp).save(tmp_path / "deep.png")
-    grey = np.asarray(decode_file(tmp_path / "deep.png").image)[..., 0]
-    np.testing.assert_allclose(grey.ravel(), np.arange(256), atol=1)
+    gray = np.asarray(decode_file(tmp_path / "deep.png").image)[..., 0]
+    np.testing.assert_allclose(gray.ravel(), np.arange(256), atol=1)
 
 
 def test_an_animation_gives_its_first_frame_and_says_so(tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue", "green")]
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue", "green")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     decoded = decode_file(tmp_path / "a.gif")
     assert decoded.image.getpixel((0, 0)) == RED

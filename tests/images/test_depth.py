@@ -126,13 +126,13 @@ def test_significant_bits_of_a_png(channels: int, tmp_path: Path) -> None:
 def test_deep_transparency_is_over_white(kind: str, channels: int, tmp_path: Path) -> None:
     pixels = scene(16, channels)
     opacity = pixels[..., -1:] / 65535
-    colours = pixels[..., :-1] / 65535
+    colors = pixels[..., :-1] / 65535
     stored = pixels.copy()
     if kind == "tiff premultiplied":
         stored[..., :-1] = np.round(pixels[..., :-1] * opacity)
     content = png(pixels) if kind == "png" else tiff(stored, extra=1 if kind.endswith("d") else 2)
     seen, notes = read(content, tmp_path)
-    np.testing.assert_allclose(seen, wide(colours * opacity + 1 - opacity), atol=1e-4)
+    np.testing.assert_allclose(seen, wide(colors * opacity + 1 - opacity), atol=1e-4)
     assert notes == ("transparent parts shown over white",)
 
 

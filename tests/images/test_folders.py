@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from foveal.errors import FovealWarning, ImageError
-from foveal.images import labelled_pictures, pictures_in
+from foveal.images import labeled_pictures, pictures_in
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_folders_stand_for_what_is_in_them(shelf: Path) -> None:
 
 
 def test_a_folder_a_class(shelf: Path) -> None:
-    paths, labels = labelled_pictures(shelf)
+    paths, labels = labeled_pictures(shelf)
     assert [path.name for path in paths] == ["a.webp", "1.JPG", "2.png"]
     assert labels == ["crow", "jay", "jay"]
 
@@ -40,8 +40,8 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     for look, words in (
         (lambda: pictures_in([tmp_path]), "no pictures in the folder"),
         (lambda: pictures_in([]), "name files or folders"),
-        (lambda: labelled_pictures(tmp_path), "put each class in a folder"),
-        (lambda: labelled_pictures(tmp_path / "nowhere"), "There is no folder"),
+        (lambda: labeled_pictures(tmp_path), "put each class in a folder"),
+        (lambda: labeled_pictures(tmp_path / "nowhere"), "There is no folder"),
     ):
         with pytest.raises(ImageError, match=words):
             look()
@@ -62,7 +62,7 @@ def test_what_may_be_pictures_and_is_not_read_is_said(shelf: Path) -> None:
     assert "Pillow reads no .npy, .nii.gz, .h5 here" in words
     assert "without an ending" in words and "links to nothing" in words
     with pytest.warns(FovealWarning, match=r"skipped 2 of 5 files .*crow/IM0001, jay/3\.heic \("):
-        labelled_pictures(shelf)
+        labeled_pictures(shelf)
     for path in [*shelf.rglob("*.[pjw]*g"), *shelf.rglob("*.JPG"), *shelf.rglob("*.webp")]:
         path.unlink()
     with pytest.raises(ImageError, match=r"no pictures in the folder .*, only .*brain\.nii\.gz"):
@@ -73,4 +73,4 @@ def test_names_that_are_no_paths() -> None:
     for name in ("a\0b", "x" * 5000):
         assert pictures_in([Path(name)]) == [Path(name)]
         with pytest.raises(ImageError, match="There is no folder"):
-            labelled_pictures(Path(name))
+            labeled_pictures(Path(name))

@@ -244,5 +244,5 @@ def test_a_map_carried_into_its_own_cells_is_itself(place: Place, other: Place, 
 
 def test_a_finer_and_a_scaled_place() -> None:
     place = Place((7, 9), (2, -4), turned=True)
-    assert place.finer((4, 2)) == Place((7, 9), (1, -1), turned=True)
+    assert place.refined((4, 2)) == Place((7, 9), (1, -1), turned=True)
     assert place.scaled((2, 0.5)) == Place((14, 4.5), (4, -2), turned=True)

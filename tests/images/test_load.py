@@ -42,9 +42,9 @@ def test_every_way_to_give_a_photo_is_the_same_picture(tmp_path: Path) -> None:
 
 
 def test_grey_arrays() -> None:
-    grey = PIXELS[..., 0]
-    batch = load_images([grey, grey[..., None]], SMALL)
-    np.testing.assert_array_equal(batch.photos[0].pixels, np.repeat(grey[..., None], 3, axis=2))
+    gray = PIXELS[..., 0]
+    batch = load_images([gray, gray[..., None]], SMALL)
+    np.testing.assert_array_equal(batch.photos[0].pixels, np.repeat(gray[..., None], 3, axis=2))
     assert torch.equal(batch.tensor[0], batch.tensor[1])
 
 

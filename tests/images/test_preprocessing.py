@@ -79,8 +79,8 @@ def test_channel_orders() -> None:
     plain = Preprocessing((8, 8), mean=(0.0,) * 3, std=(1.0,) * 3)
     assert plain.apply(red)[:, 0, 0].tolist() == [1, 0, 0]
     assert replace(plain, channels="BGR").apply(red)[:, 0, 0].tolist() == [0, 0, 1]
-    grey = Preprocessing((8, 8), channels="L", mean=(0.0,), std=(1.0,)).apply(red)
-    assert grey.shape == (1, 8, 8) and grey[0, 0, 0] == pytest.approx(76 / 255)
+    gray = Preprocessing((8, 8), channels="L", mean=(0.0,), std=(1.0,)).apply(red)
+    assert gray.shape == (1, 8, 8) and gray[0, 0, 0] == pytest.approx(76 / 255)
 
 
 @pytest.mark.parametrize("channels", ["RGB", "BGR"])
@@ -91,8 +91,8 @@ def test_undo_gives_the_pixels_back(channels: Any) -> None:
 
 
 def test_undo_of_one_channel_is_grey_in_three() -> None:
-    grey = Preprocessing((4, 4), channels="L", mean=(0.5,), std=(0.5,))
-    photo = grey.undo(grey.apply(Image.new("L", (4, 4), 77)))
+    gray = Preprocessing((4, 4), channels="L", mean=(0.5,), std=(0.5,))
+    photo = gray.undo(gray.apply(Image.new("L", (4, 4), 77)))
     assert photo.shape == (4, 4, 3) and (photo == 77).all()
 
 

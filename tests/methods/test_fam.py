@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SIDE = 12
 
 
-class ModelEmbedder(nn.Module):
+class Embedder(nn.Module):
     """A small embedding network: convolution, ReLU, pooling, and a head."""
 
     def __init__(self, head: str = "mean", channels: int = 8) -> None:
@@ -70,7 +70,7 @@ def published(A: Tensor, q: Tensor, s: Tensor) -> Tensor:
 
 def test_the_published_map() -> None:
     """T12: the vector–Jacobian route is step (4) over hw."""
-    model = ModelEmbedder().eval()
+    model = Embedder().eval()
     why = foveal.explain(model, X, foveal.Similar(S[:1]), method="fam")
     with torch.no_grad():
         A, q, s = model.features(X), model(X), model(S[:1])[0]
@@ -83,15 +83,13 @@ def test_the_published_map() -> None:
 @pytest.mark.parametrize("metric", ["cosine", "dot"])
 def test_linear_maps_sum_to_the_similarity(metric: str, head: str) -> None:
     """T11, also through generalised-mean pooling, which is homogeneous, and a projection."""
-    why = foveal.explain(
-        ModelEmbedder(head).eval(), X, foveal.Similar(S[0], metric=metric), method="fam:weights=linear"
-    )
+    why = foveal.explain(Embedder(head).eval(), X, foveal.Similar(S[0], metric=metric), method="fam:weights=linear")
     assert torch.allclose(why.map.sum((1, 2)), why.score, rtol=1e-6)
 
 
 def test_linear_maps_of_a_dot_product_are_cam_and_grad_cam() -> None:
     """T10."""
-    model, target = ModelEmbedder().eval(), foveal.Similar(S[0], metric="dot")
+    model, target = Embedder().eval(), foveal.Similar(S[0], metric="dot")
     linear, gradcam, hirescam = (
         foveal.explain(model, X, target, method=m).map for m in ("fam:weights=linear", "gradcam", "hirescam")
     )
@@ -109,13 +107,13 @@ def test_every_kind_of_method_explains_similarities(metric: str, method: str) ->
     target = foveal.Similar(S[0], metric=metric)
     if method == "lrp-epsilon":
         target = foveal.Similar(S[0], metric="dot")
-    why = foveal.explain(ModelEmbedder().eval(), X, target, method=method, layer="relu1")
+    why = foveal.explain(Embedder().eval(), X, target, method=method, layer="relu1")
     assert why.map.shape == (3, SIDE, SIDE)
     assert float(why.map.abs().max()) > 0
 
 
 def test_the_gradient_of_a_similarity_is_the_gradient() -> None:
-    model = ModelEmbedder("gem").eval()
+    model = Embedder("gem").eval()
     x = X.clone().requires_grad_()
     A = model.features(x)
     q = A.clamp(min=1e-6).pow(3).mean((2, 3)).pow(1 / 3)
@@ -128,7 +126,7 @@ def test_the_gradient_of_a_similarity_is_the_gradient() -> None:
 @pytest.mark.parametrize("weights", ["contribution", "positive", "linear"])
 def test_scale_of_picture_and_reference(weights: str) -> None:
     """T2, T3: the weights see directions only; a distance sees lengths (negative control)."""
-    model = ModelEmbedder().eval()
+    model = Embedder().eval()
     model.conv1.bias.data.zero_()
     model.conv2.bias.data.zero_()
 
@@ -143,7 +141,7 @@ def test_scale_of_picture_and_reference(weights: str) -> None:
 
 def test_places_move_together() -> None:
     """T5: a flipped picture of a symmetric network has a flipped map."""
-    model = ModelEmbedder().eval()
+    model = Embedder().eval()
     for conv in (model.conv1, model.conv2):
         conv.weight.data = conv.weight.data + conv.weight.data.flip(-1)
     model.conv2.stride = (1, 1)
@@ -154,7 +152,7 @@ def test_places_move_together() -> None:
 
 def test_batches_are_pictures_one_by_one(no_trace: NoTrace) -> None:
     """T15."""
-    model = ModelEmbedder("project")
+    model = Embedder("project")
     with no_trace(model):
         together = foveal.explain(model, X, foveal.Similar(S[0]), method="fam").map
         alone = [foveal.explain(model, X[i : i + 1], foveal.Similar(S[0]), method="fam").map[0] for i in range(3)]
@@ -163,7 +161,7 @@ def test_batches_are_pictures_one_by_one(no_trace: NoTrace) -> None:
 
 def test_evidence_is_positive_where_features_are() -> None:
     """T8."""
-    assert bool((foveal.explain(ModelEmbedder().eval(), X, foveal.Similar(S[0]), method="fam").map >= 0).all())
+    assert bool((foveal.explain(Embedder().eval(), X, foveal.Similar(S[0]), method="fam").map >= 0).all())
 
 
 def test_planted_evidence() -> None:
@@ -181,7 +179,7 @@ def test_planted_evidence() -> None:
 
 def test_randomising_the_last_block_changes_the_map() -> None:
     """T18."""
-    model, target = ModelEmbedder().eval(), foveal.Similar(S[0])
+    model, target = Embedder().eval(), foveal.Similar(S[0])
     before = foveal.explain(model, X, target, method="fam").map.flatten()
     nn.init.normal_(model.conv2.weight, std=0.3)
     after = foveal.explain(model, X, target, method="fam").map.flatten()
@@ -201,7 +199,7 @@ def test_constant_contributions_weigh_alike() -> None:
 
 
 def test_what_carries_the_similarity_is_measured() -> None:
-    model = ModelEmbedder().eval()
+    model = Embedder().eval()
     why = foveal.explain(model, X, foveal.Similar(S[0]), method="fam")
     found: Any = why.measured["relu2"]
     p = (unit(model(X)) * unit(model(S[:1]))).detach()
@@ -215,7 +213,7 @@ def test_what_carries_the_similarity_is_measured() -> None:
 
 def test_zeroing_a_channel_takes_away_what_it_adds() -> None:
     """Section 11, the audit: for the dot product exactly p_k."""
-    model, target = ModelEmbedder().eval(), foveal.Similar(S[0], metric="dot")
+    model, target = Embedder().eval(), foveal.Similar(S[0], metric="dot")
     p = (model(X) * model(S[:1])).detach()
     with torch.no_grad():
         q = model(X)
@@ -244,15 +242,15 @@ def test_zeroing_a_channel_takes_away_what_it_adds() -> None:
 )
 def test_what_does_not_fit_is_said(target: Any, method: str, words: str) -> None:
     with pytest.raises(FovealError, match=words) as caught:
-        foveal.explain(ModelEmbedder().eval(), X, target, method=method)
+        foveal.explain(Embedder().eval(), X, target, method=method)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("weights", ["contribution", "positive"])
 def test_the_sign_of_an_axis_of_the_embedding_means_nothing(weights: str) -> None:
     """A projection may be mirrored along an axis: every similarity stays, and so must the maps."""
-    model = ModelEmbedder("project")
-    mirrored = ModelEmbedder("project")
+    model = Embedder("project")
+    mirrored = Embedder("project")
     with torch.no_grad():
         mirrored.project.weight[::2] *= -1
     target = foveal.Similar(S[:1])
@@ -273,7 +271,7 @@ def test_the_sign_of_an_axis_of_the_embedding_means_nothing(weights: str) -> Non
 
 def test_oriented_evidence_of_a_channel_is_its_size() -> None:
     """Behind a projection: Σ map = Σ_k α_k |v_k| where the network has no bias after the layer."""
-    model = ModelEmbedder("project")
+    model = Embedder("project")
     why = foveal.explain(model, X, foveal.Similar(S[:1]), method="fam", layer="relu2")
     q, s = model(X).detach(), model(S[:1]).detach()
     p = unit(q) * unit(s)

@@ -157,7 +157,7 @@ def test_perturbations_do_not_depend_on_how_many_are_asked_at_once(by: str) -> N
     x, map = torch.rand(1, 3, 10, 10), torch.rand(5, 5)
     score = lambda z: z.pow(2).mean((1, 2, 3))  # noqa: E731
     whole, parts = (infidelity(score, x, map, by=by, samples=9, chunk=chunk) for chunk in (9, 2))  # type: ignore[arg-type]
-    assert torch.allclose(whole.said, parts.said) and torch.allclose(whole.lost, parts.lost)
+    assert torch.allclose(whole.expected, parts.expected) and torch.allclose(whole.lost, parts.lost)
 
 
 def test_what_is_hidden_by_imputation_and_by_a_baseline() -> None:
@@ -207,14 +207,14 @@ def test_metrics_of_one_trial_share_their_forwards() -> None:
         asked += len(z)
         return z.mean((1, 2, 3)).clamp(0, 1)
 
-    trial = Evaluation(
+    evaluation = Evaluation(
         torch.rand(1, 1, 16, 16),
         torch.randn(4, 4),
         score,
         setting=EvaluationSettings(steps=8, shares=(0.5,), samples=5),
     )
     for metric in find_metrics("usual").values():
-        metric(trial)
+        metric(evaluation)
     assert asked == 1 + 9 + 9 + 2 + 2 + 5
 
 
@@ -222,12 +222,12 @@ def test_every_metric_says_what_it_is_and_stays_within_its_limits() -> None:
     torch.manual_seed(2)
     inside = torch.zeros(16, 16, dtype=torch.bool)
     inside[3:9, 4:12] = True
-    trial = Evaluation(
+    evaluation = Evaluation(
         torch.rand(1, 1, 16, 16), torch.randn(6, 6), lambda z: z.mean((1, 2, 3)).clamp(0, 1), inside,
         [(4, 3, 12, 9)], lambda z: z[:, 0, ::2, ::2][:, :6, :6],
     )  # fmt: skip
     for metric in METRICS.values():
-        value, (low, high) = metric(trial), metric.limits
+        value, (low, high) = metric(evaluation), metric.limits
         assert math.isnan(value) or low - 1e-6 <= value <= high + 1e-6, (metric.name, value)
         assert metric.about and metric.source and metric.better in ("lower", "higher", None)
     with pytest.raises(MethodError, match="deletion"):

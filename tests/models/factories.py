@@ -23,8 +23,8 @@ class Net(nn.Module):
 
 
 def described() -> Model:
-    grey = Preprocessing(size=(8, 8), channels="L", mean=(0.5,), std=(0.5,))
-    return Model(Net(), "shells", grey, ("cockle", "limpet", "whelk"))
+    gray = Preprocessing(size=(8, 8), channels="L", mean=(0.5,), std=(0.5,))
+    return Model(Net(), "shells", gray, ("cockle", "limpet", "whelk"))
 
 
 def broken() -> Net:

@@ -12,7 +12,7 @@ from torch.nn import functional
 import foveal
 from foveal.attention import AttentionPooling, AveragePooling, Merge, RepresentativePooling, replicated
 from foveal.errors import LayerError, ModelError
-from foveal.models.backbone import Trunk
+from foveal.models.backbone import Backbone
 from foveal.models.brnpa import PartsNet
 from foveal.training.distillation import distillation
 from tests.networks import architecture, tiny
@@ -77,11 +77,11 @@ EXACT = [
 def test_dilated_trunks_hold_the_map_as_built(name: str, layer: str, resolution: int) -> None:
     """P13, first half, on real architectures with awake normalisation."""
     model, x = architecture(name).double(), torch.randn(1, 3, 64, 64, dtype=torch.float64)
-    built = Trunk(model, layer, x).eval()
+    built = Backbone(model, layer, x).eval()
     with torch.no_grad():
         low = built(x)
     weights = sum(p.numel() for p in built.parameters())
-    fine = Trunk(built.network, layer, x, resolution=resolution).eval()
+    fine = Backbone(built.network, layer, x, resolution=resolution).eval()
     with torch.no_grad():
         high = fine(x)
     assert resolution * (low.shape[2] - 1) < high.shape[2] <= resolution * low.shape[2]
@@ -106,9 +106,9 @@ class Squeezed(nn.Module):
 def test_where_a_finer_map_is_not_exact_it_says_by_how_much() -> None:
     torch.manual_seed(0)
     x = torch.randn(1, 3, 64, 64)
-    exact = Trunk(architecture("resnet18"), "layer4", x, resolution=2)
-    nearly = Trunk(Squeezed(), "out", x, resolution=2)
-    strided = Trunk(architecture("resnet18"), "layer4", x, resolution=2, mode="stride")
+    exact = Backbone(architecture("resnet18"), "layer4", x, resolution=2)
+    nearly = Backbone(Squeezed(), "out", x, resolution=2)
+    strided = Backbone(architecture("resnet18"), "layer4", x, resolution=2, mode="stride")
     assert exact.apart < 1e-5 < 1e-3 < nearly.apart < 0.5 < strided.apart
 
 
@@ -149,15 +149,15 @@ def test_checkpointing_changes_no_gradient() -> None:
 def test_what_a_trunk_refuses() -> None:
     x = torch.randn(1, 3, 64, 64)
     with pytest.raises(LayerError, match="no module 'layer9'"):
-        Trunk(architecture("resnet18"), "layer9", x)
+        Backbone(architecture("resnet18"), "layer9", x)
     with pytest.raises(LayerError, match="feature map"):
-        Trunk(architecture("resnet18"), "fc", x)
+        Backbone(architecture("resnet18"), "fc", x)
     with pytest.raises(ModelError, match="checkpointing"):
-        Trunk(architecture("resnet18"), "layer4", x, resolution=2, checkpointing=True)
+        Backbone(architecture("resnet18"), "layer4", x, resolution=2, checkpointing=True)
     with pytest.raises(ModelError, match="3 times as fine"):
-        Trunk(architecture("resnet18"), "layer4", x, resolution=3, mode="stride")
+        Backbone(architecture("resnet18"), "layer4", x, resolution=3, mode="stride")
     with pytest.raises(ModelError, match="'zoom'"):
-        Trunk(architecture("resnet18"), "layer4", x, mode="zoom")  # type: ignore[arg-type]
+        Backbone(architecture("resnet18"), "layer4", x, mode="zoom")  # type: ignore[arg-type]
 
 
 # --- networks ---
@@ -178,10 +178,10 @@ def test_a_head_that_pools_by_the_mean_is_replicated() -> None:
 
 def test_the_demo_network_knows_its_birds_by_parts_before_any_training() -> None:
     from foveal.synthetic import Split
-    from foveal.synthetic.dataset import normalised
+    from foveal.synthetic.dataset import normalized
 
-    split = Split("species", 20, seed=5)
-    x = normalised(torch.stack([torch.from_numpy(e.image).permute(2, 0, 1) for e in split]))
+    split = Split("classes", 20, seed=5)
+    x = normalized(torch.stack([torch.from_numpy(e.image).permute(2, 0, 1) for e in split]))
     truth = torch.tensor([e.target for e in split])
     for resolution in (1, 2):
         net = PartsNet("demo", resolution=resolution).eval()
@@ -236,26 +236,28 @@ def test_the_loss_of_a_student() -> None:
     assert torch.allclose(distillation(s, t, fair), distillation(s, t, y))
     # With T² before it, the gradient of the soft part hardly depends on a large T: it tends to (z_s − z_t) / (n c).
     (g,) = torch.autograd.grad(distillation(s, t, y, weight=1, temperature=1e3), s)
-    centred = (s - t) - (s - t).mean(1, keepdim=True)
-    assert torch.allclose(g, centred.detach() / (6 * 5), atol=1e-3)
+    centered = (s - t) - (s - t).mean(1, keepdim=True)
+    assert torch.allclose(g, centered.detach() / (6 * 5), atol=1e-3)
 
 
 def test_the_shipped_network_is_held_to_its_card() -> None:
     """It names fresh birds, at a finer map than the demo network's, and the margin's evidence lies on what decides."""
-    from foveal.synthetic import SPECIES, Split
+    from foveal.synthetic import CLASS_NAMES, Split
     from foveal.synthetic.agreement import hit
     from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
 
     model = foveal.load_model("parts")
     assert model.card["accuracy"]["test"] >= 0.99 and model.card["recipe"]["resolution"] == 2
-    birds = [example for example in Split("species", 60, seed=9) if decides_visibly(example)][:24]
-    found = foveal.parts(model, [bird.image for bird in birds], sibling_margin([SPECIES[b.target] for b in birds]))
+    birds = [example for example in Split("classes", 60, seed=9) if decides_visibly(example)][:24]
+    found = foveal.parts(model, [bird.image for bird in birds], sibling_margin([CLASS_NAMES[b.target] for b in birds]))
     named = foveal.parts(model, [bird.image for bird in birds])
     assert named.target_spec["kind"] == "class" and found.map.shape[1:] == (40, 40)
-    right = sum(words.startswith(SPECIES[b.target]) for words, b in zip(named.target, birds, strict=True))
+    right = sum(words.startswith(CLASS_NAMES[b.target]) for words, b in zip(named.target, birds, strict=True))
     assert right >= 23
     hits = [
-        hit(found.photos[i].geometry.map_to_photo(found.places[i]), bird.labels, deciding_part(SPECIES[bird.target]))
+        hit(
+            found.photos[i].geometry.map_to_photo(found.places[i]), bird.labels, deciding_part(CLASS_NAMES[bird.target])
+        )
         for i, bird in enumerate(birds)
     ]
     assert sum(hits) >= 14  # of 24; a blind map has one in eight

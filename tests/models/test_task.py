@@ -76,7 +76,7 @@ def test_what_is_no_task(task: object) -> None:
 
 @pytest.mark.parametrize("task", [None, "classes", "labels", "value", "embedding", "regression"])
 def test_the_command_line_takes_one(task: Task | None, tmp_path: Path) -> None:
-    Image.fromarray(Split("species", 5)[0].image).save(tmp_path / "bird.png")
+    Image.fromarray(Split("classes", 5)[0].image).save(tmp_path / "bird.png")
     asked = ["explain", str(tmp_path / "bird.png"), "-m", "foveal.synthetic.network:DemoNet", "--target", "3", "--json"]
     asked += ["--preprocessing", "imagenet", "-o", str(tmp_path / "out"), *(["--task", task] if task else [])]
     done = CliRunner().invoke(app, asked)

@@ -34,9 +34,9 @@ def pets(data: Path, count: int) -> list[Path]:
 def test_breeds_are_facets_and_portraits_are_like_them(data: Path, no_trace: NoTrace) -> None:
     photos = pets(data, 5)
     model = network("resnet18")
-    plan = Schedule((Octave(0.6, 24),), rate=3.0, check=12, patience=0)
+    schedule = Schedule((Octave(0.6, 24),), rate=3.0, check=12, patience=0)
     with no_trace(model.module):
-        faces = foveal.visualize(model, [str(photo) for photo in photos], "layer4", facets=3, plan=plan)
+        faces = foveal.visualize(model, [str(photo) for photo in photos], layer="layer4", facets=3, schedule=schedule)
     dogs = [facet for facet in faces.facets if all(i >= 10 for i in facet.members)]
     assert dogs, "no facet is of dogs alone"
     for one in faces:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveal.render.color import diverging, from_oklab, sequential, to_oklab
+from foveal.errors import MissingExtra, ResultError
+from foveal.render.color import diverging, from_oklab, named, sequential, to_oklab
 
 # Machado, Oliveira & Fernandes 2009, full severity, on linear RGB.
 BLINDNESS = {
@@ -75,3 +78,18 @@ def test_colour_blind_readers_keep_order_and_sign(kind: str) -> None:
     distance = np.linalg.norm(sides[:128][::-1] - sides[128:], axis=1)
     assert distance[-1] > 0.2  # against and in favour are told apart at the ends
     assert (np.diff(distance[::16]) > 0).all()  # and better the stronger they are
+
+
+@pytest.mark.parametrize("name", ["viridis", "magma", "RdBu_r"])
+def test_tables_by_the_names_of_matplotlib(name: str) -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    expected = matplotlib.colormaps[name](np.arange(256))[:, :3] * 255
+    assert np.abs(named(name).astype(float) - expected).max() <= 1
+
+
+def test_a_colormap_that_is_unknown_and_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ResultError, match="colormap 'nonsense'"):
+        named("nonsense")
+    monkeypatch.setitem(sys.modules, "cmap", None)
+    with pytest.raises(MissingExtra, match=r"foveal\[colormaps\]"):
+        named("plasma")

@@ -65,7 +65,7 @@ def demo() -> Model:
 
 @pytest.fixture(scope="module")
 def bird(demo: Model) -> Batch:
-    return load_images(Image.fromarray(Split("species", 20)[6].image), demo.preprocessing)
+    return load_images(Image.fromarray(Split("classes", 20)[6].image), demo.preprocessing)
 
 
 def named(demo: Model, bird: Batch, name: str) -> tuple[Model, Batch]:
@@ -76,9 +76,9 @@ def named(demo: Model, bird: Batch, name: str) -> tuple[Model, Batch]:
 
 def pages(demo: Model, bird: Batch, name: str) -> Iterator[tuple[str, str]]:
     model, batch = named(demo, bird, name)
-    yield "tree", tree_page(foveal.decompose(model, batch, branch=1).grow(1))
+    yield "tree", tree_page(foveal.decompose(model, batch, branching=1).grow(1))
     why = foveal.explain(model, batch)
-    scores = foveal.measure(model, batch, {"gradcam": why}, metrics=["deletion"], references=False)
+    scores = foveal.measure(model, batch, explanations={"gradcam": why}, metrics=["deletion"], references=False)
     yield "compare", comparison_page({"gradcam": why}, scores)
     yield "bench", bench_page([(name, scores, "deletion", None)], title=name, about=name)
     yield "notebook", why._repr_html_()
@@ -100,7 +100,7 @@ def test_pages_have_the_elements_that_they_have_with_plain_names(name: str, demo
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_inside_a_script_cannot_end_it(name: str, demo: Model, bird: Batch) -> None:
     model, batch = named(demo, bird, name)
-    text = tree_page(foveal.decompose(model, batch, branch=1).grow(1))
+    text = tree_page(foveal.decompose(model, batch, branching=1).grow(1))
     (inside,) = re.findall(r'<script type="application/json">(.*?)</script>', text, re.S)
     assert not re.search("[<>&\u2028\u2029]", inside)
     assert json.loads(inside)["target"].startswith(name) and json.loads(inside)["model"] == name

@@ -174,3 +174,10 @@ def test_the_callers_photo_is_not_drawn_on() -> None:
     draw_overlay(WHOLE, planted())
     np.testing.assert_array_equal(WHOLE.pixels, before)
     assert isinstance(draw_overlay(WHOLE, planted()), Image.Image)
+
+
+def test_a_colormap_by_its_name() -> None:
+    ends = [draw_overlay(WHOLE, planted(), cmap=cmap) for cmap in (None, "viridis")]
+    assert ends[0].size == ends[1].size and np.any(np.asarray(ends[0]) != np.asarray(ends[1]))
+    bar = np.asarray(ends[1])[:, ends[1].width // 2 :].reshape(-1, 3).tolist()
+    assert [253, 231, 37] in bar  # the last color of viridis

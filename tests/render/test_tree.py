@@ -19,7 +19,7 @@ from foveal.cli.app import app
 from foveal.errors import MethodError, ResultError
 from foveal.render.feature import feature_picture, region, whole_map
 from foveal.results.tree import Tree
-from foveal.synthetic import Split, render, species_scene
+from foveal.synthetic import Split, class_scene, render
 from foveal.synthetic.scene import LABELS
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def tree() -> Tree:
-    image = Split("species", 20)[4].image
+    image = Split("classes", 20)[4].image
     target = foveal.Margin("Fan-crested Jay", "Crown-crested Jay")
-    return foveal.decompose(foveal.load_model("demo"), image, target, branch=3).grow().audit()
+    return foveal.decompose(foveal.load_model("demo"), image, target, branching=3).grow().audit()
 
 
 def test_a_page_shows_the_strongest_of_each_stage(tree: Tree) -> None:
@@ -52,7 +52,7 @@ def test_crops_show_what_a_neuron_sees(tree: Tree) -> None:
 
 def test_the_deciding_part_is_what_the_tree_rests_on(tree: Tree) -> None:
     """The jays differ in their crests: at every stage the strongest features look there."""
-    labels = Split("species", 20)[4].labels
+    labels = Split("classes", 20)[4].labels
     for level in tree.levels()[1:]:
         best = max(level, key=lambda node: node.path_share)
         x0, y0, x1, y1 = (round(edge) for edge in region(tree, best.feature))
@@ -82,11 +82,11 @@ def test_what_is_found_lowers_its_parent_more_than_chance(tree: Tree) -> None:
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
     """Everything that was known comes back; what was not cannot be asked for."""
-    image = Split("species", 20)[4].image
+    image = Split("classes", 20)[4].image
     target = foveal.Margin("Fan-crested Jay", "Crown-crested Jay")
     model = foveal.load_model("demo")
-    for options in ({"against": 2}, {"decide": "map", "rule": "exact"}, {"merge": True, "decide": "sum"}):
-        tree = foveal.decompose(model, image, target, branch=2, **options).grow(2).look().audit()
+    for options in ({"opponents": 2}, {"nodes": "maps", "rule": "exact"}, {"merge": True, "nodes": "sums"}):
+        tree = foveal.decompose(model, image, target, branching=2, **options).grow(2).look().audit()
         tree.save(tmp_path / "tree")
         loaded = Tree.load(tmp_path / "tree")
         assert str(loaded) == str(tree) and loaded.kept() == tree.kept() and loaded.stages == tree.stages
@@ -95,7 +95,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
             other = loaded.features[key]
             assert feature.pattern and other.pattern and torch.equal(feature.pattern.values, other.pattern.values)
             assert (feature.pattern.region, feature.pattern.corner) == (other.pattern.region, other.pattern.corner)
-            both = [(*(vertex.edges or ()), *vertex.against) for vertex in (feature, other)]
+            both = [(*(vertex.edges or ()), *vertex.opponents) for vertex in (feature, other)]
             for one, same in zip(*both, strict=True):
                 assert torch.equal(one.map, same.map) and one.effect == same.effect
         assert np.array_equal(np.asarray(loaded.poster()), np.asarray(tree.poster()))
@@ -120,7 +120,7 @@ def test_patterns_are_derivatives_by_the_pixels(no_trace: NoTrace) -> None:
     model = foveal.load_model("demo").module
     x = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     with no_trace(model):
-        tree = foveal.decompose(model, x, 3, branch=2).grow().look("guided")
+        tree = foveal.decompose(model, x, 3, branching=2).grow().look("guided")
     kept: dict[str, torch.Tensor] = {}
     modules = dict(model.named_modules())
     handles = [
@@ -152,7 +152,7 @@ def test_patterns_are_derivatives_by_the_pixels(no_trace: NoTrace) -> None:
 def test_guided_patterns_are_those_of_guided_backpropagation() -> None:
     model = foveal.load_model("demo").module
     x = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
-    tree = foveal.decompose(model, x, 3, branch=2).grow().look()
+    tree = foveal.decompose(model, x, 3, branching=2).grow().look()
     for feature in tree.features.values():
         y, xx = feature.place
         target = foveal.Neuron(feature.layer, feature.channel, (y, xx))
@@ -166,7 +166,7 @@ def test_guided_patterns_are_those_of_guided_backpropagation() -> None:
 
 
 def test_patterns_without_rules_differ_and_say_so() -> None:
-    tree = foveal.decompose(foveal.load_model("demo"), Split("species", 20)[4].image, branch=1).grow(1)
+    tree = foveal.decompose(foveal.load_model("demo"), Split("classes", 20)[4].image, branching=1).grow(1)
     (feature,) = tree.features.values()
     guided = tree.look("guided") and feature.pattern
     plain = tree.look("smoothgrad") and feature.pattern
@@ -176,7 +176,7 @@ def test_patterns_without_rules_differ_and_say_so() -> None:
 
 def test_on_the_command_line(tmp_path: Path) -> None:
     photo = tmp_path / "bird.png"
-    Image.fromarray(render(species_scene("Coral Ibis", 3))[0]).save(photo)
+    Image.fromarray(render(class_scene("Coral Ibis", 3))[0]).save(photo)
     arguments = [
         "decompose",
         str(photo),

@@ -23,7 +23,7 @@ from foveal.results import Explanation, Flow, Match, Parts, Scores
 from foveal.results.feature_images import FeatureImages
 from foveal.results.tree import Tree
 from foveal.storage.fingerprint import fingerprint
-from tests.featurevis.networks import coloured, small
+from tests.featurevis.networks import colored, small
 from tests.results.test_explanation import BATCH, explanation
 
 
@@ -62,11 +62,13 @@ def match() -> Match:
 
 
 def portraits() -> FeatureImages:
-    return foveal.visualize(small(), coloured()[:3], "relu2", facets=1, plan=Schedule((Octave(1.0, 4),), check=2))
+    return foveal.visualize(
+        small(), colored()[:3], layer="relu2", facets=1, schedule=Schedule((Octave(1.0, 4),), check=2)
+    )
 
 
 def tree() -> Tree:
-    grown = foveal.decompose(tiny(), pictures(1)[0], foveal.Class("b"), branch=2).grow(1)
+    grown = foveal.decompose(tiny(), pictures(1)[0], foveal.Class("b"), branching=2).grow(1)
     return grown.look() if grown.features else grown
 
 
@@ -107,7 +109,7 @@ def copied(kind: str, place: Path) -> Path:
 def known(result: Any) -> str:
     """A fingerprint of all that is saved of a result."""
     if isinstance(result, Tree):
-        inside = {name: value for name, value in vars(result).items() if name not in ("expander", "dictionary")}
+        inside = {name: value for name, value in vars(result).items() if name not in ("expander", "channel_examples")}
         return fingerprint(tree=inside)
     if isinstance(result, Flow):
         return fingerprint(flow={name: value for name, value in vars(result).items() if name != "auditor"})

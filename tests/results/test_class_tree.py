@@ -15,15 +15,15 @@ import foveal
 from foveal.cli.app import app
 from foveal.errors import ResultError
 from foveal.results.class_tree import ClassTree, flow_by_channel, overlap
-from foveal.synthetic import render, species_scene
+from foveal.synthetic import class_scene, render
 
 JAY = foveal.Margin("Fan-crested Jay", "Crown-crested Jay")
 
 
 @pytest.fixture(scope="module")
 def jays() -> ClassTree:
-    pictures = [render(species_scene("Fan-crested Jay", seed))[0] for seed in range(4)]
-    return foveal.class_tree(foveal.load_model("demo"), pictures, JAY, branch=3)
+    pictures = [render(class_scene("Fan-crested Jay", seed))[0] for seed in range(4)]
+    return foveal.class_tree(foveal.load_model("demo"), pictures, JAY, branching=3)
 
 
 def test_shares_are_means_over_the_pictures(jays: ClassTree) -> None:
@@ -45,8 +45,8 @@ def test_shares_are_means_over_the_pictures(jays: ClassTree) -> None:
 
 def test_the_same_channels_make_the_same_class(jays: ClassTree) -> None:
     """The three strongest channels of the last stage are the same in every picture; another class has others."""
-    ibises = [render(species_scene("Coral Ibis", seed))[0] for seed in range(3)]
-    other = foveal.class_tree(foveal.load_model("demo"), ibises, branch=3)
+    ibises = [render(class_scene("Coral Ibis", seed))[0] for seed in range(3)]
+    other = foveal.class_tree(foveal.load_model("demo"), ibises, branching=3)
     last = len(jays.trees[0].stages) - 1
     top = [member for member in jays.members.values() if member.stage == last][:3]
     assert all(member.presence == 1 for member in top)
@@ -76,7 +76,7 @@ def test_trees_of_different_networks_are_not_joined(jays: ClassTree) -> None:
 
 def test_on_the_command_line(tmp_path: Path) -> None:
     for seed in range(2):
-        Image.fromarray(render(species_scene("Coral Ibis", seed))[0]).save(tmp_path / f"{seed}.png")
+        Image.fromarray(render(class_scene("Coral Ibis", seed))[0]).save(tmp_path / f"{seed}.png")
     out = tmp_path / "out"
     done = CliRunner().invoke(
         app,

@@ -214,5 +214,5 @@ def test_what_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(FovealError, match=r"foveal\[transport\]"):
         EarthMovers().score(vectors(1, D, *P), vectors(2, D, *P))
     monkeypatch.setitem(sys.modules, "sklearn.svm", None)
-    with pytest.raises(FovealError, match=r"foveal\[heads\]"):
+    with pytest.raises(FovealError, match=r"foveal\[sklearn\]"):
         fit_head(vectors(1, 4, D), torch.tensor([0, 1, 0, 1]), "svm")

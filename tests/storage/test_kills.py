@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import nn
 
-from foveal.benchmark.csv_log import Ledger
+from foveal.benchmark.csv_log import CsvLog
 from foveal.report.report import Report, write_report
 from foveal.storage.checkpoint import load_state, save_state
 from foveal.training.settings import Settings, changed, read_settings, write_settings
@@ -69,7 +69,7 @@ def state() -> Writer:
 
 def training() -> Writer:
     """A checkpoint by Lightning Fabric."""
-    recipe = pytest.importorskip("foveal.training.brnpa")
+    files = pytest.importorskip("foveal.training.brnpa_files")
     fabric = pytest.importorskip("lightning_fabric").Fabric(accelerator="cpu", devices=1)
 
     def contents(step: int) -> dict[str, Any]:
@@ -79,14 +79,14 @@ def training() -> Writer:
 
     def write(place: Path) -> None:
         for step in range(100_000):
-            recipe._save(fabric, place / "checkpoint.pt", contents(step))
+            files.save_checkpoint(fabric, place / "checkpoint.pt", contents(step))
 
     def check(place: Path) -> None:
         if (place / "checkpoint.pt").exists():
             found = contents(-1)
-            recipe._load(fabric, place / "checkpoint.pt", found)
+            files.load_checkpoint(fabric, place / "checkpoint.pt", found)
             assert bool((found["net"].weight == found["step"]).all()) and found["step"] >= 0
-        recipe._save(fabric, place / "checkpoint.pt", contents(0))
+        files.save_checkpoint(fabric, place / "checkpoint.pt", contents(0))
 
     return write, check
 
@@ -99,13 +99,13 @@ def ledger() -> Writer:
             yield {"decision": "d", "picture": f"p{number}", "method": f"m{k}", "a": number + k / 7}
 
     def write(place: Path) -> None:
-        found = Ledger(place / "t.csv", ["a"], {"x": 1})
+        found = CsvLog(place / "t.csv", ["a"], {"x": 1})
         for number in range(100_000):
             if not found.has("d", f"p{number}", "b" * 12):
                 found.add(rows(number), "b" * 12)
 
     def check(place: Path) -> None:
-        found = Ledger(place / "t.csv", ["a"], {"x": 1})
+        found = CsvLog(place / "t.csv", ["a"], {"x": 1})
         done = len(found.done)
         assert found.done == {("d", f"p{number}") for number in range(done)}
         assert [float(row["a"]) for row in found.rows()] == [row["a"] for n in range(done) for row in rows(n)]

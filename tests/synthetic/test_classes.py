@@ -7,15 +7,25 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from foveal.synthetic import LABELS, NOVEL, PARTS, SPECIES, SceneError, creature_of, differing_parts, render, sibling
-from foveal.synthetic.sampling import species_scene
+from foveal.synthetic import (
+    CLASS_NAMES,
+    LABELS,
+    NOVEL,
+    PARTS,
+    SceneError,
+    creature_of,
+    differing_parts,
+    render,
+    sibling,
+)
+from foveal.synthetic.sampling import class_scene
 from foveal.synthetic.scene import PARTS as ALL_PARTS
 
 
 def test_ten_sibling_pairs_differ_in_exactly_one_part() -> None:
-    assert len(SPECIES) == len(set(SPECIES)) == 20
+    assert len(CLASS_NAMES) == len(set(CLASS_NAMES)) == 20
     deciding = []
-    for one, other in zip(SPECIES[::2], SPECIES[1::2], strict=True):
+    for one, other in zip(CLASS_NAMES[::2], CLASS_NAMES[1::2], strict=True):
         assert sibling(one) == other
         assert sibling(other) == one
         assert len(differing_parts(one, other)) == 1
@@ -24,16 +34,16 @@ def test_ten_sibling_pairs_differ_in_exactly_one_part() -> None:
 
 
 def test_no_two_others_share_more_than_three_looks() -> None:
-    for one, other in combinations((*SPECIES, *NOVEL), 2):
+    for one, other in combinations((*CLASS_NAMES, *NOVEL), 2):
         if one in NOVEL or sibling(one) != other:
             assert len(differing_parts(one, other)) >= len(PARTS) - 3, (one, other)
 
 
-@pytest.mark.parametrize("first", SPECIES[::2])
+@pytest.mark.parametrize("first", CLASS_NAMES[::2])
 def test_siblings_in_the_same_scene_differ_in_the_deciding_part_alone(first: str) -> None:
     second = sibling(first)
     (part,) = differing_parts(first, second)
-    one, other = species_scene(first, 11), species_scene(second, 11)
+    one, other = class_scene(first, 11), class_scene(second, 11)
     (image, labels), (image2, labels2) = render(one), render(other)
     same_outline = labels == labels2
     touched = (image != image2).any(2)
@@ -47,12 +57,12 @@ def test_siblings_in_the_same_scene_differ_in_the_deciding_part_alone(first: str
 
 def test_new_species_are_new() -> None:
     assert len(NOVEL) == 10
-    assert not set(NOVEL) & set(SPECIES)
-    assert {creature_of(name) for name in NOVEL}.isdisjoint(creature_of(name) for name in SPECIES)
+    assert not set(NOVEL) & set(CLASS_NAMES)
+    assert {creature_of(name) for name in NOVEL}.isdisjoint(creature_of(name) for name in CLASS_NAMES)
 
 
 def test_species_have_all_parts() -> None:
-    assert all(None not in creature_of(name).looks for name in (*SPECIES, *NOVEL))
+    assert all(None not in creature_of(name).looks for name in (*CLASS_NAMES, *NOVEL))
     assert ALL_PARTS == PARTS
 
 

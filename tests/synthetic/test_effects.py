@@ -7,20 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from foveal.synthetic import PARTS, Scene, effects, individual_scene, render, species_scene
+from foveal.synthetic import PARTS, Scene, class_scene, effects, individual_scene, render
 from foveal.synthetic.effects import changes, other_looks
 from foveal.synthetic.palette import rgb
 from foveal.synthetic.scene import REMOVABLE
 
 PLAIN = [
-    replace(species_scene(name, seed, background="water"), occluder=None)
+    replace(class_scene(name, seed, background="water"), occluder=None)
     for name, seed in (("Coral Ibis", 1), ("Barred Finch", 2), ("Fan-crested Jay", 3))
 ]
 
 
-def amount_of(colour: str):  # type: ignore[no-untyped-def]
+def amount_of(color: str):  # type: ignore[no-untyped-def]
     """A hand-made network: how many pixels are of one hue, seen through soft thresholds."""
-    hue = rgb(colour) / rgb(colour).sum()
+    hue = rgb(color) / rgb(color).sum()
 
     def score(images: np.ndarray) -> np.ndarray:
         images = images.astype(np.float64)
@@ -33,7 +33,7 @@ def amount_of(colour: str):  # type: ignore[no-untyped-def]
 def test_a_network_that_sees_the_beaks_colour_depends_on_the_beak_alone() -> None:
     # no other part, background or clutter is of this green
     scenes = [
-        replace(s, clutter=replace(s.clutter, count=0)).with_variant("beak", colour="moss", pattern="plain")
+        replace(s, distractors=replace(s.distractors, count=0)).with_variant("beak", color="moss", pattern="plain")
         for s in (PLAIN[0], PLAIN[2])
     ]
     found = effects(scenes, amount_of("moss"), alternatives=3)

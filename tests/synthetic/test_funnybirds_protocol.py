@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from foveal.synthetic import SceneError, creature_of, species_scene
+from foveal.synthetic import SceneError, class_scene, creature_of
 from foveal.synthetic.funnybirds_protocol import (
     background_independence,
     chimera,
@@ -20,12 +20,12 @@ from foveal.synthetic.funnybirds_protocol import (
 )
 
 SCENES = [
-    replace(species_scene("Collared Plover", seed, background="water"), occluder=None).with_variant(
-        "beak", colour="scarlet", pattern="plain"
+    replace(class_scene("Collared Plover", seed, background="water"), occluder=None).with_variant(
+        "beak", color="scarlet", pattern="plain"
     )
     for seed in (1, 2, 3)
 ]
-SCENES = [replace(scene, clutter=replace(scene.clutter, count=0)) for scene in SCENES]
+SCENES = [replace(scene, distractors=replace(scene.distractors, count=0)) for scene in SCENES]
 
 
 def sees_red(images: np.ndarray) -> np.ndarray:
@@ -76,7 +76,7 @@ def test_a_chimera_has_the_others_parts_and_only_those() -> None:
         assert mixed.creature[part] == creature_of("Coral Ibis")[part]
     assert mixed.without("tail").without("wing") == SCENES[0].without("tail").without("wing")
     with pytest.raises(SceneError, match="choose parts that do"):
-        chimera(species_scene("Coral Ibis", 1), "Coral Spoonbill", ["tail"])
+        chimera(class_scene("Coral Ibis", 1), "Coral Spoonbill", ["tail"])
 
 
 def test_target_sensitivity_wants_the_share_to_follow() -> None:

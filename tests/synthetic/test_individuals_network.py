@@ -12,7 +12,7 @@ from foveal.models import load_model
 from foveal.synthetic.individuals import INDIVIDUALS
 from foveal.synthetic.network import EmbedNet, GeM
 from foveal.synthetic.splits import Split
-from foveal.training.synthetic_individuals import KNOWN, IndividualsCourse, cameras, first_found, numbers_of
+from foveal.training.synthetic_individuals import KNOWN, IndividualsRecipe, cameras, first_found, numbers_of
 from foveal.training.synthetic_recipe import SyntheticSettings, train
 
 
@@ -53,7 +53,7 @@ def test_first_found() -> None:
 
 def test_the_recipe_leaves_a_model_that_loads(tmp_path: Path) -> None:
     settings = SyntheticSettings(images=128, epochs=2, batch=32, tests=120)
-    steps = list(train(IndividualsCourse(), tmp_path, settings=settings, device="cpu", workers=0))
+    steps = list(train(IndividualsRecipe(), tmp_path, settings=settings, device="cpu", workers=0))
     assert [step.phase for step in steps] == ["draw"] * 2 + ["train"] * 8 + ["test"] * 4
     assert steps[-1].accuracy is not None and 0 <= steps[-1].accuracy <= 1
     model = load_model(str(tmp_path / "embed.safetensors"))
@@ -69,6 +69,6 @@ def test_the_one_that_ships_recognises_individuals_it_never_saw() -> None:
     """As its card says, on fewer pictures."""
     model = load_model("embed")
     (said,) = model.card["accuracy"].values()
-    course = IndividualsCourse()
+    course = IndividualsRecipe()
     *_, last = course.examined(model.module, SyntheticSettings(tests=120), torch.device("cpu"), 0)
     assert last.accuracy is not None and last.accuracy >= said - 0.15 > 0.5

@@ -18,11 +18,11 @@ from torch.nn import functional
 
 from foveal.errors import ResultError
 from foveal.models import load_model
-from foveal.synthetic import SPECIES, Split, differing_parts, effects, render
-from foveal.synthetic.dataset import normalised
+from foveal.synthetic import CLASS_NAMES, Split, differing_parts, effects, render
+from foveal.synthetic.dataset import normalized
 from foveal.synthetic.network import DemoNet
 from foveal.training.interventions import beliefs, tampered
-from foveal.training.synthetic_classes import SpeciesCourse, surprise
+from foveal.training.synthetic_classes import ClassesRecipe, surprise
 from foveal.training.synthetic_recipe import SyntheticSettings, SyntheticStep, augmented, train
 
 TINY = SyntheticSettings(images=64, epochs=2, batch=16, tests=20)
@@ -66,8 +66,8 @@ def test_a_cell_of_the_last_stage_sees_what_the_docstring_says() -> None:
 
 def test_the_fair_answer_to_a_creature_without_its_deciding_part_is_undecided() -> None:
     for index in range(0, 20, 2):
-        scene = Split("species", 20).scene(index)
-        (part,) = differing_parts(SPECIES[index], SPECIES[index + 1])
+        scene = Split("classes", 20).scene(index)
+        (part,) = differing_parts(CLASS_NAMES[index], CLASS_NAMES[index + 1])
         assert beliefs(scene)[index] == 1
         if part != "head":
             fair = beliefs(scene.without(part))
@@ -76,7 +76,7 @@ def test_the_fair_answer_to_a_creature_without_its_deciding_part_is_undecided() 
 
 def test_beliefs_are_probabilities_whatever_is_missing() -> None:
     for index in range(60):
-        scene = Split("species", 60, train=True).scene(index)
+        scene = Split("classes", 60, train=True).scene(index)
         fair = beliefs(tampered(scene, index))
         assert fair.sum() == pytest.approx(1)
         assert fair[index % 20] >= fair[(index + 2) % 20]
@@ -112,39 +112,39 @@ def test_augmented_pictures_are_moved_or_mirrored() -> None:
 
 
 def test_the_recipe_runs_resumes_and_leaves_a_model_that_loads(tmp_path: Path) -> None:
-    whole = list(train(SpeciesCourse(), tmp_path / "whole", settings=TINY, device="cpu", workers=0))
+    whole = list(train(ClassesRecipe(), tmp_path / "whole", settings=TINY, device="cpu", workers=0))
     assert [step.phase for step in whole] == ["draw"] + ["train"] * 8 + ["test"]
     assert all(step.done <= step.total for step in whole)
     assert whole[8].loss < whole[1].loss  # type: ignore[operator]
     # broken off in the second epoch, then run again
-    broken = list(islice(train(SpeciesCourse(), tmp_path / "broken", settings=TINY, device="cpu", workers=0), 6))
-    resumed = list(train(SpeciesCourse(), tmp_path / "broken", settings=TINY, device="cpu", workers=0))
+    broken = list(islice(train(ClassesRecipe(), tmp_path / "broken", settings=TINY, device="cpu", workers=0), 6))
+    resumed = list(train(ClassesRecipe(), tmp_path / "broken", settings=TINY, device="cpu", workers=0))
     assert isinstance(broken[-1], SyntheticStep)
     assert [step.done for step in resumed if step.phase == "train"] == [5, 6, 7, 8]
     one, other = (load_model(str(tmp_path / name / "demo.safetensors")) for name in ("whole", "broken"))
     for first, second in zip(one.module.state_dict().values(), other.module.state_dict().values(), strict=True):
         torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-4)
-    assert one.labels == SPECIES
+    assert one.labels == CLASS_NAMES
     assert {path.name for path in (tmp_path / "broken").iterdir()} == {"demo.safetensors", "demo.json"}
 
 
 def test_a_training_goes_on_from_its_own_checkpoint_only(tmp_path: Path) -> None:
     def steps(
-        course: SpeciesCourse, settings: SyntheticSettings = TINY, count: int | None = None
+        course: ClassesRecipe, settings: SyntheticSettings = TINY, count: int | None = None
     ) -> list[SyntheticStep]:
         return list(islice(train(course, tmp_path, settings=settings, device="cpu", workers=0), count))
 
-    steps(SpeciesCourse(), count=6)
+    steps(ClassesRecipe(), count=6)
     kept = tmp_path / "demo.checkpoint.pt"
     content = kept.read_bytes()
-    for course, settings in ((SpeciesCourse(sparsity=0.5), TINY), (SpeciesCourse(), replace(TINY, seed=1))):
+    for course, settings in ((ClassesRecipe(sparsity=0.5), TINY), (ClassesRecipe(), replace(TINY, seed=1))):
         first, second, *_ = steps(course, settings, 3)
         assert first.note is not None and "began anew" in first.note and second.done == 1
-    assert steps(SpeciesCourse(), count=2)[1].done == 5
+    assert steps(ClassesRecipe(), count=2)[1].done == 5
     for damaged in (content[:-1], b"", content.replace(content[5000:5001], b"?", 1)):
         kept.write_bytes(damaged)
         with pytest.raises(ResultError, match="delete it to begin anew"):
-            steps(SpeciesCourse(), count=1)
+            steps(ClassesRecipe(), count=1)
 
 
 @cache
@@ -154,18 +154,16 @@ def shipped() -> torch.nn.Module:
 
 def shipped_logits(images: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
-        logits = shipped()(normalised(torch.from_numpy(images).permute(0, 3, 1, 2)))
+        logits = shipped()(normalized(torch.from_numpy(images).permute(0, 3, 1, 2)))
     return logits.numpy()
 
 
 def test_the_shipped_network_is_as_good_as_its_card_says() -> None:
-    card = json.loads((resources.files("foveal.synthetic") / "weights" / "demo.json").read_text(encoding="utf-8"))[
-        "card"
-    ]
-    claimed = card["accuracy"]["species"]
+    card = json.loads((resources.files("foveal.models") / "weights" / "demo.json").read_text(encoding="utf-8"))["card"]
+    claimed = card["accuracy"]["classes"]
     assert claimed >= 0.97
     count = 120
-    examples = list(Split("species", count, seed=2026))
+    examples = list(Split("classes", count, seed=2026))
     logits = shipped_logits(np.stack([example.image for example in examples]))
     errors = int((logits.argmax(1) != [example.target for example in examples]).sum())
     # more errors than this would be a one in ten thousand event at 97 %, let alone at what the card says
@@ -176,8 +174,8 @@ def test_the_shipped_network_is_as_good_as_its_card_says() -> None:
 def test_the_shipped_network_decides_between_siblings_by_the_deciding_part() -> None:
     right = 0
     for index in range(20):
-        scene = Split("species", 20, seed=7).scene(index)
-        (part,) = differing_parts(SPECIES[index], SPECIES[index ^ 1])
+        scene = Split("classes", 20, seed=7).scene(index)
+        (part,) = differing_parts(CLASS_NAMES[index], CLASS_NAMES[index ^ 1])
 
         def margin(images: np.ndarray, index: int = index) -> np.ndarray:
             logits = shipped_logits(images)
@@ -189,13 +187,13 @@ def test_the_shipped_network_decides_between_siblings_by_the_deciding_part() -> 
 
 
 def test_what_ships_is_small() -> None:
-    weights = resources.files("foveal.synthetic") / "weights" / "demo.safetensors"
+    weights = resources.files("foveal.models") / "weights" / "demo.safetensors"
     assert len(weights.read_bytes()) < 2_000_000
 
 
 def test_the_shipped_network_needs_no_drawing_of_its_own() -> None:
     # an explanation must not depend on how pictures are batched
-    images = np.stack([render(Split("species", 4).scene(i))[0] for i in range(4)])
+    images = np.stack([render(Split("classes", 4).scene(i))[0] for i in range(4)])
     together = shipped_logits(images)
     alone = np.concatenate([shipped_logits(images[i : i + 1]) for i in range(4)])
     assert np.abs(together - alone).max() < 1e-3

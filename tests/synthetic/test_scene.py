@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from foveal.synthetic import LABELS, PARTS, REMOVABLE, Scene, SceneError, render, species_scene
+from foveal.synthetic import LABELS, PARTS, REMOVABLE, Scene, SceneError, class_scene, render
 from foveal.synthetic.scene import Occluder
 
 SCENES = [
-    species_scene("Coral Spoonbill", 1),
-    replace(species_scene("Lyre-tailed Pheasant", 2), occluder=Occluder("grass", 3)),
-    replace(species_scene("Gold-eyed Starling", 3), occluder=Occluder("twig", 4)),
+    class_scene("Coral Spoonbill", 1),
+    replace(class_scene("Lyre-tailed Pheasant", 2), occluder=Occluder("grass", 3)),
+    replace(class_scene("Gold-eyed Starling", 3), occluder=Occluder("twig", 4)),
 ]
 SHADOW = 12  # pixels by which a part's own shadow and the camera's blur may reach beyond it
 
@@ -31,7 +31,7 @@ def changed(one: Scene, other: Scene) -> np.ndarray:
     return (render(one)[0] != render(other)[0]).any(2)
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.species)
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.class_name)
 @pytest.mark.parametrize("part", REMOVABLE)
 def test_without_a_part_nothing_else_changes(scene: Scene, part: str) -> None:
     _, labels = render(scene)
@@ -45,10 +45,10 @@ def test_without_a_part_nothing_else_changes(scene: Scene, part: str) -> None:
     assert (left[elsewhere] == labels[elsewhere]).all()
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.species)
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.class_name)
 @pytest.mark.parametrize("part", REMOVABLE)
 def test_the_label_map_is_the_difference_of_pictures_with_and_without(scene: Scene, part: str) -> None:
-    scene = replace(scene, camera=replace(scene.camera, blur=0), clutter=replace(scene.clutter, count=0))
+    scene = replace(scene, camera=replace(scene.camera, blur=0), distractors=replace(scene.distractors, count=0))
     _, labels = render(scene)
     touched = changed(scene, scene.without(part))
     own = labels == LABELS[part]
@@ -58,10 +58,10 @@ def test_the_label_map_is_the_difference_of_pictures_with_and_without(scene: Sce
         assert not (touched & ~dilated(own, 4)).any()
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.species)
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.class_name)
 def test_another_look_changes_only_the_part(scene: Scene) -> None:
     for part in PARTS:
-        other = scene.with_variant(part, colour="ink", accent="amber", pattern="tipped")
+        other = scene.with_variant(part, color="ink", accent="amber", pattern="tipped")
         union = (render(scene)[1] == LABELS[part]) | (render(other)[1] == LABELS[part])
         assert not (changed(scene, other) & ~dilated(union, SHADOW)).any()
 
@@ -74,7 +74,7 @@ def test_another_shape_changes_only_the_part() -> None:
         assert not (changed(scene, other) & ~dilated(union, 4)).any()
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.species)
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.class_name)
 def test_another_background_leaves_creature_and_labels(scene: Scene) -> None:
     kind = "sand" if scene.backdrop.kind != "sand" else "water"
     other = scene.with_background(kind)
@@ -88,7 +88,7 @@ def test_another_background_leaves_creature_and_labels(scene: Scene) -> None:
 
 
 def test_moving_moves_the_creature_and_nothing_else() -> None:
-    scene = replace(species_scene("Coral Ibis", 5), occluder=None)
+    scene = replace(class_scene("Coral Ibis", 5), occluder=None)
     moved = scene.moved(6, 2)
     before, after = render(scene)[1], render(moved)[1]
     assert (np.roll(before, (2, 6), (0, 1)) == after)[20:-20, 20:-20].all()
@@ -100,11 +100,11 @@ def test_marks_go_with_their_host() -> None:
     from foveal.synthetic import individual_scene
 
     scene = individual_scene(3, 1)
-    hosts = {mark.host for mark in scene.marks}
+    hosts = {mark.host for mark in scene.individual_marks}
     assert (render(scene)[1] == LABELS["mark"]).any()
     assert not (render(scene.without("mark"))[1] == LABELS["mark"]).any()
     for host in hosts & set(REMOVABLE):
-        assert all(mark.host != host for mark in scene.without(host).marks)
+        assert all(mark.host != host for mark in scene.without(host).individual_marks)
 
 
 def test_errors_name_what_can_be_chosen() -> None:
@@ -116,7 +116,7 @@ def test_errors_name_what_can_be_chosen() -> None:
     with pytest.raises(SceneError, match=r"no beak is shaped 'long'.*sickle"):
         render(scene.with_variant("beak", "long"))
     with pytest.raises(SceneError, match="no colour is called 'mud'"):
-        render(scene.with_variant("beak", colour="mud"))
+        render(scene.with_variant("beak", color="mud"))
     with pytest.raises(SceneError, match="no pattern is called 'checks'"):
         render(scene.with_variant("beak", pattern="checks"))
     with pytest.raises(SceneError, match=r"no background is called 'ice'.*sand"):

@@ -29,11 +29,11 @@ def test_classes_are_balanced_and_named(name: str) -> None:
     counts = Counter(split.target(i) for i in range(360))
     assert set(counts) == set(range(len(split.classes)))
     assert len(set(counts.values())) == 1
-    assert all(split.scene(i).species == split.classes[split.target(i)] for i in range(0, 360, 7))
+    assert all(split.scene(i).class_name == split.classes[split.target(i)] for i in range(0, 360, 7))
 
 
 def test_training_test_and_seeds_are_disjoint() -> None:
-    kinds = [Split("species", 3000), Split("species", 3000, train=True), Split("species", 3000, seed=1)]
+    kinds = [Split("classes", 3000), Split("classes", 3000, train=True), Split("classes", 3000, seed=1)]
     seeds = [{split.scene(i).seed for i in range(3000)} for split in kinds]
     assert len(seeds[0] | seeds[1] | seeds[2]) == pytest.approx(9000, abs=3)
 
@@ -58,7 +58,7 @@ def test_individuals_change_cameras() -> None:
     split = Split("individuals", 180)
     for i in range(5):
         first, second = split.scene(i), split.scene(i + 90)
-        assert first.marks == second.marks
+        assert first.individual_marks == second.individual_marks
         assert first.light.warmth <= 0 <= second.light.warmth
         assert first.camera != second.camera
 
@@ -73,7 +73,7 @@ def test_worker_processes_draw_the_same() -> None:
 
     from foveal.synthetic.dataset import SplitDataset
 
-    data = SplitDataset(Split("species", 12))
+    data = SplitDataset(Split("classes", 12))
     here = [(image.numpy(), target) for image, target in (data[i] for i in range(12))]
     there = [pair for batch in DataLoader(data, batch_size=4, num_workers=2) for pair in zip(*batch, strict=True)]
     for (image, target), (image2, target2) in zip(here, there, strict=True):

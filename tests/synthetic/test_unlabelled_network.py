@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from foveal.models import load_model
-from foveal.synthetic.sampling import species_scene
+from foveal.synthetic.sampling import class_scene
 from foveal.training import synthetic_views
 from foveal.training.synthetic_recipe import SyntheticSettings, train
-from foveal.training.synthetic_views import ViewsCourse, ViewsDataset, another_view, nt_xent
+from foveal.training.synthetic_views import ViewsDataset, ViewsRecipe, another_view, nt_xent
 
 
 def test_each_view_looks_for_its_partner() -> None:
@@ -28,7 +28,7 @@ def test_each_view_looks_for_its_partner() -> None:
 
 
 def test_views_share_the_bird_and_nothing_else() -> None:
-    scene = species_scene("Coral Ibis", 7)
+    scene = class_scene("Coral Ibis", 7)
     other = another_view(scene)
     assert other.creature == scene.creature
     assert other.pose != scene.pose and other.backdrop != scene.backdrop and other.light != scene.light
@@ -40,7 +40,7 @@ def test_views_share_the_bird_and_nothing_else() -> None:
 def test_the_recipe_leaves_a_model_that_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthetic_views, "BANK", 40)
     settings = SyntheticSettings(images=64, epochs=2, batch=32, tests=40)
-    steps = list(train(ViewsCourse(), tmp_path, settings=settings, device="cpu", workers=0))
+    steps = list(train(ViewsRecipe(), tmp_path, settings=settings, device="cpu", workers=0))
     assert [step.phase for step in steps] == ["draw"] + ["train"] * 4 + ["test"] * 3
     assert all(step.loss is None or np.isfinite(step.loss) for step in steps)
     model = load_model(str(tmp_path / "contrastive.safetensors"))

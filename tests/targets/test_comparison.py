@@ -10,17 +10,17 @@ from torch import Tensor
 
 import foveal
 from foveal.errors import FovealError
-from tests.methods.test_fam import ModelEmbedder, S, X, pictures, unit
+from tests.methods.test_fam import Embedder, S, X, pictures, unit
 
 SUPPORT, LABELS = pictures(5, 6), ["a", "b", "c", "a", "b", "c"]
 
 
 def explain(target: Any, **options: Any) -> foveal.Explanation:
-    return foveal.explain(ModelEmbedder().eval(), X, target, **{"method": "fam", **options})
+    return foveal.explain(Embedder().eval(), X, target, **{"method": "fam", **options})
 
 
 def embeddings() -> tuple[Tensor, Tensor]:
-    model = ModelEmbedder().eval()
+    model = Embedder().eval()
     with torch.no_grad():
         return model(X), model(SUPPORT)
 
@@ -77,7 +77,7 @@ def test_margin_weights_are_those_of_the_winner_less_the_runner_ups() -> None:
     p = unit(q)[:, None] * unit(prototypes)
     best, second = p.sum(2).topk(2, dim=1).indices.T
     n = torch.arange(3)
-    A = ModelEmbedder().eval().features(X).detach()
+    A = Embedder().eval().features(X).detach()
     expected = torch.einsum("nk,nkhw->nhw", p[n, best] - p[n, second], A) / 36
     for margin in (False, True):
         why = explain(foveal.Prototypes(SUPPORT, LABELS, margin=margin), method="fam:weights=margin")
@@ -108,7 +108,7 @@ def test_the_vote_of_neighbours_written_out() -> None:
         assert torch.allclose(why.probability[i], votes[winner] / votes.sum())
         p = (unit(q[i]) * unit(s[agreeing])).mean(0)
         alpha = (p - p.min()) / (p.max() - p.min())
-        A = ModelEmbedder().eval().features(X[i : i + 1])[0].detach()
+        A = Embedder().eval().features(X[i : i + 1])[0].detach()
         assert torch.allclose(why.map[i] * 36, torch.einsum("k,khw->hw", alpha, A))
 
 
@@ -149,7 +149,7 @@ def test_altered_copies_are_asked_what_was_decided(kind: str, method: str) -> No
     }[kind]
     together = explain(decided(None), method=method, layer="relu1")
     for i in (0, 2):
-        alone = foveal.explain(ModelEmbedder().eval(), X[i : i + 1], decided(i), method=method, layer="relu1")
+        alone = foveal.explain(Embedder().eval(), X[i : i + 1], decided(i), method=method, layer="relu1")
         assert torch.allclose(together.map[i], alone.map[0], rtol=1e-6, atol=1e-12)
         assert float(alone.map.abs().max()) > 0
 

@@ -22,10 +22,12 @@ from foveal.errors import ImageError, ResultError
 from foveal.images import Preprocessing
 from foveal.images.load import load_images
 from foveal.training import brnpa
-from foveal.training.brnpa import rate_at, train
+from foveal.training.brnpa import train
 from foveal.training.brnpa_data import AS_IT_IS, Batches, Files, Listed, altered
+from foveal.training.brnpa_network import build, loss_of, rate_at, teacher_of
 from foveal.training.datasets import cub, held_out, open_folder, tree
 from foveal.training.settings import Settings, SettingsError, changed, read_settings, usual, write_settings
+from foveal.training.train_step import TrainStep
 
 pytest.importorskip("lightning_fabric")
 
@@ -49,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def learnt(settings: Settings, out: Path) -> list[brnpa.TrainStep]:
+def learnt(settings: Settings, out: Path) -> list[TrainStep]:
     return list(train(settings, out, accelerator="cpu"))
 
 
@@ -71,7 +73,7 @@ def test_a_folder_is_learnt_and_the_result_is_a_model(folder: Path, tmp_path: Pa
     }
     picture = folder / "test" / "green" / "0.png"
     parts = foveal.parts(model, picture)
-    assert parts.own and parts.target[0].startswith("green")
+    assert parts.uses_own_parts and parts.target[0].startswith("green")
 
     # A finer network learns from it.
     teacher = str(out / "brnpa.safetensors")
@@ -167,12 +169,12 @@ def test_accumulated_gradients_are_those_of_the_whole_batch() -> None:
     torch.manual_seed(0)
     x, y = torch.randn(8, 3, 16, 16), torch.randint(3, (8,))
     settings = Settings(backbone="timm:test_resnet", pretrained=False, side=16)
-    net = brnpa.build(settings, 3).eval()
-    brnpa.loss_of(net, None, x, y, settings).backward()
+    net = build(settings, 3).eval()
+    loss_of(net, None, x, y, settings).backward()
     whole = [p.grad.clone() for p in net.parameters() if p.grad is not None]
     net.zero_grad()
     for part in (slice(0, 4), slice(4, 8)):
-        (brnpa.loss_of(net, None, x[part], y[part], settings) / 2).backward()
+        (loss_of(net, None, x[part], y[part], settings) / 2).backward()
     parts = [p.grad for p in net.parameters() if p.grad is not None]
     assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-5) for a, b in zip(whole, parts, strict=True))
 
@@ -182,15 +184,15 @@ def test_the_teacher_stays_as_it_is(folder: Path, tmp_path: Path) -> None:
     settings = usual(str(folder), **{**SMALL, "epochs": 1})
     learnt(settings, tmp_path / "low")
     path = tmp_path / "low" / "brnpa.safetensors"
-    teacher = brnpa._teacher(replace(settings, teacher=str(path)), 3)
+    teacher = teacher_of(replace(settings, teacher=str(path)), 3)
     assert teacher is not None and not teacher.training and not any(p.requires_grad for p in teacher.parameters())
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    student = brnpa.build(settings, 3).train()
-    loss = brnpa.loss_of(student, teacher, torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.long), settings)
+    student = build(settings, 3).train()
+    loss = loss_of(student, teacher, torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.long), settings)
     loss.backward()
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
     with pytest.raises(SettingsError, match="knows 3 classes"):
-        brnpa._teacher(replace(settings, teacher=str(path)), 4)
+        teacher_of(replace(settings, teacher=str(path)), 4)
 
 
 def test_better_settings_are_searched_for(folder: Path, tmp_path: Path) -> None:
@@ -202,7 +204,7 @@ def test_better_settings_are_searched_for(folder: Path, tmp_path: Path) -> None:
 
     def tried(trials: int) -> list[Tried]:
         found = list(search(settings, tmp_path / "tried", trials=trials, accelerator="cpu"))
-        assert not any(isinstance(step, brnpa.TrainStep) and step.phase == "test" for step in found)
+        assert not any(isinstance(step, TrainStep) and step.phase == "test" for step in found)
         return [step for step in found if isinstance(step, Tried)]
 
     first = tried(2)
@@ -232,7 +234,7 @@ def test_orders_go_on_from_anywhere_and_are_shared_out() -> None:
         assert list(Batches(23, 3, 2, seed=5, micro=7, start=start)) == whole[start:]
     first = [i for batch in whole[:7] for _, i in batch]
     assert len(set(first)) == 21 and first != [i for batch in whole[7:] for _, i in batch]
-    shares = [list(Batches(23, 3, 1, seed=5, micro=3, rank=rank, world=2)) for rank in (0, 1)]
+    shares = [list(Batches(23, 3, 1, seed=5, micro=3, rank=rank, world_size=2)) for rank in (0, 1)]
     assert not {i for b in shares[0] for _, i in b} & {i for b in shares[1] for _, i in b}
 
 
@@ -258,9 +260,9 @@ def test_alterations() -> None:
     moved = {tuple(altered(pixels, (40, 40), replace(plain, shift=2), np.random.default_rng(s)).flatten()[:3].tolist())
              for s in range(9)}  # fmt: skip
     assert len(moved) > 4
-    grey = pixels[:1].expand(3, -1, -1)
-    coloured = altered(grey, (40, 40), replace(plain, saturation=0.9), np.random.default_rng(1))
-    assert torch.allclose(coloured, grey, atol=1e-5)  # grey has no colour to lose
+    gray = pixels[:1].expand(3, -1, -1)
+    coloured = altered(gray, (40, 40), replace(plain, saturation=0.9), np.random.default_rng(1))
+    assert torch.allclose(coloured, gray, atol=1e-5)  # grey has no colour to lose
 
 
 def test_held_out_pictures_are_some_of_each_class() -> None:
@@ -332,16 +334,19 @@ def test_drawn_birds_are_found_again(tmp_path: Path, data: str) -> None:
 
 def test_settings_are_checked(tmp_path: Path, folder: Path) -> None:
     for values, said in (
-        ({"epoch": 3}, "no setting 'epoch'"), ({"rate": "fast"}, "type float"), ({"epochs": True}, "type int"),
-        ({"mode": "zoom"}, "mode is one of"), ({"start": "teacher"}, "needs a teacher"),
-        ({"weight": 2.0}, "weight lies"), ({"batch": 0}, "from 1"),
+        ({"epoch": 3}, "no setting 'epoch'"), ({"rate": "fast"}, "rate: input should be a valid number, not 'fast'"),
+        ({"epochs": True}, "a valid integer"),
+        ({"mode": "zoom"}, "mode: input should be 'dilate' or 'stride', not 'zoom'"),
+        ({"start": "teacher"}, "needs a teacher"),
+        ({"weight": 2.0}, "weight: input should be less than or equal to 1, not 2.0"), ({"batch": 0}, "batch: .* to 1"),
+        ({"rate": float("nan")}, "finite"),
     ):  # fmt: skip
         with pytest.raises(SettingsError, match=said):
             changed(Settings(), values)
     (tmp_path / "bad.toml").write_text("epochs = ")
     with pytest.raises(SettingsError, match="Cannot read"):
         read_settings(tmp_path / "bad.toml")
-    odd = usual("world", backbone='na"me', rate=3, flip=0.25)
+    odd = usual("synthetic", backbone='na"me', rate=3, flip=0.25)
     write_settings(odd, tmp_path / "odd.toml")
     assert changed(Settings(), read_settings(tmp_path / "odd.toml")) == odd and asdict(odd)["rate"] == 3.0
     with pytest.raises(SettingsError, match="do not fill one step"):

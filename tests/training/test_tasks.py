@@ -43,8 +43,10 @@ def test_orders_are_undone() -> None:
     assert torch.allclose(order_free(q, shuffled).diagonal(), torch.full((4,), 3.0))
     best = max(float(similarities(q[:1], shuffled[1:2, list(o)]).sum()) for o in permutations(range(3)))
     assert float(order_free(q[:1], shuffled[1:2])) == pytest.approx(best, abs=1e-5)
-    with pytest.raises(TargetError, match="too many"):
-        order_free(vectors(1, k=7), vectors(1, k=7))
+    many = vectors(1, k=9)
+    assert float(order_free(many, many.flip(1))) == pytest.approx(9.0, abs=1e-5)
+    with pytest.raises(TargetError, match="rank by rank"):
+        order_free(q, vectors(5, k=2))
 
 
 def test_parts_of_two_pictures_meet() -> None:
@@ -55,6 +57,9 @@ def test_parts_of_two_pictures_meet() -> None:
     same = match_parts(a, a)
     assert torch.allclose(same.by_rank, torch.ones(3).double(), atol=1e-6) and not same.swapped
     assert torch.equal(same.best, same.by_rank) and "best order 3" in str(same)
+    met = match_parts(a, b)
+    sums = [float(met.table[torch.arange(3), list(order)].sum()) for order in permutations(range(3))]
+    assert float(met.best.sum()) == pytest.approx(max(sums))
     sheet = match_sheet(a, b, match_parts(a, b), side=64)
     assert sheet.width > 4 * 64
     with pytest.raises(TargetError, match="as many"):

@@ -1,7 +1,8 @@
 """One sentence on whether a map is true: what hiding its places costs, and what hiding as much at random costs.
 
-foveal.audit(model, "bird.jpg", why)     "hiding what this map marks lowers the probability of jay (17) by 62 %;
-                                         hiding an equal area at random, by 8 ± 3 %"
+foveal.audit(model, "bird.jpg", explanations=why)
+"hiding what this map marks lowers the probability of jay (17) by 62 %;
+hiding an equal area at random, by 8 ± 3 %"
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ LEAST, MOST = 0.05, 0.3
 def audit(
     model: nn.Module | Model,
     images: ImageLike | Batch,
-    explanations: MapSource | Sequence[MapSource] | Mapping[str, MapSource],
     target: TargetLike = None,
     *,
+    explanations: MapSource | Sequence[MapSource] | Mapping[str, MapSource],
     area: float | None = None,
     draws: int = 20,
     fill: Fill = "impute",
@@ -62,7 +63,7 @@ def audit(
     The others have the same shape: the hidden area is mirrored or not and moved, over the picture's edges to the other
     side. What is hidden is made up from its surroundings, so that no edge gives it away.
 
-        print(foveal.audit(model, "bird.jpg", why))
+        print(foveal.audit(model, "bird.jpg", explanations=why))
 
     Args:
         explanations: as in `foveal.measure`; results of any verb, names of methods, maps.
@@ -77,29 +78,28 @@ def audit(
     if draws < 2:
         raise MethodError(f"an area at random needs a few draws to compare with, not {draws}: ask for two at least")
     many = by_name(explanations)
-    about: dict[str, Any] = {
-        "inputs": inputs, "keywords": keywords, "preprocessing": preprocessing, "labels": labels, "task": task,
-    }  # fmt: skip
     target = target_of(many.values()) if target is None else target
-    inquiry = prepare(model, images, target, **about)
-    check_pictures(inquiry.batch, "audits")
-    maps = collect_maps(inquiry, many, target, layer, about)
-    n, done, found = len(inquiry.batch.photos), 0, []
-    with perturbed_scores(inquiry, of) as asked:
+    context = prepare(
+        model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
+    )
+    check_pictures(context.batch, "audits")
+    maps = collect_maps(context, many, layer)
+    n, done, found = len(context.photos), 0, []
+    with perturbed_scores(context, of) as asked:
         for name, one in maps.items():
             for i, question in enumerate(asked):
-                x = inquiry.batch.tensor[i : i + 1]
+                x = context.x[i : i + 1]
                 where = marked(one.maps[i], (x.shape[2], x.shape[3]), area, seed, one.place)
                 share = 0.0 if where is None else float(where.double().mean())
                 scores = [] if where is None else _asked(question, x, where, draws, fill, seed)
                 said = question.words, SAID[question.of], question.whole
                 found.append(DeletionTest(
-                    name, inquiry.batch.photos[i].source, *said, share, scores[0] if scores else None,
+                    name, context.photos[i].source, *said, share, scores[0] if scores else None,
                                     tuple(scores[1:])))  # fmt: skip
                 done += 1
                 if progress:
                     progress("auditing", done, n * len(maps))
-        notes = dict.fromkeys([*inquiry.notes, *(note for question in asked for note in question.notes)])
+        notes = dict.fromkeys([*context.notes, *(note for question in asked for note in question.notes)])
     return DeletionTests(tuple(found), tuple(notes))
 
 

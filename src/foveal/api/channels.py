@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from foveal._version import __version__
+from foveal.attribution.perturbation import Progress
+from foveal.engine.arguments import Arguments, extra_inputs
 from foveal.engine.capture import capture
 from foveal.engine.guard import unwrap
 from foveal.engine.keywords import checked
@@ -27,6 +30,8 @@ from foveal.storage.fingerprint import file_fingerprint, fingerprint
 from foveal.storage.reading import damage
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from foveal.engine.structure import Stage
     from foveal.images import Preprocessing
 
@@ -37,101 +42,119 @@ BATCH = 8
 @checked
 def channels(
     model: nn.Module | Model,
-    pictures: Path | str | Sequence[Path | str],
+    images: Path | str | Sequence[Path | str],
     *,
-    layer: LayerSpec = "all",
     most: int = MOST,
     cache: Path | bool | None = True,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
+    layer: LayerSpec = "all",
 ) -> ChannelExamples:
-    """Look through pictures for what each channel of the stages answers to: one forward each, up to the last stage.
+    """The pictures of a set in which each channel of the stages is strongest: one forward each, up to the last stage.
 
-        words = foveal.channels(model, "photos/")
-        words.entries("layer4", 42)              # file, place and value, the strongest first
-        words.crops("layer4", 42)                # what it sees there
+        examples = foveal.channels(model, "photos/")
+        examples.entries("layer4", 42)              # file, place and value, the strongest first
+        examples.crops("layer4", 42)                # what it sees there
 
     Args:
-        pictures: a folder, or files.
-        layer: which layers, as in `explain`.
+        model: as for `explain`.
+        images: a folder, or files.
         most: pictures a channel.
-        cache: a folder in which what was found is kept, for the same weights, pictures and layers; True is foveal's
-            own (`FOVEAL_CACHE`, or ~/.cache/foveal), None or False keeps nothing.
-        progress: hears (what, done, total).
+        cache: a folder in which the examples are kept, for the same weights, pictures and layers; True is foveal's
+            own (`FOVEAL_CACHE`, or where the system keeps caches, such as ~/.cache/foveal), None or False keeps
+            nothing.
+        progress: hears (what, done, total) after every few pictures.
+        inputs: what else the model's forward takes, as for `explain`; rows of tensors follow the files.
+        keywords: the same by name.
+        preprocessing: as for `explain`.
+        layer: which layers, as in `explain`.
+
+    Returns:
+        For each channel of each stage its examples, the strongest first.
 
     Raises:
         ImageError: for a folder without pictures, or pictures that cannot be read.
+        LayerError: for a layer that is no stage.
     """
     subject = as_model(model, preprocessing)
-    files = [Path(pictures)] if isinstance(pictures, str | Path) else [Path(one) for one in pictures]
-    found = tuple(pictures_in(files))
-    first = placed(load_images(found[0], subject.preprocessing), subject.module)
-    structure = describe(subject.module, first.tensor)
+    folders = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
+    files = tuple(pictures_in(folders))
+    arguments = extra_inputs(len(files), inputs, keywords)
+    first = placed(load_images(files[0], subject.preprocessing), subject.module)
+    structure = describe(subject.module, first.tensor, arguments.row(0))
     names = tuple(select_layers(unwrap(subject.module), layer, lambda: structure))
     known = {stage.name: stage for stage in structure.stages}
     if missing := [name for name in names if name not in known]:
-        raise UnknownLayer(f"a dictionary is of stages, and {missing[0]!r} is none: say {', '.join(known)}")
+        raise UnknownLayer(f"channel examples are of stages, and {missing[0]!r} is none: say {', '.join(known)}")
     stages = {name: known[name] for name in names}
     arrays: Mapping[str, Tensor] | None = None
     notes: list[str] = []
     if home := _home(cache):
-        of = _fingerprint(subject, found, names, most)
+        of = _fingerprint(subject, files, arguments, names, most)
         file = home / f"{of}.pt"
         arrays = _kept(file, of, notes)
     if arrays is None:
-        arrays = _look(subject, found, stages, most, progress)
+        arrays = _strongest(subject, files, arguments, stages, most, progress)
         if home:
             with suppress(ResultError):  # a cache that cannot be written is no reason to fail
                 save_state(file, arrays, of)
     values, numbers, places = (
         {name: arrays[f"{what}/{name}"] for name in names} for what in ("values", "pictures", "places")
     )
-    return ChannelExamples(subject.name, found, stages, values, numbers, places, subject.preprocessing, tuple(notes))
+    return ChannelExamples(subject.name, files, stages, values, numbers, places, subject.preprocessing, tuple(notes))
 
 
-def _look(
+def _strongest(
     subject: Model,
     files: Sequence[Path],
+    arguments: Arguments,
     stages: Mapping[str, Stage],
     most: int,
-    progress: Callable[[str, int, int], None] | None,
+    progress: Progress | None,
 ) -> dict[str, Tensor]:
+    """ "values/STAGE", "pictures/STAGE" and "places/STAGE": of each channel its strongest pictures."""
     best: dict[str, Tensor] = {}
     module = unwrap(subject.module)
     for start in range(0, len(files), BATCH):
         few = files[start : start + BATCH]
         batch = placed(load_images(list(few), subject.preprocessing), module)
         with capture(module, list(stages), gradient=False) as run:
-            run.forward(batch.tensor, stop=True)
+            run.forward(batch.tensor, arguments.rows(start, start + len(few)), stop=True)
             for name, stage in stages.items():
-                A = channels_first(run.activations[name], stage.layout)
-                values, at = A.flatten(2).max(2)  # (n, c)
-                at = at.cpu()
-                found = {
-                    "values": values.T.cpu().float(),
-                    "pictures": torch.arange(start, start + len(few)).expand(A.shape[1], -1),
-                    "places": torch.stack([at // A.shape[3], at % A.shape[3]], 2).transpose(0, 1),
-                }
-                both = {
-                    what: torch.cat([best[f"{what}/{name}"], new], 1) if f"{what}/{name}" in best else new
-                    for what, new in found.items()
-                }
-                order = both["values"].argsort(dim=1, descending=True, stable=True)[:, :most]
-                best[f"values/{name}"] = both["values"].gather(1, order)
-                best[f"pictures/{name}"] = both["pictures"].gather(1, order)
-                best[f"places/{name}"] = both["places"].gather(1, order[:, :, None].expand(-1, -1, 2))
+                _merge(best, name, channels_first(run.activations[name], stage.layout), start, most)
         if progress:
             progress("looking through pictures", min(start + BATCH, len(files)), len(files))
     return best
 
 
-def _fingerprint(subject: Model, files: Sequence[Path], names: Sequence[str], most: int) -> str:
+def _merge(best: dict[str, Tensor], name: str, A: Float[Tensor, "n c h w"], start: int, most: int) -> None:
+    """Put the maxima of pictures from number `start` on among the best of a stage so far."""
+    values, at = A.flatten(2).max(2)  # (n, c)
+    at = at.cpu()
+    new = {
+        "values": values.T.cpu().float(),
+        "pictures": torch.arange(start, start + len(A)).expand(A.shape[1], -1),
+        "places": torch.stack([at // A.shape[3], at % A.shape[3]], 2).transpose(0, 1),
+    }
+    both = {
+        what: torch.cat([best[f"{what}/{name}"], those], 1) if f"{what}/{name}" in best else those
+        for what, those in new.items()
+    }
+    order = both["values"].argsort(dim=1, descending=True, stable=True)[:, :most]
+    best[f"values/{name}"] = both["values"].gather(1, order)
+    best[f"pictures/{name}"] = both["pictures"].gather(1, order)
+    best[f"places/{name}"] = both["places"].gather(1, order[:, :, None].expand(-1, -1, 2))
+
+
+def _fingerprint(subject: Model, files: Sequence[Path], arguments: Arguments, names: Sequence[str], most: int) -> str:
     """Of everything that decides what is found; not of where the pictures lie."""
     with damage("Cannot read the pictures", ImageError):
         pictures = [file_fingerprint(file) for file in files]
     return fingerprint(
-        weights=unwrap(subject.module), preprocessing=subject.preprocessing, pictures=pictures, names=names, most=most,
-        foveal=__version__,
+        weights=unwrap(subject.module), preprocessing=subject.preprocessing, pictures=pictures, arguments=arguments,
+        names=names, most=most, foveal=__version__,
     )  # fmt: skip
 
 
@@ -139,8 +162,8 @@ def _home(cache: Path | bool | None) -> Path | None:
     """Where what was found is kept."""
     if cache is None or cache is False:
         return None
-    home = Path(os.environ.get("FOVEAL_CACHE") or Path.home() / ".cache" / "foveal") if cache is True else cache
-    return Path(home) / "dictionaries"
+    home = Path(os.environ.get("FOVEAL_CACHE") or user_cache_path("foveal")) if cache is True else cache
+    return Path(home) / "channels"
 
 
 def _kept(file: Path, of: str, notes: list[str]) -> Mapping[str, Tensor] | None:
@@ -148,9 +171,9 @@ def _kept(file: Path, of: str, notes: list[str]) -> Mapping[str, Tensor] | None:
     if not file.exists():
         return None
     try:
-        found = load_state(file, of)
+        arrays = load_state(file, of)
     except ResultError:
-        found = None
-    if found is None:
+        arrays = None
+    if arrays is None:
         notes.append(f"what was kept in {str(file)!r} was damaged, so the pictures were looked through again")
-    return found
+    return arrays

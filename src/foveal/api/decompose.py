@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from foveal.attribution.context import Context
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import prepare, read
+from foveal.engine.arguments import extra_inputs
 from foveal.engine.graph import recording
 from foveal.engine.keywords import checked
 from foveal.errors import LayerError
 from foveal.hierarchy.build import tree_of
-from foveal.hierarchy.expansion import TreeSettings
+from foveal.hierarchy.settings import TreeSettings
 from foveal.images import Batch
 from foveal.models.model import Model, as_model
 from foveal.results.tree import Tree
@@ -28,17 +30,17 @@ if TYPE_CHECKING:
 @recording
 def decompose(
     model: nn.Module | Model,
-    image: ImageLike | Batch,
+    images: ImageLike | Batch,
     target: TargetLike = None,
     *,
-    branch: int = 5,
-    enough: float = 1.0,
+    branching: int = 5,
+    coverage: float = 1.0,
     rule: str = "pool_up",
     gate: bool = True,
     rank_by: str = "sum",
     merge: bool = False,
-    decide: str = "neuron",
-    against: int = 0,
+    nodes: str = "neurons",
+    opponents: int = 0,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
@@ -51,42 +53,62 @@ def decompose(
         tree.root.children[0].children                      # what supports the strongest feature of the last stage
         print(tree.grow(2).audit())                         # two levels, and the measured effect of each edge
 
+    Gradient-based activation propagation (Cheng et al., IJCV 131, 2023, arXiv:2201.09205).
+
     Args:
-        image: one picture.
-        target: any decision of `foveal.explain`.
-        branch: children of a node, at most; fewer where `enough` of it is held (a share).
+        model: as for `explain`.
+        images: one picture.
+        target: any target of `foveal.explain`.
+        branching: children of a node, at most; fewer where `coverage` is reached.
+        coverage: the share of what supports a node that its children are to hold together.
         rule: how contributions are found: "pool_up" as published; "exact", signed, adds up; "window", smooth, adds up.
         gate: keep the decision's own features where Grad-CAM reaches half of its maximum.
         rank_by: "sum" or "max" of a channel's contributions.
         merge: channels that contribute in the same places count as one feature.
-        decide: what a feature stands for: one "neuron", as published; the "sum" of its channel over all places; or
-            the "map", the sum where it supports its parent, so that every instance of a part counts.
-        against: how many features that speak against each node are found, too: `node.opponents`.
+        nodes: what features stand for: single "neurons", as published; "sums" of a channel over all places; or "maps",
+            the sum where it supports its parent, so that every instance of a part counts.
+        opponents: how many features that speak against each node are found, too: `node.opponents`.
+        inputs: what else the model's forward takes, as for `explain`.
+        keywords: the same by name.
+        preprocessing: as for `explain`.
+        labels: as for `explain`.
+        task: as for `explain`.
 
-    The other arguments and the errors are those of `explain`. (Cheng et al., IJCV 131, 2023, arXiv:2201.09205.)
+    Raises:
+        LayerError: for more than one picture, or a network without stages.
+        MethodError, ImageError, ModelError, TargetError: as `explain`.
     """
-    plan = TreeSettings(branch, enough, rule, gate, rank_by, merge, decide, against)
-    inquiry = prepare(
-        model, image, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
+    settings = TreeSettings(branching, coverage, rule, gate, rank_by, merge, nodes, opponents)
+    context = prepare(
+        model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
-    if len(inquiry.batch.tensor) != 1:
-        raise LayerError(f"a tree is of one picture, but {len(inquiry.batch.tensor)} were given: call once for each")
-    tree = tree_of(inquiry.scene, plan, inquiry.every_layer())
-    tree.photo, tree.model = inquiry.batch.photos[0], inquiry.subject.name
-    tree.notes = (*inquiry.remarks([tree.target], photos=True), *tree.notes)
-    return tree
+    if len(context.x) != 1:
+        raise LayerError(f"a tree is of one picture, but {len(context.x)} were given: call once for each")
+    return _tree(context, settings)
 
 
 @checked
 @recording
 def class_tree(
     model: nn.Module | Model,
-    images: ImageLike,
+    images: ImageLike | Batch,
     target: TargetLike = None,
     *,
     depth: int | None = None,
+    branching: int = 5,
+    coverage: float = 1.0,
+    rule: str = "pool_up",
+    gate: bool = True,
+    rank_by: str = "sum",
+    merge: bool = False,
+    nodes: str = "neurons",
+    opponents: int = 0,
     progress: Progress | None = None,
-    **options: Any,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> ClassTree:
     """How a class is put together: the trees of many pictures, joined by channel.
 
@@ -95,20 +117,47 @@ def class_tree(
         jays.contrast(foveal.class_tree(model, crows))        # channels that one class rests on and the other does not
 
     Args:
+        model: as for `explain`.
         images: several pictures, as `explain` takes them.
+        target: any target of `foveal.explain`; None is each picture's predicted class.
         depth: levels; all if left out.
-        progress: hears (what, done, total).
+        branching: children of a node, at most, as for `decompose`.
+        coverage: as for `decompose`.
+        rule: as for `decompose`.
+        gate: as for `decompose`.
+        rank_by: as for `decompose`.
+        merge: as for `decompose`.
+        nodes: as for `decompose`.
+        opponents: as for `decompose`.
+        progress: hears (what, done, total) after each picture.
+        inputs: what else the model's forward takes, as for `explain`; rows of tensors follow the pictures.
+        keywords: the same by name.
+        preprocessing: as for `explain`.
+        labels: as for `explain`.
+        task: as for `explain`.
 
-    `options` are those of `decompose`.
+    Raises:
+        LayerError, MethodError, ImageError, ModelError, TargetError: as `decompose`.
     """
     from foveal.results.class_tree import ClassTree
 
-    subject = as_model(model, options.pop("preprocessing", None), options.pop("labels", None))
+    settings = TreeSettings(branching, coverage, rule, gate, rank_by, merge, nodes, opponents)
+    subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images)
+    arguments = extra_inputs(len(batch.photos), inputs, keywords)
     trees = []
     for number, photo in enumerate(batch.photos):
-        alone = Batch(batch.tensor[number : number + 1], (photo,))
-        trees.append(decompose(subject, alone, target, **options).grow(depth))
+        alone, row = Batch(batch.tensor[number : number + 1], (photo,)), arguments.row(number)
+        context = prepare(subject, alone, target, inputs=row.positional, keywords=row.keywords)
+        trees.append(_tree(context, settings).grow(depth))
         if progress:
             progress("taking apart", number + 1, len(batch.photos))
     return ClassTree(tuple(trees))
+
+
+def _tree(context: Context, settings: TreeSettings) -> Tree:
+    """The tree of one picture, ready to grow."""
+    tree = tree_of(context, settings, context.every_layer())
+    tree.photo, tree.model = context.photos[0], context.subject.name
+    tree.notes = (*context.remarks([tree.target], photos=True), *tree.notes)
+    return tree

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from foveal.api.explain import explain
-from foveal.attribution.prepare import Inquiry, prepare
+from foveal.api.explain import explanations
+from foveal.attribution.context import Context
+from foveal.attribution.prepare import prepare
 from foveal.engine.keywords import checked
 from foveal.errors import TargetError
 from foveal.images import Batch, load_images
+from foveal.methods import find_methods
 from foveal.models.model import Model
 from foveal.results.episode import Episode
 from foveal.targets import Prototypes
@@ -32,9 +34,9 @@ if TYPE_CHECKING:
 @checked
 def episode(
     model: nn.Module | Model,
-    query: ImageLike | Batch,
+    images: ImageLike | Batch,
     support: ImageLike | Batch,
-    labels: Sequence[str | int],
+    classes: Sequence[str | int],
     *,
     method: str = "fam:weights=linear",
     rule: RuleName = "mean",
@@ -48,12 +50,12 @@ def episode(
 ) -> Episode:
     """Which of the support's classes, and what on the query speaks for each of them.
 
-        support, labels = foveal.images.labelled_pictures("support/")       # a folder a class
-        foveal.episode(model, "query.jpg", support, labels).figure().save("episode.png")
+        support, classes = foveal.images.labelled_pictures("support/")      # a folder a class
+        foveal.episode(model, "query.jpg", support, classes).figure().save("episode.png")
 
     Args:
-        query: pictures, as `explain` takes them.
-        support, labels: the examples and the class of each; they are embedded once.
+        images: the queries, as `explain` takes them.
+        support, classes: the examples and the class of each; they are embedded once.
         method: any method of `foveal methods`. Of FAM's weights `linear` alone may be compared between classes: its
             maps sum to the similarities, the others are scaled for each.
         rule, metric, temperature, embedding: as in `foveal.Prototypes`.
@@ -63,27 +65,27 @@ def episode(
     Raises:
         FovealError: as `explain`, in one sentence.
     """
-    decision = Prototypes(support, labels, metric=metric, rule=rule, temperature=temperature, embedding=embedding)
-    inquiry = prepare(model, query, decision, preprocessing=preprocessing, task=task)
-    if len(inquiry.layers(layer)) != 1:
+    decision = Prototypes(support, classes, metric=metric, rule=rule, temperature=temperature, embedding=embedding)
+    context = prepare(model, images, decision, preprocessing=preprocessing, task=task)
+    if len(context.layers(layer)) != 1:
         raise TargetError("an episode is drawn at one layer: name one")
-    compared, closest = inquiry.decision, getattr(inquiry.decision, "rule", None)
+    compared, closest = context.target, getattr(context.target, "rule", None)
     assert isinstance(compared, ReferenceTarget) and isinstance(closest, ClosestClass)
-    evidence = {}
+    evidence, chosen = {}, find_methods([method])
     for number, name in enumerate(closest.classes):
         target = replace(compared, rule=replace(closest, which=name))
-        evidence[name] = explain(inquiry.subject, inquiry.batch, target, method=method, layer=layer)
+        (evidence[name],) = explanations(replace(context, target=target), chosen, layer)
         if progress:
             progress("classes", number + 1, len(closest.classes))
     chances = [why.probability for why in evidence.values() if why.probability is not None]
-    return Episode(evidence, _examples(support, names_of(labels), inquiry), torch.stack(chances, 1), inquiry.notes)
+    return Episode(evidence, _examples(support, names_of(classes), context), torch.stack(chances, 1), context.notes)
 
 
-def _examples(support: ImageLike | Batch, names: Sequence[str], inquiry: Inquiry) -> dict[str, tuple[Photo, ...]]:
+def _examples(support: ImageLike | Batch, names: Sequence[str], context: Context) -> dict[str, tuple[Photo, ...]]:
     """The pictures of each class; none where the support was given as embeddings."""
     if isinstance(support, Tensor) and support.ndim <= 2:
         return dict.fromkeys(dict.fromkeys(names), ())
-    photos = load_images(support, inquiry.subject.preprocessing, axes=inquiry.batch.tensor.ndim - 2).photos
+    photos = load_images(support, context.subject.preprocessing, axes=context.x.ndim - 2).photos
     return {
         c: tuple(photo for photo, name in zip(photos, names, strict=True) if name == c) for c in dict.fromkeys(names)
     }

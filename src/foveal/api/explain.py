@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from foveal.attribution.attribute import Attributions, MethodRequest
+from foveal.attribution.context import Context
 from foveal.attribution.perturbation import Progress
-from foveal.attribution.prepare import Inquiry, prepare, read
+from foveal.attribution.prepare import prepare, read
 from foveal.attribution.resolution import attribute_at, settings
 from foveal.engine.address import INPUT
-from foveal.engine.arguments import beside
+from foveal.engine.arguments import extra_inputs
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
 from foveal.engine.stages import Stage, Structure, describe
@@ -137,7 +138,7 @@ def compare(
     chosen = find_methods(methods)
     if not chosen:
         raise UnknownMethod("no method was given: name one or more of those that `foveal methods` lists")
-    inquiry = prepare(
+    context = prepare(
         model,
         images,
         target,
@@ -149,16 +150,44 @@ def compare(
         labels=labels,
         task=task,
     )
-    scene, decision = inquiry.scene, inquiry.decision
-    asked = [MethodRequest(name, method, _layers(inquiry, layer, method)) for name, method in chosen.items()]
-    evidence = attribute_at(scene, asked, progress, resolution=resolution, scales=scales)
-    if evidence.refused and (not _several(methods) or not evidence.maps):
+    return explanations(
+        context, chosen, layer, progress,
+        resolution=resolution, scales=scales, leave_out=_stands_for_several(methods), started=started,
+    )  # fmt: skip
+
+
+def explanations(
+    context: Context,
+    methods: Mapping[str, Method],
+    layer: LayerSpec = None,
+    progress: Progress | None = None,
+    *,
+    resolution: int = 1,
+    scales: Sequence[float] = (1.0,),
+    leave_out: bool = False,
+    started: float | None = None,
+) -> list[Explanation]:
+    """`compare` of what is prepared: what verbs call that explain by the way.
+
+    Args:
+        methods: what `find_methods` gives.
+        leave_out: methods that do not apply are left out, as long as one does.
+        started: when the clock began; None is now.
+
+    Raises:
+        FovealError: as `compare`.
+    """
+    started = time.perf_counter() if started is None else started
+    asked = [MethodRequest(name, method, _layers(context, layer, method)) for name, method in methods.items()]
+    evidence = attribute_at(context, asked, progress, resolution=resolution, scales=scales)
+    if evidence.refused and (not leave_out or not evidence.maps):
         raise next(iter(evidence.refused.values()))
-    evidence.notes[:0] = inquiry.remarks(evidence.verdict.words if evidence.verdict else ())
-    if layer is None and not decision.layers and any(method.place == "last stage" for method in chosen.values()):
-        evidence.notes += _far_from_the_score(scene.tracing())
+    evidence.notes[:0] = context.remarks(evidence.verdict.words if evidence.verdict else ())
+    reads_layers = context.target is not None and context.target.layers
+    if layer is None and not reads_layers and any(method.place == "last stage" for method in methods.values()):
+        evidence.notes += _far_from_the_score(context.tracing())
     seconds, made = time.perf_counter() - started, settings(resolution, scales)
-    return [_explanation(inquiry, evidence, one, made, seconds) for one in asked if one.name in evidence.maps]
+    return [_explanation(context, evidence, one, made, seconds) for one in asked if one.name in evidence.maps]
 
 
 @checked
@@ -189,17 +218,17 @@ def stages(
             f"cannot describe {subject.name} without knowing what it takes: pass an example, "
             "foveal.stages(model, torch.randn(1, 3, 224, 224))"
         )
-    return describe(subject.module, x, beside(len(x), inputs, keywords)).stages
+    return describe(subject.module, x, extra_inputs(len(x), inputs, keywords)).stages
 
 
-def _several(methods: str | Sequence[str]) -> bool:
+def _stands_for_several(methods: str | Sequence[str]) -> bool:
     """Whether a word was given that stands for several methods, of which those that do not apply are left out."""
     return bool({"all", "fast"} & {*([methods] if isinstance(methods, str) else methods)})
 
 
-def _layers(inquiry: Inquiry, wanted: LayerSpec, method: Method) -> tuple[str, ...]:
+def _layers(context: Context, wanted: LayerSpec, method: Method) -> tuple[str, ...]:
     """The layers a person means; where none is named, the place of the method."""
-    return (INPUT,) if wanted is None and method.place == "input" else inquiry.layers(wanted)
+    return (INPUT,) if wanted is None and method.place == "input" else context.layers(wanted)
 
 
 def _far_from_the_score(structure: Structure) -> list[str]:
@@ -215,21 +244,21 @@ def _far_from_the_score(structure: Structure) -> list[str]:
 
 
 def _explanation(
-    inquiry: Inquiry, evidence: Attributions, asked: MethodRequest, made: Mapping[str, Any], seconds: float
+    context: Context, evidence: Attributions, asked: MethodRequest, made: Mapping[str, Any], seconds: float
 ) -> Explanation:
-    verdict, batch = evidence.verdict, inquiry.batch
+    verdict = evidence.verdict
     return Explanation(
         maps=evidence.maps[asked.name],
         where={layer: evidence.where[layer] for layer in evidence.maps[asked.name] if layer in evidence.where},
-        photos=batch.photos,
+        photos=context.photos,
         score=verdict.score.detach() if verdict else None,
         probability=verdict.probability if verdict else None,
-        target=verdict.words if verdict else ("no decision",) * len(batch.photos),
+        target=verdict.words if verdict else ("no decision",) * len(context.photos),
         target_spec=verdict.spec if verdict else {"kind": "none"},
         method=asked.name,
         parameters={**asked.method.options, **made},
         measured=evidence.measured[asked.name],
-        model=inquiry.subject.name,
+        model=context.subject.name,
         notes=tuple(dict.fromkeys([*evidence.notes, *evidence.cautions[asked.name]])),
         seconds=seconds,
         versions=versions(),

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from foveal.attribution.batching import in_batches
+from foveal.attribution.context import Context
 from foveal.attribution.passes import BackwardTarget, PassResult, forward_backward, forward_backward_each
 from foveal.attribution.perturbation import PerturbationScorer, Progress, runs_for
 from foveal.attribution.placing import whereabouts
-from foveal.attribution.prepare import Inquiry, prepare
+from foveal.attribution.prepare import prepare, with_target
 from foveal.engine.guard import untouched
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from foveal.attribution.passes import Rules
     from foveal.engine.capture import ForwardRun
     from foveal.images import ImageLike, Preprocessing
+    from foveal.similarity import MetricLike
 
 
 @checked
@@ -83,11 +85,11 @@ def flow(
     The other arguments and the errors are those of `explain`. (Liao et al., TPAMI 48(5), 2026, arXiv:2412.01202.)
     """
     started = time.perf_counter()
-    inquiry = prepare(
+    context = prepare(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     how = Inversion(mode, iterations, tolerance, damping)
-    course = _course(inquiry, layer, Abandonment(zero, mass), how, coefficients)
+    course = _course(context, layer, Abandonment(zero, mass), how, coefficients)
     return _flow(course, course.run(progress), time.perf_counter() - started)
 
 
@@ -106,7 +108,11 @@ def flows(
     tolerance: float = 1e-5,
     damping: float = 1.0,
     progress: Progress | None = None,
-    **about: Any,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> tuple[Flow, ...]:
     """`flow` of several decisions about the same pictures: one forward for all, a backward each.
 
@@ -118,16 +124,25 @@ def flows(
     if not targets:
         raise MethodError("there is no decision to follow: give one target at least")
     started = time.perf_counter()
-    first = prepare(model, images, targets[0], **about)
-    inquiries = [first, *(first.about(target) for target in targets[1:])]
+    first = prepare(
+        model,
+        images,
+        targets[0],
+        inputs=inputs,
+        keywords=keywords,
+        preprocessing=preprocessing,
+        labels=labels,
+        task=task,
+    )
+    contexts = [first, *(with_target(first, target) for target in targets[1:])]
     how, abandon = Inversion(mode, iterations, tolerance, damping), Abandonment(zero, mass)
-    courses = [_course(inquiry, layer, abandon, how, coefficients) for inquiry in inquiries]
+    courses = [_course(context, layer, abandon, how, coefficients) for context in contexts]
     if len({course.layers for course in courses}) > 1:
         raise MethodError(
             "these decisions look at different depths of the network: name the layers to follow them at, or follow "
             "each with foveal.flow"
         )
-    passes = forward_backward_each(first.scene, [course.question(progress) for course in courses], courses[0].layers)
+    passes = forward_backward_each(first, [course.question(progress) for course in courses], courses[0].layers)
     seconds = (time.perf_counter() - started) / len(courses)
     return tuple(_flow(course, passed, seconds) for course, passed in zip(courses, passes, strict=True))
 
@@ -141,7 +156,7 @@ class FlowPlan:
         rules: where the backward pass starts, for similarities; None is the score.
     """
 
-    inquiry: Inquiry
+    context: Context
     layers: tuple[str, ...]
     abandon: Abandonment
     how: Inversion
@@ -153,12 +168,12 @@ class FlowPlan:
         run = partial(
             forward_backward, layers=self.layers, gradient=True, backward=True, rules=asked.rules, study=asked.study
         )
-        return in_batches(self.inquiry.scene, self.layers, run, "flow", self.how.mode)
+        return in_batches(self.context, self.layers, run, "flow", self.how.mode)
 
     def question(self, progress: Progress | None = None) -> BackwardTarget:
         """What is asked of the network."""
         study = partial(self._study, progress=progress) if self.how.mode != "exact" else None
-        return BackwardTarget(self.inquiry.decision, self.rules, study)
+        return BackwardTarget(self.context.target, self.rules, study)
 
     def _study(
         self, run: ForwardRun, G: Mapping[str, Tensor], notes: list[str], *, progress: Progress | None
@@ -176,23 +191,23 @@ class FlowPlan:
         return {"B": found.B, "residual": found.residual, "iterations": found.iterations}
 
 
-def _course(inquiry: Inquiry, layer: LayerSpec, abandon: Abandonment, how: Inversion, coefficients: str) -> FlowPlan:
-    return FlowPlan(inquiry, inquiry.every_layer(layer), abandon, how, _rules(inquiry, coefficients))
+def _course(context: Context, layer: LayerSpec, abandon: Abandonment, how: Inversion, coefficients: str) -> FlowPlan:
+    return FlowPlan(context, context.every_layer(layer), abandon, how, _rules(context, coefficients))
 
 
-def _rules(inquiry: Inquiry, coefficients: str) -> Rules | None:
+def _rules(context: Context, coefficients: str) -> Rules | None:
     if coefficients not in (*CHANNELS, "linear", "gradient"):
         known = ", ".join([*CHANNELS, "linear", "gradient"])
         raise UnknownMethod(f"there are no coefficients {coefficients!r} of a flow: say {known}")
-    if coefficients != "contribution" and not compares(inquiry.decision):
+    if coefficients != "contribution" and not compares(context.target):
         raise MethodError(
             f"coefficients={coefficients!r} weigh the channels of a similarity, and this decision has none"
         )
-    return Weighed(coefficients) if compares(inquiry.decision) and coefficients != "gradient" else None
+    return Weighed(coefficients) if compares(context.target) and coefficients != "gradient" else None
 
 
 def _flow(course: FlowPlan, passed: PassResult, seconds: float) -> Flow:
-    inquiry, verdict = course.inquiry, passed.verdict
+    context, verdict = course.context, passed.verdict
     assert verdict is not None
     maps: dict[str, Tensor] = {}
     signed: dict[str, Tensor] = {}
@@ -213,18 +228,18 @@ def _flow(course: FlowPlan, passed: PassResult, seconds: float) -> Flow:
             "residual": _numbers(passed, "residual", layer, total),
             "iterations": _numbers(passed, "iterations", layer, total),
         }
-    lie = whereabouts(inquiry.scene, maps)
-    notes = [*inquiry.remarks(verdict.words), *passed.notes, *_remarks(course, kept, measured), *lie.notes]
+    lie = whereabouts(context, maps)
+    notes = [*context.remarks(verdict.words), *passed.notes, *_remarks(course, kept, measured), *lie.notes]
     result = Flow(
         maps=maps,
-        photos=inquiry.batch.photos,
+        photos=context.photos,
         score=verdict.score.detach(),
         probability=verdict.probability,
         target=verdict.words,
         target_spec=verdict.spec,
         method=f"naflow:mode={course.how.mode}",
         parameters=_parameters(course),
-        model=inquiry.subject.name,
+        model=context.subject.name,
         measured=measured,
         notes=tuple(dict.fromkeys(notes)),
         seconds=seconds,
@@ -280,16 +295,16 @@ def _remarks(course: FlowPlan, kept: Mapping[str, Tensor], measured: Mapping[str
 
 def _audited(course: FlowPlan, result: Flow, progress: Progress | None = None) -> Audit:
     """The network, asked with neurons of each layer set to zero."""
-    scene = course.inquiry.scene
+    context = course.context
     passed = replace(course, how=Inversion()).run()
-    n, layers = len(scene.x), result.layers
+    n, layers = len(context.x), result.layers
     found = []
-    with untouched(scene.model), runs_for(scene, passed) as runs, torch.no_grad():
+    with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():
         for number, layer in enumerate(layers):
             keep = course.abandon.kept(passed.activations[layer], passed.cotangents[layer])
             pairs = []
             for image in range(n):
-                probe = PerturbationScorer(scene, passed, image, layer, lambda done, total: None, runs)
+                probe = PerturbationScorer(context, passed, image, layer, lambda done, total: None, runs)
                 own = keep[image : image + 1].to(probe.A.dtype)
                 pairs.append(_scores(probe, torch.cat([probe.A * own, probe.A * (1 - own)])))
                 probe.forget()
@@ -319,23 +334,44 @@ def _scores(probe: PerturbationScorer, copies: Float[Tensor, "2 c h w"]) -> Floa
 @checked
 def follow_pair(
     model: nn.Module | Model,
-    query: ImageLike | Batch,
-    reference: ImageLike | Batch,
+    images: ImageLike | Batch,
+    references: ImageLike | Batch,
     *,
-    metric: Any = "cosine",
+    metric: MetricLike = "cosine",
     embedding: str | None = None,
-    **options: Any,
+    mode: Mode = "exact",
+    layer: LayerSpec = "all",
+    mass: float = 1.0,
+    zero: float = 0.0,
+    coefficients: str = "contribution",
+    iterations: int = 30,
+    tolerance: float = 1e-5,
+    damping: float = 1.0,
+    progress: Progress | None = None,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> tuple[Flow, Flow]:
     """The flow of one similarity on both pictures: each is explained by the other, with the same weights of channels.
 
         query, reference = foveal.follow_pair(model, "query.jpg", "shelf.jpg")
 
-    `options` are those of `flow`.
+    Args:
+        images, references: the two pictures.
+        metric, embedding: as in `foveal.Similar`.
+
+    The other arguments and the errors are those of `flow`.
     """
-    if "target" in options:
-        raise MethodError("the decision of a pair is its similarity: leave target out, and choose the metric")
     one, other = (
-        flow(model, picture, Similar(against, metric=metric, embedding=embedding), **options)
-        for picture, against in ((query, reference), (reference, query))
-    )
+        flow(
+            model, picture, Similar(against, metric=metric, embedding=embedding),
+            mode=mode, layer=layer, mass=mass, zero=zero, coefficients=coefficients, iterations=iterations,
+            tolerance=tolerance, damping=damping, progress=progress,
+            inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels,
+            task=task,
+        )
+        for picture, against in ((images, references), (references, images))
+    )  # fmt: skip
     return one, other

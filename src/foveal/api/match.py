@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from foveal.attribution.embedding import ModelEmbedder, on_device
 from foveal.attribution.placing import Whereabouts
 from foveal.attribution.prepare import read
-from foveal.engine.arguments import beside
+from foveal.engine.arguments import extra_inputs
 from foveal.engine.graph import recording
 from foveal.engine.guard import unwrap
 from foveal.engine.keywords import checked
@@ -47,7 +47,7 @@ WEIGHTS = ("contribution", "positive", "linear")
 @recording
 def match(
     model: nn.Module | Model,
-    query: ImageLike | Batch,
+    images: ImageLike | Batch,
     references: ImageLike | Batch,
     *,
     metric: MetricLike = "cosine",
@@ -68,7 +68,8 @@ def match(
         pair.figure().save("why.png")
 
     Args:
-        query, references: pictures, as `explain` takes them.
+        images: the queries, as `explain` takes them.
+        references: what each is held against.
         metric: what compares embeddings; see `foveal.Similar`.
         weights: how channels are weighed: "contribution" (the published method), "positive" (channels that add
             nothing weigh nothing), "linear" (signed; the map sums to the similarity, up to what no place holds).
@@ -88,9 +89,9 @@ def match(
         raise UnknownMethod(f"there are no weights {weights!r} of a match: say {', '.join(WEIGHTS)}")
     if lines is not None and lines < 0:
         raise MethodError(f"there cannot be {lines} lines: say 0 for none")
-    queries = read(subject, query)
+    queries = read(subject, images)
     shelf = on_device(load_images(references, subject.preprocessing, axes=queries.tensor.ndim - 2), queries.tensor)
-    arguments = beside(1, inputs, keywords)
+    arguments = extra_inputs(1, inputs, keywords)
     notes = [*subject.notes]
     embedder = ModelEmbedder(subject, queries.tensor, arguments, notes)
     site = embedder.layer(embedding, local=chosen.local)

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foveal.api.explain import compare, explain
+from foveal.api.explain import explanations
+from foveal.attribution.context import Context
 from foveal.attribution.passes import forward_backward
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.perturbed_score import SAID, Of, PerturbedScore, perturbed_scores
 from foveal.attribution.placing import whereabouts
-from foveal.attribution.prepare import Inquiry, check_pictures, prepare
+from foveal.attribution.prepare import check_pictures, prepare
 from foveal.engine.address import INPUT
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
@@ -25,11 +26,11 @@ from foveal.errors import FovealError, MethodError, TargetError, UnknownMethod, 
 from foveal.images import Batch
 from foveal.methods import find_methods
 from foveal.metrics.baselines import black
+from foveal.metrics.evaluation import Evaluation, EvaluationSettings
 from foveal.metrics.metric import Metric, find_metrics
 from foveal.metrics.placement import Box
 from foveal.metrics.references import REFERENCES, norm_map
 from foveal.metrics.sensitivity import Explainer
-from foveal.metrics.trial import Evaluation, EvaluationSettings
 from foveal.models.model import Model
 from foveal.results import Explanation, Match, Parts
 from foveal.results.provenance import versions
@@ -54,9 +55,9 @@ EVERY = (*REFERENCES, "activation")
 def measure(
     model: nn.Module | Model,
     images: ImageLike | Batch,
-    explanations: MapSource | Sequence[MapSource] | Mapping[str, MapSource],
     target: TargetLike = None,
     *,
+    explanations: MapSource | Sequence[MapSource] | Mapping[str, MapSource],
     metrics: str | Sequence[str] = "usual",
     layer: str | None = None,
     of: Of = "auto",
@@ -77,7 +78,7 @@ def measure(
     of one map share their forwards.
 
         why = foveal.explain(model, "bird.jpg", method="hirescam")
-        table = foveal.measure(model, "bird.jpg", [why, "gradcam", "lrp-gamma"])
+        table = foveal.measure(model, "bird.jpg", explanations=[why, "gradcam", "lrp-gamma"])
         print(table); table.summary("hirescam", "deletion"); table.values["hirescam"]["road"]
 
     Args:
@@ -87,7 +88,7 @@ def measure(
         metrics: names, see `foveal.metrics.METRICS`; "usual", "object", "all".
         layer: of results with several; None for the deepest, "all" for each.
         of: what is asked: "auto" is a probability where the decision has one, see `attribution.perturbed_score`.
-        references: which of "random", "centre", "edges", "constant", "activation" stand beside; True for all.
+        references: which of "random", "center", "edges", "constant", "activation" stand beside; True for all.
         masks: a picture each, true on the object, in the photo's pixels; for metrics of localisation.
         boxes: several a picture, (x0, y0, x1, y1) in the photo's pixels.
         setting: steps, baselines, samples, seed. The default compares all maps on one grid of 28 × 28 places in 49
@@ -102,46 +103,45 @@ def measure(
     many = by_name(explanations)
     if target is None:
         target = target_of(many.values())
-    about: dict[str, Any] = {
-        "inputs": inputs, "keywords": keywords, "preprocessing": preprocessing, "labels": labels, "task": task,
-    }  # fmt: skip
-    inquiry = prepare(model, images, target, **about)
-    check_pictures(inquiry.batch, "metrics")
-    maps = collect_maps(inquiry, many, target, layer, about)
+    context = prepare(
+        model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
+    )
+    check_pictures(context.batch, "metrics")
+    maps = collect_maps(context, many, layer)
     explained = set(maps)
-    maps |= reference_maps(inquiry, maps, references)
-    known = _objects(inquiry.batch, masks, boxes)
+    maps |= reference_maps(context, maps, references)
+    known = _objects(context.batch, masks, boxes)
     chosen = _askable(chosen, known, maps)
-    setting = _black(setting or default_setting(inquiry.batch.tensor), inquiry.subject)
-    n = len(inquiry.batch.photos)
+    setting = _black(setting or default_setting(context.x), context.subject)
+    n = len(context.photos)
     values: dict[str, dict[str, list[float]]] = {name: {metric: [] for metric in chosen} for name in maps}
-    with perturbed_scores(inquiry, of) as asked:
+    with perturbed_scores(context, of) as asked:
         for i, question in enumerate(asked):
             for number, (name, one) in enumerate(maps.items()):
-                found = _tried(inquiry, i, one, question, known, setting, chosen)
+                found = _tried(context, i, one, question, known, setting, chosen)
                 for metric, value in found.items():
                     values[name][metric].append(value)
                 if progress:
                     progress("measuring", i * len(maps) + number + 1, n * len(maps))
         return Scores(
             values={name: {m: tuple(v) for m, v in found.items()} for name, found in values.items()},
-            pictures=tuple(photo.source for photo in inquiry.batch.photos),
+            pictures=tuple(photo.source for photo in context.photos),
             target=tuple(question.words for question in asked),
             whole=tuple(question.whole for question in asked),
             of=SAID[asked[0].of],
             references=tuple(name for name in maps if name not in explained),
-            model=inquiry.subject.name,
-            setting=setting.facts(),
+            model=context.subject.name,
+            setting=setting.to_dict(),
             forwards=sum(question.count for question in asked),
-            notes=_notes(inquiry, asked),
+            notes=_notes(context, asked),
             seconds=time.perf_counter() - started,
             versions=versions(),
         )
 
 
-def _notes(inquiry: Inquiry, asked: Sequence[PerturbedScore]) -> tuple[str, ...]:
+def _notes(context: Context, asked: Sequence[PerturbedScore]) -> tuple[str, ...]:
     """Each remark once, in order."""
-    remarks = inquiry.remarks([question.words for question in asked], photos=True)
+    remarks = context.remarks([question.words for question in asked], photos=True)
     return tuple(dict.fromkeys([*remarks, *(note for question in asked for note in question.notes)]))
 
 
@@ -155,13 +155,13 @@ class NamedMaps:
     """The maps of one method for all pictures, and how to make others like them.
 
     Attributes:
-        again: (decision, input) to maps, for metrics that explain altered pictures.
+        again: (number of the picture, target, input) to maps, for metrics that explain altered pictures.
         layer: where they are from, if they are from a layer.
         place: where their cells lie on the network's input; None is edge to edge.
     """
 
     maps: Float[Tensor, "n h w"]
-    again: Callable[[Target, Tensor], Tensor] | None = None
+    again: Callable[[int, Target, Tensor], Tensor] | None = None
     layer: str | None = None
     place: Place | None = None
 
@@ -175,15 +175,15 @@ class Objects:
 
 
 def _tried(
-    inquiry: Inquiry, i: int, one: NamedMaps, question: PerturbedScore, known: Objects, setting: EvaluationSettings,
+    context: Context, i: int, one: NamedMaps, question: PerturbedScore, known: Objects, setting: EvaluationSettings,
     metrics: Mapping[str, Metric],
 ) -> dict[str, float]:  # fmt: skip
     """Every metric of one map of picture i; NaN for a map that is not finite."""
     if not bool(torch.isfinite(one.maps[i]).all()):
         return dict.fromkeys(metrics, float("nan"))
-    explainer: Explainer | None = partial(one.again, question.decision) if one.again else None
+    explainer: Explainer | None = partial(one.again, i, question.decision) if one.again else None
     trial = Evaluation(
-        inquiry.batch.tensor[i : i + 1],
+        context.x[i : i + 1],
         one.maps[i],
         question,
         None if known.inside is None else known.inside[i],
@@ -244,35 +244,43 @@ def target_of(explanations: Any) -> Target | None:
 
 def explained(
     model: nn.Module | Model, images: ImageLike | Batch, target: TargetLike, methods: Sequence[str],
-    layer: LayerSpec = None, **about: Any,
+    layer: LayerSpec = None,
 ) -> dict[str, RepeatableMap]:  # fmt: skip
+    """What `measure` and `audit` make of methods by name, made once for both."""
+    return repeatable(prepare(model, images, target), methods, layer)
+
+
+def repeatable(context: Context, methods: Sequence[str], layer: LayerSpec = None) -> dict[str, RepeatableMap]:
     """Methods by name, all on one forward, each able to explain altered pictures the same way."""
-    whys = compare(model, images, target, methods=methods, layer=layer, **about)
-    return {why.method: RepeatableMap(why, partial(_again, model, why, about)) for why in whys}
+    chosen = find_methods(methods)
+    whys = explanations(context, chosen, layer, leave_out=bool({"all", "fast"} & {*methods}))
+    return {why.method: RepeatableMap(why, partial(_again, context, why.method, why.layer)) for why in whys}
 
 
 @dataclass(frozen=True, eq=False)
 class RepeatableMap:
-    """An explanation, and how to make others like it: (decision, input) to maps."""
+    """An explanation, and how to make others like it: (number of the picture, target, input) to maps."""
 
     why: Explanation
-    again: Callable[[Target, Tensor], Tensor]
+    again: Callable[[int, Target, Tensor], Tensor]
 
 
 def _again(
-    model: nn.Module | Model, why: Explanation, about: Mapping[str, Any], decision: Target,
-    x: Float[Tensor, "k c h w"],
-) -> Float[Tensor, "k h w"]:  # fmt: skip
-    return explain(model, x, decision, method=why.method, layer=why.layer, **about).map
+    context: Context, method: str, layer: str, i: int, target: Target, x: Float[Tensor, "k c h w"]
+) -> Float[Tensor, "k h w"]:
+    """Maps of k altered copies of picture i."""
+    (photo,) = context.photos[i : i + 1]
+    copies = replace(
+        context, x=x, target=target, photos=(photo,) * len(x), arguments=context.arguments.row(i), notes=()
+    )
+    (why,) = explanations(copies, find_methods([method]), layer)
+    return why.map
 
 
-def collect_maps(
-    inquiry: Inquiry, many: Mapping[str, MapSource], target: TargetLike, layer: str | None, about: Mapping[str, Any]
-) -> dict[str, NamedMaps]:
+def collect_maps(context: Context, many: Mapping[str, MapSource], layer: str | None) -> dict[str, NamedMaps]:
     """Maps by name; those of methods named are made, all on one forward."""
     names = [name for name in many.values() if isinstance(name, str)]
-    asked = {key: value for key, value in about.items() if key != "preprocessing"}
-    made = explained(inquiry.subject, inquiry.batch, target, names, **asked) if names else {}
+    made = repeatable(context, names) if names else {}
     found: dict[str, NamedMaps] = {}
     for name, one in many.items():
         if isinstance(one, str):
@@ -297,39 +305,38 @@ def collect_maps(
             assert not isinstance(why, str | RepeatableMap)
             found[name] = NamedMaps(why)
     for name, each in found.items():
-        if each.maps.ndim != 3 or len(each.maps) != len(inquiry.batch.photos):
+        if each.maps.ndim != 3 or len(each.maps) != len(context.photos):
             raise MethodError(
-                f"{len(inquiry.batch.photos)} pictures need as many maps (n, h, w), but {name} has "
-                f"{tuple(each.maps.shape)}"
+                f"{len(context.photos)} pictures need as many maps (n, h, w), but {name} has {tuple(each.maps.shape)}"
             )
     return found
 
 
 def reference_maps(
-    inquiry: Inquiry, maps: Mapping[str, NamedMaps], wanted: Sequence[str] | bool
+    context: Context, maps: Mapping[str, NamedMaps], wanted: Sequence[str] | bool
 ) -> dict[str, NamedMaps]:
     """Maps that know nothing, as many as wanted, in brackets."""
     names = EVERY if wanted is True else tuple(wanted or ())
     unknown = [name for name in names if name not in EVERY]
     if unknown:
         raise UnknownMethod(f"there is no reference {unknown[0]!r}: say {', '.join(EVERY)}")
-    x = inquiry.batch.tensor
+    x = context.x
     found = {name: NamedMaps(REFERENCES[name](x), partial(_unasked, name)) for name in names if name != "activation"}
     layer = next((one.layer for one in maps.values() if one.layer and one.layer != INPUT), None)
     if "activation" in names:
         try:
-            at = layer if layer and " of " not in layer else inquiry.layers(None)[0]
-            passed = forward_backward(inquiry.scene, [at], gradient=False, backward=False)
+            at = layer if layer and " of " not in layer else context.layers(None)[0]
+            passed = forward_backward(context, [at], gradient=False, backward=False)
             map = norm_map(passed.activations[at])
-            found["activation"] = NamedMaps(map, place=whereabouts(inquiry.scene, {at: map}).where.get(at))
+            found["activation"] = NamedMaps(map, place=whereabouts(context, {at: map}).where.get(at))
         except FovealError:
             if wanted is not True:
                 raise  # asked for by name
     return {f"({name})": one for name, one in found.items()}
 
 
-def _unasked(name: str, decision: Target, x: Float[Tensor, "k c h w"]) -> Float[Tensor, "k h w"]:
-    """The reference map of altered pictures, whatever was decided."""
+def _unasked(name: str, i: int, target: Target, x: Float[Tensor, "k c h w"]) -> Float[Tensor, "k h w"]:
+    """The reference map of altered pictures, whatever was asked."""
     return REFERENCES[name](x)
 
 

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from foveal.attention.grouping import Grouping, Groups
 from foveal.attention.pooling import RepresentativePooling
+from foveal.attribution.context import Context
 from foveal.attribution.dilated import with_resolution
 from foveal.attribution.passes import forward_backward, outcome_of
 from foveal.attribution.placing import whereabouts
-from foveal.attribution.prepare import Inquiry, prepare
+from foveal.attribution.prepare import prepare
 from foveal.engine.address import named_modules
 from foveal.engine.capture import capture
 from foveal.engine.guard import unwrap
@@ -58,7 +59,7 @@ def parts(
     the next is found. One forward and one backward; the network is not changed, nothing is trained.
 
         found = foveal.parts(model, "bird.jpg", count=3, resolution=4)
-        found.groups.shown                                      # (n, 3, h, w), to be looked at
+        found.groups.display                                      # (n, 3, h, w), to be looked at
         found.groups.vectors                                    # (n, 3, c)
         found.evidence, found.remainder, found.offset           # (n, 3), (n,), (n,): they add up to the score
 
@@ -77,18 +78,18 @@ def parts(
     arXiv:2106.02566; the division of evidence is ours.)
     """
     started = time.perf_counter()
-    inquiry = prepare(
+    context = prepare(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
-    own = own_pooling(inquiry.subject.module)
+    own = own_pooling(context.model)
     if own is None:
         how = _how(count, grouping)
-        found = _described(inquiry, _one(inquiry.layers(layer)), how, resolution)
+        found = _described(context, _one(context.layers(layer)), how, resolution)
     else:
         _refuse(own[0], layer, resolution, grouping, count)
         how = own[1].grouping
-        found = _decided(inquiry, *own)
-    return _result(inquiry, found, how, resolution, time.perf_counter() - started)
+        found = _decided(context, *own)
+    return _result(context, found, how, resolution, time.perf_counter() - started)
 
 
 def own_pooling(model: nn.Module) -> tuple[str, RepresentativePooling] | None:
@@ -109,7 +110,7 @@ class Found:
         places: (n, h, w), what each place brings; sums to what the layer accounts for.
         evidence: (n, k), what each slot does.
         remainder: (n,), of `places`, what belongs to no slot.
-        own: the network decides by these vectors.
+        uses_own_parts: the network decides by these vectors.
         notes: what a reader must know.
         where: layer -> where its cells lie, if not edge to edge.
     """
@@ -120,18 +121,18 @@ class Found:
     places: Float[Tensor, "n h w"]
     evidence: Float[Tensor, "n k"]
     remainder: Float[Tensor, " n"]
-    own: bool
+    uses_own_parts: bool
     notes: tuple[str, ...]
     where: Mapping[str, Place]
 
 
-def _described(inquiry: Inquiry, layer: str, how: Grouping, resolution: int) -> Found:
+def _described(context: Context, layer: str, how: Grouping, resolution: int) -> Found:
     """Any network: Σ_c A ⊙ G at each place, divided by who belongs to which group."""
-    scene, decided, notes = inquiry.scene, None, []
+    context, decided, notes = context, None, []
     if resolution != 1:
-        at = with_resolution(scene, [layer], resolution)
-        scene, decided, notes = at.scene, at.verdict, list(at.notes)
-    passed = forward_backward(scene, [layer], gradient=True, backward=True)
+        at = with_resolution(context, [layer], resolution)
+        context, decided, notes = at.context, at.verdict, list(at.notes)
+    passed = forward_backward(context, [layer], gradient=True, backward=True)
     assert passed.verdict is not None
     A, G = passed.activations[layer], passed.cotangents[layer]
     if how.count > A[0, 0].numel():
@@ -142,28 +143,28 @@ def _described(inquiry: Inquiry, layer: str, how: Grouping, resolution: int) -> 
     notes += passed.notes
     # What was decided is the network's own; the evidence adds up to what the finer forward makes of it.
     verdict = replace(decided or passed.verdict, score=passed.verdict.score, probability=passed.verdict.probability)
-    lie = whereabouts(scene, {layer: places})
+    lie = whereabouts(context, {layer: places})
     return Found(
         layer, groups, verdict, places, divided[:, :-1], divided[:, -1], False, (*notes, *lie.notes), lie.where
     )
 
 
-def _decided(inquiry: Inquiry, name: str, pool: RepresentativePooling) -> Found:
+def _decided(context: Context, name: str, pool: RepresentativePooling) -> Found:
     """A network with parts of its own: ⟨∂score/∂v_k, v_k⟩ each, Σ_k aᵏ_p ⟨∂score/∂v_k, f_p⟩ at each place."""
-    scene, decision = inquiry.scene, inquiry.scene.decision
+    context, decision = context, context.target
     assert decision is not None
     before = f"{name}.input"
-    with capture(scene.model, [*dict.fromkeys([before, name, *decision.layers])]) as run:
-        output = run.forward(scene.x, scene.arguments)
-        verdict = decision.decide(outcome_of(scene, decision, run, output))
-        verdict.check_length(len(scene.x))
+    with capture(context.model, [*dict.fromkeys([before, name, *decision.layers])]) as run:
+        output = run.forward(context.x, context.arguments)
+        verdict = decision.decide(outcome_of(context, decision, run, output))
+        verdict.check_length(len(context.x))
         G = run.gradients(verdict.score)[name]
         F = run.activations[before].detach()
         groups = pool.group(F)
     w = G.detach().to(groups.maps.dtype).view(len(F), pool.count, -1)
     evidence = (w * groups.vectors.to(w.dtype)).sum(2)
     places = torch.einsum("nkhw,nkc,nchw->nhw", groups.maps, w, F.to(w.dtype))
-    lie, nothing = whereabouts(scene, {before: places}), torch.zeros_like(evidence[:, 0])
+    lie, nothing = whereabouts(context, {before: places}), torch.zeros_like(evidence[:, 0])
     return Found(before, groups, verdict.detached(), places, evidence, nothing, True, lie.notes, lie.where)
 
 
@@ -187,13 +188,13 @@ def _refuse(name: str, layer: LayerSpec, resolution: int, grouping: Grouping | N
         )
 
 
-def _result(inquiry: Inquiry, found: Found, how: Grouping, resolution: int, seconds: float) -> Parts:
-    groups, verdict, batch = found.groups, found.verdict, inquiry.batch
+def _result(context: Context, found: Found, how: Grouping, resolution: int, seconds: float) -> Parts:
+    groups, verdict, batch = found.groups, found.verdict, context.batch
     score = verdict.score.detach()
     offset = score.to(found.evidence) - found.evidence.sum(1) - found.remainder
-    notes = [*inquiry.remarks(verdict.words), *found.notes, *_remarks(found, how)]
+    notes = [*context.remarks(verdict.words), *found.notes, *_remarks(found, how)]
     return Parts(
-        maps={found.layer: groups.shown[:, 0].detach()},
+        maps={found.layer: groups.display[:, 0].detach()},
         photos=batch.photos,
         score=score,
         probability=verdict.probability,
@@ -201,7 +202,7 @@ def _result(inquiry: Inquiry, found: Found, how: Grouping, resolution: int, seco
         target_spec=verdict.spec,
         method=f"parts:count={how.count}",
         parameters={"count": how.count, "resolution": resolution, **_others(how)},
-        model=inquiry.subject.name,
+        model=context.subject.name,
         measured={found.layer: {"coverage": _coverage(groups), "gap": groups.gaps.tolist()}},
         notes=tuple(dict.fromkeys(notes)),
         seconds=seconds,
@@ -212,14 +213,14 @@ def _result(inquiry: Inquiry, found: Found, how: Grouping, resolution: int, seco
         evidence=found.evidence.detach(),
         remainder=found.remainder.detach(),
         offset=offset.detach(),
-        own=found.own,
+        uses_own_parts=found.uses_own_parts,
     )
 
 
 def _others(how: Grouping) -> dict[str, Any]:
     """What differs from the published rules."""
     usual = Grouping(how.count)
-    names = ("refine", "power", "sharpness", "allow_negative", "choice", "temperature", "enough", "epsilon")
+    names = ("refine", "power", "sharpness", "allow_negative", "choice", "temperature", "threshold", "epsilon")
     return {name: getattr(how, name) for name in names if getattr(how, name) != getattr(usual, name)}
 
 
@@ -232,7 +233,7 @@ def _coverage(groups: Groups) -> list[float]:
 
 def _remarks(found: Found, how: Grouping) -> list[str]:
     groups, notes = found.groups, []
-    if not found.own:
+    if not found.uses_own_parts:
         notes.append(
             "the parts describe the features; this network itself pools in another way, and the evidence of a part is "
             "that of its places"

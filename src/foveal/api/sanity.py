@@ -22,37 +22,39 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foveal.api.explain import compare
-from foveal.api.measure import RepeatableMap, explained
+from foveal.api.explain import explanations
+from foveal.api.measure import RepeatableMap, repeatable
+from foveal.attribution.context import Context
 from foveal.attribution.passes import decided
 from foveal.attribution.perturbation import Progress
-from foveal.attribution.prepare import Inquiry, check_pictures, prepare
+from foveal.attribution.prepare import check_pictures, prepare
 from foveal.engine.forgetting import Forgetful, Observed, Way, differences, observed
-from foveal.engine.fresh import fresh, reinitialised
+from foveal.engine.fresh import fresh
 from foveal.engine.graph import recording
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.keywords import checked
 from foveal.engine.layers import Weight
 from foveal.errors import FovealError, MethodError, TargetError
+from foveal.methods import find_methods
 from foveal.metrics.likeness import LIKENESS
 from foveal.metrics.sensitivity import sensitivity
 from foveal.models.model import Model
 from foveal.results.sanity import Checked, Sanity, counted
-from foveal.targets import Class, TargetLike, TargetScore
+from foveal.targets import Class, Target, TargetLike, TargetScore
 from foveal.targets.class_scores import class_head, ending_of
 from foveal.targets.fixed import FixedTarget
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.images import Batch, ImageLike
+    from foveal.engine.task import Task
+    from foveal.images import Batch, ImageLike, Preprocessing
 
-__all__ = ["reinitialised", "sanity"]
+__all__ = ["sanity"]
 
 RADII = (0.02, 0.05, 0.1, 0.2, 0.4)
 NEIGHBOURS = 4
 SAME = 1e-6  # of the largest number of a map, or of what a layer gives: less is rounding
-BESIDE = ("inputs", "keywords")
 
 
 @checked
@@ -69,7 +71,11 @@ def sanity(
     radii: Sequence[float] = RADII,
     seed: int = 0,
     progress: Progress | None = None,
-    **about: Any,
+    inputs: Sequence[Any] | Tensor = (),
+    keywords: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
 ) -> Sanity:
     """Curves of how far explanations change, and a verdict for each method.
 
@@ -84,25 +90,28 @@ def sanity(
         cascading: each portion on top of those before; else one portion at a time, alone.
         radii: of stability, in the network's units, in which a picture's colours span about 4.
         seed: of the random weights; each layer has its own.
-        about: `preprocessing`, `labels`, `task`, `inputs`, `keywords`, as in `explain`.
 
-    The model itself is not touched: a copy forgets. A step that changes nothing of what its layers give tells nothing,
-    and a method whose maps are the same everywhere has no verdict; the result says so. Raises FovealError as `compare`
-    does, and ModelError for networks whose weights cannot be observed.
+    The other arguments are those of `explain`. The model itself is not touched: a copy forgets. A step that changes
+    nothing of what its layers give tells nothing, and a method whose maps are the same everywhere has no verdict;
+    the result says so. Raises FovealError as `compare` does, and ModelError for networks whose weights cannot be
+    observed.
     """
     started = time.perf_counter()
     if steps < 1:
         raise MethodError(f"a curve of {steps} steps shows nothing: ask for one at least")
-    inquiry = prepare(model, images, target, **about)
-    check_pictures(inquiry.batch, "sanity checks")
-    verdict = decided(inquiry.scene).verdict
+    context = prepare(
+        model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
+    )
+    check_pictures(context.batch, "sanity checks")
+    verdict = decided(context).verdict
     assert verdict is not None
     if not verdict.each:
         raise TargetError("this target cannot be asked of another network: pass a class, a margin or a similarity")
     methods = (methods,) if isinstance(methods, str) else tuple(methods)
-    asked = _Asked(inquiry, verdict, methods, layer, {key: about[key] for key in BESIDE if key in about})
-    before = asked.maps(inquiry.subject)
-    course = _Course.of(inquiry, steps, cascading, seed)
+    pinned = replace(context, target=FixedTarget(verdict))
+    asked = _Asked(pinned, context.target, verdict, methods, layer)
+    before = asked.maps(context.subject)
+    course = _Course.of(context, steps, cascading, seed)
     curves: dict[str, list[dict[str, float]]] = {name: [] for name in before}
     for number, random in enumerate(course.forgetting(), 1):
         after = asked.tried(random)
@@ -111,13 +120,13 @@ def sanity(
         if progress:
             progress("forgetting", number, len(course.portions))
     null = [asked.tried(course.random(seed + k)) for k in (1, 2)]
-    again = explained(inquiry.subject, inquiry.batch, FixedTarget(verdict), methods, layer, **asked.beside)
+    again = repeatable(pinned, methods, layer)
     checked = {
         method: Checked(
             curve=tuple(curves[method]),
             null=_likeness(null[0].get(method), null[1].get(method)),
             classes=asked.of_other_class(method, maps),
-            stability=tuple(_moved(again[method], inquiry, verdict, maps, radius, seed) for radius in radii),
+            stability=tuple(_moved(again[method], pinned, verdict, maps, radius, seed) for radius in radii),
             changed=tuple(course.changed),
             blank=not any(_tells(map) for map in maps),
         )
@@ -125,7 +134,7 @@ def sanity(
     }
     notes = (*course.notes(), *asked.refused, *_left_out(before))
     seconds = time.perf_counter() - started
-    n, name = len(inquiry.batch.photos), inquiry.subject.name
+    n, name = len(context.photos), context.subject.name
     return Sanity(checked, course.names, tuple(radii), name, n, cascading, seconds, notes)
 
 
@@ -134,24 +143,25 @@ class _Asked:
     """The same question to several networks.
 
     Attributes:
-        beside: what the network takes beside the image.
+        context: of the network itself; its target is the one that was found, whatever another network would choose.
+        chosen: the target before it was found.
         refused: why random networks have no maps, each reason once.
     """
 
-    inquiry: Inquiry
+    context: Context
+    chosen: Target | None
     verdict: TargetScore
     methods: tuple[str, ...]
     layer: str | None
-    beside: Mapping[str, Any]
     refused: dict[str, None] = field(default_factory=dict)
 
     def maps(
-        self, subject: Model, target: TargetLike = None, methods: Sequence[str] | None = None
+        self, subject: Model, target: Target | None = None, methods: Sequence[str] | None = None
     ) -> dict[str, Tensor]:
-        target = FixedTarget(self.verdict) if target is None else target
-        whys = compare(
-            subject, self.inquiry.batch, target, methods=methods or self.methods, layer=self.layer, **self.beside
-        )
+        """Of the network itself, or of another."""
+        context = replace(self.context, subject=subject, target=target or self.context.target)
+        methods = methods or self.methods
+        whys = explanations(context, find_methods(methods), self.layer, leave_out=bool({"all", "fast"} & {*methods}))
         return {why.method: why.map.detach().float().cpu() for why in whys}
 
     def tried(self, subject: Model) -> dict[str, Tensor]:
@@ -169,19 +179,17 @@ class _Asked:
 
     def of_other_class(self, method: str, maps: Float[Tensor, "n h w"]) -> float | None:
         """How alike the maps of the explained class and of the least likely other are; None where there is none."""
-        decision, scene = self.inquiry.decision, self.inquiry.scene
+        decision, context = self.chosen, self.context
         if not isinstance(decision, Class):
             return None
         try:
-            ending = ending_of(self.inquiry.subject.module, self.inquiry.subject.task, scene.x, scene.arguments)
-            scores = class_head(
-                self.inquiry.subject.module, self.inquiry.subject.task, scene.x, ending, scene.arguments
-            ).scores
+            ending = ending_of(self.context.model, self.context.task, context.x, context.arguments)
+            scores = class_head(self.context.model, self.context.task, context.x, ending, context.arguments).scores
             if scores.shape[1] < 2:  # the other of two classes that share one number has the same map, negated
                 return None
             own = torch.tensor(self.verdict.spec["index"], device=scores.device)
             least = scores.float().scatter(1, own[:, None], torch.inf).argmin(1).tolist()
-            other = self.maps(self.inquiry.subject, Class(least, decision.of), [method])[method]
+            other = self.maps(self.context.subject, Class(least, decision.of), [method])[method]
         except FovealError:
             return None
         likeness = _likeness(maps, other)["spearman"]
@@ -200,7 +208,7 @@ class _Course:
         changed: of each step so far, whether any of its layers gave something else afterwards.
     """
 
-    inquiry: Inquiry
+    context: Context
     way: Way
     network: Observed
     portions: list[list[int]]
@@ -210,15 +218,15 @@ class _Course:
     changed: list[bool] = field(default_factory=list)
 
     @classmethod
-    def of(cls, inquiry: Inquiry, steps: int, cascading: bool, seed: int) -> _Course:
-        scene, ends = inquiry.scene, inquiry.decision.layers
-        way = Way(scene.x, scene.arguments, scene.tracing().last_calls(scene.model, ends) if ends else {})
-        network = observed(unwrap(scene.model), way)
+    def of(cls, context: Context, steps: int, cascading: bool, seed: int) -> _Course:
+        ends = context.target.layers if context.target else ()
+        way = Way(context.x, context.arguments, context.tracing().last_calls(context.model, ends) if ends else {})
+        network = observed(unwrap(context.model), way)
         count = len(network.layers.each)
         if not count:
             raise MethodError("this network has no weights that could be made random")
         portions = [part.tolist() for part in np.array_split(np.arange(count), min(steps, count))]
-        return cls(inquiry, way, network, portions, cascading, seed)
+        return cls(context, way, network, portions, cascading, seed)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -236,12 +244,12 @@ class _Course:
             self.differs |= found
             self.changed.append(any(change > SAME for change in found.values()))
             before = network if self.cascading else start
-            yield replace(self.inquiry.subject, module=network.module)
+            yield replace(self.context.subject, module=network.module)
 
     def random(self, seed: int) -> Model:
         """A network that forgot everything."""
         drawn = self._drawn(range(len(self.network.layers.each)), seed)
-        return replace(self.inquiry.subject, module=Forgetful(self.network, drawn).module)
+        return replace(self.context.subject, module=Forgetful(self.network, drawn).module)
 
     def _drawn(self, numbers: Iterable[int], seed: int) -> list[Mapping[Weight, Tensor]]:
         """New weights for these layers, while no other thread writes into the old ones or sets random states."""
@@ -260,15 +268,15 @@ class _Course:
 
 
 def _moved(
-    one: RepeatableMap, inquiry: Inquiry, verdict: TargetScore, maps: Float[Tensor, "n h w"], radius: float, seed: int
+    one: RepeatableMap, context: Context, verdict: TargetScore, maps: Float[Tensor, "n h w"], radius: float, seed: int
 ) -> float:
     """The mean over pictures of how far the map moves within this radius; NaN where no picture has a map."""
     found = []
     for i, decision in enumerate(verdict.each):
         if not _tells(maps[i]):
             continue
-        x = inquiry.batch.tensor[i : i + 1]
-        again = partial(one.again, decision)
+        x = context.x[i : i + 1]
+        again = partial(one.again, i, decision)
         try:
             found.append(sensitivity(again, x, radius=radius, samples=NEIGHBOURS, seed=seed, map=maps[i]))
         except FovealError:  # a neighbour has no map

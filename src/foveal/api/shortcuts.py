@@ -13,31 +13,33 @@ and on what colours and edges, as spectral relevance analysis does it (Lapuschki
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foveal.api.explain import explain
+from foveal.api.explain import explanations
 from foveal.attribution.perturbation import Progress
-from foveal.attribution.prepare import check_pictures, read
+from foveal.attribution.prepare import check_pictures, prepare
 from foveal.engine.chunks import WHOLE, chunked
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.keywords import checked
 from foveal.engine.memory import load_of
-from foveal.errors import ImageError, MethodError, MissingExtra
+from foveal.errors import ImageError, MethodError
 from foveal.images import Batch
 from foveal.images.place import Place, laid
+from foveal.methods import find_methods
 from foveal.metrics import holm, regrid
 from foveal.metrics.placement import energy, lift
 from foveal.metrics.references import edge_map
 from foveal.metrics.shape import area_holding
-from foveal.models.model import Model, as_model
+from foveal.models.model import Model
 from foveal.results.shortcuts import ClassGroup, Shortcuts, Suspect
+from foveal.similarity.clusters import best_k_means
 from foveal.targets import Class, Task
 from foveal.targets.class_names import class_index, class_words
 from foveal.targets.class_scores import class_head, ending_of
@@ -45,7 +47,6 @@ from foveal.targets.heads import Ending
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
-    from numpy.typing import NDArray
 
     from foveal.images import ImageLike, Preprocessing
 
@@ -53,7 +54,7 @@ RING = 1 / 8  # of each side
 TELLS, LISTENS, SURE = 0.75, 0.1, 0.01
 """From what chance, what loss and what p-value on surroundings are suspicious."""
 FEWEST = 4  # pictures of a class
-GROUPS = 3
+GROUPS = 3  # of a class, at most
 APART = 0.25  # silhouette from which groups are kept apart
 
 
@@ -90,10 +91,9 @@ def shortcuts(
     """
     if not 0 < ring < 0.5 or hosts < 2:
         raise MethodError(f"surroundings of {ring} of each side, swapped {hosts} times, leave nothing: try 0.125 and 4")
-    subject = as_model(model, preprocessing, labels, task)
-    batch = read(subject, images)
-    check_pictures(batch, "shortcuts")
-    x, tick = batch.tensor, progress or (lambda what, done, total: None)
+    context = prepare(model, images, None, preprocessing=preprocessing, labels=labels, task=task)
+    check_pictures(context.batch, "shortcuts")
+    subject, x, tick = context.subject, context.x, progress or (lambda what, done, total: None)
     ending = ending_of(subject.module, subject.task, x)
     with untouched(subject.module), torch.no_grad():
         scores = _log_chances(subject, x, ending, tick, "looking")
@@ -115,7 +115,7 @@ def shortcuts(
         ]
     lost = 1 - torch.stack(kept).mean(0) / own.clamp(min=1e-6)
     p = holm({c: _chance(around[:, c], t == c, seed) for c in each})
-    why = explain(subject, batch, Class(t.tolist()), method=method, layer=layer)
+    (why,) = explanations(replace(context, target=Class(t.tolist())), find_methods([method]), layer)
     maps = why.map.detach().float().cpu()
     suspects = []
     for number, c in enumerate(each, 1):
@@ -127,7 +127,7 @@ def shortcuts(
         suspects.append(Suspect(name, c, len(mine), tells, p[c], loss, flagged, groups))
         tick("grouping", number, len(each))
     suspects.sort(key=lambda one: (not one.flagged, -one.tells))
-    return Shortcuts(tuple(suspects), batch.photos, maps, ring, method, subject.name)
+    return Shortcuts(tuple(suspects), context.photos, maps, ring, method, subject.name)
 
 
 def _log_chances(
@@ -217,7 +217,8 @@ def _groups(
     """Clusters of a class's maps, the largest first."""
     grown = laid(maps.clamp(min=0), frame.shape, place)
     seen = torch.stack([_looked_at(map, one.cpu().float()) for map, one in zip(grown, x, strict=True)])
-    which = _clusters(seen.double().numpy(), seed)
+    # As many groups as lie clearly apart.
+    which = best_k_means(seen.double().numpy(), most=min(GROUPS, len(seen) - 2), least=APART, starts=5, seed=seed)
     found = []
     for k in sorted(set(which.tolist()), key=lambda k: -int((which == k).sum())):
         own = [i for i, group in enumerate(which) if group == k]
@@ -245,22 +246,6 @@ def _looked_at(map: Float[Tensor, "h w"], x: Float[Tensor, "c h w"]) -> Float[Te
     spread = torch.tensor(area_holding(map)).nan_to_num(1.0)
     shares = place / place.sum().clamp(min=1e-12)
     return torch.cat([6 * shares, colour, texture[None].float(), 4 * spread[None].float()])
-
-
-def _clusters(features: NDArray[np.float64], seed: int) -> NDArray[np.intp]:
-    """k-means, as many groups as lie clearly apart, at most three."""
-    try:
-        cluster: Any = importlib.import_module("sklearn.cluster")
-        metrics: Any = importlib.import_module("sklearn.metrics")
-    except ModuleNotFoundError as error:
-        raise MissingExtra("cannot group maps: scikit-learn is not installed; pip install 'foveal[heads]'") from error
-    best, found = APART, np.zeros(len(features), np.intp)
-    distinct = len(np.unique(features, axis=0))
-    for k in range(2, min(GROUPS, len(features) - 2, distinct) + 1):
-        which = cluster.KMeans(k, n_init=5, random_state=seed).fit_predict(features)
-        if len(set(which)) == k and (score := float(metrics.silhouette_score(features, which))) > best:
-            best, found = score, which
-    return found
 
 
 def _mean(values: list[float]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from foveal._version import __version__
+from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import check_pictures, read
-from foveal.engine.arguments import beside
+from foveal.engine.arguments import extra_inputs
 from foveal.engine.graph import recording
 from foveal.engine.guard import unwrap
 from foveal.engine.keywords import checked
@@ -22,10 +23,12 @@ from foveal.engine.select import LayerSpec, select_layers
 from foveal.errors import LayerError, MethodError
 from foveal.featurevis.channels import Rule
 from foveal.featurevis.distances import DistanceName
-from foveal.featurevis.facet_objectives import FacetTask, ImageSet, ObjectiveWeights, Start, parametrizations, subjects
+from foveal.featurevis.facet_objectives import FacetTask, tasks_of_facets
 from foveal.featurevis.facets import FacetCount, Weighting, find_facets
+from foveal.featurevis.image_set import ImageSet, Start, parametrizations
 from foveal.featurevis.network import FeatureNetwork, Precision
 from foveal.featurevis.normalization import Normalization
+from foveal.featurevis.objective_weights import ObjectiveWeights
 from foveal.featurevis.objectives import Form
 from foveal.featurevis.parametrization import Kind
 from foveal.featurevis.run import FeatureVisRun
@@ -48,7 +51,6 @@ STEPS = 256
 def visualize(
     model: nn.Module | Model,
     images: ImageLike | Batch | None = None,
-    layer: LayerSpec = None,
     target: Target | Sequence[Target] | None = None,
     *,
     facets: FacetCount = "auto",
@@ -56,97 +58,130 @@ def visualize(
     count: int | None = None,
     keep: int = 10,
     weighting: Weighting = "softmax",
-    pull: Form | None = "dot",
+    activation: Form | None = "dot",
     distance: DistanceName = "l2",
-    fidelity: float = 1.0,
-    wishes: ObjectiveWeights | None = None,
+    distance_weight: float = 1.0,
+    objective_weights: ObjectiveWeights | None = None,
     start: Start = "mean",
-    canvas: Kind = "fourier",
+    parametrization: Kind = "fourier",
     steps: int = STEPS,
-    plan: Schedule | None = None,
+    schedule: Schedule | None = None,
     seeds: int = 1,
-    seed: int = 0,
-    literal: bool = False,
+    published: bool = False,
     background: ImageLike | Batch | None = None,
     precision: Precision = "float32",
     checkpoint: str | os.PathLike[str] | None = None,
-    progress: Callable[[ScheduleStep], None] | None = None,
+    progress: Progress | None = None,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     task: OutputTask | None = None,
+    layer: LayerSpec = None,
+    seed: int = 0,
 ) -> FeatureImages:
-    """Images of what a layer responds to most in a set of pictures, one for each kind of picture in it.
+    """Feature visualization of a layer: an image for each kind of picture in a set, or for single units.
 
-        faces = foveal.visualize(model, ["a.jpg", "b.jpg", …], layer="layer4")
-        faces.figure().save("faces.png")
-        faces[0].image, faces[0].gain, faces[0].fit          # (3, h, w) in 0..1, and how well it does
+        made = foveal.visualize(model, ["a.jpg", "b.jpg", …], layer="layer4")
+        made.figure().save("layer4.png")
+        made[0].image, made[0].gain, made[0].fit             # (3, h, w) in 0..1, and how well it does
         unit = foveal.visualize(model, target=foveal.Neuron("layer3", 42))
 
     The set is divided into facets; for each, the features of its most typical pictures, averaged over places, are the
-    target a, and its largest entries the informative channels S. An image is sought whose features u are strong there
-    and otherwise as in the pictures (`featurevis.objectives`). No class takes part, and the classifier is not run.
-    (Stergiou, The Mind's Eye, ICIP 2021, arXiv:2101.12447, in a reading of our own: docs/visualize.md.)
+    target a, and its largest entries the informative channels S. An image is optimized until its features u are strong
+    there and otherwise as in the pictures (`featurevis.objectives`). No class takes part, and the classifier is not
+    run. (Stergiou, The Mind's Eye, ICIP 2021, arXiv:2101.12447, in a reading of our own: docs/visualize.md.)
 
     Ctrl-C ends it early and returns the best so far.
 
     Args:
+        model: as for `explain`.
         images: the set, as for `explain`; one is enough. May be left out where `target` is given.
-        layer: one or several, as for `explain`; None is the last stage. Facets are found at the last one.
-        target: units instead: `Neuron`, `Class`, any decision, or several.
+        target: units instead: `Neuron`, `Class`, any target, or several.
         facets: how many, or "auto".
-        channels, count: how informative channels are chosen: "top_mean" (published), "contrast", "mass", "variance", or
-            the channels; and how many, 50 but no more than a quarter of the layer if left out.
-        keep: pictures that make a facet's target, at most. weighting: how they count, see `find_facets`.
-        pull: activation maximisation: "dot", "mean", "caricature", None for none.
-        distance, fidelity: how the distance to the target is measured, and its weight: less exaggerates more.
-        wishes: every weight there is, instead of the five arguments before.
-        start: "mean" of the facet's photos (published), its most typical "photo", "noise", or a grey value.
-        canvas: how images are written as parameters: "fourier", "pixel", "phase".
-        steps, plan: how long, or everything about how.
-        seeds: images of each facet. seed: decides everything random.
-        literal: near the published code instead, for comparison: see `foveal.featurevis.published_code`.
+        channels: how informative channels are chosen: "top_mean" (published), "contrast", "mass", "variance", or the
+            channels.
+        count: how many of them; None is 50, but no more than a quarter of the layer.
+        keep: pictures that make a facet's target, at most.
+        weighting: how those count, see `find_facets`.
+        activation: the form of activation maximization: "dot", "mean", "caricature", None for none.
+        distance: how the distance to the target is measured.
+        distance_weight: its weight λ_d: less exaggerates more.
+        objective_weights: every weight there is, instead of the five arguments before.
+        start: "mean" of the facet's photos (published), its most typical "photo", "noise", or a gray value.
+        parametrization: how images are written as parameters: "fourier", "pixel", "phase".
+        steps: how long.
+        schedule: everything about how, instead of `steps` and `seed`.
+        seeds: images of each facet.
+        published: near the published code instead, for comparison: see `foveal.featurevis.published_code`.
         background: other pictures that "contrast" and "variance" compare with.
         precision: "bfloat16" runs the network under autocast.
-        checkpoint: a file; work is saved there now and then, and taken up from there by the same call.
-        progress: called with every `ScheduleStep`.
-        inputs, keywords, preprocessing, labels, task: as for `explain`.
+        checkpoint: a file; work is saved there now and then, and resumed from there by the same call.
+        progress: hears (what, done, total) after every step.
+        inputs: what else the model's forward takes, as for `explain`.
+        keywords: the same by name.
+        preprocessing: as for `explain`.
+        labels: as for `explain`.
+        task: as for `explain`.
+        layer: one or several, as for `explain`; None is the last stage. Facets are found at the last one.
+        seed: decides everything random.
+
+    Returns:
+        The images, layer by layer, facet by facet, seed by seed; or unit by unit.
 
     Raises:
         MethodError, LayerError, ImageError, ModelError: for what does not fit, in a sentence.
     """
-    sitting = optimize(
-        model, images, layer, target, facets=facets,
-        wishes=wishes or ObjectiveWeights(_rule(channels), count, pull, distance=distance, fidelity=fidelity),
-        keep=keep, weighting=weighting, start=start, canvas=canvas,
-        plan=plan or Schedule((Octave(1.0, steps),), seed=seed),
-        seeds=seeds, literal=literal, background=background, precision=precision, inputs=inputs, keywords=keywords,
-        preprocessing=preprocessing, labels=labels, task=task,
-    )  # fmt: skip
+    optimization = optimize(
+        model,
+        images,
+        target,
+        facets=facets,
+        objective_weights=objective_weights
+        or ObjectiveWeights(_rule(channels), count, activation, distance=distance, distance_weight=distance_weight),
+        keep=keep,
+        weighting=weighting,
+        start=start,
+        parametrization=parametrization,
+        schedule=schedule or Schedule((Octave(1.0, steps),), seed=seed),
+        seeds=seeds,
+        published=published,
+        background=background,
+        precision=precision,
+        inputs=inputs,
+        keywords=keywords,
+        preprocessing=preprocessing,
+        labels=labels,
+        task=task,
+        layer=layer,
+    )
     kept = Path(checkpoint) if checkpoint else None
     if kept:
-        sitting.take_up(kept)
-    sitting.run(kept, progress)
-    return sitting.portraits()
+        optimization.resume(kept)
+
+    def report(step: ScheduleStep) -> None:
+        if progress:
+            progress("optimizing", step.done, step.total)
+
+    optimization.run(kept, report)
+    return optimization.result()
 
 
 @recording
 def optimize(
     model: nn.Module | Model,
     images: ImageLike | Batch | None = None,
-    layer: LayerSpec = None,
     target: Target | Sequence[Target] | None = None,
     *,
     facets: FacetCount = "auto",
-    wishes: ObjectiveWeights | None = None,
+    objective_weights: ObjectiveWeights | None = None,
     keep: int = 10,
     weighting: Weighting = "softmax",
     start: Start = "mean",
-    canvas: Kind = "fourier",
-    plan: Schedule | None = None,
+    parametrization: Kind = "fourier",
+    schedule: Schedule | None = None,
     seeds: int = 1,
-    literal: bool = False,
+    published: bool = False,
     background: ImageLike | Batch | None = None,
     precision: Precision = "float32",
     inputs: Sequence[Any] | Tensor = (),
@@ -154,94 +189,107 @@ def optimize(
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     task: OutputTask | None = None,
+    layer: LayerSpec = None,
 ) -> FeatureVisRun:
-    """The same, to be watched: iterate over it, and ask for `portraits()` at any time. Arguments of `visualize`."""
+    """The optimization behind `visualize`, to be watched step by step.
+
+        run = optimize(model, images, layer="layer4")
+        for step in run:
+            print(step.done, step.losses)
+        run.result()                                         # at any time: the best so far
+
+    The arguments and errors are those of `visualize`.
+    """
     began = time.perf_counter()
     if seeds < 1:
         raise MethodError(f"an image needs a seed at least, not {seeds}")
-    wishes, plan = wishes or ObjectiveWeights(), plan or Schedule()
+    weights, schedule = objective_weights or ObjectiveWeights(), schedule or Schedule()
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images) if images is not None else None
     if batch:
-        check_pictures(batch, "portraits")
-    lens = Normalization.of(subject.preprocessing, batch.tensor if batch else None)
-    arguments = beside(1, inputs, keywords)
+        check_pictures(batch, "feature images")
+    normalization = Normalization.of(subject.preprocessing, batch.tensor if batch else None)
+    arguments = extra_inputs(1, inputs, keywords)
     weight = weight_of(subject.module)
-    eye = FeatureNetwork(subject.module, lens, weight, subject.labels, precision, arguments, subject.task)
+    network = FeatureNetwork(subject.module, normalization, weight, subject.labels, precision, arguments, subject.task)
     parameters = {
-        "facets": facets, "keep": keep, "weighting": weighting, "start": start, "canvas": canvas, "seeds": seeds,
-        "literal": literal, "precision": precision, "wishes": asdict(wishes), "plan": _plain(plan),
+        "facets": facets, "keep": keep, "weighting": weighting, "start": start, "parametrization": parametrization,
+        "seeds": seeds, "published": published, "precision": precision, "objective_weights": asdict(weights),
+        "schedule": _plain(schedule),
     }  # fmt: skip
     layers: tuple[str, ...] = ()
-    album: ImageSet | None = None
+    image_set: ImageSet | None = None
     kinds: tuple[Facet, ...] = ()
-    people: list[FacetTask] = []
+    facet_tasks: list[FacetTask] = []
     if target is None:
         if batch is None:
-            raise MethodError("there is nothing to portray: give images, or a unit as target")
-        layers = tuple(select_layers(unwrap(subject.module), layer, lambda: eye.structure))
-        album, kinds, people = _set(
-            eye, batch, layers, facets, keep, weighting, plan.seed, background, subject, wishes, start
-        )
-        if literal:
-            from foveal.featurevis.published_code import as_released, released_plan
+            raise MethodError("there is nothing to visualize: give images, or a unit as target")
+        layers = tuple(select_layers(unwrap(subject.module), layer, lambda: network.structure))
+        image_set = _image_set(network, batch, layers, background, subject)
+        kinds = find_facets(image_set.features[layers[-1]], facets, keep=keep, weighting=weighting, seed=schedule.seed)
+        facet_tasks = tasks_of_facets(image_set, kinds, layers, weights, start)
+        if published:
+            from foveal.featurevis.published_code import published_schedule, published_tasks
 
-            people, plan = as_released(people, eye, album), released_plan(plan, eye)
-            canvas = "pixel"
+            facet_tasks = published_tasks(facet_tasks, network)
+            schedule = published_schedule(schedule, network)
         tasks = [
             FeatureTask(
-                one.name,
-                one.objective,
-                _brush(canvas, literal, album, kinds[one.facet], eye),
-                one.layer,
-                one.start,
+                facet_task.name,
+                facet_task.objective,
+                _parametrizations(parametrization, published, image_set, kinds[facet_task.facet], network),
+                facet_task.layer,
+                facet_task.start,
                 tuple(range(seeds)),
             )
-            for one in people
+            for facet_task in facet_tasks
         ]
     else:
-        decisions = list(target) if isinstance(target, Sequence) else [target]
-        tasks = [unit_task(eye, one, wishes, canvas, seeds) for one in decisions]
-        plan = replace(plan, leak=plan.leak or plan.steps // 4)
+        targets = list(target) if isinstance(target, Sequence) else [target]
+        tasks = [unit_task(network, unit, weights, parametrization, seeds) for unit in targets]
+        schedule = replace(schedule, relu_leak=schedule.relu_leak or schedule.steps // 4)
     made_of = {
-        "weights": unwrap(subject.module), "lens": lens, "labels": subject.labels, "arguments": arguments,
-        "images": batch.tensor if batch else None, "background": album.background if album else None,
+        "weights": unwrap(subject.module), "normalization": normalization, "labels": subject.labels,
+        "arguments": arguments, "images": batch.tensor if batch else None,
+        "background": image_set.background if image_set else None,
         "layers": layers, "target": target, "tasks": [(task.name, str(task.objective)) for task in tasks],
-        "parameters": parameters, "plan": plan, "foveal": __version__,
+        "parameters": parameters, "schedule": schedule, "foveal": __version__,
     }  # fmt: skip
-    return FeatureVisRun(eye, tasks, plan, subject, batch, album, kinds, tuple(people), parameters, made_of, began)
+    return FeatureVisRun(
+        network, tasks, schedule, subject, batch, image_set, kinds, tuple(facet_tasks), parameters, made_of, began
+    )
 
 
-def _set(
-    eye: FeatureNetwork, batch: Batch, layers: Sequence[str], facets: FacetCount, keep: int, weighting: Weighting,
-    seed: int,
-    background: Any, subject: Model, wishes: ObjectiveWeights, start: Start,
-) -> tuple[ImageSet, tuple[Facet, ...], list[FacetTask]]:  # fmt: skip
-    """The set as the network sees it, its facets, and what is to be portrayed."""
-    images = eye.lens.from_input(batch.tensor.detach()).to(eye.device, eye.dtype)
-    album = ImageSet(eye, images, eye.features(images, layers))
+def _image_set(
+    network: FeatureNetwork, batch: Batch, layers: Sequence[str], background: Any, subject: Model
+) -> ImageSet:
+    """The set as the network sees it."""
+    images = network.normalization.from_input(batch.tensor.detach()).to(network.device, network.dtype)
+    image_set = ImageSet(network, images, network.features(images, layers))
     if background is not None:
         others = placed(load_images(background, subject.preprocessing), subject.module)
-        album.background = eye.features(eye.lens.from_input(others.tensor).to(eye.dtype), layers)
-    for at, z in album.features.items():
+        shown = network.normalization.from_input(others.tensor).to(network.dtype)
+        image_set.background = network.features(shown, layers)
+    for at, z in image_set.features.items():
         if not bool(torch.isfinite(z).all()):
             raise LayerError(f"layer {at!r} gives values that are not numbers for these pictures: choose another layer")
-    kinds = find_facets(album.features[layers[-1]], facets, keep=keep, weighting=weighting, seed=seed)
-    return album, kinds, subjects(album, kinds, layers, wishes, start)
+    return image_set
 
 
 def _rule(channels: Rule | Sequence[int]) -> Rule | tuple[int, ...]:
     return channels if isinstance(channels, str) else tuple(channels)
 
 
-def _brush(kind: Kind, literal: bool, album: ImageSet | None, facet: Facet, eye: FeatureNetwork) -> Any:
-    if literal:
+def _parametrizations(
+    kind: Kind, published: bool, image_set: ImageSet | None, facet: Facet, network: FeatureNetwork
+) -> Any:
+    if published:
         from foveal.featurevis.published_code import Raw
 
-        return lambda size: Raw((eye.lens.channels, *size), eye.dtype)
-    return parametrizations(kind, album, facet, eye)
+        return lambda size: Raw((network.normalization.channels, *size), network.dtype)
+    return parametrizations(kind, image_set, facet, network)
 
 
-def _plain(plan: Schedule) -> dict[str, Any]:
+def _plain(schedule: Schedule) -> dict[str, Any]:
     """As plain data."""
-    return {**asdict(replace(plan, mask=None, retouch=None)), "mask": plan.mask is not None}
+    return {**asdict(replace(schedule, mask=None, retouch=None)), "mask": schedule.mask is not None}

@@ -61,7 +61,7 @@ class Groups:
     used: Bool[Tensor, "n k"]
 
     @property
-    def shown(self) -> Float[Tensor, "n k h w"]:
+    def display(self) -> Float[Tensor, "n k h w"]:
         """a ⊙ n, the maps to look at: how much each place has to say in its group. a alone is rather flat."""
         return self.maps * self.norm[:, None]
 
@@ -99,7 +99,7 @@ class Grouping:
         choice: "hard" as published; "soft", the seed is a mean over places with the weights softmax(σ / (τ max σ));
             "straight_through", hard with the gradient of soft.
         temperature: τ.
-        enough: a slot is left empty where the largest σ is at most this share of the first one's: nothing but
+        threshold: a slot is left empty where the largest σ is at most this share of the first one's: nothing but
             rounding is left of a map whose places are all alike.
         epsilon: added to n, in (1) and (2): 1e-5 in the authors' program.
     """
@@ -111,14 +111,14 @@ class Grouping:
     allow_negative: bool = False
     choice: Choice = "hard"
     temperature: float = 0.01
-    enough: float = 1e-5
+    threshold: float = 1e-5
     epsilon: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.power <= 0 or self.temperature <= 0 or not 0 <= self.enough < 1:
+        if self.count < 1 or self.power <= 0 or self.temperature <= 0 or not 0 <= self.threshold < 1:
             raise MethodError(
-                "groups need a count of 1 or more, a power and a temperature above 0 and enough in 0..1, not "
-                f"count={self.count}, power={self.power}, temperature={self.temperature}, enough={self.enough}"
+                "groups need a count of 1 or more, a power and a temperature above 0 and threshold in 0..1, not "
+                f"count={self.count}, power={self.power}, temperature={self.temperature}, threshold={self.threshold}"
             )
         if self.choice not in ("hard", "soft", "straight_through"):
             raise MethodError(f"a seed is chosen hard, soft or straight_through, not {self.choice!r}")
@@ -163,7 +163,7 @@ class Grouping:
             most = activity.detach().topk(min(2, activity.shape[1]), dim=1).values
             seed = activity.detach().argmax(1) if given is None else given[:, k].to(f.device)
             reached = activity.detach().gather(1, seed[:, None])[:, 0]
-            used = most[:, 0] > self.enough * first if k else torch.ones_like(first, dtype=torch.bool)
+            used = most[:, 0] > self.threshold * first if k else torch.ones_like(first, dtype=torch.bool)
             s = self._similarities(f, n, self._chosen(f, n, activity, seed[:, None]))[:, 0] * used[:, None]
             yield s, seed, reached, (most[:, 0] - most[:, -1]) / first.clamp(min=TINY), used
             activity = (1 - s) * activity

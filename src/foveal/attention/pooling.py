@@ -99,17 +99,17 @@ class AttentionPooling(Pooling):
 
     def group(self, F: Float[Tensor, "n c h w"]) -> Groups:
         inner = self.bn2(self.conv2(self.bn1(self.conv1(F)).relu()))
-        return groups_of(F, self.attend((inner + F).relu()).relu()[:, : self.count], normalise=False)
+        return groups_of(F, self.attend((inner + F).relu()).relu()[:, : self.count], normalize=False)
 
 
-def groups_of(F: Float[Tensor, "n c h w"], maps: Float[Tensor, "n k h w"], *, normalise: bool = True) -> Groups:
+def groups_of(F: Float[Tensor, "n c h w"], maps: Float[Tensor, "n k h w"], *, normalize: bool = True) -> Groups:
     """The same description of groups whose maps came from elsewhere.
 
     normalise: vectors are weighted sums (maps sum to 1) or means over places.
     """
     n, k = maps.shape[:2]
     a, f = maps.flatten(2), F.flatten(2)
-    v = torch.einsum("nkp,ncp->nkc", a, f) / (1 if normalise else a.shape[2])
+    v = torch.einsum("nkp,ncp->nkc", a, f) / (1 if normalize else a.shape[2])
     peak, seed = a.detach().max(2)
     total = a.sum(2, keepdim=True)
     share = torch.where(total > TINY, a / total.clamp(min=TINY), 1 / a.shape[2])

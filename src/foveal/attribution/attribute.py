@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from foveal.attribution.batching import BatchSlice, in_batches
-from foveal.attribution.passes import PassResult, Scene, forward_backward, from_late
+from foveal.attribution.context import Context
+from foveal.attribution.passes import PassResult, forward_backward, from_late
 from foveal.attribution.perturbation import PerturbationScorer, Progress, _failing, recorded, runs_for
 from foveal.attribution.placing import whereabouts
 from foveal.engine.address import INPUT
@@ -61,7 +62,7 @@ class Attributions:
     refused: dict[str, FovealError] = field(default_factory=dict)
 
 
-def attribute(scene: Scene, asked: Sequence[MethodRequest], progress: Progress | None = None) -> Attributions:
+def attribute(context: Context, asked: Sequence[MethodRequest], progress: Progress | None = None) -> Attributions:
     """The evidence of every method at every layer it was asked about.
 
     One forward and, where needed, one backward serve all methods that share the rules of the backward pass;
@@ -71,22 +72,22 @@ def attribute(scene: Scene, asked: Sequence[MethodRequest], progress: Progress |
         ModelError, LayerError, TargetError: when the network, a layer or the decision does not fit.
     """
     evidence = Attributions()
-    if scene.differentiable:
+    if context.differentiable:
         evidence.refused |= {one.name: _not_differentiable(one.name) for one in asked if not one.method.differentiable}
-    if not compares(scene.decision):
+    if not compares(context.target):
         evidence.refused |= {one.name: _no_similarity(one.name) for one in asked if one.method.similarity}
     for rules, group in _by_rules([one for one in asked if one.name not in evidence.refused]).items():
         try:
-            passed = _pass(scene, rules, group)
+            passed = _pass(context, rules, group)
         except MethodError as error:
             evidence.refused |= {one.name: error for one in group}
             continue
         evidence.verdict = evidence.verdict or passed.verdict
         evidence.notes += passed.notes
         for one in group:
-            _answer(scene, one, rules, passed, evidence, progress)
+            _answer(context, one, rules, passed, evidence, progress)
     evidence.maps = {one.name: evidence.maps[one.name] for one in asked if one.name in evidence.maps}
-    lie = whereabouts(scene, {layer: map for maps in evidence.maps.values() for layer, map in maps.items()})
+    lie = whereabouts(context, {layer: map for maps in evidence.maps.values() for layer, map in maps.items()})
     evidence.where |= lie.where
     evidence.notes += lie.notes
     return evidence
@@ -99,20 +100,20 @@ def _by_rules(asked: Sequence[MethodRequest]) -> dict[Rules | None, list[MethodR
     return groups
 
 
-def _pass(scene: Scene, rules: Rules | None, group: Sequence[MethodRequest]) -> PassResult:
+def _pass(context: Context, rules: Rules | None, group: Sequence[MethodRequest]) -> PassResult:
     needs = {one.method.needs for one in group}
     kept = [*dict.fromkeys(layer for one in group for layer in _kept(one))]
-    gradient = scene.decision is not None and needs != {"activations"}
+    gradient = context.target is not None and needs != {"activations"}
     backward = gradient and "gradients" in needs
     paths = backward and any(one.method.between is not None for one in group)
     if needs != {"forwards"}:
         run = partial(forward_backward, layers=kept, gradient=gradient, backward=backward, rules=rules, paths=paths)
-        return in_batches(scene, kept, run, repr(rules)) if backward else run(scene)
-    with recorded(scene, kept) as recording:
-        ask = partial(forward_backward, scene, gradient=gradient, backward=False)
+        return in_batches(context, kept, run, repr(rules)) if backward else run(context)
+    with recorded(context, kept) as recording:
+        ask = partial(forward_backward, context, gradient=gradient, backward=False)
         # Where only the input is altered nothing need be kept, but a decision looks at how the graph ends.
-        read = scene.decision.layers if scene.decision else ()
-        passed = ask(kept) if kept or read else from_late(scene, ask)
+        read = context.target.layers if context.target else ()
+        passed = ask(kept) if kept or read else from_late(context, ask)
         passed.recording = recording
     return passed
 
@@ -122,7 +123,7 @@ def _kept(one: MethodRequest) -> list[str]:
 
 
 def _answer(
-    scene: Scene,
+    context: Context,
     one: MethodRequest,
     rules: Rules | None,
     passed: PassResult,
@@ -134,15 +135,15 @@ def _answer(
     cautions: list[str] = []
     try:
         if one.method.needs == "forwards":
-            maps = run_perturbation_method(scene, one, passed, measured, cautions, progress)
+            maps = run_perturbation_method(context, one, passed, measured, cautions, progress)
         else:
             _refuse_by_path(one, passed)
-            maps = _mapped(one, passed, cautions, differentiable=scene.differentiable)
-        if one.method.needs == "gradients" and not rules and (own := scene.tracing().own_backwards):
+            maps = _mapped(one, passed, cautions, differentiable=context.differentiable)
+        if one.method.needs == "gradients" and not rules and (own := context.tracing().own_backwards):
             cautions.append(_own_backwards(own))
         if rules:
             rules.account(passed, measured, cautions)
-            _check_sum(scene, rules, passed, measured, cautions)
+            _check_sum(context, rules, passed, measured, cautions)
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         evidence.refused[one.name] = _overflow(one.name)
         return
@@ -152,7 +153,9 @@ def _answer(
     evidence.maps[one.name], evidence.cautions[one.name], evidence.measured[one.name] = maps, cautions, measured
 
 
-def _check_sum(scene: Scene, rules: Rules, passed: PassResult, measured: dict[str, Any], cautions: list[str]) -> None:
+def _check_sum(
+    context: Context, rules: Rules, passed: PassResult, measured: dict[str, Any], cautions: list[str]
+) -> None:
     """Say what is missing, and where, if what arrived and what was lost is not what began."""
     missing = rules.missing(passed)
     if missing is None:
@@ -165,16 +168,16 @@ def _check_sum(scene: Scene, rules: Rules, passed: PassResult, measured: dict[st
         cautions.append(
             f"relevance does not add up: {float(missing[worst]):.3g} of {float(passed.begun[worst, 0]):.3g} is missing"
             + (f" (picture {worst}, counted from 0)" if len(missing) > 1 else "")
-            + f", lost {_where_lost(scene, rules, worst, first)}; an operation there does not follow the rules"
+            + f", lost {_where_lost(context, rules, worst, first)}; an operation there does not follow the rules"
         )
 
 
-def _where_lost(scene: Scene, rules: Rules, image: int, first: str) -> str:
+def _where_lost(context: Context, rules: Rules, image: int, first: str) -> str:
     """Between which stages a sum loses most, found by going back to each of them alone."""
-    alone = replace(scene, x=scene.x[image : image + 1], arguments=scene.arguments.row(image))
-    assert scene.decision is not None
-    alone = replace(alone, decision=BatchSlice(scene.decision, image, image + 1, len(scene.x)))
-    layers = list(dict.fromkeys([first, *(stage.name for stage in scene.tracing().traced)]))
+    alone = replace(context, x=context.x[image : image + 1], arguments=context.arguments.row(image))
+    assert context.target is not None
+    alone = replace(alone, target=BatchSlice(context.target, image, image + 1, len(context.x)))
+    layers = list(dict.fromkeys([first, *(stage.name for stage in context.tracing().traced)]))
     found: list[tuple[str, float]] = []
     for layer in layers:
         with suppress(FovealError):
@@ -240,7 +243,7 @@ def _overflow(method: str) -> MethodError:
 
 
 def run_perturbation_method(
-    scene: Scene,
+    context: Context,
     asked: MethodRequest,
     passed: PassResult,
     measured: dict[str, Any],
@@ -248,8 +251,8 @@ def run_perturbation_method(
     progress: Progress | None,
 ) -> dict[str, Float[Tensor, "n h w"]]:
     """The maps of a method that asks the network again, image after image."""
-    n, maps = len(scene.x), {}
-    with untouched(scene.model), runs_for(scene, passed) as runs, torch.no_grad():
+    n, maps = len(context.x), {}
+    with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():
         for layer in asked.layers:
             each = []
             for image in range(n):
@@ -258,7 +261,7 @@ def run_perturbation_method(
                     if progress:
                         progress(f"{asked.name} at {layer}", before * total + done, n * total)
 
-                probe = PerturbationScorer(scene, passed, image, layer, tick, runs)
+                probe = PerturbationScorer(context, passed, image, layer, tick, runs)
                 with _failing(asked.name, probe):
                     each.append(asked.method.formula(probe, **asked.method.options))
                 probe.forget()

@@ -15,48 +15,49 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from foveal.attribution.passes import PassResult, Scene
+from foveal.attribution.context import Context
+from foveal.attribution.passes import PassResult
 from foveal.engine.address import INPUT, Address
 from foveal.engine.chunks import WHOLE, Chunks, fitting
 from foveal.engine.guard import unwrap
 from foveal.engine.memory import load_of
 from foveal.targets import ModelOutput, Target, TargetScore
 
-Pass: TypeAlias = Callable[[Scene], PassResult]
+Pass: TypeAlias = Callable[[Context], PassResult]
 
 
-def in_batches(scene: Scene, layers: Sequence[str], run: Pass, *about: Hashable) -> PassResult:
-    """`run(scene)`, a few images at a time where that is faster or takes less memory, and gives the same.
+def in_batches(context: Context, layers: Sequence[str], run: Pass, *about: Hashable) -> PassResult:
+    """`run(context)`, a few images at a time where that is faster or takes less memory, and gives the same.
 
     Args:
         about: what else tells this pass from another through the same network.
     """
-    n, size = len(scene.x), fitting(scene.x[0], WHOLE)
-    if scene.x.device.type != "cpu" or n == 1 or scene.differentiable or not _early(scene, layers):
-        return run(scene)
-    way = (*layers, *about, scene.arguments.key())
-    load = load_of(scene.under or unwrap(scene.model), scene.x[:1], "portions", *way, graph=True)
+    n, size = len(context.x), fitting(context.x[0], WHOLE)
+    if context.x.device.type != "cpu" or n == 1 or context.differentiable or not _early(context, layers):
+        return run(context)
+    way = (*layers, *about, context.arguments.key())
+    load = load_of(context.mode or unwrap(context.model), context.x[:1], "portions", *way, graph=True)
     chunks = Chunks(size, load)
 
     def portion(start: int, stop: int) -> PassResult:
-        decision = BatchSlice(scene.decision, start, stop, n) if scene.decision else None
-        arguments = scene.arguments.rows(start, stop)
-        return run(replace(scene, x=scene.x[start:stop], decision=decision, arguments=arguments))
+        target = BatchSlice(context.target, start, stop, n) if context.target else None
+        arguments = context.arguments.rows(start, stop)
+        return run(replace(context, x=context.x[start:stop], target=target, arguments=arguments))
 
     try:
         chunks.weigh(portion, n)
         if load.fitting(min(size, n)) == n:
-            return run(scene)
+            return run(context)
         return _joined([*chunks.parts(portion, n)], n)
     except _OpaqueError:
-        return run(scene)
+        return run(context)
 
 
-def _early(scene: Scene, layers: Sequence[str]) -> bool:
+def _early(context: Context, layers: Sequence[str]) -> bool:
     """Whether one of the layers comes before the last stage."""
     if INPUT in layers:
         return True
-    structure = scene.tracing()
+    structure = context.tracing()
     order, last = list(structure.shapes), structure.stages[-1].name
     place = {name: i for i, name in enumerate(order)}
     at = [place.get(Address.parse(layer).module, 0) for layer in (*layers, last)]

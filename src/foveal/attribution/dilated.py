@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from torch import Tensor
 
 from foveal.attribution.attribute import Attributions, MethodRequest, attribute
-from foveal.attribution.passes import Scene
+from foveal.attribution.context import Context
 from foveal.engine.address import INPUT
 from foveal.engine.capture import capture
 from foveal.engine.dilation import Dilated, Grid
@@ -27,14 +27,14 @@ Kept: TypeAlias = "dict[str, tuple[Tensor, Grid]]"
 
 
 def at_resolution(
-    scene: Scene, asked: Sequence[MethodRequest], progress: Progress | None, resolution: int
+    context: Context, asked: Sequence[MethodRequest], progress: Progress | None, resolution: int
 ) -> Attributions:
     """The evidence in maps `resolution` times finer at the deepest layer, and nowhere coarser than there."""
     layers = tuple(dict.fromkeys(layer for one in asked for layer in one.layers if layer != INPUT))
     if not layers:
         raise MethodError(f"resolution={resolution} makes maps of layers finer; at the input there is a value a pixel")
-    at = with_resolution(scene, layers, resolution)
-    evidence = attribute(at.scene, asked, progress)
+    at = with_resolution(context, layers, resolution)
+    evidence = attribute(at.context, asked, progress)
     evidence.verdict = at.verdict
     evidence.notes += at.notes
     return evidence
@@ -50,12 +50,12 @@ class Raised:
         notes: what a reader must know of the difference.
     """
 
-    scene: Scene
+    context: Context
     verdict: TargetScore | None
     notes: tuple[str, ...]
 
 
-def with_resolution(scene: Scene, layers: Sequence[str], resolution: int) -> Raised:
+def with_resolution(context: Context, layers: Sequence[str], resolution: int) -> Raised:
     """The scene with the map of the deepest of `layers` `resolution` times finer, and nothing coarser than that.
 
     Raises:
@@ -63,10 +63,10 @@ def with_resolution(scene: Scene, layers: Sequence[str], resolution: int) -> Rai
     """
     if resolution < 1:
         raise MethodError(f"cannot make maps {resolution} times finer: resolution is a whole number, mostly 2 or 4")
-    verdict, built = run_once(scene, layers)
+    verdict, built = run_once(context, layers)
     deepest = max(layers, key=lambda layer: built[layer][1].stride)
     y, x = built[deepest][1].stride
-    same = pinned(scene, verdict)
+    same = pinned(context, verdict)
     finest = (y / resolution, x / resolution)
     try:
         again, finer = run_once(same, layers, finest)
@@ -79,25 +79,27 @@ def with_resolution(scene: Scene, layers: Sequence[str], resolution: int) -> Rai
     if verdict and again:
         notes.append(other_score(f"resolution {resolution}", verdict, again))
     factors = {layer: grid.factor for layer, (_, grid) in finer.items()}
-    return Raised(replace(same, under=partial(Dilated, finest), finer=factors), verdict, tuple(notes))
+    return Raised(replace(same, mode=partial(Dilated, finest), finer=factors), verdict, tuple(notes))
 
 
 def run_once(
-    scene: Scene, layers: Sequence[str], finest: tuple[float, float] = (math.inf, math.inf)
+    context: Context, layers: Sequence[str], finest: tuple[float, float] = (math.inf, math.inf)
 ) -> tuple[TargetScore | None, Kept]:
     """The decision, the layers, and how they lie, from one forward."""
-    decision, mode = scene.decision, Dilated(finest)
+    decision, mode = context.target, Dilated(finest)
     every = [*dict.fromkeys([*layers, *(decision.layers if decision else ())])]
-    with capture(scene.model, every, gradient=decision is not None) as run:
-        output = run.forward(scene.x, scene.arguments, under=mode)
-        verdict = decision.decide(ModelOutput(output, run.activations, scene.labels, scene.task)) if decision else None
+    with capture(context.model, every, gradient=decision is not None) as run:
+        output = run.forward(context.x, context.arguments, mode=mode)
+        verdict = (
+            decision.decide(ModelOutput(output, run.activations, context.labels, context.task)) if decision else None
+        )
         kept = {layer: (run.activations[layer].detach(), mode.grid(run.activations[layer])) for layer in layers}
     return verdict.detached() if verdict else None, kept
 
 
-def pinned(scene: Scene, verdict: TargetScore | None) -> Scene:
+def pinned(context: Context, verdict: TargetScore | None) -> Context:
     """The same about what was decided, whatever another form of the images would make the network decide."""
-    return replace(scene, decision=FixedTarget(verdict)) if verdict and verdict.each else scene
+    return replace(context, target=FixedTarget(verdict)) if verdict and verdict.each else context
 
 
 def _check_factor(layer: str, finer: Grid, built: Grid, resolution: int) -> None:

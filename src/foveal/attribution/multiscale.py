@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from foveal.attribution.attribute import Attributions, MethodRequest
+from foveal.attribution.context import Context
 from foveal.attribution.dilated import other_score, pinned, run_once
-from foveal.attribution.passes import Scene
 from foveal.errors import MethodError, ModelError
 from foveal.images.place import Place
 from foveal.results.fusion import finest, fuse
@@ -20,14 +20,14 @@ from foveal.results.fusion import finest, fuse
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-See: TypeAlias = Callable[[Scene], Attributions]
+See: TypeAlias = Callable[[Context], Attributions]
 """How one scene is looked at."""
 
 
-def at_scales(scene: Scene, asked: Sequence[MethodRequest], scales: Sequence[float], see: See) -> Attributions:
+def at_scales(context: Context, asked: Sequence[MethodRequest], scales: Sequence[float], see: See) -> Attributions:
     """Maps of the picture at each scale, each by its own largest value, averaged at the resolution of the finest."""
-    verdict = run_once(scene, [scene.tracing().usual.name])[0]
-    same = pinned(scene, verdict)
+    verdict = run_once(context, [context.tracing().usual.name])[0]
+    same = pinned(context, verdict)
     each = [_at_scale(same, scale, see) for scale in scales]
     notes = []
     for scale, one in zip(scales, each, strict=True):
@@ -38,8 +38,8 @@ def at_scales(scene: Scene, asked: Sequence[MethodRequest], scales: Sequence[flo
     notes.append(f"a mean over scales {shown}, each map divided by its largest value: shares, no parts of the score")
     refused = {name: error for one in each for name, error in one.refused.items()}
     kept = [one for one in asked if one.name not in refused]
-    where = [_on(scene.x, scale, one) for scale, one in zip(scales, each, strict=True)]
-    image = (scene.x.shape[-2], scene.x.shape[-1])
+    where = [_on(context.x, scale, one) for scale, one in zip(scales, each, strict=True)]
+    image = (context.x.shape[-2], context.x.shape[-1])
     return Attributions(
         verdict=verdict,
         maps={one.name: _over_scales(each, one.name, where, image) for one in kept},
@@ -51,14 +51,14 @@ def at_scales(scene: Scene, asked: Sequence[MethodRequest], scales: Sequence[flo
     )
 
 
-def _at_scale(scene: Scene, scale: float, see: See) -> Attributions:
+def _at_scale(context: Context, scale: float, see: See) -> Attributions:
     if scale == 1:
-        return see(scene)
-    if scene.x.ndim != 4:
-        raise MethodError(f"scales are for pictures (n, c, h, w), not for inputs of shape {tuple(scene.x.shape)}")
-    x = scaled(scene.x, scale)
+        return see(context)
+    if context.x.ndim != 4:
+        raise MethodError(f"scales are for pictures (n, c, h, w), not for inputs of shape {tuple(context.x.shape)}")
+    x = scaled(context.x, scale)
     try:
-        return see(replace(scene, x=x))
+        return see(replace(context, x=x))
     except ModelError as error:
         h, w = x.shape[2:]
         raise ModelError(f"{error}; the network does not take {h}×{w} pixels, so leave out scale {scale:g}") from error

@@ -5,66 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from foveal.attribution.context import Context
 from foveal.engine.address import INPUT, Address, tensor_parts
-from foveal.engine.arguments import Arguments
 from foveal.engine.capture import ForwardRun, capture
 from foveal.engine.checkpoints import CheckpointingError
 from foveal.engine.layout import Layout, channels_first
 from foveal.engine.overwritten import kept_if_overwritten
 from foveal.engine.row_order import row_orders
 from foveal.engine.rules.mode import RulesMode
-from foveal.engine.stages import Structure, describe
 from foveal.errors import LayerError, MethodError, ModelError, TargetError
-from foveal.targets import ModelOutput, Target, TargetScore, Task
+from foveal.targets import ModelOutput, Target, TargetScore
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
-
     from foveal.engine.resume import Recording
     from foveal.engine.rules import RulesMode
 
-Tracing: TypeAlias = Callable[[], Structure]
 Study: TypeAlias = "Callable[[ForwardRun, Mapping[str, Tensor], list[str]], dict[str, dict[str, Tensor]]]"
 """What else is to be found out while the graph is there: (run, cotangents, notes) -> what -> layer -> (n, …)."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What every pass of one question shares.
-
-    Attributes:
-        model: the network, unchanged by anything done here.
-        x: the images.
-        decision: what is asked of it; None where a method looks at no decision.
-        labels: class names, if known.
-        task: what the network's output means, if known.
-        arguments: what the network takes beside the images.
-        differentiable: maps are to stay attached to the input and the weights.
-        under: makes the mode in which every forward runs, such as one at a finer resolution; None for none.
-        finer: layer -> how many times finer its map is there than the network's own.
-        tracing: gives the network's structure, found out when first asked for, and once.
-    """
-
-    model: nn.Module
-    x: Float[Tensor, "n c h w"]
-    decision: Target | None
-    labels: Sequence[str] | None = None
-    task: Task | None = None
-    arguments: Arguments = field(default_factory=Arguments)
-    differentiable: bool = False
-    under: Callable[[], AbstractContextManager[Any]] | None = None
-    finer: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    tracing: Tracing = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tracing", cache(partial(describe, self.model, self.x, self.arguments)))
 
 
 @dataclass(frozen=True)
@@ -111,7 +75,7 @@ class PassResult:
 
 
 def forward_backward(
-    scene: Scene,
+    context: Context,
     layers: Sequence[str],
     *,
     gradient: bool,
@@ -132,27 +96,27 @@ def forward_backward(
     Raises:
         ModelError, LayerError, TargetError, MethodError: when network, layer, decision or rules do not fit.
     """
-    question = BackwardTarget(scene.decision, rules, study)
-    return forward_backward_each(scene, [question], layers, gradient=gradient, backward=backward, paths=paths)[0]
+    question = BackwardTarget(context.target, rules, study)
+    return forward_backward_each(context, [question], layers, gradient=gradient, backward=backward, paths=paths)[0]
 
 
-def decided(scene: Scene) -> PassResult:
+def decided(context: Context) -> PassResult:
     """The decision alone, with as much of a graph as it needs to read how the network's output ends."""
-    if scene.decision and scene.decision.layers:
-        return forward_backward(scene, [], gradient=False, backward=False)
-    return from_late(scene, partial(forward_backward, scene, gradient=True, backward=False))
+    if context.target and context.target.layers:
+        return forward_backward(context, [], gradient=False, backward=False)
+    return from_late(context, partial(forward_backward, context, gradient=True, backward=False))
 
 
-def from_late(scene: Scene, run: Callable[[Sequence[str]], PassResult]) -> PassResult:
+def from_late(context: Context, run: Callable[[Sequence[str]], PassResult]) -> PassResult:
     """The pass with a graph that begins late, or, where no late layer has a row an image, at the input."""
     try:
-        return run([scene.tracing().late])
+        return run([context.tracing().late])
     except LayerError:
         return run([INPUT])
 
 
 def forward_backward_each(
-    scene: Scene,
+    context: Context,
     questions: Sequence[BackwardTarget],
     layers: Sequence[str],
     *,
@@ -161,12 +125,12 @@ def forward_backward_each(
     paths: bool = False,
 ) -> list[PassResult]:
     """Several questions on one forward, with a backward each; the decision of the scene itself is not looked at."""
-    run = partial(_run_each, scene, questions, layers, gradient=gradient, backward=backward, paths=paths)
-    return run() if scene.differentiable else kept_if_overwritten(run)
+    run = partial(_run_each, context, questions, layers, gradient=gradient, backward=backward, paths=paths)
+    return run() if context.differentiable else kept_if_overwritten(run)
 
 
 def _run_each(
-    scene: Scene,
+    context: Context,
     questions: Sequence[BackwardTarget],
     layers: Sequence[str],
     *,
@@ -178,15 +142,15 @@ def _run_each(
     stop = all(question.decision is None or question.decision.layers for question in questions)
     every = [*dict.fromkeys([*layers, *asked])]
     # A forward that stops early must know which call of a reused module is the last.
-    last_calls = scene.tracing().last_calls(scene.model, every) if stop else None
-    keep = scene.differentiable
-    notes = _row_notes(scene, layers)
+    last_calls = context.tracing().last_calls(context.model, every) if stop else None
+    keep = context.differentiable
+    notes = _row_notes(context, layers)
     with capture(
-        scene.model, every, gradient=gradient or keep, differentiable=keep, last_calls=last_calls,
-        neighbours=any(question.study for question in questions),
+        context.model, every, gradient=gradient or keep, differentiable=keep, last_calls=last_calls,
+        neighbors=any(question.study for question in questions),
     ) as run:  # fmt: skip
-        answers, lost = _answers(scene, run, questions, notes, stop=stop, backward=backward)
-        layouts = {layer: _layout(run, layer, scene) for layer in run.activations if layer in layers}
+        answers, lost = _answers(context, run, questions, notes, stop=stop, backward=backward)
+        layouts = {layer: _layout(run, layer, context) for layer in run.activations if layer in layers}
         maps = {
             at: channels_first(A if keep else A.detach(), layouts[at])
             for at, A in run.activations.items()
@@ -211,22 +175,22 @@ def _run_each(
         return every_passed
 
 
-def _row_notes(scene: Scene, layers: Sequence[str]) -> list[str]:
+def _row_notes(context: Context, layers: Sequence[str]) -> list[str]:
     """What is to be said of layers whose rows are not about the images one by one.
 
     Raises:
         LayerError: for layers that have the images in another order.
     """
     asked = [layer for layer in layers if layer != INPUT]
-    if len(scene.x) < 2 or not asked or scene.under:
+    if len(context.x) < 2 or not asked or context.mode:
         return []
     try:
-        structure = scene.tracing()
+        structure = context.tracing()
     except ModelError:  # it may run all the same
         return []
     if not structure.along_images:
         return []
-    orders = row_orders(scene.model, scene.x, scene.arguments, asked, structure.orders)
+    orders = row_orders(context.model, context.x, context.arguments, asked, structure.orders)
     if moved := [layer for layer in asked if orders[layer] == "others"]:
         raise LayerError(
             f"the rows of {', '.join(moved)} are in another order than the images, so it is not known which are whose: "
@@ -240,15 +204,15 @@ def _laid_out(found: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> dic
     return {at: channels_first(value, layouts[at]) if value.ndim == 4 else value for at, value in found.items()}
 
 
-def outcome_of(scene: Scene, decision: Target, run: ForwardRun, output: Any) -> ModelOutput:
+def outcome_of(context: Context, decision: Target, run: ForwardRun, output: Any) -> ModelOutput:
     """What a decision may look at: maps are channels first."""
     seen = dict(run.activations)
-    if scene.x.ndim == 4:
-        structure, image = (scene.tracing(), scene.x.shape[2:]) if decision.layers else (None, ())
+    if context.x.ndim == 4:
+        structure, image = (context.tracing(), context.x.shape[2:]) if decision.layers else (None, ())
         for layer in decision.layers:
             assert structure is not None
             seen[layer] = structure.channels_first(layer, seen[layer], image)
-    return ModelOutput(output, seen, scene.labels, scene.task)
+    return ModelOutput(output, seen, context.labels, context.task)
 
 
 class LayerAnswer(NamedTuple):
@@ -261,7 +225,13 @@ class LayerAnswer(NamedTuple):
 
 
 def _answers(
-    scene: Scene, run: ForwardRun, questions: Sequence[BackwardTarget], notes: list[str], *, stop: bool, backward: bool
+    context: Context,
+    run: ForwardRun,
+    questions: Sequence[BackwardTarget],
+    notes: list[str],
+    *,
+    stop: bool,
+    backward: bool,
 ) -> tuple[list[LayerAnswer], Tensor | None]:
     """One forward and a backward a question; and what the rules' biases took.
 
@@ -272,11 +242,11 @@ def _answers(
         mode = modes[0]
         assert len(modes) == 1 or not any(modes), "one forward obeys one set of rules"
         output = run.forward(
-            scene.x, scene.arguments, stop=stop, through_no_grad=through_no_grad, under=_under(scene, mode)
+            context.x, context.arguments, stop=stop, through_no_grad=through_no_grad, mode=_under(context, mode)
         )
         try:
             answers = [
-                _answer(scene, run, question, output, mode, backward=backward, again=again)
+                _answer(context, run, question, output, mode, backward=backward, again=again)
                 for question, again in _with_need(questions)
             ]
         except LayerError:
@@ -286,7 +256,7 @@ def _answers(
         if through_no_grad:
             notes.append("the model's forward turns gradients off inside; they were kept on for this explanation")
         break
-    return answers, mode.lost(len(scene.x)) if mode else None
+    return answers, mode.lost(len(context.x)) if mode else None
 
 
 def _with_need(questions: Sequence[BackwardTarget]) -> Iterator[tuple[BackwardTarget, bool]]:
@@ -297,7 +267,7 @@ def _with_need(questions: Sequence[BackwardTarget]) -> Iterator[tuple[BackwardTa
 
 
 def _answer(
-    scene: Scene,
+    context: Context,
     run: ForwardRun,
     question: BackwardTarget,
     output: Any,
@@ -309,15 +279,15 @@ def _answer(
     rules = question.rules
     if question.decision is None:
         return LayerAnswer(None, {})
-    outcome = outcome_of(scene, question.decision, run, output)
+    outcome = outcome_of(context, question.decision, run, output)
     verdict = question.decision.decide(outcome)
-    _check(verdict, len(scene.x))
+    _check(verdict, len(context.x))
     if not backward:
         return LayerAnswer(verdict, {})
     if mode and not verdict.score.requires_grad and (why := mode.blocked()):
         raise MethodError(why)
     ends = _ends(question.decision, outcome) if mode else []
-    remarks = mode.remarks(ends, list(run.origins.values())) if mode else []
+    remarks = mode.notes(ends, list(run.origins.values())) if mode else []
     try:
         start = rules.start(verdict) if rules else verdict.score
         begun = _begun(start, ends) if mode and mode.counts else None
@@ -347,9 +317,9 @@ def _ends(decision: Target, outcome: ModelOutput) -> list[Tensor]:
 
 
 @contextmanager
-def _under(scene: Scene, rules: AbstractContextManager[Any] | None) -> Iterator[None]:
+def _under(context: Context, rules: AbstractContextManager[Any] | None) -> Iterator[None]:
     """The rules see what the scene's own mode makes of each operation."""
-    with rules or nullcontext(), scene.under() if scene.under else nullcontext():
+    with rules or nullcontext(), context.mode() if context.mode else nullcontext():
         yield
 
 
@@ -365,15 +335,15 @@ def _check(verdict: TargetScore, n: int) -> None:
         )
 
 
-def _layout(run: ForwardRun, layer: str, scene: Scene) -> Layout:
-    A, x = run.activations[layer], scene.x
+def _layout(run: ForwardRun, layer: str, context: Context) -> Layout:
+    A, x = run.activations[layer], context.x
     if layer == INPUT or (x.ndim != 4 and A.ndim == 4):
         return "nchw"
     module = Address.parse(layer).module
-    known = scene.tracing().layout(layer, A.shape, x.shape[2:])
+    known = context.tracing().layout(layer, A.shape, x.shape[2:])
     if known and A.is_floating_point():
         return known
-    nearest = scene.tracing().nearest_spatial(module)
+    nearest = context.tracing().nearest_spatial(module)
     hint = f"the nearest feature map is {nearest!r}" if nearest else "choose a layer that keeps (n, c, h, w)"
     raise LayerError(f"layer {layer!r} gives {tuple(A.shape)}, which is not a feature map (n, c, h, w): {hint}")
 

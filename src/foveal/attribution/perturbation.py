@@ -15,7 +15,7 @@ from foveal.attribution.passes import outcome_of
 from foveal.attribution.placing import whereabouts
 from foveal.engine.address import INPUT, is_input
 from foveal.engine.capture import ForwardRun, capture
-from foveal.engine.channel_swap import Exchange
+from foveal.engine.channel_swap import ChannelSwap
 from foveal.engine.chunks import RESUMED, WHOLE, Chunks, chunked, fitting
 from foveal.engine.forward import Given, output_of
 from foveal.engine.guard import unwrap
@@ -31,7 +31,8 @@ from foveal.targets import ModelOutput, Target
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from foveal.attribution.passes import PassResult, Scene
+    from foveal.attribution.context import Context
+    from foveal.attribution.passes import PassResult
     from foveal.images import Place
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -60,7 +61,7 @@ class PerturbationScorer:
 
     def __init__(
         self,
-        scene: Scene,
+        context: Context,
         passed: PassResult,
         image: int,
         layer: str,
@@ -70,16 +71,16 @@ class PerturbationScorer:
         assert passed.verdict is not None
         if not passed.verdict.each:
             raise MethodError("this target cannot be asked about altered copies of an image: use a gradient method")
-        self.model = unwrap(scene.model)
-        self.x = scene.x[image : image + 1].detach()
+        self.model = unwrap(context.model)
+        self.x = context.x[image : image + 1].detach()
         self.layer = layer
         self.A = self.x if layer == INPUT else passed.activations[layer][image : image + 1]
         self.measured: dict[str, Any] = {}
         self.cautions: list[str] = []
-        self._scene, self._passed, self._image = scene, passed, image
-        self._arguments = scene.arguments.row(image)
-        self._under = scene.under or nullcontext
-        self._decision: Target = passed.verdict.each[image]
+        self._context, self._passed, self._image = context, passed, image
+        self._arguments = context.arguments.row(image)
+        self._under = context.mode or nullcontext
+        self._target: Target = passed.verdict.each[image]
         self._alone = False
         self.tick = tick
         self._runs = runs
@@ -146,7 +147,7 @@ class PerturbationScorer:
         self, channels: Int[Tensor, " count"], planes: Float[Tensor, "count h w"], *, chunk: int | None = None
     ) -> Float[Tensor, " count"]:
         """The same of copies in which one channel each is exchanged for a plane."""
-        copies = Exchange(self.A)
+        copies = ChannelSwap(self.A)
         return self.resumed(lambda a, b: copies(channels[a:b], planes[a:b]), len(channels), chunk=chunk)
 
     def ask(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
@@ -155,7 +156,7 @@ class PerturbationScorer:
         Raises:
             ModelError: when the network does not give an answer for each.
         """
-        return self.read(x, lambda outcome: self._decision.decide(outcome).score)
+        return self.read(x, lambda outcome: self._target.decide(outcome).score)
 
     def read(self, x: Float[Tensor, "k c h w"], number: Callable[[ModelOutput], Tensor]) -> Float[Tensor, " k"]:
         """A number of each of these inputs, read off what the network makes of them.
@@ -190,45 +191,45 @@ class PerturbationScorer:
 
     def _scores(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
         """`ask` in one forward, whatever comes."""
-        return self._at_once(x, lambda outcome: self._decision.decide(outcome).score)
+        return self._at_once(x, lambda outcome: self._target.decide(outcome).score)
 
     def outcome(self, x: Float[Tensor, "k c h w"]) -> ModelOutput:
         """What the network makes of these inputs, as far as the decision may look."""
-        if self._decision.layers:
+        if self._target.layers:
             run = self._runs[torch.is_grad_enabled()]
-            output = run.forward(x, self._arguments, stop=True, under=self._under())
-            return outcome_of(self._scene, self._decision, run, output)
+            output = run.forward(x, self._arguments, stop=True, mode=self._under())
+            return outcome_of(self._context, self._target, run, output)
 
         # A forward may write into its input: into copies made for it, not into the picture itself.
-        ours = memory_of(x) in (memory_of(self.x), memory_of(self._scene.x)) and not is_seen(x)
+        ours = memory_of(x) in (memory_of(self.x), memory_of(self._context.x)) and not is_seen(x)
         own = ours or x.requires_grad
 
         def given() -> Given:
-            return self._arguments.around(x.clone() if own else x, lambda tensor: tensor.detach().clone())
+            return self._arguments.bind(x.clone() if own else x, lambda tensor: tensor.detach().clone())
 
         with self._under():
             output = output_of(self.model, given, gradient=torch.is_grad_enabled())
-        return ModelOutput(output, {}, self._scene.labels, self._scene.task)
+        return ModelOutput(output, {}, self._context.labels, self._context.task)
 
     def load(self, *about: Hashable, graph: bool = False) -> Load:
         """What a whole forward of one copy makes of memory; with a `graph`, what it keeps for a backward pass too."""
-        way = (*about, self._decision.layers, self._arguments.key())
-        return load_of(self._scene.under or self.model, self.x, *way, graph=graph)
+        way = (*about, self._target.layers, self._arguments.key())
+        return load_of(self._context.mode or self.model, self.x, *way, graph=graph)
 
-    def alone(self) -> Scene:
+    def alone(self) -> Context:
         """The same question about this image only, for methods that look in ways of their own.
 
         Raises:
             MethodError: where the network runs in another way than as it was built, such as at a finer resolution.
         """
-        if self._scene.under:
+        if self._context.mode:
             raise MethodError("this method looks at the network as it was built: leave resolution out")
-        return replace(self._scene, x=self.x, decision=self._decision, arguments=self._arguments)
+        return replace(self._context, x=self.x, target=self._target, arguments=self._arguments)
 
     @cached_property
     def place(self) -> Place | None:
         """Where the cells of A lie on the input; None is edge to edge."""
-        return whereabouts(self._scene, {self.layer: self.A}).where.get(self.layer)
+        return whereabouts(self._context, {self.layer: self.A}).where.get(self.layer)
 
     def forget(self) -> None:
         """The resumption asks the probe that holds it: taken apart, nothing waits for the collector."""
@@ -237,15 +238,15 @@ class PerturbationScorer:
     @cached_property
     def _resumption(self) -> Resumption:
         recording = self._passed.recording
-        cut = recording.cut if recording else cut_at(self._scene, self.layer)
+        cut = recording.cut if recording else cut_at(self._context, self.layer)
         resumption = Resumption(
             cut, self._scores, self.x, self.score, recording, self._image, self.load("resumed", self.layer)
         )
         self.score = resumption.score
-        self.measured["resumed"] = resumption.fault is None
-        if resumption.fault is not None:
+        self.measured["resumed"] = resumption.refusal is None
+        if resumption.refusal is not None:
             self.cautions.append(
-                f"the network cannot be gone on with from here, so each copy took a whole forward: {resumption.fault}"
+                f"the network cannot be gone on with from here, so each copy took a whole forward: {resumption.refusal}"
             )
         return resumption
 
@@ -264,19 +265,24 @@ class PerturbationScorer:
         return copies if self._layout == "nchw" else copies.permute(0, 2, 3, 1).contiguous()
 
 
-def cut_at(scene: Scene, layer: str) -> Cut:
+def cut_at(context: Context, layer: str) -> Cut:
     """Where a network is gone on with; of a module that runs several times, the last call counts."""
-    model = unwrap(scene.model)
-    return Cut(model, layer, scene.tracing().last_calls(model, [layer])[layer])
+    model = unwrap(context.model)
+    return Cut(model, layer, context.tracing().last_calls(model, [layer])[layer])
 
 
 @contextmanager
-def recorded(scene: Scene, layers: Sequence[str]) -> Iterator[Recording | None]:
+def recorded(context: Context, layers: Sequence[str]) -> Iterator[Recording | None]:
     """A recording of the forward in this block where one can serve: up to one layer, for a score of the output."""
-    if len(layers) != 1 or is_input(unwrap(scene.model), layers[0]) or scene.decision is None or scene.decision.layers:
+    if (
+        len(layers) != 1
+        or is_input(unwrap(context.model), layers[0])
+        or context.target is None
+        or context.target.layers
+    ):
         yield None
         return
-    recording = Recording(cut_at(scene, layers[0]), len(scene.x))
+    recording = Recording(cut_at(context, layers[0]), len(context.x))
     with recording.running():
         yield recording
 
@@ -294,14 +300,14 @@ def _failing(method: str, probe: PerturbationScorer) -> Iterator[None]:
 
 
 @contextmanager
-def runs_for(scene: Scene, passed: PassResult) -> Iterator[Mapping[bool, ForwardRun]]:
+def runs_for(context: Context, passed: PassResult) -> Iterator[Mapping[bool, ForwardRun]]:
     """Forwards that end at the last of the layers that the decision is read from: without gradients, and with."""
     layers = passed.verdict.each[0].layers if passed.verdict and passed.verdict.each else ()
     with ExitStack() as block:
-        last_calls = scene.tracing().last_calls(scene.model, layers) if layers else {}
+        last_calls = context.tracing().last_calls(context.model, layers) if layers else {}
         yield {
             gradient: block.enter_context(
-                capture(scene.model, layers, gradient=gradient, differentiable=gradient, last_calls=last_calls)
+                capture(context.model, layers, gradient=gradient, differentiable=gradient, last_calls=last_calls)
             )
             for gradient in ((False, True) if layers else ())
         }

@@ -24,7 +24,7 @@ from foveal.targets.reference import UndecidedError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.prepare import Inquiry
+    from foveal.attribution.context import Context
 
 Of: TypeAlias = "Literal['auto', 'probability', 'score']"
 SAID = {
@@ -90,7 +90,7 @@ class PerturbedScore:
 
 
 @contextmanager
-def perturbed_scores(inquiry: Inquiry, of: Of = "auto") -> Iterator[tuple[PerturbedScore, ...]]:
+def perturbed_scores(context: Context, of: Of = "auto") -> Iterator[tuple[PerturbedScore, ...]]:
     """One question a picture, inside a block that leaves the model as it was.
 
     Args:
@@ -103,19 +103,18 @@ def perturbed_scores(inquiry: Inquiry, of: Of = "auto") -> Iterator[tuple[Pertur
     """
     if of not in ("auto", "probability", "score"):
         raise MethodError(f"cannot measure the {of!r} of a decision: say auto, probability or score")
-    scene = inquiry.scene
-    passed = decided(scene)
+    asked, passed = context.target, decided(context)
     verdict = passed.verdict
-    if verdict is None or not verdict.each:
+    if asked is None or verdict is None or not verdict.each:
         raise TargetError(
             "this target cannot be asked about altered copies of a picture: a callable must be wrapped in a decision "
             "that pins itself, as foveal.Class does"
         )
-    with untouched(scene.model), runs_for(scene, passed) as runs, torch.no_grad():
+    with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():
         found = []
-        for i in range(len(scene.x)):
-            probe = PerturbationScorer(scene, passed, i, INPUT, lambda done, total: None, runs)
-            decision, kind = _readable(inquiry.decision, verdict, i, of)
+        for i in range(len(context.x)):
+            probe = PerturbationScorer(context, passed, i, INPUT, lambda done, total: None, runs)
+            decision, kind = _readable(asked, verdict, i, of)
             found.append(PerturbedScore(probe, decision, kind, verdict.words[i], passed.notes))
         yield tuple(found)
 

@@ -14,7 +14,7 @@ from foveal.errors import FovealError
 from foveal.images.place import Place
 
 if TYPE_CHECKING:
-    from foveal.attribution.passes import Scene
+    from foveal.attribution.context import Context
     from foveal.engine.structure import Structure
 
 WORTH = 0.05  # of a side of the picture
@@ -28,9 +28,9 @@ class Whereabouts:
     notes: tuple[str, ...] = ()
 
 
-def whereabouts(scene: Scene, maps: Mapping[str, Tensor]) -> Whereabouts:
+def whereabouts(context: Context, maps: Mapping[str, Tensor]) -> Whereabouts:
     """Of the maps (n, h, w) of layers of a scene."""
-    return located(scene.model, scene.tracing, scene.x.shape, maps, scene.finer)
+    return located(context.model, context.tracing, context.x.shape, maps, context.finer)
 
 
 def located(
@@ -54,7 +54,7 @@ def located(
         place = _traced(model, tracing, layer)
         if isinstance(place, str):
             unknown.setdefault(place, []).append(layer)
-        elif drawn := place.finer((finer or {}).get(layer, (1, 1))).settled(maps[layer].shape[-2:], shape[2:]):
+        elif drawn := place.refined((finer or {}).get(layer, (1, 1))).settled(maps[layer].shape[-2:], shape[2:]):
             where[layer] = drawn
     notes = [_unknown(of, why) for why, of in unknown.items()]
     notes += [

@@ -2,81 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from foveal.attribution.context import Context
 from foveal.attribution.embedding import ModelEmbedder
-from foveal.attribution.passes import Scene
-from foveal.engine.arguments import Arguments, beside
-from foveal.engine.guard import unwrap
-from foveal.engine.select import LayerSpec, last_stage_before, select_layers, stages_before
+from foveal.engine.arguments import Arguments, extra_inputs
 from foveal.errors import ImageError, ModelError
 from foveal.images import Batch, load_images
 from foveal.models.model import Model, as_model, placed, state_notes
-from foveal.results.notes import photo_remarks
-from foveal.targets import NeedsModel, Target, TargetLike, Task, as_decision, compares
+from foveal.targets import NeedsModel, Target, TargetLike, Task, as_decision
 
 if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
-
-# How a decision calls classes that it has no names for.
-_BY_NUMBER = re.compile(r"(class|label|value) \d+( − (class|label|value) \d+)?")
-
-
-@dataclass(frozen=True)
-class Inquiry:
-    """What every verb that looks at a decision begins with.
-
-    Attributes:
-        subject: the model, with what is known of it.
-        batch: the pictures, on its device.
-        decision: ready to decide.
-        scene: what every pass shares.
-        notes: what a reader must know from the start.
-    """
-
-    subject: Model
-    batch: Batch
-    decision: Target
-    scene: Scene
-    notes: tuple[str, ...]
-
-    def remarks(self, words: Sequence[str], *, photos: bool = False) -> tuple[str, ...]:
-        """The notes, and what the decision, in words for each image, shows of the labels.
-
-        Args:
-            photos: also what had to be decided to read them, for results that do not keep their photos.
-        """
-        found = list(self.notes)
-        if self.subject.labels and any(_BY_NUMBER.fullmatch(one) for one in words):
-            found.append(f"there are {len(self.subject.labels)} labels, not one a class, so classes go by number")
-        if photos:
-            found += photo_remarks([photo for photo in self.batch.photos if photo.source != "tensor"])
-        return tuple(found)
-
-    def about(self, target: TargetLike) -> Inquiry:
-        """Another decision about the same pictures."""
-        found: list[str] = []
-        decision = _prepared(as_decision(target), self.subject, self.batch.tensor, self.scene.arguments, found)
-        notes = (*state_notes(self.subject), *found)
-        return replace(self, decision=decision, scene=replace(self.scene, decision=decision), notes=notes)
-
-    def every_layer(self, wanted: LayerSpec = "all") -> tuple[str, ...]:
-        """The same, where "all" is every stage up to what the decision looks at."""
-        if wanted == "all" and self.decision.layers:
-            return stages_before(self.decision.layers[0], self.scene.tracing(), itself=compares(self.decision))
-        return self.layers(wanted)
-
-    def layers(self, wanted: LayerSpec) -> tuple[str, ...]:
-        """The layers a person means; None is the last stage before whatever the decision looks at."""
-        if wanted is None and self.decision.layers:
-            itself = compares(self.decision)
-            return (last_stage_before(self.decision.layers[0], self.scene.tracing(), itself=itself),)
-        return tuple(select_layers(unwrap(self.scene.model), wanted, self.scene.tracing))
 
 
 def prepare(
@@ -91,18 +32,24 @@ def prepare(
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     task: Task | None = None,
-) -> Inquiry:
-    """The arguments of `foveal.explain`, made into an `Inquiry`; `blind` where no decision is looked at."""
+) -> Context:
+    """The arguments of `foveal.explain`, made into a `Context`; `blind` where no target is looked at."""
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images)
-    arguments = beside(len(batch.tensor), inputs, keywords)
+    arguments = extra_inputs(len(batch.tensor), inputs, keywords)
     found: list[str] = []
-    decision = _prepared(as_decision(target), subject, batch.tensor, arguments, found)
+    ready = _prepared(as_decision(target), subject, batch.tensor, arguments, found)
     if differentiable:
         _check_attached(subject, batch.tensor)
-    asked = None if blind else decision
-    scene = Scene(subject.module, batch.tensor, asked, subject.labels, subject.task, arguments, differentiable)
-    return Inquiry(subject, batch, decision, scene, (*state_notes(subject), *found))
+    notes = (*state_notes(subject), *found)
+    return Context(subject, batch.tensor, None if blind else ready, batch.photos, arguments, notes, differentiable)
+
+
+def with_target(context: Context, target: TargetLike) -> Context:
+    """Another target for the same pictures."""
+    found: list[str] = []
+    ready = _prepared(as_decision(target), context.subject, context.x, context.arguments, found)
+    return replace(context, target=ready, notes=(*state_notes(context.subject), *found))
 
 
 def read(subject: Model, images: ImageLike | Batch) -> Batch:

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from foveal.attribution.attribute import Attributions, MethodRequest, attribute
+from foveal.attribution.context import Context
 from foveal.attribution.dilated import at_resolution
 from foveal.attribution.multiscale import See, at_scales
-from foveal.attribution.passes import Scene
 from foveal.errors import MethodError
 from foveal.targets import Neuron
 
@@ -21,7 +21,7 @@ LARGEST = 2**28  # pixels of an enlarged picture
 
 
 def attribute_at(
-    scene: Scene,
+    context: Context,
     asked: Sequence[MethodRequest],
     progress: Progress | None = None,
     *,
@@ -38,25 +38,25 @@ def attribute_at(
         raise MethodError(f"cannot make maps {resolution} times finer: resolution is a whole number, mostly 2 or 4")
     if not scales or any(not 0 < scale < math.inf for scale in scales) or len(set(scales)) < len(scales):
         raise MethodError(f"cannot look at scales {scales}: give different numbers above 0, such as 1, 1.5, 2")
-    h, w = (*scene.x.shape[2:], 1, 1)[:2]
+    h, w = (*context.x.shape[2:], 1, 1)[:2]
     if max(h * w * scale**2 for scale in scales) > LARGEST:
         raise MethodError(f"cannot look at scale {max(scales):g} of {h}×{w} pixels: that is more than memory holds")
     if resolution == 1 and scales == (1.0,):
-        return attribute(scene, asked, progress)
-    _refuse(scene)
+        return attribute(context, asked, progress)
+    _refuse(context)
     if resolution == 1:
         see: See = partial(attribute, asked=asked, progress=progress)
     else:
         see = partial(at_resolution, asked=asked, progress=progress, resolution=resolution)
-    return see(scene) if scales == (1.0,) else at_scales(scene, asked, scales, see)
+    return see(context) if scales == (1.0,) else at_scales(context, asked, scales, see)
 
 
-def _refuse(scene: Scene) -> None:
-    if scene.differentiable:
+def _refuse(context: Context) -> None:
+    if context.differentiable:
         raise MethodError("differentiable maps are those of the network as built: leave out resolution and scales")
-    if isinstance(scene.decision, Neuron) and scene.decision.position is not None:
+    if isinstance(context.target, Neuron) and context.target.position is not None:
         raise MethodError(
-            f"position {scene.decision.position} of {scene.decision.layer} is another place in a finer map: "
+            f"position {context.target.position} of {context.target.layer} is another place in a finer map: "
             "leave out resolution and scales, or the position"
         )
 

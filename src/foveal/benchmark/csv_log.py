@@ -27,7 +27,7 @@ MADE = "made"
 SOMETHING = "-"
 
 
-class Ledger:
+class CsvLog:
     """A row for each decision, picture and method; all methods of a picture are written together.
 
     Args:
@@ -64,19 +64,19 @@ class Ledger:
         self._look()
         return tuple(dict.fromkeys(decision for decision, _ in self._entries))
 
-    def has(self, decision: str, picture: str, of: str = "") -> bool:
+    def has(self, decision: str, picture: str, digest: str = "") -> bool:
         """It is measured already, by this run or another one.
 
         Args:
-            of: the fingerprint of the picture and of all that is known of it.
+            digest: the fingerprint of the picture and of all that is known of it.
 
         Raises:
             ResultError: where it was measured with another picture of that name, or other things known of it.
         """
         self._look()
-        return self._known((visible(decision), visible(picture)), of)
+        return self._known((visible(decision), visible(picture)), digest)
 
-    def add(self, rows: Iterable[Mapping[str, Any]], of: str = "") -> None:
+    def add(self, rows: Iterable[Mapping[str, Any]], digest: str = "") -> None:
         """Write the rows of one picture; a run that is broken off in between leaves none of them.
 
         What another run has added meanwhile is not added again.
@@ -87,13 +87,13 @@ class Ledger:
             together.setdefault((visible(str(cells[0])), visible(str(cells[1]))), []).append(cells)
         with refusal(self.path), self._alone():
             self._look(locked=True)
-            new = [cells for key, cells in together.items() if not self._known(key, of)]
-            self._append("".join(written(cells, self._of, _mark(of)) for cells in new).encode())
+            new = [cells for key, cells in together.items() if not self._known(key, digest)]
+            self._append("".join(written(cells, self._of, _mark(digest)) for cells in new).encode())
 
     def rows(self, pictures: Collection[str] | None = None) -> list[dict[str, str]]:
         """All rows so far, or those of some pictures."""
         self._look()
-        wanted = None if pictures is None else {visible(one) for one in pictures}
+        wanted = None if pictures is None else {visible(name) for name in pictures}
         return [
             dict(zip(self.columns, cells, strict=True))
             for entry in self._entries.values()
@@ -201,9 +201,9 @@ class Ledger:
     def _lines(self) -> int:
         return 1 + sum(len(entry.lines) for entry in self._entries.values())
 
-    def _known(self, key: tuple[str, str], of: str) -> bool:
+    def _known(self, key: tuple[str, str], digest: str) -> bool:
         entry = self._entries.get(key)
-        if entry and entry.of != _mark(of):
+        if entry and entry.digest != _mark(digest):
             raise ResultError(
                 f"{key[1]!r}, or what is known of it, is not what it was when {entry.where} of {str(self.path)!r} were "
                 "measured: delete those lines to measure it again, or name another folder with --out."
@@ -248,15 +248,15 @@ def _differing(one: Any, other: Mapping[str, Any]) -> list[str]:
 
 def _stamp(path: Path) -> tuple[int, int, int]:
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return -1, 0, 0
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _mark(of: str) -> str:
+def _mark(digest: str) -> str:
     """As lines have it."""
-    return fingerprint(of=of)[:12] if of else SOMETHING
+    return fingerprint(of=digest)[:12] if digest else SOMETHING
 
 
 def _cell(value: Any) -> table.Cell:

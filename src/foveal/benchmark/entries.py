@@ -20,16 +20,16 @@ from foveal.storage import table
 MADE = re.compile(r"([0-9a-f]{8})\.([0-9a-f]{12}|-) ([0-9]{1,6})/([0-9]{1,6}) ([0-9a-f]{8})")
 
 
-class Made(NamedTuple):
+class EntryMark(NamedTuple):
     """What the last cell of a line says, but for the checksum."""
 
     setting: str
-    of: str
+    digest: str
     number: int
     rows: int
 
 
-Line: TypeAlias = "tuple[Made, tuple[str, ...]]"
+Line: TypeAlias = "tuple[EntryMark, tuple[str, ...]]"
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class BenchmarkEntry:
     Attributes:
         first: the number of its first line in the file, from 1.
         lines: cells of each without the last: decision, picture, method, numbers.
-        setting, of: fingerprints of the setting and of the picture.
+        setting, digest: fingerprints of the setting and of the picture.
         end: the place in the file behind it.
     """
 
     first: int
     lines: tuple[tuple[str, ...], ...]
     setting: str
-    of: str
+    digest: str
     end: int
 
     @property
@@ -87,20 +87,23 @@ def read(content: bytes, first: int, start: int) -> tuple[list[BenchmarkEntry], 
     loose: dict[int, bool] = {}
     at = 0
     while at < len(parsed):
-        found = _together(parsed, at)
-        if found:
-            (made, _), own = found[0], tuple(cells for _, cells in found)
-            entries.append(BenchmarkEntry(first + at, own, made.setting, made.of, ends[at + len(found)]))
+        entry_lines = _together(parsed, at)
+        if entry_lines:
+            (made, _), own = entry_lines[0], tuple(cells for _, cells in entry_lines)
+            entries.append(BenchmarkEntry(first + at, own, made.setting, made.digest, ends[at + len(entry_lines)]))
         else:
             loose[first + at] = parsed[at] is not None or not lines[at].strip(b"\r") or b"\x00" in lines[at]
-        at += max(1, len(found))
+        at += max(1, len(entry_lines))
     return entries, {**loose, **({first + len(lines): True} if torn else {})}
 
 
 def visible(text: str) -> str:
     r"""Text on one line in characters that can be seen, one to one: a line end is \n, a backslash two."""
     return "".join(
-        one if one.isprintable() and one != "\\" else one.encode("unicode_escape").decode("ascii") for one in text
+        character
+        if character.isprintable() and character != "\\"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
     )
 
 
@@ -114,17 +117,17 @@ def _line(line: bytes) -> Line | None:
     match = MADE.fullmatch(cells[-1])
     if match is None or text[-9:] != f" {zlib.crc32(text[:-9].encode()):08x}":
         return None
-    return Made(match[1], match[2], int(match[3]), int(match[4])), tuple(cells[:-1])
+    return EntryMark(match[1], match[2], int(match[3]), int(match[4])), tuple(cells[:-1])
 
 
 def _together(parsed: Sequence[Line | None], at: int) -> list[Line]:
     """The lines from `at` on that are all those of one picture; none where one is missing."""
-    found: list[Line] = []
-    for number, one in enumerate(parsed[at : at + _count(parsed[at])], 1):
-        if one is None or one[0].number != number or (found and not _alike(found[0], one)):
+    together: list[Line] = []
+    for number, line in enumerate(parsed[at : at + _count(parsed[at])], 1):
+        if line is None or line[0].number != number or (together and not _alike(together[0], line)):
             return []
-        found.append(one)
-    return found if found and len(found) == found[0][0].rows else []
+        together.append(line)
+    return together if together and len(together) == together[0][0].rows else []
 
 
 def _count(line: Line | None) -> int:
@@ -132,4 +135,4 @@ def _count(line: Line | None) -> int:
 
 
 def _alike(a: Line, b: Line) -> bool:
-    return a[1][:2] == b[1][:2] and (a[0].setting, a[0].of, a[0].rows) == (b[0].setting, b[0].of, b[0].rows)
+    return a[1][:2] == b[1][:2] and (a[0].setting, a[0].digest, a[0].rows) == (b[0].setting, b[0].digest, b[0].rows)

@@ -11,12 +11,12 @@ from PIL import Image
 
 from foveal._version import __version__
 from foveal.api.measure import default_setting, measure
-from foveal.benchmark.csv_log import Ledger
+from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.index import Shot, shots
 from foveal.errors import FovealError, ImageError, ResultError, TargetError
 from foveal.images import Batch, load_images
+from foveal.metrics.evaluation import EvaluationSettings
 from foveal.metrics.metric import find_metrics
-from foveal.metrics.trial import EvaluationSettings
 from foveal.models import Model
 from foveal.storage.fingerprint import file_fingerprint, fingerprint
 from foveal.storage.reading import damage, opened
@@ -34,9 +34,9 @@ def made_with(model: Model, methods: Sequence[str], steps: int, *, predicted: bo
 
 
 def folder(
-    ledger: Ledger, model: Model, photos: Sequence[Shot], *, methods: Sequence[str],
+    log: CsvLog, model: Model, photos: Sequence[Shot], *, methods: Sequence[str],
     setting: EvaluationSettings | None = None,
-    steps: int = 28, predicted: bool = False, faults: list[str] | None = None,
+    steps: int = 28, predicted: bool = False, failures: list[str] | None = None,
 ) -> Iterator[tuple[str, int, int]]:  # fmt: skip
     """Measure what the ledger lacks; yields (photo, done, total) after each, or what went wrong with it.
 
@@ -49,15 +49,15 @@ def folder(
         what = shot.name
         try:
             of = _fingerprint(shot, predicted=predicted)
-            if not ledger.has("photo", shot.name, of):
-                ledger.add(_rows(ledger, model, shot, methods, setting, steps, predicted), of)
+            if not log.has("photo", shot.name, of):
+                log.add(_rows(log, model, shot, methods, setting, steps, predicted), of)
             measured = True
         except FovealError as error:
             if not (measured or isinstance(error, ImageError | TargetError)) or isinstance(error, ResultError):
                 raise  # it would go wrong with every photo
             what = f"{shot.where or shot.name}: {error}"
-            if faults is not None:
-                faults.append(what)
+            if failures is not None:
+                failures.append(what)
         yield what, number, len(photos)
 
 
@@ -70,7 +70,7 @@ def _fingerprint(shot: Shot, *, predicted: bool) -> str:
 
 
 def _rows(
-    ledger: Ledger, model: Model, shot: Shot, methods: Sequence[str], setting: EvaluationSettings | None, steps: int,
+    log: CsvLog, model: Model, shot: Shot, methods: Sequence[str], setting: EvaluationSettings | None, steps: int,
     predicted: bool,
 ) -> list[dict[str, Any]]:  # fmt: skip
     batch = load_images(shot.path, model.preprocessing)
@@ -79,15 +79,15 @@ def _rows(
         known["masks"] = [_mask(shot.mask, batch)]
     if shot.boxes is not None:
         known["boxes"] = [shot.boxes]
-    if not known and all(one.needs in ("object", "boxes") for one in find_metrics(ledger.metrics).values()):
+    if not known and all(metric.needs in ("object", "boxes") for metric in find_metrics(log.metrics).values()):
         raise ImageError("neither boxes nor a mask say where its object is, which all of these metrics need.")
     scores = measure(
-        model, batch, list(methods), None if predicted else shot.target, metrics=ledger.metrics,
+        model, batch, None if predicted else shot.target, explanations=list(methods), metrics=log.metrics,
         setting=setting or default_setting(batch.tensor, steps=steps), **known,
     )  # fmt: skip
     return [
-        {"decision": "photo", "picture": shot.name, "method": name, **{m: v[0] for m, v in found.items()}}
-        for name, found in scores.values.items()
+        {"decision": "photo", "picture": shot.name, "method": name, **{m: v[0] for m, v in values.items()}}
+        for name, values in scores.values.items()
     ]
 
 
@@ -95,8 +95,8 @@ def _mask(path: Path, batch: Batch) -> Any:
     """(H, W), true where a picture of the photo's size is not 0."""
     with damage(f"Cannot read the mask {str(path)!r}", ImageError), opened(path) as file, Image.open(file) as image:
         pixels = np.asarray(image)
-        colours = len(image.getbands()) - (image.mode in ("LA", "PA", "RGBA", "La", "RGBa"))
-    inside = pixels != 0 if pixels.ndim == 2 else (pixels[..., :colours] != 0).any(-1)
+        colors = len(image.getbands()) - (image.mode in ("LA", "PA", "RGBA", "La", "RGBa"))
+    inside = pixels != 0 if pixels.ndim == 2 else (pixels[..., :colors] != 0).any(-1)
     size = batch.photos[0].geometry.photo_size
     if inside.shape != size:
         raise ImageError(f"The mask {str(path)!r} is {inside.shape[::-1]}, but its photo is {size[::-1]}.")

@@ -49,16 +49,16 @@ def shots(folder: Path, index: Path | None = None) -> list[Shot]:
     index = index or folder / "index.csv"
     if not index.exists():
         return [Shot(path, name=path.relative_to(folder).as_posix()) for path in pictures_in([folder])]
-    found = [_shot(folder, index, line, row) for line, row in _rows(index)]
-    if not found:
+    listed = [_shot(folder, index, line, row) for line, row in _rows(index)]
+    if not listed:
         raise ImageError(f"{str(index)!r} lists no photos.")
-    return _told_apart(found)
+    return _told_apart(listed)
 
 
 def _rows(index: Path) -> list[tuple[int, dict[str, str]]]:
     """Each row by its columns, with the number of the line it ends in."""
     reader = csv.reader(io.StringIO(_text(index), newline=""), strict=True)
-    found = []
+    numbered = []
     try:
         head = [name.strip() for name in next(reader, [])]
         if "file" not in head or len(set(head)) < len(head):
@@ -73,10 +73,10 @@ def _rows(index: Path) -> list[tuple[int, dict[str, str]]]:
                     f"{', '.join(head)}."
                 )
             if any(cell.strip() for cell in row):
-                found.append((reader.line_num, dict(zip(head, row, strict=False))))
+                numbered.append((reader.line_num, dict(zip(head, row, strict=False))))
     except csv.Error as error:
         raise ImageError(f"Cannot read line {reader.line_num} of {str(index)!r}: {reason(error)}.") from error
-    return found
+    return numbered
 
 
 def _text(index: Path) -> str:

@@ -18,13 +18,13 @@ SURE = 0.05
 def ranking(scores: Scores, metric: str, pictures: Sequence[int] | None = None) -> dict[str, float]:
     """Methods to their means, larger is better; without those that are undefined everywhere."""
     sign = -1 if DIRECTIONS[metric] == "lower" else 1
-    found = {}
+    means = {}
     for name in scores.methods:
         values = np.array(scores.values[name][metric])
         values = values if pictures is None else values[list(pictures)]
         if np.isfinite(values).any():
-            found[name] = sign * float(np.nanmean(values))
-    return found
+            means[name] = sign * float(np.nanmean(values))
+    return means
 
 
 def halves(scores: Scores, metric: str) -> float:
@@ -61,10 +61,10 @@ def table(scores: Scores, *, by: str | None = None) -> tuple[list[str], list[lis
     for name in names:
         cells = []
         for metric in scores.metrics:
-            found = scores.summary(name, metric)
-            missing = f" ({found.undefined}?)" if found.undefined and found.n else ""
-            text = f"{_number(found.mean, 3)} ± {found.half:.3f}{missing}" if found.n > 1 else "–"
-            cells.append(f"**{text}**" if name in equal[metric] and found.n else text)
+            cell = scores.summary(name, metric)
+            missing = f" ({cell.undefined}?)" if cell.undefined and cell.n else ""
+            text = f"{_number(cell.mean, 3)} ± {cell.half:.3f}{missing}" if cell.n > 1 else "–"
+            cells.append(f"**{text}**" if name in equal[metric] and cell.n else text)
         rows.append([f"`{name}`" if not name.startswith("(") else name, _number(ranks[name], 1), *cells])
     return head, rows
 

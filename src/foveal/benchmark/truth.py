@@ -25,17 +25,18 @@ import numpy as np
 from foveal._version import __version__
 from foveal.api.explain import compare
 from foveal.api.measure import NamedMaps, default_setting, reference_maps
+from foveal.attribution.context import Context
 from foveal.attribution.perturbed_score import PerturbedScore, perturbed_scores
-from foveal.attribution.prepare import Inquiry, prepare, read
-from foveal.benchmark.csv_log import Ledger
+from foveal.attribution.prepare import prepare, read
+from foveal.benchmark.csv_log import CsvLog
 from foveal.errors import FovealError
 from foveal.images import Batch, load_images
 from foveal.methods import find_methods
+from foveal.metrics.evaluation import Evaluation, EvaluationSettings
 from foveal.metrics.metric import find_metrics
-from foveal.metrics.trial import Evaluation, EvaluationSettings
 from foveal.models import Model, load_model
 from foveal.storage.fingerprint import fingerprint
-from foveal.synthetic import NOVEL, SPECIES, Split, effects, individual_scene, render, species_scene
+from foveal.synthetic import CLASS_NAMES, NOVEL, Split, class_scene, effects, individual_scene, render
 from foveal.synthetic.agreement import SMALLEST, hit, part_importance, rank_correlation, share
 from foveal.synthetic.funnybirds_protocol import distractibility
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
@@ -80,18 +81,20 @@ def cases(decision: str, count: int, seed: int) -> Iterator[Case]:
         model = load_model("embed")
         for i, example in enumerate(Split("novel", count, seed=seed)):
             ways = [NOVEL[(example.target + k) % len(NOVEL)] for k in range(5)]
-            scenes = [species_scene(way, seed + 104729 * (i + 1) + shot) for way in ways for shot in range(3)]
+            scenes = [class_scene(way, seed + 104729 * (i + 1) + shot) for way in ways for shot in range(3)]
             labels = [way for way in ways for _ in range(3)]
             support = [render(scene)[0] for scene in scenes]
             yield Case(f"novel {i}", decision, model, example, Prototypes(support, labels, which=ways[0]))
     else:
         model = load_model("demo")
-        visible = filter(decides_visibly, Split("species", 4 * count, seed=seed))
+        visible = filter(decides_visibly, Split("classes", 4 * count, seed=seed))
         for i, example in enumerate(islice(visible, count)):
-            species = SPECIES[example.target]
-            one = decision == "class"
-            target: Target = Class(example.target) if one else sibling_margin([species])
-            yield Case(f"species {i}", decision, model, example, target, None if one else deciding_part(species))
+            class_name = CLASS_NAMES[example.target]
+            by_class = decision == "class"
+            target: Target = Class(example.target) if by_class else sibling_margin([class_name])
+            yield Case(
+                f"species {i}", decision, model, example, target, None if by_class else deciding_part(class_name)
+            )
 
 
 def made_with(methods: Sequence[str], seed: int) -> dict[str, Any]:
@@ -102,8 +105,8 @@ def made_with(methods: Sequence[str], seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def world(
-    ledger: Ledger,
+def measure_synthetic(
+    log: CsvLog,
     *,
     decisions: Sequence[str],
     methods: Sequence[str],
@@ -113,12 +116,12 @@ def world(
 ) -> Iterator[tuple[str, int, int]]:
     """Measure what the ledger lacks; yields (decision, done, total) after each picture."""
     for decision in decisions:
-        if all((decision, name) in ledger.done for name in _names(decision, count)):
+        if all((decision, name) in log.done for name in _names(decision, count)):
             continue
         for number, case in enumerate(cases(decision, count, seed), 1):
             of = fingerprint(image=case.example.image, labels=case.example.labels, decision=decision)
-            if not ledger.has(decision, case.name, of):
-                ledger.add(rows(case, methods, ledger.metrics, setting), of)
+            if not log.has(decision, case.name, of):
+                log.add(rows(case, methods, log.metrics, setting), of)
             yield decision, number, count
 
 
@@ -127,41 +130,41 @@ def rows(
 ) -> list[dict[str, Any]]:
     """A row a method for one picture."""
     batch = load_images(case.example.image, case.model.preprocessing)
-    inquiry = prepare(case.model, batch, case.target)
-    maps = {name: one for spec in methods for name, one in _explained(inquiry, case, spec).items()}
-    maps |= reference_maps(inquiry, maps, True)
+    context = prepare(case.model, batch, case.target)
+    maps = {name: one for spec in methods for name, one in _explained(context, case, spec).items()}
+    maps |= reference_maps(context, maps, True)
     asked = find_metrics([metric for metric in metrics if metric not in TRUTH]) if set(metrics) - set(TRUTH) else {}
     setting = setting or default_setting(batch.tensor, steps=14)
-    with perturbed_scores(inquiry, "score") as (score,):
+    with perturbed_scores(context, "score") as (score,):
         truth = _true_effects(case, score)
-    found: list[dict[str, Any]] = []
-    with perturbed_scores(inquiry) as (question,):
+    lines: list[dict[str, Any]] = []
+    with perturbed_scores(context) as (question,):
         for name, one in maps.items():
-            trial = Evaluation(
+            evaluation = Evaluation(
                 batch.tensor, one.maps[0], question, whole=question.whole, setting=setting, place=one.place
             )
-            network = {metric: kind(trial) for metric, kind in asked.items()}
+            network = {metric: kind(evaluation) for metric, kind in asked.items()}
             row = {"decision": case.decision, "picture": case.name, "method": name}
-            found.append(row | _agreement(case, batch, one, truth) | network)
-    return found
+            lines.append(row | _agreement(case, batch, one, truth) | network)
+    return lines
 
 
 def _names(decision: str, count: int) -> list[str]:
-    kind = {"similar": "individual", "prototypes": "novel"}.get(decision, "species")
+    kind = {"similar": "individual", "prototypes": "novel"}.get(decision, "classes")
     return [f"{kind} {i}" for i in range(count)]
 
 
-def _explained(inquiry: Inquiry, case: Case, spec: str) -> dict[str, NamedMaps]:
+def _explained(context: Context, case: Case, spec: str) -> dict[str, NamedMaps]:
     """Maps of the methods that this spells; none of what does not apply to this decision."""
     method, _, layer = spec.partition("@")
     try:
         find_methods(method)
-        found = compare(inquiry.subject, inquiry.batch, case.target, methods=method, layer=layer or None)
+        explanations = compare(context.subject, context.batch, case.target, methods=method, layer=layer or None)
     except FovealError:
         return {}
     return {
         why.method + (f"@{layer}" if layer else ""): NamedMaps(why.map, None, why.layer, why.where.get(why.layer))
-        for why in found
+        for why in explanations
     }
 
 

@@ -62,8 +62,8 @@ def audit(
     with pictures(network.preprocessing, json=output.json) as read, progress("auditing") as move:
         for i, batch in read.one_by_one(files):
             tests = audited(
-                network, batch, method or ["gradcam"], target, area=area, draws=draws, layer=layer, seed=seed,
-                fill=fill, progress=move,  # type: ignore[arg-type]
+                network, batch, target, explanations=method or ["gradcam"], area=area, draws=draws, layer=layer,
+                seed=seed, fill=fill, progress=move,  # type: ignore[arg-type]
             )  # fmt: skip
             info(*(f"{files[i].name}, {test.method}: {test.sentence}" for test in tests))
             info(*(f"{files[i].name}: note: {note}" for note in tests.notes))

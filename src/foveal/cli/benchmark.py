@@ -15,7 +15,7 @@ from foveal.storage.atomic import write_text
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from foveal.benchmark.csv_log import Ledger
+    from foveal.benchmark.csv_log import CsvLog
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where tables go; a run there is resumed.")]
 Methods = Annotated[
@@ -47,16 +47,16 @@ def synthetic(
     The folder gets synthetic.csv (a row a picture and method), synthetic.md and synthetic.html. Prints their paths. A
     run that was broken off goes on where it stopped when started again with the same options.
     """
-    from foveal.benchmark.csv_log import Ledger
+    from foveal.benchmark.csv_log import CsvLog
     from foveal.benchmark.summary import markdown, page
     from foveal.benchmark.truth import DECISIONS, NETWORK, TRUTH, USUAL, made_with
-    from foveal.benchmark.truth import world as measured
+    from foveal.benchmark.truth import measure_synthetic as measured
 
     chosen = target or list(DECISIONS)
     if unknown := [kind for kind in chosen if kind not in DECISIONS]:
         raise typer.BadParameter(f"there is no target {unknown[0]!r}: say {', '.join(DECISIONS)}")
     metrics = (*TRUTH, *(NETWORK if network else ()))
-    ledger = Ledger(out / "synthetic.csv", metrics, made_with(method or USUAL, seed))
+    ledger = CsvLog(out / "synthetic.csv", metrics, made_with(method or USUAL, seed))
     with progress("drawing") as move:
         for what, done, total in measured(
             ledger, decisions=chosen, methods=method or USUAL, count=count, seed=seed, setting=None
@@ -110,7 +110,7 @@ def folder(
     A photo, mask or target that cannot be used is named at the end, and the exit status is 1.
     """
     network = source.load()
-    from foveal.benchmark.csv_log import Ledger
+    from foveal.benchmark.csv_log import CsvLog
     from foveal.benchmark.folder import folder as measured
     from foveal.benchmark.folder import made_with, shots
     from foveal.benchmark.summary import markdown, page
@@ -123,11 +123,11 @@ def folder(
     chosen = find_metrics(metric or ["usual", "object"])
     metrics = [name for name, kind in chosen.items() if needs.get(kind.needs, True)]
     methods = list(find_methods(method or ["gradcam", "hirescam", "layercam", "lrp-gamma"]))
-    ledger = Ledger(out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
+    ledger = CsvLog(out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
     faults: list[str] = []
     with progress("measuring") as move:
         for _, done, total in measured(
-            ledger, network, listed, methods=methods, steps=steps, predicted=predicted, faults=faults
+            ledger, network, listed, methods=methods, steps=steps, predicted=predicted, failures=faults
         ):
             move("photos", done, total)
     names = {shot.name for shot in listed}
@@ -146,7 +146,7 @@ def folder(
 
 
 def _finish(
-    ledger: Ledger,
+    ledger: CsvLog,
     stem: Path,
     text: str,
     html: str,

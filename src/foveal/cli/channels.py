@@ -88,7 +88,7 @@ def _drawn(result: ChannelExamples, layer: str, numbers: Sequence[int], out: Pat
     """A strip of cut-outs for each channel that is on in some picture."""
     from foveal.storage.naming import safe_name
 
-    crops = result.shelves([(layer, number) for number in numbers])
+    crops = result.crops_of([(layer, number) for number in numbers])
     paths = []
     for (_, number), squares in crops.items():
         if squares:

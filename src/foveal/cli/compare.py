@@ -69,8 +69,8 @@ def compare(
                 measured(
                     network,
                     batch,
-                    explanations,
                     target,
+                    explanations=explanations,
                     metrics=metrics,
                     setting=default_setting(batch.tensor, steps=steps),
                     progress=move,

@@ -38,8 +38,10 @@ def decompose(
     ] = False,
     nodes: Annotated[
         str,
-        typer.Option("--nodes", metavar="WHAT", help="What a node stands for: neuron, sum or map of its channel."),
-    ] = "neuron",
+        typer.Option(
+            "--nodes", metavar="WHAT", help="What a node stands for: neurons, sums of their channels, or maps."
+        ),
+    ] = "neurons",
     opponents: Annotated[
         int, typer.Option("--opponents", min=0, metavar="N", help="Also show N features that speak against each node.")
     ] = 0,
@@ -87,15 +89,15 @@ def decompose(
         for i, batch in read.one_by_one(files):
             photo, folder = files[i], places[i]
             tree = decomposed(
-                network, batch, target, branch=branching, rule=rule, merge=merge, decide=nodes, against=opponents
+                network, batch, target, branching=branching, rule=rule, merge=merge, nodes=nodes, opponents=opponents
             ).grow(depth)
-            tree.dictionary = examples
+            tree.channel_examples = examples
             if patterns:
                 tree.look(patterns)
             if audit:
                 tree.audit()
             tree.save(folder)
-            test = audited(network, batch, tree, target)[0] if audit else None
+            test = audited(network, batch, target, explanations=tree)[0] if audit else None
             begin = str(tree).splitlines()[: 1 + branching * (1 + branching)]
             info(f"{photo.name}: {tree.target}", *begin, *([test.sentence] if test else []))
             rows.append(_row(tree, photo, folder) | {"hiding": test.facts() if test else None})

@@ -27,6 +27,6 @@ def demo(
 
     with progress("starting") as move:
         for step in run(out):
-            move(step.words, step.done, step.total, "")
+            move(step.description, step.done, step.total, "")
     info("Open it in a browser:")
     print_lines(out / "report.html")

@@ -60,12 +60,12 @@ def episode(
     """
     network = source.load()
     from foveal.api.episode import episode as run_episode
-    from foveal.images import labelled_pictures, pictures_in
+    from foveal.images import labeled_pictures, pictures_in
     from foveal.similarity import find_metric
 
     default = "average" if find_metric(metric).local else "mean"
     with pictures(network.preprocessing, json=output.json) as read, progress("deciding") as move:
-        files, names = labelled_pictures(support)
+        files, names = labeled_pictures(support)
         queries, kept = read.readable(pictures_in([query])), read.numbers(files)
         result = run_episode(
             network, queries, [files[i] for i in kept], [names[i] for i in kept], method=method, metric=metric,

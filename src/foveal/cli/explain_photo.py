@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from foveal.api.audit import audit
 from foveal.api.explain import compare, stages
-from foveal.attribution.passes import Scene, decided
+from foveal.attribution.context import Context
+from foveal.attribution.passes import decided
 from foveal.cli.console import info
 from foveal.errors import TargetError
 from foveal.methods import METHODS
@@ -58,7 +59,7 @@ def explain_photo(
         info(*(f"  {why.method} note: {remark}" for remark in why.remarks))
         rows.append(_row(request, why, photo, folder / why.method, predicted, steps))
         if request.audit:
-            (hiding,) = audit(request.model, batch, why, request.target, layer=why.layer)
+            (hiding,) = audit(request.model, batch, request.target, explanations=why, layer=why.layer)
             info(f"  {why.method} audit: {hiding.sentence}")
             rows[-1]["audit"] = hiding.facts()
     sheet = _sheet(explanations, folder)
@@ -91,9 +92,9 @@ def _compared(request: PhotoRequest, batch: Batch, progress: Progress | None) ->
 
 def _predicted(model: Model, batch: Batch) -> TargetScore | None:
     """The class the network would choose, whatever was explained; None where it chooses none."""
-    scene = Scene(model.module, placed(batch, model.module).tensor, Class(), model.labels, model.task)
+    context = Context(model, placed(batch, model.module).tensor, Class())
     try:
-        return decided(scene).verdict
+        return decided(context).verdict
     except TargetError:
         return None
 

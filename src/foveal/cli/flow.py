@@ -84,7 +84,7 @@ def flow(
                 )  # fmt: skip
                 runs = result.audit(move) if audit else None
                 result.save(folder / name, audit=runs)
-                test = audited(network, batch, result, target)[0] if audit else None
+                test = audited(network, batch, target, explanations=result)[0] if audit else None
                 info(str(result), *([str(runs)] if runs else []), *([test.sentence] if test else []))
                 rows.append(_row(result, runs, photo, folder / name) | {"hiding": test.facts() if test else None})
                 flows.append(result)

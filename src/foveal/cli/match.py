@@ -109,7 +109,7 @@ def _audited(
 
     j = result.ranking(i)[0]
     target = Similar(gallery[j], metric=metric, embedding=embedding)
-    (test,) = audit(network, queries[i], {"match": result.query_maps[i, j][None]}, target)
+    (test,) = audit(network, queries[i], target, explanations={"match": result.query_maps[i, j][None]})
     return f"{queries[i].name}: {test.sentence}"
 
 

@@ -69,8 +69,8 @@ def measure(
                 measured(
                     network,
                     batch,
-                    explanations,
                     target,
+                    explanations=explanations,
                     metrics=metric or "usual",
                     references=references,
                     setting=default_setting(batch.tensor, steps=steps),
@@ -78,7 +78,7 @@ def measure(
                 )
             )
             if audit:
-                tests += list(audited(network, batch, explanations, target, progress=tick))
+                tests += list(audited(network, batch, target, explanations=explanations, progress=tick))
             move("photos", done, len(files))
         read.need(parts)
         scores = Scores.joined(parts)

@@ -62,7 +62,7 @@ def parts(
                 network, batch, target, count=count, resolution=resolution, layer=options.layer_spec(layer)
             )
             result.save(folder)
-            test = audited(network, batch, result, target)[0] if audit else None
+            test = audited(network, batch, target, explanations=result)[0] if audit else None
             info(str(result), *([test.sentence] if test else []))
             rows.append(_row(result, photo, folder) | {"hiding": test.facts() if test else None})
             move("finding parts", i + 1, len(files), photo.name)

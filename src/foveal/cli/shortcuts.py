@@ -56,11 +56,11 @@ def shortcuts(
     network = source.load()
     from foveal.api.shortcuts import shortcuts as looked_for
     from foveal.errors import ImageError, TargetError
-    from foveal.images import labelled_pictures, pictures_in
+    from foveal.images import labeled_pictures, pictures_in
 
     classes: list[int] | None = None
     try:
-        files, names = labelled_pictures(photos)
+        files, names = labeled_pictures(photos)
         classes = _numbered(names, network.labels)
     except (ImageError, TargetError) as error:
         files = pictures_in([photos])

@@ -31,9 +31,9 @@ def demo(
 
     A run that was interrupted goes on from its last epoch when started again with the same settings.
     """
-    from foveal.training.synthetic_classes import SpeciesCourse
+    from foveal.training.synthetic_classes import ClassesRecipe
 
-    accuracy = _trained(SpeciesCourse(), out, device, images=images, epochs=epochs, seed=seed)
+    accuracy = _trained(ClassesRecipe(), out, device, images=images, epochs=epochs, seed=seed)
     info(f"right on {accuracy:.1%} of the test pictures")
 
 
@@ -46,9 +46,9 @@ def embed(
     It learns from sixty individuals and is examined on thirty others: before one camera, looked for among
     those before the other. A run that was interrupted goes on from its last epoch.
     """
-    from foveal.training.synthetic_individuals import IndividualsCourse
+    from foveal.training.synthetic_individuals import IndividualsRecipe
 
-    accuracy = _trained(IndividualsCourse(), out, device, images=images, epochs=epochs, seed=seed)
+    accuracy = _trained(IndividualsRecipe(), out, device, images=images, epochs=epochs, seed=seed)
     info(f"{accuracy:.1%} of unknown individuals found at rank 1")
 
 
@@ -62,9 +62,9 @@ def contrastive(
     It is examined by the vote of nearest neighbors, on classes it was never told of. A run that was
     interrupted goes on from its last epoch.
     """
-    from foveal.training.synthetic_views import ViewsCourse
+    from foveal.training.synthetic_views import ViewsRecipe
 
-    accuracy = _trained(ViewsCourse(), out, device, images=images, epochs=epochs, seed=seed)
+    accuracy = _trained(ViewsRecipe(), out, device, images=images, epochs=epochs, seed=seed)
     info(f"neighbors vote for the right class in {accuracy:.1%} of the test pictures")
 
 
@@ -77,9 +77,9 @@ def fewshot(
     It learns from twenty species and is examined on ten others, five at a time, with one example each. A run
     that was interrupted goes on from its last epoch.
     """
-    from foveal.training.synthetic_episodes import EpisodesCourse
+    from foveal.training.synthetic_episodes import EpisodesRecipe
 
-    accuracy = _trained(EpisodesCourse(), out, device, images=images, epochs=epochs, seed=seed)
+    accuracy = _trained(EpisodesRecipe(), out, device, images=images, epochs=epochs, seed=seed)
     info(f"{accuracy:.1%} of pictures of unknown species named rightly, five ways, one shot")
 
 
@@ -87,7 +87,7 @@ def fewshot(
 def brnpa(
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="FOLDER|world", help="A folder a class, CUB-200-2011, or drawn birds."),
+        typer.Option("--data", metavar="FOLDER|synthetic", help="A folder a class, CUB-200-2011, or drawn birds."),
     ] = None,
     out: Out = Path("brnpa"),
     backbone: Annotated[
@@ -128,7 +128,7 @@ def brnpa(
           --teacher low/brnpa.safetensors -o high
       foveal train brnpa --data birds/ --search 25 -o tried
       foveal train brnpa --settings tried/best.toml -o best
-      foveal train brnpa --data world -o drawn
+      foveal train brnpa --data synthetic -o drawn
 
     \b
     First a network at its own resolution, then one with finer maps that learns from it.
@@ -148,7 +148,7 @@ def brnpa(
     read = read_settings(settings) if settings else {}
     origin = data or read.pop("data", "")
     if not origin:
-        raise typer.BadParameter("say what to learn from: --data FOLDER, --data world, or --settings FILE")
+        raise typer.BadParameter("say what to learn from: --data FOLDER, --data synthetic, or --settings FILE")
     wanted = {key: value for key, value in given.items() if value is not None}
     chosen = changed(usual(origin, **read), {**dict(map(_setting, more or ())), **wanted})
     if search:
@@ -207,27 +207,27 @@ def shortcut(
     `foveal shortcuts` must find that out. It is examined where backgrounds say nothing. A run that was interrupted goes
     on from its last epoch.
     """
-    from foveal.training.synthetic_shortcut import ShortcutCourse
+    from foveal.training.synthetic_shortcut import ShortcutRecipe
 
-    accuracy = _trained(ShortcutCourse(control=control), out, device, images=images, epochs=epochs, seed=seed)
+    accuracy = _trained(ShortcutRecipe(control=control), out, device, images=images, epochs=epochs, seed=seed)
     info(f"right on {accuracy:.1%} of the test pictures")
 
 
-def _trained(course: Recipe, out: Path, device: str | None, **wanted: int | None) -> float:
+def _trained(recipe: Recipe, out: Path, device: str | None, **wanted: int | None) -> float:
     """The accuracy of a network trained with these settings; the path of its weights is the answer."""
     from dataclasses import replace
 
     from foveal.training.synthetic_recipe import train
 
     given: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
-    settings = replace(course.usual, **given)
+    settings = replace(recipe.usual, **given)
     accuracy = 0.0
     with progress("starting") as move:
-        for step in train(course, out, settings=settings, device=device):
+        for step in train(recipe, out, settings=settings, device=device):
             if step.note:
                 info(f"note: {step.note}")
             loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
             accuracy = step.accuracy or accuracy
             move(step.phase, step.done, step.total, loss)
-    print_lines(out / f"{course.name}.safetensors")
+    print_lines(out / f"{recipe.name}.safetensors")
     return accuracy

@@ -109,19 +109,19 @@ def visualize(
     run = optimize(
         network,
         [str(file) for file in read.readable(pictures_in(photos))] if photos else None,
-        options.layer_spec(layer),
         units or None,
+        layer=options.layer_spec(layer),
         facets=_facets(facets),
-        wishes=_weights(choose, count, distance_weight),
+        objective_weights=_weights(choose, count, distance_weight),
         start=_start(start),
-        canvas=parametrization,  # type: ignore[arg-type]
-        plan=_plan(octave, steps, seed),
+        parametrization=parametrization,  # type: ignore[arg-type]
+        schedule=_plan(octave, steps, seed),
         seeds=seeds,
-        literal=published,
+        published=published,
         precision="bfloat16" if half else "float32",
     )
     checkpoint = out / ".unfinished" / "checkpoint.pt"
-    if run.take_up(checkpoint):
+    if run.resume(checkpoint):
         info(f"going on from step {run.done}")
     with progress("optimizing") as move:
 
@@ -134,7 +134,7 @@ def visualize(
         finished = run.run(checkpoint, moved)
     if not finished:
         info(f"interrupted after {run.done} steps; the best so far is kept, and the same command goes on from here")
-    features = run.portraits()
+    features = run.result()
     features.save(out / "features")
     document = _document(features, network, transfer, out)
     if finished:
@@ -240,9 +240,9 @@ def _middle(network: Model, layer: str) -> tuple[int, int]:
 
 
 def _weights(choose: str, count: int | None, distance_weight: float) -> Any:
-    from foveal.featurevis.facet_objectives import ObjectiveWeights
+    from foveal.featurevis.objective_weights import ObjectiveWeights
 
-    return ObjectiveWeights(channels=choose, count=count, fidelity=distance_weight)  # type: ignore[arg-type]
+    return ObjectiveWeights(channels=choose, count=count, distance_weight=distance_weight)  # type: ignore[arg-type]
 
 
 def _facets(text: str) -> Any:

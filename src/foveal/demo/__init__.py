@@ -1,7 +1,7 @@
 """The main job on the bundled pictures: explain them by every method, beside what is known, as one report.
 
 for step in foveal.demo.run("demo"):
-    print(step.words, step.done, step.total)
+    print(step.description, step.done, step.total)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class DemoStep:
     """What is being done, and how far it is."""
 
-    words: str
+    description: str
     done: int
     total: int
 
@@ -34,11 +34,13 @@ def run(out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60,
         intervened: how many of them are taken apart to measure true effects.
         seed: of those scenes.
     """
-    from foveal.demo.page import picture_section, portrait_section, report
+    from foveal.demo.feature_images import feature_images_section
+    from foveal.demo.page import report
+    from foveal.demo.pictures import picture_section
     from foveal.demo.truth import TruthMeasurements, measure
     from foveal.models import load_model
     from foveal.report.report import write_report
-    from foveal.synthetic import SPECIES, demo_scenes, render
+    from foveal.synthetic import CLASS_NAMES, demo_scenes, render
     from foveal.synthetic.splits import Example
 
     started = time.perf_counter()
@@ -48,10 +50,10 @@ def run(out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60,
     pictures = demo_scenes()
     for done, scene in enumerate(pictures):
         yield DemoStep("explaining the bundled pictures", done, len(pictures))
-        sections.append(picture_section(model, Example(*render(scene), SPECIES.index(scene.species), scene)))
+        sections.append(picture_section(model, Example(*render(scene), CLASS_NAMES.index(scene.class_name), scene)))
     yield DemoStep("explaining the bundled pictures", len(pictures), len(pictures))
     yield DemoStep("portraying what the last stage sees", 0, 1)
-    sections.append(portrait_section(model))
+    sections.append(feature_images_section(model))
     yield DemoStep("portraying what the last stage sees", 1, 1)
     evidence = TruthMeasurements()
     for done in measure(model, evidence, scenes=scenes, intervened=intervened, seed=seed):

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 COMPARED = ("hirescam", "guidedbackprop", "lrp-gamma")
 
 
-def true_panel(model: Model, example: Example, species: str) -> Panel:
+def true_panel(model: Model, example: Example, class_name: str) -> Panel:
     """Maps of the margin, each with its area of deletion and what hiding its places costs."""
-    target = sibling_margin([species])
+    target = sibling_margin([class_name])
     whys = {why.method: why for why in compare(model, example.image, target, methods=COMPARED)}
     batch = load_images(example.image, model.preprocessing)
     setting = default_setting(batch.tensor, steps=14)
-    scores = measure(model, batch, whys, target, metrics=["deletion"], references=("random",), setting=setting)
-    audits = {one.method: one for one in audit(model, batch, whys, target, draws=6)}
+    scores = measure(
+        model, batch, target, explanations=whys, metrics=["deletion"], references=("random",), setting=setting
+    )
+    audits = {test.method: test for test in audit(model, batch, target, explanations=whys, draws=6)}
     best, chance = scores.best("deletion"), scores.values["(random)"]["deletion"][0]
     tiles = []
     for name, why in whys.items():
@@ -41,8 +43,8 @@ def true_panel(model: Model, example: Example, species: str) -> Panel:
         "Is it true?",
         tuple(tiles),
         "The network is asked again while places vanish, those first that a map marks most. Deletion is the area below "
-        f"the probability of {species} rather than its sibling: low is good, noise gets {chance:.2f}. Below it, by how "
-        "much that probability falls when the marked places alone are hidden, and when an equal area elsewhere is.",
+        f"the probability of {class_name} rather than its sibling: low is good, noise gets {chance:.2f}. Below it, by "
+        "how much that probability falls when the marked places alone are hidden, and when an equal area elsewhere is.",
     )
 
 

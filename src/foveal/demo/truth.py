@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from foveal.api.explain import compare, explain
-from foveal.demo.references import REFERENCES
 from foveal.methods import FAST, METHODS
+from foveal.metrics.references import reference_of_photo
 from foveal.models import Model
 from foveal.results import Explanation
-from foveal.synthetic import SPECIES, Split, effects_of_each, sibling
+from foveal.synthetic import CLASS_NAMES, Split, effects_of_each, sibling
 from foveal.synthetic.agreement import hit, rank_correlation, share
-from foveal.synthetic.dataset import normalised
+from foveal.synthetic.dataset import normalized
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
 from foveal.targets import Class, Target
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from foveal.synthetic.splits import Example
 
 BATCH = 20
+UNTOLD = ("random", "center", "edges")  # maps that know nothing of the network
 PATIENT = ("ablationcam", "scorecam", "occlusion")
 Key = tuple[str, str]  # method, layer ("" for references, which have none)
 
@@ -52,7 +53,7 @@ class TruthMeasurements:
 
 def measure(model: Model, evidence: TruthMeasurements, *, scenes: int, intervened: int, seed: int) -> Iterator[int]:
     """Add fresh scenes to the evidence, the first `intervened` with true effects; yields how many are done."""
-    visible = (example for example in Split("species", 4 * scenes, seed=seed) if decides_visibly(example))
+    visible = (example for example in Split("classes", 4 * scenes, seed=seed) if decides_visibly(example))
     done = 0
     while done < scenes and (examples := [e for _, e in zip(range(min(BATCH, scenes - done)), visible, strict=False)]):
         _margins(model, examples, evidence)
@@ -64,7 +65,7 @@ def measure(model: Model, evidence: TruthMeasurements, *, scenes: int, intervene
 
 def logits_of(model: Model, pictures: UInt8[NDArray[np.uint8], "n h w 3"]) -> Float[Tensor, "n classes"]:
     with torch.inference_mode():
-        logits: Tensor = model.module(normalised(torch.from_numpy(pictures).permute(0, 3, 1, 2)))
+        logits: Tensor = model.module(normalized(torch.from_numpy(pictures).permute(0, 3, 1, 2)))
         return logits
 
 
@@ -72,12 +73,12 @@ def explain_everywhere(model: Model, pictures: Sequence[NDArray[np.uint8]], targ
     """Every fast method where it looks: at all stages, at the last one only, or at the input."""
     at_stages = [name for name in FAST if METHODS[name].place == "last stage" and name != "cam"]
     at_input = [name for name in FAST if METHODS[name].place == "input"]
-    found = [
+    explanations = [
         explain(model, list(pictures), target, method="cam"),
         *compare(model, list(pictures), target, methods=at_stages, layer="all"),
         *compare(model, list(pictures), target, methods=at_input),
     ]
-    by_name = {why.method: why for why in found}
+    by_name = {why.method: why for why in explanations}
     return {name: by_name[name] for name in FAST if name in by_name}
 
 
@@ -92,17 +93,19 @@ def on_photo(why: Explanation, layer: str, i: int) -> NDArray[np.floating]:
 
 
 def _margins(model: Model, examples: Sequence[Example], evidence: TruthMeasurements) -> None:
-    species = [SPECIES[example.target] for example in examples]
+    class_names = [CLASS_NAMES[example.target] for example in examples]
     pictures = [example.image for example in examples]
     predicted = logits_of(model, np.stack(pictures)).argmax(1).tolist()
     evidence.correct += [p == example.target for p, example in zip(predicted, examples, strict=True)]
-    for name, why in explain_everywhere(model, pictures, sibling_margin(species)).items():
+    for name, why in explain_everywhere(model, pictures, sibling_margin(class_names)).items():
         for layer in why.layers:
             for i, example in enumerate(examples):
-                _score(evidence, (name, layer), on_photo(why, layer, i), example, deciding_part(species[i]))
-    for name, draw in REFERENCES.items():
+                _score(evidence, (name, layer), on_photo(why, layer, i), example, deciding_part(class_names[i]))
+    for name in UNTOLD:
         for i, example in enumerate(examples):
-            _score(evidence, (name, ""), draw(example.image), example, deciding_part(species[i]))
+            _score(
+                evidence, (name, ""), reference_of_photo(name, example.image), example, deciding_part(class_names[i])
+            )
 
 
 def _score(evidence: TruthMeasurements, key: Key, map: NDArray[np.floating], example: Example, part: str) -> None:
@@ -111,22 +114,22 @@ def _score(evidence: TruthMeasurements, key: Key, map: NDArray[np.floating], exa
 
 
 def _interventions(model: Model, examples: Sequence[Example], evidence: TruthMeasurements) -> None:
-    species = [SPECIES[example.target] for example in examples]
+    class_names = [CLASS_NAMES[example.target] for example in examples]
     explained = explain_everywhere(model, [e.image for e in examples], Class([e.target for e in examples]))
     for i, example in enumerate(examples):
         truth, margin = true_effects(model, example)
-        evidence.largest.append(largest_part(margin) == deciding_part(species[i]))
+        evidence.largest.append(largest_part(margin) == deciding_part(class_names[i]))
         maps: dict[Key, NDArray[np.floating]] = {
             (name, layer): on_photo(why, layer, i) for name, why in explained.items() for layer in why.layers
         }
-        maps |= {(name, ""): draw(example.image) for name, draw in REFERENCES.items()}
+        maps |= {(name, ""): reference_of_photo(name, example.image) for name in UNTOLD}
         for key, map in maps.items():
             evidence.correlations.setdefault(key, []).append(rank_correlation(map, example.labels, truth))
 
 
 def true_effects(model: Model, example: Example) -> tuple[Mapping[str, float], Mapping[str, float]]:
     """What each part, and the background, does to the class's logit, and to its margin over the sibling."""
-    own, other = example.target, SPECIES.index(sibling(SPECIES[example.target]))
+    own, other = example.target, CLASS_NAMES.index(sibling(CLASS_NAMES[example.target]))
 
     def scores(pictures: UInt8[NDArray[np.uint8], "n h w 3"]) -> NDArray[np.floating]:
         logits = logits_of(model, pictures)

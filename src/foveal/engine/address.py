@@ -48,7 +48,7 @@ class Address:
         return cls(match["module"], match["key"], None if call is None else int(call))
 
     @classmethod
-    def of(cls, model: nn.Module, text: str) -> tuple[Address, nn.Module | None]:
+    def resolve(cls, model: nn.Module, text: str) -> tuple[Address, nn.Module | None]:
         """The address in that model, and the module to observe; None where it is the model's own input.
 
         Raises:
@@ -100,16 +100,16 @@ def named_modules(model: nn.Module) -> dict[str, nn.Module]:
 
     Left out are parametrisations, whose modules make weights, and TorchScript, which cannot be observed.
     """
-    found: dict[str, nn.Module] = {}
+    modules: dict[str, nn.Module] = {}
     stack = [("", model)]
     while stack:
         name, module = stack.pop()
         module = unwrapped(module)
         if _is_script(module):
             continue
-        found.setdefault(name, module)
+        modules.setdefault(name, module)
         stack += [(f"{name}.{key}" if name else key, child) for key, child in reversed(_children(module))]
-    return found
+    return modules
 
 
 def _children(module: nn.Module) -> list[tuple[str, nn.Module]]:

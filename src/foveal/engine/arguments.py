@@ -42,7 +42,7 @@ class Arguments:
         if any(_hides_the_image(leaf) for leaf in leaves):
             raise ModelError("`...`, which stands for the image, is found in lists, tuples and dicts: put it into one")
 
-    def around(self, x: Tensor, fresh: Callable[[Tensor], Tensor] | None = None) -> tuple[list[Any], dict[str, Any]]:
+    def bind(self, x: Tensor, fresh: Callable[[Tensor], Tensor] | None = None) -> tuple[list[Any], dict[str, Any]]:
         """The arguments with the image in its place; the rows of one image as often as `x` has copies of it.
 
         Args:
@@ -81,7 +81,7 @@ class Arguments:
         return tuple(map(changed, self.positional)), {key: changed(value) for key, value in self.keywords.items()}
 
 
-def beside(n: int, inputs: Sequence[Any] | Tensor, keywords: Mapping[str, Any] | None) -> Arguments:
+def extra_inputs(n: int, inputs: Sequence[Any] | Tensor, keywords: Mapping[str, Any] | None) -> Arguments:
     """`Arguments` as people write them: a tensor alone is one input."""
     return Arguments(n, (inputs,) if isinstance(inputs, Tensor) else tuple(inputs), dict(keywords or {}))
 
@@ -96,7 +96,7 @@ def _fitting(tensor: Tensor, *, n: int, count: int, fresh: Callable[[Tensor], Te
 def _hides_the_image(leaf: Any) -> bool:
     """Whether `...` is in a container whose parts are not looked at."""
     inside = leaf.values() if isinstance(leaf, Mapping) else leaf if isinstance(leaf, AbstractSet) else ()
-    return any(one is ... for one in inside)
+    return any(part is ... for part in inside)
 
 
 def _plain(value: Any) -> Hashable:

@@ -34,10 +34,10 @@ def follow(score: Tensor, origins: Origins, *, keep_graph: bool, differentiable:
         return _pulled(score, origins, 1.0, retain_graph=keep_graph, create_graph=differentiable)
     for scale in (2.0**15, 2.0**10, 2.0**5, 1.0):
         raw = _pulled(score, origins, scale, retain_graph=keep_graph or scale > 1, create_graph=differentiable)
-        found = {layer: None if G is None else G.float() / scale for layer, G in raw.items()}
-        if all(bool(G.isfinite().all()) for G in found.values() if G is not None):
+        gradients = {layer: None if G is None else G.float() / scale for layer, G in raw.items()}
+        if all(bool(G.isfinite().all()) for G in gradients.values() if G is not None):
             break
-    return found
+    return gradients
 
 
 def _pulled(score: Tensor, origins: Origins, scale: float, **options: bool) -> Gradients:
@@ -45,20 +45,20 @@ def _pulled(score: Tensor, origins: Origins, scale: float, **options: bool) -> G
     return dict(zip(origins, weighted(score, sources, scale, **options), strict=True))
 
 
-def weighted(of: Tensor, to: Any, weights: Tensor | float, **options: Any) -> tuple[Any, ...]:
+def weighted(output: Tensor, to: Any, weights: Tensor | float, **options: Any) -> tuple[Any, ...]:
     """d Σ weights · of / d to.
 
     The weights stand in the sum: where `torch.autograd.grad` is handed them, it imports sympy to compare shapes, which
     takes long and changes the process's warning filters.
     """
     with torch.enable_grad():
-        total = (of if isinstance(weights, float) and weights == 1 else of * weights).sum()
-    found: tuple[Any, ...] = torch.autograd.grad(total, to, allow_unused=True, **options)
-    return found
+        total = (output if isinstance(weights, float) and weights == 1 else output * weights).sum()
+    gradients: tuple[Any, ...] = torch.autograd.grad(total, to, allow_unused=True, **options)
+    return gradients
 
 
 @contextmanager
-def said(model: nn.Module) -> Iterator[None]:
+def backward_errors(model: nn.Module) -> Iterator[None]:
     """Run a backward in here: what it raises is told in one sentence."""
     try:
         yield

@@ -3,7 +3,7 @@
     J   ∂ y / ∂ x at the x of the forward, for all images at once; never written out
     push(v) = J v, pull(u) = Jᵀ u
 
-`pull` is a backward pass through the block. It is linear in u, so one differentiates it once more to get `push`:
+`vjp` is a backward pass through the block. It is linear in u, so one differentiates it once more to get `jvp`:
 neither runs the block again, and any sub-graph will do, whatever its modules.
 """
 
@@ -42,13 +42,13 @@ class Block:
     def __post_init__(self) -> None:
         self._twice: tuple[Tensor, Tensor | None] | None = None
 
-    def pull(self, u: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
+    def vjp(self, u: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
         """Jᵀ u, like x, in single precision at least."""
         size = _size(u, self.y.dtype)
-        found = self._grad(self.y, self.origin, (u / size).to(self.y.dtype))
-        return torch.zeros_like(self.x, dtype=_precise(u)) if found is None else found.to(_precise(u)) * size
+        gradient = self._grad(self.y, self.origin, (u / size).to(self.y.dtype))
+        return torch.zeros_like(self.x, dtype=_precise(u)) if gradient is None else gradient.to(_precise(u)) * size
 
-    def push(self, v: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
+    def jvp(self, v: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
         """J v, like y, in single precision at least.
 
         Raises:
@@ -59,12 +59,12 @@ class Block:
             return torch.zeros_like(self.y, dtype=_precise(v))
         size = _size(v, pulled.dtype)
         try:
-            found = self._grad(pulled, u, (v / size).to(pulled.dtype))
+            tangent = self._grad(pulled, u, (v / size).to(pulled.dtype))
         except RuntimeError as error:
             raise _once(str(error).splitlines()[0]) from error
-        if found is None and bool(pulled.any()):
+        if tangent is None and bool(pulled.any()):
             raise _once("an operation here has no second derivative")
-        return torch.zeros_like(self.y, dtype=_precise(v)) if found is None else found.to(_precise(v)) * size
+        return torch.zeros_like(self.y, dtype=_precise(v)) if tangent is None else tangent.to(_precise(v)) * size
 
     @property
     def _doubly(self) -> tuple[Tensor, Tensor | None]:
@@ -81,13 +81,13 @@ class Block:
         return self._twice
 
     def forget(self) -> None:
-        """Let go of the graph of `push`."""
+        """Let go of the graph of `jvp`."""
         self._twice = None
 
     @staticmethod
-    def _grad(of: Tensor, to: Any, weights: Tensor, *, create_graph: bool = False) -> Any:
-        (found,) = weighted(of, to, weights, retain_graph=True, create_graph=create_graph)
-        return found
+    def _grad(output: Tensor, to: Any, weights: Tensor, *, create_graph: bool = False) -> Any:
+        (gradient,) = weighted(output, to, weights, retain_graph=True, create_graph=create_graph)
+        return gradient
 
 
 def _precise(tensor: Tensor) -> torch.dtype:

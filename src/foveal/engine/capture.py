@@ -10,9 +10,8 @@ Nothing above the first layer that is kept enters a graph, so the gradient at th
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -21,15 +20,16 @@ from torch.autograd.graph import GradientEdge
 
 from foveal.engine.address import INPUT, Address, pick, replace
 from foveal.engine.arguments import Arguments
-from foveal.engine.backward import Origins, follow, said
+from foveal.engine.backward import Origins, backward_errors, follow
 from foveal.engine.block import Block
 from foveal.engine.checkpoints import hidden, reentrant
+from foveal.engine.feeding import Feeding
 from foveal.engine.forward import Given, output_of
 from foveal.engine.graph import KeepGraph, operations_between
 from foveal.engine.guard import untouched, unwrap
-from foveal.engine.stages import describe
+from foveal.engine.rows import OtherRows, other_rows_error
 from foveal.engine.taps import Tap, tap
-from foveal.errors import FovealError, LayerError
+from foveal.errors import LayerError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -45,7 +45,7 @@ def capture(
     gradient: bool = True,
     differentiable: bool = False,
     last_calls: Mapping[str, int] | None = None,
-    neighbours: bool = False,
+    neighbors: bool = False,
     rows: bool = True,
 ) -> Iterator[ForwardRun]:
     """A `ForwardRun` of `model` that keeps what `layers` return; the model is as it was when the block is left.
@@ -55,17 +55,17 @@ def capture(
         gradient: False where only activations are needed: no graph at all is recorded.
         differentiable: activations and gradients stay attached to the input and the weights, nothing is cut.
         last_calls: layer -> number of its last call, for a forward that is to stop at modules that run several times.
-        neighbours: notice which layers are fed by another as it is, for `ForwardRun.block`.
+        neighbors: notice which layers are fed by another as it is, for `ForwardRun.block`.
         rows: each layer must have a row an image; False where others take the images' place on the way.
     """
     model = unwrap(model)
-    found = {layer: Address.of(model, layer) for layer in layers}
-    addresses = {layer: address for layer, (address, _) in found.items()}
-    modules = {layer: module for layer, (_, module) in found.items() if module is not None}
+    addressed = {layer: Address.resolve(model, layer) for layer in layers}
+    addresses = {layer: address for layer, (address, _) in addressed.items()}
+    modules = {layer: module for layer, (_, module) in addressed.items() if module is not None}
     with untouched(model, freeze=not differentiable):
         yield ForwardRun(
             model, addresses, modules, last_calls or {},
-            gradient=gradient, differentiable=differentiable, neighbours=neighbours, rows=rows,
+            gradient=gradient, differentiable=differentiable, neighbors=neighbors, rows=rows,
         )  # fmt: skip
 
 
@@ -86,7 +86,7 @@ class ForwardRun:
         *,
         gradient: bool,
         differentiable: bool,
-        neighbours: bool = False,
+        neighbors: bool = False,
         rows: bool = True,
     ) -> None:
         self.activations: dict[str, Tensor] = {}
@@ -94,7 +94,7 @@ class ForwardRun:
         self._model = model
         self._gradient = gradient
         self._differentiable = differentiable
-        self._neighbours = neighbours
+        self._neighbors = neighbors
         self._rows = rows
         self._images = 0
         self._addresses = addresses
@@ -102,8 +102,7 @@ class ForwardRun:
         self._last_calls = last_calls
         self._stop = False
         self._origins: dict[str, Tensor | GradientEdge] = {}
-        self._onward: dict[str, _Seen] = {}
-        self._fed: dict[str, str] = {}
+        self._feeding = Feeding({layer: module for layer, module in modules.items() if not addresses[layer].before})
         self._kept_fed: dict[str, str] = {}
         self._hidden: set[str] = set()
 
@@ -114,7 +113,7 @@ class ForwardRun:
         *,
         stop: bool = False,
         through_no_grad: bool = False,
-        under: AbstractContextManager[Any] | None = None,
+        mode: AbstractContextManager[Any] | None = None,
     ) -> Any:
         """The model's output, or None when `stop` ended the pass after the last layer that is kept.
 
@@ -123,19 +122,20 @@ class ForwardRun:
             arguments: what the model takes beside it.
             stop: end the forward as soon as every layer was seen once (label-free methods need no more).
             through_no_grad: ignore `torch.no_grad()` blocks inside the model's own forward.
-            under: a mode in which the model runs, such as rules for the backward pass.
+            mode: one in which the model runs, such as rules for the backward pass.
 
         Raises:
             ModelError: when the model fails on these inputs (its own error is the cause).
             LayerError: when a layer to keep was never reached.
         """
         self._stop, self._images = stop, len(x)
-        beside = arguments or Arguments()
+        extra_inputs = arguments or Arguments()
         try:
-            with KeepGraph() if through_no_grad else nullcontext(), under or nullcontext():
-                output = self._run(lambda: self._begun(x, beside))
-        except _OtherRows as other:
-            raise self._nobodys(other, x, beside) from None
+            with KeepGraph() if through_no_grad else nullcontext(), mode or nullcontext():
+                output = self._run(lambda: self._begun(x, extra_inputs))
+        except OtherRows as other:
+            module = self._addresses[other.layer].module
+            raise other_rows_error(other, self._model, module, x, extra_inputs) from None
         missing = [layer for layer in self._addresses if layer not in self.activations]
         if missing:
             raise LayerError(
@@ -157,11 +157,11 @@ class ForwardRun:
             LayerError: for a layer with no differentiable way to the score.
         """
         magnify = linear and any(A.dtype == torch.float16 for A in self.activations.values())
-        with self._hooked(self._recomputed_by), said(self._model):
-            found = follow(
+        with self._hooked(self._recomputed_by), backward_errors(self._model):
+            arrived = follow(
                 score, self._origins, keep_graph=keep_graph, differentiable=self._differentiable, magnify=magnify
             )
-        return {layer: self._reached(layer, found[layer]) for layer in self._addresses}
+        return {layer: self._reached(layer, arrived[layer]) for layer in self._addresses}
 
     def block(self, before: str, after: str) -> Block:
         """What lies between two of the layers, linearised; needs a forward with gradients, and lives as long as it."""
@@ -179,20 +179,21 @@ class ForwardRun:
 
     def _begun(self, x: Tensor, arguments: Arguments) -> Given:
         """What the model is given, for a forward of which nothing is known yet."""
-        for found in (self.activations, self.calls, self._origins, self._onward, self._fed, self._kept_fed):
-            found.clear()
+        for kept in (self.activations, self.calls, self._origins, self._kept_fed):
+            kept.clear()
         self._hidden.clear()
+        self._feeding.clear()
         x = self._usable(x)
         if INPUT in self._addresses and INPUT not in self._modules:
             self.calls[INPUT] = 1
             x = self._keep(INPUT, tap(x, gradient=self._recording))
-        return arguments.around(x, self._usable)
+        return arguments.bind(x, self._usable)
 
     def _run(self, given: Callable[[], Given]) -> Any:
         if self._stop and not self._modules:
             given()
             return None
-        with self._watched(), self._hooked(self._kept_by):
+        with self._feeding.watch() if self._neighbors else nullcontext(), self._hooked(self._kept_by):
             try:
                 return output_of(self._model, given, gradient=self._gradient)
             except _Enough:
@@ -224,9 +225,9 @@ class ForwardRun:
                 return None
             tensor = pick(output, address)
             if self._rows and (tensor.ndim == 0 or len(tensor) != self._images):
-                raise _OtherRows(layer, len(tensor) if tensor.ndim else 0)
+                raise OtherRows(layer, len(tensor) if tensor.ndim else 0)
             in_place = any(value is tensor for value in inputs)
-            fed = self._fed.get(layer, "")
+            fed = self._feeding.giver(layer)
             onward = self._keep(layer, tap(tensor, gradient=self._recording, in_place=in_place))
             self._kept_fed[layer] = fed
             if self._stop and len(self.activations) == len(self._addresses):
@@ -248,57 +249,16 @@ class ForwardRun:
 
         return hook
 
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Find out which layer's result, as it was returned and nothing else, each module is given."""
-        if not self._neighbours:
-            yield
-            return
-        handles = [
-            module.register_forward_pre_hook(self._fed_by(layer))
-            for layer, module in self._modules.items()
-            if not self._addresses[layer].before
-        ]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _fed_by(self, layer: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-        def before(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            givers = (
-                giver for giver, seen in reversed(self._onward.items()) if len(inputs) == 1 and seen.is_(inputs[0])
-            )
-            self._fed[layer] = next(givers, "")
-
-        return before
-
     def _keep(self, layer: str, tapped: Tap) -> Tensor:
         self.activations.pop(layer, None)  # the order is that of the last calls
         self.activations[layer], self._origins[layer] = tapped.kept, tapped.origin
-        if self._neighbours:
-            self._onward[layer] = _Seen(tapped.onward)
+        if self._neighbors:
+            self._feeding.returned(layer, tapped.onward)
         if not self._gradient:
             self.activations[layer] = tapped.kept.detach()
         elif not torch.is_grad_enabled() and reentrant():
             self._hidden.add(layer)
         return tapped.onward
-
-    def _nobodys(self, other: _OtherRows, x: Tensor, arguments: Arguments) -> LayerError:
-        """What to say of a layer whose rows are not the images'."""
-        n, rows, layer = len(x), other.rows, other.layer
-        remedy = f"choose a layer with a row an image, such as {INPUT!r}"
-        with suppress(FovealError):
-            structure, module = describe(self._model, x, arguments), self._addresses[layer].module
-            if module in structure.layouts and n > 1:
-                remedy = "explain one image at a time, as the network does not run these together"
-            elif nearest := structure.nearest_spatial(module):
-                remedy = f"choose a layer with a row an image, such as {nearest!r}"
-        return LayerError(
-            f"{layer or 'the output'} has {rows} row{'s' * (rows != 1)} for {n} image{'s' * (n != 1)}, so it is not "
-            f"known which are whose: {remedy}"
-        )
 
     @property
     def _recording(self) -> bool:
@@ -328,29 +288,6 @@ def _on_the_way_in(hook: Hook) -> Callable[[nn.Module, tuple[Any, ...]], Any]:
         return None if onward is None else (onward, *inputs[1:])
 
     return before
-
-
-class _Seen:
-    """A tensor as it was, without holding it."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self._tensor, self._version = weakref.ref(tensor), _version(tensor)
-
-    def is_(self, tensor: Any) -> bool:
-        """Whether this is that tensor, and nothing was written into it since."""
-        return isinstance(tensor, Tensor) and self._tensor() is tensor and _version(tensor) == self._version
-
-
-def _version(tensor: Tensor) -> int:
-    return -1 if tensor.is_inference() else tensor._version
-
-
-class _OtherRows(BaseException):
-    """A layer has more or fewer rows than there are images. Not an Exception, so no model swallows it."""
-
-    def __init__(self, layer: str, rows: int) -> None:
-        super().__init__()
-        self.layer, self.rows = layer, rows
 
 
 class _Enough(BaseException):

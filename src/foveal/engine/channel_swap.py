@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 
-class Exchange:
+class ChannelSwap:
     """One buffer of copies: a channel of each is written, they are used, and put right before the next are written.
 
     It has room for `size` of them, or for as many as are asked for.

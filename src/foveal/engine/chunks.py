@@ -56,8 +56,8 @@ class Chunks:
         Raises:
             Whatever `scores` raises, running out of memory on a single copy included.
         """
-        found = [*self.parts(scores, count, tick)]
-        return torch.cat(found) if found else torch.empty(0)
+        chunks = [*self.parts(scores, count, tick)]
+        return torch.cat(chunks) if chunks else torch.empty(0)
 
     def parts(self, run: Callable[[int, int], T], count: int, tick: Tick | None = None) -> Iterator[T]:
         """The same of anything, one after the other; the first copy goes alone where nobody knows what it weighs."""

@@ -68,8 +68,8 @@ class Dilated(TorchFunctionMode):
 
     def grid(self, tensor: Tensor) -> Grid:
         """How the cells of a tensor lie; as in the network where nothing else is known."""
-        found: Grid | None = self._grids.get(tensor)
-        return found or Grid(_size(tensor))
+        kept: Grid | None = self._grids.get(tensor)
+        return kept or Grid(_size(tensor))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -94,7 +94,7 @@ class Dilated(TorchFunctionMode):
         if grid.factor == ONE and step == window.stride:
             result = as_built()
         else:
-            result = apply(x, window.finer(grid.size, grid.built, grid.factor, step))
+            result = apply(x, window.refined(grid.size, grid.built, grid.factor, step))
         return self._note(result, times(grid.stride, step), _over(times(grid.factor, window.stride), step), grid.local)
 
     def _follow(self, name: str, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -177,7 +177,7 @@ class Dilated(TorchFunctionMode):
         h, w = (min(grid.size[axis] for grid in grids) for axis in (0, 1))
 
         def crop(leaf: Any) -> Any:
-            if not any(leaf is one for one in maps):
+            if not any(leaf is map for map in maps):
                 return leaf
             grid = self.grid(leaf)
             return self._note(leaf[:, :, :h, :w], grid.stride, grid.factor, grid.local)

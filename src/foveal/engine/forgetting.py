@@ -113,7 +113,7 @@ def _observed(model: nn.Module, way: Way) -> Observed:
 
 
 def _surveyed(module: nn.Module, survey: Survey, way: Way) -> None:
-    _run_under(module, lambda: survey)
+    _run_within(module, lambda: survey)
     way.run(module, 0, 1)
 
 
@@ -154,12 +154,12 @@ class Forgetful:
                     flat = self.flats.setdefault(weight.memory, flat_of(weight.uses[0][1].tensor).clone())
                     flat[weight.low : weight.high] = values
             self.module = network.copy()
-            self.keys = self._exchanged() if network.inside else {}
+            self.keys = self._replaced() if network.inside else {}
         self._mode: Following = Exchanging(self)
-        _run_under(self.module, lambda: copy(self._mode))
+        _run_within(self.module, lambda: copy(self._mode))
 
     @contextmanager
-    def under(self, mode: Following) -> Iterator[None]:
+    def within(self, mode: Following) -> Iterator[None]:
         """Run it in another mode in this block."""
         self._mode, own = mode, self._mode
         try:
@@ -170,9 +170,9 @@ class Forgetful:
     def flat(self, key: Hashable) -> Tensor | None:
         return self.flats.get(self.layers.same.get(key, key))
 
-    def _exchanged(self) -> dict[int, Hashable]:
+    def _replaced(self) -> dict[int, Hashable]:
         """Put new tensors where the copy holds what it forgot; by the numbers of their memories, whose they are."""
-        found: dict[int, Tensor] = {}
+        replacements: dict[int, Tensor] = {}
         keys: dict[int, Hashable] = {}
         for place in places(self.module):
             old = place.tensor
@@ -180,10 +180,10 @@ class Forgetful:
             flat = self.flats.get(key)
             if flat is None or flat.dtype != old.dtype or place.container is None:
                 continue
-            if id(old) not in found:
+            if id(old) not in replacements:
                 new = flat.as_strided(old.shape, old.stride(), old.storage_offset())
-                found[id(old)] = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
-            place.container[place.key] = found[id(old)]
+                replacements[id(old)] = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
+            place.container[place.key] = replacements[id(old)]
             keys[id(memory_of(flat))] = key
         return keys
 
@@ -257,7 +257,7 @@ class Comparing(Exchanging):
 def differences(network: Forgetful, before: Forgetful, numbers: Sequence[int], way: Way) -> dict[int, float]:
     """How far what each of these layers gives for the images has changed since `before`; see `Comparing`."""
     mode = Comparing(network, before, numbers)
-    with untouched(network.model), network.under(mode):  # what it computed with is looked up there
+    with untouched(network.model), network.within(mode):  # what it computed with is looked up there
         for start in range(0, len(way.x), AT_ONCE):
             way.run(network.module, start, min(start + AT_ONCE, len(way.x)))
     return mode.found
@@ -296,7 +296,7 @@ def _check_backward() -> None:
         )
 
 
-def _run_under(module: nn.Module, mode: Callable[[], Following]) -> None:
+def _run_within(module: nn.Module, mode: Callable[[], Following]) -> None:
     """Have this module run its forward in a mode, whatever calls it."""
     inner = module.forward
 

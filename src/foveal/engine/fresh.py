@@ -16,7 +16,7 @@ _NORMS = frozenset({"batch_norm", "instance_norm", "layer_norm", "group_norm", "
 _NEUTRAL = {"mean": 0.0, "variance": 1.0, "weight": 1.0, "bias": 0.0}
 
 
-def reinitialised(module: nn.Module, names: Sequence[str], seed: int) -> None:
+def reinitialized(module: nn.Module, names: Sequence[str], seed: int) -> None:
     """Make these modules' own weights and statistics random again, each from a seed of its own.
 
     As the layer itself would begin; what belongs to a layer that does not say how it begins is drawn from a normal
@@ -82,13 +82,15 @@ def fresh(layers: Layers, number: int, seed: int) -> dict[Weight, Tensor]:
 
     They depend on what the weights are to the operations, and not on how a module holds or makes them.
     """
-    found = {}
+    fresh_values = {}
     for k, weight in enumerate(layers.each[number].weights):
         own = (seed * 10_007 + number) * 101 + k
         old = flat_of(weight.uses[0][1].tensor)[weight.low : weight.high]
-        begun = next((one for i, use in weight.uses if (one := _begun(layers.sites, i, use, own)) is not None), None)
+        begun = next(
+            (start for i, use in weight.uses if (start := _begun(layers.sites, i, use, own)) is not None), None
+        )
         if begun is None:
-            found[weight] = _alike(old, own)
+            fresh_values[weight] = _alike(old, own)
             continue
         use, values = begun
         low, new = use.tensor.storage_offset() - weight.low, old.clone()
@@ -96,8 +98,8 @@ def fresh(layers: Layers, number: int, seed: int) -> dict[Weight, Tensor]:
         if values.numel() < len(new):
             new = _alike(old, own + 50)
         new.as_strided(size, steps, low).copy_(values)
-        found[weight] = new
-    return found
+        fresh_values[weight] = new
+    return fresh_values
 
 
 def _begun(sites: Sequence[UseSite], i: int, use: Use, seed: int) -> tuple[Use, Tensor] | None:

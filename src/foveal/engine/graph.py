@@ -93,8 +93,8 @@ def node_name(node: Any) -> str:
 def own_backwards(roots: list[Any]) -> list[str]:
     """Names of the `torch.autograd.Function`s before the roots that are not torch's own, each once."""
     functions = (getattr(node, "_forward_cls", None) for node in _walked([r for r in roots if r is not None])[1])
-    found = [function for function in functions if function and not function.__module__.startswith("torch.")]
-    return list(dict.fromkeys(function.__name__ for function in found))
+    foreign = [function for function in functions if function and not function.__module__.startswith("torch.")]
+    return list(dict.fromkeys(function.__name__ for function in foreign))
 
 
 def works_along_images(roots: list[Any]) -> bool:

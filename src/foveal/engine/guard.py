@@ -44,13 +44,13 @@ def is_compiled(model: nn.Module) -> bool:
 
 def every_module(model: nn.Module) -> list[nn.Module]:
     """What `model.modules()` has, once each, in a third of the time: small networks notice."""
-    found, left = {model: None}, [model]
+    modules, left = {model: None}, [model]
     while left:
         for child in left.pop()._modules.values():
-            if child is not None and child not in found:
-                found[child] = None
+            if child is not None and child not in modules:
+                modules[child] = None
                 left.append(child)
-    return list(found)
+    return list(modules)
 
 
 def _compiled(modules: Sequence[nn.Module]) -> bool:

@@ -42,17 +42,17 @@ class HeldTensor:
 
 def places(model: nn.Module) -> list[HeldTensor]:
     """All of them, parameters and buffers of a module before its attributes."""
-    found: list[HeldTensor] = []
+    tensors: list[HeldTensor] = []
     for name, module in named_modules(model).items():
         owner, _, own = name.rpartition(".")
         if isinstance(module, nn.ParameterList | nn.ParameterDict):  # no layer, but a list that one holds
-            found += _own(owner, own + ".", module)
+            tensors += _own(owner, own + ".", module)
             continue
-        found += _own(name, "", module)
+        tensors += _own(name, "", module)
         if is_parametrized(module):
             parts: Any = module.parametrizations
-            found += [place for key, part in parts.named_modules() for place in _own(name, f"{key}.", part)]
-    return found
+            tensors += [place for key, part in parts.named_modules() for place in _own(name, f"{key}.", part)]
+    return tensors
 
 
 def _own(owner: str, before: str, module: nn.Module) -> Iterator[HeldTensor]:

@@ -59,7 +59,7 @@ def invert(
     if not damping and block.module is not None:
         x = closed_form(block.module, block, keep, t)
         if x is not None:
-            residual = _norm(torch.where(keep, block.push(x) - t, 0)) / _norm(t).clamp(min=_tiny(t))
+            residual = _norm(torch.where(keep, block.jvp(x) - t, 0)) / _norm(t).clamp(min=_tiny(t))
             return Solved(x, residual, torch.zeros_like(residual))
     return cgls(block, keep, t, iterations=iterations, tolerance=tolerance, damping=damping)
 
@@ -73,10 +73,10 @@ def cgls(
     tolerance: float,
     damping: float = 0.0,
 ) -> Solved:
-    """The same by conjugate gradients from x = 0: one `push` and one `pull` an iteration."""
+    """The same by conjugate gradients from x = 0: one `jvp` and one `vjp` an iteration."""
     x = torch.zeros_like(block.x, dtype=t.dtype)
     r = t
-    s = block.pull(r)
+    s = block.vjp(r)
     p, size = s, _square(s)
     start = size.sqrt()
     count = torch.zeros_like(start)
@@ -84,12 +84,12 @@ def cgls(
         active = size.sqrt() > tolerance * start
         if not bool(active.any()):
             break
-        q = torch.where(keep, block.push(p), 0)
+        q = torch.where(keep, block.jvp(p), 0)
         curvature = _square(q) + damping * _square(p)
         step = torch.where(active & (curvature > 0), size / curvature.clamp(min=_tiny(size)), 0)
         x = x + _each(step, x) * p
         r = r - _each(step, r) * q
-        s = block.pull(r) - damping * x
+        s = block.vjp(r) - damping * x
         new = _square(s)
         p = s + _each(torch.where(active, new / size.clamp(min=_tiny(size)), 0), p) * p
         size = torch.where(active, new, size)
@@ -109,9 +109,9 @@ def closed_form(
         return _unpooled(module, block.x, keep, t)
     cells = _averaged(module, block)
     if cells is not None:
-        return cells * block.pull(t)  # J Jᵀ = 1 / cells
+        return cells * block.vjp(t)  # J Jᵀ = 1 / cells
     if is_plain(module, *REARRANGING):
-        return block.pull(t)  # J Jᵀ = 1
+        return block.vjp(t)  # J Jᵀ = 1
     weight = _matrix(module)
     if weight is None:
         return None
@@ -120,8 +120,8 @@ def closed_form(
         return None
     # Rows that do not count are zero rows: their equations say 0 = 0.
     matrices = rows[:, :, None] * weight.to(t.dtype)
-    found = torch.linalg.lstsq(matrices, flat[:, :, None], driver="gelsd").solution[:, :, 0]
-    return _unrowed(found, block.x, module)
+    solution = torch.linalg.lstsq(matrices, flat[:, :, None], driver="gelsd").solution[:, :, 0]
+    return _unrowed(solution, block.x, module)
 
 
 REARRANGING = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout, nn.Dropout2d, nn.PixelShuffle, nn.ChannelShuffle)
@@ -186,8 +186,8 @@ def _batch_norm(module: nn.BatchNorm2d, x: Tensor, y: Tensor, B: Tensor) -> Tens
     scale = (module.running_var + module.eps).rsqrt()
     scale = (scale if module.weight is None else scale * module.weight).view(shape)
     offset = 0 if module.bias is None else module.bias.view(shape)
-    found = (B - offset) / torch.where(scale == 0, 1, scale) + module.running_mean.view(shape)
-    return torch.where(scale == 0, x, found)
+    restored = (B - offset) / torch.where(scale == 0, 1, scale) + module.running_mean.view(shape)
+    return torch.where(scale == 0, x, restored)
 
 
 _POINTWISE: dict[tuple[type[nn.Module], ...], Callable[[Any, Tensor, Tensor, Tensor], Tensor | None]] = {

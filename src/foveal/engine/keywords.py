@@ -33,7 +33,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     Raises:
         MethodError: from the function, when it is called.
     """
-    readers = {name: found for name, found in _readers(function) if found is not None}
+    readers = {name: reader for name, reader in _readers(function) if reader is not None}
 
     @wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -47,7 +47,11 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 def _readers(function: Callable[..., Any]) -> list[tuple[str, Reader | None]]:
     parameters = inspect.signature(function).parameters.values()
-    return [(one.name, _reader(one.name, str(one.annotation))) for one in parameters if one.kind is one.KEYWORD_ONLY]
+    return [
+        (parameter.name, _reader(parameter.name, str(parameter.annotation)))
+        for parameter in parameters
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
 
 
 def _reader(name: str, annotation: str) -> Reader | None:
@@ -58,12 +62,12 @@ def _reader(name: str, annotation: str) -> Reader | None:
         return None
 
     def reader(verb: str, value: Any) -> Any:
-        found = value if value is None and optional else read(value)
-        if found is WRONG:
+        result = value if value is None and optional else read(value)
+        if result is WRONG:
             raise MethodError(
                 f"{verb} cannot take {name}={shown(value)}: give {words}" + (", or None" if optional else "")
             )
-        return found
+        return result
 
     return reader
 
@@ -86,8 +90,8 @@ def _reals(value: Any) -> Any:
     each = value.tolist() if hasattr(value, "tolist") else value
     if not isinstance(each, list | tuple):
         return WRONG
-    found = tuple(_real(one) for one in each)
-    return WRONG if WRONG in found else found
+    numbers = tuple(_real(number) for number in each)
+    return WRONG if WRONG in numbers else numbers
 
 
 def _flag(value: Any) -> Any:
@@ -112,7 +116,7 @@ def _names_or_flag(value: Any) -> Any:
 
 def _each(value: Any) -> bool:
     """Whether it is several names, in order."""
-    return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+    return isinstance(value, list | tuple) and all(isinstance(part, str) for part in value)
 
 
 def _for_each(value: Any) -> Any:
@@ -134,7 +138,7 @@ def _sequence(value: Any) -> Any:
 
 def _is_a(*kinds: str) -> Callable[[Any], Any]:
     """Of a class by its name, so that none has to be imported here."""
-    return lambda value: value if any(one.__name__ in kinds for one in type(value).__mro__) else WRONG
+    return lambda value: value if any(base.__name__ in kinds for base in type(value).__mro__) else WRONG
 
 
 KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
@@ -154,10 +158,9 @@ KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "Sequence[Any] | Tensor": (_sequence, "a tuple of arguments"),
     "Progress": (_callable, "something to call"),
     "Callable[[str, int, int], None]": (_callable, "something to call"),
-    "Callable[[Step], None]": (_callable, "something to call"),
     **{
         name: (_is_a(name), f"a foveal {name}")
-        for name in ("Preprocessing", "Setting", "ObjectiveWeights", "Plan", "Grouping")
+        for name in ("Preprocessing", "Setting", "ObjectiveWeights", "Schedule", "Grouping")
     },
 }  # fmt: skip
 """Annotations to what reads them, and what to ask for."""

@@ -111,10 +111,10 @@ class _Groups:
         self._of = [min(own) if group in own else group for group in self._of]
 
     def each(self) -> list[tuple[int, ...]]:
-        found: dict[int, list[int]] = {}
+        groups_of_sites: dict[int, list[int]] = {}
         for number, group in enumerate(self._of):
-            found.setdefault(group, []).append(number)
-        return [tuple(numbers) for numbers in found.values()]
+            groups_of_sites.setdefault(group, []).append(number)
+        return [tuple(numbers) for numbers in groups_of_sites.values()]
 
 
 class _Owners:
@@ -155,16 +155,16 @@ def _common(owners: Sequence[str]) -> str:
 
 def _weights(sites: Sequence[UseSite], same: Mapping[Hashable, Hashable]) -> list[Weight]:
     """Every stretch of memory that is used; those that overlap are one."""
-    found: list[Weight] = []
+    weights: list[Weight] = []
     for i, site in enumerate(sites):
         for use in site.uses:
             key = memory_key(use)
             own = Weight(same.get(key, key), *span(use.tensor), [(i, use)])
-            for other in [weight for weight in found if weight.overlaps(own)]:
+            for other in [weight for weight in weights if weight.overlaps(own)]:
                 own = other.joined(own)
-                found.remove(other)
-            found.append(own)
-    return found
+                weights.remove(other)
+            weights.append(own)
+    return weights
 
 
 def memory_key(use: Use) -> Hashable:
@@ -176,13 +176,13 @@ def memory_key(use: Use) -> Hashable:
 
 def _same(sites: Sequence[UseSite]) -> dict[Hashable, Hashable]:
     known: dict[Hashable, dict[Hashable, Tensor]] = {}
-    found: dict[Hashable, Hashable] = {}
+    same: dict[Hashable, Hashable] = {}
     for use in (use for site in sites for use in site.uses if not use.held):
         key, flat = memory_key(use), flat_of(use.tensor)
         alike = known.setdefault((use.names, flat.dtype, len(flat)), {})
-        found[key] = next((other for other, numbers in alike.items() if torch.equal(numbers, flat)), key)
-        alike.setdefault(found[key], flat)
-    return found
+        same[key] = next((other for other, numbers in alike.items() if torch.equal(numbers, flat)), key)
+        alike.setdefault(same[key], flat)
+    return same
 
 
 def span(tensor: Tensor) -> tuple[int, int]:

@@ -50,13 +50,13 @@ class _Registry:
 
     def _joined(self, parts: set[int]) -> tuple[_Turn, ...]:
         """The turns of parts that are known, and one for all that are new."""
-        found = {turn for part in parts if (turn := self._of_part.get(part)) is not None}
+        turns = {turn for part in parts if (turn := self._of_part.get(part)) is not None}
         new = [part for part in parts if part not in self._of_part]
         if new:
             turn = _Turn()
             self._of_part.update(dict.fromkeys(new, turn))
-            found.add(turn)
-        return tuple(sorted(found, key=lambda turn: turn.number))
+            turns.add(turn)
+        return tuple(sorted(turns, key=lambda turn: turn.number))
 
 
 class _Held(local):

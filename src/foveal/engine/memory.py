@@ -48,7 +48,7 @@ class Load:
         if self.each is not None:
             yield
             return
-        with Made() as made:
+        with CreatedTensors() as made:
             yield
         self.each, self.fixed = made.most / copies, made.fixed
 
@@ -59,7 +59,7 @@ class Load:
         return max(1, min(size, int((room(self._device, graph=self._graph) - self.fixed) // max(self.each, 1))))
 
 
-class Made(TorchDispatchMode):
+class CreatedTensors(TorchDispatchMode):
     """While active, adds up the tensors that are made and still there; those made of parameters alone apart.
 
     Attributes:
@@ -121,7 +121,7 @@ def memory_of(tensor: Tensor) -> torch.UntypedStorage | None:
 
 
 @runtime_checkable
-class Weighed(Protocol):
+class WeighedChunks(Protocol):
     """Whoever is asked about copies and knows what one makes of memory."""
 
     @property
@@ -130,7 +130,7 @@ class Weighed(Protocol):
 
 def load_when_asked(ask: object, x: Tensor) -> Load:
     """The load of asking about copies of x; unknown where it is not told."""
-    return ask.load if isinstance(ask, Weighed) else Load(x.device)
+    return ask.load if isinstance(ask, WeighedChunks) else Load(x.device)
 
 
 _known: weakref.WeakKeyDictionary[Any, dict[Hashable, Load]] = weakref.WeakKeyDictionary()

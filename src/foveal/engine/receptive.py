@@ -68,8 +68,8 @@ class FieldTracker(TorchDispatchMode):
         self._asleep = False
 
     def field(self, tensor: Tensor) -> Field | None:
-        found: Field | None = self._fields.get(tensor)
-        return found
+        reach: Field | None = self._fields.get(tensor)
+        return reach
 
     def where(self, tensor: Tensor) -> Where | None:
         """Where its elements lie on the input."""

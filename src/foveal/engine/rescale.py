@@ -65,10 +65,10 @@ def product(func: Any, args: Any, kwargs: Any) -> Any:
     if not (carries(a) and carries(b)):
         return func(*args, **kwargs)
 
-    def pull(G: Tensor) -> tuple[Tensor, Tensor]:
+    def pullback(G: Tensor) -> tuple[Tensor, Tensor]:
         return (G * middle(b)).sum_to_size(a.shape), (G * middle(a)).sum_to_size(b.shape)
 
-    return pulled(a.detach() * b.detach(), pull, a, b)
+    return pulled(a.detach() * b.detach(), pullback, a, b)
 
 
 def middle(x: Tensor) -> Tensor:
@@ -101,16 +101,16 @@ def softmax(func: Any, args: Any, kwargs: Any) -> Any:
 
 
 def layer_norm(func: Any, args: Any, kwargs: Any) -> Any:
-    return _normalised(*args, **kwargs)
+    return _normalized(*args, **kwargs)
 
 
-def _normalised(
+def _normalized(
     input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
     axes = tuple(range(-len(normalized_shape), 0))
-    centred = input - input.mean(axes, keepdim=True)
-    variance = product(torch.mul, (centred, centred), {}).mean(axes, keepdim=True)
-    y = product(torch.mul, (centred, elementwise(torch.rsqrt, (variance + eps,), {})), {})
+    centered = input - input.mean(axes, keepdim=True)
+    variance = product(torch.mul, (centered, centered), {}).mean(axes, keepdim=True)
+    y = product(torch.mul, (centered, elementwise(torch.rsqrt, (variance + eps,), {})), {})
     y = y if weight is None else y * weight
     return y if bias is None else y + bias  # type: ignore[no-any-return]
 
@@ -126,14 +126,14 @@ def max_pool(func: Any, args: Any, kwargs: Any) -> Any:
     def put(values: Tensor, places: Tensor) -> Tensor:
         return torch.zeros_like(x1).flatten(2).scatter_add(2, places.flatten(2), values.flatten(2)).view_as(x1)
 
-    def pull(G: Tensor) -> Tensor:
+    def pullback(G: Tensor) -> Tensor:
         top, step = torch.maximum(y1, y0), x1 - x0
         g = G.chunk(2)[0]
         shares = put(g * (top - y0), p1) + put(g * (y1 - top), p0)
         multiplier = torch.where(step == 0, put(g, p1), shares / torch.where(step == 0, 1, step))
         return torch.cat([multiplier, multiplier])
 
-    return pulled(y, pull, x)
+    return pulled(y, pullback, x)
 
 
 _ELEMENTWISE = (

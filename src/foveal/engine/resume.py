@@ -50,7 +50,7 @@ class Cut:
         self._call = last_call if address.call is None else address.call
 
     @contextmanager
-    def watched(self, swap: Swap, begin: Callable[[Any], Any] = lambda inputs: None) -> Iterator[None]:
+    def hooked(self, swap: Swap, begin: Callable[[Any], Any] = lambda inputs: None) -> Iterator[None]:
         """`begin` is told, and may change, what the network is given; `swap` what the layer returns."""
         calls = count()
 
@@ -109,7 +109,7 @@ class Recording:
                 raise _Enough
 
         try:
-            with self.cut.watched(swap, self.record.start), self.record:
+            with self.cut.hooked(swap, self.record.start), self.record:
                 yield
         except _Enough:
             return
@@ -145,7 +145,7 @@ class Resumption:
         """
         self.score = score
         self.load = load or Load(x.device)
-        self.fault: str | None = None
+        self.refusal: str | None = None
         self._alone = False
         self._cut, self._ask, self._x = cut, ask, x
         if recording is not None and recording.returned is not None and self._fits(recording, image):
@@ -164,7 +164,7 @@ class Resumption:
         """The scores where the layer returns these copies instead."""
         if self._alone:
             return torch.cat([self._whole(copy[None]) for copy in copies])
-        if self.fault is not None:
+        if self.refusal is not None:
             return self._whole(copies)
         if len(copies) == 1:
             # One image's recorded results would be seen as they lie, and what works in place would write into them.
@@ -178,12 +178,12 @@ class Resumption:
             replay.finish()
             return copies
 
-        with self._cut.watched(swap, replay.start), replay:
+        with self._cut.hooked(swap, replay.start), replay:
             return self._ask(seen(self._x, len(copies)))
 
     def _whole(self, copies: Float[Tensor, "k ..."]) -> Float[Tensor, " k"]:
         """The same by running the network from its input on."""
-        with self._cut.watched(lambda _: copies):
+        with self._cut.hooked(lambda _: copies):
             return self._ask(seen(self._x, len(copies)).clone())
 
     def _fits(self, recording: Recording, image: int) -> bool:
@@ -191,16 +191,16 @@ class Resumption:
         assert recording.returned is not None
         self._recording, self._image = recording, image
         self.returned = recording.returned[image : image + 1]
-        self.fault = None
+        self.refusal = None
         record = recording.record
         if not record.intact:
-            self.fault = "what came before the layer was written into later"
+            self.refusal = "what came before the layer was written into later"
         elif self._right(self._resumed) and not record.intact:
-            self.fault = "what comes after the layer writes into what came before it"
-        return self.fault is None
+            self.refusal = "what comes after the layer writes into what came before it"
+        return self.refusal is None
 
     def _right(self, scores_of: Callable[[Tensor], Tensor]) -> bool:
-        """Whether the image gets its score, also beside a copy of it that is another; else there is a `fault`."""
+        """Whether the image gets its score, also beside a copy of it that is another; else there is a `refusal`."""
         try:
             with self.load.weighed(4):
                 own = self.returned
@@ -208,10 +208,10 @@ class Resumption:
         except REFUSALS as error:
             if out_of_memory(error):
                 raise
-            self.fault = reason(error)
+            self.refusal = reason(error)
             return False
         if scores.shape != (4,) or not _agree(scores, self.score):
-            self.fault = self.fault or "the score of the unaltered image comes out differently"
+            self.refusal = self.refusal or "the score of the unaltered image comes out differently"
             return False
         self.score = float(scores[0])
         return True

@@ -28,8 +28,8 @@ def select_layers(model: nn.Module, wanted: LayerSpec, structure: Callable[[], S
     Raises:
         LayerError: for a name that does not exist, a number out of range, a wildcard without a feature map.
     """
-    found = [layer for one in _each(wanted) for layer in _select_one(model, one, structure)]
-    return list(dict.fromkeys(found))
+    layers = [layer for spec in _each(wanted) for layer in _select_one(model, spec, structure)]
+    return list(dict.fromkeys(layers))
 
 
 def _each(wanted: Any) -> list[str | int | None]:
@@ -41,14 +41,14 @@ def _each(wanted: Any) -> list[str | int | None]:
     each = list(wanted) if isinstance(wanted, list | tuple | range) else [wanted]
     if not each:
         raise UnknownLayer("no layer was given: leave layer out for the last stage, or name one")
-    for one in each:
-        if isinstance(one, bool) or not isinstance(one, str | Integral | None):
+    for layer in each:
+        if isinstance(layer, bool) or not isinstance(layer, str | Integral | None):
             raise UnknownLayer(
-                f"{shown(one)} is no layer: give a name, a stage number, 'all', a wildcard, or a list of these"
+                f"{shown(layer)} is no layer: give a name, a stage number, 'all', a wildcard, or a list of these"
             )
-        if one == "":
+        if layer == "":
             raise UnknownLayer("a layer without a name was given: leave layer out for the last stage, or name one")
-    return [int(one) if isinstance(one, Integral) else one for one in each]
+    return [int(layer) if isinstance(layer, Integral) else layer for layer in each]
 
 
 def _select_one(model: nn.Module, wanted: str | int | None, structure: Callable[[], Structure]) -> list[str]:
@@ -64,7 +64,7 @@ def _select_one(model: nn.Module, wanted: str | int | None, structure: Callable[
         return _by_wildcard(model, wanted, structure())
     if is_input(model, wanted):
         return [INPUT]
-    Address.of(model, wanted)
+    Address.resolve(model, wanted)
     return [wanted]
 
 

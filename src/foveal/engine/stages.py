@@ -120,9 +120,9 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
         if isinstance(output, Tensor):
             shapes.pop(name, None)
             shapes[name] = tuple(output.shape)
-            found = tracker.field(output)
-            layout = layout_in(output, found) if x.ndim == 4 else None
-            found = _stepping(found, tracker.where(output), output, layout, image)
+            field = tracker.field(output)
+            layout = layout_in(output, field) if x.ndim == 4 else None
+            field = _stepping(field, tracker.where(output), output, layout, image)
             if layout and len(output) != len(x):
                 rows[name] = len(output) / len(x)
             elif layout and output.numel() and output.is_floating_point():
@@ -132,7 +132,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
                 size, input_size = _size(output, layout), _size(before, layout)
                 channels = output.shape[1 if layout == "nchw" else 3]
                 seen.append(
-                    _Seen(name, calls[name] - 1, channels, size, input_size, layout, output.grad_fn, found, lowest)
+                    _Seen(name, calls[name] - 1, channels, size, input_size, layout, output.grad_fn, field, lowest)
                 )
                 if size != (1, 1):
                     layouts[name] = layout
@@ -147,7 +147,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
         try:
             with KeepGraph() if keep_graph else nullcontext() as kept, FieldTracker(leaf) as tracker:
                 # Copies go in, because a forward may write into its input.
-                inputs, keywords = arguments.around(leaf.clone(), lambda tensor: tensor.detach().clone())
+                inputs, keywords = arguments.bind(leaf.clone(), lambda tensor: tensor.detach().clone())
                 with model_errors(model, (*inputs, *keywords.values())):
                     output = model(*inputs, **keywords)
         finally:
@@ -263,17 +263,17 @@ def _choose(run: list[_Seen], internal: Iterable[str], calls: dict[str, int]) ->
 
 
 def _stage(s: _Seen, calls: dict[str, int], lying: dict[str, Lying]) -> Stage:
-    found = s.field or Field()
+    field = s.field or Field()
     h, w = s.size
     place = lying[str(Address(s.name, call=s.call))].place(s.layout)
     return Stage(
         name=s.name if calls[s.name] == 1 else f"{s.name}#{s.call}",
         shape=(s.channels, h, w),
-        stride=found.stride,
-        receptive_field=(round(found.size[0]), round(found.size[1])),
-        local=found.local,
+        stride=field.stride,
+        receptive_field=(round(field.size[0]), round(field.size[1])),
+        local=field.local,
         sign="nonnegative" if s.minimum >= 0 else "signed",
-        depth=found.depth,
+        depth=field.depth,
         layout=s.layout,
         place=place if isinstance(place, Cells) else None,
     )

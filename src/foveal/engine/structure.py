@@ -132,20 +132,20 @@ class Structure:
     def place(self, model: nn.Module, layer: str) -> Cells | str:
         """Where the cells of a layer's map lie, or why that is not known: the name of an operation, mostly."""
         model = unwrap(model)
-        address, module = Address.of(model, layer)
+        address, module = Address.resolve(model, layer)
         names = {module: name for name, module in reversed(named_modules(model).items())}
         name = names.get(module, "") if module else ""
         call = self.calls.get(name, 1) - 1 if address.call is None else address.call
-        found = self.lying.get(str(replace(address, module=name, call=call)))
-        if found is None:
+        lying = self.lying.get(str(replace(address, module=name, call=call)))
+        if lying is None:
             return "it did not run when the network was traced"
-        layout = found.layout or find_layout(found.shape, found.image) or self.layouts.get(name)
+        layout = lying.layout or find_layout(lying.shape, lying.image) or self.layouts.get(name)
         if layout is None:
             return "it is no feature map"
-        place = found.place(layout)
-        if isinstance(place, str) and found.layout is None and fits_both(found.shape, found.image):
+        place = lying.place(layout)
+        if isinstance(place, str) and lying.layout is None and fits_both(lying.shape, lying.image):
             first = "n, c, h, w" if layout == "nchw" else "n, h, w, c"
-            place += f", and of its shape, {tuple(found.shape)}, only assumed that it is ({first})"
+            place += f", and of its shape, {tuple(lying.shape)}, only assumed that it is ({first})"
         return place
 
     def spatial(self, name: str) -> bool:
@@ -155,7 +155,7 @@ class Structure:
         """Layer -> the number of the last call of its module, whatever name it goes by."""
         model = unwrap(model)
         names = {module: name for name, module in reversed(named_modules(model).items())}
-        modules = {layer: Address.of(model, layer)[1] for layer in layers}
+        modules = {layer: Address.resolve(model, layer)[1] for layer in layers}
         return {layer: self.calls.get(names.get(at, ""), 1) - 1 for layer, at in modules.items() if at is not None}
 
     def channels_first(self, layer: str, tensor: Tensor, image: Sequence[int]) -> Tensor:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CORNER = 64  # pixels: few, and enough for the poolings of most networks
 
 
-class Segment:
+class Subnetwork:
     """From what one layer returns to what a later one does, for one image; the later must depend on the former alone.
 
     Args:
@@ -76,11 +76,11 @@ class Segment:
         before, after = self._known
         try:
             with torch.no_grad():
-                found = self._through(corner, before, lambda out: out)
+                output = self._through(corner, before, lambda out: out)
         except FovealError:
             return self._x
-        same = found.shape == after.shape and torch.allclose(
-            found, after, rtol=1e-4, atol=1e-5 * float(after.abs().max())
+        same = output.shape == after.shape and torch.allclose(
+            output, after, rtol=1e-4, atol=1e-5 * float(after.abs().max())
         )
         return corner if same else self._x
 
@@ -92,15 +92,15 @@ class Segment:
         given = maps if self._layouts[0] == "nchw" else maps.permute(0, 2, 3, 1)
         with (
             capture(model, [self.after], gradient=maps.requires_grad, last_calls=calls, rows=False) as run,
-            self._exchanged(given),
+            self._swapped(given),
         ):
             run.forward(x, self._arguments, stop=True)
             return start(channels_first(run.activations[self.after], self._layouts[1]))
 
     @contextmanager
-    def _exchanged(self, given: Tensor) -> Iterator[None]:
+    def _swapped(self, given: Tensor) -> Iterator[None]:
         """The layer returns these maps at its last call, also where it works in place."""
-        address, module = Address.of(self._model, self.before)
+        address, module = Address.resolve(self._model, self.before)
         assert module is not None, "the input is no stage"
         calls, wanted = count(), self._last_call(self.before)
 

@@ -180,11 +180,11 @@ class Following(TorchFunctionMode):
         return int(self._numbers.get(tensor))
 
     def _origins(self, tensors: Sequence[Tensor]) -> Names:
-        found: set[str] = set()
+        origins: set[str] = set()
         for tensor in tensors:
             own = self._names.get(id(memory_of(tensor)))
-            found |= {own} if own else set(self._made.get(tensor) or ())
-        return tuple(sorted(found))
+            origins |= {own} if own else set(self._made.get(tensor) or ())
+        return tuple(sorted(origins))
 
     def _of_image(self, tensor: Tensor) -> bool:
         return bool(self._image.get(tensor)) or (self._strangers and not self._is_known(tensor))

@@ -57,7 +57,7 @@ class Window:
         room = [size[axis] + self.before[axis] + self.after[axis] for axis in (0, 1)]
         return not self.ceil and any(self._reach(axis) > room[axis] for axis in (0, 1))
 
-    def finer(self, size: Pair, built: Pair, factor: Pair, step: Pair) -> Window:
+    def refined(self, size: Pair, built: Pair, factor: Pair, step: Pair) -> Window:
         """The same on a map of `size`, `factor` times finer than the one `built`, in steps of its finer cells."""
         wide = replace(
             self,
@@ -109,24 +109,24 @@ def max_pool2d(
     func: Any, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Read:  # fmt: skip
-    around = pair(padding)
+    border = pair(padding)
 
     def apply(x: Tensor, window: Window) -> Tensor:
         x = F.pad(x, window.border, value=-math.inf) if any(window.border) else x
         return func(x, window.kernel, window.stride, 0, window.dilation)  # type: ignore[no-any-return]
 
     stride = pair(stride or kernel_size)
-    return input, Window(pair(kernel_size), stride, pair(dilation), around, around, ceil_mode), apply
+    return input, Window(pair(kernel_size), stride, pair(dilation), border, border, ceil_mode), apply
 
 
 def avg_pool2d(
     func: Any, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Read:  # fmt: skip
-    around = pair(padding)
+    border = pair(padding)
     apply = partial(_average, count_padding=count_include_pad, divisor=divisor_override)
     stride = pair(stride or kernel_size)
-    return input, Window(pair(kernel_size), stride, ONE, around, around, ceil_mode), apply
+    return input, Window(pair(kernel_size), stride, ONE, border, border, ceil_mode), apply
 
 
 WINDOWS: dict[str, Callable[..., Read]] = {"conv2d": conv2d, "max_pool2d": max_pool2d, "avg_pool2d": avg_pool2d}
@@ -134,7 +134,7 @@ WINDOWS: dict[str, Callable[..., Read]] = {"conv2d": conv2d, "max_pool2d": max_p
 
 def pair(value: Any) -> Pair:
     """(y, x) of what torch takes as a number or a pair."""
-    values = (value,) if isinstance(value, int) else tuple(int(one) for one in value)
+    values = (value,) if isinstance(value, int) else tuple(int(side) for side in value)
     return values[0], values[-1]
 
 

@@ -1,26 +1,25 @@
-"""Images made for a layer: facets of a set, objectives that add like numbers, and the way to an image."""
+"""Feature visualization: facets of an image set, objectives that add like numbers, and their optimization."""
 
 from foveal.featurevis.channels import informative
-from foveal.featurevis.facet_objectives import ObjectiveWeights
 from foveal.featurevis.facets import find_facets, places, weights_of
+from foveal.featurevis.image_objectives import low_saturation, smooth
+from foveal.featurevis.objective import Objective
+from foveal.featurevis.objective_weights import ObjectiveWeights
 from foveal.featurevis.objectives import (
-    Objective,
-    Seen,
     aligned,
     apart,
-    decided,
     diverse,
     excite,
     inverted,
     near,
-    pale,
-    smooth,
     sparse,
+    target_score,
     typical,
-)  # fmt: skip
+)
 from foveal.featurevis.optimization import Optimization
 from foveal.featurevis.parametrization import Fourier, Phase, Pixels
 from foveal.featurevis.schedule import Best, FeatureTask, Octave, Schedule, ScheduleStep
+from foveal.featurevis.seen import Seen
 from foveal.featurevis.transforms import STILL, Views
 from foveal.featurevis.unit_objectives import units_of
 from foveal.results.facet import Facet
@@ -43,17 +42,17 @@ __all__ = [
     "Views",
     "aligned",
     "apart",
-    "decided",
     "diverse",
     "excite",
     "find_facets",
     "informative",
     "inverted",
+    "low_saturation",
     "near",
-    "pale",
     "places",
     "smooth",
     "sparse",
+    "target_score",
     "typical",
     "units_of",
     "weights_of",

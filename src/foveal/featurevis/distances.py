@@ -32,22 +32,27 @@ TINY = 1e-30
 
 
 def l2(u: Float[Tensor, "k c"], a: Float[Tensor, " c"], channels: Tensor) -> Float[Tensor, " k"]:
+    """Squared Euclidean distance in units of the target: ‖u − a‖² / ‖a‖²."""
     return (u - a).square().sum(1) / a.square().sum().clamp(min=TINY)
 
 
 def l1(u: Float[Tensor, "k c"], a: Float[Tensor, " c"], channels: Tensor) -> Float[Tensor, " k"]:
+    """Absolute distance, with linear tails."""
     return _tailed(Tensor.abs, u, a, channels)
 
 
 def charbonnier(u: Float[Tensor, "k c"], a: Float[Tensor, " c"], channels: Tensor) -> Float[Tensor, " k"]:
+    """Charbonnier (pseudo-Huber) distance, smooth at zero and with linear tails."""
     return _tailed(pseudo_huber, u, a, channels)
 
 
 def huber(u: Float[Tensor, "k c"], a: Float[Tensor, " c"], channels: Tensor) -> Float[Tensor, " k"]:
+    """Huber distance, quadratic near zero and with linear tails."""
     return _tailed(lambda v: functional.huber_loss(v, v.new_zeros(()).expand_as(v), reduction="none"), u, a, channels)
 
 
 def cosine(u: Float[Tensor, "k c"], a: Float[Tensor, " c"], channels: Tensor) -> Float[Tensor, " k"]:
+    """One minus the cosine of features and target."""
     return 1 - functional.cosine_similarity(u, a[None], dim=1)
 
 

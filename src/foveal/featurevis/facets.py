@@ -9,13 +9,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
-from foveal.errors import MethodError, MissingExtra, UnknownMethod
+from foveal.errors import MethodError, UnknownMethod
 from foveal.results.facet import Facet
+from foveal.similarity.clusters import best_k_means, k_means, one_thread, scikit_learn
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -92,30 +93,20 @@ def places(z: Float[Tensor, "n c"], *, seed: int = 0) -> Float[Tensor, "n 2"]:
     points = reduced(z)
     if len(z) < 12:
         return torch.cat([points, points.new_zeros(len(z), 2)], 1)[:, :2]
-    TSNE = _sklearn("manifold").TSNE
+    TSNE = scikit_learn("manifold").TSNE
     perplexity = max(3.0, min(30.0, len(z) / 10))
-    with _one_thread():
+    with one_thread():
         found = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points.numpy())
     return torch.from_numpy(found).double()
 
 
 def _grouped(points: Tensor, count: FacetCount, seed: int) -> Int[Tensor, " n"]:
-    KMeans = _sklearn("cluster").KMeans
-    silhouette = _sklearn("metrics").silhouette_score
     array = points.numpy()
-    different = len(points.round(decimals=9).unique(dim=0))
-    with _one_thread():
-        if count != "auto":
-            return torch.from_numpy(
-                KMeans(min(count, different), n_init=10, random_state=seed).fit(array).labels_
-            ).long()
-        best, found = APART, torch.zeros(len(points), dtype=torch.long)
-        for k in range(2, min(MOST, len(points) // 2, different) + 1):
-            labels = KMeans(k, n_init=10, random_state=seed).fit(array).labels_
-            score = float(silhouette(array, labels)) if 1 < len(set(labels)) < len(points) else -1.0
-            if score > best + 1e-9:
-                best, found = score, torch.from_numpy(labels).long()
-    return found
+    if count == "auto":
+        labels = best_k_means(array, most=min(MOST, len(array) // 2), least=APART, seed=seed)
+    else:
+        labels = k_means(array, count, seed=seed)
+    return torch.from_numpy(labels)
 
 
 def _facet(points: Tensor, members: Tensor, keep: int, weighting: Weighting) -> Facet:
@@ -124,24 +115,3 @@ def _facet(points: Tensor, members: Tensor, keep: int, weighting: Weighting) -> 
     order = distances.argsort(stable=True)[:keep]
     weights = weights_of(distances[order], weighting)
     return Facet(tuple(members[order].tolist()), weights, len(members))
-
-
-def _one_thread() -> Any:
-    """Few points: threads cost more than they bring, and sums depend on their number."""
-    return _import("threadpoolctl").threadpool_limits(1)
-
-
-def _sklearn(part: str) -> Any:
-    return _import(f"sklearn.{part}")
-
-
-def _import(name: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise MissingExtra(
-            "Cannot divide pictures into facets: scikit-learn is not installed; pip install 'foveal[portrait]', or ask "
-            "for one facet."
-        ) from error

@@ -32,13 +32,13 @@ class Naturalness:
 def naturalness(image: Float[Tensor, "c h w"]) -> Naturalness:
     """Of an image in 0..1."""
     x = image.detach().double().cpu()
-    grey = x.mean(0)
-    power = torch.fft.rfft2(grey - grey.mean()).abs().square()
+    gray = x.mean(0)
+    power = torch.fft.rfft2(gray - gray.mean()).abs().square()
     f = frequencies(x.shape[1], x.shape[2], torch.float64)
     inside = (f >= 2 / min(x.shape[1:])) & (f <= 0.5)
     log_f, log_p = f[inside].log(), power[inside].clamp(min=1e-20).log()
-    centred = log_f - log_f.mean()
-    slope = float((centred * (log_p - log_p.mean())).sum() / centred.square().sum())
+    centered = log_f - log_f.mean()
+    slope = float((centered * (log_p - log_p.mean())).sum() / centered.square().sum())
     saturated = float(((x < 0.01) | (x > 0.99)).double().mean())
     dy, dx = x.diff(dim=1)[..., :-1], x.diff(dim=2)[..., :-1, :]
     return Naturalness(slope, saturated, float((dy.square() + dx.square()).sqrt().mean()))

@@ -1,4 +1,4 @@
-"""The network as a portrait needs it: forwards that end at the deepest layer looked at, and gradients."""
+"""The network as feature visualization needs it: forwards that end at the deepest layer looked at, and gradients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from foveal.engine.memory import load_of
 from foveal.engine.stages import Structure, describe
 from foveal.featurevis.leaky_relu import LeakyReLUGrad
 from foveal.featurevis.normalization import Normalization
-from foveal.featurevis.objectives import Seen
+from foveal.featurevis.seen import Seen
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -36,15 +36,16 @@ class FeatureNetwork:
 
     Attributes:
         model: unchanged by anything done here, and as it was found between any two looks.
-        lens: from images in 0..1 to its input.
+        normalization: from images in 0..1 to its input.
         weight: one of its parameters, for device and type; None where it has none.
         labels: class names, if known.
         precision: "bfloat16" runs the network under autocast.
+        arguments: what it takes beside the image.
         task: what the output means, if known.
     """
 
     model: nn.Module
-    lens: Normalization
+    normalization: Normalization
     weight: Tensor | None = None
     labels: Sequence[str] | None = None
     precision: Precision = "float32"
@@ -54,6 +55,7 @@ class FeatureNetwork:
 
     @property
     def device(self) -> torch.device:
+        """Where the network is."""
         return self.weight.device if self.weight is not None else torch.device("cpu")
 
     @property
@@ -64,8 +66,10 @@ class FeatureNetwork:
     @cached_property
     def structure(self) -> Structure:
         """From one traced forward of the whole network, the only one there is."""
-        grey = torch.full((1, self.lens.channels, *self.lens.size), 0.5, device=self.device, dtype=self.dtype)
-        return describe(self.model, self._input(grey), self.arguments)
+        gray = torch.full(
+            (1, self.normalization.channels, *self.normalization.size), 0.5, device=self.device, dtype=self.dtype
+        )
+        return describe(self.model, self._input(gray), self.arguments)
 
     def look(
         self,
@@ -75,7 +79,7 @@ class FeatureNetwork:
         images: Float[Tensor, "k c h w"] | None = None,
         whole: bool = False,
         gradient: bool = True,
-        leak: bool = False,
+        relu_leak: bool = False,
     ) -> Seen:
         """What the layers make of views of images.
 
@@ -83,7 +87,7 @@ class FeatureNetwork:
             images: of which these are views; None is the views themselves.
             whole: go on to the output.
             gradient: record the graph back to the views.
-            leak: let gradients through rectifiers that are off.
+            relu_leak: let gradients through rectifiers that are off.
         """
         names = tuple(layers)
         with (
@@ -94,7 +98,7 @@ class FeatureNetwork:
             ) as run,
         ):
             x = self._input(views)
-            output = run.forward(x, self.arguments, stop=not whole, under=self._modes(leak))
+            output = run.forward(x, self.arguments, stop=not whole, mode=self._modes(relu_leak))
             maps = {at: self.structure.channels_first(at, A, views.shape[2:]) for at, A in run.activations.items()}
         return Seen(views if images is None else images, maps, output if whole else None, self.labels, self.task)
 
@@ -135,12 +139,12 @@ class FeatureNetwork:
         if unit not in names:
             return layer
         before = names[: names.index(unit) + 1]
-        found = (name for name in reversed(before) if name and isinstance(_part(module, name), nn.Conv2d))
-        name = next(found, None)
+        convolutions = (name for name in reversed(before) if name and isinstance(_part(module, name), nn.Conv2d))
+        name = next(convolutions, None)
         return f"{name}.input" if name else layer
 
     def _input(self, images: Tensor) -> Tensor:
-        x = self.lens.to_input(images)
+        x = self.normalization.to_input(images)
         return x if self.weight is None or self.precision != "float32" else x.to(self.weight)
 
     def _calls(self, layers: tuple[str, ...]) -> dict[str, int]:
@@ -150,9 +154,12 @@ class FeatureNetwork:
         return self._last
 
     @contextmanager
-    def _modes(self, leak: bool) -> Iterator[None]:
+    def _modes(self, relu_leak: bool) -> Iterator[None]:
         half = self.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half), LeakyReLUGrad() if leak else nullcontext():
+        with (
+            torch.autocast(self.device.type, torch.bfloat16, enabled=half),
+            LeakyReLUGrad() if relu_leak else nullcontext(),
+        ):
             yield
 
 

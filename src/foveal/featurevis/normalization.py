@@ -1,4 +1,4 @@
-"""Between images, RGB or grey in 0..1, and what the network takes."""
+"""Between images, RGB or gray in 0..1, and what the network takes."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ class Normalization:
 
     @property
     def channels(self) -> int:
+        """How many channels images have."""
         return len(self.mean)
 
     def to_input(self, images: Float[Tensor, "k c h w"]) -> Float[Tensor, "k c h w"]:

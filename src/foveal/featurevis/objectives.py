@@ -1,4 +1,4 @@
-"""What an image is to become: numbers to make small, which add and scale like numbers.
+"""Objectives on features: numbers to make small, which add and scale like numbers.
 
     J = excite("layer4", a, S) + 1.0 * near("layer4", a, S) + 0.02 * smooth()
     print(J)        # −⟨u, a⟩ of 50 channels of layer4 + 1 × l2 of layer4 + 0.02 × total variation
@@ -13,9 +13,8 @@ In feature space the optimum of the first two is known: u_c = a_c outside of S, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -23,100 +22,21 @@ from torch.nn import functional
 
 from foveal.errors import MethodError, UnknownMethod
 from foveal.featurevis.distances import DISTANCES, TAILED, TINY, DistanceName
+from foveal.featurevis.objective import Objective
+from foveal.featurevis.seen import Seen, moments
 from foveal.targets import ModelOutput, Target
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from foveal.engine.task import Task
 
 Form: TypeAlias = "Literal['dot', 'mean', 'caricature']"
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What the network made of k images that belong together.
-
-    Attributes:
-        images: (k, c, h, w) in 0..1, before any random transform.
-        maps: layer -> (k, c, h, w), channels first; (k, c) where it is no map.
-        output: of the whole network; None where it stopped before.
-        labels: class names, if known.
-        task: what the output means, if known.
-    """
-
-    images: Float[Tensor, "k c h w"]
-    maps: Mapping[str, Tensor]
-    output: Any = None
-    labels: Sequence[str] | None = None
-    task: Task | None = None
-    _pooled: dict[str, Tensor] = field(default_factory=dict)
-
-    def features(self, layer: str) -> Float[Tensor, "k c"]:
-        """The layer's mean over places."""
-        if layer not in self._pooled:
-            self._pooled[layer] = pooled(self.maps[layer])
-        return self._pooled[layer]
-
-
-def pooled(maps: Tensor) -> Float[Tensor, "k c"]:
-    """(k, c, h, w) over places, (k, t, c) over tokens; (k, c) as it is. Half precision is summed in single."""
-    maps = maps.float() if maps.dtype.itemsize < 4 else maps
-    return maps.mean((2, 3)) if maps.ndim == 4 else maps.mean(1) if maps.ndim == 3 else maps.flatten(1)
-
-
-@dataclass(frozen=True, eq=False)
-class Objective:
-    """A number to make small, for each of k images.
-
-    Attributes:
-        function: of what the network saw, gives (k,).
-        words: what it is.
-        layers: the addresses it looks at.
-        whole: whether it looks at the network's output.
-    """
-
-    function: Callable[[Seen], Tensor]
-    words: str
-    layers: tuple[str, ...] = ()
-    whole: bool = False
-
-    def __call__(self, seen: Seen) -> Float[Tensor, " k"]:
-        return self.function(seen)
-
-    def __add__(self, other: Objective | float) -> Objective:
-        if not isinstance(other, Objective):
-            return self if other == 0 else Objective(lambda seen: self(seen) + other, f"{self} + {other:g}", *self._of)
-        layers = tuple(dict.fromkeys((*self.layers, *other.layers)))
-        whole = self.whole or other.whole
-        return Objective(lambda seen: self(seen) + other(seen), f"{self} + {other}", layers, whole)
-
-    __radd__ = __add__
-
-    def __mul__(self, factor: float) -> Objective:
-        words = f"({self.words})" if " + " in self.words else self.words
-        return Objective(lambda seen: factor * self(seen), f"{factor:g} × {words}", *self._of)
-
-    __rmul__ = __mul__
-
-    def __neg__(self) -> Objective:
-        return -1.0 * self
-
-    def __sub__(self, other: Objective) -> Objective:
-        return self + -other
-
-    def __str__(self) -> str:
-        return self.words
-
-    @property
-    def _of(self) -> tuple[tuple[str, ...], bool]:
-        return self.layers, self.whole
 
 
 def excite(
     layer: str, a: Float[Tensor, " c"], channels: Int[Tensor, " s"], form: Form = "dot", power: float = 1.0
 ) -> Objective:
-    """Activation maximisation of the informative channels, −1 for an image whose features are the target.
+    """Activation maximization of the informative channels, −1 for an image whose features are the target.
 
     Args:
         form: "dot", −⟨u_S, a_S⟩ / ‖a_S‖²: strong channels weigh more; "mean", −⟨u_S⟩ / ⟨a_S⟩: all alike; "caricature",
@@ -136,10 +56,10 @@ def excite(
 
     forms: dict[str, Callable[[Tensor], Tensor]] = {"dot": dot, "mean": mean, "caricature": caricature}
     if form not in forms:
-        raise UnknownMethod(f"there is no activation maximisation {form!r}: say {', '.join(forms)}")
-    pull = forms[form]
+        raise UnknownMethod(f"there is no activation maximization {form!r}: say {', '.join(forms)}")
+    activation = forms[form]
     return Objective(
-        lambda seen: -pull(seen.features(layer)[:, channels]),
+        lambda seen: -activation(seen.features(layer)[:, channels]),
         f"−⟨u, a⟩ of {len(channels)} channels of {layer}",
         (layer,),
     )
@@ -157,7 +77,7 @@ def near(
         raise UnknownMethod(f"there is no distance {distance!r}: say {', '.join(DISTANCES)}")
     if distance in TAILED and 0 < weight <= 0.5:
         raise MethodError(
-            f"with {distance} and a weight of {weight:g} nothing ends activation maximisation: weigh it above 0.5"
+            f"with {distance} and a weight of {weight:g} nothing ends activation maximization: weigh it above 0.5"
         )
     rho = DISTANCES[distance]
     return weight * Objective(lambda seen: rho(seen.features(layer), a, channels), f"{distance} of {layer}", (layer,))
@@ -168,25 +88,23 @@ def inverted(layer: str, map: Float[Tensor, "c h w"]) -> Objective:
     energy = map.square().sum().clamp(min=TINY)
 
     def distance(seen: Seen) -> Tensor:
-        found = seen.maps[layer]
-        goal = (
-            functional.interpolate(map[None], found.shape[2:], mode="bilinear") if found.shape[1:] != map.shape else map
-        )
-        return (found - goal).square().flatten(1).sum(1) / energy
+        A = seen.maps[layer]
+        goal = functional.interpolate(map[None], A.shape[2:], mode="bilinear") if A.shape[1:] != map.shape else map
+        return (A - goal).square().flatten(1).sum(1) / energy
 
     return Objective(distance, f"inversion of {layer}", (layer,))
 
 
 def aligned(layer: str, map: Float[Tensor, "c h w"], exaggeration: float = 1.0) -> Objective:
     """Caricature of a whole map, place by place: −⟨A, A*⟩ / ‖A*‖² · cos(A, A*)^exaggeration."""
-    energy = map.square().sum().clamp(min=TINY)
 
-    def pull(seen: Seen) -> Tensor:
-        found = seen.maps[layer].flatten(1)
-        cos = functional.cosine_similarity(found, map.flatten()[None], dim=1).clamp(min=0)
-        return -(found @ map.flatten()) / energy * cos**exaggeration
+    def activation(seen: Seen) -> Tensor:
+        A = seen.maps[layer]
+        goal = functional.interpolate(map[None], A.shape[2:], mode="bilinear")[0] if A.shape[1:] != map.shape else map
+        cos = functional.cosine_similarity(A.flatten(1), goal.flatten()[None], dim=1).clamp(min=0)
+        return -(A.flatten(1) @ goal.flatten()) / goal.square().sum().clamp(min=TINY) * cos**exaggeration
 
-    return Objective(pull, f"caricature of {layer}", (layer,))
+    return Objective(activation, f"caricature of {layer}", (layer,))
 
 
 def sparse(layer: str, reference: Float[Tensor, ""] | float) -> Objective:
@@ -211,30 +129,6 @@ def typical(layer: str, mean: Float[Tensor, " c"], spread: Float[Tensor, " c"]) 
         return ((m - mean).square().sum(1) + (s - spread).square().sum(1)) / energy
 
     return Objective(distance, f"statistics of {layer}", (layer,))
-
-
-def moments(maps: Tensor) -> tuple[Float[Tensor, "k c"], Float[Tensor, "k c"]]:
-    """Mean and deviation of each channel over places; no deviation where there are none."""
-    maps = maps.float() if maps.dtype.itemsize < 4 else maps
-    over = maps.flatten(2) if maps.ndim == 4 else maps.mT if maps.ndim == 3 else maps[..., None]
-    variance, mean = torch.var_mean(over, 2, correction=0)
-    return mean, (variance + 1e-24).sqrt()
-
-
-def smooth() -> Objective:
-    """Total variation: the mean length of the gradient of the image, which is 0..1 valued."""
-
-    def variation(seen: Seen) -> Tensor:
-        x = seen.images
-        dy, dx = x.diff(dim=2)[..., :-1], x.diff(dim=3)[..., :-1, :]
-        return (dy.square() + dx.square() + 1e-8).sqrt().flatten(1).mean(1) * x.shape[-1] / 100
-
-    return Objective(variation, "total variation")
-
-
-def pale() -> Objective:
-    """‖x − ½‖² / N: colours no stronger than needed."""
-    return Objective(lambda seen: (seen.images - 0.5).square().flatten(1).mean(1), "paleness")
 
 
 def apart(layer: str, own: Float[Tensor, " c"], others: Sequence[Float[Tensor, " c"]]) -> Objective:
@@ -274,10 +168,10 @@ def cell(layer: str, channel: int, place: tuple[float, float]) -> Objective:
     return Objective(activation, f"−channel {channel} of {layer} at {place[0]:.3f}, {place[1]:.3f}", (layer,))
 
 
-def decided(decision: Target, words: str, scale: float = 1.0) -> Objective:
-    """The negative score of any decision: one unit, one class, …"""
+def target_score(target: Target, description: str, scale: float = 1.0) -> Objective:
+    """The negative score of any target, times `scale`: one unit, one class, …"""
 
     def score(seen: Seen) -> Tensor:
-        return -decision.decide(ModelOutput(seen.output, seen.maps, seen.labels, seen.task)).score * scale
+        return -target.decide(ModelOutput(seen.output, seen.maps, seen.labels, seen.task)).score * scale
 
-    return Objective(score, f"−score of {words}", tuple(decision.layers), whole=not decision.layers)
+    return Objective(score, f"−score of {description}", tuple(target.layers), whole=not target.layers)

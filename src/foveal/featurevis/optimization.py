@@ -1,64 +1,53 @@
-"""Images on their way to their objectives: a generator of steps that can be watched, stopped, and taken up again.
+"""The optimization of images: a generator of steps that can be watched, stopped, and resumed.
 
-    sitting = Sitting(eye, tasks, Plan(steps=256))
-    for step in sitting:
+    optimization = Optimization(network, tasks, Schedule((Octave(1.0, 256),)))
+    for step in optimization:
         print(step.done, step.losses)
-    sitting.best[0].image                  # at any time: the best so far
+    optimization.best[0].image             # at any time: the best so far
 
-All images go through the network as one batch. Each has randomness, optimiser and end of its own, so that what becomes
+All images go through the network as one batch. Each has randomness, optimizer and end of its own, so that what becomes
 of one does not depend on the others. The best is kept by the objective without random views.
 """
 
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from foveal.engine.graph import recording
 from foveal.featurevis.network import FeatureNetwork
-from foveal.featurevis.objectives import Seen
-from foveal.featurevis.optimizers import optimiser
+from foveal.featurevis.optimized_image import OptimizedImage, generator_of
+from foveal.featurevis.optimizers import optimizer
 from foveal.featurevis.parametrization import Parametrization, at_size
 from foveal.featurevis.schedule import Best, FeatureTask, Schedule, ScheduleStep, Size
+from foveal.featurevis.seen import parts_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-SHOWN = 6  # images of a strip
-
-
-@dataclass(eq=False)
-class _Image:
-    """One image of a task, and what is remembered of it."""
-
-    task: int
-    seed: int
-    generator: torch.Generator
-    best: Best | None = None
-    before: Tensor | None = None
-    curve: list[tuple[int, float]] = field(default_factory=list)
-    strip: list[tuple[int, Tensor]] = field(default_factory=list)
-    stale: int = 0
-    done: bool = False
-
 
 class Optimization:
-    """Iterate to make the images; may be left and entered again, saved by `state` and taken up by `restore`."""
+    """Iterate to optimize the images; may be left and entered again, saved by `state` and resumed by `restore`.
+
+    Attributes:
+        network: whose features are looked at.
+        tasks: what is to become of images.
+        schedule: how they are optimized.
+        images: task by task, seed by seed.
+        done: steps so far.
+    """
 
     @recording
-    def __init__(self, eye: FeatureNetwork, tasks: Sequence[FeatureTask], plan: Schedule | None = None) -> None:
-        self.eye, self.tasks, self.plan = eye, tuple(tasks), plan or Schedule()
+    def __init__(self, network: FeatureNetwork, tasks: Sequence[FeatureTask], schedule: Schedule | None = None) -> None:
+        self.network, self.tasks, self.schedule = network, tuple(tasks), schedule or Schedule()
         self.images = [
-            _Image(t, seed, _generator(self.plan.seed, task.name, seed))
+            OptimizedImage(t, seed, generator_of(self.schedule.seed, task.name, seed))
             for t, task in enumerate(self.tasks)
             for seed in task.seeds
         ]
@@ -66,15 +55,15 @@ class Optimization:
         self._octave = -1
         self._size: Size = (0, 0)
         self._parameters: list[Tensor] = []
-        self._canvases: list[Parametrization] = []
+        self._parametrizations: list[Parametrization] = []
         self._enter(0)
 
     def __iter__(self) -> Iterator[ScheduleStep]:
-        """Steps until the plan is through or every image is done."""
+        """Steps until the schedule is through or every image is done."""
         if self.done == 0 and any(image.best is None for image in self.images):
             with self._whole():
                 self.check()
-        while self.done < self.plan.steps and self._active():
+        while self.done < self.schedule.steps and self._active():
             with self._whole():
                 step = self._next()
             yield step
@@ -87,18 +76,18 @@ class Optimization:
         losses = self._step()
         self.done += 1
         self._retouch()
-        last = self.done == self.plan.steps or self._octave_at(self.done) != self._octave
-        checked = last or self.done % self.plan.check == 0
+        last = self.done == self.schedule.steps or self._octave_at(self.done) != self._octave
+        checked = last or self.done % self.schedule.check == 0
         if checked:
             self.check(ending=last)
-        return ScheduleStep(self.done, self.plan.steps, tuple(losses), checked, len(self._active()))
+        return ScheduleStep(self.done, self.schedule.steps, tuple(losses), checked, len(self._active()))
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
         """What is broken off in here was never begun, so that whoever goes on ends as if nothing had happened."""
         before = self.state()
         before["parameters"] = [p.detach().clone() for p in self._parameters]
-        before["optimiser"] = deepcopy(before["optimiser"])
+        before["optimizer"] = deepcopy(before["optimizer"])
         try:
             yield
         except BaseException:
@@ -116,7 +105,7 @@ class Optimization:
         for some in self._batches(self._active()):
             with torch.no_grad():
                 images = self._draw(some)
-                losses, features = self._judged(images, some)
+                losses, features = self._evaluated(images, some)
             for k, i in enumerate(some):
                 self._remember(self.images[i], images[k], float(losses[k]), features[k])
         if ending:
@@ -133,23 +122,25 @@ class Optimization:
 
     @recording
     def _step(self) -> list[float]:
-        octave = self.plan.octaves[self._octave]
-        begun = sum(one.steps for one in self.plan.octaves[: self._octave])
+        octave = self.schedule.octaves[self._octave]
+        begun = sum(previous.steps for previous in self.schedule.octaves[: self._octave])
         share = (self.done - begun) / octave.steps
-        rate = self.plan.rate * self._canvases[0].rate * (0.1 + 0.45 * (1 + math.cos(math.pi * share)))
+        rate = self.schedule.rate * self._parametrizations[0].rate * (0.1 + 0.45 * (1 + math.cos(math.pi * share)))
         active = self._active()
         drawn: dict[int, Tensor] = {}  # the same view for every attempt of one step
-        return self._optimiser.step(active, lambda which, wanted: self._asked(which, wanted, drawn), rate).tolist()
+        return self._optimizer.step(active, lambda which, wanted: self._asked(which, wanted, drawn), rate).tolist()
 
     def _retouch(self) -> None:
-        """What the plan does to images beside following the gradient."""
-        if self.plan.retouch is None:
+        """What the schedule does to images beside following the gradient."""
+        if self.schedule.retouch is None:
             return
         with torch.no_grad():
             for i in self._active():
-                canvas, parameter = self._canvases[self.images[i].task], self._parameters[i]
+                parametrization, parameter = self._parametrizations[self.images[i].task], self._parameters[i]
                 parameter.copy_(
-                    canvas.parameters(self.plan.retouch(canvas.image(parameter[None]), self.done, self.plan.steps))[0]
+                    parametrization.parameters(
+                        self.schedule.retouch(parametrization.image(parameter[None]), self.done, self.schedule.steps)
+                    )[0]
                 )
 
     def _asked(self, which: Sequence[int], wanted: bool, drawn: dict[int, Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -158,29 +149,31 @@ class Optimization:
         for some in self._batches(which):
             with torch.set_grad_enabled(wanted):
                 images = self._masked(self._draw(some))
-                views = self.plan.views(images, [self.images[i].generator for i in some])
-                found = self._losses(views, images, some)
-            losses.append(found.detach())
+                views = self.schedule.views(images, [self.images[i].generator for i in some])
+                values = self._losses(views, images, some)
+            losses.append(values.detach())
             if wanted:
                 parameters = [self._parameters[i] for i in some]
-                gradients += [self._evened(g) for g in torch.autograd.grad(found.sum(), parameters)]
+                gradients += [self._evened(g) for g in torch.autograd.grad(values.sum(), parameters)]
         return torch.cat(losses), gradients
 
     def _losses(self, views: Tensor, images: Tensor, which: Sequence[int]) -> Float[Tensor, " k"]:
         tasks = self._grouped(which)
         layers = dict.fromkeys(layer for t, _ in tasks for layer in self.tasks[t].objective.layers)
         whole = any(self.tasks[t].objective.whole for t, _ in tasks)
-        seen = self.eye.look(views, layers, images=images, whole=whole, leak=self.done < self.plan.leak)
+        seen = self.network.look(
+            views, layers, images=images, whole=whole, relu_leak=self.done < self.schedule.relu_leak
+        )
         parts = parts_of(seen, [len(rows) for _, rows in tasks])
         return torch.cat([self.tasks[t].objective(part) for (t, _), part in zip(tasks, parts, strict=True)])
 
-    def _judged(self, images: Tensor, which: Sequence[int]) -> tuple[Tensor, list[Tensor | None]]:
+    def _evaluated(self, images: Tensor, which: Sequence[int]) -> tuple[Tensor, list[Tensor | None]]:
         """Losses and watched features, without random views."""
         tasks = self._grouped(which)
         layers = [layer for t, _ in tasks for layer in self.tasks[t].objective.layers]
         watched = [layer for t, _ in tasks if (layer := self.tasks[t].watched)]
         whole = any(self.tasks[t].objective.whole for t, _ in tasks)
-        seen = self.eye.look(images, dict.fromkeys((*layers, *watched)), whole=whole, gradient=False)
+        seen = self.network.look(images, dict.fromkeys((*layers, *watched)), whole=whole, gradient=False)
         losses, features = [], []
         parts = parts_of(seen, [len(rows) for _, rows in tasks])
         for (t, rows), part in zip(tasks, parts, strict=True):
@@ -189,53 +182,41 @@ class Optimization:
             features += list(part.features(layer)) if layer else [None] * len(rows)
         return torch.cat(losses), features
 
-    def _remember(self, image: _Image, picture: Tensor, loss: float, features: Tensor | None) -> None:
-        image.curve.append((self.done, loss))
-        if self.done == 0 and features is not None:
-            image.before = features.detach().cpu()
-        if image.best is None or not loss >= image.best.loss or picture.shape != image.best.image.shape:
-            before = image.best.loss if image.best else math.inf
-            kept = features.detach().cpu() if features is not None else None
-            image.best = Best(picture.detach().cpu(), loss, self.done, kept)
-            image.stale = 0 if before - loss > 1e-3 * abs(before) or not math.isfinite(before) else image.stale + 1
-        else:
-            image.stale += 1
-        if not image.strip or self.done - image.strip[-1][0] >= self.plan.steps / SHOWN - 1e-9:
-            image.strip.append((self.done, (255 * picture.detach().clamp(0, 1)).round().byte().cpu()))
-        image.done = 0 < self.plan.patience <= image.stale
+    def _remember(self, image: OptimizedImage, picture: Tensor, loss: float, features: Tensor | None) -> None:
+        image.remember(picture, loss, features, self.done, self.schedule)
 
     # --- images and their parameters ---
 
     def _draw(self, which: Sequence[int]) -> Float[Tensor, "k c h w"]:
-        rows = [self._canvases[self.images[i].task].image(self._parameters[i][None]) for i in which]
+        rows = [self._parametrizations[self.images[i].task].image(self._parameters[i][None]) for i in which]
         return torch.cat(rows)
 
     def _masked(self, images: Tensor) -> Tensor:
-        if self.plan.mask is None:
+        if self.schedule.mask is None:
             return images
-        mask = self.plan.mask(self._size).to(images)
+        mask = self.schedule.mask(self._size).to(images)
         return mask * images + (1 - mask) * images.detach()
 
     def _evened(self, gradient: Tensor) -> Tensor:
-        return gradient / gradient.square().mean().sqrt().clamp(min=1e-12) if self.plan.even else gradient
+        return gradient / gradient.square().mean().sqrt().clamp(min=1e-12) if self.schedule.even else gradient
 
     def _enter(self, octave: int) -> None:
         """Begin an octave: with noise or a photo, or with the best so far, enlarged."""
-        scale = self.plan.octaves[octave].scale
-        h, w = self.eye.lens.size
+        scale = self.schedule.octaves[octave].scale
+        h, w = self.network.normalization.size
         self._octave, self._size = octave, (max(8, round(h * scale)), max(8, round(w * scale)))
-        self._canvases = [task.canvas(self._size) for task in self.tasks]
+        self._parametrizations = [task.parametrization(self._size) for task in self.tasks]
         self._parameters = [self._begin(image) for image in self.images]
-        self._optimiser = optimiser(self.plan.optimiser, self._parameters)
+        self._optimizer = optimizer(self.schedule.optimizer, self._parameters)
 
-    def _begin(self, image: _Image) -> Tensor:
-        task, canvas = self.tasks[image.task], self._canvases[image.task]
+    def _begin(self, image: OptimizedImage) -> Tensor:
+        task, parametrization = self.tasks[image.task], self._parametrizations[image.task]
         start = image.best.image if image.best else task.start
         if start is None:
-            parameters = canvas.noise(image.generator)
+            parameters = parametrization.noise(image.generator)
         else:
-            parameters = canvas.parameters(at_size(start[None].to(self.eye.dtype), self._size))[0]
-        return parameters.to(self.eye.device, self.eye.dtype).detach().clone().requires_grad_()
+            parameters = parametrization.parameters(at_size(start[None].to(self.network.dtype), self._size))[0]
+        return parameters.to(self.network.device, self.network.dtype).detach().clone().requires_grad_()
 
     def _active(self) -> list[int]:
         """Images of one task end together, as they may look at each other."""
@@ -254,7 +235,7 @@ class Optimization:
         batch: list[int] = []
         for _, rows in self._grouped(which):
             group = [which[row] for row in rows]
-            if batch and len(batch) + len(group) > self.plan.batch:
+            if batch and len(batch) + len(group) > self.schedule.batch:
                 yield batch
                 batch = []
             batch = [*batch, *group]
@@ -262,13 +243,13 @@ class Optimization:
             yield batch
 
     def _octave_at(self, done: int) -> int:
-        for number, octave in enumerate(self.plan.octaves):
+        for number, octave in enumerate(self.schedule.octaves):
             if done < octave.steps:
                 return number
             done -= octave.steps
-        return len(self.plan.octaves) - 1
+        return len(self.schedule.octaves) - 1
 
-    # --- taking up again ---
+    # --- resuming ---
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on later, as plain data and tensors."""
@@ -276,61 +257,18 @@ class Optimization:
             "done": self.done,
             "octave": self._octave,
             "parameters": [p.detach().cpu() for p in self._parameters],
-            "optimiser": self._optimiser.state(),
-            "images": [
-                {
-                    "generator": image.generator.get_state(),
-                    "best": vars(image.best) if image.best else None,
-                    "before": image.before,
-                    "curve": list(image.curve),
-                    "strip": list(image.strip),
-                    "stale": image.stale,
-                    "done": image.done,
-                }
-                for image in self.images
-            ],
+            "optimizer": self._optimizer.state(),
+            "images": [image.state() for image in self.images],
         }
 
     @recording
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state of the same tasks and plan."""
+        """Go on from a saved state of the same tasks and schedule."""
         self.done = state["done"]
         self._enter(state["octave"])
         with torch.no_grad():
             for parameter, saved in zip(self._parameters, state["parameters"], strict=True):
                 parameter.copy_(saved)
-        self._optimiser.restore(state["optimiser"])
+        self._optimizer.restore(state["optimizer"])
         for image, saved in zip(self.images, state["images"], strict=True):
-            image.generator.set_state(saved["generator"])
-            image.best = Best(**saved["best"]) if saved["best"] else None
-            image.before = saved["before"]
-            image.curve, image.strip = [tuple(p) for p in saved["curve"]], [tuple(p) for p in saved["strip"]]
-            image.stale, image.done = saved["stale"], saved["done"]
-
-
-def parts_of(seen: Seen, counts: Sequence[int]) -> list[Seen]:
-    """What was seen, task by task; each takes so many images.
-
-    Split rather than sliced: the gradient of all parts together is written once, not once a part.
-    """
-    if len(counts) == 1:
-        return [seen]
-    images = seen.images.split(list(counts))
-    maps = {layer: maps.split(list(counts)) for layer, maps in seen.maps.items()}
-    leaves, spec = tree_flatten(seen.output)
-    outputs = [leaf.split(list(counts)) if isinstance(leaf, Tensor) and leaf.ndim else leaf for leaf in leaves]
-    return [
-        Seen(
-            images[t],
-            {layer: each[t] for layer, each in maps.items()},
-            tree_unflatten([leaf[t] if isinstance(leaf, tuple) else leaf for leaf in outputs], spec),
-            seen.labels,
-            seen.task,
-        )
-        for t in range(len(counts))
-    ]
-
-
-def _generator(seed: int, name: str, number: int) -> torch.Generator:
-    """The randomness of one image, whatever else is made beside it."""
-    return torch.Generator().manual_seed(zlib.crc32(f"{seed}/{name}/{number}".encode()))
+            image.restore(saved)

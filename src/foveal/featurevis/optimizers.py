@@ -10,45 +10,52 @@ from torch import Tensor
 
 from foveal.errors import UnknownMethod
 
-OptimiserName: TypeAlias = "Literal['adam', 'sgd', 'plain', 'descent']"
+OptimizerName: TypeAlias = "Literal['adam', 'sgd', 'plain', 'descent']"
 Ask: TypeAlias = Callable[[Sequence[int], bool], tuple[Tensor, list[Tensor]]]
 """(which images, whether gradients are wanted) -> their losses (k,), and the gradients of their parameters."""
 
 
-class Optimiser(Protocol):
+class Optimizer(Protocol):
     """Owns nothing but its memory; an image that is left out of a step keeps its own."""
 
     def step(self, which: Sequence[int], ask: Ask, rate: float) -> Tensor:
         """Change the parameters of these images in place; their losses (k,) before."""
         ...
 
-    def state(self) -> dict[str, Any]: ...
+    def state(self) -> dict[str, Any]:
+        """The memory, as plain data and tensors."""
+        ...
 
-    def restore(self, state: Mapping[str, Any]) -> None: ...
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved memory."""
+        ...
 
 
 class Stepper:
-    """One of torch's optimisers."""
+    """One of torch's optimizers."""
 
-    def __init__(self, optimiser: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> None:
-        self.optimiser, self.parameters = optimiser, parameters
+    def __init__(self, optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> None:
+        self.optimizer, self.parameters = optimizer, parameters
 
     def step(self, which: Sequence[int], ask: Ask, rate: float) -> Tensor:
+        """Change the parameters of these images in place; their losses (k,) before."""
         losses, gradients = ask(which, True)
         for parameter in self.parameters:
             parameter.grad = None
         for i, gradient in zip(which, gradients, strict=True):
             self.parameters[i].grad = gradient
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimiser.step()
+        self.optimizer.step()
         return losses
 
     def state(self) -> dict[str, Any]:
-        return self.optimiser.state_dict()
+        """The memory, as plain data and tensors."""
+        return self.optimizer.state_dict()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.optimiser.load_state_dict(dict(state))
+        """Go on from a saved memory."""
+        self.optimizer.load_state_dict(dict(state))
 
 
 class Descent:
@@ -59,6 +66,7 @@ class Descent:
         self.rates = [1.0] * len(parameters)
 
     def step(self, which: Sequence[int], ask: Ask, rate: float) -> Tensor:
+        """Change the parameters of these images in place; their losses (k,) before."""
         losses, gradients = ask(which, True)
         before = [self.parameters[i].detach().clone() for i in which]
         energy = torch.stack([g.square().sum() for g in gradients])
@@ -81,9 +89,11 @@ class Descent:
         return losses
 
     def state(self) -> dict[str, Any]:
+        """The memory, as plain data and tensors."""
         return {"rates": list(self.rates)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved memory."""
         self.rates = list(state["rates"])
 
     def _put(self, i: int, value: Tensor) -> None:
@@ -91,8 +101,16 @@ class Descent:
             self.parameters[i].copy_(value)
 
 
-def optimiser(name: OptimiserName, parameters: Sequence[Tensor]) -> Optimiser:
-    """Adam; SGD with Nesterov's momentum, or without; or descent with a line search."""
+def optimizer(name: OptimizerName, parameters: Sequence[Tensor]) -> Optimizer:
+    """The optimizer of that name, of parameters (…) an image each.
+
+    Args:
+        name: "adam"; "sgd" with Nesterov's momentum; "plain", without; or "descent" with a line search.
+        parameters: changed in place.
+
+    Raises:
+        MethodError: for an unknown name.
+    """
     if name == "adam":
         return Stepper(torch.optim.Adam(parameters, lr=0.05, foreach=False), parameters)
     if name == "sgd":
@@ -101,4 +119,4 @@ def optimiser(name: OptimiserName, parameters: Sequence[Tensor]) -> Optimiser:
         return Stepper(torch.optim.SGD(parameters, lr=0.05, foreach=False), parameters)
     if name == "descent":
         return Descent(parameters)
-    raise UnknownMethod(f"there is no optimiser {name!r}: say adam, sgd, plain or descent")
+    raise UnknownMethod(f"there is no optimizer {name!r}: say adam, sgd, plain or descent")

@@ -1,10 +1,10 @@
 """How an image is written as numbers to be optimised: what is easy to change decides what comes out.
 
     pixel      each value is the sigmoid of a parameter
-    fourier    parameters are waves, low ones weigh more, colours are decorrelated: no frequency is preferred
+    fourier    parameters are waves, low ones weigh more, colors are decorrelated: no frequency is preferred
     phase      the strength of each wave is that of photos, only where it lies is free
 
-(Fourier and colours: Olah et al., Distill 2017. Phase: Fel et al., NeurIPS 2023, arXiv:2306.06805.)
+(Fourier and colors: Olah et al., Distill 2017. Phase: Fel et al., NeurIPS 2023, arXiv:2306.06805.)
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Kind: TypeAlias = "Literal['fourier', 'pixel', 'phase']"
 KINDS: tuple[Kind, ...] = ("fourier", "pixel", "phase")
 
-# Rows: red, green, blue; columns: brightness and two colour differences, as strong as in photos.
-COLOURS = torch.tensor([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]])
+# Rows: red, green, blue; columns: brightness and two color differences, as strong as in photos.
+COLORS = torch.tensor([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]])
 EDGE = 1e-3  # photos reach 0 and 1, sigmoids do not
 
 
@@ -38,10 +38,12 @@ class Parametrization(Protocol):
         """Parameters (…) of an image of noise."""
         ...
 
-    def image(self, parameters: Tensor) -> Float[Tensor, "k c h w"]: ...
+    def image(self, parameters: Tensor) -> Float[Tensor, "k c h w"]:
+        """The images (k, c, h, w) in 0..1 that parameters (k, …) stand for."""
+        ...
 
     def parameters(self, image: Float[Tensor, "k c h w"]) -> Tensor:
-        """Those whose image this is, as far as the canvas can show it."""
+        """Those whose image this is, as far as it can be written so."""
         ...
 
 
@@ -54,17 +56,20 @@ class Pixels:
         self.shape, self.dtype = shape, dtype
 
     def noise(self, generator: torch.Generator) -> Tensor:
+        """Parameters of an image to begin with."""
         return 0.1 * torch.randn(self.shape, generator=generator, dtype=self.dtype)
 
     def image(self, parameters: Tensor) -> Float[Tensor, "k c h w"]:
+        """The images of these parameters."""
         return parameters.sigmoid()
 
     def parameters(self, image: Float[Tensor, "k c h w"]) -> Tensor:
+        """The parameters of these images."""
         return image.clamp(EDGE, 1 - EDGE).logit()
 
 
 class Fourier:
-    """Coefficients of the real 2-D Fourier transform, (c, h, w/2 + 1, 2), of decorrelated colours."""
+    """Coefficients of the real 2-D Fourier transform, (c, h, w/2 + 1, 2), of decorrelated colors."""
 
     rate = 0.015
 
@@ -79,18 +84,21 @@ class Fourier:
         self.shape, self.dtype, self.deviation = shape, dtype, noise
         frequency = frequencies(shape[1], shape[2], dtype)
         self.scale = frequency.clamp(min=1 / max(shape[1:])) ** -decay / 4
-        self.mix = colour_matrix(shape[0], dtype)
+        self.mix = color_matrix(shape[0], dtype)
 
     def noise(self, generator: torch.Generator) -> Tensor:
+        """Parameters of an image to begin with."""
         c, h, w = self.shape
         return self.deviation * torch.randn((c, h, w // 2 + 1, 2), generator=generator, dtype=self.dtype)
 
     def image(self, parameters: Tensor) -> Float[Tensor, "k c h w"]:
+        """The images of these parameters."""
         waves = torch.view_as_complex(parameters) * self.scale.to(parameters)
         planes = torch.fft.irfft2(waves, s=self.shape[1:], norm="ortho")
         return mixed(self.mix, planes).sigmoid()
 
     def parameters(self, image: Float[Tensor, "k c h w"]) -> Tensor:
+        """The parameters of these images."""
         planes = mixed(self.mix.inverse(), image.clamp(EDGE, 1 - EDGE).logit())
         waves = torch.fft.rfft2(planes, norm="ortho") / self.scale.to(image)
         return torch.view_as_real(waves).contiguous()
@@ -103,39 +111,46 @@ class Phase:
 
     def __init__(self, strength: Float[Tensor, "c h w2"], shape: tuple[int, int, int]) -> None:
         self.shape, self.strength = shape, strength
-        self.mix = colour_matrix(shape[0], strength.dtype)
+        self.mix = color_matrix(shape[0], strength.dtype)
 
     @classmethod
     def of(cls, photos: Float[Tensor, "m c h w"], weights: Float[Tensor, " m"]) -> Phase:
         """With the strengths that these photos have on average."""
         shape = (photos.shape[1], photos.shape[2], photos.shape[3])
-        mix = colour_matrix(shape[0], photos.dtype)
+        mix = color_matrix(shape[0], photos.dtype)
         planes = mixed(mix.inverse(), photos.clamp(0.02, 0.98).logit())
         strength = torch.fft.rfft2(planes, norm="ortho").abs()
         return cls(torch.einsum("m,mchw->chw", weights.to(photos), strength), shape)
 
     def noise(self, generator: torch.Generator) -> Tensor:
+        """Parameters of an image to begin with."""
         c, h, w = self.shape
         return 2 * math.pi * torch.rand((c, h, w // 2 + 1), generator=generator, dtype=self.strength.dtype)
 
     def image(self, parameters: Tensor) -> Float[Tensor, "k c h w"]:
+        """The images of these parameters."""
         waves = torch.polar(self.strength.to(parameters).expand_as(parameters), parameters)
         planes = torch.fft.irfft2(waves, s=self.shape[1:], norm="ortho")
         return mixed(self.mix, planes).sigmoid()
 
     def parameters(self, image: Float[Tensor, "k c h w"]) -> Tensor:
+        """The parameters of these images."""
         planes = mixed(self.mix.inverse(), image.clamp(EDGE, 1 - EDGE).logit())
         angles: Tensor = torch.fft.rfft2(planes, norm="ortho").angle()
         return angles
 
 
-def canvas(kind: Kind, shape: tuple[int, int, int], dtype: torch.dtype = torch.float32) -> Parametrization:
-    """A canvas for (c, h, w) images; "phase" needs photos, see `Phase.of`."""
+def parametrization_of(kind: Kind, shape: tuple[int, int, int], dtype: torch.dtype = torch.float32) -> Parametrization:
+    """The parametrization of (c, h, w) images of a kind; "phase" needs photos, see `Phase.of`.
+
+    Raises:
+        MethodError: for an unknown kind.
+    """
     if kind == "pixel":
         return Pixels(shape, dtype)
     if kind == "fourier":
         return Fourier(shape, dtype)
-    raise UnknownMethod(f"there is no canvas {kind!r}: say {', '.join(KINDS)}")
+    raise UnknownMethod(f"there is no parametrization {kind!r}: say {', '.join(KINDS)}")
 
 
 def frequencies(h: int, w: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "h w2"]:
@@ -145,18 +160,18 @@ def frequencies(h: int, w: int, dtype: torch.dtype = torch.float32) -> Float[Ten
     return length
 
 
-def colour_matrix(channels: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "c c"]:
-    """From decorrelated to real colours, no column longer than 1; nothing to do where there are not three."""
+def color_matrix(channels: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "c c"]:
+    """From decorrelated to real colors, no column longer than 1; nothing to do where there are not three."""
     if channels != 3:
         return torch.eye(channels, dtype=dtype)
-    scaled: Tensor = COLOURS / COLOURS.norm(dim=0).max()
+    scaled: Tensor = COLORS / COLORS.norm(dim=0).max()
     return scaled.to(dtype)
 
 
 def mixed(matrix: Float[Tensor, "d c"], planes: Float[Tensor, "k c h w"]) -> Float[Tensor, "k d h w"]:
-    """Colours through a matrix."""
-    found: Tensor = torch.einsum("dc,kchw->kdhw", matrix.to(planes), planes)
-    return found
+    """Colors through a matrix."""
+    colors: Tensor = torch.einsum("dc,kchw->kdhw", matrix.to(planes), planes)
+    return colors
 
 
 def at_size(images: Float[Tensor, "k c h w"], size: tuple[int, int]) -> Float[Tensor, "k c h2 w2"]:

@@ -1,10 +1,10 @@
-"""Near the published code, for comparison: `foveal.visualize(…, literal=True)`.
+"""Near the published code, for comparison: `foveal.visualize(…, published=True)`.
 
     L_b = −Σ_{b'} Σ_{c∈S_b'} z_c a_{b,c} + K² · mean_c ρ(z_c − a_{b,c}) + K² λ₁ ‖p‖₁
 
 Every image is also pushed along the other facets' channels, distance and sparsity count K² times, steps have no
-momentum (the optimiser is made anew each time: a step of 1.9 · rate · gradient); blur, total variation, brightness and
-a mask about the centre are applied to the image itself. Kept out: the farthest pictures, swapped colours,
+momentum (the optimizer is made anew each time: a step of 1.9 · rate · gradient); blur, total variation, brightness and
+a mask about the center are applied to the image itself. Kept out: the farthest pictures, swapped colors,
 rounding to 8 bits. (Stergiou, arXiv:2101.12447; numbers of the author's code: specification minds_eye, 3.5 to 3.8.)
 """
 
@@ -20,10 +20,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from foveal.featurevis.distances import pseudo_huber
-from foveal.featurevis.facet_objectives import FacetTask, ImageSet
+from foveal.featurevis.facet_objectives import FacetTask
 from foveal.featurevis.network import FeatureNetwork
-from foveal.featurevis.objectives import Objective, Seen
+from foveal.featurevis.objective import Objective
 from foveal.featurevis.schedule import Octave, Schedule
+from foveal.featurevis.seen import Seen
 from foveal.featurevis.transforms import Views
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def scheduled(ends: tuple[float, float], i: int, total: int) -> float:
     return start + (end - start) * (i - 1) / max(1, total - 1)
 
 
-def centre_mask(size: tuple[int, int], sigma: float) -> Float[Tensor, "h w"]:
-    """ε^(((d − 1)/σ)²/2), ε the rounding error of doubles, d pixels from the centre, brought to 0..1.
+def center_mask(size: tuple[int, int], sigma: float) -> Float[Tensor, "h w"]:
+    """ε^(((d − 1)/σ)²/2), ε the rounding error of doubles, d pixels from the center, brought to 0..1.
 
     As −ln ε = 36.04, a Gaussian with a deviation of σ/6.00.
     """
@@ -63,47 +64,54 @@ class Raw:
         self.shape, self.dtype = shape, dtype
 
     def noise(self, generator: torch.Generator) -> Tensor:
+        """Parameters of an image to begin with."""
         return torch.full(self.shape, 117 / 255, dtype=self.dtype)
 
     def image(self, parameters: Tensor) -> Float[Tensor, "k c h w"]:
+        """The images of these parameters."""
         return parameters
 
     def parameters(self, image: Float[Tensor, "k c h w"]) -> Tensor:
+        """The parameters of these images."""
         return image.clamp(0, 1)
 
 
-def as_released(people: Sequence[FacetTask], eye: FeatureNetwork, album: ImageSet) -> list[FacetTask]:
-    """The same facets with the release's loss."""
-    found = []
-    for one in people:
-        others = [other for other in people if other.layer == one.layer]
-        found.append(replace(one, objective=_loss(one, others, eye.penalty_layer(one.layer))))
-    return found
+def published_tasks(facet_tasks: Sequence[FacetTask], network: FeatureNetwork) -> list[FacetTask]:
+    """The same facets with the published loss."""
+    return [
+        replace(
+            task,
+            objective=_loss(
+                task, [other for other in facet_tasks if other.layer == task.layer], network.penalty_layer(task.layer)
+            ),
+        )
+        for task in facet_tasks
+    ]
 
 
-def released_plan(plan: Schedule, eye: FeatureNetwork) -> Schedule:
-    """Schedules, mask, blur, total variation and brightness; as many steps as the plan has."""
-    scale = max(eye.lens.size) / PUBLISHED
+def published_schedule(schedule: Schedule, network: FeatureNetwork) -> Schedule:
+    """Schedules, mask, blur, total variation and brightness; as many steps as the schedule has."""
+    scale = max(network.normalization.size) / PUBLISHED
     mean = sum(SIGMA) / 2
     return replace(
-        plan,
-        octaves=(Octave(1.0, plan.steps),),
-        optimiser="plain",
+        schedule,
+        octaves=(Octave(1.0, schedule.steps),),
+        optimizer="plain",
         rate=1.0,
         views=Views(0.2, (1.0, 1.0), 0.0),
-        mask=lambda size: centre_mask(size, mean * scale),
+        mask=lambda size: center_mask(size, mean * scale),
         retouch=lambda images, done, total: retouched(images, done, total, scale),
         patience=0,
     )
 
 
 def retouched(images: Float[Tensor, "k c h w"], done: int, total: int, scale: float) -> Float[Tensor, "k c h w"]:
-    """What the release does to the images every 10, and every 50 steps."""
+    """What the published code does to the images every 10, and every 50 steps."""
     x = images.clamp(0, 1)
     if done % 50 == 0:
         x = (x + 5 / 255).clamp(0, 1)
     if done % 10 == 0:
-        m = centre_mask((x.shape[2], x.shape[3]), scheduled(SIGMA, done, total) * scale).to(x)
+        m = center_mask((x.shape[2], x.shape[3]), scheduled(SIGMA, done, total) * scale).to(x)
         x = m * blurred(x, scheduled(BLUR, done, total)) + (1 - m) * x
         x = m * denoised(x, 1 / scheduled(VARIATION, done, total)) + (1 - m) * x
     return x
@@ -140,13 +148,13 @@ def _divergence(p: Float[Tensor, "2 k c h w"]) -> Float[Tensor, "k c h w"]:
     return y + x
 
 
-def _loss(own: FacetTask, everyone: Sequence[FacetTask], penalty: str) -> Objective:
-    K, a = len(everyone), own.target
+def _loss(task: FacetTask, everyone: Sequence[FacetTask], penalty: str) -> Objective:
+    K, a = len(everyone), task.target
 
     def loss(seen: Seen) -> Tensor:
-        z = seen.features(own.layer)
-        pull = sum(((z * a)[:, other.channels].sum(1) for other in everyone), z.new_zeros(len(z)))
+        z = seen.features(task.layer)
+        activation = sum(((z * a)[:, other.channels].sum(1) for other in everyone), z.new_zeros(len(z)))
         sparsity = seen.maps[penalty].abs().flatten(1).sum(1)
-        return -pull + K**2 * pseudo_huber(z - a).mean(1) + K**2 * SPARSITY[0] * sparsity
+        return -activation + K**2 * pseudo_huber(z - a).mean(1) + K**2 * SPARSITY[0] * sparsity
 
-    return Objective(loss, f"released loss at {own.layer}", (own.layer, penalty))
+    return Objective(loss, f"published loss at {task.layer}", (task.layer, penalty))

@@ -1,4 +1,4 @@
-"""Portraits in the making, of a set or of units: what `foveal.visualize` runs and others may watch."""
+"""The run of a feature visualization, of a set or of units: what `foveal.visualize` runs and others may watch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import torch
 
 from foveal.engine.graph import recording
 from foveal.errors import ResultError
-from foveal.featurevis.facet_objectives import FacetTask, ImageSet
+from foveal.featurevis.facet_objectives import FacetTask
+from foveal.featurevis.image_set import ImageSet
 from foveal.featurevis.network import FeatureNetwork
 from foveal.featurevis.optimization import Optimization
 from foveal.featurevis.schedule import FeatureTask, Schedule, ScheduleStep
@@ -29,33 +30,45 @@ AT_LATEST = 20.0  # seconds between them
 
 
 class FeatureVisRun(Optimization):
-    """Portraits in the making: a `Optimization` that knows its set."""
+    """The optimization of feature images that knows its model and image set, and may be saved and resumed.
+
+    Attributes:
+        model: whose layers or units are visualized.
+        batch: the pictures; None for units without a set.
+        image_set: the same as the network sees them.
+        facets: the kinds of picture in the set.
+        facet_tasks: one a facet and layer; empty for units.
+        parameters: of the call, as plain data.
+        made_of: everything that decides the outcome.
+        began: `time.perf_counter()` when the call began.
+    """
 
     def __init__(
-        self, eye: FeatureNetwork, tasks: Sequence[FeatureTask], plan: Schedule, subject: Model, batch: Batch | None,
-        album: ImageSet | None,
-        facets: tuple[Facet, ...], people: tuple[FacetTask, ...], parameters: Mapping[str, Any],
+        self, network: FeatureNetwork, tasks: Sequence[FeatureTask], schedule: Schedule,
+        model: Model, batch: Batch | None, image_set: ImageSet | None,
+        facets: tuple[Facet, ...], facet_tasks: tuple[FacetTask, ...], parameters: Mapping[str, Any],
         made_of: Mapping[str, Any], began: float,
     ) -> None:  # fmt: skip
-        super().__init__(eye, tasks, plan)
-        self.subject, self.batch, self.album, self.facets, self.people = subject, batch, album, facets, people
+        super().__init__(network, tasks, schedule)
+        self.model, self.batch, self.image_set = model, batch, image_set
+        self.facets, self.facet_tasks = facets, facet_tasks
         self.parameters, self.made_of, self.began = parameters, made_of, began
-        self.notes = list(state_notes(subject))
+        self.notes = list(state_notes(model))
         if any(task.objective.whole for task in tasks):
             self.notes.append("a decision of the whole network was asked for, so its classifier took part")
 
     @recording
-    def portraits(self) -> FeatureImages:
+    def result(self) -> FeatureImages:
         """The best so far."""
         if not self.best:
             self.check()
-        features = {at: z.detach().float().cpu() for at, z in self.album.features.items()} if self.album else {}
+        features = {at: z.detach().float().cpu() for at, z in self.image_set.features.items()} if self.image_set else {}
         return FeatureImages(
-            tuple(self._portrait(i) for i in range(len(self.images))),
+            tuple(self._feature_image(i) for i in range(len(self.images))),
             self.batch.photos if self.batch else (),
             self.facets,
             features,
-            self.subject.name,
+            self.model.name,
             self.parameters,
             tuple(self.notes),
             time.perf_counter() - self.began,
@@ -87,13 +100,13 @@ class FeatureVisRun(Optimization):
     def interrupted(self) -> None:
         """Look once more at what there is, and say that it was not finished."""
         self.check()
-        self.notes.append(f"interrupted after {self.done} of {self.plan.steps} steps")
+        self.notes.append(f"interrupted after {self.done} of {self.schedule.steps} steps")
 
-    def put_down(self, file: Path) -> None:
+    def checkpoint(self, file: Path) -> None:
         """Save where it stands; the file is there whole or not at all."""
         save_state(file, self.state(), self.fingerprint)
 
-    def take_up(self, file: Path) -> bool:
+    def resume(self, file: Path) -> bool:
         """Go on from a file, where it is of the same model, pictures and settings; whether it was.
 
         Raises:
@@ -117,29 +130,29 @@ class FeatureVisRun(Optimization):
     def _keep(self, file: Path) -> None:
         """Work that cannot be saved is no reason to give it up."""
         try:
-            self.put_down(file)
+            self.checkpoint(file)
         except ResultError as error:
             if (note := f"where the work stood could not be kept: {error}") not in self.notes:
                 self.notes.append(note)
 
-    def _portrait(self, i: int) -> FeatureImage:
+    def _feature_image(self, i: int) -> FeatureImage:
         image, task = self.images[i], self.tasks[self.images[i].task]
         assert image.best is not None
-        person = self.people[image.task] if self.people else None
+        facet_task = self.facet_tasks[image.task] if self.facet_tasks else None
         attained = image.best.features
         nothing = torch.zeros(0)
         return FeatureImage(
             image=image.best.image.float(),
             name=task.name + (f", seed {image.seed}" if len(task.seeds) > 1 else ""),
             layer=task.watched or "",
-            facet=person.facet if person else None,
+            facet=facet_task.facet if facet_task else None,
             seed=image.seed,
-            channels=person.channels.cpu() if person else nothing.long(),
-            target=person.target.detach().float().cpu() if person else None,
+            channels=facet_task.channels.cpu() if facet_task else nothing.long(),
+            target=facet_task.target.detach().float().cpu() if facet_task else None,
             attained=attained.float() if attained is not None else nothing,
             before=image.before.float() if image.before is not None else nothing,
             loss=image.best.loss,
             step=image.best.step,
             curve=tuple(image.curve),
-            strip=tuple(image.strip),
+            snapshots=tuple(image.snapshots),
         )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from torch import Tensor
 
-from foveal.featurevis.objectives import Objective
-from foveal.featurevis.optimizers import OptimiserName
+from foveal.featurevis.objective import Objective
+from foveal.featurevis.optimizers import OptimizerName
 from foveal.featurevis.parametrization import Parametrization
 from foveal.featurevis.transforms import USUAL, Views
 
@@ -33,22 +33,22 @@ class Schedule:
 
     Attributes:
         octaves: one after the other; the image is enlarged between them.
-        optimiser: "adam", "sgd" or "descent".
-        rate: of a step, times the canvas's own; falls to a tenth along a cosine.
+        optimizer: "adam", "sgd" or "descent".
+        rate: of a step, times the parametrization's own; falls to a tenth along a cosine.
         views: random, before each look of the network.
         check: steps between two evaluations without random views.
         patience: evaluations without an improvement of 0.1 % after which an image is done; 0 for never.
         even: divide each gradient by its root mean square.
         mask: of a size, gives (h, w); the gradient of the image is multiplied by it.
         retouch: (images, done, total) -> images, after each step; None for none.
-        leak: for so many steps at first gradients go through rectifiers that are off, so that sleeping units wake;
+        relu_leak: for so many steps at first gradients go through rectifiers that are off, so that sleeping units wake;
             for units a quarter of all steps unless it is said, −1 for none.
         seed: decides everything random.
         batch: images in a forward, at most.
     """
 
     octaves: tuple[Octave, ...] = (Octave(1.0, 256),)
-    optimiser: OptimiserName = "adam"
+    optimizer: OptimizerName = "adam"
     rate: float = 1.0
     views: Views = USUAL
     check: int = 25
@@ -56,12 +56,13 @@ class Schedule:
     even: bool = False
     mask: Callable[[Size], Float[Tensor, "h w"]] | None = None
     retouch: Callable[[Tensor, int, int], Tensor] | None = None
-    leak: int = 0
+    relu_leak: int = 0
     seed: int = 0
     batch: int = 16
 
     @property
     def steps(self) -> int:
+        """Of all octaves together."""
         return sum(octave.steps for octave in self.octaves)
 
 
@@ -72,7 +73,7 @@ class FeatureTask:
     Attributes:
         name: tells it from the others; with it the seed of its randomness.
         objective: to be made small.
-        canvas: makes one for images (h, w).
+        parametrization: makes one for images (h, w).
         watched: the layer whose pooled features are kept of the best.
         start: (c, h, w), what it begins with; None for noise.
         seeds: an image each.
@@ -80,7 +81,7 @@ class FeatureTask:
 
     name: str
     objective: Objective
-    canvas: Callable[[Size], Parametrization]
+    parametrization: Callable[[Size], Parametrization]
     watched: str | None = None
     start: Float[Tensor, "c h w"] | None = None
     seeds: tuple[int, ...] = (0,)
@@ -105,7 +106,7 @@ class Best:
 
 @dataclass(frozen=True)
 class ScheduleStep:
-    """Where the sitting stands.
+    """Where the optimization stands after a step.
 
     Attributes:
         done, total: steps.

@@ -66,8 +66,8 @@ def transferred(
     batch = placed(photos, subject.module)
     eye = FeatureNetwork(subject.module, Normalization.of(subject.preprocessing, x), weight_of(subject.module))
     at = select_layers(unwrap(subject.module), layer, lambda: eye.structure)[0]
-    of_photos = eye.features(eye.lens.from_input(batch.tensor), (at,))[at].float().cpu()
-    of_faces = eye.features(eye.lens.from_input(x), (at,))[at].float().cpu()
+    of_photos = eye.features(eye.normalization.from_input(batch.tensor), (at,))[at].float().cpu()
+    of_faces = eye.features(eye.normalization.from_input(x), (at,))[at].float().cpu()
     targets = torch.stack([facet.mean(of_photos) for facet in faces.facets])
     own = tuple(one.facet or 0 for one in faces)
     fit = torch.cosine_similarity(of_faces, targets[list(own)], dim=1).tolist()

@@ -1,6 +1,6 @@
 """Random views of an image: what survives being moved, turned and scaled is no accident of single pixels.
 
-All of it is one affine map and one resampling for the whole batch; where the view leaves the image it is grey.
+All of it is one affine map and one resampling for the whole batch; where the view leaves the image it is gray.
 Each image draws from a generator of its own, so that what it gets does not depend on the others.
 """
 
@@ -18,7 +18,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-GREY = 0.5
+GRAY = 0.5
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Views:
 
     @property
     def none(self) -> bool:
+        """Whether nothing is moved at all."""
         return self.shift == 0 and self.scale == (1.0, 1.0) and self.turn == 0 and not self.flip
 
     def __call__(
@@ -50,7 +51,7 @@ class Views:
         h, w = images.shape[2:]
         theta = torch.stack([self._draw(generator, h / w) for generator in generators]).to(images)
         grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
-        return functional.grid_sample(images - GREY, grid, mode="bilinear", align_corners=False) + GREY
+        return functional.grid_sample(images - GRAY, grid, mode="bilinear", align_corners=False) + GRAY
 
     def _draw(self, generator: torch.Generator, aspect: float) -> Float[Tensor, "2 3"]:
         """From the view's coordinates to the image's, both −1..1."""

@@ -1,7 +1,8 @@
-"""Single units as tasks: a channel, a neuron, a class, any decision."""
+"""Single units as tasks: a channel, a neuron, a class, any target."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,11 +11,14 @@ from foveal.targets import Class, Neuron, Target
 
 if TYPE_CHECKING:
     from foveal.results.tree import Tree
-from foveal.featurevis.facet_objectives import ObjectiveWeights, parametrizations
+from foveal.featurevis.image_objectives import low_saturation, smooth
+from foveal.featurevis.image_set import parametrizations
 from foveal.featurevis.network import FeatureNetwork
-from foveal.featurevis.objectives import Objective, cell, decided, diverse, pale, smooth
+from foveal.featurevis.objective import Objective
+from foveal.featurevis.objective_weights import ObjectiveWeights
+from foveal.featurevis.objectives import cell, diverse, target_score
 from foveal.featurevis.parametrization import Fourier, Kind
-from foveal.featurevis.schedule import FeatureTask
+from foveal.featurevis.schedule import FeatureTask, Size
 
 AWAKE = 0.2  # deviation of waves to begin with: on nearly grey images most units are off
 EASE = 20.0
@@ -24,69 +28,80 @@ def units_of(tree: Tree, most: int = 12) -> list[Neuron]:
     """The channels that a tree of `foveal.decompose` has found so far, those through which most flows first.
 
     tree = foveal.decompose(model, "bird.jpg").grow(2)
-    faces = foveal.visualize(model, target=foveal.featurevis.units_of(tree))
+    made = foveal.visualize(model, target=foveal.featurevis.units_of(tree))
     """
     flow = tree.flow()
-    found: dict[tuple[str, int], float] = {}
+    flows: dict[tuple[str, int], float] = {}
     for key, share in flow.items():
         feature = tree.features.get(key)
         if feature is not None:
             unit = feature.layer, feature.channel
-            found[unit] = found.get(unit, 0.0) + share
-    ordered = sorted(found, key=lambda unit: -found[unit])
+            flows[unit] = flows.get(unit, 0.0) + share
+    ordered = sorted(flows, key=lambda unit: -flows[unit])
     return [Neuron(layer, channel) for layer, channel in ordered[:most]]
 
 
-def unit_task(eye: FeatureNetwork, decision: Target, wishes: ObjectiveWeights, canvas: Kind, seeds: int) -> FeatureTask:
-    """A single unit, or any decision, as a task: as strong as can be."""
-    name = _named(decision)
-    alone = decided(decision, name)
-    wanted, scale = _anywhere(eye, decision) or alone, _strength(eye, alone)
+def unit_task(
+    network: FeatureNetwork, target: Target, objective_weights: ObjectiveWeights, parametrization: Kind, seeds: int
+) -> FeatureTask:
+    """The task of a single unit, or of any target: an image for which it is as strong as can be."""
+    name = _named(target)
+    alone = target_score(target, name)
+    wanted, scale = _anywhere(network, target) or alone, _strength(network, alone)
     J = 1 / scale * wanted
-    layer = decision.layers[0] if decision.layers else None
-    if wishes.smoothness:
-        J = J + wishes.smoothness * smooth()
-    if wishes.paleness:
-        J = J + wishes.paleness * pale()
-    if wishes.diversity and layer and seeds > 1:
-        J = J + wishes.diversity * diverse(layer)
-    brush = parametrizations(canvas, None, None, eye)
-    if canvas == "fourier":
-        brush = lambda size: Fourier((eye.lens.channels, *size), eye.dtype, noise=AWAKE)  # noqa: E731
-    return FeatureTask(name, J, brush, layer, None, tuple(range(seeds)))
+    layer = target.layers[0] if target.layers else None
+    if objective_weights.smoothness:
+        J = J + objective_weights.smoothness * smooth()
+    if objective_weights.low_saturation:
+        J = J + objective_weights.low_saturation * low_saturation()
+    if objective_weights.diversity and layer and seeds > 1:
+        J = J + objective_weights.diversity * diverse(layer)
+    of_size = parametrizations(parametrization, None, None, network)
+    if parametrization == "fourier":
+        of_size = partial(_waves, network)
+    return FeatureTask(name, J, of_size, layer, None, tuple(range(seeds)))
 
 
-def _strength(eye: FeatureNetwork, score: Objective) -> float:
+def _waves(network: FeatureNetwork, size: Size) -> Fourier:
+    return Fourier((network.normalization.channels, *size), network.dtype, noise=AWAKE)
+
+
+def _strength(network: FeatureNetwork, score: Objective) -> float:
     """So large that total variation, weighted 1, pulls a twentieth as hard as the score, divided by it.
 
     Scores have no scale of their own: a logit, a mean activation, a cosine. Measured on images of noise with the
     spectrum of photos, at the one that the unit cares about most.
     """
     random = torch.Generator().manual_seed(0)
-    easel = Fourier((eye.lens.channels, *eye.lens.size), eye.dtype, noise=AWAKE)
-    noise = torch.stack([easel.noise(random) for _ in range(8)]).to(eye.device)
-    x = easel.image(noise).detach().requires_grad_()
-    seen = eye.look(x, score.layers, whole=score.whole, leak=True)
-    (pull,) = torch.autograd.grad(score(seen).sum(), x)
+    waves = _waves(network, network.normalization.size)
+    noise = torch.stack([waves.noise(random) for _ in range(8)]).to(network.device)
+    x = waves.image(noise).detach().requires_grad_()
+    seen = network.look(x, score.layers, whole=score.whole, relu_leak=True)
+    (steep,) = torch.autograd.grad(score(seen).sum(), x)
     (calm,) = torch.autograd.grad(smooth()(seen).sum(), x)
-    strongest = float(pull.flatten(1).norm(dim=1).max())
+    strongest = float(steep.flatten(1).norm(dim=1).max())
     return strongest / float(calm.flatten(1).norm(dim=1).mean()) / EASE if strongest > 0 else 1.0
 
 
-def _anywhere(eye: FeatureNetwork, decision: Target) -> Objective | None:
+def _anywhere(network: FeatureNetwork, target: Target) -> Objective | None:
     """A neuron at a place, for maps of any size: octaves change it."""
-    if not isinstance(decision, Neuron) or decision.position is None:
+    if not isinstance(target, Neuron) or target.position is None:
         return None
-    grey = torch.full((1, eye.lens.channels, *eye.lens.size), 0.5, device=eye.device, dtype=eye.dtype)
-    h, w = eye.look(grey, (decision.layer,), gradient=False).maps[decision.layer].shape[2:]
-    y, x = decision.position
-    return cell(decision.layer, decision.channel, ((y + 0.5) / h, (x + 0.5) / w))
+    gray = torch.full(
+        (1, network.normalization.channels, *network.normalization.size),
+        0.5,
+        device=network.device,
+        dtype=network.dtype,
+    )
+    h, w = network.look(gray, (target.layer,), gradient=False).maps[target.layer].shape[2:]
+    y, x = target.position
+    return cell(target.layer, target.channel, ((y + 0.5) / h, (x + 0.5) / w))
 
 
-def _named(decision: Target) -> str:
-    if isinstance(decision, Neuron):
-        place = f" at {decision.position[0]},{decision.position[1]}" if decision.position else ""
-        return f"{decision.layer} channel {decision.channel}{place}"
-    if isinstance(decision, Class):
-        return f"class {decision.which}"
-    return type(decision).__name__.lower()
+def _named(target: Target) -> str:
+    if isinstance(target, Neuron):
+        place = f" at {target.position[0]},{target.position[1]}" if target.position else ""
+        return f"{target.layer} channel {target.channel}{place}"
+    if isinstance(target, Class):
+        return f"class {target.which}"
+    return type(target).__name__.lower()

@@ -96,8 +96,8 @@ def _rows_of_up(
     rows = corners[:, None] + torch.arange(side)
     columns = corners[:, None] // pool + torch.arange(pooled)
     inside = columns < matrix.shape[1]
-    found = matrix[rows[:, :, None], columns.clamp(max=matrix.shape[1] - 1)[:, None, :]]
-    return found * inside[:, None, :]
+    parts = matrix[rows[:, :, None], columns.clamp(max=matrix.shape[1] - 1)[:, None, :]]
+    return parts * inside[:, None, :]
 
 
 @cache

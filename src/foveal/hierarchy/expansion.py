@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from foveal.engine.graph import recording
-from foveal.engine.subnetwork import Segment
-from foveal.errors import LayerError, MethodError, UnknownMethod
+from foveal.engine.subnetwork import Subnetwork
+from foveal.errors import LayerError
 from foveal.hierarchy.contribution_rules import RULES, Frame, gate
 from foveal.hierarchy.feature_patterns import FeaturePatterns
-from foveal.hierarchy.feature_value import DECISIONS, reader, weights_of
+from foveal.hierarchy.feature_value import feature_values, weights_of
 from foveal.hierarchy.merging import merged
+from foveal.hierarchy.settings import TreeSettings
 from foveal.hierarchy.windows import Windows
 from foveal.results.feature_graph import Edge, Feature, Key, placed
 
@@ -25,50 +26,11 @@ if TYPE_CHECKING:
     from foveal.engine.structure import Stage
 
 NUMBERS = 2**26  # of a stage's input that go through it at once, with what it makes of them
-RANKS = ("sum", "max")
-
-
-@dataclass(frozen=True)
-class TreeSettings:
-    """How a decision is taken apart.
-
-    Attributes:
-        branch: children of a node, at most.
-        enough: children are taken until they hold this share together.
-        rule: "pool_up", "exact" or "window"; see `hierarchy.gap`.
-        gate: keep the decision's own features where Grad-CAM reaches half of its maximum.
-        rank_by: "sum" or "max" of a channel's contributions.
-        merge: channels whose contributions lie in the same places become one.
-        decide: what number a feature stands for: "neuron", "sum" or "map"; see `hierarchy.reading`.
-        against: how many features that speak against a node are found beside its children.
-    """
-
-    branch: int = 5
-    enough: float = 1.0
-    rule: str = "pool_up"
-    gate: bool = True
-    rank_by: str = "sum"
-    merge: bool = False
-    decide: str = "neuron"
-    against: int = 0
-
-    @recording
-    def __post_init__(self) -> None:
-        known = {"rule": (*RULES,), "rank_by": RANKS, "decide": DECISIONS}
-        for option, values in known.items():
-            if getattr(self, option) not in values:
-                raise UnknownMethod(
-                    f"cannot take a decision apart by {option}={getattr(self, option)!r}: say {', '.join(values)}"
-                )
-        if self.branch < 1 or not 0 < self.enough <= 1 or self.against < 0:
-            raise MethodError(
-                f"cannot give a node {self.branch} children that hold {self.enough} of it: one at least, above 0 to 1"
-            )
 
 
 @dataclass(eq=False)
 class TreeExpander:
-    """Expands features of one picture's decision.
+    """Finds the edges, effects and patterns of features of one picture's tree.
 
     Attributes:
         stages: first next to the input.
@@ -76,7 +38,8 @@ class TreeExpander:
         root: (1, c, h, w), ∂ score / ∂ A at the last stage.
         segment: a stage's number -> what lies between the stage below and it.
         without: groups of channels of the last stage -> the score without each group.
-        eye: looks at the picture through the network.
+        settings: how the tree is built.
+        patterns: what in the picture drives features.
         features: every vertex found so far, by its key; the tree's own.
         slack: a stage's number -> how much its windows have to spare; None where it turned out not to be local.
     """
@@ -84,10 +47,10 @@ class TreeExpander:
     stages: tuple[Stage, ...]
     A: Sequence[Float[Tensor, "1 c h w"]]
     root: Float[Tensor, "1 c h w"]
-    segment: Callable[[int], Segment]
+    segment: Callable[[int], Subnetwork]
     without: Callable[[Sequence[Sequence[int]]], Float[Tensor, " m"]]
-    plan: TreeSettings
-    eye: FeaturePatterns
+    settings: TreeSettings
+    patterns: FeaturePatterns
     features: dict[Key, Feature] = field(default_factory=dict)
     slack: dict[int, int | None] = field(default_factory=dict)
 
@@ -98,28 +61,28 @@ class TreeExpander:
             self._expand_decision(features[0])
             return
         for few, A, G, frame, scores in self._gradients(features):
-            rule, less = RULES[self.plan.rule], self.plan.against
+            rule, less = RULES[self.settings.rule], self.settings.opponents
             R, opposed = rule(A, G, frame), rule(A, -G, frame) if less else None
-            for i, one in enumerate(few):
-                _balance(one, A[i], G[i], float(scores[i]))
-                one.edges = self._edges(R[i], one.stage - 1, frame.corners[i])
+            for i, feature in enumerate(few):
+                _balance(feature, A[i], G[i], float(scores[i]))
+                feature.edges = self._edges(R[i], feature.stage - 1, frame.corners[i])
                 if opposed is not None:
-                    one.against = self._edges(opposed[i], one.stage - 1, frame.corners[i], most=less)
+                    feature.opponents = self._edges(opposed[i], feature.stage - 1, frame.corners[i], most=less)
 
     @recording
     def measure(self, features: Sequence[Feature]) -> None:
         """Run without each child's channel."""
-        for one in features:
-            edges = one.edges or ()
-            left = self.values_without(one, [edge.child.channels for edge in edges])
+        for feature in features:
+            edges = feature.edges or ()
+            left = self.values_without(feature, [edge.child.channels for edge in edges])
             for edge, value in zip(edges, left, strict=True):
-                edge.effect = (one.value - value) / max(abs(one.value), 1e-12)
+                edge.effect = (feature.value - value) / max(abs(feature.value), 1e-12)
 
     @recording
     def look(self, features: Sequence[Feature], kind: str) -> None:
         """Give each of these, all of one stage, its pattern."""
-        for one, pattern in zip(features, self.eye.see(features, kind), strict=True):
-            one.pattern = pattern
+        for feature, pattern in zip(features, self.patterns.compute(features, kind), strict=True):
+            feature.pattern = pattern
 
     @recording
     def values_without(self, feature: Feature, groups: Sequence[Sequence[int]]) -> list[float]:
@@ -134,20 +97,20 @@ class TreeExpander:
         copies = windows.cut(self.A[stage - 1], corners).repeat(len(groups), 1, 1, 1)
         for copy, channels in zip(copies, groups, strict=True):
             copy[list(channels)] = 0
-        start = reader([feature] * len(groups), windows.local(places, corners).expand(len(groups), -1))
+        start = feature_values([feature] * len(groups), windows.local(places, corners).expand(len(groups), -1))
         return [float(value) for value in self.segment(stage).scores(copies, start)]
 
     def _expand_decision(self, decision: Feature) -> None:
         A, last = self.A[-1], len(self.stages) - 1
-        rule, frame, corner = RULES[self.plan.rule], Frame.whole(A, (1, 1)), torch.zeros(2, dtype=torch.long)
+        rule, frame, corner = RULES[self.settings.rule], Frame.whole(A, (1, 1)), torch.zeros(2, dtype=torch.long)
         R = rule(A, self.root, frame)
-        if self.plan.gate:
+        if self.settings.gate:
             R = R * gate(A, self.root)
         _balance(decision, A[0], self.root[0], decision.value)
         decision.edges = self._edges(R[0], last, corner)
-        if self.plan.against:
+        if self.settings.opponents:
             opposed = rule(A, -self.root, frame)[0]
-            decision.against = self._edges(opposed, last, corner, most=self.plan.against)
+            decision.opponents = self._edges(opposed, last, corner, most=self.settings.opponents)
 
     def _gradients(
         self, features: Sequence[Feature]
@@ -157,14 +120,14 @@ class TreeExpander:
         todo, below = list(features), self.A[stage - 1]
         while todo:
             windows = self._windows(stage)
-            outer = windows.sized(windows.side, 2) if self.plan.rule == "pool_up" else windows  # Up reaches further
+            outer = windows.sized(windows.side, 2) if self.settings.rule == "pool_up" else windows  # Up reaches further
             few = todo[: max(1, NUMBERS // (16 * below.shape[1] * outer.side[0] * outer.side[1]))]
-            places = torch.tensor([one.place for one in few])
+            places = torch.tensor([feature.place for feature in few])
             corners = windows.corners(places)
-            start = reader(few, windows.local(places, corners))
+            start = feature_values(few, windows.local(places, corners))
             scores, G = self.segment(stage).gradients(windows.cut(below, corners), start)
-            known = torch.tensor([one.value for one in few]).to(scores)
-            if not torch.allclose(scores, known, rtol=1e-3, atol=1e-4 * float(known.abs().max())):
+            recorded = torch.tensor([feature.value for feature in few]).to(scores)
+            if not torch.allclose(scores, recorded, rtol=1e-3, atol=1e-4 * float(recorded.abs().max())):
                 self._widen(stage, windows)
                 continue
             todo = todo[len(few) :]
@@ -173,7 +136,7 @@ class TreeExpander:
             yield few, outer.cut(below, corners), G, outer.frame(corners), scores
 
     def _windows(self, stage: int) -> Windows:
-        slack = self.slack.get(stage, 0) if self.plan.decide == "neuron" else None
+        slack = self.slack.get(stage, 0) if self.settings.nodes == "neurons" else None
         return Windows.between(self.stages[stage - 1], self.stages[stage], slack)
 
     def _widen(self, stage: int, windows: Windows) -> None:
@@ -194,16 +157,16 @@ class TreeExpander:
         total = float(sums.sum())
         if total <= 0:
             return ()
-        rank = sums if self.plan.rank_by == "sum" else positive.amax((1, 2)).double()
+        rank = sums if self.settings.rank_by == "sum" else positive.amax((1, 2)).double()
         shares = sums / total
         order = rank.argsort(descending=True, stable=True)
-        limit = self.plan.branch if most is None else most
-        groups = merged(positive, order) if self.plan.merge else [[int(k)] for k in order[:limit]]
+        limit = self.settings.branching if most is None else most
+        groups = merged(positive, order) if self.settings.merge else [[int(k)] for k in order[:limit]]
         edges: list[Edge] = []
         held = 0.0
         for channels in groups:
             share = float(shares[channels].sum())
-            if len(edges) == limit or held >= self.plan.enough or share <= 0:
+            if len(edges) == limit or held >= self.settings.coverage or share <= 0:
                 break
             spot = (int(corner[0]), int(corner[1]))
             map = R[channels].sum(0)
@@ -223,12 +186,12 @@ class TreeExpander:
         """The feature of these channels, placed where the strongest of them contributes most."""
         y, x = divmod(int(leading.argmax()), leading.shape[1])
         place = (y + corner[0], x + corner[1])
-        weights = weights_of(self.plan.decide, placed(map, corner, self.stages[stage].shape[1:]))
+        weights = weights_of(self.settings.nodes, placed(map, corner, self.stages[stage].shape[1:]))
         new = Feature(stage, self.stages[stage].name, channels, place, weights=weights)
         if new.key in self.features:
             return self.features[new.key]
         here = torch.tensor([place])
-        new.value = float(reader([new], here)(self.A[stage])[0])
+        new.value = float(feature_values([new], here)(self.A[stage])[0])
         if stage == 0:
             new.edges = ()
         self.features[new.key] = new

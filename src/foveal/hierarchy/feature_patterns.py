@@ -26,7 +26,7 @@ from foveal.engine.positions.where import Cells
 from foveal.engine.rules.guided import GuidedMode
 from foveal.engine.structure import Stage
 from foveal.errors import FovealError, MethodError, ModelError, UnknownMethod
-from foveal.hierarchy.feature_value import reader
+from foveal.hierarchy.feature_value import feature_values
 from foveal.hierarchy.windows import Windows
 from foveal.results.feature_graph import Pattern
 
@@ -57,27 +57,27 @@ class FeaturePatterns:
     calls: Sequence[int]
     slack: dict[int, int | None] = field(default_factory=dict)
 
-    def see(self, features: Sequence[Feature], kind: str) -> list[Pattern]:
+    def compute(self, features: Sequence[Feature], kind: str) -> list[Pattern]:
         """The patterns of features of one stage."""
         if kind not in KINDS:
             raise UnknownMethod(f"there are no patterns {kind!r}: say {', '.join(KINDS)}")
-        found: list[Pattern] = []
-        while len(found) < len(features):
+        patterns: list[Pattern] = []
+        while len(patterns) < len(features):
             stage = features[0].stage
             windows = self._windows(stage, neurons=features[0].weights is None)
             crop = self.x[:, :, : windows.side[0], : windows.side[1]]
             load = load_of(self.model, crop, kind, self.stages[stage].name, self.arguments.key(), graph=True)
-            chunks, rest = Chunks(fitting(crop, WHOLE), load), features[len(found) :]
-            see = partial(self._seen, rest, windows, kind)
+            chunks, rest = Chunks(fitting(crop, WHOLE), load), features[len(patterns) :]
+            compute = partial(self._computed, rest, windows, kind)
             try:
-                chunks.weigh(see, len(rest))
-                for part in chunks.parts(see, len(rest)):
-                    found += part
+                chunks.weigh(compute, len(rest))
+                for part in chunks.parts(compute, len(rest)):
+                    patterns += part
             except _NotLocalError:
                 if windows.are_whole:
                     raise MethodError(f"{self.stages[stage].name} cannot be run alone up to its features") from None
                 self.slack[stage] = 2 if self.slack.get(stage, 0) == 0 else None
-        return found
+        return patterns
 
     def _windows(self, stage: int, *, neurons: bool) -> Windows:
         _, c, h, w = self.x.shape
@@ -85,14 +85,16 @@ class FeaturePatterns:
         whole = Stage(INPUT, (c, h, w), (1.0, 1.0), (1, 1), True, "signed", 0, place=pixels)
         return Windows.between(whole, self.stages[stage], self.slack.get(stage, 0) if neurons else None)
 
-    def _seen(self, features: Sequence[Feature], windows: Windows, kind: str, start: int, stop: int) -> list[Pattern]:
+    def _computed(
+        self, features: Sequence[Feature], windows: Windows, kind: str, start: int, stop: int
+    ) -> list[Pattern]:
         features = features[start:stop]
-        places = torch.tensor([one.place for one in features])
+        places = torch.tensor([feature.place for feature in features])
         corners = windows.corners(places)
         crops, at = windows.cut(self.x, corners), windows.local(places, corners)
-        known = torch.tensor([one.value for one in features])
+        recorded = torch.tensor([feature.value for feature in features])
         values, G = self._derivative(features, crops, at, None, alone=not windows.are_whole)
-        if not torch.allclose(values, known.to(values), rtol=1e-3, atol=1e-4 * float(known.abs().max())):
+        if not torch.allclose(values, recorded.to(values), rtol=1e-3, atol=1e-4 * float(recorded.abs().max())):
             raise _NotLocalError
         if kind == "guided":
             _, shown = self._derivative(features, crops, at, GuidedMode("guided"))
@@ -120,12 +122,12 @@ class FeaturePatterns:
         calls = {stage.name: self.calls[features[0].stage]}
         with capture(self.model, [INPUT, stage.name], last_calls=calls) as run:
             try:
-                run.forward(crops, self.arguments, stop=True, under=mode)
+                run.forward(crops, self.arguments, stop=True, mode=mode)
             except ModelError:
                 if alone:  # some networks insist on one size
                     raise _NotLocalError from None
                 raise
-            values = reader(features, at)(channels_first(run.activations[stage.name], stage.layout))
+            values = feature_values(features, at)(channels_first(run.activations[stage.name], stage.layout))
             return values.detach(), run.gradients(values, linear=mode is None)[INPUT].detach()
 
 

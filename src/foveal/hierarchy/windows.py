@@ -56,26 +56,27 @@ class Windows:
 
     def sized(self, side: Pair, slack: int) -> Windows:
         """Windows of at least that side, on the pooling's grid, with `slack` cells of the stage above around it."""
-        found = []
+        side_lengths = []
         for axis in (0, 1):
             step = self.pool[axis]
             cells = -(-side[axis] // step) * step + 2 * slack * step
             cells += (self.size[axis] - cells) % step  # so that a window at the lower border begins on the grid
-            found.append(min(cells, self.size[axis]))
-        return replace(self, side=(found[0], found[1]))
+            side_lengths.append(min(cells, self.size[axis]))
+        return replace(self, side=(side_lengths[0], side_lengths[1]))
 
     @property
     def are_whole(self) -> bool:
+        """Whether each window is the whole map."""
         return self.side == self.size
 
     def corners(self, places: Int[Tensor, "k 2"]) -> Int[Tensor, "k 2"]:
         """Upper left cells of the windows of neurons at these rows and columns."""
-        found = []
+        starts = []
         for axis in (0, 1):
             step, side = self.pool[axis], self.side[axis]
             start = ((places[:, axis] * step + self.middle[axis] - side // 2) / step).floor().long() * step
-            found.append(start.clamp(0, max(0, self.size[axis] - side)))
-        return torch.stack(found, 1)
+            starts.append(start.clamp(0, max(0, self.size[axis] - side)))
+        return torch.stack(starts, 1)
 
     def cut(self, A: Float[Tensor, "1 c h w"], corners: Int[Tensor, "k 2"]) -> Float[Tensor, "k c y x"]:
         """The windows."""
@@ -88,13 +89,14 @@ class Windows:
                                zip(outer.side, self.side, self.pool, strict=True)])  # fmt: skip
         most = torch.tensor([whole - big for whole, big in zip(outer.size, outer.side, strict=True)])
         at = torch.minimum((corners - margin).clamp(min=0), most)
-        found = G.new_zeros(*G.shape[:2], *outer.side)
+        padded = G.new_zeros(*G.shape[:2], *outer.side)
         h, w = self.side
         for i, (y, x) in enumerate((corners - at).tolist()):
-            found[i, :, y : y + h, x : x + w] = G[i]
-        return found, at
+            padded[i, :, y : y + h, x : x + w] = G[i]
+        return padded, at
 
     def frame(self, corners: Int[Tensor, "k 2"]) -> Frame:
+        """Where windows with these corners lie in the stage below."""
         return Frame(self.size, corners, self.pool)
 
     def local(self, places: Int[Tensor, "k 2"], corners: Int[Tensor, "k 2"]) -> Int[Tensor, "k 2"]:
@@ -104,8 +106,8 @@ class Windows:
 
 def _middle(below: Stage, above: Stage) -> tuple[float, float] | None:
     """Where the first cell of a stage lies among those of the stage below; None where it is not known, or mirrored."""
-    one, other = below.place, above.place
-    if one is None or other is None or one.turned or other.turned or min(*one.step, *other.step) <= 0:
+    inner, outer = below.place, above.place
+    if inner is None or outer is None or inner.turned or outer.turned or min(*inner.step, *outer.step) <= 0:
         return None
-    y, x = ((other.offset[axis] - one.offset[axis]) / one.step[axis] + 0.5 for axis in (0, 1))
+    y, x = ((outer.offset[axis] - inner.offset[axis]) / inner.step[axis] + 0.5 for axis in (0, 1))
     return y, x

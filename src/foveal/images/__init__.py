@@ -1,6 +1,6 @@
 """Pictures in, network input out, and the way back onto the photo."""
 
-from foveal.images.folders import labelled_pictures, pictures_in
+from foveal.images.folders import labeled_pictures, pictures_in
 from foveal.images.geometry import Geometry
 from foveal.images.load import Batch, ImageLike, Photo, load_images
 from foveal.images.place import Place
@@ -13,7 +13,7 @@ __all__ = [
     "Photo",
     "Place",
     "Preprocessing",
-    "labelled_pictures",
+    "labeled_pictures",
     "load_images",
     "pictures_in",
 ]

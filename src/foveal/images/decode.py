@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from foveal.errors import ImageError
-from foveal.images.depth import deep_samples, fits_8_bits, is_cut, is_deep, range_of, remarks, unit, usual_range
+from foveal.images.depth import deep_samples, fits_8_bits, is_cut, is_deep, range_notes, range_of, unit, usual_range
 from foveal.storage.reading import DAMAGE, opened, reason
 
 if TYPE_CHECKING:
@@ -50,14 +50,14 @@ def decode_file(path: Path) -> Decoded:
     try:
         if path.is_dir():
             raise ImageError("it is a folder; pass its files as a list.")
-        with opened(path, most=LARGEST) as file, warnings.catch_warnings(record=True) as said:
+        with opened(path, most=LARGEST) as file, warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             # Phones make pictures beyond Pillow's warning; its error, at twice that, stays.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file) as image:
                 decoded = decode_image(image, path, lambda: _from_start(file))
-        said_once = dict.fromkeys(f"Pillow: {w.message}".strip() for w in said)
-        return replace(decoded, notes=(*decoded.notes, *said_once))
+        warnings_once = dict.fromkeys(f"Pillow: {w.message}".strip() for w in warned)
+        return replace(decoded, notes=(*decoded.notes, *warnings_once))
     except FileNotFoundError as error:
         raise ImageError(f"Cannot read {str(path)!r}: there is no such file.") from error
     except UnidentifiedImageError as error:
@@ -128,9 +128,9 @@ def deep_pixels(values: NDArray[Any]) -> NDArray[np.uint8]:
 def _seen(samples: NDArray[Any], meant: Range, notes: tuple[str, ...], clear: object = None) -> Decoded:
     """Samples as a picture; `clear` is the colour that stands for transparency, where one does."""
     opaque = samples.ndim == 2 or samples.shape[2] in (1, 3)
-    colours = samples if opaque else samples[..., :-1]
-    light, opacity = unit(colours, meant), _opacity(samples, meant, opaque, clear)
-    notes = (*notes, *remarks(colours, meant))
+    colors = samples if opaque else samples[..., :-1]
+    light, opacity = unit(colors, meant), _opacity(samples, meant, opaque, clear)
+    notes = (*notes, *range_notes(colors, meant))
     if opacity is not None and bool((opacity < 1).any()):
         notes = (*notes, "transparent parts shown over white")
     if fits_8_bits(light) and (opacity is None or fits_8_bits(opacity)):

@@ -60,9 +60,9 @@ def range_of(image: Image.Image, values: NDArray[Any], path: Path | None) -> Ran
     """What the file says of its samples, by a TIFF's tags or a PNG's significant bits; else the usual."""
     tags = getattr(image, "tag_v2", None)
     if tags is not None:
-        found = _tiff_range(tags, values) or usual_range(values)
+        meant = _tiff_range(tags, values) or usual_range(values)
         inverted = tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
-        return Range(found.white, found.black, found.declared) if inverted else found
+        return Range(meant.white, meant.black, meant.declared) if inverted else meant
     declared = _png_range(path, values) if image.format == "PNG" and path else None
     return declared or usual_range(values)
 
@@ -83,7 +83,7 @@ def unit(values: NDArray[Any], meant: Range) -> Float32[NDArray[np.float32], ...
     return np.asarray((values.astype(np.float32) - meant.black) / (meant.white - meant.black), np.float32)
 
 
-def remarks(values: NDArray[Any], meant: Range) -> tuple[str, ...]:
+def range_notes(values: NDArray[Any], meant: Range) -> tuple[str, ...]:
     """What a reader must know of the range: where it is from, or that the picture does not fill it."""
     if meant.declared:
         return (f"black is {meant.black:g} and white {meant.white:g}, as {meant.declared} says",)
@@ -142,13 +142,17 @@ def is_cut(image: Image.Image, path: Path | None) -> bool:
         return isinstance(arguments, tuple) and arguments[1] > 255
     if codec.startswith("jpeg2k"):
         return path is not None and _jpeg2000_bits(path) > 8
-    return codec == "SGI16" or (codec == "sgi_rle" and arguments[2] == 2) or any(";16" in one for one in _orders(image))
+    return (
+        codec == "SGI16"
+        or (codec == "sgi_rle" and arguments[2] == 2)
+        or any(";16" in order for order in _orders(image))
+    )
 
 
 def _orders(image: Image.Image) -> list[str]:
     """How the bytes of each tile of a picture that is not loaded yet lie in its file, in Pillow's words: "RGB;16B"."""
     arguments = [tile[3] for tile in getattr(image, "tile", None) or []]
-    first = [one[0] if isinstance(one, tuple) and one else one for one in arguments]
+    first = [argument[0] if isinstance(argument, tuple) and argument else argument for argument in arguments]
     orders = [order for order in first if isinstance(order, str)]
     tags = getattr(image, "tag_v2", None)
     if tags is not None and max(_numbers(tags.get(BITS)), default=8) == 16:
@@ -180,8 +184,8 @@ def _other_order(order: str) -> str:
 def _straight(values: NDArray[Any]) -> NDArray[Any]:
     """Colours that were multiplied by their opacity, divided by it again."""
     opacity = values[..., 3:].astype(np.float64) / 65535
-    colours = np.round(values[..., :3] / np.where(opacity > 0, opacity, 1)).clip(0, 65535)
-    return np.concatenate([colours.astype(values.dtype), values[..., 3:]], 2)
+    colors = np.round(values[..., :3] / np.where(opacity > 0, opacity, 1)).clip(0, 65535)
+    return np.concatenate([colors.astype(values.dtype), values[..., 3:]], 2)
 
 
 def _tiff_range(tags: Any, values: NDArray[Any]) -> Range | None:
@@ -231,5 +235,5 @@ def _start_of(path: Path) -> bytes:
 
 def _numbers(tag: Any) -> list[float]:
     each = tag if isinstance(tag, tuple | list) else () if tag is None else (tag,)
-    found = [float(one) for one in each if not isinstance(one, str | bytes)]
-    return [one for one in found if abs(one) < 1e30]
+    numbers = [float(value) for value in each if not isinstance(value, str | bytes)]
+    return [value for value in numbers if abs(value) < 1e30]

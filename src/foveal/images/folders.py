@@ -28,23 +28,23 @@ def pictures_in(paths: Iterable[Path], *, but: Path | None = None) -> list[Path]
     Raises:
         ImageError: for a folder without pictures, or nothing at all.
     """
-    found: list[Path] = []
+    pictures: list[Path] = []
     for path in paths:
         if not is_folder(path):
-            found.append(path)
+            pictures.append(path)
             continue
         inside, skipped = _sorted_out(path)
         inside = [file for file in inside if but is None or file.resolve() != but.resolve()]
         if not inside:
             raise ImageError(f"There are no pictures in the folder {str(path)!r}{_besides(skipped, path)}.")
         _warn(inside, skipped, path)
-        found += inside
-    if not found:
+        pictures += inside
+    if not pictures:
         raise ImageError("There are no pictures: name files or folders.")
-    return found
+    return pictures
 
 
-def labelled_pictures(folder: Path) -> tuple[list[Path], list[str]]:
+def labeled_pictures(folder: Path) -> tuple[list[Path], list[str]]:
     """The pictures of a folder with one folder a class, and the class of each.
 
         support/jay/1.jpg  support/jay/2.jpg  support/crow/1.jpg    →  three paths, ["crow", "jay", "jay"] in that order

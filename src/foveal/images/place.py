@@ -81,7 +81,7 @@ class Place:
         yx = rows_columns[..., ::-1] if self.turned else rows_columns
         return np.asarray((yx * self.step + self.offset)[..., ::-1])
 
-    def finer(self, factor: tuple[int, int]) -> Place:
+    def refined(self, factor: tuple[int, int]) -> Place:
         """That of a map of which every `factor`-th row and column, from the first on, are this map's."""
         y, x = self.cells_of(factor)
         return Place(self.offset, (self.step[0] / y, self.step[1] / x), self.turned)
@@ -175,8 +175,8 @@ def _between(values: torch.Tensor, at: NDArray[np.float64], there: NDArray[np.bo
     lower = torch.from_numpy(np.floor(at)).long().to(values.device)
     upper = (lower + 1).clamp(max=values.shape[dim] - 1)
     a, b = values.index_select(dim, lower), values.index_select(dim, upper)
-    found = a + along(at - np.floor(at)).to(values) * (b - a)
-    return found if there.all() else found.where(along(there), 0)
+    value = a + along(at - np.floor(at)).to(values) * (b - a)
+    return value if there.all() else value.where(along(there), 0)
 
 
 def _stretched(map: torch.Tensor, size: Sequence[int]) -> torch.Tensor:

@@ -54,8 +54,8 @@ class Preprocessing:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     def __post_init__(self) -> None:
-        for fault in _faults(self):
-            raise ImageError(f"Cannot use this preprocessing: {fault}.")
+        for problem in _problems(self):
+            raise ImageError(f"Cannot use this preprocessing: {problem}.")
 
     def geometry(self, photo_size: tuple[int, int]) -> Geometry:
         """Where the pixels of a photo of (H, W) end up."""
@@ -82,8 +82,8 @@ class Preprocessing:
         pixels = tensor.transpose(1, 2, 0) * std + mean
         if self.channels == "BGR":
             pixels = pixels[..., ::-1]
-        grey_or_rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-        return np.round(np.clip(grey_or_rgb, 0, 1) * 255).astype(np.uint8)
+        gray_or_rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+        return np.round(np.clip(gray_or_rgb, 0, 1) * 255).astype(np.uint8)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a sidecar or manifest; `from_dict` reads them back."""
@@ -97,8 +97,8 @@ class Preprocessing:
             raise ImageError(f"Cannot read the preprocessing: it is {shown(saved)}, not fields with values.")
         unknown = sorted(set(saved) - set(names), key=str)
         if unknown or "size" not in saved:
-            fault = f"unknown field {shown(unknown[0])}" if unknown else "no field 'size'"
-            raise ImageError(f"Cannot read the preprocessing: {fault}; the fields are {', '.join(names)}.")
+            problem = f"unknown field {shown(unknown[0])}" if unknown else "no field 'size'"
+            raise ImageError(f"Cannot read the preprocessing: {problem}; the fields are {', '.join(names)}.")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
         return cls(**values)
 
@@ -156,25 +156,25 @@ def _margin(length: int, kept: int) -> int:
     return round((length - kept) / 2) if length >= kept else -((kept - length) // 2)
 
 
-def _faults(p: Preprocessing) -> list[str]:
+def _problems(p: Preprocessing) -> list[str]:
     """What is wrong with these settings, in words."""
-    faults = []
+    problems = []
     if not (isinstance(p.size, tuple) and len(p.size) == 2 and all(_whole(side) for side in p.size)):
-        faults.append(f"size must be two positive whole numbers (h, w) up to {LONGEST}, not {shown(p.size)}")
+        problems.append(f"size must be two positive whole numbers (h, w) up to {LONGEST}, not {shown(p.size)}")
     if p.resize_to is not None and not _whole(p.resize_to):
-        faults.append(f"resize_to must be a positive whole number up to {LONGEST} or None, not {shown(p.resize_to)}")
+        problems.append(f"resize_to must be a positive whole number up to {LONGEST} or None, not {shown(p.resize_to)}")
     for name, choices in (("resize", Resize), ("interpolation", Interpolation), ("channels", Channels)):
         value = getattr(p, name)
         if not isinstance(value, str) or value not in get_args(choices):
-            faults.append(f"{name} must be one of {', '.join(get_args(choices))}, not {shown(value)}")
+            problems.append(f"{name} must be one of {', '.join(get_args(choices))}, not {shown(value)}")
     count = 1 if p.channels == "L" else 3
     for name in ("mean", "std"):
         numbers = getattr(p, name)
         if not (isinstance(numbers, tuple) and len(numbers) == count and all(_number(x) for x in numbers)):
-            faults.append(f"{name} must be {count} number(s) for channels={shown(p.channels)}, not {shown(numbers)}")
+            problems.append(f"{name} must be {count} number(s) for channels={shown(p.channels)}, not {shown(numbers)}")
         elif name == "std" and min(numbers) <= SMALLEST:
-            faults.append(f"std must be positive, not {shown(numbers)}")
-    return faults
+            problems.append(f"std must be positive, not {shown(numbers)}")
+    return problems
 
 
 def _whole(value: object) -> bool:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def check_plain(tensor: Tensor) -> None:
     """ImageError for a tensor whose numbers cannot be looked at one by one."""
-    fault = _fault(tensor)
-    if fault:
-        raise ImageError(f"Cannot read a picture from {_described(tensor)}: {fault}.")
+    problem = _problem(tensor)
+    if problem:
+        raise ImageError(f"Cannot read a picture from {_described(tensor)}: {problem}.")
 
 
 def values_of(tensor: Tensor) -> NDArray[Any]:
@@ -32,7 +32,7 @@ def values_of(tensor: Tensor) -> NDArray[Any]:
         raise ImageError(f"Cannot read a picture from {_described(tensor)}: {reason(error)}.") from error
 
 
-def _fault(tensor: Tensor) -> str | None:
+def _problem(tensor: Tensor) -> str | None:
     if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
         return "it lives inside torch.func (vmap, grad, jvp); call foveal outside of it"
     if tensor.is_meta:

@@ -26,7 +26,7 @@ def hierarchical(
     """
     from foveal.errors import MethodError
     from foveal.hierarchy.build import tree_of
-    from foveal.hierarchy.expansion import TreeSettings
+    from foveal.hierarchy.settings import TreeSettings
     from foveal.results.tree_map import fine_map, stage_map
 
     with torch.enable_grad():

@@ -149,7 +149,7 @@ def rebuild(
     for below, above in reversed([*pairwise(layers)]):
         block = run.block(below, above)
         if not _made_of(block, G[above], G[below]):
-            if not bool(block.pull(torch.ones_like(block.y)).any()):
+            if not bool(block.vjp(torch.ones_like(block.y)).any()):
                 raise LayerError(
                     f"{above!r} is not made of {below!r}, so the flow cannot be followed from one to the other: leave "
                     "one of them out, or use layer='all', the stages that everything passes through"
@@ -176,24 +176,24 @@ def _rebuilt(block: Block, keep: Bool[Tensor, "n ..."], B: Float[Tensor, "n ..."
         return Solved(torch.where(keep, x if how.mode == "project" else alone, 0), none, none)
     rows = torch.ones_like(keep) if how.mode == "cascade_all" else keep
     if how.mode == "project":
-        return invert(block, rows, block.push(x), iterations=how.iterations, tolerance=how.tolerance)
+        return invert(block, rows, block.jvp(x), iterations=how.iterations, tolerance=how.tolerance)
     if how.mode == "damped":
         d = invert(
             block, rows, B - y, iterations=how.iterations, tolerance=how.tolerance, damping=how.damping * _gain(block)
         )
         return Solved(x + d.x, d.residual, d.iterations)
-    return invert(block, rows, B - y + block.push(x), iterations=how.iterations, tolerance=how.tolerance)
+    return invert(block, rows, B - y + block.jvp(x), iterations=how.iterations, tolerance=how.tolerance)
 
 
 def _gain(block: Block) -> float:
     """The mean squared factor by which J stretches, ‖J v‖² / ‖v‖² for a random v."""
     v = torch.randn(block.x.shape, generator=torch.Generator().manual_seed(0), device="cpu").to(block.x)
-    return float(block.push(v).square().sum() / v.square().sum())
+    return float(block.jvp(v).square().sum() / v.square().sum())
 
 
 def _made_of(block: Block, above: Tensor, below: Tensor) -> bool:
     """Whether the whole derivative of the lower layer comes through the upper one."""
-    through = block.pull(above)
+    through = block.vjp(above)
     return float((through - below).norm()) <= 1e-3 * float(below.norm())
 
 

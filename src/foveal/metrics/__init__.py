@@ -2,6 +2,7 @@
 
 from foveal.metrics.baselines import BASELINES, Fill, baseline, black, hidden
 from foveal.metrics.curves import Ask, Curve, deletion, insertion, regrid
+from foveal.metrics.evaluation import Evaluation, EvaluationSettings
 from foveal.metrics.imputing import impute
 from foveal.metrics.infidelity import Infidelity, infidelity
 from foveal.metrics.masked import Masked, adcc, coherency, masked
@@ -11,7 +12,6 @@ from foveal.metrics.references import REFERENCES
 from foveal.metrics.road import Road, road
 from foveal.metrics.sensitivity import sensitivity
 from foveal.metrics.statistics import Summary, agreement, differ, holm, kendall, summary
-from foveal.metrics.trial import Evaluation, EvaluationSettings
 
 __all__ = [
     "BASELINES",

@@ -145,9 +145,9 @@ def ranks(map: Float[Tensor, "h w"], *, seed: int = 0) -> Int[Tensor, "h w"]:
     flat = map.detach().flatten().cpu()
     shuffled = torch.randperm(len(flat), generator=torch.Generator().manual_seed(seed))
     order = shuffled[flat[shuffled].argsort(descending=True, stable=True)]
-    found = torch.empty_like(order)
-    found[order] = torch.arange(len(order))
-    return found.view_as(map)
+    ranking = torch.empty_like(order)
+    ranking[order] = torch.arange(len(order))
+    return ranking.view_as(map)
 
 
 def regrid(
@@ -194,10 +194,10 @@ def _path(
 
     def score(start: int, stop: int) -> Tensor:
         low, high = (ends[start:stop].to(grown).view(-1, 1, 1, 1) for ends in (first, counts))
-        found = ask(changed((grown >= low) & (grown < high))).detach().float().cpu()
-        if found.shape != (stop - start,):
-            raise MethodError(f"ask gave {tuple(found.shape)} for {stop - start} copies: it must give a score each")
-        return found
+        scores = ask(changed((grown >= low) & (grown < high))).detach().float().cpu()
+        if scores.shape != (stop - start,):
+            raise MethodError(f"ask gave {tuple(scores.shape)} for {stop - start} copies: it must give a score each")
+        return scores
 
     with torch.no_grad():
         scores = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, len(counts), lambda done, total: None)

@@ -49,25 +49,26 @@ def impute(
     k = max(len(x), len(where))
     x, where = x.expand(k, *x.shape[1:]), where.expand(k, *where.shape[1:])
     # Single precision is exact enough for what noise of 0.01 goes on top of.
-    found = _solved(x.double() if tolerance < SINGLE else x.float(), where, tolerance)
+    filled = _solved(x.double() if tolerance < SINGLE else x.float(), where, tolerance)
     if noise:
         random = torch.Generator().manual_seed(seed)
-        found = found + noise * torch.randn(x.shape[1:], generator=random, device="cpu", dtype=torch.float64).to(found)
-    return torch.where(where, found.to(x), x)
+        grain = torch.randn(x.shape[1:], generator=random, device="cpu", dtype=torch.float64)
+        filled = filled + noise * grain.to(filled)
+    return torch.where(where, filled.to(x), x)
 
 
 def _solved(x: Tensor, where: Tensor, tolerance: float) -> Tensor:
     """Conjugate gradients for  W v − N v = N x  on the hidden pixels; N sums neighbours by weight, W its weights."""
     out, kept = where.to(x), (~where).to(x)
-    W = _neighbours(torch.ones_like(kept))
+    W = _neighbors(torch.ones_like(kept))
     v = _start(x, where, tolerance) * out
-    r = (_neighbours(x * kept) - W * v + _neighbours(v)) * out
+    r = (_neighbors(x * kept) - W * v + _neighbors(v)) * out
     p, rr = r, _dot(r, r)
     span = (x.amax((2, 3), keepdim=True) - x.amin((2, 3), keepdim=True)).clamp(min=1e-12)
     for _ in range(STEPS):
         if bool((r.abs() <= tolerance * span).all()):
             break
-        Ap = (W * p - _neighbours(p)) * out
+        Ap = (W * p - _neighbors(p)) * out
         step = rr / _dot(p, Ap).clamp(min=1e-30)
         v, r = v + step * p, r - step * Ap
         before, rr = rr, _dot(r, r)
@@ -87,13 +88,13 @@ def _start(x: Tensor, where: Tensor, tolerance: float) -> Tensor:
     return functional.interpolate(filled, x.shape[2:], mode="bilinear", align_corners=False)
 
 
-def _neighbours(v: Tensor) -> Tensor:
+def _neighbors(v: Tensor) -> Tensor:
     """Σ over the eight neighbours, by weight; outside of the picture there is none."""
     padded = functional.pad(v, (1, 1, 1, 1))
     rows = padded[..., :-2, :] + padded[..., 2:, :]  # above and below
-    beside = padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
+    horizontal = padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
     diagonal = rows[..., :-2] + rows[..., 2:]
-    return (beside + rows[..., 1:-1]) / 6 + diagonal / 12
+    return (horizontal + rows[..., 1:-1]) / 6 + diagonal / 12
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

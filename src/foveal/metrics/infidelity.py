@@ -33,29 +33,29 @@ PRIME = 100_003  # seeds of perturbations lie apart
 class Infidelity:
     """k perturbations: what the map says they cost, and what they do cost; (k,) each."""
 
-    said: Float[Tensor, " k"]
+    expected: Float[Tensor, " k"]
     lost: Float[Tensor, " k"]
 
     @property
     def scale(self) -> float:
         """β; 0 where the map says nothing."""
-        square = float((self.said**2).mean())
-        return float((self.said * self.lost).mean()) / square if square > 0 else 0.0
+        square = float((self.expected**2).mean())
+        return float((self.expected * self.lost).mean()) / square if square > 0 else 0.0
 
     @property
     def value(self) -> float:
         """With the best scale β, in the score's unit squared; lower is better."""
-        return float(((self.scale * self.said - self.lost) ** 2).mean())
+        return float(((self.scale * self.expected - self.lost) ** 2).mean())
 
     @property
     def unscaled(self) -> float:
         """With the map as it is."""
-        return float(((self.said - self.lost) ** 2).mean())
+        return float(((self.expected - self.lost) ** 2).mean())
 
     @property
     def correlation(self) -> float:
         """Pearson's, of what is said with what is lost, −1 to 1, higher is better (Bhatt et al., IJCAI 2020)."""
-        return pearson(self.said.numpy(), self.lost.numpy())
+        return pearson(self.expected.numpy(), self.lost.numpy())
 
 
 def infidelity(
@@ -89,7 +89,7 @@ def infidelity(
         raise MethodError(f"infidelity is a mean over perturbations: ask for two at least, not {samples}")
     Phi = spread(map, x, place).double()
     empty = baseline(x, fill, seed=seed)
-    said: list[Tensor] = []
+    expected: list[Tensor] = []
 
     def score(start: int, stop: int) -> Tensor:
         # Each perturbation has a seed of its own, so that none depends on how many are asked at once.
@@ -101,14 +101,14 @@ def infidelity(
         else:
             weights = torch.cat([squares(x, random) for random in draws])
             copies = torch.where(weights > 0, empty, x)
-        del said[start:]
-        said.extend((weights.double() * Phi).sum((1, 2, 3)).cpu().unbind())
+        del expected[start:]
+        expected.extend((weights.double() * Phi).sum((1, 2, 3)).cpu().unbind())
         return ask(copies).detach().double().cpu()
 
     with torch.no_grad():
-        found = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, samples, lambda done, total: None)
+        scores = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, samples, lambda done, total: None)
         whole = float(ask(x)[0]) if whole is None else whole
-    return Infidelity(torch.stack(said), whole - found)
+    return Infidelity(torch.stack(expected), whole - scores)
 
 
 def spread(

@@ -101,7 +101,7 @@ def masked(
     empty = baseline(x, fill, seed=seed)
     with torch.no_grad():
         shown, hidden = (
-            ask(one).detach().float().cpu() for one in (empty + mask * (x - empty), x + mask * (empty - x))
+            ask(altered).detach().float().cpu() for altered in (empty + mask * (x - empty), x + mask * (empty - x))
         )
         whole = ask(x).detach().float().cpu() if whole is None else whole
     return Masked(whole, shown, hidden, mask.mean((1, 2, 3)).float().cpu())

@@ -21,9 +21,9 @@ from torch import Tensor
 from foveal.errors import MethodError, UnknownMethod, shown
 from foveal.metrics import placement, shape
 from foveal.metrics.curves import Ask
+from foveal.metrics.evaluation import Evaluation, EvaluationSettings
 from foveal.metrics.sensitivity import Explainer
 from foveal.metrics.statistics import Summary, summary
-from foveal.metrics.trial import Evaluation, EvaluationSettings
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -43,7 +43,7 @@ class Metric:
         limits: what values lie between.
         about: one line.
         source: where it is from.
-        read: the value, from a trial; NaN where it is undefined.
+        read: the value, from an evaluation; NaN where it is undefined.
     """
 
     name: str
@@ -55,8 +55,8 @@ class Metric:
     source: str
     read: Callable[[Evaluation], float]
 
-    def __call__(self, trial: Evaluation) -> float:
-        return float(self.read(trial))
+    def __call__(self, evaluation: Evaluation) -> float:
+        return float(self.read(evaluation))
 
 
 ONE, SIGNED, ANY = (0.0, 1.0), (-1.0, 1.0), (0.0, float("inf"))
@@ -158,8 +158,8 @@ def find_metrics(names: str | Iterable[str]) -> dict[str, Metric]:
     """
     each: list[Any] = list(names) if isinstance(names, list | tuple) else [names]
     several = {"usual": USUAL, "object": OBJECT, "all": tuple(METRICS)}
-    found = [_named(name) for one in each for name in (several.get(one, (one,)) if isinstance(one, str) else (one,))]
-    return {metric.name: metric for metric in found}
+    metrics = [_named(name) for one in each for name in (several.get(one, (one,)) if isinstance(one, str) else (one,))]
+    return {metric.name: metric for metric in metrics}
 
 
 def _named(name: str) -> Metric:
@@ -207,7 +207,7 @@ class Tally:
             raise MethodError(f"{len(x)} pictures need as many maps (n, h, w), but got {tuple(maps.shape)}")
         new: dict[str, list[float]] = {name: [] for name in self.metrics}
         for i in range(len(x)):
-            trial = Evaluation(
+            evaluation = Evaluation(
                 x[i : i + 1],
                 maps[i],
                 ask[i] if isinstance(ask, Sequence) else ask,
@@ -217,9 +217,9 @@ class Tally:
                 setting=self.setting,
             )
             for name, metric in self.metrics.items():
-                new[name].append(metric(trial))
-        for name, found in new.items():
-            self.values[name] += found
+                new[name].append(metric(evaluation))
+        for name, value in new.items():
+            self.values[name] += value
         return new
 
     def compute(self) -> dict[str, Summary]:

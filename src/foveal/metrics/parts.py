@@ -36,8 +36,8 @@ def part_drops(
     """What the score loses when the places of one map alone are hidden, in the score's unit."""
     if maps.ndim != 3 or len(x) != 1:
         raise MethodError(f"parts are maps (k, h, w) of one picture (1, c, h, w), not {tuple(maps.shape)}")
-    found = masked(ask, x.expand(len(maps), *x.shape[1:]), maps, fill=fill, seed=seed, place=place)
-    return found.whole - found.hidden
+    drops = masked(ask, x.expand(len(maps), *x.shape[1:]), maps, fill=fill, seed=seed, place=place)
+    return drops.whole - drops.hidden
 
 
 def falling(drops: Float[Tensor, " k"]) -> float:

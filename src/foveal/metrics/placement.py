@@ -84,11 +84,11 @@ def average_precision(map: Float[Tensor, ...], inside: Bool[Tensor, ...]) -> flo
     if not bool(hit.any()):
         return math.nan
     order = flat.argsort(descending=True)
-    found = hit[order].double().cumsum(0)
+    hits = hit[order].double().cumsum(0)
     last = torch.cat([flat[order].diff() != 0, torch.ones(1, dtype=torch.bool, device=flat.device)])
-    found, taken = found[last], torch.arange(1, len(flat) + 1, device=flat.device)[last]
-    recall = found / found[-1]
-    return float((found / taken * torch.cat([recall[:1], recall.diff()])).sum())
+    hits, taken = hits[last], torch.arange(1, len(flat) + 1, device=flat.device)[last]
+    recall = hits / hits[-1]
+    return float((hits / taken * torch.cat([recall[:1], recall.diff()])).sum())
 
 
 def box_of(map: Float[Tensor, "h w"], *, threshold: float = 0.2) -> Box:
@@ -122,7 +122,7 @@ def max_box_accuracy(
 ) -> float:
     """MaxBoxAccV2: the share localised at the best threshold, averaged over these overlaps (arXiv:2001.07437)."""
     thresholds = torch.linspace(0.05, 0.95, 19).tolist()
-    found = torch.tensor(
+    accuracies = torch.tensor(
         [[box_overlap(map, own, threshold=t) for t in thresholds] for map, own in zip(maps, boxes, strict=True)]
     )
-    return sum(float((found >= overlap).double().mean(0).max()) for overlap in overlaps) / len(overlaps)
+    return sum(float((accuracies >= overlap).double().mean(0).max()) for overlap in overlaps) / len(overlaps)

@@ -13,7 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    import numpy as np
+    from jaxtyping import Float, UInt8
+    from numpy.typing import NDArray
 
 CELLS = 20  # a side of the random map, as fine as a last stage
 
@@ -21,13 +23,13 @@ CELLS = 20  # a side of the random map, as fine as a last stage
 def random_map(x: Float[Tensor, "n c h w"], *, seed: int = 0) -> Float[Tensor, "n h2 w2"]:
     """Uniform noise, another for every picture; the same for the same picture and seed."""
     size = (min(CELLS, x.shape[2]), min(CELLS, x.shape[3]))
-    own = [int(one.double().abs().sum().mul(1e3).round()) % 2**31 for one in x]
+    own = [int(picture.double().abs().sum().mul(1e3).round()) % 2**31 for picture in x]
     return torch.stack(
         [torch.rand(size, generator=torch.Generator().manual_seed(seed * 2**31 + number)) for number in own]
     ).to(x)
 
 
-def centre_map(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
+def center_map(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """A Gaussian in the middle, a quarter of each side wide: where photographers put things."""
     y, w = (torch.linspace(-2, 2, size + 1).unfold(0, 2, 1).mean(1) for size in x.shape[2:])
     blob: Tensor = (-(y[:, None] ** 2 + w[None] ** 2) / 2).exp()
@@ -38,8 +40,8 @@ def edge_map(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """Sobel's: how fast the mean of the channels changes."""
     sobel = torch.tensor([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]]) / 8
     kernels = torch.stack([sobel, sobel.T])[:, None].to(x)
-    grey = functional.pad(x.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
-    slope: Tensor = functional.conv2d(grey, kernels)
+    gray = functional.pad(x.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    slope: Tensor = functional.conv2d(gray, kernels)
     return slope.pow(2).sum(1).sqrt()
 
 
@@ -55,8 +57,15 @@ def norm_map(A: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
 
 REFERENCES: dict[str, Callable[[Tensor], Tensor]] = {
     "random": random_map,
-    "centre": centre_map,
+    "center": center_map,
     "edges": edge_map,
     "constant": constant_map,
 }
 """Beside these, "activation": `norm_map` of the layer that is explained."""
+
+
+def reference_of_photo(name: str, photo: UInt8[NDArray[np.uint8], "h w 3"]) -> Float[NDArray[np.float64], "h w"]:
+    """A map of `REFERENCES` for a photo, in its pixels; the same for the same photo."""
+    x = torch.from_numpy(photo).permute(2, 0, 1)[None].double()
+    map: Tensor = functional.interpolate(REFERENCES[name](x)[None], photo.shape[:2])[0, 0]
+    return map.numpy()

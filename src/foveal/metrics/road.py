@@ -84,9 +84,9 @@ def road(
         return ask(impute(x, every[start:stop], noise=noise, seed=seed)).detach().float().cpu()
 
     with torch.no_grad():
-        found = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, len(every), lambda done, total: None)
+        scores = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, len(every), lambda done, total: None)
         whole = float(ask(x)[0]) if whole is None else whole
-    return Road(tuple(shares), whole, found[: len(holes)], found[len(holes) :])
+    return Road(tuple(shares), whole, scores[: len(holes)], scores[len(holes) :])
 
 
 def removed(

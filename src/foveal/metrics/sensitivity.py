@@ -49,5 +49,5 @@ def sensitivity(
     if size == 0:
         return math.nan
     noise = (2 * torch.rand((samples, *x.shape[1:]), generator=random, device="cpu") - 1) * radius
-    moved = [explain(x + one.to(x))[0].detach().double().cpu() for one in noise.split(1)]
+    moved = [explain(x + shift.to(x))[0].detach().double().cpu() for shift in noise.split(1)]
     return max(float((other - own).norm()) for other in moved) / size

@@ -80,9 +80,9 @@ def ranked(values: ArrayLike) -> Float[NDArray[np.float64], " n"]:
     flat = np.asarray(values, np.float64)
     order = flat.argsort(kind="stable")
     _, first, place, count = np.unique(flat[order], return_index=True, return_inverse=True, return_counts=True)
-    found = np.empty(len(flat))
-    found[order] = (first + (count + 1) / 2)[place]
-    return found
+    ranks = np.empty(len(flat))
+    ranks[order] = (first + (count + 1) / 2)[place]
+    return ranks
 
 
 def kendall(a: ArrayLike, b: ArrayLike) -> float:
@@ -105,11 +105,11 @@ def differ(a: ArrayLike, b: ArrayLike, *, seed: int = 0, draws: int = 4000) -> f
 
 def holm(p: Mapping[Any, float]) -> dict[Any, float]:
     """p-values of several comparisons, corrected by Holm's step-down rule."""
-    found, worst = {}, 0.0
+    corrected, worst = {}, 0.0
     for k, (key, value) in enumerate(sorted(p.items(), key=lambda item: item[1])):
         worst = max(worst, min(1.0, (len(p) - k) * value))
-        found[key] = worst
-    return {key: found[key] for key in p}
+        corrected[key] = worst
+    return {key: corrected[key] for key in p}
 
 
 def agreement(values: Sequence[ArrayLike]) -> float:
@@ -120,9 +120,9 @@ def agreement(values: Sequence[ArrayLike]) -> float:
     """
     table = np.asarray(values, np.float64)
     ranks = np.full(table.shape, np.nan)
-    for row, found in zip(table, ranks, strict=True):
+    for row, ranking in zip(table, ranks, strict=True):
         known = np.isfinite(row)
-        found[known] = ranked(row[known])
+        ranking[known] = ranked(row[known])
     levels = np.unique(ranks[np.isfinite(ranks)])
     if len(levels) < 2:
         return float("nan")

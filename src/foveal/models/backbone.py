@@ -20,10 +20,10 @@ from foveal.errors import LayerError, ModelError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-Mode: TypeAlias = Literal["dilate", "stride"]
+ResolutionMode: TypeAlias = Literal["dilate", "stride"]
 
 
-class Trunk(nn.Module):
+class Backbone(nn.Module):
     """(n, 3, H, W) to the feature map (n, c, h, w) of a layer; what comes after the layer is thrown away.
 
     Args:
@@ -48,7 +48,7 @@ class Trunk(nn.Module):
 
     def __init__(
         self, network: nn.Module, layer: str, example: Float[Tensor, "n c h w"], *, resolution: int = 1,
-        mode: Mode = "dilate", checkpointing: bool = False,
+        mode: ResolutionMode = "dilate", checkpointing: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         if mode not in ("dilate", "stride"):
@@ -73,10 +73,10 @@ class Trunk(nn.Module):
                     _checkpointed(child)  # a stage; a lone ReLU would write into what the one before it keeps
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
-        found: list[Tensor] = []
+        outputs: list[Tensor] = []
 
         def reached(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            found.append(output)
+            outputs.append(output)
             raise _Reached
 
         handle = self.network.get_submodule(self.layer).register_forward_hook(reached)
@@ -84,7 +84,7 @@ class Trunk(nn.Module):
             with Dilated(self.finest) if self.finest else nullcontext():
                 self.network(x)
         except _Reached:
-            return found[0]
+            return outputs[0]
         finally:
             handle.remove()
         raise LayerError(f"layer {self.layer!r} did not run: choose one that the network uses")

@@ -15,7 +15,7 @@ from foveal.attention.pooling import PoolingName, make_pooling, replicated
 from foveal.engine.capture import capture
 from foveal.engine.stages import describe
 from foveal.errors import UnknownModel
-from foveal.models.backbone import Mode, Trunk
+from foveal.models.backbone import Backbone, ResolutionMode
 from foveal.models.from_factory import check_harmless
 from foveal.models.load import BUNDLED, load_model
 
@@ -42,10 +42,10 @@ class PartsNet(nn.Module):
         count: parts.
         layer: of the backbone, by name; None for its last stage.
         resolution: how many times finer the last map is to be than in the backbone as built.
-        mode: "dilate" or "stride", see `Trunk`.
+        mode: "dilate" or "stride", see `Backbone`.
         size: side of the pictures that it is built for; others will do.
         dropout: before the head.
-        checkpointing: see `Trunk`.
+        checkpointing: see `Backbone`.
 
     Raises:
         ModelError, LayerError: for a backbone that cannot be had or changed so.
@@ -53,7 +53,7 @@ class PartsNet(nn.Module):
 
     def __init__(
         self, backbone: str | nn.Module = "demo", classes: int = 20, *, pooling: PoolingName = "brnpa",
-        count: int = 3, layer: str | None = None, resolution: int = 1, mode: Mode = "dilate", size: int = 160,
+        count: int = 3, layer: str | None = None, resolution: int = 1, mode: ResolutionMode = "dilate", size: int = 160,
         dropout: float = 0.0, checkpointing: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -63,7 +63,7 @@ class PartsNet(nn.Module):
         example = torch.randn(1, 3, size, size, generator=random).to(next(network.parameters()))
         layer = layer or describe(network, example).usual.name
         own = _linear_head(network, layer, example)
-        self.trunk = Trunk(network, layer, example, resolution=resolution, mode=mode, checkpointing=checkpointing)
+        self.trunk = Backbone(network, layer, example, resolution=resolution, mode=mode, checkpointing=checkpointing)
         self.pool: Pooling = make_pooling(pooling, self.trunk.channels, count)
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(self.trunk.channels * self.pool.count, classes).to(example)
@@ -86,8 +86,8 @@ def _linear_head(network: nn.Module, layer: str, example: Tensor) -> nn.Linear |
         scores, F = run.forward(example), run.activations[layer]
         if not linear or F.ndim != 4 or linear[-1].in_features != F.shape[1] or not isinstance(scores, Tensor):
             return None
-        found = linear[-1](F.mean((2, 3)))
-    same = found.shape == scores.shape and bool(torch.allclose(found, scores, rtol=1e-3, atol=1e-4))
+        logits = linear[-1](F.mean((2, 3)))
+    same = logits.shape == scores.shape and bool(torch.allclose(logits, scores, rtol=1e-3, atol=1e-4))
     return linear[-1] if same else None
 
 

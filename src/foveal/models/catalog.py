@@ -52,10 +52,10 @@ def _absent(name: str) -> str | None:
 
 def _listed(spec: str, summary: str, names: Callable[[], tuple[str, ...]], pattern: str | None) -> Source:
     try:
-        found = names()
+        listed = names()
     except FovealError as error:
         return Source(spec, summary, missing=str(error))
-    return Source(spec, summary, tuple(name for name in found if _matches(name, pattern)))
+    return Source(spec, summary, tuple(name for name in listed if _matches(name, pattern)))
 
 
 def _matches(name: str, pattern: str | None) -> bool:

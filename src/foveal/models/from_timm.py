@@ -100,7 +100,7 @@ def _card(module: nn.Module, pretrained: bool, notes: list[str]) -> dict[str, An
     return {
         "source": f"timm {import_timm().__version__}",
         "weights": config.get("tag") or "default" if pretrained else "random",
-        "licence": config.get("license") or "unknown",
+        "license": config.get("license") or "unknown",
         "notes": notes,
     }
 

@@ -94,6 +94,6 @@ def _card(weights: Any, pretrained: bool) -> dict[str, Any]:
         card |= {
             "weights": weights.name,
             "accuracy": weights.meta.get("_metrics", {}),
-            "licence": "BSD-3-Clause",
+            "license": "BSD-3-Clause",
         }
     return card

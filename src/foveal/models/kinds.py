@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def check_kinds(state: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
     """ModelError naming the first tensor whose numbers would become others when they are poured into the network."""
     for name, tensor in state.items():
-        fault = _fault(tensor, own[name]) if name in own and own[name].shape == tensor.shape else None
-        if fault:
-            raise ModelError(f"The weights in {path} cannot be used: {name} {fault}.")
+        problem = _problem(tensor, own[name]) if name in own and own[name].shape == tensor.shape else None
+        if problem:
+            raise ModelError(f"The weights in {path} cannot be used: {name} {problem}.")
 
 
 def soundness(module: nn.Module) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ def soundness(module: nn.Module) -> tuple[str, ...]:
     return (f"{broken[0]}{more} has values that are infinite or no numbers",) if broken else ()
 
 
-def _fault(stored: Tensor, own: Tensor) -> str | None:
+def _problem(stored: Tensor, own: Tensor) -> str | None:
     """What is wrong with numbers for a place in the network."""
     if stored.is_meta or stored.is_quantized or stored.layout != torch.strided:
         return f"is {_form(stored)} in the file; save ordinary tensors"

@@ -29,7 +29,7 @@ class Model:
     preprocessing   how a photo becomes its input; None if that is not known.
     labels          one name an output, in order; None if they are not known.
     task            what the output means: "classes", "labels", "value" or "embedding"; None if it is not known.
-    card            where it comes from: source, weights, licence, accuracy … and `notes` the reader must see.
+    card            where it comes from: source, weights, license, accuracy … and `notes` the reader must see.
     """
 
     module: nn.Module

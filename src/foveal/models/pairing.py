@@ -30,15 +30,15 @@ class _NoSidecar(ModelError):
 
 def replace_pair(path: Path, weights: bytes, sidecar: Sidecar) -> None:
     """Both files, instead of those that are there."""
-    beside = sidecar_path(path)
+    json_file = sidecar_path(path)
     digest = hashlib.sha256(weights).hexdigest()
     with refusal(path, ModelError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with alone(path.with_name(".foveal-lock-model")):
             before = _earlier(path)
-            write_text(beside, sidecar.model_copy(update={"digest": digest, "before": before}).to_json(), ModelError)
+            write_text(json_file, sidecar.model_copy(update={"digest": digest, "before": before}).to_json(), ModelError)
             write_bytes(path, weights, ModelError)
-            write_text(beside, sidecar.model_copy(update={"digest": digest}).to_json(), ModelError)
+            write_text(json_file, sidecar.model_copy(update={"digest": digest}).to_json(), ModelError)
 
 
 def described(path: Path) -> Sidecar | None:
@@ -67,10 +67,10 @@ def described(path: Path) -> Sidecar | None:
 
 def _earlier(path: Path) -> Earlier | None:
     """What is there, to be told of until the new weights are."""
-    beside = sidecar_path(path)
+    json_file = sidecar_path(path)
     try:
-        if beside.exists() and find_sidecar(path) is None:
-            raise _NoSidecar(f"Cannot save a model to {path}: {beside.name} there is no sidecar; name another file.")
+        if json_file.exists() and find_sidecar(path) is None:
+            raise _NoSidecar(f"Cannot save a model to {path}: {json_file.name} there is no sidecar; name another file.")
         sidecar = described(path) if path.exists() else None
     except _NoSidecar:
         raise

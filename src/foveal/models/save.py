@@ -66,9 +66,9 @@ def _sidecar(model: Model, architecture: str, arguments: Mapping[str, object]) -
             }
         )
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
-        raise ModelError(f"Cannot describe {model.name} in a sidecar: {where}: {fault['msg']}.") from error
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ModelError(f"Cannot describe {model.name} in a sidecar: {where}: {problem['msg']}.") from error
 
 
 def _stored(name: str, tensor: Tensor, *, half: bool) -> Tensor:

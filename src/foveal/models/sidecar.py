@@ -3,7 +3,7 @@
 {"format": "foveal-model/1", "name": "shells",
  "architecture": "timm:resnet18", "arguments": {"num_classes": 3},
  "preprocessing": {"size": [224, 224]}, "labels": ["cockle", "limpet", "whelk"],
- "task": "classes", "card": {"licence": "CC0"}}
+ "task": "classes", "card": {"license": "CC0"}}
 
 `save_model` adds the SHA-256 of the weights, `digest`, by which `models/pairing.py` knows what belongs together.
 """
@@ -95,7 +95,7 @@ def read_sidecar(path: Path) -> Sidecar:
     except OSError as error:
         raise ModelError(f"Cannot read the sidecar {path}: {reason(error)}.") from error
     except ValidationError as error:
-        raise ModelError(f"Cannot use the sidecar {path}: {_fault(error.errors()[0])}.") from error
+        raise ModelError(f"Cannot use the sidecar {path}: {_problem(error.errors()[0])}.") from error
     except DAMAGE as error:
         raise ModelError(f"Cannot read the sidecar {path}: it is not valid JSON ({reason(error)}).") from error
 
@@ -112,7 +112,7 @@ def find_sidecar(weights: Path) -> Sidecar | None:
     return read_sidecar(path)
 
 
-def _fault(error: ErrorDetails) -> str:
+def _problem(error: ErrorDetails) -> str:
     where = ".".join(str(part) for part in error["loc"]) or "the whole file"
     what = error["msg"].removeprefix("Value error, ").rstrip(".")
     if error["type"] == "extra_forbidden":

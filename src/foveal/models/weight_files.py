@@ -149,10 +149,10 @@ def _misfit(state: Mapping[str, Tensor], module: nn.Module) -> str:
         for name in own
         if name in state and own[name].shape != state[name].shape
     ]
-    faults = [f"{_first(missing)} missing from the file"] if missing else []
-    faults += [f"{_first(unexpected)} unknown to the network"] if unexpected else []
-    faults += [_first(shapes)] if shapes else []
-    return "; ".join(faults)
+    problems = [f"{_first(missing)} missing from the file"] if missing else []
+    problems += [f"{_first(unexpected)} unknown to the network"] if unexpected else []
+    problems += [_first(shapes)] if shapes else []
+    return "; ".join(problems)
 
 
 def _first(names: list[str], most: int = 3) -> str:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from foveal.errors import MissingExtra, ResultError
+
 if TYPE_CHECKING:
     from jaxtyping import Float64, UInt8
     from numpy.typing import NDArray
@@ -45,6 +47,27 @@ def diverging() -> UInt8[NDArray[np.uint8], "256 3"]:
     sides = [_curve(points, 2 * half)[::2] for points in (_NEUTRAL_TO_BLUE, _NEUTRAL_TO_ORANGE)]
     against, favour = (_table(side, lightness) for side in sides)
     return np.concatenate([against[::-1], favour])
+
+
+@cache
+def named(name: str) -> UInt8[NDArray[np.uint8], "256 3"]:
+    """The table of a colormap by the name that matplotlib or another collection gives it: "viridis", "RdBu_r".
+
+    Raises:
+        MissingExtra: where the package `cmap` is not installed.
+        ResultError: for a name that it does not know.
+    """
+    try:
+        from cmap import Colormap
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"the colormap {name!r} is one of the package cmap, which is not installed: pip install 'foveal[colormaps]'"
+        ) from error
+    try:
+        colors = Colormap(name).lut(STEPS)[:, :3]
+    except (ValueError, TypeError) as error:
+        raise ResultError(f"cannot draw with the colormap {name!r}: {error}") from error
+    return np.round(colors * 255).astype(np.uint8)
 
 
 def to_oklab(rgb: UInt8[NDArray[np.uint8], "... 3"]) -> Float64[NDArray[np.float64], "... 3"]:

@@ -49,7 +49,7 @@ def sheet(faces: FeatureImages, *, side: int = 224) -> Image.Image:
                 next(one for one in faces if (one.layer, one.facet, one.seed) == (at, b, seed)) for at in faces.layers
             ]
             photos = mosaic([faces.photos[i] for i in facet.members[:4]], side)
-            cells.append([photos, as_picture(own[0].strip[0][1]), *(as_picture(one.image) for one in own)])
+            cells.append([photos, as_picture(own[0].snapshots[0][1]), *(as_picture(one.image) for one in own)])
             rows.append(_words(own, b, facet.size, faces))
     begun = {"mean": "mean of photos", "photo": "one photo", "noise": "noise"}.get(
         str(faces.parameters.get("start")), "start"
@@ -106,8 +106,8 @@ def units(faces: FeatureImages, *, side: int = 224, columns: int = 6) -> Image.I
 
 def strips(faces: FeatureImages, *, side: int = 192) -> Image.Image:
     """A row a portrait: the image after so many steps, the best last."""
-    cells = [[*(as_picture(image) for _, image in one.strip), as_picture(one.image)] for one in faces]
-    longest = max((one.strip for one in faces), key=len)
+    cells = [[*(as_picture(image) for _, image in one.snapshots), as_picture(one.image)] for one in faces]
+    longest = max((one.snapshots for one in faces), key=len)
     return grid(
         [
             row if len(row) == len(longest) + 1 else [*row[:-1], *[None] * (len(longest) + 1 - len(row)), row[-1]]

@@ -35,6 +35,7 @@ def draw_overlay(
     limit: Limit = None,
     alpha: float = 0.85,
     colour_bar: bool = True,
+    cmap: str | None = None,
     side: int | None = None,
 ) -> Image.Image:
     """The photo with the map on it, and a bar that says what the colours are worth.
@@ -47,12 +48,13 @@ def draw_overlay(
     sign        "positive", "negative" or "signed"; "auto" is signed if the negative part is worth a colour.
     limit       the absolute value that gets the last colour; None is the largest of this map, "robust" the one
                 that 98 % do not exceed.
+    cmap        the name of a colormap in place of foveal's own; for signed maps, whose middle is zero, a diverging one.
     side        long side of the drawn photo in pixels; None is the photo's own size.
 
     A map that is all zero, has none of the asked sign, or has values that are not numbers, says so in words.
     """
     values = plane(np.asarray(map if isinstance(map, np.ndarray) else map.detach().cpu().float().numpy()))
-    scale = choose_scale(values, sign=sign, limit=limit)
+    scale = choose_scale(values, sign=sign, limit=limit, cmap=cmap)
     shown = fit(photo, side or (_legible_side(photo) if colour_bar else max(photo.geometry.photo_size)))
     problem = nothing_to_show(values, scale)
     picture = _mixed(shown, np.zeros((1, 1)) if problem else values, None if problem else place, scale, alpha)
@@ -140,7 +142,7 @@ def _mixed(photo: Photo, values: NDArray[np.floating], place: Place | None, scal
     for top in range(0, len(mixed), BAND):
         rows = slice(top, top + BAND)
         pixels = np.asarray(photo.pixels[rows] / np.float32(255), dtype=np.float32)
-        mixed[rows] = _as_bytes(_lit(pixels, on_photo[rows], hatch[rows], Scale(scale.sign, 1.0), alpha))
+        mixed[rows] = _as_bytes(_lit(pixels, on_photo[rows], hatch[rows], replace(scale, limit=1.0), alpha))
     return Image.fromarray(mixed)
 
 

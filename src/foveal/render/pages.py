@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,13 +13,12 @@ if TYPE_CHECKING:
 _TELLING = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-@cache
 def environment(*packages: str) -> jinja2.Environment:
-    """Templates of these packages, and those here; escapes what is not marked safe, refuses names it does not know."""
+    """Templates of these packages and of `render`; escapes what is not marked safe, refuses names it does not know."""
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in (*packages, "foveal.render")]),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package) for package in (*packages, "foveal.render")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

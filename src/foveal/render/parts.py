@@ -127,7 +127,7 @@ def part_sheet(parts: Parts, *, side: int = 224) -> Image.Image:
     cells = []
     for i in range(len(parts)):
         together = rank_picture(parts, i, side=side) if three else palette_picture(parts, i, side=side, legend=False)
-        shown = parts.groups.shown[i]
+        shown = parts.groups.display[i]
         limit = float(shown.max()) or 1.0
         alone = [_overlay(parts, i, shown[k], side, limit) for k in range(parts.count)]
         where = parts.where.get(parts.layer)
@@ -195,11 +195,11 @@ def _array(tensor: Tensor) -> NDArray[np.float64]:
 def match_sheet(a: Parts, b: Parts, match: PartMatch, i: int = 0, j: int = 0, *, side: int = 176) -> Image.Image:
     """Two pictures' parts below one another, in the order in which they go together, with their cosines."""
     columns, top, bottom = ["photo"], [fit_photo(a.photos[i], side)], [fit_photo(b.photos[j], side)]
-    limits = [float(parts.groups.shown[n].max()) or 1.0 for parts, n in ((a, i), (b, j))]
+    limits = [float(parts.groups.display[n].max()) or 1.0 for parts, n in ((a, i), (b, j))]
     for k, other in enumerate(match.order.tolist()):
         columns.append(f"{k + 1} with {other + 1}: {float(match.table[k, other]):.2f}")
-        top.append(_overlay(a, i, a.groups.shown[i, k], side, limits[0]))
-        bottom.append(_overlay(b, j, b.groups.shown[j, other], side, limits[1]))
+        top.append(_overlay(a, i, a.groups.display[i, k], side, limits[0]))
+        bottom.append(_overlay(b, j, b.groups.display[j, other], side, limits[1]))
     return grid(
         [top, bottom],
         columns=columns,

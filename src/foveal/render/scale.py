@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from foveal.render.color import diverging, sequential
+from foveal.render.color import diverging, named, sequential
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -28,10 +28,13 @@ class Scale:
 
     sign: Literal["positive", "negative", "signed"]
     limit: float
+    cmap: str | None = None
 
     @property
     def table(self) -> UInt8[NDArray[np.uint8], "256 3"]:
-        """The colours from the bottom of the bar to its top."""
+        """The colours from the bottom of the bar to its top: of the named colormap, or our own."""
+        if self.cmap is not None:
+            return named(self.cmap)
         if self.sign == "positive":
             return sequential()
         if self.sign == "signed":
@@ -68,11 +71,14 @@ class Scale:
         return self.table[np.round(self.place(values) * 255).astype(np.intp)]
 
 
-def choose_scale(values: Float[NDArray[np.floating], "*shape"], *, sign: Sign = "auto", limit: Limit = None) -> Scale:
+def choose_scale(
+    values: Float[NDArray[np.floating], "*shape"], *, sign: Sign = "auto", limit: Limit = None, cmap: str | None = None
+) -> Scale:
     """The scale that shows these values: both signs if both matter, up to a limit.
 
     limit       None is the largest shown value. "robust" is the value that 98 % of the shown ones do not exceed:
                 for the maps of early layers, where a few cells outshine all others. A number is itself.
+    cmap        the name of a colormap for the bar from bottom to top, see `foveal.render.color.named`.
 
     Values that are not finite are left out of account; where nothing can be shown the limit is 1.
     """
@@ -81,12 +87,12 @@ def choose_scale(values: Float[NDArray[np.floating], "*shape"], *, sign: Sign = 
     if sign == "auto":
         sign = "signed" if -low > NEGLIGIBLE * max(high, 0.0) else "positive"
     if isinstance(limit, (int, float)):
-        return Scale(sign, float(limit))
+        return Scale(sign, float(limit), cmap)
     size = np.abs(finite) if sign == "signed" else finite if sign == "positive" else -finite
     shown = size[size > 0]
     if not shown.size:
-        return Scale(sign, 1.0)
-    return Scale(sign, float(np.quantile(shown, ROBUST) if limit == "robust" else shown.max()))
+        return Scale(sign, 1.0, cmap)
+    return Scale(sign, float(np.quantile(shown, ROBUST) if limit == "robust" else shown.max()), cmap)
 
 
 def nothing_to_show(values: Float[NDArray[np.floating], "*shape"], scale: Scale) -> str | None:

@@ -117,7 +117,7 @@ def _rows(tree: Tree, most: int) -> list[list[Cell]]:
             rows.append([Cell(incoming[f.key]) for f in best])
     if rows:
         shown = {cell.feature.key for cell in rows[0]}
-        rows[0] += [Cell(edge, against=True) for edge in tree.decision.against if edge.child.key not in shown]
+        rows[0] += [Cell(edge, against=True) for edge in tree.decision.opponents if edge.child.key not in shown]
     return rows
 
 
@@ -199,7 +199,7 @@ def _caption(tree: Tree, *, looked: bool) -> str:
             f"Below each crop, what drives the neuron there ({', '.join(sorted(kinds))}): a picture, no evidence. Bold "
             "boxes hold 95 % of it."
         )
-    if tree.decision.against:
+    if tree.decision.opponents:
         said.append("Blue: what speaks against the decision.")
     if any(edge.effect is not None for edge in tree.decision.edges or ()):
         said.append("Red: taking the channel away does not lower what it was found to support.")

@@ -60,7 +60,7 @@ def _shown(tree: Tree, most: int) -> list[Feature]:
     by_flow = sorted((f for f in tree.features.values() if f.key in flow), key=lambda f: -flow[f.key])
     shown = {f.key: f for f in [tree.decision, *by_flow[:most]]}
     for feature in list(shown.values()):
-        for edge in feature.against:
+        for edge in feature.opponents:
             if len(shown) <= most:
                 shown.setdefault(edge.child.key, edge.child)
     return list(shown.values())
@@ -68,13 +68,13 @@ def _shown(tree: Tree, most: int) -> list[Feature]:
 
 def _shelves(tree: Tree, shown: Sequence[Feature]) -> dict[str, list[str]]:
     """ "stage/channel" -> pictures where the channel is strongest elsewhere."""
-    words = tree.dictionary
+    words = tree.channel_examples
     if words is None:
         return {}
     channels = {(f.layer, f.channel): f.stage for f in shown if f.channels and f.layer in words.values}
     return {
         f"{channels[key]}/{key[1]}": [data_uri(crop, quality=QUALITY) for crop in crops]
-        for key, crops in words.shelves([*channels], side=SHELF).items()
+        for key, crops in words.crops_of([*channels], side=SHELF).items()
     }
 
 
@@ -82,7 +82,7 @@ def _feature(tree: Tree, feature: Feature, number: Mapping[Key, int], width: int
     ratio = width / tree.photo.geometry.photo_size[1]
     edges = [
         _edge(tree, edge, number[edge.child.key], against=against)
-        for against, group in ((False, feature.edges or ()), (True, feature.against))
+        for against, group in ((False, feature.edges or ()), (True, feature.opponents))
         for edge in group
         if edge.child.key in number
     ]

@@ -14,6 +14,7 @@ from foveal.metrics.metric import DIRECTIONS
 from foveal.render.alt_text import describe_map
 from foveal.render.figures import fit_photo
 from foveal.render.fragment import data_uri
+from foveal.render.pages import environment as new_environment
 from foveal.render.pages import script_json
 from foveal.results.scores import ARROWS
 from foveal.storage.atomic import write_text
@@ -32,12 +33,7 @@ def comparison_page(whys: Mapping[str, Explanation], scores: Scores, *, title: s
         whys: explanations of the same pictures, by the names that `scores` has them under.
         scores: of these, and of maps that know nothing, which stand in the table without pictures.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("foveal.report"), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+    environment = new_environment("foveal.report")
     environment.filters["uri"] = lambda picture: Markup(data_uri(picture, quality=82))
     head, body = _table(scores)
     count = len(scores.pictures)

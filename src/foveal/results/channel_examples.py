@@ -66,7 +66,7 @@ class ChannelExamples:
         """
         if layer not in self.values or not 0 <= channel < len(self.values[layer]):
             known = ", ".join(f"{name} (0..{len(v) - 1})" for name, v in self.values.items())
-            raise UnknownLayer(f"the dictionary has no channel {channel} of {layer!r}: it knows {known}")
+            raise UnknownLayer(f"there are no examples of channel {channel} of {layer!r}: it knows {known}")
         rows = zip(
             self.pictures[layer][channel].tolist(),
             self.places[layer][channel].tolist(),
@@ -77,9 +77,9 @@ class ChannelExamples:
 
     def crops(self, layer: str, channel: int, *, side: int = 96) -> list[Image.Image]:
         """The parts of those pictures that the channel sees where it is strongest, as squares."""
-        return self.shelves([(layer, channel)], side=side)[layer, channel]
+        return self.crops_of([(layer, channel)], side=side)[layer, channel]
 
-    def shelves(
+    def crops_of(
         self, channels: Sequence[tuple[str, int]], *, side: int = 96
     ) -> dict[tuple[str, int], list[Image.Image]]:
         """The same of several channels (layer, number); each picture is read once."""

@@ -170,6 +170,7 @@ class Explanation:
         alpha: float = 0.85,
         scale: Literal["auto", "image", "batch", "robust"] | float = "auto",
         colour_bar: bool = True,
+        cmap: str | None = None,
         side: int | None = None,
     ) -> Image.Image:
         """Picture i's photo with its map on it, and a bar with the raw values.
@@ -180,6 +181,8 @@ class Explanation:
         scale       the value that gets the last colour: the largest of this "image", of the "batch", a number, or
                     "robust", which 98 % of this image's values do not exceed: for sparse maps of early layers.
                     "auto" is robust for maps of pixels, else image.
+        cmap        the name of a colormap, such as "viridis" (needs `pip install 'foveal[colormaps]'`); None is
+                    foveal's own.
         side        long side of the drawn photo in pixels; None is its own size.
         """
         map = self._map(layer)
@@ -199,7 +202,7 @@ class Explanation:
             limit = float(scale)
         return draw_overlay(
             self.photos[i], map[i], place=self.where.get(layer or self.layer), sign=sign, limit=limit, alpha=alpha,
-            colour_bar=colour_bar, side=side,
+            colour_bar=colour_bar, cmap=cmap, side=side,
         )  # fmt: skip
 
     def figure(self, *, layers: Sequence[str] | None = None, side: int = 256) -> Image.Image:

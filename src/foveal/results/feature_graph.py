@@ -16,7 +16,7 @@ Key: TypeAlias = tuple[int, ...]
 
 @dataclass(eq=False)
 class Feature:
-    """What the decision was found to rest on, a neuron mostly (see `hierarchy.reading`); or the decision itself.
+    """What the decision was found to rest on, a neuron mostly (see `hierarchy.feature_value`); or the decision itself.
 
     Attributes:
         stage: its number, 0 next to the input; of the decision, one more than the last stage's.
@@ -26,7 +26,7 @@ class Feature:
         value: its activation, or the sum it stands for; of the decision, the score.
         weights: (h, w) of the whole stage, where it stands for more than a neuron.
         edges: to the features that support it, strongest first; None as long as nobody asked.
-        against: to those that speak against it, where they were asked for.
+        opponents: to those that speak against it, where they were asked for.
         pro, contra: the positive and the negative part of Σ A ⊙ G over the stage below, both at least 0.
         offset: value − pro + contra, what biases between the stages bring; NaN before it is asked for.
         pattern: what in the picture drives it; None before `Tree.look`.
@@ -39,7 +39,7 @@ class Feature:
     value: float = float("nan")
     weights: Float[Tensor, "h w"] | None = field(default=None, repr=False)
     edges: tuple[Edge, ...] | None = None
-    against: tuple[Edge, ...] = ()
+    opponents: tuple[Edge, ...] = ()
     pro: float = float("nan")
     contra: float = float("nan")
     offset: float = float("nan")
@@ -142,7 +142,7 @@ class Node:
         """What speaks against it, strongest first; empty unless `decompose` was to look for it."""
         self.tree.expand([self.feature])
         return tuple(
-            Node(edge.child, edge, self, self.path_share * edge.share, self.tree) for edge in self.feature.against
+            Node(edge.child, edge, self, self.path_share * edge.share, self.tree) for edge in self.feature.opponents
         )
 
     @property

@@ -41,7 +41,7 @@ class FeatureImage:
         attained: (c,), of the image. before: (c,), of what it began with.
         loss: the objective. step: when this image was found.
         curve: (step, objective without random views) on the way.
-        strip: (step, image as (c, h, w) uint8) on the way.
+        snapshots: (step, image as (c, h, w) uint8) on the way.
     """
 
     image: Float[Tensor, "c h w"]
@@ -56,7 +56,7 @@ class FeatureImage:
     loss: float
     step: int
     curve: tuple[tuple[int, float], ...]
-    strip: tuple[tuple[int, UInt8[Tensor, "c h w"]], ...]
+    snapshots: tuple[tuple[int, UInt8[Tensor, "c h w"]], ...]
 
     @property
     def gain(self) -> float:

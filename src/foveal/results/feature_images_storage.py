@@ -91,7 +91,7 @@ def _arrays(faces: FeatureImages) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for i, one in enumerate(faces):
         found |= {f"{i}/{what}": value for what in TENSORS if (value := getattr(one, what)) is not None}
-        found |= {f"{i}/strip/{step}": image for step, image in one.strip}
+        found |= {f"{i}/strip/{step}": image for step, image in one.snapshots}
     found |= {f"weights/{b}": facet.weights for b, facet in enumerate(faces.facets)}
     return found | {f"features/{layer}": z for layer, z in faces.features.items()}
 
@@ -108,5 +108,5 @@ def _portrait(i: int, saved: dict[str, Any], arrays: dict[str, Tensor]) -> Featu
         loss=float(saved["objective"]),
         step=int(saved["step"]),
         curve=tuple((int(step), float(loss)) for step, loss in saved["curve"]),
-        strip=tuple(strip),
+        snapshots=tuple(strip),
     )

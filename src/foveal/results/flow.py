@@ -138,7 +138,7 @@ class Flow(Explanation):
         return correlation_picture(self, i)
 
     def animation(self, i: int = 0, *, side: int = 320) -> list[Image.Image]:
-        """Frames of attention forming on picture i; `save` writes them as an animated GIF."""
+        """Frames of attention forming on picture i; `save` writes them as an animated WebP."""
         from foveal.render.flow import frames
 
         return frames(self, i, side=side)

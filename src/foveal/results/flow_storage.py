@@ -18,6 +18,15 @@ FORMAT = "foveal-flow/1"
 ARRAYS = "flow.npz"
 BESIDE = ("signed", "kept")
 FRAME = 260  # milliseconds
+# WebP without loss, which shows every color of the tables; a GIF has 256 for photo, map and letters together.
+ANIMATION: dict[str, Any] = {
+    "format": "WEBP",
+    "lossless": True,
+    "quality": 30,
+    "method": 2,
+    "save_all": True,
+    "loop": 0,
+}
 
 
 def save_flow(flow: Flow, folder: Path, audit: Audit | None = None) -> Path:
@@ -28,7 +37,7 @@ def save_flow(flow: Flow, folder: Path, audit: Audit | None = None) -> Path:
             number = f"-{i}" if len(flow) > 1 else ""
             flow.strip(i, audit=audit).save(aside / f"strip{number}.png")
             first, *rest = flow.animation(i)
-            first.save(aside / f"flow{number}.gif", save_all=True, append_images=rest, duration=FRAME, loop=0)
+            first.save(aside / f"flow{number}.webp", append_images=rest, duration=FRAME, **ANIMATION)
         arrays = {f"{what}/{layer}": map for what in BESIDE for layer, map in getattr(flow, what).items()}
         write_arrays(aside / ARRAYS, arrays)
         return {"flow": described(arrays), "audit": [one.facts() for one in audit] if audit else None}

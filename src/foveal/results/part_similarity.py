@@ -1,13 +1,13 @@
 """Pictures compared part by part: rank against rank, or each part against whichever is most like it.
 
 by rank       Σ_k cos(v^q_k, v^s_k): the first part with the first, as the network ranked them
-order-free    the same, maximised over the order of one picture's parts: shows where ranks were swapped
+order-free    the same, maximised over the order of one picture's parts, by SciPy's linear sum assignment (Crouse 2016):
+              shows where ranks were swapped
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import permutations
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from foveal.results.parts import Parts
-
-MOST = 6  # parts whose every order is tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,21 +60,20 @@ def similarities(queries: Float[Tensor, "n k c"], references: Float[Tensor, "m k
 
     A slot that is empty in either picture gives 0.
     """
-    if queries.ndim != 3 or queries.shape[1:] != references.shape[1:]:
-        raise TargetError(
-            f"parts are compared rank by rank: (n, k, c) with (m, k, c), but got {tuple(queries.shape)} and "
-            f"{tuple(references.shape)}"
-        )
+    _alike(queries, references)
     q, s = (functional.normalize(v.float(), dim=2) for v in (queries, references))
     return torch.einsum("nkc,mkc->nmk", q, s)
 
 
 def order_free(queries: Float[Tensor, "n k c"], references: Float[Tensor, "m k c"]) -> Float[Tensor, "n m"]:
     """The largest Σ_k cos over all orders of the references' parts."""
-    if queries.shape[1] > MOST:
-        raise TargetError(f"all orders of {queries.shape[1]} parts are too many to try: give {MOST} at most")
-    orders = permutations(range(queries.shape[1]))
-    return torch.stack([similarities(queries, references[:, list(order)]).sum(2) for order in orders]).amax(0)
+    _alike(queries, references)
+    q, s = (functional.normalize(v.detach().cpu().double(), dim=2) for v in (queries, references))
+    best = torch.empty(len(q), len(s), dtype=torch.float64)
+    for i, parts in enumerate(q):
+        tables = torch.einsum("kc,mlc->mkl", parts, s)
+        best[i] = torch.stack([table[_best_order(table)].sum() for table in tables])
+    return best.to(queries.device, torch.float32)
 
 
 def match_parts(a: Parts, b: Parts, i: int = 0, j: int = 0) -> PartMatch:
@@ -85,16 +82,33 @@ def match_parts(a: Parts, b: Parts, i: int = 0, j: int = 0) -> PartMatch:
         foveal.results.part_similarity.match_parts(foveal.parts(model, "a.jpg"), foveal.parts(model, "b.jpg"))
 
     Raises:
-        TargetError: for parts of different count or width, or too many.
+        TargetError: for parts of different count or width.
     """
     one, other = a.groups.vectors[i], b.groups.vectors[j]
-    if one.shape != other.shape or len(one) > MOST:
+    if one.shape != other.shape:
         raise TargetError(
-            f"cannot match parts {tuple(one.shape)} with {tuple(other.shape)}: find as many, {MOST} at most, at the "
-            "same layer of the same network"
+            f"cannot match parts {tuple(one.shape)} with {tuple(other.shape)}: find as many, at the same layer of the "
+            "same network"
         )
     u, v = (functional.normalize(vectors.detach().cpu().double(), dim=1) for vectors in (one, other))
     table = u @ v.T
-    orders = torch.tensor(list(permutations(range(len(u)))))
-    sums = table[torch.arange(len(u)), orders].sum(1)
-    return PartMatch(table, orders[int(sums.argmax())])
+    rows, order = _best_order(table)
+    # Empty slots go with one another in any order; as ranked, where that is no worse.
+    ranked = table.diagonal().sum() >= table[rows, order].sum()
+    return PartMatch(table, rows if ranked else order)
+
+
+def _alike(queries: Tensor, references: Tensor) -> None:
+    if queries.ndim != 3 or queries.shape[1:] != references.shape[1:]:
+        raise TargetError(
+            f"parts are compared rank by rank: (n, k, c) with (m, k, c), but got {tuple(queries.shape)} and "
+            f"{tuple(references.shape)}"
+        )
+
+
+def _best_order(table: Float[Tensor, "k k"]) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
+    """Rows and the columns they go with, so that the sum of the table there is the largest."""
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(table.numpy(), maximize=True)
+    return torch.from_numpy(rows), torch.from_numpy(columns)

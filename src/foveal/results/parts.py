@@ -26,12 +26,12 @@ class Parts(Explanation):
 
     Everything an `Explanation` has; `map` is the first part's, a¹ ⊙ n. Beside it
 
-    groups          maps, vectors, seeds, sizes (`foveal.attention.Groups`); `groups.shown` (n, k, h, w) to look at.
+    groups          maps, vectors, seeds, sizes (`foveal.attention.Groups`); `groups.display` (n, k, h, w) to look at.
     places          (n, h, w), what each place brings to the score, for and against.
     evidence        (n, k), the same by parts.
     remainder       (n,), what places bring that belong to no part; 0 where the network decides by the parts alone.
     offset          (n,), score − Σ evidence − remainder: biases, and what is not linear after the layer.
-    own             the network itself decides by these vectors; if not, the parts describe its features.
+    uses_own_parts  the network itself decides by these vectors; if not, the parts describe its features.
     measured        layer -> "coverage", the share of the activity that resembles some seed; "gap", by how much each
                     seed beat the next best place.
     """
@@ -41,7 +41,7 @@ class Parts(Explanation):
     evidence: Float[Tensor, "n k"] = field(repr=False)
     remainder: Float[Tensor, " n"] = field(repr=False)
     offset: Float[Tensor, " n"] = field(repr=False)
-    own: bool
+    uses_own_parts: bool
 
     @property
     def count(self) -> int:

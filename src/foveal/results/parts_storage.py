@@ -32,7 +32,7 @@ def save_parts(parts: Parts, folder: Path) -> Path:
         arrays = {name: getattr(parts, name) for name in BESIDE}
         arrays |= {f"groups/{name}": getattr(parts.groups, name) for name in GROUPS}
         write_arrays(aside / ARRAYS, arrays)
-        return {"parts": described(arrays), "own": parts.own}
+        return {"parts": described(arrays), "uses_own_parts": parts.uses_own_parts}
 
     return save_explanation(parts, folder, format=FORMAT, also=also)
 
@@ -46,4 +46,10 @@ def _parts(saved: Saved) -> Parts:
     with saved.open(ARRAYS) as file:
         arrays = read_arrays(file, saved["parts"])
     groups = Groups(**{name: arrays[f"groups/{name}"] for name in GROUPS})
-    return load_as(Parts, saved, groups=groups, own=bool(saved["own"]), **{name: arrays[name] for name in BESIDE})
+    return load_as(
+        Parts,
+        saved,
+        groups=groups,
+        uses_own_parts=bool(saved["uses_own_parts"]),
+        **{name: arrays[name] for name in BESIDE},
+    )

@@ -35,7 +35,7 @@ class Tree:
         parameters: how it was taken apart.
         notes: what a reader must know.
         features: every vertex so far, by its key: a feature that supports several others is one vertex.
-        dictionary: what its channels mean, from `foveal.channels`; shown beside the tree by `save`.
+        channel_examples: what its channels mean, from `foveal.channels`; shown beside the tree by `save`.
     """
 
     decision: Feature
@@ -48,7 +48,7 @@ class Tree:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     features: dict[Key, Feature] = field(default_factory=dict, repr=False)
-    dictionary: ChannelExamples | None = field(default=None, repr=False)
+    channel_examples: ChannelExamples | None = field(default=None, repr=False)
 
     @property
     def root(self) -> Node:

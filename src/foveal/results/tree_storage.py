@@ -99,14 +99,14 @@ def _flat(tensors: Sequence[Tensor]) -> Tensor:
 def _edges(vertices: Sequence[Feature], number: Mapping[int, int]) -> tuple[list[dict[str, Any]], list[Tensor]]:
     edges, maps = [], []
     for parent in vertices:
-        for side in ("edges", "against"):
+        for side in ("edges", "opponents"):
             for edge in getattr(parent, side) or ():
                 maps.append(edge.map)
                 edges.append(
                     {
                         "parent": number[id(parent)],
                         "child": number[id(edge.child)],
-                        "against": side == "against",
+                        "against": side == "opponents",
                         "share": edge.share,
                         "mass": edge.mass,
                         "effect": edge.effect,
@@ -172,7 +172,7 @@ def _join(vertices: Sequence[Feature], edges: Sequence[Mapping[str, Any]], maps:
         edge = Edge(vertices[saved["child"]], saved["share"], saved["mass"], map, (y, x), saved["effect"])
         parent = vertices[saved["parent"]]
         if saved["against"]:
-            parent.against = (*parent.against, edge)
+            parent.opponents = (*parent.opponents, edge)
         else:
             parent.edges = (*(parent.edges or ()), edge)
 

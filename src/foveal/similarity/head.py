@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from foveal.errors import MissingExtra
+from foveal.similarity.clusters import scikit_learn
 from foveal.similarity.metric import Linear
 from foveal.similarity.pooled import Dot, length, unit
 
@@ -44,12 +43,7 @@ def fit_head(s: Float[Tensor, "m d"], index: Int[Tensor, " m"], rule: str) -> Fl
 
     Two classes share one row of weights, with opposite signs.
     """
-    try:
-        linear_model, svm = (importlib.import_module(f"sklearn.{name}") for name in ("linear_model", "svm"))
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"rule {rule!r} fits a linear head by scikit-learn, which is not installed: pip install 'foveal[heads]'"
-        ) from error
+    linear_model, svm = scikit_learn("linear_model"), scikit_learn("svm")
     head = linear_model.LogisticRegression(max_iter=1000) if rule == "logistic" else svm.LinearSVC(random_state=0)
     head.fit(unit(s.detach()).double().cpu().numpy(), index.numpy())
     rows = torch.from_numpy(head.coef_), torch.from_numpy(head.intercept_)

@@ -140,14 +140,14 @@ class Learned:
 
     Args:
         L: (e, d).
-        of: what compares Lq and Ls.
+        distance: what compares Lq and Ls.
     """
 
     L: Float[Tensor, "e d"]
-    of: Distance = field(default_factory=Squared)
+    distance: Distance = field(default_factory=Squared)
 
     def __post_init__(self) -> None:
-        if self.L.ndim != 2 or not self.L.is_floating_point() or self.of.local:
+        if self.L.ndim != 2 or not self.L.is_floating_point() or self.distance.local:
             raise TargetError(f"a learned metric takes a matrix (e, d) of real numbers, not {tuple(self.L.shape)}")
 
     @classmethod
@@ -167,7 +167,7 @@ class Learned:
 
     @property
     def name(self) -> str:
-        return f"learned {self.of.name}"
+        return f"learned {self.distance.name}"
 
     @property
     def local(self) -> bool:
@@ -175,7 +175,7 @@ class Learned:
 
     @property
     def scale_free(self) -> bool:
-        return self.of.scale_free
+        return self.distance.scale_free
 
     def described(self, v: Float[Tensor, "*pairs d"]) -> Float[Tensor, "*pairs e"]:
         if v.shape[-1] != self.L.shape[1]:
@@ -185,20 +185,20 @@ class Learned:
         return v @ self.L.to(v).mT
 
     def score(self, q: Tensor, s: Tensor) -> Float[Tensor, "*pairs"]:
-        return self.of.score(self.described(q), self.described(s))
+        return self.distance.score(self.described(q), self.described(s))
 
     def contributions(self, q: Tensor, s: Tensor) -> Float[Tensor, "*pairs e"]:
-        return self.of.contributions(self.described(q), self.described(s))
+        return self.distance.contributions(self.described(q), self.described(s))
 
     def linear(self, q: Tensor, s: Tensor) -> Linear:
-        weights, remainder = self.of.linear(self.described(q), self.described(s))
+        weights, remainder = self.distance.linear(self.described(q), self.described(s))
         return Linear(weights @ self.L.to(weights), remainder)
 
     def mirrored(self, q: Tensor, s: Tensor) -> Linear:
         return self.linear(s, q)
 
     def value(self, score: float) -> float:
-        return self.of.value(score)
+        return self.distance.value(score)
 
 
 def unit(v: Float[Tensor, "*pairs d"]) -> Float[Tensor, "*pairs d"]:
@@ -208,5 +208,5 @@ def unit(v: Float[Tensor, "*pairs d"]) -> Float[Tensor, "*pairs d"]:
 
 def length(v: Float[Tensor, "*pairs d"]) -> Float[Tensor, "*pairs 1"]:
     """max(|v|, 1e-12)."""
-    found: Tensor = torch.linalg.vector_norm(v, dim=-1, keepdim=True)
-    return found.clamp(min=TINY)
+    norm: Tensor = torch.linalg.vector_norm(v, dim=-1, keepdim=True)
+    return norm.clamp(min=TINY)

@@ -50,20 +50,20 @@ def read_arrays(file: BinaryIO, listed: Iterable[Mapping[str, Any]]) -> dict[str
     Raises:
         ValueError and the rest of `DAMAGE`: when they are not.
     """
-    wanted = {str(one["name"]): one for one in listed}
+    wanted = {str(entry["name"]): entry for entry in listed}
     with zipfile.ZipFile(file) as archive:
         size = sum(archive.getinfo(f"{name}.npy").file_size for name in wanted)
         if size > FREELY and size > PACKED * file.seek(0, 2):
             raise ValueError(f"it would fill {size:,} bytes of memory")
-        found = {}
-        for name, one in wanted.items():
+        arrays = {}
+        for name, entry in wanted.items():
             info = archive.getinfo(f"{name}.npy")
             with archive.open(info) as member:
                 array = _array(member, info.file_size)
-            if list(array.shape) != one["shape"]:
+            if list(array.shape) != entry["shape"]:
                 raise ValueError(f"the array {name!r} has another shape")
-            found[name] = torch.from_numpy(array).to(_dtype(one["dtype"]))
-    return found
+            arrays[name] = torch.from_numpy(array).to(_dtype(entry["dtype"]))
+    return arrays
 
 
 def dtype_name(tensor: Tensor) -> str:

@@ -65,17 +65,17 @@ def check_seal(file: BinaryIO) -> None:
     """Raises ValueError unless the file is as it was when it was sealed; leaves it at its start."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - COMMENT))
-    found = file.read()
-    if not found.startswith(MARK) or found[len(MARK) :] != _digest(file, size - COMMENT):
+    sealed = file.read()
+    if not sealed.startswith(MARK) or sealed[len(MARK) :] != _digest(file, size - COMMENT):
         raise ValueError("it was changed or cut since it was written")
     file.seek(0)
 
 
 def _digest(file: BinaryIO, size: int) -> bytes:
     file.seek(0)
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     while size > 0 and (block := file.read(min(size, 1 << 22))):
-        found.update(block)
+        hasher.update(block)
         size -= len(block)
     file.seek(0, os.SEEK_END)
-    return found.hexdigest().encode()
+    return hasher.hexdigest().encode()

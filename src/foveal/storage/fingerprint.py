@@ -36,18 +36,18 @@ BLOCK = 2**22
 
 def fingerprint(**things: Any) -> str:
     """64 hexadecimal digits that differ wherever anything in the things does: names, types, shapes, bytes, code."""
-    found = _Fingerprint()
-    found.add(things)
-    return found.hash.hexdigest()
+    hasher = _Fingerprint()
+    hasher.add(things)
+    return hasher.hash.hexdigest()
 
 
 def file_fingerprint(path: Path) -> str:
     """Of what is in a file, whatever its name. Raises OSError where it cannot be read."""
-    found = blake2b(digest_size=32)
+    hasher = blake2b(digest_size=32)
     with opened(path) as file:
         while block := file.read(BLOCK):
-            found.update(block)
-    return found.hexdigest()
+            hasher.update(block)
+    return hasher.hexdigest()
 
 
 class _Fingerprint:
@@ -55,15 +55,15 @@ class _Fingerprint:
 
     def __init__(self) -> None:
         self.hash = blake2b(digest_size=32)
-        self.around: dict[int, int] = {}  # what is being added, by identity: a list may hold itself
+        self.enclosing: dict[int, int] = {}  # what is being added, by identity: a list may hold itself
 
     def add(self, thing: Any) -> None:
-        if id(thing) in self.around:
-            self.write("above", struct.pack("<q", self.around[id(thing)]))
+        if id(thing) in self.enclosing:
+            self.write("above", struct.pack("<q", self.enclosing[id(thing)]))
             return
-        self.around[id(thing)] = len(self.around)
+        self.enclosing[id(thing)] = len(self.enclosing)
         self._add(thing)
-        del self.around[id(thing)]
+        del self.enclosing[id(thing)]
 
     def write(self, kind: str, content: Any = b"") -> None:
         content = memoryview(content)
@@ -140,7 +140,7 @@ class _Fingerprint:
             held = [_content(cell) for cell in thing.__closure__ or ()]
             self._all("function", (_code(thing.__code__), thing.__defaults__, thing.__kwdefaults__, held), 4)
         elif is_dataclass(thing):
-            own = {one.name: getattr(thing, one.name, None) for one in fields(thing)}
+            own = {entry.name: getattr(thing, entry.name, None) for entry in fields(thing)}
             self._all("settings", (_named(type(thing)), own), 2)
         elif (inside := _inside(thing)) is not None:
             self._all("object", (_named(type(thing)), inside), 2)
@@ -170,7 +170,7 @@ def _plain(value: Any) -> bool:
 
 
 def _code(code: types.CodeType) -> list[Any]:
-    constants = [_code(one) if isinstance(one, types.CodeType) else one for one in code.co_consts]
+    constants = [_code(constant) if isinstance(constant, types.CodeType) else constant for constant in code.co_consts]
     return [code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants]
 
 
@@ -190,6 +190,6 @@ def _inside(thing: Any) -> dict[str, Any] | None:
 
 
 def _slots(kind: type) -> Iterator[str]:
-    for one in kind.__mro__:
-        held = vars(one).get("__slots__", ())
+    for base in kind.__mro__:
+        held = vars(base).get("__slots__", ())
         yield from (held,) if isinstance(held, str) else held

@@ -69,11 +69,11 @@ def current(folder: Path, name: str) -> Iterator[BinaryIO]:
 
 def digest(file: BinaryIO) -> str:
     """The SHA-256 of an open file, which stands at its start again afterwards."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     while block := file.read(1 << 20):
-        found.update(block)
+        hasher.update(block)
     file.seek(0)
-    return found.hexdigest()
+    return hasher.hexdigest()
 
 
 def digest_of(path: Path) -> str:

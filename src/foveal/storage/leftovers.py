@@ -45,10 +45,10 @@ def clear(folder: Path) -> None:
     """Remove what killed writers left in a folder, and nothing of those that run."""
     try:
         with os.scandir(folder) as entries:
-            found = [Path(entry.path) for entry in entries if entry.name.startswith(".foveal-")]
+            leftovers = [Path(entry.path) for entry in entries if entry.name.startswith(".foveal-")]
     except OSError:  # no such folder, or one that may not be listed
         return
-    for path in found:
+    for path in leftovers:
         if (match := NAME.fullmatch(path.name)) and _left(path, int(match[1]), match[2]):
             remove(path)
 

@@ -110,9 +110,9 @@ def _read(folder: Path, format: str) -> Saved:
         raise ResultError(f"Cannot load a result from {str(folder)!r}: {what}.") from error
     except DAMAGE as error:
         raise ResultError(f"Cannot load a result from {str(folder)!r}: bad manifest ({reason(error)}).") from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != format:
-        raise ResultError(f"Cannot load {str(folder)!r}: its format is {repr(found)[:80]}, not {format!r}.")
+    stated = content.get("format") if isinstance(content, dict) else None
+    if stated != format:
+        raise ResultError(f"Cannot load {str(folder)!r}: its format is {repr(stated)[:80]}, not {format!r}.")
     return Saved(folder, content, text)
 
 

@@ -43,7 +43,7 @@ def distinct_names(texts: Iterable[str], *, instead: str = "picture") -> Iterato
     for text in texts:
         name = safe_name(text, instead=instead)
         names = (f"{name}-{number}" if number > 1 else name for number in count(1))
-        free = next(one for one in names if _alike(one) not in taken)
+        free = next(candidate for candidate in names if _alike(candidate) not in taken)
         taken.add(_alike(free))
         yield free
 

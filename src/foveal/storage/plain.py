@@ -37,17 +37,17 @@ def encoded(value: Any) -> Any:
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             return {PAIRS: [[encoded(key), encoded(inside)] for key, inside in value.items()]}
-        inside = {key: encoded(one) for key, one in value.items()}
+        inside = {key: encoded(item) for key, item in value.items()}
         return {DATA: inside} if len(value) == 1 and next(iter(value)) in (NUMBER, PAIRS, DATA) else inside
     if isinstance(value, list | tuple):
-        return [encoded(one) for one in value]
+        return [encoded(item) for item in value]
     return value
 
 
 def decoded(value: Any) -> Any:
     """Back again."""
     if isinstance(value, list):
-        return [decoded(one) for one in value]
+        return [decoded(item) for item in value]
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
@@ -55,7 +55,7 @@ def decoded(value: Any) -> Any:
         if key == NUMBER:
             return float(inside)
         if key == PAIRS:
-            return {decoded(name): decoded(one) for name, one in inside}
+            return {decoded(name): decoded(item) for name, item in inside}
         if key == DATA:
-            return {name: decoded(one) for name, one in inside.items()}
-    return {key: decoded(one) for key, one in value.items()}
+            return {name: decoded(item) for name, item in inside.items()}
+    return {key: decoded(item) for key, item in value.items()}

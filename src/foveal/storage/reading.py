@@ -52,11 +52,11 @@ def opened(path: Path, *, most: int | None = None) -> Iterator[BinaryIO]:
     # Without O_NONBLOCK, opening a named pipe waits for somebody to write into it.
     number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(number, "rb") as file:
-        found = os.fstat(number)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(0, f"it is {_kind(found.st_mode)}, not a regular file", str(path))
-        if most is not None and found.st_size > most:
-            raise OSError(0, f"it has {found.st_size:,} bytes, and no such file has more than {most:,}", str(path))
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, f"it is {_kind(status.st_mode)}, not a regular file", str(path))
+        if most is not None and status.st_size > most:
+            raise OSError(0, f"it has {status.st_size:,} bytes, and no such file has more than {most:,}", str(path))
         yield file
 
 

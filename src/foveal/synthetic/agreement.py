@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from foveal.metrics.statistics import spearman
 from foveal.synthetic.scene import LABELS
 
 Map = NDArray[np.floating]
@@ -76,18 +77,3 @@ def rank_correlation(map: Map, labels: Labels, effects: Mapping[str, float], *, 
     if len(parts) < 2:
         return float("nan")
     return spearman([importance[part] for part in parts], [effects[part] for part in parts])
-
-
-def spearman(one: Collection[float], other: Collection[float]) -> float:
-    """Pearson's correlation of the ranks, ties sharing theirs; NaN if either is constant."""
-    a, b = _ranks(np.array(list(one))), _ranks(np.array(list(other)))
-    a, b = a - a.mean(), b - b.mean()
-    norm = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / norm if norm > 0 else float("nan")
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    below = (values[:, None] > values[None]).sum(1)
-    ties = (values[:, None] == values[None]).sum(1)
-    ranks: NDArray[np.float64] = below + (ties - 1) / 2
-    return ranks

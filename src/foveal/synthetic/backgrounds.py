@@ -13,7 +13,7 @@ from foveal.synthetic.scene import Backdrop, SceneError
 
 Picture = NDArray[np.float32]
 Random = np.random.Generator
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 BACKDROP = 3  # key of the background's random stream
 
 
@@ -129,7 +129,7 @@ BACKGROUNDS: dict[str, Callable[[Random, int], Picture]] = {
 }  # fmt: skip
 
 
-def _gradient(stops: Sequence[Colour], size: int) -> Picture:
+def _gradient(stops: Sequence[Color], size: int) -> Picture:
     """Colours evenly spaced from the top to the bottom."""
     position = np.linspace(0, len(stops) - 1, size)
     columns = [np.interp(position, np.arange(len(stops)), [stop[k] for stop in stops]) for k in range(3)]
@@ -138,25 +138,25 @@ def _gradient(stops: Sequence[Colour], size: int) -> Picture:
 
 
 def _painted(
-    picture: Picture, shapes: Sequence[tuple[Points, Colour]], *, blur: float, strength: float = 0.85
+    picture: Picture, shapes: Sequence[tuple[Points, Color]], *, blur: float, strength: float = 0.85
 ) -> Picture:
     """Filled polygons over a picture; both edges and colours softened by `blur`, a fraction of the size."""
     size = picture.shape[0]
     base = Image.fromarray(np.rint(np.clip(picture, 0, 255)).astype(np.uint8))
     layer = base.resize((2 * size, 2 * size), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(layer)
-    for points, colour in shapes:
-        draw.polygon(np.rint(points * 2).astype(np.int64).ravel().tolist(), fill=colour)
+    for points, color in shapes:
+        draw.polygon(np.rint(points * 2).astype(np.int64).ravel().tolist(), fill=color)
     over = layer.reduce(2)
     for _ in range(2 if blur > 0.008 else 1):
         over = over.filter(ImageFilter.BoxBlur(blur * size))
     return picture + (np.asarray(over, np.float32) - picture) * np.float32(strength)
 
 
-def _ground(random: Random, picture: Picture, colour: Colour, *, level: float) -> Picture:
+def _ground(random: Random, picture: Picture, color: Color, *, level: float) -> Picture:
     """A soft, slightly uneven floor."""
     size = picture.shape[0]
-    grown = _painted(picture, [(_ridge(random, size, level, 0.02), colour)], blur=0.008, strength=1.0)
+    grown = _painted(picture, [(_ridge(random, size, level, 0.02), color)], blur=0.008, strength=1.0)
     return _grain(random, grown, 5)
 
 
@@ -193,32 +193,32 @@ def _ridge(random: Random, size: int, level: float, swing: float) -> Points:
 
 
 def _stone(
-    random: Random, x: float, y: float, radius: float, size: int, middle: Colour, top: Colour, low: Colour
-) -> list[tuple[Points, Colour]]:
+    random: Random, x: float, y: float, radius: float, size: int, middle: Color, top: Color, low: Color
+) -> list[tuple[Points, Color]]:
     """A pebble: its dark foot, its body and its lit top."""
     wobble = random.uniform(0.86, 1.1, 14)[:, None]
     flat = np.array([radius, radius * 0.72])
     ring = (ellipse(0, 0, 1, 1) * wobble) * flat
     body = _between(random, middle, top)
-    centre = np.array([x, y])
-    foot = (centre + [0, radius * 0.10] + ring * 1.06) * size
-    crown = (centre - [radius * 0.10, radius * 0.16] + ring * 0.66) * size
-    return [(foot, _scaled(low, 0.85)), ((centre + ring) * size, body), (crown, _mix(body, top, 0.35))]
+    center = np.array([x, y])
+    foot = (center + [0, radius * 0.10] + ring * 1.06) * size
+    crown = (center - [radius * 0.10, radius * 0.16] + ring * 0.66) * size
+    return [(foot, _scaled(low, 0.85)), ((center + ring) * size, body), (crown, _mix(body, top, 0.35))]
 
 
-def _pick(random: Random, options: Sequence[Colour | tuple[Colour, ...]]):  # type: ignore[no-untyped-def]
+def _pick(random: Random, options: Sequence[Color | tuple[Color, ...]]):  # type: ignore[no-untyped-def]
     return options[int(random.integers(len(options)))]
 
 
-def _mix(one: Colour, other: Colour, share: float) -> Colour:
+def _mix(one: Color, other: Color, share: float) -> Color:
     r, g, b = (round(p + (q - p) * share) for p, q in zip(one, other, strict=True))
     return r, g, b
 
 
-def _between(random: Random, one: Colour, other: Colour) -> Colour:
+def _between(random: Random, one: Color, other: Color) -> Color:
     return _mix(one, other, random.uniform(0, 0.75))
 
 
-def _scaled(colour: Colour, factor: float) -> Colour:
-    r, g, b = (min(255, round(value * factor)) for value in colour)
+def _scaled(color: Color, factor: float) -> Color:
+    r, g, b = (min(255, round(value * factor)) for value in color)
     return r, g, b

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from foveal.synthetic.outline import Points
 
 OVERSAMPLING = 4
-Grey = NDArray[np.float32]
+Gray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Coverage:
 
     x: int
     y: int
-    alpha: Grey  # (h, w)
+    alpha: Gray  # (h, w)
 
     @property
     def window(self) -> tuple[slice, slice]:
         h, w = self.alpha.shape
         return slice(self.y, self.y + h), slice(self.x, self.x + w)
 
-    def grid(self) -> tuple[Grey, Grey]:
+    def grid(self) -> tuple[Gray, Gray]:
         """The pixels' centres, as a row of x and a column of y."""
         h, w = self.alpha.shape
         xs = np.arange(self.x, self.x + w, dtype=np.float32) + np.float32(0.5)
@@ -48,10 +48,10 @@ class Canvas:
     def size(self) -> int:
         return len(self.pixels)
 
-    def lay(self, cover: Coverage, colour: NDArray[np.float32], label: int | None = None) -> None:
+    def lay(self, cover: Coverage, color: NDArray[np.float32], label: int | None = None) -> None:
         """Lay a colour (one, or one per pixel of the box) over the picture; a label claims what is half covered."""
         window = self.pixels[cover.window]
-        window += (colour - window) * cover.alpha[..., None]
+        window += (color - window) * cover.alpha[..., None]
         if label is not None:
             self.labels[cover.window][cover.alpha >= 0.5] = label
 
@@ -83,7 +83,7 @@ def rasterise(
     return Coverage(int(low[0]), int(low[1]), alpha)
 
 
-def blurred(alpha: Grey, radius: float) -> Grey:
+def blurred(alpha: Gray, radius: float) -> Gray:
     """A soft copy: two box blurs, in whole grey levels."""
     image = Image.fromarray(np.rint(alpha * 255).astype(np.uint8))
     return np.asarray(

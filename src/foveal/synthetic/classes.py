@@ -115,24 +115,24 @@ def _all() -> dict[str, Creature]:
 
 
 # Siblings are neighbours: 2k and 2k + 1.
-SPECIES: tuple[str, ...] = tuple(chain.from_iterable(_sibling_pairs()))
+CLASS_NAMES: tuple[str, ...] = tuple(chain.from_iterable(_sibling_pairs()))
 NOVEL: tuple[str, ...] = tuple(_fields(line)[0] for line in _NOVEL.strip().splitlines())
 TAGGED: str = _fields(_TAGGED)[0]
 
 
-def creature_of(species: str) -> Creature:
+def creature_of(class_name: str) -> Creature:
     """The parts of a species, by its name."""
-    if species not in _all():
-        raise SceneError(f"no species is called {species!r}: choose one of {', '.join(_all())}")
-    return _all()[species]
+    if class_name not in _all():
+        raise SceneError(f"no species is called {class_name!r}: choose one of {', '.join(_all())}")
+    return _all()[class_name]
 
 
-def sibling(species: str) -> str:
+def sibling(class_name: str) -> str:
     """The other species of its pair."""
     for first, second in _sibling_pairs():
-        if species in (first, second):
-            return second if species == first else first
-    raise SceneError(f"{species!r} has no sibling: only {', '.join(SPECIES)} have")
+        if class_name in (first, second):
+            return second if class_name == first else first
+    raise SceneError(f"{class_name!r} has no sibling: only {', '.join(CLASS_NAMES)} have")
 
 
 def differing_parts(one: str, other: str) -> tuple[str, ...]:

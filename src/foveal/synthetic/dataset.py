@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 PREPROCESSING = Preprocessing((160, 160), resize="short", mean=MEAN, std=STD)
 """What all networks of the drawn world expect."""
-LICENCE = "MIT, as foveal; trained on drawn pictures only"
+LICENSE = "MIT, as foveal; trained on drawn pictures only"
 
 
 class SplitDataset(Dataset[tuple[Tensor, int]]):
@@ -34,7 +34,7 @@ class SplitDataset(Dataset[tuple[Tensor, int]]):
         return torch.from_numpy(example.image).permute(2, 0, 1).contiguous(), example.target
 
 
-def normalised(images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+def normalized(images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
     """Pictures as the demo networks want them: (pixel / 255 − mean) / std."""
     mean = torch.tensor(MEAN, device=images.device)[:, None, None]
     std = torch.tensor(STD, device=images.device)[:, None, None]

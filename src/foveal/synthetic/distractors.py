@@ -7,21 +7,21 @@ import numpy as np
 from foveal.synthetic.canvas import Canvas, Coverage, rasterise
 from foveal.synthetic.outline import Points, curve, disc, feather
 from foveal.synthetic.palette import tones
-from foveal.synthetic.scene import LABELS, Clutter, Occluder, SceneError
+from foveal.synthetic.scene import LABELS, Distractors, Occluder, SceneError
 
-CLUTTER, OCCLUDER = 4, 5  # keys of their random streams
+DISTRACTORS, OCCLUDER = 4, 5  # keys of their random streams
 SHADOW = np.array([0.74, 0.74, 0.8], np.float32)
 OCCLUDERS = ("grass", "twig")
 
 
-def draw_clutter(canvas: Canvas, clutter: Clutter) -> None:
+def draw_distractors(canvas: Canvas, distractors: Distractors) -> None:
     """Berries, petals, shells and fallen feathers in the given colours; they belong to the background."""
-    random = np.random.default_rng([clutter.seed, CLUTTER])
+    random = np.random.default_rng([distractors.seed, DISTRACTORS])
     unit = canvas.size / 160
-    for index in range(clutter.count):
+    for index in range(distractors.count):
         x, y = random.uniform(4, 156), random.uniform(12, 154)
         kind, angle, size = int(random.integers(4)), random.uniform(0, 360), random.uniform(2.4, 5.2)
-        deep, base, light = tones(clutter.colours[index % len(clutter.colours)])
+        deep, base, light = tones(distractors.colors[index % len(distractors.colors)])
         cover = rasterise([points * unit for points in _thing(kind, x, y, angle, size)], canvas.size)
         if cover is None:
             continue
@@ -56,10 +56,10 @@ def draw_occluder(canvas: Canvas, occluder: Occluder) -> None:
     if draw is None:
         raise SceneError(f"no occluder is called {occluder.kind!r}: choose one of {', '.join(OCCLUDERS)}")
     unit = canvas.size / 160
-    for polygon, colour in draw(random):
+    for polygon, color in draw(random):
         cover = rasterise([polygon * unit], canvas.size)
         if cover is not None:
-            deep, base, light = tones(colour)
+            deep, base, light = tones(color)
             xs, _ = cover.grid()
             side = ((xs - cover.x) / np.float32(cover.alpha.shape[1]))[..., None]
             canvas.lay(

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from foveal.synthetic.backgrounds import background
 from foveal.synthetic.camera import develop
 from foveal.synthetic.canvas import Canvas, Coverage, blurred, rasterise
-from foveal.synthetic.distractors import draw_clutter, draw_occluder
+from foveal.synthetic.distractors import draw_distractors, draw_occluder
+from foveal.synthetic.individual_marks import draw_mark
 from foveal.synthetic.outline import Placement, turn
 from foveal.synthetic.palette import ramp, rgb, tones
 from foveal.synthetic.part_shapes import HIP, NECK, RUMP, axis, form
 from foveal.synthetic.patterns import pattern
 from foveal.synthetic.scene import LABELS, Look, Pose, Scene
-from foveal.synthetic.spurious_marks import draw_mark
 
 ORDER = ("legs", "tail", "body", "beak", "crest", "head", "eye", "wing")  # from the back to the front
 ROUNDNESS = {"body": 9.0, "head": 6.0, "beak": 2.5, "crest": 2.5, "wing": 4.0, "tail": 3.0, "legs": 1.0}
@@ -32,14 +32,14 @@ def render(scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     that covers at least half of it.
     """
     canvas = Canvas(background(scene.backdrop, scene.size))
-    draw_clutter(canvas, scene.clutter)
+    draw_distractors(canvas, scene.distractors)
     _draw_ground_shadow(canvas, scene)
     for part in ORDER:
         look = scene.creature[part]
         if look is not None:
             placement = place(part, scene.pose, scene.size)
             _draw_part(canvas, scene, part, look, placement)
-            for mark in scene.marks:
+            for mark in scene.individual_marks:
                 if mark.host == part:
                     draw_mark(canvas, mark, placement)
     if scene.occluder is not None:
@@ -71,8 +71,8 @@ def _draw_part(canvas: Canvas, scene: Scene, part: str, look: Look, placement: P
     if part == "eye":
         _draw_eye(canvas, cover, look, placement)
     else:
-        colour = _painted(cover, scene, part, look, placement)
-        canvas.lay(cover, colour, LABELS[part])
+        color = _painted(cover, scene, part, look, placement)
+        canvas.lay(cover, color, LABELS[part])
         _draw_strokes(canvas, shape.strokes, shape.stroke_width, cover, look, placement)
     window = canvas.creature[cover.window]
     np.maximum(window, cover.alpha, out=window)
@@ -85,11 +85,11 @@ def _painted(cover: Coverage, scene: Scene, part: str, look: Look, placement: Pl
     if part in ("body", "wing", "head", "tail"):
         shade = shade + _plumage(x, y)
     tone = np.rint(np.clip(shade, -1, 1) * np.float32(127.5) + np.float32(127.5)).astype(np.intp)
-    colour: NDArray[np.float32] = ramp(look.colour)[tone]
+    color: NDArray[np.float32] = ramp(look.color)[tone]
     if look.pattern != "plain":
         accent = pattern(look.pattern)(_along(part, x, y), x, y, 1.2 / placement.scale)[..., None]
-        colour += (ramp(look.accent)[tone] - colour) * accent
-    return colour
+        color += (ramp(look.accent)[tone] - color) * accent
+    return color
 
 
 def _own_coordinates(cover: Coverage, placement: Placement) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -164,7 +164,7 @@ def _draw_strokes(
     inside = np.zeros((canvas.size, canvas.size), np.float32)
     inside[cover.window] = cover.alpha
     soft = lines.alpha * inside[lines.window] * np.float32(0.55)
-    canvas.lay(Coverage(lines.x, lines.y, soft), tones(look.colour)[0] * np.float32(0.8))
+    canvas.lay(Coverage(lines.x, lines.y, soft), tones(look.color)[0] * np.float32(0.8))
 
 
 def _draw_eye(canvas: Canvas, cover: Coverage, look: Look, placement: Placement) -> None:
@@ -177,9 +177,9 @@ def _draw_eye(canvas: Canvas, cover: Coverage, look: Look, placement: Placement)
     pupil = np.clip((ring * 0.5 - distance) * soft + np.float32(0.5), 0, 1)[..., None]
     glint = np.sqrt((x - 32) * (x - 32) + (y + 29.6) * (y + 29.6))
     shine = np.clip((np.float32(1.3) - glint) * soft + np.float32(0.5), 0, 1)[..., None]
-    colour = rgb(look.accent) * (1 - iris) + rgb(look.colour) * iris
-    colour = colour * (1 - pupil) + rgb("ink") * pupil
-    canvas.lay(cover, colour * (1 - shine) + rgb("snow") * shine, LABELS["eye"])
+    color = rgb(look.accent) * (1 - iris) + rgb(look.color) * iris
+    color = color * (1 - pupil) + rgb("ink") * pupil
+    canvas.lay(cover, color * (1 - shine) + rgb("snow") * shine, LABELS["eye"])
 
 
 def _draw_ground_shadow(canvas: Canvas, scene: Scene) -> None:

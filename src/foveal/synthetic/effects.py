@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveal.synthetic.backgrounds import BACKGROUNDS
-from foveal.synthetic.classes import SPECIES, creature_of
+from foveal.synthetic.classes import CLASS_NAMES, creature_of
 from foveal.synthetic.drawing import render
 from foveal.synthetic.scene import PARTS, REMOVABLE, Look, Scene
 
@@ -72,7 +72,7 @@ def effects(
     margin to the sibling, call once per decision. Pictures are drawn, scored and dropped `batch` at a time;
     `progress` hears how many of how many scenes are under way or done.
     """
-    (one,) = effects_of_each(
+    (alone,) = effects_of_each(
         scenes,
         lambda pictures: np.asarray(score(pictures))[:, None],
         pairs=pairs,
@@ -80,7 +80,7 @@ def effects(
         batch=batch,
         progress=progress,
     )
-    return one
+    return alone
 
 
 def effects_of_each(
@@ -93,18 +93,18 @@ def effects_of_each(
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Effects, ...]:
     """The same for d decisions on the same pictures: `scores` maps them to (n, d) numbers; one `Effects` each."""
-    found: list[dict[Change, list[list[float]]]] = [{} for _ in scenes]
+    by_change: list[dict[Change, list[list[float]]]] = [{} for _ in scenes]
     jobs = ((i, change, scene) for i, own in enumerate(scenes) for change, scene in changes(own, pairs, alternatives))
     decisions = 0
     for chunk in _chunks(jobs, batch):
         values = np.asarray(scores(np.stack([render(scene)[0] for _, _, scene in chunk])), np.float64)
         decisions = values.shape[1]
         for (i, change, _), row in zip(chunk, values.tolist(), strict=True):
-            found[i].setdefault(change, []).append(row)
+            by_change[i].setdefault(change, []).append(row)
         if progress is not None:
             progress(chunk[-1][0] + 1, len(scenes))
     return tuple(
-        _assembled([{change: [row[d] for row in rows] for change, rows in one.items()} for one in found], pairs)
+        _assembled([{change: [row[d] for row in rows] for change, rows in one.items()} for one in by_change], pairs)
         for d in range(decisions)
     )
 
@@ -113,7 +113,7 @@ def changes(scene: Scene, pairs: bool = False, alternatives: int = 4) -> Iterato
     """Every intervention on one scene, the scene itself first; a change may come in several versions."""
     yield (), scene
     present = [part for part in REMOVABLE if scene.creature[part] is not None]
-    removable = [*present, "mark"] if scene.marks else present
+    removable = [*present, "mark"] if scene.individual_marks else present
     for part in removable:
         yield (part,), scene.without(part)
     for part in PARTS:
@@ -127,14 +127,14 @@ def changes(scene: Scene, pairs: bool = False, alternatives: int = 4) -> Iterato
 
 def other_looks(scene: Scene, part: str) -> list[Look]:
     """Other species' looks of a part, evenly spread: what it is replaced by when it cannot be missing."""
-    looks = list(dict.fromkeys(look for name in SPECIES if (look := creature_of(name)[part]) is not None))
+    looks = list(dict.fromkeys(look for name in CLASS_NAMES if (look := creature_of(name)[part]) is not None))
     others = [look for look in looks if look != scene.creature[part]]
     return others[::3] + others[1::3] + others[2::3]
 
 
 def _assembled(found: list[dict[Change, list[float]]], pairs: bool) -> Effects:
-    has_marks = any(("mark",) in changed for changed in found)
-    parts = COLUMNS if has_marks else PARTS
+    has_individual_marks = any(("mark",) in changed for changed in found)
+    parts = COLUMNS if has_individual_marks else PARTS
     n, k = len(found), len(parts)
     score, background, pair = np.empty(n), np.empty(n), np.full((n, k, k), np.nan)
     for i, changed in enumerate(found):

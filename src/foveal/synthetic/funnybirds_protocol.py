@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from foveal.synthetic.agreement import spearman
+from foveal.metrics.statistics import spearman
 from foveal.synthetic.classes import creature_of
 from foveal.synthetic.drawing import render
 from foveal.synthetic.scene import REMOVABLE, Creature, Scene, SceneError
@@ -75,7 +75,7 @@ def chimera(scene: Scene, other: str, parts: Collection[str]) -> Scene:
         creature = creature.replaced(part, creature_of(other)[part])
     if creature == scene.creature:
         raise SceneError(
-            f"no chimera of {scene.species!r} and {other!r} differs in {', '.join(parts)}: choose parts that do"
+            f"no chimera of {scene.class_name!r} and {other!r} differs in {', '.join(parts)}: choose parts that do"
         )
     changed = scene
     for part in parts:

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from foveal.synthetic.classes import SPECIES
+from foveal.synthetic.classes import CLASS_NAMES
 from foveal.synthetic.drawing import render
-from foveal.synthetic.sampling import species_scene
+from foveal.synthetic.sampling import class_scene
 from foveal.synthetic.scene import Backdrop, Camera, Light, Pose, Scene
 
 LEFT = Pose(x=80, y=133, scale=0.96, angle=-3, flip=True, head=4, tail=-4)
@@ -20,27 +20,27 @@ RIGHT = Pose(x=80, y=133, scale=0.96, angle=3, head=-4, tail=5)
 def demo_scenes() -> tuple[Scene, ...]:
     """Eight scenes: four pairs of siblings, each pair the same scene but for the deciding part."""
     return (
-        portrait("Coral Spoonbill", "water", 3, LEFT),
-        portrait("Coral Ibis", "water", 3, LEFT),
-        portrait("Fan-crested Jay", "foliage", 5, RIGHT),
-        portrait("Crown-crested Jay", "foliage", 5, RIGHT),
-        portrait("Barred Finch", "sand", 11, RIGHT),
-        portrait("Epaulet Finch", "sand", 11, RIGHT),
-        portrait("Web-footed Stilt", "stones", 8, LEFT),
-        portrait("Booted Stilt", "stones", 8, LEFT),
+        well_lit_scene("Coral Spoonbill", "water", 3, LEFT),
+        well_lit_scene("Coral Ibis", "water", 3, LEFT),
+        well_lit_scene("Fan-crested Jay", "foliage", 5, RIGHT),
+        well_lit_scene("Crown-crested Jay", "foliage", 5, RIGHT),
+        well_lit_scene("Barred Finch", "sand", 11, RIGHT),
+        well_lit_scene("Epaulet Finch", "sand", 11, RIGHT),
+        well_lit_scene("Web-footed Stilt", "stones", 8, LEFT),
+        well_lit_scene("Booted Stilt", "stones", 8, LEFT),
     )
 
 
-def species_portraits() -> tuple[Scene, ...]:
+def class_gallery() -> tuple[Scene, ...]:
     """The twenty species in order, siblings in the same scene."""
     kinds = ("water", "sky", "foliage", "sand", "stones")
-    pairs = [(kinds[pair % 5], 20 + pair, LEFT if pair % 2 else RIGHT) for pair in range(len(SPECIES) // 2)]
-    return tuple(portrait(species, *pairs[number // 2]) for number, species in enumerate(SPECIES))
+    pairs = [(kinds[pair % 5], 20 + pair, LEFT if pair % 2 else RIGHT) for pair in range(len(CLASS_NAMES) // 2)]
+    return tuple(well_lit_scene(class_name, *pairs[number // 2]) for number, class_name in enumerate(CLASS_NAMES))
 
 
-def portrait(species: str, background: str, seed: int, pose: Pose) -> Scene:
+def well_lit_scene(class_name: str, background: str, seed: int, pose: Pose) -> Scene:
     """A creature in a good light, sharp, with nothing in front of it."""
-    scene = species_scene(species, seed)
+    scene = class_scene(class_name, seed)
     light = Light(angle=-60.0 if pose.flip else -120.0)
     return replace(
         scene, pose=pose, light=light, backdrop=Backdrop(background, seed), camera=Camera(noise=1), occluder=None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from foveal.synthetic import SPECIES, differing_parts, sibling
+from foveal.synthetic import CLASS_NAMES, differing_parts, sibling
 from foveal.synthetic.agreement import SMALLEST
 from foveal.synthetic.scene import LABELS
 from foveal.targets.classes import Margin
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from foveal.synthetic.splits import Example
 
 
-def deciding_part(species: str) -> str:
+def deciding_part(class_name: str) -> str:
     """The one part in which a species differs from its sibling."""
-    (part,) = differing_parts(species, sibling(species))
+    (part,) = differing_parts(class_name, sibling(class_name))
     return part
 
 
 def decides_visibly(example: Example) -> bool:
     """Whether anything of the deciding part can be seen: where it is hidden no map can point at it."""
-    part = deciding_part(SPECIES[example.target])
+    part = deciding_part(CLASS_NAMES[example.target])
     return int((example.labels == LABELS[part]).sum()) >= SMALLEST
 
 
-def sibling_margin(species: Sequence[str]) -> Margin:
+def sibling_margin(class_names: Sequence[str]) -> Margin:
     """Why this species, and not its sibling."""
-    return Margin([SPECIES.index(s) for s in species], [SPECIES.index(sibling(s)) for s in species])
+    return Margin([CLASS_NAMES.index(s) for s in class_names], [CLASS_NAMES.index(sibling(s)) for s in class_names])

@@ -9,9 +9,9 @@ from itertools import combinations
 import numpy as np
 
 from foveal.synthetic.classes import TAGGED
-from foveal.synthetic.sampling import pick, species_scene
+from foveal.synthetic.individual_marks import MARK_KINDS
+from foveal.synthetic.sampling import class_scene, pick
 from foveal.synthetic.scene import Camera, Mark, Scene, SceneError
-from foveal.synthetic.spurious_marks import MARKS
 
 INDIVIDUALS = 90
 TAGS = 6  # key of the random stream that hands out marks
@@ -19,7 +19,7 @@ SITES = (
     ("body", 27.0, 4.0), ("body", 13.0, 15.0), ("body", -6.0, 17.0), ("wing", 5.0, -4.0), ("wing", -8.0, 1.0),
     ("wing", -21.0, 7.0), ("head", 23.0, -14.0), ("tail", -46.0, 5.0),
 )  # fmt: skip
-COLOURS = ("scarlet", "cobalt", "moss", "plum", "ink", "amber")
+COLORS = ("scarlet", "cobalt", "moss", "plum", "ink", "amber")
 
 
 @cache
@@ -32,16 +32,16 @@ def marks_of(individual: int) -> tuple[Mark, ...]:
     random.shuffle(places)
     own = np.random.default_rng([individual, TAGS])
     # 56 choices of places serve 90 individuals; the colours rotate so that two sharing the places differ.
-    hues = [COLOURS[(int(own.integers(3)) * 2 + individual // len(places)) % len(COLOURS)] for _ in range(3)]
+    hues = [COLORS[(int(own.integers(3)) * 2 + individual // len(places)) % len(COLORS)] for _ in range(3)]
     return tuple(
-        Mark(pick(own, MARKS), host, x, y, 5.0, hue)
+        Mark(pick(own, MARK_KINDS), host, x, y, 5.0, hue)
         for (host, x, y), hue in zip(places[individual % len(places)], hues, strict=True)
     )
 
 
 def individual_scene(individual: int, seed: int, *, camera: int = 0) -> Scene:
     """One individual before camera 0 (cool, sharp, noisy) or camera 1 (warm, soft, dim)."""
-    scene = species_scene(TAGGED, seed, marks=marks_of(individual))
+    scene = class_scene(TAGGED, seed, individual_marks=marks_of(individual))
     warmth = abs(scene.light.warmth) if camera else -abs(scene.light.warmth)
     lens = Camera(blur=1, noise=2, exposure=0.9) if camera else Camera(blur=0, noise=6, exposure=1.04)
-    return replace(scene, light=replace(scene.light, warmth=warmth), camera=lens, species=f"individual {individual}")
+    return replace(scene, light=replace(scene.light, warmth=warmth), camera=lens, class_name=f"individual {individual}")

@@ -8,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 
-from foveal.synthetic.classes import SPECIES, sibling
+from foveal.synthetic.classes import CLASS_NAMES, sibling
 from foveal.synthetic.individuals import INDIVIDUALS, individual_scene
-from foveal.synthetic.sampling import species_scene
+from foveal.synthetic.sampling import class_scene
 from foveal.synthetic.scene import PARTS, Scene
 
-Kind = Literal["species", "individuals"]
+Kind = Literal["classes", "individuals"]
 STREAM = 9  # key of the random stream
 
 
@@ -29,15 +29,15 @@ class Pair:
 
 @dataclass(frozen=True)
 class PositivePairs:
-    """`count` pairs, drawn from the seed: half the same; of the others, half siblings when kind is "species".
+    """`count` pairs, drawn from the seed: half the same; of the others, half siblings when kind is "classes".
 
     >>> from foveal.synthetic import Pairs
-    >>> pair = Pairs("species", 10)[2]
+    >>> pair = Pairs("classes", 10)[2]
     >>> pair.same, len(pair.shared)
     (True, 8)
     """
 
-    kind: Kind = "species"
+    kind: Kind = "classes"
     count: int = 1000
     seed: int = 0
 
@@ -50,7 +50,7 @@ class PositivePairs:
         one, other = (int(value) for value in random.integers(0, 2**31, 2))
         if self.kind == "individuals":
             return _individuals(random, number, one, other)
-        return _species(random, number, one, other)
+        return _of_classes(random, number, one, other)
 
     def __iter__(self) -> Iterator[Pair]:
         return (self[index] for index in range(self.count))
@@ -60,15 +60,15 @@ def shared_parts(first: Scene, second: Scene) -> tuple[str, ...]:
     """The parts with the same look in both, and "mark" when a personal mark is the same."""
     looks = zip(PARTS, first.creature, second.creature, strict=True)
     parts = tuple(part for part, one, other in looks if one is not None and one == other)
-    return (*parts, "mark") if set(first.marks) & set(second.marks) else parts
+    return (*parts, "mark") if set(first.individual_marks) & set(second.individual_marks) else parts
 
 
-def _species(random: np.random.Generator, number: int, one: int, other: int) -> Pair:
-    name = SPECIES[int(random.integers(len(SPECIES)))]
-    strangers = [species for species in SPECIES if species not in (name, sibling(name))]
+def _of_classes(random: np.random.Generator, number: int, one: int, other: int) -> Pair:
+    name = CLASS_NAMES[int(random.integers(len(CLASS_NAMES)))]
+    strangers = [class_name for class_name in CLASS_NAMES if class_name not in (name, sibling(name))]
     stranger = strangers[int(random.integers(len(strangers)))]
     partner = (name, sibling(name), name, stranger)[number % 4]
-    return _pair(species_scene(name, one), species_scene(partner, other), same=partner == name)
+    return _pair(class_scene(name, one), class_scene(partner, other), same=partner == name)
 
 
 def _individuals(random: np.random.Generator, number: int, one: int, other: int) -> Pair:

@@ -10,33 +10,35 @@ import numpy as np
 from foveal.synthetic.backgrounds import BACKGROUNDS
 from foveal.synthetic.classes import creature_of
 from foveal.synthetic.distractors import OCCLUDERS
-from foveal.synthetic.palette import COLOURS
-from foveal.synthetic.scene import Backdrop, Camera, Clutter, Light, Mark, Occluder, Pose, Scene
+from foveal.synthetic.palette import COLORS
+from foveal.synthetic.scene import Backdrop, Camera, Distractors, Light, Mark, Occluder, Pose, Scene
 
 Random = np.random.Generator
 Item = TypeVar("Item")
 SCENE = 1  # key of the scene's random stream
 
 
-def species_scene(species: str, seed: int, *, background: str | None = None, marks: tuple[Mark, ...] = ()) -> Scene:
+def class_scene(
+    class_name: str, seed: int, *, background: str | None = None, individual_marks: tuple[Mark, ...] = ()
+) -> Scene:
     """A creature of the species, all else drawn from the seed; a background given is used instead of a random one."""
     random = np.random.default_rng([seed, SCENE])
     pose, light, camera = _pose(random), _light(random), _camera(random)
     kind = pick(random, tuple(BACKGROUNDS))
     seeds = [int(value) for value in random.integers(0, 2**31, 3)]
-    colours = tuple(pick(random, tuple(COLOURS)) for _ in range(3))
+    colors = tuple(pick(random, tuple(COLORS)) for _ in range(3))
     occluder = Occluder(pick(random, OCCLUDERS), seeds[2]) if random.random() < 0.25 else None
     return Scene(
-        creature_of(species),
+        creature_of(class_name),
         pose=pose,
         light=light,
         backdrop=Backdrop(background or kind, seeds[0]),
-        clutter=Clutter(int(random.integers(0, 7)), colours, seeds[1]),
+        distractors=Distractors(int(random.integers(0, 7)), colors, seeds[1]),
         occluder=occluder,
         camera=camera,
-        marks=marks,
+        individual_marks=individual_marks,
         seed=seed,
-        species=species,
+        class_name=class_name,
     )
 
 

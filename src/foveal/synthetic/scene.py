@@ -21,7 +21,7 @@ class Look:
     """How one part looks: its outline, its colour, and a pattern painted over it in the accent colour."""
 
     shape: str
-    colour: str
+    color: str
     pattern: str = "plain"
     accent: str = "cream"
 
@@ -53,7 +53,7 @@ class Mark:
     x: float
     y: float
     size: float  # radius in units: one unit is one pixel at scale 1
-    colour: str
+    color: str
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ class Backdrop:
 
 
 @dataclass(frozen=True)
-class Clutter:
+class Distractors:
     """Small things lying about; their colours are usually borrowed from creatures."""
 
     count: int = 0
-    colours: tuple[str, ...] = ("scarlet",)
+    colors: tuple[str, ...] = ("scarlet",)
     seed: int = 0
 
 
@@ -121,8 +121,8 @@ class Scene:
     The interventions return the same scene changed in one respect. Each element draws its random
     details from its own seed, so nothing else in the picture moves.
 
-    >>> from foveal.synthetic import render, species_scene
-    >>> scene = species_scene("Coral Spoonbill", seed=1)
+    >>> from foveal.synthetic import class_scene, render
+    >>> scene = class_scene("Coral Spoonbill", seed=1)
     >>> image, labels = render(scene.without("beak"))
     >>> image.shape, labels.shape
     ((160, 160, 3), (160, 160))
@@ -132,29 +132,29 @@ class Scene:
     pose: Pose = field(default_factory=Pose)
     light: Light = field(default_factory=Light)
     backdrop: Backdrop = field(default_factory=Backdrop)
-    clutter: Clutter = field(default_factory=Clutter)
+    distractors: Distractors = field(default_factory=Distractors)
     occluder: Occluder | None = None
     camera: Camera = field(default_factory=Camera)
-    marks: tuple[Mark, ...] = ()
+    individual_marks: tuple[Mark, ...] = ()
     seed: int = 0  # of the sensor's noise
     size: int = 160
-    species: str = ""  # a name for people; drawing never looks at it
+    class_name: str = ""  # a name for people; drawing never looks at it
 
     def without(self, part: str) -> Scene:
         """The scene with one part missing (with the marks on it); "mark" removes all personal marks."""
         if part == "mark":
-            return replace(self, marks=())
+            return replace(self, individual_marks=())
         if part not in REMOVABLE:
             raise SceneError(f"cannot draw a creature without {part!r}: choose one of {', '.join(REMOVABLE)}, mark")
-        marks = tuple(mark for mark in self.marks if mark.host != part)
-        return replace(self, creature=self.creature.replaced(part, None), marks=marks)
+        individual_marks = tuple(mark for mark in self.individual_marks if mark.host != part)
+        return replace(self, creature=self.creature.replaced(part, None), individual_marks=individual_marks)
 
     def with_variant(
         self,
         part: str,
         shape: str | None = None,
         *,
-        colour: str | None = None,
+        color: str | None = None,
         pattern: str | None = None,
         accent: str | None = None,
     ) -> Scene:
@@ -162,7 +162,7 @@ class Scene:
         old = self.creature[part]
         if old is None:
             raise SceneError(f"cannot vary the {part} of a creature that has none: give it one with with_look")
-        look = Look(shape or old.shape, colour or old.colour, pattern or old.pattern, accent or old.accent)
+        look = Look(shape or old.shape, color or old.color, pattern or old.pattern, accent or old.accent)
         return self.with_look(part, look)
 
     def with_look(self, part: str, look: Look | None) -> Scene:

@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveal.synthetic.backgrounds import BACKGROUNDS
-from foveal.synthetic.classes import NOVEL, SPECIES
+from foveal.synthetic.classes import CLASS_NAMES, NOVEL
 from foveal.synthetic.drawing import render
 from foveal.synthetic.individuals import INDIVIDUALS, individual_scene
-from foveal.synthetic.sampling import pick, species_scene
+from foveal.synthetic.sampling import class_scene, pick
 from foveal.synthetic.scene import Scene, SceneError
 
-SplitName = Literal["species", "novel", "individuals", "shortcut"]
-SPLITS: tuple[SplitName, ...] = ("species", "novel", "individuals", "shortcut")
+SplitName = Literal["classes", "novel", "individuals", "shortcut"]
+SPLITS: tuple[SplitName, ...] = ("classes", "novel", "individuals", "shortcut")
 SHORTCUT = 0.95  # how often the background of the shortcut's training pictures gives the class away
+STREAM_NAMES = {"classes": "species"}  # the bundled networks learnt from scenes numbered under this name
 STREAM = 2  # key of the random stream that numbers scenes
 
 
@@ -37,12 +38,12 @@ class Example:
 class Split:
     """`count` scenes of one kind, drawn on demand: a sequence of `Example`, the same on every machine.
 
-    Targets go round, so that classes are balanced and, in "species", siblings are neighbours. Training and
+    Targets go round, so that classes are balanced and, in "classes", siblings are neighbors. Training and
     test scenes never share a seed. In "shortcut" the background predicts the class in 95 % of the training
     scenes and never in the test scenes, where it is as likely as any other.
 
     >>> from foveal.synthetic import Split
-    >>> split = Split("species", 40)
+    >>> split = Split("classes", 40)
     >>> example = split[3]
     >>> example.image.shape, split.classes[example.target]
     ((160, 160, 3), 'Scarlet-billed Toucan')
@@ -62,7 +63,7 @@ class Split:
         """What the targets stand for."""
         if self.name == "individuals":
             return tuple(f"individual {number}" for number in range(INDIVIDUALS))
-        return NOVEL if self.name == "novel" else SPECIES
+        return NOVEL if self.name == "novel" else CLASS_NAMES
 
     def target(self, index: int) -> int:
         return range(self.count)[index] % len(self.classes)
@@ -74,7 +75,7 @@ class Split:
         if self.name == "individuals":
             return individual_scene(target, seed, camera=number // INDIVIDUALS % 2)
         background = self._telling_background(target, seed) if self.name == "shortcut" and self.train else None
-        return species_scene(self.classes[target], seed, background=background)
+        return class_scene(self.classes[target], seed, background=background)
 
     def __len__(self) -> int:
         return self.count
@@ -88,7 +89,7 @@ class Split:
         return (self[index] for index in range(self.count))
 
     def _scene_seed(self, number: int) -> int:
-        name = crc32(f"{self.name} {'train' if self.train else 'test'}".encode())
+        name = crc32(f"{STREAM_NAMES.get(self.name, self.name)} {'train' if self.train else 'test'}".encode())
         return int(np.random.default_rng([self.seed, name, number, STREAM]).integers(2**31))
 
     def _telling_background(self, target: int, seed: int) -> str:

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from foveal.engine.task import Task, check_task
 from foveal.targets.class_names import no_class, plain
+from foveal.targets.class_scores import class_scores
 from foveal.targets.classes import Class, Margin
 from foveal.targets.comparison import Comparison
 from foveal.targets.custom import Custom
-from foveal.targets.heads import Head, class_scores, read_head
+from foveal.targets.heads import Head, read_head
 from foveal.targets.neighbors import Neighbors
 from foveal.targets.neuron import Neuron
 from foveal.targets.prototypes import Prototypes

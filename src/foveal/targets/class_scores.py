@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -48,10 +48,15 @@ def class_head(
     model, beside = unwrap(module), arguments or Arguments(len(x))
 
     def given() -> Given:
-        return beside.around(x.detach().clone(), lambda tensor: tensor.detach().clone())
+        return beside.bind(x.detach().clone(), lambda tensor: tensor.detach().clone())
 
     with untouched(model), torch.no_grad():
         head = read_head(output_of(model, given, gradient=False), task, ending)
     if len(head.scores) != len(x):
         raise ModelError(f"asked about {len(x)} pictures, {type(model).__name__} gave {len(head.scores)} answers")
     return head
+
+
+def class_scores(output: Any) -> Float[Tensor, "n k"]:
+    """The scores that decide, as the network returned them. Raises TargetError where there are none."""
+    return read_head(output).scores

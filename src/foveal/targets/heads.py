@@ -157,11 +157,6 @@ def read_head(output: Any, task: Task | None = None, ending: Ending | None = Non
     return Head(scores, ending, task, name, others, _squashing(scores) if ending == "logits" else "")
 
 
-def class_scores(output: Any) -> Float[Tensor, "n k"]:
-    """The scores that decide, as the network returned them. Raises TargetError where there are none."""
-    return read_head(output).scores
-
-
 def _ending(scores: Float[Tensor, "n k"], task: Task | None) -> Ending:
     last = last_operation(scores)
     if last.startswith("LogSoftmax"):

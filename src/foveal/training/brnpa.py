@@ -2,7 +2,8 @@
 
 A low-resolution network is trained first, the teacher; a high-resolution one then learns from it, so that its maps
 become sharp and its decisions stay. Lightning Fabric brings devices, precision, and several processes on one machine or
-many; everything else is on this page. `foveal train brnpa` runs it.
+many. `foveal train brnpa` runs it. This page is the loop; what it trains is in `brnpa_network`, what it is judged by in
+`brnpa_evaluation`, what it leaves behind in `brnpa_files`.
 
 A run that was killed goes on from its last checkpoint and ends as it would have: pictures and their order depend on
 the seed and the step alone, so does the state of the random generators at each step.
@@ -10,57 +11,45 @@ the seed and the step alone, so does the state of the random generators at each 
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from foveal._version import __version__
-from foveal.errors import ImageError, MissingExtra, ModelError, ResultError
-from foveal.models import Model, load_model
-from foveal.models.brnpa import PartsNet, named_backbone
-from foveal.models.save import save_model
-from foveal.results.part_similarity import MOST, order_free, similarities
-from foveal.storage.atomic import whole_file, write_text
-from foveal.storage.checkpoint import check_seal, going_on, seal
+from foveal.errors import ImageError, MissingExtra, ModelError
+from foveal.models import load_model
 from foveal.storage.fingerprint import fingerprint
-from foveal.storage.reading import damage, opened, read_text
-from foveal.training.brnpa_data import Batches, InOrder, PictureDataset
-from foveal.training.datasets import DatasetSources, open_folder, open_world
-from foveal.training.distillation import distillation
-from foveal.training.settings import Settings, SettingsError, changed, read_settings, write_settings
-from foveal.training.tasks import few_shot_accuracy, retrieval
+from foveal.storage.reading import damage
+from foveal.training.brnpa_data import Batches
+from foveal.training.brnpa_evaluation import compare_parts, evaluate
+from foveal.training.brnpa_files import (
+    BEST,
+    CHECKPOINT,
+    LOG,
+    claim,
+    load_checkpoint,
+    log_epoch,
+    save_checkpoint,
+    save_parts_net,
+    shorten_log,
+)  # fmt: skip
+from foveal.training.brnpa_network import build, loss_of, make_optimizer, rate_at, start_from, teacher_of
+from foveal.training.datasets import Datasets, open_folder, open_synthetic
+from foveal.training.settings import Settings, SettingsError
+from foveal.training.train_step import TrainStep
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-CHECKPOINT, BEST, LOG, SETTINGS = "checkpoint.pt", "best.pt", "log.csv", "settings.toml"
 EVERY = 50  # steps between checkpoints within an epoch
-COLUMNS = ("epoch", "step", "loss", "validation", "rate", "seconds")
-
-
-Phase: TypeAlias = Literal["draw", "train", "validate", "test"]
-
-
-@dataclass(frozen=True)
-class TrainStep:
-    """Where the training stands: `done` of `total` in this phase; `accuracy` of the last examination."""
-
-    phase: Phase
-    done: int
-    total: int
-    loss: float | None = None
-    accuracy: float | None = None
 
 
 def train(
@@ -89,51 +78,51 @@ def train(
     """
     fabric = _fabric(accelerator, devices, nodes, strategy, settings.precision)
     folder = Path(out)
-    _claim(folder, settings, fabric)
+    claim(folder, settings, fabric)
 
     # --- data ---
-    sources = yield from _sources(settings, workers)
-    world, rank = fabric.world_size, fabric.global_rank
-    micro = len(sources.train) // (settings.batch * settings.accumulate * world) * settings.accumulate
+    datasets = yield from _datasets(settings, workers)
+    world_size, rank = fabric.world_size, fabric.global_rank
+    micro = len(datasets.train) // (settings.batch * settings.accumulate * world_size) * settings.accumulate
     if micro == 0:
         raise SettingsError(
-            f"{len(sources.train)} training pictures do not fill one step of {settings.batch} · {settings.accumulate} "
-            f"pictures on {world} process(es): make batch or accumulate smaller"
+            f"{len(datasets.train)} training pictures do not fill one step of {settings.batch} · {settings.accumulate} "
+            f"pictures on {world_size} process(es): make batch or accumulate smaller"
         )
 
     # --- network ---
     torch.manual_seed(settings.seed)
-    plain = build(settings, len(sources.classes))
-    teacher = _teacher(settings, len(sources.classes))
+    plain = build(settings, len(datasets.classes))
+    teacher = teacher_of(settings, len(datasets.classes))
     if settings.start == "teacher" and teacher is not None:
-        _start_from(plain, teacher, settings)
-    optimiser = make_optimiser(settings, plain)
+        start_from(plain, teacher, settings)
+    optimizer = make_optimizer(settings, plain)
     steps = micro // settings.accumulate * settings.epochs
-    schedule = LambdaLR(optimiser, partial(rate_at, settings, steps))
-    of = _fingerprint(settings, sources, plain, teacher, world)
+    schedule = LambdaLR(optimizer, partial(rate_at, settings, steps))
+    of = _fingerprint(settings, datasets, plain, teacher, world_size)
     plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    net, optimiser = fabric.setup(plain, optimiser)
+    net, optimizer = fabric.setup(plain, optimizer)
     if teacher is not None:
         teacher = fabric.to_device(teacher)
 
     # --- where it was broken off ---
-    state: dict[str, Any] = {"net": net, "optimiser": optimiser, "schedule": schedule, "step": 0, "best": -1.0,
+    state: dict[str, Any] = {"net": net, "optimizer": optimizer, "schedule": schedule, "step": 0, "best": -1.0,
                              "loss": 0.0, "seconds": 0.0, "of": of}  # fmt: skip
     if (folder / CHECKPOINT).exists():
-        _load(fabric, folder / CHECKPOINT, state)
+        load_checkpoint(fabric, folder / CHECKPOINT, state)
         if state["of"] != of:
             raise SettingsError(
                 f"{str(folder)!r} holds an unfinished run with other pictures, another teacher, backbone or number of "
                 f"processes: choose another folder, or remove {CHECKPOINT} there"
             )
-    _shorten_log(folder / LOG, state["step"] // (steps // settings.epochs), fabric)
+    shorten_log(folder / LOG, state["step"] // (steps // settings.epochs), fabric)
 
     # --- steps ---
     keys = Batches(
-        len(sources.train), settings.batch, settings.epochs, settings.seed, micro=micro,
-        start=state["step"] * settings.accumulate, rank=rank, world=world,
+        len(datasets.train), settings.batch, settings.epochs, settings.seed, micro=micro,
+        start=state["step"] * settings.accumulate, rank=rank, world_size=world_size,
     )  # fmt: skip
-    batches = iter(DataLoader(sources.train, batch_sampler=keys, num_workers=workers))
+    batches = iter(DataLoader(datasets.train, batch_sampler=keys, num_workers=workers))
     net.train()
     began = time.perf_counter()
     while state["step"] < steps:
@@ -150,8 +139,8 @@ def train(
             raise ModelError(
                 f"the loss became {loss} at step {state['step']}: a smaller rate or precision 32-true help"
             )
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         schedule.step()
         state["step"] += 1
         state["loss"] += loss
@@ -160,189 +149,31 @@ def train(
         # --- examination and checkpoint ---
         epoch, within = divmod(state["step"], steps // settings.epochs)
         if within == 0:
-            accuracy = yield from examine(plain, sources.validation, settings, fabric, workers, "validate")
+            accuracy = yield from evaluate(plain, datasets.validation, settings, fabric, workers, "validate")
             if accuracy > state["best"]:
                 state["best"] = accuracy
-                _save(fabric, folder / BEST, {"net": net})
+                save_checkpoint(fabric, folder / BEST, {"net": net})
             state["seconds"] += time.perf_counter() - began
             began = time.perf_counter()
             mean, rate = state["loss"] / (steps // settings.epochs), float(schedule.get_last_lr()[0])
-            _log(folder / LOG, fabric, epoch, state["step"], mean, accuracy, rate, state["seconds"])
+            log_epoch(folder / LOG, fabric, epoch, state["step"], mean, accuracy, rate, state["seconds"])
             state["loss"] = 0.0
         if within % EVERY == 0:
-            _save(fabric, folder / CHECKPOINT, state)
+            save_checkpoint(fabric, folder / CHECKPOINT, state)
 
     # --- the best of them ---
-    _load(fabric, folder / BEST, {"net": net})
-    found = {"validation": state["best"]}
-    examined = tests and len(sources.test) > 0
-    if examined and sources.exam == "classes":
-        found["test"] = yield from examine(plain, sources.test, settings, fabric, workers, "test")
+    load_checkpoint(fabric, folder / BEST, {"net": net})
+    accuracies = {"validation": state["best"]}
+    examined = tests and len(datasets.test) > 0
+    if examined and datasets.exam == "classes":
+        accuracies["test"] = yield from evaluate(plain, datasets.test, settings, fabric, workers, "test")
     elif examined:
-        found |= yield from compare(plain, sources, settings, fabric, workers)
+        accuracies |= yield from compare_parts(plain, datasets, settings, fabric, workers)
     if fabric.is_global_zero:
-        save_parts_net(plain.cpu(), settings, sources, found, folder)
+        save_parts_net(plain.cpu(), settings, datasets, accuracies, folder)
         for name in (CHECKPOINT, BEST):
             (folder / name).unlink(missing_ok=True)
     fabric.barrier()
-
-
-# --- network ---
-
-
-def build(settings: Settings, classes: int) -> PartsNet:
-    """The network that the settings ask for."""
-    return PartsNet(
-        named_backbone(settings.backbone, pretrained=settings.pretrained),
-        dropout=settings.dropout, checkpointing=settings.checkpointing, **_arguments(settings, classes),
-    )  # fmt: skip
-
-
-def _arguments(settings: Settings, classes: int) -> dict[str, Any]:
-    """What a network has to be built with again."""
-    return {
-        "classes": classes, "pooling": settings.pooling, "count": settings.count, "layer": settings.layer or None,
-        "resolution": settings.resolution, "mode": settings.mode, "size": settings.side,
-    }  # fmt: skip
-
-
-def _teacher(settings: Settings, classes: int) -> nn.Module | None:
-    """Frozen, in evaluation mode, whatever the student does."""
-    if not settings.teacher:
-        return None
-    teacher = load_model(settings.teacher)
-    known = teacher.labels
-    if known is not None and len(known) != classes:
-        raise SettingsError(f"the teacher {settings.teacher} knows {len(known)} classes, the pictures are of {classes}")
-    return teacher.module.eval().requires_grad_(False)
-
-
-def _start_from(net: PartsNet, teacher: nn.Module, settings: Settings) -> None:
-    try:
-        net.load_state_dict(teacher.state_dict())
-    except RuntimeError as error:
-        raise SettingsError(
-            f"the network cannot start from {settings.teacher}, whose weights are of another network: "
-            "give it the teacher's backbone, pooling and count, or start = 'backbone'"
-        ) from error
-
-
-def loss_of(net: nn.Module, teacher: nn.Module | None, images: Tensor, truth: Tensor, settings: Settings) -> Tensor:
-    """Of a micro-batch; the teacher sees the same pictures."""
-    known = None
-    if teacher is not None:
-        with torch.no_grad():
-            known = teacher(images).float()
-    return distillation(net(images).float(), known, truth, weight=settings.weight, temperature=settings.temperature)
-
-
-# --- optimiser ---
-
-
-def make_optimiser(settings: Settings, net: nn.Module) -> Optimizer:
-    """By its name."""
-    weights = [p for p in net.parameters() if p.requires_grad]
-    if settings.optimiser == "sgd":
-        return SGD(weights, settings.rate, settings.momentum, weight_decay=settings.decay)
-    if settings.optimiser == "adamw":
-        return AdamW(weights, settings.rate, weight_decay=settings.decay)
-    return Adam(weights, settings.rate, weight_decay=settings.decay, amsgrad=settings.optimiser == "amsgrad")
-
-
-def rate_at(settings: Settings, steps: int, step: int) -> float:
-    """What the rate is multiplied with; "cosine" warms up over a twentieth of the steps."""
-    if settings.schedule == "constant":
-        return 1.0
-    if settings.schedule == "step":
-        return float(0.9 ** (step * settings.epochs // steps // 2))
-    warm = max(1, steps // 20)
-    return min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps))))
-
-
-# --- examination ---
-
-
-def examine(
-    net: nn.Module, pictures: PictureDataset, settings: Settings, fabric: Fabric, workers: int, phase: Phase
-) -> Generator[TrainStep, None, float]:
-    """The share of pictures named rightly, in evaluation mode; all processes together.
-
-    The network itself is asked, not its wrapper: shares may differ by a batch, and nobody waits for anybody.
-    """
-    keys = InOrder(len(pictures), settings.batch, rank=fabric.global_rank, world=fabric.world_size)
-    right, seen = torch.zeros(2, device=fabric.device), 0
-    training = net.training
-    net.eval()
-    for images, truth in DataLoader(pictures, batch_sampler=keys, num_workers=workers):
-        with torch.inference_mode(), fabric.autocast():
-            logits = net(fabric.to_device(images))
-        right += torch.tensor([(logits.argmax(1).cpu() == truth).sum(), len(truth)]).to(right)
-        seen += len(truth)
-        yield TrainStep(phase, seen * fabric.world_size, len(pictures))
-    net.train(training)
-    total = fabric.all_reduce(right, reduce_op="sum")
-    assert isinstance(total, Tensor)
-    accuracy = float(total[0] / total[1])
-    yield TrainStep(phase, len(pictures), len(pictures), accuracy=accuracy)
-    return accuracy
-
-
-def compare(
-    net: PartsNet, sources: DatasetSources, settings: Settings, fabric: Fabric, workers: int
-) -> Generator[TrainStep, None, dict[str, float]]:
-    """Pictures of classes that were not learnt, compared by their parts, rank by rank and in the best order."""
-    pictures, found = sources.test, []
-    net.eval()
-    for images, _ in DataLoader(pictures, batch_sampler=InOrder(len(pictures), settings.batch), num_workers=workers):
-        with torch.inference_mode(), fabric.autocast():
-            found.append(net.vectors(fabric.to_device(images)).float().cpu())
-        yield TrainStep("test", min(settings.batch * len(found), len(pictures)), len(pictures))
-    v, who = torch.cat(found), pictures.targets
-    if sources.exam == "few shots":
-        shots, queries = 1, min(15, int(who.bincount()[who.unique()].min()) - 1)
-        ways = min(5, len(who.unique()))
-        share, _ = few_shot_accuracy(v, who, ways=ways, shots=shots, queries=queries, seed=settings.seed)
-        yield TrainStep("test", len(pictures), len(pictures), accuracy=share)
-        return {f"{ways} ways, {shots} shot": share}
-    n, camera = sources.queries, torch.tensor(sources.cameras)
-    ways_to_compare = {"": similarities(v[:n], v[n:]).sum(2)}
-    if v.shape[1] <= MOST:
-        ways_to_compare[", in any order"] = order_free(v[:n], v[n:])
-    results = {
-        how: retrieval(table, (who[:n], who[n:]), (camera[:n], camera[n:])) for how, table in ways_to_compare.items()
-    }
-    yield TrainStep("test", len(pictures), len(pictures), accuracy=float(results[""].cmc[0]))
-    return {
-        f"{name}{how}": value
-        for how, result in results.items()
-        for name, value in (("rank 1", float(result.cmc[0])), ("mAP", result.map))
-    }
-
-
-# --- files ---
-
-
-def save_parts_net(
-    net: PartsNet, settings: Settings, sources: DatasetSources, found: dict[str, float], folder: Path
-) -> Path:
-    """brnpa.safetensors and its card; kernels in half precision."""
-    arguments = {"backbone": settings.backbone, **_arguments(settings, len(sources.classes))}
-    where = {name: Path(getattr(settings, name)).name for name in ("data", "teacher")}  # places mean nothing elsewhere
-    card = {
-        "data": Path(settings.data).name,
-        "recipe": {"code": "foveal.training.brnpa:train", **asdict(settings), **where},
-        "accuracy": {name: round(value, 4) for name, value in found.items()},
-        "decides": f"by {net.pool.count} vectors in the order of their activity, linearly" if net.pool.count > 1
-        else "by one vector, linearly",
-        "foveal": __version__,
-        **({"finer map and map as built differed, before training, by": round(net.trunk.apart, 4)}
-           if net.trunk.apart > 1e-3 else {}),
-    }  # fmt: skip
-    model = Model(net.eval(), settings.pooling, sources.preprocessing, sources.classes, card, "classes")
-    path = folder / "brnpa.safetensors"
-    save_model(model, path, architecture="foveal.models.brnpa:PartsNet", arguments=arguments, half=True)
-    write_text(folder / "accuracy.json", json.dumps(found, indent=1) + "\n")
-    return path
 
 
 def _fabric(accelerator: str, devices: int | str, nodes: int, strategy: str, precision: str) -> Fabric:
@@ -366,78 +197,26 @@ def _fabric(accelerator: str, devices: int | str, nodes: int, strategy: str, pre
     return fabric
 
 
-def _claim(folder: Path, settings: Settings, fabric: Fabric) -> None:
-    """The folder is ours: new, or with a run of the same settings in it."""
-    if (folder / CHECKPOINT).exists() and (folder / SETTINGS).exists():
-        before = changed(Settings(), read_settings(folder / SETTINGS))
-        differing = [name for name, value in asdict(before).items() if asdict(settings)[name] != value]
-        if differing:
-            raise SettingsError(
-                f"{str(folder)!r} holds an unfinished run with another {', '.join(differing)}: choose another folder, "
-                f"or remove {CHECKPOINT} there"
-            )
-    if fabric.is_global_zero:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_settings(settings, folder / SETTINGS)
-    fabric.barrier()
-
-
-def _sources(settings: Settings, workers: int) -> Generator[TrainStep, None, DatasetSources]:
+def _datasets(settings: Settings, workers: int) -> Generator[TrainStep, None, Datasets]:
     """The pictures, told of while they are drawn."""
     if not settings.drawn:
         return open_folder(settings, load_model(settings.backbone, pretrained=False).preprocessing)
-    drawing = open_world(settings, workers)
+    drawing = open_synthetic(settings, workers)
     while True:
         try:
             yield TrainStep("draw", *next(drawing))
         except StopIteration as end:
-            sources: DatasetSources = end.value
-            return sources
+            datasets: Datasets = end.value
+            return datasets
 
 
 def _fingerprint(
-    settings: Settings, sources: DatasetSources, net: nn.Module, teacher: nn.Module | None, world: int
+    settings: Settings, datasets: Datasets, net: nn.Module, teacher: nn.Module | None, world_size: int
 ) -> str:
     """Of everything that decides the outcome: the pictures themselves, the weights it begins with, the teacher."""
     with damage("Cannot read the pictures", ImageError):
-        pictures = [part.contents() for part in (sources.train, sources.validation)]
+        pictures = [part.contents() for part in (datasets.train, datasets.validation)]
     return fingerprint(
-        settings=settings, pictures=pictures, classes=sources.classes, preprocessing=sources.preprocessing, net=net,
-        teacher=teacher, processes=world, foveal=__version__,
+        settings=settings, pictures=pictures, classes=datasets.classes, preprocessing=datasets.preprocessing, net=net,
+        teacher=teacher, processes=world_size, foveal=__version__,
     )  # fmt: skip
-
-
-def _save(fabric: Fabric, path: Path, state: dict[str, Any]) -> None:
-    """Whole or not at all; of several processes the first one writes."""
-    if fabric.is_global_zero:
-        with whole_file(path) as aside:
-            fabric.save(aside, state)
-            with aside.open("rb+") as file:
-                seal(file)
-    else:
-        fabric.save(path, state)
-    fabric.barrier()
-
-
-def _load(fabric: Fabric, path: Path, state: dict[str, Any]) -> None:
-    """What was saved, into the state."""
-    with going_on(path):
-        with opened(path) as file:
-            check_seal(file)
-        state |= fabric.load(path, state)
-
-
-def _log(path: Path, fabric: Fabric, *values: float) -> None:
-    if fabric.is_global_zero:
-        cells = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in values]
-        before = read_text(path) if path.exists() else ",".join(COLUMNS) + "\n"
-        write_text(path, before + ",".join(cells) + "\n")
-
-
-def _shorten_log(path: Path, epochs: int, fabric: Fabric) -> None:
-    """Only what was finished before the checkpoint: what comes after it will be done again."""
-    if fabric.is_global_zero and path.exists():
-        with damage(f"Cannot read {str(path)!r}, delete it to begin anew", ResultError):
-            lines = read_text(path).splitlines()
-        write_text(path, "\n".join(lines[: epochs + 1]) + "\n")
-    fabric.barrier()

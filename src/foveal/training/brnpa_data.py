@@ -68,7 +68,7 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         epoch, number = key
         pixels = self.pixels(number).float() / 255
         if epoch == AS_IT_IS:
-            seen = _centre(pixels, self.preprocessing.size)
+            seen = _center(pixels, self.preprocessing.size)
         else:
             random = np.random.default_rng([self.settings.seed, epoch, number])
             seen = altered(pixels, self.preprocessing.size, self.settings, random)
@@ -120,14 +120,14 @@ def altered(
     seen = pixels[:, y : y + h, x : x + w]
     if random.random() < settings.flip:
         seen = seen.flip(2)
-    light, colour = (1 + random.uniform(-reach, reach) for reach in (settings.brightness, settings.saturation))
-    if light != 1 or colour != 1:
-        grey = (seen * torch.tensor(LUMA)[:, None, None]).sum(0, keepdim=True)
-        seen = ((grey + (seen - grey) * colour) * light).clamp(0, 1)
+    light, color = (1 + random.uniform(-reach, reach) for reach in (settings.brightness, settings.saturation))
+    if light != 1 or color != 1:
+        gray = (seen * torch.tensor(LUMA)[:, None, None]).sum(0, keepdim=True)
+        seen = ((gray + (seen - gray) * color) * light).clamp(0, 1)
     return seen
 
 
-def _centre(pixels: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
+def _center(pixels: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
     y, x = (round((length - kept) / 2) for length, kept in zip(pixels.shape[1:], size, strict=True))
     return pixels[:, y : y + size[0], x : x + size[1]]
 
@@ -140,10 +140,10 @@ class Batches(Sampler[list[Key]]):
 
     def __init__(
         self, count: int, batch: int, epochs: int, seed: int, *, micro: int, start: int = 0, rank: int = 0,
-        world: int = 1,
+        world_size: int = 1,
     ) -> None:  # fmt: skip
         self.count, self.batch, self.epochs, self.seed = count, batch, epochs, seed
-        self.micro, self.start, self.rank, self.world = micro, start, rank, world
+        self.micro, self.start, self.rank, self.world_size = micro, start, rank, world_size
 
     def __len__(self) -> int:
         return self.epochs * self.micro - self.start
@@ -151,7 +151,7 @@ class Batches(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         for epoch in range(self.start // self.micro, self.epochs):
             order = torch.randperm(self.count, generator=torch.Generator().manual_seed(1000 * self.seed + epoch))
-            own = order[self.rank :: self.world].tolist()
+            own = order[self.rank :: self.world_size].tolist()
             first = self.start % self.micro if epoch == self.start // self.micro else 0
             for number in range(first, self.micro):
                 yield [(epoch, i) for i in own[number * self.batch : (number + 1) * self.batch]]
@@ -160,8 +160,8 @@ class Batches(Sampler[list[Key]]):
 class InOrder(Sampler[list[Key]]):
     """All pictures as they are, a batch after the other; a process's own share."""
 
-    def __init__(self, count: int, batch: int, *, rank: int = 0, world: int = 1) -> None:
-        self.numbers, self.batch = list(range(rank, count, world)), batch
+    def __init__(self, count: int, batch: int, *, rank: int = 0, world_size: int = 1) -> None:
+        self.numbers, self.batch = list(range(rank, count, world_size)), batch
 
     def __len__(self) -> int:
         return -(-len(self.numbers) // self.batch)

@@ -4,7 +4,7 @@ tree           FOLDER/jay/1.jpg …, or FOLDER/train/jay/1.jpg … and FOLDER/te
                train/ has not are told apart by a few examples
 CUB            FOLDER/images.txt, image_class_labels.txt, train_test_split.txt, images/…
 Market-1501    FOLDER/bounding_box_train, query, bounding_box_test: individuals to be found again
-world          drawn species; "individuals", drawn birds that differ in three marks each, to be found again before
+synthetic      drawn species; "individuals", drawn birds that differ in three marks each, to be found again before
                another camera; "novel", drawn species, and others that are told apart by a few examples
 """
 
@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from foveal.errors import ImageError
 from foveal.images import Preprocessing
-from foveal.images.folders import labelled_pictures, pictures_in
+from foveal.images.folders import labeled_pictures, pictures_in
 from foveal.storage.reading import DAMAGE, read_text, reason
 from foveal.training.brnpa_data import Files, Kept, Listed, PictureDataset
 
@@ -35,7 +35,7 @@ MARKET = re.compile(r"^(-1|\d{4})_c(\d)s\d_")
 
 
 @dataclass(frozen=True)
-class DatasetSources:
+class Datasets:
     """What a training reads.
 
     Attributes:
@@ -67,13 +67,13 @@ def tree(folder: Path) -> tuple[Listed, Listed | None, tuple[str, ...]]:
         ImageError: for a folder without such folders, or with some test classes learnt and others not.
     """
     parts = {name: folder / name for name in ("train", "test") if (folder / name).is_dir()}
-    files, names = labelled_pictures(parts.get("train", folder))
+    files, names = labeled_pictures(parts.get("train", folder))
     classes = tuple(sorted(set(names)))
     number = {name: i for i, name in enumerate(classes)}
     train = Listed(tuple(files), tuple(number[name] for name in names))
     if set(parts) != {"train", "test"}:
         return train, None, classes
-    files, names = labelled_pictures(parts["test"])
+    files, names = labeled_pictures(parts["test"])
     unknown = sorted(set(names) - set(classes))
     if unknown and len(unknown) < len(set(names)):
         raise ImageError(
@@ -123,7 +123,7 @@ def held_out(targets: Sequence[int], share: float, seed: int) -> tuple[list[int]
     return [i for i in range(len(targets)) if i not in held], sorted(held)
 
 
-def of(listed: Listed, numbers: Sequence[int]) -> Listed:
+def subset(listed: Listed, numbers: Sequence[int]) -> Listed:
     """Some of them."""
     cameras = tuple(listed.cameras[i] for i in numbers) if listed.cameras else ()
     return Listed(tuple(listed.files[i] for i in numbers), tuple(listed.targets[i] for i in numbers), cameras)
@@ -137,7 +137,7 @@ def market(folder: str | Path) -> dict[str, Listed]:
     Raises:
         ImageError: for another layout.
     """
-    found = {}
+    parts = {}
     for name, inside in (("train", "bounding_box_train"), ("query", "query"), ("gallery", "bounding_box_test")):
         files = pictures_in([Path(folder) / inside])
         read = [MARKET.match(file.name) for file in files]
@@ -147,11 +147,11 @@ def market(folder: str | Path) -> dict[str, Listed]:
                 f"Cannot read who is on {str(wrong)!r}: Market-1501 has names like 0002_c1s1_000451_03.jpg."
             )
         who = tuple(int(match[1]) for match in read if match)
-        found[name] = Listed(tuple(files), who, tuple(int(match[2]) for match in read if match))
-    return found
+        parts[name] = Listed(tuple(files), who, tuple(int(match[2]) for match in read if match))
+    return parts
 
 
-def open_folder(settings: Settings, like: Preprocessing | None) -> DatasetSources:
+def open_folder(settings: Settings, like: Preprocessing | None) -> Datasets:
     """The pictures of a folder; `like` is how the backbone's own training took its pictures.
 
     Raises:
@@ -163,10 +163,10 @@ def open_folder(settings: Settings, like: Preprocessing | None) -> DatasetSource
     queries = 0
     cameras: tuple[int, ...] = ()
     if (folder / "bounding_box_train").is_dir():
-        found = market(folder)
-        numbers = {who: i for i, who in enumerate(sorted(set(found["train"].targets)))}
-        listed = Listed(found["train"].files, tuple(numbers[who] for who in found["train"].targets))
-        both, queries, exam = (found["query"], found["gallery"]), len(found["query"].files), "individuals"
+        splits = market(folder)
+        numbers = {who: i for i, who in enumerate(sorted(set(splits["train"].targets)))}
+        listed = Listed(splits["train"].files, tuple(numbers[who] for who in splits["train"].targets))
+        both, queries, exam = (splits["query"], splits["gallery"]), len(splits["query"].files), "individuals"
         test = Listed(both[0].files + both[1].files, both[0].targets + both[1].targets)
         cameras, classes = both[0].cameras + both[1].cameras, tuple(str(who) for who in numbers)
     elif (folder / "images.txt").is_file():
@@ -183,9 +183,9 @@ def open_folder(settings: Settings, like: Preprocessing | None) -> DatasetSource
     learnt, held = held_out(listed.targets, settings.validation, settings.seed)
     if not held:
         raise ImageError(f"{settings.data!r} has one picture a class: there is nothing to hold out for validation.")
-    return DatasetSources(
-        Files(of(listed, learnt), settings, preprocessing),
-        Files(of(listed, held), settings, preprocessing),
+    return Datasets(
+        Files(subset(listed, learnt), settings, preprocessing),
+        Files(subset(listed, held), settings, preprocessing),
         Files(test or Listed((), ()), settings, preprocessing),
         classes,
         preprocessing,
@@ -195,26 +195,26 @@ def open_folder(settings: Settings, like: Preprocessing | None) -> DatasetSource
     )
 
 
-def open_world(settings: Settings, workers: int = 0) -> Generator[tuple[int, int], None, DatasetSources]:
+def open_synthetic(settings: Settings, workers: int = 0) -> Generator[tuple[int, int], None, Datasets]:
     """Drawn birds, kept in memory; validation pictures are drawn for themselves. Yields how many of how many."""
-    from foveal.synthetic import SPECIES
+    from foveal.synthetic import CLASS_NAMES
     from foveal.synthetic.dataset import PREPROCESSING
     from foveal.training.synthetic_individuals import KNOWN
 
     scenes, exam, cameras = _scenes(settings)
-    kept, done, total = [], 0, sum(len(cast("Any", one)) for one in scenes)
-    for one in scenes:
+    kept, done, total = [], 0, sum(len(cast("Any", part)) for part in scenes)
+    for part in scenes:
         pairs = []
-        for images, targets in DataLoader(one, batch_size=50, num_workers=workers):
+        for images, targets in DataLoader(part, batch_size=50, num_workers=workers):
             pairs.append((images, targets))
             done += len(images)
             yield done, total
         images, targets = (torch.cat(each) for each in zip(*pairs, strict=True))
         kept.append(Kept(images, targets, settings, PREPROCESSING))
     train, validation, test = kept
-    classes = tuple(f"individual {i}" for i in range(KNOWN)) if exam == "individuals" else SPECIES
+    classes = tuple(f"individual {i}" for i in range(KNOWN)) if exam == "individuals" else CLASS_NAMES
     queries = sum(camera == 0 for camera in cameras)
-    return DatasetSources(train, validation, test, classes, PREPROCESSING, exam, queries, cameras)
+    return Datasets(train, validation, test, classes, PREPROCESSING, exam, queries, cameras)
 
 
 def _scenes(settings: Settings) -> tuple[tuple[Dataset[Any], ...], Exam, tuple[int, ...]]:
@@ -235,7 +235,7 @@ def _scenes(settings: Settings) -> tuple[tuple[Dataset[Any], ...], Exam, tuple[i
         parts = (Subset(split, known[:-held]), Subset(split, known[-held:]), test)
         return parts, "individuals", tuple(camera[order].tolist())
     train = TrainingScenes(settings.images - held, settings.seed)
-    validation = SplitDataset(Split("species", held, train=True, seed=settings.seed + VALIDATION))
+    validation = SplitDataset(Split("classes", held, train=True, seed=settings.seed + VALIDATION))
     unknown = settings.data == "novel"
-    fresh = SplitDataset(Split("novel" if unknown else "species", settings.tests))
+    fresh = SplitDataset(Split("novel" if unknown else "classes", settings.tests))
     return (train, validation, fresh), "few shots" if unknown else "classes", ()

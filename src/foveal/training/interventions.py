@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from foveal.synthetic.classes import SPECIES, creature_of
+from foveal.synthetic.classes import CLASS_NAMES, creature_of
 from foveal.synthetic.sampling import pick
 from foveal.synthetic.scene import PARTS, REMOVABLE, Scene
 
@@ -24,7 +24,7 @@ def tampered(scene: Scene, seed: int, *, untouched: float = 0.4) -> Scene:
             scene = scene.without(str(part))
         return scene
     part = pick(random, PARTS)
-    return scene.with_look(part, creature_of(pick(random, SPECIES))[part])
+    return scene.with_look(part, creature_of(pick(random, CLASS_NAMES))[part])
 
 
 def beliefs(scene: Scene) -> Beliefs:
@@ -32,12 +32,12 @@ def beliefs(scene: Scene) -> Beliefs:
 
     A missing part speaks for none, so without its deciding part a creature may as well be its sibling.
     """
-    agreement = np.array([_agreement(scene, species) for species in SPECIES])
+    agreement = np.array([_agreement(scene, class_name) for class_name in CLASS_NAMES])
     best = agreement == agreement.max()
     fair: Beliefs = (best / best.sum()).astype(np.float32)
     return fair
 
 
-def _agreement(scene: Scene, species: str) -> int:
-    looks = zip(scene.creature, creature_of(species), strict=True)
+def _agreement(scene: Scene, class_name: str) -> int:
+    looks = zip(scene.creature, creature_of(class_name), strict=True)
     return sum(seen is not None and seen == own for seen, own in looks)

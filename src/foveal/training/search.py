@@ -17,8 +17,9 @@ from foveal.errors import FovealError, ImageError, MissingExtra, ResultError
 from foveal.images.folders import pictures_in
 from foveal.storage.fingerprint import file_fingerprint, fingerprint
 from foveal.storage.reading import damage, read_json
-from foveal.training.brnpa import TrainStep, train
+from foveal.training.brnpa import train
 from foveal.training.settings import Settings, SettingsError, changed, write_settings
+from foveal.training.train_step import TrainStep
 
 JOURNAL, BEST = "search.journal", "best.toml"
 OF = "of"  # what the study calls the fingerprint of what it is about
@@ -79,9 +80,9 @@ def _claim(study: Any, out: Path, settings: Settings) -> None:
 
 def suggested(trial: Any, settings: Settings) -> dict[str, Any]:
     """What this trial changes."""
-    optimiser = trial.suggest_categorical("optimiser", ["adam", "amsgrad", "sgd"])
-    found = {
-        "optimiser": optimiser,
+    optimizer = trial.suggest_categorical("optimizer", ["adam", "amsgrad", "sgd"])
+    suggestion = {
+        "optimizer": optimizer,
         "rate": trial.suggest_float("rate", 1e-4, 1e-2, log=True),
         "decay": trial.suggest_float("decay", 1e-6, 1e-3, log=True),
         "dropout": trial.suggest_categorical("dropout", [0.0, 0.2, 0.4, 0.6]),
@@ -89,13 +90,13 @@ def suggested(trial: Any, settings: Settings) -> dict[str, Any]:
         "saturation": trial.suggest_float("saturation", 0.0, 0.9),
     }
     if not settings.drawn:
-        found["crop"] = trial.suggest_float("crop", 0.8, 1.0)
-    if optimiser == "sgd":
-        found["momentum"] = trial.suggest_float("momentum", 0.0, 0.9)
+        suggestion["crop"] = trial.suggest_float("crop", 0.8, 1.0)
+    if optimizer == "sgd":
+        suggestion["momentum"] = trial.suggest_float("momentum", 0.0, 0.9)
     if settings.teacher:
-        found["temperature"] = trial.suggest_categorical("temperature", [1.0, 6.0, 11.0, 16.0, 21.0])
-        found["weight"] = trial.suggest_float("weight", 0.1, 1.0)
-    return found
+        suggestion["temperature"] = trial.suggest_categorical("temperature", [1.0, 6.0, 11.0, 16.0, 21.0])
+        suggestion["weight"] = trial.suggest_float("weight", 0.1, 1.0)
+    return suggestion
 
 
 def _study(out: Path, seed: int) -> Any:

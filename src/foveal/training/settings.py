@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
-from foveal.errors import FovealError, UnknownName
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from foveal.errors import FovealError, UnknownName, shown
 from foveal.storage.atomic import write_text
 from foveal.storage.reading import DAMAGE, read_text, reason
 
 if TYPE_CHECKING:
     import os
 
-DRAWN = ("world", "individuals", "novel")
+    from pydantic_core import ErrorDetails
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+DRAWN = ("synthetic", "individuals", "novel")
 
 
 class SettingsError(FovealError, ValueError):
@@ -31,7 +38,7 @@ class Settings:
     """What is learnt, from what, and how. Two runs with the same settings end with the same weights (CPU).
 
     data            a folder (a folder a class; train/ and test/ of such; CUB-200-2011; Market-1501), or drawn birds:
-                    "world", "individuals", "novel" (`foveal.training.datasets`).
+                    "synthetic", "individuals", "novel" (`foveal.training.datasets`).
     backbone        "timm:resnet50", "torchvision:resnet50", "demo"; trained unless `pretrained` is off.
     pooling, count, layer, resolution, mode     of `PartsNet`.
     teacher         weights of a low-resolution network to learn from (.safetensors), or nothing.
@@ -42,36 +49,36 @@ class Settings:
     flip, brightness, saturation    mirrored with this probability; changed by up to these shares.
     validation      share of the training pictures held out, by which the best epoch is chosen; never the test pictures.
     epochs, batch, accumulate       pictures a step are batch · accumulate.
-    optimiser, rate, momentum, decay, dropout, schedule     "adamw", "adam", "amsgrad" or "sgd"; "cosine", "step"
+    optimizer, rate, momentum, decay, dropout, schedule     "adamw", "adam", "amsgrad" or "sgd"; "cosine", "step"
                     (times 0.9 every two epochs) or "constant".
     precision       as Lightning Fabric has it: "32-true", "bf16-mixed", "16-mixed".
     checkpointing   of activations, to save memory; in mode "stride".
     images, tests   drawn, where data is drawn.
     """
 
-    data: str = "world"
+    data: str = "synthetic"
     backbone: str = "timm:resnet50"
     pretrained: bool = True
     pooling: Literal["brnpa", "average", "attention"] = "brnpa"
-    count: int = 3
+    count: Count = 3
     layer: str = ""
-    resolution: int = 1
+    resolution: Count = 1
     mode: Literal["dilate", "stride"] = "dilate"
     teacher: str = ""
-    weight: float = 0.5
-    temperature: float = 6.0
+    weight: Share = 0.5
+    temperature: Annotated[float, Field(gt=0)] = 6.0
     start: Literal["backbone", "teacher"] = "backbone"
-    side: int = 224
-    crop: float = 0.875
+    side: Count = 224
+    crop: Annotated[float, Field(gt=0, le=1)] = 0.875
     shift: int = 0
     flip: float = 0.5
     brightness: float = 0.126
     saturation: float = 0.5
-    validation: float = 0.1
-    epochs: int = 50
-    batch: int = 12
-    accumulate: int = 1
-    optimiser: Literal["adamw", "adam", "amsgrad", "sgd"] = "sgd"
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    epochs: Count = 50
+    batch: Count = 12
+    accumulate: Count = 1
+    optimizer: Literal["adamw", "adam", "amsgrad", "sgd"] = "sgd"
     rate: float = 1e-3
     momentum: float = 0.9
     decay: float = 0.0
@@ -84,15 +91,10 @@ class Settings:
     tests: int = 1_000
 
     def __post_init__(self) -> None:
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise SettingsError(f"{name} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
+        for name, value in _validated(vars(self)).items():
+            object.__setattr__(self, name, value)
         if self.start == "teacher" and not self.teacher:
             raise SettingsError("start = 'teacher' needs a teacher: name its weights, or start from the backbone")
-        if not 0 <= self.weight <= 1 or not 0 < self.validation < 1 or not 0 < self.crop <= 1 or self.temperature <= 0:
-            raise SettingsError("weight lies in 0..1, validation between 0 and 1, crop in 0..1, temperature above 0")
-        if min(self.epochs, self.batch, self.accumulate, self.count, self.resolution, self.side) < 1:
-            raise SettingsError("epochs, batch, accumulate, count, resolution and side are whole numbers from 1")
 
     @property
     def drawn(self) -> bool:
@@ -100,23 +102,16 @@ class Settings:
         return self.data in DRAWN
 
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "pooling": ("brnpa", "average", "attention"),
-    "mode": ("dilate", "stride"),
-    "start": ("backbone", "teacher"),
-    "optimiser": ("adamw", "adam", "amsgrad", "sgd"),
-    "schedule": ("cosine", "step", "constant"),
-}
-OF_THE_WORLD = {
+SYNTHETIC_DEFAULTS = {
     "backbone": "demo", "side": 160, "crop": 1.0, "shift": 3, "brightness": 0.0, "saturation": 0.0, "epochs": 3,
-    "batch": 64, "optimiser": "adamw", "rate": 1e-3, "decay": 0.02, "schedule": "cosine",
+    "batch": 64, "optimizer": "adamw", "rate": 1e-3, "decay": 0.02, "schedule": "cosine",
 }  # fmt: skip
 """What else is usual for drawn birds, which come in their own light and pose."""
 
 
 def usual(data: str, **wanted: Any) -> Settings:
     """The settings for this data, with what is wanted in place of what is usual."""
-    drawn = OF_THE_WORLD if data in DRAWN else {}
+    drawn = SYNTHETIC_DEFAULTS if data in DRAWN else {}
     return changed(Settings(data=data), {**drawn, **wanted})
 
 
@@ -126,18 +121,31 @@ def changed(settings: Settings, values: dict[str, Any]) -> Settings:
     Raises:
         SettingsError: for what is no setting, or no such value.
     """
-    known = {field.name: type(getattr(settings, field.name)) for field in fields(Settings)}
-    fitted = {}
-    for name, value in values.items():
-        if name not in known:
-            raise UnknownSetting(f"there is no setting {name!r}: the settings are {', '.join(known)}")
-        kind = known[name]
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise SettingsError(f"{name} must be of type {kind.__name__}, but is {value!r}")
-        fitted[name] = value
-    return replace(settings, **fitted)
+    return Settings(**_validated({**asdict(settings), **values}))
+
+
+def _validated(values: dict[str, Any]) -> dict[str, Any]:
+    """The values as pydantic reads them, whole numbers made floats where floats belong."""
+    try:
+        return _schema().model_validate(values).model_dump()
+    except ValidationError as error:
+        first = error.errors()[0]
+        kind = UnknownSetting if first["type"] == "extra_forbidden" else SettingsError
+        raise kind(_sentence(first)) from error
+
+
+@cache
+def _schema() -> type[BaseModel]:
+    """What the annotations of `Settings` say, checked without turning text into numbers or the like."""
+    fields: dict[str, Any] = {name: (hint, ...) for name, hint in get_type_hints(Settings, include_extras=True).items()}
+    return create_model("Settings", __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False), **fields)
+
+
+def _sentence(error: ErrorDetails) -> str:
+    name = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return f"there is no setting {name!r}: the settings are {', '.join(_schema().model_fields)}"
+    return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}, not {shown(error['input'])}"
 
 
 def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:

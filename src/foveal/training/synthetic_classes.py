@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from foveal.models import Model
 from foveal.models.save import save_model
-from foveal.synthetic.classes import SPECIES
-from foveal.synthetic.dataset import LICENCE, PREPROCESSING, SplitDataset, normalised
+from foveal.synthetic.classes import CLASS_NAMES
+from foveal.synthetic.dataset import LICENSE, PREPROCESSING, SplitDataset, normalized
 from foveal.synthetic.drawing import render
 from foveal.synthetic.network import DemoNet
 from foveal.synthetic.splits import Split
@@ -32,7 +32,7 @@ class TrainingScenes(Dataset[tuple[Tensor, Tensor]]):
     """
 
     def __init__(self, count: int, seed: int) -> None:
-        self.split = Split("species", count, train=True, seed=seed)
+        self.split = Split("classes", count, train=True, seed=seed)
 
     def __len__(self) -> int:
         return len(self.split)
@@ -49,7 +49,7 @@ def surprise(logits: Float[Tensor, "n classes"], fair: Float[Tensor, "n classes"
     return functional.kl_div(logits.log_softmax(1), fair, reduction="batchmean")
 
 
-class SpeciesCourse:
+class ClassesRecipe:
     """Which of twenty species, as sure as the picture allows."""
 
     name = "demo"
@@ -75,10 +75,10 @@ class SpeciesCourse:
         self, net: nn.Module, settings: SyntheticSettings, device: torch.device, workers: int
     ) -> Iterator[SyntheticStep]:
         right = 0
-        tests = DataLoader(SplitDataset(Split("species", settings.tests)), batch_size=50, num_workers=workers)
+        tests = DataLoader(SplitDataset(Split("classes", settings.tests)), batch_size=50, num_workers=workers)
         for seen, (image, target) in enumerate(tests, 1):
             with torch.inference_mode():
-                right += int((net(normalised(image.to(device))).argmax(1).cpu() == target).sum())
+                right += int((net(normalized(image.to(device))).argmax(1).cpu() == target).sum())
             done = min(50 * seen, settings.tests)
             yield SyntheticStep("test", done, settings.tests, accuracy=right / done)
 
@@ -88,16 +88,16 @@ class SpeciesCourse:
             net,
             "demo",
             PREPROCESSING,
-            SPECIES,
+            CLASS_NAMES,
             {
-                "data": "drawn world, split `species`, train=True; parts are missing or borrowed in 60 % of the scenes",
+                "data": "drawn world, split `classes`, train=True; parts are missing or borrowed in 60 % of the scenes",
                 "recipe": {
-                    "code": "foveal.training.synthetic_classes:SpeciesCourse",
+                    "code": "foveal.training.synthetic_classes:ClassesRecipe",
                     **recipe,
                     "sparsity": self.sparsity,
                 },
-                "accuracy": {"species": round(accuracy, 4)},
-                "licence": LICENCE,
+                "accuracy": {"classes": round(accuracy, 4)},
+                "license": LICENSE,
                 "decides": (
                     "2k and 2k + 1 are siblings that differ in one part; without it they are meant to be equally "
                     "likely, because training said so"

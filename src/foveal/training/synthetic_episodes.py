@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from foveal.models import Model
 from foveal.models.save import save_model
-from foveal.synthetic.dataset import LICENCE, PREPROCESSING, SplitDataset, normalised
+from foveal.synthetic.dataset import LICENSE, PREPROCESSING, SplitDataset, normalized
 from foveal.synthetic.network import BodyNet
 from foveal.synthetic.splits import Split
 from foveal.training.synthetic_recipe import SyntheticSettings, SyntheticStep
@@ -38,7 +38,7 @@ def prototype_scores(v: Float[Tensor, "n d"], target: Int[Tensor, " n"], classes
     return -distance.masked_fill(left == 0, torch.inf)
 
 
-class EpisodesCourse:
+class EpisodesRecipe:
     """Which class, by the mean of its examples? (ProtoNet; Snell et al., 2017.)"""
 
     name = "fewshot"
@@ -48,13 +48,13 @@ class EpisodesCourse:
         return BodyNet()
 
     def scenes(self, settings: SyntheticSettings) -> Dataset[tuple[Tensor, Tensor]]:
-        return SplitDataset(Split("species", settings.images, train=True, seed=settings.seed))  # type: ignore[return-value]
+        return SplitDataset(Split("classes", settings.images, train=True, seed=settings.seed))  # type: ignore[return-value]
 
     def loss(self, net: nn.Module, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> Tensor:
         v = net(images).float()
         scores = prototype_scores(v, targets, 20)
-        told = scores.gather(1, targets[:, None])[:, 0].isfinite()  # its class has another picture in the batch
-        return functional.cross_entropy(scores[told], targets[told]) if bool(told.any()) else v.sum() * 0
+        defined = scores.gather(1, targets[:, None])[:, 0].isfinite()  # its class has another picture in the batch
+        return functional.cross_entropy(scores[defined], targets[defined]) if bool(defined.any()) else v.sum() * 0
 
     def useful(self, net: nn.Module) -> nn.Module:
         return net
@@ -64,23 +64,23 @@ class EpisodesCourse:
     ) -> Iterator[SyntheticStep]:
         """Episodes of five unknown species with one example each."""
         tests = DataLoader(SplitDataset(Split("novel", settings.tests)), batch_size=50, num_workers=workers)
-        found: list[tuple[Tensor, Tensor]] = []
+        embedded: list[tuple[Tensor, Tensor]] = []
         for image, target in tests:
             with torch.inference_mode():
-                found.append((net(normalised(image.to(device))).cpu(), target))
-            yield SyntheticStep("test", min(50 * len(found), settings.tests), settings.tests)
-        v, species = (torch.cat(parts) for parts in zip(*found, strict=True))
+                embedded.append((net(normalized(image.to(device))).cpu(), target))
+            yield SyntheticStep("test", min(50 * len(embedded), settings.tests), settings.tests)
+        v, classes = (torch.cat(parts) for parts in zip(*embedded, strict=True))
         yield SyntheticStep(
-            "test", settings.tests, settings.tests, accuracy=episodes_right(v, species, seed=settings.seed)
+            "test", settings.tests, settings.tests, accuracy=episodes_right(v, classes, seed=settings.seed)
         )
 
     def save(self, net: nn.Module, folder: Path, recipe: Mapping[str, object], accuracy: float) -> Path:
         """Write fewshot.safetensors (kernels in half precision) and fewshot.json to the folder."""
         card = {
-            "data": "drawn world, split `species`, train=True",
-            "recipe": {"code": "foveal.training.synthetic_episodes:EpisodesCourse", **recipe},
+            "data": "drawn world, split `classes`, train=True",
+            "recipe": {"code": "foveal.training.synthetic_episodes:EpisodesRecipe", **recipe},
             "accuracy": {f"novel species, {WAYS} ways, {SHOTS} shot": round(accuracy, 4)},
-            "licence": LICENCE,
+            "license": LICENSE,
             "decides": "the nearest mean of a class's examples, by squared distance",
         }
         model = Model(net, self.name, PREPROCESSING, None, card, "embedding")
@@ -89,11 +89,11 @@ class EpisodesCourse:
 
 
 def episodes_right(
-    v: Float[Tensor, "n d"], species: Int[Tensor, " n"], *, shots: int = SHOTS, episodes: int = 600, seed: int = 0
+    v: Float[Tensor, "n d"], classes: Int[Tensor, " n"], *, shots: int = SHOTS, episodes: int = 600, seed: int = 0
 ) -> float:
     """The share of queries named rightly in random episodes of `WAYS` classes with `shots` examples each."""
     random = torch.Generator().manual_seed(seed)
-    every = [(species == c).nonzero()[:, 0] for c in species.unique()]
+    every = [(classes == c).nonzero()[:, 0] for c in classes.unique()]
     of_class = [pictures for pictures in every if len(pictures) >= shots + QUERIES]
     if len(of_class) < WAYS:
         raise ValueError(f"episodes need {WAYS} classes of {shots + QUERIES} pictures each, more than these hold")

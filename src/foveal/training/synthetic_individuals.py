@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from foveal.models import Model
 from foveal.models.save import save_model
-from foveal.synthetic.dataset import LICENCE, PREPROCESSING, SplitDataset, normalised
+from foveal.synthetic.dataset import LICENSE, PREPROCESSING, SplitDataset, normalized
 from foveal.synthetic.individuals import INDIVIDUALS
 from foveal.synthetic.network import EmbedNet
 from foveal.synthetic.splits import Split
@@ -39,7 +39,7 @@ class Proxied(nn.Module):
         return v
 
 
-class IndividualsCourse:
+class IndividualsRecipe:
     """Who is it? Cosines to the known individuals, softmax over them (NormFace; Wang et al., 2017)."""
 
     name = "embed"
@@ -67,12 +67,12 @@ class IndividualsCourse:
     ) -> Iterator[SyntheticStep]:
         """Unknown individuals before one camera, looked for among those before the other: the share found at once."""
         tests = DataLoader(_of(range(KNOWN, INDIVIDUALS), settings.tests), batch_size=50, num_workers=workers)
-        found: list[tuple[Tensor, Tensor]] = []
+        embedded: list[tuple[Tensor, Tensor]] = []
         for image, target in tests:
             with torch.inference_mode():
-                found.append((net(normalised(image.to(device))).cpu(), target))
-            yield SyntheticStep("test", min(50 * len(found), settings.tests), settings.tests)
-        v, who = (torch.cat(parts) for parts in zip(*found, strict=True))
+                embedded.append((net(normalized(image.to(device))).cpu(), target))
+            yield SyntheticStep("test", min(50 * len(embedded), settings.tests), settings.tests)
+        v, who = (torch.cat(parts) for parts in zip(*embedded, strict=True))
         yield SyntheticStep(
             "test", settings.tests, settings.tests, accuracy=first_found(v, who, cameras(settings.tests))
         )
@@ -82,12 +82,12 @@ class IndividualsCourse:
         card = {
             "data": f"drawn world, split `individuals`, train=True, individuals 0 to {KNOWN - 1}",
             "recipe": {
-                "code": "foveal.training.synthetic_individuals:IndividualsCourse",
+                "code": "foveal.training.synthetic_individuals:IndividualsRecipe",
                 **recipe,
                 "scale": self.scale,
             },
             "accuracy": {f"rank 1 across cameras, individuals {KNOWN} to {INDIVIDUALS - 1}": round(accuracy, 4)},
-            "licence": LICENCE,
+            "license": LICENSE,
             "decides": "cosine of what it returns; individuals differ in three marks each, in nothing else",
         }
         model = Model(net, "embed", PREPROCESSING, None, card, "embedding")

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from foveal._version import __version__
 from foveal.storage.checkpoint import going_on, load_state, save_state
 from foveal.storage.fingerprint import fingerprint
-from foveal.synthetic.dataset import normalised
+from foveal.synthetic.dataset import normalized
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -96,7 +96,7 @@ def augmented(images: UInt8[Tensor, "n 3 h w"], random: torch.Generator) -> Floa
 
 
 def train(
-    course: Recipe,
+    recipe: Recipe,
     out: str | Path,
     *,
     settings: SyntheticSettings | None = None,
@@ -109,16 +109,17 @@ def train(
     resumed from it when started again with the same settings. Takes a GPU if there is one, and as many
     worker processes as there are cores to draw the pictures.
 
-    >>> for step in train(SpeciesCourse(), "out", settings=Settings(images=640, epochs=1)):     # doctest: +SKIP
+    >>> settings = SyntheticSettings(images=640, epochs=1)
+    >>> for step in train(ClassesRecipe(), "out", settings=settings):     # doctest: +SKIP
     ...     print(step.phase, step.done, step.total)
     """
-    settings = settings or course.usual
+    settings = settings or recipe.usual
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     workers = (os.cpu_count() or 1) if workers is None else workers
-    run = _Run(course, settings, place, Path(out))
+    run = _Run(recipe, settings, place, Path(out))
 
     shards = []
-    loader = DataLoader(course.scenes(settings), batch_size=64, num_workers=workers)
+    loader = DataLoader(recipe.scenes(settings), batch_size=64, num_workers=workers)
     for shard in loader:
         shards.append(shard)
         yield SyntheticStep("draw", min(64 * len(shards), settings.images), settings.images, note=run.note)
@@ -132,27 +133,27 @@ def train(
 
     trained = run.finished()
     accuracy = 0.0
-    for step in course.examined(trained, settings, place, workers):
+    for step in recipe.examined(trained, settings, place, workers):
         accuracy = step.accuracy or 0.0
         yield step
-    course.save(trained.cpu(), Path(out), asdict(settings), accuracy)
+    recipe.save(trained.cpu(), Path(out), asdict(settings), accuracy)
     run.checkpoint.unlink(missing_ok=True)
 
 
 class _Run:
-    """The network, its optimiser and schedule, and where they are kept between epochs."""
+    """The network, its optimizer and schedule, and where they are kept between epochs."""
 
-    def __init__(self, course: Recipe, settings: SyntheticSettings, device: torch.device, out: Path) -> None:
-        self.course, self.settings, self.device = course, settings, device
+    def __init__(self, recipe: Recipe, settings: SyntheticSettings, device: torch.device, out: Path) -> None:
+        self.recipe, self.settings, self.device = recipe, settings, device
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            self.net = course.network()
+            self.net = recipe.network()
         self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.batches = settings.images // settings.batch
         self.total = self.batches * settings.epochs
-        self.optimiser = AdamW(self.net.parameters(), lr=settings.rate, weight_decay=settings.decay)
-        self.schedule = OneCycleLR(self.optimiser, settings.rate, total_steps=self.total, pct_start=0.15)
-        self.checkpoint = out / f"{course.name}.checkpoint.pt"
+        self.optimizer = AdamW(self.net.parameters(), lr=settings.rate, weight_decay=settings.decay)
+        self.schedule = OneCycleLR(self.optimizer, settings.rate, total_steps=self.total, pct_start=0.15)
+        self.checkpoint = out / f"{recipe.name}.checkpoint.pt"
         self.note: str | None = None
         self.epoch = self._resumed()
 
@@ -169,16 +170,16 @@ class _Run:
     def step(self, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> float:
         half = self.settings.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            loss = self.course.loss(self.net, normalised(images).contiguous(memory_format=torch.channels_last), targets)
-        self.optimiser.zero_grad()
+            loss = self.recipe.loss(self.net, normalized(images).contiguous(memory_format=torch.channels_last), targets)
+        self.optimizer.zero_grad()
         loss.backward()
-        self.optimiser.step()
+        self.optimizer.step()
         self.schedule.step()
         return loss.item()
 
     def finished(self) -> nn.Module:
         """The network for use, with the weights as they will be stored: matrices in half precision."""
-        net = self.course.useful(self.net).eval()
+        net = self.recipe.useful(self.net).eval()
         for parameter in net.parameters():
             if parameter.dim() > 1:
                 parameter.data = parameter.data.half().float()
@@ -196,16 +197,16 @@ class _Run:
             return 0
         with going_on(self.checkpoint):
             self.net.load_state_dict(saved["net"])
-            self.optimiser.load_state_dict(saved["optimiser"])
+            self.optimizer.load_state_dict(saved["optimizer"])
             self.schedule.load_state_dict(saved["schedule"])
             return int(saved["epoch"])
 
     def _of(self) -> str:
-        return fingerprint(course=self.course, settings=self.settings, foveal=__version__)
+        return fingerprint(recipe=self.recipe, settings=self.settings, foveal=__version__)
 
     def _state(self) -> dict[str, object]:
         return {
             "net": self.net.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
         }

@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from foveal.models import Model
 from foveal.models.save import save_model
-from foveal.synthetic.classes import SPECIES
-from foveal.synthetic.dataset import LICENCE, PREPROCESSING, SplitDataset
+from foveal.synthetic.classes import CLASS_NAMES
+from foveal.synthetic.dataset import LICENSE, PREPROCESSING, SplitDataset
 from foveal.synthetic.splits import Split, SplitName
-from foveal.training.synthetic_classes import SpeciesCourse
+from foveal.training.synthetic_classes import ClassesRecipe
 from foveal.training.synthetic_recipe import SyntheticSettings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
 
-class ShortcutCourse(SpeciesCourse):
+class ShortcutRecipe(ClassesRecipe):
     """Which of twenty species, where the background gives the class away in 95 % of the training pictures.
 
     The control learns from as many pictures whose backgrounds say nothing. Both learn from plain labels: no part goes
@@ -34,7 +34,7 @@ class ShortcutCourse(SpeciesCourse):
     def __init__(self, *, control: bool = False) -> None:
         super().__init__(sparsity=0.0)
         self.name = "control" if control else "shortcut"
-        self.split: SplitName = "species" if control else "shortcut"
+        self.split: SplitName = "classes" if control else "shortcut"
 
     def scenes(self, settings: SyntheticSettings) -> Dataset[tuple[Tensor, Tensor]]:
         pictures: Any = SplitDataset(Split(self.split, settings.images, train=True, seed=settings.seed))
@@ -47,11 +47,11 @@ class ShortcutCourse(SpeciesCourse):
         """Write NAME.safetensors (kernels in half precision) and NAME.json to the folder."""
         card = {
             "data": f"drawn world, split `{self.split}`, train=True",
-            "recipe": {"code": "foveal.training.synthetic_shortcut:ShortcutCourse", **recipe},
-            "accuracy": {"species": round(accuracy, 4)},
-            "licence": LICENCE,
+            "recipe": {"code": "foveal.training.synthetic_shortcut:ShortcutRecipe", **recipe},
+            "accuracy": {"classes": round(accuracy, 4)},
+            "license": LICENSE,
             "known shortcuts": "the background" if self.name == "shortcut" else "none planted",
         }
-        model = Model(net, self.name, PREPROCESSING, SPECIES, card, "classes")
+        model = Model(net, self.name, PREPROCESSING, CLASS_NAMES, card, "classes")
         path = folder / f"{self.name}.safetensors"
         return save_model(model, path, architecture="foveal.synthetic.network:DemoNet", half=True)

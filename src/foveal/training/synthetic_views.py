@@ -13,11 +13,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from foveal.models import Model
 from foveal.models.save import save_model
-from foveal.synthetic.classes import SPECIES
-from foveal.synthetic.dataset import LICENCE, PREPROCESSING, SplitDataset, normalised
+from foveal.synthetic.classes import CLASS_NAMES
+from foveal.synthetic.dataset import LICENSE, PREPROCESSING, SplitDataset, normalized
 from foveal.synthetic.drawing import render
 from foveal.synthetic.network import BodyNet
-from foveal.synthetic.sampling import species_scene
+from foveal.synthetic.sampling import class_scene
 from foveal.synthetic.scene import Scene
 from foveal.synthetic.splits import Split
 from foveal.targets.neighbors import Vote
@@ -33,7 +33,7 @@ class ViewsDataset(Dataset[tuple[Tensor, Tensor]]):
     """(image, another view of the same bird), both (3, h, w) uint8."""
 
     def __init__(self, count: int, seed: int) -> None:
-        self.split = Split("species", count, train=True, seed=seed)
+        self.split = Split("classes", count, train=True, seed=seed)
 
     def __len__(self) -> int:
         return len(self.split)
@@ -45,8 +45,8 @@ class ViewsDataset(Dataset[tuple[Tensor, Tensor]]):
 
 
 def another_view(scene: Scene) -> Scene:
-    """The same creature elsewhere: pose, light, camera, background, clutter are drawn anew."""
-    return species_scene(scene.species, scene.seed + 2**31)
+    """The same creature elsewhere: pose, light, camera, background, distractors are drawn anew."""
+    return class_scene(scene.class_name, scene.seed + 2**31)
 
 
 class Projected(nn.Module):
@@ -71,7 +71,7 @@ def nt_xent(one: Float[Tensor, "n d"], other: Float[Tensor, "n d"], temperature:
     return functional.cross_entropy(similar, partner)
 
 
-class ViewsCourse:
+class ViewsRecipe:
     """Which two pictures show one bird? (SimCLR; Chen et al., 2020.)"""
 
     name = "contrastive"
@@ -87,7 +87,7 @@ class ViewsCourse:
         return ViewsDataset(settings.images, settings.seed)
 
     def loss(self, net: nn.Module, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> Tensor:
-        one, other = net(torch.cat([images, normalised(targets)])).float().chunk(2)
+        one, other = net(torch.cat([images, normalized(targets)])).float().chunk(2)
         return nt_xent(one, other, self.temperature)
 
     def useful(self, net: nn.Module) -> nn.Module:
@@ -98,30 +98,30 @@ class ViewsCourse:
     ) -> Iterator[SyntheticStep]:
         """Species by the vote of a bank's nearest pictures: the network never heard of species."""
         total = BANK + settings.tests
-        found: list[tuple[Tensor, Tensor]] = []
+        embedded: list[tuple[Tensor, Tensor]] = []
         for train, count in ((True, BANK), (False, settings.tests)):
-            scenes = SplitDataset(Split("species", count, train=train, seed=settings.seed))
+            scenes = SplitDataset(Split("classes", count, train=train, seed=settings.seed))
             for image, target in DataLoader(scenes, batch_size=50, num_workers=workers):
                 with torch.inference_mode():
-                    found.append((net(normalised(image.to(device))).cpu(), target))
-                yield SyntheticStep("test", sum(len(v) for v, _ in found), total)
-        v, species = (torch.cat(parts) for parts in zip(*found, strict=True))
+                    embedded.append((net(normalized(image.to(device))).cpu(), target))
+                yield SyntheticStep("test", sum(len(v) for v, _ in embedded), total)
+        v, classes = (torch.cat(parts) for parts in zip(*embedded, strict=True))
         v = functional.normalize(v, dim=1)
-        vote = Vote(species[:BANK], SPECIES, k=20, temperature=0.07, weighted=False, which=None, margin=False)
+        vote = Vote(classes[:BANK], CLASS_NAMES, k=20, temperature=0.07, weighted=False, which=None, margin=False)
         voted = torch.tensor(vote(v[BANK:] @ v[:BANK].T).spec["class"])
-        yield SyntheticStep("test", total, total, accuracy=float((voted == species[BANK:]).float().mean()))
+        yield SyntheticStep("test", total, total, accuracy=float((voted == classes[BANK:]).float().mean()))
 
     def save(self, net: nn.Module, folder: Path, recipe: Mapping[str, object], accuracy: float) -> Path:
         """Write contrastive.safetensors (kernels in half precision) and contrastive.json to the folder."""
         card = {
-            "data": "drawn world, split `species`, train=True, without its labels: two views of each bird",
+            "data": "drawn world, split `classes`, train=True, without its labels: two views of each bird",
             "recipe": {
-                "code": "foveal.training.synthetic_views:ViewsCourse",
+                "code": "foveal.training.synthetic_views:ViewsRecipe",
                 **recipe,
                 "temperature": self.temperature,
             },
             "accuracy": {f"species by the vote of 20 neighbours of {BANK}": round(accuracy, 4)},
-            "licence": LICENCE,
+            "license": LICENSE,
             "decides": "the vote of the nearest embeddings, by cosine",
         }
         model = Model(net, self.name, PREPROCESSING, None, card, "embedding")

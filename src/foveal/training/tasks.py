@@ -68,10 +68,10 @@ def retrieval(
     hits = (right & ~ignored).gather(1, order)
     if not bool(hits.any(1).all()):
         raise TargetError("some queries have no picture of the same individual by another camera in the gallery")
-    found = hits.cumsum(1)
+    hits_so_far = hits.cumsum(1)
     places = torch.arange(1, hits.shape[1] + 1)
-    precision = (found / places * hits).sum(1) / hits.sum(1)
-    cmc = (found[:, : min(ranks, hits.shape[1])] > 0).double().mean(0)
+    precision = (hits_so_far / places * hits).sum(1) / hits.sum(1)
+    cmc = (hits_so_far[:, : min(ranks, hits.shape[1])] > 0).double().mean(0)
     return Retrieval(cmc, precision.double())
 
 

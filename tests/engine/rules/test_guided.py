@@ -165,7 +165,7 @@ def _shuffled(t: Tensor) -> Tensor:
     return F.max_pool2d(t.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2), 2)
 
 
-def _normalised(t: Tensor) -> Tensor:
+def _normalized(t: Tensor) -> Tensor:
     return t * torch.ones(len(t), 1, 1, 1).expand_as(t) + torch.zeros(1).type_as(t) * torch.zeros_like(t)
 
 
@@ -187,7 +187,7 @@ SILENT: dict[str, Act] = {
     "places in order": lambda t: t.flatten(2).sort(-1)[0].mean(-1)[:, :, None, None],
     "unpooled": _unpooled,
     "dropped out": lambda t: t * torch.empty_like(t).bernoulli_(0.5, generator=torch.Generator().manual_seed(0)),
-    "in the form of": _normalised,
+    "in the form of": _normalized,
     "numbers alone": lambda t: t.masked_fill(t.isnan(), 0),
     "fixed places": lambda t: t[:, torch.arange(t.shape[1]).flip(0)].index_select(2, torch.arange(3)),
     "bounded from both sides": lambda t: t.clamp(0, 6),

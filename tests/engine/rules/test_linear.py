@@ -77,7 +77,7 @@ def test_rules_are_their_definitions(name: str, rule: LinearRule, signed: bool) 
     y = op.forward(x, op.weight, op.bias)
     R = torch.randn_like(y)
     lost: list[Tensor] = []
-    G = rule.pull(op, x, y, R / y, lambda gone: lost.append(gone.flatten(1).sum(1)))
+    G = rule.pullback(op, x, y, R / y, lambda gone: lost.append(gone.flatten(1).sum(1)))
     b = y - op.forward(x, op.weight, None)
     for image in range(len(x)):
         slow = relevance_slowly(rule, matrix(op, x[:1]), b[image].flatten(), x[image].flatten(), R[image].flatten())
@@ -91,7 +91,7 @@ def test_nothing_is_lost_without_bias(rule: LinearRule) -> None:
     torch.manual_seed(0)
     x, op = convolution(torch.rand(3, 2, 6, 6), torch.randn(4, 2, 3, 3), None, padding=1)
     y = op.forward(x, op.weight, None)
-    G = rule.pull(op, x, y, torch.ones_like(y), lambda gone: None)
+    G = rule.pullback(op, x, y, torch.ones_like(y), lambda gone: None)
     assert torch.allclose((x * G).flatten(1).sum(1), y.flatten(1).sum(1), rtol=1e-4)
 
 
@@ -100,7 +100,7 @@ def test_outputs_with_contributions_of_one_sign_only_lose_nothing() -> None:
     x, op = dense(torch.tensor([[1.0, 2.0]]), torch.tensor([[-1.0, -1.0]]))
     y = op.forward(x, op.weight, None)
     for kind in ("zplus", "alphabeta"):
-        G = LinearRule(kind).pull(op, x, y, torch.ones_like(y), lambda gone: None)  # type: ignore[arg-type]
+        G = LinearRule(kind).pullback(op, x, y, torch.ones_like(y), lambda gone: None)  # type: ignore[arg-type]
         assert torch.allclose(x * G, torch.tensor([[-1.0, -2.0]])), kind
 
 
@@ -108,7 +108,7 @@ def test_a_rule_without_bias_gives_all_to_the_inputs() -> None:
     x, op = dense(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 3.0]]), torch.tensor([4.0]))
     y, ones = op.forward(x, op.weight, op.bias), torch.ones(1, 1)
     shared = {
-        bias: x * LinearRule("zplus", bias=bias).pull(op, x, y, ones, lambda gone: None) for bias in (True, False)
+        bias: x * LinearRule("zplus", bias=bias).pullback(op, x, y, ones, lambda gone: None) for bias in (True, False)
     }
     assert torch.allclose(shared[True], torch.tensor([[1.0, 3.0]]))  # of 8, the bias took 4
     assert torch.allclose(shared[False], torch.tensor([[2.0, 6.0]]))
@@ -120,8 +120,8 @@ def test_rules_do_not_care_how_large_the_layer_is(seed: int, scale: float) -> No
     torch.manual_seed(seed)
     x, op = convolution(torch.randn(1, 2, 4, 4, dtype=torch.float64), torch.randn(3, 2, 3, 3, dtype=torch.float64))
     for rule in RULES:
-        one = rule.pull(op, x, (y := op.forward(x, op.weight, None)), torch.ones_like(y), lambda gone: None)
-        other = rule.pull(op, x * scale, y * scale, torch.ones_like(y), lambda gone: None)
+        one = rule.pullback(op, x, (y := op.forward(x, op.weight, None)), torch.ones_like(y), lambda gone: None)
+        other = rule.pullback(op, x * scale, y * scale, torch.ones_like(y), lambda gone: None)
         assert torch.allclose(one, other, rtol=1e-6, atol=1e-9 * float(one.abs().max())), rule.kind
 
 

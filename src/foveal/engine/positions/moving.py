@@ -67,7 +67,7 @@ def _done(call: Call, k: int, *, full: bool) -> Sequence[Along]:
 
     def positions(leaf: Any) -> Any:
         if isinstance(leaf, list | tuple):
-            return [positions(one) for one in leaf]
+            return [positions(part) for part in leaf]
         if not isinstance(leaf, Tensor):
             return leaf
         if not leaf.is_floating_point():
@@ -76,16 +76,16 @@ def _done(call: Call, k: int, *, full: bool) -> Sequence[Along]:
         return at.expand(leaf.shape) if full else at
 
     try:
-        result = func(*map(positions, call.args), **{key: positions(one) for key, one in call.kwargs.items()})
+        result = func(*map(positions, call.args), **{key: positions(value) for key, value in call.kwargs.items()})
     except (RuntimeError, IndexError, ValueError):
         if full:
             raise
         return []
     grain = max(where.axes[k].grain for _, where in call.inputs)
     results = result if isinstance(result, list | tuple) else [result]
-    found = [Along(compact(at, by_value=full), grain) for at in results]
-    right = len(found) == len(call.outputs) and all(p.fits(one) for p, one in zip(found, call.outputs, strict=True))
-    return found if right else []
+    axes = [Along(compact(at, by_value=full), grain) for at in results]
+    right = len(axes) == len(call.outputs) and all(p.fits(value) for p, value in zip(axes, call.outputs, strict=True))
+    return axes if right else []
 
 
 def padded(call: Call, k: int) -> Along:
@@ -132,7 +132,7 @@ def reshaped(call: Call, k: int) -> Along:
 
 def _groups(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int], list[int]]]:
     """The dimensions of two shapes, in the smallest groups that hold as many elements."""
-    found: list[tuple[list[int], list[int]]] = []
+    groups: list[tuple[list[int], list[int]]] = []
     i = j = 0
     while i < len(before) or j < len(after):
         old, new = list(range(len(before)))[i : i + 1], list(range(len(after)))[j : j + 1]
@@ -142,5 +142,5 @@ def _groups(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int]
             else:
                 new.append(j + len(new))
         i, j = i + len(old), j + len(new)
-        found.append((old, new))
-    return found
+        groups.append((old, new))
+    return groups

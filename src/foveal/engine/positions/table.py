@@ -90,7 +90,7 @@ def _by(call: Call, rule: Rule) -> str:
 
 
 def _unknown(call: Call, lost: str) -> Sequence[Where]:
-    return [Where.unknown(one.ndim, lost) for one in call.outputs]
+    return [Where.unknown(output.ndim, lost) for output in call.outputs]
 
 
 def _each(found: Along | Sequence[Along], outputs: Sequence[Tensor]) -> Sequence[Along]:
@@ -101,13 +101,13 @@ def _each(found: Along | Sequence[Along], outputs: Sequence[Tensor]) -> Sequence
         return found
     if not found.fits(outputs[0]):
         raise UnknownPlaceError
-    return [found if found.fits(one) else nowhere(one.ndim) for one in outputs]
+    return [found if found.fits(output) else nowhere(output.ndim) for output in outputs]
 
 
 def _beside(tensor: Tensor, call: Call) -> bool:
     """Whether it is a gate or a bias, with no cells of its own, of something larger."""
     vector = tensor.numel() == max(tensor.shape, default=1)
-    return vector and any(one.numel() > tensor.numel() for one, _ in call.inputs)
+    return vector and any(other.numel() > tensor.numel() for other, _ in call.inputs)
 
 
 @lru_cache(maxsize=1024)

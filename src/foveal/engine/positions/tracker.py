@@ -32,8 +32,8 @@ class PositionTracker:
         """None of what does not depend on the image."""
         if self._written and (memory := self._written.get(_number(tensor))):
             return memory.where(tensor)
-        found: Where | None = self._known.get(tensor)
-        return found
+        position: Where | None = self._known.get(tensor)
+        return position
 
     def follow(
         self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], given: Sequence[Tensor],
@@ -83,7 +83,7 @@ class _Memory:
             _part(self._axes[k], tensor).copy_(p.at.expand(tensor.shape))
 
     def where(self, tensor: Tensor) -> Where:
-        y, x = (compact(_part(one, tensor), by_value=True).clone() for one in self._axes)
+        y, x = (compact(_part(axis, tensor), by_value=True).clone() for axis in self._axes)
         return Where((Along(y, self._grain[0]), Along(x, self._grain[1])), self._lost, self._by or "copy")
 
 

@@ -88,13 +88,13 @@ class Call:
 
 def tensors_in(given: Iterable[Any]) -> list[Tensor]:
     """Those among the arguments or results of an operation, which nests no deeper than lists."""
-    found: list[Tensor] = []
+    tensors: list[Tensor] = []
     for value in given:
         if isinstance(value, Tensor):
-            found.append(value)
+            tensors.append(value)
         elif isinstance(value, list | tuple):
-            found += [one for one in value if isinstance(one, Tensor)]
-    return found
+            tensors += [part for part in value if isinstance(part, Tensor)]
+    return tensors
 
 
 @lru_cache(maxsize=1024)

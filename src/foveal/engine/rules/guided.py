@@ -77,7 +77,7 @@ class GuidedMode(RulesMode):
             self._plain[name] = None
         return None
 
-    def remarks(self, ends: Sequence[Tensor], origins: Sequence[Origin]) -> list[str]:
+    def notes(self, ends: Sequence[Tensor], origins: Sequence[Origin]) -> list[str]:
         names = [*self._plain, *self.witness.unmet(ends, origins)]
         if not names:
             return []
@@ -147,14 +147,14 @@ class GuidedMode(RulesMode):
             self._plain["mul of two features"] = None
         return func(*args, **kwargs)
 
-    def _gated(self, name: str, said: str, func: Any, args: Any, kwargs: Any) -> Any:
+    def _gated(self, name: str, description: str, func: Any, args: Any, kwargs: Any) -> Any:
         """By the rule where it is a ReLU of the one feature in it; by the derivative, named, where it is not."""
         features = [value for value in flat((args, kwargs)) if isinstance(value, Tensor) and carries(value)]
         before = features[0].detach().clone() if len(features) == 1 else None
         result = func(*args, **kwargs)
         changed = result if isinstance(result, Tensor) else args[0]
         if before is None or before.shape != changed.shape or not torch.equal(changed.detach(), before.relu()):
-            self._plain[said] = None
+            self._plain[description] = None
             return result
         if self._handler is _deconvnet:
             if not isinstance(result, Tensor):

@@ -64,7 +64,7 @@ class LinearRule:
         # Relative to the layer, or the rule would swallow all relevance where activations happen to be small.
         return self.epsilon * y.abs().mean(list(range(1, y.ndim)), keepdim=True) if self.kind == "epsilon" else None
 
-    def pull(
+    def pullback(
         self,
         op: Operation,
         x: Tensor,
@@ -127,16 +127,16 @@ class LinearRule:
         Outputs with nothing to share by share among the contributions of the other sign, so that nothing is lost.
         """
 
-        def favoured(weight: Tensor, sign: int) -> Tensor:
+        def favored(weight: Tensor, sign: int) -> Tensor:
             one = weight.clamp(min=0) if sign > 0 else weight.clamp(max=0)
             return one if whole == 0 else one.mul_(part).add_(weight, alpha=whole)
 
-        like = favoured(op.weight, sign)
-        b = favoured(op.bias, sign) if self.bias and op.bias is not None else None
+        like = favored(op.weight, sign)
+        b = favored(op.bias, sign) if self.bias and op.bias is not None else None
         signed = bool(x.amin() < 0)
         z = op.forward(x.clamp(min=0) if signed else x, like, b)
         if signed:
-            unlike = favoured(op.weight, -sign)
+            unlike = favored(op.weight, -sign)
             z += op.forward(x.clamp(max=0), unlike, None)
         s = R / z
         nowhere = torch.isinf(s)

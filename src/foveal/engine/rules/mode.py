@@ -43,7 +43,7 @@ class RulesMode(TorchFunctionMode):
         """Why nothing goes back at all, where the rules know."""
         return None
 
-    def remarks(self, ends: Sequence[Tensor], origins: Sequence[Origin]) -> list[str]:
+    def notes(self, ends: Sequence[Tensor], origins: Sequence[Origin]) -> list[str]:
         """What a reader must know of the way from the origins to the ends, before it is gone back.
 
         Raises:
@@ -113,22 +113,22 @@ def _into(tensor: Tensor, result: Tensor) -> Tensor:
 
 
 class Pulled(torch.autograd.Function):
-    """`value`, with `pull(G)` for the gradient of the tensors it was computed from."""
+    """`value`, with `pullback(G)` for the gradient of the tensors it was computed from."""
 
     @staticmethod
-    def forward(ctx: Any, value: list[Tensor], pull: Callable[[Tensor], Any], *sources: Tensor) -> Tensor:
-        ctx.pull = pull
+    def forward(ctx: Any, value: list[Tensor], pullback: Callable[[Tensor], Any], *sources: Tensor) -> Tensor:
+        ctx.pullback = pullback
         return value.pop()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        pulled = ctx.pull(gradients[0])
+        pulled = ctx.pullback(gradients[0])
         return (None, None, *(pulled if isinstance(pulled, tuple) else (pulled,)))
 
 
-def pulled(value: Tensor, pull: Callable[[Tensor], Any], *sources: Tensor) -> Tensor:
-    """`value` as computed; in the backward, `pull(G)` is what the sources get. `pull` may not hold what it returns."""
-    result: Tensor = Pulled.apply([value.detach()], pull, *sources)
+def pulled(value: Tensor, pullback: Callable[[Tensor], Any], *sources: Tensor) -> Tensor:
+    """`value` as computed; in the backward the sources get `pullback(G)`, which may not hold what it returns."""
+    result: Tensor = Pulled.apply([value.detach()], pullback, *sources)
     return result
 
 

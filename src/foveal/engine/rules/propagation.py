@@ -49,7 +49,7 @@ class Propagation(RulesMode):
             return f"relevance has no rule for {last} between layers, which this network uses: {_REMEDY}"
         return f"relevance cannot get past {last}, through which this network's output comes: explain logits"
 
-    def remarks(self, ends: Sequence[Tensor], origins: Sequence[Origin]) -> list[str]:
+    def notes(self, ends: Sequence[Tensor], origins: Sequence[Origin]) -> list[str]:
         if unmet := self.witness.unmet(ends, origins):
             raise _without_rule(unmet[0])
         names = ", ".join(dict.fromkeys(self._constants))
@@ -79,7 +79,7 @@ class Propagation(RulesMode):
         before = x.detach()
         value = op.forward(before, op.weight, op.bias) if y is None else y
         kept, lose, epsilon = value.detach(), self._ledger.lose, rule.stabiliser(value)
-        result = pulled(value, lambda G: rule.pull(op, before, kept, G, lose, epsilon), x)
+        result = pulled(value, lambda G: rule.pullback(op, before, kept, G, lose, epsilon), x)
         if not closed and y is None:
             self._open[result] = (x, op, rule)
         return result
@@ -87,7 +87,7 @@ class Propagation(RulesMode):
     def _batch_norm(self, func: Any, args: Any, kwargs: Any) -> Tensor:
         x, mean, variance, weight, bias, training, _, eps = _arguments(_BATCH_NORM, args, kwargs)
         if training or mean is None:
-            return self._normalised(func, args, kwargs, [0, *range(2, x.ndim)], weight, bias, eps, channel=1)
+            return self._normalized(func, args, kwargs, [0, *range(2, x.ndim)], weight, bias, eps, channel=1)
         scale, shift = affine(mean, variance, weight, bias, eps)
         y = func(x.detach(), *args[1:], **{key: value for key, value in kwargs.items() if key != "input"})
         if x in self._open:
@@ -102,25 +102,25 @@ class Propagation(RulesMode):
         if self._convolutions.kind == "epsilon":
             offset = shift
 
-            def pull(G: Tensor) -> Tensor:
+            def pullback(G: Tensor) -> Tensor:
                 lose(G * offset)
                 return G * scale
 
-            return pulled(y, pull, x)
+            return pulled(y, pullback, x)
         before = x.detach()
 
-        def pull_same_sign(G: Tensor) -> Tensor:
+        def pullback_same_sign(G: Tensor) -> Tensor:
             part, rest = same_sign([before * scale, shift.expand_as(before)], kept, G)
             lose(rest * shift)
             return part * scale
 
-        return pulled(y, pull_same_sign, x)
+        return pulled(y, pullback_same_sign, x)
 
     def _layer_norm(self, func: Any, args: Any, kwargs: Any) -> Tensor:
         _, shape, weight, bias, eps = _arguments(_LAYER_NORM, args, kwargs)
-        return self._normalised(func, args, kwargs, list(range(-len(shape), 0)), weight, bias, eps, channel=None)
+        return self._normalized(func, args, kwargs, list(range(-len(shape), 0)), weight, bias, eps, channel=None)
 
-    def _normalised(
+    def _normalized(
         self,
         func: Any,
         args: Any,
@@ -142,13 +142,13 @@ class Propagation(RulesMode):
         shape = [1, -1] + [1] * (x.ndim - 2) if channel == 1 else None
         w, b = (None if v is None else v if shape is None else v.view(shape) for v in (weight, bias))
 
-        def pull(G: Tensor) -> Tensor:
+        def pullback(G: Tensor) -> Tensor:
             if b is not None:
                 lose(G * b)
             scaled = G if w is None else G * w
             return (scaled - scaled.mean(dims, keepdim=True)) * rate
 
-        return pulled(y, pull, x)
+        return pulled(y, pullback, x)
 
     def _group_norm(self, func: Any, args: Any, kwargs: Any) -> Tensor:
         x, groups, weight, bias, eps = _arguments(_GROUP_NORM, args, kwargs)
@@ -192,11 +192,11 @@ class Propagation(RulesMode):
     def _sum(self, y: Tensor, a: Tensor, b: Tensor, first: float, second: float) -> Tensor:
         kept, left, right = y.detach(), a.detach(), b.detach()
 
-        def pull(G: Tensor) -> tuple[Tensor, ...]:
+        def pullback(G: Tensor) -> tuple[Tensor, ...]:
             gradients = same_sign([first * left, second * right], kept, G)
             return first * gradients[0], second * gradients[1]
 
-        return pulled(y, pull, a, b)
+        return pulled(y, pullback, a, b)
 
     def _offset(self, y: Tensor, offset: Tensor | float) -> Tensor:
         lose = self._ledger.lose

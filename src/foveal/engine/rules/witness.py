@@ -46,8 +46,8 @@ class Witness:
 
     def unmet(self, ends: Sequence[Tensor], origins: Sequence[Origin]) -> list[str]:
         """Names of operations on the way from the origins to the ends that went past the mode, each once."""
-        found = (node_name(node) for node in nodes_between(origins, ends) if node not in self._met)
-        return [name for name in dict.fromkeys(found) if name not in MOVING]
+        names = (node_name(node) for node in nodes_between(origins, ends) if node not in self._met)
+        return [name for name in dict.fromkeys(names) if name not in MOVING]
 
 
 def _tensors(values: Any) -> list[Tensor]:

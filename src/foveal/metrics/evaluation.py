@@ -48,11 +48,11 @@ class EvaluationSettings:
     shares: Sequence[float] = SHARES
     samples: int = 64
     radius: float = 0.05
-    neighbours: int = 4
+    neighbors: int = 4
     seed: int = 0
     chunk: int | None = None
 
-    def facts(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """As plain data."""
         fills = {
             name: fill if isinstance(fill := getattr(self, name), str) else "given"
@@ -60,7 +60,7 @@ class EvaluationSettings:
         }
         return {
             "steps": self.steps, "grid": list(self.grid) if self.grid else None, **fills, "shares": list(self.shares),
-            "samples": self.samples, "radius": self.radius, "neighbours": self.neighbours, "seed": self.seed,
+            "samples": self.samples, "radius": self.radius, "neighbors": self.neighbors, "seed": self.seed,
         }  # fmt: skip
 
 
@@ -91,7 +91,7 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         if self.map.ndim != 2 or len(self.x) != 1:
-            raise MethodError(f"a trial is of one picture and its map (h, w), not {tuple(self.map.shape)}")
+            raise MethodError(f"an evaluation is of one picture and its map (h, w), not {tuple(self.map.shape)}")
         self.map = self.map.detach()
         if not self.map.is_floating_point():
             self.map = self.map.float()
@@ -149,7 +149,7 @@ class Evaluation:
     def sensitivity(self) -> float:
         setting = self.setting
         return sensitivity(
-            self._again, self.x, radius=setting.radius, samples=setting.neighbours, seed=setting.seed, map=self.map
+            self._again, self.x, radius=setting.radius, samples=setting.neighbors, seed=setting.seed, map=self.map
         )
 
     @cached_property

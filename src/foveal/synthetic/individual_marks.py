@@ -11,7 +11,7 @@ from foveal.synthetic.outline import Placement, Points, disc
 from foveal.synthetic.palette import rgb, tones
 from foveal.synthetic.scene import LABELS, Mark, SceneError
 
-MARKS = ("spot", "ring", "scar")
+MARK_KINDS = ("spot", "ring", "scar")
 
 
 def draw_mark(canvas: Canvas, mark: Mark, placement: Placement) -> None:
@@ -20,11 +20,11 @@ def draw_mark(canvas: Canvas, mark: Mark, placement: Placement) -> None:
     cover = rasterise(outline, canvas.size)
     if cover is None:
         return
-    canvas.lay(cover, rgb(mark.colour), LABELS["mark"])
+    canvas.lay(cover, rgb(mark.color), LABELS["mark"])
     if mark.kind != "scar":
         hole = rasterise([placement.points(disc(mark.x, mark.y, mark.size * 0.5))], canvas.size)
         if hole is not None:
-            inner = tones(mark.colour)[2] if mark.kind == "spot" else tones(mark.colour)[0] * np.float32(0.5)
+            inner = tones(mark.color)[2] if mark.kind == "spot" else tones(mark.color)[0] * np.float32(0.5)
             canvas.lay(hole, inner)
 
 
@@ -33,7 +33,7 @@ def _polygons(mark: Mark) -> list[Points]:
         return [disc(mark.x, mark.y, mark.size)]
     if mark.kind == "scar":
         return [_slash(mark, offset) for offset in (-0.55, 0.55)]
-    raise SceneError(f"no mark is called {mark.kind!r}: choose one of {', '.join(MARKS)}")
+    raise SceneError(f"no mark is called {mark.kind!r}: choose one of {', '.join(MARK_KINDS)}")
 
 
 def _slash(mark: Mark, offset: float) -> Points:

@@ -1,0 +1,110 @@
+"""What a question to a network is made of: model, pictures and target, checked and brought together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from torch import Tensor, nn
+
+from foveal.engine.arguments import Arguments
+from foveal.engine.guard import unwrap
+from foveal.engine.select import LayerSpec, last_stage_before, select_layers, stages_before
+from foveal.engine.stages import describe
+from foveal.engine.structure import Structure
+from foveal.images import Batch, Photo
+from foveal.models.model import Model
+from foveal.results.notes import photo_remarks
+from foveal.targets import Target, compares
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.engine.task import Task
+
+Tracing: TypeAlias = Callable[[], Structure]
+
+# How a target calls classes that it has no names for.
+_BY_NUMBER = re.compile(r"(class|label|value) \d+( − (class|label|value) \d+)?")
+
+
+@dataclass(frozen=True)
+class Context:
+    """A question, prepared once: every verb and every pass of it shares one.
+
+    Attributes:
+        subject: the model, with what is known of it; unchanged by anything done here.
+        x: (n, c, *space), the images, on its device.
+        target: what is asked, ready; None where a method looks at no target.
+        photos: where the images are from; empty for altered copies.
+        arguments: what the network takes beside the images.
+        notes: what a reader must know from the start.
+        differentiable: maps are to stay attached to the input and the weights.
+        mode: makes the mode in which every forward runs, such as one at a finer resolution; None for none.
+        finer: layer -> how many times finer its map is there than the network's own.
+        tracing: gives the network's structure, found out when first asked for, and once.
+    """
+
+    subject: Model
+    x: Float[Tensor, "n c *space"]
+    target: Target | None = None
+    photos: tuple[Photo, ...] = ()
+    arguments: Arguments = field(default_factory=Arguments)
+    notes: tuple[str, ...] = ()
+    differentiable: bool = False
+    mode: Callable[[], AbstractContextManager[Any]] | None = None
+    finer: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    tracing: Tracing = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tracing", cache(partial(describe, self.model, self.x, self.arguments)))
+
+    @property
+    def model(self) -> nn.Module:
+        """The network."""
+        return self.subject.module
+
+    @property
+    def labels(self) -> Sequence[str] | None:
+        """Class names, if known."""
+        return self.subject.labels
+
+    @property
+    def task(self) -> Task | None:
+        """What the network's output means, if known."""
+        return self.subject.task
+
+    @property
+    def batch(self) -> Batch:
+        """The images, and where they are from."""
+        return Batch(self.x, self.photos)
+
+    def remarks(self, words: Sequence[str], *, photos: bool = False) -> tuple[str, ...]:
+        """The notes, and what the target, in words for each image, shows of the labels.
+
+        Args:
+            photos: also what had to be decided to read them, for results that do not keep their photos.
+        """
+        found = list(self.notes)
+        if self.labels and any(_BY_NUMBER.fullmatch(one) for one in words):
+            found.append(f"there are {len(self.labels)} labels, not one a class, so classes go by number")
+        if photos:
+            found += photo_remarks([photo for photo in self.photos if photo.source != "tensor"])
+        return tuple(found)
+
+    def every_layer(self, wanted: LayerSpec = "all") -> tuple[str, ...]:
+        """The same, where "all" is every stage up to what the target looks at."""
+        if wanted == "all" and self.target and self.target.layers:
+            return stages_before(self.target.layers[0], self.tracing(), itself=compares(self.target))
+        return self.layers(wanted)
+
+    def layers(self, wanted: LayerSpec) -> tuple[str, ...]:
+        """The layers a person means; None is the last stage before whatever the target looks at."""
+        if wanted is None and self.target and self.target.layers:
+            itself = compares(self.target)
+            return (last_stage_before(self.target.layers[0], self.tracing(), itself=itself),)
+        return tuple(select_layers(unwrap(self.model), wanted, self.tracing))

@@ -1,0 +1,120 @@
+"""Panels of one picture that take a verb each: how attention forms, parts of parts, ranked parts, what it is like."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from foveal.api.decompose import decompose
+from foveal.api.explain import explain
+from foveal.api.flow import flow
+from foveal.api.match import match
+from foveal.api.parts import parts
+from foveal.demo.truth import on_photo
+from foveal.models import Model, load_model
+from foveal.render.tree_page import fragment
+from foveal.report.report import Panel, Tile
+from foveal.report.tiles import SIDE, map_tile
+from foveal.synthetic import render
+from foveal.synthetic.agreement import top_part
+from foveal.synthetic.ground_truth import sibling_margin
+from foveal.synthetic.sampling import class_scene
+from foveal.synthetic.scene import LABELS
+from foveal.targets import Prototypes
+
+if TYPE_CHECKING:
+    from foveal.synthetic.splits import Example
+
+ANOTHER = 1000  # seed of the scenes that pictures are matched with
+
+
+def flow_panel(model: Model, example: Example, class_name: str) -> Panel:
+    """The margin again, with the neurons that take part, put to the network."""
+    flow_of_margin = flow(model, example.image, sibling_margin([class_name]))
+    bird = (example.labels > 0) & (example.labels < LABELS["occluder"])
+    strip = flow_of_margin.strip(audit=flow_of_margin.audit(), inside=bird, side=SIDE)
+    last = flow_of_margin.layers[-1]
+    words = f"At {last}, {100 * flow_of_margin.number(last, 'kept'):.0f} % of the neurons take part."
+    return Panel(
+        "How does attention form?",
+        (
+            Tile(
+                f"{flow_of_margin.layers[0]} to {last}",
+                strip,
+                f"Maps of the margin at every stage, the neurons that take part. {words}",
+            ),
+        ),
+        "Attention flow: neurons that take no part in the decision are abandoned, at every stage at once. The curves "
+        "tell how many are left, how much of the margin a stage accounts for (the rest is biases), what the network "
+        "says when the abandoned ones are switched off, and how much of the evidence lies on the bird.",
+    )
+
+
+def tree_panel(model: Model, example: Example, class_name: str) -> Panel:
+    """The margin, taken apart down to the first stage."""
+    tree = decompose(model, example.image, sibling_margin([class_name]), branching=3, opponents=2).grow().look().audit()
+    names = ", ".join(str(node.feature.channel) for node in tree.root.children)
+    words = f"Channels {names} of {tree.stages[-1].name} support the margin most; below them what supports each."
+    return Panel(
+        "Which parts, made of which smaller parts?",
+        (Tile(f"{tree.stages[-1].name} to {tree.stages[0].name}", tree.poster(most=6), words),),
+        "Gradient-based activation propagation: the strongest channels of the last stage, each at its strongest place, "
+        "then the channels that support that neuron, and so on. Press a card to take it apart. Below it all on one "
+        "page: lines are as thick as what flows along them; red where switching a channel off does not lower what it "
+        "was found to support. The grey pictures show what drives each neuron (guided backpropagation: no evidence).",
+        tree=fragment(tree),
+    )
+
+
+def parts_panel(example: Example, class_name: str, part: str) -> Panel:
+    """The margin by a network that decides by ranked parts."""
+    ranked = parts(_by_parts(), example.image, sibling_margin([class_name]))
+    where = ranked.where.get(ranked.layer)
+    pointed = top_part(ranked.photos[0].geometry.map_to_photo(ranked.places[0], place=where), example.labels)
+    shares = ", ".join(f"part {k + 1} {float(value):.1f}" for k, value in enumerate(ranked.evidence[0]))
+    return Panel(
+        "Which parts, ranked and sharp?",
+        (
+            Tile(
+                "ranks, parts, evidence",
+                ranked.figure(side=SIDE),
+                f"Three ranked parts of the {class_name} and their evidence for the margin: {shares}.",
+                verdict=pointed == part,
+                finding=f"the evidence points at the {pointed}",
+            ),
+        ),
+        "BR-NPA, another small network: the most active place of its last map and all that resembles it is the first "
+        "part, and so on. It decides by the three parts' vectors alone, so their evidence and the bias make up the "
+        "margin to the last digit. Parts do not depend on what is asked; their evidence does.",
+    )
+
+
+@cache
+def _by_parts() -> Model:
+    return load_model("parts")
+
+
+def match_panel(model: Model, example: Example, class_name: str, other: str, part: str) -> Panel:
+    """The picture beside another of its kind and beside its sibling, by the network's embedding."""
+    shelf = [render(class_scene(name, seed))[0] for seed, name in enumerate((class_name, other), ANOTHER)]
+    pair = match(model, example.image, shelf)
+    alone = Prototypes(shelf, [class_name, other], which=class_name, margin=True)
+    why = explain(model, example.image, alone, method="fam:weights=margin")
+    pointed = top_part(on_photo(why, why.layer, 0), example.labels)
+    return Panel(
+        "Which is it like?",
+        (
+            *(
+                Tile(
+                    f"{pair.words(0, j)} to a {name}",
+                    pair.picture(0, j, side=SIDE),
+                    f"The {class_name} and a {name}, evidence for their similarity on both, lines between places.",
+                )
+                for j, name in enumerate((class_name, other))
+            ),
+            map_tile(why, title="the difference", verdict=pointed == part, finding=f"points at the {pointed}"),
+        ),
+        "No class is asked for: embeddings are compared. FAM weighs channels by what they add to the cosine; lines "
+        "join the places that add most. Both birds are like it nearly everywhere. The difference of the two "
+        f"similarities should be the {part}.",
+    )
