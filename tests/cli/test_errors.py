@@ -46,7 +46,7 @@ STATUS: dict[BaseException, int] = {
 @pytest.fixture
 def bird(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    Image.fromarray(Split("species", 20)[6].image).resize((64, 64)).save("bird.png")
+    Image.fromarray(Split("classes", 20)[6].image).resize((64, 64)).save("bird.png")
     return tmp_path / "bird.png"
 
 
