@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
+import foveal
 from foveal.cli import errors
 from foveal.cli.app import app
 from foveal.cli.errors import FAILED, INTERRUPTED, MISUSED
@@ -41,7 +46,7 @@ STATUS: dict[BaseException, int] = {
 @pytest.fixture
 def bird(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    Image.fromarray(Split("species", 20)[6].image).resize((64, 64)).save("bird.png")
+    Image.fromarray(Split("classes", 20)[6].image).resize((64, 64)).save("bird.png")
     return tmp_path / "bird.png"
 
 
@@ -142,9 +147,34 @@ def test_sentences_speak_the_command_line(python: str, shell: str) -> None:
     assert as_options(python) == shell
 
 
-def test_a_note_names_options(bird: Path) -> None:
-    Path("net.py").write_text(
-        "from torch import nn\ndef f():\n    return nn.Sequential(nn.Conv2d(3, 1, 3), nn.Conv2d(1, 2, 3))\n"
-    )
-    done = CliRunner().invoke(app, ["explain", "bird.png", "-m", "net.py:f", "--preprocessing", "imagenet"])
-    assert "task=" not in done.output and "layer=" not in done.output
+def test_a_note_names_options_and_what_is_saved_names_keywords(bird: Path) -> None:
+    """People at the command line read of options; whoever loads the result in Python, of keywords."""
+    words = [
+        "explain",
+        "bird.png",
+        "-m",
+        "foveal.synthetic.network:DemoNet",
+        "--preprocessing",
+        "imagenet",
+        "-o",
+        "out",
+    ]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.stderr
+    assert "say --task " in done.stderr and "task=" not in done.stderr
+    assert any("say task=" in note for note in foveal.Explanation.load("out/bird/gradcam").notes)
+
+
+def test_an_interrupted_process_ends_with_130(bird: Path) -> None:
+    code = "import torch; from foveal.cli import main; print('ready', flush=True); main()"
+    words = ["explain", *["bird.png"] * 400, "-m", "demo", "--method", "rise", "-o", "out"]
+    process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    for _ in range(600):
+        if Path("out/bird/rise/manifest.json").exists():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED, said
+    assert b"interrupted" in said and b"Traceback" not in said

@@ -27,7 +27,7 @@ def birds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Six drawn birds; in `support`, two of each of two species."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FOVEAL_CACHE", str(tmp_path / "cache"))
-    split = Split("species", 200)
+    split = Split("classes", 200)
     for number in range(6):
         path = tmp_path / "birds" / f"{number}.png"
         path.parent.mkdir(exist_ok=True)

@@ -127,7 +127,7 @@ def test_work_on_other_pictures_is_not_gone_on_with(
         (("--layer", "stage3", "--neuron", "x"), "write 42", 2),
         (("here", "--facets", "many"), "say auto", 2),
         (("here", "--octave", "big"), "write 0.5x128", 2),
-        (("here", "--start", "middle"), "say mean", 1),
+        (("here", "--start", "middle"), "say mean", 2),
     ],
 )
 def test_what_does_not_fit_is_said(

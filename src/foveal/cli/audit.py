@@ -56,11 +56,11 @@ def audit(
     from foveal.api.audit import audit as audited
     from foveal.images import pictures_in
 
-    target = question.of(network)
+    target = question.resolve(network)
     files = pictures_in(photos)
     rows: list[dict[str, Any]] = []
     with pictures(network.preprocessing, json=output.json) as read, progress("auditing") as move:
-        for i, batch in read.each(files):
+        for i, batch in read.one_by_one(files):
             tests = audited(
                 network, batch, target, explanations=method or ["gradcam"], area=area, draws=draws, layer=layer,
                 seed=seed, fill=fill, progress=move,  # type: ignore[arg-type]

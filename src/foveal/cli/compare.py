@@ -57,7 +57,7 @@ def compare(
     from foveal.report.comparison import write_comparison
     from foveal.results import Scores
 
-    target = question.of(network)
+    target = question.resolve(network)
     metrics = metric or METRICS
     find_metrics(metrics)
     files, parts = pictures_in(photos), []

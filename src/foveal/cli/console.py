@@ -26,7 +26,7 @@ _standard_output: list[TextIO] = []
 class Move(Protocol):
     """Moves the bar of a phase; a verb's `progress` takes it as it is."""
 
-    def __call__(self, phase: str, done: int, total: int, words: str = "") -> None:
+    def __call__(self, phase: str, done: int, total: int, detail: str = "") -> None:
         """So much is done of so much."""
 
 
@@ -103,7 +103,7 @@ def busy(doing: str) -> Iterator[None]:
 
 @contextmanager
 def progress(doing: str) -> Iterator[Move]:
-    """A bar for each phase, moved by `move(phase, done, total, words)`; a line now and then where no person watches."""
+    """A bar for each phase, moved by `move(phase, done, total, detail)`; lines where no person watches."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _Log()
@@ -114,20 +114,20 @@ def progress(doing: str) -> Iterator[Move]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[words]}", markup=False),
+        TextColumn("{task.fields[detail]}", markup=False),
     )
     # Results may be piped elsewhere while the bar is drawn: they are none of its business.
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
         doing = printable(doing)
-        tasks = {doing: bar.add_task(doing, total=None, words="")}
+        tasks = {doing: bar.add_task(doing, total=None, detail="")}
 
-        def move(phase: str, done: int, total: int, words: str = "") -> None:
-            phase, words = printable(phase), printable(words)
+        def move(phase: str, done: int, total: int, detail: str = "") -> None:
+            phase, detail = printable(phase), printable(detail)
             if phase not in tasks:
-                tasks[phase] = bar.add_task(phase, words="")
+                tasks[phase] = bar.add_task(phase, detail="")
             if doing in tasks and phase != doing:
                 bar.remove_task(tasks.pop(doing))
-            bar.update(tasks[phase], completed=done, total=total, words=words)
+            bar.update(tasks[phase], completed=done, total=total, detail=detail)
 
         yield move
 
@@ -138,10 +138,10 @@ class _Log:
     def __init__(self) -> None:
         self.last = time.monotonic()
 
-    def __call__(self, phase: str, done: int, total: int, words: str = "") -> None:
+    def __call__(self, phase: str, done: int, total: int, detail: str = "") -> None:
         if time.monotonic() - self.last > 10:
             self.last = time.monotonic()
-            info(f"{phase} {done}/{total} {words}".rstrip())
+            info(f"{phase} {done}/{total} {detail}".rstrip())
 
 
 def _output() -> TextIO:

@@ -81,13 +81,13 @@ def decompose(
     from foveal.api.audit import audit as audited
     from foveal.api.decompose import decompose as decomposed
 
-    target = question.of(network)
+    target = question.resolve(network)
     rows: list[dict[str, Any]] = []
     trees = []
     files, places = options.folders(photos, output.out)
     with pictures(network.preprocessing, json=output.json) as read, progress("growing") as move:
         examples = _examples(network, read, channels, move) if channels else None
-        for i, batch in read.each(files):
+        for i, batch in read.one_by_one(files):
             photo, folder = files[i], places[i]
             tree = decomposed(
                 network, batch, target, branching=branching, rule=rule, merge=merge, nodes=nodes, opponents=opponents

@@ -59,7 +59,7 @@ def episode(
     evidence of each query for each class below. Prints its path.
     """
     network = source.load()
-    from foveal.api.episode import episode as decided
+    from foveal.api.episode import episode as run_episode
     from foveal.images import labeled_pictures, pictures_in
     from foveal.similarity import find_metric
 
@@ -67,7 +67,7 @@ def episode(
     with pictures(network.preprocessing, json=output.json) as read, progress("deciding") as move:
         files, names = labeled_pictures(support)
         queries, kept = read.readable(pictures_in([query])), read.numbers(files)
-        result = decided(
+        result = run_episode(
             network, queries, [files[i] for i in kept], [names[i] for i in kept], method=method, metric=metric,
             rule=rule or default, temperature=temperature, layer=layer, embedding=embedding,  # type: ignore[arg-type]
             progress=move,
@@ -84,7 +84,7 @@ def episode(
 
 def _rows(result: Episode, queries: Sequence[Path], sheet: Path) -> list[dict[str, Any]]:
     """The same for machines, a query each."""
-    decided = zip(queries, result.decided, result.chances.tolist(), strict=True)
+    columns = zip(queries, result.decided, result.chances.tolist(), strict=True)
     return [
         {
             "query": str(query),
@@ -93,5 +93,5 @@ def _rows(result: Episode, queries: Sequence[Path], sheet: Path) -> list[dict[st
             "notes": list(result.notes),
             "sheet": str(sheet),
         }
-        for query, name, chances in decided
+        for query, name, chances in columns
     ]

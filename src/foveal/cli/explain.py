@@ -79,7 +79,7 @@ def explain(
     network = source.load()
     request = PhotoRequest(
         network,
-        question.of(network),
+        question.resolve(network),
         tuple(method or ()),
         options.layer_spec(layer),
         fuse=_fusing(fuse),
@@ -94,7 +94,7 @@ def explain(
         _printed(rows, read, json=output.json),
         progress("explaining") as move,
     ):
-        for i, batch in read.each(files):
+        for i, batch in read.one_by_one(files):
             rows += explain_photo(request, files[i], batch, places[i], move)
             move("explaining", i + 1, len(files), files[i].name)
 

@@ -70,11 +70,11 @@ def flow(
     from foveal.api.flow import flow as flowed
     from foveal.render.flow import mode_sheet
 
-    target = question.of(network)
+    target = question.resolve(network)
     rows: list[dict[str, Any]] = []
     files, places = options.folders(photos, output.out)
     with pictures(network.preprocessing, json=output.json) as read, progress("flowing") as move:
-        for i, batch in read.each(files):
+        for i, batch in read.one_by_one(files):
             photo, folder = files[i], places[i]
             flows = []
             for name in mode or ["exact"]:

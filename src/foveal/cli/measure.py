@@ -58,7 +58,7 @@ def measure(
     from foveal.metrics.metric import find_metrics
     from foveal.results import Scores
 
-    target = question.of(network)
+    target = question.resolve(network)
     find_metrics(metric or "usual")
     files, parts, tests = pictures_in(photos), [], []
     with pictures(network.preprocessing, json=output.json) as read, progress("measuring") as move:

@@ -170,8 +170,8 @@ class TargetOptions:
         typer.Option("--like", metavar="PHOTO", help="Explain the similarity to this picture instead of a class."),
     ] = None
 
-    def of(self, network: Model) -> Any:
-        """The target of a verb."""
+    def resolve(self, network: Model) -> Any:
+        """The target that a verb takes."""
         from foveal.cli.target import parse_target
         from foveal.targets import Similar
 

@@ -52,11 +52,11 @@ def parts(
     from foveal.api.audit import audit as audited
     from foveal.api.parts import parts as parts_of
 
-    target = question.of(network)
+    target = question.resolve(network)
     rows: list[dict[str, Any]] = []
     files, places = options.folders(photos, output.out)
     with pictures(network.preprocessing, json=output.json) as read, progress("finding parts") as move:
-        for i, batch in read.each(files):
+        for i, batch in read.one_by_one(files):
             photo, folder = files[i], places[i]
             result = parts_of(
                 network, batch, target, count=count, resolution=resolution, layer=options.layer_spec(layer)

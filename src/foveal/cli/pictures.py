@@ -32,7 +32,7 @@ class Pictures:
         self._preprocessing, self._json = preprocessing, json
         self._named: set[Path] = set()
 
-    def each(self, files: Sequence[Path]) -> Iterator[tuple[int, Batch]]:
+    def one_by_one(self, files: Sequence[Path]) -> Iterator[tuple[int, Batch]]:
         """Those that can be read, one after another, with their places among the files."""
         for number, file in enumerate(files):
             batch = self._read(file)
@@ -46,7 +46,7 @@ class Pictures:
         from foveal.images import Batch
 
         for start in range(0, len(files), count):
-            some = [batch for _, batch in self.each(files[start : start + count])]
+            some = [batch for _, batch in self.one_by_one(files[start : start + count])]
             if some:
                 whole = Batch(torch.cat([one.tensor for one in some]), tuple(p for one in some for p in one.photos))
                 yield min(start + count, len(files)), whole
@@ -57,7 +57,7 @@ class Pictures:
 
     def numbers(self, files: Sequence[Path]) -> list[int]:
         """The same as places among the files, whose classes are known by these."""
-        numbers = [number for number, _ in self.each(files)]
+        numbers = [number for number, _ in self.one_by_one(files)]
         self.need(numbers)
         return numbers
 

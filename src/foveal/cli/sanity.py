@@ -42,7 +42,7 @@ def sanity(
     from foveal.api.sanity import sanity as checked
     from foveal.images import pictures_in
 
-    target = question.of(network)
+    target = question.resolve(network)
     with pictures(network.preprocessing, json=output.json) as read, progress("checking") as move:
         result = checked(
             network, read.readable(pictures_in(photos)), target, methods=method or ["gradcam"], layer=layer,
