@@ -16,7 +16,6 @@ from torch.nn import functional as F
 
 import foveal
 from foveal.api.audit import marked
-from foveal.engine.positions.where import Cells
 from foveal.engine.stages import describe
 from foveal.images import Photo, Place
 from foveal.metrics import EvaluationSettings
