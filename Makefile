@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
 
-.PHONY: demo test fuzz bench lint clean env
+.PHONY: demo test check fuzz bench lint clean env
 
 demo: $(READY)                     ## explain the bundled pictures, write demo/report.html
 	$(BIN)/foveal demo --out demo
@@ -16,10 +16,15 @@ demo: $(READY)                     ## explain the bundled pictures, write demo/r
 test: $(DEV) lint                  ## the whole suite, slow and real-network tests included
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist worksteal
 
+check: $(DEV) lint                 ## lint, types and the quick part of the suite, in a minute and a half
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist worksteal -m "not slow and not real" \
+		tests/test_architecture.py tests/storage tests/images tests/targets tests/results tests/metrics \
+		--ignore tests/storage/test_kills.py
+
 fuzz: $(DEV)                       ## FUZZ damaged inputs of each kind, KILLS kills of each writer; what was found in fuzz.log
 	FOVEAL_FUZZ=$(FUZZ) FOVEAL_KILLS=$(KILLS) OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist worksteal \
 		--timeout 0 --durations 0 --junitxml fuzz.xml tests/fuzz tests/storage tests/models/test_pairing.py \
-		tests/featurevis/test_run.py tests/bench > fuzz.log 2>&1 || (tail -40 fuzz.log; exit 1)
+		tests/featurevis/test_run.py tests/benchmark > fuzz.log 2>&1 || (tail -40 fuzz.log; exit 1)
 	tail -3 fuzz.log
 
 bench: $(DEV)                      ## our cost as a ratio to the plain forward, then the peers' beside it

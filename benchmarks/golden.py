@@ -10,6 +10,7 @@ since is in `NAMES`. A change that is meant to change numbers says which, and `-
 from __future__ import annotations
 
 import fnmatch
+import inspect
 import os
 import subprocess
 import sys
@@ -22,7 +23,11 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-NAMES: dict[str, str] = {}
+NAMES: dict[str, str] = {
+    "portray": "visualize", "assemble": "class_tree", "dictionary": "channels", "Neighbours": "Neighbors",
+    "strip": "snapshots", "own": "uses_own_parts", "shown": "display", "portraits": "images", "hidings": "tests",
+    "against": "opponents",
+}  # fmt: skip
 """What verbs, fields and options were called -> what they are called."""
 
 PASSING = {"seconds", "versions", "photos", "queries", "references", "notes", "model", "parameters", "explain_again"}
@@ -92,7 +97,20 @@ def _questions(foveal: Any, model: Any, x: Any, embedding: Any) -> dict[str, Cal
             asked[f"explain all/{name}"] = lambda m=spelled: foveal.explain(
                 model, x[:1], foveal.Margin(1, 2), method=m, layer="all", **classes
             )
-    verb = lambda name: getattr(foveal, name, None) or getattr(foveal, NAMES[name])  # noqa: E731
+
+    def verb(name: str) -> Any:
+        """By today's name, or by that of before."""
+        before = next((old for old, new in NAMES.items() if new == name), name)
+        return getattr(foveal, name if name in foveal.__all__ else before)
+
+    def judged(name: str, images: Any, maps: Any, **given: Any) -> Any:
+        """`measure` or `audit`, whose target came after the explanations once."""
+        verb = getattr(foveal, name)
+        by_keyword = inspect.signature(verb).parameters["explanations"].kind is inspect.Parameter.KEYWORD_ONLY
+        if by_keyword:
+            return verb(model, images, 1, explanations=maps, **given, **classes)
+        return verb(model, images, maps, 1, **given, **classes)
+
     support, kinds = x[:2], ["a", "b"]
     asked |= {
         "explain/predicted": lambda: foveal.explain(model, x, **classes),
@@ -100,7 +118,7 @@ def _questions(foveal: Any, model: Any, x: Any, embedding: Any) -> dict[str, Cal
         "explain/scales": lambda: foveal.explain(model, x[:1], 1, scales=(1, 1.5), **classes),
         "explain/similar": lambda: foveal.explain(embedding, x[:2], foveal.Similar(x[2:3])),
         "explain/prototypes": lambda: foveal.explain(embedding, x[2:3], foveal.Prototypes(support, kinds)),
-        "explain/neighbours": lambda: foveal.explain(embedding, x[2:3], foveal.Neighbors(support, kinds)),
+        "explain/neighbours": lambda: foveal.explain(embedding, x[2:3], verb("Neighbors")(support, kinds)),
         "compare": lambda: foveal.compare(model, x[:2], 1, **classes),
         "stages": lambda: foveal.stages(model, x),
         "match": lambda: foveal.match(embedding, x[:2], x[2:], lines=4),
@@ -109,11 +127,11 @@ def _questions(foveal: Any, model: Any, x: Any, embedding: Any) -> dict[str, Cal
         "episode": lambda: verb("episode")(embedding, x[2:3], support, kinds),
         "flows": lambda: foveal.flows(model, x[:1], [1, 2], **classes),
         "decompose": lambda: _grown(foveal.decompose(model, x[:1], 1, **classes)),
-        "measure": lambda: foveal.measure(model, x[:1], ["gradcam", "hirescam"], 1, **classes),
-        "audit": lambda: foveal.audit(model, x[:2], "gradcam", 1, draws=3, **classes),
+        "measure": lambda: judged("measure", x[:1], ["gradcam", "hirescam"]),
+        "audit": lambda: judged("audit", x[:2], "gradcam", draws=3),
         "sanity": lambda: foveal.sanity(model, x[:1], 1, steps=3, **classes),
         "shortcuts": lambda: foveal.shortcuts(model, x.repeat(2, 1, 1, 1), [0, 1] * 4, **classes),
-        "portray": lambda: verb("portray")(model, x, -1, steps=3, facets=1, seeds=1),
+        "visualize": lambda: verb("visualize")(model, x, layer=-1, steps=3, facets=1, seeds=1),
     }
     for mode in ("exact", "project", "cascade"):
         asked[f"flow/{mode}"] = lambda m=mode: foveal.flow(model, x[:1], 1, mode=m, **classes)
