@@ -154,7 +154,7 @@ def test_bad_wishes_get_one_sentence(folder: Path, tmp_path: Path) -> None:
     model = foveal.load_model("demo")
     words = foveal.channels(model, folder, layer="stage3", cache=False)
     for layer, channel in (("stage1", 0), ("stage3", 10_000), ("stage3", -1)):
-        with pytest.raises(LayerError, match="the dictionary has no channel"):
+        with pytest.raises(LayerError, match="there are no examples of channel"):
             words.entries(layer, channel)
     with pytest.raises(foveal.FovealError, match="no pictures"):
         foveal.channels(model, tmp_path)

@@ -60,7 +60,7 @@ def test_a_network_by_parts_is_shown_by_its_own(no_trace: NoTrace) -> None:
         found = foveal.parts(net, x, foveal.Class(2))
     groups = net.pool.group(net.trunk(x))
     W = net.head.weight[2].view(3, -1)
-    assert found.own and torch.allclose(found.evidence, (groups.vectors * W).sum(2), atol=1e-4)
+    assert found.uses_own_parts and torch.allclose(found.evidence, (groups.vectors * W).sum(2), atol=1e-4)
     assert torch.allclose(found.evidence.sum(1), net(x)[:, 2], atol=1e-4)
     assert torch.allclose(found.places.sum((1, 2)), net(x)[:, 2], atol=1e-4)
     assert not bool(found.remainder.any()) and float(found.offset.abs().max()) < 1e-4
@@ -96,7 +96,7 @@ def test_decisions_other_than_a_class_are_divided_too() -> None:
     assert torch.allclose(found.evidence.sum(1) + found.remainder + found.offset, found.score)  # type: ignore[arg-type]
     assert found.target_spec["kind"] == "similar"
     own = foveal.parts(foveal.load_model("parts"), one, foveal.Similar(one))
-    assert own.own and float(own.score) == pytest.approx(1, abs=1e-4)  # type: ignore[arg-type]
+    assert own.uses_own_parts and float(own.score) == pytest.approx(1, abs=1e-4)  # type: ignore[arg-type]
 
 
 def test_awkward_pictures() -> None:
@@ -139,7 +139,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         assert torch.equal(getattr(again.groups, name), getattr(found.groups, name)), name
     for name in ("places", "evidence", "remainder", "offset"):
         assert torch.equal(getattr(again, name), getattr(found, name)), name
-    assert str(again) == str(found) and not again.own and again.coverage(1) == found.coverage(1)
+    assert str(again) == str(found) and not again.uses_own_parts and again.coverage(1) == found.coverage(1)
     assert {"parts.png", "ranks-0.png", "ranks-1.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
     again.figure(side=64)
     (tmp_path / "out" / "parts.npz").write_bytes(b"")
@@ -215,4 +215,4 @@ def test_pooling_modules_are_found_wherever_they_are() -> None:
             return {"logits": self.out(self.inner(x))}
 
     found = foveal.parts(Wrapped().eval(), pictures())
-    assert found.own and found.layer == "inner.2.input" and found.count == 2
+    assert found.uses_own_parts and found.layer == "inner.2.input" and found.count == 2

@@ -71,7 +71,7 @@ def test_a_folder_is_learnt_and_the_result_is_a_model(folder: Path, tmp_path: Pa
     }
     picture = folder / "test" / "green" / "0.png"
     parts = foveal.parts(model, picture)
-    assert parts.own and parts.target[0].startswith("green")
+    assert parts.uses_own_parts and parts.target[0].startswith("green")
 
     # A finer network learns from it.
     teacher = str(out / "brnpa.safetensors")

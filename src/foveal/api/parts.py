@@ -212,7 +212,7 @@ def _result(inquiry: Inquiry, found: Found, how: Grouping, resolution: int, seco
         evidence=found.evidence.detach(),
         remainder=found.remainder.detach(),
         offset=offset.detach(),
-        own=found.own,
+        uses_own_parts=found.own,
     )
 
 

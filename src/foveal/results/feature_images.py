@@ -320,24 +320,24 @@ class Transfer:
 
     Attributes:
         model, layer: of that network.
-        found: for each portrait, the facet whose photos it is most like there.
-        own: which it is meant to be.
+        retrieved: for each portrait, the facet whose photos it is most like there.
+        facets: which it is meant to be.
         fit: cosine with its own facet's features there.
     """
 
     model: str
     layer: str
-    found: tuple[int, ...]
-    own: tuple[int, ...]
+    retrieved: tuple[int, ...]
+    facets: tuple[int, ...]
     fit: tuple[float, ...]
 
     @property
     def share(self) -> float:
         """Of portraits that are most like their own facet."""
-        return _share(a == b for a, b in zip(self.found, self.own, strict=True))
+        return _share(a == b for a, b in zip(self.retrieved, self.facets, strict=True))
 
     def __str__(self) -> str:
-        share = f"{100 * self.share:.0f} % of {len(self.own)} portraits"
+        share = f"{100 * self.share:.0f} % of {len(self.facets)} portraits"
         return f"{self.model} at {self.layer}: {share} are most like their own facet"
 
     __repr__ = __str__

@@ -37,7 +37,7 @@ class Parts(Explanation):
     evidence        (n, k), the same by parts.
     remainder       (n,), what places bring that belong to no part; 0 where the network decides by the parts alone.
     offset          (n,), score − Σ evidence − remainder: biases, and what is not linear after the layer.
-    own             the network itself decides by these vectors; if not, the parts describe its features.
+    uses_own_parts  the network itself decides by these vectors; if not, the parts describe its features.
     measured        layer -> "coverage", the share of the activity that resembles some seed; "gap", by how much each
                     seed beat the next best place.
     """
@@ -49,7 +49,7 @@ class Parts(Explanation):
     evidence: Float[Tensor, "n k"] = field(repr=False)
     remainder: Float[Tensor, " n"] = field(repr=False)
     offset: Float[Tensor, " n"] = field(repr=False)
-    own: bool
+    uses_own_parts: bool
 
     @property
     def count(self) -> int:
@@ -107,7 +107,7 @@ class Parts(Explanation):
         arrays = {name: getattr(self, name) for name in BESIDE}
         arrays |= {f"groups/{name}": getattr(self.groups, name) for name in GROUPS}
         write_arrays(aside / ARRAYS, arrays)
-        return {**super()._write(aside), "parts": described(arrays), "own": self.own}
+        return {**super()._write(aside), "parts": described(arrays), "uses_own_parts": self.uses_own_parts}
 
     @classmethod
     def _fields(cls, saved: Saved) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Parts(Explanation):
             arrays = read_arrays(file, saved["parts"])
         groups = Groups(**{name: arrays[f"groups/{name}"] for name in GROUPS})
         more = {name: arrays[name] for name in BESIDE}
-        return {**super()._fields(saved), "groups": groups, "own": bool(saved["own"]), **more}
+        return {**super()._fields(saved), "groups": groups, "uses_own_parts": bool(saved["uses_own_parts"]), **more}
 
     def __str__(self) -> str:
         lines = [super().__str__()]
