@@ -578,9 +578,9 @@ def test_pictures_of_a_flow() -> None:
     flow = foveal.flow(foveal.load_model("demo"), torch.rand(1, 3, 160, 160))
     inside = torch.zeros(160, 160, dtype=torch.bool).numpy()
     inside[40:120, 40:120] = True
-    assert flow.strip(audit=flow.audit(), inside=inside).width > 4 * 224
-    assert flow.strip(common=True).size == flow.strip().size
-    assert flow.figure().height < flow.strip().height
+    assert flow.figure("strip", audit=flow.audit(), inside=inside).width > 4 * 224
+    assert flow.figure("strip", common=True).size == flow.figure("strip").size
+    assert flow.figure().height < flow.figure("strip").height
     film = flow.animation(side=120)
     assert len({frame.size for frame in film}) == 1 and len(film) > len(flow.layers)
     assert flow.correlations().width > 64 * len(flow.layers)
@@ -603,7 +603,7 @@ def test_bad_wishes_get_one_sentence() -> None:
         foveal.flow(model, x, coefficients="linear")
     flow = foveal.flow(model, x)
     with pytest.raises(ResultError, match="another flow"):
-        flow[1].strip(audit=flow.audit())
+        flow[1].figure("strip", audit=flow.audit())
     with pytest.raises(TargetError):
         foveal.flow(model, x, foveal.Class(99))
     with pytest.raises(MethodError, match="runner-up"):

@@ -345,7 +345,7 @@ def test_the_command_measures_audits_and_answers(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     answer = json.loads(done.stdout)
     assert answer["methods"][0] == "hirescam" and "(random)" in answer["references"]
-    assert answer["means"]["hirescam"]["deletion"]["n"] == 1 and answer["audit"][0]["sentence"].startswith("hiding")
+    assert answer["means"]["hirescam"]["deletion"]["n"] == 1 and answer["audit"][0]["summary"].startswith("hiding")
     assert Scores.load(tmp_path / "out").metrics == ("deletion", "gini")
     plain = CliRunner().invoke(app, asked)
     assert plain.stdout.strip() == str(tmp_path / "out" / "scores.csv") and "deletion ↓" in plain.stderr
@@ -360,7 +360,7 @@ def test_other_verbs_carry_the_sentence(tmp_path: Path) -> None:
         Image.fromarray(np.random.default_rng(k).integers(0, 255, (160, 160, 3), dtype=np.uint8)).save(names[k])
     explained = CliRunner().invoke(app, ["explain", names[0], "-m", "demo", "--audit", "-o", str(tmp_path), "--json"])
     assert explained.exit_code == 0, explained.output
-    assert "hid" in json.loads(explained.stdout)[0]["audit"]["sentence"] and "audit: " in explained.stderr
+    assert "hid" in json.loads(explained.stdout)[0]["audit"]["summary"] and "audit: " in explained.stderr
     verbs = (
         ["flow", names[0], "-m", "demo"], ["match", *names, "-m", "embed"], ["parts", names[0], "-m", "parts"],
         ["decompose", names[0], "-m", "demo", "--branching", "2", "--depth", "2"],

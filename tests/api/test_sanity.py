@@ -245,5 +245,5 @@ def test_the_command(tmp_path: Path) -> None:
         app, ["sanity", str(picture), "-m", "demo", "--steps", "2", "-o", str(tmp_path / "out"), "--json"]
     )
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["methods"]["gradcam"]["sentence"].startswith("gradcam ")
+    assert json.loads(done.stdout)["methods"]["gradcam"]["summary"].startswith("gradcam ")
     assert (tmp_path / "out" / "sanity.png").exists() and "likeness by step" in done.stderr

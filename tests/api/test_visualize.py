@@ -95,7 +95,7 @@ def test_several_layers_and_seeds_are_one_batch(birds: list[Any], tmp_path: Path
     assert found.figure().width > 5 * 224
     again = foveal.FeatureImages.load(found.save(tmp_path / "faces"))
     assert [step for step, _ in again[3].snapshots] == [step for step, _ in found[3].snapshots]
-    assert again.strip().tobytes() == found.strip().tobytes()
+    assert again.figure("strip").tobytes() == found.figure("strip").tobytes()
 
 
 @pytest.mark.parametrize("scale", [1e-2, 30.0])
@@ -190,7 +190,7 @@ def test_single_units_grow(no_trace: NoTrace) -> None:
     with torch.no_grad():
         body = net.relu2(net.conv2(net.pool(net.relu1(net.conv1((x - 0.5) / 0.25)))))[:, 3].mean((1, 2))
     assert float(body[0]) > float(body[1])
-    assert found.figure().size and found.strip().size
+    assert found.figure().size and found.figure("strip").size
     with pytest.raises(ResultError, match="single units"):
         found.plane()
     with pytest.raises(MethodError, match="single units"):

@@ -141,7 +141,7 @@ def test_portraits_in_every_precision() -> None:
         made = foveal.visualize(
             there, birds(2), layer="stage3", facets=1, schedule=Schedule((Octave(1.0, 4),)), precision=precision
         )
-        assert torch.isfinite(torch.as_tensor(made.portraits[0].image)).all()
+        assert torch.isfinite(torch.as_tensor(made.images[0].image)).all()
 
 
 def test_half_precision_networks() -> None:

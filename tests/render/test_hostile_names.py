@@ -18,7 +18,7 @@ import foveal
 from foveal.benchmark.summary import page as bench_page
 from foveal.images import Batch, load_images
 from foveal.models import Model
-from foveal.render.page_layout import Sheet
+from foveal.render.page_layout import Page
 from foveal.render.pages import script_json
 from foveal.render.tree_page import page as tree_page
 from foveal.report.comparison import comparison_page
@@ -115,9 +115,9 @@ def test_script_json_says_what_it_was_given() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_vector_pictures_are_whole(name: str) -> None:
-    sheet = Sheet(300, 60)
-    sheet.words((10, 10), name, 12, ink=(0, 0, 0), anchor="la")
-    sheet.picture((0, 0), Image.new("RGB", (4, 4)), alt=name)
+    sheet = Page(300, 60)
+    sheet.text((10, 10), name, 12, ink=(0, 0, 0), anchor="la")
+    sheet.place((0, 0), Image.new("RGB", (4, 4)), alt=name)
     root = ET.fromstring(sheet.svg())
     assert [element.tag.rpartition("}")[2] for element in root.iter()] == ["svg", "rect", "text", "g", "image", "title"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from foveal.render.feature import feature_picture
 from foveal.render.figures import LINE, MUTED
 from foveal.render.overlay import INK
-from foveal.render.page_layout import Sheet
+from foveal.render.page_layout import Page
 from foveal.render.text import shorten, wrap
 from foveal.render.tree import FLOW, THICKEST
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN = 3  # examples, one below the other
 
 
-def class_tree_page(joined: JoinedGraphs, *, most: int = 8, side: int = 120) -> Sheet:
+def class_tree_page(joined: JoinedGraphs, *, most: int = 8, side: int = 120) -> Page:
     """A row a stage: the channels that carry most, what they see in the pictures where they carry most."""
     stages = joined.trees[0].stages
     members = list(joined.members.values())
@@ -37,38 +37,38 @@ def class_tree_page(joined: JoinedGraphs, *, most: int = 8, side: int = 120) -> 
     )  # fmt: skip
     top = size + len(head) * size * 1.5 * LINE
     height = round(top + len(rows) * (deep + between) + size * (2 + len(foot) * LINE))
-    sheet = Sheet(width + round(2 * size), height)
+    page = Page(width + round(2 * size), height)
     for i, line in enumerate(head):
-        sheet.words((size, size + i * size * 1.5 * LINE), line, size * 1.5, ink=INK, anchor="la")
+        page.text((size, size + i * size * 1.5 * LINE), line, size * 1.5, ink=INK, anchor="la")
     middle = left + (width - left) / 2
     root = (middle, top)
     places: dict[Channel, Point] = {}
     for i, row in enumerate(rows):
         y = top + between + i * (deep + between)
         name = shorten(row[0].layer, size * 1.1, left - size * 2)
-        sheet.words((size, y + side / 2), name, size * 1.1, ink=INK, anchor="lm")
+        page.text((size, y + side / 2), name, size * 1.1, ink=INK, anchor="lm")
         start = middle - (len(row) * (side + gap) - gap) / 2 + side / 2
         for k, member in enumerate(row):
             places[member.stage, member.channel] = (start + k * (side + gap), y)
-    _lines(sheet, joined, places, root, deep)
+    _lines(page, joined, places, root, deep)
     for row in rows:
         for member in row:
-            _cell(sheet, joined, member, places[member.stage, member.channel], side, size)
+            _cell(page, joined, member, places[member.stage, member.channel], side, size)
     for i, line in enumerate(foot):
-        sheet.words((size, height - size - (len(foot) - i) * size * LINE), line, size, ink=MUTED, anchor="la")
-    return sheet
+        page.text((size, height - size - (len(foot) - i) * size * LINE), line, size, ink=MUTED, anchor="la")
+    return page
 
 
-def _cell(sheet: Sheet, joined: JoinedGraphs, member: SharedChannel, at: Point, side: int, size: float) -> None:
+def _cell(page: Page, joined: JoinedGraphs, member: SharedChannel, at: Point, side: int, size: float) -> None:
     x, y = at
     for k, (number, edge) in enumerate(member.examples[:SHOWN]):
         tree = joined.trees[number]
-        sheet.picture((x - side / 2, y + k * side), feature_picture(tree, edge, side=side), alt=edge.child.name)
+        page.place((x - side / 2, y + k * side), feature_picture(tree, edge, side=side), alt=edge.child.name)
     said = f"{member.channel}: {100 * member.share:.1f} %, in {100 * member.presence:.0f} %"
-    sheet.words((x, y + min(SHOWN, len(member.examples)) * side + size * 0.75), said, size * 0.9, ink=MUTED)
+    page.text((x, y + min(SHOWN, len(member.examples)) * side + size * 0.75), said, size * 0.9, ink=MUTED)
 
 
-def _lines(sheet: Sheet, joined: JoinedGraphs, places: dict[Channel, Point], root: Point, deep: float) -> None:
+def _lines(page: Page, joined: JoinedGraphs, places: dict[Channel, Point], root: Point, deep: float) -> None:
     decision = (len(joined.trees[0].stages), -1)
     shown = [
         (parent, child, carried)
@@ -79,4 +79,4 @@ def _lines(sheet: Sheet, joined: JoinedGraphs, places: dict[Channel, Point], roo
         most = max(other for above, _, other in shown if above[0] == parent[0])
         x, y = places.get(parent, root)
         start = root if parent == decision else (x, y + deep)
-        sheet.line(start, places[child], FLOW, max(1.0, THICKEST * carried / most))
+        page.line(start, places[child], FLOW, max(1.0, THICKEST * carried / most))

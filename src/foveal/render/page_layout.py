@@ -24,20 +24,20 @@ BASELINES = {"a": "hanging", "m": "central"}
 
 
 @dataclass
-class Sheet:
+class Page:
     """A page of a size in pixels; later things lie on earlier ones."""
 
     width: int
     height: int
     _drawn: list[tuple[Callable[[Image.Image], None], str]] = field(default_factory=list)
 
-    def picture(self, at: Point, picture: Image.Image, *, alt: str = "") -> None:
+    def place(self, at: Point, image: Image.Image, *, alt: str = "") -> None:
         """A picture with its upper left corner at a point."""
         x, y = round(at[0]), round(at[1])
-        size = f'x="{x}" y="{y}" width="{picture.width}" height="{picture.height}"'
+        size = f'x="{x}" y="{y}" width="{image.width}" height="{image.height}"'
         said = f"<title>{escape(printable(alt))}</title>" if alt else ""
-        svg = f'<g><image {size} href="{data_uri(picture, quality=92)}"/>{said}</g>'
-        self._drawn.append((lambda page: page.paste(picture, (x, y)), svg))
+        svg = f'<g><image {size} href="{data_uri(image, quality=92)}"/>{said}</g>'
+        self._drawn.append((lambda page: page.paste(image, (x, y)), svg))
 
     def line(self, start: Point, stop: Point, color: Color, width: float) -> None:
         (x0, y0), (x1, y1) = start, stop
@@ -63,7 +63,7 @@ class Sheet:
         inner = (x0, y0, max(x0, x1 - 1), max(y0, y1 - 1))
         self._drawn.append((lambda page: ImageDraw.Draw(page).rectangle(inner, outline=color, width=width), svg))
 
-    def words(self, at: Point, text: str, size: float, *, ink: Color, anchor: str = "mm") -> None:
+    def text(self, at: Point, text: str, size: float, *, ink: Color, anchor: str = "mm") -> None:
         """Text, of which the part that `anchor` names lies at a point: l, m, r and a (top), m."""
         (x, y), shown = at, escape(printable(text))
         svg = (

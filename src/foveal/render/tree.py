@@ -10,7 +10,7 @@ from PIL import Image
 from foveal.render.feature import effective_region, feature_picture, pattern_picture, region
 from foveal.render.figures import LINE, MUTED
 from foveal.render.overlay import INK, fit
-from foveal.render.page_layout import Sheet
+from foveal.render.page_layout import Page
 from foveal.render.scale import number
 from foveal.render.text import shorten, wrap
 
@@ -36,7 +36,7 @@ class Cell:
         return self.edge.child
 
 
-def tree_page(tree: Graph, *, most: int = 8, side: int = 132) -> Sheet:
+def tree_page(tree: Graph, *, most: int = 8, side: int = 132) -> Page:
     """The `most` strongest features of each stage, and how much of the decision flows through each.
 
     A feature that supports several others stands once; lines are as thick as what flows along them, level by level.
@@ -57,16 +57,16 @@ def tree_page(tree: Graph, *, most: int = 8, side: int = 132) -> Sheet:
     tall = side * 1.8
     step = deep + between + size * LINE
     height = round(top + tall + len(rows) * step + size * (2 + len(foot) * LINE))
-    sheet = Sheet(width + round(2 * size), height)
+    page = Page(width + round(2 * size), height)
     for i, line in enumerate(head):
-        sheet.words((size, size + i * size * 1.5 * LINE), line, size * 1.5, ink=INK, anchor="la")
+        page.text((size, size + i * size * 1.5 * LINE), line, size * 1.5, ink=INK, anchor="la")
     middle = left + (width - left) / 2
-    _photo(sheet, tree, rows[0] if rows else [], middle, top, tall)
+    _photo(page, tree, rows[0] if rows else [], middle, top, tall)
     places: dict[Key, Point] = {tree.decision.key: (middle, top + tall)}
     for i, row in enumerate(rows):
         y = top + tall + between + i * step
         name = shorten(row[0].feature.layer, size * 1.1, left - size * 2)
-        sheet.words((size, y + side / 2), name, size * 1.1, ink=INK, anchor="lm")
+        page.text((size, y + side / 2), name, size * 1.1, ink=INK, anchor="lm")
         x = middle - _width(row, side, gap) / 2 + side / 2
         for k, cell in enumerate(row):
             x += gap * 2 if k and cell.against and not row[k - 1].against else 0
@@ -75,34 +75,32 @@ def tree_page(tree: Graph, *, most: int = 8, side: int = 132) -> Sheet:
     below = {key: (x, y + deep + size * LINE) for key, (x, y) in places.items()}
     below[tree.decision.key] = (middle, top + tall)
     flow = tree.flow()
-    _lines(sheet, tree, rows, places, below, flow)
+    _lines(page, tree, rows, places, below, flow)
     for row in rows:
         for cell in row:
-            _cell(sheet, tree, cell, places[cell.feature.key], side, size, flow.get(cell.feature.key))
+            _cell(page, tree, cell, places[cell.feature.key], side, size, flow.get(cell.feature.key))
     for i, line in enumerate(foot):
-        sheet.words((size, height - size - (len(foot) - i) * size * LINE), line, size, ink=MUTED, anchor="la")
-    return sheet
+        page.text((size, height - size - (len(foot) - i) * size * LINE), line, size, ink=MUTED, anchor="la")
+    return page
 
 
-def _cell(sheet: Sheet, tree: Graph, cell: Cell, at: Point, side: int, size: float, carried: float | None) -> None:
+def _cell(page: Page, tree: Graph, cell: Cell, at: Point, side: int, size: float, carried: float | None) -> None:
     """Its pictures and words."""
     (x, y), feature = at, cell.feature
     corner = (x - side / 2, y)
     alt = (
         f"{feature.name}: {100 * cell.edge.share:.1f} % of what {'opposes' if cell.against else 'supports'} its parent"
     )
-    sheet.picture(corner, feature_picture(tree, cell.edge, side=side, against=cell.against), alt=alt)
+    page.place(corner, feature_picture(tree, cell.edge, side=side, against=cell.against), alt=alt)
     if feature.pattern:
-        sheet.picture(
-            (corner[0], y + side), pattern_picture(tree, feature, side=side), alt=f"what drives {feature.name}"
-        )
+        page.place((corner[0], y + side), pattern_picture(tree, feature, side=side), alt=f"what drives {feature.name}")
     bottom = y + side * (2 if feature.pattern else 1)
     if cell.against:
-        sheet.frame((corner[0], y, corner[0] + side, bottom), AGAINST, 2)
+        page.frame((corner[0], y, corner[0] + side, bottom), AGAINST, 2)
     share = cell.edge.share if cell.against or carried is None else carried
     more = f" +{len(feature.channels) - 1}" if len(feature.channels) > 1 else ""
     words = f"{feature.channel}{more}: {'against, ' if cell.against else ''}{100 * share:.1f} %"
-    sheet.words((x, bottom + size * 0.75), words, size, ink=MUTED)
+    page.text((x, bottom + size * 0.75), words, size, ink=MUTED)
 
 
 def _rows(tree: Graph, most: int) -> list[list[Cell]]:
@@ -137,7 +135,7 @@ def _strongest(tree: Graph) -> Mapping[Key, Support]:
 
 
 def _lines(
-    sheet: Sheet,
+    page: Page,
     tree: Graph,
     rows: Sequence[Sequence[Cell]],
     places: Mapping[Key, Point],
@@ -154,27 +152,27 @@ def _lines(
     for parent, edge, carried in sorted(shown, key=lambda one: one[2]):
         most = max(other for one, _, other in shown if one.stage == parent.stage)
         color = DOUBT if edge.disagrees else FLOW
-        sheet.line(below[parent.key], places[edge.child.key], color, max(1.0, THICKEST * carried / most))
+        page.line(below[parent.key], places[edge.child.key], color, max(1.0, THICKEST * carried / most))
     opposed = [cell.edge for cell in (rows[0] if rows else ()) if cell.against]
     for edge in opposed:
         width = max(1.0, THICKEST * edge.share * tree.decision.contra / max(tree.decision.pro, 1e-30))
-        sheet.line(below[tree.decision.key], places[edge.child.key], AGAINST, min(width, THICKEST))
+        page.line(below[tree.decision.key], places[edge.child.key], AGAINST, min(width, THICKEST))
 
 
-def _photo(sheet: Sheet, tree: Graph, row: Sequence[Cell], middle: float, top: float, height: float) -> None:
+def _photo(page: Page, tree: Graph, row: Sequence[Cell], middle: float, top: float, height: float) -> None:
     """The photo, with what the features of the last stage see outlined: what they respond to, if that is known."""
     tall, wide = tree.photo.geometry.photo_size
     shown = fit(tree.photo, max(1, round(max(height, height * wide / tall))))
     picture = Image.fromarray(shown.pixels)
     left, ratio = middle - picture.width / 2, picture.width / wide
-    sheet.picture((left, top), picture, alt=tree.photo.source)
+    page.place((left, top), picture, alt=tree.photo.source)
     for cell in row:
         effective = effective_region(tree, cell.feature)
         for box, thick in ((region(tree, cell.feature), 1), (effective, 3)):
             if box and not (effective is None and thick == 3):
                 x0, y0, x1, y1 = (value * ratio for value in box)
                 color = AGAINST if cell.against else BOX
-                sheet.frame((left + x0, top + y0, left + x1, top + y1), color, thick)
+                page.frame((left + x0, top + y0, left + x1, top + y1), color, thick)
 
 
 def _balance(tree: Graph) -> str:

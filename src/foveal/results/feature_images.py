@@ -126,7 +126,7 @@ class FeatureImages(Result):
     """Portraits of the facets of a set, or of single units.
 
     Attributes:
-        portraits: layer by layer, facet by facet, seed by seed.
+        images: layer by layer, facet by facet, seed by seed.
         photos: the n originals; empty for units without a set.
         facets: which photos made which target.
         features: layer -> (n, c), pooled features of the photos.
@@ -139,7 +139,7 @@ class FeatureImages(Result):
 
     FORMAT: ClassVar[str] = "foveal-portraits/1"
 
-    portraits: tuple[FeatureImage, ...]
+    images: tuple[FeatureImage, ...]
     photos: tuple[Photo, ...]
     facets: tuple[Facet, ...]
     features: Mapping[str, Float[Tensor, "n c"]]
@@ -150,24 +150,24 @@ class FeatureImages(Result):
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.portraits)
+        return len(self.images)
 
     def __getitem__(self, i: int) -> FeatureImage:
-        return self.portraits[i]
+        return self.images[i]
 
     def __iter__(self) -> Iterator[FeatureImage]:
-        return iter(self.portraits)
+        return iter(self.images)
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Those portrayed, in the order they were asked for."""
-        return tuple(dict.fromkeys(one.layer for one in self.portraits))
+        return tuple(dict.fromkeys(one.layer for one in self.images))
 
     # --- is it true? ---
 
     def nearest(self, i: int, count: int = 4) -> tuple[tuple[int, float], ...]:
         """The photos of the whole set whose features are most like portrait i's: (which, cosine), best first."""
-        one = self.portraits[i]
+        one = self.images[i]
         if one.layer not in self.features:
             return ()
         cos = functional.cosine_similarity(self.features[one.layer], one.attained[None], dim=1)
@@ -176,12 +176,12 @@ class FeatureImages(Result):
 
     def retrieved(self, i: int) -> int:
         """The facet whose target is most like portrait i's features, by the cosine about the mean of all targets."""
-        one = self.portraits[i]
+        one = self.images[i]
         return nearest_target(one.attained, self.targets(one.layer))
 
     def retrieval(self) -> float:
         """Share of portraits that are most like their own facet's target. 1 where there is one facet only."""
-        return _share(self.retrieved(i) == one.facet for i, one in enumerate(self.portraits))
+        return _share(self.retrieved(i) == one.facet for i, one in enumerate(self.images))
 
     def targets(self, layer: str) -> Float[Tensor, "k c"]:
         """The facets' targets at a layer."""
@@ -200,7 +200,7 @@ class FeatureImages(Result):
 
         check_kind(kind, "facets", "strip", "image")
         if kind == "image":
-            alone = as_picture(self.portraits[i].image)
+            alone = as_picture(self.images[i].image)
             return resized(alone, side) if side else alone
         return snapshot_rows(self, side=side or 192) if kind == "strip" else facet_rows(self, side=side or 224)
 
@@ -208,7 +208,7 @@ class FeatureImages(Result):
         """Attained against target activation of the strongest channels of portrait i."""
         from foveal.render.feature_images import channel_bars
 
-        return channel_bars(self.portraits[i], count=count)
+        return channel_bars(self.images[i], count=count)
 
     def plane(self, *, side: int = 900, layer: str | None = None) -> Image.Image:
         """The set in the plane, by t-SNE of its features, colored by facet, with the most typical photos."""
@@ -298,7 +298,7 @@ class FeatureImages(Result):
     def __str__(self) -> str:
         many = f" of {len(self.facets)} facets of {len(self.photos)} pictures" if self.facets else ""
         lines = [f"{len(self)} portraits{many}, {self.model}, {self.seconds:.1f} s"]
-        lines += [f"  {one.name:32} {one.caption()}" for one in self.portraits]
+        lines += [f"  {one.name:32} {one.caption()}" for one in self.images]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -320,24 +320,24 @@ class Transfer:
 
     Attributes:
         model, layer: of that network.
-        found: for each portrait, the facet whose photos it is most like there.
-        own: which it is meant to be.
+        retrieved: for each portrait, the facet whose photos it is most like there.
+        facets: which it is meant to be.
         fit: cosine with its own facet's features there.
     """
 
     model: str
     layer: str
-    found: tuple[int, ...]
-    own: tuple[int, ...]
+    retrieved: tuple[int, ...]
+    facets: tuple[int, ...]
     fit: tuple[float, ...]
 
     @property
     def share(self) -> float:
         """Of portraits that are most like their own facet."""
-        return _share(a == b for a, b in zip(self.found, self.own, strict=True))
+        return _share(a == b for a, b in zip(self.retrieved, self.facets, strict=True))
 
     def __str__(self) -> str:
-        share = f"{100 * self.share:.0f} % of {len(self.own)} portraits"
+        share = f"{100 * self.share:.0f} % of {len(self.facets)} portraits"
         return f"{self.model} at {self.layer}: {share} are most like their own facet"
 
     __repr__ = __str__
