@@ -6,7 +6,7 @@
 1 order: Spearman's correlation of what channels contribute to a neuron with what the neuron loses without them.
 2 kept: how much of a neuron its strongest five and twenty channels alone make, all others set to zero.
 3–5 map: the tree as one map (`gap`) beside other maps: pointing, share on the object, deletion and insertion as in
-  `benchmarks.depth`; for photos also GT-known localisation, the box around the largest region above 15 %.
+  `benchmarks.depth`; for photos also GT-known localization, the box around the largest region above 15 %.
 6 random weights: the same picture after weights were shuffled, from the last layer to the first.
 7–9 overlap, stage by stage, of what two trees rest on: noise of 2 % of the range, a mirrored picture, the class that
   comes second, and a picture attacked until its class changes (steps of 1/255), explained as the class it then is.
@@ -111,7 +111,7 @@ def maps(network: foveal.Model, cases: Sequence[Case], steps: int) -> None:
             common = functional.interpolate(map[None, None].float(), (GRID, GRID), mode="area")[0, 0]
             curves = [curve(case.ask, case.batch.tensor, common, steps=steps).area for curve in (deletion, insertion)]
             scores.setdefault(name, []).append([*case.judge(on_photo), *curves, _localised(on_photo, case)])
-    print("\n" + _head("map", ["hit %", "share %", "deletion", "insertion", "localised %"]))
+    print("\n" + _head("map", ["hit %", "share %", "deletion", "insertion", "localized %"]))
     for name, rows in scores.items():
         hit, share, deleted, inserted, found_box = np.array(rows).T
         box = "–" if np.isnan(found_box).all() else f"{100 * found_box.mean():.0f}"

@@ -4,7 +4,7 @@
     python -m benchmarks.families drawn families/               # and what the maps of their decisions are worth
     python -m benchmarks.families photos ../shared/data         # trained networks of three more, on photos of birds
 
-Tasks: "few-shot", five ways and five shots by prototypes; "vote", twenty neighbours of a bank; "retrieval", the cosine
+Tasks: "few-shot", five ways and five shots by prototypes; "vote", twenty neighbors of a bank; "retrieval", the cosine
 to the nearest of a gallery. Each picture the network decides rightly is explained at the map that makes the embedding.
 
 "drop", "increase": Average Drop and Increase in % of the decision's score (probability, share of the vote, cosine) when

@@ -39,7 +39,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "start: noise": {"start": "noise"},
     "start: one photo": {"start": "photo"},
-    "no activation maximisation": {"objective_weights": replace(USUAL, activation=None)},
+    "no activation maximization": {"objective_weights": replace(USUAL, activation=None)},
     "no distance": {"objective_weights": replace(USUAL, distance_weight=0.0)},
     "no statistics": {"objective_weights": replace(USUAL, statistics=0.0)},
     "no total variation": {"objective_weights": replace(USUAL, smoothness=0.0)},
@@ -59,7 +59,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "parametrization: pixel": {"parametrization": "pixel"},
     "parametrization: phase": {"parametrization": "phase"},
     "place by place": {"objective_weights": replace(USUAL, spatial=True)},
-    "maximisation alone, noise": {
+    "maximization alone, noise": {
         "objective_weights": replace(USUAL, distance_weight=0.0, statistics=0.0, smoothness=0.0, sparsity=0.0),
         "start": "noise",
     },

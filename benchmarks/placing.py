@@ -4,7 +4,7 @@
 
 For each stage: the middle of its first cell and the step, as operations have them; how far that is from the tiles it
 would have edge to edge, in cells, at most; and the middle of what the cell in the middle responds to, in the trained
-network on these photos (centre of mass of the squared derivative of its norm), beside where both have it.
+network on these photos (center of mass of the squared derivative of its norm), beside where both have it.
 
 Then evidence for the true class on photos whose boxes are known, where the network is right: share of the positive
 evidence in the boxes, whether the highest point lies in one, best overlap of the map's box with one (threshold 0.2),

@@ -34,7 +34,7 @@ def even(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def linear() -> Iterator[None]:
-    """No operation picks, gates or normalises: maxima are means."""
+    """No operation picks, gates or normalizes: maxima are means."""
 
     def mean(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
              ceil_mode: bool = False, return_indices: bool = False) -> Tensor:  # fmt: skip
@@ -60,7 +60,7 @@ def linear() -> Iterator[None]:
 def middle_of(
     model: nn.Module, x: Tensor, layer: str, cell: tuple[int, int], layout: Layout | None = "nchw"
 ) -> tuple[float, float] | None:
-    """(y, x), the centre of mass of |∂A[cell]/∂x|; None where it reaches the picture's edge, and so is cut there."""
+    """(y, x), the center of mass of |∂A[cell]/∂x|; None where it reaches the picture's edge, and so is cut there."""
     kept: list[Tensor] = []
     hook = model.get_submodule(layer).register_forward_hook(lambda _m, _i, output: kept.append(output))
     x = x.detach().double().requires_grad_()

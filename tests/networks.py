@@ -1,4 +1,4 @@
-"""Networks for tests: real architectures with awake normalisation, and tiny ones whose answer is known."""
+"""Networks for tests: real architectures with awake normalization, and tiny ones whose answer is known."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def architecture(name: str, seed: int = 0) -> nn.Module:
 
 
 def awake(model: nn.Module) -> nn.Module:
-    """Randomise what initialisation leaves neutral: normalisation statistics and scales, biases, layer scales."""
+    """Randomize what initialization leaves neutral: normalization statistics and scales, biases, layer scales."""
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):

@@ -51,7 +51,7 @@ def test_every_method_at_every_stage_of_every_architecture(name: str, no_trace: 
 
 @pytest.mark.parametrize("method", EVIDENCE)
 def test_planted_evidence_is_found(method: str) -> None:
-    """Red is lit in one corner, green in another: the map of each class is where its colour is."""
+    """Red is lit in one corner, green in another: the map of each class is where its color is."""
     x = torch.zeros(1, 3, 8, 8)
     x[0, 0, 1, 2] = 2.0
     x[0, 1, 6, 5] = 1.0
@@ -113,7 +113,7 @@ def test_a_batch_is_its_images() -> None:
 
 
 def test_evidence_that_cancels_before_a_normalisation_is_said_to_be_noise() -> None:
-    """ConvNeXt normalises over channels right behind each stage: gradient and activation are orthogonal there."""
+    """ConvNeXt normalizes over channels right behind each stage: gradient and activation are orthogonal there."""
     model, x = architecture("convnext_tiny"), torch.randn(1, 3, 96, 96)
     hirescam, gradcam = foveal.compare(model, x, methods=["hirescam", "gradcam"], layer="features.3")
     assert any("noise" in note for note in hirescam.notes)
@@ -212,7 +212,7 @@ def test_any_callable_is_a_target() -> None:
     assert why.target == ("<lambda>", "<lambda>")
 
 
-def test_double_precision_is_honoured() -> None:
+def test_double_precision_is_honored() -> None:
     model, x = tiny().double(), torch.randn(1, 3, 8, 8).double()
     why = foveal.explain(model, x)
     assert why.map.dtype == torch.float64

@@ -109,7 +109,7 @@ def test_places_of_other_heads(head: str, *, exact: bool) -> None:
 
 
 def test_planted_correspondence() -> None:
-    """One colour lies at one place in the query, at another in the reference: the first line joins them."""
+    """One color lies at one place in the query, at another in the reference: the first line joins them."""
     model = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
     conv = model[0]
     assert isinstance(conv, nn.Conv2d)
@@ -179,8 +179,8 @@ def test_where_the_embedding_is() -> None:
     assert find(Embedder("project").eval(), X).layer == ""
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).double()
     assert "the map the model returns" in find(model, X).said
-    labelled = foveal.load_model("demo")
-    site = find(labelled, torch.rand(1, 3, 160, 160))
+    labeled = foveal.load_model("demo")
+    site = find(labeled, torch.rand(1, 3, 160, 160))
     assert (site.layer, site.said) == ("head.input", "what goes into head, 128 numbers")
 
     class Convolutional(nn.Module):

@@ -155,13 +155,13 @@ def test_ranks_are_red_green_and_blue() -> None:
     random = np.random.default_rng(0)
     maps, norm = random.random((3, 5, 5)), random.random((5, 5))
     maps[2, 0, :2], norm[0, :2] = (0, 1), (0, 1)  # the ends of every scale stay where they are
-    colours = rank_colors(maps, norm)
-    assert colours.shape == (3, 5, 5) and colours.min() == 0 and colours.max() == 1
+    colors = rank_colors(maps, norm)
+    assert colors.shape == (3, 5, 5) and colors.min() == 0 and colors.max() == 1
     changed = maps.copy()
     changed[1, 1:] = 0.5 * changed[1, 1:]
     other = rank_colors(changed, norm)
-    assert np.allclose(other[[0, 2]], colours[[0, 2]]) and not np.allclose(other[1], colours[1])
-    assert np.allclose(colours, unit(unit(maps) * unit(norm)))
+    assert np.allclose(other[[0, 2]], colors[[0, 2]]) and not np.allclose(other[1], colors[1])
+    assert np.allclose(colors, unit(unit(maps) * unit(norm)))
     assert not rank_colors(maps[:2], norm)[2].any()
     with pytest.raises(ResultError, match="palette"):
         rank_colors(random.random((4, 5, 5)), norm)
@@ -186,8 +186,8 @@ def test_palettes_tell_parts_apart() -> None:
         assert apart.min() > 0.07 and np.ptp(lab[:, 0]) < 0.06
 
 
-def test_planted_parts_get_the_first_three_colours() -> None:
-    """Three patches, each of one colour and less bright than the one before; the network passes colours on."""
+def test_planted_parts_get_the_first_three_colors() -> None:
+    """Three patches, each of one color and less bright than the one before; the network passes colors on."""
     x = torch.zeros(1, 3, 32, 32)
     x[0, 0, 2:10, 2:10], x[0, 1, 2:10, 20:28], x[0, 2, 20:28, 2:10] = 3.0, 2.0, 1.5
     net = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -198,9 +198,9 @@ def test_planted_parts_get_the_first_three_colours() -> None:
     for channel, (y, x0) in enumerate(((5, 5), (5, 23), (23, 5))):
         assert seen[y, x0].argmax() == channel
     drawn = np.asarray(found.palette_picture(side=32, legend=False)).astype(int)
-    for colour, (y, x0) in zip(palette(3).astype(int), ((5, 5), (5, 23), (23, 5)), strict=True):
+    for color, (y, x0) in zip(palette(3).astype(int), ((5, 5), (5, 23), (23, 5)), strict=True):
         mixed = drawn[y, x0] - drawn[y, x0].mean()
-        assert np.dot(mixed, colour - colour.mean()) > 0
+        assert np.dot(mixed, color - color.mean()) > 0
     assert found.coverage() == pytest.approx(1)
 
 

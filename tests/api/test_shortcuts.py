@@ -30,7 +30,7 @@ CLASSES = 6
 
 
 class Small(nn.Module):
-    """Two convolutions on pictures of 40 × 40, the mean over places, a head: colours and textures."""
+    """Two convolutions on pictures of 40 × 40, the mean over places, a head: colors and textures."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,12 +56,12 @@ def trained(split: SplitName) -> Model:
     targets = torch.tensor([e.target for e in examples])
     torch.manual_seed(0)
     net = Small()
-    optimiser = torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.01)
     for _ in range(30):
         for batch in torch.randperm(len(x)).split(32):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             functional.cross_entropy(net(x[batch]), targets[batch]).backward()
-            optimiser.step()
+            optimizer.step()
     return Model(net.eval(), split, PREPROCESSING, CLASS_NAMES)
 
 
@@ -81,7 +81,7 @@ def test_the_network_trained_on_the_shortcut_split_is_flagged_and_the_control_is
 
 
 class Frame(nn.Module):
-    """Says the colour of the picture's outermost pixels, or of its middle."""
+    """Says the color of the picture's outermost pixels, or of its middle."""
 
     def __init__(self, *, frame: bool) -> None:
         super().__init__()
@@ -93,8 +93,8 @@ class Frame(nn.Module):
         return 4 * part.mean((2, 3))
 
 
-def coloured(n: int = 24) -> tuple[Tensor, list[int]]:
-    """Frame and middle of one of three colours, the class; noise."""
+def colored(n: int = 24) -> tuple[Tensor, list[int]]:
+    """Frame and middle of one of three colors, the class; noise."""
     torch.manual_seed(0)
     x, classes = 0.2 * torch.rand(n, 3, 32, 32), [i % 3 for i in range(n)]
     for i, c in enumerate(classes):
@@ -104,7 +104,7 @@ def coloured(n: int = 24) -> tuple[Tensor, list[int]]:
 
 @pytest.mark.parametrize("frame", [True, False])
 def test_who_looks_at_the_frame_is_found_out(frame: bool) -> None:
-    x, classes = coloured()
+    x, classes = colored()
     found = foveal.shortcuts(Frame(frame=frame).eval(), x, classes, method="inputxgradient")
     assert len(found.suspects) == 3 and all(one.flagged == frame for one in found.suspects)
     for one in found.suspects:
@@ -124,7 +124,7 @@ def test_chances_are_those_of_dealt_classes() -> None:
 
 
 def test_too_few_pictures_are_refused() -> None:
-    x, classes = coloured(4)
+    x, classes = colored(4)
     with pytest.raises(ImageError, match="two classes at least"):
         foveal.shortcuts(Frame(frame=True), x, classes)
     with pytest.raises(ImageError, match="as many classes"):

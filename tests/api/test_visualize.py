@@ -115,7 +115,7 @@ def test_the_scale_of_features_does_not_matter(scale: float) -> None:
     assert found[0][0].gain == pytest.approx(found[1][0].gain)
 
 
-def test_planted_colours_come_out() -> None:
+def test_planted_colors_come_out() -> None:
     """Features are how red, green and blue a picture is: so must its portrait be."""
     model = Model(Planted(), "planted", PREPROCESSING)
     found = foveal.visualize(model, colored(), layer="relu", facets=3, count=1, start="noise", schedule=QUICK)
@@ -140,7 +140,7 @@ def test_one_picture_and_a_plain_module() -> None:
 
 
 def test_a_photo_whose_features_are_the_target_is_left_alone() -> None:
-    """T6: all channels, no activation maximisation: the only thing to do is nothing."""
+    """T6: all channels, no activation maximization: the only thing to do is nothing."""
     only = ObjectiveWeights(activation=None, sparsity=0, statistics=0, smoothness=0)
     schedule = Schedule((Octave(1.0, 10),), views=STILL, check=5)
     x = colored()[:1].clamp(-1.6, 1.6)  # within what the parametrization can show
@@ -286,7 +286,7 @@ def test_tokens_are_pooled() -> None:
     assert found[0].target is not None and len(found[0].target) == 12
 
 
-def test_one_grey_channel() -> None:
+def test_one_gray_channel() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU())
     found = foveal.visualize(net, torch.rand(4, 1, 16, 16), layer="1", schedule=QUICK)

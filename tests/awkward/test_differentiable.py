@@ -83,7 +83,7 @@ def test_the_maps_are_the_same(method: str, no_trace: NoTrace) -> None:
 def test_a_loss_on_the_map_falls_and_nothing_piles_up() -> None:
     torch.manual_seed(0)
     model, x = tiny().train(), torch.randn(4, 3, 8, 8)
-    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses, alive = [], []
     gc.collect()
     gc.disable()
@@ -94,8 +94,8 @@ def test_a_loss_on_the_map_falls_and_nothing_piles_up() -> None:
             loss = (map[:, :2] ** 2).sum() / (map**2).sum()  # evidence is to leave the upper half
             loss.backward()
             assert model.conv1.weight.grad is not None
-            optimiser.step()
-            optimiser.zero_grad()
+            optimizer.step()
+            optimizer.zero_grad()
             losses.append(float(loss.detach()))
             del map, loss
             alive.append(sum(issubclass(type(thing), Tensor) for thing in gc.get_objects()))

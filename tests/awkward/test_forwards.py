@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.conftest import NoTrace
 
 
-class Normalising(Tiny):
+class Normalizing(Tiny):
     """Writes into its input, as some preprocessing inside models does."""
 
     def forward(self, x: Tensor) -> Any:
@@ -25,7 +25,7 @@ class Normalising(Tiny):
 
 def test_a_forward_that_writes_into_its_input() -> None:
     torch.manual_seed(0)
-    model, x = Normalising().eval(), torch.rand(1, 3, 8, 8)
+    model, x = Normalizing().eval(), torch.rand(1, 3, 8, 8)
     before = x.clone()
     first, second = (foveal.explain(model, x) for _ in range(2))
     assert torch.equal(x, before)

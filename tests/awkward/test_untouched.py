@@ -536,7 +536,7 @@ def test_a_child_that_is_forked_while_a_thread_explains_does_not_wait_for_ever()
 
 
 class Normed(nn.Module):
-    """Normalises with the statistics of what it is given, and keeps them."""
+    """Normalizes with the statistics of what it is given, and keeps them."""
 
     def __init__(self, how: str) -> None:
         super().__init__()

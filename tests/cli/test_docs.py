@@ -67,5 +67,5 @@ def test_command_lines_in_the_help(words: tuple[str, ...]) -> None:
 
 def test_what_is_wrong_is_seen() -> None:
     assert [*faults("foveal portray x")] == ["no command portray"]
-    assert [*faults('foveal explain bird.jpg --colour red -m "a b"   # why')] == ["no option --colour"]
+    assert [*faults('foveal explain bird.jpg --color red -m "a b"   # why')] == ["no option --color"]
     assert [*faults("foveal benchmark folder x -m demo --steps 3")] == []

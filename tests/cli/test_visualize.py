@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import foveal
 from foveal.cli.app import app
 from foveal.synthetic import CLASS_NAMES, class_scene, render
-from tests.storage.crashing import signalled
+from tests.storage.crashing import signaled
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -98,7 +98,7 @@ def test_a_process_that_was_stopped_keeps_its_work(
     assert run(*asked, "-o", tmp_path / "whole").exit_code == 0
     out, kept = tmp_path / "out", tmp_path / "out" / ".unfinished" / "checkpoint.pt"
     given = [str(one) for one in (*asked, "-o", out)]
-    status = signalled(what, kept.exists, lambda: app(given))
+    status = signaled(what, kept.exists, lambda: app(given))
     assert status == (130 if what == signal.SIGINT else -signal.SIGKILL) and kept.exists()
     assert (out / "features" / "manifest.json").exists() == (what == signal.SIGINT)
     again = run(*asked, "-o", out)
@@ -112,7 +112,7 @@ def test_work_on_other_pictures_is_not_gone_on_with(
 ) -> None:
     monkeypatch.setattr("foveal.featurevis.run.EVERY", 1)
     asked = ["visualize", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.3x60", "-o", tmp_path]
-    signalled(signal.SIGKILL, (tmp_path / ".unfinished" / "checkpoint.pt").exists, lambda: app([str(a) for a in asked]))
+    signaled(signal.SIGKILL, (tmp_path / ".unfinished" / "checkpoint.pt").exists, lambda: app([str(a) for a in asked]))
     done = run(asked[0], birds / "0-0.png", *asked[2:-3], "0.3x2", *asked[-2:])
     assert done.exit_code == 0 and "began anew" in done.stderr and "going on" not in done.stderr
     assert len(foveal.FeatureImages.load(tmp_path / "features").photos) == 1

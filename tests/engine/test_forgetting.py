@@ -383,7 +383,7 @@ def test_the_copy_is_the_network_with_other_numbers_in_it(kind: str) -> None:
 
 
 class Drawn(nn.Module):
-    """The same batch normalisation, in different words."""
+    """The same batch normalization, in different words."""
 
     def __init__(self, how: str) -> None:
         super().__init__()

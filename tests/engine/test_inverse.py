@@ -360,7 +360,7 @@ class NormAct(nn.BatchNorm2d):
         return nn.functional.silu(super().forward(x))
 
 
-class Standardised(nn.Conv2d):
+class Standardized(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         w = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
         return nn.functional.conv2d(x, w, self.bias)
@@ -371,7 +371,7 @@ class Same(nn.MaxPool2d):
         return super().forward(nn.functional.pad(x, (0, 1, 0, 1)))
 
 
-@pytest.mark.parametrize("make", [lambda: NormAct(3), lambda: Standardised(3, 4, 1), lambda: Same(2)])
+@pytest.mark.parametrize("make", [lambda: NormAct(3), lambda: Standardized(3, 4, 1), lambda: Same(2)])
 def test_a_subclass_that_does_more_gets_no_closed_form(make: Callable[[], nn.Module]) -> None:
     torch.manual_seed(0)
     module = make().double().eval()

@@ -24,7 +24,7 @@ from foveal.methods import baselines, deeplift
         ((2, 64, 147, 149), (299, 299), None, "nchw"),
         ((64, 49, 64), (224, 224), None, None),
         ((64, 16, 49, 96), (224, 224), None, None),
-        ((2, 512, 1, 26), (32, 100), (32.0, 4.0), "nchw"),  # text recognisers reduce height faster than width
+        ((2, 512, 1, 26), (32, 100), (32.0, 4.0), "nchw"),  # text recognizers reduce height faster than width
         ((2, 8, 8, 8), (64, 64), None, "nchw"),
         ((2, 56, 56, 64), (224, 224), None, "nhwc"),
         ((2, 56, 56, 48), (224, 224), (4.0, 4.0), "nhwc"),

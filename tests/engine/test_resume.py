@@ -199,13 +199,13 @@ def clips_its_input(m: Written, x: Tensor) -> Tensor:
     return m.two(m.one(x)) + x[:, :1]
 
 
-def scales_by_a_learnt_number(m: Written, x: Tensor) -> Tensor:
+def scales_by_a_learned_number(m: Written, x: Tensor) -> Tensor:
     return m.two(m.one(x) * m.fc.bias.abs().sum()) * m.fc.weight.abs().max()
 
 
 WAYS = [
     functional, skips_round, adds_into_what_came_before, adds_in_place_and_drops_the_answer, shared_relu,
-    clips_right_after, asks_for_shapes, makes_weights, several_outputs, clips_its_input, scales_by_a_learnt_number,
+    clips_right_after, asks_for_shapes, makes_weights, several_outputs, clips_its_input, scales_by_a_learned_number,
 ]  # fmt: skip
 
 

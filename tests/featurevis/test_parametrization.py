@@ -46,7 +46,7 @@ def test_noise_is_a_picture(shape: tuple[int, int, int]) -> None:
         assert bool((x >= 0).all() & (x <= 1).all()) and float(x.std()) > 0
 
 
-def test_colours_can_be_taken_back() -> None:
+def test_colors_can_be_taken_back() -> None:
     mix = color_matrix(3, torch.float64)
     assert abs(float(torch.linalg.det(mix))) > 1e-3
     assert float(mix.norm(dim=0).max()) == pytest.approx(1)

@@ -84,10 +84,10 @@ def test_weights(kind: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    grey = Preprocessing(size=(12, 12), channels="L", mean=(0.5,), std=(0.5,))
+    gray = Preprocessing(size=(12, 12), channels="L", mean=(0.5,), std=(0.5,))
     from tests.models.factories import Net
 
-    model = Model(Net(), "shells", grey, ("cockle", "limpet", "whelk"), {"license": "CC0", "notes": ["of shells"]})
+    model = Model(Net(), "shells", gray, ("cockle", "limpet", "whelk"), {"license": "CC0", "notes": ["of shells"]})
     folder = tmp_path_factory.mktemp("model")
     return save_model(
         model, folder / "m" / "shells.safetensors", architecture="tests.models.factories:Net", arguments={"width": 2}

@@ -112,7 +112,7 @@ def check(net: Any, x: Tensor, why: foveal.Explanation, what: str) -> None:
     assert why.probability is None or bool(((why.probability >= 0) & (why.probability <= 1)).all()), what
     found: Any = why.measured
     for at, values in found.items():
-        if "taken by biases and stabilisers" in values:
+        if "taken by biases and stabilizers" in values:
             unsaid = not any("add up" in note for note in why.notes)
             assert not unsaid or not any(values["missing"]), what
             if why.method.startswith("lrp"):

@@ -53,7 +53,7 @@ KINDS: dict[str, Any] = {
     "png": lambda: saved("PNG", exif=exif(), optimize=True),
     "png palette": lambda: saved("PNG", "P", transparency=3),
     "png deep": lambda: png(deep(), sbit=12),
-    "png deep grey": lambda: png(deep()[..., :1]),
+    "png deep gray": lambda: png(deep()[..., :1]),
     "png deep alpha": lambda: png(deep()[..., :2]),
     "apng": lambda: saved("PNG", save_all=True, append_images=[scene(), scene().rotate(90)]),
     "gif": lambda: saved("GIF", save_all=True, append_images=[scene()]),

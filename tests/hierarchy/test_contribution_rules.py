@@ -133,7 +133,7 @@ def test_without_biases_contributions_sum_to_every_node(rule: str, pool: type[nn
         assert whole.decision.value == pytest.approx(tree.decision.value)
     root = foveal.decompose(model, x, branching=100, rule=rule, gate=False).root
     positive = sum(node.edge.mass for node in root.children if node.edge)
-    assert positive >= tree.decision.value - 1e-9  # the edges are those in favour; the rest speaks against
+    assert positive >= tree.decision.value - 1e-9  # the edges are those in favor; the rest speaks against
 
 
 def test_the_bias_leaf_is_what_is_missing() -> None:

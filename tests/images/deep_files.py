@@ -1,4 +1,4 @@
-"""Files of 16-bit pictures, written byte by byte as their standards say, which Pillow does not do for colours."""
+"""Files of 16-bit pictures, written byte by byte as their standards say, which Pillow does not do for colors."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
 
 def png(pixels: NDArray[Any], *, sbit: int | None = None) -> bytes:
     """A PNG of (h, w, c) uint16 pixels."""
     h, w, c = pixels.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", w, h, 16, COLOUR_TYPES[c], 0, 0, 0))]
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", w, h, 16, COLOR_TYPES[c], 0, 0, 0))]
     chunks += [(b"sBIT", bytes([sbit] * c))] if sbit else []
     chunks += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(

@@ -64,7 +64,7 @@ def test_an_opaque_alpha_channel_is_not_worth_a_note() -> None:
     assert decoded.image.getpixel((0, 0)) == (1, 2, 3) and decoded.notes == ()
 
 
-def test_grey_with_alpha(tmp_path: Path) -> None:
+def test_gray_with_alpha(tmp_path: Path) -> None:
     Image.new("LA", (2, 2), (0, 0)).save(tmp_path / "la.png")
     assert decode_file(tmp_path / "la.png").image.getpixel((0, 0)) == WHITE
 
@@ -85,7 +85,7 @@ def test_other_modes_become_rgb(mode: str) -> None:
     assert decoded.image.getpixel((7, 5)) == WHITE
 
 
-def test_a_cmyk_jpeg_keeps_its_colours(tmp_path: Path) -> None:
+def test_a_cmyk_jpeg_keeps_its_colors(tmp_path: Path) -> None:
     corners().resize((80, 60), Image.Resampling.NEAREST).convert("CMYK").save(tmp_path / "c.jpg", quality=95)
     pixel = decode_file(tmp_path / "c.jpg").image.getpixel((10, 10))
     assert isinstance(pixel, tuple)

@@ -121,7 +121,7 @@ def test_significant_bits_of_a_png(channels: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "channels"),
-    [("png", 2), ("png", 4), ("tiff", 4), ("tiff premultiplied", 4)],  # Pillow reads no grey TIFF
+    [("png", 2), ("png", 4), ("tiff", 4), ("tiff premultiplied", 4)],  # Pillow reads no gray TIFF
 )
 def test_deep_transparency_is_over_white(kind: str, channels: int, tmp_path: Path) -> None:
     pixels = scene(16, channels)
@@ -160,7 +160,7 @@ def test_arrays_of_every_number(dtype: str, order: str) -> None:
 
 
 def test_a_flat_picture_far_from_black_is_remarked_on() -> None:
-    """Heat in hundredths of a kelvin: bright enough, and all of one grey."""
+    """Heat in hundredths of a kelvin: bright enough, and all of one gray."""
     heat = np.random.default_rng(0).integers(38_000, 41_000, (12, 10)).astype(np.uint16)
     assert "span 38" in load_images(heat, PLAIN).photos[0].notes[0]
 
@@ -171,7 +171,7 @@ def test_the_note_reaches_the_result(tmp_path: Path) -> None:
     assert any("of 0 to 65535" in remark for remark in why.notes)
 
 
-def test_a_colour_that_stands_for_nothing(tmp_path: Path) -> None:
+def test_a_color_that_stands_for_nothing(tmp_path: Path) -> None:
     pixels = scene(16)
     Image.fromarray(pixels[..., 0]).save(tmp_path / "keyed.png", transparency=int(pixels[3, 3, 0]))
     seen, notes = read((tmp_path / "keyed.png").read_bytes(), tmp_path)
@@ -218,7 +218,7 @@ def test_depth_is_the_same_arithmetic_without_rounding(interpolation: Any, chann
 
 
 @pytest.mark.parametrize("kind", ["ppm", "plain ppm", "sgi", "cmyk tiff"])
-def test_colours_that_pillow_cuts_to_eight_bits_are_remarked_on(kind: str, tmp_path: Path) -> None:
+def test_colors_that_pillow_cuts_to_eight_bits_are_remarked_on(kind: str, tmp_path: Path) -> None:
     pixels = scene(12, 4 if kind == "cmyk tiff" else 3)
     words = " ".join(map(str, pixels[..., :3].ravel().tolist()))
     ways = {

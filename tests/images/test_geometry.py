@@ -72,23 +72,23 @@ def test_a_constant_map_stays_exactly_constant(geometry: Geometry, value: float,
 
 
 @given(GEOMETRIES)
-def test_only_pixels_whose_centre_was_seen_are_filled(geometry: Geometry) -> None:
+def test_only_pixels_whose_center_was_seen_are_filled(geometry: Geometry) -> None:
     filled = ~np.isnan(geometry.map_to_photo(np.ones((2, 3))))
     height, width = geometry.photo_size
-    centres = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), axis=-1)
-    at = geometry.points_to_input(centres)
+    centers = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), axis=-1)
+    at = geometry.points_to_input(centers)
     inside = ((at >= 0) & (at <= geometry.input_size[::-1])).all(axis=-1)
     np.testing.assert_array_equal(filled, inside)
 
 
 @given(GEOMETRIES, st.integers(2, 7), st.integers(2, 7))
 def test_a_linear_ramp_is_reproduced(geometry: Geometry, rows: int, columns: int) -> None:
-    """Bilinear interpolation is exact on a plane, between the outermost cell centres."""
+    """Bilinear interpolation is exact on a plane, between the outermost cell centers."""
     h, w = geometry.input_size
     y, x = (np.arange(rows) + 0.5) * h / rows, (np.arange(columns) + 0.5) * w / columns
     photo = geometry.map_to_photo(3 * x[None, :] - 2 * y[:, None])
-    centres = np.indices(geometry.photo_size)[::-1].transpose(1, 2, 0) + 0.5
-    at = geometry.points_to_input(centres)
+    centers = np.indices(geometry.photo_size)[::-1].transpose(1, 2, 0) + 0.5
+    at = geometry.points_to_input(centers)
     at = np.stack([np.clip(at[..., 0], x[0], x[-1]), np.clip(at[..., 1], y[0], y[-1])], axis=-1)
     seen = ~np.isnan(photo)
     np.testing.assert_allclose(photo[seen], (3 * at[..., 0] - 2 * at[..., 1])[seen], atol=1e-9)
@@ -109,7 +109,7 @@ def test_a_bright_cell_lands_where_its_box_is(cell: tuple[int, int]) -> None:
 
 
 def test_the_map_on_the_photo_agrees_with_torch() -> None:
-    """Without a crop, half-pixel centres are torch's align_corners=False."""
+    """Without a crop, half-pixel centers are torch's align_corners=False."""
     geometry = Preprocessing((14, 21), resize="exact").geometry((56, 63))
     maps = torch.randn(2, 7, 7, generator=torch.Generator().manual_seed(0))
     ours = geometry.map_to_photo(maps)

@@ -41,7 +41,7 @@ def test_every_way_to_give_a_photo_is_the_same_picture(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_grey_arrays() -> None:
+def test_gray_arrays() -> None:
     gray = PIXELS[..., 0]
     batch = load_images([gray, gray[..., None]], SMALL)
     np.testing.assert_array_equal(batch.photos[0].pixels, np.repeat(gray[..., None], 3, axis=2))
@@ -72,7 +72,7 @@ def test_a_tensors_photo_is_rebuilt() -> None:
     assert rebuilt.notes == ()
 
 
-def test_without_preprocessing_a_tensors_colours_are_stretched_and_it_says_so() -> None:
+def test_without_preprocessing_a_tensors_colors_are_stretched_and_it_says_so() -> None:
     x = torch.zeros(1, 3, 2, 2)
     x[0, :, 0, 0], x[0, :, 1, 1] = -2, 2
     photo = load_images(x).photos[0]
@@ -84,10 +84,10 @@ def test_without_preprocessing_a_tensors_colours_are_stretched_and_it_says_so() 
 def test_any_number_of_channels_can_be_shown(channels: int) -> None:
     photo = load_images(torch.rand(channels, 4, 4), SMALL).photos[0]
     assert (photo.pixels.min(), photo.pixels.max()) == (0, 255)
-    assert (photo.pixels == photo.pixels[..., :1]).all()  # grey
+    assert (photo.pixels == photo.pixels[..., :1]).all()  # gray
 
 
-def test_a_constant_tensor_is_mid_grey_not_nan() -> None:
+def test_a_constant_tensor_is_mid_gray_not_nan() -> None:
     assert (load_images(torch.full((3, 2, 2), 7.0)).photos[0].pixels == 128).all()
 
 

@@ -71,7 +71,7 @@ def test_exact_squeezes_and_pad_letterboxes() -> None:
     padded = replace(plain, resize="pad", mean=(0.25,) * 3).apply(white)
     assert padded.shape == (3, 20, 20)
     assert (padded[:, 5:15] == 0.75).all()
-    assert (padded[:, :5] == 0).all() and (padded[:, 15:] == 0).all()  # the mean colour is zero
+    assert (padded[:, :5] == 0).all() and (padded[:, 15:] == 0).all()  # the mean color is zero
 
 
 def test_channel_orders() -> None:
@@ -90,7 +90,7 @@ def test_undo_gives_the_pixels_back(channels: Any) -> None:
     np.testing.assert_array_equal(preprocessing.undo(preprocessing.apply(image)), np.asarray(image))
 
 
-def test_undo_of_one_channel_is_grey_in_three() -> None:
+def test_undo_of_one_channel_is_gray_in_three() -> None:
     gray = Preprocessing((4, 4), channels="L", mean=(0.5,), std=(0.5,))
     photo = gray.undo(gray.apply(Image.new("L", (4, 4), 77)))
     assert photo.shape == (4, 4, 3) and (photo == 77).all()

@@ -103,7 +103,7 @@ def test_seeds_repeat_and_differ(method: str, no_trace: NoTrace) -> None:
 
 
 @pytest.mark.parametrize("method", THROUGH_CAPTUM)
-def test_evidence_lies_where_the_colour_is(method: str, no_trace: NoTrace) -> None:
+def test_evidence_lies_where_the_color_is(method: str, no_trace: NoTrace) -> None:
     x = torch.zeros(1, 3, 8, 8)
     x[0, 0, 1, 2], x[0, 1, 6, 5] = 2.0, 1.0
     model = Planted().train()

@@ -131,7 +131,7 @@ def conditioning(name: str, A: Tensor, G: Tensor) -> float:
         s = torch.linalg.svdvals(X)
         return max(1.0, float((1 / (1 - (s[:, 1] / s[:, 0]) ** 2)).amax()) / 10)
     if name == "hirescam":
-        # Right before a normalisation over channels, G ⊥ A at every position: the terms cancel to rounding.
+        # Right before a normalization over channels, G ⊥ A at every position: the terms cancel to rounding.
         terms = A64 * G.double()
         return float(terms.abs().sum(1).amax() / terms.sum(1).abs().amax())
     return 1.0

@@ -97,7 +97,7 @@ def test_captum_says_the_same_where_no_module_runs_twice() -> None:
     assert torch.allclose(why.map, theirs.sum(1).detach(), atol=1e-9)
 
 
-def test_evidence_lies_where_the_colour_is() -> None:
+def test_evidence_lies_where_the_color_is() -> None:
     x = torch.zeros(1, 3, 8, 8)
     x[0, 0, 1, 2], x[0, 1, 6, 5] = 2.0, 1.0
     map = foveal.explain(Planted().eval(), x, foveal.Margin(0, 1), method="deeplift").map[0]

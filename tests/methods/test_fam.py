@@ -82,7 +82,7 @@ def test_the_published_map() -> None:
 @pytest.mark.parametrize("head", ["mean", "gem", "project"])
 @pytest.mark.parametrize("metric", ["cosine", "dot"])
 def test_linear_maps_sum_to_the_similarity(metric: str, head: str) -> None:
-    """T11, also through generalised-mean pooling, which is homogeneous, and a projection."""
+    """T11, also through generalized-mean pooling, which is homogeneous, and a projection."""
     why = foveal.explain(Embedder(head).eval(), X, foveal.Similar(S[0], metric=metric), method="fam:weights=linear")
     assert torch.allclose(why.map.sum((1, 2)), why.score, rtol=1e-6)
 

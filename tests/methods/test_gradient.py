@@ -47,7 +47,7 @@ def test_input_times_gradient_sums_to_the_score_without_biases() -> None:
     assert torch.allclose(why.map.sum((1, 2)), why.score, atol=1e-5)  # type: ignore[arg-type]
 
 
-def test_input_times_gradient_lies_where_the_colour_is() -> None:
+def test_input_times_gradient_lies_where_the_color_is() -> None:
     x = torch.zeros(1, 3, 8, 8)
     x[0, 0, 1, 2], x[0, 1, 6, 5] = 2.0, 1.0
     why = foveal.explain(Planted().eval(), x, foveal.Margin(0, 1), method="inputxgradient")

@@ -124,4 +124,4 @@ def test_gaps_are_refused() -> None:
 
 def test_fills_there_are_not() -> None:
     with pytest.raises(MethodError, match="fill=blur"):
-        explained(network(), images(), "occlusion:fill=grey")
+        explained(network(), images(), "occlusion:fill=gray")

@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from tests.conftest import NoTrace
 
 
-@pytest.mark.parametrize("centred", [True, False])
-def test_it_is_its_definition(centred: bool, no_trace: NoTrace) -> None:
+@pytest.mark.parametrize("centered", [True, False])
+def test_it_is_its_definition(centered: bool, no_trace: NoTrace) -> None:
     model, x = network(), images(2)
     masks = RandomMasks((12, 16), 4, 0.3, seed=0)(0, 20).double()[:, 0]
     with no_trace(model):
-        maps = explained(model, x, f"rise:count=20,cells=4,probability=0.3,centred={centred}")
+        maps = explained(model, x, f"rise:count=20,cells=4,probability=0.3,centered={centered}")
     for map, image in zip(maps, x, strict=True):
         f = [score(model, image * M) for M in masks]
-        mean = sum(f) / 20 if centred else 0.0
+        mean = sum(f) / 20 if centered else 0.0
         slow = sum((y - mean) * M for y, M in zip(f, masks, strict=True)) / (20 * 0.3)
         assert torch.allclose(map, slow, rtol=1e-6, atol=1e-9)  # type: ignore[arg-type]
 
 
 def test_in_a_linear_network_it_converges_to_what_the_masks_make_of_the_contributions() -> None:
-    """Centred, the estimate is Cov(f, M) / p = C·contributions / p, with C the covariance of mask values."""
+    """Centered, the estimate is Cov(f, M) / p = C·contributions / p, with C the covariance of mask values."""
     model, x = Linear(), images()
     masks = RandomMasks((12, 16), 6, 0.5, seed=1)(0, 4000).double().flatten(1)
     C = torch.cov(masks.T, correction=0)

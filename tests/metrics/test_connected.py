@@ -67,7 +67,7 @@ def test_corners_touch_and_the_edges_of_rows_do_not() -> None:
     assert largest_part(torch.from_numpy(diagonal)).sum() == 9
     assert largest_part(torch.from_numpy(diagonal[::-1].copy())).sum() == 9
     edges = np.zeros((4, 5), bool)
-    edges[0, 4] = edges[1, 0] = edges[2, 4] = True  # neighbours in memory only
+    edges[0, 4] = edges[1, 0] = edges[2, 4] = True  # neighbors in memory only
     assert largest_part(torch.from_numpy(edges)).sum() == 1
 
 

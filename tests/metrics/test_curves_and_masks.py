@@ -92,7 +92,7 @@ def test_baselines() -> None:
         baseline(x, lambda z: -z), -x
     )
     with pytest.raises(MethodError):
-        baseline(x, "grey")  # type: ignore[arg-type]
+        baseline(x, "gray")  # type: ignore[arg-type]
 
 
 def test_drop_increase_and_gain() -> None:

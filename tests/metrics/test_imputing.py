@@ -13,7 +13,7 @@ from foveal.errors import MethodError
 from foveal.metrics import impute, road
 from foveal.metrics.road import removed
 
-NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+NEIGHBORS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 
 def slow_impute(x: Tensor, where: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def slow_impute(x: Tensor, where: Tensor) -> Tensor:
     for (i, j), row in at.items():
         weights = {
             (i + dy, j + dx): 1 / 6 if dy == 0 or dx == 0 else 1 / 12
-            for dy, dx in NEIGHBOURS
+            for dy, dx in NEIGHBORS
             if 0 <= i + dy < h and 0 <= j + dx < w
         }
         A[row, row] = 1
@@ -44,7 +44,7 @@ def slow_impute(x: Tensor, where: Tensor) -> Tensor:
 @given(
     h=st.integers(2, 20), w=st.integers(2, 20), c=st.integers(1, 3), share=st.floats(0.1, 0.9), seed=st.integers(0, 99)
 )
-def test_every_hidden_pixel_is_the_mean_of_its_neighbours(h: int, w: int, c: int, share: float, seed: int) -> None:
+def test_every_hidden_pixel_is_the_mean_of_its_neighbors(h: int, w: int, c: int, share: float, seed: int) -> None:
     torch.manual_seed(seed)
     x, where = torch.randn(1, c, h, w, dtype=torch.float64), torch.rand(1, 1, h, w) < share
     where[0, 0, 0, 0] = False

@@ -1,4 +1,4 @@
-"""Localisation on squares whose values are known, and against slow definitions."""
+"""Localization on squares whose values are known, and against slow definitions."""
 
 from __future__ import annotations
 

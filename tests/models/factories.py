@@ -11,7 +11,7 @@ from foveal.models import Model
 
 
 class Net(nn.Module):
-    """Three classes of grey pictures."""
+    """Three classes of gray pictures."""
 
     def __init__(self, width: int = 2, classes: int = 3) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ def described() -> Model:
 
 
 def broken() -> Net:
-    raise KeyError("the colour of\nthe shell")
+    raise KeyError("the color of\nthe shell")
 
 
 def number() -> int:

@@ -75,7 +75,7 @@ EXACT = [
 
 @pytest.mark.parametrize(("name", "layer", "resolution"), EXACT)
 def test_dilated_trunks_hold_the_map_as_built(name: str, layer: str, resolution: int) -> None:
-    """P13, first half, on real architectures with awake normalisation."""
+    """P13, first half, on real architectures with awake normalization."""
     model, x = architecture(name).double(), torch.randn(1, 3, 64, 64, dtype=torch.float64)
     built = Backbone(model, layer, x).eval()
     with torch.no_grad():

@@ -144,7 +144,7 @@ def test_factories(where: str) -> None:
     assert type(load_model(f"{where}:ready").module).__name__ == "Net"
 
 
-def test_a_file_finds_its_neighbours_and_leaves_no_path_behind(tmp_path: Path) -> None:
+def test_a_file_finds_its_neighbors_and_leaves_no_path_behind(tmp_path: Path) -> None:
     (tmp_path / "shell_parts_of_this_test.py").write_text("width = 5\n")
     (tmp_path / "net.py").write_text(
         "from torch import nn\nfrom shell_parts_of_this_test import width\ndef make(): return nn.Conv2d(1, width, 1)\n"
@@ -234,7 +234,7 @@ def test_a_sidecar_may_not_make_the_library_fetch(tmp_path: Path) -> None:
         ({"architecture": None}, "architecture"),
         ({"labels": "cockle"}, "labels: "),
         ({"labels": []}, "labels: "),
-        ({"colour": "red"}, "colour: there is no such field"),
+        ({"color": "red"}, "color: there is no such field"),
         ({"preprocessing": {"resize": "short"}}, "no field 'size'"),
         ({"preprocessing": {"size": [8, 8], "channels": "HSV"}}, "channels"),
         ({"arguments": {"no_such_argument": 1}}, "no_such_argument"),

@@ -186,7 +186,7 @@ def test_head_size() -> None:
     assert head_size(network(), network(7).state_dict(), path) == 7
     wider = dict(network(7).state_dict())
     wider["conv.weight"] = torch.ones(2, 3, 3, 3)
-    assert head_size(network(), wider, path) is None, "a network of colour pictures is another network"
+    assert head_size(network(), wider, path) is None, "a network of color pictures is another network"
 
 
 # --- numbers of another kind ---------------------------------------------------------------------------------

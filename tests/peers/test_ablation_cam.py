@@ -53,15 +53,15 @@ def test_at_and_before_a_relu_it_is_the_paper(layer: str) -> None:
 
 
 def test_the_paper_divides_by_the_score_which_turns_its_map_round_where_that_is_negative() -> None:
-    """Ours is in units of the score: what speaks in favour is positive whatever its sign."""
+    """Ours is in units of the score: what speaks in favor is positive whatever its sign."""
     model, x = subject("tiny")
     with torch.no_grad():
         model.fc.bias -= 10
     A, _ = evidence("tiny", "relu2")
-    in_favour = model.fc.weight[TARGETS][:, :, None, None] * A
+    in_favor = model.fc.weight[TARGETS][:, :, None, None] * A
     mine = ours(model, x, "ablationcam", "relu2")
-    assert (mine * in_favour.sum(1)).sum() > 0
-    assert (grad_cam("AblationCAM", model, x, "relu2") * in_favour.sum(1)).sum() < 0
+    assert (mine * in_favor.sum(1)).sum() > 0
+    assert (grad_cam("AblationCAM", model, x, "relu2") * in_favor.sum(1)).sum() < 0
 
 
 def signed() -> tuple[nn.Module, Tensor, Tensor]:

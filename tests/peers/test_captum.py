@@ -24,7 +24,7 @@ def test_layer_grad_cam_is_the_same_and_signed(name: str, layer: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_saliency_is_ours_before_we_take_the_strongest_colour(name: str) -> None:
+def test_saliency_is_ours_before_we_take_the_strongest_color(name: str) -> None:
     model, x = subject(name)
     theirs = captum_input("Saliency", model, x).amax(1)
     torch.testing.assert_close(ours(model, x, "gradient"), theirs, rtol=1e-9, atol=1e-12)
@@ -32,7 +32,7 @@ def test_saliency_is_ours_before_we_take_the_strongest_colour(name: str) -> None
 
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("method", ["inputxgradient", "hirescam"])
-def test_input_times_gradient_is_ours_before_we_sum_over_colours(name: str, method: str) -> None:
+def test_input_times_gradient_is_ours_before_we_sum_over_colors(name: str, method: str) -> None:
     """HiResCAM at the input is the same formula."""
     model, x = subject(name)
     theirs = captum_input("InputXGradient", model, x).sum(1)

@@ -27,7 +27,7 @@ pytestmark = [  # Captum says these each time
 
 
 def reaction(gradient: Tensor) -> Tensor:
-    """Ours looks at no colour: the strongest channel."""
+    """Ours looks at no color: the strongest channel."""
     return gradient.abs().amax(1)
 
 

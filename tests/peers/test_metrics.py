@@ -130,7 +130,7 @@ def test_infidelity_of_captum_with_the_same_perturbations(scaled: bool) -> None:
     assert float(found) == pytest.approx(ours.value if scaled else ours.unscaled, rel=1e-5)
 
 
-def test_sensitivity_of_captum_with_the_same_neighbours() -> None:
+def test_sensitivity_of_captum_with_the_same_neighbors() -> None:
     from captum.attr import Saliency
     from captum.metrics import sensitivity_max
 
@@ -144,11 +144,11 @@ def test_sensitivity_of_captum_with_the_same_neighbours() -> None:
         found: Tensor = Saliency(model).attribute(given.detach().requires_grad_(), target=TARGETS[0], abs=False)
         return found
 
-    def neighbours(inputs: Any, _: float) -> Tensor:
+    def neighbors(inputs: Any, _: float) -> Tensor:
         return (inputs[0] if isinstance(inputs, tuple) else inputs) + noise
 
     theirs = sensitivity_max(
-        lambda inputs: (gradients(inputs),), x, neighbours, perturb_radius=radius, n_perturb_samples=samples,
+        lambda inputs: (gradients(inputs),), x, neighbors, perturb_radius=radius, n_perturb_samples=samples,
         max_examples_per_batch=samples,
     )  # fmt: skip
     ours = sensitivity(lambda z: gradients(z).flatten(1)[:, None], x, radius=radius, samples=samples)

@@ -16,9 +16,9 @@ SIDE = 16
 
 
 def captum(model: nn.Module, x: Tensor, window: int, stride: int) -> Tensor:
-    """One number a pixel: its windows cover all colours."""
-    colours = x.shape[1]
-    shape, strides = (colours, window, window), (colours, stride, stride)
+    """One number a pixel: its windows cover all colors."""
+    colors = x.shape[1]
+    shape, strides = (colors, window, window), (colors, stride, stride)
     return captum_input("Occlusion", model, x, sliding_window_shapes=shape, strides=strides)[:, 0]
 
 

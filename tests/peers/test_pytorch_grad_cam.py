@@ -107,7 +107,7 @@ def test_small_gradients_change_its_grad_cam_plus_plus_and_not_ours() -> None:
     assert relative(cubic, linear) > 0.1
 
 
-# --- Principal components: centred there, not here ------------------------------------------------------------------
+# --- Principal components: centered there, not here ------------------------------------------------------------------
 
 
 def up_to_sign(a: Tensor, b: Tensor) -> float:
@@ -115,19 +115,19 @@ def up_to_sign(a: Tensor, b: Tensor) -> float:
     return relative(a * signs, b.double())
 
 
-def centred(X: Tensor) -> Tensor:
+def centered(X: Tensor) -> Tensor:
     return X - X.mean((2, 3), keepdim=True)
 
 
 @pytest.mark.parametrize(("name", "layer"), EVERYWHERE)
-def test_eigencam_is_that_of_centred_activations(name: str, layer: str) -> None:
+def test_eigencam_is_that_of_centered_activations(name: str, layer: str) -> None:
     """It subtracts each channel's mean first; the paper does not, nor do we."""
     model, x = subject(name)
     A, G = evidence(name, layer)
     theirs = grad_cam("EigenCAM", model, x, layer)
-    assert up_to_sign(eigencam(centred(A)), theirs) < 1e-5
+    assert up_to_sign(eigencam(centered(A)), theirs) < 1e-5
     of_evidence = grad_cam("EigenGradCAM", model, x, layer)
-    assert up_to_sign(eigengradcam(centred(G * A), torch.ones_like(A)), of_evidence) < 1e-5
+    assert up_to_sign(eigengradcam(centered(G * A), torch.ones_like(A)), of_evidence) < 1e-5
 
 
 def test_uncentred_eigencam_is_another_map() -> None:
@@ -137,7 +137,7 @@ def test_uncentred_eigencam_is_another_map() -> None:
 
 def test_its_sign_is_chance_and_ours_is_not() -> None:
     A = torch.randn(24, 5, 6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64).relu()
-    theirs, mine = torch.as_tensor(get_2d_projection(A.numpy())), eigencam(centred(A))
+    theirs, mine = torch.as_tensor(get_2d_projection(A.numpy())), eigencam(centered(A))
     agree = (theirs * mine).sum((1, 2)) > 0
     assert agree.any() and not agree.all()
     assert ((mine * mine.abs()).sum((1, 2)) > 0).all(), "the larger lobe is positive"

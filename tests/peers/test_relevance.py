@@ -32,12 +32,12 @@ TINY = 1e-12
 
 
 def share_of(epsilon: float) -> Callable[[Tensor], Tensor]:
-    """Our stabiliser for zennit's rules: ε is a share of the layer's mean |z| in each image, theirs a plain number."""
+    """Our stabilizer for zennit's rules: ε is a share of the layer's mean |z| in each image, theirs a plain number."""
 
-    def stabilised(z: Tensor) -> Tensor:
+    def stabilized(z: Tensor) -> Tensor:
         return z + epsilon * z.abs().mean(tuple(range(1, z.ndim)), keepdim=True) * torch.where(z < 0, -1, 1)
 
-    return stabilised
+    return stabilized
 
 
 RULES: dict[str, Callable[[], list[tuple[type, object]]]] = {
@@ -100,24 +100,24 @@ def excitation(zero_params: list[str] | None = None) -> Composite:
     return LayerMapComposite([*layer_map_base(TINY)[1:3], (Linear, ZPlus(TINY, zero_params=zero_params))])
 
 
-# --- Batch normalisation and residual sums --------------------------------------------------------------------------
+# --- Batch normalization and residual sums --------------------------------------------------------------------------
 
 
-def normalised() -> tuple[nn.Module, Tensor]:
-    """`plain` with batch normalisation behind its convolutions."""
+def normalized() -> tuple[nn.Module, Tensor]:
+    """`plain` with batch normalization behind its convolutions."""
     model, x = plain()
     first, relu1, pool, second, relu2 = model.body
     model.body = nn.Sequential(first, nn.BatchNorm2d(6), relu1, pool, second, nn.BatchNorm2d(12), relu2)
     return awake(model).double().eval(), x
 
 
-# Before 1.0, zennit forgets the normalisation's own epsilon when it merges: each layer is off by a factor 1 − 5·10⁻⁶.
+# Before 1.0, zennit forgets the normalization's own epsilon when it merges: each layer is off by a factor 1 − 5·10⁻⁶.
 FORGETFUL = int(version("zennit").split(".")[0]) < 1
 MERGED = 1e-3 if FORGETFUL else 1e-6
 
 
 @pytest.mark.parametrize("method", RULES)
-@pytest.mark.parametrize("make", [normalised, lambda: subject("resnet18")], ids=["normalised", "resnet18"])
+@pytest.mark.parametrize("make", [normalized, lambda: subject("resnet18")], ids=["normalized", "resnet18"])
 def test_zennit_with_the_right_canonizer_gives_the_same(
     make: Callable[[], tuple[nn.Module, Tensor]], method: str
 ) -> None:
@@ -130,7 +130,7 @@ def test_zennit_with_the_right_canonizer_gives_the_same(
 
 @pytest.mark.skipif(FORGETFUL, reason="zennit before 1.0 puts everything back")
 def test_zennit_leaves_merged_weights_in_the_state_and_ours_leaves_nothing(no_trace: NoTrace) -> None:
-    model, x = normalised()
+    model, x = normalized()
     with no_trace(model):
         ours(model, x, "lrp-epsilon")
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -141,7 +141,7 @@ def test_zennit_leaves_merged_weights_in_the_state_and_ours_leaves_nothing(no_tr
 
 
 def test_relevance_does_not_depend_on_who_works_in_place() -> None:
-    (separate, x), (in_place, _) = normalised(), normalised()
+    (separate, x), (in_place, _) = normalized(), normalized()
     for module in in_place.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = True
@@ -169,7 +169,7 @@ def test_captum_makes_billions_of_a_residual_network_and_ours_accounts_for_all()
     assert (captum_input("LRP", model, x).sum((1, 2, 3)).abs() > 1e6 * score(model, x).abs()).all()
     why = foveal.explain(model, x, TARGETS, method="lrp-epsilon")
     account = why.measured["input"]
-    left = torch.tensor(account["relevance"]) + torch.tensor(account["taken by biases and stabilisers"])
+    left = torch.tensor(account["relevance"]) + torch.tensor(account["taken by biases and stabilizers"])
     torch.testing.assert_close(left, torch.tensor(account["score"]), rtol=1e-6, atol=0)
     torch.testing.assert_close(left.double(), score(model, x), rtol=1e-6, atol=0)
     assert any("relevance at input sums to" in note for note in why.notes)

@@ -28,7 +28,7 @@ def test_the_place_is_on_the_photo_not_on_the_crop() -> None:
 
 def test_it_names_the_sign_and_what_is_missing() -> None:
     assert "against" in describe_map(np.array([[-3.0, 1.0]]), SQUARE)
-    assert "in favour" in describe_map(np.array([[-3.0, 4.0]]), SQUARE)
+    assert "in favor" in describe_map(np.array([[-3.0, 4.0]]), SQUARE)
     assert describe_map(np.zeros((2, 2)), SQUARE) == "No evidence: all values are zero."
     assert "not numbers" in describe_map(np.full((2, 2), np.nan), SQUARE)
 

@@ -19,7 +19,7 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert float(beak["width"]) == pytest.approx(4 * float(tail["width"]), abs=0.3)
     assert float(eye["width"]) == pytest.approx(2 * float(tail["width"]), abs=0.3)
     assert float(eye["x"]) + float(eye["width"]) == pytest.approx(float(beak["x"]), abs=0.2)  # zero
-    assert (beak["class"], eye["class"]) == ("favour", "against")
+    assert (beak["class"], eye["class"]) == ("favor", "against")
 
 
 def test_everything_stays_inside_of_the_drawing() -> None:

@@ -19,7 +19,7 @@ BLINDNESS = {
 
 
 def seen_by(kind: str, table: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    """The table in OKLab, as a colour-blind person sees it."""
+    """The table in OKLab, as a color-blind person sees it."""
     s = table / 255
     linear = np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4) @ np.array(BLINDNESS[kind]).T
     linear = np.clip(linear, 0, 1)
@@ -66,7 +66,7 @@ def test_diverging_sides_are_alike_and_zero_is_neutral() -> None:
     for side in (lab[:128:10], lab[128::10]):
         steps = np.linalg.norm(np.diff(side, axis=0), axis=1)
         assert steps.max() / steps.min() < 1.35
-    # Even half a step from the ends, the two sides differ far more than neighbours do.
+    # Even half a step from the ends, the two sides differ far more than neighbors do.
     assert np.linalg.norm(lab[64] - lab[191]) > 0.2
 
 
@@ -76,7 +76,7 @@ def test_color_blind_readers_keep_order_and_sign(kind: str) -> None:
     assert (np.diff(lightness[::8]) > 0).all()
     sides = seen_by(kind, diverging())
     distance = np.linalg.norm(sides[:128][::-1] - sides[128:], axis=1)
-    assert distance[-1] > 0.2  # against and in favour are told apart at the ends
+    assert distance[-1] > 0.2  # against and in favor are told apart at the ends
     assert (np.diff(distance[::16]) > 0).all()  # and better the stronger they are
 
 

@@ -9,7 +9,7 @@ RED, BLUE = Image.new("RGB", (40, 40), "red"), Image.new("RGB", (80, 40), "blue"
 
 
 def where(sheet: Image.Image, color: tuple[int, int, int]) -> tuple[int, int, int, int]:
-    """The bounding box of a colour."""
+    """The bounding box of a color."""
     rows, columns = np.nonzero((np.asarray(sheet) == color).all(axis=2))
     return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
 

@@ -15,7 +15,7 @@ from foveal.render.fragment import data_uri
 @pytest.mark.parametrize("quality", [None, 60, 92])
 @pytest.mark.parametrize("side", [16, 104, 300])
 def test_pictures_come_back_also_where_they_are_noise(quality: int | None, side: int) -> None:
-    """Pillow cannot optimise every noisy JPEG within its buffer."""
+    """Pillow cannot optimize every noisy JPEG within its buffer."""
     noise = np.random.default_rng(0).integers(0, 255, (side, side, 3), dtype=np.uint8)
     uri = data_uri(Image.fromarray(noise), quality=quality)
     head, _, content = uri.partition(",")

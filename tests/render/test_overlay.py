@@ -55,7 +55,7 @@ def test_color_appears_where_the_evidence_is_and_only_there() -> None:
     y, x = np.unravel_index(changed.argmax(), changed.shape)
     assert 20 <= y < 40 and 140 <= x < 160  # cell (1, 7) of 6×10 on 120×200
     assert changed[:, :130].max() == 0
-    assert ground[0] == ground[1] == ground[2]  # the photo itself, grey
+    assert ground[0] == ground[1] == ground[2]  # the photo itself, gray
 
 
 def test_more_evidence_covers_more() -> None:
@@ -74,7 +74,7 @@ def test_alpha_is_the_cover_of_the_strongest_evidence() -> None:
 def test_the_sign_has_a_color() -> None:
     both = planted() - planted()[::-1, ::-1]  # against at cell (4, 2)
     drawn = pixels(WHOLE, both)
-    assert drawn[30, 150, 0] > drawn[30, 150, 2] + 50  # red over blue: in favour
+    assert drawn[30, 150, 0] > drawn[30, 150, 2] + 50  # red over blue: in favor
     assert drawn[90, 50, 2] > drawn[90, 50, 0] + 50  # blue over red: against
     only = pixels(WHOLE, both, sign="positive")
     assert np.ptp(only[90, 50]) == 0

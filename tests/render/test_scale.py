@@ -15,7 +15,7 @@ from foveal.render.scale import Scale, choose_scale, nothing_to_show, number
     ("values", "sign", "limit"),
     [
         ([0, 1, 2], "positive", 2),
-        ([-0.1, 0, 2], "positive", 2),  # a trace of negative is no second colour
+        ([-0.1, 0, 2], "positive", 2),  # a trace of negative is no second color
         ([-1, 0, 2], "signed", 2),
         ([-3, 0, 2], "signed", 3),
         ([-3, -1], "signed", 3),

@@ -120,7 +120,7 @@ def test_it_works_from_the_keyboard_and_without_its_script(page: Page) -> None:
     assert [radio["name"] for radio in radios if "checked" in radio] == ["panel-1", "panel-2"]
     assert {label["for"] for label in page.all("label")} == {radio["id"] for radio in radios}
     for _, attributes in page.elements:
-        for name in ("aria-labelledby", "for"):
+        for name in ("aria-labeledby", "for"):
             assert attributes.get(name) is None or attributes[name] in identities
         if (attributes.get("href") or "").startswith("#"):
             assert str(attributes["href"])[1:] in identities

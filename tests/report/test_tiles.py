@@ -38,7 +38,7 @@ def test_the_known_tile_paints_the_parts_that_matter() -> None:
         GRAY.photos[0], labels, {"background": 0, "beak": 4, "wing": 6}, {"beak": 3.0, "wing": -2.0}, side=80
     )
     pixels = np.asarray(tile.picture).astype(int)
-    assert pixels[15, 15, 0] > pixels[15, 15, 2] + 50  # in favour: red
+    assert pixels[15, 15, 0] > pixels[15, 15, 2] + 50  # in favor: red
     assert pixels[45, 65, 2] > pixels[45, 65, 0] + 50  # against: blue
     assert np.ptp(pixels[30, 40]) == 0
     assert tile.known and "beak 3, wing -2" in tile.alt
@@ -59,5 +59,5 @@ def test_only_the_likeliest_classes_are_shown() -> None:
 
 
 def test_the_photo_itself() -> None:
-    tile = photo_tile(GRAY.photos[0], "a photo", alt="grey", side=160)
-    assert tile.picture.size == (160, 120) and tile.alt == "grey"
+    tile = photo_tile(GRAY.photos[0], "a photo", alt="gray", side=160)
+    assert tile.picture.size == (160, 120) and tile.alt == "gray"

@@ -50,7 +50,7 @@ def killed_after(seconds: float, write: Callable[[], Any]) -> bool:
     return _ended(number)
 
 
-def signalled(what: signal.Signals, when: Callable[[], bool], write: Callable[[], Any], *, longest: float = 60) -> int:
+def signaled(what: signal.Signals, when: Callable[[], bool], write: Callable[[], Any], *, longest: float = 60) -> int:
     """The exit status of a writer that got a signal as soon as something was the case."""
     number = _forked(write)
     until = time.monotonic() + longest

@@ -30,7 +30,7 @@ def amount_of(color: str):  # type: ignore[no-untyped-def]
     return score
 
 
-def test_a_network_that_sees_the_beaks_colour_depends_on_the_beak_alone() -> None:
+def test_a_network_that_sees_the_beaks_color_depends_on_the_beak_alone() -> None:
     # no other part, background or clutter is of this green
     scenes = [
         replace(s, distractors=replace(s.distractors, count=0)).with_variant("beak", color="moss", pattern="plain")

@@ -52,7 +52,7 @@ def test_the_label_map_is_the_difference_of_pictures_with_and_without(scene: Sce
     _, labels = render(scene)
     touched = changed(scene, scene.without(part))
     own = labels == LABELS[part]
-    # a pixel may by chance be of the colour behind it, hardly ever many
+    # a pixel may by chance be of the color behind it, hardly ever many
     assert touched[own].mean() > 0.93
     if part != "wing":  # a wing also casts a shadow on the body
         assert not (touched & ~dilated(own, 4)).any()
@@ -115,7 +115,7 @@ def test_errors_name_what_can_be_chosen() -> None:
         scene.with_variant("horn", "long")
     with pytest.raises(SceneError, match=r"no beak is shaped 'long'.*sickle"):
         render(scene.with_variant("beak", "long"))
-    with pytest.raises(SceneError, match="no colour is called 'mud'"):
+    with pytest.raises(SceneError, match="no color is called 'mud'"):
         render(scene.with_variant("beak", color="mud"))
     with pytest.raises(SceneError, match="no pattern is called 'checks'"):
         render(scene.with_variant("beak", pattern="checks"))

@@ -46,5 +46,5 @@ def test_the_recipe_leaves_a_model_that_loads(tmp_path: Path, monkeypatch: pytes
     model = load_model(str(tmp_path / "contrastive.safetensors"))
     assert model.module(torch.rand(2, 3, 160, 160)).shape == (2, 128)
     assert model.card["accuracy"] == {
-        "species by the vote of 20 neighbours of 40": pytest.approx(steps[-1].accuracy, abs=1e-4)
+        "species by the vote of 20 neighbors of 40": pytest.approx(steps[-1].accuracy, abs=1e-4)
     }

@@ -1,4 +1,4 @@
-"""Decisions by comparison: similarity, prototypes, neighbours, against the definitions written out."""
+"""Decisions by comparison: similarity, prototypes, neighbors, against the definitions written out."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_linear_heads_sum_to_the_logit_less_its_offset() -> None:
     assert torch.allclose(why.map.sum((1, 2)) + offset, why.score, rtol=1e-6)
 
 
-def test_the_vote_of_neighbours_written_out() -> None:
+def test_the_vote_of_neighbors_written_out() -> None:
     """Section 3.1, a to e."""
     q, s = embeddings()
     index = torch.tensor([0, 1, 2, 0, 1, 2])
@@ -112,7 +112,7 @@ def test_the_vote_of_neighbours_written_out() -> None:
         assert torch.allclose(why.map[i] * 36, torch.einsum("k,khw->hw", alpha, A))
 
 
-def test_one_neighbour_is_a_pair_and_duplicates_change_nothing() -> None:
+def test_one_neighbor_is_a_pair_and_duplicates_change_nothing() -> None:
     """T9."""
     q, s = embeddings()
     nearest = (unit(q) @ unit(s).T).argmax(1)
@@ -124,7 +124,7 @@ def test_one_neighbour_is_a_pair_and_duplicates_change_nothing() -> None:
     assert torch.allclose(twice.map, once.map)
 
 
-def test_weighted_neighbours_go_from_the_mean_to_the_nearest() -> None:
+def test_weighted_neighbors_go_from_the_mean_to_the_nearest() -> None:
     """Section 11."""
     for T, plain in (
         (1e6, foveal.Neighbors(SUPPORT, LABELS, k=6, temperature=1e6)),
@@ -136,16 +136,16 @@ def test_weighted_neighbours_go_from_the_mean_to_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("method", ["ablationcam", "occlusion", "scorecam"])
-@pytest.mark.parametrize("kind", ["one reference", "one each", "prototypes", "margin", "places", "neighbours"])
+@pytest.mark.parametrize("kind", ["one reference", "one each", "prototypes", "margin", "places", "neighbors"])
 def test_altered_copies_are_asked_what_was_decided(kind: str, method: str) -> None:
-    """The reference, class or neighbours of each picture stay those of the whole picture."""
+    """The reference, class or neighbors of each picture stay those of the whole picture."""
     decided = {
         "one reference": lambda i: foveal.Similar(S[0]),
         "one each": lambda i: foveal.Similar(X.flip(0) if i is None else X.flip(0)[i]),
         "prototypes": lambda i: foveal.Prototypes(SUPPORT, LABELS),
         "margin": lambda i: foveal.Prototypes(SUPPORT, LABELS, rule="nearest", margin=True),
         "places": lambda i: foveal.Prototypes(SUPPORT, LABELS, metric="nearest", rule="average"),
-        "neighbours": lambda i: foveal.Neighbors(SUPPORT, LABELS, k=3),
+        "neighbors": lambda i: foveal.Neighbors(SUPPORT, LABELS, k=3),
     }[kind]
     together = explain(decided(None), method=method, layer="relu1")
     for i in (0, 2):

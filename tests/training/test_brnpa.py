@@ -51,13 +51,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def learnt(settings: Settings, out: Path) -> list[TrainStep]:
+def learned(settings: Settings, out: Path) -> list[TrainStep]:
     return list(train(settings, out, accelerator="cpu"))
 
 
-def test_a_folder_is_learnt_and_the_result_is_a_model(folder: Path, tmp_path: Path) -> None:
+def test_a_folder_is_learned_and_the_result_is_a_model(folder: Path, tmp_path: Path) -> None:
     settings = usual(str(folder), **{**SMALL, "epochs": 6, "dropout": 0.0, "batch": 6, "accumulate": 1})
-    steps = learnt(settings, tmp_path / "low")
+    steps = learned(settings, tmp_path / "low")
     assert steps[-1].phase == "test" and steps[-1].accuracy is not None and steps[-1].accuracy > 0.9
     out = tmp_path / "low"
     found = {path.name for path in out.iterdir()}
@@ -78,12 +78,12 @@ def test_a_folder_is_learnt_and_the_result_is_a_model(folder: Path, tmp_path: Pa
     # A finer network learns from it.
     teacher = str(out / "brnpa.safetensors")
     student = replace(settings, resolution=2, teacher=teacher, start="teacher", epochs=1)
-    learnt(student, tmp_path / "high")
+    learned(student, tmp_path / "high")
     fine = foveal.parts(foveal.load_model(tmp_path / "high" / "brnpa.safetensors"), picture)
     assert 2 * (parts.map.shape[1] - 1) < fine.map.shape[1] <= 2 * parts.map.shape[1]
     other = replace(student, count=2)
     with pytest.raises(SettingsError, match="another network"):
-        learnt(other, tmp_path / "other")
+        learned(other, tmp_path / "other")
 
 
 KILLED = """
@@ -182,7 +182,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch() -> None:
 def test_the_teacher_stays_as_it_is(folder: Path, tmp_path: Path) -> None:
     """Frozen, in evaluation mode, outside of the graph."""
     settings = usual(str(folder), **{**SMALL, "epochs": 1})
-    learnt(settings, tmp_path / "low")
+    learned(settings, tmp_path / "low")
     path = tmp_path / "low" / "brnpa.safetensors"
     teacher = teacher_of(replace(settings, teacher=str(path)), 3)
     assert teacher is not None and not teacher.training and not any(p.requires_grad for p in teacher.parameters())
@@ -261,15 +261,15 @@ def test_alterations() -> None:
              for s in range(9)}  # fmt: skip
     assert len(moved) > 4
     gray = pixels[:1].expand(3, -1, -1)
-    coloured = altered(gray, (40, 40), replace(plain, saturation=0.9), np.random.default_rng(1))
-    assert torch.allclose(coloured, gray, atol=1e-5)  # grey has no colour to lose
+    colored = altered(gray, (40, 40), replace(plain, saturation=0.9), np.random.default_rng(1))
+    assert torch.allclose(colored, gray, atol=1e-5)  # gray has no color to lose
 
 
 def test_held_out_pictures_are_some_of_each_class() -> None:
     targets = [0] * 10 + [1] * 20 + [2]
-    learnt_, held = held_out(targets, 0.1, seed=3)
-    assert sorted(learnt_ + held) == list(range(31)) and [targets[i] for i in held] == [0, 1, 1]
-    assert held_out(targets, 0.1, seed=3) == (learnt_, held) != held_out(targets, 0.1, seed=4)
+    learned_, held = held_out(targets, 0.1, seed=3)
+    assert sorted(learned_ + held) == list(range(31)) and [targets[i] for i in held] == [0, 1, 1]
+    assert held_out(targets, 0.1, seed=3) == (learned_, held) != held_out(targets, 0.1, seed=4)
 
 
 def test_the_layout_of_cub(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_the_layout_of_cub(tmp_path: Path) -> None:
 
 
 def test_folders_of_individuals_and_of_unknown_classes(tmp_path: Path) -> None:
-    """Who is learnt, who is looked for, what is asked at the end."""
+    """Who is learned, who is looked for, what is asked at the end."""
     pixel = Image.new("RGB", (40, 40), (90, 120, 30))
     for inside, names in {
         "bounding_box_train": [f"{who:04d}_c{camera}s1_000001_00.jpg" for who in (2, 7) for camera in (1, 2, 3)],
@@ -318,7 +318,7 @@ def test_folders_of_individuals_and_of_unknown_classes(tmp_path: Path) -> None:
 def test_drawn_birds_are_found_again(tmp_path: Path, data: str) -> None:
     """The whole way on a handful of pictures: what is written of the examination, not how well it went."""
     settings = usual(data, images=80, tests=60 if data == "individuals" else 30, epochs=1, batch=16)
-    steps = learnt(settings, tmp_path)
+    steps = learned(settings, tmp_path)
     accuracy = json.loads((tmp_path / "accuracy.json").read_text())
     names = {
         "individuals": {f"{a}{b}" for a in ("rank 1", "mAP") for b in ("", ", in any order")},
@@ -350,7 +350,7 @@ def test_settings_are_checked(tmp_path: Path, folder: Path) -> None:
     write_settings(odd, tmp_path / "odd.toml")
     assert changed(Settings(), read_settings(tmp_path / "odd.toml")) == odd and asdict(odd)["rate"] == 3.0
     with pytest.raises(SettingsError, match="do not fill one step"):
-        learnt(usual(str(folder), **{**SMALL, "batch": 100}), tmp_path / "none")
+        learned(usual(str(folder), **{**SMALL, "batch": 100}), tmp_path / "none")
 
 
 def test_rates() -> None:

@@ -95,9 +95,9 @@ def test_average_precision_by_its_definition() -> None:
 
 def test_few_shots() -> None:
     """Classes far apart are told apart; noise is not."""
-    centres = vectors(8, 3)
+    centers = vectors(8, 3)
     labels = torch.arange(8).repeat(20)
-    near = centres[labels] + 0.05 * vectors(160, 4)
+    near = centers[labels] + 0.05 * vectors(160, 4)
     assert few_shot_accuracy(near, labels, episodes=20)[0] > 0.99
     share, half = few_shot_accuracy(vectors(160, 5), labels, episodes=60)
     assert abs(share - 0.2) < 0.06 and 0 < half < 0.05

@@ -52,7 +52,7 @@ def episode(
 ) -> Episode:
     """Which of the support's classes, and what on the query speaks for each of them.
 
-        support, classes = foveal.images.labelled_pictures("support/")      # a folder a class
+        support, classes = foveal.images.labeled_pictures("support/")      # a folder a class
         foveal.episode(model, "query.jpg", support, classes).figure().save("episode.png")
 
     Args:

@@ -78,7 +78,7 @@ def flow(
         zero: abandon neurons whose gradient's absolute value does not exceed this.
         coefficients: of a similarity: "contribution", "positive", "margin" or "linear" as in FAM, or "gradient", the
             derivative of the similarity itself.
-        iterations, tolerance: of the solver, where there is no closed form; few iterations regularise.
+        iterations, tolerance: of the solver, where there is no closed form; few iterations regularize.
         damping: of mode "damped", in units of the mean squared gain of what lies between two layers.
         progress: hears (what, done, total).
 

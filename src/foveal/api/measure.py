@@ -89,7 +89,7 @@ def measure(
         layer: of results with several; None for the deepest, "all" for each.
         of: what is asked: "auto" is a probability where the decision has one, see `attribution.perturbed_score`.
         references: which of "random", "center", "edges", "constant", "activation" stand beside; True for all.
-        masks: a picture each, true on the object, in the photo's pixels; for metrics of localisation.
+        masks: a picture each, true on the object, in the photo's pixels; for metrics of localization.
         boxes: several a picture, (x0, y0, x1, y1) in the photo's pixels.
         setting: steps, baselines, samples, seed. The default compares all maps on one grid of 28 × 28 places in 49
             steps; `foveal.metrics.EvaluationSettings()` is each map's own grid in 196.
@@ -366,9 +366,9 @@ def _black(setting: EvaluationSettings, subject: Model) -> EvaluationSettings:
         return setting
     if subject.preprocessing is None:
         raise MethodError("what black is depends on the preprocessing, and this model has none: pass preprocessing=")
-    colour = black(subject.preprocessing.mean, subject.preprocessing.std)
+    color = black(subject.preprocessing.mean, subject.preprocessing.std)
     fills: dict[str, Any] = {
-        name: colour if isinstance(fill, str) and fill == "black" else fill for name, fill in own.items()
+        name: color if isinstance(fill, str) and fill == "black" else fill for name, fill in own.items()
     }
     return replace(setting, **fills)
 
@@ -391,7 +391,7 @@ def _objects(batch: Batch, masks: Sequence[NDArray[np.bool_]] | None, boxes: Seq
 
 
 def _on_input(photo: Photo, mask: NDArray[np.bool_]) -> Bool[Tensor, "h w"]:
-    """What each pixel of the network's input shows, by the photo's pixel at its centre."""
+    """What each pixel of the network's input shows, by the photo's pixel at its center."""
     mask = np.asarray(mask, bool)
     if mask.shape != photo.geometry.photo_size:
         raise MethodError(f"the mask of {photo.source} is {mask.shape}, but the photo is {photo.geometry.photo_size}")

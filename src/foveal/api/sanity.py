@@ -1,10 +1,10 @@
 """Sanity: an explanation must change when the network forgets, when another class is asked, and not when nothing does.
 
-    randomisation   layers are made random again, from the last to the first; at each step, how alike the map still is.
+    randomization   layers are made random again, from the last to the first; at each step, how alike the map still is.
                     An explanation of the network becomes as different as those of two random networks are (the null);
                     one that stays alike shows the picture, not the network (Adebayo et al., arXiv:1810.03292)
     classes         how alike the maps of two classes are: 1 says the method does not know which was asked
-    stability       the largest relative change of the map among neighbours of the picture, by radius
+    stability       the largest relative change of the map among neighbors of the picture, by radius
 
 What is forgotten is what layers compute with, however they come by it: see `foveal.engine.forgetting`. Specification:
 metrics, sections 9 and 10.
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 __all__ = ["sanity"]
 
 RADII = (0.02, 0.05, 0.1, 0.2, 0.4)
-NEIGHBOURS = 4
+NEIGHBORS = 4
 SAME = 1e-6  # of the largest number of a map, or of what a layer gives: less is rounding
 
 
@@ -89,7 +89,7 @@ def sanity(
         steps: how many points the curve has at most; layers are made random in as many portions, each with all that it
             computes with.
         cascading: each portion on top of those before; else one portion at a time, alone.
-        radii: of stability, in the network's units, in which a picture's colours span about 4.
+        radii: of stability, in the network's units, in which a picture's colors span about 4.
         seed: of the random weights; each layer has its own.
 
     The other arguments are those of `explain`. The model itself is not touched: a copy forgets. A step that changes
@@ -279,8 +279,8 @@ def _moved(
         x = context.x[i : i + 1]
         again = partial(one.again, i, decision)
         try:
-            found.append(sensitivity(again, x, radius=radius, samples=NEIGHBOURS, seed=seed, map=maps[i]))
-        except FovealError:  # a neighbour has no map
+            found.append(sensitivity(again, x, radius=radius, samples=NEIGHBORS, seed=seed, map=maps[i]))
+        except FovealError:  # a neighbor has no map
             continue
     known = [value for value in found if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")

@@ -8,7 +8,7 @@ Two questions are put to the network about each class, and its maps are grouped 
                                  surroundings of another class's picture
 
 Both must hold for a class to be called suspicious. Groups are clusters of its maps by where evidence lies, how widely,
-and on what colours and edges, as spectral relevance analysis does it (Lapuschkin et al., Nature Communications, 2019).
+and on what colors and edges, as spectral relevance analysis does it (Lapuschkin et al., Nature Communications, 2019).
 """
 
 from __future__ import annotations
@@ -243,15 +243,15 @@ def _groups(
 
 
 def _looked_at(map: Float[Tensor, "h w"], x: Float[Tensor, "c h w"]) -> Float[Tensor, " d"]:
-    """Where evidence lies (36 places), how widely, on what colours and edges."""
+    """Where evidence lies (36 places), how widely, on what colors and edges."""
     weight = map / map.sum().clamp(min=1e-12)
     place = regrid(map, (6, 6)).flatten()
-    colour = (x * weight).sum((1, 2)) - x.mean((1, 2))
+    color = (x * weight).sum((1, 2)) - x.mean((1, 2))
     edges = edge_map(x[None])[0]
     texture = (edges * weight).sum() / edges.mean().clamp(min=1e-6)
     spread = torch.tensor(area_holding(map)).nan_to_num(1.0)
     shares = place / place.sum().clamp(min=1e-12)
-    return torch.cat([6 * shares, colour, texture[None].float(), 4 * spread[None].float()])
+    return torch.cat([6 * shares, color, texture[None].float(), 4 * spread[None].float()])
 
 
 def _mean(values: list[float]) -> float:

@@ -105,7 +105,7 @@ class AttentionPooling(Pooling):
 def groups_of(F: Float[Tensor, "n c h w"], maps: Float[Tensor, "n k h w"], *, normalize: bool = True) -> Groups:
     """The same description of groups whose maps came from elsewhere.
 
-    normalise: vectors are weighted sums (maps sum to 1) or means over places.
+    normalize: vectors are weighted sums (maps sum to 1) or means over places.
     """
     n, k = maps.shape[:2]
     a, f = maps.flatten(2), F.flatten(2)

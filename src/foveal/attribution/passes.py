@@ -55,7 +55,7 @@ class PassResult:
         activations: layer -> (n, c, h, w), channels first whatever the network's own layout.
         cotangents: the same of d score / d activation, or what the rules made of it; empty without a backward.
         between: layer -> names of the operations between it and the score.
-        lost: (n,) what biases and stabilisers took on the way back, where rules count it.
+        lost: (n,) what biases and stabilizers took on the way back, where rules count it.
         begun: (n, 2) with what relevance began at the network's output: its sum, and that of its absolute values; where
             rules count it.
         notes: what a reader must know of the pass.

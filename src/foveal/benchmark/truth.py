@@ -3,7 +3,7 @@
     class        why this species                         `demo`
     margin       … and not its sibling, which differs in one part
     similar      why like another picture of the same individual, seen by another camera         `embed`
-    prototypes   why this of five species it never learnt, by three examples each                `embed`
+    prototypes   why this of five species it never learned, by three examples each                `embed`
 
 True importance of a part is what the decision loses when the scene is drawn without it (body and head: with others).
 

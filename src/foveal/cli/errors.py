@@ -61,7 +61,7 @@ def _sentence(error: Exception) -> str:
 
 @contextmanager
 def own_warnings() -> Iterator[None]:
-    """Warnings of foveal's own as notes; those of libraries, which are for programmers, only with --traceback."""
+    """Warnings of foveal's own as notes; those of libraries, which are for programrs, only with --traceback."""
     show, heard = warnings.showwarning, set()
 
     def as_note(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:

@@ -43,7 +43,7 @@ def report(
         tables=(hits_table(evidence, layers), agreement_table(evidence, layers[-1])),
         caveats=(
             "A map shows what the decision is sensitive to at one layer, not what the network has understood.",
-            "Colours are scaled for each picture: compare places within a map, not brightness between maps.",
+            "Colors are scaled for each picture: compare places within a map, not brightness between maps.",
             "A map from a coarse layer is blurred by its cells; what lies within one cell cannot be told apart.",
             "Eigen-CAM looks at no decision: it shows what the layer responds to most, whichever class is asked about.",
             "Scores here hold for this network and these drawings. On another network another method may do best.",

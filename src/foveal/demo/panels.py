@@ -61,7 +61,7 @@ def tree_panel(model: Model, example: Example, class_name: str) -> Panel:
         "Gradient-based activation propagation: the strongest channels of the last stage, each at its strongest place, "
         "then the channels that support that neuron, and so on. Press a card to take it apart. Below it all on one "
         "page: lines are as thick as what flows along them; red where switching a channel off does not lower what it "
-        "was found to support. The grey pictures show what drives each neuron (guided backpropagation: no evidence).",
+        "was found to support. The gray pictures show what drives each neuron (guided backpropagation: no evidence).",
         tree=fragment(tree),
     )
 

@@ -98,7 +98,7 @@ def find_module(model: nn.Module, name: str) -> nn.Module:
 def named_modules(model: nn.Module) -> dict[str, nn.Module]:
     """Every submodule by its plain name, the model itself as ''; parallel and compiled wrappers are looked through.
 
-    Left out are parametrisations, whose modules make weights, and TorchScript, which cannot be observed.
+    Left out are parametrizations, whose modules make weights, and TorchScript, which cannot be observed.
     """
     modules: dict[str, nn.Module] = {}
     stack = [("", model)]

@@ -164,7 +164,7 @@ class ForwardRun:
         return {layer: self._reached(layer, arrived[layer]) for layer in self._addresses}
 
     def block(self, before: str, after: str) -> Block:
-        """What lies between two of the layers, linearised; needs a forward with gradients, and lives as long as it."""
+        """What lies between two of the layers, linearized; needs a forward with gradients, and lives as long as it."""
         module = self._modules.get(after) if self._kept_fed.get(after) == before else None
         return Block(self.activations[before].detach(), self.activations[after], self._origins[before], module)
 

@@ -22,7 +22,7 @@ class HeldTensor:
     """Where a tensor is held, and by which module.
 
     Attributes:
-        owner: name of the module that computes with it; that of the layer, where a parametrisation makes its weight.
+        owner: name of the module that computes with it; that of the layer, where a parametrization makes its weight.
         label: of the tensor in there.
         container, key: what holds it; None where nothing else can be put there.
         kept: whether it belongs to what a network saves; a buffer that does not is no weight, but follows from others.

@@ -47,12 +47,12 @@ def invert(
     tolerance: float,
     damping: float = 0.0,
 ) -> Solved:
-    """The x of smallest norm that minimises ‖K (J x − target)‖² + damping ‖x‖².
+    """The x of smallest norm that minimizes ‖K (J x − target)‖² + damping ‖x‖².
 
     Args:
         keep: like y; the rows that count.
         target: like y.
-        iterations: at most; few of them regularise.
+        iterations: at most; few of them regularize.
         tolerance: of ‖Jᵀ K r‖ relative to its start, at which an image is done.
     """
     t = torch.where(keep, target, 0).to(torch.promote_types(target.dtype, torch.float32))
@@ -131,7 +131,7 @@ def pointwise(module: nn.Module, x: Tensor, y: Tensor, B: Tensor) -> Tensor | No
     """The x that gives B in a module that works number by number; None for other modules.
 
     Where the module is not injective (GELU, SiLU, …) the tangent at the forward's x stands for it, with a slope kept
-    away from 0; normalisations keep the forward's statistics.
+    away from 0; normalizations keep the forward's statistics.
     """
     for kinds, inverse in _POINTWISE.items():
         if is_plain(module, *kinds):

@@ -3,7 +3,7 @@
 A dispatch mode watches one forward below autograd, so functional calls, reused modules and in-place operations
 are seen like everything else. Each tensor carries a `Field`; convolution and pooling enlarge it
 (r ← r + (k−1)·d·j, j ← j·s), everything element-wise passes it on, and a reduction over space
-(squeeze-excite, global normalisation, attention) marks what depends on it as no longer local. Where the cells lie is
+(squeeze-excite, global normalization, attention) marks what depends on it as no longer local. Where the cells lie is
 followed beside it, see `engine.positions`.
 """
 

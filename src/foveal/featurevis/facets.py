@@ -1,7 +1,7 @@
 """The kinds of picture in a set, as a layer sees them.
 
     z_i → unit length → PCA → k-means        facets; K given, or where the silhouette is best, or one
-    w   = softmax(−d / τ)                     the pictures nearest to the centre count most; τ is the median distance
+    w   = softmax(−d / τ)                     the pictures nearest to the center count most; τ is the median distance
     a   = Σ w_i z_i                           the target
 
 (Stergiou, ICIP 2021; specification: minds_eye, section 4.2. k-means, PCA, silhouette: scikit-learn.)
@@ -44,7 +44,7 @@ def find_facets(
     Args:
         z: pooled features.
         count: how many; "auto" takes the number with the best silhouette, or one where no number separates them.
-        keep: pictures of each that make its target, at most: the nearest to its centre.
+        keep: pictures of each that make its target, at most: the nearest to its center.
         weighting: "softmax" of −d / median d; "inv_exp" of 1 / (d / median d), at most 20, near the published code.
         unit: compare directions of features, not lengths.
         seed: of k-means.

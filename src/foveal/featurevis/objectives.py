@@ -121,7 +121,7 @@ def sparse(layer: str, reference: Float[Tensor, ""] | float) -> Objective:
 def typical(layer: str, mean: Float[Tensor, " c"], spread: Float[Tensor, " c"]) -> Objective:
     """(‖μ − μ*‖² + ‖σ − σ*‖²) / (‖μ*‖² + ‖σ*‖²) of a layer's channels over places: as busy as photos are there.
 
-    What inversion does with the statistics kept by batch normalisation (Yin et al., CVPR 2020; Stergiou,
+    What inversion does with the statistics kept by batch normalization (Yin et al., CVPR 2020; Stergiou,
     arXiv:2303.09941), with those of the set's own photos instead, so that it works with any network.
     """
     energy = (mean.square().sum() + spread.square().sum()).clamp(min=TINY)

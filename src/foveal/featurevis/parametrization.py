@@ -1,4 +1,4 @@
-"""How an image is written as numbers to be optimised: what is easy to change decides what comes out.
+"""How an image is written as numbers to be optimized: what is easy to change decides what comes out.
 
     pixel      each value is the sigmoid of a parameter
     fourier    parameters are waves, low ones weigh more, colors are decorrelated: no frequency is preferred

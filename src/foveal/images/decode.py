@@ -96,7 +96,7 @@ def decode_image(image: Image.Image, path: Path | None = None, reopened: Reopen 
         if samples is not None:
             return _seen(samples, range_of(image, samples, path), tuple(notes), image.info.get("transparency"))
     if is_cut(image, path):
-        notes.append("its colours have more than 8 bits and were read at 8: pass them as floats in 0..1 to use all")
+        notes.append("its colors have more than 8 bits and were read at 8: pass them as floats in 0..1 to use all")
     upright = ImageOps.exif_transpose(image)
     if not upright.has_transparency_data:
         return Decoded(upright.convert("RGB"), tuple(notes))
@@ -126,7 +126,7 @@ def deep_pixels(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _seen(samples: NDArray[Any], meant: Range, notes: tuple[str, ...], clear: object = None) -> Decoded:
-    """Samples as a picture; `clear` is the colour that stands for transparency, where one does."""
+    """Samples as a picture; `clear` is the color that stands for transparency, where one does."""
     opaque = samples.ndim == 2 or samples.shape[2] in (1, 3)
     colors = samples if opaque else samples[..., :-1]
     light, opacity = unit(colors, meant), _opacity(samples, meant, opaque, clear)

@@ -1,6 +1,6 @@
 """Pictures of more than 8 bits a channel: all of their samples, and which sample is white.
 
-Cameras for X-rays, heat and microscopes store 12 bits in files of 16; taken for 16, white becomes dark grey. What a
+Cameras for X-rays, heat and microscopes store 12 bits in files of 16; taken for 16, white becomes dark gray. What a
 file declares is believed; where it declares nothing, the usual range is assumed, and a note says how little is filled.
 """
 
@@ -113,7 +113,7 @@ def is_deep(image: Image.Image) -> bool:
 def deep_samples(image: Image.Image, reopened: Reopen | None) -> NDArray[Any] | None:
     """The upright samples (H, W) or (H, W, c) of a deep picture, all of their bits; None where they are out of reach.
 
-    Pillow keeps the high byte of each 16-bit colour. The low byte comes from reading the file a second time as if its
+    Pillow keeps the high byte of each 16-bit color. The low byte comes from reading the file a second time as if its
     bytes lay in the other order.
 
     Args:
@@ -123,7 +123,7 @@ def deep_samples(image: Image.Image, reopened: Reopen | None) -> NDArray[Any] | 
         return np.asarray(ImageOps.exif_transpose(image))
     if reopened is None or image.format not in ("PNG", "TIFF") or image.mode not in ("RGB", "RGBA"):
         return None
-    if _orders(image)[0] == "LA;16B":  # four bytes, as if each were a colour
+    if _orders(image)[0] == "LA;16B":  # four bytes, as if each were a color
         four = _read_as(reopened(), lambda order: "RGBA").astype(np.uint16)
         return four[..., 0::2] * np.uint16(256) + four[..., 1::2]
     high = _read_as(reopened(), lambda order: order.replace("RGBa", "RGBA")).astype(np.uint16)
@@ -133,7 +133,7 @@ def deep_samples(image: Image.Image, reopened: Reopen | None) -> NDArray[Any] | 
 
 
 def is_cut(image: Image.Image, path: Path | None) -> bool:
-    """Whether Pillow, which has colours of 8 bits only, drops the rest of what an opened picture's file holds."""
+    """Whether Pillow, which has colors of 8 bits only, drops the rest of what an opened picture's file holds."""
     tile = next(iter(getattr(image, "tile", None) or []), None)
     if tile is None or image.mode.startswith("I") or image.mode == "F":
         return False
@@ -182,7 +182,7 @@ def _other_order(order: str) -> str:
 
 
 def _straight(values: NDArray[Any]) -> NDArray[Any]:
-    """Colours that were multiplied by their opacity, divided by it again."""
+    """Colors that were multiplied by their opacity, divided by it again."""
     opacity = values[..., 3:].astype(np.float64) / 65535
     colors = np.round(values[..., :3] / np.where(opacity > 0, opacity, 1)).clip(0, 65535)
     return np.concatenate([colors.astype(values.dtype), values[..., 3:]], 2)

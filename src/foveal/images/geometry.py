@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Geometry:
     """How one photo was resized and cropped: photo point `p` lies at input point `p * scale - offset`.
 
-    Coordinates are continuous and (x, y): pixel column j covers [j, j + 1], its centre is j + 0.5. Sizes,
+    Coordinates are continuous and (x, y): pixel column j covers [j, j + 1], its center is j + 0.5. Sizes,
     `scale` and `offset` are (vertical, horizontal), as array shapes are. A negative offset is a border added
     by padding.
 

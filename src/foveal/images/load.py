@@ -43,7 +43,7 @@ class Photo:
     """The upright original, what explanations are drawn on.
 
     `source` is where it came from: a path, "image", "array" or "tensor". `notes` say what had to be decided
-    to read it: which frame, what was put behind transparency, how a tensor's colours were rebuilt.
+    to read it: which frame, what was put behind transparency, how a tensor's colors were rebuilt.
     """
 
     pixels: UInt8[NDArray[np.uint8], "H W 3"]
@@ -223,7 +223,7 @@ def _photo_of_input(tensor: torch.Tensor, preprocessing: Preprocessing | None, a
     geometry = Geometry.identity((shown.shape[1], shown.shape[2]))
     if preprocessing is not None and len(preprocessing.mean) == shape[0]:
         return Photo(preprocessing.undo(shown), geometry, "tensor", notes)
-    stretched = "colours stretched from least to greatest value"
+    stretched = "colors stretched from least to greatest value"
     return Photo(_stretched(shown), geometry, "tensor", (stretched, *notes))
 
 

@@ -21,7 +21,7 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Channels = Literal["RGB", "BGR", "L"]
 
 # What Pillow makes of red, green and blue (ITU-R BT.601).
-GREY = np.array([0.299, 0.587, 0.114], np.float32)
+GRAY = np.array([0.299, 0.587, 0.114], np.float32)
 
 # A sliver of a photo would grow to gigabytes when its short side is brought to size.
 LARGEST_RESIZE = 2**28
@@ -36,10 +36,10 @@ class Preprocessing:
     size            (h, w) fed to the network.
     resize          "short": short side to `resize_to`, keeping proportions, then the central `size`; black
                     where the photo is too small for it. "exact": squeezed to `size`. "pad": the whole photo,
-                    shrunk or enlarged to fit inside `size`, on a ground of the mean colour (zero, to the
+                    shrunk or enlarged to fit inside `size`, on a ground of the mean color (zero, to the
                     network).
     resize_to       short side in pixels before the crop; None is the smaller side of `size`.
-    channels        order of the input's channels; "L" is one grey channel.
+    channels        order of the input's channels; "L" is one gray channel.
     mean, std       one number a channel, in that order, for pixels scaled to 0..1.
 
     The arithmetic is that of torchvision's `Resize`, `CenterCrop` and `Normalize` on a PIL picture.
@@ -113,7 +113,7 @@ class Preprocessing:
         """The same without rounding."""
         height, width = self._resized((photo.shape[0], photo.shape[1]))
         if self.channels == "L" and photo.shape[2] == 3:
-            photo = photo @ GREY[:, None]
+            photo = photo @ GRAY[:, None]
         bands = [
             Image.fromarray(np.ascontiguousarray(photo[..., band])).resize(
                 (width, height), Image.Resampling[self.interpolation.upper()]

@@ -2,7 +2,7 @@
 
     x   (1, c, h, w), the input        b   the baseline it is compared with        f   the score of the decision
 
-Maps are raw, signed, and summed over the colours. Random numbers come from a seed; the global generators stay put.
+Maps are raw, signed, and summed over the colors. Random numbers come from a seed; the global generators stay put.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
     from foveal.attribution.perturbation import PerturbationScorer
 
-COLOURS = 0
+COLORS = 0
 
 
 def smoothgrad(
     probe: PerturbationScorer, *, samples: int = 50, noise: float = 0.15, seed: int = 0, chunk: int | None = None
 ) -> Float[Tensor, "h w"]:
-    """1/n Σ ∂f/∂x at x + N(0, σ²), σ = noise · (max x − min x)   (section 2.1), summed over the colours.
+    """1/n Σ ∂f/∂x at x + N(0, σ²), σ = noise · (max x − min x)   (section 2.1), summed over the colors.
 
-    The paper shows the absolute value, largest over the colours; signs are kept here.
+    The paper shows the absolute value, largest over the colors; signs are kept here.
     """
     _check(probe, samples)
     deviation = noise * float(probe.x.max() - probe.x.min())
@@ -63,7 +63,7 @@ def integrated_gradients(
     most: int | None = None,
     chunk: int | None = None,
 ) -> Float[Tensor, "h w"]:
-    """(x − b) ⊙ ∫₀¹ ∂f/∂x (b + α (x − b)) dα   (equation 1), summed over the colours; sums to f(x) − f(b).
+    """(x − b) ⊙ ∫₀¹ ∂f/∂x (b + α (x − b)) dα   (equation 1), summed over the colors; sums to f(x) − f(b).
 
     By Gauss–Legendre quadrature over `steps` points. How far the sum is off is measured (`gap_of`); above `tolerance`
     it is told, and with `most` the steps are doubled up to that number before.
@@ -92,7 +92,7 @@ def gradient_shap(
     probe: PerturbationScorer, *, samples: int = 50, noise: float = 0.05, baseline: str = "zero", seed: int = 0,
     chunk: int | None = None,
 ) -> Float[Tensor, "h w"]:  # fmt: skip
-    """1/n Σ (x' − b) ⊙ ∂f/∂x (b + α (x' − b)), x' = x + N(0, σ²), α uniform in [0, 1], summed over the colours.
+    """1/n Σ (x' − b) ⊙ ∂f/∂x (b + α (x' − b)), x' = x + N(0, σ²), α uniform in [0, 1], summed over the colors.
 
     The integral of integrated gradients by chance, with SmoothGrad's noise: σ = noise · (max x − min x).
     """
@@ -147,7 +147,7 @@ def _ends(probe: PerturbationScorer, b: Float[Tensor, "1 c h w"]) -> tuple[float
 
 
 def _map(attribution: Float[Tensor, "1 c h w"]) -> Float[Tensor, "h w"]:
-    return attribution.detach()[0].sum(COLOURS)
+    return attribution.detach()[0].sum(COLORS)
 
 
 def _check(probe: PerturbationScorer, count: int) -> None:
@@ -188,7 +188,7 @@ _EXTRA = "pip install 'foveal[captum]'"
 FAMILY = (
     Method(
         "smoothgrad", "SmoothGrad", smoothgrad, "forwards",
-        "mean gradient over noisy copies of the input, summed over the colours",
+        "mean gradient over noisy copies of the input, summed over the colors",
         "Smilkov et al., 2017, arXiv:1706.03825; through Captum",
         _EXTRA,
         place="input",

@@ -113,13 +113,13 @@ def without_mean(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Fl
     )
 
 
-def cancelled(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Float[Tensor, "n h w"]) -> str | None:
-    """Where the next operation normalises over channels, G ⊥ A at every position and the sum is rounding noise."""
+def canceled(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Float[Tensor, "n h w"]) -> str | None:
+    """Where the next operation normalizes over channels, G ⊥ A at every position and the sum is rounding noise."""
     terms, rest = (G * A).abs().sum(CHANNELS).amax((1, 2)), M.abs().amax((1, 2))
     if not bool(((rest <= _rounding(A) * terms) & (terms > 0)).any()):
         return None
     return (
-        "the evidence of the channels cancels, as it must right before a normalisation over channels, and what is "
+        "the evidence of the channels cancels, as it must right before a normalization over channels, and what is "
         "left is noise: use gradcam, or another layer"
     )
 
@@ -130,18 +130,18 @@ def layercam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[
 
 
 def elementwise_gradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
-    """Σ_c ReLU(G ⊙ A): evidence in favour only, without cancellation between channels."""
+    """Σ_c ReLU(G ⊙ A): evidence in favor only, without cancellation between channels."""
     return (G * A).relu().sum(CHANNELS)
 
 
 def eigencam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"] | None = None) -> Float[Tensor, "n h w"]:
-    """A projected on its first principal direction over channels (not centred); the larger lobe is positive."""
+    """A projected on its first principal direction over channels (not centered); the larger lobe is positive."""
     M = principal(A)
     return M * towards(M, M.abs())
 
 
 def eigengradcam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
-    """The same of G ⊙ A, with the sign that agrees with Σ_c G ⊙ A, so positive means in favour."""
+    """The same of G ⊙ A, with the sign that agrees with Σ_c G ⊙ A, so positive means in favor."""
     M = principal(G * A)
     return M * towards(M, hirescam(A, G))
 
@@ -193,7 +193,7 @@ FAMILY = (
         "hirescam", "HiResCAM", hirescam, "gradients",
         "gradient times activation; exact share of the score in piecewise-linear heads",
         "Draelos & Carin, 2020, arXiv:2011.08891",
-        caution=cancelled,
+        caution=canceled,
     ),
     Method(
         "layercam", "LayerCAM", layercam, "gradients",

@@ -3,7 +3,7 @@
     U_x = A_x · ∂v/∂A_x        what place x adds to the embedding; Σ_x U_x = v where A to v has no offset
     cos(q, s) = Σ_xy ⟨U^q_x, U^s_y⟩ / (|q| |s|) + what no place holds
 
-exactly, for global average and generalised-mean pooling, and for projections behind them up to their biases. Metrics
+exactly, for global average and generalized-mean pooling, and for projections behind them up to their biases. Metrics
 that compare places have theirs by definition: f_xy u_x·v_y.
 """
 

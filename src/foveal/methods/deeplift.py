@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def deeplift(probe: PerturbationScorer, *, baseline: str = "zero", tolerance: float = 0.01) -> Float[Tensor, "h w"]:
-    """(x − b) ⊙ m with m the multipliers of the rescale rule (section 3.5.1), summed over the colours.
+    """(x − b) ⊙ m with m the multipliers of the rescale rule (section 3.5.1), summed over the colors.
 
     It sums to f(x) − f(b). Where an operation without a rule is on the way it does not, and that is refused if the
     gap is more than `tolerance` (see `gap_of`).

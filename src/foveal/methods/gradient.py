@@ -30,13 +30,13 @@ def input_x_gradient(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -
 FAMILY = (
     Method(
         "gradient", "Gradient", gradient, "gradients",
-        "largest |gradient| over the colours; where the score is sensitive, not what speaks for it",
+        "largest |gradient| over the colors; where the score is sensitive, not what speaks for it",
         "Simonyan et al., ICLR workshop 2014, arXiv:1312.6034",
         place="input",
     ),
     Method(
         "inputxgradient", "Input × Gradient", input_x_gradient, "gradients",
-        "input times gradient, summed over colours; adds up to the score of piecewise-linear networks, up to biases",
+        "input times gradient, summed over colors; adds up to the score of piecewise-linear networks, up to biases",
         "Shrikumar et al., 2016, arXiv:1605.01713",
         place="input",
     ),

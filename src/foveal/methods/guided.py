@@ -47,7 +47,7 @@ class Guided:
 
 
 def strongest_channel(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
-    """max_c |G_c|: how much the score reacts, by the rule, to a change of the pixel, whatever its colour."""
+    """max_c |G_c|: how much the score reacts, by the rule, to a change of the pixel, whatever its color."""
     return G.abs().amax(1)
 
 

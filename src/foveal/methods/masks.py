@@ -39,7 +39,7 @@ class MaskSet:
         """
         Args:
             scaling: to 0 … 1 "after" upsampling to the input, so that the mask reaches both, or "before" it.
-            align_corners: whether the centres of the corner cells lie on those of the corner pixels.
+            align_corners: whether the centers of the corner cells lie on those of the corner pixels.
             precision: of the forwards; where it is not single, the scores of a sample are compared.
         """
         if scaling not in ("before", "after"):

@@ -15,7 +15,7 @@ _BLOCK, _STEPS = 4, 12
 
 
 def principal(A: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
-    """A·v₁, with v₁ the first right singular vector of A as (positions × channels), not centred; sign arbitrary.
+    """A·v₁, with v₁ the first right singular vector of A as (positions × channels), not centered; sign arbitrary.
 
     From the Gram matrix of the smaller side, so it stays cheap at any resolution.
     """

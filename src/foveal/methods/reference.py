@@ -19,8 +19,8 @@ BASELINES = ("zero", "mean", "blur")
 def baseline(x: Float[Tensor, "1 c *space"], name: str) -> Float[Tensor, "1 c *space"]:
     """An image like x without its content.
 
-    zero    0 in the numbers the network takes: the mean colour of the training photos under the usual normalisation
-    mean    each colour's mean over this image
+    zero    0 in the numbers the network takes: the mean color of the training photos under the usual normalization
+    mean    each color's mean over this image
     blur    the image through a Gaussian whose deviation is an eighth of its shorter side
 
     Raises:

@@ -36,7 +36,7 @@ class Relevance:
     """LRP with one rule for convolutions and one for dense layers.
 
     Everything else follows from what the operation is: activation functions pass relevance through unchanged
-    (R_x = R_y), gates and statistics of a normalisation count as constants, sums share by size, or, with
+    (R_x = R_y), gates and statistics of a normalization count as constants, sums share by size, or, with
     `sums="same-sign"`, among the parts that go the sum's way.
 
     Attributes:
@@ -73,7 +73,7 @@ class Relevance:
         return (scores * shares * size[:, None] / _apart_from_zero(scores.detach())).sum(1)
 
     def account(self, passed: PassResult, measured: dict[str, Any], cautions: list[str]) -> None:
-        """How much relevance reached each layer, and what biases and stabilisers took on the way."""
+        """How much relevance reached each layer, and what biases and stabilizers took on the way."""
         assert passed.verdict is not None
         score = passed.verdict.score.detach()
         for layer, A in passed.activations.items():
@@ -81,7 +81,7 @@ class Relevance:
             measured[layer] = {"score": score.tolist(), "relevance": found.tolist()}
         first = next(iter(passed.activations))
         if passed.lost is not None:
-            measured[first]["taken by biases and stabilisers"] = passed.lost.tolist()
+            measured[first]["taken by biases and stabilizers"] = passed.lost.tolist()
         cautions += self._words(measured, first) + self._cancels(passed)
 
     def missing(self, passed: PassResult) -> Tensor | None:
@@ -116,9 +116,9 @@ class Relevance:
             return []
         found = measured[first]
         score, arrived = found["score"][0], found["relevance"][0]
-        taken = found.get("taken by biases and stabilisers", [0.0])[0]
+        taken = found.get("taken by biases and stabilizers", [0.0])[0]
         words = f"relevance at {first} sums to {arrived:.4g} of a score of {score:.4g}"
-        return [f"{words}; biases and stabilisers took {taken:.4g}"]
+        return [f"{words}; biases and stabilizers took {taken:.4g}"]
 
 
 def _one_hot(classes: list[int], scores: Tensor) -> Tensor:
@@ -178,19 +178,19 @@ FAMILY = (
     ),
     Method(
         "lrp-gamma", "LRP-γ", hirescam, "gradients",
-        "the same with contributions in favour weighing more; less noisy",
+        "the same with contributions in favor weighing more; less noisy",
         "Montavon et al., LNCS 11700, 2019",
         rules=gamma, place="input", options={"gamma": 0.25},
     ),
     Method(
         "lrp-zplus", "LRP-z⁺", hirescam, "gradients",
-        "contributions in favour only in convolutions; smooth, little contrast between classes",
+        "contributions in favor only in convolutions; smooth, little contrast between classes",
         "Montavon et al., Pattern Recognition 65, 2017, arXiv:1512.02479",
         rules=zplus, place="input", options={"sums": "same-sign", "bias": True},
     ),
     Method(
         "lrp-alphabeta", "LRP-αβ", hirescam, "gradients",
-        "contributions in favour α times, against α − 1 times",
+        "contributions in favor α times, against α − 1 times",
         "Bach et al., PLoS ONE 10, 2015",
         rules=alphabeta, place="input", options={"alpha": 2.0, "sums": "same-sign", "bias": True},
     ),

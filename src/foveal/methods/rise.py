@@ -28,14 +28,14 @@ def rise(
     count: int = 1000,
     cells: int = 7,
     probability: float = 0.5,
-    centred: bool = True,
+    centered: bool = True,
     seed: int = 0,
     chunk: int | None = None,
 ) -> Float[Tensor, "*space"]:
     """1/(p N) Σ_i f(x ⊙ M_i) M_i(λ) over N random masks   (equation 6): the mean of f where λ is shown.
 
     A grid of `cells` × `cells`, each lit with probability p, is upsampled and shifted by part of a cell. That mean is
-    mostly the mean over all masks, the same at every pixel; `centred` subtracts it, so that 0 is a pixel of no
+    mostly the mean over all masks, the same at every pixel; `centered` subtracts it, so that 0 is a pixel of no
     consequence, and with it the noise of how often chance shows a pixel.
     """
     if not 0 < probability < 1 or count < 2 or cells < 1:
@@ -47,8 +47,8 @@ def rise(
         return A * masks(start, stop).to(A)
 
     f = probe.resumed(masked, count, chunk=chunk).cpu().double()
-    # Of centred scores, masks less their mean have the same sum; and these are the terms that vary.
-    middle, f = (probability, f - f.mean()) if centred else (0, f)
+    # Of centered scores, masks less their mean have the same sum; and these are the terms that vary.
+    middle, f = (probability, f - f.mean()) if centered else (0, f)
     total, squares = (torch.zeros(A.shape[2:], dtype=torch.float64, device="cpu") for _ in range(2))
     for i, y in enumerate(f):
         term = y * (masks(i, i + 1)[0, 0] - middle) / probability
@@ -99,6 +99,6 @@ FAMILY = (
         "how much better the score is where random masks show a pixel; an estimate with a standard error",
         "Petsiuk et al., BMVC 2018, arXiv:1806.07421",
         place="input",
-        options={"count": 1000, "cells": 7, "probability": 0.5, "centred": True, "seed": 0, "chunk": None},
+        options={"count": 1000, "cells": 7, "probability": 0.5, "centered": True, "seed": 0, "chunk": None},
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BaselineName: TypeAlias = "Literal['zero', 'mean', 'blur', 'noise', 'black', 'impute']"
 BASELINES: tuple[BaselineName, ...] = ("zero", "mean", "blur", "noise")
-"""Those that are pictures of their own; "black" needs to know the colour, and "impute" what is hidden."""
+"""Those that are pictures of their own; "black" needs to know the color, and "impute" what is hidden."""
 
 Fill: TypeAlias = "BaselineName | Tensor | Callable[[Tensor], Tensor]"
 
@@ -46,10 +46,10 @@ def baseline(
     """A picture with nothing in it, as network input. Specification: metrics, section 1.
 
     Args:
-        kind: "zero", the mean colour of the data, which preprocessing maps to 0; "mean", each picture's own mean
-            colour; "blur", the picture through a Gaussian an eighth of its side wide; "noise", normal noise with the
+        kind: "zero", the mean color of the data, which preprocessing maps to 0; "mean", each picture's own mean
+            color; "blur", the picture through a Gaussian an eighth of its side wide; "noise", normal noise with the
             picture's mean and deviation; a tensor that broadcasts to x, such as `black(mean, std)`; or what makes one
-            of x. "impute" is the mean colour where nothing is left to impute from.
+            of x. "impute" is the mean color where nothing is left to impute from.
 
     Raises:
         MethodError: for an unknown kind.

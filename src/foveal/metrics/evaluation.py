@@ -35,7 +35,7 @@ class EvaluationSettings:
         delete, insert, mask: what replaces places in deletion, is there before insertion, shows behind a mask.
         shares: that ROAD removes.
         samples: perturbations of infidelity.
-        radius, neighbours: of sensitivity.
+        radius, neighbors: of sensitivity.
         seed: of ties, noise and perturbations.
         chunk: copies asked at once; None for what fits.
     """
@@ -178,7 +178,7 @@ class Evaluation:
     def mask(self) -> Bool[Tensor, "h w"]:
         """Where the object is."""
         if self.inside is None:
-            raise MethodError("where the object is was not said: pass masks= or boxes= for metrics of localisation")
+            raise MethodError("where the object is was not said: pass masks= or boxes= for metrics of localization")
         return self.inside.cpu()
 
     @property

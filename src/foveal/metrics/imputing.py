@@ -1,6 +1,6 @@
 """What may have stood in a hidden place, made up from its surroundings: ROAD's noisy linear imputation.
 
-Every hidden pixel is the weighted mean of its eight neighbours, 1/6 for the four nearest and 1/12 for the diagonals,
+Every hidden pixel is the weighted mean of its eight neighbors, 1/6 for the four nearest and 1/12 for the diagonals,
 the weights of those outside of the picture shared among the others; then a little noise. One linear system a picture,
 the same for all channels (Rong et al., ICML 2022, arXiv:2202.00449; specification: metrics, section 8).
 
@@ -58,7 +58,7 @@ def impute(
 
 
 def _solved(x: Tensor, where: Tensor, tolerance: float) -> Tensor:
-    """Conjugate gradients for  W v − N v = N x  on the hidden pixels; N sums neighbours by weight, W its weights."""
+    """Conjugate gradients for  W v − N v = N x  on the hidden pixels; N sums neighbors by weight, W its weights."""
     out, kept = where.to(x), (~where).to(x)
     W = _neighbors(torch.ones_like(kept))
     v = _start(x, where, tolerance) * out
@@ -89,7 +89,7 @@ def _start(x: Tensor, where: Tensor, tolerance: float) -> Tensor:
 
 
 def _neighbors(v: Tensor) -> Tensor:
-    """Σ over the eight neighbours, by weight; outside of the picture there is none."""
+    """Σ over the eight neighbors, by weight; outside of the picture there is none."""
     padded = functional.pad(v, (1, 1, 1, 1))
     rows = padded[..., :-2, :] + padded[..., 2:, :]  # above and below
     horizontal = padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]

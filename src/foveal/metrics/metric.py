@@ -94,7 +94,7 @@ _ALL = (
     Metric("faithfulness", "faithfulness correlation", "higher", "network", SIGNED, "correlation of what it "
            "says with what they cost", "IJCAI 2020", lambda t: t.infidelity.correlation),
     Metric("sensitivity", "max-sensitivity (SENS)", "lower", "explainer", ANY, "largest relative change of the map in "
-           "a small neighbourhood of the picture", "arXiv:1901.09392", lambda t: t.sensitivity),
+           "a small neighborhood of the picture", "arXiv:1901.09392", lambda t: t.sensitivity),
     Metric("coherency", "coherency", "higher", "explainer", ONE, "correlation with the map of what the map shows",
            "arXiv:2104.10252", lambda t: t.coherency),
     Metric("adcc", "ADCC", "higher", "explainer", ONE, "harmonic mean of coherency, 1 − complexity, 1 − drop",

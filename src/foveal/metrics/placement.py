@@ -109,7 +109,7 @@ def iou(a: Box, b: Box) -> float:
 
 
 def box_overlap(map: Float[Tensor, "h w"], boxes: Sequence[Box], *, threshold: float = 0.2) -> float:
-    """The best overlap of the map's box with one of the object's; at 0.5 the object counts as localised (GT-known).
+    """The best overlap of the map's box with one of the object's; at 0.5 the object counts as localized (GT-known).
 
     (Zhou et al., CVPR 2016: threshold 0.2.) Choose a threshold on other pictures than those it is reported on.
     """
@@ -120,7 +120,7 @@ def box_overlap(map: Float[Tensor, "h w"], boxes: Sequence[Box], *, threshold: f
 def max_box_accuracy(
     maps: Sequence[Float[Tensor, "h w"]], boxes: Sequence[Sequence[Box]], *, overlaps: Sequence[float] = (0.3, 0.5, 0.7)
 ) -> float:
-    """MaxBoxAccV2: the share localised at the best threshold, averaged over these overlaps (arXiv:2001.07437)."""
+    """MaxBoxAccV2: the share localized at the best threshold, averaged over these overlaps (arXiv:2001.07437)."""
     thresholds = torch.linspace(0.05, 0.95, 19).tolist()
     accuracies = torch.tensor(
         [[box_overlap(map, own, threshold=t) for t in thresholds] for map, own in zip(maps, boxes, strict=True)]

@@ -33,16 +33,16 @@ def sensitivity(
     seed: int = 0,
     map: Float[Tensor, "h w"] | None = None,
 ) -> float:
-    """The largest relative change of the map among `samples` neighbours, uniform within `radius`.
+    """The largest relative change of the map among `samples` neighbors, uniform within `radius`.
 
     Args:
-        radius: in the network's units, in which a picture's colours span about 4.
+        radius: in the network's units, in which a picture's colors span about 4.
         map: of the picture itself, where it is known.
 
     Returns NaN where the map is zero everywhere.
     """
     if samples < 1 or radius <= 0:
-        raise MethodError(f"sensitivity needs a neighbour at least, and a radius above 0, not {samples} and {radius}")
+        raise MethodError(f"sensitivity needs a neighbor at least, and a radius above 0, not {samples} and {radius}")
     random = torch.Generator().manual_seed(seed)
     own = (explain(x)[0] if map is None else map).detach().double().cpu()
     size = float(own.norm())

@@ -65,7 +65,7 @@ def _weights(name: str, tag: str) -> Any:
 
 
 def _preprocessing(weights: Any) -> Preprocessing | None:
-    """The evaluation transform that goes with the weights, if it is the usual resize, crop and normalise."""
+    """The evaluation transform that goes with the weights, if it is the usual resize, crop and normalize."""
     transform: Any = weights.transforms() if weights is not None else None
     if not hasattr(transform, "crop_size") or not hasattr(transform, "antialias"):
         return None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".tar")
-# Where training programs put the weights among epoch numbers and optimisers.
+# Where training programs put the weights among epoch numbers and optimizers.
 NESTS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
 DEEPEST = 8
 """No trainer puts a state dict into more boxes; a file that holds itself has no end of them."""

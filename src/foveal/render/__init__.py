@@ -1,1 +1,1 @@
-"""Maps as pictures, pictures as sheets and pages: the only place that knows colours."""
+"""Maps as pictures, pictures as sheets and pages: the only place that knows colors."""

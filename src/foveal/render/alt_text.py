@@ -35,7 +35,7 @@ def describe_map(map: Float[NDArray[np.floating], "h w"], geometry: Geometry, pl
     x, y = geometry.cells_to_photo([row, column], (map.shape[0], map.shape[1]), place)
     subject = "Most evidence"
     if signed:
-        subject = f"The strongest evidence, {'in favour' if map[row, column] > 0 else 'against'},"
+        subject = f"The strongest evidence, {'in favor' if map[row, column] > 0 else 'against'},"
     return (
         f"{subject} lies {_place(x / geometry.photo_size[1], y / geometry.photo_size[0])}; half of it fits in "
         f"{_half_share(size):.0%} of the map; values {number(float(map.min()))} to {number(float(map.max()))}."

@@ -1,4 +1,4 @@
-"""Small charts as inline SVG: drawn in the page's own type and ink, readable without colour."""
+"""Small charts as inline SVG: drawn in the page's own type and ink, readable without color."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def score_range(score: Score, column: Column) -> str:
 
 def _bar(bar: Bar, text: str, y: float, zero: float, end: float) -> str:
     x, width = min(zero, end), max(abs(end - zero), 0.8)
-    kind = "against" if bar.value < 0 else "favour"
+    kind = "against" if bar.value < 0 else "favor"
     beside, anchor = (end - 6, "end") if bar.value < 0 else (end + 6, "start")
     middle = y + ROW / 2 + 0.5
     name = escape(bar.label)

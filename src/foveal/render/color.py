@@ -1,13 +1,13 @@
-"""Two colour tables in which equal steps of value look equally large.
+"""Two color tables in which equal steps of value look equally large.
 
-Both are curves in OKLab (Ottosson 2020), a space where distance is how different two colours look. Lightness is
-linear along the table, or along each half of it; hue and chroma follow a smooth curve travelled at constant
-speed. So every step is about the same distance, no false edge appears, and the order survives a grey print and
-every kind of colour blindness, for which lightness is what remains.
+Both are curves in OKLab (Ottosson 2020), a space where distance is how different two colors look. Lightness is
+linear along the table, or along each half of it; hue and chroma follow a smooth curve traveled at constant
+speed. So every step is about the same distance, no false edge appears, and the order survives a gray print and
+every kind of color blindness, for which lightness is what remains.
 
 sequential    near-black violet, crimson, orange, pale yellow: for evidence from none to most.
 diverging     blue, white, orange-red: for signed evidence, zero in the middle. Blue against orange is the pair
-              that every common kind of colour blindness keeps apart.
+              that every common kind of color blindness keeps apart.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def sequential() -> UInt8[NDArray[np.uint8], "256 3"]:
 
 @cache
 def diverging() -> UInt8[NDArray[np.uint8], "256 3"]:
-    """Blue for against, white for nothing, orange for in favour; zero lies between entries 127 and 128."""
+    """Blue for against, white for nothing, orange for in favor; zero lies between entries 127 and 128."""
     half = STEPS // 2
     # Half a step from zero on either side, so that the two sides are alike.
     lightness = np.linspace(0.97, 0.5, 2 * half)[::2]
     sides = [_curve(points, 2 * half)[::2] for points in (_NEUTRAL_TO_BLUE, _NEUTRAL_TO_ORANGE)]
-    against, favour = (_table(side, lightness) for side in sides)
-    return np.concatenate([against[::-1], favour])
+    against, favor = (_table(side, lightness) for side in sides)
+    return np.concatenate([against[::-1], favor])
 
 
 @cache
@@ -78,7 +78,7 @@ def to_oklab(rgb: UInt8[NDArray[np.uint8], "... 3"]) -> Float64[NDArray[np.float
 
 
 def from_oklab(lab: Float64[NDArray[np.float64], "... 3"]) -> Float64[NDArray[np.float64], "... 3"]:
-    """OKLab as sRGB in 0..1; outside of that range where a screen cannot show the colour."""
+    """OKLab as sRGB in 0..1; outside of that range where a screen cannot show the color."""
     linear = ((np.asarray(lab) @ _LAB_TO_LMS.T) ** 3) @ _LMS_TO_RGB.T
     curved = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
     return np.asarray(np.where(linear <= 0.0031308, 12.92 * linear, curved))
@@ -107,9 +107,9 @@ def _curve(points: tuple[tuple[float, float], ...], steps: int) -> NDArray[np.fl
     layer = [np.broadcast_to(np.array(point), (len(t), 2)) for point in points]
     while len(layer) > 1:  # de Casteljau
         layer = [(1 - t) * p + t * q for p, q in pairwise(layer)]
-    travelled = np.concatenate([[0], np.linalg.norm(np.diff(layer[0], axis=0), axis=1).cumsum()])
-    even = np.linspace(0, travelled[-1], steps)
-    return np.stack([np.interp(even, travelled, layer[0][:, i]) for i in (0, 1)], axis=1)
+    traveled = np.concatenate([[0], np.linalg.norm(np.diff(layer[0], axis=0), axis=1).cumsum()])
+    even = np.linspace(0, traveled[-1], steps)
+    return np.stack([np.interp(even, traveled, layer[0][:, i]) for i in (0, 1)], axis=1)
 
 
 def _table(ab: NDArray[np.float64], lightness: NDArray[np.float64]) -> NDArray[np.uint8]:

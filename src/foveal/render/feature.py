@@ -39,7 +39,7 @@ def feature_picture(tree: Graph, edge: Support, *, side: int = 132, against: boo
 
 
 def pattern_picture(tree: Graph, feature: Vertex, *, side: int = 132) -> Image.Image:
-    """What drives the feature in the same part of the photo: grey where nothing does."""
+    """What drives the feature in the same part of the photo: gray where nothing does."""
     assert feature.pattern is not None, "Tree.look finds patterns"
     values = feature.pattern.values.float()
     if len(values) != 3:

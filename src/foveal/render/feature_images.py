@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from foveal.images import Photo
     from foveal.render.drawable import MadeImage, MadeImages
 
-# Okabe and Ito's colours, told apart by everyone.
+# Okabe and Ito's colors, told apart by everyone.
 FACETS = (
     (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (213, 94, 0), (86, 180, 233), (120, 94, 240),
     (150, 150, 60), (90, 90, 96), (160, 60, 60),
@@ -30,7 +30,7 @@ TARGET, ATTAINED = (190, 190, 198), (0, 114, 178)
 
 
 def as_picture(image: Float[Tensor, "c h w"]) -> Image.Image:
-    """Values in 0..1 (or bytes) as a picture; one channel is grey, and of more than three the mean is shown."""
+    """Values in 0..1 (or bytes) as a picture; one channel is gray, and of more than three the mean is shown."""
     values = image.detach().cpu()
     values = values.float() / 255 if values.dtype.itemsize == 1 else values.float()
     if len(values) != 3:

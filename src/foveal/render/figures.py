@@ -33,7 +33,7 @@ def grid(
     """One picture out of many: a row each, headings above the columns, words to the left of the rows.
 
     Every cell is fitted into `side` × `side` pixels; None leaves a gap. A first line of a row's words is set in
-    black, the following ones, separated by newlines, in grey.
+    black, the following ones, separated by newlines, in gray.
     """
     layout = Layout(side, max((len(row) for row in cells), default=0), labeled=bool(rows))
     words = (*rows, *[""] * len(cells))

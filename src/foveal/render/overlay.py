@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 INK, PAPER = (34, 34, 38), (255, 255, 255)
 BAND = 256  # rows
-SMALLEST = 256  # the short side that a picture with a colour bar has at least
+SMALLEST = 256  # the short side that a picture with a color bar has at least
 
 
 def draw_overlay(
@@ -38,15 +38,15 @@ def draw_overlay(
     cmap: str | None = None,
     side: int | None = None,
 ) -> Image.Image:
-    """The photo with the map on it, and a bar that says what the colours are worth.
+    """The photo with the map on it, and a bar that says what the colors are worth.
 
-    Where there is no evidence the photo shows, greyed so that no colour of its own is taken for evidence; the
-    colour covers it as far as evidence goes, up to `alpha`, and the photo's detail stays visible through it.
+    Where there is no evidence the photo shows, grayed so that no color of its own is taken for evidence; the
+    color covers it as far as evidence goes, up to `alpha`, and the photo's detail stays visible through it.
     What was cropped away before the network saw it is dimmed and hatched.
 
     place       where the map's cells lie, see `Geometry.map_to_photo`; None is edge to edge.
-    sign        "positive", "negative" or "signed"; "auto" is signed if the negative part is worth a colour.
-    limit       the absolute value that gets the last colour; None is the largest of this map, "robust" the one
+    sign        "positive", "negative" or "signed"; "auto" is signed if the negative part is worth a color.
+    limit       the absolute value that gets the last color; None is the largest of this map, "robust" the one
                 that 98 % do not exceed.
     cmap        the name of a colormap in place of foveal's own; for signed maps, whose middle is zero, a diverging one.
     side        long side of the drawn photo in pixels; None is the photo's own size.
@@ -87,7 +87,7 @@ def resized(picture: Image.Image, side: int) -> Image.Image:
 
 
 def draw_bar(scale: Scale, picture: Image.Image, values: NDArray[np.floating]) -> Image.Image:
-    """The colours from bottom to top, as high as the picture, with the raw values that they stand for."""
+    """The colors from bottom to top, as high as the picture, with the raw values that they stand for."""
     size, height = min(max(11.0, max(picture.size) / 24), 28.0), picture.height
     thick, gap = round(size * 0.9), round(size * 0.5)
     bottom, top = scale.ends
@@ -158,9 +158,9 @@ def _lit(
     values = np.where(unseen, np.float32(0), on_photo)
     gray = np.asarray((pixels @ LUMA)[..., None], dtype=np.float32)
     strength = scale.strength(values)[..., None]
-    # Dark colours may come in early; from white on, weak values would veil the photo and outline every zero.
+    # Dark colors may come in early; from white on, weak values would veil the photo and outline every zero.
     opacity = np.float32(alpha) * (strength**0.7 if scale.sign == "positive" else strength)
-    keep = 0.35 if scale.sign == "positive" else 0.2  # of the photo's own colour
+    keep = 0.35 if scale.sign == "positive" else 0.2  # of the photo's own color
     ground = (keep * pixels + (1 - keep) * gray) * 0.88
     detail = 0.4 * (gray - 0.5) * opacity
     mixed = ground * (1 - opacity) + scale.colors(values) / np.float32(255) * opacity + detail

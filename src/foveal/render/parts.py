@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     Cells = Float[NDArray[np.float64], "... h w"]
 
-PHOTO = 0.2  # of the grey photo in the published picture
+PHOTO = 0.2  # of the gray photo in the published picture
 FINE = 28  # cells across from which a map is drawn as the blocks it is made of
-FAVOUR, AGAINST, NEUTRAL = (214, 96, 36), (52, 96, 190), (150, 150, 156)
+FAVOR, AGAINST, NEUTRAL = (214, 96, 36), (52, 96, 190), (150, 150, 156)
 
 
 def rank_colors(maps: Float[NDArray[np.floating], "k h w"], norm: Float[NDArray[np.floating], "h w"]) -> Cells:
@@ -64,7 +64,7 @@ def on_photo(photo: Photo, cells: Cells, place: Place | None = None) -> Cells:
 
 
 def rank_picture(parts: PartMaps, i: int = 0, *, side: int | None = None) -> Image.Image:
-    """0.8 · colours + 0.2 · grey photo, part 1 red, 2 green, 3 blue."""
+    """0.8 · colors + 0.2 · gray photo, part 1 red, 2 green, 3 blue."""
     photo = fit(parts.photos[i], side) if side else parts.photos[i]
     colors = rank_colors(_array(parts.groups.maps[i]), _array(parts.groups.norm[i]))
     colors = on_photo(photo, colors, parts.where.get(parts.layer))
@@ -74,14 +74,14 @@ def rank_picture(parts: PartMaps, i: int = 0, *, side: int | None = None) -> Ima
 
 
 def palette(count: int) -> UInt8[NDArray[np.uint8], "k 3"]:
-    """Colours as far apart in hue as so many can be, equally light and vivid, the first a red."""
+    """Colors as far apart in hue as so many can be, equally light and vivid, the first a red."""
     hues = 0.45 + 2 * math.pi * np.arange(count) / count
     lab = np.stack([np.full(count, 0.68), 0.17 * np.cos(hues), 0.17 * np.sin(hues)], 1)
     return np.round(255 * np.clip(from_oklab(lab), 0, 1)).astype(np.uint8)
 
 
 def palette_picture(parts: PartMaps, i: int = 0, *, side: int | None = None, legend: bool = True) -> Image.Image:
-    """Each place in the colour of the slot that takes most of it (`Groups.shares`), as strongly as it is active."""
+    """Each place in the color of the slot that takes most of it (`Groups.shares`), as strongly as it is active."""
     photo = fit(parts.photos[i], side) if side else parts.photos[i]
     shares, norm = _array(parts.groups.shares[i]), unit(_array(parts.groups.norm[i]))
     seen = on_photo(photo, np.concatenate([shares, norm[None]]), parts.where.get(parts.layer))
@@ -94,7 +94,7 @@ def palette_picture(parts: PartMaps, i: int = 0, *, side: int | None = None, leg
 
 
 def evidence_bars(parts: PartMaps, i: int = 0, *, side: int = 224) -> Image.Image:
-    """What each part does to the score, for (right) and against (left); the remainder and the offset in grey."""
+    """What each part does to the score, for (right) and against (left); the remainder and the offset in gray."""
     rows = [(f"part {k + 1}", float(value)) for k, value in enumerate(parts.evidence[i])]
     rows += [("remainder", float(parts.remainder[i])), ("offset", float(parts.offset[i]))]
     picture = Image.new("RGB", (side, side), PAPER)
@@ -110,7 +110,7 @@ def evidence_bars(parts: PartMaps, i: int = 0, *, side: int = 224) -> Image.Imag
     for j, (name, value) in enumerate(rows):
         y = top + (j + 0.5) * step
         end = zero + value / (high - low) * (right - left)
-        color = NEUTRAL if j >= parts.count else FAVOUR if value >= 0 else AGAINST
+        color = NEUTRAL if j >= parts.count else FAVOR if value >= 0 else AGAINST
         draw.rectangle((min(zero, end), y - step * 0.3, max(zero, end), y + step * 0.3), fill=color)
         if j < parts.count:
             draw.rectangle((0, y - size * 0.35, size * 0.7, y + size * 0.35), fill=tuple(colors[j].tolist()))
@@ -161,7 +161,7 @@ def _overlay(parts: PartMaps, i: int, cells: Tensor, side: int, limit: float) ->
 
 
 def _legend(parts: PartMaps, i: int, picture: Image.Image) -> Image.Image:
-    """A line a part: its colour, rank, activity and size."""
+    """A line a part: its color, rank, activity and size."""
     size = min(max(11.0, picture.height / (2.6 * parts.count + 2)), 22.0)
     strip = Image.new("RGB", (round(size * 15), picture.height), PAPER)
     draw = ImageDraw.Draw(strip)
@@ -178,7 +178,7 @@ def _legend(parts: PartMaps, i: int, picture: Image.Image) -> Image.Image:
 
 
 def _picture(mixed: Cells, gray: Cells, unseen: NDArray[np.bool_]) -> Image.Image:
-    """Pixels in 0..1; dimmed grey where the network did not look."""
+    """Pixels in 0..1; dimmed gray where the network did not look."""
     whole = np.where(unseen[..., None], 0.35 * gray[..., None], mixed)
     return Image.fromarray(np.round(255 * np.clip(whole, 0, 1)).astype(np.uint8))
 

@@ -1,4 +1,4 @@
-"""From raw evidence to a place in a colour table, with the numbers that a reader needs."""
+"""From raw evidence to a place in a color table, with the numbers that a reader needs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 Sign = Literal["auto", "positive", "negative", "signed"]
 Limit: TypeAlias = "float | Literal['robust'] | None"
 
-# Below this share of the largest positive value, a negative part is not worth a second colour.
+# Below this share of the largest positive value, a negative part is not worth a second color.
 NEGLIGIBLE = 0.1
 ROBUST = 0.98
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Which evidence is shown, and the absolute value that gets the last colour."""
+    """Which evidence is shown, and the absolute value that gets the last color."""
 
     sign: Literal["positive", "negative", "signed"]
     limit: float
@@ -32,7 +32,7 @@ class Scale:
 
     @property
     def table(self) -> UInt8[NDArray[np.uint8], "256 3"]:
-        """The colours from the bottom of the bar to its top: of the named colormap, or our own."""
+        """The colors from the bottom of the bar to its top: of the named colormap, or our own."""
         if self.cmap is not None:
             return named(self.cmap)
         if self.sign == "positive":
@@ -55,7 +55,7 @@ class Scale:
         return np.asarray(np.clip(place, 0, 1), dtype=np.float32)
 
     def exceeded_by(self, values: Float[NDArray[np.floating], "*shape"]) -> tuple[bool, bool]:
-        """Whether values go beyond the bottom, and beyond the top: there the last colour means "or more"."""
+        """Whether values go beyond the bottom, and beyond the top: there the last color means "or more"."""
         towards_top = values[np.isfinite(values)] * np.sign(self.ends[1])
         beyond = self.limit * (1 + 1e-5)
         less = self.sign == "signed" and bool((towards_top < -beyond).any())
@@ -67,7 +67,7 @@ class Scale:
         return np.abs(2 * place - 1) if self.sign == "signed" else place
 
     def colors(self, values: Float[NDArray[np.floating], "*shape"]) -> UInt8[NDArray[np.uint8], "*shape 3"]:
-        """The colour of every value."""
+        """The color of every value."""
         return self.table[np.round(self.place(values) * 255).astype(np.intp)]
 
 

@@ -40,7 +40,7 @@ def tree_page(tree: Graph, *, most: int = 8, side: int = 132) -> Page:
     """The `most` strongest features of each stage, and how much of the decision flows through each.
 
     A feature that supports several others stands once; lines are as thick as what flows along them, level by level.
-    A line whose measured effect says otherwise is drawn in another colour. What speaks against the decision stands to
+    A line whose measured effect says otherwise is drawn in another color. What speaks against the decision stands to
     the right of what supports it; what drives a feature, below it, where `Tree.look` has found it.
     """
     rows = _rows(tree, most)

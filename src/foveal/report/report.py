@@ -111,7 +111,7 @@ class Table:
 class Report:
     """What a report tells, in the order of reading.
 
-    highlights      a few big numbers with a line each: ("97.4 %", "of fresh pictures recognised").
+    highlights      a few big numbers with a line each: ("97.4 %", "of fresh pictures recognized").
     caveats         how to read the maps, a sentence each.
     terms           words explained at the end: (word, meaning).
     provenance      how to make this again: (what, value).
@@ -172,6 +172,6 @@ def _is_best(score: Score, table: Table, column: int) -> bool:
 
 
 def _gradient(table: UInt8[NDArray[np.uint8], "256 3"]) -> str:
-    """The colour table as the stops of a CSS gradient."""
+    """The color table as the stops of a CSS gradient."""
     at = [round(i * 255 / (GRADIENT_STOPS - 1)) for i in range(GRADIENT_STOPS)]
     return ", ".join("rgb({} {} {})".format(*table[i]) for i in at)

@@ -47,7 +47,7 @@ def map_tile(
     """Picture i's map on its photo, with its range and whatever was measured of it.
 
     title       None is the method's name.
-    scale       whether the last colour is the largest value or, "robust", the one that 98 % do not exceed; "auto" is
+    scale       whether the last color is the largest value or, "robust", the one that 98 % do not exceed; "auto" is
                 robust for maps of pixels.
     detail      what comes after the range of values: "rank correlation 0.71".
     verdict     whether it agrees with what is known, `finding` says how: "points at the beak".
@@ -87,7 +87,7 @@ def known_tile(
     detail: str = "",
     side: int = SIDE,
 ) -> Tile:
-    """The true effects painted on the parts they belong to, in the colours of the maps beside them.
+    """The true effects painted on the parts they belong to, in the colors of the maps beside them.
 
     `labels` is a code a photo pixel, `codes` the code of each part's name, `effects` what each part does to the
     score; parts without an effect stay plain.
@@ -115,7 +115,7 @@ def effect_bars(
     caption: str = "",
     decisive: Collection[str] = (),
 ) -> Bars:
-    """The effects from most in favour to most against; decisive parts are marked."""
+    """The effects from most in favor to most against; decisive parts are marked."""
     ordered = sorted((part for part in effects if np.isfinite(effects[part])), key=lambda part: -effects[part])
     return Bars(title, tuple(Bar(part, effects[part], part in decisive) for part in ordered), caption)
 
@@ -130,7 +130,7 @@ def probability_bars(
 
 
 def _range(map: NDArray[np.floating], sign: Sign, limit: Limit) -> str:
-    """The values at the ends of the colours, and whether some lie beyond."""
+    """The values at the ends of the colors, and whether some lie beyond."""
     scale = choose_scale(map, sign=sign, limit=limit)
     shown = number(scale.ends[1])
     if any(scale.exceeded_by(map)):

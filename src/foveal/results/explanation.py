@@ -190,9 +190,9 @@ class Explanation(Result):
         """Picture i's photo with its map on it, and a bar with the raw values.
 
         layer       which one; None is the deepest.
-        sign        "positive", "negative", "signed", or "auto": signed if the negative part is worth a colour.
+        sign        "positive", "negative", "signed", or "auto": signed if the negative part is worth a color.
         alpha       how far the strongest evidence covers the photo.
-        scale       the value that gets the last colour: the largest of this "image", of the "batch", a number, or
+        scale       the value that gets the last color: the largest of this "image", of the "batch", a number, or
                     "robust", which 98 % of this image's values do not exceed: for sparse maps of early layers.
                     "auto" is robust for maps of pixels, else image.
         cmap        the name of a colormap, such as "viridis" (needs `pip install 'foveal[colormaps]'`); None is

@@ -17,7 +17,7 @@ class Facet:
     """One kind of picture in the set.
 
     Attributes:
-        members: the pictures kept, nearest to the centre first.
+        members: the pictures kept, nearest to the center first.
         weights: (len(members),), at least 0, sum to 1.
         size: how many pictures of the set belong to it, kept or not.
     """

@@ -72,7 +72,7 @@ class Edge:
 
     Attributes:
         child: the supporting feature, a stage below.
-        share: of all that channels of that stage contribute in favour (or against, if it is such an edge), 0 to 1.
+        share: of all that channels of that stage contribute in favor (or against, if it is such an edge), 0 to 1.
         mass: Σ R of its channels, signed where the rule is.
         map: (y, x), R of its channels, in the window at `corner` of the stage; zero elsewhere.
         effect: (value − value without the channel) / |value|, measured by running without it; None if not asked for.

@@ -38,7 +38,7 @@ class FeatureImage:
     """One image, and how well it does what it is meant to.
 
     Attributes:
-        image: (c, h, w) in 0..1; red, green, blue, or grey.
+        image: (c, h, w) in 0..1; red, green, blue, or gray.
         name: "facet 2 at layer4", or the unit.
         layer: whose features were looked at.
         facet: which, from 0; None for single units.

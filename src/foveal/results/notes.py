@@ -16,7 +16,7 @@ LISTED = 5  # pictures named one by one
 
 
 def map_notes(maps: Mapping[str, Float[Tensor, "n h w"]]) -> tuple[str, ...]:
-    """A sentence for each layer and kind of oddity: values that are not numbers, all zero, nothing in favour."""
+    """A sentence for each layer and kind of oddity: values that are not numbers, all zero, nothing in favor."""
     notes = []
     for layer, map in maps.items():
         cells = map.detach().flatten(1)

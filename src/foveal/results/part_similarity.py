@@ -1,7 +1,7 @@
 """Pictures compared part by part: rank against rank, or each part against whichever is most like it.
 
 by rank       Σ_k cos(v^q_k, v^s_k): the first part with the first, as the network ranked them
-order-free    the same, maximised over the order of one picture's parts, by SciPy's linear sum assignment (Crouse 2016):
+order-free    the same, maximized over the order of one picture's parts, by SciPy's linear sum assignment (Crouse 2016):
               shows where ranks were swapped
 """
 

@@ -71,7 +71,7 @@ class Parts(Explanation):
         return replace(one, groups=type(self.groups)(**groups), **rows)
 
     def rank_picture(self, i: int = 0, *, side: int | None = None) -> Image.Image:
-        """Picture i in grey, with the first part in red, the second in green, the third in blue, as published.
+        """Picture i in gray, with the first part in red, the second in green, the third in blue, as published.
 
         Mixtures say that a place belongs to several: yellow to the first two, white to all three.
         """
@@ -80,9 +80,9 @@ class Parts(Explanation):
         return rank_picture(self, i, side=side)
 
     def palette_picture(self, i: int = 0, *, side: int | None = None, legend: bool = True) -> Image.Image:
-        """Picture i with a colour a part, however many; each place in that of the part it belongs to most.
+        """Picture i with a color a part, however many; each place in that of the part it belongs to most.
 
-        legend      beside it: colours by rank, with the activity of the seed and the size of the group.
+        legend      beside it: colors by rank, with the activity of the seed and the size of the group.
         """
         from foveal.render.parts import palette_picture
 

@@ -69,7 +69,7 @@ class Suspect:
     tells           how often the class scores higher on surroundings of its own than on others'; 0.5 is chance.
     p               the chance of that, corrected for the number of classes (Holm).
     loss            the share of its probability that is lost with other surroundings.
-    flagged         both are large: the class may be recognised by what stands around.
+    flagged         both are large: the class may be recognized by what stands around.
     groups          its maps, the largest group first.
     """
 

@@ -109,7 +109,7 @@ class EarthMovers(ByFlow):
 class Nearest(ByFlow):
     """Each place of the query against the `k` most similar places of the reference (as DN4, Li et al., CVPR 2019).
 
-    The mean of their similarities over places and neighbours.
+    The mean of their similarities over places and neighbors.
     """
 
     k: int = 1

@@ -8,7 +8,7 @@ in it is, by
     "sum"   the sum over the part's visible pixels
 
 The sum would let a large body win by its area alone. A map that is the same everywhere has its largest sum on
-the largest part, but the same mean on all and no fit to any, which is what it says. The mean in turn favours
+the largest part, but the same mean on all and no fit to any, which is what it says. The mean in turn favors
 a small part in the middle of a blurred spot, as the eye is in the head: for coarse maps, look at the fit too.
 """
 

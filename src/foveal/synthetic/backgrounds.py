@@ -130,7 +130,7 @@ BACKGROUNDS: dict[str, Callable[[Random, int], Picture]] = {
 
 
 def _gradient(stops: Sequence[Color], size: int) -> Picture:
-    """Colours evenly spaced from the top to the bottom."""
+    """Colors evenly spaced from the top to the bottom."""
     position = np.linspace(0, len(stops) - 1, size)
     columns = [np.interp(position, np.arange(len(stops)), [stop[k] for stop in stops]) for k in range(3)]
     column = np.stack(columns, 1).astype(np.float32)[:, None]
@@ -140,7 +140,7 @@ def _gradient(stops: Sequence[Color], size: int) -> Picture:
 def _painted(
     picture: Picture, shapes: Sequence[tuple[Points, Color]], *, blur: float, strength: float = 0.85
 ) -> Picture:
-    """Filled polygons over a picture; both edges and colours softened by `blur`, a fraction of the size."""
+    """Filled polygons over a picture; both edges and colors softened by `blur`, a fraction of the size."""
     size = picture.shape[0]
     base = Image.fromarray(np.rint(np.clip(picture, 0, 255)).astype(np.uint8))
     layer = base.resize((2 * size, 2 * size), Image.Resampling.NEAREST)

@@ -13,7 +13,7 @@ NOISE = 7  # key of the noise's random stream
 
 
 def develop(pixels: NDArray[Any], light: Light, camera: Camera, seed: int) -> NDArray[np.uint8]:
-    """Float colours to the 8-bit picture.
+    """Float colors to the 8-bit picture.
 
     The blur has finite support, so a change in one place stays within `camera.blur` pixels of it, and the
     noise depends on the seed alone.
@@ -24,9 +24,9 @@ def develop(pixels: NDArray[Any], light: Light, camera: Camera, seed: int) -> ND
         exposed = _binomial(_binomial(exposed, 0), 1)
     if camera.noise:
         exposed = exposed + _noise(exposed.shape, camera.noise, seed)
-    # Rounding at a sixteenth first: a last-bit difference between machines cannot flip a grey level.
-    quantised = np.rint(exposed * 16).astype(np.int32)
-    levels: NDArray[np.uint8] = np.clip((quantised + 8) >> 4, 0, 255).astype(np.uint8)
+    # Rounding at a sixteenth first: a last-bit difference between machines cannot flip a gray level.
+    quantized = np.rint(exposed * 16).astype(np.int32)
+    levels: NDArray[np.uint8] = np.clip((quantized + 8) >> 4, 0, 255).astype(np.uint8)
     return levels
 
 

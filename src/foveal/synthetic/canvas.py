@@ -1,4 +1,4 @@
-"""A picture under construction: shapes are rasterised at four times the size, reduced, and laid over it."""
+"""A picture under construction: shapes are rasterized at four times the size, reduced, and laid over it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Coverage:
         return slice(self.y, self.y + h), slice(self.x, self.x + w)
 
     def grid(self) -> tuple[Gray, Gray]:
-        """The pixels' centres, as a row of x and a column of y."""
+        """The pixels' centers, as a row of x and a column of y."""
         h, w = self.alpha.shape
         xs = np.arange(self.x, self.x + w, dtype=np.float32) + np.float32(0.5)
         ys = np.arange(self.y, self.y + h, dtype=np.float32) + np.float32(0.5)
@@ -37,7 +37,7 @@ class Coverage:
 
 
 class Canvas:
-    """Colours as float32 in 0..255, and the label of the topmost element of each pixel."""
+    """Colors as float32 in 0..255, and the label of the topmost element of each pixel."""
 
     def __init__(self, pixels: NDArray[np.float32]) -> None:
         self.pixels = pixels
@@ -49,7 +49,7 @@ class Canvas:
         return len(self.pixels)
 
     def lay(self, cover: Coverage, color: NDArray[np.float32], label: int | None = None) -> None:
-        """Lay a colour (one, or one per pixel of the box) over the picture; a label claims what is half covered."""
+        """Lay a color (one, or one per pixel of the box) over the picture; a label claims what is half covered."""
         window = self.pixels[cover.window]
         window += (color - window) * cover.alpha[..., None]
         if label is not None:
@@ -61,7 +61,7 @@ class Canvas:
         window *= 1 - (1 - tint) * cover.alpha[..., None]
 
 
-def rasterise(
+def rasterize(
     polygons: Sequence[Points], size: int, *, strokes: Sequence[Points] = (), width: float = 1.0, margin: int = 1
 ) -> Coverage | None:
     """The union of closed polygons and of strokes `width` pixels wide; None when all of it is outside."""
@@ -84,7 +84,7 @@ def rasterise(
 
 
 def blurred(alpha: Gray, radius: float) -> Gray:
-    """A soft copy: two box blurs, in whole grey levels."""
+    """A soft copy: two box blurs, in whole gray levels."""
     image = Image.fromarray(np.rint(alpha * 255).astype(np.uint8))
     return np.asarray(
         image.filter(ImageFilter.BoxBlur(radius)).filter(ImageFilter.BoxBlur(radius)), np.float32

@@ -8,7 +8,7 @@ from itertools import chain
 from foveal.synthetic.scene import PARTS, Creature, Look, SceneError
 
 # Two names | the part that tells them apart | the second's look of it | the first's looks in the order of PARTS.
-# A look is shape colour [pattern accent]; for the eye, colour is the iris and accent the ring around it.
+# A look is shape color [pattern accent]; for the eye, color is the iris and accent the ring around it.
 _PAIRS = """
 Coral Spoonbill | Coral Ibis | beak | sickle charcoal based amber |\
     round rose belly snow; round rose; large saffron plain snow; spoon charcoal based amber;\
@@ -114,7 +114,7 @@ def _all() -> dict[str, Creature]:
     return known
 
 
-# Siblings are neighbours: 2k and 2k + 1.
+# Siblings are neighbors: 2k and 2k + 1.
 CLASS_NAMES: tuple[str, ...] = tuple(chain.from_iterable(_sibling_pairs()))
 NOVEL: tuple[str, ...] = tuple(_fields(line)[0] for line in _NOVEL.strip().splitlines())
 TAGGED: str = _fields(_TAGGED)[0]

@@ -1,4 +1,4 @@
-"""Splits as torch data sets: normalised tensors, drawn in as many worker processes as the loader has."""
+"""Splits as torch data sets: normalized tensors, drawn in as many worker processes as the loader has."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foveal.synthetic.canvas import Canvas, Coverage, rasterise
+from foveal.synthetic.canvas import Canvas, Coverage, rasterize
 from foveal.synthetic.outline import Points, curve, disc, feather
 from foveal.synthetic.palette import tones
 from foveal.synthetic.scene import LABELS, Distractors, Occluder, SceneError
@@ -15,20 +15,20 @@ OCCLUDERS = ("grass", "twig")
 
 
 def draw_distractors(canvas: Canvas, distractors: Distractors) -> None:
-    """Berries, petals, shells and fallen feathers in the given colours; they belong to the background."""
+    """Berries, petals, shells and fallen feathers in the given colors; they belong to the background."""
     random = np.random.default_rng([distractors.seed, DISTRACTORS])
     unit = canvas.size / 160
     for index in range(distractors.count):
         x, y = random.uniform(4, 156), random.uniform(12, 154)
         kind, angle, size = int(random.integers(4)), random.uniform(0, 360), random.uniform(2.4, 5.2)
         deep, base, light = tones(distractors.colors[index % len(distractors.colors)])
-        cover = rasterise([points * unit for points in _thing(kind, x, y, angle, size)], canvas.size)
+        cover = rasterize([points * unit for points in _thing(kind, x, y, angle, size)], canvas.size)
         if cover is None:
             continue
         canvas.darken(_below(cover, max(1, round(unit)), canvas.size), SHADOW)
         canvas.lay(cover, base * np.float32(0.75) + deep * np.float32(0.25))
         shine = (
-            rasterise([disc(x - size * 0.25, y - size * 0.3, size * 0.33) * unit], canvas.size) if kind == 0 else None
+            rasterize([disc(x - size * 0.25, y - size * 0.3, size * 0.33) * unit], canvas.size) if kind == 0 else None
         )
         if shine is not None:
             canvas.lay(shine, light)
@@ -57,7 +57,7 @@ def draw_occluder(canvas: Canvas, occluder: Occluder) -> None:
         raise SceneError(f"no occluder is called {occluder.kind!r}: choose one of {', '.join(OCCLUDERS)}")
     unit = canvas.size / 160
     for polygon, color in draw(random):
-        cover = rasterise([polygon * unit], canvas.size)
+        cover = rasterize([polygon * unit], canvas.size)
         if cover is not None:
             deep, base, light = tones(color)
             xs, _ = cover.grid()

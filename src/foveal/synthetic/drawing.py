@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from foveal.synthetic.backgrounds import background
 from foveal.synthetic.camera import develop
-from foveal.synthetic.canvas import Canvas, Coverage, blurred, rasterise
+from foveal.synthetic.canvas import Canvas, Coverage, blurred, rasterize
 from foveal.synthetic.distractors import draw_distractors, draw_occluder
 from foveal.synthetic.individual_marks import draw_mark
 from foveal.synthetic.outline import Placement, turn
@@ -63,7 +63,7 @@ def place(part: str, pose: Pose, size: int) -> Placement:
 
 def _draw_part(canvas: Canvas, scene: Scene, part: str, look: Look, placement: Placement) -> None:
     shape = form(part, look.shape)
-    cover = rasterise([placement.points(polygon) for polygon in shape.polygons], canvas.size)
+    cover = rasterize([placement.points(polygon) for polygon in shape.polygons], canvas.size)
     if cover is None:
         return
     if part in CASTS_ON_BODY:
@@ -79,7 +79,7 @@ def _draw_part(canvas: Canvas, scene: Scene, part: str, look: Look, placement: P
 
 
 def _painted(cover: Coverage, scene: Scene, part: str, look: Look, placement: Placement) -> NDArray[np.float32]:
-    """The part's colours with pattern and shading, (h, w, 3)."""
+    """The part's colors with pattern and shading, (h, w, 3)."""
     x, y = _own_coordinates(cover, placement)
     shade = _shading(cover, scene, ROUNDNESS[part] * placement.scale)
     if part in ("body", "wing", "head", "tail"):
@@ -156,7 +156,7 @@ def _draw_strokes(
 ) -> None:
     if not strokes:
         return
-    lines = rasterise(
+    lines = rasterize(
         (), canvas.size, strokes=[placement.points(line) for line in strokes], width=width * placement.scale
     )
     if lines is None:
@@ -168,7 +168,7 @@ def _draw_strokes(
 
 
 def _draw_eye(canvas: Canvas, cover: Coverage, look: Look, placement: Placement) -> None:
-    """A ring in the eye's colour, a dark pupil and a glint."""
+    """A ring in the eye's color, a dark pupil and a glint."""
     x, y = _own_coordinates(cover, placement)
     soft = np.float32(placement.scale)
     distance = np.sqrt((x - 31) * (x - 31) + (y + 28) * (y + 28))

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from foveal.synthetic.canvas import Canvas, rasterise
+from foveal.synthetic.canvas import Canvas, rasterize
 from foveal.synthetic.outline import Placement, Points, disc
 from foveal.synthetic.palette import rgb, tones
 from foveal.synthetic.scene import LABELS, Mark, SceneError
@@ -17,12 +17,12 @@ MARK_KINDS = ("spot", "ring", "scar")
 def draw_mark(canvas: Canvas, mark: Mark, placement: Placement) -> None:
     """Draw one mark on its host, which must have been drawn already."""
     outline = [placement.points(polygon) for polygon in _polygons(mark)]
-    cover = rasterise(outline, canvas.size)
+    cover = rasterize(outline, canvas.size)
     if cover is None:
         return
     canvas.lay(cover, rgb(mark.color), LABELS["mark"])
     if mark.kind != "scar":
-        hole = rasterise([placement.points(disc(mark.x, mark.y, mark.size * 0.5))], canvas.size)
+        hole = rasterize([placement.points(disc(mark.x, mark.y, mark.size * 0.5))], canvas.size)
         if hole is not None:
             inner = tones(mark.color)[2] if mark.kind == "spot" else tones(mark.color)[0] * np.float32(0.5)
             canvas.lay(hole, inner)

@@ -31,7 +31,7 @@ def marks_of(individual: int) -> tuple[Mark, ...]:
     random = np.random.default_rng([TAGS])
     random.shuffle(places)
     own = np.random.default_rng([individual, TAGS])
-    # 56 choices of places serve 90 individuals; the colours rotate so that two sharing the places differ.
+    # 56 choices of places serve 90 individuals; the colors rotate so that two sharing the places differ.
     hues = [COLORS[(int(own.integers(3)) * 2 + individual // len(places)) % len(COLORS)] for _ in range(3)]
     return tuple(
         Mark(pick(own, MARK_KINDS), host, x, y, 5.0, hue)

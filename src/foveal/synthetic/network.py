@@ -34,7 +34,7 @@ class ResidualBlock(nn.Module):
 
 
 class GeM(nn.Module):
-    """Generalised-mean pooling, (⟨max(A, ε)³⟩)^⅓: between the mean and the largest (Radenović et al., 2019)."""
+    """Generalized-mean pooling, (⟨max(A, ε)³⟩)^⅓: between the mean and the largest (Radenović et al., 2019)."""
 
     def forward(self, A: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c"]:
         return A.clamp(min=1e-4).pow(3).mean((2, 3)).pow(1 / 3)

@@ -125,7 +125,7 @@ def _parse(text: str) -> tuple[Points, NDArray[np.bool_]]:
 
 
 def _hermite(points: Points, corner: NDArray[np.bool_], *, closed: bool) -> Points:
-    """Cubic pieces whose tangent at a point is half the step between its neighbours (Catmull and Rom 1974)."""
+    """Cubic pieces whose tangent at a point is half the step between its neighbors (Catmull and Rom 1974)."""
     if closed:
         tangent = (np.roll(points, -1, 0) - np.roll(points, 1, 0)) / 2
         start, stop, out, into = points, np.roll(points, -1, 0), tangent, np.roll(tangent, -1, 0)

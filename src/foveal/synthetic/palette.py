@@ -1,4 +1,4 @@
-"""The world's colours, by name, and the three tones each is painted in."""
+"""The world's colors, by name, and the three tones each is painted in."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ GLOW = np.array([255, 246, 222], np.float32)  # lights to cream
 
 
 def rgb(name: str) -> Color:
-    """The named colour as three values in 0..255."""
+    """The named color as three values in 0..255."""
     if name not in COLORS:
-        raise SceneError(f"no colour is called {name!r}: choose one of {', '.join(COLORS)}")
+        raise SceneError(f"no color is called {name!r}: choose one of {', '.join(COLORS)}")
     return np.array(list(bytes.fromhex(COLORS[name])), np.float32)
 
 
 @cache
 def ramp(name: str) -> Color:
-    """256 tones of a named colour (256, 3): in shade, as it is, lit."""
+    """256 tones of a named color (256, 3): in shade, as it is, lit."""
     deep, base, light = tones(name)
     tone = np.linspace(-1, 1, 256, dtype=np.float32)[:, None]
     shaded: Color = base + np.maximum(tone, 0) * (light - base) + np.maximum(-tone, 0) * (deep - base)
@@ -41,7 +41,7 @@ def ramp(name: str) -> Color:
 
 @cache
 def tones(name: str) -> tuple[Color, Color, Color]:
-    """Shadow, base and light of a named colour."""
+    """Shadow, base and light of a named color."""
     base = rgb(name)
     dim = base * np.float32(0.72)
     deep: Color = np.add(dim, (SHADE - dim) * np.float32(0.34), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Patterns: how strongly the accent colour covers each point of a part, 0 to 1.
+"""Patterns: how strongly the accent color covers each point of a part, 0 to 1.
 
 Each takes t (0 at the part's root, 1 at its tip), and x, y in the creature's units; `soft` is the width of
 an edge in units, one pixel or a little more.

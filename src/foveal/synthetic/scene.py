@@ -13,12 +13,12 @@ LABELS = {"background": 0, **{part: code for code, part in enumerate(PARTS, 1)},
 
 
 class SceneError(FovealError, ValueError):
-    """A scene that names a part, shape, colour, pattern or background the world does not know."""
+    """A scene that names a part, shape, color, pattern or background the world does not know."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one part looks: its outline, its colour, and a pattern painted over it in the accent colour."""
+    """How one part looks: its outline, its color, and a pattern painted over it in the accent color."""
 
     shape: str
     color: str
@@ -90,7 +90,7 @@ class Backdrop:
 
 @dataclass(frozen=True)
 class Distractors:
-    """Small things lying about; their colours are usually borrowed from creatures."""
+    """Small things lying about; their colors are usually borrowed from creatures."""
 
     count: int = 0
     colors: tuple[str, ...] = ("scarlet",)
@@ -107,7 +107,7 @@ class Occluder:
 
 @dataclass(frozen=True)
 class Camera:
-    """Blur in passes of a 3×3 binomial filter, noise in grey levels, exposure as a factor."""
+    """Blur in passes of a 3×3 binomial filter, noise in gray levels, exposure as a factor."""
 
     blur: int = 0
     noise: int = 0
@@ -158,7 +158,7 @@ class Scene:
         pattern: str | None = None,
         accent: str | None = None,
     ) -> Scene:
-        """The scene with another shape, colour, pattern or accent of one part; what is not given stays."""
+        """The scene with another shape, color, pattern or accent of one part; what is not given stays."""
         old = self.creature[part]
         if old is None:
             raise SceneError(f"cannot vary the {part} of a creature that has none: give it one with with_look")

@@ -20,7 +20,7 @@ from foveal.synthetic.scene import Scene, SceneError
 SplitName = Literal["classes", "novel", "individuals", "shortcut"]
 SPLITS: tuple[SplitName, ...] = ("classes", "novel", "individuals", "shortcut")
 SHORTCUT = 0.95  # how often the background of the shortcut's training pictures gives the class away
-STREAM_NAMES = {"classes": "species"}  # the bundled networks learnt from scenes numbered under this name
+STREAM_NAMES = {"classes": "species"}  # the bundled networks learned from scenes numbered under this name
 STREAM = 2  # key of the random stream that numbers scenes
 
 

@@ -62,7 +62,7 @@ class Head:
         if self.task == "embedding":
             raise TargetError(
                 f"this network gives an embedding of {self.scores.shape[1]} numbers and knows no classes: compare "
-                "pictures by foveal.match, or explain target=foveal.Similar(reference), Prototypes or Neighbours"
+                "pictures by foveal.match, or explain target=foveal.Similar(reference), Prototypes or Neighbors"
             )
         if not self.binary:
             return self.scores

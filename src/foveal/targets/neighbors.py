@@ -1,4 +1,4 @@
-"""The vote of the nearest neighbours in a memory bank, as contrastive models are judged."""
+"""The vote of the nearest neighbors in a memory bank, as contrastive models are judged."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Neighbors:
         metric = find_metric(self.metric)
         if self.k < 1 or self.temperature <= 0:
             raise TargetError(
-                f"a vote of {self.k} neighbours at temperature {self.temperature} decides nothing: both must be above 0"
+                f"a vote of {self.k} neighbors at temperature {self.temperature} decides nothing: both must be above 0"
             )
         layer = embedder.layer(self.embedding, local=metric.local)
         s, names = embedder.of(self.bank, layer, local=metric.local, what="bank picture")
@@ -70,7 +70,7 @@ class Neighbors:
         return ReferenceTarget(s, metric, vote, layer)
 
     def decide(self, outcome: ModelOutput) -> TargetScore:
-        raise unprepared("this vote of neighbours")
+        raise unprepared("this vote of neighbors")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +97,8 @@ class Vote:
         if not bool((share > 0).all()):
             worst = int((share == 0).nonzero()[0])
             raise UndecidedError(
-                f"none of the {near.shape[1]} nearest neighbours of picture {worst} is of class "
-                f"{self.classes[int(best[worst])]}: explain another class, or ask more neighbours"
+                f"none of the {near.shape[1]} nearest neighbors of picture {worst} is of class "
+                f"{self.classes[int(best[worst])]}: explain another class, or ask more neighbors"
             )
         second = votes.scatter(1, best[:, None], -1).argmax(1)
         a, against = (self._mean(weight * own[c]) for c in (best, second))
@@ -107,7 +107,7 @@ class Vote:
             for b, c in zip(best.tolist(), second.tolist(), strict=True)
         )
         spec = {
-            "kind": "neighbours", "k": self.k, "temperature": self.temperature, "classes": list(self.classes),
+            "kind": "neighbors", "k": self.k, "temperature": self.temperature, "classes": list(self.classes),
             "class": best.tolist(), "against": second.tolist(), "margin": self.margin,
         }  # fmt: skip
         return RuleResult(a - against if self.margin else a, words, spec, a - against, None if self.margin else share)

@@ -1,4 +1,4 @@
-"""Few-shot decisions: the class whose few labelled examples are closest."""
+"""Few-shot decisions: the class whose few labeled examples are closest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RULES = ("mean", "nearest", "average", *HEADS)
 
 @dataclass(frozen=True, eq=False)
 class Prototypes:
-    """The class that a few labelled examples make most likely: n-way, n-shot.
+    """The class that a few labeled examples make most likely: n-way, n-shot.
 
         foveal.Prototypes(["jay1.jpg", "jay2.jpg", "crow1.jpg"], ["jay", "jay", "crow"])
 

@@ -41,7 +41,7 @@ PER_IMAGE: Mapping[str, tuple[str, ...]] = {
     "margin": ("a", "b"),
     "similar": ("reference",),
     "prototypes": ("class", "against"),
-    "neighbours": ("class", "against"),
+    "neighbors": ("class", "against"),
 }
 """Kind of decision -> what in its `spec` is a list with an entry an image."""
 

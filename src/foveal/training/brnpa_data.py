@@ -61,7 +61,7 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         raise NotImplementedError
 
     def contents(self) -> list[Any]:
-        """What tells these pictures from others: their bytes, and what is to be learnt of them."""
+        """What tells these pictures from others: their bytes, and what is to be learned of them."""
         raise NotImplementedError
 
     def __getitem__(self, key: Key) -> tuple[Float[Tensor, "3 h w"], Tensor]:

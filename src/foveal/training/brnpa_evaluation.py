@@ -49,7 +49,7 @@ def evaluate(
 def compare_parts(
     net: PartsNet, datasets: Datasets, settings: Settings, fabric: Fabric, workers: int
 ) -> Generator[TrainStep, None, dict[str, float]]:
-    """Pictures of classes that were not learnt, compared by their parts, rank by rank and in the best order."""
+    """Pictures of classes that were not learned, compared by their parts, rank by rank and in the best order."""
     pictures, vectors = datasets.test, []
     net.eval()
     for images, _ in DataLoader(pictures, batch_sampler=InOrder(len(pictures), settings.batch), num_workers=workers):

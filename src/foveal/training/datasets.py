@@ -1,4 +1,4 @@
-"""Where pictures come from, which of them are learnt, and how the result is examined.
+"""Where pictures come from, which of them are learned, and how the result is examined.
 
 tree           FOLDER/jay/1.jpg …, or FOLDER/train/jay/1.jpg … and FOLDER/test/jay/1.jpg …; classes of test/ that
                train/ has not are told apart by a few examples
@@ -40,7 +40,7 @@ class Datasets:
 
     Attributes:
         train, validation, test: pictures with their classes; test may be empty.
-        classes: names of those that are learnt.
+        classes: names of those that are learned.
         preprocessing: of the pictures as they are examined.
         exam: what is asked about the test pictures: their classes, who it is among those before other cameras, or which
             of a few unknown classes.
@@ -61,10 +61,10 @@ class Datasets:
 def tree(folder: Path) -> tuple[Listed, Listed | None, tuple[str, ...]]:
     """Training pictures, test pictures where there are any, and the names of the training classes; a folder a class.
 
-    Test classes that were not learnt are numbered after those that were.
+    Test classes that were not learned are numbered after those that were.
 
     Raises:
-        ImageError: for a folder without such folders, or with some test classes learnt and others not.
+        ImageError: for a folder without such folders, or with some test classes learned and others not.
     """
     parts = {name: folder / name for name in ("train", "test") if (folder / name).is_dir()}
     files, names = labeled_pictures(parts.get("train", folder))
@@ -78,7 +78,7 @@ def tree(folder: Path) -> tuple[Listed, Listed | None, tuple[str, ...]]:
     if unknown and len(unknown) < len(set(names)):
         raise ImageError(
             f"{str(parts['test'])!r} has a class {unknown[0]!r} that {str(parts['train'])!r} has not: "
-            "all test classes must be learnt, or none"
+            "all test classes must be learned, or none"
         )
     number |= {name: len(classes) + i for i, name in enumerate(unknown)}
     return train, Listed(tuple(files), tuple(number[name] for name in names)), classes
@@ -180,11 +180,11 @@ def open_folder(settings: Settings, like: Preprocessing | None) -> Datasets:
         (settings.side, settings.side), resize="short", resize_to=round(settings.side / settings.crop),
         mean=own.mean, std=own.std,
     )  # fmt: skip
-    learnt, held = held_out(listed.targets, settings.validation, settings.seed)
+    learned, held = held_out(listed.targets, settings.validation, settings.seed)
     if not held:
         raise ImageError(f"{settings.data!r} has one picture a class: there is nothing to hold out for validation.")
     return Datasets(
-        Files(subset(listed, learnt), settings, preprocessing),
+        Files(subset(listed, learned), settings, preprocessing),
         Files(subset(listed, held), settings, preprocessing),
         Files(test or Listed((), ()), settings, preprocessing),
         classes,

@@ -35,7 +35,7 @@ class UnknownSetting(UnknownName, SettingsError):
 
 @dataclass(frozen=True)
 class Settings:
-    """What is learnt, from what, and how. Two runs with the same settings end with the same weights (CPU).
+    """What is learned, from what, and how. Two runs with the same settings end with the same weights (CPU).
 
     data            a folder (a folder a class; train/ and test/ of such; CUB-200-2011; Market-1501), or drawn birds:
                     "synthetic", "individuals", "novel" (`foveal.training.datasets`).

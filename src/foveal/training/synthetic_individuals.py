@@ -1,4 +1,4 @@
-"""The embedding network learns to recognise individuals by their marks, and is examined on ones it never saw."""
+"""The embedding network learns to recognize individuals by their marks, and is examined on ones it never saw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the small networks came to be: settings, step, checkpoint. What is learnt is a `Recipe`.
+"""How the small networks came to be: settings, step, checkpoint. What is learned is a `Recipe`.
 
 The pictures are drawn first and kept in memory (about a gigabyte), then the network passes over them a few
 times: some ten minutes on two cores, less with a GPU. `foveal train …` runs this.
@@ -65,7 +65,7 @@ class Recipe(Protocol):
         ...
 
     def scenes(self, settings: SyntheticSettings) -> Dataset[tuple[Tensor, Tensor]]:
-        """(image (3, h, w) uint8, what is to be learnt of it)."""
+        """(image (3, h, w) uint8, what is to be learned of it)."""
         ...
 
     def loss(self, net: nn.Module, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> Tensor: ...

@@ -1,4 +1,4 @@
-"""A network that learns without labels that two views show one bird, and is examined by its neighbours' votes."""
+"""A network that learns without labels that two views show one bird, and is examined by its neighbors' votes."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class ViewsRecipe:
                 **recipe,
                 "temperature": self.temperature,
             },
-            "accuracy": {f"species by the vote of 20 neighbours of {BANK}": round(accuracy, 4)},
+            "accuracy": {f"species by the vote of 20 neighbors of {BANK}": round(accuracy, 4)},
             "license": LICENSE,
             "decides": "the vote of the nearest embeddings, by cosine",
         }

@@ -38,7 +38,7 @@ def test_relevance_is_conserved(name: str) -> None:
         for method in LRP:
             found = foveal.explain(model, x, method=method).measured["input"]
             score, relevance = torch.tensor(found["score"]), torch.tensor(found["relevance"])
-            taken = torch.tensor(found["taken by biases and stabilisers"])
+            taken = torch.tensor(found["taken by biases and stabilizers"])
             total = relevance + (taken if accounted else 0)
             assert torch.allclose(total, score, rtol=1e-4, atol=0), (method, accounted)
 
@@ -175,7 +175,7 @@ def test_relevance_at_a_layer_is_that_of_the_rest_of_the_network() -> None:
 
 
 def test_relevance_cam_starts_from_a_contrast() -> None:
-    """As much against the rivals as in favour of the class: the relevance of all classes sums to zero."""
+    """As much against the rivals as in favor of the class: the relevance of all classes sums to zero."""
     model = without_offsets(tiny())
     for target in (1, foveal.Margin(0, 2)):
         found = foveal.explain(model, torch.rand(2, 3, 8, 8), target, method="relevancecam").measured

@@ -280,7 +280,7 @@ def test_what_is_missing_is_said_with_its_place() -> None:
     assert "between a and b" in note or "between input and b" in note or "between a and the output" in note
     found: Any = why.measured["input"]
     for score, arrived, taken, missing in zip(
-        found["score"], found["relevance"], found["taken by biases and stabilisers"], found["missing"], strict=True
+        found["score"], found["relevance"], found["taken by biases and stabilizers"], found["missing"], strict=True
     ):
         assert missing and score == pytest.approx(arrived + taken + missing, rel=1e-4)
 

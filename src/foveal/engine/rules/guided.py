@@ -1,4 +1,4 @@
-"""Backward passes that let only what speaks in favour through an activation function."""
+"""Backward passes that let only what speaks in favor through an activation function."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Operation:
     channel: int
 
     def scaled(self, scale: Tensor, shift: Tensor) -> Operation:
-        """The same followed by scale ⊙ y + shift: a convolution with the batch normalisation behind it."""
+        """The same followed by scale ⊙ y + shift: a convolution with the batch normalization behind it."""
         weight = self.weight * scale.view(-1, *[1] * (self.weight.ndim - 1))
         return replace(self, weight=weight, bias=shift if self.bias is None else self.bias * scale + shift)
 
@@ -59,7 +59,7 @@ class LinearRule:
     alpha: float = 2.0
     bias: bool = True
 
-    def stabiliser(self, y: Tensor) -> Tensor | None:
+    def stabilizer(self, y: Tensor) -> Tensor | None:
         """ε for this output. Taken in the forward, before an operation in place may write into y."""
         # Relative to the layer, or the rule would swallow all relevance where activations happen to be small.
         return self.epsilon * y.abs().mean(list(range(1, y.ndim)), keepdim=True) if self.kind == "epsilon" else None
@@ -79,7 +79,7 @@ class LinearRule:
         """
         R = y * G
         if self.kind == "epsilon":
-            epsilon = self.stabiliser(y) if epsilon is None else epsilon
+            epsilon = self.stabilizer(y) if epsilon is None else epsilon
             assert epsilon is not None
             return self._epsilon(op, x, y, R, lose, epsilon)
         if self.kind == "gamma":

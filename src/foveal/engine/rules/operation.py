@@ -1,4 +1,4 @@
-"""From a call of torch to the `Operation` it is: convolutions, dense layers, and a batch normalisation behind them."""
+"""From a call of torch to the `Operation` it is: convolutions, dense layers, and a batch normalization behind them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _each(value: Any, space: int) -> list[int]:
 def affine(
     mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor]:
-    """Batch normalisation with fixed statistics is scale ⊙ x + shift."""
+    """Batch normalization with fixed statistics is scale ⊙ x + shift."""
     scale = torch.rsqrt(variance + eps)
     scale = scale if weight is None else scale * weight
     shift = -mean * scale

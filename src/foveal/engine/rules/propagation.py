@@ -29,7 +29,7 @@ class Propagation(RulesMode):
         self._ledger = _Ledger()
         self._constants: list[str] = []
         self._weighing_since = 0
-        # Convolutions whose output nobody has used yet: a batch normalisation may follow and becomes part of them.
+        # Convolutions whose output nobody has used yet: a batch normalization may follow and becomes part of them.
         self._open: Any = WeakTensorKeyDictionary()
 
     def rule(self, name: str) -> Handler | None:
@@ -78,7 +78,7 @@ class Propagation(RulesMode):
             raise _two_features("a layer whose weights are computed from the image")
         before = x.detach()
         value = op.forward(before, op.weight, op.bias) if y is None else y
-        kept, lose, epsilon = value.detach(), self._ledger.lose, rule.stabiliser(value)
+        kept, lose, epsilon = value.detach(), self._ledger.lose, rule.stabilizer(value)
         result = pulled(value, lambda G: rule.pullback(op, before, kept, G, lose, epsilon), x)
         if not closed and y is None:
             self._open[result] = (x, op, rule)
@@ -296,7 +296,7 @@ def _bilinear(func: Any, args: Any, place: int, other: int, bias: Tensor | None)
 
 
 class _Ledger:
-    """What offsets and stabilisers took, an entry a row."""
+    """What offsets and stabilizers took, an entry a row."""
 
     def __init__(self) -> None:
         self._rows: list[Tensor] = []
