@@ -61,14 +61,14 @@ def _flat(tensors: Sequence[Tensor]) -> Tensor:
 def _edges(vertices: Sequence[Feature], number: Mapping[int, int]) -> tuple[list[dict[str, Any]], list[Tensor]]:
     edges, maps = [], []
     for parent in vertices:
-        for side in ("edges", "against"):
+        for side in ("edges", "opponents"):
             for edge in getattr(parent, side) or ():
                 maps.append(edge.map)
                 edges.append(
                     {
                         "parent": number[id(parent)],
                         "child": number[id(edge.child)],
-                        "against": side == "against",
+                        "against": side == "opponents",
                         "share": edge.share,
                         "mass": edge.mass,
                         "effect": edge.effect,
@@ -122,6 +122,6 @@ def _join(vertices: Sequence[Feature], rows: Sequence[Mapping[str, Any]], maps: 
         edge = Edge(vertices[row["child"]], row["share"], row["mass"], map, (y, x), row["effect"])
         parent = vertices[row["parent"]]
         if row["against"]:
-            parent.against = (*parent.against, edge)
+            parent.opponents = (*parent.opponents, edge)
         else:
             parent.edges = (*(parent.edges or ()), edge)
