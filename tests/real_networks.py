@@ -90,7 +90,7 @@ def _load(name: str) -> Model:
     zoo = _zoo(folder / "plain")
     module = zoo.build(info)
     module.load_state_dict(zoo.expand(module, load_file(folder / f"{name}.safetensors")))
-    card = {"source": info["source"], "license": info["license"], "accuracy": info["measured"]}
+    card = {"source": info["source"], "license": info["licence"], "accuracy": info["measured"]}
     return Model(module.eval(), name, preprocessing(info["input"]), _labels(folder, info), card)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,7 +145,7 @@ def test_a_tree_shows_what_its_channels_mean(folder: Path) -> None:
     model = foveal.load_model("demo")
     tree = foveal.decompose(model, sorted(folder.iterdir())[0], branching=2).grow(1)
     assert '"shelves":{}' in page(tree)
-    tree.channel_examples = foveal.channels(model, folder, cache=None)
+    tree = replace(tree, channel_examples=foveal.channels(model, folder, cache=None))
     (first, *_) = tree.root.children
     assert f'"{first.feature.stage}/{first.feature.channel}":["data:image/jpeg' in page(tree)
 

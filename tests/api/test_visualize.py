@@ -71,7 +71,7 @@ def test_they_are_saved_whole_and_loaded_back(feature_images: FeatureImages, tmp
     again = foveal.FeatureImages.load(folder)
     for a, b in zip(feature_images, again, strict=True):
         assert torch.equal(a.image, b.image) and torch.equal(a.channels, b.channels)
-        assert a.facts() == b.facts() and a.curve == b.curve
+        assert a.to_dict() == b.to_dict() and a.curve == b.curve
         assert all(s == t and torch.equal(x, y) for (s, x), (t, y) in zip(a.snapshots, b.snapshots, strict=True))
     assert again.retrieval() == feature_images.retrieval() and str(again) == str(feature_images)
     assert [f.members for f in again.facets] == [f.members for f in feature_images.facets]

@@ -79,7 +79,7 @@ def tree() -> Tree:
 
 
 def class_tree() -> ClassTree:
-    return foveal.class_tree(tiny(), pictures(2), foveal.Class("b"), depth=1, branch=2)
+    return foveal.class_tree(tiny(), pictures(2), foveal.Class("b"), depth=1, branching=2)
 
 
 def sanity() -> Sanity:
