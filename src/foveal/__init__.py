@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from foveal.models import Model, list_models, load_model, save_model
     from foveal.results import Explanation, Flow, Match, Parts, Scores
     from foveal.results.channel_examples import ChannelExamples
+    from foveal.results.explanations import Explanations
     from foveal.results.feature_images import FeatureImages
     from foveal.results.tree import Tree
     from foveal.similarity import Learned
@@ -79,6 +80,7 @@ _HOME = {
     "visualize": "api.visualize",
     "FeatureImages": "results.feature_images",
     "Explanation": "results",
+    "Explanations": "results.explanations",
     "Flow": "results",
     "Match": "results",
     "Parts": "results",
@@ -109,6 +111,7 @@ __all__ = [
     "ChannelExamples",
     "Class",
     "Explanation",
+    "Explanations",
     "FeatureImages",
     "Flow",
     "FovealError",

@@ -24,6 +24,7 @@ from foveal.results.channel_examples import ChannelExamples
 from foveal.results.class_tree import ClassTree
 from foveal.results.deletion_test import DeletionTest, DeletionTests
 from foveal.results.episode import Episode
+from foveal.results.explanations import Explanations
 from foveal.results.feature_images import FeatureImages
 from foveal.results.sanity import Checked, Sanity
 from foveal.results.shortcuts import ClassGroup, Shortcuts, Suspect
@@ -110,6 +111,11 @@ def episode() -> Episode:
     )
 
 
+def explanations() -> Explanations:
+    why = explanation(notes=("a note",))
+    return Explanations((why, replace(why, method="=other", maps={name: -map for name, map in why.maps.items()})))
+
+
 def audit() -> DeletionTests:
     tests = DeletionTest("m", "x.png", "jay", "score", 1.5, 0.1, 0.5, (1.0, 1.25)), DeletionTest(
         "=m", "\u2028", "jay", "score", math.nan, 0.0, None, ())  # fmt: skip
@@ -146,6 +152,7 @@ KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
     "sanity": (sanity, Sanity.load),
     "shortcuts": (shortcuts, Shortcuts.load),
     "episode": (episode, Episode.load),
+    "explanations": (explanations, Explanations.load),
     "audit": (audit, DeletionTests.load),
     "channels": (channels, ChannelExamples.load),
 }

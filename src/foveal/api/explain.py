@@ -24,6 +24,7 @@ from foveal.images import Batch
 from foveal.methods import Method, find_methods
 from foveal.models.model import Model, as_model, weight_of
 from foveal.results import Explanation
+from foveal.results.explanations import Explanations
 from foveal.results.provenance import versions
 from foveal.targets import TargetLike, Task
 
@@ -122,7 +123,7 @@ def compare(
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     task: Task | None = None,
-) -> list[Explanation]:
+) -> Explanations:
     """The same decision explained by several methods, all from one forward and one backward.
 
         for why in foveal.compare(model, "bird.jpg", layer="all"):
@@ -132,7 +133,7 @@ def compare(
         methods: names from `foveal methods`; "fast" for all that need no more than a forward and a backward, "all"
             for those, too, that ask the network hundreds of times. Of these two, what does not apply is left out.
 
-    The other arguments are those of `explain`, and so are the errors. Returns one `Explanation` a method.
+    The other arguments are those of `explain`, and so are the errors. Returns `Explanations`: one a method, by number or name.
     """
     started = time.perf_counter()
     chosen = find_methods(methods)
@@ -166,7 +167,7 @@ def explanations(
     scales: Sequence[float] = (1.0,),
     leave_out: bool = False,
     started: float | None = None,
-) -> list[Explanation]:
+) -> Explanations:
     """`compare` of what is prepared: what verbs call that explain by the way.
 
     Args:
@@ -187,7 +188,9 @@ def explanations(
     if layer is None and not reads_layers and any(method.place == "last stage" for method in methods.values()):
         evidence.notes += _far_from_the_score(context.tracing())
     seconds, made = time.perf_counter() - started, settings(resolution, scales)
-    return [_explanation(context, evidence, one, made, seconds) for one in asked if one.name in evidence.maps]
+    return Explanations(
+        tuple(_explanation(context, evidence, one, made, seconds) for one in asked if one.name in evidence.maps)
+    )
 
 
 @checked

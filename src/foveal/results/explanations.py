@@ -1,0 +1,155 @@
+"""What `foveal.compare` gives: one target, explained by several methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, overload
+
+from foveal.errors import ResultError
+from foveal.results.explanation import Explanation, explanation_facts, explanation_fields
+from foveal.results.result import Result, check_kind
+from foveal.results.storage import read_photo, write_photo
+from foveal.storage.arrays import described, read_arrays, write_arrays
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL import Image
+
+    from foveal.storage.manifest import Saved
+
+ARRAYS = "explanations.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanations(Result, Sequence[Explanation]):
+    """Explanations of the same pictures and target, one a method, in the order they were asked for.
+
+        whys = foveal.compare(model, "bird.jpg", methods=["gradcam", "hirescam"])
+        whys["hirescam"].map; whys[0]; len(whys); whys.figure().save("methods.png")
+
+    explanations        themselves, one a method.
+    """
+
+    FORMAT: ClassVar[str] = "foveal-explanations/1"
+
+    explanations: tuple[Explanation, ...]
+
+    def __post_init__(self) -> None:
+        if not self.explanations:
+            raise ResultError("There is no explanation to hold.")
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(why.method for why in self.explanations)
+
+    @property
+    def notes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What a reader must know of any of them, each once."""
+        return tuple(dict.fromkeys(note for why in self.explanations for note in why.notes))
+
+    @property
+    def seconds(self) -> float:  # type: ignore[override]
+        """The time that all took together."""
+        return max(why.seconds for why in self.explanations)
+
+    @property
+    def versions(self) -> Mapping[str, str]:  # type: ignore[override]
+        """What they were made with."""
+        return self.explanations[0].versions
+
+    @overload
+    def __getitem__(self, which: int | str) -> Explanation: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> Explanations: ...
+
+    def __getitem__(self, which: int | str | slice) -> Explanation | Explanations:
+        """By number, or by the name of the method; several by a slice.
+
+        Raises:
+            ResultError: for a method that is not among them.
+        """
+        if isinstance(which, slice):
+            return Explanations(self.explanations[which])
+        if isinstance(which, str):
+            if which not in self.methods:
+                raise ResultError(f"There is no map by {which!r}; there are those by {', '.join(self.methods)}.")
+            which = self.methods.index(which)
+        return self.explanations[which]
+
+    def __len__(self) -> int:
+        return len(self.explanations)
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return iter(self.explanations)
+
+    def figure(self, kind: str = "methods", *, side: int = 224) -> Image.Image:
+        """A row a picture: its photo, then the map of each method at its deepest layer.
+
+        Args:
+            kind: "methods".
+            side: of a picture, in pixels.
+
+        Raises:
+            ResultError: for a kind there is not.
+        """
+        from foveal.render.figures import fit_photo, grid
+
+        check_kind(kind, "methods")
+        first = self.explanations[0]
+        cells: list[list[Image.Image | None]] = [
+            [fit_photo(photo, side), *(why.overlay(i, color_bar=False, side=side) for why in self.explanations)]
+            for i, photo in enumerate(first.photos)
+        ]
+        return grid(
+            cells,
+            columns=["photo", *self.methods],
+            rows=[f"{photo.source}\n{words}" for photo, words in zip(first.photos, first.target, strict=True)],
+            title=f"{first.model}, by {len(self)} methods",
+            caption=" ".join(["Each map has a scale of its own.", *(f"{note}." for note in self.notes)]),
+            side=side,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was explained, how, and what came out but for the maps themselves."""
+        return {
+            "explanations": [why.to_dict() for why in self.explanations],
+            "notes": list(self.notes),
+            "seconds": self.seconds,
+            "versions": dict(self.versions),
+        }
+
+    def _write(self, aside: Path) -> Mapping[str, Any]:
+        """The figure, the photos once, and explanations.npz with the maps of each method."""
+        self.figure().save(aside / "methods.png")
+        arrays = {
+            f"{number}/{layer}": map
+            for number, why in enumerate(self.explanations)
+            for layer, map in why.maps.items()
+        }  # fmt: skip
+        write_arrays(aside / ARRAYS, arrays)
+        photos = self.explanations[0].photos
+        return {
+            "explanations": [explanation_facts(why) for why in self.explanations],
+            "photos": [write_photo(aside, photo, f"photo-{i:04d}") for i, photo in enumerate(photos)],
+            "arrays": described(arrays),
+        }
+
+    @classmethod
+    def _read(cls, saved: Saved) -> Explanations:
+        with saved.open(ARRAYS) as file:
+            arrays = read_arrays(file, saved["arrays"])
+        photos = tuple(read_photo(saved, photo) for photo in saved["photos"])
+        whys = []
+        for number, facts in enumerate(saved["explanations"]):
+            maps = {layer["name"]: arrays[f"{number}/{layer['name']}"] for layer in facts["layers"]}
+            whys.append(Explanation(**explanation_fields(facts, maps, photos)))
+        return cls(tuple(whys))
+
+    def __str__(self) -> str:
+        return "\n".join(str(why) for why in self.explanations)
+
+    __repr__ = __str__

@@ -1,0 +1,49 @@
+"""One signature: whoever knows one verb can guess the others."""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+import foveal
+
+VERBS = (
+    "explain", "compare", "flow", "flows", "follow_pair", "match", "decompose", "class_tree", "parts", "visualize",
+    "measure", "audit", "sanity", "shortcuts", "episode", "channels", "stages",
+)  # fmt: skip
+TARGET = ("explain", "compare", "flow", "decompose", "class_tree", "parts", "visualize", "measure", "audit", "sanity")
+THIRD = {
+    "flows": "targets", "match": "references", "follow_pair": "references", "shortcuts": "classes", "episode": "support"
+}  # fmt: skip
+COMMON = ("inputs", "keywords", "preprocessing", "labels", "task")
+
+
+def parameters(verb: str) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(getattr(foveal, verb)).parameters)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_takes_a_model_and_images_and_says_all_else_by_name(verb: str) -> None:
+    given = parameters(verb)
+    kinds = [parameter.kind for parameter in given.values()]
+    assert not {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL} & {*kinds}
+    places = [name for name, p in given.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    third = "target" if verb in TARGET else THIRD.get(verb)
+    assert places[:3] == ["model", "images", *([third] if third else [])]
+    assert len(places) <= (4 if verb == "episode" else 3)
+    common = [name for name in given if name in COMMON]
+    assert common == [name for name in COMMON if name in common]
+
+
+def test_the_same_keyword_means_the_same_everywhere() -> None:
+    meanings: dict[str, dict[Any, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for verb in VERBS:
+        for name, parameter in parameters(verb).items():
+            if name in ("model", "progress", "method", "seed", *COMMON):
+                meanings[name][str(parameter.annotation).replace("OutputTask", "Task"), str(parameter.default)].append(
+                    verb
+                )
+    assert {name: dict(kinds) for name, kinds in meanings.items() if len(kinds) > 1 and name != "method"} == {}
