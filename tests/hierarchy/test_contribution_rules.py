@@ -215,7 +215,7 @@ def test_derivatives_are_those_of_finite_differences() -> None:
             up, down = below.clone(), below.clone()
             up[0, k, y, xx] += step
             down[0, k, y, xx] -= step
-            high, low = (expander.segment(feature.stage).scores(maps, read) for maps in (up, down))
+            high, low = (expander.subnetwork(feature.stage).scores(maps, read) for maps in (up, down))
             y, xx = y - edge.corner[0], xx - edge.corner[1]
             derivative = edge.map[y, xx] / edge.child.value
             assert float((high - low) / (2 * step)) == pytest.approx(float(derivative), rel=1e-6)
