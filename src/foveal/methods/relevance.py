@@ -137,28 +137,56 @@ def relevance_cam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> F
 
 
 def epsilon(epsilon: float) -> Relevance:
+    """LRP-ε: the ε-rule in all layers, with ε as a share of a layer's mean |y|."""
     rule = LinearRule("epsilon", epsilon=epsilon)
     return Relevance(rule, rule)
 
 
 def gamma(gamma: float) -> Relevance:
+    """LRP-γ: the γ-rule in convolutions, where contributions in favor weigh 1 + γ; the ε-rule in dense layers."""
     return Relevance(LinearRule("gamma", gamma=gamma), LinearRule("epsilon"))
 
 
 def zplus(sums: Sums, bias: bool) -> Relevance:
+    """LRP-z⁺: the z⁺-rule in convolutions, the ε-rule in dense layers.
+
+    Args:
+        sums: how the parts of a sum share: "plain", by size, or "same-sign", among those that go the sum's way.
+        bias: whether biases take their share, which is lost to the picture.
+
+    Raises:
+        UnknownMethod: for other `sums`.
+    """
     return Relevance(LinearRule("zplus", bias=bias), LinearRule("epsilon"), _known(sums))
 
 
 def alphabeta(alpha: float, sums: Sums, bias: bool) -> Relevance:
+    """LRP-αβ: in convolutions α times the share of what is in favor, less β = α − 1 times that of what is against.
+
+    Dense layers have the ε-rule; `sums` and `bias` are as in `zplus`.
+
+    Raises:
+        UnknownMethod: for other `sums`.
+    """
     return Relevance(LinearRule("alphabeta", alpha=alpha, bias=bias), LinearRule("epsilon"), _known(sums))
 
 
 def excitation(sums: Sums) -> Relevance:
+    """Excitation backpropagation: the z⁺-rule without biases in all layers, begun with 1 at the class.
+
+    Raises:
+        UnknownMethod: for other `sums`.
+    """
     rule = LinearRule("zplus", bias=False)
     return Relevance(rule, rule, _known(sums), seed="one")
 
 
 def contrastive(sums: Sums) -> Relevance:
+    """Relevance-CAM's contrast: the z⁺-rule without biases, begun with the score, and as much against its rivals.
+
+    Raises:
+        UnknownMethod: for other `sums`.
+    """
     rule = LinearRule("zplus", bias=False)
     return Relevance(rule, rule, _known(sums), seed="contrast")
 
