@@ -77,8 +77,8 @@ class Relevance:
         assert passed.verdict is not None
         score = passed.verdict.score.detach()
         for layer, A in passed.activations.items():
-            found = (A * passed.cotangents[layer]).flatten(1).sum(1)
-            measured[layer] = {"score": score.tolist(), "relevance": found.tolist()}
+            arrived = (A * passed.cotangents[layer]).flatten(1).sum(1)
+            measured[layer] = {"score": score.tolist(), "relevance": arrived.tolist()}
         first = next(iter(passed.activations))
         if passed.lost is not None:
             measured[first]["taken by biases and stabilizers"] = passed.lost.tolist()
@@ -114,9 +114,9 @@ class Relevance:
     def _words(self, measured: dict[str, Any], first: str) -> list[str]:
         if self.seed != "score":
             return []
-        found = measured[first]
-        score, arrived = found["score"][0], found["relevance"][0]
-        taken = found.get("taken by biases and stabilizers", [0.0])[0]
+        numbers = measured[first]
+        score, arrived = numbers["score"][0], numbers["relevance"][0]
+        taken = numbers.get("taken by biases and stabilizers", [0.0])[0]
         words = f"relevance at {first} sums to {arrived:.4g} of a score of {score:.4g}"
         return [f"{words}; biases and stabilizers took {taken:.4g}"]
 
