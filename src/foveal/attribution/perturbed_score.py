@@ -75,9 +75,9 @@ class PerturbedScore:
         verdict = self.decision.decide(outcome)
         if self.of == "pair":
             return verdict.score.detach().sigmoid()
-        found = verdict.probability if self.of == "probability" else verdict.score
-        assert found is not None
-        return found.detach()
+        number = verdict.probability if self.of == "probability" else verdict.score
+        assert number is not None
+        return number.detach()
 
     def _alone(self, outcome: ModelOutput, i: int) -> Float[Tensor, " 1"]:
         """An embedding of zeros is similar to nothing, and of a vote without a voter the share is 0."""
@@ -111,12 +111,12 @@ def perturbed_scores(context: Context, of: Of = "auto") -> Iterator[tuple[Pertur
             "that pins itself, as foveal.Class does"
         )
     with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():
-        found = []
+        scores = []
         for i in range(len(context.x)):
             probe = PerturbationScorer(context, passed, i, INPUT, lambda done, total: None, runs)
             decision, kind = _readable(asked, verdict, i, of)
-            found.append(PerturbedScore(probe, decision, kind, verdict.words[i], passed.notes))
-        yield tuple(found)
+            scores.append(PerturbedScore(probe, decision, kind, verdict.words[i], passed.notes))
+        yield tuple(scores)
 
 
 def _readable(asked: Target, verdict: TargetScore, i: int, of: Of) -> tuple[Target, str]:

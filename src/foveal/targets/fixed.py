@@ -25,7 +25,7 @@ class FixedTarget:
 
     def decide(self, outcome: ModelOutput) -> TargetScore:
         """Asks every decision about the whole batch, and keeps what it says of its own image."""
-        own = [one.decide(outcome) for one in self.verdict.each]
+        own = [target.decide(outcome) for target in self.verdict.each]
         score = torch.stack([verdict.score[i] for i, verdict in enumerate(own)])
         words = tuple(verdict.words[i] for i, verdict in enumerate(own))
         parts = [verdict.comparison.rows(i, i + 1) for i, verdict in enumerate(own) if verdict.comparison]

@@ -98,7 +98,7 @@ class TargetScore:
     def joined(parts: Sequence[TargetScore]) -> TargetScore:
         """One verdict of those that `rows` cut it into."""
         own = PER_IMAGE.get(str(parts[0].spec.get("kind")), ())
-        spec = {**parts[0].spec, **{key: [one for part in parts for one in part.spec[key]] for key in own}}
+        spec = {**parts[0].spec, **{key: [entry for part in parts for entry in part.spec[key]] for key in own}}
         chances = [part.probability for part in parts if part.probability is not None]
         comparisons = [part.comparison for part in parts if part.comparison]
         return TargetScore(
@@ -106,7 +106,7 @@ class TargetScore:
             tuple(words for part in parts for words in part.words),
             spec,
             torch.cat(chances) if chances else None,
-            tuple(one for part in parts for one in part.each),
+            tuple(target for part in parts for target in part.each),
             comparisons[0].joined(comparisons) if comparisons else None,
             notes=parts[0].notes,
         )
