@@ -187,7 +187,9 @@ def explanations(
     if layer is None and not reads_layers and any(method.place == "last stage" for method in methods.values()):
         evidence.notes += _far_from_the_score(context.tracing())
     seconds, made = time.perf_counter() - started, settings(resolution, scales)
-    return [_explanation(context, evidence, one, made, seconds) for one in asked if one.name in evidence.maps]
+    return [
+        _explanation(context, evidence, request, made, seconds) for request in asked if request.name in evidence.maps
+    ]
 
 
 @checked
