@@ -189,7 +189,11 @@ def explanations(
         evidence.notes += _far_from_the_score(context.tracing())
     seconds, made = time.perf_counter() - started, settings(resolution, scales)
     return Explanations(
-        tuple(_explanation(context, evidence, one, made, seconds) for one in asked if one.name in evidence.maps)
+        tuple(
+            _explanation(context, evidence, request, made, seconds)
+            for request in asked
+            if request.name in evidence.maps
+        )
     )
 
 
