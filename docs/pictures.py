@@ -34,8 +34,8 @@ def overview() -> Image.Image:
     columns = []
     for scene in demo_scenes()[1::2]:
         image, labels = render(scene)
-        _, margin = true_effects(model, Example(image, labels, CLASS_NAMES.index(scene.species), scene))
-        why = foveal.explain(model, image, sibling_margin([scene.species]))
+        _, margin = true_effects(model, Example(image, labels, CLASS_NAMES.index(scene.class_name), scene))
+        why = foveal.explain(model, image, sibling_margin([scene.class_name]))
         columns.append(
             (
                 Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS),
@@ -45,7 +45,7 @@ def overview() -> Image.Image:
         )
     return grid(
         list(zip(*columns, strict=True)),
-        columns=[f"{scene.species}: the {deciding_part(scene.species)}" for scene in demo_scenes()[1::2]],
+        columns=[f"{scene.class_name}: the {deciding_part(scene.class_name)}" for scene in demo_scenes()[1::2]],
         rows=("the picture", "true effect\nparts taken away,\none at a time", "Grad-CAM\nof the margin"),
         side=SIDE,
     )
@@ -65,13 +65,13 @@ def methods(names: Sequence[str]) -> Image.Image:
     rows = []
     for scene in scenes:
         image, _ = render(scene)
-        explanations = foveal.compare(model, image, sibling_margin([scene.species]), methods=names)
+        explanations = foveal.compare(model, image, sibling_margin([scene.class_name]), methods=names)
         maps = [why.overlay(color_bar=False, side=SMALL, sign="positive") for why in explanations]
         rows.append([Image.fromarray(image).resize((SMALL, SMALL), Image.Resampling.LANCZOS), *maps])
     return grid(
         rows,
         columns=("picture", *names),
-        rows=[f"{scene.species}\nby its {deciding_part(scene.species)}" for scene in scenes],
+        rows=[f"{scene.class_name}\nby its {deciding_part(scene.class_name)}" for scene in scenes],
         side=SMALL,
     )
 
@@ -97,14 +97,14 @@ def flow() -> Image.Image:
     scene = class_gallery()[4]
     image, labels = render(scene)
     layers = ("stem.relu1", "stem.relu2", "stage1", "stage2", "stage3")
-    found = foveal.flow(foveal.load_model("demo"), image, sibling_margin([scene.species]), layer=layers)
-    return found.figure("strip", audit=found.audit(), inside=(labels > 0) & (labels < LABELS["occluder"]), side=200)
+    formed = foveal.flow(foveal.load_model("demo"), image, sibling_margin([scene.class_name]), layer=layers)
+    return formed.figure("strip", audit=formed.audit(), inside=(labels > 0) & (labels < LABELS["occluder"]), side=200)
 
 
 def modes() -> Image.Image:
     """The five modes on the same bird."""
     scene = class_gallery()[4]
-    target, layers = sibling_margin([scene.species]), ("stem.relu1", "stem.relu2", "stage1", "stage2", "stage3")
+    target, layers = sibling_margin([scene.class_name]), ("stem.relu1", "stem.relu2", "stage1", "stage2", "stage3")
     model, image = foveal.load_model("demo"), render(scene)[0]
     return mode_sheet([foveal.flow(model, image, target, layer=layers, mode=mode) for mode in MODES], side=150)
 
@@ -114,35 +114,37 @@ def one_map() -> Image.Image:
     model = foveal.load_model("demo")
     scene = class_scene("Fan-crested Jay", 4)
     image = render(scene)[0]
-    target = sibling_margin([scene.species])
+    target = sibling_margin([scene.class_name])
     shown = [foveal.explain(model, image, target, method=name) for name in ("gap", "hirescam", "lrp-epsilon")]
     pictures = [Image.fromarray(image), *(why.overlay(color_bar=False, side=SIDE) for why in shown)]
     return grid([pictures], columns=("the picture", "gap", "hirescam", "lrp-epsilon"), side=SIDE)
 
 
-def assembly() -> Image.Image:
+def class_tree() -> Image.Image:
     """How the margin of a jay to its sibling is put together, over twelve pictures."""
     model = foveal.load_model("demo")
     pictures = [render(class_scene("Fan-crested Jay", seed))[0] for seed in range(12)]
-    return foveal.class_tree(model, pictures, sibling_margin(["Fan-crested Jay"]), branch=3).poster(most=6)
+    return foveal.class_tree(model, pictures, sibling_margin(["Fan-crested Jay"]), branching=3).figure(most=6)
 
 
 def tree() -> Image.Image:
     """What the margin between two jays rests on, down to edges."""
     scene = class_gallery()[4]
     image, _ = render(scene)
-    found = foveal.decompose(foveal.load_model("demo"), image, sibling_margin([scene.species]), branch=3, against=2)
-    return found.grow().look().audit().figure(most=7)
+    supported = foveal.decompose(
+        foveal.load_model("demo"), image, sibling_margin([scene.class_name]), branching=3, opponents=2
+    )
+    return supported.grow().look().audit().figure(most=7)
 
 
 def parts() -> Image.Image:
     """Margins between siblings by a network that decides by its parts."""
     scenes = [class_gallery()[i] for i in (4, 10, 16)]
-    found = foveal.parts(
+    ranked = foveal.parts(
         foveal.load_model("parts"), [render(scene)[0] for scene in scenes],
-        sibling_margin([scene.species for scene in scenes]),
+        sibling_margin([scene.class_name for scene in scenes]),
     )  # fmt: skip
-    return found.figure(side=190)
+    return ranked.figure(side=190)
 
 
 def ranks() -> Image.Image:
@@ -152,10 +154,10 @@ def ranks() -> Image.Image:
     return match_sheet(a, b, match_parts(a, b))
 
 
-def portraits() -> Image.Image:
+def feature_images() -> Image.Image:
     """Four kinds of bird in a set, as two layers see them."""
     pictures = [render(class_scene(CLASS_NAMES[4 * k], 5000 + i))[0] for k in range(4) for i in range(10)]
-    return foveal.visualize(foveal.load_model("demo"), pictures, ["stage1", "stage3"], facets=4).figure(side=200)
+    return foveal.visualize(foveal.load_model("demo"), pictures, layer=["stage1", "stage3"], facets=4).figure(side=200)
 
 
 if __name__ == "__main__":
@@ -169,8 +171,8 @@ if __name__ == "__main__":
     modes().save(HERE / "modes.jpg", quality=88)
     tree().save(HERE / "tree.jpg", quality=88)
     one_map().save(HERE / "gap.jpg", quality=88)
-    assembly().save(HERE / "assembly.jpg", quality=86)
+    class_tree().save(HERE / "class_tree.jpg", quality=86)
     parts().save(HERE / "parts.jpg", quality=88)
     ranks().save(HERE / "ranks.jpg", quality=88)
-    portraits().save(HERE / "portrait.jpg", quality=88)
+    feature_images().save(HERE / "feature_images.jpg", quality=88)
     methods(OTHERS).save(HERE / "more-methods.jpg", quality=88)

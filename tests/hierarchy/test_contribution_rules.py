@@ -215,7 +215,7 @@ def test_derivatives_are_those_of_finite_differences() -> None:
             up, down = below.clone(), below.clone()
             up[0, k, y, xx] += step
             down[0, k, y, xx] -= step
-            high, low = (expander.segment(feature.stage).scores(maps, read) for maps in (up, down))
+            high, low = (expander.subnetwork(feature.stage).scores(maps, read) for maps in (up, down))
             y, xx = y - edge.corner[0], xx - edge.corner[1]
             derivative = edge.map[y, xx] / edge.child.value
             assert float((high - low) / (2 * step)) == pytest.approx(float(derivative), rel=1e-6)
@@ -507,11 +507,11 @@ def test_the_map_as_a_method(no_trace: NoTrace) -> None:
     for target in (None, foveal.Margin(0, 1), foveal.Similar(picture(seed=5))):
         tree = foveal.decompose(model, x, target, branching=3).grow(least=0)
         with no_trace(model):
-            why = foveal.explain(model, x, target, method="gap:branch=3")
-            lower = foveal.explain(model, x, target, method="gap:branch=3", layer="stage2")
+            why = foveal.explain(model, x, target, method="gap:branching=3")
+            lower = foveal.explain(model, x, target, method="gap:branching=3", layer="stage2")
         assert torch.allclose(why.map[0], tree.map()) and torch.allclose(lower.map[0], tree.map("stage2"))
-    both = foveal.explain(model, torch.cat([x, picture(seed=1)]), method="gap:branch=3")
-    assert torch.allclose(both.map[0], foveal.explain(model, x, method="gap:branch=3").map[0])
+    both = foveal.explain(model, torch.cat([x, picture(seed=1)]), method="gap:branching=3")
+    assert torch.allclose(both.map[0], foveal.explain(model, x, method="gap:branching=3").map[0])
     with pytest.raises(MethodError, match="stages"):
         foveal.explain(model, x, method="gap", layer="stage2.0")
     with pytest.raises(MethodError, match="as it was built"):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def hierarchical(
-    probe: PerturbationScorer, *, branch: int = 5, rule: str = "pool_up", gate: bool = True
+    probe: PerturbationScorer, *, branching: int = 5, rule: str = "pool_up", gate: bool = True
 ) -> Float[Tensor, "h w"]:
     """What is supported at every level of the tree, at the input; at a stage, what its features hold.
 
@@ -30,7 +30,7 @@ def hierarchical(
     from foveal.results.tree_map import fine_map, stage_map
 
     with torch.enable_grad():
-        tree = tree_of(probe.alone(), TreeSettings(branch, rule=rule, gate=gate))
+        tree = tree_of(probe.alone(), TreeSettings(branching, rule=rule, gate=gate))
         names = [stage.name for stage in tree.stages]
         if probe.layer not in (INPUT, *names):
             raise MethodError(f"gap looks at stages, and {probe.layer} is none: say {', '.join(names)} or input")
@@ -47,6 +47,6 @@ FAMILY = (
         "parts made of smaller parts, where every level supports them; as fine as the first stage",
         "Cheng et al., IJCV 131, 2023, arXiv:2201.09205; the map is ours",
         place="input",
-        options={"branch": 5, "rule": "pool_up", "gate": True},
+        options={"branching": 5, "rule": "pool_up", "gate": True},
     ),
 )  # fmt: skip

@@ -69,7 +69,7 @@ def facet_rows(made: MadeImages, *, side: int = 224) -> Image.Image:
 EXPLAINED = (
     "Made, not found: images whose features at a layer are those of the photos, the strongest ones stronger. Gain: "
     "how much stronger, 1 is as in the photos. Fit: cosine of all features. Recall: share of the photos' strongest "
-    "channels that are the portrait's, too."
+    "channels that are the image's, too."
 )
 
 
