@@ -95,7 +95,7 @@ def audit(
                 where = marked(entry.maps[i], (x.shape[2], x.shape[3]), area, seed, entry.place)
                 share = 0.0 if where is None else float(where.double().mean())
                 scores = [] if where is None else _asked(question, x, where, draws, fill, seed)
-                said = question.words, SAID[question.of], question.whole
+                said = question.label, SAID[question.of], question.whole
                 tests.append(DeletionTest(
                     name, context.photos[i].source, *said, share, scores[0] if scores else None,
                                     tuple(scores[1:])))  # fmt: skip

@@ -231,13 +231,13 @@ def _flow(course: FlowPlan, passed: PassResult, seconds: float) -> Flow:
             "iterations": _numbers(passed, "iterations", layer, total),
         }
     lie = whereabouts(context, maps)
-    notes = [*context.remarks(verdict.words), *passed.notes, *_remarks(course, kept, measured), *lie.notes]
+    notes = [*context.remarks(verdict.label), *passed.notes, *_remarks(course, kept, measured), *lie.notes]
     result = Flow(
         maps=maps,
         photos=context.photos,
         score=verdict.score.detach(),
         probability=verdict.probability,
-        target=verdict.words,
+        target=verdict.label,
         target_spec=verdict.spec,
         method=f"naflow:mode={course.how.mode}",
         parameters=_parameters(course),

@@ -126,7 +126,7 @@ def measure(
         return Scores(
             values={name: {m: tuple(v) for m, v in by_metric.items()} for name, by_metric in values.items()},
             pictures=tuple(photo.source for photo in context.photos),
-            target=tuple(question.words for question in asked),
+            target=tuple(question.label for question in asked),
             whole=tuple(question.whole for question in asked),
             of=SAID[asked[0].of],
             references=tuple(name for name in maps if name not in explained),
@@ -141,7 +141,7 @@ def measure(
 
 def _notes(context: Context, asked: Sequence[PerturbedScore]) -> tuple[str, ...]:
     """Each remark once, in order."""
-    remarks = context.remarks([question.words for question in asked], photos=True)
+    remarks = context.remarks([question.label for question in asked], photos=True)
     return tuple(dict.fromkeys([*remarks, *(note for question in asked for note in question.notes)]))
 
 

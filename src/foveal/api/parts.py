@@ -192,13 +192,13 @@ def _result(context: Context, grouped: Found, how: Grouping, resolution: int, se
     groups, verdict, batch = grouped.groups, grouped.verdict, context.batch
     score = verdict.score.detach()
     offset = score.to(grouped.evidence) - grouped.evidence.sum(1) - grouped.remainder
-    notes = [*context.remarks(verdict.words), *grouped.notes, *_remarks(grouped, how)]
+    notes = [*context.remarks(verdict.label), *grouped.notes, *_remarks(grouped, how)]
     return Parts(
         maps={grouped.layer: groups.display[:, 0].detach()},
         photos=batch.photos,
         score=score,
         probability=verdict.probability,
-        target=verdict.words,
+        target=verdict.label,
         target_spec=verdict.spec,
         method=f"parts:count={how.count}",
         parameters={"count": how.count, "resolution": resolution, **_others(how)},

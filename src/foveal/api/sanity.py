@@ -106,7 +106,7 @@ def sanity(
     check_pictures(context.batch, "sanity checks")
     verdict = decided(context).verdict
     assert verdict is not None
-    if not verdict.each:
+    if not verdict.per_image:
         raise TargetError("this target cannot be asked of another network: pass a class, a margin or a similarity")
     methods = (methods,) if isinstance(methods, str) else tuple(methods)
     pinned = replace(context, target=FixedTarget(verdict))
@@ -278,7 +278,7 @@ def _moved(
 ) -> float:
     """The mean over pictures of how far the map moves within this radius; NaN where no picture has a map."""
     distances = []
-    for i, decision in enumerate(verdict.each):
+    for i, decision in enumerate(verdict.per_image):
         if not _tells(maps[i]):
             continue
         x = context.x[i : i + 1]

@@ -99,7 +99,7 @@ def run_once(
 
 def pinned(context: Context, verdict: TargetScore | None) -> Context:
     """The same about what was decided, whatever another form of the images would make the network decide."""
-    return replace(context, target=FixedTarget(verdict)) if verdict and verdict.each else context
+    return replace(context, target=FixedTarget(verdict)) if verdict and verdict.per_image else context
 
 
 def _check_factor(layer: str, finer: Grid, built: Grid, resolution: int) -> None:

@@ -330,7 +330,7 @@ def _check(verdict: TargetScore, n: int) -> None:
     if not bool(finite.all()):
         worst = int((~finite).nonzero()[0])
         raise TargetError(
-            f"the score of {verdict.words[worst]} is {float(score[worst])}: nothing can be explained; "
+            f"the score of {verdict.label[worst]} is {float(score[worst])}: nothing can be explained; "
             "check the input's scale and the model's weights"
         )
 

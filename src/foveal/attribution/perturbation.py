@@ -69,7 +69,7 @@ class PerturbationScorer:
         runs: Mapping[bool, ForwardRun],
     ) -> None:
         assert passed.verdict is not None
-        if not passed.verdict.each:
+        if not passed.verdict.per_image:
             raise MethodError("this target cannot be asked about altered copies of an image: use a gradient method")
         self.model = unwrap(context.model)
         self.x = context.x[image : image + 1].detach()
@@ -80,7 +80,7 @@ class PerturbationScorer:
         self._context, self._passed, self._image = context, passed, image
         self._arguments = context.arguments.row(image)
         self._under = context.mode or nullcontext
-        self._target: Target = passed.verdict.each[image]
+        self._target: Target = passed.verdict.per_image[image]
         self._alone = False
         self.tick = tick
         self._runs = runs
@@ -302,7 +302,7 @@ def _failing(method: str, probe: PerturbationScorer) -> Iterator[None]:
 @contextmanager
 def runs_for(context: Context, passed: PassResult) -> Iterator[Mapping[bool, ForwardRun]]:
     """Forwards that end at the last of the layers that the decision is read from: without gradients, and with."""
-    layers = passed.verdict.each[0].layers if passed.verdict and passed.verdict.each else ()
+    layers = passed.verdict.per_image[0].layers if passed.verdict and passed.verdict.per_image else ()
     with ExitStack() as block:
         last_calls = context.tracing().last_calls(context.model, layers) if layers else {}
         yield {

@@ -117,7 +117,7 @@ class Margin:
         each = tuple(Margin(i, j, ending=head.ending) for i, j in pairs)
         spec = {"kind": "margin", "a": a.tolist(), "b": b.tolist(), "of": head.kind}
         margin = _at(scores, a) - _at(scores, b)
-        return TargetScore(margin, words, spec, each=each, choices=scores, notes=head.notes())
+        return TargetScore(margin, words, spec, per_image=each, choices=scores, notes=head.notes())
 
 
 def _fitting(labels: Sequence[str] | None, classes: int) -> Sequence[str] | None:
