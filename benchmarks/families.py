@@ -246,12 +246,14 @@ def judge(
             with torch.no_grad(), capture(network.module, layers, gradient=False) as run:
                 verdict = inquiry.decision.decide(ModelOutput(run.forward(inquiry.batch.tensor), run.activations, None))
             asked += 1
-            if not verdict.words[0].startswith(str(labels[query])):
+            if not verdict.label[0].startswith(str(labels[query])):
                 continue
             share = task != "retrieval"
             decision: Any = inquiry.decision
             decided = (
-                replace(decision, rule=replace(decision.rule, which=verdict.words[0])) if share else verdict.each[0]
+                replace(decision, rule=replace(decision.rule, which=verdict.label[0]))
+                if share
+                else verdict.per_image[0]
             )
             ask = MethodRequest(network, decided, layers, share)
             truth = _decisive(network, examples[query], ask) if examples else None

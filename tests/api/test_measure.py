@@ -115,7 +115,7 @@ def test_decisions_pinned_to_the_whole_picture(target: Any, no_trace: NoTrace) -
 def test_the_class_is_that_of_the_clean_picture_also_when_copies_change_their_mind() -> None:
     model, (x, _) = Patch().eval(), patched(1)
     with perturbed_scores(prepare(model, 2 * x, None)) as asked:
-        assert asked[0].words == "class 0" and asked[0].whole > 0.5 and float(asked[0](0 * x)[0]) < 0.5
+        assert asked[0].label == "class 0" and asked[0].whole > 0.5 and float(asked[0](0 * x)[0]) < 0.5
 
 
 def test_similarities_shares_of_a_vote_and_prototypes(no_trace: NoTrace) -> None:

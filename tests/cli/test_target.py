@@ -75,7 +75,7 @@ def test_the_command_line_explains_what_python_does() -> None:
     for index, label in enumerate(TAKEN):
         python = as_decision(label).decide(ModelOutput(scores, {}, TAKEN))
         parsed = parse_target(label, TAKEN)
-        assert parsed is not None and parsed.decide(ModelOutput(scores, {}, TAKEN)).words == python.words
+        assert parsed is not None and parsed.decide(ModelOutput(scores, {}, TAKEN)).label == python.label
         assert python.spec["index"] == [index]
 
 

@@ -44,7 +44,7 @@ def test_classes_as_people_write_them(target: Any, index: list[int]) -> None:
     assert verdict.spec["index"] == index
     assert torch.equal(verdict.score, SCORES[torch.arange(2), torch.tensor(index)])
     assert torch.allclose(verdict.probability, SCORES.softmax(1)[torch.arange(2), torch.tensor(index)])
-    assert verdict.words == tuple(f"{LABELS[i]} ({i})" for i in index)
+    assert verdict.label == tuple(f"{LABELS[i]} ({i})" for i in index)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_one_logit_models_have_two_sides(shape: tuple[int, ...]) -> None:
     assert predicted.spec["index"] == [0, 1, 1]
     assert torch.allclose(positive.probability, logit.sigmoid())
     assert torch.allclose(positive.probability + negative.probability, torch.ones(3))
-    assert positive.words[0] == "yes (1)"
+    assert positive.label[0] == "yes (1)"
 
 
 def test_units() -> None:
@@ -146,7 +146,7 @@ def test_callables_get_the_output_untouched() -> None:
     output = {"depth": torch.rand(2, 1, 4, 4)}
     verdict = decide(lambda out: out["depth"].mean((1, 2, 3)), output)
     assert torch.equal(verdict.score, output["depth"].mean((1, 2, 3)))
-    assert verdict.words == ("<lambda>", "<lambda>")
+    assert verdict.label == ("<lambda>", "<lambda>")
 
 
 def test_every_decision_is_a_decision() -> None:

@@ -87,23 +87,23 @@ def audit(
     )
     check_pictures(context.batch, "audits")
     maps = collect_maps(context, many, layer)
-    n, done, found = len(context.photos), 0, []
+    n, done, tests = len(context.photos), 0, []
     with perturbed_scores(context, of) as asked:
-        for name, one in maps.items():
+        for name, entry in maps.items():
             for i, question in enumerate(asked):
                 x = context.x[i : i + 1]
-                where = marked(one.maps[i], (x.shape[2], x.shape[3]), area, seed, one.place)
+                where = marked(entry.maps[i], (x.shape[2], x.shape[3]), area, seed, entry.place)
                 share = 0.0 if where is None else float(where.double().mean())
                 scores = [] if where is None else _asked(question, x, where, draws, fill, seed)
-                said = question.words, SAID[question.of], question.whole
-                found.append(DeletionTest(
+                said = question.label, SAID[question.of], question.whole
+                tests.append(DeletionTest(
                     name, context.photos[i].source, *said, share, scores[0] if scores else None,
                                     tuple(scores[1:])))  # fmt: skip
                 done += 1
                 if progress:
                     progress("auditing", done, n * len(maps))
         notes = dict.fromkeys([*context.notes, *(note for question in asked for note in question.notes)])
-    return DeletionTests(tuple(found), tuple(notes), time.perf_counter() - began, versions())
+    return DeletionTests(tuple(tests), tuple(notes), time.perf_counter() - began, versions())
 
 
 def marked(
@@ -124,11 +124,11 @@ def elsewhere(where: Bool[Tensor, "h w"], draws: int, seed: int = 0) -> Bool[Ten
     """The same shape in other places, mirrored or not; as large to the pixel."""
     random = np.random.default_rng(seed)
     h, w = where.shape
-    found = []
+    shapes = []
     for _ in range(draws):
         flips = [dim for dim in (0, 1) if random.random() < 0.5]
-        found.append(where.flip(flips).roll((int(random.integers(h)), int(random.integers(w))), (0, 1)))
-    return torch.stack(found)
+        shapes.append(where.flip(flips).roll((int(random.integers(h)), int(random.integers(w))), (0, 1)))
+    return torch.stack(shapes)
 
 
 def _asked(
@@ -138,7 +138,7 @@ def _asked(
     every = torch.cat([where[None], elsewhere(where, draws, seed)])[:, None].to(x.device)
 
     def score(start: int, stop: int) -> Tensor:
-        found: Tensor = question(hidden(x, every[start:stop], fill, seed=seed))
-        return found.detach().float().cpu()
+        values: Tensor = question(hidden(x, every[start:stop], fill, seed=seed))
+        return values.detach().float().cpu()
 
     return chunked(None, x, WHOLE, question.load)(score, len(every), lambda done, total: None).tolist()

@@ -133,7 +133,8 @@ def compare(
         methods: names from `foveal methods`; "fast" for all that need no more than a forward and a backward, "all"
             for those, too, that ask the network hundreds of times. Of these two, what does not apply is left out.
 
-    The other arguments are those of `explain`, and so are the errors. Returns `Explanations`: one a method, by number or name.
+    The other arguments are those of `explain`, and so are the errors. Returns `Explanations`: one a method, by
+    number or name.
     """
     started = time.perf_counter()
     chosen = find_methods(methods)
@@ -183,13 +184,17 @@ def explanations(
     evidence = attribute_at(context, asked, progress, resolution=resolution, scales=scales)
     if evidence.refused and (not leave_out or not evidence.maps):
         raise next(iter(evidence.refused.values()))
-    evidence.notes[:0] = context.remarks(evidence.verdict.words if evidence.verdict else ())
+    evidence.notes[:0] = context.remarks(evidence.verdict.label if evidence.verdict else ())
     reads_layers = context.target is not None and context.target.layers
     if layer is None and not reads_layers and any(method.place == "last stage" for method in methods.values()):
         evidence.notes += _far_from_the_score(context.tracing())
     seconds, made = time.perf_counter() - started, settings(resolution, scales)
     return Explanations(
-        tuple(_explanation(context, evidence, one, made, seconds) for one in asked if one.name in evidence.maps)
+        tuple(
+            _explanation(context, evidence, request, made, seconds)
+            for request in asked
+            if request.name in evidence.maps
+        )
     )
 
 
@@ -256,7 +261,7 @@ def _explanation(
         photos=context.photos,
         score=verdict.score.detach() if verdict else None,
         probability=verdict.probability if verdict else None,
-        target=verdict.words if verdict else ("no decision",) * len(context.photos),
+        target=verdict.label if verdict else ("no decision",) * len(context.photos),
         target_spec=verdict.spec if verdict else {"kind": "none"},
         method=asked.name,
         parameters={**asked.method.options, **made},

@@ -186,9 +186,9 @@ class FlowPlan:
             if progress:
                 progress(f"{self.how.mode} at {layer}", done[0], len(layers) - 1)
 
-        found = rebuild(run, layers, G, self.how, self.abandonment, tick)
-        notes += found.notes
-        return {"B": found.B, "residual": found.residual, "iterations": found.iterations}
+        rebuilt = rebuild(run, layers, G, self.how, self.abandonment, tick)
+        notes += rebuilt.notes
+        return {"B": rebuilt.B, "residual": rebuilt.residual, "iterations": rebuilt.iterations}
 
 
 def _course(
@@ -231,13 +231,13 @@ def _flow(course: FlowPlan, passed: PassResult, seconds: float) -> Flow:
             "iterations": _numbers(passed, "iterations", layer, total),
         }
     lie = whereabouts(context, maps)
-    notes = [*context.remarks(verdict.words), *passed.notes, *_remarks(course, kept, measured), *lie.notes]
+    notes = [*context.remarks(verdict.label), *passed.notes, *_remarks(course, kept, measured), *lie.notes]
     result = Flow(
         maps=maps,
         photos=context.photos,
         score=verdict.score.detach(),
         probability=verdict.probability,
-        target=verdict.words,
+        target=verdict.label,
         target_spec=verdict.spec,
         method=f"naflow:mode={course.how.mode}",
         parameters=_parameters(course),
@@ -261,8 +261,8 @@ def _start(course: FlowPlan, passed: PassResult, like: Float[Tensor, " n"]) -> F
 
 
 def _numbers(passed: PassResult, what: str, layer: str, like: Float[Tensor, " n"]) -> list[float]:
-    found = passed.studied.get(what, {}).get(layer)
-    return [0.0] * len(like) if found is None else found.tolist()
+    numbers = passed.studied.get(what, {}).get(layer)
+    return [0.0] * len(like) if numbers is None else numbers.tolist()
 
 
 def _parameters(course: FlowPlan) -> dict[str, Any]:
@@ -285,7 +285,7 @@ def _remarks(course: FlowPlan, kept: Mapping[str, Tensor], measured: Mapping[str
             "no neuron is abandoned anywhere, because this network's gradients never vanish: keep those that hold 99 % "
             "of the evidence with mass=0.99"
         )
-    worst = {layer: max(found["residual"]) for layer, found in measured.items()}
+    worst = {layer: max(numbers["residual"]) for layer, numbers in measured.items()}
     loose = {layer: residual for layer, residual in worst.items() if residual > 0.05}
     if loose:
         said = ", ".join(f"{layer} {100 * residual:.2g} %" for layer, residual in loose.items())
@@ -300,7 +300,7 @@ def _audited(course: FlowPlan, result: Flow, progress: Progress | None = None) -
     context = course.context
     passed = replace(course, how=Inversion()).run()
     n, layers = len(context.x), result.layers
-    found = []
+    audited = []
     with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():
         for number, layer in enumerate(layers):
             keep = course.abandonment.kept(passed.activations[layer], passed.cotangents[layer])
@@ -317,8 +317,8 @@ def _audited(course: FlowPlan, result: Flow, progress: Progress | None = None) -
             offset = torch.tensor([result.number(layer, "offset", i) for i in range(n)])
             if course.rules:
                 offset = torch.full_like(offset, torch.nan)  # of α·v, not of the similarity that is asked for
-            found.append(Audited(layer, result.score.cpu(), without_abandoned.cpu(), without_kept.cpu(), offset))
-    return Audit(tuple(found))
+            audited.append(Audited(layer, result.score.cpu(), without_abandoned.cpu(), without_kept.cpu(), offset))
+    return Audit(tuple(audited))
 
 
 def _scores(probe: PerturbationScorer, copies: Float[Tensor, "2 c h w"]) -> Float[Tensor, " 2"]:
@@ -366,7 +366,7 @@ def follow_pair(
 
     The other arguments and the errors are those of `flow`.
     """
-    one, other = (
+    first, second = (
         flow(
             model, picture, Similar(against, metric=metric, embedding=embedding),
             mode=mode, layer=layer, mass=mass, zero=zero, coefficients=coefficients, iterations=iterations,
@@ -376,4 +376,4 @@ def follow_pair(
         )
         for picture, against in ((images, references), (references, images))
     )  # fmt: skip
-    return one, other
+    return first, second

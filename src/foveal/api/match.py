@@ -103,17 +103,17 @@ def match(
             def side(batch: Batch, what: str) -> Side:
                 return Side.of(subject.module, batch, at, site, arguments, chosen, what, block, progress, notes)
 
-            one, other = side(queries, "query"), side(shelf, "reference")
-            compared = Pairs(one, other, chosen)
+            query, reference = side(queries, "query"), side(shelf, "reference")
+            compared = Pairs(query, reference, chosen)
             maps = compared.maps(weights, progress)
-            places = Correspondences.none(compared.score) if lines == 0 else correspond(one, other, chosen, lines)
-            return compared, maps, places, [side.whereabouts(subject.module) for side in (one, other)]
+            places = Correspondences.none(compared.score) if lines == 0 else correspond(query, reference, chosen, lines)
+            return compared, maps, places, [side.whereabouts(subject.module) for side in (query, reference)]
 
-    compared, found, places, lie = kept_if_overwritten(compare)
+    compared, maps, places, lie = kept_if_overwritten(compare)
     return Match(
         similarity=compared.score,
-        query_maps=found[0],
-        reference_maps=found[1],
+        query_maps=maps[0],
+        reference_maps=maps[1],
         contributions=compared.contributions,
         places=places.places,
         unplaced=places.unplaced,

@@ -117,16 +117,16 @@ def measure(
     values: dict[str, dict[str, list[float]]] = {name: {metric: [] for metric in chosen} for name in maps}
     with perturbed_scores(context, of) as asked:
         for i, question in enumerate(asked):
-            for number, (name, one) in enumerate(maps.items()):
-                found = _tried(context, i, one, question, known, setting, chosen)
-                for metric, value in found.items():
+            for number, (name, entry) in enumerate(maps.items()):
+                measured = _tried(context, i, entry, question, known, setting, chosen)
+                for metric, value in measured.items():
                     values[name][metric].append(value)
                 if progress:
                     progress("measuring", i * len(maps) + number + 1, n * len(maps))
         return Scores(
-            values={name: {m: tuple(v) for m, v in found.items()} for name, found in values.items()},
+            values={name: {m: tuple(v) for m, v in by_metric.items()} for name, by_metric in values.items()},
             pictures=tuple(photo.source for photo in context.photos),
-            target=tuple(question.words for question in asked),
+            target=tuple(question.label for question in asked),
             whole=tuple(question.whole for question in asked),
             of=SAID[asked[0].of],
             references=tuple(name for name in maps if name not in explained),
@@ -141,7 +141,7 @@ def measure(
 
 def _notes(context: Context, asked: Sequence[PerturbedScore]) -> tuple[str, ...]:
     """Each remark once, in order."""
-    remarks = context.remarks([question.words for question in asked], photos=True)
+    remarks = context.remarks([question.label for question in asked], photos=True)
     return tuple(dict.fromkeys([*remarks, *(note for question in asked for note in question.notes)]))
 
 
@@ -175,23 +175,23 @@ class Objects:
 
 
 def _tried(
-    context: Context, i: int, one: NamedMaps, question: PerturbedScore, known: Objects, setting: EvaluationSettings,
+    context: Context, i: int, entry: NamedMaps, question: PerturbedScore, known: Objects, setting: EvaluationSettings,
     metrics: Mapping[str, Metric],
 ) -> dict[str, float]:  # fmt: skip
     """Every metric of one map of picture i; NaN for a map that is not finite."""
-    if not bool(torch.isfinite(one.maps[i]).all()):
+    if not bool(torch.isfinite(entry.maps[i]).all()):
         return dict.fromkeys(metrics, float("nan"))
-    explainer: Explainer | None = partial(one.again, i, question.decision) if one.again else None
+    explainer: Explainer | None = partial(entry.again, i, question.decision) if entry.again else None
     trial = Evaluation(
         context.x[i : i + 1],
-        one.maps[i],
+        entry.maps[i],
         question,
         None if known.inside is None else known.inside[i],
         () if known.boxes is None else known.boxes[i],
         explainer,
         question.whole,
         setting,
-        one.place,
+        entry.place,
     )
     return {name: metric(trial) for name, metric in metrics.items()}
 
@@ -207,25 +207,25 @@ def by_name(given: MapSource | Sequence[MapSource] | Mapping[str, MapSource]) ->
     if not each:
         raise MethodError("there is nothing to measure: give an explanation, or the name of a method")
     named: dict[str, MapSource] = {}
-    for one in each:
-        name = one if isinstance(one, str) else getattr(one, "method", None) or _kind(one)
+    for source in each:
+        name = source if isinstance(source, str) else getattr(source, "method", None) or _kind(source)
         free = (f"{name} {number}" if number > 1 else name for number in range(1, len(each) + 1))
-        named[next(key for key in free if key not in named)] = one
+        named[next(key for key in free if key not in named)] = source
     return named
 
 
-def _kind(one: Any) -> str:
-    return "fam" if isinstance(one, Match) else "gap" if isinstance(one, Tree) else "map"
+def _kind(source: Any) -> str:
+    return "fam" if isinstance(source, Match) else "gap" if isinstance(source, Tree) else "map"
 
 
 def target_of(explanations: Any) -> Target | None:
     """The decision that results explain, where they say enough; None is the predicted class."""
-    for one in (found.why if isinstance(found, RepeatableMap) else found for found in explanations):
-        if not isinstance(one, Explanation | Tree):
-            if isinstance(one, Match):
+    for result in (source.why if isinstance(source, RepeatableMap) else source for source in explanations):
+        if not isinstance(result, Explanation | Tree):
+            if isinstance(result, Match):
                 raise TargetError("say what was compared with: target=foveal.Similar(reference, metric=…)")
             continue
-        spec: Any = one.target_spec
+        spec: Any = result.target_spec
         kind = spec.get("kind")
         if kind in ("class", "value"):
             return Class(spec["index"])
@@ -235,7 +235,7 @@ def target_of(explanations: Any) -> Target | None:
             return Neuron(spec["layer"], spec["channel"], tuple(spec["position"]) if spec["position"] else None)
         if kind == "none":
             continue
-        words = one.target if isinstance(one, Tree) else one.target[0]
+        words = result.target if isinstance(result, Tree) else result.target[0]
         raise TargetError(
             f"a result about {words!r} does not hold its references: pass the same target again, target=…"
         )
@@ -281,35 +281,35 @@ def collect_maps(context: Context, many: Mapping[str, MapSource], layer: str | N
     """Maps by name; those of methods named are made, all on one forward."""
     names = [name for name in many.values() if isinstance(name, str)]
     made = repeatable(context, names) if names else {}
-    found: dict[str, NamedMaps] = {}
-    for name, one in many.items():
-        if isinstance(one, str):
-            (spelled,) = find_methods(one)
-            one = made[spelled]
-        again = one.again if isinstance(one, RepeatableMap) else None
-        why = one.why if isinstance(one, RepeatableMap) else one
+    collected: dict[str, NamedMaps] = {}
+    for name, source in many.items():
+        if isinstance(source, str):
+            (spelled,) = find_methods(source)
+            source = made[spelled]
+        again = source.again if isinstance(source, RepeatableMap) else None
+        why = source.why if isinstance(source, RepeatableMap) else source
         if isinstance(why, Parts):
-            found[name] = NamedMaps(why.places, again, place=why.where.get(why.layer))
+            collected[name] = NamedMaps(why.places, again, place=why.where.get(why.layer))
         elif isinstance(why, Tree):
-            found[name] = NamedMaps(why.map()[None])
+            collected[name] = NamedMaps(why.map()[None])
         elif isinstance(why, Explanation):
             layers = why.layers if layer == "all" else (why.layer if layer is None else layer,)
             for at in layers:
                 if at not in why.maps:
                     raise MethodError(f"{name} has no map of {at!r}: it has {', '.join(why.layers)}")
                 spelled = f"{name} at {at}" if len(layers) > 1 else name
-                found[spelled] = NamedMaps(why.maps[at], again, at, why.where.get(at))
+                collected[spelled] = NamedMaps(why.maps[at], again, at, why.where.get(at))
         elif isinstance(why, Match):
-            found[name] = NamedMaps(why.query_maps[:, 0], place=why.query_where)
+            collected[name] = NamedMaps(why.query_maps[:, 0], place=why.query_where)
         else:
             assert not isinstance(why, str | RepeatableMap)
-            found[name] = NamedMaps(why)
-    for name, each in found.items():
+            collected[name] = NamedMaps(why)
+    for name, each in collected.items():
         if each.maps.ndim != 3 or len(each.maps) != len(context.photos):
             raise MethodError(
                 f"{len(context.photos)} pictures need as many maps (n, h, w), but {name} has {tuple(each.maps.shape)}"
             )
-    return found
+    return collected
 
 
 def reference_maps(
@@ -321,18 +321,18 @@ def reference_maps(
     if unknown:
         raise UnknownMethod(f"there is no reference {unknown[0]!r}: say {', '.join(EVERY)}")
     x = context.x
-    found = {name: NamedMaps(REFERENCES[name](x), partial(_unasked, name)) for name in names if name != "activation"}
-    layer = next((one.layer for one in maps.values() if one.layer and one.layer != INPUT), None)
+    named = {name: NamedMaps(REFERENCES[name](x), partial(_unasked, name)) for name in names if name != "activation"}
+    layer = next((entry.layer for entry in maps.values() if entry.layer and entry.layer != INPUT), None)
     if "activation" in names:
         try:
             at = layer if layer and " of " not in layer else context.layers(None)[0]
             passed = forward_backward(context, [at], gradient=False, backward=False)
             map = norm_map(passed.activations[at])
-            found["activation"] = NamedMaps(map, place=whereabouts(context, {at: map}).where.get(at))
+            named["activation"] = NamedMaps(map, place=whereabouts(context, {at: map}).where.get(at))
         except FovealError:
             if wanted is not True:
                 raise  # asked for by name
-    return {f"({name})": one for name, one in found.items()}
+    return {f"({name})": entry for name, entry in named.items()}
 
 
 def _unasked(name: str, i: int, target: Target, x: Float[Tensor, "k c h w"]) -> Float[Tensor, "k h w"]:
@@ -347,16 +347,16 @@ def _askable(metrics: Mapping[str, Metric], known: Objects, maps: Mapping[str, N
         "network": True,
         "object": known.inside is not None,
         "boxes": known.boxes is not None,
-        "explainer": all(one.again for one in maps.values()),
+        "explainer": all(entry.again for entry in maps.values()),
     }
-    found = {name: metric for name, metric in metrics.items() if there[metric.needs]}
-    if not found:
+    askable = {name: metric for name, metric in metrics.items() if there[metric.needs]}
+    if not askable:
         needed = ", ".join(sorted({metric.needs for metric in metrics.values()}))
         raise MethodError(
             f"none of these metrics can be measured here: they need the {needed}; pass masks= or boxes=, or methods by "
             "name with references=False"
         )
-    return found
+    return askable
 
 
 def _black(setting: EvaluationSettings, subject: Model) -> EvaluationSettings:
@@ -406,25 +406,25 @@ def _on_input(photo: Photo, mask: NDArray[np.bool_]) -> Bool[Tensor, "h w"]:
 def _seen(photo: Photo, boxes: Sequence[Box]) -> list[Box]:
     """Boxes on the network's input, without those of which a crop left less than a quarter."""
     h, w = photo.geometry.input_size
-    found = []
+    inside = []
     for box in _boxes(photo, boxes):
         x0, y0, x1, y1 = photo.geometry.boxes_to_input(box).tolist()
         left, top, right, bottom = max(x0, 0.0), max(y0, 0.0), min(x1, float(w)), min(y1, float(h))
         area = max(0.0, right - left) * max(0.0, bottom - top)
         if area > 0 and area >= SMALLEST * (x1 - x0) * (y1 - y0):
-            found.append((left, top, right, bottom))
-    return found
+            inside.append((left, top, right, bottom))
+    return inside
 
 
 def _boxes(photo: Photo, boxes: Sequence[Box]) -> NDArray[np.float64]:
     """(k, 4), the numbers of each."""
     try:
-        found = np.asarray(boxes, np.float64).reshape(-1, 4)
+        corners = np.asarray(boxes, np.float64).reshape(-1, 4)
     except (ValueError, TypeError):
-        found = np.full((1, 4), np.nan)
-    if not np.isfinite(found).all():
+        corners = np.full((1, 4), np.nan)
+    if not np.isfinite(corners).all():
         raise MethodError(f"the boxes of {photo.source} are {shown(boxes)}: a box is x0, y0, x1, y1")
-    return found
+    return corners
 
 
 def _filled(photo: Photo, boxes: Sequence[Box]) -> Bool[Tensor, "h w"]:

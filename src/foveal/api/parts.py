@@ -84,19 +84,19 @@ def parts(
     own = own_pooling(context.model)
     if own is None:
         how = _how(count, grouping)
-        found = _described(context, _one(context.layers(layer)), how, resolution)
+        grouped = _described(context, _one(context.layers(layer)), how, resolution)
     else:
         _refuse(own[0], layer, resolution, grouping, count)
         how = own[1].grouping
-        found = _decided(context, *own)
-    return _result(context, found, how, resolution, time.perf_counter() - started)
+        grouped = _decided(context, *own)
+    return _result(context, grouped, how, resolution, time.perf_counter() - started)
 
 
 def own_pooling(model: nn.Module) -> tuple[str, RepresentativePooling] | None:
     """The module by which a network pools by parts itself, and its name."""
     modules = named_modules(unwrap(model)).items()
-    found = [(name, module) for name, module in modules if isinstance(module, RepresentativePooling)]
-    return found[0] if len(found) == 1 else None
+    poolings = [(name, module) for name, module in modules if isinstance(module, RepresentativePooling)]
+    return poolings[0] if len(poolings) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -188,32 +188,32 @@ def _refuse(name: str, layer: LayerSpec, resolution: int, grouping: Grouping | N
         )
 
 
-def _result(context: Context, found: Found, how: Grouping, resolution: int, seconds: float) -> Parts:
-    groups, verdict, batch = found.groups, found.verdict, context.batch
+def _result(context: Context, grouped: Found, how: Grouping, resolution: int, seconds: float) -> Parts:
+    groups, verdict, batch = grouped.groups, grouped.verdict, context.batch
     score = verdict.score.detach()
-    offset = score.to(found.evidence) - found.evidence.sum(1) - found.remainder
-    notes = [*context.remarks(verdict.words), *found.notes, *_remarks(found, how)]
+    offset = score.to(grouped.evidence) - grouped.evidence.sum(1) - grouped.remainder
+    notes = [*context.remarks(verdict.label), *grouped.notes, *_remarks(grouped, how)]
     return Parts(
-        maps={found.layer: groups.display[:, 0].detach()},
+        maps={grouped.layer: groups.display[:, 0].detach()},
         photos=batch.photos,
         score=score,
         probability=verdict.probability,
-        target=verdict.words,
+        target=verdict.label,
         target_spec=verdict.spec,
         method=f"parts:count={how.count}",
         parameters={"count": how.count, "resolution": resolution, **_others(how)},
         model=context.subject.name,
-        measured={found.layer: {"coverage": _coverage(groups), "gap": groups.gaps.tolist()}},
+        measured={grouped.layer: {"coverage": _coverage(groups), "gap": groups.gaps.tolist()}},
         notes=tuple(dict.fromkeys(notes)),
         seconds=seconds,
         versions=versions(),
-        where=found.where,
+        where=grouped.where,
         groups=groups,
-        places=found.places.detach(),
-        evidence=found.evidence.detach(),
-        remainder=found.remainder.detach(),
+        places=grouped.places.detach(),
+        evidence=grouped.evidence.detach(),
+        remainder=grouped.remainder.detach(),
         offset=offset.detach(),
-        uses_own_parts=found.uses_own_parts,
+        uses_own_parts=grouped.uses_own_parts,
     )
 
 
@@ -231,9 +231,9 @@ def _coverage(groups: Groups) -> list[float]:
     return cast("list[float]", seen.tolist())
 
 
-def _remarks(found: Found, how: Grouping) -> list[str]:
-    groups, notes = found.groups, []
-    if not found.uses_own_parts:
+def _remarks(grouped: Found, how: Grouping) -> list[str]:
+    groups, notes = grouped.groups, []
+    if not grouped.uses_own_parts:
         notes.append(
             "the parts describe the features; this network itself pools in another way, and the evidence of a part is "
             "that of its places"

@@ -106,7 +106,7 @@ def sanity(
     check_pictures(context.batch, "sanity checks")
     verdict = decided(context).verdict
     assert verdict is not None
-    if not verdict.each:
+    if not verdict.per_image:
         raise TargetError("this target cannot be asked of another network: pass a class, a margin or a similarity")
     methods = (methods,) if isinstance(methods, str) else tuple(methods)
     pinned = replace(context, target=FixedTarget(verdict))
@@ -173,10 +173,10 @@ class _Asked:
             if len(self.methods) == 1:
                 self.refused[f"a random network has no map: {error}"] = None
                 return {}
-        found: dict[str, Tensor] = {}
+        drawn: dict[str, Tensor] = {}
         for method in self.methods:
-            found |= replace(self, methods=(method,)).tried(subject)
-        return found
+            drawn |= replace(self, methods=(method,)).tried(subject)
+        return drawn
 
     def of_other_class(self, method: str, maps: Float[Tensor, "n h w"]) -> float | None:
         """How alike the maps of the explained class and of the least likely other are; None where there is none."""
@@ -241,9 +241,9 @@ class _Course:
         for portion in self.portions:
             drawn = [*(drawn if self.cascading else ()), *self._drawn(portion, self.seed)]
             network = Forgetful(self.network, drawn)
-            found = differences(network, before, portion, self.way)
-            self.differs |= found
-            self.changed.append(any(change > SAME for change in found.values()))
+            changes = differences(network, before, portion, self.way)
+            self.differs |= changes
+            self.changed.append(any(change > SAME for change in changes.values()))
             before = network if self.cascading else start
             yield replace(self.context.subject, module=network.module)
 
@@ -269,32 +269,37 @@ class _Course:
 
 
 def _moved(
-    one: RepeatableMap, context: Context, verdict: TargetScore, maps: Float[Tensor, "n h w"], radius: float, seed: int
+    source: RepeatableMap,
+    context: Context,
+    verdict: TargetScore,
+    maps: Float[Tensor, "n h w"],
+    radius: float,
+    seed: int,
 ) -> float:
     """The mean over pictures of how far the map moves within this radius; NaN where no picture has a map."""
-    found = []
-    for i, decision in enumerate(verdict.each):
+    distances = []
+    for i, decision in enumerate(verdict.per_image):
         if not _tells(maps[i]):
             continue
         x = context.x[i : i + 1]
-        again = partial(one.again, i, decision)
+        again = partial(source.again, i, decision)
         try:
-            found.append(sensitivity(again, x, radius=radius, samples=NEIGHBORS, seed=seed, map=maps[i]))
+            distances.append(sensitivity(again, x, radius=radius, samples=NEIGHBORS, seed=seed, map=maps[i]))
         except FovealError:  # a neighbor has no map
             continue
-    known = [value for value in found if np.isfinite(value)]
+    known = [value for value in distances if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")
 
 
-def _likeness(one: Float[Tensor, "n h w"] | None, other: Float[Tensor, "n h w"] | None) -> dict[str, float]:
+def _likeness(maps: Float[Tensor, "n h w"] | None, others: Float[Tensor, "n h w"] | None) -> dict[str, float]:
     """The mean over pictures; what is the same everywhere, or no number, has no likeness to anything."""
-    pairs = [] if one is None or other is None else [*zip(one, other, strict=True)]
+    pairs = [] if maps is None or others is None else [*zip(maps, others, strict=True)]
     pairs = [(a, b) for a, b in pairs if _tells(a) and _tells(b)]
-    found = {}
+    likeness = {}
     for name, measure in LIKENESS.items():
         known = [value for a, b in pairs if (value := measure(a, b)) == value]
-        found[name] = float(np.mean(known)) if known else float("nan")
-    return found
+        likeness[name] = float(np.mean(known)) if known else float("nan")
+    return likeness
 
 
 def _tells(map: Float[Tensor, "h w"]) -> bool:

@@ -113,8 +113,8 @@ def shortcuts(
         others = [_others(t, seed + k) for k in range(hosts)]
         swapped = [torch.where(middle, x, x[other]) for other in others]
         kept = [
-            _log_chances(subject, one, ending, tick, "surroundings swapped").exp().gather(1, t[:, None])[:, 0]
-            for one in swapped
+            _log_chances(subject, pictures, ending, tick, "surroundings swapped").exp().gather(1, t[:, None])[:, 0]
+            for pictures in swapped
         ]
     lost = 1 - torch.stack(kept).mean(0) / own.clamp(min=1e-6)
     p = holm({c: _chance(around[:, c], t == c, seed) for c in each})
@@ -129,7 +129,7 @@ def shortcuts(
         flagged = tells >= TELLS and loss >= LISTENS and p[c] < SURE
         suspects.append(Suspect(name, c, len(mine), tells, p[c], loss, flagged, groups))
         tick("grouping", number, len(each))
-    suspects.sort(key=lambda one: (not one.flagged, -one.tells))
+    suspects.sort(key=lambda suspect: (not suspect.flagged, -suspect.tells))
     return Shortcuts(
         tuple(suspects), context.photos, maps, ring, method, subject.name, why.notes, time.perf_counter() - began,
         versions(),
@@ -142,10 +142,10 @@ def _log_chances(
     """Log-probabilities, a few pictures at a time."""
 
     def chances(start: int, stop: int) -> Tensor:
-        found = class_head(subject.module, subject.task, x[start:stop], ending).log_probabilities
-        if found is None:
+        log_probabilities = class_head(subject.module, subject.task, x[start:stop], ending).log_probabilities
+        if log_probabilities is None:
             raise MethodError("surroundings are tried on classes, and this network predicts values")
-        return found.float().cpu()
+        return log_probabilities.float().cpu()
 
     chunks = chunked(None, x[:1], WHOLE, load_of(unwrap(subject.module), x[:1]))
     chunks.weigh(chances, len(x))
@@ -166,12 +166,12 @@ def _around(
     The middles are the same for all, so nothing of what stands there tells one picture from another.
     """
     chosen = np.random.default_rng(seed).choice(len(x), min(hosts, len(x)), replace=False).tolist()
-    found = []
+    chances = []
     for j in chosen:
         said = _log_chances(subject, torch.where(middle, x[j : j + 1], x), ending, tick, "surroundings tell")
         said[j] = torch.nan  # a picture around its own middle is itself
-        found.append(said)
-    return torch.stack(found).nanmean(0)
+        chances.append(said)
+    return torch.stack(chances).nanmean(0)
 
 
 def _targets(subject: Model, classes: Sequence[str | int] | None, scores: Float[Tensor, "n k"]) -> Int[Tensor, " n"]:
@@ -179,7 +179,7 @@ def _targets(subject: Model, classes: Sequence[str | int] | None, scores: Float[
         return scores.argmax(1)
     if len(classes) != len(scores):
         raise ImageError(f"{len(scores)} pictures need as many classes, but {len(classes)} were given")
-    return torch.tensor([class_index(one, subject.labels, scores.shape[1]) for one in classes])
+    return torch.tensor([class_index(name, subject.labels, scores.shape[1]) for name in classes])
 
 
 def _middle(x: Float[Tensor, "n c h w"], ring: float) -> Bool[Tensor, "1 1 h w"]:
@@ -208,9 +208,9 @@ def _chance(score: Float[Tensor, " n"], own: Bool[Tensor, " n"], seed: int, draw
     """How often as much comes about when classes are dealt out at random (one-sided)."""
     rank = score.double().argsort().argsort().double().numpy()
     random, n = np.random.default_rng(seed), int(own.sum())
-    found = rank[own.numpy()].sum()
+    observed = rank[own.numpy()].sum()
     dealt = [rank[random.choice(len(rank), n, replace=False)].sum() for _ in range(draws)]
-    return float((np.sum(np.array(dealt) >= found) + 1) / (draws + 1))
+    return float((np.sum(np.array(dealt) >= observed) + 1) / (draws + 1))
 
 
 # --- groups of maps ---
@@ -222,15 +222,15 @@ def _groups(
 ) -> tuple[ClassGroup, ...]:  # fmt: skip
     """Clusters of a class's maps, the largest first."""
     grown = laid(maps.clamp(min=0), frame.shape, place)
-    seen = torch.stack([_looked_at(map, one.cpu().float()) for map, one in zip(grown, x, strict=True)])
+    seen = torch.stack([_looked_at(map, picture.cpu().float()) for map, picture in zip(grown, x, strict=True)])
     # As many groups as lie clearly apart.
     which = best_k_means(seen.double().numpy(), most=min(GROUPS, len(seen) - 2), least=APART, starts=5, seed=seed)
-    found = []
+    groups = []
     for k in sorted(set(which.tolist()), key=lambda k: -int((which == k).sum())):
         own = [i for i, group in enumerate(which) if group == k]
         outside = [energy(grown[i], frame) for i in own]
         lifts = [lift(grown[i], frame) for i in own]
-        found.append(
+        groups.append(
             ClassGroup(
                 pictures=tuple(pictures[i] for i in own),
                 mean=torch.stack([grown[i] / grown[i].sum().clamp(min=1e-12) for i in own]).mean(0),
@@ -239,7 +239,7 @@ def _groups(
                 area=_mean([area_holding(grown[i]) for i in own]),
             )
         )
-    return tuple(found)
+    return tuple(groups)
 
 
 def _looked_at(map: Float[Tensor, "h w"], x: Float[Tensor, "c h w"]) -> Float[Tensor, " d"]:

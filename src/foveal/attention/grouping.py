@@ -179,7 +179,7 @@ class Grouping:
         soft = torch.bmm((weights * _inverse(n))[:, None], f.mT)
         if self.choice == "soft":
             return soft
-        of_length_one = [one * _inverse(torch.linalg.vector_norm(one, dim=2, keepdim=True)) for one in (hard, soft)]
+        of_length_one = [v * _inverse(torch.linalg.vector_norm(v, dim=2, keepdim=True)) for v in (hard, soft)]
         return of_length_one[1] + (of_length_one[0] - of_length_one[1]).detach()
 
     def _similarities(

@@ -73,20 +73,24 @@ def attribute(context: Context, asked: Sequence[MethodRequest], progress: Progre
     """
     evidence = Attributions()
     if context.differentiable:
-        evidence.refused |= {one.name: _not_differentiable(one.name) for one in asked if not one.method.differentiable}
+        evidence.refused |= {
+            request.name: _not_differentiable(request.name) for request in asked if not request.method.differentiable
+        }
     if not compares(context.target):
-        evidence.refused |= {one.name: _no_similarity(one.name) for one in asked if one.method.similarity}
-    for rules, group in _by_rules([one for one in asked if one.name not in evidence.refused]).items():
+        evidence.refused |= {
+            request.name: _no_similarity(request.name) for request in asked if request.method.similarity
+        }
+    for rules, group in _by_rules([request for request in asked if request.name not in evidence.refused]).items():
         try:
             passed = _pass(context, rules, group)
         except MethodError as error:
-            evidence.refused |= {one.name: error for one in group}
+            evidence.refused |= {request.name: error for request in group}
             continue
         evidence.verdict = evidence.verdict or passed.verdict
         evidence.notes += passed.notes
-        for one in group:
-            _answer(context, one, rules, passed, evidence, progress)
-    evidence.maps = {one.name: evidence.maps[one.name] for one in asked if one.name in evidence.maps}
+        for request in group:
+            _answer(context, request, rules, passed, evidence, progress)
+    evidence.maps = {request.name: evidence.maps[request.name] for request in asked if request.name in evidence.maps}
     lie = whereabouts(context, {layer: map for maps in evidence.maps.values() for layer, map in maps.items()})
     evidence.where |= lie.where
     evidence.notes += lie.notes
@@ -95,17 +99,17 @@ def attribute(context: Context, asked: Sequence[MethodRequest], progress: Progre
 
 def _by_rules(asked: Sequence[MethodRequest]) -> dict[Rules | None, list[MethodRequest]]:
     groups: dict[Rules | None, list[MethodRequest]] = {}
-    for one in asked:
-        groups.setdefault(one.method.backward_rules(), []).append(one)
+    for request in asked:
+        groups.setdefault(request.method.backward_rules(), []).append(request)
     return groups
 
 
 def _pass(context: Context, rules: Rules | None, group: Sequence[MethodRequest]) -> PassResult:
-    needs = {one.method.needs for one in group}
-    kept = [*dict.fromkeys(layer for one in group for layer in _kept(one))]
+    needs = {request.method.needs for request in group}
+    kept = [*dict.fromkeys(layer for request in group for layer in _kept(request))]
     gradient = context.target is not None and needs != {"activations"}
     backward = gradient and "gradients" in needs
-    paths = backward and any(one.method.between is not None for one in group)
+    paths = backward and any(request.method.between is not None for request in group)
     if needs != {"forwards"}:
         run = partial(forward_backward, layers=kept, gradient=gradient, backward=backward, rules=rules, paths=paths)
         return in_batches(context, kept, run, repr(rules)) if backward else run(context)
@@ -118,13 +122,13 @@ def _pass(context: Context, rules: Rules | None, group: Sequence[MethodRequest])
     return passed
 
 
-def _kept(one: MethodRequest) -> list[str]:
-    return [layer for layer in one.layers if one.method.needs != "forwards" or layer != INPUT]
+def _kept(request: MethodRequest) -> list[str]:
+    return [layer for layer in request.layers if request.method.needs != "forwards" or layer != INPUT]
 
 
 def _answer(
     context: Context,
-    one: MethodRequest,
+    request: MethodRequest,
     rules: Rules | None,
     passed: PassResult,
     evidence: Attributions,
@@ -134,23 +138,25 @@ def _answer(
     measured: dict[str, Any] = {}
     cautions: list[str] = []
     try:
-        if one.method.needs == "forwards":
-            maps = run_perturbation_method(context, one, passed, measured, cautions, progress)
+        if request.method.needs == "forwards":
+            maps = run_perturbation_method(context, request, passed, measured, cautions, progress)
         else:
-            _refuse_by_path(one, passed)
-            maps = _mapped(one, passed, cautions, differentiable=context.differentiable)
-        if one.method.needs == "gradients" and not rules and (own := context.tracing().own_backwards):
+            _refuse_by_path(request, passed)
+            maps = _mapped(request, passed, cautions, differentiable=context.differentiable)
+        if request.method.needs == "gradients" and not rules and (own := context.tracing().own_backwards):
             cautions.append(_own_backwards(own))
         if rules:
             rules.account(passed, measured, cautions)
             _check_sum(context, rules, passed, measured, cautions)
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-        evidence.refused[one.name] = _overflow(one.name)
+        evidence.refused[request.name] = _overflow(request.name)
         return
     except (MethodError, MissingExtra) as error:
-        evidence.refused[one.name] = error
+        evidence.refused[request.name] = error
         return
-    evidence.maps[one.name], evidence.cautions[one.name], evidence.measured[one.name] = maps, cautions, measured
+    evidence.maps[request.name] = maps
+    evidence.cautions[request.name] = cautions
+    evidence.measured[request.name] = measured
 
 
 def _check_sum(
@@ -178,41 +184,43 @@ def _where_lost(context: Context, rules: Rules, image: int, first: str) -> str:
     assert context.target is not None
     alone = replace(alone, target=BatchSlice(context.target, image, image + 1, len(context.x)))
     layers = list(dict.fromkeys([first, *(stage.name for stage in context.tracing().traced)]))
-    found: list[tuple[str, float]] = []
+    gaps: list[tuple[str, float]] = []
     for layer in layers:
         with suppress(FovealError):
             gap = rules.missing(forward_backward(alone, [layer], gradient=True, backward=True, rules=rules))
-            found.append((layer, 0.0 if gap is None else float(gap[0])))
-    found.append(("the output", 0.0))
-    steps = [(abs(a - b), at, after) for (at, a), (after, b) in pairwise(found)]
+            gaps.append((layer, 0.0 if gap is None else float(gap[0])))
+    gaps.append(("the output", 0.0))
+    steps = [(abs(a - b), at, after) for (at, a), (after, b) in pairwise(gaps)]
     if not steps:
         return "on the way"
     _, at, after = max(steps)
     return f"between {at} and {after}"
 
 
-def _mapped(one: MethodRequest, passed: PassResult, cautions: list[str], *, differentiable: bool) -> dict[str, Tensor]:
+def _mapped(
+    request: MethodRequest, passed: PassResult, cautions: list[str], *, differentiable: bool
+) -> dict[str, Tensor]:
     maps: dict[str, Tensor] = {}
     with torch.inference_mode(False), torch.set_grad_enabled(differentiable):
-        for layer in (layer for layer in passed.activations if layer in one.layers):
+        for layer in (layer for layer in passed.activations if layer in request.layers):
             A = passed.activations[layer]
             G = passed.cotangents.get(layer, A)
-            M = maps[layer] = one.method(A, G)
+            M = maps[layer] = request.method(A, G)
             if not bool(torch.isfinite(M).all()):
-                raise _overflow(one.name)
-            if one.method.caution and (words := one.method.caution(A.detach(), G.detach(), M.detach())):
+                raise _overflow(request.name)
+            if request.method.caution and (words := request.method.caution(A.detach(), G.detach(), M.detach())):
                 cautions.append(f"{layer}: {words}")
     return maps
 
 
-def _refuse_by_path(one: MethodRequest, passed: PassResult) -> None:
+def _refuse_by_path(request: MethodRequest, passed: PassResult) -> None:
     """Methods that hold behind certain operations only are refused where others lie on the way to the score."""
-    allowed = one.method.between
-    for layer in one.layers if allowed is not None else ():
+    allowed = request.method.between
+    for layer in request.layers if allowed is not None else ():
         others = passed.between.get(layer, frozenset()) - (allowed or frozenset())
         if others:
             raise MethodError(
-                f"{one.name} does not apply at {layer}: it needs {one.method.condition}, but the way to the "
+                f"{request.name} does not apply at {layer}: it needs {request.method.condition}, but the way to the "
                 f"score leads through {', '.join(sorted(others))}; use hirescam, which is defined everywhere"
             )
 
@@ -273,7 +281,7 @@ def run_perturbation_method(
     return maps
 
 
-def _gather(measured: dict[str, Any], layer: str, found: dict[str, Any]) -> None:
+def _gather(measured: dict[str, Any], layer: str, numbers: dict[str, Any]) -> None:
     """Numbers a picture, under the layer they belong to."""
-    for key, value in found.items():
+    for key, value in numbers.items():
         measured.setdefault(layer, {}).setdefault(key, []).append(value)

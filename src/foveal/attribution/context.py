@@ -89,12 +89,12 @@ class Context:
         Args:
             photos: also what had to be decided to read them, for results that do not keep their photos.
         """
-        found = list(self.notes)
-        if self.labels and any(_BY_NUMBER.fullmatch(one) for one in words):
-            found.append(f"there are {len(self.labels)} labels, not one a class, so classes go by number")
+        notes = list(self.notes)
+        if self.labels and any(_BY_NUMBER.fullmatch(target) for target in words):
+            notes.append(f"there are {len(self.labels)} labels, not one a class, so classes go by number")
         if photos:
-            found += photo_notes([photo for photo in self.photos if photo.source != "tensor"])
-        return tuple(found)
+            notes += photo_notes([photo for photo in self.photos if photo.source != "tensor"])
+        return tuple(notes)
 
     def every_layer(self, wanted: LayerSpec = "all") -> tuple[str, ...]:
         """The same, where "all" is every stage up to what the target looks at."""

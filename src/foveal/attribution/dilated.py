@@ -30,7 +30,7 @@ def at_resolution(
     context: Context, asked: Sequence[MethodRequest], progress: Progress | None, resolution: int
 ) -> Attributions:
     """The evidence in maps `resolution` times finer at the deepest layer, and nowhere coarser than there."""
-    layers = tuple(dict.fromkeys(layer for one in asked for layer in one.layers if layer != INPUT))
+    layers = tuple(dict.fromkeys(layer for request in asked for layer in request.layers if layer != INPUT))
     if not layers:
         raise MethodError(f"resolution={resolution} makes maps of layers finer; at the input there is a value a pixel")
     at = with_resolution(context, layers, resolution)
@@ -99,7 +99,7 @@ def run_once(
 
 def pinned(context: Context, verdict: TargetScore | None) -> Context:
     """The same about what was decided, whatever another form of the images would make the network decide."""
-    return replace(context, target=FixedTarget(verdict)) if verdict and verdict.each else context
+    return replace(context, target=FixedTarget(verdict)) if verdict and verdict.per_image else context
 
 
 def _check_factor(layer: str, finer: Grid, built: Grid, resolution: int) -> None:

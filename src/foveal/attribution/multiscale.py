@@ -30,23 +30,23 @@ def at_scales(context: Context, asked: Sequence[MethodRequest], scales: Sequence
     same = pinned(context, verdict)
     each = [_at_scale(same, scale, see) for scale in scales]
     notes = []
-    for scale, one in zip(scales, each, strict=True):
-        notes += [f"scale {scale:g}: {note}" if note.startswith("at resolution") else note for note in one.notes]
-        if verdict and one.verdict and scale != 1:
-            notes.append(other_score(f"scale {scale:g}", verdict, one.verdict))
+    for scale, evidence in zip(scales, each, strict=True):
+        notes += [f"scale {scale:g}: {note}" if note.startswith("at resolution") else note for note in evidence.notes]
+        if verdict and evidence.verdict and scale != 1:
+            notes.append(other_score(f"scale {scale:g}", verdict, evidence.verdict))
     shown = ", ".join(f"{scale:g}" for scale in scales)
     notes.append(f"a mean over scales {shown}, each map divided by its largest value: shares, no parts of the score")
-    refused = {name: error for one in each for name, error in one.refused.items()}
-    kept = [one for one in asked if one.name not in refused]
-    where = [_on(context.x, scale, one) for scale, one in zip(scales, each, strict=True)]
+    refused = {name: error for evidence in each for name, error in evidence.refused.items()}
+    kept = [request for request in asked if request.name not in refused]
+    where = [_on(context.x, scale, evidence) for scale, evidence in zip(scales, each, strict=True)]
     image = (context.x.shape[-2], context.x.shape[-1])
     return Attributions(
         verdict=verdict,
-        maps={one.name: _over_scales(each, one.name, where, image) for one in kept},
-        where={layer: place for one in kept for layer, place in _of_the_finest(each, one.name, where).items()},
+        maps={request.name: _over_scales(each, request.name, where, image) for request in kept},
+        where={layer: place for request in kept for layer, place in _of_the_finest(each, request.name, where).items()},
         notes=notes,
-        cautions={one.name: [words for e in each for words in e.cautions[one.name]] for one in kept},
-        measured={one.name: each[_nearest(scales)].measured[one.name] for one in kept},
+        cautions={request.name: [words for e in each for words in e.cautions[request.name]] for request in kept},
+        measured={request.name: each[_nearest(scales)].measured[request.name] for request in kept},
         refused=refused,
     )
 
@@ -74,15 +74,15 @@ def _scaled(size: Sequence[int], scale: float) -> list[int]:
     return [max(1, round(side * scale)) for side in size]
 
 
-def _on(x: Float[Tensor, "n c h w"], scale: float, one: Attributions) -> dict[str, Place]:
+def _on(x: Float[Tensor, "n c h w"], scale: float, evidence: Attributions) -> dict[str, Place]:
     """Where the maps at a scale lie on the picture as it is."""
     (h, w), (tall, wide) = x.shape[-2:], _scaled(x.shape[-2:], scale)
-    return {layer: place.scaled((h / tall, w / wide)) for layer, place in one.where.items()}
+    return {layer: place.scaled((h / tall, w / wide)) for layer, place in evidence.where.items()}
 
 
 def _of_the_finest(each: Sequence[Attributions], name: str, where: Sequence[Mapping[str, Place]]) -> dict[str, Place]:
     """Whose cells the mean over scales has."""
-    most = {layer: finest([one.maps[name][layer] for one in each]) for layer in each[0].maps[name]}
+    most = {layer: finest([evidence.maps[name][layer] for evidence in each]) for layer in each[0].maps[name]}
     return {layer: where[i][layer] for layer, i in most.items() if layer in where[i]}
 
 
@@ -91,7 +91,10 @@ def _over_scales(
 ) -> dict[str, Tensor]:
     return {
         layer: fuse(
-            [one.maps[name][layer] for one in each], "mean", places=[one.get(layer) for one in where], image=image
+            [evidence.maps[name][layer] for evidence in each],
+            "mean",
+            places=[places.get(layer) for places in where],
+            image=image,
         )
         for layer in each[0].maps[name]
     }

@@ -169,7 +169,7 @@ def _run_each(
                 lost,
                 own,
                 begun,
-                studied={what: _laid_out(found, layouts) for what, found in studied.items()},
+                studied={what: _laid_out(tensors, layouts) for what, tensors in studied.items()},
             )
             every_passed.append(passed)
         return every_passed
@@ -200,8 +200,8 @@ def _row_notes(context: Context, layers: Sequence[str]) -> list[str]:
     return ["what the network says of an image depends on the others in the batch, too"] if mixed else []
 
 
-def _laid_out(found: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> dict[str, Tensor]:
-    return {at: channels_first(value, layouts[at]) if value.ndim == 4 else value for at, value in found.items()}
+def _laid_out(tensors: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> dict[str, Tensor]:
+    return {at: channels_first(value, layouts[at]) if value.ndim == 4 else value for at, value in tensors.items()}
 
 
 def outcome_of(context: Context, decision: Target, run: ForwardRun, output: Any) -> ModelOutput:
@@ -330,7 +330,7 @@ def _check(verdict: TargetScore, n: int) -> None:
     if not bool(finite.all()):
         worst = int((~finite).nonzero()[0])
         raise TargetError(
-            f"the score of {verdict.words[worst]} is {float(score[worst])}: nothing can be explained; "
+            f"the score of {verdict.label[worst]} is {float(score[worst])}: nothing can be explained; "
             "check the input's scale and the model's weights"
         )
 

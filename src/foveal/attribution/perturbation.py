@@ -69,7 +69,7 @@ class PerturbationScorer:
         runs: Mapping[bool, ForwardRun],
     ) -> None:
         assert passed.verdict is not None
-        if not passed.verdict.each:
+        if not passed.verdict.per_image:
             raise MethodError("this target cannot be asked about altered copies of an image: use a gradient method")
         self.model = unwrap(context.model)
         self.x = context.x[image : image + 1].detach()
@@ -80,7 +80,7 @@ class PerturbationScorer:
         self._context, self._passed, self._image = context, passed, image
         self._arguments = context.arguments.row(image)
         self._under = context.mode or nullcontext
-        self._target: Target = passed.verdict.each[image]
+        self._target: Target = passed.verdict.per_image[image]
         self._alone = False
         self.tick = tick
         self._runs = runs
@@ -164,7 +164,7 @@ class PerturbationScorer:
         Networks that take one image at a time, as exported ones may, are asked so.
         """
         if self._alone:
-            return torch.cat([self._at_once(one, number) for one in x.split(1)])
+            return torch.cat([self._at_once(image, number) for image in x.split(1)])
         try:
             return self._at_once(x, number)
         except ModelError as error:
@@ -176,18 +176,18 @@ class PerturbationScorer:
                 raise error from error.__cause__
         self._alone = True
         self.cautions.append("the network takes one image at a time, so each copy was asked about alone")
-        return torch.cat([first, *(self._at_once(one, number) for one in x[1:].split(1))])
+        return torch.cat([first, *(self._at_once(image, number) for image in x[1:].split(1))])
 
     def _at_once(self, x: Float[Tensor, "k c h w"], number: Callable[[ModelOutput], Tensor]) -> Float[Tensor, " k"]:
-        found = number(self.outcome(x))
-        found = found if torch.is_grad_enabled() else found.detach()
-        if found.shape != (len(x),):
+        numbers = number(self.outcome(x))
+        numbers = numbers if torch.is_grad_enabled() else numbers.detach()
+        if numbers.shape != (len(x),):
             raise ModelError(
                 f"asked about {len(x)} cop{'ies' if len(x) != 1 else 'y'}, {type(self.model).__name__} gave "
-                f"{found.numel()} answer{'s' * (found.numel() != 1)}: it does not take any number of images, so it "
+                f"{numbers.numel()} answer{'s' * (numbers.numel() != 1)}: it does not take any number of images, so it "
                 "cannot be asked about altered copies; use a gradient method"
             )
-        return found
+        return numbers
 
     def _scores(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
         """`ask` in one forward, whatever comes."""
@@ -302,7 +302,7 @@ def _failing(method: str, probe: PerturbationScorer) -> Iterator[None]:
 @contextmanager
 def runs_for(context: Context, passed: PassResult) -> Iterator[Mapping[bool, ForwardRun]]:
     """Forwards that end at the last of the layers that the decision is read from: without gradients, and with."""
-    layers = passed.verdict.each[0].layers if passed.verdict and passed.verdict.each else ()
+    layers = passed.verdict.per_image[0].layers if passed.verdict and passed.verdict.per_image else ()
     with ExitStack() as block:
         last_calls = context.tracing().last_calls(context.model, layers) if layers else {}
         yield {

@@ -40,17 +40,17 @@ class PerturbedScore:
     Attributes:
         decision: pinned to what it turned out to be.
         whole: the number as the picture is.
-        words: what is decided: "jay (17)".
+        label: what is decided: "jay (17)".
         of: "probability"; "pair", the logistic function of a margin; or the "score" itself.
         count: forwards so far.
         load: what a copy makes of memory, known from the first.
     """
 
     def __init__(
-        self, probe: PerturbationScorer, decision: Target, of: str, words: str, notes: Sequence[str] = ()
+        self, probe: PerturbationScorer, decision: Target, of: str, label: str, notes: Sequence[str] = ()
     ) -> None:
         self._probe, self.decision, self._notes = probe, decision, tuple(notes)
-        self.of, self.words, self.count = of, words, 0
+        self.of, self.label, self.count = of, label, 0
         self.load = Load(probe.x.device)
         with self.load.weighed(1):
             self.whole = float(self(probe.x)[0])
@@ -75,9 +75,9 @@ class PerturbedScore:
         verdict = self.decision.decide(outcome)
         if self.of == "pair":
             return verdict.score.detach().sigmoid()
-        found = verdict.probability if self.of == "probability" else verdict.score
-        assert found is not None
-        return found.detach()
+        number = verdict.probability if self.of == "probability" else verdict.score
+        assert number is not None
+        return number.detach()
 
     def _alone(self, outcome: ModelOutput, i: int) -> Float[Tensor, " 1"]:
         """An embedding of zeros is similar to nothing, and of a vote without a voter the share is 0."""
@@ -105,23 +105,23 @@ def perturbed_scores(context: Context, of: Of = "auto") -> Iterator[tuple[Pertur
         raise MethodError(f"cannot measure the {of!r} of a decision: say auto, probability or score")
     asked, passed = context.target, decided(context)
     verdict = passed.verdict
-    if asked is None or verdict is None or not verdict.each:
+    if asked is None or verdict is None or not verdict.per_image:
         raise TargetError(
             "this target cannot be asked about altered copies of a picture: a callable must be wrapped in a decision "
             "that pins itself, as foveal.Class does"
         )
     with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():
-        found = []
+        scores = []
         for i in range(len(context.x)):
             probe = PerturbationScorer(context, passed, i, INPUT, lambda done, total: None, runs)
             decision, kind = _readable(asked, verdict, i, of)
-            found.append(PerturbedScore(probe, decision, kind, verdict.words[i], passed.notes))
-        yield tuple(found)
+            scores.append(PerturbedScore(probe, decision, kind, verdict.label[i], passed.notes))
+        yield tuple(scores)
 
 
 def _readable(asked: Target, verdict: TargetScore, i: int, of: Of) -> tuple[Target, str]:
     """The decision of picture i, pinned, and what to read off it."""
-    decision: Any = verdict.each[i]
+    decision: Any = verdict.per_image[i]
     if of == "score":
         return decision, "score"
     kind = str(verdict.spec.get("kind"))
@@ -134,5 +134,5 @@ def _readable(asked: Target, verdict: TargetScore, i: int, of: Of) -> tuple[Targ
         own: Any = verdict.spec["class"]
         return replace(decision, rule=replace(rule, which=int(own[i]))), "probability"
     if of == "probability":
-        raise TargetError(f"{verdict.words[i]} has no probability: measure its score")
+        raise TargetError(f"{verdict.label[i]} has no probability: measure its score")
     return decision, "score"

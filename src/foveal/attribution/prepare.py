@@ -37,19 +37,19 @@ def prepare(
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images)
     arguments = extra_inputs(len(batch.tensor), inputs, keywords)
-    found: list[str] = []
-    ready = _prepared(as_decision(target), subject, batch.tensor, arguments, found)
+    target_notes: list[str] = []
+    ready = _prepared(as_decision(target), subject, batch.tensor, arguments, target_notes)
     if differentiable:
         _check_attached(subject, batch.tensor)
-    notes = (*state_notes(subject), *found)
+    notes = (*state_notes(subject), *target_notes)
     return Context(subject, batch.tensor, None if blind else ready, batch.photos, arguments, notes, differentiable)
 
 
 def with_target(context: Context, target: TargetLike) -> Context:
     """Another target for the same pictures."""
-    found: list[str] = []
-    ready = _prepared(as_decision(target), context.subject, context.x, context.arguments, found)
-    return replace(context, target=ready, notes=(*state_notes(context.subject), *found))
+    target_notes: list[str] = []
+    ready = _prepared(as_decision(target), context.subject, context.x, context.arguments, target_notes)
+    return replace(context, target=ready, notes=(*state_notes(context.subject), *target_notes))
 
 
 def read(subject: Model, images: ImageLike | Batch) -> Batch:
@@ -76,17 +76,17 @@ def _axes(module: nn.Module, images: ImageLike | Batch) -> int:
     Tensors of three axes are a batch of signals where a convolution over one axis takes as many channels, and none
     before it takes them as a picture.
     """
-    one = images[0] if isinstance(images, list | tuple) and images else images
-    if not isinstance(one, Tensor):
+    image = images[0] if isinstance(images, list | tuple) and images else images
+    if not isinstance(image, Tensor):
         return 2
-    batched = one.ndim == 3 and one is images
+    batched = image.ndim == 3 and image is images
     kinds = [m for m in module.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
-    if one.ndim - batched != 2 or not kinds:
+    if image.ndim - batched != 2 or not kinds:
         return 2
     for convolution in kinds:
-        if isinstance(convolution, nn.Conv1d) and convolution.in_channels == one.shape[batched]:
+        if isinstance(convolution, nn.Conv1d) and convolution.in_channels == image.shape[batched]:
             return 1
-        if not isinstance(convolution, nn.Conv3d) and convolution.in_channels == one.shape[0]:
+        if not isinstance(convolution, nn.Conv3d) and convolution.in_channels == image.shape[0]:
             return 2
     return 1 if all(isinstance(convolution, nn.Conv1d) for convolution in kinds) else 2
 

@@ -63,9 +63,9 @@ def _refuse(context: Context) -> None:
 
 def settings(resolution: int, scales: Sequence[float]) -> dict[str, Any]:
     """What to remember of how a map was made."""
-    found: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
     if resolution != 1:
-        found["resolution"] = int(resolution)
+        changed["resolution"] = int(resolution)
     if tuple(scales) != (1.0,):
-        found["scales"] = [float(scale) for scale in scales]
-    return found
+        changed["scales"] = [float(scale) for scale in scales]
+    return changed

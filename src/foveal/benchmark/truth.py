@@ -131,7 +131,7 @@ def rows(
     """A row a method for one picture."""
     batch = load_images(case.example.image, case.model.preprocessing)
     context = prepare(case.model, batch, case.target)
-    maps = {name: one for spec in methods for name, one in _explained(context, case, spec).items()}
+    maps = {name: entry for spec in methods for name, entry in _explained(context, case, spec).items()}
     maps |= reference_maps(context, maps, True)
     asked = find_metrics([metric for metric in metrics if metric not in TRUTH]) if set(metrics) - set(TRUTH) else {}
     setting = setting or default_setting(batch.tensor, steps=14)
@@ -139,13 +139,13 @@ def rows(
         truth = _true_effects(case, score)
     lines: list[dict[str, Any]] = []
     with perturbed_scores(context) as (question,):
-        for name, one in maps.items():
+        for name, entry in maps.items():
             evaluation = Evaluation(
-                batch.tensor, one.maps[0], question, whole=question.whole, setting=setting, place=one.place
+                batch.tensor, entry.maps[0], question, whole=question.whole, setting=setting, place=entry.place
             )
             network = {metric: kind(evaluation) for metric, kind in asked.items()}
             row = {"decision": case.decision, "picture": case.name, "method": name}
-            lines.append(row | _agreement(case, batch, one, truth) | network)
+            lines.append(row | _agreement(case, batch, entry, truth) | network)
     return lines
 
 
@@ -177,10 +177,10 @@ def _true_effects(case: Case, question: PerturbedScore) -> dict[str, float]:
     return effects([case.example.scene], scores).row(0)
 
 
-def _agreement(case: Case, batch: Batch, one: NamedMaps, truth: dict[str, float]) -> dict[str, float]:
+def _agreement(case: Case, batch: Batch, entry: NamedMaps, truth: dict[str, float]) -> dict[str, float]:
     """How the map agrees with it."""
     labels = case.example.labels
-    map = np.nan_to_num(batch.photos[0].geometry.map_to_photo(one.maps[0], place=one.place))
+    map = np.nan_to_num(batch.photos[0].geometry.map_to_photo(entry.maps[0], place=entry.place))
     visible = {part for part, code in LABELS.items() if (labels == code).sum() >= SMALLEST}
     parts = {part: effect for part, effect in truth.items() if part in visible and part != "background"}
     part = case.part or max(parts, key=lambda name: parts[name])

@@ -110,7 +110,7 @@ def _in_words(
 ) -> list[str]:
     lines = []
     if predicted is not None:
-        lines.append(f"  predicted  {predicted.words[0]}{_percent(predicted)}")
+        lines.append(f"  predicted  {predicted.label[0]}{_percent(predicted)}")
     lines.append(f"  explained  {why.summary()}")
     chosen = request.layers is None
     return lines + [f"  layer      {layer}: {_choice(layer, why, steps, chosen=chosen)}" for layer in why.layers]
@@ -165,7 +165,7 @@ def _plain(verdict: TargetScore) -> dict[str, Any]:
     index = verdict.spec["index"]
     assert isinstance(index, list)
     chance = None if verdict.probability is None else float(verdict.probability[0])
-    return {"class": verdict.words[0], "index": index[0], "probability": chance}
+    return {"class": verdict.label[0], "index": index[0], "probability": chance}
 
 
 def _sheet(explanations: Sequence[Explanation], folder: Path) -> str | None:

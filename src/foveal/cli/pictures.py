@@ -48,7 +48,9 @@ class Pictures:
         for start in range(0, len(files), count):
             some = [batch for _, batch in self.one_by_one(files[start : start + count])]
             if some:
-                whole = Batch(torch.cat([one.tensor for one in some]), tuple(p for one in some for p in one.photos))
+                whole = Batch(
+                    torch.cat([batch.tensor for batch in some]), tuple(p for batch in some for p in batch.photos)
+                )
                 yield min(start + count, len(files)), whole
 
     def readable(self, files: Sequence[Path]) -> list[Path]:

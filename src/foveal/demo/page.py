@@ -18,6 +18,16 @@ from foveal.report.report import Report, Section
 def report(
     model: Model, sections: Sequence[Section], evidence: TruthMeasurements, *, seconds: float, seed: int, command: str
 ) -> Report:
+    """The page of the demonstration: the finding in numbers, sections of examples, tables, and how it was made.
+
+    Args:
+        model: the network that was explained.
+        sections: the examples, in order.
+        evidence: what was measured on scenes with known truth.
+        seconds: what all of it took.
+        seed: of the scenes.
+        command: the command line that makes the page again.
+    """
     layers = [layer for name, layer in evidence.hits if name == "gradcam"]
     best = max(evidence.hits, key=lambda key: np.mean(evidence.hits[key]))
     return Report(

@@ -21,6 +21,7 @@ ABOUT_REFERENCE = {
 
 
 def hits_table(evidence: TruthMeasurements, layers: Sequence[str]) -> Table:
+    """The pointing game: how often each method's maximum is on the deciding part, a column a layer, then the input."""
     # A map that points at one of the eight parts blindly.
     chance = float(np.mean(evidence.hits["random", ""]))
     places = (*layers, "input")
@@ -46,6 +47,10 @@ def hits_table(evidence: TruthMeasurements, layers: Sequence[str]) -> Table:
 
 
 def agreement_table(evidence: TruthMeasurements, layer: str) -> Table:
+    """Each method's evidence on the deciding part, and its rank correlation with the true effects of all parts.
+
+    Methods that look at the input are taken there, all others at `layer`.
+    """
     columns = (
         Column("evidence on the deciding part", "share of positive evidence, margin", percent=True),
         Column("rank correlation with true effects", "parts of the class decision", limits=(-1.0, 1.0), reference=0.0),

@@ -64,6 +64,7 @@ def measure(model: Model, evidence: TruthMeasurements, *, scenes: int, intervene
 
 
 def logits_of(model: Model, pictures: UInt8[NDArray[np.uint8], "n h w 3"]) -> Float[Tensor, "n classes"]:
+    """Logits of drawn pictures, 0..255, without gradients."""
     with torch.inference_mode():
         logits: Tensor = model.module(normalized(torch.from_numpy(pictures).permute(0, 3, 1, 2)))
         return logits
@@ -89,6 +90,7 @@ def explain_fully(model: Model, picture: NDArray[np.uint8], target: Target) -> d
 
 
 def on_photo(why: Explanation, layer: str, i: int) -> NDArray[np.floating]:
+    """Picture i's map at this layer, resized to the picture's own pixels (h, w); NaN where the network did not look."""
     return why.on_photo(i, layer=layer)
 
 
@@ -140,4 +142,5 @@ def true_effects(model: Model, example: Example) -> tuple[Mapping[str, float], M
 
 
 def largest_part(truth: Mapping[str, float]) -> str:
+    """The part, other than the background, with the largest absolute effect."""
     return max((part for part in truth if part != "background"), key=lambda part: abs(truth[part]))

@@ -31,16 +31,16 @@ RESUMED: Budget = {"cpu": 48 * MEBIBYTE}, 512 * MEBIBYTE
 Python; in the last stage of a ResNet-50 this is where the two balance."""
 
 
-def fitting(one: Tensor, budget: Budget) -> int:
+def fitting(tensor: Tensor, budget: Budget) -> int:
     """How many copies of a tensor to send through at once, as far as their own bytes go."""
     known, elsewhere = budget
-    bytes_each = max(1, one.numel() * one.element_size())
-    return max(1, min(1024, int(known.get(one.device.type, elsewhere) // bytes_each)))
+    bytes_each = max(1, tensor.numel() * tensor.element_size())
+    return max(1, min(1024, int(known.get(tensor.device.type, elsewhere) // bytes_each)))
 
 
-def chunked(chunk: int | None, one: Tensor, budget: Budget, load: Load) -> Chunks:
+def chunked(chunk: int | None, tensor: Tensor, budget: Budget, load: Load) -> Chunks:
     """Chunks as large as somebody says; else as fit the budget, and memory with what the network makes of them."""
-    return Chunks(chunk) if chunk else Chunks(fitting(one, budget), load)
+    return Chunks(chunk) if chunk else Chunks(fitting(tensor, budget), load)
 
 
 class Chunks:

@@ -125,14 +125,14 @@ class Dilated(TorchFunctionMode):
     def _sliced(self, x: Tensor, index: Any) -> Tensor | None:
         """`x[:, :, 1:, ::2]` of the map as built."""
         grid = self.grid(x)
-        if not (isinstance(index, tuple) and len(index) > 2 and all(isinstance(one, slice) for one in index)):
+        if not (isinstance(index, tuple) and len(index) > 2 and all(isinstance(cut, slice) for cut in index)):
             return None
-        cuts = [one.indices(n) for one, n in zip(index[2:], grid.built, strict=False)]
+        cuts = [cut.indices(n) for cut, n in zip(index[2:], grid.built, strict=False)]
         cuts += [(0, n, 1) for n in grid.built[len(cuts) :]]
         stride = (cuts[0][2], cuts[1][2])
         step = self._step(stride, grid)
         parts = zip(cuts, grid.factor, step, strict=True)
-        fine = [slice(start * f, stop * f, one) for (start, stop, _), f, one in parts]
+        fine = [slice(start * f, stop * f, finer) for (start, stop, _), f, finer in parts]
         return self._note(
             x[(*index[:2], *fine)], times(grid.stride, step), _over(times(grid.factor, stride), step), grid.local
         )
@@ -199,8 +199,8 @@ class Dilated(TorchFunctionMode):
 def _merged(name: str, known: Sequence[tuple[Tensor, Grid]], output: Tensor) -> Grid:
     """The finest of those whose map the result still has."""
     fitting = [(tensor, grid) for tensor, grid in known if grid.axes(output)]
-    tensor, grid = max(fitting or known, key=lambda one: math.prod(one[1].factor))
-    local = all(one.local for _, one in known)
+    tensor, grid = max(fitting or known, key=lambda entry: math.prod(entry[1].factor))
+    local = all(grid.local for _, grid in known)
     if grid.factor == ONE:
         place = None if name in _PERMUTING or output.ndim != tensor.ndim else grid.axes(tensor)
         size = (output.shape[place[0]], output.shape[place[1]]) if place else grid.size

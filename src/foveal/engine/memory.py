@@ -137,8 +137,8 @@ _known: weakref.WeakKeyDictionary[Any, dict[Hashable, Load]] = weakref.WeakKeyDi
 _REMEMBERED = 64  # loads an owner
 
 
-def load_of(owner: object, one: Tensor, *about: Hashable, graph: bool = False) -> Load:
-    """The load of inputs shaped like `one` (1, …), remembered as long as their owner.
+def load_of(owner: object, x: Tensor, *about: Hashable, graph: bool = False) -> Load:
+    """The load of inputs shaped like `x` (1, …), remembered as long as their owner.
 
     Args:
         owner: the network, as long as its layers are what they are; or a way to run it.
@@ -146,8 +146,8 @@ def load_of(owner: object, one: Tensor, *about: Hashable, graph: bool = False) -
         graph: whether a graph is kept for a backward pass.
     """
     own = hash(tuple(settings_of(module) for module in every_module(owner))) if isinstance(owner, nn.Module) else 0
-    key = (tuple(one.shape[1:]), one.dtype, one.device, graph, about, own)
-    loads, fresh = _known.setdefault(owner, {}), Load(one.device, graph=graph)
+    key = (tuple(x.shape[1:]), x.dtype, x.device, graph, about, own)
+    loads, fresh = _known.setdefault(owner, {}), Load(x.device, graph=graph)
     if key not in loads and len(loads) >= _REMEMBERED:
         del loads[next(iter(loads))]
     return loads.setdefault(key, fresh)

@@ -33,6 +33,10 @@ class Rescale(RulesMode):
 
 
 def elementwise(func: Any, args: Any, kwargs: Any) -> Any:
+    """The slope Δy / Δx of an activation function, number by number, in place of its derivative.
+
+    Where other arguments carry a graph too, the derivative stays.
+    """
     x, rest = args[0], args[1:]
     if carries(rest):
         return func(*args, **kwargs)
@@ -57,10 +61,12 @@ def slope(func: Any, x: Tensor, y: Tensor) -> Tensor:
 
 
 def as_it_is(func: Any, args: Any, kwargs: Any) -> Any:
+    """A linear operation, whose derivative already is its multiplier."""
     return func(*args, **kwargs)
 
 
 def product(func: Any, args: Any, kwargs: Any) -> Any:
+    """a · b with Δ(ab) = b̄ Δa + ā Δb; linear where only one of the two depends on the image."""
     a, b = args[:2]
     if not (carries(a) and carries(b)):
         return func(*args, **kwargs)
@@ -79,6 +85,7 @@ def middle(x: Tensor) -> Tensor:
 
 
 def quotient(func: Any, args: Any, kwargs: Any) -> Any:
+    """a / b as a · (1 / b); linear where b does not depend on the image."""
     a, b = args[:2]
     if not carries(b):
         return func(*args, **kwargs)
@@ -86,10 +93,12 @@ def quotient(func: Any, args: Any, kwargs: Any) -> Any:
 
 
 def inverse_quotient(func: Any, args: Any, kwargs: Any) -> Any:
+    """The quotient whose arguments come in the other order: `Tensor.__rdiv__`."""
     return quotient(torch.div, (args[1], args[0]), kwargs)
 
 
 def softmax(func: Any, args: Any, kwargs: Any) -> Any:
+    """Softmax in its parts: exponentials, number by number, over their sum."""
     x = args[0]
     axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
     if axis is None:
@@ -101,6 +110,7 @@ def softmax(func: Any, args: Any, kwargs: Any) -> Any:
 
 
 def layer_norm(func: Any, args: Any, kwargs: Any) -> Any:
+    """Layer normalization in its parts: mean, square, inverse root and product."""
     return _normalized(*args, **kwargs)
 
 
@@ -116,6 +126,7 @@ def _normalized(
 
 
 def max_pool(func: Any, args: Any, kwargs: Any) -> Any:
+    """Max pooling: all of Δy goes to the place of the larger of the two maxima, and is divided by Δx there."""
     x = args[0]
     kwargs = {key: value for key, value in kwargs.items() if key != "return_indices"}
     pool = {3: F.max_pool1d_with_indices, 4: F.max_pool2d_with_indices, 5: F.max_pool3d_with_indices}[x.ndim]

@@ -137,9 +137,9 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
                 if size != (1, 1):
                     layouts[name] = layout
 
-    def layout_in(output: Tensor, found: Field | None) -> Layout | None:
+    def layout_in(output: Tensor, field: Field | None) -> Layout | None:
         followed = layout_of(tracker.where(output), output.shape)
-        return followed or find_layout(output.shape, image, found.stride if found else None)
+        return followed or find_layout(output.shape, image, field.stride if field else None)
 
     with untouched(model):
         leaf = x.detach().clone().requires_grad_()
@@ -155,12 +155,12 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
                 hook.remove()
     outputs = _outputs(output)
     fields = [
-        found
+        field
         for t in outputs
-        if (found := _stepping(tracker.field(t), tracker.where(t), t, "nchw" if t.ndim == 4 else None, image))
+        if (field := _stepping(tracker.field(t), tracker.where(t), t, "nchw" if t.ndim == 4 else None, image))
     ]
-    depth = max((found.depth for found in fields), default=0)
-    finest = min((math.prod(found.stride) for found in fields), default=1.0)
+    depth = max((field.depth for field in fields), default=0)
+    finest = min((math.prod(field.stride) for field in fields), default=1.0)
     dense = bool(outputs) and all(t.ndim == 4 for t in outputs) and any(_coarser(s, finest) for s in seen)
     if dense:
         # Coarse maps of the output itself, which are only enlarged, are no stage: explained, they redraw it.
@@ -178,15 +178,15 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
 
 
 def _stepping(
-    found: Field | None, where: Where | None, output: Tensor, layout: Layout | None, image: tuple[int, int]
+    field: Field | None, where: Where | None, output: Tensor, layout: Layout | None, image: tuple[int, int]
 ) -> Field | None:
     """The field with the steps of the cells as they were followed, where something resampled them that is no window."""
-    place = place_of(where, output.shape, layout, image) if found and layout else None
-    if not found or not isinstance(place, Cells):
-        return found
+    place = place_of(where, output.shape, layout, image) if field and layout else None
+    if not field or not isinstance(place, Cells):
+        return field
     step = (abs(place.step[0]), abs(place.step[1]))
-    apart = max(max(a, b) / min(a, b) for a, b in zip(step, found.stride, strict=True))
-    return replace(found, stride=step) if apart > _RESAMPLED and layout and _size(output, layout) != (1, 1) else found
+    apart = max(max(a, b) / min(a, b) for a, b in zip(step, field.stride, strict=True))
+    return replace(field, stride=step) if apart > _RESAMPLED and layout and _size(output, layout) != (1, 1) else field
 
 
 def _coarser(s: _Seen, finest: float) -> bool:

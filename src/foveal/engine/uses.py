@@ -272,8 +272,10 @@ def _matters(use: Use) -> bool:
 
 
 def tensors_in(values: Any) -> list[Tensor]:
+    """Every tensor in a nested structure of lists, tuples and dictionaries, in its order."""
     return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
 def version_of(tensor: Tensor) -> int:
+    """How often something wrote into a tensor; −1 for inference tensors, which do not count it."""
     return -1 if tensor.is_inference() else tensor._version

@@ -93,6 +93,7 @@ def conv2d(
     func: Any, input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
 ) -> Read:  # fmt: skip
+    """The map (n, c, h, w) a convolution looks at, its window, and the same convolution through another."""
     kernel, dilation = pair(weight.shape[2:]), pair(dilation)
     before, after = _padding(padding, kernel, dilation)
 
@@ -109,6 +110,7 @@ def max_pool2d(
     func: Any, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Read:  # fmt: skip
+    """The map (n, c, h, w) max pooling looks at, its window, and the same through another; padding never wins."""
     border = pair(padding)
 
     def apply(x: Tensor, window: Window) -> Tensor:
@@ -123,6 +125,7 @@ def avg_pool2d(
     func: Any, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Read:  # fmt: skip
+    """The map (n, c, h, w) average pooling looks at, its window, and the same through another."""
     border = pair(padding)
     apply = partial(_average, count_padding=count_include_pad, divisor=divisor_override)
     stride = pair(stride or kernel_size)

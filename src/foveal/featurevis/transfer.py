@@ -28,7 +28,7 @@ def shown_to(
 ) -> tuple[Model, Tensor]:
     """A network, and the portraits as its input."""
     subject = as_model(model, preprocessing)
-    batch = placed(load_images([as_picture(one.image) for one in faces], subject.preprocessing), subject.module)
+    batch = placed(load_images([as_picture(image.image) for image in faces], subject.preprocessing), subject.module)
     return subject, batch.tensor
 
 
@@ -40,14 +40,14 @@ def answers(
     chances = class_head(subject.module, subject.task, x, ending_of(subject.module, subject.task, x)).probabilities
     if chances is None:
         raise MethodError(f"{subject.name} predicts values: only a classifier can name portraits")
-    found = chances.float().topk(min(count, chances.shape[1]))
+    best = chances.float().topk(min(count, chances.shape[1]))
     names = subject.labels
     return tuple(
         tuple(
             TransferScore(names[k] if names else str(k), k, p)
             for k, p in zip(indices, probabilities, strict=True)
         )
-        for indices, probabilities in zip(found.indices.tolist(), found.values.tolist(), strict=True)
+        for indices, probabilities in zip(best.indices.tolist(), best.values.tolist(), strict=True)
     )  # fmt: skip
 
 
@@ -77,6 +77,6 @@ def transfer(
     of_photos = eye.features(eye.normalization.from_input(batch.tensor), (at,))[at].float().cpu()
     of_faces = eye.features(eye.normalization.from_input(x), (at,))[at].float().cpu()
     targets = torch.stack([facet.mean(of_photos) for facet in faces.facets])
-    own = tuple(one.facet or 0 for one in faces)
+    own = tuple(image.facet or 0 for image in faces)
     fit = torch.cosine_similarity(of_faces, targets[list(own)], dim=1).tolist()
     return Transfer(subject.name, at, tuple(nearest_target(u, targets) for u in of_faces), own, tuple(fit))

@@ -60,7 +60,7 @@ def tree_of(context: Context, settings: TreeSettings, names: Sequence[str] = ())
         stages,
         expander,
         blank,
-        target=passed.verdict.words[0],
+        target=passed.verdict.label[0],
         model="",
         target_spec=passed.verdict.spec,
         parameters=asdict(settings),

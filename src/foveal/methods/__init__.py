@@ -57,10 +57,12 @@ def find_methods(names: str | Iterable[str]) -> dict[str, Method]:
     """Methods by the name they answer to, each once; "all" and "fast" stand for several."""
     each: list[Any] = list(names) if isinstance(names, list | tuple | dict) else [names]
     several = {"all": tuple(METHODS), "fast": (*FAST, *COMPARING)}
-    found = [
-        find_method(name) for one in each for name in (several.get(one, (one,)) if isinstance(one, str) else (one,))
+    methods = [
+        find_method(name)
+        for given in each
+        for name in (several.get(given, (given,)) if isinstance(given, str) else (given,))
     ]
-    return {method.spelled(METHODS[method.name].options): method for method in found}
+    return {method.spelled(METHODS[method.name].options): method for method in methods}
 
 
 def _named(name: str) -> Method:
@@ -72,7 +74,7 @@ def _named(name: str) -> Method:
 
 
 def _pairs(name: str, text: str) -> dict[str, str]:
-    pairs = dict(one.partition("=")[::2] for one in text.split(",") if one)
+    pairs = dict(option.partition("=")[::2] for option in text.split(",") if option)
     for key, value in pairs.items():
         if not value:
             raise UnknownMethod(f"cannot read the option {key!r} of {name}: write {name}:{key}=VALUE")

@@ -174,8 +174,8 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     try:
         with torch.random.fork_rng(cuda):
             torch.default_generator.manual_seed(seed)
-            for one in cuda:
-                with torch.cuda.device(one):
+            for gpu in cuda:
+                with torch.cuda.device(gpu):
                     torch.cuda.manual_seed(seed)
             np.random.seed(seed)  # noqa: NPY002
             yield

@@ -99,15 +99,15 @@ class Weighed:
         assert c is not None
         shares = c.contributions.abs() / c.contributions.abs().sum(1, keepdim=True).clamp(min=1e-30)
         top = c.contributions.abs().topk(min(5, shares.shape[1]), dim=1).indices
-        found = {
+        numbers = {
             "similarity": passed.verdict.score.tolist(),
             "channels that carry it": (1 / (shares**2).sum(1)).tolist(),
             "strongest channels": top.tolist(),
             "their parts": c.contributions.gather(1, top).tolist(),
         }
         if self.weights == "linear":
-            found["constant part"] = c.linear.remainder.tolist()
-        measured |= dict.fromkeys(passed.activations, found)
+            numbers["constant part"] = c.linear.remainder.tolist()
+        measured |= dict.fromkeys(passed.activations, numbers)
 
 
 def map_of(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:

@@ -37,8 +37,8 @@ def hierarchical(
         tree.grow(None if probe.layer == INPUT else len(names) - names.index(probe.layer), least=0)
     probe.measured["kept"] = tree.kept()
     height, width = probe.x.shape[2:]
-    found = fine_map(tree, (height, width)) if probe.layer == INPUT else stage_map(tree, names.index(probe.layer))
-    return found.to(probe.x if probe.x.dtype.itemsize >= 4 else torch.float32)
+    map = fine_map(tree, (height, width)) if probe.layer == INPUT else stage_map(tree, names.index(probe.layer))
+    return map.to(probe.x if probe.x.dtype.itemsize >= 4 else torch.float32)
 
 
 FAMILY = (

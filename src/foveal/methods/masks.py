@@ -100,15 +100,15 @@ def sample(count: int) -> list[int]:
     return [int(i) for i in torch.linspace(0, count - 1, min(count, SAMPLE))]
 
 
-def measure(probe: PerturbationScorer, what: str, found: Float[Tensor, " s"], exact: Float[Tensor, " s"]) -> None:
+def measure(probe: PerturbationScorer, what: str, estimated: Float[Tensor, " s"], exact: Float[Tensor, " s"]) -> None:
     """How far scores that were found in a cheaper way are from exact ones, on a sample.
 
     The error of a score as a share of the scores' spread, and that of the weights, softmax over the sample, as the
     share of weight that ends up on another channel.
     """
-    found, exact = found.cpu().double(), exact.cpu().double()
-    error = (found - exact - (found - exact).mean()).square().mean().sqrt()
+    estimated, exact = estimated.cpu().double(), exact.cpu().double()
+    error = (estimated - exact - (estimated - exact).mean()).square().mean().sqrt()
     spread = (exact - exact.mean()).square().mean().sqrt()
-    misplaced = (found.softmax(0) - exact.softmax(0)).abs().sum() / 2
+    misplaced = (estimated.softmax(0) - exact.softmax(0)).abs().sum() / 2
     probe.measured[f"{what} score error"] = float(error / spread) if spread > 0 else 0.0
     probe.measured[f"{what} weight misplaced"] = float(misplaced)

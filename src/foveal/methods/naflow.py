@@ -144,8 +144,8 @@ def rebuild(
     A = {layer: run.activations[layer].detach() for layer in layers}
     keep = {layer: abandonment.kept(A[layer], G[layer]) for layer in layers}
     last = layers[-1]
-    found = Rebuilt({last: torch.where(keep[last], A[last], 0)})
-    found.residual[last] = found.iterations[last] = torch.zeros(len(A[last]), device=A[last].device)
+    rebuilt = Rebuilt({last: torch.where(keep[last], A[last], 0)})
+    rebuilt.residual[last] = rebuilt.iterations[last] = torch.zeros(len(A[last]), device=A[last].device)
     for below, above in reversed([*pairwise(layers)]):
         block = run.block(below, above)
         if not _made_of(block, G[above], G[below]):
@@ -154,16 +154,18 @@ def rebuild(
                     f"{above!r} is not made of {below!r}, so the flow cannot be followed from one to the other: leave "
                     "one of them out, or use layer='all', the stages that everything passes through"
                 )
-            found.notes.append(f"the score depends on {below} in other ways than through {above}, which were left out")
-        solved = _rebuilt(block, keep[above], found.B[above], how)
+            rebuilt.notes.append(
+                f"the score depends on {below} in other ways than through {above}, which were left out"
+            )
+        solved = _rebuilt(block, keep[above], rebuilt.B[above], how)
         if not bool(solved.residual.isfinite().all()):
             raise MethodError(f"the inversion between {below} and {above} overflowed: run the model in float32")
         x = torch.where(keep[below], solved.x, 0)
         x = torch.where(rectified(A[below]), x.clamp(min=0), x)  # what comes out of a ReLU cannot be negative
-        found.B[below], found.residual[below], found.iterations[below] = x, solved.residual, solved.iterations
+        rebuilt.B[below], rebuilt.residual[below], rebuilt.iterations[below] = x, solved.residual, solved.iterations
         block.forget()
         tick(below)
-    return found
+    return rebuilt
 
 
 def _rebuilt(block: Block, keep: Bool[Tensor, "n ..."], B: Float[Tensor, "n ..."], how: Inversion) -> Solved:
@@ -216,5 +218,5 @@ def share_of(
             share = keep.to(a.dtype).mean(1)
             rebuilt = torch.where(keep, evidence if B is None else B[few].to(a.dtype) * g, 0)
         parts.append((rebuilt.relu().sum(1), evidence.sum(1), share))
-    maps, signed, kept = (torch.cat(found) for found in zip(*parts, strict=True))
+    maps, signed, kept = (torch.cat(batches) for batches in zip(*parts, strict=True))
     return maps, signed, kept

@@ -77,8 +77,8 @@ class Relevance:
         assert passed.verdict is not None
         score = passed.verdict.score.detach()
         for layer, A in passed.activations.items():
-            found = (A * passed.cotangents[layer]).flatten(1).sum(1)
-            measured[layer] = {"score": score.tolist(), "relevance": found.tolist()}
+            arrived = (A * passed.cotangents[layer]).flatten(1).sum(1)
+            measured[layer] = {"score": score.tolist(), "relevance": arrived.tolist()}
         first = next(iter(passed.activations))
         if passed.lost is not None:
             measured[first]["taken by biases and stabilizers"] = passed.lost.tolist()
@@ -114,9 +114,9 @@ class Relevance:
     def _words(self, measured: dict[str, Any], first: str) -> list[str]:
         if self.seed != "score":
             return []
-        found = measured[first]
-        score, arrived = found["score"][0], found["relevance"][0]
-        taken = found.get("taken by biases and stabilizers", [0.0])[0]
+        numbers = measured[first]
+        score, arrived = numbers["score"][0], numbers["relevance"][0]
+        taken = numbers.get("taken by biases and stabilizers", [0.0])[0]
         words = f"relevance at {first} sums to {arrived:.4g} of a score of {score:.4g}"
         return [f"{words}; biases and stabilizers took {taken:.4g}"]
 
@@ -137,28 +137,56 @@ def relevance_cam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> F
 
 
 def epsilon(epsilon: float) -> Relevance:
+    """LRP-ε: the ε-rule in all layers, with ε as a share of a layer's mean |y|."""
     rule = LinearRule("epsilon", epsilon=epsilon)
     return Relevance(rule, rule)
 
 
 def gamma(gamma: float) -> Relevance:
+    """LRP-γ: the γ-rule in convolutions, where contributions in favor weigh 1 + γ; the ε-rule in dense layers."""
     return Relevance(LinearRule("gamma", gamma=gamma), LinearRule("epsilon"))
 
 
 def zplus(sums: Sums, bias: bool) -> Relevance:
+    """LRP-z⁺: the z⁺-rule in convolutions, the ε-rule in dense layers.
+
+    Args:
+        sums: how the parts of a sum share: "plain", by size, or "same-sign", among those that go the sum's way.
+        bias: whether biases take their share, which is lost to the picture.
+
+    Raises:
+        UnknownMethod: for other `sums`.
+    """
     return Relevance(LinearRule("zplus", bias=bias), LinearRule("epsilon"), _known(sums))
 
 
 def alphabeta(alpha: float, sums: Sums, bias: bool) -> Relevance:
+    """LRP-αβ: in convolutions α times the share of what is in favor, less β = α − 1 times that of what is against.
+
+    Dense layers have the ε-rule; `sums` and `bias` are as in `zplus`.
+
+    Raises:
+        UnknownMethod: for other `sums`.
+    """
     return Relevance(LinearRule("alphabeta", alpha=alpha, bias=bias), LinearRule("epsilon"), _known(sums))
 
 
 def excitation(sums: Sums) -> Relevance:
+    """Excitation backpropagation: the z⁺-rule without biases in all layers, begun with 1 at the class.
+
+    Raises:
+        UnknownMethod: for other `sums`.
+    """
     rule = LinearRule("zplus", bias=False)
     return Relevance(rule, rule, _known(sums), seed="one")
 
 
 def contrastive(sums: Sums) -> Relevance:
+    """Relevance-CAM's contrast: the z⁺-rule without biases, begun with the score, and as much against its rivals.
+
+    Raises:
+        UnknownMethod: for other `sums`.
+    """
     rule = LinearRule("zplus", bias=False)
     return Relevance(rule, rule, _known(sums), seed="contrast")
 

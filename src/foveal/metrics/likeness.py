@@ -27,10 +27,12 @@ BINS, CELLS = 8, 4
 
 
 def spearman(a: Float[Tensor, "h w"], b: Float[Tensor, "h w"]) -> float:
+    """Spearman's rank correlation of the signed values of two maps, −1 to 1."""
     return rank_correlation(a.double().flatten(), b.double().flatten())
 
 
 def absolute(a: Float[Tensor, "h w"], b: Float[Tensor, "h w"]) -> float:
+    """Spearman's rank correlation of the absolute values of two maps, −1 to 1."""
     return rank_correlation(a.double().abs().flatten(), b.double().abs().flatten())
 
 

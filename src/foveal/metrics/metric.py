@@ -158,7 +158,11 @@ def find_metrics(names: str | Iterable[str]) -> dict[str, Metric]:
     """
     each: list[Any] = list(names) if isinstance(names, list | tuple) else [names]
     several = {"usual": USUAL, "object": OBJECT, "all": tuple(METRICS)}
-    metrics = [_named(name) for one in each for name in (several.get(one, (one,)) if isinstance(one, str) else (one,))]
+    metrics = [
+        _named(name)
+        for given in each
+        for name in (several.get(given, (given,)) if isinstance(given, str) else (given,))
+    ]
     return {metric.name: metric for metric in metrics}
 
 

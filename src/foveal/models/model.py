@@ -119,10 +119,12 @@ def placed(batch: Batch, module: nn.Module) -> Batch:
 
 
 def weight_of(module: nn.Module) -> Tensor | None:
+    """The first floating-point parameter, whose device and type stand for those of the network; None without any."""
     return next((p for p in module.parameters() if p.is_floating_point()), None)
 
 
 def state_notes(subject: Model) -> tuple[str, ...]:
+    """The notes of the model, and what is to be noted of its state: training mode, backward hooks, compilation."""
     notes = list(subject.notes)
     if getattr(subject.module, "training", False):  # frozen TorchScript has no mode
         notes.append("the model was in training mode; it was explained in evaluation mode and put back")

@@ -59,8 +59,8 @@ def pattern_picture(tree: Graph, feature: Vertex, *, side: int = 132) -> Image.I
 
 def whole_map(tree: Graph, edge: Support) -> Float[NDArray[np.float32], "h w"]:
     """The contributions of an edge on the whole stage."""
-    found = placed(edge.map.detach().cpu().float(), edge.corner, tree.stages[edge.child.stage].shape[1:])
-    return found.numpy()
+    whole = placed(edge.map.detach().cpu().float(), edge.corner, tree.stages[edge.child.stage].shape[1:])
+    return whole.numpy()
 
 
 def region(tree: Graph, feature: Vertex) -> Box:

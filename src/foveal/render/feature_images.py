@@ -43,12 +43,15 @@ def facet_rows(made: MadeImages, *, side: int = 224) -> Image.Image:
     if not made.facets:
         return unit_rows(made, side=side)
     cells, rows = [], []
-    seeds = sorted({one.seed for one in made})
+    seeds = sorted({image.seed for image in made})
     for b, facet in enumerate(made.facets):
         for seed in seeds:
-            own = [next(one for one in made if (one.layer, one.facet, one.seed) == (at, b, seed)) for at in made.layers]
+            own = [
+                next(image for image in made if (image.layer, image.facet, image.seed) == (at, b, seed))
+                for at in made.layers
+            ]
             photos = mosaic([made.photos[i] for i in facet.members[:4]], side)
-            cells.append([photos, as_picture(own[0].snapshots[0][1]), *(as_picture(one.image) for one in own)])
+            cells.append([photos, as_picture(own[0].snapshots[0][1]), *(as_picture(image.image) for image in own)])
             rows.append(_words(own, b, facet.size, made))
     begun = {"mean": "mean of photos", "photo": "one photo", "noise": "noise"}.get(
         str(made.parameters.get("start")), "start"
@@ -72,10 +75,10 @@ EXPLAINED = (
 
 def _words(own: Sequence[MadeImage], b: int, size: int, made: MadeImages) -> str:
     lines = [f"facet {b + 1}", f"{size} pictures"]
-    for one in own:
-        prefix = f"{one.layer}: " if len(own) > 1 else ""
-        lines.append(f"{prefix}{one.caption()}")
-    i = next(k for k, one in enumerate(made) if one is own[-1])
+    for image in own:
+        prefix = f"{image.layer}: " if len(own) > 1 else ""
+        lines.append(f"{prefix}{image.caption()}")
+    i = next(k for k, image in enumerate(made) if image is own[-1])
     if len(made.facets) > 1:
         right = made.retrieved(i) == b
         lines.append("most like its own facet" if right else f"most like facet {made.retrieved(i) + 1}")
@@ -84,12 +87,12 @@ def _words(own: Sequence[MadeImage], b: int, size: int, made: MadeImages) -> str
 
 def unit_rows(made: MadeImages, *, side: int = 224, columns: int = 6) -> Image.Image:
     """Portraits of single units, in rows, each with its name."""
-    pictures = [as_picture(one.image) for one in made]
+    pictures = [as_picture(image.image) for image in made]
     rows = range(0, len(pictures), columns)
     parts = [
         grid(
             [pictures[row : row + columns]],
-            columns=[one.name for one in list(made)[row : row + columns]],
+            columns=[image.name for image in list(made)[row : row + columns]],
             title=f"What units of {made.model} respond to" if row == 0 else "",
             side=side,
         )
@@ -105,8 +108,8 @@ def unit_rows(made: MadeImages, *, side: int = 224, columns: int = 6) -> Image.I
 
 def snapshot_rows(made: MadeImages, *, side: int = 192) -> Image.Image:
     """A row a portrait: the image after so many steps, the best last."""
-    cells = [[*(as_picture(image) for _, image in one.snapshots), as_picture(one.image)] for one in made]
-    longest = max((one.snapshots for one in made), key=len)
+    cells = [[*(as_picture(image) for _, image in entry.snapshots), as_picture(entry.image)] for entry in made]
+    longest = max((image.snapshots for image in made), key=len)
     return grid(
         [
             row if len(row) == len(longest) + 1 else [*row[:-1], *[None] * (len(longest) + 1 - len(row)), row[-1]]
@@ -114,7 +117,8 @@ def snapshot_rows(made: MadeImages, *, side: int = 192) -> Image.Image:
         ],
         columns=[*(f"step {step}" for step, _ in longest), "best"],
         rows=[
-            f"{one.name}\nobjective {one.curve[0][1]:.2f} to {one.loss:.2f}\nbest at step {one.step}" for one in made
+            f"{image.name}\nobjective {image.curve[0][1]:.2f} to {image.loss:.2f}\nbest at step {image.step}"
+            for image in made
         ],
         title=made.model,
         side=side,
@@ -141,17 +145,17 @@ def _seen(photo: Photo, side: int) -> Image.Image:
     return image.resize((side, side), Image.Resampling.LANCZOS, box=inside)
 
 
-def channel_bars(one: MadeImage, *, count: int = 24, side: int = 640) -> Image.Image:
+def channel_bars(image: MadeImage, *, count: int = 24, side: int = 640) -> Image.Image:
     """Attained beside target activation, channel by channel, the strongest first."""
-    if one.target is None:
-        raise ResultError(f"{one.name} was made for a unit, not for a set: there is no target to draw beside it")
-    shown = one.channels[:count]
-    pairs = list(zip(shown.tolist(), one.target[shown].tolist(), one.attained[shown].tolist(), strict=True))
+    if image.target is None:
+        raise ResultError(f"{image.name} was made for a unit, not for a set: there is no target to draw beside it")
+    shown = image.channels[:count]
+    pairs = list(zip(shown.tolist(), image.target[shown].tolist(), image.attained[shown].tolist(), strict=True))
     size, line = 13, 20
     left, top = 70, 58
     picture = Image.new("RGB", (side, top + line * len(pairs) + 24), PAPER)
     draw = ImageDraw.Draw(picture)
-    write(draw, (16, 10), f"{one.name}: {one.caption()}", size * 1.1, ink=INK)
+    write(draw, (16, 10), f"{image.name}: {image.caption()}", size * 1.1, ink=INK)
     for x, color, words in ((16, TARGET, "target: mean of the photos"), (250, ATTAINED, "attained by the portrait")):
         draw.rectangle((x, 37, x + 12, 49), fill=color)
         write(draw, (x + 18, 43), words, size, ink=MUTED, anchor="lm")

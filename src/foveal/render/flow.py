@@ -32,7 +32,7 @@ def film_strip(
     inside: Bool[NDArray[np.bool_], "h w"] | None = None,
 ) -> Image.Image:  # fmt: skip
     """Maps above, the share of neurons that take part below, curves by depth under both."""
-    if audit is not None and any(len(one.score) != len(flow) for one in audit):
+    if audit is not None and any(len(layer.score) != len(flow) for layer in audit):
         raise ResultError("this audit is of another flow: audit the flow that is drawn")
     largest = max(float(map[i].max()) for map in flow.maps.values()) if common else 0.0
     maps = [
@@ -106,7 +106,7 @@ def _curves(flow: FlowMaps, i: int, audit: AuditedLayers | None, inside: NDArray
         ("share of the score", TOTAL, [_share(flow, layer, i) for layer in flow.layers]),
     ]
     if audit is not None:
-        asked = [_survives(float(one.score[i]), float(one.without_abandoned[i])) for one in audit]
+        asked = [_survives(float(layer.score[i]), float(layer.without_abandoned[i])) for layer in audit]
         curves.append(("score without the abandoned", ASKED, asked))
     if inside is not None:
         shown = [np.nan_to_num(flow.on_photo(i, layer=layer)) for layer in flow.layers]
@@ -147,7 +147,7 @@ def correlation_picture(flow: FlowMaps, i: int = 0, *, cell: int = 64) -> Image.
     """Pearson's correlation of the maps of each two layers, on the photo: where attention settles, a block forms."""
     geometry = fit(flow.photos[i], 128).geometry
     maps = [geometry.map_to_photo(map[i], place=flow.where.get(layer)) for layer, map in flow.maps.items()]
-    found = correlations([np.asarray(map) for map in maps])
+    pearson = correlations([np.asarray(map) for map in maps])
     size, count = max(11.0, cell / 5), len(maps)
     left = round(max(len(layer) for layer in flow.layers) * size * 0.6 + size)
     picture = Image.new("RGB", (left + count * cell + 8, round(size * 2) + count * cell + round(size * 2)), PAPER)
@@ -158,7 +158,7 @@ def correlation_picture(flow: FlowMaps, i: int = 0, *, cell: int = 64) -> Image.
         write(draw, (left - size / 2, top + (row + 0.5) * cell), layer, size, ink=INK, anchor="rm")
         write(draw, (left + (row + 0.5) * cell, top - size / 2), shorten(layer, size, cell), size, ink=INK, anchor="mb")
         for column in range(count):
-            value = float(found[row, column])
+            value = float(pearson[row, column])
             known = np.isfinite(value)
             color = tuple(int(c) for c in table[round(255 * max(0.0, value))]) if known else PAPER
             x, y = left + column * cell, top + row * cell
@@ -183,9 +183,9 @@ def frames(flow: FlowMaps, i: int = 0, *, side: int = 320) -> list[Image.Image]:
     """Attention forming: each layer's overlay, named, melting into the next."""
     shown = [_named(picture, layer) for picture, layer in zip(_overlays(flow, i, side), flow.layers, strict=True)]
     film = [shown[0]] * STILL
-    for one, other in pairwise(shown):
-        film += [Image.blend(one, other, step / STEPS) for step in range(1, STEPS)]
-        film += [other] * STILL
+    for before, after in pairwise(shown):
+        film += [Image.blend(before, after, step / STEPS) for step in range(1, STEPS)]
+        film += [after] * STILL
     return film
 
 

@@ -90,7 +90,7 @@ _absent: set[tuple[str, int]] = set()
 
 @cache
 def _read(named: str) -> tuple[Face, ...]:
-    faces = [Face(Path(one)) for one in named.split(os.pathsep) if one.strip()]
+    faces = [Face(Path(path)) for path in named.split(os.pathsep) if path.strip()]
     for face in faces:
         if not _opens(face):
             warnings.warn(

@@ -41,21 +41,21 @@ def pair_picture(
         draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, color_bar=False, side=side)
         for photo, map, place in zip(photos, values, where, strict=True)
     ]
-    gap, height = side // 8, max(one.height for one in drawn)
+    gap, height = side // 8, max(picture.height for picture in drawn)
     whole = Image.new("RGB", (drawn[0].width + gap + drawn[1].width, height), PAPER)
     corners = [(0, (height - drawn[0].height) // 2), (drawn[0].width + gap, (height - drawn[1].height) // 2)]
-    for one, corner in zip(drawn, corners, strict=True):
-        whole.paste(one, corner)
+    for picture, corner in zip(drawn, corners, strict=True):
+        whole.paste(picture, corner)
     places = pair.places[i, j].detach().cpu().float().numpy()
-    found = places[np.isfinite(places[:, 4])][: None if lines is None else lines]
-    if len(found):
+    links = places[np.isfinite(places[:, 4])][: None if lines is None else lines]
+    if len(links):
         ends = [
             fit(photo, side).geometry.cells_to_photo(at, map.shape, place) + np.array(corner)
             for photo, at, map, place, corner in zip(
-                photos, (found[:, :2], found[:, 2:4]), values, where, corners, strict=True
+                photos, (links[:, :2], links[:, 2:4]), values, where, corners, strict=True
             )
         ]
-        whole = _lined(whole, ends[0], ends[1], found[:, 4])
+        whole = _lined(whole, ends[0], ends[1], links[:, 4])
     return beside(whole, draw_bar(scale, whole, np.concatenate([v.ravel() for v in values])))
 
 
@@ -132,11 +132,11 @@ def rank_strip(
     )
 
 
-def _together(one: Image.Image, other: Image.Image) -> Image.Image:
-    gap, height = one.height // 16, max(one.height, other.height)
-    whole = Image.new("RGB", (one.width + gap + other.width, height), PAPER)
-    whole.paste(one, (0, (height - one.height) // 2))
-    whole.paste(other, (one.width + gap, (height - other.height) // 2))
+def _together(left: Image.Image, right: Image.Image) -> Image.Image:
+    gap, height = left.height // 16, max(left.height, right.height)
+    whole = Image.new("RGB", (left.width + gap + right.width, height), PAPER)
+    whole.paste(left, (0, (height - left.height) // 2))
+    whole.paste(right, (left.width + gap, (height - right.height) // 2))
     return whole
 
 

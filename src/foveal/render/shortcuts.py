@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 SHOWN = 6  # pictures of a group
 
 
-def group_sheet(found: GroupedClasses, k: int, *, side: int) -> Image.Image:
+def group_sheet(result: GroupedClasses, k: int, *, side: int) -> Image.Image:
     """A row a group: the mean of its maps on the mean of its pictures, then pictures of it with theirs."""
-    suspect = found.suspects[k]
+    suspect = result.suspects[k]
     cells, rows = [], []
     for group in suspect.groups:
         row = [
             draw_overlay(
-                _mean([found.photos[i] for i in group.pictures]),
+                _mean([result.photos[i] for i in group.pictures]),
                 group.mean,
                 sign="positive",
                 color_bar=False,
@@ -34,7 +34,7 @@ def group_sheet(found: GroupedClasses, k: int, *, side: int) -> Image.Image:
             )
         ]
         row += [
-            draw_overlay(found.photos[i], found.maps[i], sign="positive", limit="robust", color_bar=False, side=side)
+            draw_overlay(result.photos[i], result.maps[i], sign="positive", limit="robust", color_bar=False, side=side)
             for i in group.pictures[:SHOWN]
         ]
         cells.append(row)
@@ -43,7 +43,7 @@ def group_sheet(found: GroupedClasses, k: int, *, side: int) -> Image.Image:
     headings = ["mean of the group", *[""] * (width - 1)]
     summary = suspect.summary
     return grid(
-        cells, columns=headings, rows=rows, title=f"{suspect.name}, {found.model}",
+        cells, columns=headings, rows=rows, title=f"{suspect.name}, {result.model}",
         caption=summary[0].upper() + summary[1:] + ".", side=side,
     )  # fmt: skip
 
@@ -51,6 +51,6 @@ def group_sheet(found: GroupedClasses, k: int, *, side: int) -> Image.Image:
 def _mean(photos: Sequence[Photo]) -> Photo:
     """The mean of pictures, at the size of the first."""
     height, width = photos[0].geometry.photo_size
-    each = [np.asarray(Image.fromarray(one.pixels).resize((width, height)), np.float64) for one in photos]
+    each = [np.asarray(Image.fromarray(photo.pixels).resize((width, height)), np.float64) for photo in photos]
     mean = np.stack(each).mean(0)
     return Photo(mean.round().astype(np.uint8), photos[0].geometry, "mean")

@@ -95,8 +95,8 @@ def _runs(text: str, own: tuple[Face, ...]) -> Runs:
     """The text in pieces; spaces belong to what is before them, so that a phrase written to the left stays whole."""
     pieces: list[tuple[str, Face]] = []
     for token in re.split(r"(\s+)", _without_marks(text)):
-        found = [(token, pieces[-1][1])] if token.isspace() and pieces else _faced(token, own)
-        for piece, face in found:
+        faced = [(token, pieces[-1][1])] if token.isspace() and pieces else _faced(token, own)
+        for piece, face in faced:
             if pieces and pieces[-1][1] == face:
                 pieces[-1] = (pieces[-1][0] + piece, face)
             elif piece:
@@ -117,9 +117,9 @@ def _faced(word: str, own: tuple[Face, ...]) -> list[tuple[str, Face]]:
         if face.covers(plain):
             return [(plain, face)]
     lacking = next(char for char in plain if not primary.has(char))
-    found = next((face for face in (*own, BUILT_IN) if face.has(lacking)), None) or face_with(lacking)
-    if found and found.covers(word):
-        return [(word, found)]
+    fallback = next((face for face in (*own, BUILT_IN) if face.has(lacking)), None) or face_with(lacking)
+    if fallback and fallback.covers(word):
+        return [(word, fallback)]
     return [_faced_letter(char, own) for char in plain]
 
 

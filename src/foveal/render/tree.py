@@ -108,9 +108,9 @@ def _rows(tree: Graph, most: int) -> list[list[Cell]]:
     flow, incoming = tree.flow(), _strongest(tree)
     rows = []
     for stage in reversed(range(len(tree.stages))):
-        found = [f for f in tree.features.values() if f.stage == stage and f.key in flow]
-        if found:
-            best = sorted(found, key=lambda f: -flow[f.key])[:most]
+        features = [f for f in tree.features.values() if f.stage == stage and f.key in flow]
+        if features:
+            best = sorted(features, key=lambda f: -flow[f.key])[:most]
             rows.append([Cell(incoming[f.key]) for f in best])
     if rows:
         shown = {cell.feature.key for cell in rows[0]}
@@ -125,13 +125,13 @@ def _width(row: Sequence[Cell], side: int, gap: float) -> float:
 
 def _strongest(tree: Graph) -> Mapping[Key, Support]:
     """Vertex -> the edge to it that carries most."""
-    found: dict[Key, Support] = {}
+    strongest: dict[Key, Support] = {}
     for parent in [tree.decision, *tree.features.values()]:
         for edge in parent.edges or ():
             key = edge.child.key
-            if key not in found or edge.share > found[key].share:
-                found[key] = edge
-    return found
+            if key not in strongest or edge.share > strongest[key].share:
+                strongest[key] = edge
+    return strongest
 
 
 def _lines(
@@ -149,8 +149,8 @@ def _lines(
         for edge in parent.edges or ()
         if parent.key in flow and parent.key in places and edge.child.key in places
     ]
-    for parent, edge, carried in sorted(shown, key=lambda one: one[2]):
-        most = max(other for one, _, other in shown if one.stage == parent.stage)
+    for parent, edge, carried in sorted(shown, key=lambda line: line[2]):
+        most = max(weight for start, _, weight in shown if start.stage == parent.stage)
         color = DOUBT if edge.disagrees else FLOW
         page.line(below[parent.key], places[edge.child.key], color, max(1.0, THICKEST * carried / most))
     opposed = [cell.edge for cell in (rows[0] if rows else ()) if cell.against]

@@ -85,7 +85,7 @@ def _feature(tree: Graph, feature: Vertex, number: Mapping[Key, int], width: int
         for edge in group
         if edge.child.key in number
     ]
-    found: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "name": feature.name,
         "stage": feature.stage,
         "channels": list(feature.channels),
@@ -94,12 +94,12 @@ def _feature(tree: Graph, feature: Vertex, number: Mapping[Key, int], width: int
         "balance": None if math.isnan(feature.pro) else [feature.pro, feature.contra, feature.offset],
     }
     if feature.channels:
-        found["box"] = [value * ratio for value in region(tree, feature)]
+        entry["box"] = [value * ratio for value in region(tree, feature)]
         effective = effective_region(tree, feature)
-        found["effective"] = [value * ratio for value in effective] if effective else None
+        entry["effective"] = [value * ratio for value in effective] if effective else None
         if feature.pattern:
-            found["pattern"] = data_uri(pattern_picture(tree, feature, side=SIDE), quality=QUALITY)
-    return found
+            entry["pattern"] = data_uri(pattern_picture(tree, feature, side=SIDE), quality=QUALITY)
+    return entry
 
 
 def _edge(tree: Graph, edge: Support, child: int, *, against: bool) -> dict[str, Any]:

@@ -94,8 +94,10 @@ def _table(scores: Scores) -> tuple[list[str], list[dict[str, Any]]]:
     for name in scores.methods:
         cells = []
         for metric in scores.metrics:
-            found = scores.summary(name, metric)
-            cells.append({"value": found.mean if found.n else "", "text": str(found), "best": name in equal[metric]})
+            summary = scores.summary(name, metric)
+            cells.append(
+                {"value": summary.mean if summary.n else "", "text": str(summary), "best": name in equal[metric]}
+            )
         body.append({"name": name, "cells": cells})
     return ["", *(_labeled(metric) for metric in scores.metrics)], body
 

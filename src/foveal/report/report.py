@@ -166,7 +166,7 @@ def _is_measured(score: Score | None) -> bool:
 def _is_best(score: Score, table: Table, column: int) -> bool:
     """Whether no other row does better in this column, as far as the printed digits tell."""
     measure = table.columns[column]
-    values = [found.value for row in table.rows if (found := row.scores[column]) and _is_measured(found)]
+    values = [cell.value for row in table.rows if (cell := row.scores[column]) and _is_measured(cell)]
     best = max(values) if measure.higher_is_better else min(values)
     return score_text(score, measure) == score_text(Score(best), measure)
 

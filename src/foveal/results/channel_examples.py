@@ -99,15 +99,15 @@ class ChannelExamples(Result):
 
         entries = {key: self.entries(*key) for key in channels}
         wanted: dict[Path, list[tuple[tuple[str, int], int]]] = {}
-        for key, found in entries.items():
-            for rank, entry in enumerate(found):
+        for key, ranked in entries.items():
+            for rank, entry in enumerate(ranked):
                 wanted.setdefault(entry.file, []).append((key, rank))
         crops: dict[tuple[tuple[str, int], int], Image.Image] = {}
         for file, places in wanted.items():
             photo = load_images(file, self.preprocessing).photos[0]
             for key, rank in places:
                 crops[key, rank] = seen_at(photo, self.stages[key[0]], entries[key][rank].place, side=side)
-        return {key: [crops[key, rank] for rank in range(len(found))] for key, found in entries.items()}
+        return {key: [crops[key, rank] for rank in range(len(ranked))] for key, ranked in entries.items()}
 
     def strongest(self, layer: str, count: int) -> list[int]:
         """The channels of a stage with the largest activations, the largest first."""

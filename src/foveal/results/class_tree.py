@@ -75,7 +75,7 @@ class ClassTree(Result):
     def members(self) -> Mapping[Place, Member]:
         """Every channel found, the one that carries most first within its stage, the last stage first."""
         shares: dict[Place, float] = {}
-        found: dict[Place, list[tuple[float, int, Edge]]] = {}
+        examples: dict[Place, list[tuple[float, int, Edge]]] = {}
         for number, tree in enumerate(self.trees):
             for place, share in flow_by_channel(tree).items():
                 shares[place] = shares.get(place, 0.0) + share / len(self.trees)
@@ -84,15 +84,15 @@ class ClassTree(Result):
                 if carried > best.get(place, (0.0,))[0]:
                     best[place] = (carried, number, edge)
             for place, example in best.items():
-                found.setdefault(place, []).append(example)
+                examples.setdefault(place, []).append(example)
         stages = self.trees[0].stages
         order = sorted(shares, key=lambda place: (-place[0], -shares[place]))
         return {
             (stage, channel): Member(
                 stage, stages[stage].name, channel, shares[stage, channel],
-                len(found[stage, channel]) / len(self.trees),
+                len(examples[stage, channel]) / len(self.trees),
                 tuple((number, edge) for _, number, edge in
-                      sorted(found[stage, channel], key=lambda one: -one[0])[:EXAMPLES]),
+                      sorted(examples[stage, channel], key=lambda held: -held[0])[:EXAMPLES]),
             )
             for stage, channel in order
         }  # fmt: skip
@@ -100,23 +100,23 @@ class ClassTree(Result):
     @cached_property
     def links(self) -> Mapping[tuple[Place, Place], float]:
         """(parent, child) -> what flows along, on the mean; the decision is (number of stages, −1)."""
-        found: dict[tuple[Place, Place], float] = {}
+        carried: dict[tuple[Place, Place], float] = {}
         for tree in self.trees:
             flow = tree.flow()
             for parent in [tree.decision, *tree.features.values()]:
                 for edge in (parent.edges or ()) if parent.key in flow else ():
                     link = ((parent.stage, parent.channel), (edge.child.stage, edge.child.channel))
-                    found[link] = found.get(link, 0.0) + flow[parent.key] * edge.share / len(self.trees)
-        return found
+                    carried[link] = carried.get(link, 0.0) + flow[parent.key] * edge.share / len(self.trees)
+        return carried
 
     def contrast(self, other: ClassTree) -> dict[Place, float]:
         """What flows through each channel here, less what does in the other: the most different first."""
         mine, theirs = self.members, other.members
-        found = {
+        gaps = {
             place: (mine[place].share if place in mine else 0.0) - (theirs[place].share if place in theirs else 0.0)
             for place in {**mine, **theirs}
         }
-        return dict(sorted(found.items(), key=lambda item: -abs(item[1])))
+        return dict(sorted(gaps.items(), key=lambda item: -abs(item[1])))
 
     def figure(self, kind: str = "poster", *, most: int = 8, side: int = 120) -> Image.Image:
         """One page: the strongest channels of each stage with their best examples, and what flows between them."""
@@ -173,7 +173,7 @@ class ClassTree(Result):
         tree = self.trees[0]
         lines = [f"{len(self.trees)} pictures, {tree.model}"]
         for stage in reversed(range(len(tree.stages))):
-            top = [one for one in self.members.values() if one.stage == stage][:5]
+            top = [member for member in self.members.values() if member.stage == stage][:5]
             if not top:
                 continue
             said = ", ".join(f"{m.channel} {100 * m.share:.1f} % (in {100 * m.presence:.0f} %)" for m in top)

@@ -48,13 +48,13 @@ class DeletionTest:
     @property
     def chance(self) -> tuple[float, float]:
         """The same at random: mean and standard deviation over the draws."""
-        each = [self._lowered(one) for one in self.others] or [float("nan")]
+        each = [self._lowered(score) for score in self.others] or [float("nan")]
         return float(np.mean(each)), float(np.std(each, ddof=1)) if len(each) > 1 else float("nan")
 
     @property
     def beats(self) -> float:
         """The share of draws that cost less, 0 to 1: 0.5 is what a map at random gets."""
-        lower = [one > self.marked for one in self.others] if self.marked is not None else []
+        lower = [score > self.marked for score in self.others] if self.marked is not None else []
         return float(np.mean(lower)) if lower else float("nan")
 
     @property
@@ -160,7 +160,7 @@ class DeletionTests(Result):
 
     def __str__(self) -> str:
         several = len(self.tests) > 1
-        lines = [f"{one.source}, {one.method}: {one.summary}" if several else one.summary for one in self.tests]
+        lines = [f"{test.source}, {test.method}: {test.summary}" if several else test.summary for test in self.tests]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     __repr__ = __str__

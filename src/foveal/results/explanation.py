@@ -141,7 +141,7 @@ class Explanation(Result):
             target=self.target[i : i + 1],
             target_spec=spec,
             notes=self._given,
-            measured={at: {key: _only(value, i) for key, value in found.items()} for at, found in _by_layer(self)},
+            measured={at: {key: _only(value, i) for key, value in numbers.items()} for at, numbers in _by_layer(self)},
         )
 
     def __iter__(self) -> Iterator[Explanation]:
@@ -265,7 +265,7 @@ class Explanation(Result):
     def _fields(cls, saved: Saved) -> dict[str, Any]:
         with saved.open(MAPS) as file:
             maps = read_arrays(file, saved["layers"])
-        photos = tuple(read_photo(saved, one) for one in saved["photos"])
+        photos = tuple(read_photo(saved, photo) for photo in saved["photos"])
         return explanation_fields(saved.content, maps, photos)
 
     def __str__(self) -> str:
@@ -346,7 +346,7 @@ def explanation_fields(
 
 
 def _by_layer(why: Explanation) -> list[tuple[str, Mapping[str, JSON]]]:
-    return [(at, found) for at, found in why.measured.items() if isinstance(found, Mapping)]
+    return [(at, numbers) for at, numbers in why.measured.items() if isinstance(numbers, Mapping)]
 
 
 def _only(values: JSON, i: int) -> JSON:

@@ -161,27 +161,27 @@ class FeatureImages(Result):
     @property
     def layers(self) -> tuple[str, ...]:
         """Those portrayed, in the order they were asked for."""
-        return tuple(dict.fromkeys(one.layer for one in self.images))
+        return tuple(dict.fromkeys(image.layer for image in self.images))
 
     # --- is it true? ---
 
     def nearest(self, i: int, count: int = 4) -> tuple[tuple[int, float], ...]:
         """The photos of the whole set whose features are most like portrait i's: (which, cosine), best first."""
-        one = self.images[i]
-        if one.layer not in self.features:
+        image = self.images[i]
+        if image.layer not in self.features:
             return ()
-        cos = functional.cosine_similarity(self.features[one.layer], one.attained[None], dim=1)
+        cos = functional.cosine_similarity(self.features[image.layer], image.attained[None], dim=1)
         order = cos.argsort(descending=True)[:count].tolist()
         return tuple((k, float(cos[k])) for k in order)
 
     def retrieved(self, i: int) -> int:
         """The facet whose target is most like portrait i's features, by the cosine about the mean of all targets."""
-        one = self.images[i]
-        return nearest_target(one.attained, self.targets(one.layer))
+        image = self.images[i]
+        return nearest_target(image.attained, self.targets(image.layer))
 
     def retrieval(self) -> float:
         """Share of portraits that are most like their own facet's target. 1 where there is one facet only."""
-        return _share(self.retrieved(i) == one.facet for i, one in enumerate(self.images))
+        return _share(self.retrieved(i) == image.facet for i, image in enumerate(self.images))
 
     def targets(self, layer: str) -> Float[Tensor, "k c"]:
         """The facets' targets at a layer."""
@@ -251,7 +251,7 @@ class FeatureImages(Result):
         photos = [write_photo(aside, photo, f"photo-{i:04d}") for i, photo in enumerate(self.photos)]
         arrays = self._arrays()
         write_arrays(aside / ARRAYS, arrays)
-        images = [{**one.to_dict(), "curve": [list(point) for point in one.curve]} for one in self]
+        images = [{**image.to_dict(), "curve": [list(point) for point in image.curve]} for image in self]
         return {
             **self._facts(), "parameters": dict(self.parameters), "portraits": images, "photos": photos,
             "arrays": described(arrays),
@@ -279,26 +279,26 @@ class FeatureImages(Result):
     def _draw(self, folder: Path) -> None:
         self.figure().save(folder / "sheet.png")
         self.figure("strip").save(folder / "strip.png")
-        for i, one in enumerate(self):
-            name = f"{i:0{len(str(len(self) - 1))}d}-{plain_name(one.name)}.png"
+        for i, image in enumerate(self):
+            name = f"{i:0{len(str(len(self) - 1))}d}-{plain_name(image.name)}.png"
             self.figure("image", i=i).save(folder / f"portrait-{name}")
-            if one.target is not None:
+            if image.target is not None:
                 self.bars(i).save(folder / f"bars-{name}")
         if len(self.photos) > 2:
             self.plane().save(folder / "plane.png")
 
     def _arrays(self) -> dict[str, Tensor]:
         arrays: dict[str, Tensor] = {}
-        for i, one in enumerate(self):
-            arrays |= {f"{i}/{what}": value for what in TENSORS if (value := getattr(one, what)) is not None}
-            arrays |= {f"{i}/strip/{step}": image for step, image in one.snapshots}
+        for i, made in enumerate(self):
+            arrays |= {f"{i}/{what}": value for what in TENSORS if (value := getattr(made, what)) is not None}
+            arrays |= {f"{i}/strip/{step}": image for step, image in made.snapshots}
         arrays |= {f"weights/{b}": facet.weights for b, facet in enumerate(self.facets)}
         return arrays | {f"features/{layer}": z for layer, z in self.features.items()}
 
     def __str__(self) -> str:
         many = f" of {len(self.facets)} facets of {len(self.photos)} pictures" if self.facets else ""
         lines = [f"{len(self)} portraits{many}, {self.model}, {self.seconds:.1f} s"]
-        lines += [f"  {one.name:32} {one.caption()}" for one in self.images]
+        lines += [f"  {image.name:32} {image.caption()}" for image in self.images]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 

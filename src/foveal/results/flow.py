@@ -73,10 +73,10 @@ class Audit:
 
     def __str__(self) -> str:
         lines = [f"{'layer':>24}  {'score':>9}  {'without the abandoned':>22}  {'without the kept':>17}  {'offset':>9}"]
-        for one in self.layers:
-            values = (one.score, one.without_abandoned, one.without_kept, one.offset)
+        for entry in self.layers:
+            values = (entry.score, entry.without_abandoned, entry.without_kept, entry.offset)
             for a, b, c, d in zip(*(value.tolist() for value in values), strict=True):
-                lines.append(f"{one.layer:>24}  {a:>9.4g}  {b:>22.4g}  {c:>17.4g}  {d:>9.4g}")
+                lines.append(f"{entry.layer:>24}  {a:>9.4g}  {b:>22.4g}  {c:>17.4g}  {d:>9.4g}")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -103,10 +103,10 @@ class Flow(Explanation):
 
     def __getitem__(self, i: int) -> Flow:
         i = range(len(self))[i]
-        one = super().__getitem__(i)
-        assert isinstance(one, Flow)
+        flow = super().__getitem__(i)
+        assert isinstance(flow, Flow)
         return replace(
-            one,
+            flow,
             signed={layer: map[i : i + 1] for layer, map in self.signed.items()},
             kept={layer: map[i : i + 1] for layer, map in self.kept.items()},
             auditor=None,
@@ -114,8 +114,8 @@ class Flow(Explanation):
 
     def number(self, layer: str, what: str, i: int = 0) -> float:
         """What was measured of a layer: "kept", "total", "offset", "residual", "iterations"."""
-        found: Any = self.measured[layer]
-        return float(found[what][i])
+        measured: Any = self.measured[layer]
+        return float(measured[what][i])
 
     def audit(self, progress: Callable[[str, int, int], None] | None = None) -> Audit:
         """Set the abandoned neurons of each layer to zero and run on, then the kept ones: what becomes of the score?
@@ -175,7 +175,7 @@ class Flow(Explanation):
             first.save(aside / f"flow{number}.webp", append_images=rest, duration=FRAME, **ANIMATION)
         arrays = {f"{what}/{layer}": map for what in BESIDE for layer, map in getattr(self, what).items()}
         write_arrays(aside / ARRAYS, arrays)
-        more = {"flow": described(arrays), "audit": [one.to_dict() for one in audit] if audit else None}
+        more = {"flow": described(arrays), "audit": [entry.to_dict() for entry in audit] if audit else None}
         return {**super()._write(aside), **more}
 
     @classmethod

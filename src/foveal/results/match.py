@@ -191,7 +191,7 @@ class Match(Result):
             arrays = read_arrays(file, saved["arrays"])
         fields: dict[str, Any] = {
             **{name: arrays[name] for name in TENSORS},
-            **{what: tuple(read_photo(saved, one) for one in saved[what]) for what in ("queries", "references")},
+            **{what: tuple(read_photo(saved, photo) for photo in saved[what]) for what in ("queries", "references")},
             **{name: saved[name] for name in PLAIN},
             **{name: Place.from_dict(place) for name in WHERE if (place := saved.get(name, None))},
         }

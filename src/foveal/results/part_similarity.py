@@ -84,13 +84,13 @@ def match_parts(a: Parts, b: Parts, i: int = 0, j: int = 0) -> PartMatch:
     Raises:
         TargetError: for parts of different count or width.
     """
-    one, other = a.groups.vectors[i], b.groups.vectors[j]
-    if one.shape != other.shape:
+    first, second = a.groups.vectors[i], b.groups.vectors[j]
+    if first.shape != second.shape:
         raise TargetError(
-            f"cannot match parts {tuple(one.shape)} with {tuple(other.shape)}: find as many, at the same layer of the "
-            "same network"
+            f"cannot match parts {tuple(first.shape)} with {tuple(second.shape)}: find as many, at the same layer of "
+            "the same network"
         )
-    u, v = (functional.normalize(vectors.detach().cpu().double(), dim=1) for vectors in (one, other))
+    u, v = (functional.normalize(vectors.detach().cpu().double(), dim=1) for vectors in (first, second))
     table = u @ v.T
     rows, order = _best_order(table)
     # Empty slots go with one another in any order; as ranked, where that is no worse.

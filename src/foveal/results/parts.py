@@ -58,17 +58,17 @@ class Parts(Explanation):
 
     def coverage(self, i: int = 0) -> float:
         """Of picture i's activity, the share that resembles some seed, 0..1."""
-        found = self.measured[self.layer]
-        assert isinstance(found, dict)
-        return float(found["coverage"][i])
+        measured = self.measured[self.layer]
+        assert isinstance(measured, dict)
+        return float(measured["coverage"][i])
 
     def __getitem__(self, i: int) -> Parts:
         i = range(len(self))[i]
-        one = super().__getitem__(i)
-        assert isinstance(one, Parts)
+        parts = super().__getitem__(i)
+        assert isinstance(parts, Parts)
         groups = {f.name: getattr(self.groups, f.name)[i : i + 1] for f in fields(self.groups)}
         rows = {name: getattr(self, name)[i : i + 1] for name in BESIDE}
-        return replace(one, groups=type(self.groups)(**groups), **rows)
+        return replace(parts, groups=type(self.groups)(**groups), **rows)
 
     def rank_picture(self, i: int = 0, *, side: int | None = None) -> Image.Image:
         """Picture i in gray, with the first part in red, the second in green, the third in blue, as published.

@@ -109,17 +109,19 @@ class Sanity(Result):
 
     def summary(self, method: str) -> str:
         """The finding, as a person would say it."""
-        one = self.checked[method]
-        classes = "" if one.classes is None else f"; maps of two classes correlate {one.classes:.2f}".replace("-", "−")
-        if one.undefined is not None:
-            return f"{method} {one.verdict}: {one.undefined}{classes}"
-        end, null = one.telling[-1]["spearman"], one.null["spearman"]
+        check = self.checked[method]
+        classes = (
+            "" if check.classes is None else f"; maps of two classes correlate {check.classes:.2f}".replace("-", "−")
+        )
+        if check.undefined is not None:
+            return f"{method} {check.verdict}: {check.undefined}{classes}"
+        end, null = check.telling[-1]["spearman"], check.null["spearman"]
         why = (
-            f"while layers forget, its map correlates {one.kept:.2f} with the original on average, {end:.2f} when all "
-            f"have (two random networks' {null:.2f}); structural similarity {one.telling[-1]['ssim']:.2f} "
-            f"({one.null['ssim']:.2f})"
+            f"while layers forget, its map correlates {check.kept:.2f} with the original on average, {end:.2f} when "
+            f"all have (two random networks' {null:.2f}); structural similarity {check.telling[-1]['ssim']:.2f} "
+            f"({check.null['ssim']:.2f})"
         ).replace("-", "−")
-        return f"{method} {one.verdict}: {why}{classes}"
+        return f"{method} {check.verdict}: {why}{classes}"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -129,12 +131,12 @@ class Sanity(Result):
             "seconds": self.seconds, "versions": dict(self.versions),
             "methods": {
                 name: {
-                    "passed": one.passed, "verdict": one.verdict, "summary": self.summary(name),
-                    "curve": finite(one.curve), "changed": list(one.changed),
-                    "null": finite(one.null), "classes": one.classes,
-                    "stability": finite(one.stability),
+                    "passed": check.passed, "verdict": check.verdict, "summary": self.summary(name),
+                    "curve": finite(check.curve), "changed": list(check.changed),
+                    "null": finite(check.null), "classes": check.classes,
+                    "stability": finite(check.stability),
                 }
-                for name, one in self.checked.items()
+                for name, check in self.checked.items()
             },
         }  # fmt: skip
 
@@ -154,7 +156,7 @@ class Sanity(Result):
         """The curves as a picture; all numbers stand in the manifest."""
         self.figure().save(aside / "sanity.png")
         return {
-            "checked": {name: asdict(one) for name, one in self.checked.items()}, "layers": list(self.layers),
+            "checked": {name: asdict(check) for name, check in self.checked.items()}, "layers": list(self.layers),
             "radii": list(self.radii), "model": self.model, "pictures": self.pictures, "cascading": self.cascading,
             "notes": list(self.notes), "seconds": self.seconds, "versions": dict(self.versions),
         }  # fmt: skip
@@ -170,12 +172,13 @@ class Sanity(Result):
     def __str__(self) -> str:
         head = f"{self.model}: {self.pictures} pictures, layers forgotten from {self.layers[0]} to {self.layers[-1]}"
         lines = [head]
-        for name, one in self.checked.items():
+        for name, check in self.checked.items():
             lines.append("  " + self.summary(name))
-            steps = " ".join(_short(step["spearman"], "5.2f") for step in one.curve).replace("-", "−")
+            steps = " ".join(_short(step["spearman"], "5.2f") for step in check.curve).replace("-", "−")
             lines.append(f"    likeness by step   {steps}")
             moved = " ".join(
-                f"{_short(value, '.2g')} at {radius:g}" for value, radius in zip(one.stability, self.radii, strict=True)
+                f"{_short(value, '.2g')} at {radius:g}"
+                for value, radius in zip(check.stability, self.radii, strict=True)
             )
             lines.append(f"    relative change    {moved}")
         lines += [f"  note: {note}" for note in self.notes]

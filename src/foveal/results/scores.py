@@ -60,11 +60,13 @@ class Scores(Result):
 
     def __post_init__(self) -> None:
         n = len(self.pictures)
-        wrong = [(name, metric) for name, found in self.values.items() for metric, v in found.items() if len(v) != n]
+        wrong = [
+            (name, metric) for name, by_metric in self.values.items() for metric, v in by_metric.items() if len(v) != n
+        ]
         if wrong or not self.values:
             raise ResultError(f"Scores need a number a picture ({n}), which {wrong[:1] or 'nothing'} does not have.")
-        for name, found in self.values.items():
-            if set(found) != set(self.metrics):
+        for name, by_metric in self.values.items():
+            if set(by_metric) != set(self.metrics):
                 raise ResultError(f"Scores are by the same metrics, {', '.join(self.metrics)}, which {name!r} lacks.")
 
     @property
@@ -85,9 +87,9 @@ class Scores(Result):
         """The explanation with the best mean, references included; None for a property that is no merit."""
         sign = _sign(metric)
         every = {name: self.summary(name, metric) for name in self.methods}
-        most = max(found.n for found in every.values())
+        most = max(summary.n for summary in every.values())
         # A method that has no value for most pictures is not the best of those that have.
-        defined = {name: sign * found.mean for name, found in every.items() if found.n and 2 * found.n >= most}
+        defined = {name: sign * summary.mean for name, summary in every.items() if summary.n and 2 * summary.n >= most}
         return max(defined, key=lambda name: defined[name]) if sign and defined else None
 
     def significance(self, metric: str) -> dict[str, float]:
@@ -125,9 +127,9 @@ class Scores(Result):
                 name: {m: tuple(v for part in parts for v in part.values[name][m]) for m in first.metrics}
                 for name in first.methods
             },
-            pictures=tuple(one for part in parts for one in part.pictures),
-            target=tuple(one for part in parts for one in part.target),
-            whole=tuple(one for part in parts for one in part.whole),
+            pictures=tuple(picture for part in parts for picture in part.pictures),
+            target=tuple(target for part in parts for target in part.target),
+            whole=tuple(score for part in parts for score in part.whole),
             forwards=sum(part.forwards for part in parts),
             notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
             seconds=sum(part.seconds for part in parts),
@@ -135,18 +137,18 @@ class Scores(Result):
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One a picture and explanation, as the CSV file has them; None where undefined."""
-        for name, found in self.values.items():
+        for name, by_metric in self.values.items():
             for i, picture in enumerate(self.pictures):
-                numbers = {metric: v[i] if math.isfinite(v[i]) else None for metric, v in found.items()}
+                numbers = {metric: v[i] if math.isfinite(v[i]) else None for metric, v in by_metric.items()}
                 yield {"picture": picture, "target": self.target[i], "score": self.whole[i], "method": name, **numbers}
 
     def to_csv(self) -> str:
         """Per-image values, a row a picture and explanation; empty where undefined."""
         lines = [tables.line((*ROW, *self.metrics))]
-        for name, found in self.values.items():
+        for name, by_metric in self.values.items():
             for i, picture in enumerate(self.pictures):
                 row = (picture, self.target[i], float(self.whole[i]), name)
-                lines.append(tables.line((*row, *(float(found[metric][i]) for metric in self.metrics))))
+                lines.append(tables.line((*row, *(float(by_metric[metric][i]) for metric in self.metrics))))
         return "".join(lines)
 
     def figure(self, kind: str = "means", *, side: int = 720) -> Image.Image:
@@ -156,9 +158,10 @@ class Scores(Result):
         check_kind(kind, "means")
         blocks = []
         for metric in self.metrics:
-            found = {name: self.summary(name, metric) for name in self.methods}
+            summaries = {name: self.summary(name, metric) for name in self.methods}
             bars = [
-                SpreadBar(name, one.mean, one.half if one.n > 1 else 0.0, _cell(one)) for name, one in found.items()
+                SpreadBar(name, summary.mean, summary.half if summary.n > 1 else 0.0, _cell(summary))
+                for name, summary in summaries.items()
             ]
             blocks.append(BarBlock(f"{metric} {ARROWS[DIRECTIONS.get(metric)]}".strip(), bars))
         title = f"{self.model}: {len(self.pictures)} picture{'s' * (len(self.pictures) != 1)}, {self.of}"
@@ -238,8 +241,8 @@ def _sign(metric: str) -> int:
     return {"higher": 1, "lower": -1, None: 0}[DIRECTIONS.get(metric)]
 
 
-def _cell(found: Summary) -> str:
-    if not found.n:
+def _cell(summary: Summary) -> str:
+    if not summary.n:
         return "–"
-    spread = f" ± {found.half:.2g}" if found.n > 1 else ""
-    return f"{found.mean:.3g}{spread}" + (f" ({found.undefined}?)" if found.undefined else "")
+    spread = f" ± {summary.half:.2g}" if summary.n > 1 else ""
+    return f"{summary.mean:.3g}{spread}" + (f" ({summary.undefined}?)" if summary.undefined else "")

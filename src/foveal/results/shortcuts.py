@@ -54,7 +54,7 @@ class ClassGroup:
         y = float((mean.sum(1) * (np.arange(h) + 0.5)).sum()) / h
         x = float((mean.sum(0) * (np.arange(w) + 0.5)).sum()) / w
         rows, columns = (_third(y, ("top", "", "bottom")), _third(x, ("left", "", "right")))
-        place = " ".join(one for one in (rows, columns) if one)
+        place = " ".join(word for word in (rows, columns) if word)
         where = f"at the {place}" if place else ("all over" if self.area > 0.25 else "in the middle")
         half, outside = 100 * self.area, 100 * self.outside
         return f"{where}, half of it on {half:.0f} % of the picture, {outside:.0f} % in the surroundings"
@@ -94,9 +94,9 @@ class Suspect:
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         groups = [
-            {"pictures": list(one.pictures), "outside": finite(one.outside), "lift": finite(one.lift),
-             "area": finite(one.area), "caption": one.caption()}
-            for one in self.groups
+            {"pictures": list(group.pictures), "outside": finite(group.outside), "lift": finite(group.lift),
+             "area": finite(group.area), "caption": group.caption()}
+            for group in self.groups
         ]  # fmt: skip
         return {
             "class": self.name, "index": self.index, "count": self.count, "tells": finite(self.tells),
@@ -124,13 +124,13 @@ class Shortcuts(Result):
     @property
     def flagged(self) -> tuple[Suspect, ...]:
         """The suspicious classes."""
-        return tuple(one for one in self.suspects if one.flagged)
+        return tuple(suspect for suspect in self.suspects if suspect.flagged)
 
     @property
     def summary(self) -> str:
         """The finding, in one sentence."""
-        count, tells = len(self.suspects), float(np.mean([one.tells for one in self.suspects]))
-        loss = float(np.mean([one.loss for one in self.suspects]))
+        count, tells = len(self.suspects), float(np.mean([suspect.tells for suspect in self.suspects]))
+        loss = float(np.mean([suspect.loss for suspect in self.suspects]))
         edge = f"the outer {100 * self.ring:.3g} % of each side"
         if self.flagged:
             worst = self.flagged[0]
@@ -151,7 +151,8 @@ class Shortcuts(Result):
         return {
             "model": self.model, "method": self.method, "ring": self.ring, "summary": self.summary,
             "notes": list(self.notes), "seconds": self.seconds, "versions": dict(self.versions),
-            "flagged": [one.name for one in self.flagged], "classes": [one.to_dict() for one in self.suspects],
+            "flagged": [suspect.name for suspect in self.flagged],
+            "classes": [suspect.to_dict() for suspect in self.suspects],
         }  # fmt: skip
 
     def figure(self, kind: str = "groups", *, k: int = 0, side: int = 192) -> Image.Image:
@@ -165,17 +166,19 @@ class Shortcuts(Result):
         """Groups of the first class, the photos, and shortcuts.npz."""
         self.figure().save(aside / "groups.png")
         means = {
-            f"mean/{k}/{g}": group.mean for k, one in enumerate(self.suspects) for g, group in enumerate(one.groups)
+            f"mean/{k}/{g}": group.mean
+            for k, suspect in enumerate(self.suspects)
+            for g, group in enumerate(suspect.groups)
         }
         arrays = {"maps": self.maps, **means}
         write_arrays(aside / ARRAYS, arrays)
         suspects = [
             {
-                **{name: getattr(one, name) for name in SUSPECT},
+                **{name: getattr(suspect, name) for name in SUSPECT},
                 "groups": [{"pictures": list(group.pictures), **{name: getattr(group, name) for name in GROUP}}
-                           for group in one.groups],
+                           for group in suspect.groups],
             }
-            for one in self.suspects
+            for suspect in self.suspects
         ]  # fmt: skip
         return {
             "suspects": suspects, "arrays": described(arrays), "ring": self.ring, "method": self.method,
@@ -205,13 +208,13 @@ class Shortcuts(Result):
 
     def __str__(self) -> str:
         lines = [self.summary]
-        for one in self.suspects:
-            mark = "!" if one.flagged else " "
+        for suspect in self.suspects:
+            mark = "!" if suspect.flagged else " "
             lines.append(
-                f" {mark} {one.name:28} {one.count:4} pictures  surroundings tell {100 * one.tells:3.0f} %  "
-                f"p {one.p:.2g}  lost {100 * one.loss:3.0f} %"
+                f" {mark} {suspect.name:28} {suspect.count:4} pictures  surroundings tell {100 * suspect.tells:3.0f} "
+                f"%  p {suspect.p:.2g}  lost {100 * suspect.loss:3.0f} %"
             )
-            lines += [f"      {len(group.pictures):4}  {group.caption()}" for group in one.groups]
+            lines += [f"      {len(group.pictures):4}  {group.caption()}" for group in suspect.groups]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     __repr__ = __str__

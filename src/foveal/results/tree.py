@@ -112,11 +112,11 @@ class Tree(Result):
 
     def levels(self) -> list[list[Node]]:
         """The nodes so far, level by level, without growing any."""
-        level, found = [self.root], []
+        level, levels = [self.root], []
         while level:
-            found.append(level)
+            levels.append(level)
             level = [child for node in level if node.feature.edges for child in node.children]
-        return found
+        return levels
 
     def kept(self) -> list[float]:
         """The share of the decision that the nodes of each level hold: 1, and less at each level down."""
@@ -128,11 +128,11 @@ class Tree(Result):
 
     def flow(self) -> Mapping[Key, float]:
         """Vertex -> the share of the decision that flows through it: its path shares, over all ways to it."""
-        found: dict[Key, float] = {self.decision.key: 1.0}
+        shares: dict[Key, float] = {self.decision.key: 1.0}
         for parent in sorted([self.decision, *self.features.values()], key=lambda f: -f.stage):
-            for edge in (parent.edges or ()) if parent.key in found else ():
-                found[edge.child.key] = found.get(edge.child.key, 0.0) + found[parent.key] * edge.share
-        return found
+            for edge in (parent.edges or ()) if parent.key in shares else ():
+                shares[edge.child.key] = shares.get(edge.child.key, 0.0) + shares[parent.key] * edge.share
+        return shares
 
     def overlap(self, other: Tree) -> Mapping[str, float]:
         """Stage -> how much both rest on the same channels, wherever they are: 0 not at all, 1 alike.

@@ -26,14 +26,14 @@ def stage_map(tree: Grown, stage: int) -> Float[Tensor, "h w"]:
     """H_l at the stage's own resolution; sums to the share of the decision that the tree holds there."""
     flow = tree.flow()
     size = tree.stages[stage].shape[1:]
-    found = torch.zeros(size, dtype=torch.float64)
+    total = torch.zeros(size, dtype=torch.float64)
     for parent in [tree.decision, *tree.features.values()]:
         if parent.stage != stage + 1 or parent.key not in flow:
             continue
         for edge in parent.edges or ():
             h = edge.map.detach().cpu().double().relu()
-            found += placed(flow[parent.key] * edge.share * h / h.sum().clamp(min=1e-300), edge.corner, size)
-    return found
+            total += placed(flow[parent.key] * edge.share * h / h.sum().clamp(min=1e-300), edge.corner, size)
+    return total
 
 
 def fine_map(tree: Grown, size: tuple[int, int]) -> Float[Tensor, "h w"]:

@@ -50,6 +50,11 @@ class _Local:
 
 @dataclass(frozen=True)
 class ByFlow(_Local):
+    """Similarity of two maps by a flow: the Σ_ij f_ij u_i·v_j of the specification, −1 to 1.
+
+    Which flow is what subclasses say; it is held fixed once it is found.
+    """
+
     def flow(self, A: Descriptors, B: Descriptors) -> Flow:
         """What goes from where to where; sums to 1 for each pair."""
         raise NotImplementedError

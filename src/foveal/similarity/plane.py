@@ -21,10 +21,10 @@ def reduced(z: Float[Tensor, "n c"], *, unit: bool = True) -> Float[Tensor, "n p
     z = torch.nn.functional.normalize(z, dim=1) if unit else z
     U, S, _ = torch.linalg.svd(z - z.mean(0), full_matrices=False)
     kept = max(1, min(COMPONENTS, len(z) - 1, z.shape[1]))
-    found = (U * S)[:, :kept]
-    largest = found.gather(0, found.abs().argmax(0, keepdim=True))
+    components = (U * S)[:, :kept]
+    largest = components.gather(0, components.abs().argmax(0, keepdim=True))
     signs: Tensor = torch.where(largest < 0, -1.0, 1.0)
-    signed: Tensor = found * signs
+    signed: Tensor = components * signs
     return signed
 
 
@@ -36,5 +36,5 @@ def places(z: Float[Tensor, "n c"], *, seed: int = 0) -> Float[Tensor, "n 2"]:
     TSNE = scikit_learn("manifold").TSNE
     perplexity = max(3.0, min(30.0, len(z) / 10))
     with one_thread():
-        found = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points.numpy())
-    return torch.from_numpy(found).double()
+        embedded = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points.numpy())
+    return torch.from_numpy(embedded).double()

@@ -90,7 +90,7 @@ class _Fingerprint:
         elif isinstance(thing, list | tuple | range):
             self._all("sequence", thing, len(thing))
         elif isinstance(thing, AnySet):
-            self._all("set", sorted(fingerprint(one=one) for one in thing), len(thing))
+            self._all("set", sorted(fingerprint(one=member) for member in thing), len(thing))
         elif isinstance(thing, Path):
             self._all("path", [str(thing), file_fingerprint(thing) if thing.is_file() else None], 2)
         else:

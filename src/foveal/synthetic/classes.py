@@ -106,8 +106,8 @@ def _sibling_pairs() -> dict[tuple[str, str], tuple[str, Creature, Creature]]:
 @cache
 def _all() -> dict[str, Creature]:
     known: dict[str, Creature] = {}
-    for (first, second), (_, one, other) in _sibling_pairs().items():
-        known |= {first: one, second: other}
+    for (first, second), (_, creature, counterpart) in _sibling_pairs().items():
+        known |= {first: creature, second: counterpart}
     for line in (*_NOVEL.strip().splitlines(), _TAGGED):
         name, looks = _fields(line)
         known[name] = _creature(looks)

@@ -104,7 +104,9 @@ def effects_of_each(
         if progress is not None:
             progress(chunk[-1][0] + 1, len(scenes))
     return tuple(
-        _assembled([{change: [row[d] for row in rows] for change, rows in one.items()} for one in by_change], pairs)
+        _assembled(
+            [{change: [row[d] for row in rows] for change, rows in answers.items()} for answers in by_change], pairs
+        )
         for d in range(decisions)
     )
 
@@ -122,7 +124,9 @@ def changes(scene: Scene, pairs: bool = False, alternatives: int = 4) -> Iterato
     kinds = [kind for kind in BACKGROUNDS if kind != scene.backdrop.kind]
     yield from ((("background",), scene.with_background(kind)) for kind in kinds)
     if pairs:
-        yield from (((one, other), scene.without(one).without(other)) for one, other in combinations(removable, 2))
+        yield from (
+            ((first, second), scene.without(first).without(second)) for first, second in combinations(removable, 2)
+        )
 
 
 def other_looks(scene: Scene, part: str) -> list[Look]:
@@ -132,12 +136,12 @@ def other_looks(scene: Scene, part: str) -> list[Look]:
     return others[::3] + others[1::3] + others[2::3]
 
 
-def _assembled(found: list[dict[Change, list[float]]], pairs: bool) -> Effects:
-    has_individual_marks = any(("mark",) in changed for changed in found)
+def _assembled(per_scene: list[dict[Change, list[float]]], pairs: bool) -> Effects:
+    has_individual_marks = any(("mark",) in changed for changed in per_scene)
     parts = COLUMNS if has_individual_marks else PARTS
-    n, k = len(found), len(parts)
+    n, k = len(per_scene), len(parts)
     score, background, pair = np.empty(n), np.empty(n), np.full((n, k, k), np.nan)
-    for i, changed in enumerate(found):
+    for i, changed in enumerate(per_scene):
         score[i] = changed[()][0]
         for change, values in changed.items():
             effect = score[i] - float(np.mean(values))

@@ -47,10 +47,10 @@ class PositivePairs:
     def __getitem__(self, index: int) -> Pair:
         number = range(self.count)[index]
         random = np.random.default_rng([self.seed, number, STREAM])
-        one, other = (int(value) for value in random.integers(0, 2**31, 2))
+        first, second = (int(value) for value in random.integers(0, 2**31, 2))
         if self.kind == "individuals":
-            return _individuals(random, number, one, other)
-        return _of_classes(random, number, one, other)
+            return _individuals(random, number, first, second)
+        return _of_classes(random, number, first, second)
 
     def __iter__(self) -> Iterator[Pair]:
         return (self[index] for index in range(self.count))
@@ -59,22 +59,22 @@ class PositivePairs:
 def shared_parts(first: Scene, second: Scene) -> tuple[str, ...]:
     """The parts with the same look in both, and "mark" when a personal mark is the same."""
     looks = zip(PARTS, first.creature, second.creature, strict=True)
-    parts = tuple(part for part, one, other in looks if one is not None and one == other)
+    parts = tuple(part for part, look, counterpart in looks if look is not None and look == counterpart)
     return (*parts, "mark") if set(first.individual_marks) & set(second.individual_marks) else parts
 
 
-def _of_classes(random: np.random.Generator, number: int, one: int, other: int) -> Pair:
+def _of_classes(random: np.random.Generator, number: int, first: int, second: int) -> Pair:
     name = CLASS_NAMES[int(random.integers(len(CLASS_NAMES)))]
     strangers = [class_name for class_name in CLASS_NAMES if class_name not in (name, sibling(name))]
     stranger = strangers[int(random.integers(len(strangers)))]
     partner = (name, sibling(name), name, stranger)[number % 4]
-    return _pair(class_scene(name, one), class_scene(partner, other), same=partner == name)
+    return _pair(class_scene(name, first), class_scene(partner, second), same=partner == name)
 
 
-def _individuals(random: np.random.Generator, number: int, one: int, other: int) -> Pair:
+def _individuals(random: np.random.Generator, number: int, first: int, second: int) -> Pair:
     who, step = int(random.integers(INDIVIDUALS)), int(random.integers(1, INDIVIDUALS))
     partner = who if number % 2 == 0 else (who + step) % INDIVIDUALS
-    return _pair(individual_scene(who, one), individual_scene(partner, other, camera=1), same=partner == who)
+    return _pair(individual_scene(who, first), individual_scene(partner, second, camera=1), same=partner == who)
 
 
 def _pair(first: Scene, second: Scene, *, same: bool) -> Pair:

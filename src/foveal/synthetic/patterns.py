@@ -63,6 +63,11 @@ PATTERNS: dict[str, Pattern] = {
 
 
 def pattern(name: str) -> Pattern:
+    """The pattern of this name: a function of (t, x, y, soft) that says how strongly the accent color covers, 0..1.
+
+    Raises:
+        SceneError: for a name that is not one of `PATTERNS`.
+    """
     if name not in PATTERNS:
         raise SceneError(f"no pattern is called {name!r}: choose one of {', '.join(PATTERNS)}")
     return PATTERNS[name]

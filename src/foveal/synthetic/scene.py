@@ -179,6 +179,11 @@ class Scene:
 
 
 def part_index(part: str) -> int:
+    """The number of a body part: its place in `PARTS`, and in a creature's looks.
+
+    Raises:
+        SceneError: for a name that is not one of `PARTS`.
+    """
     if part not in PARTS:
         raise SceneError(f"no part is called {part!r}: choose one of {', '.join(PARTS)}")
     return PARTS.index(part)

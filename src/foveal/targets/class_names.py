@@ -40,11 +40,11 @@ def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int, w
         raise UnknownTarget(
             f"cannot look up class {wanted!r}: this model carries no labels; pass its index or labels=[…]"
         )
-    found = _matches(wanted.strip().casefold(), [label.casefold() for label in labels])
-    if len(found) == 1 and found[0] < classes:
-        return found[0]
-    if found:
-        raise UnknownTarget(f"class {wanted!r} is ambiguous: {_listing(labels, found)}; name one exactly or by index")
+    matches = _matches(wanted.strip().casefold(), [label.casefold() for label in labels])
+    if len(matches) == 1 and matches[0] < classes:
+        return matches[0]
+    if matches:
+        raise UnknownTarget(f"class {wanted!r} is ambiguous: {_listing(labels, matches)}; name one exactly or by index")
     near = get_close_matches(wanted, labels, n=3, cutoff=0.5)
     hint = (
         f"did you mean {' or '.join(near)}?" if near else f"the {len(labels)} labels begin {', '.join(labels[:5])}, …"
@@ -65,7 +65,7 @@ def plain(which: Any) -> Any:
     if isinstance(which, Integral) and not isinstance(which, bool):
         return int(which)
     if isinstance(which, list | tuple | range):
-        return [_one(one, which) for one in which]
+        return [_one(name, which) for name in which]
     if which is None or isinstance(which, str):
         return which
     raise no_class(which)
@@ -83,10 +83,10 @@ def no_class(target: object) -> TargetError:
 
 def _one(which: Any, whole: Any) -> int | str:
     """One of several classes."""
-    found = None if isinstance(which, list | tuple | range) else plain(which)
-    if not isinstance(found, int | str):
+    name = None if isinstance(which, list | tuple | range) else plain(which)
+    if not isinstance(name, int | str):
         raise no_class(whole)
-    return found
+    return name
 
 
 def _number(wanted: int | str, labels: Sequence[str] | None) -> int | str:
@@ -108,6 +108,6 @@ def _matches(wanted: str, labels: Sequence[str]) -> list[int]:
     return exact or synonym or [i for i, label in enumerate(labels) if wanted in label]
 
 
-def _listing(labels: Sequence[str], found: Sequence[int]) -> str:
-    shown = ", ".join(f"{labels[i]} ({i})" for i in found[:6])
-    return shown + (f" and {len(found) - 6} more" if len(found) > 6 else "")
+def _listing(labels: Sequence[str], matches: Sequence[int]) -> str:
+    shown = ", ".join(f"{labels[i]} ({i})" for i in matches[:6])
+    return shown + (f" and {len(matches) - 6} more" if len(matches) > 6 else "")

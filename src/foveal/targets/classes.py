@@ -117,7 +117,7 @@ class Margin:
         each = tuple(Margin(i, j, ending=head.ending) for i, j in pairs)
         spec = {"kind": "margin", "a": a.tolist(), "b": b.tolist(), "of": head.kind}
         margin = _at(scores, a) - _at(scores, b)
-        return TargetScore(margin, words, spec, each=each, choices=scores, notes=head.notes())
+        return TargetScore(margin, words, spec, per_image=each, choices=scores, notes=head.notes())
 
 
 def _fitting(labels: Sequence[str] | None, classes: int) -> Sequence[str] | None:
@@ -138,7 +138,7 @@ def class_indices(
     each = [which] * n if isinstance(which, int | str) else list(which)
     if len(each) != n:
         raise TargetError(f"{len(each)} classes were given for {n} images: give one class, or one per image")
-    return torch.tensor([class_index(one, labels, classes, where) for one in each], device=scores.device)
+    return torch.tensor([class_index(name, labels, classes, where) for name in each], device=scores.device)
 
 
 def _at(scores: Float[Tensor, "n classes"], index: Int[Tensor, " n"]) -> Float[Tensor, " n"]:

@@ -40,4 +40,6 @@ class Custom:
                 f"target {name} returned {got}: it must return one floating-point score per image, shape (n,)"
             )
         score = score.reshape(-1)
-        return TargetScore(score, (name,) * len(score), {"kind": "callable", "name": name}, each=(self,) * len(score))
+        return TargetScore(
+            score, (name,) * len(score), {"kind": "callable", "name": name}, per_image=(self,) * len(score)
+        )

@@ -105,32 +105,32 @@ class Head:
 
     def notes(self) -> tuple[str, ...]:
         """What was assumed."""
-        found = []
+        notes = []
         if self.others:
-            found.append(
+            notes.append(
                 f"the decision was read from {self.name!r} of what the network returned, which also has "
                 f"{', '.join(self.others)}: explain another by a target such as lambda output: output[…][:, 0]"
             )
         if self.squashed and self.task != "value":
-            found.append(
+            notes.append(
                 f"what the network returns lies in 0 to 1 behind {self.squashed}, and was read as logits: if these are "
                 "probabilities, the ones given here are none; let the network end in the sigmoid itself, or return "
                 "logits"
             )
         k = self.scores.shape[1]
         if self.task is None and self.binary and self.ending == "logits":
-            found.append(
+            notes.append(
                 "the network's one number was read as a logit, class 1 where it is above 0 and class 0 below: if that "
                 "is so, say task='classes'; for a regression say task='value', or pass target=1 or "
                 "lambda output: output.flatten()"
             )
         elif self.task is None and self.ending == "logits":
-            found.append(
+            notes.append(
                 f"the network's {k} numbers were read as logits of {k} classes of which one holds: if that is so, say "
                 "task='classes'; say task='labels' where several may hold, task='value' for a regression, "
                 "task='embedding' for an embedding"
             )
-        return tuple(found)
+        return tuple(notes)
 
 
 def read_head(output: Any, task: Task | None = None, ending: Ending | None = None) -> Head:
@@ -183,8 +183,8 @@ def _squashing(scores: Float[Tensor, "n k"]) -> str:
     nodes = [scores.grad_fn]
     for _ in range(_FEW):
         names = {type(node).__name__.removesuffix("Backward0") for node in nodes if node is not None}
-        if found := sorted(names & _SQUASHING):
-            return found[0].lower()
+        if squashing := sorted(names & _SQUASHING):
+            return squashing[0].lower()
         onward = [node for node in nodes if type(node).__name__.startswith((*_RESHAPING, *_ARITHMETIC))]
         nodes = [before for node in onward if node is not None for before, _ in node.next_functions]
     return ""

@@ -47,4 +47,4 @@ class Neuron:
         words = f"{self.layer}, channel {self.channel}, {where}"
         position = list(self.position) if self.position else None
         spec = {"kind": "neuron", "layer": self.layer, "channel": self.channel, "position": position}
-        return TargetScore(score, (words,) * len(score), spec, each=(self,) * len(score))
+        return TargetScore(score, (words,) * len(score), spec, per_image=(self,) * len(score))

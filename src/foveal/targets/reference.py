@@ -106,8 +106,8 @@ class FixedWeights:
 
 def compares(decision: Target | None) -> bool:
     """Whether it leaves a `Comparison` behind."""
-    if isinstance(decision, FixedTarget) and decision.verdict.each:
-        decision = decision.verdict.each[0]
+    if isinstance(decision, FixedTarget) and decision.verdict.per_image:
+        decision = decision.verdict.per_image[0]
     return isinstance(decision, ReferenceTarget)
 
 

@@ -52,20 +52,20 @@ class TargetScore:
 
     Attributes:
         score: (n,), still attached to the graph; each entry depends on its own image only.
-        words: per image, what was decided, as a person would say it.
+        label: per image, what was decided, as a person would say it.
         spec: the same for machines; "kind" says what kind of decision it is.
         probability: (n,) in [0, 1] where that has a meaning, detached.
-        each: per image, the same decision pinned to what it turned out to be, about any number of altered copies.
+        per_image: per image, the same decision pinned to what it turned out to be, about any number of altered copies.
         comparison: what the images were compared with, where embeddings decide.
         choices: (n, classes), the scores of all classes, attached to the graph; None where classes do not decide.
         notes: what was assumed about the network's output.
     """
 
     score: Float[Tensor, " n"]
-    words: tuple[str, ...]
+    label: tuple[str, ...]
     spec: Mapping[str, Any]
     probability: Float[Tensor, " n"] | None = None
-    each: tuple[Target, ...] = ()
+    per_image: tuple[Target, ...] = ()
     comparison: Comparison | None = None
     choices: Float[Tensor, "n classes"] | None = None
     notes: tuple[str, ...] = ()
@@ -89,8 +89,8 @@ class TargetScore:
         cut = {key: value[start:stop] if key in own else value for key, value in self.spec.items()}
         probability = None if self.probability is None else self.probability[start:stop]
         comparison = self.comparison.rows(start, stop) if self.comparison else None
-        own_each = self.each[start:stop]
-        score, words = self.score[start:stop], self.words[start:stop]
+        own_each = self.per_image[start:stop]
+        score, words = self.score[start:stop], self.label[start:stop]
         choices = None if self.choices is None else self.choices[start:stop]
         return TargetScore(score, words, cut, probability, own_each, comparison, choices, self.notes)
 
@@ -98,15 +98,15 @@ class TargetScore:
     def joined(parts: Sequence[TargetScore]) -> TargetScore:
         """One verdict of those that `rows` cut it into."""
         own = PER_IMAGE.get(str(parts[0].spec.get("kind")), ())
-        spec = {**parts[0].spec, **{key: [one for part in parts for one in part.spec[key]] for key in own}}
+        spec = {**parts[0].spec, **{key: [entry for part in parts for entry in part.spec[key]] for key in own}}
         chances = [part.probability for part in parts if part.probability is not None]
         comparisons = [part.comparison for part in parts if part.comparison]
         return TargetScore(
             torch.cat([part.score for part in parts]),
-            tuple(words for part in parts for words in part.words),
+            tuple(words for part in parts for words in part.label),
             spec,
             torch.cat(chances) if chances else None,
-            tuple(one for part in parts for one in part.each),
+            tuple(target for part in parts for target in part.per_image),
             comparisons[0].joined(comparisons) if comparisons else None,
             notes=parts[0].notes,
         )

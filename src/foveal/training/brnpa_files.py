@@ -63,6 +63,7 @@ def load_checkpoint(fabric: Fabric, path: Path, state: dict[str, Any]) -> None:
 
 
 def log_epoch(path: Path, fabric: Fabric, *values: float) -> None:
+    """Appends an epoch's numbers, one a column of `COLUMNS`, to the CSV log; the first process alone writes."""
     if fabric.is_global_zero:
         cells = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in values]
         before = read_text(path) if path.exists() else ",".join(COLUMNS) + "\n"

@@ -43,6 +43,11 @@ def teacher_of(settings: Settings, classes: int) -> nn.Module | None:
 
 
 def start_from(net: PartsNet, teacher: nn.Module, settings: Settings) -> None:
+    """Initializes the student with all weights of the teacher, in place.
+
+    Raises:
+        SettingsError: where the two are different networks.
+    """
     try:
         net.load_state_dict(teacher.state_dict())
     except RuntimeError as error:

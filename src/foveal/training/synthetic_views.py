@@ -40,8 +40,8 @@ class ViewsDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 h w"]]:
         scene = self.split.scene(index)
-        one, other = (torch.from_numpy(render(view)[0]).permute(2, 0, 1) for view in (scene, another_view(scene)))
-        return one.contiguous(), other.contiguous()
+        first, second = (torch.from_numpy(render(view)[0]).permute(2, 0, 1) for view in (scene, another_view(scene)))
+        return first.contiguous(), second.contiguous()
 
 
 def another_view(scene: Scene) -> Scene:
@@ -62,11 +62,11 @@ class Projected(nn.Module):
         return z
 
 
-def nt_xent(one: Float[Tensor, "n d"], other: Float[Tensor, "n d"], temperature: float) -> Float[Tensor, ""]:
+def nt_xent(first: Float[Tensor, "n d"], second: Float[Tensor, "n d"], temperature: float) -> Float[Tensor, ""]:
     """Each of 2n views has to find its partner among the other 2n − 1 (Chen et al., 2020, eq. 1)."""
-    z = functional.normalize(torch.cat([one, other]), dim=1)
+    z = functional.normalize(torch.cat([first, second]), dim=1)
     similar = (z @ z.T / temperature).fill_diagonal_(-torch.inf)
-    n = len(one)
+    n = len(first)
     partner = torch.arange(2 * n, device=z.device).roll(n)
     return functional.cross_entropy(similar, partner)
 
@@ -87,8 +87,8 @@ class ViewsRecipe:
         return ViewsDataset(settings.images, settings.seed)
 
     def loss(self, net: nn.Module, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> Tensor:
-        one, other = net(torch.cat([images, normalized(targets)])).float().chunk(2)
-        return nt_xent(one, other, self.temperature)
+        first, second = net(torch.cat([images, normalized(targets)])).float().chunk(2)
+        return nt_xent(first, second, self.temperature)
 
     def useful(self, net: nn.Module) -> nn.Module:
         return cast("Projected", net).net

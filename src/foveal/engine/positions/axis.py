@@ -70,6 +70,7 @@ class Along:
 
 
 def nowhere(ndim: int) -> Along:
+    """The positions of a tensor that has no place in the image: NaN, in `ndim` dimensions of size 1."""
     return Along(torch.full((1,) * ndim, torch.nan, dtype=torch.float64, device="cpu"))
 
 

@@ -54,6 +54,7 @@ def rearranged(call: Call, k: int) -> Sequence[Along]:
 
 
 def rolled(call: Call, k: int) -> Sequence[Along]:
+    """`roll`: along the dimensions it names, or through all elements in their order where it names none."""
     return moved(call, k) if call["dims"] else rearranged(call, k)
 
 

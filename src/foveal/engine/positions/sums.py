@@ -16,13 +16,13 @@ FACTORS: Mapping[str, tuple[str, str]] = {
 
 def multiplied(call: Call, k: int) -> Along:
     """A row lies where the first matrix has it; a column where the second has it, if the rows lie nowhere."""
-    one, other = (call[name] for name in FACTORS[call.name])
-    vector = other.ndim == 1
-    p = summed(call.of(one, k), [one.ndim - 1])
+    left, right = (call[name] for name in FACTORS[call.name])
+    vector = right.ndim == 1
+    p = summed(call.of(left, k), [left.ndim - 1])
     if vector:
         p = replace(p, at=p.at.squeeze(-1))
     if p.nowhere and not vector:
-        p = summed(call.of(other, k), [other.ndim - 2])
+        p = summed(call.of(right, k), [right.ndim - 2])
     return met(p, call.of(call["self"], k).lifted(call.out.ndim)) if "self" not in FACTORS[call.name] else p
 
 

@@ -93,15 +93,15 @@ def _unknown(call: Call, lost: str) -> Sequence[Where]:
     return [Where.unknown(output.ndim, lost) for output in call.outputs]
 
 
-def _each(found: Along | Sequence[Along], outputs: Sequence[Tensor]) -> Sequence[Along]:
+def _each(positions: Along | Sequence[Along], outputs: Sequence[Tensor]) -> Sequence[Along]:
     """What an operation gives beside its result, such as statistics, lies nowhere."""
-    if not isinstance(found, Along):
-        if len(found) != len(outputs):
+    if not isinstance(positions, Along):
+        if len(positions) != len(outputs):
             raise UnknownPlaceError
-        return found
-    if not found.fits(outputs[0]):
+        return positions
+    if not positions.fits(outputs[0]):
         raise UnknownPlaceError
-    return [found if found.fits(output) else nowhere(output.ndim) for output in outputs]
+    return [positions if positions.fits(output) else nowhere(output.ndim) for output in outputs]
 
 
 def _beside(tensor: Tensor, call: Call) -> bool:

@@ -99,6 +99,7 @@ def tensors_in(given: Iterable[Any]) -> list[Tensor]:
 
 @lru_cache(maxsize=1024)
 def plain_name(func: Any) -> str:
+    """The name of an ATen operation, without the underscore of what writes into its argument: `relu_` is "relu"."""
     name: str = func.overloadpacket.__name__
     return name[:-1] if name.endswith("_") and not name.endswith("__") else name
 

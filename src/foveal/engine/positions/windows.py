@@ -92,7 +92,7 @@ def _scales(call: Call, space: int) -> Sequence[float | None]:
 
 def _space(call: Call) -> int:
     """ "max_pool2d_with_indices" is 2."""
-    return next(int(one) for one, other in pairwise(call.name) if one.isdigit() and other == "d")
+    return next(int(digit) for digit, letter in pairwise(call.name) if digit.isdigit() and letter == "d")
 
 
 def _each(value: Any, space: int) -> tuple[int, ...]:

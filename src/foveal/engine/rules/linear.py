@@ -128,8 +128,8 @@ class LinearRule:
         """
 
         def favored(weight: Tensor, sign: int) -> Tensor:
-            one = weight.clamp(min=0) if sign > 0 else weight.clamp(max=0)
-            return one if whole == 0 else one.mul_(part).add_(weight, alpha=whole)
+            clamped = weight.clamp(min=0) if sign > 0 else weight.clamp(max=0)
+            return clamped if whole == 0 else clamped.mul_(part).add_(weight, alpha=whole)
 
         like = favored(op.weight, sign)
         b = favored(op.bias, sign) if self.bias and op.bias is not None else None

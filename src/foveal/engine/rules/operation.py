@@ -46,6 +46,7 @@ def transposed_convolution(
     groups: int = 1,
     dilation: Any = 1,
 ) -> tuple[Tensor, Operation]:
+    """The input, and the transposed convolution on it as an operation."""
     space = weight.ndim - 2
     stride, padding, dilation = _each(stride, space), _each(padding, space), _each(dilation, space)
     return input, _convolution(weight, bias, (stride, padding, dilation, True, _each(output_padding, space), groups))
@@ -63,6 +64,7 @@ def _convolution(weight: Tensor, bias: Tensor | None, settings: Any) -> Operatio
 
 
 def dense(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Operation]:
+    """The input, and the dense layer on its last dimension as an operation."""
     return input, Operation(weight, bias, F.linear, lambda s, weight, x: s @ weight, -1)
 
 
