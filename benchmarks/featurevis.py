@@ -1,14 +1,14 @@
-"""Are portraits what they are meant to be, and what of the recipe makes them so?
+"""Are feature images what they are meant to be, and what of the recipe makes them so?
 
     python -m benchmarks.featurevis                                       # drawn birds, every variant
     python -m benchmarks.featurevis --model tests/real_networks.py:resnet18 --photos ../shared/data/images/pets \
         --transfer tests/real_networks.py:mobilenet_v2 --layer layer4 --facets 3 --steps 80 --variants default …
 
 gain: informative channels against their target. fit: cosine of all features. recall: of the strongest channels. own:
-share of portraits most like their own facet, by this network; transfer: by another. class: share of portraits whose
+share of images most like their own facet, by this network; transfer: by another. class: share of images whose
 facet's most frequent class (as this network sees its photos) is among the top five. slope, saturated, variation:
 of the power spectrum (the photos' in brackets), share of values at the ends, gradient length against the photos'.
-between: mean distance, 1 − cosine, between facets' portraits in the other network.
+between: mean distance, 1 − cosine, between facets' feature images in the other network.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def scores(
 
 
 def seen_photos(feature_images: FeatureImages) -> list[Tensor]:
-    """The most typical photos, at the size of the portraits."""
+    """The most typical photos, at the size of the feature images."""
     from foveal.render.feature_images import _seen
 
     side = feature_images[0].image.shape[-1]
@@ -163,7 +163,7 @@ def seen_photos(feature_images: FeatureImages) -> list[Tensor]:
 
 
 def between(feature_images: FeatureImages, other: foveal.Model) -> float:
-    """Mean distance between facets' portraits, in another network's last stage."""
+    """Mean distance between facets' feature images, in another network's last stage."""
     from foveal.featurevis.network import FeatureNetwork
     from foveal.featurevis.normalization import Normalization
     from foveal.featurevis.transfer import shown_to

@@ -1,4 +1,4 @@
-"""What a step of a portrait costs, against a forward and backward to its layer, and through the whole network.
+"""What a step of a feature image costs, against a forward and backward to its layer, and through the whole network.
 
     python -m benchmarks.featurevis_cost
     python -m benchmarks.featurevis_cost --networks vgg16 --layers 2,-1 --batch 2
@@ -82,7 +82,7 @@ def costs(subject: Model, layer: str, batch: int, side: int, rounds: int) -> lis
 
 
 def steps_of(subject: Model, layer: str, x: Tensor, objective_weights: ObjectiveWeights) -> Callable[[], object]:
-    """One step of as many portraits as there are images, evaluations left out."""
+    """One step of as many feature images as there are images, evaluations left out."""
     schedule = Schedule((Octave(1.0, 100_000),), check=100_000, patience=0)
     steps = iter(
         optimize(

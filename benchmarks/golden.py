@@ -26,9 +26,12 @@ import typer
 NAMES: dict[str, str] = {
     "portray": "visualize", "assemble": "class_tree", "dictionary": "channels", "Neighbours": "Neighbors",
     "strip": "snapshots", "own": "uses_own_parts", "shown": "display", "portraits": "images", "hidings": "tests",
-    "against": "opponents",
+    "against": "opponents", "each": "tests", "picture": "source",
 }  # fmt: skip
 """What verbs, fields and options were called -> what they are called."""
+
+WORDS = {"neighbours": "neighbors", "taken by biases and stabilisers": "taken by biases and stabilizers"}
+"""The same of keys and values."""
 
 PASSING = {"seconds", "versions", "photos", "queries", "references", "notes", "model", "parameters", "explain_again"}
 """Fields that hold no numbers of the answer, or such as differ from run to run."""
@@ -157,17 +160,23 @@ def _numbers(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, 
     if isinstance(value, torch.Tensor):
         yield path, value.detach().cpu().float().numpy()
     elif isinstance(value, np.ndarray | bool | int | float | str) or value is None:
-        yield path, np.asarray("None" if value is None else value)
+        yield (
+            path,
+            np.asarray("None" if value is None else WORDS.get(value, value) if isinstance(value, str) else value),
+        )
     elif depth > 8:
         return
-    elif is_dataclass(value) and not isinstance(value, type):
+    elif hasattr(value, "_asdict"):
+        for name, part in value._asdict().items():
+            yield from _numbers(part, f"{path}.{name}", depth + 1)
+    elif is_dataclass(value) and not isinstance(value, type | Sequence):
         for field in fields(value):
             if field.name not in PASSING and not field.name.startswith("_"):
                 name = NAMES.get(field.name, field.name)
                 yield from _numbers(getattr(value, field.name), f"{path}.{name}", depth + 1)
     elif isinstance(value, Mapping):
         for key, one in value.items():
-            yield from _numbers(one, f"{path}[{key}]", depth + 1)
+            yield from _numbers(one, f"{path}[{WORDS.get(key, key)}]", depth + 1)
     elif isinstance(value, Sequence):
         for number, one in enumerate(value):
             yield from _numbers(one, f"{path}[{number}]", depth + 1)

@@ -41,7 +41,7 @@ def feature_images(birds: list[Any]) -> FeatureImages:
     return foveal.visualize(foveal.load_model("demo"), birds, layer="stage3", facets=3, schedule=schedule)
 
 
-def test_portraits_of_drawn_birds_do_what_they_are_meant_to(feature_images: FeatureImages) -> None:
+def test_feature_images_of_drawn_birds_do_what_they_are_meant_to(feature_images: FeatureImages) -> None:
     for one in feature_images:
         assert one.gain > 1
         assert one.fit >= one.fit_before
@@ -67,7 +67,7 @@ def test_the_classifier_and_another_network_know_them(feature_images: FeatureIma
 def test_they_are_saved_whole_and_loaded_back(feature_images: FeatureImages, tmp_path: Path) -> None:
     folder = feature_images.save(tmp_path / "faces")
     names = {path.name for path in folder.iterdir()}
-    assert {"sheet.png", "strip.png", "plane.png", "portraits.npz", "manifest.json"} <= names
+    assert {"sheet.png", "strip.png", "plane.png", "feature_images.npz", "manifest.json"} <= names
     again = foveal.FeatureImages.load(folder)
     for a, b in zip(feature_images, again, strict=True):
         assert torch.equal(a.image, b.image) and torch.equal(a.channels, b.channels)
@@ -77,7 +77,7 @@ def test_they_are_saved_whole_and_loaded_back(feature_images: FeatureImages, tmp
     assert [f.members for f in again.facets] == [f.members for f in feature_images.facets]
     assert np.array_equal(again.photos[3].pixels, feature_images.photos[3].pixels)
     assert again.figure().tobytes() == feature_images.figure().tobytes()
-    (folder / "portraits.npz").write_bytes(b"cut")
+    (folder / "feature_images.npz").write_bytes(b"cut")
     with pytest.raises(ResultError, match="changed or cut"):
         foveal.FeatureImages.load(folder)
 
@@ -116,7 +116,7 @@ def test_the_scale_of_features_does_not_matter(scale: float) -> None:
 
 
 def test_planted_colors_come_out() -> None:
-    """Features are how red, green and blue a picture is: so must its portrait be."""
+    """Features are how red, green and blue a picture is: so must its feature image be."""
     model = Model(Planted(), "planted", PREPROCESSING)
     found = foveal.visualize(model, colored(), layer="relu", facets=3, count=1, start="noise", schedule=QUICK)
     for one in found:

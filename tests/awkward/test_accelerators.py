@@ -135,7 +135,7 @@ def test_measure_audit_and_sanity(no_trace: NoTrace) -> None:
     assert torch.allclose(torch.tensor(scores[0].whole), torch.tensor(scores[1].whole), atol=1e-4)
 
 
-def test_portraits_in_every_precision() -> None:
+def test_feature_images_in_every_precision() -> None:
     _, there = both(foveal.load_model("demo"))
     for precision in ("float32", "bfloat16"):
         made = foveal.visualize(

@@ -71,7 +71,7 @@ FREE = {
     "cache",
     "start",
 }
-"""Keywords of portraits and files that others look after, and callables, which may do as they like when called."""
+"""Keywords of feature images and files that others look after, and callables, which may do as they like when called."""
 
 
 def keywords(verb: str) -> list[str]:

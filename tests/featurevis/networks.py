@@ -1,4 +1,4 @@
-"""Tiny networks whose portraits are known, and sets with planted facets."""
+"""Tiny networks whose feature images are known, and sets with planted facets."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def same(a: FeatureImages, b: FeatureImages) -> bool:
 
 
 def made_of(changed: dict[str, Any], **more: Any) -> FeatureImages:
-    """Portraits of what is usual here, but for what was changed."""
+    """Feature images of what is usual here, but for what was changed."""
     asked = {"model": small(), "images": colored(), "layer": "relu2", **OPTIONS, **changed}
     return foveal.visualize(asked.pop("model"), asked.pop("images"), **asked, **more)
 

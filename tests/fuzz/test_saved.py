@@ -144,7 +144,7 @@ def test_a_damaged_cache_is_made_anew(birds: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(limit(300))
-def test_a_damaged_checkpoint_of_portraits_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_of_feature_images_is_refused(tmp_path: Path) -> None:
     def sitting() -> Any:
         return optimize(small(), colored()[:2], layer="relu2", facets=1, schedule=Schedule((Octave(1.0, 6),)))
 

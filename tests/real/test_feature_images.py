@@ -1,4 +1,4 @@
-"""Portraits of photographs by trained networks."""
+"""Feature images of photographs by trained networks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pets(data: Path, count: int) -> list[Path]:
     return [path for breed in breeds for path in [p for p in names if p.name.startswith(breed)][:count]]
 
 
-def test_breeds_are_facets_and_portraits_are_like_them(data: Path, no_trace: NoTrace) -> None:
+def test_breeds_are_facets_and_feature_images_are_like_them(data: Path, no_trace: NoTrace) -> None:
     photos = pets(data, 5)
     model = network("resnet18")
     schedule = Schedule((Octave(0.6, 24),), rate=3.0, check=12, patience=0)

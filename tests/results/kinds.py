@@ -68,7 +68,7 @@ def match() -> Match:
     return foveal.match(net, pictures(1), pictures(2), lines=2)
 
 
-def portraits() -> FeatureImages:
+def feature_images() -> FeatureImages:
     return foveal.visualize(
         small(), colored()[:3], layer="relu2", facets=1, schedule=Schedule((Octave(1.0, 4),), check=2)
     )
@@ -145,7 +145,7 @@ KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
     "flow": (lambda: foveal.flow(tiny(), pictures(1)), Flow.load),
     "parts": (lambda: foveal.parts(tiny(), pictures(1), count=2), Parts.load),
     "match": (match, Match.load),
-    "portraits": (portraits, FeatureImages.load),
+    "feature_images": (feature_images, FeatureImages.load),
     "tree": (tree, Tree.load),
     "scores": (scores, Scores.load),
     "class_tree": (class_tree, ClassTree.load),

@@ -151,7 +151,7 @@ WRITERS: dict[str, Callable[[], Writer]] = {
     **{kind: lambda kind=kind: result(kind) for kind in KINDS},  # type: ignore[misc]
     "state": state, "training": training, "ledger": ledger, "page": page, "settings": settings,
 }  # fmt: skip
-SLOW = {"flow": 3.0, "portraits": 0.6, "tree": 0.6, "match": 0.8, "parts": 0.8, "explanation": 0.6}
+SLOW = {"flow": 3.0, "feature_images": 0.6, "tree": 0.6, "match": 0.8, "parts": 0.8, "explanation": 0.6}
 """Seconds that a save takes, about: so late a kill may come."""
 
 

@@ -30,23 +30,19 @@ def feature_images_section(model: Model) -> Section:
         words.append(
             f"{class_name}\n{image.caption()}\nthe classifier says {answer.label}, {100 * answer.probability:.0f} %"
         )
-    picture = grid(rows, columns=("four of ten pictures", "mean of all ten", "portrait"), rows=words, side=SIDE)
+    picture = grid(rows, columns=("four of ten pictures", "mean of all ten", "feature image"), rows=words, side=SIDE)
     assert photo is not None
     return Section(
         heading="What does the last stage see?",
         photo=photo_tile(photo, SHOWN[0], alt=f"A drawn {SHOWN[0]}, one of ten pictures."),
-        text="Portraits are made, not found: no class was asked for, and the classifier took no part.",
+        text="Feature images are made, not found: no class was asked for, and the classifier took no part.",
         panels=(
             Panel(
-                "Portraits of two species",
-                (
-                    Tile(
-                        "pictures, their mean, portrait", picture, "Two rows: pictures of a species, and its portrait."
-                    ),
-                ),
+                "Feature images of two species",
+                (Tile("pictures, their mean, feature image", picture, "Two rows: pictures, and the image made."),),
                 "An image is changed, from the mean of ten pictures on, until its features at the last stage, averaged "
                 "over places, are those of the pictures, the strongest ones stronger. Gain: how much stronger; fit: "
-                "cosine of all features; recall: share of the pictures' strongest channels that are the portrait's.",
+                "cosine of all features; recall: share of the pictures' strongest channels that are the image's, too.",
             ),
         ),
     )

@@ -1,4 +1,4 @@
-"""Portraits shown to networks that had no part in making them."""
+"""Feature images shown to networks that had no part in making them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def shown_to(
     faces: FeatureImages, model: nn.Module | Model, preprocessing: Preprocessing | None = None
 ) -> tuple[Model, Tensor]:
-    """A network, and the portraits as its input."""
+    """A network, and the feature images as its input."""
     subject = as_model(model, preprocessing)
     batch = placed(load_images([as_picture(image.image) for image in faces], subject.preprocessing), subject.module)
     return subject, batch.tensor
@@ -39,7 +39,7 @@ def answers(
     subject, x = shown_to(faces, model, preprocessing)
     chances = class_head(subject.module, subject.task, x, ending_of(subject.module, subject.task, x)).probabilities
     if chances is None:
-        raise MethodError(f"{subject.name} predicts values: only a classifier can name portraits")
+        raise MethodError(f"{subject.name} predicts values: only a classifier can name feature images")
     best = chances.float().topk(min(count, chances.shape[1]))
     names = subject.labels
     return tuple(
@@ -68,7 +68,7 @@ def transfer(
         MethodError: for images of single units, which stand for no facet.
     """
     if not faces.facets:
-        raise MethodError("only portraits of a set can be looked up in another network: these are of single units")
+        raise MethodError("only feature images of a set can be looked up in another network: these are of single units")
     subject, x = shown_to(faces, model, preprocessing)
     photos = load_images([Image.fromarray(photo.pixels) for photo in faces.photos], subject.preprocessing)
     batch = placed(photos, subject.module)

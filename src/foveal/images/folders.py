@@ -44,7 +44,7 @@ def pictures_in(paths: Iterable[Path], *, but: Path | None = None) -> list[Path]
     return pictures
 
 
-def labeled_pictures(folder: Path) -> tuple[list[Path], list[str]]:
+def labeled_pictures(folder: str | Path) -> tuple[list[Path], list[str]]:
     """The pictures of a folder with one folder a class, and the class of each.
 
         support/jay/1.jpg  support/jay/2.jpg  support/crow/1.jpg    →  three paths, ["crow", "jay", "jay"] in that order
@@ -54,6 +54,7 @@ def labeled_pictures(folder: Path) -> tuple[list[Path], list[str]]:
     Raises:
         ImageError: when there is no such folder, or no class with a picture in it.
     """
+    folder = Path(folder)
     if not is_folder(folder):
         raise ImageError(f"There is no folder {str(folder)!r}: name one that has a folder for each class.")
     each, skipped = [], []

@@ -1,4 +1,4 @@
-"""Portraits as pictures: beside the photos they stand for, on their way, in numbers, and the set in the plane."""
+"""Feature images as pictures: beside the photos they stand for, on their way, in numbers, and the set in the plane."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def as_picture(image: Float[Tensor, "c h w"]) -> Image.Image:
 
 
 def facet_rows(made: MadeImages, *, side: int = 224) -> Image.Image:
-    """A row a facet: its most typical photos, what the image began with, the portrait at each layer."""
+    """A row a facet: its most typical photos, what the image began with, the feature image at each layer."""
     if not made.facets:
         return unit_rows(made, side=side)
     cells, rows = [], []
@@ -86,7 +86,7 @@ def _words(own: Sequence[MadeImage], b: int, size: int, made: MadeImages) -> str
 
 
 def unit_rows(made: MadeImages, *, side: int = 224, columns: int = 6) -> Image.Image:
-    """Portraits of single units, in rows, each with its name."""
+    """Feature images of single units, in rows, each with its name."""
     pictures = [as_picture(image.image) for image in made]
     rows = range(0, len(pictures), columns)
     parts = [
@@ -107,7 +107,7 @@ def unit_rows(made: MadeImages, *, side: int = 224, columns: int = 6) -> Image.I
 
 
 def snapshot_rows(made: MadeImages, *, side: int = 192) -> Image.Image:
-    """A row a portrait: the image after so many steps, the best last."""
+    """A row a feature image: the image after so many steps, the best last."""
     cells = [[*(as_picture(image) for _, image in entry.snapshots), as_picture(entry.image)] for entry in made]
     longest = max((image.snapshots for image in made), key=len)
     return grid(
@@ -156,7 +156,7 @@ def channel_bars(image: MadeImage, *, count: int = 24, side: int = 640) -> Image
     picture = Image.new("RGB", (side, top + line * len(pairs) + 24), PAPER)
     draw = ImageDraw.Draw(picture)
     write(draw, (16, 10), f"{image.name}: {image.caption()}", size * 1.1, ink=INK)
-    for x, color, words in ((16, TARGET, "target: mean of the photos"), (250, ATTAINED, "attained by the portrait")):
+    for x, color, words in ((16, TARGET, "target: mean of the photos"), (250, ATTAINED, "attained by the image")):
         draw.rectangle((x, 37, x + 12, 49), fill=color)
         write(draw, (x + 18, 43), words, size, ink=MUTED, anchor="lm")
     widest = max(max(a, u, 1e-12) for _, a, u in pairs)
@@ -187,7 +187,7 @@ def plane(
         labels: the facet of each.
     """
     if not made.facets:
-        raise ResultError("these portraits are of single units: there is no set to draw in the plane")
+        raise ResultError("these feature images are of single units: there is no set to draw in the plane")
     low, high = points.min(0), points.max(0)
     margin, thumb = 90, 96
     spread = np.where(high > low, high - low, 1)

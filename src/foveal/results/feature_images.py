@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from foveal.results.explanation import JSON
     from foveal.storage.manifest import Saved
 
-ARRAYS = "portraits.npz"
+ARRAYS = "feature_images.npz"
 TENSORS = ("image", "channels", "target", "attained", "before")
 
 
@@ -123,7 +123,7 @@ class FeatureImage:
 
 @dataclass(frozen=True, eq=False)
 class FeatureImages(Result):
-    """Portraits of the facets of a set, or of single units.
+    """Feature images of the facets of a set, or of single units.
 
     Attributes:
         images: layer by layer, facet by facet, seed by seed.
@@ -137,7 +137,7 @@ class FeatureImages(Result):
         versions: what they were made with.
     """
 
-    FORMAT: ClassVar[str] = "foveal-portraits/1"
+    FORMAT: ClassVar[str] = "foveal-feature-images/1"
 
     images: tuple[FeatureImage, ...]
     photos: tuple[Photo, ...]
@@ -166,7 +166,7 @@ class FeatureImages(Result):
     # --- is it true? ---
 
     def nearest(self, i: int, count: int = 4) -> tuple[tuple[int, float], ...]:
-        """The photos of the whole set whose features are most like portrait i's: (which, cosine), best first."""
+        """The photos of the whole set whose features are most like feature image i's: (which, cosine), best first."""
         image = self.images[i]
         if image.layer not in self.features:
             return ()
@@ -175,12 +175,12 @@ class FeatureImages(Result):
         return tuple((k, float(cos[k])) for k in order)
 
     def retrieved(self, i: int) -> int:
-        """The facet whose target is most like portrait i's features, by the cosine about the mean of all targets."""
+        """The facet whose target is most like image i's features, by the cosine about the mean of all targets."""
         image = self.images[i]
         return nearest_target(image.attained, self.targets(image.layer))
 
     def retrieval(self) -> float:
-        """Share of portraits that are most like their own facet's target. 1 where there is one facet only."""
+        """Share of feature images that are most like their own facet's target. 1 where there is one facet only."""
         return _share(self.retrieved(i) == image.facet for i, image in enumerate(self.images))
 
     def targets(self, layer: str) -> Float[Tensor, "k c"]:
@@ -205,7 +205,7 @@ class FeatureImages(Result):
         return snapshot_rows(self, side=side or 192) if kind == "strip" else facet_rows(self, side=side or 224)
 
     def bars(self, i: int = 0, *, count: int = 24) -> Image.Image:
-        """Attained against target activation of the strongest channels of portrait i."""
+        """Attained against target activation of the strongest channels of feature image i."""
         from foveal.render.feature_images import channel_bars
 
         return channel_bars(self.images[i], count=count)
@@ -215,7 +215,7 @@ class FeatureImages(Result):
         from foveal.render.feature_images import plane
 
         if not self.facets:
-            raise ResultError("these portraits are of single units: there is no set to draw in the plane")
+            raise ResultError("these feature images are of single units: there is no set to draw in the plane")
         layer = layer or self.layers[-1]
         points = places(self.features[layer]).numpy()
         return plane(self, points, self._facet_of_each(layer), layer, side=side)
@@ -246,14 +246,14 @@ class FeatureImages(Result):
         }  # fmt: skip
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """portrait-….png, sheet.png, strip.png, bars-….png, plane.png, the photos and portraits.npz."""
+        """image-….png, sheet.png, strip.png, bars-….png, plane.png, the photos and feature_images.npz."""
         self._draw(aside)
         photos = [write_photo(aside, photo, f"photo-{i:04d}") for i, photo in enumerate(self.photos)]
         arrays = self._arrays()
         write_arrays(aside / ARRAYS, arrays)
         images = [{**image.to_dict(), "curve": [list(point) for point in image.curve]} for image in self]
         return {
-            **self._facts(), "parameters": dict(self.parameters), "portraits": images, "photos": photos,
+            **self._facts(), "parameters": dict(self.parameters), "images": images, "photos": photos,
             "arrays": described(arrays),
         }  # fmt: skip
 
@@ -262,7 +262,7 @@ class FeatureImages(Result):
         with saved.open(ARRAYS) as file:
             arrays = read_arrays(file, saved["arrays"])
         return cls(
-            tuple(_image(i, facts, arrays) for i, facts in enumerate(saved["portraits"])),
+            tuple(_image(i, facts, arrays) for i, facts in enumerate(saved["images"])),
             tuple(read_photo(saved, photo) for photo in saved["photos"]),
             tuple(
                 Facet(tuple(facet["members"]), arrays[f"weights/{b}"], int(facet["size"]))
@@ -281,7 +281,7 @@ class FeatureImages(Result):
         self.figure("strip").save(folder / "strip.png")
         for i, image in enumerate(self):
             name = f"{i:0{len(str(len(self) - 1))}d}-{plain_name(image.name)}.png"
-            self.figure("image", i=i).save(folder / f"portrait-{name}")
+            self.figure("image", i=i).save(folder / f"image-{name}")
             if image.target is not None:
                 self.bars(i).save(folder / f"bars-{name}")
         if len(self.photos) > 2:
@@ -297,7 +297,7 @@ class FeatureImages(Result):
 
     def __str__(self) -> str:
         many = f" of {len(self.facets)} facets of {len(self.photos)} pictures" if self.facets else ""
-        lines = [f"{len(self)} portraits{many}, {self.model}, {self.seconds:.1f} s"]
+        lines = [f"{len(self)} feature images{many}, {self.model}, {self.seconds:.1f} s"]
         lines += [f"  {image.name:32} {image.caption()}" for image in self.images]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
@@ -316,11 +316,11 @@ class TransferScore:
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """Portraits seen by a network that had no part in making them.
+    """Feature images seen by a network that had no part in making them.
 
     Attributes:
         model, layer: of that network.
-        retrieved: for each portrait, the facet whose photos it is most like there.
+        retrieved: for each feature image, the facet whose photos it is most like there.
         facets: which it is meant to be.
         fit: cosine with its own facet's features there.
     """
@@ -333,11 +333,11 @@ class Transfer:
 
     @property
     def share(self) -> float:
-        """Of portraits that are most like their own facet."""
+        """Of feature images that are most like their own facet."""
         return _share(a == b for a, b in zip(self.retrieved, self.facets, strict=True))
 
     def __str__(self) -> str:
-        share = f"{100 * self.share:.0f} % of {len(self.facets)} portraits"
+        share = f"{100 * self.share:.0f} % of {len(self.facets)} feature images"
         return f"{self.model} at {self.layer}: {share} are most like their own facet"
 
     __repr__ = __str__

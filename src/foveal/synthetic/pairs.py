@@ -31,8 +31,8 @@ class Pair:
 class PositivePairs:
     """`count` pairs, drawn from the seed: half the same; of the others, half siblings when kind is "classes".
 
-    >>> from foveal.synthetic import Pairs
-    >>> pair = Pairs("classes", 10)[2]
+    >>> from foveal.synthetic import PositivePairs
+    >>> pair = PositivePairs("classes", 10)[2]
     >>> pair.same, len(pair.shared)
     (True, 8)
     """
