@@ -388,3 +388,13 @@ def test_a_trained_network_on_photos_with_boxes(data: Path) -> None:
     assert scores.summary("hirescam", "deletion").mean < scores.summary("(random)", "deletion").mean
     audits = foveal.audit(model, paths, explanations=whys, draws=4)
     assert np.mean([one.effect for one in audits]) > np.mean([one.chance[0] for one in audits]) + 0.1
+
+
+def test_what_compare_gives_is_several_explanations() -> None:
+    model, (x, _) = Patch().eval(), patched(1)
+    whys = foveal.compare(model, x, 0, methods=["gradcam", "hirescam"])
+    scores = foveal.measure(model, x, 0, explanations=whys, metrics="deletion", references=False, setting=QUICK)
+    assert scores.methods == whys.methods == ("gradcam", "hirescam")
+    assert whys["hirescam"] is whys[1] and [why.method for why in whys[1:]] == ["hirescam"]
+    with pytest.raises(ResultError, match="no map by 'lime'"):
+        whys["lime"]

@@ -79,7 +79,7 @@ def test_true_importance_knows_the_right_map(decision: str) -> None:
 
 
 def test_the_perfect_map_of_a_margin() -> None:
-    from foveal.api.measure import NamedMaps
+    from foveal.api.map_sources import NamedMaps
     from foveal.benchmark.truth import _agreement
     from foveal.images import load_images
 

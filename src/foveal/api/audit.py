@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foveal.api.measure import MapSource, by_name, collect_maps, target_of
+from foveal.api.map_sources import MapSource, by_name, collect_maps, target_of
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.perturbed_score import SAID, Of, perturbed_scores
 from foveal.attribution.prepare import check_pictures, prepare

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from foveal.api.explain import explanations
-from foveal.api.measure import RepeatableMap, repeatable
+from foveal.api.map_sources import RepeatableMap, repeatable
 from foveal.attribution.context import Context
 from foveal.attribution.passes import decided
 from foveal.attribution.perturbation import Progress

@@ -24,7 +24,8 @@ import numpy as np
 
 from foveal._version import __version__
 from foveal.api.explain import compare
-from foveal.api.measure import NamedMaps, default_setting, reference_maps
+from foveal.api.map_sources import NamedMaps, reference_maps
+from foveal.api.measure import default_setting
 from foveal.attribution.context import Context
 from foveal.attribution.perturbed_score import PerturbedScore, perturbed_scores
 from foveal.attribution.prepare import prepare, read

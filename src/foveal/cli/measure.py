@@ -52,7 +52,8 @@ def measure(
     """
     network = source.load()
     from foveal.api.audit import audit as audited
-    from foveal.api.measure import default_setting, explained
+    from foveal.api.map_sources import explained
+    from foveal.api.measure import default_setting
     from foveal.api.measure import measure as measured
     from foveal.images import pictures_in
     from foveal.metrics.metric import find_metrics

@@ -1,0 +1,193 @@
+"""What is measured: maps of results, of methods by name, and of what knows nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from torch import Tensor, nn
+
+from foveal.api.explain import explanations
+from foveal.attribution.context import Context
+from foveal.attribution.passes import forward_backward
+from foveal.attribution.placing import whereabouts
+from foveal.attribution.prepare import prepare
+from foveal.engine.address import INPUT
+from foveal.engine.select import LayerSpec
+from foveal.errors import FovealError, MethodError, TargetError, UnknownMethod
+from foveal.images import Batch
+from foveal.methods import find_methods
+from foveal.metrics.references import REFERENCES, norm_map
+from foveal.models.model import Model
+from foveal.results import Explanation, Match, Parts
+from foveal.results.explanations import Explanations
+from foveal.results.tree import Tree
+from foveal.targets import Class, Margin, Neuron, Target, TargetLike
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from foveal.images import ImageLike, Place
+
+EVERY = (*REFERENCES, "activation")
+
+MapSource: TypeAlias = "str | Explanation | Match | Tree | RepeatableMap | Float[Tensor, 'n h w']"
+
+
+@dataclass(frozen=True, eq=False)
+class NamedMaps:
+    """The maps of one method for all pictures, and how to make others like them.
+
+    Attributes:
+        again: (number of the picture, target, input) to maps, for metrics that explain altered pictures.
+        layer: where they are from, if they are from a layer.
+        place: where their cells lie on the network's input; None is edge to edge.
+    """
+
+    maps: Float[Tensor, "n h w"]
+    again: Callable[[int, Target, Tensor], Tensor] | None = None
+    layer: str | None = None
+    place: Place | None = None
+
+
+def by_name(given: MapSource | Sequence[MapSource] | Mapping[str, MapSource]) -> dict[str, MapSource]:
+    """Explanations by name."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    each: list[MapSource] = list(given) if isinstance(given, list | tuple | Explanations) else [given]  # type: ignore[list-item]
+    if not each:
+        raise MethodError("there is nothing to measure: give an explanation, or the name of a method")
+    named: dict[str, MapSource] = {}
+    for source in each:
+        name = source if isinstance(source, str) else getattr(source, "method", None) or _kind(source)
+        free = (f"{name} {number}" if number > 1 else name for number in range(1, len(each) + 1))
+        named[next(key for key in free if key not in named)] = source
+    return named
+
+
+def _kind(source: Any) -> str:
+    return "fam" if isinstance(source, Match) else "gap" if isinstance(source, Tree) else "map"
+
+
+def target_of(explanations: Any) -> Target | None:
+    """The decision that results explain, where they say enough; None is the predicted class."""
+    for result in (source.why if isinstance(source, RepeatableMap) else source for source in explanations):
+        if not isinstance(result, Explanation | Tree):
+            if isinstance(result, Match):
+                raise TargetError("say what was compared with: target=foveal.Similar(reference, metric=…)")
+            continue
+        spec: Any = result.target_spec
+        kind = spec.get("kind")
+        if kind in ("class", "value"):
+            return Class(spec["index"])
+        if kind == "margin":
+            return Margin(spec["a"], spec["b"])
+        if kind == "neuron":
+            return Neuron(spec["layer"], spec["channel"], tuple(spec["position"]) if spec["position"] else None)
+        if kind == "none":
+            continue
+        words = result.target if isinstance(result, Tree) else result.target[0]
+        raise TargetError(
+            f"a result about {words!r} does not hold its references: pass the same target again, target=…"
+        )
+    return None
+
+
+def explained(
+    model: nn.Module | Model, images: ImageLike | Batch, target: TargetLike, methods: Sequence[str],
+    layer: LayerSpec = None,
+) -> dict[str, RepeatableMap]:  # fmt: skip
+    """What `measure` and `audit` make of methods by name, made once for both."""
+    return repeatable(prepare(model, images, target), methods, layer)
+
+
+def repeatable(context: Context, methods: Sequence[str], layer: LayerSpec = None) -> dict[str, RepeatableMap]:
+    """Methods by name, all on one forward, each able to explain altered pictures the same way."""
+    chosen = find_methods(methods)
+    whys = explanations(context, chosen, layer, leave_out=bool({"all", "fast"} & {*methods}))
+    return {why.method: RepeatableMap(why, partial(_again, context, why.method, why.layer)) for why in whys}
+
+
+@dataclass(frozen=True, eq=False)
+class RepeatableMap:
+    """An explanation, and how to make others like it: (number of the picture, target, input) to maps."""
+
+    why: Explanation
+    again: Callable[[int, Target, Tensor], Tensor]
+
+
+def _again(
+    context: Context, method: str, layer: str, i: int, target: Target, x: Float[Tensor, "k c h w"]
+) -> Float[Tensor, "k h w"]:
+    """Maps of k altered copies of picture i."""
+    (photo,) = context.photos[i : i + 1]
+    copies = replace(
+        context, x=x, target=target, photos=(photo,) * len(x), arguments=context.arguments.row(i), notes=()
+    )
+    (why,) = explanations(copies, find_methods([method]), layer)
+    return why.map
+
+
+def collect_maps(context: Context, many: Mapping[str, MapSource], layer: str | None) -> dict[str, NamedMaps]:
+    """Maps by name; those of methods named are made, all on one forward."""
+    names = [name for name in many.values() if isinstance(name, str)]
+    made = repeatable(context, names) if names else {}
+    collected: dict[str, NamedMaps] = {}
+    for name, source in many.items():
+        if isinstance(source, str):
+            (spelled,) = find_methods(source)
+            source = made[spelled]
+        again = source.again if isinstance(source, RepeatableMap) else None
+        why = source.why if isinstance(source, RepeatableMap) else source
+        if isinstance(why, Parts):
+            collected[name] = NamedMaps(why.places, again, place=why.where.get(why.layer))
+        elif isinstance(why, Tree):
+            collected[name] = NamedMaps(why.map()[None])
+        elif isinstance(why, Explanation):
+            layers = why.layers if layer == "all" else (why.layer if layer is None else layer,)
+            for at in layers:
+                if at not in why.maps:
+                    raise MethodError(f"{name} has no map of {at!r}: it has {', '.join(why.layers)}")
+                spelled = f"{name} at {at}" if len(layers) > 1 else name
+                collected[spelled] = NamedMaps(why.maps[at], again, at, why.where.get(at))
+        elif isinstance(why, Match):
+            collected[name] = NamedMaps(why.query_maps[:, 0], place=why.query_where)
+        else:
+            assert not isinstance(why, str | RepeatableMap)
+            collected[name] = NamedMaps(why)
+    for name, each in collected.items():
+        if each.maps.ndim != 3 or len(each.maps) != len(context.photos):
+            raise MethodError(
+                f"{len(context.photos)} pictures need as many maps (n, h, w), but {name} has {tuple(each.maps.shape)}"
+            )
+    return collected
+
+
+def reference_maps(
+    context: Context, maps: Mapping[str, NamedMaps], wanted: Sequence[str] | bool
+) -> dict[str, NamedMaps]:
+    """Maps that know nothing, as many as wanted, in brackets."""
+    names = EVERY if wanted is True else tuple(wanted or ())
+    unknown = [name for name in names if name not in EVERY]
+    if unknown:
+        raise UnknownMethod(f"there is no reference {unknown[0]!r}: say {', '.join(EVERY)}")
+    x = context.x
+    named = {name: NamedMaps(REFERENCES[name](x), partial(_unasked, name)) for name in names if name != "activation"}
+    layer = next((entry.layer for entry in maps.values() if entry.layer and entry.layer != INPUT), None)
+    if "activation" in names:
+        try:
+            at = layer if layer and " of " not in layer else context.layers(None)[0]
+            passed = forward_backward(context, [at], gradient=False, backward=False)
+            map = norm_map(passed.activations[at])
+            named["activation"] = NamedMaps(map, place=whereabouts(context, {at: map}).where.get(at))
+        except FovealError:
+            if wanted is not True:
+                raise  # asked for by name
+    return {f"({name})": entry for name, entry in named.items()}
+
+
+def _unasked(name: str, i: int, target: Target, x: Float[Tensor, "k c h w"]) -> Float[Tensor, "k h w"]:
+    """The reference map of altered pictures, whatever was asked."""
+    return REFERENCES[name](x)
