@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from foveal.attribution.batching import in_batches
-from foveal.attribution.context import Context
-from foveal.attribution.passes import BackwardTarget, PassResult, forward_backward, forward_backward_each
-from foveal.attribution.perturbation import PerturbationScorer, Progress, runs_for
+from foveal.api.flow_audit import audited
+from foveal.api.flow_plan import FlowPlan, plan_of
+from foveal.attribution.passes import PassResult, forward_backward_each
+from foveal.attribution.perturbation import Progress
 from foveal.attribution.placing import whereabouts
 from foveal.attribution.prepare import prepare, with_target
-from foveal.engine.guard import untouched
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
-from foveal.errors import MethodError, TargetError, UnknownMethod
+from foveal.errors import MethodError
 from foveal.images import Batch
-from foveal.methods.fam import CHANNELS, Weighed
-from foveal.methods.naflow import Abandonment, Inversion, Mode, rebuild, share_of
+from foveal.methods.fam import Weighed
+from foveal.methods.naflow import Abandonment, Inversion, Mode, share_of
 from foveal.models.model import Model
-from foveal.results.flow import Audit, Audited, Flow
+from foveal.results.flow import Flow
 from foveal.results.provenance import versions
-from foveal.targets import Similar, TargetLike, Task, compares
+from foveal.targets import Similar, TargetLike, Task
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.attribution.passes import Rules
-    from foveal.engine.capture import ForwardRun
     from foveal.images import ImageLike, Preprocessing
     from foveal.similarity import MetricLike
 
@@ -89,8 +86,8 @@ def flow(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     how = Inversion(mode, iterations, tolerance, damping)
-    course = _course(context, layer, Abandonment(zero, mass), how, coefficients)
-    return _flow(course, course.run(progress), time.perf_counter() - started)
+    plan = plan_of(context, layer, Abandonment(zero, mass), how, coefficients)
+    return _flow(plan, plan.run(progress), time.perf_counter() - started)
 
 
 @checked
@@ -136,89 +133,28 @@ def flows(
     )
     contexts = [first, *(with_target(first, target) for target in targets[1:])]
     how, abandonment = Inversion(mode, iterations, tolerance, damping), Abandonment(zero, mass)
-    courses = [_course(context, layer, abandonment, how, coefficients) for context in contexts]
-    if len({course.layers for course in courses}) > 1:
+    plans = [plan_of(context, layer, abandonment, how, coefficients) for context in contexts]
+    if len({plan.layers for plan in plans}) > 1:
         raise MethodError(
             "these decisions look at different depths of the network: name the layers to follow them at, or follow "
             "each with foveal.flow"
         )
-    passes = forward_backward_each(first, [course.question(progress) for course in courses], courses[0].layers)
-    seconds = (time.perf_counter() - started) / len(courses)
-    return tuple(_flow(course, passed, seconds) for course, passed in zip(courses, passes, strict=True))
+    passes = forward_backward_each(first, [plan.question(progress) for plan in plans], plans[0].layers)
+    seconds = (time.perf_counter() - started) / len(plans)
+    return tuple(_flow(plan, passed, seconds) for plan, passed in zip(plans, passes, strict=True))
 
 
-@dataclass(frozen=True)
-class FlowPlan:
-    """What decides a flow.
-
-    Attributes:
-        layers: in the order they were asked for.
-        rules: where the backward pass starts, for similarities; None is the score.
-    """
-
-    context: Context
-    layers: tuple[str, ...]
-    abandonment: Abandonment
-    how: Inversion
-    rules: Rules | None
-
-    def run(self, progress: Progress | None = None) -> PassResult:
-        """Forward, backward, and the inversion where there is one."""
-        asked = self.question(progress)
-        run = partial(
-            forward_backward, layers=self.layers, gradient=True, backward=True, rules=asked.rules, study=asked.study
-        )
-        return in_batches(self.context, self.layers, run, "flow", self.how.mode)
-
-    def question(self, progress: Progress | None = None) -> BackwardTarget:
-        """What is asked of the network."""
-        study = partial(self._study, progress=progress) if self.how.mode != "exact" else None
-        return BackwardTarget(self.context.target, self.rules, study)
-
-    def _study(
-        self, run: ForwardRun, G: Mapping[str, Tensor], notes: list[str], *, progress: Progress | None
-    ) -> dict[str, dict[str, Tensor]]:
-        layers = [layer for layer in run.activations if layer in self.layers]
-        done = [0]
-
-        def tick(layer: str) -> None:
-            done[0] += 1
-            if progress:
-                progress(f"{self.how.mode} at {layer}", done[0], len(layers) - 1)
-
-        rebuilt = rebuild(run, layers, G, self.how, self.abandonment, tick)
-        notes += rebuilt.notes
-        return {"B": rebuilt.B, "residual": rebuilt.residual, "iterations": rebuilt.iterations}
-
-
-def _course(
-    context: Context, layer: LayerSpec, abandonment: Abandonment, how: Inversion, coefficients: str
-) -> FlowPlan:
-    return FlowPlan(context, context.every_layer(layer), abandonment, how, _rules(context, coefficients))
-
-
-def _rules(context: Context, coefficients: str) -> Rules | None:
-    if coefficients not in (*CHANNELS, "linear", "gradient"):
-        known = ", ".join([*CHANNELS, "linear", "gradient"])
-        raise UnknownMethod(f"there are no coefficients {coefficients!r} of a flow: say {known}")
-    if coefficients != "contribution" and not compares(context.target):
-        raise MethodError(
-            f"coefficients={coefficients!r} weigh the channels of a similarity, and this decision has none"
-        )
-    return Weighed(coefficients) if compares(context.target) and coefficients != "gradient" else None
-
-
-def _flow(course: FlowPlan, passed: PassResult, seconds: float) -> Flow:
-    context, verdict = course.context, passed.verdict
+def _flow(plan: FlowPlan, passed: PassResult, seconds: float) -> Flow:
+    context, verdict = plan.context, passed.verdict
     assert verdict is not None
     maps: dict[str, Tensor] = {}
     signed: dict[str, Tensor] = {}
     kept: dict[str, Tensor] = {}
     measured: dict[str, Any] = {}
-    for layer in [at for at in passed.activations if at in course.layers]:
+    for layer in [at for at in passed.activations if at in plan.layers]:
         B = passed.studied["B"][layer] if passed.studied else None
         maps[layer], signed[layer], kept[layer] = share_of(
-            passed.activations[layer], passed.cotangents[layer], B, course.abandonment
+            passed.activations[layer], passed.cotangents[layer], B, plan.abandonment
         )
         if not bool(torch.isfinite(maps[layer]).all()):
             raise MethodError(f"the flow at {layer} is not finite: activations or gradients overflow; use float32")
@@ -226,12 +162,12 @@ def _flow(course: FlowPlan, passed: PassResult, seconds: float) -> Flow:
         measured[layer] = {
             "kept": kept[layer].double().mean((1, 2)).tolist(),
             "total": total.tolist(),
-            "offset": (_start(course, passed, total) - total).tolist(),
+            "offset": (_start(plan, passed, total) - total).tolist(),
             "residual": _numbers(passed, "residual", layer, total),
             "iterations": _numbers(passed, "iterations", layer, total),
         }
     lie = whereabouts(context, maps)
-    notes = [*context.remarks(verdict.label), *passed.notes, *_remarks(course, kept, measured), *lie.notes]
+    notes = [*context.remarks(verdict.label), *passed.notes, *_remarks(plan, kept, measured), *lie.notes]
     result = Flow(
         maps=maps,
         photos=context.photos,
@@ -239,8 +175,8 @@ def _flow(course: FlowPlan, passed: PassResult, seconds: float) -> Flow:
         probability=verdict.probability,
         target=verdict.label,
         target_spec=verdict.spec,
-        method=f"naflow:mode={course.how.mode}",
-        parameters=_parameters(course),
+        method=f"naflow:mode={plan.how.mode}",
+        parameters=_parameters(plan),
         model=context.subject.name,
         measured=measured,
         notes=tuple(dict.fromkeys(notes)),
@@ -250,13 +186,13 @@ def _flow(course: FlowPlan, passed: PassResult, seconds: float) -> Flow:
         signed=signed,
         kept=kept,
     )
-    return replace(result, auditor=partial(_audited, course, result))
+    return replace(result, auditor=partial(audited, plan, result))
 
 
-def _start(course: FlowPlan, passed: PassResult, like: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+def _start(plan: FlowPlan, passed: PassResult, like: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """What flows: the score, or of a similarity α·v."""
     assert passed.verdict is not None
-    start = course.rules.start(passed.verdict) if course.rules else passed.verdict.score
+    start = plan.rules.start(passed.verdict) if plan.rules else passed.verdict.score
     return start.detach().to(like)
 
 
@@ -265,22 +201,22 @@ def _numbers(passed: PassResult, what: str, layer: str, like: Float[Tensor, " n"
     return [0.0] * len(like) if numbers is None else numbers.tolist()
 
 
-def _parameters(course: FlowPlan) -> dict[str, Any]:
-    how, abandonment = course.how, course.abandonment
+def _parameters(plan: FlowPlan) -> dict[str, Any]:
+    how, abandonment = plan.how, plan.abandonment
     solving = {"iterations": how.iterations, "tolerance": how.tolerance}
     return {
         "mode": how.mode,
         "mass": abandonment.mass,
         "zero": abandonment.tolerance,
-        **({"coefficients": course.rules.weights} if isinstance(course.rules, Weighed) else {}),
+        **({"coefficients": plan.rules.weights} if isinstance(plan.rules, Weighed) else {}),
         **(solving if how.mode != "exact" else {}),
         **({"damping": how.damping} if how.mode == "damped" else {}),
     }
 
 
-def _remarks(course: FlowPlan, kept: Mapping[str, Tensor], measured: Mapping[str, Any]) -> list[str]:
+def _remarks(plan: FlowPlan, kept: Mapping[str, Tensor], measured: Mapping[str, Any]) -> list[str]:
     notes = []
-    if course.abandonment.mass == 1 and all(bool((share > 0.999).all()) for share in kept.values()):
+    if plan.abandonment.mass == 1 and all(bool((share > 0.999).all()) for share in kept.values()):
         notes.append(
             "no neuron is abandoned anywhere, because this network's gradients never vanish: keep those that hold 99 % "
             "of the evidence with mass=0.99"
@@ -290,47 +226,9 @@ def _remarks(course: FlowPlan, kept: Mapping[str, Tensor], measured: Mapping[str
     if loose:
         said = ", ".join(f"{layer} {100 * residual:.2g} %" for layer, residual in loose.items())
         # What comes from a layer that was itself rebuilt contradicts itself, and no number of steps mends that.
-        hint = "; more iterations may help" if course.how.mode == "project" else ""
+        hint = "; more iterations may help" if plan.how.mode == "project" else ""
         notes.append(f"the inversion left a residual: {said}{hint}")
     return notes
-
-
-def _audited(course: FlowPlan, result: Flow, progress: Progress | None = None) -> Audit:
-    """The network, asked with neurons of each layer set to zero."""
-    context = course.context
-    passed = replace(course, how=Inversion()).run()
-    n, layers = len(context.x), result.layers
-    audited = []
-    with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():
-        for number, layer in enumerate(layers):
-            keep = course.abandonment.kept(passed.activations[layer], passed.cotangents[layer])
-            pairs = []
-            for image in range(n):
-                probe = PerturbationScorer(context, passed, image, layer, lambda done, total: None, runs)
-                own = keep[image : image + 1].to(probe.A.dtype)
-                pairs.append(_scores(probe, torch.cat([probe.A * own, probe.A * (1 - own)])))
-                probe.forget()
-                if progress:
-                    progress(f"audit of {layer}", number * n + image + 1, n * len(layers))
-            without_abandoned, without_kept = torch.stack(pairs).unbind(1)
-            assert result.score is not None
-            offset = torch.tensor([result.number(layer, "offset", i) for i in range(n)])
-            if course.rules:
-                offset = torch.full_like(offset, torch.nan)  # of α·v, not of the similarity that is asked for
-            audited.append(Audited(layer, result.score.cpu(), without_abandoned.cpu(), without_kept.cpu(), offset))
-    return Audit(tuple(audited))
-
-
-def _scores(probe: PerturbationScorer, copies: Float[Tensor, "2 c h w"]) -> Float[Tensor, " 2"]:
-    """Each asked alone: an embedding of zeros has no similarity, which is no answer rather than an error."""
-
-    def asked(copy: Tensor) -> Tensor:
-        try:
-            return probe.resumed(lambda start, stop: copy, 1)
-        except TargetError:
-            return torch.full((1,), torch.nan)
-
-    return torch.cat([asked(copy) for copy in copies.split(1)])
 
 
 @checked

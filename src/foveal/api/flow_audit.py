@@ -1,0 +1,63 @@
+"""The network, asked with neurons of each layer set to zero."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from foveal.api.flow_plan import FlowPlan
+from foveal.attribution.perturbation import PerturbationScorer, Progress, runs_for
+from foveal.engine.guard import untouched
+from foveal.errors import TargetError
+from foveal.methods.naflow import Inversion
+from foveal.results.flow import Audit, Audited, Flow
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+def audited(plan: FlowPlan, result: Flow, progress: Progress | None = None) -> Audit:
+    """What the score is without the neurons that a flow abandons, and without those that it keeps, layer by layer.
+
+    Args:
+        plan: of the flow; the neurons are those of its exact mode.
+        result: the flow.
+        progress: hears (what, done, total).
+    """
+    context = plan.context
+    passed = replace(plan, how=Inversion()).run()
+    n, layers = len(context.x), result.layers
+    by_layer: list[Audited] = []
+    with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():
+        for number, layer in enumerate(layers):
+            keep = plan.abandonment.kept(passed.activations[layer], passed.cotangents[layer])
+            pairs = []
+            for image in range(n):
+                probe = PerturbationScorer(context, passed, image, layer, lambda done, total: None, runs)
+                own = keep[image : image + 1].to(probe.A.dtype)
+                pairs.append(_scores(probe, torch.cat([probe.A * own, probe.A * (1 - own)])))
+                probe.forget()
+                if progress:
+                    progress(f"audit of {layer}", number * n + image + 1, n * len(layers))
+            without_abandoned, without_kept = torch.stack(pairs).unbind(1)
+            assert result.score is not None
+            offset = torch.tensor([result.number(layer, "offset", i) for i in range(n)])
+            if plan.rules:
+                offset = torch.full_like(offset, torch.nan)  # of α·v, not of the similarity that is asked for
+            by_layer.append(Audited(layer, result.score.cpu(), without_abandoned.cpu(), without_kept.cpu(), offset))
+    return Audit(tuple(by_layer))
+
+
+def _scores(probe: PerturbationScorer, copies: Float[Tensor, "2 c h w"]) -> Float[Tensor, " 2"]:
+    """Each asked alone: an embedding of zeros has no similarity, which is no answer rather than an error."""
+
+    def asked(copy: Tensor) -> Tensor:
+        try:
+            return probe.resumed(lambda start, stop: copy, 1)
+        except TargetError:
+            return torch.full((1,), torch.nan)
+
+    return torch.cat([asked(copy) for copy in copies.split(1)])

@@ -1,0 +1,90 @@
+"""What a flow is asked for: layers, how they are inverted, and which neurons are abandoned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from foveal.attribution.batching import in_batches
+from foveal.attribution.context import Context
+from foveal.attribution.passes import BackwardTarget, PassResult, forward_backward
+from foveal.attribution.perturbation import Progress
+from foveal.engine.select import LayerSpec
+from foveal.errors import MethodError, UnknownMethod
+from foveal.methods.fam import CHANNELS, Weighed
+from foveal.methods.naflow import Abandonment, Inversion, rebuild
+from foveal.targets import compares
+
+if TYPE_CHECKING:
+    from foveal.attribution.passes import Rules
+    from foveal.engine.capture import ForwardRun
+
+
+@dataclass(frozen=True)
+class FlowPlan:
+    """What decides a flow.
+
+    Attributes:
+        layers: in the order they were asked for.
+        rules: where the backward pass starts, for similarities; None is the score.
+    """
+
+    context: Context
+    layers: tuple[str, ...]
+    abandonment: Abandonment
+    how: Inversion
+    rules: Rules | None
+
+    def run(self, progress: Progress | None = None) -> PassResult:
+        """Forward, backward, and the inversion where there is one."""
+        asked = self.question(progress)
+        run = partial(
+            forward_backward, layers=self.layers, gradient=True, backward=True, rules=asked.rules, study=asked.study
+        )
+        return in_batches(self.context, self.layers, run, "flow", self.how.mode)
+
+    def question(self, progress: Progress | None = None) -> BackwardTarget:
+        """What is asked of the network."""
+        study = partial(self._study, progress=progress) if self.how.mode != "exact" else None
+        return BackwardTarget(self.context.target, self.rules, study)
+
+    def _study(
+        self, run: ForwardRun, G: Mapping[str, Tensor], notes: list[str], *, progress: Progress | None
+    ) -> dict[str, dict[str, Tensor]]:
+        layers = [layer for layer in run.activations if layer in self.layers]
+        done = [0]
+
+        def tick(layer: str) -> None:
+            done[0] += 1
+            if progress:
+                progress(f"{self.how.mode} at {layer}", done[0], len(layers) - 1)
+
+        rebuilt = rebuild(run, layers, G, self.how, self.abandonment, tick)
+        notes += rebuilt.notes
+        return {"B": rebuilt.B, "residual": rebuilt.residual, "iterations": rebuilt.iterations}
+
+
+def plan_of(
+    context: Context, layer: LayerSpec, abandonment: Abandonment, how: Inversion, coefficients: str
+) -> FlowPlan:
+    """The plan of a flow through these layers, "all" being every stage up to what the target looks at.
+
+    Raises:
+        MethodError: for coefficients there are not, or that this target has not.
+    """
+    return FlowPlan(context, context.every_layer(layer), abandonment, how, _rules(context, coefficients))
+
+
+def _rules(context: Context, coefficients: str) -> Rules | None:
+    if coefficients not in (*CHANNELS, "linear", "gradient"):
+        known = ", ".join([*CHANNELS, "linear", "gradient"])
+        raise UnknownMethod(f"there are no coefficients {coefficients!r} of a flow: say {known}")
+    if coefficients != "contribution" and not compares(context.target):
+        raise MethodError(
+            f"coefficients={coefficients!r} weigh the channels of a similarity, and this decision has none"
+        )
+    return Weighed(coefficients) if compares(context.target) and coefficients != "gradient" else None
