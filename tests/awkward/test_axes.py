@@ -110,9 +110,13 @@ def test_pictures_one_pixel_high_stay_pictures() -> None:
 @pytest.mark.parametrize("name", NETS)
 def test_what_knows_pictures_alone_says_so(name: str) -> None:
     net, x = NETS[name]
-    for ask in (foveal.measure, foveal.audit, lambda *a: foveal.sanity(*a[:2], 1, methods=["gradient"])):
+    for ask in (
+        lambda: foveal.measure(net, x, 1, explanations="inputxgradient"),
+        lambda: foveal.audit(net, x, 1, explanations="inputxgradient"),
+        lambda: foveal.sanity(net, x, 1, methods=["gradient"]),
+    ):
         with pytest.raises(ImageError, match=r"so far are of pictures"):
-            ask(net, x, "inputxgradient", 1)
+            ask()
     for asked in (foveal.explain, foveal.flow, foveal.parts, lambda *a: foveal.decompose(net, x[:1], 1)):
         with pytest.raises(LayerError, match=r"no layer that returns a feature map.*inputxgradient"):
             asked(net, x, 1)

@@ -13,7 +13,7 @@ ASKED = {
     "similarity": "foveal.match(net, x[:1], x)",
     "flow": "[foveal.flow(net, x, 1, mode=mode) for mode in ('exact', 'cascade')]",
     "parts": "foveal.parts(net, x, 1); foveal.decompose(net, x[:1], 1).grow()",
-    "measures": "foveal.measure(net, x, ['gradcam'], 1, metrics=['deletion', 'infidelity', 'sensitivity'])",
+    "measures": "foveal.measure(net, x, 1, explanations='gradcam', metrics=['deletion', 'infidelity', 'sensitivity'])",
     "half": "foveal.explain(net.half(), x.half(), 1)",
 }
 

@@ -206,7 +206,7 @@ def test_methods_that_do_not_ask_give_the_map_of_the_free_network(method: str) -
 @pytest.mark.parametrize("verb", [foveal.measure, foveal.audit])
 def test_measures_count_the_answers(verb: Callable[..., Any]) -> None:
     with pytest.raises(ModelError, match="gave 4 answers"):
-        verb(built(Fixed), pictures(4, 3), "gradcam", 1)
+        verb(built(Fixed), pictures(4, 3), 1, explanations="gradcam")
 
 
 def test_one_answer_for_many_images() -> None:

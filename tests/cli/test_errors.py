@@ -166,7 +166,11 @@ def test_a_note_names_options_and_what_is_saved_names_keywords(bird: Path) -> No
 
 
 def test_an_interrupted_process_ends_with_130(bird: Path) -> None:
-    code = "import torch; from foveal.cli import main; print('ready', flush=True); main()"
+    # Jobs in the background of a shell begin with interrupts ignored.
+    code = (
+        "import signal, torch; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from foveal.cli import main; print('ready', flush=True); main()"
+    )
     words = ["explain", *["bird.png"] * 400, "-m", "demo", "--method", "rise", "-o", "out"]
     process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"

@@ -93,6 +93,7 @@ def _forked(write: Callable[[], Any]) -> int:
         number = os.fork()
     if number == 0:
         code = 1
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs of a shell may begin with it ignored
         try:
             write()
             code = 0

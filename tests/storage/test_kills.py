@@ -33,6 +33,8 @@ def result(kind: str) -> Writer:
         other: Any = replace(one, of="another", pictures=("u", "v"))
     elif kind in ("explanation", "parts", "flow"):
         other = replace(called(one, *(f"other{i}.png" for i in range(len(one)))), seconds=77.0)
+    elif kind == "explanations":
+        other = one[::-1]
     else:
         other = replace(one, notes=("another",))
     both = [one, other]

@@ -16,7 +16,7 @@ from foveal.attribution.placing import whereabouts
 from foveal.attribution.prepare import prepare
 from foveal.engine.address import INPUT
 from foveal.engine.select import LayerSpec
-from foveal.errors import FovealError, MethodError, TargetError, UnknownMethod
+from foveal.errors import FovealError, MethodError, TargetError, UnknownMethod, shown
 from foveal.images import Batch
 from foveal.methods import find_methods
 from foveal.metrics.references import REFERENCES, norm_map
@@ -154,9 +154,12 @@ def collect_maps(context: Context, many: Mapping[str, MapSource], layer: str | N
                 collected[spelled] = NamedMaps(why.maps[at], again, at, why.where.get(at))
         elif isinstance(why, Match):
             collected[name] = NamedMaps(why.query_maps[:, 0], place=why.query_where)
-        else:
-            assert not isinstance(why, str | RepeatableMap)
+        elif isinstance(why, Tensor):
             collected[name] = NamedMaps(why)
+        else:
+            raise MethodError(
+                f"{shown(why)} is no explanation: give results of foveal, names of methods, or maps (n, h, w)"
+            )
     for name, each in collected.items():
         if each.maps.ndim != 3 or len(each.maps) != len(context.photos):
             raise MethodError(
