@@ -30,7 +30,11 @@ NAMES: dict[str, str] = {
 }  # fmt: skip
 """What verbs, fields and options were called -> what they are called."""
 
-WORDS = {"neighbours": "neighbors", "taken by biases and stabilisers": "taken by biases and stabilizers"}
+WORDS = {
+    "neighbours": "neighbors",
+    "(centre)": "(center)",
+    "taken by biases and stabilisers": "taken by biases and stabilizers",
+}
 """The same of keys and values."""
 
 PASSING = {"seconds", "versions", "photos", "queries", "references", "notes", "model", "parameters", "explain_again"}
