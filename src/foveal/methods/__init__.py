@@ -69,8 +69,9 @@ def _named(name: str) -> Method:
     plain = {_plain(key): key for key in METHODS} | {_plain(m.title): m.name for m in METHODS.values()}
     if _plain(name) in plain:
         return METHODS[plain[_plain(name)]]
-    near = get_close_matches(_plain(name), plain, n=2) or list(METHODS)
-    raise UnknownMethod(f"there is no method {name!r}: did you mean {' or '.join(plain.get(n, n) for n in near)}?")
+    near = [plain.get(key, key) for key in get_close_matches(_plain(name), plain, n=2)]
+    hint = f"did you mean {' or '.join(near)}?" if near else "`foveal methods` lists them"
+    raise UnknownMethod(f"there is no method {name!r}: {hint}")
 
 
 def _pairs(name: str, text: str) -> dict[str, str]:
