@@ -100,7 +100,7 @@ def own_pooling(model: nn.Module) -> tuple[str, RepresentativePooling] | None:
 
 
 @dataclass(frozen=True)
-class Found:
+class Division:
     """The groups, and the decision divided among them.
 
     Attributes:
@@ -126,7 +126,7 @@ class Found:
     where: Mapping[str, Place]
 
 
-def _described(context: Context, layer: str, how: Grouping, resolution: int) -> Found:
+def _described(context: Context, layer: str, how: Grouping, resolution: int) -> Division:
     """Any network: Σ_c A ⊙ G at each place, divided by who belongs to which group."""
     context, decided, notes = context, None, []
     if resolution != 1:
@@ -144,12 +144,12 @@ def _described(context: Context, layer: str, how: Grouping, resolution: int) -> 
     # What was decided is the network's own; the evidence adds up to what the finer forward makes of it.
     verdict = replace(decided or passed.verdict, score=passed.verdict.score, probability=passed.verdict.probability)
     lie = whereabouts(context, {layer: places})
-    return Found(
+    return Division(
         layer, groups, verdict, places, divided[:, :-1], divided[:, -1], False, (*notes, *lie.notes), lie.where
     )
 
 
-def _decided(context: Context, name: str, pool: RepresentativePooling) -> Found:
+def _decided(context: Context, name: str, pool: RepresentativePooling) -> Division:
     """A network with parts of its own: ⟨∂score/∂v_k, v_k⟩ each, Σ_k aᵏ_p ⟨∂score/∂v_k, f_p⟩ at each place."""
     context, decision = context, context.target
     assert decision is not None
@@ -165,7 +165,7 @@ def _decided(context: Context, name: str, pool: RepresentativePooling) -> Found:
     evidence = (w * groups.vectors.to(w.dtype)).sum(2)
     places = torch.einsum("nkhw,nkc,nchw->nhw", groups.maps, w, F.to(w.dtype))
     lie, nothing = whereabouts(context, {before: places}), torch.zeros_like(evidence[:, 0])
-    return Found(before, groups, verdict.detached(), places, evidence, nothing, True, lie.notes, lie.where)
+    return Division(before, groups, verdict.detached(), places, evidence, nothing, True, lie.notes, lie.where)
 
 
 def _how(count: int | None, grouping: Grouping | None) -> Grouping:
@@ -188,7 +188,7 @@ def _refuse(name: str, layer: LayerSpec, resolution: int, grouping: Grouping | N
         )
 
 
-def _result(context: Context, grouped: Found, how: Grouping, resolution: int, seconds: float) -> Parts:
+def _result(context: Context, grouped: Division, how: Grouping, resolution: int, seconds: float) -> Parts:
     groups, verdict, batch = grouped.groups, grouped.verdict, context.batch
     score = verdict.score.detach()
     offset = score.to(grouped.evidence) - grouped.evidence.sum(1) - grouped.remainder
@@ -231,7 +231,7 @@ def _coverage(groups: Groups) -> list[float]:
     return cast("list[float]", seen.tolist())
 
 
-def _remarks(grouped: Found, how: Grouping) -> list[str]:
+def _remarks(grouped: Division, how: Grouping) -> list[str]:
     groups, notes = grouped.groups, []
     if not grouped.uses_own_parts:
         notes.append(

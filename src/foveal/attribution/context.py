@@ -84,7 +84,7 @@ class Context:
         return Batch(self.x, self.photos)
 
     def remarks(self, words: Sequence[str], *, photos: bool = False) -> tuple[str, ...]:
-        """The notes, and what the target, in words for each image, shows of the labels.
+        """What a reader must know: the notes, and whether labels fit the target, given in words for each image.
 
         Args:
             photos: also what had to be decided to read them, for results that do not keep their photos.

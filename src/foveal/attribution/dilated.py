@@ -41,11 +41,11 @@ def at_resolution(
 
 
 @dataclass(frozen=True)
-class Raised:
+class FinerContext:
     """A question whose every forward runs at a finer resolution.
 
     Attributes:
-        scene: the same about what the network decides as built.
+        context: the same about what the network decides as built.
         verdict: which is this.
         notes: what a reader must know of the difference.
     """
@@ -55,8 +55,8 @@ class Raised:
     notes: tuple[str, ...]
 
 
-def with_resolution(context: Context, layers: Sequence[str], resolution: int) -> Raised:
-    """The scene with the map of the deepest of `layers` `resolution` times finer, and nothing coarser than that.
+def with_resolution(context: Context, layers: Sequence[str], resolution: int) -> FinerContext:
+    """The context with the map of the deepest of `layers` `resolution` times finer, and nothing coarser than that.
 
     Raises:
         ModelError, MethodError: for a network that cannot be run so.
@@ -79,7 +79,7 @@ def with_resolution(context: Context, layers: Sequence[str], resolution: int) ->
     if verdict and again:
         notes.append(other_score(f"resolution {resolution}", verdict, again))
     factors = {layer: grid.factor for layer, (_, grid) in finer.items()}
-    return Raised(replace(same, mode=partial(Dilated, finest), finer=factors), verdict, tuple(notes))
+    return FinerContext(replace(same, mode=partial(Dilated, finest), finer=factors), verdict, tuple(notes))
 
 
 def run_once(

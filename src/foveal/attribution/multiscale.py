@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 See: TypeAlias = Callable[[Context], Attributions]
-"""How one scene is looked at."""
+"""How the images of one scale are explained."""
 
 
 def at_scales(context: Context, asked: Sequence[MethodRequest], scales: Sequence[float], see: See) -> Attributions:

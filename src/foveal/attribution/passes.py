@@ -124,7 +124,7 @@ def forward_backward_each(
     backward: bool = True,
     paths: bool = False,
 ) -> list[PassResult]:
-    """Several questions on one forward, with a backward each; the decision of the scene itself is not looked at."""
+    """Several questions on one forward, with a backward each; the target of the context itself is not looked at."""
     run = partial(_run_each, context, questions, layers, gradient=gradient, backward=backward, paths=paths)
     return run() if context.differentiable else kept_if_overwritten(run)
 
@@ -318,7 +318,7 @@ def _ends(decision: Target, outcome: ModelOutput) -> list[Tensor]:
 
 @contextmanager
 def _under(context: Context, rules: AbstractContextManager[Any] | None) -> Iterator[None]:
-    """The rules see what the scene's own mode makes of each operation."""
+    """The rules see what the context's own mode makes of each operation."""
     with rules or nullcontext(), context.mode() if context.mode else nullcontext():
         yield
 

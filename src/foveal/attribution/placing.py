@@ -29,7 +29,7 @@ class Whereabouts:
 
 
 def whereabouts(context: Context, maps: Mapping[str, Tensor]) -> Whereabouts:
-    """Of the maps (n, h, w) of layers of a scene."""
+    """Of the maps (n, h, w) of layers of a context."""
     return located(context.model, context.tracing, context.x.shape, maps, context.finer)
 
 
