@@ -10,23 +10,32 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from foveal.attribution.context import Context
+from foveal.attribution.differences import Differences
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import prepare, read
 from foveal.engine.arguments import extra_inputs
 from foveal.engine.graph import recording
 from foveal.engine.keywords import checked
-from foveal.errors import LayerError
+from foveal.errors import LayerError, UnknownMethod
 from foveal.hierarchy.build import tree_of
-from foveal.hierarchy.settings import TreeSettings
+from foveal.hierarchy.part_tree import part_tree
+from foveal.hierarchy.settings import PARTS, TreeSettings
 from foveal.images import Batch
+from foveal.methods import find_method
+from foveal.methods.reference import BASELINES, baseline
 from foveal.models.model import Model, as_model
 from foveal.results.provenance import versions
 from foveal.results.tree import Tree
 from foveal.targets import TargetLike, Task
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from foveal.attribution.passes import Rules
     from foveal.images import ImageLike, Preprocessing
     from foveal.results.class_tree import ClassTree
+
+    Reference: TypeAlias = "str | ImageLike"
 
 
 @checked
@@ -36,14 +45,15 @@ def decompose(
     images: ImageLike | Batch,
     target: TargetLike = None,
     *,
-    branching: int = 5,
+    branching: int | str = 5,
     coverage: float = 1.0,
-    rule: str = "pool_up",
+    rule: str | None = None,
     gate: bool = True,
     rank_by: str = "sum",
     merge: bool = False,
     nodes: str = "neurons",
     opponents: int = 0,
+    reference: Reference = "blur",
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
@@ -65,12 +75,16 @@ def decompose(
         branching: children of a node, at most; fewer where `coverage` is reached.
         coverage: the share of what supports a node that its children are to hold together.
         rule: how contributions are found: "pool_up" as published; "exact", signed, adds up; "window", smooth, adds up.
+            Of parts: "difference", which loses nothing on the way; "exact"; or a method with rules such as "lrp-gamma".
         gate: keep the decision's own features where Grad-CAM reaches half of its maximum.
         rank_by: "sum" or "max" of a channel's contributions.
         merge: channels that contribute in the same places count as one feature.
         nodes: what features stand for: single "neurons", as published; "sums" of a channel over all places; or "maps",
-            the sum where it supports its parent, so that every instance of a part counts.
-        opponents: how many features that speak against each node are found, too: `node.opponents`.
+            the sum where it supports its parent, so that every instance counts; or "parts", groups of channels at groups
+            of positions that several parents share, whose contributions add up to the decision (docs/decompose.md).
+        opponents: how many features that speak against each node are found, too: `node.opponents`. Parts that speak
+            against their parent are children with a share below 0.
+        reference: what the rule "difference" compares with: "blur", "zero", "mean", or an image.
         inputs: what else the model's forward takes, as for `explain`.
         keywords: the same by name.
         preprocessing: as for `explain`.
@@ -81,13 +95,13 @@ def decompose(
         LayerError: for more than one picture, or a network without stages.
         MethodError, ImageError, ModelError, TargetError: as `explain`.
     """
-    settings = TreeSettings(branching, coverage, rule, gate, rank_by, merge, nodes, opponents)
+    settings = _settings(branching, coverage, rule, gate, rank_by, merge, nodes, opponents)
     context = prepare(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     if len(context.x) != 1:
         raise LayerError(f"a tree is of one picture, but {len(context.x)} were given: call once for each")
-    return _tree(context, settings)
+    return _tree(context, settings, reference)
 
 
 @checked
@@ -98,14 +112,15 @@ def class_tree(
     target: TargetLike = None,
     *,
     depth: int | None = None,
-    branching: int = 5,
+    branching: int | str = 5,
     coverage: float = 1.0,
-    rule: str = "pool_up",
+    rule: str | None = None,
     gate: bool = True,
     rank_by: str = "sum",
     merge: bool = False,
     nodes: str = "neurons",
     opponents: int = 0,
+    reference: Reference = "blur",
     progress: Progress | None = None,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
@@ -132,6 +147,7 @@ def class_tree(
         merge: as for `decompose`.
         nodes: as for `decompose`.
         opponents: as for `decompose`.
+        reference: as for `decompose`.
         progress: hears (what, done, total) after each picture.
         inputs: what else the model's forward takes, as for `explain`; rows of tensors follow the pictures.
         keywords: the same by name.
@@ -144,7 +160,7 @@ def class_tree(
     """
     from foveal.results.class_tree import ClassTree
 
-    settings = TreeSettings(branching, coverage, rule, gate, rank_by, merge, nodes, opponents)
+    settings = _settings(branching, coverage, rule, gate, rank_by, merge, nodes, opponents)
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images)
     arguments = extra_inputs(len(batch.photos), inputs, keywords)
@@ -152,16 +168,34 @@ def class_tree(
     for number, photo in enumerate(batch.photos):
         alone, row = Batch(batch.tensor[number : number + 1], (photo,)), arguments.row(number)
         context = prepare(subject, alone, target, inputs=row.positional, keywords=row.keywords)
-        trees.append(_tree(context, settings).grow(depth))
+        trees.append(_tree(context, settings, reference).grow(depth))
         if progress:
             progress("taking apart", number + 1, len(batch.photos))
     return ClassTree(tuple(trees), time.perf_counter() - began, versions())
 
 
-def _tree(context: Context, settings: TreeSettings) -> Tree:
+def _settings(
+    branching: int | str,
+    coverage: float,
+    rule: str | None,
+    gate: bool,
+    rank_by: str,
+    merge: bool,
+    nodes: str,
+    opponents: int,
+) -> TreeSettings:
+    usual = "difference" if nodes == PARTS else "pool_up"
+    return TreeSettings(branching, coverage, rule or usual, gate, rank_by, merge, nodes, opponents)
+
+
+def _tree(context: Context, settings: TreeSettings, reference: Reference) -> Tree:
     """The tree of one picture, ready to grow."""
     began = time.perf_counter()
-    tree = tree_of(context, settings, context.every_layer())
+    names = context.every_layer()
+    if settings.nodes == PARTS:
+        tree = part_tree(context, settings, *_rules(context, settings.rule, reference), names)
+    else:
+        tree = tree_of(context, settings, names)
     return replace(
         tree,
         photo=context.photos[0],
@@ -170,3 +204,25 @@ def _tree(context: Context, settings: TreeSettings) -> Tree:
         seconds=time.perf_counter() - began,
         versions=versions(),
     )
+
+
+def _rules(context: Context, rule: str, reference: Reference) -> tuple[Rules | None, Tensor | None]:
+    """What carries contributions of parts back, and the reference that it compares with.
+
+    Raises:
+        MethodError: for a rule that there is not.
+    """
+    if rule == "difference":
+        known = isinstance(reference, str) and reference in BASELINES
+        return Differences(), (
+            baseline(context.x, str(reference)) if known else read(context.subject, reference).tensor[:1]
+        )
+    if rule == "exact":
+        return None, None
+    method = find_method(rule)
+    if method.needs != "gradients" or method.rules is None or method.similarity:
+        raise UnknownMethod(
+            f"cannot carry parts back by rule={rule!r}: say difference, exact, or a method with rules, such as "
+            "lrp-gamma or excitationbp"
+        )
+    return method.backward_rules(), None

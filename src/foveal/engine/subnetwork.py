@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from foveal.engine.address import Address, pick, replace
 from foveal.engine.arguments import Arguments
+from foveal.engine.backward import weighted
 from foveal.engine.capture import capture
 from foveal.engine.layout import Layout, channels_first
 from foveal.engine.taps import like
@@ -67,6 +68,26 @@ class Subnetwork:
         with torch.no_grad():
             return self._run(maps, start)
 
+    def returned(self, maps: Float[Tensor, "k ..."]) -> Float[Tensor, "k ..."]:
+        """What the later layer returns for each of k maps."""
+        with torch.no_grad():
+            return self._run(maps, lambda out: out)
+
+    def carried_back(
+        self,
+        maps: Float[Tensor, "r ..."],
+        cotangents: Iterable[Float[Tensor, "r ..."]],
+        mode: AbstractContextManager[Any] | None,
+    ) -> Iterator[Float[Tensor, "r ..."]]:
+        """Cotangents of what comes out, each carried back to the maps: one forward, and a backward each.
+
+        mode: what the backward does at each operation; None for the derivative.
+        """
+        leaf = maps.detach().clone().requires_grad_()
+        out = self._run(leaf, lambda out: out, mode)
+        for cotangent in cotangents:
+            yield weighted(out, [leaf], cotangent.to(out), retain_graph=True)[0]
+
     @cached_property
     def _image(self) -> Tensor:
         """What is run through what comes before: a corner of the image, where that makes no difference."""
@@ -84,17 +105,25 @@ class Subnetwork:
         )
         return corner if same else self._x
 
-    def _run(self, maps: Tensor, start: Callable[[Tensor], Tensor]) -> Tensor:
-        return self._through(self._image, maps, start)
+    def _run(
+        self, maps: Tensor, start: Callable[[Tensor], Tensor], mode: AbstractContextManager[Any] | None = None
+    ) -> Tensor:
+        return self._through(self._image, maps, start, mode)
 
-    def _through(self, x: Tensor, maps: Tensor, start: Callable[[Tensor], Tensor]) -> Tensor:
+    def _through(
+        self,
+        x: Tensor,
+        maps: Tensor,
+        start: Callable[[Tensor], Tensor],
+        mode: AbstractContextManager[Any] | None = None,
+    ) -> Tensor:
         model, calls = self._model, {self.after: self._last_call(self.after)}
         given = maps if self._layouts[0] == "nchw" else maps.permute(0, 2, 3, 1)
         with (
             capture(model, [self.after], gradient=maps.requires_grad, last_calls=calls, rows=False) as run,
             self._swapped(given),
         ):
-            run.forward(x, self._arguments, stop=True)
+            run.forward(x, self._arguments, stop=True, mode=mode)
             return start(channels_first(run.activations[self.after], self._layouts[1]))
 
     @contextmanager

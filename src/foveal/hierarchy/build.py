@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
 def tree_of(context: Context, settings: TreeSettings, names: Sequence[str] = ()) -> Tree:
     """The tree of one image, not grown; `names` are its stages, all up to what the decision looks at if left out."""
-    names = tuple(names) or _stages(context)
+    names = tuple(names) or stages_of(context)
     known = {stage.name: stage for stage in context.tracing().stages}
     stages = tuple(known[name] for name in names)
     below = forward_backward(context, names, gradient=False, backward=False)
     passed = forward_backward(context, names[-1:], gradient=True, backward=True)
     assert passed.verdict is not None
-    A = [_single(below.activations[name]) for name in names]
+    A = [single(below.activations[name]) for name in names]
     expander = TreeExpander(
         stages,
         A,
-        _single(passed.cotangents[names[-1]]),
-        cache(lambda stage: _segment(context, (stages[stage - 1], A[stage - 1]), (stages[stage], A[stage]))),
+        single(passed.cotangents[names[-1]]),
+        cache(lambda stage: segment_between(context, (stages[stage - 1], A[stage - 1]), (stages[stage], A[stage]))),
         lambda groups: _without(context, passed, names[-1], groups),
         settings,
         FeaturePatterns(
@@ -69,14 +69,14 @@ def tree_of(context: Context, settings: TreeSettings, names: Sequence[str] = ())
     )
 
 
-def _stages(context: Context) -> tuple[str, ...]:
+def stages_of(context: Context) -> tuple[str, ...]:
     structure, decision = context.tracing(), context.target
     if decision and decision.layers:
         return stages_before(decision.layers[0], structure, itself=compares(decision))
     return tuple(stage.name for stage in structure.stages)
 
 
-def _segment(context: Context, below: tuple[Stage, Tensor], above: tuple[Stage, Tensor]) -> Subnetwork:
+def segment_between(context: Context, below: tuple[Stage, Tensor], above: tuple[Stage, Tensor]) -> Subnetwork:
     layouts, known = (below[0].layout, above[0].layout), (below[1], above[1])
     names, last_call = (below[0].name, above[0].name), partial(_last_call, context)
     return Subnetwork(unwrap(context.model), context.x, context.arguments, *names, last_call, layouts, known)
@@ -89,19 +89,31 @@ def _last_call(context: Context, layer: str) -> int:
 
 def _without(context: Context, passed: PassResult, layer: str, groups: Sequence[Sequence[int]]) -> Float[Tensor, " m"]:
     """The score with all of a group's channels of the last stage set to zero, group by group."""
+    A = passed.activations[layer][:1]
+
+    def copies(start: int, stop: int) -> Tensor:
+        few = A.repeat(stop - start, 1, 1, 1)
+        for copy, channels in zip(few, groups[start:stop], strict=True):
+            copy[list(channels)] = 0
+        return few
+
+    return _resumed(context, passed, layer, copies, len(groups))
+
+
+def with_maps(context: Context, passed: PassResult, layer: str, maps: Float[Tensor, "m c h w"]) -> Float[Tensor, " m"]:
+    """The score with each of these maps at the last stage."""
+    return _resumed(context, passed, layer, lambda start, stop: maps[start:stop], len(maps))
+
+
+def _resumed(
+    context: Context, passed: PassResult, layer: str, copies: Callable[[int, int], Tensor], count: int
+) -> Float[Tensor, " m"]:
     with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():
         probe = PerturbationScorer(context, passed, 0, layer, lambda done, total: None, runs)
-
-        def copies(start: int, stop: int) -> Tensor:
-            few = probe.A.repeat(stop - start, 1, 1, 1)
-            for copy, channels in zip(few, groups[start:stop], strict=True):
-                copy[list(channels)] = 0
-            return few
-
-        scores = probe.resumed(copies, len(groups))
+        scores = probe.resumed(copies, count)
         probe.forget()
     return scores.cpu()
 
 
-def _single(tensor: Tensor) -> Tensor:
+def single(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype.itemsize < 4 else tensor

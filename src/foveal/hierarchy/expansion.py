@@ -161,13 +161,13 @@ class TreeExpander:
         rank = sums if self.settings.rank_by == "sum" else positive.amax((1, 2)).double()
         shares = sums / total
         order = rank.argsort(descending=True, stable=True)
-        limit = self.settings.branching if most is None else most
+        limit = self.settings.most_children if most is None else most
         groups = merged(positive, order) if self.settings.merge else [[int(k)] for k in order[:limit]]
         edges: list[Edge] = []
         held = 0.0
         for channels in groups:
             share = float(shares[channels].sum())
-            if len(edges) == limit or held >= self.settings.coverage or share <= 0:
+            if len(edges) == limit or held >= self.settings.least_held or share <= 0:
                 break
             spot = (int(corner[0]), int(corner[1]))
             map = R[channels].sum(0)

@@ -101,7 +101,7 @@ class FeaturePatterns:
         else:
             shown = crops * self._smoothed(features, crops, at)
         return [
-            Pattern(kind, shown[i].detach().cpu(), (y, x), _region(G[i], (y, x)))
+            Pattern(kind, shown[i].detach().cpu(), (y, x), region_of(G[i], (y, x)))
             for i, (y, x) in enumerate(corners.tolist())
         ]
 
@@ -135,7 +135,7 @@ class _NotLocalError(FovealError):
     """In this window the feature is not what it is in the picture."""
 
 
-def _region(G: Float[Tensor, "c y x"], corner: tuple[int, int]) -> tuple[float, float, float, float]:
+def region_of(G: Float[Tensor, "c y x"], corner: tuple[int, int]) -> tuple[float, float, float, float]:
     """The box in the network's input that leaves out a little of |G| on each side; NaN where nothing matters."""
     mass = G.abs().double().sum(0)
     if not float(mass.sum()) > 0:

@@ -10,6 +10,8 @@ from foveal.hierarchy.contribution_rules import RULES
 from foveal.hierarchy.feature_value import NODES
 
 RANKS = ("sum", "max")
+PARTS = "parts"
+AUTO_PARTS, AUTO_SHARE = 5, 0.9  # of branching="auto"
 
 
 @dataclass(frozen=True)
@@ -20,17 +22,19 @@ class TreeSettings:
         MethodError: for values that do not fit.
 
     Attributes:
-        branching: children of a node, at most.
+        branching: children of a node, at most; "auto" for as few as hold the share `coverage` (0.9 where it is 1).
         coverage: children are taken until they hold this share together.
-        rule: "pool_up", "exact" or "window"; see `hierarchy.contribution_rules`.
+        rule: "pool_up", "exact" or "window", see `hierarchy.contribution_rules`; of parts, what carries contributions
+            back: "difference" or the name of a method with rules.
         gate: keep the decision's own features where Grad-CAM reaches half of its maximum.
         rank_by: "sum" or "max" of a channel's contributions.
         merge: channels whose contributions lie in the same places become one.
-        nodes: what features stand for: "neurons", "sums" or "maps"; see `hierarchy.feature_value`.
+        nodes: what features stand for: "neurons", "sums" or "maps", see `hierarchy.feature_value`; or "parts", see
+            `hierarchy.part_expansion`.
         opponents: how many features that speak against a node are found beside its children.
     """
 
-    branching: int = 5
+    branching: int | str = 5
     coverage: float = 1.0
     rule: str = "pool_up"
     gate: bool = True
@@ -41,14 +45,30 @@ class TreeSettings:
 
     @recording
     def __post_init__(self) -> None:
-        known = {"rule": (*RULES,), "rank_by": RANKS, "nodes": NODES}
+        known = {"rank_by": RANKS, "nodes": (*NODES, PARTS)} | ({} if self.nodes == PARTS else {"rule": (*RULES,)})
         for option, values in known.items():
             if getattr(self, option) not in values:
                 raise UnknownMethod(
                     f"cannot take a decision apart by {option}={getattr(self, option)!r}: say {', '.join(values)}"
                 )
-        if self.branching < 1 or not 0 < self.coverage <= 1 or self.opponents < 0:
+        if isinstance(self.branching, str) and self.branching != "auto":
+            raise UnknownMethod(f"branching is a number of children or 'auto', not {self.branching!r}")
+        if self.most_children < 1 or not 0 < self.coverage <= 1 or self.opponents < 0:
             raise MethodError(
                 f"cannot give a node {self.branching} children that hold {self.coverage} of it: one at least, "
                 "above 0 to 1"
             )
+
+    @property
+    def most_children(self) -> int:
+        """Of a node; no limit where the share decides."""
+        return 2**31 if isinstance(self.branching, str) else self.branching
+
+    @property
+    def least_held(self) -> float:
+        """The share of a node at which its children are enough."""
+        return AUTO_SHARE if isinstance(self.branching, str) and self.coverage == 1 else self.coverage
+
+    def part_count(self, level: int) -> int:
+        """Parts of a stage, `level` stages below the last: one more at each, as several parents share them."""
+        return (AUTO_PARTS if isinstance(self.branching, str) else self.branching) + level

@@ -64,7 +64,9 @@ def whole_map(tree: Graph, edge: Support) -> Float[NDArray[np.float32], "h w"]:
 
 
 def region(tree: Graph, feature: Vertex) -> Box:
-    """x0, y0, x1, y1 on the photo: what the neuron can see, by its stage's receptive field."""
+    """x0, y0, x1, y1 on the photo: what the neuron can see, by its stage's receptive field; where a part lies."""
+    if feature.box:
+        return _on_photo(tree.photo.geometry, feature.box)
     return _receptive(tree.photo.geometry, tree.stages[feature.stage], feature.place)
 
 

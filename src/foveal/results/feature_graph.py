@@ -30,6 +30,10 @@ class Feature:
         pro, contra: the positive and the negative part of Σ A ⊙ G over the stage below, both at least 0.
         offset: value − pro + contra, what biases between the stages bring; NaN before it is asked for.
         pattern: what in the picture drives it; None before `Tree.look`.
+        part: its number among the parts of its stage; None of neurons and of the decision. A part's value is what it
+            brings to the decision, and its channels are those that hold half of its evidence.
+        box: x0, y0, x1, y1 in the network's input, where most of a part's evidence lies.
+        together: measured: what it loses without all the children that it has here, as a share; None if not asked for.
     """
 
     stage: int
@@ -44,10 +48,15 @@ class Feature:
     contra: float = float("nan")
     offset: float = float("nan")
     pattern: Pattern | None = field(default=None, repr=False)
+    part: int | None = None
+    box: tuple[float, float, float, float] | None = None
+    together: float | None = None
 
     @property
     def key(self) -> Key:
         """Equal for equal features."""
+        if self.part is not None:
+            return (self.stage, self.part)
         spread = () if self.weights is None else (hash(self.weights.cpu().numpy().tobytes()),)
         return (self.stage, *(self.place if self.weights is None else ()), *spread, *self.channels)
 
@@ -58,7 +67,9 @@ class Feature:
 
     @property
     def name(self) -> str:
-        """ "layer3 channel 42 at 5,7"."""
+        """ "layer3 channel 42 at 5,7", or "layer3 part 2"."""
+        if self.part is not None:
+            return f"{self.layer} part {self.part + 1}"
         if not self.channels:
             return "score"
         more = f" and {len(self.channels) - 1} more" if len(self.channels) > 1 else ""
@@ -76,6 +87,9 @@ class Edge:
         mass: Σ R of its channels, signed where the rule is.
         map: (y, x), R of its channels, in the window at `corner` of the stage; zero elsewhere.
         effect: (value − value without the channel) / |value|, measured by running without it; None if not asked for.
+        average: of a part, the same averaged over which of the other parts are there, its Shapley value; the averages
+            of all parts of a stage sum to 1.
+        random: the effect of as much of the stage at random channels and positions, beside a part's.
     """
 
     child: Feature
@@ -84,6 +98,8 @@ class Edge:
     map: Float[Tensor, "y x"] = field(repr=False)
     corner: tuple[int, int] = (0, 0)
     effect: float | None = None
+    average: float | None = None
+    random: float | None = None
 
     @property
     def disagrees(self) -> bool:

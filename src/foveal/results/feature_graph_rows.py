@@ -72,6 +72,8 @@ def _edges(vertices: Sequence[Feature], number: Mapping[int, int]) -> tuple[list
                         "share": edge.share,
                         "mass": edge.mass,
                         "effect": edge.effect,
+                        "average": edge.average,
+                        "random": edge.random,
                         "corner": list(edge.corner),
                         "shape": list(edge.map.shape),
                     }
@@ -88,6 +90,9 @@ def _row(feature: Feature) -> dict[str, Any]:
         "place": list(feature.place),
         "spread": feature.weights is not None,
         "grown": feature.edges is not None,
+        "part": feature.part,
+        "box": None if feature.box is None else list(feature.box),
+        "together": feature.together,
         "pattern": _pattern_row(feature.pattern) if feature.pattern else None,
         **{name: getattr(feature, name) for name in NUMBERS},
     }
@@ -104,7 +109,9 @@ def _pattern_row(pattern: Pattern) -> dict[str, Any]:
 
 def _feature(row: Mapping[str, Any], weights: Tensor | None, patterns: TensorReader) -> Feature:
     y, x = row["place"]
-    feature = Feature(row["stage"], row["layer"], tuple(row["channels"]), (y, x), weights=weights)
+    feature = Feature(row["stage"], row["layer"], tuple(row["channels"]), (y, x), weights=weights, part=row["part"])
+    feature.box = tuple(row["box"]) if row["box"] else None
+    feature.together = row["together"]
     for name in NUMBERS:
         setattr(feature, name, math.nan if row[name] is None else float(row[name]))
     feature.edges = () if row["grown"] else None
@@ -119,7 +126,9 @@ def _join(vertices: Sequence[Feature], rows: Sequence[Mapping[str, Any]], maps: 
     for row in rows:
         y, x = row["corner"]
         map = maps.next(*row["shape"])
-        edge = Edge(vertices[row["child"]], row["share"], row["mass"], map, (y, x), row["effect"])
+        edge = Edge(
+            vertices[row["child"]], row["share"], row["mass"], map, (y, x), row["effect"], row["average"], row["random"]
+        )
         parent = vertices[row["parent"]]
         if row["against"]:
             parent.opponents = (*parent.opponents, edge)
