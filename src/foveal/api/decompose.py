@@ -80,8 +80,8 @@ def decompose(
         rank_by: "sum" or "max" of a channel's contributions.
         merge: channels that contribute in the same places count as one feature.
         nodes: what features stand for: single "neurons", as published; "sums" of a channel over all places; or "maps",
-            the sum where it supports its parent, so that every instance counts; or "parts", groups of channels at groups
-            of positions that several parents share, whose contributions add up to the decision (docs/decompose.md).
+            the sum where it supports its parent, so that every instance counts; or "parts", groups of channels at
+            groups of positions that several parents share and that add up to the decision (docs/decompose.md).
         opponents: how many features that speak against each node are found, too: `node.opponents`. Parts that speak
             against their parent are children with a share below 0.
         reference: what the rule "difference" compares with: "blur", "zero", "mean", or an image.

@@ -70,12 +70,17 @@ def exact(A: Float[Tensor, "k c h w"], G: Float[Tensor, "k c h w"], frame: Frame
 
 def window(A: Float[Tensor, "k c h w"], G: Float[Tensor, "k c h w"], frame: Frame) -> Float[Tensor, "k c h w"]:
     """What a window of cells contributes, shared among them as they are active; where none is, evenly."""
-    if frame.pool == (1, 1):
-        return A * G
-    contributed, active = sum_pool(A * G, frame.pool), sum_pool(A.abs(), frame.pool)
-    ratio = torch.where(active > 0, contributed / torch.where(active > 0, active, 1), 0)
-    spread = ratio.repeat_interleave(frame.pool[0], 2).repeat_interleave(frame.pool[1], 3)
-    return A.abs() * spread[:, :, : A.shape[2], : A.shape[3]]
+    return spread(A * G, A.abs(), frame.pool)
+
+
+def spread(R: Float[Tensor, "k c h w"], activity: Float[Tensor, "k c h w"], pool: Pair) -> Float[Tensor, "k c h w"]:
+    """The sum of R over each window, shared among its positions by activity; R is 0 where there is none."""
+    if pool == (1, 1):
+        return R
+    total, active = sum_pool(R, pool), sum_pool(activity, pool)
+    ratio = torch.where(active > 0, total / torch.where(active > 0, active, 1), 0)
+    shared = ratio.repeat_interleave(pool[0], 2).repeat_interleave(pool[1], 3)
+    return activity * shared[:, :, : R.shape[2], : R.shape[3]]
 
 
 RULES: dict[str, Callable[[Tensor, Tensor, Frame], Tensor]] = {"pool_up": pool_up, "exact": exact, "window": window}

@@ -1,7 +1,7 @@
 """How parts find what they are made of: contributions carried from stage to stage by a rule, and shared among parts.
 
     R      contributions of the whole decision at a stage, cotangent ⊙ (A − A of the reference)
-    w_k    shares of part k, found by factoring R (`hierarchy.factoring`); Σ_k w_k = 1
+    w_k    shares of part k, found by factoring |R| (`hierarchy.factoring`); Σ_k w_k = 1
     v_k    Σ w_k ⊙ R, what part k brings to the decision
 
     w_k ⊙ cotangent, carried back through one stage, gives the contributions R_k of the stage below to v_k alone;
@@ -23,10 +23,12 @@ from torch import Tensor
 
 from foveal.engine.graph import recording
 from foveal.engine.subnetwork import Subnetwork
+from foveal.hierarchy.contribution_rules import spread
 from foveal.hierarchy.factoring import parts_of
 from foveal.hierarchy.feature_patterns import region_of
 from foveal.hierarchy.part_effects import PartEffects
 from foveal.hierarchy.settings import TreeSettings
+from foveal.hierarchy.windows import Windows
 from foveal.images.place import Place
 from foveal.results.feature_graph import Edge, Feature, Key, Pattern
 
@@ -101,7 +103,9 @@ class PartExpander:
         """w_k of a stage, one part more at each stage down."""
         if stage not in self._parts:
             count = self.settings.part_count(len(self.stages) - 1 - stage)
-            self._parts[stage] = parts_of(self.evidence[stage].R, count)
+            item, pool = self.evidence[stage], self._pool(stage)
+            smooth = spread(item.R.abs()[None], item.difference.abs(), pool)[0]
+            self._parts[stage] = parts_of(smooth, count)
         return self._parts[stage]
 
     @recording
@@ -151,7 +155,8 @@ class PartExpander:
         feature.pro, feature.contra = positive, positive - float(R.double().sum())
         feature.offset = feature.value - feature.pro + feature.contra
         whole = self.taken if feature.stage == len(self.stages) else feature.value
-        maps = (self.parts(stage) * R).sum(1)
+        parts = self.parts(stage)
+        maps = self._smooth((parts * R).sum(1), parts, stage)
         values = maps.double().sum((1, 2))
         edges: list[Edge] = []
         held = 0.0
@@ -171,7 +176,7 @@ class PartExpander:
         if key in self.features:
             return self.features[key]
         R = self.parts(stage)[part] * self.evidence[stage].R
-        map = R.abs().sum(0)
+        map = self._smooth(R.abs().sum(0)[None], self.parts(stage)[part : part + 1], stage)[0]
         place = divmod(int(map.argmax()), map.shape[1])
         new = Feature(stage, self.stages[stage].name, _leading(R), place, value=float(R.double().sum()), part=part)
         new.box = self._box(stage, map)
@@ -179,6 +184,19 @@ class PartExpander:
             new.edges = ()
         self.features[key] = new
         return new
+
+    def _smooth(
+        self, maps: Float[Tensor, "k h w"], parts: Float[Tensor, "k c h w"], stage: int
+    ) -> Float[Tensor, "k h w"]:
+        """The same sums without the grid that strides and max pooling make: what one position above sees is shared."""
+        activity = (parts * self.evidence[stage].difference.abs()).sum(1)
+        return spread(maps[None], activity[None], self._pool(stage))[0]
+
+    def _pool(self, stage: int) -> tuple[int, int]:
+        """Positions of a stage to one of the next, (y, x)."""
+        if stage == len(self.stages) - 1:
+            return 1, 1
+        return Windows.between(self.stages[stage], self.stages[stage + 1], None).pool
 
     def _box(self, stage: int, map: Float[Tensor, "h w"]) -> tuple[float, float, float, float]:
         """x0, y0, x1, y1 in the network's input: where most of the evidence lies."""
