@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from foveal.attribution.context import Context
-from foveal.attribution.differences import Differences
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import prepare, read
 from foveal.engine.arguments import extra_inputs
@@ -214,9 +213,7 @@ def _rules(context: Context, rule: str, reference: Reference) -> tuple[Rules | N
     """
     if rule == "difference":
         known = isinstance(reference, str) and reference in BASELINES
-        return Differences(), (
-            baseline(context.x, str(reference)) if known else read(context.subject, reference).tensor[:1]
-        )
+        return None, baseline(context.x, str(reference)) if known else read(context.subject, reference).tensor[:1]
     if rule == "exact":
         return None, None
     method = find_method(rule)

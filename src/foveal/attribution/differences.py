@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Differences:
-    """A backward that takes slopes between the two halves of a batch: pictures, then their references."""
+    """A backward that starts from the first half of a batch, pictures; their references are the second."""
 
-    def mode(self) -> Rescale:
-        return Rescale()
+    def mode(self) -> None:
+        """All of the pass runs in one, the target, too."""
 
     def start(self, verdict: TargetScore) -> Tensor:
         """The scores of the pictures; those of the references start nothing."""
@@ -69,4 +69,5 @@ def with_reference(context: Context, reference: Float[Tensor, "1 c *space"]) -> 
 
 def difference_pass(both: Context, layers: Sequence[str]) -> PassResult:
     """Activations and multipliers at the layers: rows 0 and 1 are the picture and its reference."""
-    return forward_backward(both, layers, gradient=True, backward=True, rules=Differences())
+    with Rescale():
+        return forward_backward(both, layers, gradient=True, backward=True, rules=Differences())

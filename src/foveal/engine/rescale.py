@@ -8,6 +8,7 @@ The differences at the input then sum to the difference of the scores, operation
     a · b              Δ(ab) = b̄ Δa + ā Δb, with means over the two (squeeze-excite, gates)
     max pooling        Δy goes to the place of the larger maximum, as in DeepLIFT's own implementation
     layer norm         its parts: mean, square, inverse root, product
+    norm, normalize    their parts: square, root, quotient; of Euclidean lengths
 
 Functions, reused modules and in-place operations are seen like everything else, because no module is looked at.
 """
@@ -125,6 +126,37 @@ def _normalized(
     return y if bias is None else y + bias  # type: ignore[no-any-return]
 
 
+def length(func: Any, args: Any, kwargs: Any) -> Any:
+    """A Euclidean norm in its parts: squares, number by number, and the root of their sum."""
+    x, order, dim, keepdim = _norm_arguments(*args, **kwargs)
+    if order not in (None, 2, "fro") or not carries(x):
+        return func(*args, **kwargs)
+    squares = product(torch.mul, (x, x), {})
+    total = squares.sum() if dim is None else squares.sum(dim, keepdim=keepdim)
+    return elementwise(torch.sqrt, (total,), {}) if dim is not None else func(*args, **kwargs)
+
+
+def normalize(func: Any, args: Any, kwargs: Any) -> Any:
+    """x / max(|x|, eps) in its parts."""
+    x, order, dim, eps = _normalize_arguments(*args, **kwargs)
+    if order != 2:
+        return func(*args, **kwargs)
+    norm = length(torch.linalg.vector_norm, (x,), {"dim": dim, "keepdim": True})
+    return quotient(torch.div, (x, elementwise(torch.clamp, (norm, eps), {})), {})
+
+
+def _norm_arguments(
+    input: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, p: Any = None, **_rest: Any
+) -> tuple[Tensor, Any, Any, bool]:
+    return input, ord if p is None else p, dim, keepdim
+
+
+def _normalize_arguments(
+    input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, **_rest: Any
+) -> tuple[Tensor, float, int, float]:
+    return input, p, dim, eps
+
+
 def max_pool(func: Any, args: Any, kwargs: Any) -> Any:
     """Max pooling: all of Δy goes to the place of the larger of the two maxima, and is divided by Δx there."""
     x = args[0]
@@ -149,7 +181,7 @@ def max_pool(func: Any, args: Any, kwargs: Any) -> Any:
 
 _ELEMENTWISE = (
     "relu", "relu6", "hardtanh", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid",
-    "tanh", "softplus", "hardswish", "hardsigmoid", "clamp", "exp", "log", "sqrt", "rsqrt", "reciprocal", "pow",
+    "tanh", "softplus", "hardswish", "hardsigmoid", "clamp", "clamp_min", "clamp_max", "exp", "log", "sqrt", "rsqrt", "reciprocal", "pow",
     "square", "abs", "threshold", "softsign", "logsigmoid",
 )  # fmt: skip
 _RULES: dict[str, Handler] = {
@@ -159,6 +191,8 @@ _RULES: dict[str, Handler] = {
     "div": quotient,
     "rdiv": inverse_quotient,
     "softmax": softmax,
+    **dict.fromkeys(("norm", "linalg_vector_norm", "linalg_norm"), length),
+    "normalize": normalize,
     "layer_norm": layer_norm,
     **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), max_pool),
 }

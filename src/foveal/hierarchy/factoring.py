@@ -28,9 +28,9 @@ def parts_of(R: Float[Tensor, "c h w"], count: int) -> Float[Tensor, "k c h w"]:
     if not float(size.sum()) > 0:
         return torch.full((count, *R.shape), 1 / count, dtype=R.dtype, device=R.device)
     U, V = factored(size / size.max(), count)
-    together = (U.T[:, :, None] * V[:, None, :]) ** SHARPNESS
+    together = ((U.T[:, :, None] * V[:, None, :]) ** SHARPNESS).to(R.dtype)
     together += torch.finfo(together.dtype).tiny
-    return (together / together.sum(0)).view(count, *R.shape).to(R.dtype)
+    return (together / together.sum(0)).view(count, *R.shape)
 
 
 def factored(X: Float[Tensor, "c p"], count: int) -> tuple[Float[Tensor, "c k"], Float[Tensor, "k p"]]:

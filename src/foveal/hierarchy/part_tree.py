@@ -19,6 +19,7 @@ from foveal.engine.address import INPUT
 from foveal.engine.backward import weighted
 from foveal.engine.capture import capture
 from foveal.engine.layout import Layout
+from foveal.engine.rescale import Rescale
 from foveal.errors import MethodError
 from foveal.hierarchy.build import segment_between, single, stages_of, with_maps
 from foveal.hierarchy.part_expansion import PartExpander, StageEvidence
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from foveal.engine.structure import Stage
 
 INCOMPLETE = 1e-3  # of the difference of the scores, that may be missing at a stage before it is said
+TOO_MUCH = 0.5  # of it, to be of use
+CANCELLED = 0.1  # of all that is for and against: where the difference is less, gaps are shares of this
 
 
 def part_tree(
@@ -69,6 +72,8 @@ def part_tree(
     below = [item.A for item in evidence]
 
     def mode() -> AbstractContextManager[Any] | None:
+        if reference is not None:
+            return Rescale()
         return rules.mode() if rules else None
 
     expander = PartExpander(
@@ -114,12 +119,16 @@ def _incomplete(evidence: Sequence[StageEvidence], stages: Sequence[Stage], take
     """
     if taken == 0:
         raise MethodError("the reference has the same score as the image, so there is nothing to take apart")
-    gaps = {stage.name: float(item.R.double().sum()) / taken - 1 for stage, item in zip(stages, evidence, strict=True)}
+    whole = [item.R.double() for item in evidence]
+    gaps = {
+        stage.name: (float(R.sum()) - taken) / max(abs(taken), CANCELLED * float(R.abs().sum()))
+        for stage, R in zip(stages, whole, strict=True)
+    }
     worst = max(gaps, key=lambda name: abs(gaps[name]))
-    if abs(gaps[worst]) > 0.5:
+    if abs(gaps[worst]) > TOO_MUCH:
         raise MethodError(
-            f"differences do not add up in this network: {100 * (1 + gaps[worst]):.0f} % of the score arrives at "
-            f"{worst}. An operation on the way has no rule; use nodes='neurons', or rule='exact'"
+            f"differences do not add up in this network: at {worst} they are {100 * gaps[worst]:+.0f} % off, so an "
+            "operation on the way has no rule; use nodes='neurons', or rule='exact'"
         )
     missing = [f"{name} {100 * gap:+.1f} %" for name, gap in gaps.items() if abs(gap) > INCOMPLETE]
     return [f"differences do not add up exactly: {', '.join(missing)}"] if missing else []

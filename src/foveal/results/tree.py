@@ -84,7 +84,7 @@ class Tree(Result):
         level = [self.root]
         for _ in range(len(self.stages) if depth is None else depth):
             self.expand([node.feature for node in level])
-            level = [child for node in level for child in node.children if child.path_share >= least]
+            level = [child for node in level for child in node.children if abs(child.path_share) >= least]
         return self
 
     def audit(self) -> Tree:
