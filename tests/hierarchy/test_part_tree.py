@@ -12,8 +12,8 @@ from torch.nn import functional
 import foveal
 from foveal.errors import FovealError, ImageError, MethodError
 from foveal.hierarchy.factoring import parts_of
-from foveal.hierarchy.part_expansion import PartExpander
 from foveal.hierarchy.part_effects import _growing
+from foveal.hierarchy.part_expansion import PartExpander
 from foveal.results.tree import Tree
 from tests.networks import ARCHITECTURES, architecture
 
@@ -191,7 +191,7 @@ def test_average_effects_of_all_parts_sum_to_one() -> None:
     tree = foveal.decompose(Small(), picture(), 2, nodes="parts", branching=50, reference="zero").grow(2).audit()
     for feature in [tree.decision, *(node.feature for node in tree.levels()[1])]:
         edges = feature.edges or ()
-        sign = 1 if feature is tree.decision and expander_of(tree).taken > 0 or feature.value > 0 else -1
+        sign = 1 if (feature is tree.decision and expander_of(tree).taken > 0) or feature.value > 0 else -1
         assert sum(edge.average or 0 for edge in edges) == pytest.approx(sign, rel=1e-4)
         assert feature.together == pytest.approx(sign, rel=1e-4)
         assert all(edge.random is not None for edge in edges)

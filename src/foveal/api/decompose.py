@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from foveal.api.references import reference_of
 from foveal.attribution.context import Context
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import prepare, read
@@ -21,7 +22,6 @@ from foveal.hierarchy.part_tree import part_tree
 from foveal.hierarchy.settings import PARTS, TreeSettings
 from foveal.images import Batch
 from foveal.methods import find_method
-from foveal.methods.reference import BASELINES, baseline
 from foveal.models.model import Model, as_model
 from foveal.results.provenance import versions
 from foveal.results.tree import Tree
@@ -212,8 +212,7 @@ def _rules(context: Context, rule: str, reference: Reference) -> tuple[Rules | N
         MethodError: for a rule that there is not.
     """
     if rule == "difference":
-        known = isinstance(reference, str) and reference in BASELINES
-        return None, baseline(context.x, str(reference)) if known else read(context.subject, reference).tensor[:1]
+        return None, reference_of(context, reference, context.x)
     if rule == "exact":
         return None, None
     method = find_method(rule)

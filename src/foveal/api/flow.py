@@ -20,6 +20,8 @@ from foveal.attribution.prepare import prepare, with_target
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
 from foveal.errors import MethodError
+from foveal.hierarchy.contribution_rules import spread
+from foveal.hierarchy.windows import Windows
 from foveal.images import Batch
 from foveal.methods.fam import Weighed
 from foveal.methods.naflow import Abandonment, Inversion, Mode, share_of
@@ -46,6 +48,7 @@ def flow(
     mass: float = 1.0,
     zero: float = 0.0,
     coefficients: str = "contribution",
+    reference: str | ImageLike = "blur",
     iterations: int = 30,
     tolerance: float = 1e-5,
     damping: float = 1.0,
@@ -74,7 +77,10 @@ def flow(
             gradients never vanish.
         zero: abandon neurons whose gradient's absolute value does not exceed this.
         coefficients: of a similarity: "contribution", "positive", "margin" or "linear" as in FAM, or "gradient", the
-            derivative of the similarity itself.
+            derivative of the similarity itself. Of any decision: "difference", slopes to a reference, so that the total
+            at every layer is the score less the reference's, and maps without the grid of strides.
+            The neurons that take part are then the fewest that hold `mass` of the evidence, 0.99 where it is 1.
+        reference: of "difference": "blur", "zero", "mean", or an image.
         iterations, tolerance: of the solver, where there is no closed form; few iterations regularize.
         damping: of mode "damped", in units of the mean squared gain of what lies between two layers.
         progress: hears (what, done, total).
@@ -86,7 +92,7 @@ def flow(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     how = Inversion(mode, iterations, tolerance, damping)
-    plan = plan_of(context, layer, Abandonment(zero, mass), how, coefficients)
+    plan = plan_of(context, layer, Abandonment(zero, mass), how, coefficients, reference)
     return _flow(plan, plan.run(progress), time.perf_counter() - started)
 
 
@@ -101,6 +107,7 @@ def flows(
     mass: float = 1.0,
     zero: float = 0.0,
     coefficients: str = "contribution",
+    reference: str | ImageLike = "blur",
     iterations: int = 30,
     tolerance: float = 1e-5,
     damping: float = 1.0,
@@ -133,12 +140,14 @@ def flows(
     )
     contexts = [first, *(with_target(first, target) for target in targets[1:])]
     how, abandonment = Inversion(mode, iterations, tolerance, damping), Abandonment(zero, mass)
-    plans = [plan_of(context, layer, abandonment, how, coefficients) for context in contexts]
+    plans = [plan_of(context, layer, abandonment, how, coefficients, reference) for context in contexts]
     if len({plan.layers for plan in plans}) > 1:
         raise MethodError(
             "these decisions look at different depths of the network: name the layers to follow them at, or follow "
             "each with foveal.flow"
         )
+    if plans[0].reference:
+        return tuple(_flow(plan, plan.run(progress), (time.perf_counter() - started) / len(plans)) for plan in plans)
     passes = forward_backward_each(first, [plan.question(progress) for plan in plans], plans[0].layers)
     seconds = (time.perf_counter() - started) / len(plans)
     return tuple(_flow(plan, passed, seconds) for plan, passed in zip(plans, passes, strict=True))
@@ -156,6 +165,10 @@ def _flow(plan: FlowPlan, passed: PassResult, seconds: float) -> Flow:
         maps[layer], signed[layer], kept[layer] = share_of(
             passed.activations[layer], passed.cotangents[layer], B, plan.abandonment
         )
+        if plan.reference:
+            maps[layer], signed[layer] = _without_grid(
+                plan, passed.activations[layer], layer, maps[layer], signed[layer]
+            )
         if not bool(torch.isfinite(maps[layer]).all()):
             raise MethodError(f"the flow at {layer} is not finite: activations or gradients overflow; use float32")
         total = signed[layer].double().sum((1, 2))
@@ -189,6 +202,17 @@ def _flow(plan: FlowPlan, passed: PassResult, seconds: float) -> Flow:
     return replace(result, auditor=partial(audited, plan, result))
 
 
+def _without_grid(plan: FlowPlan, difference: Tensor, layer: str, *maps: Tensor) -> list[Tensor]:
+    """The same sums, shared among the positions that become one at the next stage."""
+    stages = {stage.name: stage for stage in plan.context.tracing().stages}
+    names = list(stages)
+    if layer not in stages or layer == names[-1]:
+        return list(maps)
+    pool = Windows.between(stages[layer], stages[names[names.index(layer) + 1]], None).pool
+    activity = difference.abs().sum(1, keepdim=True)
+    return [spread(map[:, None], activity, pool)[:, 0] for map in maps]
+
+
 def _start(plan: FlowPlan, passed: PassResult, like: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """What flows: the score, or of a similarity α·v."""
     assert passed.verdict is not None
@@ -209,6 +233,7 @@ def _parameters(plan: FlowPlan) -> dict[str, Any]:
         "mass": abandonment.mass,
         "zero": abandonment.tolerance,
         **({"coefficients": plan.rules.weights} if isinstance(plan.rules, Weighed) else {}),
+        **({"coefficients": "difference"} if plan.reference else {}),
         **(solving if how.mode != "exact" else {}),
         **({"damping": how.damping} if how.mode == "damped" else {}),
     }
@@ -216,7 +241,11 @@ def _parameters(plan: FlowPlan) -> dict[str, Any]:
 
 def _remarks(plan: FlowPlan, kept: Mapping[str, Tensor], measured: Mapping[str, Any]) -> list[str]:
     notes = []
-    if plan.abandonment.mass == 1 and all(bool((share > 0.999).all()) for share in kept.values()):
+    if (
+        plan.abandonment.mass == 1
+        and not plan.reference
+        and all(bool((share > 0.999).all()) for share in kept.values())
+    ):
         notes.append(
             "no neuron is abandoned anywhere, because this network's gradients never vanish: keep those that hold 99 % "
             "of the evidence with mass=0.99"
@@ -244,6 +273,7 @@ def follow_pair(
     mass: float = 1.0,
     zero: float = 0.0,
     coefficients: str = "contribution",
+    reference: str | ImageLike = "blur",
     iterations: int = 30,
     tolerance: float = 1e-5,
     damping: float = 1.0,
@@ -268,7 +298,7 @@ def follow_pair(
         flow(
             model, picture, Similar(against, metric=metric, embedding=embedding),
             mode=mode, layer=layer, mass=mass, zero=zero, coefficients=coefficients, iterations=iterations,
-            tolerance=tolerance, damping=damping, progress=progress,
+            tolerance=tolerance, damping=damping, reference=reference, progress=progress,
             inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels,
             task=task,
         )

@@ -28,7 +28,7 @@ def audited(plan: FlowPlan, result: Flow, progress: Progress | None = None) -> A
         progress: hears (what, done, total).
     """
     context = plan.context
-    passed = replace(plan, how=Inversion()).run()
+    passed = replace(plan, how=Inversion(), reference=None).run()
     n, layers = len(context.x), result.layers
     by_layer: list[Audited] = []
     with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from foveal.api.references import reference_of
 from foveal.attribution.batching import in_batches
 from foveal.attribution.context import Context
+from foveal.attribution.differences import differences
 from foveal.attribution.passes import BackwardTarget, PassResult, forward_backward
 from foveal.attribution.perturbation import Progress
 from foveal.engine.select import LayerSpec
@@ -22,6 +24,10 @@ from foveal.targets import compares
 if TYPE_CHECKING:
     from foveal.attribution.passes import Rules
     from foveal.engine.capture import ForwardRun
+    from foveal.images import ImageLike
+
+
+NEARLY_ALL = 0.99  # of the evidence, that the neurons hold which take part, where all of them have a slope
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class FlowPlan:
     Attributes:
         layers: in the order they were asked for.
         rules: where the backward pass starts, for similarities; None is the score.
+        reference: an image -> what it is compared with, where coefficients are differences; None for derivatives.
     """
 
     context: Context
@@ -38,9 +45,12 @@ class FlowPlan:
     abandonment: Abandonment
     how: Inversion
     rules: Rules | None
+    reference: Callable[[Tensor], Tensor] | None = None
 
     def run(self, progress: Progress | None = None) -> PassResult:
         """Forward, backward, and the inversion where there is one."""
+        if self.reference:
+            return differences(self.context, self.layers, self.reference)
         asked = self.question(progress)
         run = partial(
             forward_backward, layers=self.layers, gradient=True, backward=True, rules=asked.rules, study=asked.study
@@ -69,19 +79,31 @@ class FlowPlan:
 
 
 def plan_of(
-    context: Context, layer: LayerSpec, abandonment: Abandonment, how: Inversion, coefficients: str
+    context: Context,
+    layer: LayerSpec,
+    abandonment: Abandonment,
+    how: Inversion,
+    coefficients: str,
+    reference: str | ImageLike = "blur",
 ) -> FlowPlan:
     """The plan of a flow through these layers, "all" being every stage up to what the target looks at.
 
     Raises:
         MethodError: for coefficients there are not, or that this target has not.
     """
-    return FlowPlan(context, context.every_layer(layer), abandonment, how, _rules(context, coefficients))
+    layers = context.every_layer(layer)
+    if coefficients != "difference":
+        return FlowPlan(context, layers, abandonment, how, _rules(context, coefficients))
+    if how.mode != "exact":
+        raise MethodError(f"coefficients='difference' need no inversion: leave mode={how.mode!r} out")
+    if abandonment.mass == 1:  # slopes hardly ever vanish
+        abandonment = replace(abandonment, mass=NEARLY_ALL)
+    return FlowPlan(context, layers, abandonment, how, None, partial(reference_of, context, reference))
 
 
 def _rules(context: Context, coefficients: str) -> Rules | None:
-    if coefficients not in (*CHANNELS, "linear", "gradient"):
-        known = ", ".join([*CHANNELS, "linear", "gradient"])
+    if coefficients not in (*CHANNELS, "linear", "gradient", "difference"):
+        known = ", ".join([*CHANNELS, "linear", "gradient", "difference"])
         raise UnknownMethod(f"there are no coefficients {coefficients!r} of a flow: say {known}")
     if coefficients != "contribution" and not compares(context.target):
         raise MethodError(

@@ -48,7 +48,7 @@ def in_batches(context: Context, layers: Sequence[str], run: Pass, *about: Hasha
         chunks.weigh(portion, n)
         if load.fitting(min(size, n)) == n:
             return run(context)
-        return _joined([*chunks.parts(portion, n)], n)
+        return joined([*chunks.parts(portion, n)])
     except _OpaqueError:
         return run(context)
 
@@ -105,7 +105,8 @@ class _OpaqueError(Exception):
     """What the network returned is not known to have a row an image."""
 
 
-def _joined(parts: Sequence[PassResult], n: int) -> PassResult:
+def joined(parts: Sequence[PassResult]) -> PassResult:
+    """Passes over a few images each, as one over all."""
     verdicts = [part.verdict for part in parts if part.verdict]
     lost = [part.lost for part in parts if part.lost is not None]
     begun = [part.begun for part in parts if part.begun is not None]

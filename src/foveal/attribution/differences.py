@@ -10,13 +10,14 @@ Biases take nothing, as both have them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from foveal.attribution.batching import BatchSlice, joined
 from foveal.attribution.context import Context
 from foveal.attribution.passes import PassResult, decided, forward_backward
 from foveal.engine.rescale import Rescale
@@ -71,3 +72,31 @@ def difference_pass(both: Context, layers: Sequence[str]) -> PassResult:
     """Activations and multipliers at the layers: rows 0 and 1 are the picture and its reference."""
     with Rescale():
         return forward_backward(both, layers, gradient=True, backward=True, rules=Differences())
+
+
+def differences(context: Context, layers: Sequence[str], reference: Callable[[Tensor], Tensor]) -> PassResult:
+    """Of each image on its own: A − A of its reference in the place of activations, and the multipliers.
+
+    The two, multiplied and summed, are at every layer the score less the reference's.
+
+    Args:
+        reference: an image (1, c, h, w) -> what it is compared with.
+    """
+    n, passes = len(context.x), []
+    for i in range(n):
+        target = BatchSlice(context.target, i, i + 1, n) if context.target and n > 1 else context.target
+        arguments = context.arguments.rows(i, i + 1) if n > 1 else context.arguments
+        alone = replace(context, x=context.x[i : i + 1], target=target, arguments=arguments)
+        both, decision = with_reference(alone, reference(alone.x))
+        passed = difference_pass(both, layers)
+        passes.append(
+            PassResult(
+                decision.verdict,
+                {layer: A[:1] - A[1:] for layer, A in passed.activations.items()},
+                {layer: G[:1] for layer, G in passed.cotangents.items()},
+                {},
+                None,
+                passed.notes,
+            )
+        )
+    return joined(passes)

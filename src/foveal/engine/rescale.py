@@ -181,8 +181,8 @@ def max_pool(func: Any, args: Any, kwargs: Any) -> Any:
 
 _ELEMENTWISE = (
     "relu", "relu6", "hardtanh", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid",
-    "tanh", "softplus", "hardswish", "hardsigmoid", "clamp", "clamp_min", "clamp_max", "exp", "log", "sqrt", "rsqrt", "reciprocal", "pow",
-    "square", "abs", "threshold", "softsign", "logsigmoid",
+    "tanh", "softplus", "hardswish", "hardsigmoid", "clamp", "clamp_min", "clamp_max", "exp", "log", "sqrt", "rsqrt",
+    "reciprocal", "pow", "square", "abs", "threshold", "softsign", "logsigmoid",
 )  # fmt: skip
 _RULES: dict[str, Handler] = {
     **dict.fromkeys(_ELEMENTWISE, elementwise),

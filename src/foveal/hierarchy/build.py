@@ -70,6 +70,7 @@ def tree_of(context: Context, settings: TreeSettings, names: Sequence[str] = ())
 
 
 def stages_of(context: Context) -> tuple[str, ...]:
+    """Names of the stages up to what the target looks at."""
     structure, decision = context.tracing(), context.target
     if decision and decision.layers:
         return stages_before(decision.layers[0], structure, itself=compares(decision))
@@ -77,6 +78,7 @@ def stages_of(context: Context) -> tuple[str, ...]:
 
 
 def segment_between(context: Context, below: tuple[Stage, Tensor], above: tuple[Stage, Tensor]) -> Subnetwork:
+    """What lies between two stages, each given with its activations."""
     layouts, known = (below[0].layout, above[0].layout), (below[1], above[1])
     names, last_call = (below[0].name, above[0].name), partial(_last_call, context)
     return Subnetwork(unwrap(context.model), context.x, context.arguments, *names, last_call, layouts, known)
@@ -116,4 +118,5 @@ def _resumed(
 
 
 def single(tensor: Tensor) -> Tensor:
+    """In single precision at least."""
     return tensor.float() if tensor.dtype.itemsize < 4 else tensor
