@@ -88,4 +88,6 @@ def test_bad_wishes_get_one_sentence() -> None:
 def test_embeddings_and_tensors_of_labels_will_do() -> None:
     episode = foveal.episode(embedder(), pictures(2, 1), torch.rand(4, 8).double(), torch.tensor([0, 1, 0, 1]))  # type: ignore[arg-type]
     assert episode.classes == ("0", "1") and episode.figure(side=64).width > 0
-    assert any("compared is" in note for note in episode.notes) and "compared is" in str(episode)
+    assert any("is used as the embedding" in note for note in episode.notes) and "is used as the embedding" in str(
+        episode
+    )

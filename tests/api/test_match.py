@@ -167,7 +167,7 @@ def test_the_embedding_of_classifiers_is_what_goes_into_the_last_layer(name: str
         pair = foveal.match(model, x[:1], x)
     assert pair.embedding == site
     assert any("lines between places were left out" in note for note in pair.notes) == (name == "convnext_tiny")
-    assert any(f"what goes into {site.removesuffix('.input')}" in note for note in pair.notes)
+    assert any(f"the input of {site.removesuffix('.input')}" in note for note in pair.notes)
     assert float(pair.similarity[0, 0]) == pytest.approx(1, abs=1e-4)
     assert float(pair.similarity[0, 1]) <= 1 + 1e-4  # of a random network, the same embedding but for rounding
     assert float(pair.query_maps.abs().amax()) > 0
@@ -178,10 +178,10 @@ def test_where_the_embedding_is() -> None:
     find = foveal.find_embedding
     assert find(Embedder("project").eval(), X).layer == ""
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).double()
-    assert "the map the model returns" in find(model, X).said
+    assert "the map in the model's output" in find(model, X).said
     labeled = foveal.load_model("demo")
     site = find(labeled, torch.rand(1, 3, 160, 160))
-    assert (site.layer, site.said) == ("head.input", "what goes into head, 128 numbers")
+    assert (site.layer, site.said) == ("head.input", "the input of head (128 numbers)")
 
     class Convolutional(nn.Module):
         def __init__(self) -> None:

@@ -14,7 +14,7 @@ from foveal.images import Place
 from foveal.render.scale import number
 from foveal.results.notes import photo_notes
 from foveal.results.result import Result, check_kind, finite
-from foveal.results.storage import read_photo, write_photo
+from foveal.results.storage import read_photo, write_photo, write_picture
 from foveal.storage.arrays import described, read_arrays, write_arrays
 from foveal.storage.naming import plain_name
 
@@ -154,7 +154,7 @@ class Match(Result):
         from foveal.render.matching import rank_strip
 
         self._checked(i, match, mismatch)
-        return rank_strip(self, i, [match, mismatch], headings=("match", "mismatch"), side=side)
+        return rank_strip(self, i, [match, mismatch], headings=("match", "mismatch"), side=side, one_scale=True)
 
     def to_dict(self) -> dict[str, Any]:
         """What was compared how, and every similarity; larger is closer."""
@@ -171,19 +171,24 @@ class Match(Result):
         return {**facts, "notes": list(self.notes), "versions": dict(self.versions)}
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """A figure a query, the photos, and match.npz."""
+        """match.png and ranks.png for each query, the photos under their own names, and match.npz."""
         photos: dict[str, list[object]] = {"queries": [], "references": []}
         for what, listed in photos.items():
-            side = getattr(self, what)
-            for i, photo in enumerate(side):
-                listed.append(write_photo(aside, photo, f"{what}-{i:0{len(str(len(side) - 1))}d}"))
+            for i, photo in enumerate(getattr(self, what)):
+                kind = {"queries": "query", "references": "reference"}[what]
+                listed.append(write_photo(aside, photo, f"{kind}-{self._stem(photo, i)}"))
         for i, photo in enumerate(self.queries):
-            number = f"-{i}" if len(self.queries) > 1 else ""
-            self.figure(i=i).save(aside / f"match{number}-{plain_name(self.name(photo, i, 'query'))}.png")
+            of = f"-{self._stem(photo, i)}" if len(self.queries) > 1 else ""
+            write_picture(aside, self.figure(i=i, most=len(self.references)), f"match{of}")
+            write_picture(aside, self.figure("strip", i=i, most=len(self.references)), f"ranks{of}")
         arrays = {name: getattr(self, name) for name in TENSORS}
         write_arrays(aside / ARRAYS, arrays)
         where = {name: place.to_dict() if (place := getattr(self, name)) else None for name in WHERE}
         return {**self._facts(), "arrays": described(arrays), **where, **photos}
+
+    def _stem(self, photo: Photo, i: int) -> str:
+        """The photo's name in that of a file, without its ending."""
+        return plain_name(Path(self.name(photo, i, "")).stem)
 
     @classmethod
     def _read(cls, saved: Saved) -> Match:
