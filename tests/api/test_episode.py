@@ -60,7 +60,7 @@ def test_sheets_of_drawn_birds(tmp_path: Path) -> None:
     episode = foveal.episode(model, query, support, names)
     assert episode.decided == NOVEL[:2]
     sheet = episode.figure(side=96)
-    assert sheet.width > 4 * 96 and sheet.height > 3 * 96
+    assert sheet.width > 3 * 96 and sheet.height > 3 * 96
     pair = foveal.match(model, query, support)
     assert pair.figure("strip", most=3, side=96).width > pair.control(0, 0, 2, side=96).width
     wishes = (

@@ -30,7 +30,7 @@ from foveal.engine.select import last_stage_before
 from foveal.engine.stages import describe
 from foveal.errors import MethodError, TargetError
 from foveal.images import Batch, load_images
-from foveal.images.image_set import ImageSet
+from foveal.images.image_source import ImageSource
 from foveal.metrics.baselines import Fill
 from foveal.models.model import Model, as_model
 from foveal.results.contrast import Contrast
@@ -96,10 +96,10 @@ def retrieve(
     if (show is not None and show < 0) or draws < 0:
         raise MethodError(f"show={show} and draws={draws} must be 0 or more")
     subject, chosen = as_model(model, preprocessing, task=task), find_metric(metric)
-    queries = ImageSet(images, partial(read, subject))
+    queries = ImageSource(images, partial(read, subject))
     first = queries.some([0]).tensor
     check_pictures(Batch(first, ()), "a retrieval")
-    gallery = ImageSet(references, partial(_like, subject, first))
+    gallery = ImageSource(references, partial(_like, subject, first))
     labels = _labels(query_labels, reference_labels, len(queries), len(gallery))
     notes = [*subject.notes]
     arguments = extra_inputs(1, inputs, keywords)
@@ -167,7 +167,7 @@ def _labels(
 
 
 def _embedded(
-    embedder: ModelEmbedder, images: ImageSet, site: str, metric: Distance, what: str, progress: Progress | None
+    embedder: ModelEmbedder, images: ImageSource, site: str, metric: Distance, what: str, progress: Progress | None
 ) -> Tensor:
     """(m, d), or (m, d, h, w) where positions are compared; images are read a few at a time."""
     parts, done = [], 0
@@ -192,7 +192,7 @@ def _similarities(metric: Distance, v: Float[Tensor, "k d"], references: Float[T
     return rows
 
 
-def _compared(queries: ImageSet, gallery: ImageSet, notes: list[str]) -> Tensor:
+def _compared(queries: ImageSource, gallery: ImageSource, notes: list[str]) -> Tensor:
     """Which pairs count: all but those of a file and itself."""
     ours, theirs = queries.real_paths(), gallery.real_paths()
     numbers: dict[str, list[int]] = {}
@@ -233,8 +233,8 @@ class _Contrasting:
     ranked: Retrieval
     embedder: ModelEmbedder
     metric: Distance
-    queries: ImageSet
-    gallery: ImageSet
+    queries: ImageSource
+    gallery: ImageSource
     vectors: Tensor
     compare: Any
     fill: Fill
@@ -255,10 +255,20 @@ class _Contrasting:
             )  # fmt: skip
         similarity = self.ranked.similarity[i]
         return Contrast(
-            i, wrong, right, pair.queries[0], pair.references[0], pair.references[1], (float(similarity[wrong]), float(similarity[right])),
-            margin_map, pair.reference_maps[0, 0], pair.reference_maps[0, 1], pair.query_where, pair.reference_where,
-            flip,
-        )  # fmt: skip
+            query=i,
+            wrong=wrong,
+            right=right,
+            query_photo=pair.queries[0],
+            wrong_photo=pair.references[0],
+            right_photo=pair.references[1],
+            similarities=(float(similarity[wrong]), float(similarity[right])),
+            query_map=margin_map,
+            wrong_map=pair.reference_maps[0, 0],
+            right_map=pair.reference_maps[0, 1],
+            query_where=pair.query_where,
+            reference_where=pair.reference_where,
+            flip=flip,
+        )
 
     def _ask(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, "k m"]:
         """Similarities of altered queries to the whole gallery; an embedding of zeros is similar to nothing."""

@@ -12,7 +12,7 @@ from PIL import Image
 from foveal.render.figures import fit_photo
 from foveal.render.overlay import INK, fit, say
 from foveal.render.scale import Scale
-from foveal.render.tile_grid import Tile, map_tile, signed, tile_grid, values_of
+from foveal.render.tile_grid import GridTile, map_tile, signed, tile_grid, values_of
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SHOWN = 6  # contrasts on a sheet
 LEGEND = (
     "Red speaks for the wrong reference, blue for the right one. The margin map on the query sums to the margin, "
-    "similarity(wrong) - similarity(right), and so do the two maps on the references together."
+    "similarity(wrong) − similarity(right), and so do the two maps on the references together."
 )
 
 
@@ -105,24 +105,24 @@ def contrast_sheet(found: Ranked, *, most: int = SHOWN, side: int = 192) -> Imag
     more = [f"{left} more are in the result."] if left else []
     caption = " ".join([*([LEGEND] if shown else []), *more, *(f"{_sentence(note)}." for note in found.notes)])
     title = f"{_sentence(found.summary)}. {found.model}, {found.metric}, maps at {found.layer}"
-    return tile_grid(rows or [[Tile()] * 4], side=side, title=title, caption=caption, headings=headings)
+    return tile_grid(rows or [[GridTile()] * 4], side=side, title=title, caption=caption, headings=headings)
 
 
-def contrast_row(found: Ranked, contrast: RightAndWrong, side: int) -> list[Tile]:
+def contrast_row(found: Ranked, contrast: RightAndWrong, side: int) -> list[GridTile]:
     """The photos, the margin on each of them, and what must be hidden."""
     q, w, r = contrast.query, contrast.wrong, contrast.right
     pictures = contrast_pictures(contrast, found.metric, side)
-    first = "wrong match" if contrast.margin > 0 else "best wrong reference"
+    first = "wrong" if contrast.margin > 0 else "best wrong"
     details = {
         "query": (f"query: {found.query_labels[q]}", Path(found.queries[q]).name),
         "wrong": (f"{first}: {found.reference_labels[w]}", f"{signed(found.value(q, w))}  {_file(found, w)}"),
-        "right": (f"best right: {found.reference_labels[r]}", f"{signed(found.value(q, r))}  {_file(found, r)}"),
-        "margin": ("margin on the query", f"sum {signed(float(contrast.query_map.sum()))}"),
-        "on wrong": ("for the wrong one", f"sum {signed(float(contrast.wrong_map.sum()))}"),
-        "on right": ("for the right one", f"sum {signed(-float(contrast.right_map.sum()))}"),
-        "hidden": ("hidden, it is right", _share(contrast)),
+        "right": (f"right: {found.reference_labels[r]}", f"{signed(found.value(q, r))}  {_file(found, r)}"),
+        "margin": ("margin map", f"sum {signed(float(contrast.query_map.sum()))}"),
+        "on wrong": ("for the wrong", f"sum {signed(float(contrast.wrong_map.sum()))}"),
+        "on right": ("for the right", f"sum {signed(-float(contrast.right_map.sum()))}"),
+        "hidden": ("to hide", _share(contrast)),
     }
-    return [Tile(picture, *details[name]) for name, picture in pictures.items()]
+    return [GridTile(picture, *details[name]) for name, picture in pictures.items()]
 
 
 def contrast_pictures(contrast: RightAndWrong, metric: str, side: int) -> dict[str, Image.Image]:
@@ -147,7 +147,7 @@ def hidden_picture(photo: Photo, flip: Flip, side: int) -> Image.Image:
     """The query without the positions whose hiding makes the first match right."""
     shown = fit(photo, side)
     if flip.hidden is None:
-        return say(Image.fromarray((shown.pixels * 0.5).astype(np.uint8)), "not flipped")
+        return say(Image.fromarray((shown.pixels * 0.5).astype(np.uint8)), "the first match stays wrong")
     on_photo = shown.geometry.map_to_photo(flip.hidden.cpu().float().numpy(), place=None)
     covered = np.nan_to_num(on_photo) > 0.5
     pixels = shown.pixels.copy()
@@ -176,7 +176,7 @@ def _signed(maps: Sequence[NDArray[np.floating]]) -> Scale:
 
 def _share(contrast: RightAndWrong) -> str:
     share = contrast.flip.share if contrast.flip else None
-    return "" if share is None else f"{100 * share:.0f} % of the image"
+    return "not flipped" if share is None else f"{100 * share:.0f} % of the image"
 
 
 def _file(found: Ranked, j: int) -> str:

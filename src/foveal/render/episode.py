@@ -11,7 +11,7 @@ from foveal.render.figures import fit_photo
 from foveal.render.matching import sentence
 from foveal.render.overlay import PAPER
 from foveal.render.scale import Scale
-from foveal.render.tile_grid import Tile, map_tile, tile_grid, values_of
+from foveal.render.tile_grid import GridTile, map_tile, tile_grid, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,19 +34,19 @@ def episode_sheet(episode: ClassEvidence, *, side: int = 192, most: int = MOST) 
     first = next(iter(episode.evidence.values()))
     shown = _likeliest(episode, most)
     names = [episode.classes[k] for k in shown]
-    rows: list[list[Tile]] = []
+    rows: list[list[GridTile]] = []
     if any(episode.support[name] for name in names):
-        rows.append([Tile(), *(_examples(name, episode.support[name], side) for name in names)])
+        rows.append([GridTile(), *(_examples(name, episode.support[name], side) for name in names)])
     for i, photo in enumerate(first.photos):
         maps = [values_of(why.map[i]) for why in episode.evidence.values()]
         mean = np.mean(maps, 0)
         maps = [maps[k] - mean for k in shown]
         scale = _scale(maps)
-        query = Tile(fit_photo(photo, side), f"query: {episode.decided[i]}", _file(photo, i))
+        query = GridTile(fit_photo(photo, side), f"decided: {episode.decided[i]}", _file(photo, i))
         chances = episode.chances[i].tolist()
         place = first.where.get(first.layer)
         rows.append([query, *(
-            Tile(map_tile(photo, map, place, side=side, unit="more than the mean", scale=scale),
+            GridTile(map_tile(photo, map, place, side=side, unit="more than the mean", scale=scale),
                  f"{name}: {100 * chances[k]:.0f} %")
             for k, name, map in zip(shown, names, maps, strict=True)
         )])  # fmt: skip
@@ -55,7 +55,7 @@ def episode_sheet(episode: ClassEvidence, *, side: int = 192, most: int = MOST) 
     return tile_grid(
         rows,
         side=side,
-        title=f"Which of {len(episode.classes)} classes? {first.model}, maps by {_method(first.method)} at {first.layer}",
+        title=f"Which of {len(episode.classes)} classes? {first.model}, {_method(first.method)} at {first.layer}",
         caption=" ".join([READING, *more, *(f"{sentence(note)}." for note in episode.notes)]),
     )
 
@@ -85,10 +85,10 @@ def _file(photo: Photo, i: int) -> str:
     )
 
 
-def _examples(name: str, photos: tuple[Photo, ...], side: int) -> Tile:
+def _examples(name: str, photos: tuple[Photo, ...], side: int) -> GridTile:
     several = f"{len(photos)} example{'s' * (len(photos) != 1)}"
     more = f", {SHOWN} shown" if len(photos) > SHOWN else ""
-    return Tile(_mosaic(photos[:SHOWN], side) if photos else None, name, f"{several}{more}")
+    return GridTile(_mosaic(photos[:SHOWN], side) if photos else None, name, f"{several}{more}")
 
 
 def _mosaic(photos: tuple[Photo, ...], side: int) -> Image.Image:

@@ -11,7 +11,7 @@ from foveal.render.color import sequential
 from foveal.render.figures import MUTED, fit_photo, paragraph, stacked
 from foveal.render.overlay import INK, PAPER, draw_overlay, fit
 from foveal.render.scale import Sign, choose_scale, number
-from foveal.render.tile_grid import Tile, cut_middle, map_tile, tile_grid, type_size, values_of, with_bar
+from foveal.render.tile_grid import GridTile, cut_middle, map_tile, tile_grid, type_size, values_of, with_bar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,9 +108,9 @@ def rank_strip(
     theirs = [values_of(pair.reference_maps[i, j]) for j in order]
     if not one_scale:
         ours, theirs = [shares(map) for map in ours], [shares(map) for map in theirs]
-    photos = [Tile(fit_photo(pair.queries[i], side), "query", pair.name(pair.queries[i], i, "query"))]
+    photos = [GridTile(fit_photo(pair.queries[i], side), "query", pair.name(pair.queries[i], i, "query"))]
     photos += [
-        Tile(
+        GridTile(
             fit_photo(pair.references[j], side),
             f"{headings[k] if headings else k + 1}: {pair.caption(i, j)}",
             pair.name(pair.references[j], j, "reference"),
@@ -123,7 +123,7 @@ def rank_strip(
     on_references = _evidence(shown, theirs, pair.reference_where, "on the reference", side, sign, one_scale)
     scales = "The maps of a row share a scale, in raw evidence." if one_scale else OWN_SCALES
     return tile_grid(
-        [photos, [Tile(), *on_query], [Tile(), *on_references]],
+        [photos, [GridTile(), *on_query], [GridTile(), *on_references]],
         side=side,
         title=f"{pair.model}: FAM with {pair.weights} weights at {pair.layer}",
         caption=" ".join([scales, *(f"{sentence(note)}." for note in pair.notes)]),
@@ -157,12 +157,12 @@ def sentence(words: str) -> str:
 def _evidence(
     photos: Sequence[Photo], maps: Sequence[NDArray[np.floating]], place: Place | None, where: str, side: int,
     sign: Sign, one_scale: bool,
-) -> list[Tile]:  # fmt: skip
+) -> list[GridTile]:  # fmt: skip
     whole = np.concatenate([map.ravel() for map in maps])
     scales = [choose_scale(whole if one_scale else map, sign=sign) for map in maps]
     unit = "evidence" if one_scale else "% of its evidence"
     return [
-        Tile(map_tile(photo, map, place, side=side, unit=unit, scale=scale), f"evidence {where}")
+        GridTile(map_tile(photo, map, place, side=side, unit=unit, scale=scale), f"evidence {where}")
         for photo, map, scale in zip(photos, maps, scales, strict=True)
     ]
 
@@ -180,7 +180,8 @@ def _words(pair: ComparedImages, i: int, j: int, rank: int, *, width: int, size:
     told = []
     if all(np.isfinite(halves)):
         told.append(
-            f"Half of the evidence lies on {_percent(halves[0])} of the query and {_percent(halves[1])} of the reference."
+            f"Half of the evidence lies on {_percent(halves[0])} of the query and {_percent(halves[1])} of the "
+            "reference."
         )
     values = pair.places[i, j, :, 4]
     linked = values[values.isfinite()]
@@ -200,8 +201,9 @@ def channel_words(pair: ComparedImages, i: int, j: int) -> str:
     p = pair.contributions[i, j].detach().cpu().double().abs()
     each = p / p.sum().clamp(min=1e-30)
     count = 1 / max(float((each**2).sum()), 1e-30)
+    what = "distance" if pair.distance else "similarity"
     return (
-        f"About {min(count, len(p)):.0f} of {len(p)} channels make up the {'distance' if pair.distance else 'similarity'}; "
+        f"About {min(count, len(p)):.0f} of {len(p)} channels make up the {what}; "
         f"the largest adds {number(100 * float(each.max()))} %."
     )
 

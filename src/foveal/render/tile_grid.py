@@ -24,7 +24,7 @@ LINE = 1.35  # line height, in sizes of the type
 
 
 @dataclass(frozen=True)
-class Tile:
+class GridTile:
     """An image under one or two lines of words; without a picture, a gap."""
 
     picture: Image.Image | None = None
@@ -65,7 +65,7 @@ def with_bar(picture: Image.Image, scale: Scale, values: NDArray[np.floating], u
 
 
 def tile_grid(
-    rows: Sequence[Sequence[Tile]], *, side: int, title: str = "", caption: str = "", headings: Sequence[str] = ()
+    rows: Sequence[Sequence[GridTile]], *, side: int, title: str = "", caption: str = "", headings: Sequence[str] = ()
 ) -> Image.Image:
     """Rows of tiles below one another; `headings` stand above whole rows."""
     size, gap = type_size(side), max(8, side // 14)
@@ -102,7 +102,7 @@ def signed(value: float) -> str:
     return number(value).replace("-", "−")
 
 
-def _row(row: Sequence[Tile], side: int, gap: int, size: float) -> Image.Image:
+def _row(row: Sequence[GridTile], side: int, gap: int, size: float) -> Image.Image:
     lines = 2 if any(tile.detail for tile in row) else 1 if any(tile.heading for tile in row) else 0
     top = round(lines * size * LINE)
     pictures = [tile.picture and (tile.picture if tile.picture.width == side else resized(tile.picture, side))

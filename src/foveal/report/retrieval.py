@@ -14,14 +14,14 @@ from foveal.render.contrast import LEGEND, contrast_row, contrast_words
 from foveal.render.figures import fit_photo
 from foveal.render.fragment import data_uri
 from foveal.render.pages import environment as new_environment
-from foveal.render.tile_grid import Tile, signed
+from foveal.render.tile_grid import GridTile, signed
 from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
     from foveal.images import Photo
     from foveal.results.retrieval import Retrieval
 
-SIDE = 150
+SIDE = 176
 ROWS = 200  # queries on the page; all are in queries.csv
 BESIDE = 5  # references beside a query without labels
 
@@ -94,19 +94,17 @@ def _words(found: Retrieval, i: int) -> str:
     if not found.query_labels:
         return f"{name}: its most similar references"
     kind, label = _kind(found, i), found.query_labels[i]
-    said = {
-        "unknown": "no reference has its label", "wrong": "the first match is wrong", "right": "the first match is right"
-    }[kind]  # fmt: skip
+    said = "no reference has its label" if kind == "unknown" else f"the first match is {kind}"
     margin = found.margin(i)
     ahead = "" if math.isnan(margin) else f" (margin of the best wrong over the best right: {signed(margin)})"
     return f"{name} ({label}): {said}{ahead}"
 
 
-def _photos(found: Retrieval, i: int, read: Callable[[str], Photo], side: int) -> Iterator[Tile]:
+def _photos(found: Retrieval, i: int, read: Callable[[str], Photo], side: int) -> Iterator[GridTile]:
     """The query, and its first matches; with labels, its best wrong and best right reference."""
 
-    def tile(what: str, name: str, detail: str) -> Tile:
-        return Tile(fit_photo(read(name), side), what, detail)
+    def tile(what: str, name: str, detail: str) -> GridTile:
+        return GridTile(fit_photo(read(name), side), what, detail)
 
     yield tile("query", found.queries[i], Path(found.queries[i]).name)
     ranking = found.ranking(i)

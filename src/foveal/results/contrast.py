@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from foveal.images import Place
+from foveal.images import Geometry, Photo, Place
 from foveal.results.rank_flip import RankFlip
-from foveal.results.storage import read_photo, write_photo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from jaxtyping import Float
     from torch import Tensor
-
-    from foveal.images import Photo
-    from foveal.storage.manifest import Saved
 
 MAPS = ("query_map", "wrong_map", "right_map")
 PHOTOS = ("query_photo", "wrong_photo", "right_photo")
@@ -72,25 +67,26 @@ class Contrast:
     def arrays(self) -> dict[str, Tensor]:
         """Its tensors by name."""
         arrays = {name: getattr(self, name) for name in MAPS}
+        arrays |= {name: torch.from_numpy(getattr(self, name).pixels) for name in PHOTOS}
         if self.flip:
             arrays |= {name: getattr(self.flip, name).double() for name in CURVES}
         if self.flip and self.flip.hidden is not None:
             arrays["hidden"] = self.flip.hidden.to(torch.uint8)
         return arrays
 
-    def facts(self, aside: Path, stem: str) -> dict[str, Any]:
-        """What a manifest says of it; its photos are written."""
+    def facts(self) -> dict[str, Any]:
+        """What a manifest says of it."""
         flip = {"draws": self.flip.draws, "hits": self.flip.hits} if self.flip else None
         return {
             **{name: getattr(self, name) for name in NUMBERS},
-            **{name: write_photo(aside, getattr(self, name), f"{stem}-{name.split('_')[0]}") for name in PHOTOS},
+            **{name: _photo_facts(getattr(self, name)) for name in PHOTOS},
             **{name: place.to_dict() if (place := getattr(self, name)) else None for name in WHERE},
             "similarities": list(self.similarities),
             "flip": flip,
         }
 
     @classmethod
-    def read(cls, saved: Saved, facts: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> Contrast:
+    def read(cls, facts: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> Contrast:
         """The contrast of these facts and tensors."""
         flip = None
         if facts["flip"]:
@@ -102,8 +98,16 @@ class Contrast:
         wrong, right = map(float, facts["similarities"])
         fields: dict[str, Any] = {
             **{name: int(facts[name]) for name in NUMBERS},
-            **{name: read_photo(saved, facts[name]) for name in PHOTOS},
+            **{name: _photo(facts[name], arrays[name]) for name in PHOTOS},
             **{name: arrays[name] for name in MAPS},
             **{name: Place.from_dict(facts[name]) for name in WHERE if facts[name]},
         }
         return cls(**fields, similarities=(wrong, right), flip=flip)
+
+
+def _photo_facts(photo: Photo) -> dict[str, Any]:
+    return {"source": photo.source, "notes": list(photo.notes), "geometry": photo.geometry.to_dict()}
+
+
+def _photo(facts: Mapping[str, Any], pixels: Tensor) -> Photo:
+    return Photo(pixels.numpy(), Geometry.from_dict(facts["geometry"]), facts["source"], tuple(facts["notes"]))

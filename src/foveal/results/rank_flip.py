@@ -62,8 +62,8 @@ class RankFlip:
             return said + (chance if self.draws else "")
         if self.pair_share is not None:
             return (
-                f"hiding {_percent(self.pair_share)} of the image puts the right reference ahead of this wrong one, but "
-                f"another wrong one is then first (tried up to {_percent(self.limit)})"
+                f"hiding {_percent(self.pair_share)} of the image puts the right reference ahead of this wrong one, "
+                f"but another wrong one is then first (tried up to {_percent(self.limit)})"
             )
         return f"not flipped by hiding up to {_percent(self.limit)} of the image"
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,10 +17,11 @@ from foveal.results.contrast import Contrast
 from foveal.results.result import Result, check_kind, finite
 from foveal.storage.arrays import described, read_arrays, write_arrays
 from foveal.storage.atomic import write_text
-from foveal.storage.naming import plain_name
 from foveal.storage.table import line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jaxtyping import Bool, Float
     from numpy.typing import NDArray
     from PIL import Image
@@ -209,8 +209,8 @@ class Retrieval(Result):
         between = "" if np.isnan(precision.low) else f" (95 % interval {_range(precision.low, precision.high)})"
         return (
             f"{wrong} of {n} queries {'has' if wrong == 1 else 'have'} a wrong first match: rank-1 "
-            f"{100 * self.rank_1:.1f} % (95 % interval {_range(low, high)}), mAP {100 * precision.mean:.1f} %{between}, "
-            f"n = {n}"
+            f"{100 * self.rank_1:.1f} % (95 % interval {_range(low, high)}), "
+            f"mAP {100 * precision.mean:.1f} %{between}, n = {n}"
         )
 
     def figure(self, kind: str = "wrong", *, side: int = 192) -> Image.Image:
@@ -272,7 +272,7 @@ class Retrieval(Result):
         return dict(zip(COLUMNS, values, strict=True))
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """queries.csv with a row a query, retrieval.npz, and the photos and figure of what is shown."""
+        """queries.csv with a row a query, wrong.png, and retrieval.npz, which holds the photos that are shown, too."""
         table = [line(COLUMNS), *(line(row.values()) for row in self.rows())]
         write_text(aside / TABLE, "".join(table))
         arrays = {"similarity": self.similarity, "compared": self.compared.byte()}
@@ -281,9 +281,7 @@ class Retrieval(Result):
         write_arrays(aside / ARRAYS, arrays)
         if self.contrasts:
             self.figure().save(aside / "wrong.png")
-        contrasts = [
-            contrast.facts(aside, plain_name(Path(self.queries[contrast.query]).stem)) for contrast in self.contrasts
-        ]
+        contrasts = [contrast.facts() for contrast in self.contrasts]
         texts = {name: list(getattr(self, name)) for name in TEXTS}
         return {**self._facts(), **texts, "arrays": described(arrays), "contrasts": contrasts}
 
@@ -291,7 +289,9 @@ class Retrieval(Result):
     def _read(cls, saved: Saved) -> Retrieval:
         with saved.open(ARRAYS) as file:
             arrays = read_arrays(file, saved["arrays"])
-        contrasts = [Contrast.read(saved, facts, _below(arrays, f"{k}/")) for k, facts in enumerate(saved["contrasts"])]
+        with saved.open(TABLE):  # made of the rest, but part of the result: it must be as it was saved
+            pass
+        contrasts = [Contrast.read(facts, _below(arrays, f"{k}/")) for k, facts in enumerate(saved["contrasts"])]
         fields: dict[str, Any] = {
             **{name: tuple(saved[name]) for name in TEXTS},
             **{name: saved[name] for name in PLAIN},

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Reader: TypeAlias = "Callable[[ImageLike | Batch], Batch]"
 
 
-class ImageSet:
+class ImageSource:
     """Images by their numbers. A list of files is read a few files at a time, everything else once.
 
     Attributes:
