@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 SHOWN = 6  # contrasts on a sheet
 LEGEND = (
-    "Red speaks for the wrong reference, blue for the right one. The margin map on the query sums to the margin, "
-    "similarity(wrong) − similarity(right), and so do the two maps on the references together."
+    "Red speaks for the wrong reference, blue for the right one. The margin map shows on the query what makes up the "
+    "margin, similarity(wrong) − similarity(right); the maps on the references show the two similarities. Each sum is "
+    "given; what it lacks belongs to no position (bias terms)."
 )
 
 
@@ -117,7 +118,7 @@ def contrast_row(found: Ranked, contrast: RightAndWrong, side: int) -> list[Grid
         "query": (f"query: {found.query_labels[q]}", Path(found.queries[q]).name),
         "wrong": (f"{first}: {found.reference_labels[w]}", f"{signed(found.value(q, w))}  {_file(found, w)}"),
         "right": (f"right: {found.reference_labels[r]}", f"{signed(found.value(q, r))}  {_file(found, r)}"),
-        "margin": ("margin map", f"sum {signed(float(contrast.query_map.sum()))}"),
+        "margin": ("margin map", f"sum {signed(float(contrast.query_map.sum()))} of {signed(contrast.margin)}"),
         "on wrong": ("for the wrong", f"sum {signed(float(contrast.wrong_map.sum()))}"),
         "on right": ("for the right", f"sum {signed(-float(contrast.right_map.sum()))}"),
         "hidden": ("to hide", _share(contrast)),
