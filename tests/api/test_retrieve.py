@@ -88,7 +88,7 @@ def test_what_no_position_holds_is_told() -> None:
 
 
 def test_a_ranking_flips_where_it_is_said_to_and_not_before() -> None:
-    net, found = embedder(), retrieved()
+    net, found = embedder(), retrieved(fill="blur")
     s = functional.normalize(net(images(S, 2)))
     flipped = [one for one in found.contrasts if one.flip and one.flip.share is not None]
     assert flipped
@@ -99,7 +99,7 @@ def test_a_ranking_flips_where_it_is_said_to_and_not_before() -> None:
         right = torch.from_numpy(found.right[one.query])
         for k, share in enumerate(one.flip.shares.tolist()):
             where = order < round(share * 256)
-            v = functional.normalize(net(hidden(x, where[None, None], "impute")))
+            v = functional.normalize(net(hidden(x, where[None, None], "blur")))
             similarity = (v @ s.T)[0].detach()
             margin = float(similarity[~right].max() - similarity[right].max())
             assert float(one.flip.margins[k]) == pytest.approx(margin, abs=1e-9)
