@@ -166,7 +166,7 @@ def test_the_embedding_of_classifiers_is_what_goes_into_the_last_layer(name: str
     with no_trace(model):
         pair = foveal.match(model, x[:1], x)
     assert pair.embedding == site
-    assert any("lines between places were left out" in note for note in pair.notes) == (name == "convnext_tiny")
+    assert any("lines between positions were left out" in note for note in pair.notes) == (name == "convnext_tiny")
     assert any(f"the input of {site.removesuffix('.input')}" in note for note in pair.notes)
     assert float(pair.similarity[0, 0]) == pytest.approx(1, abs=1e-4)
     assert float(pair.similarity[0, 1]) <= 1 + 1e-4  # of a random network, the same embedding but for rounding
@@ -204,7 +204,13 @@ def test_it_saves_loads_draws_and_prints(tmp_path: Path) -> None:
     assert "euclidean distance" in str(pair)
     assert np.array_equal(np.array(again.figure(i=1)), np.array(pair.figure(i=1)))
     assert pair.figure("pair", j=1).width > 2 * 384
-    assert {f.name for f in folder.iterdir()} >= {"manifest.json", "match.npz", "queries-0.png", "references-1.png"}
+    assert {f.name for f in folder.iterdir()} >= {
+        "manifest.json",
+        "match.npz",
+        "query-0.png",
+        "reference-1.png",
+        "match-1.png",
+    }
     (folder / "match.npz").write_bytes(b"no")
     with pytest.raises(FovealError, match="changed or cut"):
         foveal.Match.load(folder)

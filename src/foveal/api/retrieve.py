@@ -90,7 +90,7 @@ def retrieve(
         draws: how many areas of equal shape elsewhere are hidden for comparison.
 
     Raises:
-        ModelError, LayerError, TargetError, ImageError: for what does not fit, in one sentence.
+        ModelError, LayerError, TargetError, ImageError: for arguments that do not fit the model, in one sentence.
     """
     began = time.perf_counter()
     if (show is not None and show < 0) or draws < 0:

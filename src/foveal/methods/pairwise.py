@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from foveal.attribution.perturbation import Progress
 
 
-THROUGH = "the model's forward turns gradients off inside; they were kept on for this explanation"
+THROUGH = "the model's forward pass turns gradients off inside; they were kept on for this explanation"
 
 
 @dataclass
@@ -161,7 +161,7 @@ class Pairs:
     def _say_remainder(self, ours: Linear) -> None:
         if bool(ours.remainder.any()):
             self.notes.append(
-                f"{self.metric.name} has a part that is no place's: {float(ours.remainder[0, 0]):.3g} of "
+                f"a part of the {self.metric.name} belongs to no position: {float(ours.remainder[0, 0]):.3g} of "
                 f"{float(self.score[0, 0]):.3g} for the first pair"
             )
 

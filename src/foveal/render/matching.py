@@ -189,23 +189,13 @@ def _words(pair: ComparedImages, i: int, j: int, rank: int, *, width: int, size:
         share = float(linked.sum()) / pair.value(i, j)
         several = f"{len(linked)} lines hold" if len(linked) > 1 else "line holds"
         told.append(f"The {several} {_percent(share)} of the similarity.")
-    told.append(channel_words(pair, i, j))
+    told.append(
+        f"{sentence(pair.channels(i, j))}; the largest adds {number(100 * float(pair.shares(i, j).abs().max()))} %."
+    )
     strips = [
         paragraph(line, width, size * (1.1 if k == 0 else 1.0), INK) for k, line in enumerate(lines)
     ] + [paragraph(line, width, size * 0.9, MUTED) for line in told]  # fmt: skip
     return stacked(strips, edge=0, gap=round(size * 0.5))
-
-
-def channel_words(pair: ComparedImages, i: int, j: int) -> str:
-    """ "About 24 of 64 channels make up the similarity; the largest adds 9.6 %."."""
-    p = pair.contributions[i, j].detach().cpu().double().abs()
-    each = p / p.sum().clamp(min=1e-30)
-    count = 1 / max(float((each**2).sum()), 1e-30)
-    what = "distance" if pair.distance else "similarity"
-    return (
-        f"About {min(count, len(p)):.0f} of {len(p)} channels make up the {what}; "
-        f"the largest adds {number(100 * float(each.max()))} %."
-    )
 
 
 def _percent(share: float) -> str:
