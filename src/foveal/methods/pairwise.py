@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from foveal.attribution.perturbation import Progress
 
 
-THROUGH = "the model's forward pass turns gradients off inside; they were kept on for this explanation"
+THROUGH = "the model's forward turns gradients off inside; they were kept on for this explanation"
 
 
 @dataclass
