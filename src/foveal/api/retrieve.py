@@ -110,7 +110,7 @@ def retrieve(
     asked = _embedded(embedder, queries, site, chosen, "query", progress)
     ranked = Retrieval(
         similarity=torch.cat([_similarities(chosen, v[None], vectors) for v in asked]),
-        compared=_compared(queries, gallery, notes),
+        compared=_compared(queries, gallery, notes, labeled=bool(labels[0])),
         queries=queries.names("query"),
         references=gallery.names("reference"),
         query_labels=labels[0],
@@ -192,22 +192,24 @@ def _similarities(metric: Distance, v: Float[Tensor, "k d"], references: Float[T
     return rows
 
 
-def _compared(queries: ImageSource, gallery: ImageSource, notes: list[str]) -> Tensor:
-    """Which pairs count: all but those of a file and itself."""
-    ours, theirs = queries.real_paths(), gallery.real_paths()
+def _compared(queries: ImageSource, gallery: ImageSource, notes: list[str], *, labeled: bool) -> Tensor:
+    """Which pairs count: all but a file and itself. Without labels, a query that has no other reference keeps it."""
     numbers: dict[str, list[int]] = {}
-    for j, path in enumerate(theirs):
+    for j, path in enumerate(gallery.real_paths()):
         if path is not None:
             numbers.setdefault(path, []).append(j)
-    compared = torch.ones(len(ours), len(theirs), dtype=torch.bool)
-    same = [i for i, path in enumerate(ours) if path in numbers]
-    for i in same:
-        compared[i, numbers[str(ours[i])]] = False
-    if same:
-        several = "queries are files" if len(same) > 1 else "query is a file"
-        notes.append(f"{len(same)} {several} of the gallery, too: no file is compared with itself")
-    if not bool(compared.any(1).all()):
-        raise TargetError("a query has no reference but itself: give a gallery with other images")
+    compared = torch.ones(len(queries), len(gallery), dtype=torch.bool)
+    same = {i: numbers[path] for i, path in enumerate(queries.real_paths()) if path is not None and path in numbers}
+    for i, own in same.items():
+        compared[i, own] = labeled is False and len(own) == len(gallery)
+    itself = [i for i in same if bool(compared[i].all())]
+    if len(same) > len(itself):
+        left_out = len(same) - len(itself)
+        several = "queries are files" if left_out > 1 else "query is a file"
+        notes.append(f"{left_out} {several} of the gallery, too: no file is compared with itself")
+    if itself:
+        several = "queries have" if len(itself) > 1 else "query has"
+        notes.append(f"{len(itself)} {several} no reference but the same file, and a similarity to itself says nothing")
     return compared
 
 

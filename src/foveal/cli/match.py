@@ -107,7 +107,11 @@ def match(
         sheets = _Sheets(network, found, queries, gallery, top, output.out, partial(
             _matched, network, metric=metric, weights=channels, layer=layer, embedding=embedding, lines=lines
         ))  # fmt: skip
-        shown = [contrast.query for contrast in found.contrasts] if sides else [*range(len(queries))][: show or SHOWN]
+        shown = [contrast.query for contrast in found.contrasts]
+        if not sides:
+            shown = [*range(len(queries))][: SHOWN if show is None else show]
+            if show is None and len(queries) > SHOWN:
+                info(f"note: sheets are made for the first {SHOWN} of {len(queries)} queries: --show N for more")
         folders = dict(zip(shown, distinct_names(queries[i].stem for i in shown), strict=True))
         rows = {}
         for done, (i, folder) in enumerate(folders.items(), 1):
