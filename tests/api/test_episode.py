@@ -91,3 +91,11 @@ def test_embeddings_and_tensors_of_labels_will_do() -> None:
     assert any("is used as the embedding" in note for note in episode.notes) and "is used as the embedding" in str(
         episode
     )
+
+
+def test_many_classes_show_the_likeliest_of_each_query() -> None:
+    labels = [str(k) for k in range(11)]
+    many = foveal.episode(embedder(), pictures(2, 1), pictures(11, 2), labels)
+    few = foveal.episode(embedder(), pictures(2, 1), pictures(8, 2), labels[:8])
+    assert many.figure(side=64).width == few.figure(side=64).width
+    assert many.figure(side=64).height > few.figure(side=64).height  # the examples stand above each query

@@ -233,3 +233,13 @@ def test_the_figure_holds_a_row_for_each_contrast() -> None:
     found = retrieved(show=2)
     assert found.figure(side=64).height < retrieved(show=4).figure(side=64).height
     assert "wrong first match" in found._repr_html_()
+
+
+def test_one_note_tells_that_a_distance_has_a_part_of_no_position() -> None:
+    found = retrieved(metric="squared", show=4)
+    told = [note for note in found.notes if "no position" in note]
+    lacking = sum(
+        abs(one.unplaced) > 0.01 * max(one.margin, float(one.query_map.abs().sum())) for one in found.contrasts
+    )
+    assert len(told) == 1 and f"{lacking} of 4 margin maps" in told[0] and lacking > 0
+    assert not any("no position" in note for note in retrieved(show=4).notes)

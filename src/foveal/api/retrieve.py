@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
 
 SHOWN = 20
+REMAINDER = "belongs to no position"  # in the note of a pair: of all contrasts together there is one
 
 
 @checked
@@ -139,7 +140,13 @@ def _finished(ranked: Retrieval, contrasts: Sequence[Contrast], notes: Sequence[
     left_out = len(ranked) - len(ranked.counted)
     several = "queries have" if left_out > 1 else "query has"
     lacking = [f"{left_out} {several} no reference with the same label: not counted in rank-1, CMC and mAP"]
-    said = (*notes, *(lacking if left_out and ranked.query_labels else ()))
+    apart = [abs(one.unplaced) > 0.01 * max(abs(one.margin), float(one.query_map.abs().sum())) for one in contrasts]
+    said = [*notes, *(lacking if left_out and ranked.query_labels else ())]
+    if any(apart):
+        said.append(
+            f"{sum(apart)} of {len(apart)} margin maps do not sum to the margin: the rest belongs to no position (bias "
+            "terms, or the constant part of a distance)"
+        )
     return replace(
         ranked, contrasts=tuple(contrasts), notes=tuple(dict.fromkeys(said)), seconds=seconds, versions=versions()
     )
@@ -247,7 +254,7 @@ class _Contrasting:
         assert wrong is not None and right is not None
         query = self.queries.some([i])
         pair = self.compare(query, self.gallery.some([wrong, right]))
-        notes += [note for note in pair.notes if note not in notes]
+        notes += [note for note in pair.notes if note not in notes and REMAINDER not in note]
         margin_map = pair.query_maps[0, 0] - pair.query_maps[0, 1]
         flip = None
         if i in self.ranked.wrong:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from foveal.render.drawable import ClassEvidence
 
 SHOWN = 4  # examples of a class
-MOST = 6  # classes beside one another
+MOST = 8  # classes beside one another
 READING = (
     "Each map is the evidence for a class less the mean over all classes: red speaks for this class rather than the "
     "others, blue against it. The maps of a query share a scale."
@@ -32,12 +32,13 @@ READING = (
 def episode_sheet(episode: ClassEvidence, *, side: int = 192, most: int = MOST) -> Image.Image:
     """Examples above; below, for each query, what speaks for each class rather than for the others, on one scale."""
     first = next(iter(episode.evidence.values()))
-    shown = _likeliest(episode, most)
-    names = [episode.classes[k] for k in shown]
-    rows: list[list[GridTile]] = []
-    if any(episode.support[name] for name in names):
-        rows.append([GridTile(), *(_examples(name, episode.support[name], side) for name in names)])
+    every = list(range(len(episode.classes)))
+    fits = len(every) <= most
+    rows = [_support(episode, every, side)] if fits else []
     for i, photo in enumerate(first.photos):
+        shown = every if fits else episode.chances[i].argsort(descending=True, stable=True)[:most].tolist()
+        if not fits:
+            rows.append(_support(episode, shown, side))
         maps = [values_of(why.map[i]) for why in episode.evidence.values()]
         mean = np.mean(maps, 0)
         maps = [maps[k] - mean for k in shown]
@@ -47,24 +48,24 @@ def episode_sheet(episode: ClassEvidence, *, side: int = 192, most: int = MOST) 
         place = first.where.get(first.layer)
         rows.append([query, *(
             GridTile(map_tile(photo, map, place, side=side, unit="more than the mean", scale=scale),
-                 f"{name}: {100 * chances[k]:.0f} %")
-            for k, name, map in zip(shown, names, maps, strict=True)
+                     f"{episode.classes[k]}: {100 * chances[k]:.0f} %")
+            for k, map in zip(shown, maps, strict=True)
         )])  # fmt: skip
-    left = len(episode.classes) - len(shown)
-    more = [f"{left} less likely classes are not shown."] if left else []
+    more = [] if fits else [f"Of {len(every)} classes the {most} likeliest of each query are shown."]
     return tile_grid(
-        rows,
+        [row for row in rows if row],
         side=side,
         title=f"Which of {len(episode.classes)} classes? {first.model}, {_method(first.method)} at {first.layer}",
         caption=" ".join([READING, *more, *(f"{sentence(note)}." for note in episode.notes)]),
     )
 
 
-def _likeliest(episode: ClassEvidence, most: int) -> list[int]:
-    """The classes that are likeliest for any query, in their own order."""
-    best = episode.chances.amax(0)
-    order = best.argsort(descending=True, stable=True)[:most].tolist()
-    return sorted(order)
+def _support(episode: ClassEvidence, shown: Sequence[int], side: int) -> list[GridTile]:
+    """The examples of these classes; nothing where the support was given as embeddings."""
+    names = [episode.classes[k] for k in shown]
+    if not any(episode.support[name] for name in names):
+        return []
+    return [GridTile(), *(_examples(name, episode.support[name], side) for name in names)]
 
 
 def _scale(maps: Sequence[NDArray[np.floating]]) -> Scale:

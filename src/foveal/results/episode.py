@@ -60,7 +60,7 @@ class Episode(Result):
     def figure(self, kind: str = "evidence", *, side: int = 192) -> Image.Image:
         """Examples above; below, for each query, the evidence for each class less the mean over classes, on one scale.
 
-        The six likeliest classes are shown.
+        Of more than eight classes, the eight likeliest of each query are shown.
         """
         from foveal.render.episode import episode_sheet
 
