@@ -82,7 +82,7 @@ def test_a_command_bears_its_verb_s_name() -> None:
     verbs = {
         name for name in vars(foveal)["__all__"] if foveal._HOME.get(name, "").startswith("api.") and name.islower()
     }
-    assert verbs - {"class_tree", "flows", "follow_pair"} <= listed
+    assert verbs - {"class_tree", "flows", "follow_pair", "retrieve"} <= listed  # `foveal match` retrieves, too
     assert listed - verbs == {"demo", "models", "methods", "benchmark", "train"}
 
 
