@@ -20,6 +20,7 @@ from foveal.synthetic import CLASS_NAMES, demo_scenes, render
 from foveal.synthetic.classes import NOVEL
 from foveal.synthetic.gallery import class_gallery
 from foveal.synthetic.ground_truth import deciding_part, sibling_margin
+from foveal.synthetic.individuals import individual_scene
 from foveal.synthetic.sampling import class_scene
 from foveal.synthetic.scene import LABELS
 from foveal.synthetic.splits import Example
@@ -82,6 +83,17 @@ def match() -> Image.Image:
     own, sibling = CLASS_NAMES[BIRDS[0]], CLASS_NAMES[BIRDS[0] + 1]
     query, same, other = (render(class_scene(name, seed))[0] for name, seed in ((own, 1), (own, 2), (sibling, 3)))
     return foveal.match(model, query, [same, other]).figure(side=280)
+
+
+def wrong_matches() -> Image.Image:
+    """Individuals that the bundled network never saw: 40 queries of one camera against 180 references of the other."""
+    model, strangers = foveal.load_model("embed"), range(60, 90)
+    queries = [(who, render(individual_scene(who, 1000 * who + 500, camera=1))[0]) for who in strangers]
+    queries += [(who, render(individual_scene(who, 1000 * who + 777, camera=1))[0]) for who in strangers[:10]]
+    gallery = [(who, render(individual_scene(who, 1000 * who + k))[0]) for who in strangers for k in range(6)]
+    (ours, images), (theirs, references) = zip(*queries, strict=True), zip(*gallery, strict=True)
+    found = foveal.retrieve(model, list(images), list(references), query_labels=ours, reference_labels=theirs)
+    return found.figure(side=170)
 
 
 def episode() -> Image.Image:
@@ -166,6 +178,7 @@ if __name__ == "__main__":
     overview().save(HERE / "overview.jpg", quality=88)
     methods(family).save(HERE / "methods.jpg", quality=88)
     match().save(HERE / "match.jpg", quality=88)
+    wrong_matches().save(HERE / "wrong_matches.jpg", quality=88)
     episode().save(HERE / "episode.jpg", quality=88)
     flow().save(HERE / "flow.jpg", quality=88)
     modes().save(HERE / "modes.jpg", quality=88)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from foveal.api.match import match
     from foveal.api.measure import measure
     from foveal.api.parts import parts
+    from foveal.api.retrieve import retrieve
     from foveal.api.sanity import sanity
     from foveal.api.shortcuts import shortcuts
     from foveal.api.visualize import visualize
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from foveal.results.channel_examples import ChannelExamples
     from foveal.results.explanations import Explanations
     from foveal.results.feature_images import FeatureImages
+    from foveal.results.retrieval import Retrieval
     from foveal.results.tree import Tree
     from foveal.similarity import Learned
     from foveal.targets import Class, Margin, Neighbors, Neuron, Prototypes, Similar, Target
@@ -77,6 +79,8 @@ _HOME = {
     "load_model": "models",
     "save_model": "models",
     "parts": "api.parts",
+    "retrieve": "api.retrieve",
+    "Retrieval": "results.retrieval",
     "visualize": "api.visualize",
     "FeatureImages": "results.feature_images",
     "Explanation": "results",
@@ -124,6 +128,7 @@ __all__ = [
     "Parts",
     "Preprocessing",
     "Prototypes",
+    "Retrieval",
     "Scores",
     "Similar",
     "Stage",
@@ -146,6 +151,7 @@ __all__ = [
     "match",
     "measure",
     "parts",
+    "retrieve",
     "sanity",
     "save_model",
     "shortcuts",

@@ -60,7 +60,7 @@ def test_sheets_of_drawn_birds(tmp_path: Path) -> None:
     episode = foveal.episode(model, query, support, names)
     assert episode.decided == NOVEL[:2]
     sheet = episode.figure(side=96)
-    assert sheet.width > 4 * 96 and sheet.height > 3 * 96
+    assert sheet.width > 3 * 96 and sheet.height > 3 * 96
     pair = foveal.match(model, query, support)
     assert pair.figure("strip", most=3, side=96).width > pair.control(0, 0, 2, side=96).width
     wishes = (
@@ -88,4 +88,14 @@ def test_bad_wishes_get_one_sentence() -> None:
 def test_embeddings_and_tensors_of_labels_will_do() -> None:
     episode = foveal.episode(embedder(), pictures(2, 1), torch.rand(4, 8).double(), torch.tensor([0, 1, 0, 1]))  # type: ignore[arg-type]
     assert episode.classes == ("0", "1") and episode.figure(side=64).width > 0
-    assert any("compared is" in note for note in episode.notes) and "compared is" in str(episode)
+    assert any("is used as the embedding" in note for note in episode.notes) and "is used as the embedding" in str(
+        episode
+    )
+
+
+def test_many_classes_show_the_likeliest_of_each_query() -> None:
+    labels = [str(k) for k in range(11)]
+    many = foveal.episode(embedder(), pictures(2, 1), pictures(11, 2), labels)
+    few = foveal.episode(embedder(), pictures(2, 1), pictures(8, 2), labels[:8])
+    assert many.figure(side=64).width == few.figure(side=64).width
+    assert many.figure(side=64).height > few.figure(side=64).height  # the examples stand above each query

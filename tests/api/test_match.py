@@ -55,7 +55,7 @@ def test_every_metric(metric: Any) -> None:
         assert torch.allclose(linear.query_maps.sum((2, 3)), linear.similarity, rtol=1e-6)
         assert torch.allclose(linear.reference_maps.sum((2, 3)), linear.similarity, rtol=1e-6)
     else:
-        assert any("no place's" in note for note in linear.notes)
+        assert any("belongs to no position" in note for note in linear.notes)
 
 
 def test_the_published_map_for_every_pair() -> None:
@@ -166,8 +166,8 @@ def test_the_embedding_of_classifiers_is_what_goes_into_the_last_layer(name: str
     with no_trace(model):
         pair = foveal.match(model, x[:1], x)
     assert pair.embedding == site
-    assert any("lines between places were left out" in note for note in pair.notes) == (name == "convnext_tiny")
-    assert any(f"what goes into {site.removesuffix('.input')}" in note for note in pair.notes)
+    assert any("lines between positions were left out" in note for note in pair.notes) == (name == "convnext_tiny")
+    assert any(f"the input of {site.removesuffix('.input')}" in note for note in pair.notes)
     assert float(pair.similarity[0, 0]) == pytest.approx(1, abs=1e-4)
     assert float(pair.similarity[0, 1]) <= 1 + 1e-4  # of a random network, the same embedding but for rounding
     assert float(pair.query_maps.abs().amax()) > 0
@@ -178,10 +178,10 @@ def test_where_the_embedding_is() -> None:
     find = foveal.find_embedding
     assert find(Embedder("project").eval(), X).layer == ""
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).double()
-    assert "the map the model returns" in find(model, X).said
+    assert "the map in the model's output" in find(model, X).said
     labeled = foveal.load_model("demo")
     site = find(labeled, torch.rand(1, 3, 160, 160))
-    assert (site.layer, site.said) == ("head.input", "what goes into head, 128 numbers")
+    assert (site.layer, site.said) == ("head.input", "the input of head (128 numbers)")
 
     class Convolutional(nn.Module):
         def __init__(self) -> None:
@@ -204,7 +204,13 @@ def test_it_saves_loads_draws_and_prints(tmp_path: Path) -> None:
     assert "euclidean distance" in str(pair)
     assert np.array_equal(np.array(again.figure(i=1)), np.array(pair.figure(i=1)))
     assert pair.figure("pair", j=1).width > 2 * 384
-    assert {f.name for f in folder.iterdir()} >= {"manifest.json", "match.npz", "queries-0.png", "references-1.png"}
+    assert {f.name for f in folder.iterdir()} >= {
+        "manifest.json",
+        "match.npz",
+        "query-0.png",
+        "reference-1.png",
+        "match-1.png",
+    }
     (folder / "match.npz").write_bytes(b"no")
     with pytest.raises(FovealError, match="changed or cut"):
         foveal.Match.load(folder)

@@ -11,12 +11,13 @@ import pytest
 import foveal
 
 VERBS = (
-    "explain", "compare", "flow", "flows", "follow_pair", "match", "decompose", "class_tree", "parts", "visualize",
-    "measure", "audit", "sanity", "shortcuts", "episode", "channels", "stages",
+    "explain", "compare", "flow", "flows", "follow_pair", "match", "retrieve", "decompose", "class_tree", "parts",
+    "visualize", "measure", "audit", "sanity", "shortcuts", "episode", "channels", "stages",
 )  # fmt: skip
 TARGET = ("explain", "compare", "flow", "decompose", "class_tree", "parts", "visualize", "measure", "audit", "sanity")
 THIRD = {
-    "flows": "targets", "match": "references", "follow_pair": "references", "shortcuts": "classes", "episode": "support"
+    "flows": "targets", "match": "references", "retrieve": "references",
+    "follow_pair": "references", "shortcuts": "classes", "episode": "support"
 }  # fmt: skip
 COMMON = ("inputs", "keywords", "preprocessing", "labels", "task")
 

@@ -99,7 +99,7 @@ def test_the_embedding_is_what_the_model_returns_however_it_is_spelled(spelling:
         pair = foveal.match(net, x[:1], x[1:])
     assert torch.allclose(pair.similarity, want.similarity, atol=1e-6)
     assert torch.allclose(pair.query_maps, want.query_maps, atol=1e-6)
-    assert any("what the model returns, 6 numbers" in note for note in pair.notes)
+    assert any("the model's output (6 numbers)" in note for note in pair.notes)
     for target in (foveal.Similar(x[:1]), foveal.Prototypes(x[1:], ["a", "b"])):
         same = [foveal.explain(one, x[:2], target).map for one in (net, tailed(F.normalize))]
         assert torch.allclose(*same, atol=1e-6)
@@ -108,7 +108,7 @@ def test_the_embedding_is_what_the_model_returns_however_it_is_spelled(spelling:
 def test_the_one_taken_of_several_embeddings_is_said() -> None:
     net = tailed(lambda e: {"hidden": 2 * e, "image_embeds": F.normalize(e)})
     notes = foveal.match(net, pictures(1), pictures(2)).notes
-    assert any("'image_embeds' of what the model returns" in note and "'hidden'" in note for note in notes)
+    assert any("'image_embeds' of the model's output" in note and "'hidden'" in note for note in notes)
 
 
 def test_what_is_known_of_the_task_decides() -> None:

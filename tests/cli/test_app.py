@@ -82,7 +82,7 @@ def test_a_command_bears_its_verb_s_name() -> None:
     verbs = {
         name for name in vars(foveal)["__all__"] if foveal._HOME.get(name, "").startswith("api.") and name.islower()
     }
-    assert verbs - {"class_tree", "flows", "follow_pair"} <= listed
+    assert verbs - {"class_tree", "flows", "follow_pair", "retrieve"} <= listed  # `foveal match` retrieves, too
     assert listed - verbs == {"demo", "models", "methods", "benchmark", "train"}
 
 
@@ -337,28 +337,84 @@ def test_match(photo: Path, tmp_path: Path) -> None:
         picture.save(shelf / photo.name)
     done = run("match", shelf / photo.name, shelf, "-m", "demo", "-o", tmp_path / "out", "--json")
     assert done.exit_code == 0
-    answer = json.loads(done.stdout)
-    assert {Path(one["picture"]).name for one in answer["references"]} == {"mirrored.png", "gray.png"}  # not itself
+    (answer,) = json.loads(done.stdout)
+    assert {Path(one["image"]).name for one in answer["references"]} == {"mirrored.png", "gray.png"}  # not itself
     cosines = [one["cosine"] for one in answer["references"]]
     assert cosines == sorted(cosines, reverse=True)
     assert answer["embedding"] == "head.input" and len(answer["references"][0]["channels"]) == 5
-    assert foveal.Match.load(tmp_path / "out").similarity.shape == (1, 2)
+    assert foveal.Match.load(tmp_path / "out" / photo.stem).similarity.shape == (1, 2)
+    assert foveal.Retrieval.load(tmp_path / "out").similarity.shape == (1, 2)
     plain = run("match", photo, shelf / "gray.png", "-m", "demo", "-o", tmp_path / "two", "--metric", "euclidean")
-    assert plain.stdout.strip() == str(tmp_path / "two" / "match.png") and Path(plain.stdout.strip()).exists()
+    assert plain.stdout.strip() == str(tmp_path / "two" / "match.html") and Path(plain.stdout.strip()).exists()
     assert "euclidean distance" in plain.stderr
+    names = {path.name for path in (tmp_path / "two" / photo.stem).iterdir()}
+    assert names == {
+        "manifest.json", "match.npz", "match.png", "ranks.png", f"query-{photo.stem}.png", "reference-gray.png"
+    }  # fmt: skip
     (tmp_path / "empty").mkdir()
     wrong = run("match", photo, tmp_path / "empty", "-m", "demo", "-o", tmp_path / "out")
     assert wrong.exit_code == 1 and "no pictures in the folder" in wrong.stderr
 
 
-def test_match_of_folders(photo: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def gallery(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Queries a and b and a gallery of three, of which the gray one bears the wrong name."""
     with Image.open(photo) as picture:
-        for name in ("queries/a.png", "queries/b.png", "gallery/1.png", "gallery/2.png"):
+        gray, mirrored = picture.convert("L").convert("RGB"), picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        for name, image in {
+            "queries/jay/a.png": picture, "queries/crow/b.png": gray, "gallery/jay/1.png": mirrored,
+            "gallery/jay/2.png": gray, "gallery/crow/3.png": mirrored.convert("L"),
+        }.items():  # fmt: skip
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (picture if name[-5] in "a1" else picture.convert("L")).save(tmp_path / name)
-    done = run("match", tmp_path / "queries", tmp_path / "gallery", "-m", "demo", "-o", tmp_path / "out", "--json")
-    assert done.exit_code == 0 and len(json.loads(done.stdout)) == 2
-    assert {"match-0.png", "match-1.png", "ranks-0.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
+            image.save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_match_counts_wrong_first_matches(gallery: Path) -> None:
+    done = run("match", "queries", "gallery", "-m", "demo", "-o", "out", "--json", "--top", 1)
+    assert done.exit_code == 0, done.stderr
+    rows = {row["label"]: row for row in json.loads(done.stdout)}
+    assert (rows["crow"]["right"], rows["crow"]["rank_of_right"], rows["crow"]["first_label"]) == (False, 2, "jay")
+    assert rows["jay"]["right"] is True and rows["jay"]["folder"] is None and rows["crow"]["folder"] == "out/b"
+    assert "1 of 2 queries has a wrong first match: rank-1 50.0 %" in done.stderr
+    page = Path("out/match.html").read_text(encoding="utf-8")
+    assert page.count("<article") == 2 and 'data-kind="wrong"' in page and "b/match.png" in page
+    assert "http:" not in page and "https:" not in page
+    found = foveal.Retrieval.load("out")
+    assert [one.query for one in found.contrasts] == list(found.wrong)
+    shown = run("match", "queries", "gallery", "-m", "demo", "-o", "both", "--show", 2)
+    assert shown.exit_code == 0 and {path.name for path in Path("both").iterdir() if path.is_dir()} == {"a", "b"}
+
+
+def test_match_takes_labels_from_a_table(gallery: Path) -> None:
+    table = Path("who.csv")
+    lines = [
+        "queries/jay/a.png,x",
+        "crow/b.png,y",
+        "gallery/jay/1.png,x",
+        "jay/2.png,y",
+        "crow/3.png,x",
+        "not there.png,x",
+    ]
+    table.write_text("\n".join(["file,label", *lines]), encoding="utf-8")
+    done = run("match", "queries", "gallery", "-m", "demo", "-o", "out", "--labels", table, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert {row["label"] for row in json.loads(done.stdout)} == {"x", "y"} and "0 of 2 queries have" in done.stderr
+    for content, words in {
+        "file,name\na.png,x": "has the columns file, name: it must have the columns file and label",
+        "file,label\njay/a.png,x": "no label for 1 of 2 queries: queries/crow/b.png",
+        "file,label\njay/a.png,": "has no label",
+        "file,label\njay/a.png,x\njay/a.png,y": "an earlier line gives 'x'",
+        "": "must have the columns file and label",
+    }.items():
+        table.write_text(content, encoding="utf-8")
+        wrong = run("match", "queries", "gallery", "-m", "demo", "-o", "bad", "--labels", table)
+        assert wrong.exit_code == 1 and words in " ".join(wrong.stderr.split()), wrong.stderr
+    assert "Cannot read" in run("match", "queries", "gallery", "-m", "demo", "--labels", "none.csv").stderr
+    (gallery / "gallery" / "stray.png").write_bytes((gallery / "gallery" / "jay" / "1.png").read_bytes())
+    partly = run("match", "queries", "gallery", "-m", "demo", "-o", "out")
+    assert partly.exit_code == 0 and "1 of 4 references lie in no sub-folder" in " ".join(partly.stderr.split())
 
 
 def test_flow(photo: Path, tmp_path: Path) -> None:

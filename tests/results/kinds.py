@@ -7,7 +7,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from foveal.results.deletion_test import DeletionTest, DeletionTests
 from foveal.results.episode import Episode
 from foveal.results.explanations import Explanations
 from foveal.results.feature_images import FeatureImages
+from foveal.results.retrieval import Retrieval
 from foveal.results.sanity import Checked, Sanity
 from foveal.results.shortcuts import ClassGroup, Shortcuts, Suspect
 from foveal.results.tree import Tree
@@ -66,6 +67,14 @@ def match() -> Match:
     net = Model(nn.Sequential(Tiny().one, Tiny().two, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval(), "body",
                 Preprocessing((16, 16)))  # fmt: skip
     return foveal.match(net, pictures(1), pictures(2), lines=2)
+
+
+def retrieval() -> Retrieval:
+    net = Model(nn.Sequential(Tiny().one, Tiny().two, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval(), "body",
+                Preprocessing((16, 16)))  # fmt: skip
+    first, second = pictures(2)
+    return foveal.retrieve(net, [first, second], [first, second, first[::-1].copy()], query_labels=["a", "=b"],
+                           reference_labels=["=b", "a", "a"], draws=2)  # fmt: skip
 
 
 def feature_images() -> FeatureImages:
@@ -145,6 +154,7 @@ KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
     "flow": (lambda: foveal.flow(tiny(), pictures(1)), Flow.load),
     "parts": (lambda: foveal.parts(tiny(), pictures(1), count=2), Parts.load),
     "match": (match, Match.load),
+    "retrieval": (retrieval, Retrieval.load),
     "feature_images": (feature_images, FeatureImages.load),
     "tree": (tree, Tree.load),
     "scores": (scores, Scores.load),
@@ -188,6 +198,8 @@ def known(result: Any) -> str:
         return fingerprint(trees=trees, notes=result.notes, seconds=result.seconds, versions=result.versions)
     if isinstance(result, Flow):
         return fingerprint(flow={name: value for name, value in vars(result).items() if name != "auditor"})
+    if isinstance(result, Retrieval):  # what it works out when it is asked is not saved
+        return fingerprint(**{one.name: getattr(result, one.name) for one in fields(result)})
     return fingerprint(result=result)
 
 

@@ -59,7 +59,7 @@ def test_the_recipe_leaves_a_model_that_loads(tmp_path: Path) -> None:
     model = load_model(str(tmp_path / "embed.safetensors"))
     assert {path.name for path in tmp_path.iterdir()} == {"embed.safetensors", "embed.json"}
     site = foveal.find_embedding(model, torch.rand(1, 3, 160, 160))
-    assert site.layer == "" and site.said == "what the model returns, 64 numbers"
+    assert site.layer == "" and site.said == "the model's output (64 numbers)"
     assert model.card["accuracy"] == {
         "rank 1 across cameras, individuals 60 to 89": pytest.approx(steps[-1].accuracy, abs=1e-4)
     }

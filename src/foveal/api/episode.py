@@ -1,4 +1,4 @@
-"""A few-shot decision and the evidence for each of its classes: `foveal.episode`."""
+"""`foveal.episode`: a few-shot decision, and the evidence for each class."""
 
 from __future__ import annotations
 
@@ -50,28 +50,28 @@ def episode(
     task: Task | None = None,
     progress: Progress | None = None,
 ) -> Episode:
-    """Which of the support's classes, and what on the query speaks for each of them.
+    """The most likely of the support's classes, and the evidence on the query for each of them.
 
         support, classes = foveal.images.labeled_pictures("support/")      # a folder a class
         foveal.episode(model, "query.jpg", support, classes).figure().save("episode.png")
 
     Args:
         images: the queries, as `explain` takes them.
-        support, classes: the examples and the class of each; they are embedded once.
-        method: any method of `foveal methods`. Of FAM's weights `linear` alone may be compared between classes: its
-            maps sum to the similarities, the others are scaled for each.
+        support, classes: the examples and the class of each; examples are embedded once.
+        method: any method of `foveal methods`. Of FAM's weights only `linear` can be compared between classes: its
+            maps sum to the similarities, the others are scaled for each class.
         rule, metric, temperature, embedding: as in `foveal.Prototypes`.
-        layer: where the maps are drawn; one layer.
+        layer: the layer of the maps; one only.
         task: as in `match`.
 
     Raises:
-        FovealError: as `explain`, in one sentence.
+        FovealError: as in `explain`, in one sentence.
     """
     began = time.perf_counter()
     decision = Prototypes(support, classes, metric=metric, rule=rule, temperature=temperature, embedding=embedding)
     context = prepare(model, images, decision, preprocessing=preprocessing, task=task)
     if len(context.layers(layer)) != 1:
-        raise TargetError("an episode is drawn at one layer: name one")
+        raise TargetError(f"an episode has maps at one layer, but {len(context.layers(layer))} were given: name one")
     compared, closest = context.target, getattr(context.target, "rule", None)
     assert isinstance(compared, ReferenceTarget) and isinstance(closest, ClosestClass)
     evidence, chosen = {}, find_methods([method])

@@ -1,10 +1,10 @@
-"""Why do these match? `foveal.match`: every query against every reference, the evidence on both sides.
+"""Why do two images match? `foveal.match`: every query against every reference, evidence on both images.
 
     A   (n, c, h, w), the map that the embedding is made of        v   (n, d), the embedding
-    α   (n, m, d), weights of channels for a pair                  map = Σ_c A ⊙ ∂(α·v)/∂A        (see `methods.fam`)
+    α   (n, m, d), channel weights of a pair                  map = Σ_c A ⊙ ∂(α·v)/∂A        (see `methods.fam`)
 
-Where v is the mean of A over places the derivative is α/hw, and all pairs come from one product. Otherwise the graph
-from A to v is kept, and gone back through once a reference.
+Where v is the mean of A over positions, the derivative is α/hw, and all pairs come from one product. Otherwise the
+graph from A to v is kept, with one backward pass through it for each reference.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def match(
     task: Task | None = None,
     progress: Progress | None = None,
 ) -> Match:
-    """Every query against every reference: how similar, what on both pictures says so, which place meets which.
+    """Every query against every reference: the similarity, evidence on both images, and corresponding positions.
 
         pair = foveal.match(model, "query.jpg", ["shelf1.jpg", "shelf2.jpg"])
         pair.similarity, pair.query_maps, pair.reference_maps      # (n, m), (n, m, h, w), (n, m, h, w)
@@ -69,26 +69,29 @@ def match(
 
     Args:
         images: the queries, as `explain` takes them.
-        references: what each is held against.
-        metric: what compares embeddings; see `foveal.Similar`.
-        weights: how channels are weighed: "contribution" (the published method), "positive" (channels that add
-            nothing weigh nothing), "linear" (signed; the map sums to the similarity, up to what no place holds).
-        layer: where the maps are drawn; None is the last stage that the embedding is made of.
-        embedding: the layer that is compared; None finds it.
-        lines: how many correspondences to keep for each pair; 0 for none. Left out, 8 where they cost little.
-        inputs, keywords: what else the model takes, as in `explain`; the same for all.
-        task: as in `explain`; of an "embedding", what the model returns is compared, of "classes" what goes into the
-            layer that makes them.
+        references: the images that each query is compared with.
+        metric: how embeddings are compared; see `foveal.Similar`.
+        weights: channel weights of FAM: "contribution" (the published method), "positive" (no weight for channels that
+            add nothing), "linear" (signed; the map sums to the similarity, up to the part of bias terms).
+        layer: the layer of the maps; None is the last stage before the embedding.
+        embedding: the layer whose output is the embedding; None finds it.
+        lines: how many pairs of positions to keep for each pair of images; 0 for none. None is 8 where they cost
+            little.
+        inputs, keywords: further inputs of the model, as in `explain`; the same for all images.
+        task: as in `explain`. With "embedding" the model's output is the embedding, with "classes" the input of the
+            layer that computes the class scores.
+
+    Maps of all pairs are kept: for many queries and a large gallery use `retrieve`.
 
     Raises:
-        ModelError, LayerError, TargetError, ImageError: for what does not fit, in one sentence.
+        ModelError, LayerError, TargetError, ImageError: for arguments that do not fit the model, in one sentence.
     """
     started = time.perf_counter()
     subject, chosen = as_model(model, preprocessing, task=task), find_metric(metric)
     if weights not in WEIGHTS:
-        raise UnknownMethod(f"there are no weights {weights!r} of a match: say {', '.join(WEIGHTS)}")
+        raise UnknownMethod(f"there are no weights {weights!r} of a match: use {', '.join(WEIGHTS)}")
     if lines is not None and lines < 0:
-        raise MethodError(f"there cannot be {lines} lines: say 0 for none")
+        raise MethodError(f"lines={lines} is below 0: use 0 for no lines")
     queries = read(subject, images)
     shelf = on_device(load_images(references, subject.preprocessing, axes=queries.tensor.ndim - 2), queries.tensor)
     arguments = extra_inputs(1, inputs, keywords)

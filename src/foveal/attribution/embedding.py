@@ -42,7 +42,7 @@ class EmbeddingSite:
 
     Attributes:
         layer: an address; "" is what the model returns, "[z]" an entry of it, "fc.input" what goes into fc.
-        said: the same for a reader: "what goes into fc, 512 numbers".
+        said: the same for a reader: "the input of fc (512 numbers)".
     """
 
     layer: str
@@ -79,15 +79,15 @@ def _find(
         last = next((name for name, values in made.items() if _same(values, scores)), None)
         if last is not None and (task is not None or _classifies(last, scores.shape[1], labels)):
             width = cast("nn.Linear", find_module(model, last)).in_features
-            return EmbeddingSite(f"{last}.input", f"what goes into {last}, {width} numbers")
+            return EmbeddingSite(f"{last}.input", f"the input of {last} ({width} numbers)")
     named_classes = bool(labels) and any(len(labels or ()) == part.shape[1] for part in rows.values())
     if rows and (task == "embedding" or not named_classes):
-        return _returned(rows, "what the model returns")
+        return _returned(rows, "the model's output")
     maps = {key: part for key, part in parts.items() if part.ndim == 4}
     if maps:
-        return _returned(maps, "the mean over places of the map the model returns")
+        return _returned(maps, "the mean over positions of the map in the model's output")
     stage = describe(model, x, arguments).usual
-    return EmbeddingSite(stage.name, f"the mean over places of {stage.name}, {stage.shape[0]} numbers")
+    return EmbeddingSite(stage.name, f"the mean over positions of {stage.name} ({stage.shape[0]} numbers)")
 
 
 def _watched(model: nn.Module, x: Tensor, arguments: Arguments) -> tuple[Any, dict[str, Tensor]]:
@@ -112,9 +112,10 @@ def _returned(parts: Mapping[str, Tensor], what: str) -> EmbeddingSite:
     """The entry of what the model returns that is the embedding, by its name where there are several."""
     key = next((key for key in parts if EMBEDDINGS & {*key.casefold().split("_")}), next(iter(parts)))
     others = ", ".join(repr(other) for other in parts if other != key)
-    said = f"{what}, {parts[key].shape[1]} numbers"
+    count = f"({parts[key].shape[1]} numbers)"
+    said = f"{what} {count}"
     if key:
-        said = f"{key!r} of {said}" + (f" (there is also {others})" if others else "")
+        said = f"{key!r} of {what} {count}" + (f", which also has {others}," if others else "")
     return EmbeddingSite(f"[{key}]" if key else "", said)
 
 
@@ -149,10 +150,10 @@ class ModelEmbedder:
         model, first = unwrap(self.subject.module), self.arguments.row(0)
         if local:
             stage = describe(model, self.x, self.arguments).usual
-            site = EmbeddingSite(stage.name, f"the map of {stage.name}, {stage.shape[0]} numbers a place")
+            site = EmbeddingSite(stage.name, f"the map of {stage.name} ({stage.shape[0]} numbers at each position)")
         else:
             site = _find(model, self.x[:1], first, self.subject.labels, self.subject.task)
-        self.notes.append(f"compared is {site.said}")
+        self.notes.append(f"{site.said} is used as the embedding")
         return site.layer
 
     def of(self, pictures: Any, layer: str, *, local: bool, what: str) -> tuple[Tensor, list[str]]:

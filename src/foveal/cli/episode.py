@@ -25,11 +25,13 @@ def episode(
     query: Query,
     support: Annotated[
         Path,
-        typer.Argument(metavar="SUPPORT", show_default=False, help="A folder that has a folder for each class."),
+        typer.Argument(
+            metavar="SUPPORT", show_default=False, help="A folder with one sub-folder of examples for each class."
+        ),
     ],
     source: options.NetworkOptions,
     method: Annotated[
-        str, typer.Option("--method", metavar="METHOD", help="What draws the evidence; see `foveal methods`.")
+        str, typer.Option("--method", metavar="METHOD", help="Method of the maps; see `foveal methods`.")
     ] = "fam:weights=linear",
     metric: Annotated[str, typer.Option("--metric", metavar="NAME", help=METRIC_HELP)] = "cosine",
     rule: Annotated[
@@ -37,26 +39,26 @@ def episode(
         typer.Option(
             "--rule",
             metavar="RULE",
-            help="With the mean, nearest or average example of a class; logistic, svm.",
+            help="Compare with the mean, nearest or average example of a class; or logistic, svm.",
         ),
     ] = None,
     temperature: Annotated[
-        float, typer.Option("--temperature", metavar="X", help="Of the softmax over classes.")
+        float, typer.Option("--temperature", metavar="X", help="Temperature of the softmax over classes.")
     ] = 0.1,
     layer: options.Layer = None,
     embedding: options.Embedding = None,
     *,
     output: options.OutputOptions,
 ) -> None:
-    """Which class, given a few examples of each, and what speaks for each of them.
+    """Which class, given a few examples of each, and what is the evidence for each?
 
     \b
       foveal episode query.jpg support/ -m embed
       foveal episode queries/ support/ -m timm:resnet50 --metric euclidean
 
-    SUPPORT holds support/jay/1.jpg, support/crow/1.jpg and so on. Any network will do: classes are compared by its
-    embedding, whether it was trained for them or not. The folder gets episode.png, with the examples above and the
-    evidence of each query for each class below. Prints its path.
+    SUPPORT holds support/jay/1.jpg, support/crow/1.jpg and so on. Any network will do, also one that was not trained
+    on these classes: they are compared by its embedding. The folder gets episode.png: the examples above, and below
+    for each query the evidence for each class less the mean over all classes. Prints its path.
     """
     network = source.load()
     from foveal.api.episode import episode as run_episode

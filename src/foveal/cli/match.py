@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,16 +13,19 @@ from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.pictures import pictures
-from foveal.storage.atomic import whole_file
+from foveal.storage.naming import distinct_names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from foveal.images import Photo
     from foveal.models import Model
     from foveal.results import Match
+    from foveal.results.retrieval import Retrieval
 
-Query = Annotated[
-    Path, typer.Argument(metavar="QUERY", show_default=False, help="The picture in question, or a folder of them.")
-]
+Query = Annotated[Path, typer.Argument(metavar="QUERY", show_default=False, help="A query image, or a folder of them.")]
 METRIC_HELP = "cosine, dot, euclidean, squared; emd, nearest, crossattention."
+SHOWN = 20  # queries with maps, where nobody says how many
 
 
 @command
@@ -28,111 +33,165 @@ def match(
     query: Query,
     references: Annotated[
         list[Path],
-        typer.Argument(metavar="REFERENCE", show_default=False, help="Pictures, or folders of pictures."),
+        typer.Argument(metavar="REFERENCE", show_default=False, help="Reference images, or folders of them."),
     ],
     source: options.NetworkOptions,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels", metavar="FILE.csv",
+            help="Labels of all images: columns file and label. Default: the names of sub-folders, if both sides have "
+            "them.",
+        ),
+    ] = None,
+    show: Annotated[
+        int | None,
+        typer.Option(
+            "--show", min=0, metavar="N",
+            help=f"How many queries get maps. Default: with labels the wrong ones, {SHOWN} at most.",
+        ),
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", min=1, metavar="N", help="How many references are shown for each query.")
+    ] = 6,
     metric: Annotated[str, typer.Option("--metric", metavar="NAME", help=METRIC_HELP)] = "cosine",
     channels: Annotated[
         str,
-        typer.Option("--channels", metavar="RULE", help="How channels weigh: contribution, positive or linear."),
+        typer.Option("--channels", metavar="RULE", help="Channel weights of FAM: contribution, positive or linear."),
     ] = "contribution",
     layer: options.Layer = None,
     embedding: options.Embedding = None,
-    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many references the sheet shows.")] = 6,
     lines: Annotated[
         int | None,
-        typer.Option("--lines", min=0, metavar="N", help="Lines between places, a pair; 8 where they cost little."),
+        typer.Option(
+            "--lines", min=0, metavar="N",
+            help="Lines between positions for each pair. Default: 8 where they cost little.",
+        ),
     ] = None,
     audit: Annotated[
-        bool, typer.Option("--audit", help="Say what hiding the marked places of a query does to its best match.")
+        bool, typer.Option("--audit", help="Deletion test: hide the positions that a map marks for the first match.")
     ] = False,
     *,
     output: options.OutputOptions,
-) -> None:
-    """Why two pictures match: evidence on both, lines between places, channels that carry it.
+) -> None:  # fmt: skip
+    """Why do images match, and why are wrong matches wrong?
 
     \b
       foveal match query.jpg shelf1.jpg shelf2.jpg -m timm:resnet50
       foveal match query.jpg gallery/ -m embed --metric euclidean --top 10
-      foveal match query.jpg gallery/ -m timm:resnet50 --embedding layer4 --metric emd
-      foveal match queries/ gallery/ -m timm:resnet50    a rank list each
+      foveal match queries/ gallery/ -m embed          queries/NAME/1.jpg: rank-1, mAP
+      foveal match queries/ gallery/ -m embed --labels who.csv --show 40
 
-    References are ranked by similarity. The folder gets a sheet and a rank list a query, the photos, all maps
-    (match.npz) and manifest.json. Prints the sheets' paths. To decide between classes of which there are a few
-    examples, see `foveal episode`.
+    References are ranked by similarity. With labels, from sub-folders or --labels, the command counts wrong first
+    matches (rank-1, mAP) and shows for each where the wrong reference won over the right one, and how much of the query
+    must be hidden until the first match is right. The folder gets match.html, queries.csv, and for each query that is
+    shown a folder with match.png, ranks.png and its maps. Prints the path of match.html. For classes with a few
+    examples each, see `foveal episode`.
     """
     network = source.load()
-    from foveal.api.match import match as matched
-    from foveal.images import pictures_in
+    from foveal.api.retrieve import retrieve
+    from foveal.cli.gallery_labels import labels_of
+    from foveal.images import load_images, pictures_in
+    from foveal.report.retrieval import write_retrieval
 
-    with pictures(network.preprocessing, json=output.json) as read:
+    with pictures(network.preprocessing, json=output.json) as read, progress("matching") as move:
         gallery = pictures_in(references, but=query)
         queries, gallery = read.readable(pictures_in([query])), read.readable(gallery)
-        both = len({path.resolve() for path in queries} & {path.resolve() for path in gallery})
-        if both:
-            info(f"note: {both} of the queries are among the references, where each is its own best match")
-        with progress("matching") as move:
-            result = matched(
-                network, queries, gallery, metric=metric, weights=channels, layer=layer, embedding=embedding,
-                lines=lines, progress=move,
-            )  # fmt: skip
-        result.save(output.out)
-        sheets = [_drawn(result, i, top, output.out) for i in range(len(queries))]
-        info(str(result))
+        sides, note = labels_of(queries, gallery, [query, *references], labels)
+        info(*([f"note: {note}"] if note else []))
+        found = retrieve(
+            network, queries, gallery, query_labels=sides and sides[0], reference_labels=sides and sides[1], show=show,
+            metric=metric, layer=layer, embedding=embedding, progress=move,
+        )  # fmt: skip
+        found.save(output.out)
+        sheets = _Sheets(network, found, queries, gallery, top, output.out, partial(
+            _matched, network, metric=metric, weights=channels, layer=layer, embedding=embedding, lines=lines
+        ))  # fmt: skip
+        shown = [contrast.query for contrast in found.contrasts]
+        if not sides:
+            shown = [*range(len(queries))][: SHOWN if show is None else show]
+            if show is None and len(queries) > SHOWN:
+                info(f"note: sheets are made for the first {SHOWN} of {len(queries)} queries: --show N for more")
+        folders = dict(zip(shown, distinct_names(queries[i].stem for i in shown), strict=True))
+        rows = {}
+        for done, (i, folder) in enumerate(folders.items(), 1):
+            rows[i] = sheets.saved(i, folder)
+            move("sheets", done, len(folders))
+
+        def photo(path: str) -> Photo:
+            return load_images(path, network.preprocessing).photos[0]
+
+        links = {i: f"{folder}/match.png" for i, folder in folders.items()}
+        page = write_retrieval(found, output.out / "match.html", photo, sheets=links)
+        info(str(found), *(str(rows[i]) for i in [*rows][:5] if not sides))
         if audit:
-            info(*(_audited(network, result, i, queries, gallery, metric, embedding) for i in range(len(queries))))
+            info(*(_audited(network, rows[i], queries[i], metric, embedding) for i in rows))
         if output.json:
-            rows = [_row(result, i, gallery, output.out) for i in range(len(queries))]
-            unread = read.failures()
-            print_json([*rows, *unread] if query.is_dir() else {**rows[0], "unread": unread})
+            print_json([*(sheets.row(i, rows.get(i), folders.get(i)) for i in range(len(queries))), *read.failures()])
         else:
-            print_lines(*sheets)
+            print_lines(page)
 
 
-def _drawn(result: Match, i: int, top: int, out: Path) -> Path:
-    """The sheet of query i, beside which its rank list lies."""
-    number = f"-{i}" if len(result.queries) > 1 else ""
-    sheet = out / f"match{number}.png"
-    with whole_file(sheet) as aside:
-        result.figure(i=i, most=top).save(aside)
-    with whole_file(out / f"ranks{number}.png") as aside:
-        result.figure("strip", i=i, most=top).save(aside)
-    return sheet
+def _matched(network: Model, query: Path, references: Sequence[Path], **options: Any) -> Match:
+    from foveal.api.match import match as matched
+
+    return matched(network, [query], [*references], **options)
 
 
-def _audited(
-    network: Model, result: Match, i: int, queries: list[Path], gallery: list[Path], metric: str, embedding: str | None
-) -> str:
-    """The map of query i for its best match, put to the network."""
+@dataclass(frozen=True)
+class _Sheets:
+    """A folder for each query that is shown, with its first references."""
+
+    network: Model
+    found: Retrieval
+    queries: Sequence[Path]
+    gallery: Sequence[Path]
+    top: int
+    out: Path
+    matched: Any
+
+    def saved(self, i: int, folder: str) -> Match:
+        """The query with its first references, and its best right one if it is not among them."""
+        order = self.found.ranking(i)
+        right = [j for j in order if self.found.right[i, j]][:1]
+        shown = list(dict.fromkeys([*order[: self.top], *right]))
+        pair: Match = self.matched(self.queries[i], [self.gallery[j] for j in shown])
+        pair.save(self.out / folder)
+        return pair
+
+    def row(self, i: int, pair: Match | None, folder: str | None) -> dict[str, Any]:
+        """The same for machines, the most similar first."""
+        found = self.found
+        facts = found.rows()[i] if found.query_labels else {"query": found.queries[i]}
+        return {
+            **facts,
+            "model": found.model,
+            "metric": found.metric,
+            "embedding": found.embedding,
+            "layer": found.layer,
+            "references": [self._reference(i, j, rank, pair) for rank, j in enumerate(found.ranking(i)[: self.top])],
+            "notes": list(found.notes),
+            "seconds": found.seconds,
+            "folder": None if folder is None else str(self.out / folder),
+            "page": str(self.out / "match.html"),
+        }
+
+    def _reference(self, i: int, j: int, rank: int, pair: Match | None) -> dict[str, Any]:
+        found, channels = self.found, []
+        if pair is not None:
+            each = pair.contributions[0, rank]
+            strongest = each.abs().topk(min(5, len(each))).indices
+            channels = [{"channel": int(k), "adds": float(each[k])} for k in strongest]
+        label = {"label": found.reference_labels[j]} if found.reference_labels else {}
+        return {"image": str(self.gallery[j]), **label, found.metric: found.value(i, j), "channels": channels}
+
+
+def _audited(network: Model, pair: Match, query: Path, metric: str, embedding: str | None) -> str:
+    """The map of a query for its first match, tested by hiding what it marks."""
     from foveal.api.audit import audit
     from foveal.targets import Similar
 
-    j = result.ranking(i)[0]
-    target = Similar(gallery[j], metric=metric, embedding=embedding)
-    (test,) = audit(network, queries[i], target, explanations={"match": result.query_maps[i, j][None]})
-    return f"{queries[i].name}: {test.summary}"
-
-
-def _row(result: Match, i: int, gallery: list[Path], out: Path) -> dict[str, Any]:
-    """The same for machines, the most similar first."""
-    return {
-        "query": result.queries[i].source,
-        "model": result.model,
-        "metric": result.metric,
-        "embedding": result.embedding,
-        "layer": result.layer,
-        "references": [
-            {
-                "picture": str(gallery[j]),
-                result.metric: result.value(i, j),
-                "channels": [
-                    {"channel": int(k), "adds": float(result.contributions[i, j, k])}
-                    for k in result.contributions[i, j].abs().topk(min(5, result.contributions.shape[2])).indices
-                ],
-            }
-            for j in result.ranking(i)
-        ],
-        "notes": list(result.notes),
-        "seconds": result.seconds,
-        "folder": str(out),
-    }
+    j = pair.ranking()[0]
+    target = Similar(pair.references[j].source, metric=metric, embedding=embedding)
+    (test,) = audit(network, query, target, explanations={"match": pair.query_maps[0, j][None]})
+    return f"{query.name}: {test.summary}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from foveal.metrics.retrieval import wilson
 from foveal.render.charts import Score
 
 
@@ -13,10 +14,7 @@ def proportion(hits: Sequence[bool] | None) -> Score | None:
     """A proportion with Wilson's 95 % interval."""
     if not hits:
         return None
-    n, p, z = len(hits), float(np.mean(hits)), 1.96
-    center = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
-    return Score(p, max(0.0, center - half), min(1.0, center + half))
+    return Score(float(np.mean(hits)), *wilson(int(np.sum(hits)), len(hits)))
 
 
 def mean(values: Sequence[float]) -> Score | None:

@@ -57,12 +57,12 @@ def correspond(queries: Side, references: Side, metric: Distance, k: int | None)
     n, m = len(queries.A), len(references.A)
     if k is None and (passes := _passes(queries)) > WIDEST:
         score = metric.score(queries.v[:, None], references.v[None])
-        note = f"lines between places were left out, as they take {passes} backward passes through this head a picture"
-        return Correspondences.none(score, f"{note}: ask for them by lines=8")
+        note = f"lines between positions were left out: they take {passes} backward passes for each image"
+        return Correspondences.none(score, f"{note}; lines=8 draws them")
     k = min(k or 8, max(8, *(side.A[0, 0].numel() for side in (queries, references))))
     if not isinstance(metric, Cosine | Dot | ByFlow):
         score = metric.score(queries.v[:, None], references.v[None])
-        return Correspondences.none(score, f"{metric.name} is no sum over pairs of places, so there are no lines")
+        return Correspondences.none(score, f"{metric.name} is not a sum over pairs of positions, so there are no lines")
     places = queries.A.new_full((n, m, k, 5), NONE)
     unplaced = queries.A.new_zeros(n, m)
     ours, theirs = (None, None) if metric.local else (shares(queries), shares(references))

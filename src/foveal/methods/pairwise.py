@@ -161,7 +161,7 @@ class Pairs:
     def _say_remainder(self, ours: Linear) -> None:
         if bool(ours.remainder.any()):
             self.notes.append(
-                f"{self.metric.name} has a part that is no place's: {float(ours.remainder[0, 0]):.3g} of "
+                f"a part of the {self.metric.name} belongs to no position: {float(ours.remainder[0, 0]):.3g} of "
                 f"{float(self.score[0, 0]):.3g} for the first pair"
             )
 

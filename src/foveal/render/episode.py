@@ -1,4 +1,4 @@
-"""A few-shot episode on one sheet."""
+"""A few-shot episode on one sheet: what tells the classes apart."""
 
 from __future__ import annotations
 
@@ -7,43 +7,89 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from foveal.render.figures import fit_photo, grid
-from foveal.render.overlay import PAPER, draw_overlay
-from foveal.render.scale import choose_scale
+from foveal.render.figures import fit_photo
+from foveal.render.matching import sentence
+from foveal.render.overlay import PAPER
+from foveal.render.scale import Scale
+from foveal.render.tile_grid import GridTile, map_tile, tile_grid, values_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from foveal.images import Photo
     from foveal.render.drawable import ClassEvidence
 
 SHOWN = 4  # examples of a class
+MOST = 8  # classes beside one another
+READING = (
+    "Each map is the evidence for a class less the mean over all classes: red speaks for this class rather than the "
+    "others, blue against it. The maps of a query share a scale."
+)
 
 
-def episode_sheet(episode: ClassEvidence, *, side: int = 192) -> Image.Image:
-    """Examples above, evidence for each class below; a query's maps share a scale."""
+def episode_sheet(episode: ClassEvidence, *, side: int = 192, most: int = MOST) -> Image.Image:
+    """Examples above; below, for each query, what speaks for each class rather than for the others, on one scale."""
     first = next(iter(episode.evidence.values()))
-    examples = [_mosaic(photos[:SHOWN], side) for photos in episode.support.values() if photos]
-    cells: list[list[Image.Image | None]] = [[None, *examples]] if examples else []
-    rows = ["examples"] if examples else []
+    every = list(range(len(episode.classes)))
+    fits = len(every) <= most
+    rows = [_support(episode, every, side)] if fits else []
     for i, photo in enumerate(first.photos):
-        maps = [why.map[i].detach().cpu().float().numpy() for why in episode.evidence.values()]
-        scale = choose_scale(np.concatenate([map.ravel() for map in maps]))
-        drawn = [
-            draw_overlay(photo, map, sign=scale.sign, limit=scale.limit, color_bar=False, side=side) for map in maps
-        ]
-        cells.append([fit_photo(photo, side), *drawn])
-        said = [f"{c}: {100 * p:.0f} %" for c, p in zip(episode.classes, episode.chances[i].tolist(), strict=True)]
-        rows.append("\n".join([episode.decided[i], *said]))
-    return grid(
-        cells,
-        columns=["query", *episode.classes],
-        rows=rows,
-        title=f"{first.method} of {first.model}: which of these classes?",
-        caption=" ".join(
-            ["The maps of a query share a scale; the first words of a row are what was decided."]
-            + [f"{note}." for note in episode.notes]
-        ),
+        shown = every if fits else episode.chances[i].argsort(descending=True, stable=True)[:most].tolist()
+        if not fits:
+            rows.append(_support(episode, shown, side))
+        maps = [values_of(why.map[i]) for why in episode.evidence.values()]
+        mean = np.mean(maps, 0)
+        maps = [maps[k] - mean for k in shown]
+        scale = _scale(maps)
+        query = GridTile(fit_photo(photo, side), f"decided: {episode.decided[i]}", _file(photo, i))
+        chances = episode.chances[i].tolist()
+        place = first.where.get(first.layer)
+        rows.append([query, *(
+            GridTile(map_tile(photo, map, place, side=side, unit="more than the mean", scale=scale),
+                     f"{episode.classes[k]}: {100 * chances[k]:.0f} %")
+            for k, map in zip(shown, maps, strict=True)
+        )])  # fmt: skip
+    more = [] if fits else [f"Of {len(every)} classes the {most} likeliest of each query are shown."]
+    return tile_grid(
+        [row for row in rows if row],
         side=side,
+        title=f"Which of {len(episode.classes)} classes? {first.model}, {_method(first.method)} at {first.layer}",
+        caption=" ".join([READING, *more, *(f"{sentence(note)}." for note in episode.notes)]),
     )
+
+
+def _support(episode: ClassEvidence, shown: Sequence[int], side: int) -> list[GridTile]:
+    """The examples of these classes; nothing where the support was given as embeddings."""
+    names = [episode.classes[k] for k in shown]
+    if not any(episode.support[name] for name in names):
+        return []
+    return [GridTile(), *(_examples(name, episode.support[name], side) for name in names)]
+
+
+def _scale(maps: Sequence[NDArray[np.floating]]) -> Scale:
+    largest = max(float(np.abs(map[np.isfinite(map)]).max(initial=0)) for map in maps)
+    return Scale("signed", largest or 1.0)
+
+
+def _method(name: str) -> str:
+    """ "fam:weights=linear" in words."""
+    base, _, options = name.partition(":")
+    said = ", ".join(" ".join(reversed(option.split("=", 1))) for option in options.split(",") if option)
+    return f"{base.upper() if base == 'fam' else base}{f' with {said}' if said else ''}"
+
+
+def _file(photo: Photo, i: int) -> str:
+    return (
+        f"query {i}" if photo.source in ("tensor", "image", "array") else photo.source.replace("\\", "/").split("/")[-1]
+    )
+
+
+def _examples(name: str, photos: tuple[Photo, ...], side: int) -> GridTile:
+    several = f"{len(photos)} example{'s' * (len(photos) != 1)}"
+    more = f", {SHOWN} shown" if len(photos) > SHOWN else ""
+    return GridTile(_mosaic(photos[:SHOWN], side) if photos else None, name, f"{several}{more}")
 
 
 def _mosaic(photos: tuple[Photo, ...], side: int) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Two pictures and why they match: evidence on both at one scale, lines between places, the channels that carry it."""
+"""Two images and why they match: evidence on both, each on a scale of its own, and lines between positions."""
 
 from __future__ import annotations
 
@@ -8,42 +8,41 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from foveal.render.color import sequential
-from foveal.render.figures import fit_photo, grid, paragraph, stacked
-from foveal.render.overlay import INK, PAPER, beside, draw_bar, draw_overlay, fit
+from foveal.render.figures import MUTED, fit_photo, paragraph, stacked
+from foveal.render.overlay import INK, PAPER, draw_overlay, fit
 from foveal.render.scale import Sign, choose_scale, number
-from foveal.render.text import shorten, write
+from foveal.render.tile_grid import GridTile, cut_middle, map_tile, tile_grid, type_size, values_of, with_bar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from foveal.images import Photo, Place
     from foveal.render.drawable import ComparedImages
 
-MUTED = (110, 110, 118)
-FOR, AGAINST = (58, 110, 165), (178, 84, 62)
-SHOWN = 6  # channels in a bar chart
-SCALED = "Both pictures of a row share a scale; lines join the places that add most to the similarity."
+HALF = 0.5  # of the evidence, whose area is told
+OWN_SCALES = "Each map has its own scale: how many per cent of the map's total absolute evidence a position holds."
+LINES = "Lines join the pairs of positions that add most to the similarity."
 
 
 def pair_picture(
     pair: ComparedImages, i: int, j: int, *, side: int = 384, lines: int | None = None, sign: Sign = "auto"
 ) -> Image.Image:
-    """Query i and reference j side by side, their maps on one scale, their correspondences as lines.
+    """Query i and reference j side by side, each map on its own scale, their correspondences as lines.
 
     lines       how many; None is all there are, 0 none.
     """
-    maps = [pair.query_maps[i, j], pair.reference_maps[i, j]]
-    values = [map.detach().cpu().float().numpy() for map in maps]
-    scale = choose_scale(np.concatenate([v.ravel() for v in values]), sign=sign)
     photos, where = [pair.queries[i], pair.references[j]], [pair.query_where, pair.reference_where]
-    drawn = [
-        draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, color_bar=False, side=side)
-        for photo, map, place in zip(photos, values, where, strict=True)
-    ]
+    values = [shares(values_of(map)) for map in (pair.query_maps[i, j], pair.reference_maps[i, j])]
+    sign = common_sign(values) if sign == "auto" else sign
+    drawn = [_bare(photo, map, place, side, sign) for photo, map, place in zip(photos, values, where, strict=True)]
     gap, height = side // 8, max(picture.height for picture in drawn)
-    whole = Image.new("RGB", (drawn[0].width + gap + drawn[1].width, height), PAPER)
-    corners = [(0, (height - drawn[0].height) // 2), (drawn[0].width + gap, (height - drawn[1].height) // 2)]
+    whole = Image.new("RGB", (2 * side + gap, height), PAPER)
+    corners = [
+        (k * (side + gap) + (side - picture.width) // 2, (height - picture.height) // 2)
+        for k, picture in enumerate(drawn)
+    ]
     for picture, corner in zip(drawn, corners, strict=True):
         whole.paste(picture, corner)
     places = pair.places[i, j].detach().cpu().float().numpy()
@@ -56,88 +55,151 @@ def pair_picture(
             )
         ]
         whole = _lined(whole, ends[0], ends[1], links[:, 4])
-    return beside(whole, draw_bar(scale, whole, np.concatenate([v.ravel() for v in values])))
-
-
-def channel_picture(pair: ComparedImages, i: int, j: int, *, width: int = 300, height: int = 384) -> Image.Image:
-    """The channels that add most to the similarity, and how many it takes."""
-    p = pair.contributions[i, j].detach().cpu().double().numpy()
-    order = np.argsort(-np.abs(p))[:SHOWN]
-    size = max(10.0, height / 24)
-    picture = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(picture)
-    shares = np.abs(p) / max(float(np.abs(p).sum()), 1e-30)
-    said = f"carried by about {number(1 / max(float((shares**2).sum()), 1e-30))} of {len(p)} channels"
-    write(draw, (0, 0), shorten(said, size, width), size, ink=INK)
-    largest = max((abs(float(p[k])) for k in order), default=0.0) or 1.0
-    left, top, step = size * 6.4, size * 2.2, size * 1.8
-    room = width - left - size * 4.6
-    for row, k in enumerate(order):
-        y, value = top + row * step, float(p[k])
-        write(draw, (0, y), f"channel {k}", size, ink=INK)
-        length = room * abs(value) / largest
-        draw.rectangle((left, y + 1, left + max(length, 1), y + size), fill=FOR if value >= 0 else AGAINST)
-        write(draw, (left + length + size * 0.4, y), number(value), size, ink=MUTED)
-    rest = f"the other {len(p) - len(order)} together: {number(float(p.sum() - p[order].sum()))}"
-    write(draw, (0, top + len(order) * step), shorten(rest, size, width), size, ink=MUTED)
-    return picture
+    bars = [
+        with_bar(
+            Image.new("RGB", (side, 1), PAPER), choose_scale(map, sign=sign), map, f"% of evidence on {what}", side
+        )
+        for map, what in zip(values, ("the query", "the reference"), strict=True)
+    ]
+    full = Image.new("RGB", (whole.width, whole.height + bars[0].height), PAPER)
+    full.paste(whole, (0, 0))
+    for k, bar in enumerate(bars):
+        full.paste(bar, (k * (side + gap), whole.height))
+    return full
 
 
 def match_sheet(pair: ComparedImages, i: int = 0, *, most: int = 6, side: int = 320) -> Image.Image:
-    """Query i against its references, the most similar first."""
+    """Query i against its references, the most similar first: the pair with its lines, and beside it what it says."""
     order = pair.ranking(i)[: max(1, most)]
-    size = side / 16
+    size, query = type_size(side), pair.name(pair.queries[i], i, "query")
+    sign = common_sign([values_of(maps[i, j]) for maps in (pair.query_maps, pair.reference_maps) for j in order])
     rows = []
     for rank, j in enumerate(order, 1):
-        picture = pair_picture(pair, i, j, side=side)
-        chart = channel_picture(pair, i, j, width=side, height=side)
-        name = pair.name(pair.references[j], j, "reference")
-        rows.append((f"{rank}. {name}: {pair.caption(i, j)}", _together(picture, chart)))
-    width = max(row.width for _, row in rows)
+        picture = pair_picture(pair, i, j, side=side, sign=sign)
+        words = _words(pair, i, j, rank, width=round(side * 0.95), size=size)
+        gap = side // 12
+        whole = Image.new("RGB", (picture.width + gap + words.width, max(picture.height, words.height)), PAPER)
+        whole.paste(picture, (0, 0))
+        whole.paste(words, (picture.width + gap, 0))
+        rows.append(whole)
+    width = rows[0].width
     left = len(pair.references) - len(order)
     said = [f"{left} less similar references are not shown."] if left else []
-    caption = " ".join([*said, SCALED, *(f"{note}." for note in pair.notes)])
-    title = (
-        f"Why does {pair.name(pair.queries[i], i, 'query')} match? {pair.model}, {pair.weights} weights at {pair.layer}"
-    )
-    strips = [paragraph(title, width, size * 1.3, INK)]
-    for heading, row in rows:
-        strips += [paragraph(heading, width, size, INK), row]
-    return stacked(
-        [*strips, paragraph(caption, width, size * 0.85, MUTED)], edge=round(size * 1.5), gap=round(size * 0.6)
-    )
+    caption = " ".join([*said, OWN_SCALES, LINES, *(f"{sentence(note)}." for note in pair.notes)])
+    title = f"Why does {query} match? {pair.model}, FAM with {pair.weights} weights at {pair.layer}"
+    strips = [
+        paragraph(title, width, size * 1.3, INK), *rows, paragraph(caption, width, size * 0.85, MUTED)
+    ]  # fmt: skip
+    return stacked(strips, edge=round(size * 1.5), gap=round(size * 0.9))
 
 
 def rank_strip(
-    pair: ComparedImages, i: int, order: Sequence[int], *, headings: Sequence[str] = (), side: int = 224
-) -> Image.Image:
-    """References from left to right: below, the evidence on each; above, that on query i for it. All on one scale."""
-    maps = [of[i, j].detach().cpu().float().numpy() for of in (pair.query_maps, pair.reference_maps) for j in order]
-    scale = choose_scale(np.concatenate([map.ravel() for map in maps]))
-    photos = [*[pair.queries[i]] * len(order), *(pair.references[j] for j in order)]
-    where = [pair.query_where] * len(order) + [pair.reference_where] * len(order)
-    drawn = [
-        draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, color_bar=False, side=side)
-        for photo, map, place in zip(photos, maps, where, strict=True)
+    pair: ComparedImages, i: int, order: Sequence[int], *, headings: Sequence[str] = (), side: int = 224,
+    one_scale: bool = False,
+) -> Image.Image:  # fmt: skip
+    """References from left to right: the photo, the evidence on query i for it, and that on it.
+
+    Args:
+        order: the numbers of the references.
+        headings: of the columns; their ranks if left out.
+        one_scale: a scale for each row of maps in place of one for each map; both raw.
+    """
+    ours = [values_of(pair.query_maps[i, j]) for j in order]
+    theirs = [values_of(pair.reference_maps[i, j]) for j in order]
+    if not one_scale:
+        ours, theirs = [shares(map) for map in ours], [shares(map) for map in theirs]
+    photos = [GridTile(fit_photo(pair.queries[i], side), "query", pair.name(pair.queries[i], i, "query"))]
+    photos += [
+        GridTile(
+            fit_photo(pair.references[j], side),
+            f"{headings[k] if headings else k + 1}: {pair.caption(i, j)}",
+            pair.name(pair.references[j], j, "reference"),
+        )
+        for k, j in enumerate(order)
     ]
-    columns = [f"{headings[k] if headings else k + 1}: {pair.caption(i, j)}" for k, j in enumerate(order)]
-    names = [pair.name(pair.references[j], j, "reference") for j in order]
-    return grid(
-        [[fit_photo(pair.queries[i], side), *drawn[: len(order)]], [None, *drawn[len(order) :]]],
-        columns=["query", *columns],
-        rows=[pair.name(pair.queries[i], i, "query"), "\n".join(["references", *names])],
-        title=f"{pair.weights} weights of {pair.model} at {pair.layer}",
-        caption=" ".join(["All maps share a scale.", *(f"{note}." for note in pair.notes)]),
+    sign = common_sign([*ours, *theirs])
+    shown = [pair.references[j] for j in order]
+    on_query = _evidence([pair.queries[i]] * len(order), ours, pair.query_where, "on the query", side, sign, one_scale)
+    on_references = _evidence(shown, theirs, pair.reference_where, "on the reference", side, sign, one_scale)
+    scales = "The maps of a row share a scale, in raw evidence." if one_scale else OWN_SCALES
+    return tile_grid(
+        [photos, [GridTile(), *on_query], [GridTile(), *on_references]],
         side=side,
+        title=f"{pair.model}: FAM with {pair.weights} weights at {pair.layer}",
+        caption=" ".join([scales, *(f"{sentence(note)}." for note in pair.notes)]),
     )
 
 
-def _together(left: Image.Image, right: Image.Image) -> Image.Image:
-    gap, height = left.height // 16, max(left.height, right.height)
-    whole = Image.new("RGB", (left.width + gap + right.width, height), PAPER)
-    whole.paste(left, (0, (height - left.height) // 2))
-    whole.paste(right, (left.width + gap, (height - right.height) // 2))
-    return whole
+def shares(map: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The map in per cent of its evidence: absolute values sum to 100."""
+    whole = float(np.abs(map[np.isfinite(map)]).sum())
+    return map * np.float32(100 / whole) if whole > 0 else map
+
+
+def common_sign(maps: Sequence[NDArray[np.floating]]) -> Sign:
+    """One table of colors for all of them: signed where any has negative evidence that counts."""
+    return "signed" if any(choose_scale(map).sign == "signed" for map in maps) else "positive"
+
+
+def area_of_half(map: NDArray[np.floating]) -> float:
+    """The smallest share of positions, 0 to 1, that holds half of the absolute evidence; NaN where there is none."""
+    sizes = np.sort(np.abs(map[np.isfinite(map)]).ravel())[::-1].astype(np.float64)
+    if not sizes.sum() > 0:
+        return float("nan")
+    return float(np.searchsorted(sizes.cumsum(), HALF * sizes.sum()) + 1) / map.size
+
+
+def sentence(words: str) -> str:
+    """With a capital letter."""
+    return words[:1].upper() + words[1:]
+
+
+def _evidence(
+    photos: Sequence[Photo], maps: Sequence[NDArray[np.floating]], place: Place | None, where: str, side: int,
+    sign: Sign, one_scale: bool,
+) -> list[GridTile]:  # fmt: skip
+    whole = np.concatenate([map.ravel() for map in maps])
+    scales = [choose_scale(whole if one_scale else map, sign=sign) for map in maps]
+    unit = "evidence" if one_scale else "% of its evidence"
+    return [
+        GridTile(map_tile(photo, map, place, side=side, unit=unit, scale=scale), f"evidence {where}")
+        for photo, map, scale in zip(photos, maps, scales, strict=True)
+    ]
+
+
+def _bare(photo: Photo, map: NDArray[np.floating], place: Place | None, side: int, sign: Sign) -> Image.Image:
+    scale = choose_scale(map, sign=sign)
+    return draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, color_bar=False, side=side)
+
+
+def _words(pair: ComparedImages, i: int, j: int, rank: int, *, width: int, size: float) -> Image.Image:
+    """What the pair says, for whoever reads no colors."""
+    name = pair.name(pair.references[j], j, "reference")
+    halves = [area_of_half(values_of(map)) for map in (pair.query_maps[i, j], pair.reference_maps[i, j])]
+    lines = [cut_middle(f"{rank}. {name}", size, width), pair.caption(i, j)]
+    told = []
+    if all(np.isfinite(halves)):
+        told.append(
+            f"Half of the evidence lies on {_percent(halves[0])} of the query and {_percent(halves[1])} of the "
+            "reference."
+        )
+    values = pair.places[i, j, :, 4]
+    linked = values[values.isfinite()]
+    if len(linked) and not pair.distance and float(pair.value(i, j)) > 0:
+        share = float(linked.sum()) / pair.value(i, j)
+        several = f"{len(linked)} lines hold" if len(linked) > 1 else "line holds"
+        told.append(f"The {several} {_percent(share)} of the similarity.")
+    told.append(
+        f"{sentence(pair.channels(i, j))}; the largest adds {number(100 * float(pair.shares(i, j).abs().max()))} %."
+    )
+    strips = [
+        paragraph(line, width, size * (1.1 if k == 0 else 1.0), INK) for k, line in enumerate(lines)
+    ] + [paragraph(line, width, size * 0.9, MUTED) for line in told]  # fmt: skip
+    return stacked(strips, edge=0, gap=round(size * 0.5))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.01 else "less than 1 %"
 
 
 def _lined(

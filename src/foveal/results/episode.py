@@ -1,4 +1,4 @@
-"""What `foveal.episode` gives: a few-shot decision, and what speaks for each of its classes."""
+"""The result of `foveal.episode`: a few-shot decision, and the evidence for each class."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
     from foveal.storage.manifest import Saved
 
 ARRAYS = "episode.npz"
+TOLD = 5  # classes that `str` lists for a query
 
 
 @dataclass(frozen=True, eq=False)
 class Episode(Result):
-    """n queries between the classes of a support.
+    """n queries, each assigned to a class of the support.
 
     evidence        class -> its explanation on all queries.
     support         class -> its examples.
     chances         (n, classes), the softmax of the similarities.
-    notes           what a reader must know; those of the explanations are added.
+    notes           assumptions and limits; those of the explanations are added.
     """
 
     FORMAT: ClassVar[str] = "foveal-episode/1"
@@ -57,14 +58,17 @@ class Episode(Result):
         return tuple(self.classes[k] for k in self.chances.argmax(1).tolist())
 
     def figure(self, kind: str = "evidence", *, side: int = 192) -> Image.Image:
-        """The support above, then a row a query: its photo, and the evidence for each class on one scale."""
+        """Examples above; below, for each query, the evidence for each class less the mean over classes, on one scale.
+
+        Of more than eight classes, the eight likeliest of each query are shown.
+        """
         from foveal.render.episode import episode_sheet
 
         check_kind(kind, "evidence")
         return episode_sheet(self, side=side)
 
     def to_dict(self) -> dict[str, Any]:
-        """What was decided about each query, and how likely each class is."""
+        """The class of each query, and how likely each class is."""
         first = next(iter(self.evidence.values()))
         return {
             "model": first.model, "method": first.method, "classes": list(self.classes), "decided": list(self.decided),
@@ -108,10 +112,12 @@ class Episode(Result):
 
     def __str__(self) -> str:
         first = next(iter(self.evidence.values()))
-        lines = [f"{first.method} of {first.model}: between {', '.join(self.classes)}"]
+        lines = [f"{first.model}, {first.method}: {len(self.classes)} classes"]
         for photo, name, row in zip(first.photos, self.decided, self.chances.tolist(), strict=True):
-            said = ", ".join(f"{c} {100 * chance:.0f} %" for c, chance in zip(self.classes, row, strict=True))
-            lines.append(f"  {photo.source}: {name}  ({said})")
+            ranked = sorted(zip(row, self.classes, strict=True), key=lambda pair: -pair[0])
+            said = ", ".join(f"{c} {100 * chance:.0f} %" for chance, c in ranked[:TOLD])
+            more = f", {len(ranked) - TOLD} more" if len(ranked) > TOLD else ""
+            lines.append(f"  {photo.source}: {name}  ({said}{more})")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__

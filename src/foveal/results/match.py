@@ -1,4 +1,4 @@
-"""What `foveal.match` gives: pairs of pictures, how similar, and why."""
+"""The result of `foveal.match`: pairs of images, how similar they are, and why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from foveal.images import Place
 from foveal.render.scale import number
 from foveal.results.notes import photo_notes
 from foveal.results.result import Result, check_kind, finite
-from foveal.results.storage import read_photo, write_photo
+from foveal.results.storage import read_photo, write_photo, write_picture
 from foveal.storage.arrays import described, read_arrays, write_arrays
 from foveal.storage.naming import plain_name
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ARRAYS = "match.npz"
 TENSORS = ("similarity", "query_maps", "reference_maps", "contributions", "places", "unplaced")
 WHERE = ("query_where", "reference_where")
+TOLD = 5  # queries and references that `str` lists
 PLAIN = ("metric", "distance", "weights", "layer", "embedding", "model", "seconds")
 
 
@@ -36,18 +37,18 @@ PLAIN = ("metric", "distance", "weights", "layer", "embedding", "model", "second
 class Match(Result):
     """n queries against m references.
 
-    similarity      (n, m), larger is closer; `value` gives the number people know the metric by.
+    similarity      (n, m), larger is closer; `value` gives the usual number of the metric.
     query_maps      (n, m, h, w), raw: on query i, for its similarity to reference j.
-    reference_maps  (n, m, h, w), the same on reference j, with the same weights of channels.
+    reference_maps  (n, m, h, w), the same on reference j, with the same channel weights.
     contributions   (n, m, e), what each channel adds; they sum to the similarity (of a linear head: less its offset).
-    places          (n, m, k, 5), the strongest pairs of places: row and column on the query's map, row and column on
-                    the reference's, what they add; NaN where there are fewer than k.
-    unplaced        (n, m), what of the similarity no pair of places holds; NaN where lines were not asked for.
+    places          (n, m, k, 5), the strongest pairs of positions: row and column on the query's map, row and column
+                    on the reference's, what they add; NaN where there are fewer than k.
+    unplaced        (n, m), the part of the similarity that no pair of positions holds (bias terms); NaN without lines.
     queries, references     the photos.
-    metric          what compares; `distance` says whether people know it as a distance.
-    weights         how channels are weighed: "contribution", "positive", "linear".
-    layer, embedding        where the maps are drawn, and what is compared.
-    query_where, reference_where        where the cells of maps lie on the network's input; None is edge to edge.
+    metric          how embeddings are compared; `distance` says whether the metric is a distance.
+    weights         channel weights of FAM: "contribution", "positive", "linear".
+    layer, embedding        the layer of the maps, and the one whose output is the embedding; "" is the model's output.
+    query_where, reference_where        where a map's positions lie on the network's input; None is edge to edge.
 
     It draws itself, in a notebook too, prints a summary, and saves and loads itself.
     """
@@ -77,7 +78,7 @@ class Match(Result):
     def __post_init__(self) -> None:
         pairs = (len(self.queries), len(self.references))
         if 0 in pairs:
-            raise ResultError(f"A match needs a query and a reference, but got {pairs[0]} and {pairs[1]}.")
+            raise ResultError(f"A match needs a query and a reference, but has {pairs[0]} and {pairs[1]}.")
         for name in TENSORS:
             tensor = getattr(self, name)
             if tuple(tensor.shape[:2]) != pairs or not tensor.is_floating_point():
@@ -105,6 +106,13 @@ class Match(Result):
         p = self.contributions[i, j]
         return p / p.abs().sum().clamp(min=torch.finfo(p.dtype).tiny)
 
+    def channels(self, i: int = 0, j: int = 0) -> str:
+        """ "about 24 of 64 channels make up the similarity": 1 / Σ share²."""
+        count = 1 / max(float((self.shares(i, j).double() ** 2).sum()), 1e-30)
+        total = self.contributions.shape[2]
+        what = "distance" if self.distance else "similarity"
+        return f"about {min(count, total):.0f} of {total} channels make up the {what}"
+
     def caption(self, i: int = 0, j: int = 0) -> str:
         """ "cosine 0.83"."""
         return f"{self.metric}{' distance' if self.distance else ''} {number(self.value(i, j))}"
@@ -113,7 +121,7 @@ class Match(Result):
         n, m = len(self.queries), len(self.references)
         if not 0 <= i < n or not all(0 <= j < m for j in references):
             wrong = f"query {i}" if not 0 <= i < n else f"reference {next(j for j in references if not 0 <= j < m)}"
-            raise ResultError(f"This match has no {wrong}: it is of {n} queries and {m} references, counted from 0.")
+            raise ResultError(f"This match has no {wrong}: it has {n} queries and {m} references, counted from 0.")
 
     def name(self, photo: Photo, i: int, what: str) -> str:
         """The photo's file name, or "query 0"."""
@@ -128,13 +136,13 @@ class Match(Result):
         """Query i against its references.
 
         Args:
-            kind: "references": the most similar below one another, with the channels that say so; "strip": a rank
-                list, the most similar from left to right, evidence on both, one scale; "pair": with reference j alone,
-                maps on one scale, lines between places.
-            j: of a pair; the most similar if left out.
-            most: references, 6 below or 5 beside one another if left out.
-            side: of a picture in pixels; if left out, as large as is legible.
-            lines: of a pair; all if left out.
+            kind: "references": the most similar references below one another, with lines between positions and a few
+                words; "strip": a rank list from left to right, photos and evidence on both images; "pair": with
+                reference j alone. Each map has its own scale, in per cent of its evidence.
+            j: the reference of a pair; None is the most similar.
+            most: how many references; None is 6 below or 5 beside one another.
+            side: of an image in pixels; None is as large as is legible.
+            lines: how many lines a pair has; None is all.
         """
         from foveal.render.matching import match_sheet, pair_picture, rank_strip
 
@@ -147,17 +155,17 @@ class Match(Result):
         return match_sheet(self, i, most=6 if most is None else most, side=side or 320)
 
     def control(self, i: int, match: int, mismatch: int, *, side: int = 320) -> Image.Image:
-        """Query i beside a reference it should match and one it should not, on one scale.
+        """Query i beside a reference it should match and one it should not; the maps of a row share a scale.
 
-        A map that looks alike in both columns does not tell what makes the match.
+        A map that looks the same in both columns does not explain the match.
         """
         from foveal.render.matching import rank_strip
 
         self._checked(i, match, mismatch)
-        return rank_strip(self, i, [match, mismatch], headings=("match", "mismatch"), side=side)
+        return rank_strip(self, i, [match, mismatch], headings=("match", "mismatch"), side=side, one_scale=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """What was compared how, and every similarity; larger is closer."""
+        """The settings, and every similarity; larger is closer."""
         return {
             **self._facts(),
             "similarity": finite(self.similarity.tolist()),
@@ -171,19 +179,24 @@ class Match(Result):
         return {**facts, "notes": list(self.notes), "versions": dict(self.versions)}
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """A figure a query, the photos, and match.npz."""
+        """match.png and ranks.png for each query, the photos under their own names, and match.npz."""
         photos: dict[str, list[object]] = {"queries": [], "references": []}
         for what, listed in photos.items():
-            side = getattr(self, what)
-            for i, photo in enumerate(side):
-                listed.append(write_photo(aside, photo, f"{what}-{i:0{len(str(len(side) - 1))}d}"))
+            for i, photo in enumerate(getattr(self, what)):
+                kind = {"queries": "query", "references": "reference"}[what]
+                listed.append(write_photo(aside, photo, f"{kind}-{self._stem(photo, i)}"))
         for i, photo in enumerate(self.queries):
-            number = f"-{i}" if len(self.queries) > 1 else ""
-            self.figure(i=i).save(aside / f"match{number}-{plain_name(self.name(photo, i, 'query'))}.png")
+            of = f"-{self._stem(photo, i)}" if len(self.queries) > 1 else ""
+            write_picture(aside, self.figure(i=i, most=len(self.references)), f"match{of}")
+            write_picture(aside, self.figure("strip", i=i, most=len(self.references)), f"ranks{of}")
         arrays = {name: getattr(self, name) for name in TENSORS}
         write_arrays(aside / ARRAYS, arrays)
         where = {name: place.to_dict() if (place := getattr(self, name)) else None for name in WHERE}
         return {**self._facts(), "arrays": described(arrays), **where, **photos}
+
+    def _stem(self, photo: Photo, i: int) -> str:
+        """The photo's name in that of a file, without its ending."""
+        return plain_name(Path(self.name(photo, i, "")).stem)
 
     @classmethod
     def _read(cls, saved: Saved) -> Match:
@@ -199,14 +212,17 @@ class Match(Result):
 
     def __str__(self) -> str:
         n, m = self.similarity.shape
-        lines = [f"match of {self.model}: {n} against {m}, by {self.metric} of {self.embedding or 'the output'}"]
-        for i in range(min(n, 5)):
+        lines = [f"{self.model}, {self.metric} of {self.embedding or 'the output'}: {_counted(n, m)}"]
+        for i in range(min(n, TOLD)):
             lines.append(f"  {self.name(self.queries[i], i, 'query')}")
-            for j in self.ranking(i)[:5]:
-                p = self.contributions[i, j]
-                top = ", ".join(f"{int(k)}: {number(float(p[k]))}" for k in p.abs().topk(min(3, len(p))).indices)
-                name = self.name(self.references[j], j, "reference")
-                lines.append(f"    {name}: {self.caption(i, j)}; channels {top}")
+            lines += [
+                f"    {self.name(self.references[j], j, 'reference')}: {self.caption(i, j)}; {self.channels(i, j)}"
+                for j in self.ranking(i)[:TOLD]
+            ]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__
+
+
+def _counted(n: int, m: int) -> str:
+    return f"{n} {'query' if n == 1 else 'queries'}, {m} reference{'s' * (m != 1)}"

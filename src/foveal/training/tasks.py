@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Retrieval:
+class RetrievalScores:
     """How well individuals were found again.
 
     Attributes:
@@ -50,7 +50,7 @@ def retrieval(
     cameras: tuple[Int[Tensor, " n"], Int[Tensor, " m"]] | None = None,
     *,
     ranks: int = 20,
-) -> Retrieval:
+) -> RetrievalScores:
     """CMC and average precision of n queries in a gallery of m.
 
     Args:
@@ -72,7 +72,7 @@ def retrieval(
     places = torch.arange(1, hits.shape[1] + 1)
     precision = (hits_so_far / places * hits).sum(1) / hits.sum(1)
     cmc = (hits_so_far[:, : min(ranks, hits.shape[1])] > 0).double().mean(0)
-    return Retrieval(cmc, precision.double())
+    return RetrievalScores(cmc, precision.double())
 
 
 def few_shot_accuracy(
