@@ -40,7 +40,7 @@ def overview() -> Image.Image:
             (
                 Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS),
                 known_tile(why.photos[0], labels, LABELS, margin, side=SIDE).picture,
-                why.overlay(color_bar=False, side=SIDE),
+                why.overlay(color_bar=False, size=SIDE),
             )
         )
     return grid(
@@ -66,7 +66,7 @@ def methods(names: Sequence[str]) -> Image.Image:
     for scene in scenes:
         image, _ = render(scene)
         explanations = foveal.compare(model, image, sibling_margin([scene.class_name]), methods=names)
-        maps = [why.overlay(color_bar=False, side=SMALL, sign="positive") for why in explanations]
+        maps = [why.overlay(color_bar=False, size=SMALL, sign="positive") for why in explanations]
         rows.append([Image.fromarray(image).resize((SMALL, SMALL), Image.Resampling.LANCZOS), *maps])
     return grid(
         rows,
@@ -116,7 +116,7 @@ def one_map() -> Image.Image:
     image = render(scene)[0]
     target = sibling_margin([scene.class_name])
     shown = [foveal.explain(model, image, target, method=name) for name in ("gap", "hirescam", "lrp-epsilon")]
-    pictures = [Image.fromarray(image), *(why.overlay(color_bar=False, side=SIDE) for why in shown)]
+    pictures = [Image.fromarray(image), *(why.overlay(color_bar=False, size=SIDE) for why in shown)]
     return grid([pictures], columns=("the picture", "gap", "hirescam", "lrp-epsilon"), side=SIDE)
 
 

@@ -177,7 +177,7 @@ def test_the_callers_photo_is_not_drawn_on() -> None:
 
 
 def test_a_colormap_by_its_name() -> None:
-    ends = [draw_overlay(WHOLE, planted(), cmap=cmap) for cmap in (None, "viridis")]
+    ends = [draw_overlay(WHOLE, planted(), colors=colors) for colors in (None, "viridis")]
     assert ends[0].size == ends[1].size and np.any(np.asarray(ends[0]) != np.asarray(ends[1]))
     bar = np.asarray(ends[1])[:, ends[1].width // 2 :].reshape(-1, 3).tolist()
     assert [253, 231, 37] in bar  # the last color of viridis

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from foveal.api.audit import audit
@@ -14,8 +14,9 @@ from foveal.cli.console import info
 from foveal.errors import TargetError
 from foveal.methods import METHODS
 from foveal.models.model import placed
-from foveal.render.figures import method_sheet
-from foveal.storage.atomic import whole_file
+from foveal.render.drawing import Drawing
+from foveal.render.figure_file import save_figure
+from foveal.render.scale import percent
 from foveal.targets import Class, TargetScore
 
 if TYPE_CHECKING:
@@ -42,18 +43,27 @@ class PhotoRequest:
     resolution: int = 1
     scales: tuple[float, ...] = (1.0,)
     audit: bool = False
+    drawing: Drawing = field(default_factory=Drawing)
+
+
+@dataclass(frozen=True)
+class PhotoAnswer:
+    """The explanations of one photo by all methods, and what is said of each to machines."""
+
+    explanations: Sequence[Explanation]
+    rows: list[dict[str, Any]]
 
 
 def explain_photo(
     request: PhotoRequest, photo: Path, batch: Batch, folder: Path, progress: Progress | None = None
-) -> list[dict[str, Any]]:
-    """The rows of one photo, a method each, saved under `folder` and told on standard error."""
-    explanations = _compared(request, batch, progress)
+) -> PhotoAnswer:
+    """The answer on one photo, saved under `folder` and told on standard error."""
+    explanations = [replace(why, drawing=request.drawing) for why in _compared(request, batch, progress)]
     named = request.target is not None or explanations[0].score is None
     predicted = _predicted(request.model, batch) if named else _explained_class(explanations[0])
     steps = stages(request.model, batch)
     rows = []
-    info(f"{photo}", *_in_words(request, explanations[0], predicted, steps))
+    info(f"{photo} → {folder}", *_in_words(request, explanations[0], predicted, steps))
     for why in explanations:
         why.save(folder / why.method)
         info(*(f"  {why.method} note: {remark}" for remark in why.notes))
@@ -62,10 +72,10 @@ def explain_photo(
             (hiding,) = audit(request.model, batch, request.target, explanations=why, layer=why.layer)
             info(f"  {why.method} audit: {hiding.summary}")
             rows[-1]["audit"] = hiding.to_dict()
-    sheet = _sheet(explanations, folder)
-    if sheet:
-        rows[0]["files"].insert(0, sheet)
-    return rows
+    if len(explanations) > 1 or len(explanations[0].layers) > 1:
+        sheet = save_figure(folder / "sheet.png", [(explanations, 0)], drawing=replace(request.drawing, size=None))
+        rows[0]["files"].insert(0, str(sheet))
+    return PhotoAnswer(explanations, rows)
 
 
 def _compared(request: PhotoRequest, batch: Batch, progress: Progress | None) -> Sequence[Explanation]:
@@ -117,19 +127,19 @@ def _in_words(
 
 
 def _percent(verdict: TargetScore) -> str:
-    return "" if verdict.probability is None else f", {100 * float(verdict.probability[0]):.3g} %"
+    return "" if verdict.probability is None else f", {percent(float(verdict.probability[0]))}"
 
 
 def _choice(layer: str, why: Explanation, steps: Sequence[Stage], *, chosen: bool) -> str:
-    """What a layer is among the stages, and why it was taken if nobody named it."""
+    """What a layer is among the stages, and why it was chosen if nobody named it."""
     number = next((i for i, stage in enumerate(steps, 1) if stage.name == layer), None)
     if number is None:
         return "as asked"
     stage = steps[number - 1]
     h, w = why.maps[layer].shape[1:]
     reach = f"{stage.receptive_field[0]} pixels" + ("" if stage.local else " and the whole image")
-    place = f"stage {number} of {len(steps)}, {h}×{w} cells that see {reach} each"
-    return f"{place}; taken because it is the last before the decision" if chosen else place
+    place = f"stage {number} of {len(steps)}, {h}×{w} map, receptive field {reach}"
+    return f"{place}; chosen because it is the last stage before the decision" if chosen else place
 
 
 def _row(
@@ -166,17 +176,3 @@ def _plain(verdict: TargetScore) -> dict[str, Any]:
     assert isinstance(index, list)
     chance = None if verdict.probability is None else float(verdict.probability[0])
     return {"class": verdict.label[0], "index": index[0], "probability": chance}
-
-
-def _sheet(explanations: Sequence[Explanation], folder: Path) -> str | None:
-    """All that was asked about a photo in one picture, if that is more than one map."""
-    if len(explanations) > 1:
-        picture = method_sheet(explanations)
-    elif len(explanations[0].layers) > 1:
-        picture = explanations[0].figure()
-    else:
-        return None
-    path = folder / "sheet.png"
-    with whole_file(path) as aside:
-        picture.save(aside)
-    return str(path)

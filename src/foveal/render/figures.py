@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from foveal.images import Photo
-    from foveal.render.drawable import Maps
 
 MUTED = (110, 110, 118)
-SCALED = "Every overlay has a scale of its own, which ends where 98 % of its values do."
 LINE = 1.4  # line height, in sizes of the type
 
 
@@ -65,42 +63,6 @@ def stacked(strips: Sequence[Image.Image], *, edge: int, gap: int) -> Image.Imag
         sheet.paste(strip, (edge, y))
         y += strip.height + gap
     return sheet
-
-
-def layer_sheet(why: Maps, *, layers: Sequence[str] | None = None, side: int = 256) -> Image.Image:
-    """A row a picture: its photo, then the overlay at each layer, each on its own robust scale."""
-    names = tuple(layers) if layers is not None else why.layers
-    cells = [
-        [
-            fit_photo(why.photos[i], side),
-            *(why.overlay(i, layer=layer, scale="robust", color_bar=False, side=side) for layer in names),
-        ]
-        for i in range(len(why))
-    ]
-    return grid(
-        cells,
-        columns=("photo", *names),
-        rows=["\n".join(why.caption_lines(i)) for i in range(len(why))],
-        title=f"{why.method} of {why.model}",
-        caption=" ".join((SCALED, *(f"{note}." for note in why.notes))),
-        side=side,
-    )
-
-
-def method_sheet(explanations: Sequence[Maps], *, side: int = 256) -> Image.Image:
-    """A row a picture: its photo, then the overlay of each explanation's deepest layer."""
-    first = explanations[0]
-    cells = [
-        [fit_photo(first.photos[i], side), *(why.overlay(i, color_bar=False, side=side) for why in explanations)]
-        for i in range(len(first))
-    ]
-    return grid(
-        cells,
-        columns=("photo", *(why.method for why in explanations)),
-        rows=["\n".join(first.caption_lines(i)) for i in range(len(first))],
-        title=first.model,
-        side=side,
-    )
 
 
 def fit_photo(photo: Photo, side: int) -> Image.Image:

@@ -60,7 +60,7 @@ def map_tile(
     words = describe_map(map, why.photos[i].geometry, why.where.get(layer))
     return Tile(
         title=name,
-        picture=why.overlay(i, layer=layer, sign=sign, scale=scale, color_bar=False, side=side),
+        picture=why.overlay(i, layer=layer, sign=sign, scale=scale, color_bar=False, size=side),
         alt=f"{name} at {layer} for {why.target[i]}. {words}",
         detail=" · ".join(part for part in (_range(map, sign, None if scale == "image" else "robust"), detail) if part),
         verdict=verdict,

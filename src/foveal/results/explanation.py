@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from foveal.engine.address import INPUT
 from foveal.errors import ResultError
 from foveal.images import Place
 from foveal.images.planes import plane
+from foveal.render.drawing import Drawing, ScaleRule, scale_of
 from foveal.render.overlay import draw_overlay
-from foveal.render.scale import Limit, Sign, choose_scale, number
+from foveal.render.scale import Sign, number, percent, typeset
 from foveal.results.notes import map_notes, photo_notes
-from foveal.results.result import Result, check_kind, finite
+from foveal.results.result import Result, check_kind, checked_index, finite
 from foveal.results.storage import (
     describe_numbers,
     photo_stem,
@@ -28,6 +29,8 @@ from foveal.storage.naming import plain_name
 from foveal.targets.target import PER_IMAGE
 
 if TYPE_CHECKING:
+    import os
+
     from jaxtyping import Float
     from numpy.typing import NDArray
     from PIL import Image
@@ -58,6 +61,7 @@ class Explanation(Result):
     seconds         the time it took.
     where           layer name -> where the cells of its map lie on the network's input, as `photos[i].geometry.
                     map_to_photo` takes it; those left out lie edge to edge.
+    drawing         how its overlays look where they are not told otherwise, see `drawn`; it is not saved.
 
     It draws itself (`overlay`, `figure`), in a notebook too, prints a summary, and saves and loads itself. Indexing
     gives the explanation of one picture.
@@ -79,6 +83,7 @@ class Explanation(Result):
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
     where: Mapping[str, Place] = field(default_factory=dict)
+    drawing: Drawing = field(default=Drawing(), repr=False)
     _told: tuple[str, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -129,7 +134,7 @@ class Explanation(Result):
         return len(self.photos)
 
     def __getitem__(self, i: int) -> Explanation:
-        i = range(len(self))[i]
+        i = checked_index(i, len(self))
         each = PER_IMAGE.get(str(self.target_spec.get("kind")), ())
         spec = {key: _only(value, i) if key in each else value for key, value in self.target_spec.items()}
         return replace(
@@ -171,60 +176,107 @@ class Explanation(Result):
         )
 
     def on_photo(self, i: int = 0, *, layer: str | None = None) -> Float[NDArray[Any], "H W"]:
-        """Picture i's map in the pixels of its photo, NaN where the network did not look; `layer` as in `overlay`."""
+        """Image i's map in the pixels of its photo, NaN where the network did not look; `layer` as in `overlay`."""
+        i = checked_index(i, len(self))
         place = self.where.get(self.layer if layer is None else layer)
         return self.photos[i].geometry.map_to_photo(plane(self._map(layer)[i]), place=place)
+
+    def drawn(
+        self, *, size: int | None = None, alpha: float | None = None, sign: Sign | None = None,
+        scale: ScaleRule | float | None = None, colors: str | None = None, contour: bool | None = None,
+    ) -> Self:  # fmt: skip
+        """The same explanation, which draws itself in another way wherever it is drawn: shown, saved, in a figure.
+
+            why.drawn(colors="viridis", contour=True).save("out/")
+
+        The choices are those of `overlay`; what is left out stays as it is.
+        """
+        given = self.drawing.with_given(size=size, alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
+        return replace(self, drawing=given, notes=self._given)
 
     def overlay(
         self,
         i: int = 0,
         *,
         layer: str | None = None,
-        sign: Sign = "auto",
-        alpha: float = 0.85,
-        scale: Literal["auto", "image", "batch", "robust"] | float = "auto",
+        size: int | None = None,
+        alpha: float | None = None,
+        sign: Sign | None = None,
+        scale: ScaleRule | float | None = None,
+        colors: str | None = None,
+        contour: bool | None = None,
         color_bar: bool = True,
-        cmap: str | None = None,
-        side: int | None = None,
     ) -> Image.Image:
-        """Picture i's photo with its map on it, and a bar with the raw values.
+        """Image i's photo with its map on it, and a bar with the raw values.
 
-        layer       which one; None is the deepest.
-        sign        "positive", "negative", "signed", or "auto": signed if the negative part is worth a color.
-        alpha       how far the strongest evidence covers the photo.
-        scale       the value that gets the last color: the largest of this "image", of the "batch", a number, or
-                    "robust", which 98 % of this image's values do not exceed: for sparse maps of early layers.
-                    "auto" is robust for maps of pixels, else image.
-        cmap        the name of a colormap, such as "viridis" (needs `pip install 'foveal[colormaps]'`); None is
-                    foveal's own.
-        side        long side of the drawn photo in pixels; None is its own size.
+        Args:
+            i: which image, counted from 0.
+            layer: which one; None is the deepest.
+            size: long side of the drawn photo in pixels; its own if left out, 2048 at most.
+            alpha: how far the strongest evidence covers the photo, 0..1; 0.65 if left out, 0.5 on gray photos.
+            sign: "positive", "negative", "signed", or "auto": signed if the negative part is worth a color.
+            scale: the value that gets the last color: the largest of this "image", of the "batch", a number, or
+                "robust", the 98th percentile of this map. "auto" is robust for maps of pixels, else image.
+            colors: the name of a colormap, such as "viridis" (needs `pip install 'foveal[colormaps]'`).
+            contour: lines at a quarter, a half and three quarters of the scale instead of a veil.
+            color_bar: whether the bar stands beside it.
+
+        Raises:
+            ResultError: for an image or layer that is not here, or a value that cannot be drawn with.
         """
-        map = self._map(layer)
-        limit: Limit = None
-        if scale == "auto":
-            scale = "robust" if (layer or self.layer) == INPUT else "image"
-        if scale == "batch":
-            common = choose_scale(map.detach().cpu().float().numpy(), sign=sign)
-            sign, limit = common.sign, common.limit
-        elif scale == "robust":
-            limit = "robust"
-        elif scale != "image":
-            if not (isinstance(scale, (int, float)) and 0 < scale < float("inf")):
-                raise ResultError(
-                    f"Cannot draw to scale {scale!r}: it is 'auto', 'image', 'batch', 'robust' or a number above 0."
-                )
-            limit = float(scale)
+        i, layer = checked_index(i, len(self)), layer or self.layer
+        drawing = self.drawing.with_given(
+            size=size, alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour
+        )
+        chosen = scale_of(self._map(layer), i, drawing, robust=layer == INPUT)
         return draw_overlay(
-            self.photos[i], map[i], place=self.where.get(layer or self.layer), sign=sign, limit=limit, alpha=alpha,
-            color_bar=color_bar, cmap=cmap, side=side,
+            self.photos[i], self._map(layer)[i], place=self.where.get(layer), sign=chosen.sign, limit=chosen.limit,
+            alpha=drawing.alpha, color_bar=color_bar, colors=drawing.colors, contour=drawing.contour, side=drawing.size,
         )  # fmt: skip
 
-    def figure(self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 256) -> Image.Image:
-        """A row a picture: the photo, then the overlay at each layer."""
-        check_kind(kind, "layers")
-        from foveal.render.figures import layer_sheet
+    def figure(
+        self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 256, alpha: float | None = None,
+        sign: Sign | None = None, scale: ScaleRule | float | None = None, colors: str | None = None,
+        contour: bool | None = None,
+    ) -> Image.Image:  # fmt: skip
+        """A row an image: the photo, then the overlay at each layer with its color bar.
 
-        return layer_sheet(self, layers=layers, side=side)
+        Args:
+            kind: "layers".
+            layers: those shown; all if left out.
+            side: long side of an overlay in pixels.
+            alpha, sign, scale, colors, contour: as in `overlay`; "auto" is one sign for the whole figure, and the
+                scale "robust".
+
+        Raises:
+            ResultError: for a kind or layer that is not here, or a value that cannot be drawn with.
+        """
+        check_kind(kind, "layers")
+        from foveal.render.figure_page import figure_page
+
+        drawing = self.drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
+        return figure_page(self._rows, layers=self._known(layers), side=side, drawing=drawing).image()
+
+    def save_figure(
+        self, file: str | os.PathLike[str], *, layers: Sequence[str] | None = None, side: int | None = None,
+        alpha: float | None = None, sign: Sign | None = None, scale: ScaleRule | float | None = None,
+        colors: str | None = None, contour: bool | None = None,
+    ) -> Path:  # fmt: skip
+        """The same figure as a file: .pdf and .svg with text as text, .png, .jpg and others in pixels.
+
+        Args:
+            file: its name; the ending says the kind. PDF needs `pip install 'foveal[pdf]'`.
+            side: of an overlay in pixels; 512 in vectors and 256 in pixels if left out.
+            layers, alpha, sign, scale, colors, contour: as in `figure`.
+
+        Raises:
+            ResultError: for an ending or value that there is not, or where nothing can be written.
+            MissingExtra: for a PDF without ReportLab.
+        """
+        from foveal.render.figure_file import save_figure
+
+        drawing = self.drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
+        return save_figure(Path(file), self._rows, layers=self._known(layers), side=side, drawing=drawing)
 
     def to_html(self, *, side: int = 320) -> str:
         """An HTML fragment with the overlays, what they explain, and the notes; needs no other file."""
@@ -280,17 +332,27 @@ class Explanation(Result):
     __repr__ = __str__
 
     def caption_lines(self, i: int = 0) -> tuple[str, ...]:
-        """What was explained for picture i, and how much of it there was: "jay (17)", "score 8.31", "97 %"."""
+        """What was explained for image i, and how much of it there was: "jay (17)", "score −8.31", "97 %"."""
+        i = checked_index(i, len(self))
         lines = [self.target[i]]
         if self.score is not None:
-            lines.append(f"score {number(float(self.score[i]))}")
+            lines.append(f"score {typeset(number(float(self.score[i])))}")
         if self.probability is not None:
-            lines.append(f"{100 * float(self.probability[i]):.3g} %")
+            lines.append(percent(float(self.probability[i])))
         return tuple(lines)
 
     def summary(self, i: int = 0) -> str:
         """The same in one line: "jay (17), score 8.31, 97 %"."""
         return ", ".join(self.caption_lines(i))
+
+    @property
+    def _rows(self) -> list[tuple[list[Explanation], int]]:
+        return [([self], i) for i in range(len(self))]
+
+    def _known(self, layers: Sequence[str] | None) -> Sequence[str] | None:
+        for layer in layers or ():
+            self._map(layer)
+        return layers
 
     @property
     def _given(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from foveal.errors import ResultError
 from foveal.render.scale import number
 from foveal.results.explanation import Explanation
-from foveal.results.result import check_kind, finite
+from foveal.results.result import check_kind, checked_index, finite
 from foveal.storage.arrays import described, read_arrays, write_arrays
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Flow(Explanation):
     auditor: Callable[[Any], Audit] | None = field(default=None, repr=False)
 
     def __getitem__(self, i: int) -> Flow:
-        i = range(len(self))[i]
+        i = checked_index(i, len(self))
         flow = super().__getitem__(i)
         assert isinstance(flow, Flow)
         return replace(
@@ -127,7 +127,7 @@ class Flow(Explanation):
             raise ResultError("this flow has no network to ask: audit the flow that foveal.flow returned")
         return self.auditor(progress)
 
-    def figure(
+    def figure(  # type: ignore[override]
         self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 224, i: int = 0,
         common: bool = False, audit: Audit | None = None, inside: Bool[NDArray[np.bool_], "h w"] | None = None,
     ) -> Image.Image:  # fmt: skip

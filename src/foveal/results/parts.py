@@ -63,7 +63,6 @@ class Parts(Explanation):
         return float(measured["coverage"][i])
 
     def __getitem__(self, i: int) -> Parts:
-        i = range(len(self))[i]
         parts = super().__getitem__(i)
         assert isinstance(parts, Parts)
         groups = {f.name: getattr(self.groups, f.name)[i : i + 1] for f in fields(self.groups)}
