@@ -165,7 +165,7 @@ def test_lines_fit_their_width() -> None:
     words = "a rather long sentence with an unbelievablylongwordthatfitsnowhere in it"
     lines = text.wrap(words, 14, 120)
     assert len(lines) > 3 and all(text.font(14).getlength(line) <= 120 for line in lines)
-    assert any(line.endswith("…") for line in lines)
+    assert any("…" in line for line in lines)
     assert text.wrap("", 14, 100) == []
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from foveal.images.planes import plane
 from foveal.render.contours import LEVELS
 from foveal.render.drawing import scale_of
-from foveal.render.figures import LINE, MUTED, fit_photo
+from foveal.render.figures import LINE, MUTED, fit_photo, sentence
 from foveal.render.overlay import INK, draw_overlay
 from foveal.render.page_layout import Page
 from foveal.render.scale import nothing_to_show, shared_sign, ticks, typeset
@@ -190,12 +190,6 @@ def _caption(rows: Sequence[Row], headings: Sequence[tuple[Maps, str]], drawing:
 def _is_cropped(why: Maps, i: int) -> bool:
     height, width = why.photos[i].geometry.photo_size
     return tuple(round(edge) for edge in why.photos[i].geometry.seen) != (0, 0, width, height)
-
-
-def sentence(note: str, layers: Sequence[str] = ()) -> str:
-    """A note as a sentence: with a capital letter, unless it begins with a layer's name, and a full stop."""
-    named = any(note.startswith(layer) for layer in layers)
-    return f"{note if named else note[:1].upper() + note[1:]}{'' if note.endswith('.') else '.'}"
 
 
 def _lines(page: Page, at: Point, lines: Sequence[str], size: float, ink: tuple[int, int, int]) -> None:

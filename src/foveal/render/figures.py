@@ -24,6 +24,7 @@ def grid(
     *,
     columns: Sequence[str] = (),
     rows: Sequence[str] = (),
+    below: Sequence[Sequence[str]] = (),
     title: str = "",
     caption: str = "",
     side: int = 256,
@@ -31,14 +32,15 @@ def grid(
     """One picture out of many: a row each, headings above the columns, words to the left of the rows.
 
     Every cell is fitted into `side` × `side` pixels; None leaves a gap. A first line of a row's words is set in
-    black, the following ones, separated by newlines, in gray.
+    black, the following ones, separated by newlines, in gray. `below` has a line of words for each cell.
     """
     layout = Layout(side, max((len(row) for row in cells), default=0), labeled=bool(rows))
     words = (*rows, *[""] * len(cells))
+    under: list[Sequence[str]] = [*below, *[()] * len(cells)]
     strips = [
         paragraph(title, layout.width, layout.size * 1.4, INK),
         _headings(columns, layout),
-        *(_row(row, words[i], layout) for i, row in enumerate(cells)),
+        *(_row(row, words[i], under[i], layout) for i, row in enumerate(cells)),
         paragraph(caption, layout.width, layout.size, MUTED),
     ]
     shown = [strip for strip in strips if strip.height]
@@ -68,6 +70,12 @@ def stacked(strips: Sequence[Image.Image], *, edge: int, gap: int) -> Image.Imag
 def fit_photo(photo: Photo, side: int) -> Image.Image:
     """The photo itself, as large as an overlay of that side."""
     return Image.fromarray(fit(photo, side).pixels)
+
+
+def sentence(note: str, layers: Sequence[str] = ()) -> str:
+    """A note as a sentence: with a capital letter, unless it begins with a layer's name, and a full stop."""
+    named = any(note.startswith(layer) for layer in layers)
+    return f"{note if named else note[:1].upper() + note[1:]}{'' if note.endswith('.') else '.'}"
 
 
 @dataclass(frozen=True)
@@ -110,15 +118,19 @@ def _headings(columns: Sequence[str], layout: Layout) -> Image.Image:
     return strip
 
 
-def _row(cells: Sequence[Image.Image | None], words: str, layout: Layout) -> Image.Image:
-    """Words, and cells to the right of them."""
+def _row(cells: Sequence[Image.Image | None], words: str, below: Sequence[str], layout: Layout) -> Image.Image:
+    """Words, and cells to the right of them, each with a line below it."""
     fitted = {j: resized(cell, layout.side) for j, cell in enumerate(cells) if cell is not None}
     width = layout.left - layout.gap
     lines = [(k, line) for k, part in enumerate(words.splitlines()) for line in wrap(part, layout.size, width)]
-    needed = [cell.height for cell in fitted.values()] or [layout.side]
+    room = round(layout.size * 1.6) if any(below) else 0
+    needed = [cell.height + room for cell in fitted.values()] or [layout.side]
     strip = Image.new("RGB", (layout.width, max(*needed, round(len(lines) * layout.size * LINE), 1)), PAPER)
     for j, cell in fitted.items():
         strip.paste(cell, (layout.column(j), 0))
+        if j < len(below) and below[j]:
+            at, line = (layout.column(j), cell.height + 0.2 * layout.size), shorten(below[j], layout.size, layout.side)
+            write(ImageDraw.Draw(strip), at, line, layout.size, ink=MUTED)
     for i, (k, line) in enumerate(lines):
         ink = INK if k == 0 else MUTED
         write(ImageDraw.Draw(strip), (0, i * layout.size * LINE), line, layout.size, ink=ink)

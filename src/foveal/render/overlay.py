@@ -70,7 +70,6 @@ def draw_overlay(
         picture = _lined(shown, values, place, scale)
     else:
         picture = _mixed(shown, values, place, scale, _alpha(shown) if alpha is None else alpha)
-    _outline_seen(picture, shown.geometry)
     if problem:
         return say(picture, problem)
     return beside(picture, draw_bar(scale, picture, values)) if color_bar else picture
@@ -161,8 +160,15 @@ def _lined(photo: Photo, values: NDArray[np.floating], place: Place | None, scal
         np.asarray(photo.pixels / np.float32(255), dtype=np.float32), on_photo, levels,
         width=line_width(photo), cell=min(height / values.shape[0], width / values.shape[1]),
     )  # fmt: skip
-    dimmed = _dimmed(pixels, _hatch(height, width))
-    return Image.fromarray(_as_bytes(np.where(np.isnan(on_photo)[..., None], dimmed, pixels)))
+    return mark_unseen(pixels, np.isnan(on_photo), photo)
+
+
+def mark_unseen(pixels: NDArray[np.float32], unseen: NDArray[np.bool_], photo: Photo) -> Image.Image:
+    """Pixels in 0..1 as an image, dimmed and hatched where the network did not look, with a line around the rest."""
+    dimmed = _dimmed(pixels, _hatch(*unseen.shape))
+    picture = Image.fromarray(_as_bytes(np.where(unseen[..., None], dimmed, pixels)))
+    _outline_seen(picture, photo.geometry)
+    return picture
 
 
 def line_width(photo: Photo) -> float:
@@ -180,7 +186,9 @@ def _mixed(photo: Photo, values: NDArray[np.floating], place: Place | None, scal
         rows = slice(top, top + BAND)
         pixels = np.asarray(photo.pixels[rows] / np.float32(255), dtype=np.float32)
         mixed[rows] = _as_bytes(_lit(pixels, on_photo[rows], hatch[rows], replace(scale, limit=1.0), alpha))
-    return Image.fromarray(mixed)
+    picture = Image.fromarray(mixed)
+    _outline_seen(picture, photo.geometry)
+    return picture
 
 
 def _lit(

@@ -43,7 +43,7 @@ class Page:
     _marks: list[Mark] = field(default_factory=list)
 
     def place(self, at: Point, image: Image.Image, *, size: tuple[int, int] | None = None, alt: str = "") -> None:
-        """An image with its upper left corner at a point; one that is larger than its `size` there is finer in vectors."""
+        """An image with its upper left corner at a point; vectors may hold more pixels than its `size`."""
         x, y = round(at[0]), round(at[1])
         w, h = size or image.size
         said = f"<title>{escape(printable(alt))}</title>" if alt else ""

@@ -104,7 +104,7 @@ def need_reportlab() -> None:
 
 @cache
 def _embedded(face: Face) -> str | None:
-    """The name of a font in PDFs; None for one that they cannot hold, such as OpenType fonts with PostScript outlines."""
+    """The name of a font in PDFs; None for one that ReportLab cannot embed: OpenType with PostScript outlines."""
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.ttfonts import TTFError, TTFont
 

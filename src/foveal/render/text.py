@@ -34,14 +34,14 @@ def drawable(text: str) -> str:
 
 
 def wrap(text: str, size: float, width: float) -> list[str]:
-    """The text broken into lines that fit a width in pixels; a word too long for it is cut."""
+    """The text broken into lines that fit a width in pixels; a word too long for it loses its middle."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and length(longer, size) <= width:
             lines[-1] = longer
         else:
-            lines.append(shorten(word, size, width))
+            lines.append(shorten_middle(word, size, width))
     return lines
 
 
