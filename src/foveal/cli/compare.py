@@ -41,7 +41,7 @@ def compare(
     drawing: options.DrawingOptions,
     output: options.OutputOptions,
 ) -> None:
-    """Methods side by side on a page: a column each, a picture a row, and how true each map is.
+    """Methods side by side on a page: a column for each, a row for each image, with faithfulness metrics.
 
     \b
       foveal compare photos/ -m timm:resnet50
@@ -49,8 +49,8 @@ def compare(
       foveal compare query.jpg -m timm:resnet50 --like shelf.jpg --method fam
 
     --target as in `foveal explain`. naflow is the flow of `foveal flow` at the last stage. The folder gets
-    compare.html, whole in itself, which can be put in order by any metric, scores.csv and manifest.json. Prints the
-    page's path.
+    compare.html, one file that can be sorted by any metric, scores.csv and manifest.json. --figure puts the maps into
+    one figure for a paper. Prints the paths of page and figure.
     """
     drawing.check()
     network = source.load()

@@ -47,7 +47,7 @@ def explain(
     drawing: options.DrawingOptions,
     output: options.OutputOptions,
 ) -> None:
-    """What mattered for a decision, drawn on the photo.
+    """The evidence for a decision, drawn on the photo.
 
     \b
       foveal explain bird.jpg -m demo

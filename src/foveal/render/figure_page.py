@@ -37,7 +37,7 @@ LIMITS = {
 
 
 @dataclass(frozen=True)
-class Panel:
+class FigurePanel:
     """One overlay of the figure."""
 
     image: Image.Image
@@ -120,7 +120,7 @@ def figure_page(
     return page
 
 
-def _panel(why: Maps, i: int, layer: str, drawing: Drawing, side: int) -> Panel:
+def _panel(why: Maps, i: int, layer: str, drawing: Drawing, side: int) -> FigurePanel:
     scale = scale_of(why.maps[layer], i, drawing, robust=True)
     values = plane(why.maps[layer][i].detach().cpu().float().numpy())
     image = draw_overlay(
@@ -128,10 +128,10 @@ def _panel(why: Maps, i: int, layer: str, drawing: Drawing, side: int) -> Panel:
         colors=drawing.colors, contour=drawing.contour, color_bar=False, side=side,
     )  # fmt: skip
     labels = [] if nothing_to_show(values, scale) else [(at, typeset(text)) for at, text in ticks(scale, values)]
-    return Panel(image, scale, labels, f"{why.method} at {layer}, {why.summary(i)}")
+    return FigurePanel(image, scale, labels, f"{why.method} at {layer}, {why.summary(i)}")
 
 
-def _bar(page: Page, at: Point, height: int, panel: Panel, by: Measures, *, contour: bool) -> None:
+def _bar(page: Page, at: Point, height: int, panel: FigurePanel, by: Measures, *, contour: bool) -> None:
     """The colors from bottom to top, with their raw values; across it, where the contour lines are."""
     (x, y), thick = at, round(by.size * 0.7)
     margin = min(by.size * 0.6, height / 6)
@@ -153,7 +153,7 @@ def _bar(page: Page, at: Point, height: int, panel: Panel, by: Measures, *, cont
                 page.line((x, tick), (x + thick, tick), (255, 255, 255), max(1.0, by.size / 10))
 
 
-def _bar_width(panels: Sequence[Panel], at: Measures) -> int:
+def _bar_width(panels: Sequence[FigurePanel], at: Measures) -> int:
     widest = max((length(label, at.size * 0.85) for panel in panels for _, label in panel.labels), default=0)
     return round(at.size * (0.4 + 0.7 + 0.5 + 0.3) + widest)
 
@@ -197,7 +197,7 @@ def _lines(page: Page, at: Point, lines: Sequence[str], size: float, ink: tuple[
         page.text((at[0], at[1] + k * size * LINE), line, size, ink=ink, anchor="la")
 
 
-def _images(photo: Image.Image, row: Sequence[Panel]) -> list[Image.Image]:
+def _images(photo: Image.Image, row: Sequence[FigurePanel]) -> list[Image.Image]:
     return [photo, *(panel.image for panel in row)]
 
 

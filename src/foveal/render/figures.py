@@ -1,4 +1,4 @@
-"""Sheets of pictures, aligned on a grid, with words where a reader looks for them."""
+"""Sheets of images, aligned on a grid, with words where a reader looks for them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def grid(
     caption: str = "",
     side: int = 256,
 ) -> Image.Image:
-    """One picture out of many: a row each, headings above the columns, words to the left of the rows.
+    """One image out of many: a row each, headings above the columns, words to the left of the rows.
 
     Every cell is fitted into `side` × `side` pixels; None leaves a gap. A first line of a row's words is set in
     black, the following ones, separated by newlines, in gray. `below` has a line of words for each cell.
@@ -57,7 +57,7 @@ def paragraph(text: str, width: int, size: float, ink: tuple[int, int, int]) -> 
 
 
 def stacked(strips: Sequence[Image.Image], *, edge: int, gap: int) -> Image.Image:
-    """Pictures below one another, aligned left."""
+    """Images below one another, aligned left."""
     width, height = max(s.width for s in strips), sum(s.height + gap for s in strips) - gap
     sheet = Image.new("RGB", (width + 2 * edge, height + 2 * edge), PAPER)
     y = edge

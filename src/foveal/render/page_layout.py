@@ -26,7 +26,7 @@ ANCHORS = {"l": "start", "m": "middle", "r": "end"}
 
 
 @dataclass(frozen=True)
-class Mark:
+class PageMark:
     """One thing on a page, in each of the three ways to draw it."""
 
     pixels: Callable[[Image.Image], None]
@@ -40,7 +40,7 @@ class Page:
 
     width: int
     height: int
-    _marks: list[Mark] = field(default_factory=list)
+    _marks: list[PageMark] = field(default_factory=list)
 
     def place(self, at: Point, image: Image.Image, *, size: tuple[int, int] | None = None, alt: str = "") -> None:
         """An image with its upper left corner at a point; vectors may hold more pixels than its `size`."""
@@ -53,7 +53,7 @@ class Page:
         def paste(page: Image.Image) -> None:
             page.paste(image if image.size == (w, h) else image.resize((w, h), Image.Resampling.LANCZOS), (x, y))
 
-        self._marks.append(Mark(paste, svg, lambda pdf: pdf.image((x, y, x + w, y + h), image)))
+        self._marks.append(PageMark(paste, svg, lambda pdf: pdf.image((x, y, x + w, y + h), image)))
 
     def line(self, start: Point, stop: Point, color: Color, width: float) -> None:
         (x0, y0), (x1, y1) = start, stop
@@ -65,7 +65,7 @@ class Page:
         def stroke(page: Image.Image) -> None:
             ImageDraw.Draw(page).line([start, stop], fill=color, width=max(1, round(width)))
 
-        self._marks.append(Mark(stroke, svg, lambda pdf: pdf.line(start, stop, color, width)))
+        self._marks.append(PageMark(stroke, svg, lambda pdf: pdf.line(start, stop, color, width)))
 
     def frame(self, box: Box, color: Color, width: int) -> None:
         """The outline of a box (x0, y0, x1, y1), inside it."""
@@ -77,7 +77,7 @@ class Page:
         )
         inner = (x0, y0, max(x0, x1 - 1), max(y0, y1 - 1))
         self._marks.append(
-            Mark(
+            PageMark(
                 lambda page: ImageDraw.Draw(page).rectangle(inner, outline=color, width=width),
                 svg,
                 lambda pdf: pdf.frame((x0 + half, y0 + half, x1 - half, y1 - half), color, width),
@@ -92,7 +92,7 @@ class Page:
             f'text-anchor="{ANCHORS[anchor[0]]}">{shown}</text>'
         )
         self._marks.append(
-            Mark(
+            PageMark(
                 lambda page: write(ImageDraw.Draw(page), at, text, size, ink=ink, anchor=anchor),
                 svg,
                 lambda pdf: pdf.text(at, text, size, ink, anchor),

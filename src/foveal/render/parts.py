@@ -1,4 +1,4 @@
-"""Ranked parts as pictures: an outline a part on the photo as it is, each part alone, evidence as bars."""
+"""Ranked parts as images: an outline a part on the photo as it is, each part alone, evidence as bars."""
 
 from __future__ import annotations
 

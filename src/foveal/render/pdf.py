@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import unicodedata
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from PIL import Image, ImageDraw
 
@@ -18,9 +18,9 @@ from foveal.render.fonts import BUILT_IN, Face
 from foveal.render.fragment import jpeg
 from foveal.render.text import baseline, length, runs, write
 
-if TYPE_CHECKING:
-    from foveal.render.page_layout import Box, Color, Point
-
+Pair: TypeAlias = tuple[float, float]
+Corners: TypeAlias = tuple[float, float, float, float]
+Ink: TypeAlias = tuple[int, int, int]
 POINTS = 0.5  # a pixel of the page
 FINER = 6  # pixels a pixel of the page, of letters that no font of a PDF can hold
 
@@ -44,7 +44,7 @@ class Pdf:
         self._canvas.setCreator("foveal")
         self._canvas.scale(POINTS, POINTS)
 
-    def image(self, box: Box, image: Image.Image) -> None:
+    def image(self, box: Corners, image: Image.Image) -> None:
         """An image that fills a box."""
         from reportlab.lib.utils import ImageReader
 
@@ -52,18 +52,18 @@ class Pdf:
         content = ImageReader(io.BytesIO(jpeg(image, quality=95)))
         self._canvas.drawImage(content, x0, self._height - y1, x1 - x0, y1 - y0)
 
-    def line(self, start: Point, stop: Point, color: Color, width: float) -> None:
+    def line(self, start: Pair, stop: Pair, color: Ink, width: float) -> None:
         self._canvas.setStrokeColorRGB(*_unit(color))
         self._canvas.setLineWidth(width)
         self._canvas.line(start[0], self._height - start[1], stop[0], self._height - stop[1])
 
-    def frame(self, box: Box, color: Color, width: float) -> None:
+    def frame(self, box: Corners, color: Ink, width: float) -> None:
         x0, y0, x1, y1 = box
         self._canvas.setStrokeColorRGB(*_unit(color))
         self._canvas.setLineWidth(width)
         self._canvas.rect(x0, self._height - y1, x1 - x0, y1 - y0)
 
-    def text(self, at: Point, text: str, size: float, ink: Color, anchor: str) -> None:
+    def text(self, at: Pair, text: str, size: float, ink: Ink, anchor: str) -> None:
         """Text with its part `anchor` at a point; letters of fonts that a PDF cannot hold are drawn as an image."""
         pieces = [(run, _embedded(face)) for run, face in runs(text)]
         if any(name is None for _, name in pieces) or any(map(_needs_shaping, text)):
@@ -83,7 +83,7 @@ class Pdf:
         self._canvas.save()
         return self._file.getvalue()
 
-    def _letters(self, at: Point, text: str, size: float, ink: Color, anchor: str) -> None:
+    def _letters(self, at: Pair, text: str, size: float, ink: Ink, anchor: str) -> None:
         wide, high = length(text, size) + 2, 2 * size
         image = Image.new("RGB", (round(wide * FINER), round(high * FINER)), "white")
         write(ImageDraw.Draw(image), (FINER, image.height / 2), text, size * FINER, ink=ink, anchor="lm")
@@ -126,6 +126,6 @@ def _needs_shaping(char: str) -> bool:
     return unicodedata.bidirectional(char) in ("R", "AL") or unicodedata.combining(char) != 0
 
 
-def _unit(color: Color) -> tuple[float, float, float]:
+def _unit(color: Ink) -> tuple[float, float, float]:
     red, green, blue = (value / 255 for value in color)
     return red, green, blue

@@ -127,7 +127,7 @@ def ticks(scale: Scale, values: Float[NDArray[np.floating], "*shape"]) -> list[t
 
 
 def nothing_to_show(values: Float[NDArray[np.floating], "*shape"], scale: Scale) -> str | None:
-    """Why a picture of these values would be blank or wrong, in words; None if it is neither."""
+    """Why an overlay of these values would be blank or wrong, in words; None if it is neither."""
     broken = int((~np.isfinite(values)).sum())
     if broken:
         return f"{broken} of {values.size} values are not numbers"

@@ -1,4 +1,4 @@
-"""Words on pictures: in the scalable font that Pillow brings, and in others where it lacks letters."""
+"""Words on images: in the scalable font that Pillow brings, and in others where it lacks letters."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON
 
 @dataclass(frozen=True, eq=False)
 class Explanation(Result):
-    """Which evidence a network used, at one or more layers, for one or more pictures.
+    """Which evidence a network used, at one or more layers, for one or more images.
 
     maps            layer name -> (n, h, w), raw and signed, at the layer's own resolution; the deepest layer last. Of
                     signals (n, length), of volumes (n, d, h, w), which are drawn one pixel high, or by their middle.
@@ -55,16 +55,16 @@ class Explanation(Result):
     target          n times, what was explained, in words: "jay (17)".
     target_spec     the same for machines.
     parameters      the method's options.
-    measured        what the method found out about itself: layer -> what -> a number a picture.
+    measured        what the method found out about itself: layer -> what -> a number an image.
     notes           what a reader must know before believing the maps; what the maps (not numbers, all zero, none in
                     favor) and the photos (first frame) themselves tell is added.
     seconds         the time it took.
-    where           layer name -> where the cells of its map lie on the network's input, as `photos[i].geometry.
+    where           layer name -> where the positions of its map lie on the network's input, as `photos[i].geometry.
                     map_to_photo` takes it; those left out lie edge to edge.
     drawing         how its overlays look where they are not told otherwise, see `drawn`; it is not saved.
 
     It draws itself (`overlay`, `figure`), in a notebook too, prints a summary, and saves and loads itself. Indexing
-    gives the explanation of one picture.
+    gives the explanation of one image.
     """
 
     FORMAT: ClassVar[str] = "foveal-explanation/1"
@@ -90,7 +90,7 @@ class Explanation(Result):
         n = len(self.photos)
         if not self.maps or n == 0 or len(self.target) != n:
             raise ResultError(
-                f"An explanation needs a map, a photo and a target a picture, but got {len(self.maps)} layers, "
+                f"An explanation needs a map, a photo and a target for each image, but got {len(self.maps)} layers, "
                 f"{n} photos, {len(self.target)} targets."
             )
         for layer, map in self.maps.items():
@@ -162,7 +162,9 @@ class Explanation(Result):
         from foveal.results.fusion import finest, fuse
 
         if len(self.layers) < 2:
-            raise ResultError(f"Cannot fuse the one map of {self.layer}: explain several layers, layer='all' say.")
+            raise ResultError(
+                f"Cannot fuse the one map of {self.layer}: explain several layers, for example layer='all'."
+            )
         note = "each layer's map was divided by its largest value before they were fused: shares, no parts of the score"
         name, maps = f"{rule} of {', '.join(self.layers)}", list(self.maps.values())
         places = [self.where.get(layer) for layer in self.layers]
@@ -321,7 +323,7 @@ class Explanation(Result):
         return explanation_fields(saved.content, maps, photos)
 
     def __str__(self) -> str:
-        count = f"{len(self)} picture" + "s" * (len(self) != 1)
+        count = f"{len(self)} image" + "s" * (len(self) != 1)
         lines = [f"{self.method} of {self.model}: {count}, layers {', '.join(self.layers)}, {self.seconds:.2g} s"]
         shown = min(len(self), 10)
         lines += [f"  {self.photos[i].source}: {self.summary(i)}" for i in range(shown)]
@@ -367,7 +369,7 @@ class Explanation(Result):
 
 
 def explanation_facts(why: Explanation) -> dict[str, Any]:
-    """Everything but arrays and pictures, as a manifest has it."""
+    """Everything but arrays and images, as a manifest has it."""
     return {
         "method": why.method,
         "parameters": dict(why.parameters),
@@ -412,5 +414,5 @@ def _by_layer(why: Explanation) -> list[tuple[str, Mapping[str, JSON]]]:
 
 
 def _only(values: JSON, i: int) -> JSON:
-    """The list with entry i alone; what is no list holds for every picture."""
+    """The list with entry i alone; what is no list holds for every image."""
     return [values[i]] if isinstance(values, (list, tuple)) else values

@@ -27,7 +27,7 @@ ARRAYS = "explanations.npz"
 
 @dataclass(frozen=True, eq=False)
 class Explanations(Result, Sequence[Explanation]):
-    """Explanations of the same pictures and target, one a method, in the order they were asked for.
+    """Explanations of the same images and target, one a method, in the order they were asked for.
 
         whys = foveal.compare(model, "bird.jpg", methods=["gradcam", "hirescam"])
         whys["hirescam"].map; whys[0]; len(whys); whys.figure().save("methods.png")

@@ -28,7 +28,7 @@ GROUPS = tuple(field.name for field in fields(Groups))
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Parts(Explanation):
-    """The parts of n pictures in the order of their activity, and a decision divided among them.
+    """The parts of n images in the order of their activity, and a decision divided among them.
 
     Everything an `Explanation` has; `map` is the first part's, a¹ ⊙ n. Beside it
 
