@@ -151,7 +151,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
 
 
 def test_palettes_tell_parts_apart() -> None:
-    """Also for eyes that lack the cones for red or for green (Viénot, Brettel, Mollon 1999: linear RGB to what is seen)."""
+    """Also for eyes without the cones for red or for green (Viénot, Brettel, Mollon 1999, on linear RGB)."""
     from foveal.render.color import to_oklab
 
     protan = np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]])
@@ -209,7 +209,7 @@ def test_every_part_is_seen_whatever_the_others_are() -> None:
 def test_parts_that_are_not_here_are_a_sentence() -> None:
     found = planted_parts()
     for ask in (lambda: found.rank_picture(1), lambda: found.coverage(1), lambda: found.caption(3)):
-        with pytest.raises(ResultError, match="There is no (image 1|part 3) here: there (is 1 image|are 3 parts)"):
+        with pytest.raises(ResultError, match=r"There is no (image 1|part 3) here: there (is 1 image|are 3 parts)"):
             ask()
 
 

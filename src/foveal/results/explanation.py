@@ -7,13 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
-from foveal.engine.address import INPUT
 from foveal.errors import ResultError
 from foveal.images import Place
-from foveal.images.planes import plane
-from foveal.render.drawing import Drawing, ScaleRule, scale_of
-from foveal.render.overlay import draw_overlay
+from foveal.render.drawing import Drawing, ScaleRule
 from foveal.render.scale import Sign, number, percent, typeset
+from foveal.results.drawn_maps import DrawnMaps
 from foveal.results.notes import map_notes, photo_notes
 from foveal.results.result import Result, check_kind, checked_index, finite
 from foveal.results.storage import (
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     import os
 
     from jaxtyping import Float
-    from numpy.typing import NDArray
     from PIL import Image
     from torch import Tensor
 
@@ -44,7 +41,7 @@ JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation(Result):
+class Explanation(DrawnMaps, Result):
     """Which evidence a network used, at one or more layers, for one or more images.
 
     maps            layer name -> (n, h, w), raw and signed, at the layer's own resolution; the deepest layer last. Of
@@ -115,24 +112,6 @@ class Explanation(Result):
         object.__setattr__(self, "_told", told)
         object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told))))
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The names of the explained layers, in the network's order."""
-        return tuple(self.maps)
-
-    @property
-    def layer(self) -> str:
-        """The deepest of them."""
-        return self.layers[-1]
-
-    @property
-    def map(self) -> Float[Tensor, "n h w"]:
-        """The maps of the deepest layer."""
-        return self.maps[self.layer]
-
-    def __len__(self) -> int:
-        return len(self.photos)
-
     def __getitem__(self, i: int) -> Explanation:
         i = checked_index(i, len(self))
         each = PER_IMAGE.get(str(self.target_spec.get("kind")), ())
@@ -162,9 +141,7 @@ class Explanation(Result):
         from foveal.results.fusion import finest, fuse
 
         if len(self.layers) < 2:
-            raise ResultError(
-                f"Cannot fuse the one map of {self.layer}: explain several layers, for example layer='all'."
-            )
+            raise ResultError(f"Cannot fuse the one map of {self.layer}: explain several layers, as layer='all' does.")
         note = "each layer's map was divided by its largest value before they were fused: shares, no parts of the score"
         name, maps = f"{rule} of {', '.join(self.layers)}", list(self.maps.values())
         places = [self.where.get(layer) for layer in self.layers]
@@ -176,12 +153,6 @@ class Explanation(Result):
             parameters={**self.parameters, "fused": rule},
             notes=(*self._given, note),
         )
-
-    def on_photo(self, i: int = 0, *, layer: str | None = None) -> Float[NDArray[Any], "H W"]:
-        """Image i's map in the pixels of its photo, NaN where the network did not look; `layer` as in `overlay`."""
-        i = checked_index(i, len(self))
-        place = self.where.get(self.layer if layer is None else layer)
-        return self.photos[i].geometry.map_to_photo(plane(self._map(layer)[i]), place=place)
 
     def drawn(
         self, *, size: int | None = None, alpha: float | None = None, sign: Sign | None = None,
@@ -195,46 +166,6 @@ class Explanation(Result):
         """
         given = self.drawing.with_given(size=size, alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
         return replace(self, drawing=given, notes=self._given)
-
-    def overlay(
-        self,
-        i: int = 0,
-        *,
-        layer: str | None = None,
-        size: int | None = None,
-        alpha: float | None = None,
-        sign: Sign | None = None,
-        scale: ScaleRule | float | None = None,
-        colors: str | None = None,
-        contour: bool | None = None,
-        color_bar: bool = True,
-    ) -> Image.Image:
-        """Image i's photo with its map on it, and a bar with the raw values.
-
-        Args:
-            i: which image, counted from 0.
-            layer: which one; None is the deepest.
-            size: long side of the drawn photo in pixels; its own if left out, 2048 at most.
-            alpha: how far the strongest evidence covers the photo, 0..1; 0.65 if left out, 0.5 on gray photos.
-            sign: "positive", "negative", "signed", or "auto": signed if the negative part is worth a color.
-            scale: the value that gets the last color: the largest of this "image", of the "batch", a number, or
-                "robust", the 98th percentile of this map. "auto" is robust for maps of pixels, else image.
-            colors: the name of a colormap, such as "viridis" (needs `pip install 'foveal[colormaps]'`).
-            contour: lines at a quarter, a half and three quarters of the scale instead of a veil.
-            color_bar: whether the bar stands beside it.
-
-        Raises:
-            ResultError: for an image or layer that is not here, or a value that cannot be drawn with.
-        """
-        i, layer = checked_index(i, len(self)), layer or self.layer
-        drawing = self.drawing.with_given(
-            size=size, alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour
-        )
-        chosen = scale_of(self._map(layer), i, drawing, robust=layer == INPUT)
-        return draw_overlay(
-            self.photos[i], self._map(layer)[i], place=self.where.get(layer), sign=chosen.sign, limit=chosen.limit,
-            alpha=drawing.alpha, color_bar=color_bar, colors=drawing.colors, contour=drawing.contour, side=drawing.size,
-        )  # fmt: skip
 
     def figure(
         self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 256, alpha: float | None = None,
@@ -351,21 +282,10 @@ class Explanation(Result):
     def _rows(self) -> list[tuple[list[Explanation], int]]:
         return [([self], i) for i in range(len(self))]
 
-    def _known(self, layers: Sequence[str] | None) -> Sequence[str] | None:
-        for layer in layers or ():
-            self._map(layer)
-        return layers
-
     @property
     def _given(self) -> tuple[str, ...]:
         """The notes without those that its own maps and photos tell."""
         return tuple(note for note in self.notes if note not in self._told)
-
-    def _map(self, layer: str | None) -> Float[Tensor, "n h w"]:
-        name = self.layer if layer is None else layer
-        if name not in self.maps:
-            raise ResultError(f"There is no map of layer {name!r} here; there are {', '.join(self.layers)}.")
-        return self.maps[name]
 
 
 def explanation_facts(why: Explanation) -> dict[str, Any]:
