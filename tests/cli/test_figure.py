@@ -68,6 +68,17 @@ def test_overlays_are_drawn_as_asked(photos: list[Path], tmp_path: Path) -> None
     assert colored["gray"] < colored["plain"]
 
 
+def test_flat_overlays_lie_in_one_folder(photos: list[Path], tmp_path: Path) -> None:
+    done = run("explain", *photos, "-m", "demo", "--method", "gradcam", "--method", "hirescam", "--flat", "-o",
+               tmp_path / "out", "--json")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    names = {f"bird{k}-{method}-stage3.png" for k in ("", "-2") for method in ("gradcam", "hirescam")}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names | {"bird-sheet.png", "bird-2-sheet.png"}
+    rows = json.loads(done.stdout)
+    assert {Path(file).name for row in rows for file in row["files"]} >= names
+    assert {row["folder"] for row in rows} == {str(tmp_path / "out")}
+
+
 def test_a_comparison_has_the_same_figure(photos: list[Path], tmp_path: Path) -> None:
     done = run("compare", *photos, "-m", "demo", "--method", "gradcam", "--method", "hirescam", "--metric", "drop",
                "--figure", tmp_path / "fig.svg", "-o", tmp_path / "out", "--json")  # fmt: skip

@@ -43,6 +43,14 @@ def explain(
         str, typer.Option("--scales", metavar="LIST", help="Mean of the maps of the photo at several sizes: 1,1.5,2.")
     ] = "1",
     audit: options.Audit = False,
+    flat: Annotated[
+        bool,
+        typer.Option(
+            "--flat",
+            rich_help_panel=options.OUTPUT_PANEL,
+            help="Overlays alone, all in one folder: FOLDER/PHOTO-METHOD-LAYER.png.",
+        ),
+    ] = False,
     *,
     drawing: options.DrawingOptions,
     output: options.OutputOptions,
@@ -77,7 +85,8 @@ def explain(
       all                every stage
 
     Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
-    --figure puts all photos, methods and layers into one figure for a paper. Prints the paths of figure and overlays.
+    --flat gives the overlays alone, in one folder. --figure puts all photos, methods and layers into one figure for a
+    paper. Prints the paths of figure and overlays.
     """
     from foveal.cli.explain_photo import PhotoRequest, explain_photo
 
@@ -93,6 +102,7 @@ def explain(
         scales=_scales(scales),
         audit=audit,
         drawing=drawing.drawing(),
+        flat=flat,
     )
     figure = Figure(drawing)
     rows: list[dict[str, Any]] = []

@@ -17,6 +17,8 @@ from foveal.models.model import placed
 from foveal.render.drawing import Drawing
 from foveal.render.figure_file import save_figure
 from foveal.render.scale import percent
+from foveal.storage.atomic import whole_file
+from foveal.storage.naming import distinct_names, plain_name
 from foveal.targets import Class, TargetScore
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class PhotoRequest:
     scales: tuple[float, ...] = (1.0,)
     audit: bool = False
     drawing: Drawing = field(default_factory=Drawing)
+    flat: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,37 @@ def explain_photo(
     rows = []
     info(f"{photo} → {folder}", *_in_words(request, explanations[0], predicted, steps))
     for why in explanations:
-        why.save(folder / why.method)
+        files = _flat(why, folder) if request.flat else _whole(why, folder / why.method)
         info(*(f"  {why.method} note: {remark}" for remark in why.notes))
-        rows.append(_row(request, why, photo, folder / why.method, predicted, steps))
+        rows.append(_row(request, why, photo, predicted, steps) | {"folder": str(files[0].parent)})
+        rows[-1]["files"] = [str(file) for file in files]
         if request.audit:
             (hiding,) = audit(request.model, batch, request.target, explanations=why, layer=why.layer)
             info(f"  {why.method} audit: {hiding.summary}")
             rows[-1]["audit"] = hiding.to_dict()
     if len(explanations) > 1 or len(explanations[0].layers) > 1:
-        sheet = save_figure(folder / "sheet.png", [(explanations, 0)], drawing=replace(request.drawing, size=None))
+        name = folder.with_name(f"{folder.name}-sheet.png") if request.flat else folder / "sheet.png"
+        sheet = save_figure(name, [(explanations, 0)], drawing=replace(request.drawing, size=None))
         rows[0]["files"].insert(0, str(sheet))
     return PhotoAnswer(explanations, rows)
+
+
+def _whole(why: Explanation, folder: Path) -> list[Path]:
+    """Everything, in a folder that `Explanation.load` reads; its overlays."""
+    why.save(folder)
+    saved = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return [folder / overlay["file"] for overlay in saved["overlays"]]
+
+
+def _flat(why: Explanation, folder: Path) -> list[Path]:
+    """The overlays alone, beside where the folder would be: out/bird-gradcam-stage3.png."""
+    layers = distinct_names(plain_name(layer) for layer in why.layers)
+    files = {layer: folder.with_name(f"{folder.name}-{why.method}-{name}.png")
+             for layer, name in zip(why.layers, layers, strict=True)}  # fmt: skip
+    for layer, file in files.items():
+        with whole_file(file) as aside:
+            why.overlay(layer=layer).save(aside)
+    return [*files.values()]
 
 
 def _compared(request: PhotoRequest, batch: Batch, progress: Progress | None) -> Sequence[Explanation]:
@@ -146,13 +169,11 @@ def _row(
     request: PhotoRequest,
     why: Explanation,
     photo: Path,
-    folder: Path,
     predicted: TargetScore | None,
     steps: Sequence[Stage],
 ) -> dict[str, Any]:
     """The same for machines."""
     by_name = {stage.name: {"number": number, **asdict(stage)} for number, stage in enumerate(steps, 1)}
-    saved = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     return {
         "photo": str(photo),
         "model": why.model,
@@ -166,8 +187,6 @@ def _row(
         "layer_chosen": "as asked" if request.layers is not None else "the last stage before the decision",
         "notes": list(why.notes),
         "seconds": why.seconds,
-        "folder": str(folder),
-        "files": [str(folder / overlay["file"]) for overlay in saved["overlays"]],
     }
 
 
