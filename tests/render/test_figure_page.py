@@ -133,10 +133,16 @@ def test_pixels(ending: str, tmp_path: Path) -> None:
 def test_other_endings_and_a_missing_library_are_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ResultError, match=r"end its name with \.pdf, \.svg, \.png"):
         explanation().save_figure(tmp_path / "figure.doc")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.png").mkdir()
+    for name in ("file/figure.png", "folder.png"):
+        with pytest.raises(ResultError, match="Cannot write the figure"):
+            explanation().save_figure(tmp_path / name)
+    before = sorted(tmp_path.iterdir())
     monkeypatch.setitem(__import__("sys").modules, "reportlab", None)
     with pytest.raises(MissingExtra, match=r"foveal\[pdf\]"):
         explanation().save_figure(tmp_path / "figure.pdf")
-    assert not list(tmp_path.iterdir())
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_contour_overlay_leaves_most_of_the_photo_unchanged() -> None:

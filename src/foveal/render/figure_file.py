@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from foveal.errors import ResultError
@@ -24,7 +25,7 @@ def check_figure_file(file: Path) -> None:
     """Before the work is done.
 
     Raises:
-        ResultError: for an ending that a figure cannot have.
+        ResultError: for an ending that a figure cannot have, or a folder that cannot be written to.
         MissingExtra: for a PDF without ReportLab.
     """
     ending = file.suffix.casefold()
@@ -32,6 +33,11 @@ def check_figure_file(file: Path) -> None:
         raise ResultError(
             f"Cannot write a figure as {file.name!r}: end its name with {', '.join((*VECTORS, *PIXELS))}."
         )
+    if file.is_dir():
+        raise ResultError(f"Cannot write the figure {str(file)!r}: a folder has this name.")
+    above = next(folder for folder in file.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise ResultError(f"Cannot write the figure {str(file)!r}: {above} is not a folder that can be written to.")
     if ending == ".pdf":
         need_reportlab()
 

@@ -115,7 +115,7 @@ class Flow(Explanation):
     def number(self, layer: str, what: str, i: int = 0) -> float:
         """What was measured of a layer: "kept", "total", "offset", "residual", "iterations"."""
         measured: Any = self.measured[layer]
-        return float(measured[what][i])
+        return float(measured[what][checked_index(i, len(self))])
 
     def audit(self, progress: Callable[[str, int, int], None] | None = None) -> Audit:
         """Set the abandoned neurons of each layer to zero and run on, then the kept ones: what becomes of the score?
