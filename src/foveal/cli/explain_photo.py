@@ -66,7 +66,9 @@ def explain_photo(
     predicted = _predicted(request.model, batch) if named else _explained_class(explanations[0])
     steps = stages(request.model, batch)
     rows = []
-    info(f"{photo} → {folder}", *_in_words(request, explanations[0], predicted, steps))
+    info(
+        f"{photo} → {folder}{'-*.png' if request.flat else ''}", *_in_words(request, explanations[0], predicted, steps)
+    )
     for why in explanations:
         files = _flat(why, folder) if request.flat else _whole(why, folder / why.method)
         info(*(f"  {why.method} note: {remark}" for remark in why.notes))

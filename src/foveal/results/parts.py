@@ -33,9 +33,9 @@ class Parts(Explanation):
     Everything an `Explanation` has; `map` is the first part's, a¹ ⊙ n. Beside it
 
     groups          maps, vectors, seeds, sizes (`foveal.attention.Groups`); `groups.display` (n, k, h, w) to look at.
-    places          (n, h, w), what each place brings to the score, for and against.
+    places          (n, h, w), what each position adds to the score, for and against.
     evidence        (n, k), the same by parts.
-    remainder       (n,), what places bring that belong to no part; 0 where the network decides by the parts alone.
+    remainder       (n,), what positions outside of all parts add; 0 where the network decides by the parts alone.
     offset          (n,), score − Σ evidence − remainder: biases, and what is not linear after the layer.
     uses_own_parts  the network itself decides by these vectors; if not, the parts describe its features.
     measured        layer -> "coverage", the share of the activity that resembles some seed; "gap", by how much each
