@@ -104,6 +104,17 @@ def test_the_bars_numbers_are_percentiles_of_the_maps(tmp_path: Path) -> None:
     assert "> 0.5" in words(svg_of(why, tmp_path, scale=0.5))
 
 
+def test_the_overlays_of_a_column_may_share_a_scale(tmp_path: Path) -> None:
+    """Also where the rows are explanations of their own, as on the command line."""
+    weak, strong = (explanation(maps={"late": k * torch.tensor([[[0.0, 1], [2, 3]]] * 2)})[0] for k in (1, 7))
+    page = figure_page([([weak], 0), ([strong], 0)], side=120, drawing=weak.drawing.with_given(scale="batch"))
+    assert words(page.svg()).count("21") == 2
+    apart = figure_page([([weak], 0), ([strong], 0)], side=120, drawing=weak.drawing.with_given(scale="image"))
+    assert words(apart.svg()).count("21") == 1 and "All overlays of a column share one color scale." in " ".join(
+        words(page.svg())
+    )
+
+
 def test_all_layers_are_shown_and_named(tmp_path: Path) -> None:
     why = explanation()
     assert {"early", "late"} <= set(words(svg_of(why, tmp_path)))

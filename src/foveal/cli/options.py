@@ -228,8 +228,9 @@ class DrawingOptions:
         str | None,
         typer.Option(
             "--scale", metavar="RULE", rich_help_panel=DRAWING_PANEL, show_default=False,
-            help="Where the colors end: image (largest value), robust (98th percentile), or a number.",
-            autocompletion=lambda: ["auto", "image", "robust"],
+            help="Where the colors end: image (largest value), robust (98th percentile), batch (one scale for a "
+            "column of the figure), or a number.",
+            autocompletion=lambda: ["auto", "image", "robust", "batch"],
         ),
     ] = None  # fmt: skip
     colors: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -16,7 +16,7 @@ from foveal.render.drawing import scale_of
 from foveal.render.figures import LINE, MUTED, fit_photo, sentence
 from foveal.render.overlay import INK, draw_overlay
 from foveal.render.page_layout import Page
-from foveal.render.scale import nothing_to_show, shared_sign, ticks, typeset
+from foveal.render.scale import choose_scale, nothing_to_show, shared_sign, ticks, typeset
 from foveal.render.text import length, shorten_middle, wrap
 
 if TYPE_CHECKING:
@@ -81,8 +81,10 @@ def figure_page(
     maps = [[(why, layer) for why in whys for layer in layers or why.layers] for whys, _ in rows]
     sign = shared_sign((_array(why, layer) for row in maps for why, layer in row), drawing.sign)
     drawing, at, fine = replace(drawing, sign=sign), Measures(side), round(side * finer)
+    shared = _column_scales(maps, drawing)
     cells = [
-        [_panel(why, i, layer, drawing, fine) for why, layer in row] for row, (_, i) in zip(maps, rows, strict=True)
+        [_panel(why, i, layer, drawing, shared.get(k), fine) for k, (why, layer) in enumerate(row)]
+        for row, (_, i) in zip(maps, rows, strict=True)
     ]
     photos = [fit_photo(whys[0].photos[i], fine) for whys, i in rows]
     words = [_row_words(whys[0], i, at) for whys, i in rows]
@@ -120,8 +122,22 @@ def figure_page(
     return page
 
 
-def _panel(why: Maps, i: int, layer: str, drawing: Drawing, side: int) -> FigurePanel:
-    scale = scale_of(why.maps[layer], i, drawing, robust=True)
+def _column_scales(maps: Sequence[Sequence[tuple[Maps, str]]], drawing: Drawing) -> dict[int, Scale]:
+    """The scale of each column whose overlays share one, which the rule "batch" asks for."""
+    if drawing.scale != "batch":
+        return {}
+    columns: dict[int, list[np.ndarray[Any, Any]]] = {}
+    for row in maps:
+        for k, (why, layer) in enumerate(row):
+            columns.setdefault(k, []).append(_array(why, layer).ravel())
+    return {
+        k: choose_scale(np.concatenate(values), sign=drawing.sign, colors=drawing.colors)
+        for k, values in columns.items()
+    }
+
+
+def _panel(why: Maps, i: int, layer: str, drawing: Drawing, shared: Scale | None, side: int) -> FigurePanel:
+    scale = shared or scale_of(why.maps[layer], i, drawing, robust=True)
     values = plane(why.maps[layer][i].detach().cpu().float().numpy())
     image = draw_overlay(
         why.photos[i], values, place=why.where.get(layer), sign=scale.sign, limit=scale.limit, alpha=drawing.alpha,
