@@ -40,14 +40,14 @@ def overview() -> Image.Image:
         columns.append(
             (
                 Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS),
-                known_tile(why.photos[0], labels, LABELS, margin, side=SIDE).picture,
-                why.overlay(color_bar=False, side=SIDE),
+                known_tile(why.photos[0], labels, LABELS, margin, sign="positive", side=SIDE).picture,
+                why.overlay(color_bar=False, size=SIDE, sign="positive"),
             )
         )
     return grid(
         list(zip(*columns, strict=True)),
         columns=[f"{scene.class_name}: the {deciding_part(scene.class_name)}" for scene in demo_scenes()[1::2]],
-        rows=("the picture", "true effect\nparts taken away,\none at a time", "Grad-CAM\nof the margin"),
+        rows=("the image", "true effect\nparts taken away,\none at a time", "Grad-CAM\nof the margin"),
         side=SIDE,
     )
 
@@ -67,11 +67,11 @@ def methods(names: Sequence[str]) -> Image.Image:
     for scene in scenes:
         image, _ = render(scene)
         explanations = foveal.compare(model, image, sibling_margin([scene.class_name]), methods=names)
-        maps = [why.overlay(color_bar=False, side=SMALL, sign="positive") for why in explanations]
+        maps = [why.overlay(color_bar=False, size=SMALL, sign="positive") for why in explanations]
         rows.append([Image.fromarray(image).resize((SMALL, SMALL), Image.Resampling.LANCZOS), *maps])
     return grid(
         rows,
-        columns=("picture", *names),
+        columns=("image", *names),
         rows=[f"{scene.class_name}\nby its {deciding_part(scene.class_name)}" for scene in scenes],
         side=SMALL,
     )
@@ -128,8 +128,8 @@ def one_map() -> Image.Image:
     image = render(scene)[0]
     target = sibling_margin([scene.class_name])
     shown = [foveal.explain(model, image, target, method=name) for name in ("gap", "hirescam", "lrp-epsilon")]
-    pictures = [Image.fromarray(image), *(why.overlay(color_bar=False, side=SIDE) for why in shown)]
-    return grid([pictures], columns=("the picture", "gap", "hirescam", "lrp-epsilon"), side=SIDE)
+    pictures = [Image.fromarray(image), *(why.overlay(color_bar=False, size=SIDE, sign="signed") for why in shown)]
+    return grid([pictures], columns=("the image", "gap", "hirescam", "lrp-epsilon"), side=SIDE)
 
 
 def class_tree() -> Image.Image:

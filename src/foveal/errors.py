@@ -48,6 +48,10 @@ class ResultError(FovealError, ValueError):
     """A saved result that is incomplete, damaged or of another kind."""
 
 
+class NoSuchItem(ResultError, IndexError):
+    """A number beyond the images, explanations or parts that a result has."""
+
+
 class UnknownName(FovealError):
     """A name that nothing bears here, or more than one thing: the command line ends with status 2."""
 

@@ -14,7 +14,7 @@ import foveal
 from foveal.attention import Grouping, RepresentativePooling
 from foveal.errors import FovealError, LayerError, MethodError, ResultError
 from foveal.models.brnpa import PartsNet
-from foveal.render.parts import FINE, on_photo, palette, rank_colors, unit
+from foveal.render.parts import palette
 from foveal.synthetic import Split
 from tests.networks import SMOOTH, architecture, tiny
 
@@ -150,58 +150,67 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
 # --- pictures ---
 
 
-def test_ranks_are_red_green_and_blue() -> None:
-    """P15: in 0..1; a channel is made of its own part and the norm, up to the common scale."""
-    random = np.random.default_rng(0)
-    maps, norm = random.random((3, 5, 5)), random.random((5, 5))
-    maps[2, 0, :2], norm[0, :2] = (0, 1), (0, 1)  # the ends of every scale stay where they are
-    colors = rank_colors(maps, norm)
-    assert colors.shape == (3, 5, 5) and colors.min() == 0 and colors.max() == 1
-    changed = maps.copy()
-    changed[1, 1:] = 0.5 * changed[1, 1:]
-    other = rank_colors(changed, norm)
-    assert np.allclose(other[[0, 2]], colors[[0, 2]]) and not np.allclose(other[1], colors[1])
-    assert np.allclose(colors, unit(unit(maps) * unit(norm)))
-    assert not rank_colors(maps[:2], norm)[2].any()
-    with pytest.raises(ResultError, match="palette"):
-        rank_colors(random.random((4, 5, 5)), norm)
-
-
-def test_fine_maps_are_drawn_as_the_blocks_they_are() -> None:
-    from foveal.images import load_images
-
-    photo = load_images(torch.zeros(1, 3, 2 * FINE, 2 * FINE)).photos[0]
-    cells = np.random.default_rng(0).random((FINE, FINE))
-    assert np.array_equal(on_photo(photo, cells), cells.repeat(2, 0).repeat(2, 1))
-    coarse = on_photo(photo, cells[:4, :4])
-    assert len(np.unique(coarse)) > 16
-
-
 def test_palettes_tell_parts_apart() -> None:
+    """Also for eyes without the cones for red or for green (Viénot, Brettel, Mollon 1999, on linear RGB)."""
     from foveal.render.color import to_oklab
 
-    for count in (2, 3, 6, 8):
-        lab = to_oklab(palette(count))
-        apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)[~np.eye(count, dtype=bool)]
-        assert apart.min() > 0.07 and np.ptp(lab[:, 0]) < 0.06
+    protan = np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]])
+    deutan = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
+    for count in (2, 3, 5):
+        linear = (palette(count) / 255) ** 2.2
+        for seen in (np.eye(3), protan, deutan):
+            rgb = np.round(255 * np.clip(linear @ seen.T, 0, 1) ** (1 / 2.2)).astype(np.uint8)
+            lab = to_oklab(rgb)
+            apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)[~np.eye(count, dtype=bool)]
+            assert apart.min() > 0.07
+    many = to_oklab(palette(12))
+    assert np.linalg.norm(many[:, None] - many[None], axis=2)[~np.eye(12, dtype=bool)].min() > 0.05
 
 
-def test_planted_parts_get_the_first_three_colors() -> None:
+def planted_parts() -> foveal.Parts:
     """Three patches, each of one color and less bright than the one before; the network passes colors on."""
     x = torch.zeros(1, 3, 32, 32)
     x[0, 0, 2:10, 2:10], x[0, 1, 2:10, 20:28], x[0, 2, 20:28, 2:10] = 3.0, 2.0, 1.5
     net = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     net[0].weight.data = torch.eye(3)[:, :, None, None]
-    found = foveal.parts(net, x, layer="1")
-    assert found.groups.vectors[0].argmax(1).tolist() == [0, 1, 2]
-    seen = np.asarray(found.rank_picture(side=32)).astype(int)
-    for channel, (y, x0) in enumerate(((5, 5), (5, 23), (23, 5))):
-        assert seen[y, x0].argmax() == channel
-    drawn = np.asarray(found.palette_picture(side=32, legend=False)).astype(int)
-    for color, (y, x0) in zip(palette(3).astype(int), ((5, 5), (5, 23), (23, 5)), strict=True):
-        mixed = drawn[y, x0] - drawn[y, x0].mean()
-        assert np.dot(mixed, color - color.mean()) > 0
-    assert found.coverage() == pytest.approx(1)
+    return foveal.parts(net, x, layer="1")
+
+
+def test_each_planted_part_is_outlined_in_its_own_color() -> None:
+    found = planted_parts()
+    assert found.groups.vectors[0].argmax(1).tolist() == [0, 1, 2] and found.coverage() == pytest.approx(1)
+    drawn = np.asarray(found.rank_picture(side=320, legend=False)).astype(int)
+    plain = np.asarray(found.photos[0].pixels).repeat(10, 0).repeat(10, 1).astype(int)
+    changed = np.abs(drawn - plain).max(axis=2) > 60
+    for color, (y, x) in zip(palette(3).astype(int), ((20, 20), (20, 200), (200, 20)), strict=True):
+        close = np.abs(drawn - color).max(axis=2) < 12
+        rows, columns = np.nonzero(close)
+        inside = (rows > y - 20) & (rows < y + 100) & (columns > x - 20) & (columns < x + 100)
+        assert inside.mean() > 0.95 and inside.sum() > 100  # around its own patch, and nowhere else
+    assert changed.mean() < 0.35  # the photo stays as it is
+    assert found.rank_picture(side=320).width > 320  # the legend
+
+
+def test_every_part_is_seen_whatever_the_others_are() -> None:
+    """Each has a scale of its own: a part a thousand times weaker is drawn alike."""
+    from dataclasses import replace
+
+    from foveal.render.parts import part_picture
+
+    found = planted_parts()
+    maps = found.groups.maps.clone()
+    maps[:, 2] /= 1000
+    weak = replace(found, groups=replace(found.groups, maps=maps))
+    for one in (found, weak):
+        close = np.abs(np.asarray(part_picture(one, 0, 2, side=320)).astype(int) - palette(3)[2]).max(axis=2) < 12
+        assert close.sum() > 100
+
+
+def test_parts_that_are_not_here_are_a_sentence() -> None:
+    found = planted_parts()
+    for ask in (lambda: found.rank_picture(1), lambda: found.coverage(1), lambda: found.caption(3)):
+        with pytest.raises(ResultError, match=r"There is no (image 1|part 3) here: there (is 1 image|are 3 parts)"):
+            ask()
 
 
 def test_pooling_modules_are_found_wherever_they_are() -> None:

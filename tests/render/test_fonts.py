@@ -146,7 +146,7 @@ def test_lines_in_any_script_fit_their_width(dejavu: Path, monkeypatch: pytest.M
     on_system(dejavu.parents[1], monkeypatch)
     lines = text.wrap("Снегирь обыкновенный очень-длинное-слово-которое-не-помещается jay", 14, 120)
     assert all(text.length(line, 14) <= 120 for line in lines) and "Снегирь" in lines[0]
-    assert any(line.endswith("…") for line in lines)
+    assert any("…" in line for line in lines)
 
 
 def test_marks_that_turn_text_around_are_left_out() -> None:

@@ -119,7 +119,8 @@ def test_vector_pictures_are_whole(name: str) -> None:
     sheet.text((10, 10), name, 12, ink=(0, 0, 0), anchor="la")
     sheet.place((0, 0), Image.new("RGB", (4, 4)), alt=name)
     root = ET.fromstring(sheet.svg())
-    assert [element.tag.rpartition("}")[2] for element in root.iter()] == ["svg", "rect", "text", "g", "image", "title"]
+    tags = [element.tag.rpartition("}")[2] for element in root.iter()]
+    assert tags == ["svg", "style", "rect", "text", "g", "image", "title"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -165,7 +165,7 @@ def test_lines_fit_their_width() -> None:
     words = "a rather long sentence with an unbelievablylongwordthatfitsnowhere in it"
     lines = text.wrap(words, 14, 120)
     assert len(lines) > 3 and all(text.font(14).getlength(line) <= 120 for line in lines)
-    assert any(line.endswith("…") for line in lines)
+    assert any("…" in line for line in lines)
     assert text.wrap("", 14, 100) == []
 
 
@@ -177,7 +177,7 @@ def test_the_callers_photo_is_not_drawn_on() -> None:
 
 
 def test_a_colormap_by_its_name() -> None:
-    ends = [draw_overlay(WHOLE, planted(), cmap=cmap) for cmap in (None, "viridis")]
+    ends = [draw_overlay(WHOLE, planted(), colors=colors) for colors in (None, "viridis")]
     assert ends[0].size == ends[1].size and np.any(np.asarray(ends[0]) != np.asarray(ends[1]))
     bar = np.asarray(ends[1])[:, ends[1].width // 2 :].reshape(-1, 3).tolist()
     assert [253, 231, 37] in bar  # the last color of viridis

@@ -42,24 +42,24 @@ def test_a_robust_scale_is_not_ruled_by_a_few_cells(sign: Any) -> None:
 @given(st.floats(1e-300, 1e300), st.sampled_from(["positive", "negative", "signed"]))
 def test_no_magnitude_is_too_small_or_too_large(size: float, sign: Any) -> None:
     values = np.array([-size, 0, size])
-    colors = choose_scale(values, sign=sign).colors(values)
-    np.testing.assert_array_equal(colors, Scale(sign, 1.0).colors(np.array([-1.0, 0, 1])))
+    colors = choose_scale(values, sign=sign).color(values)
+    np.testing.assert_array_equal(colors, Scale(sign, 1.0).color(np.array([-1.0, 0, 1])))
 
 
 @pytest.mark.parametrize("sign", ["positive", "negative", "signed"])
 def test_ends_of_the_table_are_ends_of_the_scale(sign: Any) -> None:
     scale = Scale(sign, 2.0)
     bottom, top = scale.ends
-    colors = scale.colors(np.array([bottom, top]))
+    colors = scale.color(np.array([bottom, top]))
     np.testing.assert_array_equal(colors, scale.table[[0, 255]])
     np.testing.assert_array_equal(scale.place(np.array([bottom, top, 9 * top])), [0, 1, 1])
 
 
 def test_negative_evidence_is_blue_wherever_it_is_shown() -> None:
     strongest = np.array([-2.0])
-    np.testing.assert_array_equal(Scale("negative", 2.0).colors(strongest), diverging()[:1])
-    np.testing.assert_array_equal(Scale("signed", 2.0).colors(strongest), diverging()[:1])
-    np.testing.assert_array_equal(Scale("positive", 2.0).colors(strongest), sequential()[:1])
+    np.testing.assert_array_equal(Scale("negative", 2.0).color(strongest), diverging()[:1])
+    np.testing.assert_array_equal(Scale("signed", 2.0).color(strongest), diverging()[:1])
+    np.testing.assert_array_equal(Scale("positive", 2.0).color(strongest), sequential()[:1])
 
 
 @given(st.floats(-10, 10), st.floats(0.01, 10))

@@ -105,7 +105,7 @@ def test_what_was_decided_to_read_a_photo_is_said() -> None:
 
 def test_it_draws_on_the_original_photo() -> None:
     assert explanation().overlay(1, color_bar=False).size == (30, 20)
-    assert explanation().overlay(0, layer="early", sign="signed", side=90, color_bar=False).size == (90, 60)
+    assert explanation().overlay(0, layer="early", sign="signed", size=90, color_bar=False).size == (90, 60)
 
 
 def test_scales_per_picture_per_batch_and_fixed() -> None:
@@ -123,7 +123,7 @@ def test_scales_per_picture_per_batch_and_fixed() -> None:
     np.testing.assert_array_equal(drawn(0, "robust"), drawn(0, "image"))  # one value only
 
 
-@pytest.mark.parametrize("scale", ["row", 0, -1.0, float("nan"), None])
+@pytest.mark.parametrize("scale", ["row", 0, -1.0, float("nan")])
 def test_other_scales_are_refused(scale: Any) -> None:
     with pytest.raises(ResultError, match="'image', 'batch', 'robust' or a number above 0"):
         explanation().overlay(scale=scale)
@@ -143,9 +143,9 @@ def test_the_figure_has_a_row_a_picture_and_a_column_a_layer() -> None:
 
 def test_it_reads_well_in_the_terminal() -> None:
     assert str(explanation()) == (
-        "gradcam of demo: 2 pictures, layers early, late, 0.25 s\n"
+        "gradcam of demo: 2 images, layers early, late, 0.25 s\n"
         "  array: jay (17), score 1.5, 75 %\n"
-        "  array: <robin> & co, score -2, 12.5 %\n"
+        "  array: <robin> & co, score −2, 12.5 %\n"
         "  note: a note"
     )
     many = explanation()
@@ -162,8 +162,8 @@ def test_it_reads_well_in_the_terminal() -> None:
 
 def test_it_shows_itself_in_a_notebook() -> None:
     html = explanation()._repr_html_()
-    assert html.count("<img ") == 2 and html.count('alt="gradcam for ') == 2
-    assert html.count("data:image/") == 2 and "http" not in html
+    assert html.count("<img ") == 4 and html.count('alt="gradcam for ') == 4  # two images at two layers
+    assert html.count("data:image/") == 4 and "http" not in html
     assert "&lt;robin&gt; &amp; co" in html and "<robin>" not in html
     assert "<li>a note</li>" in html
     assert not re.search(r"\son\w+=", html)

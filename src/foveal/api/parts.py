@@ -235,12 +235,12 @@ def _remarks(grouped: Division, how: Grouping) -> list[str]:
     groups, notes = grouped.groups, []
     if not grouped.uses_own_parts:
         notes.append(
-            "the parts describe the features; this network itself pools in another way, and the evidence of a part is "
-            "that of its places"
+            "the network does not use these parts: they describe its features, and the evidence of a part is the sum "
+            "over its positions"
         )
     if not bool(groups.used.all()):
         fewest = int(groups.used.sum(1).min())
-        notes.append(f"only {fewest} of {how.count} slots found something: all other places resemble those")
+        notes.append(f"only {fewest} of {how.count} slots found something: all other positions resemble those")
     if bool((groups.gaps[groups.used] < BARELY).any()) and groups.norm[0].numel() > 1:
-        notes.append("a seed won by less than 0.01 % of the activity: another place might as well have been chosen")
+        notes.append("a seed won by less than 0.01 % of the activity: another position could have been chosen")
     return notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.figure import Figure
 from foveal.cli.pictures import AT_ONCE, pictures
 
 if TYPE_CHECKING:
@@ -36,9 +38,10 @@ def compare(
     layer: options.Layer = None,
     steps: options.Steps = 28,
     *,
+    drawing: options.DrawingOptions,
     output: options.OutputOptions,
 ) -> None:
-    """Methods side by side on a page: a column each, a picture a row, and how true each map is.
+    """Methods side by side on a page: a column for each, a row for each image, with faithfulness metrics.
 
     \b
       foveal compare photos/ -m timm:resnet50
@@ -46,9 +49,10 @@ def compare(
       foveal compare query.jpg -m timm:resnet50 --like shelf.jpg --method fam
 
     --target as in `foveal explain`. naflow is the flow of `foveal flow` at the last stage. The folder gets
-    compare.html, whole in itself, which can be put in order by any metric, scores.csv and manifest.json. Prints the
-    page's path.
+    compare.html, one file that can be sorted by any metric, scores.csv and manifest.json. --figure puts the maps into
+    one figure for a paper. Prints the paths of page and figure.
     """
+    drawing.check()
     network = source.load()
     from foveal.api.measure import default_setting
     from foveal.api.measure import measure as measured
@@ -82,15 +86,17 @@ def compare(
         read.need(parts)
         scores = Scores.joined(parts)
         scores.save(output.out)
-        page = write_comparison(
-            {name: _joined(each) for name, each in columns.items()}, scores, output.out / "compare.html"
-        )
+        whys = {name: replace(_joined(each), drawing=drawing.drawing()) for name, each in columns.items()}
+        page = write_comparison(whys, scores, output.out / "compare.html")
+        figure = Figure(drawing)
+        figure.add([*whys.values()])
+        saved = figure.save()
         info(str(scores))
         if output.json:
-            facts = {"scores": list(scores.rows()), "page": str(page)}
+            facts = {"scores": list(scores.rows()), "page": str(page), "figure": saved and str(saved)}
             print_json({**scores.to_dict(), **facts, "unread": read.failures()})
         else:
-            print_lines(page)
+            print_lines(page, *([saved] if saved else []))
 
 
 def _explained(network: Any, batch: Any, target: Any, names: Sequence[str], layer: Any) -> dict[str, Explanation]:

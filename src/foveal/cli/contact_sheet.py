@@ -1,4 +1,4 @@
-"""Pictures of one size side by side."""
+"""Images of one size side by side."""
 
 from __future__ import annotations
 

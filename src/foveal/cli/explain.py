@@ -10,6 +10,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import print_json, print_lines, progress
+from foveal.cli.figure import Figure
 from foveal.cli.pictures import Pictures, pictures
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def explain(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            "--method", metavar="METHOD", help="gradcam if left out; repeat it, or say all; see `foveal methods`."
+            "--method", metavar="METHOD", help="Default: gradcam. Repeat it, or say all; see `foveal methods`."
         ),
     ] = None,
     layer: options.Layers = None,
@@ -34,16 +35,27 @@ def explain(
     ] = None,
     resolution: Annotated[
         int,
-        typer.Option("--resolution", "-r", metavar="N", help="Maps N times finer, 2 or 4 mostly; same weights."),
+        typer.Option(
+            "--resolution", "-r", metavar="N", help="Maps at N times the resolution (2, 4 or 8), same weights."
+        ),
     ] = 1,
     scales: Annotated[
-        str, typer.Option("--scales", metavar="LIST", help="The mean over the photo at several sizes: 1,1.5,2.")
+        str, typer.Option("--scales", metavar="LIST", help="Mean of the maps of the photo at several sizes: 1,1.5,2.")
     ] = "1",
     audit: options.Audit = False,
+    flat: Annotated[
+        bool,
+        typer.Option(
+            "--flat",
+            rich_help_panel=options.OUTPUT_PANEL,
+            help="Overlays alone, all in one folder: FOLDER/PHOTO-METHOD-LAYER.png.",
+        ),
+    ] = False,
     *,
+    drawing: options.DrawingOptions,
     output: options.OutputOptions,
 ) -> None:
-    """What mattered for a decision, drawn on the photo.
+    """The evidence for a decision, drawn on the photo.
 
     \b
       foveal explain bird.jpg -m demo
@@ -51,6 +63,7 @@ def explain(
       foveal explain bird.jpg -m timm:resnet50 --target "jay - crow" --resolution 2
       foveal explain query.jpg -m timm:resnet50 --like shelf.jpg --method fam
       foveal explain bird.jpg -m torchvision:vgg16 --weights mine.pth --layer all
+      foveal explain bird.jpg -m demo --method gradcam --figure fig.pdf --contour
 
     \b
     --target is one of
@@ -72,10 +85,12 @@ def explain(
       all                every stage
 
     Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
-    Prints the overlays' paths.
+    --flat gives the overlays alone, in one folder. --figure puts all photos, methods and layers into one figure for a
+    paper. Prints the paths of figure and overlays.
     """
     from foveal.cli.explain_photo import PhotoRequest, explain_photo
 
+    drawing.check()
     network = source.load()
     request = PhotoRequest(
         network,
@@ -86,7 +101,10 @@ def explain(
         resolution=resolution,
         scales=_scales(scales),
         audit=audit,
+        drawing=drawing.drawing(),
+        flat=flat,
     )
+    figure = Figure(drawing)
     rows: list[dict[str, Any]] = []
     files, places = options.folders(photos, output.out)
     with (
@@ -95,8 +113,12 @@ def explain(
         progress("explaining") as move,
     ):
         for i, batch in read.one_by_one(files):
-            rows += explain_photo(request, files[i], batch, places[i], move)
+            answer = explain_photo(request, files[i], batch, places[i], move)
+            rows += answer.rows
+            figure.add(answer.explanations)
             move("explaining", i + 1, len(files), files[i].name)
+        if rows and (saved := figure.save()):
+            rows[0]["files"].insert(0, str(saved))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from foveal.api.audit import audit
@@ -14,8 +14,11 @@ from foveal.cli.console import info
 from foveal.errors import TargetError
 from foveal.methods import METHODS
 from foveal.models.model import placed
-from foveal.render.figures import method_sheet
+from foveal.render.drawing import Drawing
+from foveal.render.figure_file import save_figure
+from foveal.render.scale import percent
 from foveal.storage.atomic import whole_file
+from foveal.storage.naming import distinct_names, plain_name
 from foveal.targets import Class, TargetScore
 
 if TYPE_CHECKING:
@@ -42,30 +45,62 @@ class PhotoRequest:
     resolution: int = 1
     scales: tuple[float, ...] = (1.0,)
     audit: bool = False
+    drawing: Drawing = field(default_factory=Drawing)
+    flat: bool = False
+
+
+@dataclass(frozen=True)
+class PhotoAnswer:
+    """The explanations of one photo by all methods, and what is said of each to machines."""
+
+    explanations: Sequence[Explanation]
+    rows: list[dict[str, Any]]
 
 
 def explain_photo(
     request: PhotoRequest, photo: Path, batch: Batch, folder: Path, progress: Progress | None = None
-) -> list[dict[str, Any]]:
-    """The rows of one photo, a method each, saved under `folder` and told on standard error."""
-    explanations = _compared(request, batch, progress)
+) -> PhotoAnswer:
+    """The answer on one photo, saved under `folder` and told on standard error."""
+    explanations = [replace(why, drawing=request.drawing) for why in _compared(request, batch, progress)]
     named = request.target is not None or explanations[0].score is None
     predicted = _predicted(request.model, batch) if named else _explained_class(explanations[0])
     steps = stages(request.model, batch)
     rows = []
-    info(f"{photo}", *_in_words(request, explanations[0], predicted, steps))
+    info(
+        f"{photo} → {folder}{'-*.png' if request.flat else ''}", *_in_words(request, explanations[0], predicted, steps)
+    )
     for why in explanations:
-        why.save(folder / why.method)
+        files = _flat(why, folder) if request.flat else _whole(why, folder / why.method)
         info(*(f"  {why.method} note: {remark}" for remark in why.notes))
-        rows.append(_row(request, why, photo, folder / why.method, predicted, steps))
+        rows.append(_row(request, why, photo, predicted, steps) | {"folder": str(files[0].parent)})
+        rows[-1]["files"] = [str(file) for file in files]
         if request.audit:
             (hiding,) = audit(request.model, batch, request.target, explanations=why, layer=why.layer)
             info(f"  {why.method} audit: {hiding.summary}")
             rows[-1]["audit"] = hiding.to_dict()
-    sheet = _sheet(explanations, folder)
-    if sheet:
-        rows[0]["files"].insert(0, sheet)
-    return rows
+    if len(explanations) > 1 or len(explanations[0].layers) > 1:
+        name = folder.with_name(f"{folder.name}-sheet.png") if request.flat else folder / "sheet.png"
+        sheet = save_figure(name, [(explanations, 0)], drawing=replace(request.drawing, size=None))
+        rows[0]["files"].insert(0, str(sheet))
+    return PhotoAnswer(explanations, rows)
+
+
+def _whole(why: Explanation, folder: Path) -> list[Path]:
+    """Everything, in a folder that `Explanation.load` reads; its overlays."""
+    why.save(folder)
+    saved = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return [folder / overlay["file"] for overlay in saved["overlays"]]
+
+
+def _flat(why: Explanation, folder: Path) -> list[Path]:
+    """The overlays alone, beside where the folder would be: out/bird-gradcam-stage3.png."""
+    layers = distinct_names(plain_name(layer) for layer in why.layers)
+    files = {layer: folder.with_name(f"{folder.name}-{why.method}-{name}.png")
+             for layer, name in zip(why.layers, layers, strict=True)}  # fmt: skip
+    for layer, file in files.items():
+        with whole_file(file) as aside:
+            why.overlay(layer=layer).save(aside)
+    return [*files.values()]
 
 
 def _compared(request: PhotoRequest, batch: Batch, progress: Progress | None) -> Sequence[Explanation]:
@@ -117,32 +152,30 @@ def _in_words(
 
 
 def _percent(verdict: TargetScore) -> str:
-    return "" if verdict.probability is None else f", {100 * float(verdict.probability[0]):.3g} %"
+    return "" if verdict.probability is None else f", {percent(float(verdict.probability[0]))}"
 
 
 def _choice(layer: str, why: Explanation, steps: Sequence[Stage], *, chosen: bool) -> str:
-    """What a layer is among the stages, and why it was taken if nobody named it."""
+    """What a layer is among the stages, and why it was chosen if nobody named it."""
     number = next((i for i, stage in enumerate(steps, 1) if stage.name == layer), None)
     if number is None:
         return "as asked"
     stage = steps[number - 1]
     h, w = why.maps[layer].shape[1:]
     reach = f"{stage.receptive_field[0]} pixels" + ("" if stage.local else " and the whole image")
-    place = f"stage {number} of {len(steps)}, {h}×{w} cells that see {reach} each"
-    return f"{place}; taken because it is the last before the decision" if chosen else place
+    place = f"stage {number} of {len(steps)}, {h}×{w} map, receptive field {reach}"
+    return f"{place}; chosen because it is the last stage before the decision" if chosen else place
 
 
 def _row(
     request: PhotoRequest,
     why: Explanation,
     photo: Path,
-    folder: Path,
     predicted: TargetScore | None,
     steps: Sequence[Stage],
 ) -> dict[str, Any]:
     """The same for machines."""
     by_name = {stage.name: {"number": number, **asdict(stage)} for number, stage in enumerate(steps, 1)}
-    saved = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     return {
         "photo": str(photo),
         "model": why.model,
@@ -156,8 +189,6 @@ def _row(
         "layer_chosen": "as asked" if request.layers is not None else "the last stage before the decision",
         "notes": list(why.notes),
         "seconds": why.seconds,
-        "folder": str(folder),
-        "files": [str(folder / overlay["file"]) for overlay in saved["overlays"]],
     }
 
 
@@ -166,17 +197,3 @@ def _plain(verdict: TargetScore) -> dict[str, Any]:
     assert isinstance(index, list)
     chance = None if verdict.probability is None else float(verdict.probability[0])
     return {"class": verdict.label[0], "index": index[0], "probability": chance}
-
-
-def _sheet(explanations: Sequence[Explanation], folder: Path) -> str | None:
-    """All that was asked about a photo in one picture, if that is more than one map."""
-    if len(explanations) > 1:
-        picture = method_sheet(explanations)
-    elif len(explanations[0].layers) > 1:
-        picture = explanations[0].figure()
-    else:
-        return None
-    path = folder / "sheet.png"
-    with whole_file(path) as aside:
-        picture.save(aside)
-    return str(path)

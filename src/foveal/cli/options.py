@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from foveal.images import Preprocessing
     from foveal.models import Model
+    from foveal.render.drawing import Drawing
 
-MODEL_PANEL, OUTPUT_PANEL = "About the model", "Output"
+MODEL_PANEL, DRAWING_PANEL, OUTPUT_PANEL = "About the model", "Drawing", "Output"
 MODEL_HELP = (
     "demo, embed, parts, timm:NAME, torchvision:NAME, FILE.safetensors (with FILE.json), package.module:factory or "
     "file.py:factory; see `foveal models`."
@@ -188,6 +189,92 @@ class OutputOptions:
         Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where files go.", rich_help_panel=OUTPUT_PANEL)
     ] = Path("out")
     json: Json = False
+
+
+@dataclass(frozen=True)
+class DrawingOptions:
+    """How maps are drawn, and into which figure."""
+
+    figure: Annotated[
+        Path | None,
+        typer.Option(
+            "--figure", metavar="FILE", rich_help_panel=DRAWING_PANEL,
+            help="One figure of all photos, methods and layers: .pdf or .svg with text as text, .png, .jpg.",
+        ),
+    ] = None  # fmt: skip
+    size: Annotated[
+        int | None,
+        typer.Option(
+            "--size", metavar="PX", min=16, max=32768, rich_help_panel=DRAWING_PANEL, show_default=False,
+            help="Long side of an overlay; the photo's own if left out, 2048 at most.",
+        ),
+    ] = None  # fmt: skip
+    alpha: Annotated[
+        float | None,
+        typer.Option(
+            "--alpha", metavar="SHARE", min=0, max=1, rich_help_panel=DRAWING_PANEL, show_default=False,
+            help="How far the strongest evidence covers the photo, 0 to 1; 0.65 if left out, 0.5 on gray photos.",
+        ),
+    ] = None  # fmt: skip
+    sign: Annotated[
+        str | None,
+        typer.Option(
+            "--sign", metavar="SIGN", rich_help_panel=DRAWING_PANEL, show_default=False,
+            help="Evidence shown: auto, positive, negative or signed.",
+            autocompletion=lambda: ["auto", "positive", "negative", "signed"],
+        ),
+    ] = None  # fmt: skip
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            "--scale", metavar="RULE", rich_help_panel=DRAWING_PANEL, show_default=False,
+            help="Where the colors end: image (largest value), robust (98th percentile), batch (one scale for a "
+            "column of the figure), or a number.",
+            autocompletion=lambda: ["auto", "image", "robust", "batch"],
+        ),
+    ] = None  # fmt: skip
+    colors: Annotated[
+        str | None,
+        typer.Option(
+            "--colors", metavar="NAME", rich_help_panel=DRAWING_PANEL, show_default=False,
+            help="A colormap: inferno, viridis, gray, coolwarm, or another name of matplotlib's.",
+            autocompletion=lambda: ["inferno", "viridis", "gray", "coolwarm"],
+        ),
+    ] = None  # fmt: skip
+    contour: Annotated[
+        bool,
+        typer.Option(
+            "--contour", rich_help_panel=DRAWING_PANEL, help="Contour lines on the photo instead of a veil of color."
+        ),
+    ] = False
+
+    def check(self) -> None:
+        """Before the work is done: ends the command for what cannot be drawn."""
+        from foveal.errors import ResultError
+        from foveal.render.figure_file import check_figure_file
+
+        try:
+            self.drawing()
+            if self.figure:
+                check_figure_file(self.figure)
+        except ResultError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    def drawing(self) -> Drawing:
+        """The choices as results take them."""
+        from foveal.render.drawing import Drawing
+
+        return Drawing().with_given(
+            size=self.size, alpha=self.alpha, sign=self.sign, scale=_number(self.scale), colors=self.colors,
+            contour=self.contour,
+        )  # fmt: skip
+
+
+def _number(text: str | None) -> str | float | None:
+    try:
+        return text if text is None else float(text)
+    except ValueError:
+        return text
 
 
 def _preprocessing(text: str | None) -> Preprocessing | None:

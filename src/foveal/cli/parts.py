@@ -23,17 +23,17 @@ def parts(
     source: options.ClassifierOptions,
     question: options.TargetOptions,
     count: Annotated[
-        int | None, typer.Option("--count", "-n", min=1, metavar="N", help="How many parts; 3 if left out.")
+        int | None, typer.Option("--count", "-n", min=1, metavar="N", help="Number of parts. Default: 3.")
     ] = None,
     resolution: Annotated[
-        int, typer.Option("--resolution", "-r", min=1, metavar="N", help="Maps N times finer: 2 or 4, mostly.")
+        int, typer.Option("--resolution", "-r", min=1, metavar="N", help="Maps at N times the resolution: 2, 4 or 8.")
     ] = 1,
     layer: options.Layers = None,
     audit: options.Audit = False,
     *,
     output: options.OutputOptions,
 ) -> None:
-    """Which parts, ranked by their activity, and what each does to the decision.
+    """Ranked parts: the regions with similar features, and what each adds to the score.
 
     \b
       foveal parts bird.jpg -m demo --resolution 2
@@ -41,12 +41,12 @@ def parts(
       foveal parts bird.jpg -m timm:resnet50 --target "jay - crow"
       foveal parts bird.jpg -m parts          a network that decides by its parts
 
-    The most active place and what resembles it is the first part, what is left the next, and so on: no training, no
-    parameters, any network. --resolution makes the map finer in place, with the same weights. --target and --layer as
+    The most active position and what resembles it is the first part, then the same with what is left, and so on: no
+    training, no parameters, any network. --resolution gives finer maps with the same weights. --target and --layer as
     in `foveal explain`.
 
-    Each photo gets a folder with parts.png (every part, and the evidence divided among them), ranks.png (the first
-    three in red, green and blue), maps and vectors (maps.npz, parts.npz) and manifest.json. Prints the pictures' paths.
+    Each photo gets a folder with parts.png (every part, and the evidence divided among them), ranks.png (all parts
+    outlined on the photo), maps and vectors (maps.npz, parts.npz) and manifest.json. Prints the paths of parts.png.
     """
     network = source.load()
     from foveal.api.audit import audit as audited

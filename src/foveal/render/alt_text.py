@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def describe_map(map: Float[NDArray[np.floating], "h w"], geometry: Geometry, place: Place | None = None) -> str:
-    """Where the evidence lies on the photo, and how much of the picture holds half of it.
+    """Where the evidence lies on the photo, and how much of the map holds half of it.
 
-    `place` says where the map's cells lie, as for `Geometry.map_to_photo`.
+    `place` says where the map's positions lie, as for `Geometry.map_to_photo`.
 
     >>> from foveal.images import Geometry
     >>> describe_map(np.array([[0.0, 4.0], [1.0, 0.0]]), Geometry.identity((2, 2)))
@@ -43,13 +43,13 @@ def describe_map(map: Float[NDArray[np.floating], "h w"], geometry: Geometry, pl
 
 
 def _place(x: float, y: float) -> str:
-    """One of the nine thirds of a picture, for a point in 0..1."""
+    """One of the nine thirds of an image, for a point in 0..1."""
     column = "left" if x < 1 / 3 else "right" if x > 2 / 3 else ""
     row = "top" if y < 1 / 3 else "bottom" if y > 2 / 3 else ""
     return f"at the {row} {column}".replace("  ", " ").rstrip() if row or column else "in the middle"
 
 
 def _half_share(size: NDArray[np.floating]) -> float:
-    """The least share of the cells that holds half of the evidence."""
+    """The least share of the positions that holds half of the evidence."""
     largest_first = np.sort(size.ravel().astype(np.float64))[::-1].cumsum()
     return float((largest_first < largest_first[-1] / 2).sum() + 1) / size.size

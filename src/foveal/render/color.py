@@ -12,9 +12,10 @@ diverging     blue, white, orange-red: for signed evidence, zero in the middle. 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,6 +50,10 @@ def diverging() -> UInt8[NDArray[np.uint8], "256 3"]:
     return np.concatenate([against[::-1], favor])
 
 
+COMMON = ("inferno", "magma", "viridis", "turbo", "gray", "coolwarm", "RdBu_r", "PuOr", "seismic")
+"""Colormaps that are named where somebody asks for one that does not exist."""
+
+
 @cache
 def named(name: str) -> UInt8[NDArray[np.uint8], "256 3"]:
     """The table of a colormap by the name that matplotlib or another collection gives it: "viridis", "RdBu_r".
@@ -57,17 +62,27 @@ def named(name: str) -> UInt8[NDArray[np.uint8], "256 3"]:
         MissingExtra: where the package `cmap` is not installed.
         ResultError: for a name that it does not know.
     """
+    return np.asarray(np.round(_colormap(name).lut(STEPS)[:, :3] * 255), dtype=np.uint8)
+
+
+@cache
+def is_diverging(name: str) -> bool:
+    """Whether the middle of a colormap stands for zero."""
+    return bool(_colormap(name).category == "diverging")
+
+
+def _colormap(name: str) -> Any:
     try:
         from cmap import Colormap
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            f"the colormap {name!r} is one of the package cmap, which is not installed: pip install 'foveal[colormaps]'"
+            f"The colormap {name!r} comes from the package cmap, which is not installed: "
+            "pip install 'foveal[colormaps]'."
         ) from error
-    try:
-        colors = Colormap(name).lut(STEPS)[:, :3]
-    except (ValueError, TypeError) as error:
-        raise ResultError(f"cannot draw with the colormap {name!r}: {error}") from error
-    return np.round(colors * 255).astype(np.uint8)
+    for full in (name if ":" in name else f"matplotlib:{name}", name):  # a bare name may stand for several
+        with suppress(ValueError, TypeError):
+            return Colormap(full)
+    raise ResultError(f"There is no colormap {name!r}: use {', '.join(COMMON)}, or another name of matplotlib's.")
 
 
 def to_oklab(rgb: UInt8[NDArray[np.uint8], "... 3"]) -> Float64[NDArray[np.float64], "... 3"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt8
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from foveal.attention.grouping import Groups
     from foveal.engine.structure import Stage
     from foveal.images import Photo, Place
+    from foveal.render.drawing import Drawing, ScaleRule
     from foveal.render.scale import Sign
 
 Key: TypeAlias = tuple[int, ...]
@@ -53,6 +54,9 @@ class Maps(Protocol):
     @property
     def probability(self) -> Float[Tensor, " n"] | None: ...
 
+    @property
+    def drawing(self) -> Drawing: ...
+
     def __len__(self) -> int: ...
     def caption_lines(self, i: int = 0) -> tuple[str, ...]: ...
     def summary(self, i: int = 0) -> str: ...
@@ -62,10 +66,10 @@ class Maps(Protocol):
         i: int = 0,
         *,
         layer: str | None = None,
-        sign: Sign = "auto",
-        scale: Literal["auto", "image", "batch", "robust"] | float = "auto",
+        size: int | None = None,
+        sign: Sign | None = None,
+        scale: ScaleRule | float | None = None,
         color_bar: bool = True,
-        side: int | None = None,
     ) -> Image.Image: ...
 
 

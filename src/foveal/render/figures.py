@@ -1,4 +1,4 @@
-"""Sheets of pictures, aligned on a grid, with words where a reader looks for them."""
+"""Sheets of images, aligned on a grid, with words where a reader looks for them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from foveal.images import Photo
-    from foveal.render.drawable import Maps
 
 MUTED = (110, 110, 118)
-SCALED = "Every overlay has a scale of its own, which ends where 98 % of its values do."
 LINE = 1.4  # line height, in sizes of the type
 
 
@@ -26,21 +24,23 @@ def grid(
     *,
     columns: Sequence[str] = (),
     rows: Sequence[str] = (),
+    below: Sequence[Sequence[str]] = (),
     title: str = "",
     caption: str = "",
     side: int = 256,
 ) -> Image.Image:
-    """One picture out of many: a row each, headings above the columns, words to the left of the rows.
+    """One image out of many: a row each, headings above the columns, words to the left of the rows.
 
     Every cell is fitted into `side` × `side` pixels; None leaves a gap. A first line of a row's words is set in
-    black, the following ones, separated by newlines, in gray.
+    black, the following ones, separated by newlines, in gray. `below` has a line of words for each cell.
     """
     layout = Layout(side, max((len(row) for row in cells), default=0), labeled=bool(rows))
     words = (*rows, *[""] * len(cells))
+    under: list[Sequence[str]] = [*below, *[()] * len(cells)]
     strips = [
         paragraph(title, layout.width, layout.size * 1.4, INK),
         _headings(columns, layout),
-        *(_row(row, words[i], layout) for i, row in enumerate(cells)),
+        *(_row(row, words[i], under[i], layout) for i, row in enumerate(cells)),
         paragraph(caption, layout.width, layout.size, MUTED),
     ]
     shown = [strip for strip in strips if strip.height]
@@ -57,7 +57,7 @@ def paragraph(text: str, width: int, size: float, ink: tuple[int, int, int]) -> 
 
 
 def stacked(strips: Sequence[Image.Image], *, edge: int, gap: int) -> Image.Image:
-    """Pictures below one another, aligned left."""
+    """Images below one another, aligned left."""
     width, height = max(s.width for s in strips), sum(s.height + gap for s in strips) - gap
     sheet = Image.new("RGB", (width + 2 * edge, height + 2 * edge), PAPER)
     y = edge
@@ -67,45 +67,15 @@ def stacked(strips: Sequence[Image.Image], *, edge: int, gap: int) -> Image.Imag
     return sheet
 
 
-def layer_sheet(why: Maps, *, layers: Sequence[str] | None = None, side: int = 256) -> Image.Image:
-    """A row a picture: its photo, then the overlay at each layer, each on its own robust scale."""
-    names = tuple(layers) if layers is not None else why.layers
-    cells = [
-        [
-            fit_photo(why.photos[i], side),
-            *(why.overlay(i, layer=layer, scale="robust", color_bar=False, side=side) for layer in names),
-        ]
-        for i in range(len(why))
-    ]
-    return grid(
-        cells,
-        columns=("photo", *names),
-        rows=["\n".join(why.caption_lines(i)) for i in range(len(why))],
-        title=f"{why.method} of {why.model}",
-        caption=" ".join((SCALED, *(f"{note}." for note in why.notes))),
-        side=side,
-    )
-
-
-def method_sheet(explanations: Sequence[Maps], *, side: int = 256) -> Image.Image:
-    """A row a picture: its photo, then the overlay of each explanation's deepest layer."""
-    first = explanations[0]
-    cells = [
-        [fit_photo(first.photos[i], side), *(why.overlay(i, color_bar=False, side=side) for why in explanations)]
-        for i in range(len(first))
-    ]
-    return grid(
-        cells,
-        columns=("photo", *(why.method for why in explanations)),
-        rows=["\n".join(first.caption_lines(i)) for i in range(len(first))],
-        title=first.model,
-        side=side,
-    )
-
-
 def fit_photo(photo: Photo, side: int) -> Image.Image:
     """The photo itself, as large as an overlay of that side."""
     return Image.fromarray(fit(photo, side).pixels)
+
+
+def sentence(note: str, layers: Sequence[str] = ()) -> str:
+    """A note as a sentence: with a capital letter, unless it begins with a layer's name, and a full stop."""
+    named = any(note.startswith(layer) for layer in layers)
+    return f"{note if named else note[:1].upper() + note[1:]}{'' if note.endswith('.') else '.'}"
 
 
 @dataclass(frozen=True)
@@ -148,15 +118,19 @@ def _headings(columns: Sequence[str], layout: Layout) -> Image.Image:
     return strip
 
 
-def _row(cells: Sequence[Image.Image | None], words: str, layout: Layout) -> Image.Image:
-    """Words, and cells to the right of them."""
+def _row(cells: Sequence[Image.Image | None], words: str, below: Sequence[str], layout: Layout) -> Image.Image:
+    """Words, and cells to the right of them, each with a line below it."""
     fitted = {j: resized(cell, layout.side) for j, cell in enumerate(cells) if cell is not None}
     width = layout.left - layout.gap
     lines = [(k, line) for k, part in enumerate(words.splitlines()) for line in wrap(part, layout.size, width)]
-    needed = [cell.height for cell in fitted.values()] or [layout.side]
+    room = round(layout.size * 1.6) if any(below) else 0
+    needed = [cell.height + room for cell in fitted.values()] or [layout.side]
     strip = Image.new("RGB", (layout.width, max(*needed, round(len(lines) * layout.size * LINE), 1)), PAPER)
     for j, cell in fitted.items():
         strip.paste(cell, (layout.column(j), 0))
+        if j < len(below) and below[j]:
+            at, line = (layout.column(j), cell.height + 0.2 * layout.size), shorten(below[j], layout.size, layout.side)
+            write(ImageDraw.Draw(strip), at, line, layout.size, ink=MUTED)
     for i, (k, line) in enumerate(lines):
         ink = INK if k == 0 else MUTED
         write(ImageDraw.Draw(strip), (0, i * layout.size * LINE), line, layout.size, ink=ink)

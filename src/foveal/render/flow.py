@@ -36,7 +36,7 @@ def film_strip(
         raise ResultError("this audit is of another flow: audit the flow that is drawn")
     largest = max(float(map[i].max()) for map in flow.maps.values()) if common else 0.0
     maps = [
-        flow.overlay(i, layer=layer, sign="positive", scale=largest or "robust", color_bar=False, side=side)
+        flow.overlay(i, layer=layer, sign="positive", scale=largest or "robust", color_bar=False, size=side)
         for layer in flow.layers
     ]
     masks = [mask_picture(flow, layer, i, side=side) for layer in flow.layers]
@@ -200,7 +200,7 @@ def _named(picture: Image.Image, name: str) -> Image.Image:
 
 def _overlays(flow: FlowMaps, i: int, side: int, layers: Sequence[str] | None = None) -> list[Image.Image]:
     return [
-        flow.overlay(i, layer=layer, sign="positive", scale="robust", color_bar=False, side=side)
+        flow.overlay(i, layer=layer, sign="positive", scale="robust", color_bar=False, size=side)
         for layer in layers or flow.layers
     ]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from PIL import ImageFile
 
 from foveal.render.alt_text import describe_map
+from foveal.render.scale import shared_sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,21 +20,27 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from foveal.render.drawable import Maps
+    from foveal.render.scale import Sign
 
 _saving = Lock()
-SHOWN = 12  # pictures; a notebook is no place for hundreds
+SHOWN = 12  # images; a notebook is no place for hundreds
 
 
 def data_uri(picture: Image.Image, *, quality: int | None = None) -> str:
     """The picture inside a link: lossless PNG, or JPEG of a quality."""
+    if quality is not None:
+        return f"data:image/jpeg;base64,{base64.b64encode(jpeg(picture, quality=quality)).decode()}"
     content = io.BytesIO()
-    if quality is None:
-        picture.save(content, "PNG", optimize=True)
-    else:
-        with _room_for(picture):
-            picture.convert("RGB").save(content, "JPEG", quality=quality, optimize=True, subsampling=0)
-    kind = "png" if quality is None else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode()}"
+    picture.save(content, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def jpeg(picture: Image.Image, *, quality: int) -> bytes:
+    """The picture as JPEG, its colors at full resolution."""
+    content = io.BytesIO()
+    with _room_for(picture):
+        picture.convert("RGB").save(content, "JPEG", quality=quality, optimize=True, subsampling=0)
+    return content.getvalue()
 
 
 @contextmanager
@@ -56,9 +63,11 @@ def png(picture: Image.Image) -> bytes:
 
 
 def explanation_fragment(why: Maps, *, side: int) -> str:
-    """Overlays with their words, then the notes."""
-    figures = "".join(_figure(why, i, side) for i in range(min(len(why), SHOWN)))
-    left_out = f"<p>… and {len(why) - SHOWN} more pictures.</p>" if len(why) > SHOWN else ""
+    """Overlays of every layer with their words, then the notes."""
+    sign = shared_sign(map.detach().cpu().float().numpy() for map in why.maps.values())
+    shown = [(i, layer) for i in range(min(len(why), SHOWN)) for layer in why.layers]
+    figures = "".join(_figure(why, i, layer, sign, side) for i, layer in shown)
+    left_out = f"<p>… and {len(why) - SHOWN} more images.</p>" if len(why) > SHOWN else ""
     notes = "".join(f"<li>{escape(note)}</li>" for note in why.notes)
     listed = f"<ul>{notes}</ul>" if notes else ""
     return (
@@ -68,13 +77,16 @@ def explanation_fragment(why: Maps, *, side: int) -> str:
     )
 
 
-def _figure(why: Maps, i: int, side: int) -> str:
-    map = why.map[i].detach().cpu().float().numpy()
-    words = describe_map(map, why.photos[i].geometry, why.where.get(why.layer))
-    picture = data_uri(why.overlay(i, side=side), quality=88)
-    alt = escape(f"{why.method} for {why.target[i]} at {why.layer}. {words}", quote=True)
+def _figure(why: Maps, i: int, layer: str, sign: Sign, side: int) -> str:
+    map = why.maps[layer][i].detach().cpu().float().numpy()
+    words = describe_map(map, why.photos[i].geometry, why.where.get(layer))
+    if len(why.layers) > 1:
+        words = f"{layer}: {words}"
+    own = sign if why.drawing.sign == "auto" else why.drawing.sign
+    picture = data_uri(why.overlay(i, layer=layer, size=why.drawing.size or side, sign=own), quality=88)
+    alt = escape(f"{why.method} for {why.target[i]} at {layer}. {words}", quote=True)
     return (
-        f'<figure style="margin:0;max-width:{side + 120}px"><img src="{picture}" alt="{alt}">'
+        f'<figure style="margin:0;max-width:{side + 120}px"><img src="{picture}" alt="{alt}" style="max-width:100%">'
         f"<figcaption>{escape(why.summary(i))}<br><small>{escape(words)}</small></figcaption></figure>"
     )
 

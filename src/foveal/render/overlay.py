@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 
 from foveal.images import Geometry, Photo, Place
 from foveal.images.planes import plane
-from foveal.render.scale import Limit, Scale, Sign, choose_scale, nothing_to_show, number
+from foveal.render.contours import LEVELS, draw_contours
+from foveal.render.scale import Limit, Scale, Sign, choose_scale, nothing_to_show, ticks
 from foveal.render.text import font, wrap, write
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 INK, PAPER = (34, 34, 38), (255, 255, 255)
 BAND = 256  # rows
-SMALLEST = 256  # the short side that a picture with a color bar has at least
+SMALLEST = 256  # the short side that an overlay with a color bar has at least
+LARGEST = 2048  # the long side that an overlay has at most, unless asked otherwise
+ALPHA, ALPHA_ON_GRAY = 0.65, 0.5
 
 
 def draw_overlay(
@@ -33,9 +36,10 @@ def draw_overlay(
     place: Place | None = None,
     sign: Sign = "auto",
     limit: Limit = None,
-    alpha: float = 0.85,
+    alpha: float | None = None,
     color_bar: bool = True,
-    cmap: str | None = None,
+    colors: str | None = None,
+    contour: bool = False,
     side: int | None = None,
 ) -> Image.Image:
     """The photo with the map on it, and a bar that says what the colors are worth.
@@ -44,21 +48,28 @@ def draw_overlay(
     color covers it as far as evidence goes, up to `alpha`, and the photo's detail stays visible through it.
     What was cropped away before the network saw it is dimmed and hatched.
 
-    place       where the map's cells lie, see `Geometry.map_to_photo`; None is edge to edge.
+    place       where the map's positions lie, see `Geometry.map_to_photo`; None is edge to edge.
     sign        "positive", "negative" or "signed"; "auto" is signed if the negative part is worth a color.
     limit       the absolute value that gets the last color; None is the largest of this map, "robust" the one
                 that 98 % do not exceed.
-    cmap        the name of a colormap in place of foveal's own; for signed maps, whose middle is zero, a diverging one.
-    side        long side of the drawn photo in pixels; None is the photo's own size.
+    alpha       0..1; None is 0.65, and 0.5 on gray photos, whose findings are shades of gray.
+    colors      the name of a colormap in place of foveal's own; for signed maps, whose middle is zero, a diverging one.
+    contour     the photo as it is, with lines at a quarter, a half and three quarters of the limit.
+    side        long side of the drawn photo in pixels; None is the photo's own, 2048 at most.
 
     A map that is all zero, has none of the asked sign, or has values that are not numbers, says so in words.
     """
     values = plane(np.asarray(map if isinstance(map, np.ndarray) else map.detach().cpu().float().numpy()))
-    scale = choose_scale(values, sign=sign, limit=limit, cmap=cmap)
-    shown = fit(photo, side or (_legible_side(photo) if color_bar else max(photo.geometry.photo_size)))
+    scale = choose_scale(values, sign=sign, limit=limit, colors=colors)
+    own = _legible_side(photo) if color_bar else max(photo.geometry.photo_size)
+    shown = fit(photo, side or min(own, LARGEST))
     problem = nothing_to_show(values, scale)
-    picture = _mixed(shown, np.zeros((1, 1)) if problem else values, None if problem else place, scale, alpha)
-    _outline_seen(picture, shown.geometry)
+    if problem:
+        values, place = np.zeros((1, 1)), None
+    if contour:
+        picture = _lined(shown, values, place, scale)
+    else:
+        picture = _mixed(shown, values, place, scale, _alpha(shown) if alpha is None else alpha)
     if problem:
         return say(picture, problem)
     return beside(picture, draw_bar(scale, picture, values)) if color_bar else picture
@@ -87,26 +98,21 @@ def resized(picture: Image.Image, side: int) -> Image.Image:
 
 
 def draw_bar(scale: Scale, picture: Image.Image, values: NDArray[np.floating]) -> Image.Image:
-    """The colors from bottom to top, as high as the picture, with the raw values that they stand for."""
-    size, height = min(max(11.0, max(picture.size) / 24), 28.0), picture.height
+    """The colors from bottom to top, as high as the picture and as legible, with the raw values that they stand for."""
+    size, height = max(11.0, max(picture.size) / 32), picture.height
+    size = min(size, max(8.0, height / 5))
     thick, gap = round(size * 0.9), round(size * 0.5)
-    bottom, top = scale.ends
-    less, more = scale.exceeded_by(values)
-    ticks = [
-        (0.0, ("< " if less else "") + number(bottom)),
-        (0.5, number((bottom + top) / 2)),
-        (1.0, (("> " if top > 0 else "< ") if more else "") + number(top)),
-    ]
+    labels = ticks(scale, values)
     margin = round(size * 0.7)
     length = max(height - 2 * margin, 2)
-    label_width = max(font(size).getlength(label) for _, label in ticks)
+    label_width = max(font(size).getlength(label) for _, label in labels)
     bar = Image.new("RGB", (2 * gap + thick + round(label_width) + gap, height), PAPER)
     column = scale.table[::-1, None].repeat(thick, axis=1)
     bar.paste(Image.fromarray(column).resize((thick, length), Image.Resampling.BILINEAR), (gap, margin))
     draw = ImageDraw.Draw(bar)
-    for place, label in ticks:
+    for place, label in labels:
         y = margin + (1 - place) * (length - 1)
-        draw.line((gap + thick, y, gap + thick + gap // 2, y), fill=INK)
+        draw.line((gap + thick, y, gap + thick + gap // 2, y), fill=INK, width=max(1, round(size / 12)))
         write(draw, (2 * gap + thick, y), label, size, ink=INK, anchor="lm")
     return bar
 
@@ -133,6 +139,43 @@ def say(picture: Image.Image, words: str) -> Image.Image:
     return picture
 
 
+def is_gray(photo: Photo) -> bool:
+    """Whether a photo has no colors, as X-rays, MRI and scans have none."""
+    some = photo.pixels[:: max(1, photo.pixels.shape[0] // 64), :: max(1, photo.pixels.shape[1] // 64)].astype(int)
+    return bool((np.ptp(some, axis=2) <= 8).mean() > 0.99)
+
+
+def _alpha(photo: Photo) -> float:
+    return ALPHA_ON_GRAY if is_gray(photo) else ALPHA
+
+
+def _lined(photo: Photo, values: NDArray[np.floating], place: Place | None, scale: Scale) -> Image.Image:
+    """The photo as it is, with contour lines in the colors that the bar has at their levels."""
+    unit = np.clip(values.astype(np.float64) / scale.limit, -1e30, 1e30).astype(np.float32)
+    on_photo = np.asarray(photo.geometry.map_to_photo(unit, place=place), dtype=np.float32)
+    scale, sides = replace(scale, limit=1.0), {"positive": (1,), "negative": (-1,), "signed": (-1, 1)}[scale.sign]
+    levels = [(side * level, scale.color(np.array(side * level)) / 255) for level in LEVELS for side in sides]
+    height, width = photo.geometry.photo_size
+    pixels = draw_contours(
+        np.asarray(photo.pixels / np.float32(255), dtype=np.float32), on_photo, levels,
+        width=line_width(photo), cell=min(height / values.shape[0], width / values.shape[1]),
+    )  # fmt: skip
+    return mark_unseen(pixels, np.isnan(on_photo), photo)
+
+
+def mark_unseen(pixels: NDArray[np.float32], unseen: NDArray[np.bool_], photo: Photo) -> Image.Image:
+    """Pixels in 0..1 as an image, dimmed and hatched where the network did not look, with a line around the rest."""
+    dimmed = _dimmed(pixels, _hatch(*unseen.shape))
+    picture = Image.fromarray(_as_bytes(np.where(unseen[..., None], dimmed, pixels)))
+    _outline_seen(picture, photo.geometry)
+    return picture
+
+
+def line_width(photo: Photo) -> float:
+    """Of contour lines, in pixels."""
+    return max(1.5, max(photo.geometry.photo_size) / 180)
+
+
 def _mixed(photo: Photo, values: NDArray[np.floating], place: Place | None, scale: Scale, alpha: float) -> Image.Image:
     """Photo and evidence, a band of rows at a time: photos of many megapixels stay affordable."""
     unit = np.clip(values.astype(np.float64) / scale.limit, -1e30, 1e30).astype(np.float32)
@@ -143,7 +186,9 @@ def _mixed(photo: Photo, values: NDArray[np.floating], place: Place | None, scal
         rows = slice(top, top + BAND)
         pixels = np.asarray(photo.pixels[rows] / np.float32(255), dtype=np.float32)
         mixed[rows] = _as_bytes(_lit(pixels, on_photo[rows], hatch[rows], replace(scale, limit=1.0), alpha))
-    return Image.fromarray(mixed)
+    picture = Image.fromarray(mixed)
+    _outline_seen(picture, photo.geometry)
+    return picture
 
 
 def _lit(
@@ -163,9 +208,16 @@ def _lit(
     keep = 0.35 if scale.sign == "positive" else 0.2  # of the photo's own color
     ground = (keep * pixels + (1 - keep) * gray) * 0.88
     detail = 0.4 * (gray - 0.5) * opacity
-    mixed = ground * (1 - opacity) + scale.colors(values) / np.float32(255) * opacity + detail
-    dim = (0.25 * pixels + 0.75 * gray) * 0.45 + 0.08 + 0.08 * hatch[..., None].astype(np.float32)
-    return np.where(unseen[..., None], dim, mixed)
+    mixed = ground * (1 - opacity) + scale.color(values) / np.float32(255) * opacity + detail
+    return np.where(unseen[..., None], _dimmed(pixels, hatch), mixed)
+
+
+def _dimmed(pixels: NDArray[np.float32], hatch: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Pixels in 0..1, as what the network did not see is drawn."""
+    gray = np.asarray((pixels @ LUMA)[..., None], dtype=np.float32)
+    return np.asarray(
+        (0.25 * pixels + 0.75 * gray) * 0.45 + 0.08 + 0.08 * hatch[..., None].astype(np.float32), dtype=np.float32
+    )
 
 
 def _hatch(height: int, width: int) -> NDArray[np.bool_]:

@@ -1,7 +1,8 @@
-"""Things at places on a page, drawn as pixels or as vectors."""
+"""Things at places on a page, drawn as pixels, as SVG or as PDF."""
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, TypeAlias
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from PIL import Image, ImageDraw
 
 from foveal.errors import printable
+from foveal.render.fonts import own_faces
 from foveal.render.fragment import data_uri
 from foveal.render.overlay import PAPER
-from foveal.render.text import write
+from foveal.render.pdf import Pdf, built_in_font
+from foveal.render.text import baseline, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +23,15 @@ Color: TypeAlias = tuple[int, int, int]
 Point: TypeAlias = tuple[float, float]
 Box: TypeAlias = tuple[float, float, float, float]
 ANCHORS = {"l": "start", "m": "middle", "r": "end"}
-BASELINES = {"a": "hanging", "m": "central"}
+
+
+@dataclass(frozen=True)
+class PageMark:
+    """One thing on a page, in each of the three ways to draw it."""
+
+    pixels: Callable[[Image.Image], None]
+    svg: str
+    pdf: Callable[[Pdf], None]
 
 
 @dataclass
@@ -29,15 +40,20 @@ class Page:
 
     width: int
     height: int
-    _drawn: list[tuple[Callable[[Image.Image], None], str]] = field(default_factory=list)
+    _marks: list[PageMark] = field(default_factory=list)
 
-    def place(self, at: Point, image: Image.Image, *, alt: str = "") -> None:
-        """A picture with its upper left corner at a point."""
+    def place(self, at: Point, image: Image.Image, *, size: tuple[int, int] | None = None, alt: str = "") -> None:
+        """An image with its upper left corner at a point; vectors may hold more pixels than its `size`."""
         x, y = round(at[0]), round(at[1])
-        size = f'x="{x}" y="{y}" width="{image.width}" height="{image.height}"'
+        w, h = size or image.size
         said = f"<title>{escape(printable(alt))}</title>" if alt else ""
-        svg = f'<g><image {size} href="{data_uri(image, quality=92)}"/>{said}</g>'
-        self._drawn.append((lambda page: page.paste(image, (x, y)), svg))
+        href = data_uri(image, quality=92)
+        svg = f'<g><image x="{x}" y="{y}" width="{w}" height="{h}" preserveAspectRatio="none" href="{href}"/>{said}</g>'
+
+        def paste(page: Image.Image) -> None:
+            page.paste(image if image.size == (w, h) else image.resize((w, h), Image.Resampling.LANCZOS), (x, y))
+
+        self._marks.append(PageMark(paste, svg, lambda pdf: pdf.image((x, y, x + w, y + h), image)))
 
     def line(self, start: Point, stop: Point, color: Color, width: float) -> None:
         (x0, y0), (x1, y1) = start, stop
@@ -45,12 +61,11 @@ class Page:
             f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{_css(color)}" '
             f'stroke-width="{width:.2f}"/>'
         )
-        self._drawn.append(
-            (
-                lambda page: ImageDraw.Draw(page).line([start, stop], fill=color, width=max(1, round(width))),
-                svg,
-            )
-        )
+
+        def stroke(page: Image.Image) -> None:
+            ImageDraw.Draw(page).line([start, stop], fill=color, width=max(1, round(width)))
+
+        self._marks.append(PageMark(stroke, svg, lambda pdf: pdf.line(start, stop, color, width)))
 
     def frame(self, box: Box, color: Color, width: int) -> None:
         """The outline of a box (x0, y0, x1, y1), inside it."""
@@ -61,32 +76,62 @@ class Page:
             f'height="{y1 - y0 - width:.1f}" fill="none" stroke="{_css(color)}" stroke-width="{width}"/>'
         )
         inner = (x0, y0, max(x0, x1 - 1), max(y0, y1 - 1))
-        self._drawn.append((lambda page: ImageDraw.Draw(page).rectangle(inner, outline=color, width=width), svg))
+        self._marks.append(
+            PageMark(
+                lambda page: ImageDraw.Draw(page).rectangle(inner, outline=color, width=width),
+                svg,
+                lambda pdf: pdf.frame((x0 + half, y0 + half, x1 - half, y1 - half), color, width),
+            )
+        )
 
     def text(self, at: Point, text: str, size: float, *, ink: Color, anchor: str = "mm") -> None:
         """Text, of which the part that `anchor` names lies at a point: l, m, r and a (top), m."""
         (x, y), shown = at, escape(printable(text))
         svg = (
-            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" fill="{_css(ink)}" '
-            f'text-anchor="{ANCHORS[anchor[0]]}" dominant-baseline="{BASELINES[anchor[1]]}">{shown}</text>'
+            f'<text x="{x:.1f}" y="{y + baseline(anchor[1], size):.1f}" font-size="{size:.1f}" fill="{_css(ink)}" '
+            f'text-anchor="{ANCHORS[anchor[0]]}">{shown}</text>'
         )
-        self._drawn.append((lambda page: write(ImageDraw.Draw(page), at, text, size, ink=ink, anchor=anchor), svg))
+        self._marks.append(
+            PageMark(
+                lambda page: write(ImageDraw.Draw(page), at, text, size, ink=ink, anchor=anchor),
+                svg,
+                lambda pdf: pdf.text(at, text, size, ink, anchor),
+            )
+        )
 
     def image(self) -> Image.Image:
         """The page in pixels."""
         page = Image.new("RGB", (self.width, self.height), PAPER)
-        for draw, _ in self._drawn:
-            draw(page)
+        for mark in self._marks:
+            mark.pixels(page)
         return page
 
     def svg(self) -> str:
-        """The page in vectors; pictures are inside it as JPEG."""
-        inside = "\n".join(svg for _, svg in self._drawn)
+        """The page in vectors; the font and, as JPEG, images are inside it."""
+        inside = "\n".join(mark.svg for mark in self._marks)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" width="{self.width}" '
-            f'height="{self.height}" font-family="system-ui, Helvetica, Arial, sans-serif">\n'
+            f'height="{self.height}" font-family="{_FAMILY}">\n{_font()}'
             f'<rect width="100%" height="100%" fill="{_css(PAPER)}"/>\n{inside}\n</svg>\n'
         )
+
+    def pdf(self) -> bytes:
+        """The page in vectors; fonts and images are inside it. Raises MissingExtra without ReportLab."""
+        page = Pdf(self.width, self.height)
+        for mark in self._marks:
+            mark.pdf(page)
+        return page.content()
+
+
+_FAMILY = "Aileron, system-ui, Helvetica, Arial, sans-serif"
+
+
+def _font() -> str:
+    """The font that widths were measured in, for readers that take it from the file."""
+    if own_faces():
+        return ""
+    content = base64.b64encode(built_in_font()).decode()
+    return f"<style>@font-face{{font-family:Aileron;src:url(data:font/ttf;base64,{content})}}</style>\n"
 
 
 def _css(color: Color) -> str:

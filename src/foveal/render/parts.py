@@ -1,96 +1,99 @@
-"""Ranked parts as pictures: the published red, green and blue; a palette for any number; evidence as bars."""
+"""Ranked parts as images: an outline a part on the photo as it is, each part alone, evidence as bars."""
 
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
-from foveal.errors import ResultError
-from foveal.images import Place
 from foveal.render.color import from_oklab
-from foveal.render.figures import MUTED, fit_photo, grid
-from foveal.render.overlay import INK, LUMA, PAPER, beside, draw_overlay, fit
-from foveal.render.scale import number
+from foveal.render.contours import draw_contours
+from foveal.render.figures import MUTED, fit_photo, grid, sentence
+from foveal.render.overlay import INK, LARGEST, PAPER, beside, draw_overlay, fit, line_width, mark_unseen, say
+from foveal.render.scale import number, shared_sign, typeset
 from foveal.render.text import shorten, write
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, UInt8
+    from collections.abc import Sequence
+
+    from jaxtyping import UInt8
     from numpy.typing import NDArray
     from torch import Tensor
 
     from foveal.images import Photo
     from foveal.render.drawable import PartMaps, PartOrder
 
-    Cells = Float[NDArray[np.float64], "... h w"]
-
-PHOTO = 0.2  # of the gray photo in the published picture
-FINE = 28  # cells across from which a map is drawn as the blocks it is made of
-FAVOR, AGAINST, NEUTRAL = (214, 96, 36), (52, 96, 190), (150, 150, 156)
-
-
-def rank_colors(maps: Float[NDArray[np.floating], "k h w"], norm: Float[NDArray[np.floating], "h w"]) -> Cells:
-    """(3, h, w) in 0..1: attention, scaled for all parts together, times the norm, scaled, all scaled again.
-
-    Channel k is made of part k; the common scale keeps strong parts bright.
-    """
-    if len(maps) > 3:
-        raise ResultError(f"red, green and blue show three parts, not {len(maps)}: draw the palette picture")
-    together = unit(unit(maps) * unit(norm))
-    return np.concatenate([together, np.zeros((3 - len(maps), *norm.shape))])
-
-
-def unit(values: Float[NDArray[np.floating], "*shape"]) -> Float[NDArray[np.float64], "*shape"]:
-    """Between 0 for the least and 1 for the greatest; zeros where all are the same."""
-    values = np.asarray(values, np.float64)
-    low, high = values.min(), values.max()
-    return (values - low) / (high - low) if high > low else np.zeros_like(values)
-
-
-def on_photo(photo: Photo, cells: Cells, place: Place | None = None) -> Cells:
-    """Cells in the photo's pixels: as blocks where they are fine, smoothly where they are coarse; NaN where unseen."""
-    if min(cells.shape[-2:]) < FINE:
-        return np.asarray(photo.geometry.map_to_photo(cells, place=place))
-    image = photo.geometry.input_size
-    place = place or Place.covering((cells.shape[-2], cells.shape[-1]), image)
-    upright = place.upright(cells)
-    (rows, there), (columns, across) = (
-        place.index(axis, np.arange(image[axis]) + 0.5, upright.shape[-2 + axis]) for axis in (0, 1)
-    )
-    blocks = upright[..., np.floor(rows + 0.5).astype(int)[:, None], np.floor(columns + 0.5).astype(int)]
-    return np.asarray(photo.geometry.map_to_photo(blocks * (there[:, None] & across)))
-
-
-def rank_picture(parts: PartMaps, i: int = 0, *, side: int | None = None) -> Image.Image:
-    """0.8 · colors + 0.2 · gray photo, part 1 red, 2 green, 3 blue."""
-    photo = fit(parts.photos[i], side) if side else parts.photos[i]
-    colors = rank_colors(_array(parts.groups.maps[i]), _array(parts.groups.norm[i]))
-    colors = on_photo(photo, colors, parts.where.get(parts.layer))
-    gray = _gray(photo)
-    mixed = (1 - PHOTO) * np.moveaxis(colors, 0, -1) + PHOTO * gray[..., None]
-    return _picture(mixed, gray, np.asarray(np.isnan(colors).any(0)))
+# Hues that the common kinds of color blindness keep apart (Okabe and Ito 2008, https://jfly.uni-koeln.de/color/), those
+# first that stand out on leaves, sky and feathers.
+HUES = ((230, 159, 0), (86, 180, 233), (204, 121, 167), (0, 158, 115), (240, 228, 66), (213, 94, 0), (0, 114, 178))
+OUTLINE = 0.5  # of a part's largest value
+LEVELS = ((0.5, 0.7), (0.75, 1.3))  # of a part's largest value, and the line's width
+EVEN = 45  # of the long side: how far the grid of a dilated map is smoothed away
+NEUTRAL = (150, 150, 156)
 
 
 def palette(count: int) -> UInt8[NDArray[np.uint8], "k 3"]:
-    """Colors as far apart in hue as so many can be, equally light and vivid, the first a red."""
+    """A color a part: `HUES`, or for more parts as many of one lightness as far apart in hue as they can be."""
+    if count <= len(HUES):
+        return np.array(HUES[:count], np.uint8).reshape(count, 3)
     hues = 0.45 + 2 * math.pi * np.arange(count) / count
     lab = np.stack([np.full(count, 0.68), 0.17 * np.cos(hues), 0.17 * np.sin(hues)], 1)
     return np.round(255 * np.clip(from_oklab(lab), 0, 1)).astype(np.uint8)
 
 
-def palette_picture(parts: PartMaps, i: int = 0, *, side: int | None = None, legend: bool = True) -> Image.Image:
-    """Each place in the color of the slot that takes most of it (`Groups.shares`), as strongly as it is active."""
-    photo = fit(parts.photos[i], side) if side else parts.photos[i]
-    shares, norm = _array(parts.groups.shares[i]), unit(_array(parts.groups.norm[i]))
-    seen = on_photo(photo, np.concatenate([shares, norm[None]]), parts.where.get(parts.layer))
-    unseen, seen = np.asarray(np.isnan(seen).any(0)), np.nan_to_num(seen)
-    color = np.concatenate([palette(parts.count) / 255, [[1.0, 1.0, 1.0]]])[seen[:-1].argmax(0)]
-    opacity = 0.85 * seen[-1, ..., None] ** 0.6
-    gray = _gray(photo)
-    picture = _picture(color * opacity + (1 - opacity) * (0.85 * gray[..., None]), gray, unseen)
+def rank_picture(parts: PartMaps, i: int = 0, *, side: int | None = None, legend: bool = True) -> Image.Image:
+    """The photo with an outline a part, at half of its largest value, and the part's rank at its seed."""
+    photo = fit(parts.photos[i], side or min(max(parts.photos[i].geometry.photo_size), LARGEST))
+    alone = parts.groups.shares[i, : parts.count] * parts.groups.norm[i]
+    lines = [(k, [(OUTLINE, 1.4)]) for k in range(parts.count) if bool(parts.groups.used[i, k])]
+    picture = _outlined(parts, photo, alone, lines)
+    _ranks(parts, i, picture, photo)
     return beside(picture, _legend(parts, i, picture)) if legend else picture
+
+
+def part_picture(parts: PartMaps, i: int, k: int, *, side: int) -> Image.Image:
+    """The photo with part k alone: lines at a half and three quarters of its own largest value."""
+    photo = fit(parts.photos[i], side)
+    if not bool(parts.groups.used[i, k]):
+        return say(Image.fromarray(photo.pixels), "empty: nothing was left")
+    return _outlined(parts, photo, parts.groups.display[i], [(k, list(LEVELS))])
+
+
+def _outlined(
+    parts: PartMaps, photo: Photo, maps: Tensor, lines: Sequence[tuple[int, Sequence[tuple[float, float]]]]
+) -> Image.Image:
+    """The photo as it is, with lines of part k at levels of its own largest value, each with a width."""
+    colors, where = palette(parts.count) / 255, parts.where.get(parts.layer)
+    height, width = photo.geometry.photo_size
+    pixels = np.asarray(photo.pixels / np.float32(255), np.float32)
+    cell = min(height / maps.shape[-2], width / maps.shape[-1])
+    unseen = np.zeros((height, width), bool)
+    for k, levels in lines:
+        values = ndimage.gaussian_filter(_array(maps[k]), max(height, width) / EVEN / cell, mode="nearest")
+        on_photo = np.asarray(photo.geometry.map_to_photo(values / (values.max() or 1.0), place=where), np.float32)
+        unseen = np.isnan(on_photo)
+        for level, thick in levels:
+            pixels = draw_contours(pixels, on_photo, [(level, colors[k])], width=thick * line_width(photo), cell=cell)
+    return mark_unseen(pixels, unseen, photo)
+
+
+def _ranks(parts: PartMaps, i: int, picture: Image.Image, photo: Photo) -> None:
+    """A disc with its rank at each part's seed."""
+    shape = (parts.groups.norm.shape[-2], parts.groups.norm.shape[-1])
+    draw, size = ImageDraw.Draw(picture), max(9.0, max(picture.size) / 26)
+    for k in range(parts.count):
+        if not bool(parts.groups.used[i, k]):
+            continue
+        row, column = divmod(int(parts.groups.seeds[i, k]), shape[1])
+        x, y = photo.geometry.cells_to_photo([row, column], shape, parts.where.get(parts.layer))
+        x, y = (min(max(at, size), edge - size) for at, edge in zip((x, y), picture.size, strict=True))
+        box = (x - size * 0.75, y - size * 0.75, x + size * 0.75, y + size * 0.75)
+        draw.ellipse(box, fill=tuple(palette(parts.count)[k].tolist()), outline=INK)
+        write(draw, (x, y), str(k + 1), size, ink=INK, anchor="mm")
 
 
 def evidence_bars(parts: PartMaps, i: int = 0, *, side: int = 224) -> Image.Image:
@@ -110,95 +113,99 @@ def evidence_bars(parts: PartMaps, i: int = 0, *, side: int = 224) -> Image.Imag
     for j, (name, value) in enumerate(rows):
         y = top + (j + 0.5) * step
         end = zero + value / (high - low) * (right - left)
-        color = NEUTRAL if j >= parts.count else FAVOR if value >= 0 else AGAINST
+        color = NEUTRAL if j >= parts.count else (*colors[j].tolist(),)
         draw.rectangle((min(zero, end), y - step * 0.3, max(zero, end), y + step * 0.3), fill=color)
         if j < parts.count:
             draw.rectangle((0, y - size * 0.35, size * 0.7, y + size * 0.35), fill=tuple(colors[j].tolist()))
         write(draw, (size, y), shorten(name, size, left - size * 1.4), size, ink=INK, anchor="lm")
-        write(draw, (side, y), number(value), size, ink=MUTED, anchor="rm")
+        write(draw, (side, y), typeset(number(value)), size, ink=MUTED, anchor="rm")
     draw.line((zero, top, zero, top + step * len(rows)), fill=INK)
     return picture
 
 
 def part_sheet(parts: PartMaps, *, side: int = 224) -> Image.Image:
-    """A row a picture: photo, parts together, each alone, what no part covers, the evidence by place and by part."""
-    three = parts.count <= 3
-    cells = []
-    for i in range(len(parts)):
-        together = rank_picture(parts, i, side=side) if three else palette_picture(parts, i, side=side, legend=False)
-        shown = parts.groups.display[i]
-        limit = float(shown.max()) or 1.0
-        alone = [_overlay(parts, i, shown[k], side, limit) for k in range(parts.count)]
-        where = parts.where.get(parts.layer)
-        by_place = draw_overlay(parts.photos[i], parts.places[i], place=where, color_bar=False, side=side)
-        unseen = _overlay(
-            parts, i, parts.groups.unseen[i] * parts.groups.norm[i], side, float(parts.groups.norm[i].max())
-        )
-        cells.append([fit_photo(parts.photos[i], side), together, *alone, unseen, by_place,
-                      evidence_bars(parts, i, side=side)])  # fmt: skip
+    """A row an image: photo, all parts, each alone, what no part covers, the evidence by position and by part."""
     names = [f"part {k + 1}" for k in range(parts.count)]
-    ranks = "1 red, 2 green, 3 blue" if three else "all parts"
-    words = "All parts of a picture share one scale. Not covered: the activity that resembles no seed."
-    return grid(
-        cells,
-        columns=("photo", ranks, *names, "not covered", "evidence by place", "evidence by part"),
-        rows=[_told(parts, i) for i in range(len(parts))],
-        title=f"{parts.count} parts at {parts.layer} of {parts.model}",
-        caption=" ".join((words, *(f"{note}." for note in parts.notes))),
-        side=side,
+    words = (
+        "All parts: outlines at half of each part's largest value. One part: lines at 50 and 75 % of it. "
+        "Per cent of the evidence: of the absolute values of all parts and the remainder. "
+        "Not covered: activity that resembles no seed."
     )
+    return grid(
+        [_cells(parts, i, side) for i in range(len(parts))],
+        columns=("photo", "all parts", *names, "not covered", "evidence by position", "evidence by part"),
+        rows=[_row_words(parts, i) for i in range(len(parts))],
+        below=[
+            ["", "", *(_share_words(parts, i, k) for k in range(parts.count)),
+             f"{100 * (1 - parts.coverage(i)):.0f} % of the activity"]
+            for i in range(len(parts))
+        ],
+        title=f"{parts.count} parts at {parts.layer} of {parts.model}",
+        caption=" ".join((words, *(sentence(note, parts.layers) for note in parts.notes))),
+        side=side,
+    )  # fmt: skip
 
 
-def _told(parts: PartMaps, i: int) -> str:
-    lines = [*parts.caption_lines(i), f"{100 * parts.coverage(i):.0f} % covered"]
+def _cells(parts: PartMaps, i: int, side: int) -> list[Image.Image]:
+    photo, where = parts.photos[i], parts.where.get(parts.layer)
+    norm, sign = parts.groups.norm[i], shared_sign([_array(parts.places)])
+    rest = draw_overlay(
+        photo, parts.groups.unseen[i] * norm, place=where, sign="positive", limit=float(norm.max()) or 1.0,
+        color_bar=False, side=side,
+    )  # fmt: skip
+    return [
+        fit_photo(photo, side),
+        rank_picture(parts, i, side=side, legend=False),
+        *(part_picture(parts, i, k, side=side) for k in range(parts.count)),
+        rest,
+        draw_overlay(photo, parts.places[i], place=where, sign=sign, color_bar=False, side=side),
+        evidence_bars(parts, i, side=side),
+    ]
+
+
+def _share_words(parts: PartMaps, i: int, k: int) -> str:
+    """Of part k: "evidence 4.1 (61 %)"."""
+    total = float(parts.evidence[i].abs().sum() + parts.remainder[i].abs())
+    value = float(parts.evidence[i, k])
+    share = f" ({100 * abs(value) / total:.0f} %)" if total > 0 else ""
+    return f"evidence {typeset(number(value))}{share}"
+
+
+def _row_words(parts: PartMaps, i: int) -> str:
+    name = re.split(r"[\\/]", parts.photos[i].source)[-1]
+    lines = [name, *parts.caption_lines(i), f"{100 * parts.coverage(i):.0f} % covered"]
     sizes = ", ".join(f"{float(size):.0f}" for size in parts.groups.sizes[i])
-    return "\n".join([*lines, f"{sizes} of {parts.groups.norm[i].numel()} places"])
-
-
-def _overlay(parts: PartMaps, i: int, cells: Tensor, side: int, limit: float) -> Image.Image:
-    place = parts.where.get(parts.layer)
-    return draw_overlay(parts.photos[i], cells, place=place, sign="positive", limit=limit, color_bar=False, side=side)
+    return "\n".join([*lines, f"{sizes} of {parts.groups.norm[i].numel()} positions"])
 
 
 def _legend(parts: PartMaps, i: int, picture: Image.Image) -> Image.Image:
-    """A line a part: its color, rank, activity and size."""
+    """A line a part: its color, rank, activity and evidence."""
     size = min(max(11.0, picture.height / (2.6 * parts.count + 2)), 22.0)
-    strip = Image.new("RGB", (round(size * 15), picture.height), PAPER)
+    strip = Image.new("RGB", (round(size * 20), picture.height), PAPER)
     draw = ImageDraw.Draw(strip)
     for k, color in enumerate(palette(parts.count)):
         y = size * (1 + 2.4 * k)
         draw.rectangle((size * 0.7, y, size * 1.7, y + size), fill=tuple(color.tolist()))
         groups = parts.groups
         if bool(groups.used[i, k]):
-            what = f"activity {number(float(groups.scores[i, k]))}, {float(groups.sizes[i, k]):.0f} places"
+            what = f"activity {number(float(groups.scores[i, k]))}, {_share_words(parts, i, k)}"
         else:
             what = "empty"
         write(draw, (size * 2.3, y + size / 2), f"{k + 1}  {what}", size, ink=INK, anchor="lm")
     return strip
 
 
-def _picture(mixed: Cells, gray: Cells, unseen: NDArray[np.bool_]) -> Image.Image:
-    """Pixels in 0..1; dimmed gray where the network did not look."""
-    whole = np.where(unseen[..., None], 0.35 * gray[..., None], mixed)
-    return Image.fromarray(np.round(255 * np.clip(whole, 0, 1)).astype(np.uint8))
-
-
-def _gray(photo: Photo) -> Cells:
-    return np.asarray(photo.pixels @ LUMA / 255, np.float64)
-
-
 def _array(tensor: Tensor) -> NDArray[np.float64]:
-    return tensor.detach().cpu().double().numpy()
+    return np.asarray(tensor.detach().cpu().double().numpy())
 
 
 def match_sheet(a: PartMaps, b: PartMaps, match: PartOrder, i: int = 0, j: int = 0, *, side: int = 176) -> Image.Image:
-    """Two pictures' parts below one another, in the order in which they go together, with their cosines."""
+    """Two images' parts below one another, in the order in which they go together, with their cosines."""
     columns, top, bottom = ["photo"], [fit_photo(a.photos[i], side)], [fit_photo(b.photos[j], side)]
-    limits = [float(parts.groups.display[n].max()) or 1.0 for parts, n in ((a, i), (b, j))]
     for k, other in enumerate(match.order.tolist()):
         columns.append(f"{k + 1} with {other + 1}: {float(match.table[k, other]):.2f}")
-        top.append(_overlay(a, i, a.groups.display[i, k], side, limits[0]))
-        bottom.append(_overlay(b, j, b.groups.display[j, other], side, limits[1]))
+        top.append(part_picture(a, i, k, side=side))
+        bottom.append(part_picture(b, j, other, side=side))
     return grid(
         [top, bottom],
         columns=columns,

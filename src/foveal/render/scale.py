@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from foveal.render.color import diverging, named, sequential
+from foveal.render.color import diverging, is_diverging, named, sequential
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -28,18 +30,23 @@ class Scale:
 
     sign: Literal["positive", "negative", "signed"]
     limit: float
-    cmap: str | None = None
+    colors: str | None = None
 
     @property
     def table(self) -> UInt8[NDArray[np.uint8], "256 3"]:
-        """The colors from the bottom of the bar to its top: of the named colormap, or our own."""
-        if self.cmap is not None:
-            return named(self.cmap)
-        if self.sign == "positive":
-            return sequential()
-        if self.sign == "signed":
-            return diverging()
-        return np.repeat(diverging()[127::-1], 2, axis=0)  # white to blue
+        """The colors from the bottom of the bar to its top: of the named colormap, or foveal's own.
+
+        Evidence of one sign gets its half of a diverging colormap.
+        """
+        if self.colors is None:
+            whole = sequential() if self.sign == "positive" else diverging()
+            halved = self.sign == "negative"
+        else:
+            whole = named(self.colors)
+            halved = self.sign != "signed" and is_diverging(self.colors)
+        if not halved:
+            return whole
+        return np.repeat(whole[128:] if self.sign == "positive" else whole[127::-1], 2, axis=0)
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -66,19 +73,23 @@ class Scale:
         place = self.place(values)
         return np.abs(2 * place - 1) if self.sign == "signed" else place
 
-    def colors(self, values: Float[NDArray[np.floating], "*shape"]) -> UInt8[NDArray[np.uint8], "*shape 3"]:
+    def color(self, values: Float[NDArray[np.floating], "*shape"]) -> UInt8[NDArray[np.uint8], "*shape 3"]:
         """The color of every value."""
         return self.table[np.round(self.place(values) * 255).astype(np.intp)]
 
 
 def choose_scale(
-    values: Float[NDArray[np.floating], "*shape"], *, sign: Sign = "auto", limit: Limit = None, cmap: str | None = None
+    values: Float[NDArray[np.floating], "*shape"],
+    *,
+    sign: Sign = "auto",
+    limit: Limit = None,
+    colors: str | None = None,
 ) -> Scale:
     """The scale that shows these values: both signs if both matter, up to a limit.
 
     limit       None is the largest shown value. "robust" is the value that 98 % of the shown ones do not exceed:
-                for the maps of early layers, where a few cells outshine all others. A number is itself.
-    cmap        the name of a colormap for the bar from bottom to top, see `foveal.render.color.named`.
+                for the maps of early layers, where a few positions outshine all others. A number is itself.
+    colors      the name of a colormap for the bar from bottom to top, see `foveal.render.color.named`.
 
     Values that are not finite are left out of account; where nothing can be shown the limit is 1.
     """
@@ -87,16 +98,36 @@ def choose_scale(
     if sign == "auto":
         sign = "signed" if -low > NEGLIGIBLE * max(high, 0.0) else "positive"
     if isinstance(limit, (int, float)):
-        return Scale(sign, float(limit), cmap)
+        return Scale(sign, float(limit), colors)
     size = np.abs(finite) if sign == "signed" else finite if sign == "positive" else -finite
     shown = size[size > 0]
     if not shown.size:
-        return Scale(sign, 1.0, cmap)
-    return Scale(sign, float(np.quantile(shown, ROBUST) if limit == "robust" else shown.max()), cmap)
+        return Scale(sign, 1.0, colors)
+    return Scale(sign, float(np.quantile(shown, ROBUST) if limit == "robust" else shown.max()), colors)
+
+
+def shared_sign(
+    maps: Iterable[Float[NDArray[np.floating], ...]], sign: Sign = "auto"
+) -> Literal["positive", "negative", "signed"]:
+    """The sign that all maps of one sheet are drawn with, so that a color means one thing: signed if any needs it."""
+    if sign != "auto":
+        return sign
+    return "signed" if any(choose_scale(values).sign == "signed" for values in maps) else "positive"
+
+
+def ticks(scale: Scale, values: Float[NDArray[np.floating], "*shape"]) -> list[tuple[float, str]]:
+    """Places on the bar, 0 at its bottom and 1 at its top, with their raw values: "> 8.3" where values go beyond."""
+    bottom, top = scale.ends
+    less, more = scale.exceeded_by(values)
+    return [
+        (0.0, ("< " if less else "") + number(bottom)),
+        (0.5, number((bottom + top) / 2)),
+        (1.0, (("> " if top > 0 else "< ") if more else "") + number(top)),
+    ]
 
 
 def nothing_to_show(values: Float[NDArray[np.floating], "*shape"], scale: Scale) -> str | None:
-    """Why a picture of these values would be blank or wrong, in words; None if it is neither."""
+    """Why an overlay of these values would be blank or wrong, in words; None if it is neither."""
     broken = int((~np.isfinite(values)).sum())
     if broken:
         return f"{broken} of {values.size} values are not numbers"
@@ -119,3 +150,15 @@ def number(value: float) -> str:
         return f"{value:.0f}" if "e" in short else short
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
+
+
+def percent(share: float) -> str:
+    """A probability or share of 0..1 as a person reads it: "97.3 %", "< 0.001 %"."""
+    if 0 < share < 1e-5:
+        return "< 0.001 %"
+    return f"{number(100 * share)} %"
+
+
+def typeset(text: str) -> str:
+    """Numbers with a minus sign instead of a hyphen."""
+    return re.sub(r"-(?=\d)", "−", text)

@@ -1,4 +1,4 @@
-"""Words on pictures: in the scalable font that Pillow brings, and in others where it lacks letters."""
+"""Words on images: in the scalable font that Pillow brings, and in others where it lacks letters."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def drawable(text: str) -> str:
 
 
 def wrap(text: str, size: float, width: float) -> list[str]:
-    """The text broken into lines that fit a width in pixels; a word too long for it is cut."""
+    """The text broken into lines that fit a width in pixels; a word too long for it loses its middle."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and length(longer, size) <= width:
             lines[-1] = longer
         else:
-            lines.append(shorten(word, size, width))
+            lines.append(shorten_middle(word, size, width))
     return lines
 
 
@@ -54,9 +54,23 @@ def shorten(text: str, size: float, width: float) -> str:
     return text.rstrip() + "…"
 
 
+def shorten_middle(text: str, size: float, width: float) -> str:
+    """The text without its middle where it does not fit a width in pixels: names often differ at their ends."""
+    if length(text, size) <= width:
+        return text
+    kept = len(text) - 1
+    while kept > 2 and length(_without_middle(text, kept), size) > width:
+        kept -= 1
+    return _without_middle(text, kept)
+
+
+def _without_middle(text: str, kept: int) -> str:
+    return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+
 def length(text: str, size: float) -> float:
     """How long the text is when it is drawn, in pixels."""
-    return sum(face.at(size).getlength(run) for run, face in _runs(text, own_faces()))
+    return sum(face.at(size).getlength(run) for run, face in runs(text))
 
 
 def write(
@@ -72,22 +86,27 @@ def write(
 
     Warns of scripts for which no font was found; their letters are drawn as "?".
     """
-    runs = _runs(text, own_faces())
-    _warn(text, runs)
-    if len(runs) == 1:
-        run, face = runs[0]
+    pieces = runs(text)
+    _warn(text, pieces)
+    if len(pieces) == 1:
+        run, face = pieces[0]
         draw.text(at, run, font=face.at(size), fill=ink, anchor=anchor)
         return
-    x, y = at[0] - {"l": 0, "m": 0.5, "r": 1}[anchor[0]] * length(text, size), at[1] + _baseline(anchor[1], size)
-    for run, face in runs:
+    x, y = at[0] - {"l": 0, "m": 0.5, "r": 1}[anchor[0]] * length(text, size), at[1] + baseline(anchor[1], size)
+    for run, face in pieces:
         draw.text((x, y), run, font=face.at(size), fill=ink, anchor="ls")
         x += face.at(size).getlength(run)
 
 
-def _baseline(anchor: str, size: float) -> float:
-    """How far below a point the letters stand whose top, middle or bottom is there."""
+def baseline(anchor: str, size: float) -> float:
+    """How far below a point letters stand whose top ("a"), middle ("m") or bottom ("d") is there."""
     above, below = (*own_faces(), BUILT_IN)[0].at(size).getmetrics()
     return {"a": above, "m": (above - below) / 2, "b": -below, "d": -below, "s": 0}[anchor]
+
+
+def runs(text: str) -> Runs:
+    """The text in pieces, each with the font that draws it."""
+    return _runs(text, own_faces())
 
 
 @lru_cache(4096)
@@ -128,7 +147,7 @@ def _faced_letter(char: str, own: tuple[Face, ...]) -> tuple[str, Face]:
     return (char, face) if face else (_nearest(char), BUILT_IN)
 
 
-def _warn(text: str, runs: Runs) -> None:
+def _warn(text: str, pieces: Runs) -> None:
     """FovealWarning for what is drawn as a question mark and is none."""
     if not is_shaped() and any(unicodedata.bidirectional(char) in ("R", "AL") for char in text):
         warnings.warn(
@@ -136,7 +155,7 @@ def _warn(text: str, runs: Runs) -> None:
             FovealWarning,
             stacklevel=3,
         )
-    drawn = "".join(run for run, _ in runs)
+    drawn = "".join(run for run, _ in pieces)
     if drawn.count("?") == text.count("?"):
         return
     letters = [char for char in _without_marks(text) if not unicodedata.category(char).startswith(("C", "Z"))]

@@ -16,10 +16,12 @@ from foveal.render.figures import fit_photo
 from foveal.render.fragment import data_uri
 from foveal.render.pages import environment as new_environment
 from foveal.render.pages import script_json
+from foveal.render.scale import shared_sign
 from foveal.results.scores import ARROWS
 from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
+    from foveal.render.scale import Sign
     from foveal.results import Explanation, Scores
 
 SIDE = 190
@@ -34,6 +36,7 @@ def comparison_page(whys: Mapping[str, Explanation], scores: Scores, *, title: s
         scores: of these, and of maps that know nothing, which stand in the table without pictures.
     """
     environment = new_environment("foveal.report")
+    sign = shared_sign(why.map.detach().cpu().float().numpy() for why in whys.values())
     environment.filters["uri"] = lambda picture: Markup(data_uri(picture, quality=82))
     head, body = _table(scores)
     count = len(scores.pictures)
@@ -47,7 +50,7 @@ def comparison_page(whys: Mapping[str, Explanation], scores: Scores, *, title: s
         side=side,
         columns=["", *whys],
         metrics=[{"label": _labeled(metric)} for metric in scores.metrics],
-        rows=[_row(whys, scores, i, side) for i in range(count)],
+        rows=[_row(whys, scores, i, side, sign) for i in range(count)],
         head=head,
         body=body,
         notes=list(scores.notes),
@@ -61,23 +64,23 @@ def write_comparison(whys: Mapping[str, Explanation], scores: Scores, path: Path
     return path
 
 
-def _row(whys: Mapping[str, Explanation], scores: Scores, i: int, side: int) -> dict[str, Any]:
+def _row(whys: Mapping[str, Explanation], scores: Scores, i: int, side: int, sign: Sign) -> dict[str, Any]:
     first = next(iter(whys.values()))
     return {
         "name": Path(scores.pictures[i]).name,
         "target": scores.target[i],
         "score": scores.whole[i],
         "photo": fit_photo(first.photos[i], side),
-        "cells": [_cell(name, why, scores, i, side) for name, why in whys.items()],
+        "cells": [_cell(name, why, scores, i, side, sign) for name, why in whys.items()],
     }
 
 
-def _cell(name: str, why: Explanation, scores: Scores, i: int, side: int) -> dict[str, Any]:
+def _cell(name: str, why: Explanation, scores: Scores, i: int, side: int, sign: Sign) -> dict[str, Any]:
     values = [scores.values[name][metric][i] for metric in scores.metrics]
     map = why.map[i].detach().cpu().float().numpy()
     words = describe_map(map, why.photos[i].geometry, why.where.get(why.layer))
     return {
-        "picture": why.overlay(i, color_bar=False, side=side),
+        "picture": why.overlay(i, color_bar=False, size=side, sign=sign if why.drawing.sign == "auto" else None),
         "alt": f"{name} for {why.target[i]}. {words}",
         "lines": [f"{metric} {_text(value)}" for metric, value in zip(scores.metrics, values, strict=True)],
         "numbers": json.dumps([value if math.isfinite(value) else None for value in values]),

@@ -60,7 +60,7 @@ def map_tile(
     words = describe_map(map, why.photos[i].geometry, why.where.get(layer))
     return Tile(
         title=name,
-        picture=why.overlay(i, layer=layer, sign=sign, scale=scale, color_bar=False, side=side),
+        picture=why.overlay(i, layer=layer, sign=sign, scale=scale, color_bar=False, size=side),
         alt=f"{name} at {layer} for {why.target[i]}. {words}",
         detail=" · ".join(part for part in (_range(map, sign, None if scale == "image" else "robust"), detail) if part),
         verdict=verdict,
@@ -85,6 +85,7 @@ def known_tile(
     *,
     title: str = "known evidence",
     detail: str = "",
+    sign: Sign = "auto",
     side: int = SIDE,
 ) -> Tile:
     """The true effects painted on the parts they belong to, in the colors of the maps beside them.
@@ -101,7 +102,7 @@ def known_tile(
     said = ", ".join(f"{part} {number(measured[part])}" for part in strongest) or "none"
     return Tile(
         title=title,
-        picture=draw_overlay(whole, values, color_bar=False, side=side, alpha=0.95),
+        picture=draw_overlay(whole, values, sign=sign, color_bar=False, side=side, alpha=0.95),
         alt=f"True effect of each part on the score, measured by taking it away; the strongest: {said}.",
         detail=detail,
         known=True,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from foveal.render.scale import number
-from foveal.results.result import Result, check_kind, finite
+from foveal.results.result import Result, check_kind, checked_index, finite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,7 +122,7 @@ class DeletionTests(Result):
         return len(self.tests)
 
     def __getitem__(self, i: int) -> DeletionTest:
-        return self.tests[i]
+        return self.tests[checked_index(i, len(self.tests), "test")]
 
     def figure(self, kind: str = "effects", *, side: int = 720) -> Image.Image:
         """What hiding costs, of marked places and of others: a block a picture and map, `side` pixels wide."""

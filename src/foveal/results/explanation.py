@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
-from foveal.engine.address import INPUT
 from foveal.errors import ResultError
 from foveal.images import Place
-from foveal.images.planes import plane
-from foveal.render.overlay import draw_overlay
-from foveal.render.scale import Limit, Sign, choose_scale, number
+from foveal.render.drawing import Drawing, ScaleRule
+from foveal.render.scale import Sign, number, percent, typeset
+from foveal.results.drawn_maps import DrawnMaps
 from foveal.results.notes import map_notes, photo_notes
-from foveal.results.result import Result, check_kind, finite
+from foveal.results.result import Result, check_kind, checked_index, finite
 from foveal.results.storage import (
     describe_numbers,
     photo_stem,
@@ -28,8 +27,9 @@ from foveal.storage.naming import plain_name
 from foveal.targets.target import PER_IMAGE
 
 if TYPE_CHECKING:
+    import os
+
     from jaxtyping import Float
-    from numpy.typing import NDArray
     from PIL import Image
     from torch import Tensor
 
@@ -41,8 +41,8 @@ JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation(Result):
-    """Which evidence a network used, at one or more layers, for one or more pictures.
+class Explanation(DrawnMaps, Result):
+    """Which evidence a network used, at one or more layers, for one or more images.
 
     maps            layer name -> (n, h, w), raw and signed, at the layer's own resolution; the deepest layer last. Of
                     signals (n, length), of volumes (n, d, h, w), which are drawn one pixel high, or by their middle.
@@ -52,15 +52,16 @@ class Explanation(Result):
     target          n times, what was explained, in words: "jay (17)".
     target_spec     the same for machines.
     parameters      the method's options.
-    measured        what the method found out about itself: layer -> what -> a number a picture.
+    measured        what the method found out about itself: layer -> what -> a number an image.
     notes           what a reader must know before believing the maps; what the maps (not numbers, all zero, none in
                     favor) and the photos (first frame) themselves tell is added.
     seconds         the time it took.
-    where           layer name -> where the cells of its map lie on the network's input, as `photos[i].geometry.
+    where           layer name -> where the positions of its map lie on the network's input, as `photos[i].geometry.
                     map_to_photo` takes it; those left out lie edge to edge.
+    drawing         how its overlays look where they are not told otherwise, see `drawn`; it is not saved.
 
     It draws itself (`overlay`, `figure`), in a notebook too, prints a summary, and saves and loads itself. Indexing
-    gives the explanation of one picture.
+    gives the explanation of one image.
     """
 
     FORMAT: ClassVar[str] = "foveal-explanation/1"
@@ -79,13 +80,14 @@ class Explanation(Result):
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
     where: Mapping[str, Place] = field(default_factory=dict)
+    drawing: Drawing = field(default=Drawing(), repr=False)
     _told: tuple[str, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
         n = len(self.photos)
         if not self.maps or n == 0 or len(self.target) != n:
             raise ResultError(
-                f"An explanation needs a map, a photo and a target a picture, but got {len(self.maps)} layers, "
+                f"An explanation needs a map, a photo and a target for each image, but got {len(self.maps)} layers, "
                 f"{n} photos, {len(self.target)} targets."
             )
         for layer, map in self.maps.items():
@@ -110,26 +112,8 @@ class Explanation(Result):
         object.__setattr__(self, "_told", told)
         object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told))))
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The names of the explained layers, in the network's order."""
-        return tuple(self.maps)
-
-    @property
-    def layer(self) -> str:
-        """The deepest of them."""
-        return self.layers[-1]
-
-    @property
-    def map(self) -> Float[Tensor, "n h w"]:
-        """The maps of the deepest layer."""
-        return self.maps[self.layer]
-
-    def __len__(self) -> int:
-        return len(self.photos)
-
     def __getitem__(self, i: int) -> Explanation:
-        i = range(len(self))[i]
+        i = checked_index(i, len(self))
         each = PER_IMAGE.get(str(self.target_spec.get("kind")), ())
         spec = {key: _only(value, i) if key in each else value for key, value in self.target_spec.items()}
         return replace(
@@ -157,7 +141,7 @@ class Explanation(Result):
         from foveal.results.fusion import finest, fuse
 
         if len(self.layers) < 2:
-            raise ResultError(f"Cannot fuse the one map of {self.layer}: explain several layers, layer='all' say.")
+            raise ResultError(f"Cannot fuse the one map of {self.layer}: explain several layers, as layer='all' does.")
         note = "each layer's map was divided by its largest value before they were fused: shares, no parts of the score"
         name, maps = f"{rule} of {', '.join(self.layers)}", list(self.maps.values())
         places = [self.where.get(layer) for layer in self.layers]
@@ -170,61 +154,62 @@ class Explanation(Result):
             notes=(*self._given, note),
         )
 
-    def on_photo(self, i: int = 0, *, layer: str | None = None) -> Float[NDArray[Any], "H W"]:
-        """Picture i's map in the pixels of its photo, NaN where the network did not look; `layer` as in `overlay`."""
-        place = self.where.get(self.layer if layer is None else layer)
-        return self.photos[i].geometry.map_to_photo(plane(self._map(layer)[i]), place=place)
+    def drawn(
+        self, *, size: int | None = None, alpha: float | None = None, sign: Sign | None = None,
+        scale: ScaleRule | float | None = None, colors: str | None = None, contour: bool | None = None,
+    ) -> Self:  # fmt: skip
+        """The same explanation, which draws itself in another way wherever it is drawn: shown, saved, in a figure.
 
-    def overlay(
-        self,
-        i: int = 0,
-        *,
-        layer: str | None = None,
-        sign: Sign = "auto",
-        alpha: float = 0.85,
-        scale: Literal["auto", "image", "batch", "robust"] | float = "auto",
-        color_bar: bool = True,
-        cmap: str | None = None,
-        side: int | None = None,
-    ) -> Image.Image:
-        """Picture i's photo with its map on it, and a bar with the raw values.
+            why.drawn(colors="viridis", contour=True).save("out/")
 
-        layer       which one; None is the deepest.
-        sign        "positive", "negative", "signed", or "auto": signed if the negative part is worth a color.
-        alpha       how far the strongest evidence covers the photo.
-        scale       the value that gets the last color: the largest of this "image", of the "batch", a number, or
-                    "robust", which 98 % of this image's values do not exceed: for sparse maps of early layers.
-                    "auto" is robust for maps of pixels, else image.
-        cmap        the name of a colormap, such as "viridis" (needs `pip install 'foveal[colormaps]'`); None is
-                    foveal's own.
-        side        long side of the drawn photo in pixels; None is its own size.
+        The choices are those of `overlay`; what is left out stays as it is.
         """
-        map = self._map(layer)
-        limit: Limit = None
-        if scale == "auto":
-            scale = "robust" if (layer or self.layer) == INPUT else "image"
-        if scale == "batch":
-            common = choose_scale(map.detach().cpu().float().numpy(), sign=sign)
-            sign, limit = common.sign, common.limit
-        elif scale == "robust":
-            limit = "robust"
-        elif scale != "image":
-            if not (isinstance(scale, (int, float)) and 0 < scale < float("inf")):
-                raise ResultError(
-                    f"Cannot draw to scale {scale!r}: it is 'auto', 'image', 'batch', 'robust' or a number above 0."
-                )
-            limit = float(scale)
-        return draw_overlay(
-            self.photos[i], map[i], place=self.where.get(layer or self.layer), sign=sign, limit=limit, alpha=alpha,
-            color_bar=color_bar, cmap=cmap, side=side,
-        )  # fmt: skip
+        given = self.drawing.with_given(size=size, alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
+        return replace(self, drawing=given, notes=self._given)
 
-    def figure(self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 256) -> Image.Image:
-        """A row a picture: the photo, then the overlay at each layer."""
+    def figure(
+        self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 256, alpha: float | None = None,
+        sign: Sign | None = None, scale: ScaleRule | float | None = None, colors: str | None = None,
+        contour: bool | None = None,
+    ) -> Image.Image:  # fmt: skip
+        """A row an image: the photo, then the overlay at each layer with its color bar.
+
+        Args:
+            kind: "layers".
+            layers: those shown; all if left out.
+            side: long side of an overlay in pixels.
+            alpha, sign, scale, colors, contour: as in `overlay`; "auto" is one sign for the whole figure, and the
+                scale "robust".
+
+        Raises:
+            ResultError: for a kind or layer that is not here, or a value that cannot be drawn with.
+        """
         check_kind(kind, "layers")
-        from foveal.render.figures import layer_sheet
+        from foveal.render.figure_page import figure_page
 
-        return layer_sheet(self, layers=layers, side=side)
+        drawing = self.drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
+        return figure_page(self._rows, layers=self._known(layers), side=side, drawing=drawing).image()
+
+    def save_figure(
+        self, file: str | os.PathLike[str], *, layers: Sequence[str] | None = None, side: int | None = None,
+        alpha: float | None = None, sign: Sign | None = None, scale: ScaleRule | float | None = None,
+        colors: str | None = None, contour: bool | None = None,
+    ) -> Path:  # fmt: skip
+        """The same figure as a file: .pdf and .svg with text as text, .png, .jpg and others in pixels.
+
+        Args:
+            file: its name; the ending says the kind. PDF needs `pip install 'foveal[pdf]'`.
+            side: of an overlay in pixels; 512 in vectors and 256 in pixels if left out.
+            layers, alpha, sign, scale, colors, contour: as in `figure`.
+
+        Raises:
+            ResultError: for an ending or value that there is not, or where nothing can be written.
+            MissingExtra: for a PDF without ReportLab.
+        """
+        from foveal.render.figure_file import save_figure
+
+        drawing = self.drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
+        return save_figure(Path(file), self._rows, layers=self._known(layers), side=side, drawing=drawing)
 
     def to_html(self, *, side: int = 320) -> str:
         """An HTML fragment with the overlays, what they explain, and the notes; needs no other file."""
@@ -269,7 +254,7 @@ class Explanation(Result):
         return explanation_fields(saved.content, maps, photos)
 
     def __str__(self) -> str:
-        count = f"{len(self)} picture" + "s" * (len(self) != 1)
+        count = f"{len(self)} image" + "s" * (len(self) != 1)
         lines = [f"{self.method} of {self.model}: {count}, layers {', '.join(self.layers)}, {self.seconds:.2g} s"]
         shown = min(len(self), 10)
         lines += [f"  {self.photos[i].source}: {self.summary(i)}" for i in range(shown)]
@@ -280,12 +265,13 @@ class Explanation(Result):
     __repr__ = __str__
 
     def caption_lines(self, i: int = 0) -> tuple[str, ...]:
-        """What was explained for picture i, and how much of it there was: "jay (17)", "score 8.31", "97 %"."""
+        """What was explained for image i, and how much of it there was: "jay (17)", "score −8.31", "97 %"."""
+        i = checked_index(i, len(self))
         lines = [self.target[i]]
         if self.score is not None:
-            lines.append(f"score {number(float(self.score[i]))}")
+            lines.append(f"score {typeset(number(float(self.score[i])))}")
         if self.probability is not None:
-            lines.append(f"{100 * float(self.probability[i]):.3g} %")
+            lines.append(percent(float(self.probability[i])))
         return tuple(lines)
 
     def summary(self, i: int = 0) -> str:
@@ -293,19 +279,17 @@ class Explanation(Result):
         return ", ".join(self.caption_lines(i))
 
     @property
+    def _rows(self) -> list[tuple[list[Explanation], int]]:
+        return [([self], i) for i in range(len(self))]
+
+    @property
     def _given(self) -> tuple[str, ...]:
         """The notes without those that its own maps and photos tell."""
         return tuple(note for note in self.notes if note not in self._told)
 
-    def _map(self, layer: str | None) -> Float[Tensor, "n h w"]:
-        name = self.layer if layer is None else layer
-        if name not in self.maps:
-            raise ResultError(f"There is no map of layer {name!r} here; there are {', '.join(self.layers)}.")
-        return self.maps[name]
-
 
 def explanation_facts(why: Explanation) -> dict[str, Any]:
-    """Everything but arrays and pictures, as a manifest has it."""
+    """Everything but arrays and images, as a manifest has it."""
     return {
         "method": why.method,
         "parameters": dict(why.parameters),
@@ -350,5 +334,5 @@ def _by_layer(why: Explanation) -> list[tuple[str, Mapping[str, JSON]]]:
 
 
 def _only(values: JSON, i: int) -> JSON:
-    """The list with entry i alone; what is no list holds for every picture."""
+    """The list with entry i alone; what is no list holds for every image."""
     return [values[i]] if isinstance(values, (list, tuple)) else values

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from foveal.errors import ResultError
 from foveal.results.explanation import Explanation, explanation_facts, explanation_fields
-from foveal.results.result import Result, check_kind
+from foveal.results.result import Result, check_kind, checked_index
 from foveal.results.storage import read_photo, write_photo
 from foveal.storage.arrays import described, read_arrays, write_arrays
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import os
 
     from PIL import Image
 
+    from foveal.render.drawing import ScaleRule
+    from foveal.render.scale import Sign
     from foveal.storage.manifest import Saved
 
 ARRAYS = "explanations.npz"
@@ -24,7 +27,7 @@ ARRAYS = "explanations.npz"
 
 @dataclass(frozen=True, eq=False)
 class Explanations(Result, Sequence[Explanation]):
-    """Explanations of the same pictures and target, one a method, in the order they were asked for.
+    """Explanations of the same images and target, one a method, in the order they were asked for.
 
         whys = foveal.compare(model, "bird.jpg", methods=["gradcam", "hirescam"])
         whys["hirescam"].map; whys[0]; len(whys); whys.figure().save("methods.png")
@@ -70,7 +73,7 @@ class Explanations(Result, Sequence[Explanation]):
         """By number, or by the name of the method; several by a slice.
 
         Raises:
-            ResultError: for a method that is not among them.
+            ResultError: for a method or number that is not among them.
         """
         if isinstance(which, slice):
             return Explanations(self.explanations[which])
@@ -78,7 +81,7 @@ class Explanations(Result, Sequence[Explanation]):
             if which not in self.methods:
                 raise ResultError(f"There is no map by {which!r}; there are those by {', '.join(self.methods)}.")
             which = self.methods.index(which)
-        return self.explanations[which]
+        return self.explanations[checked_index(which, len(self), "explanation")]
 
     def __len__(self) -> int:
         return len(self.explanations)
@@ -86,32 +89,61 @@ class Explanations(Result, Sequence[Explanation]):
     def __iter__(self) -> Iterator[Explanation]:
         return iter(self.explanations)
 
-    def figure(self, kind: str = "methods", *, side: int = 224) -> Image.Image:
-        """A row a picture: its photo, then the map of each method at its deepest layer.
+    def drawn(
+        self, *, size: int | None = None, alpha: float | None = None, sign: Sign | None = None,
+        scale: ScaleRule | float | None = None, colors: str | None = None, contour: bool | None = None,
+    ) -> Explanations:  # fmt: skip
+        """The same explanations, drawn in another way wherever they are drawn, see `Explanation.drawn`."""
+        return Explanations(
+            tuple(
+                why.drawn(size=size, alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
+                for why in self.explanations
+            )
+        )
+
+    def figure(
+        self, kind: str = "methods", *, layers: Sequence[str] | None = None, side: int = 224,
+        alpha: float | None = None, sign: Sign | None = None, scale: ScaleRule | float | None = None,
+        colors: str | None = None, contour: bool | None = None,
+    ) -> Image.Image:  # fmt: skip
+        """A row an image: its photo, then the map of each method and layer with its color bar.
 
         Args:
             kind: "methods".
-            side: of a picture, in pixels.
+            layers: those shown; all of each explanation if left out.
+            side: long side of an overlay in pixels.
+            alpha, sign, scale, colors, contour: as in `Explanation.figure`.
 
         Raises:
-            ResultError: for a kind there is not.
+            ResultError: for a kind or layer that is not here, or a value that cannot be drawn with.
         """
-        from foveal.render.figures import fit_photo, grid
+        from foveal.render.figure_page import figure_page
 
         check_kind(kind, "methods")
-        first = self.explanations[0]
-        cells: list[list[Image.Image | None]] = [
-            [fit_photo(photo, side), *(why.overlay(i, color_bar=False, side=side) for why in self.explanations)]
-            for i, photo in enumerate(first.photos)
-        ]
-        return grid(
-            cells,
-            columns=["photo", *self.methods],
-            rows=[f"{photo.source}\n{words}" for photo, words in zip(first.photos, first.target, strict=True)],
-            title=f"{first.model}, by {len(self)} methods",
-            caption=" ".join(["Each map has a scale of its own.", *(f"{note}." for note in self.notes)]),
-            side=side,
-        )
+        drawing = self[0].drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
+        return figure_page(self._rows, layers=self._known(layers), side=side, drawing=drawing).image()
+
+    def save_figure(
+        self, file: str | os.PathLike[str], *, layers: Sequence[str] | None = None, side: int | None = None,
+        alpha: float | None = None, sign: Sign | None = None, scale: ScaleRule | float | None = None,
+        colors: str | None = None, contour: bool | None = None,
+    ) -> Path:  # fmt: skip
+        """The same figure as a file, see `Explanation.save_figure`."""
+        from foveal.render.figure_file import save_figure
+
+        drawing = self[0].drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
+        return save_figure(Path(file), self._rows, layers=self._known(layers), side=side, drawing=drawing)
+
+    @property
+    def _rows(self) -> list[tuple[tuple[Explanation, ...], int]]:
+        return [(self.explanations, i) for i in range(len(self[0]))]
+
+    def _known(self, layers: Sequence[str] | None) -> Sequence[str] | None:
+        for layer in layers or ():
+            for why in self.explanations:
+                if layer not in why.layers:
+                    raise ResultError(f"There is no map of {layer!r} by {why.method}; it has {', '.join(why.layers)}.")
+        return layers
 
     def to_dict(self) -> dict[str, Any]:
         """What was explained, how, and what came out but for the maps themselves."""

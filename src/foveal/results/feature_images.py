@@ -13,7 +13,7 @@ from torch.nn import functional
 from foveal.errors import ResultError
 from foveal.render.overlay import resized
 from foveal.results.facet import Facet
-from foveal.results.result import Result, check_kind, finite
+from foveal.results.result import Result, check_kind, checked_index, finite
 from foveal.results.storage import read_photo, write_photo
 from foveal.similarity.plane import places
 from foveal.storage.arrays import described, read_arrays, write_arrays
@@ -153,7 +153,7 @@ class FeatureImages(Result):
         return len(self.images)
 
     def __getitem__(self, i: int) -> FeatureImage:
-        return self.images[i]
+        return self.images[checked_index(i, len(self.images))]
 
     def __iter__(self) -> Iterator[FeatureImage]:
         return iter(self.images)
@@ -167,7 +167,7 @@ class FeatureImages(Result):
 
     def nearest(self, i: int, count: int = 4) -> tuple[tuple[int, float], ...]:
         """The photos of the whole set whose features are most like feature image i's: (which, cosine), best first."""
-        image = self.images[i]
+        image = self[i]
         if image.layer not in self.features:
             return ()
         cos = functional.cosine_similarity(self.features[image.layer], image.attained[None], dim=1)
@@ -176,7 +176,7 @@ class FeatureImages(Result):
 
     def retrieved(self, i: int) -> int:
         """The facet whose target is most like image i's features, by the cosine about the mean of all targets."""
-        image = self.images[i]
+        image = self[i]
         return nearest_target(image.attained, self.targets(image.layer))
 
     def retrieval(self) -> float:
@@ -200,7 +200,7 @@ class FeatureImages(Result):
 
         check_kind(kind, "facets", "strip", "image")
         if kind == "image":
-            alone = as_picture(self.images[i].image)
+            alone = as_picture(self[i].image)
             return resized(alone, side) if side else alone
         return snapshot_rows(self, side=side or 192) if kind == "strip" else facet_rows(self, side=side or 224)
 
@@ -208,7 +208,7 @@ class FeatureImages(Result):
         """Attained against target activation of the strongest channels of feature image i."""
         from foveal.render.feature_images import channel_bars
 
-        return channel_bars(self.images[i], count=count)
+        return channel_bars(self[i], count=count)
 
     def plane(self, *, side: int = 900, layer: str | None = None) -> Image.Image:
         """The set in the plane, by t-SNE of its features, colored by facet, with the most typical photos."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from foveal.errors import ResultError
 from foveal.render.scale import number
 from foveal.results.explanation import Explanation
-from foveal.results.result import check_kind, finite
+from foveal.results.result import check_kind, checked_index, finite
 from foveal.storage.arrays import described, read_arrays, write_arrays
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Flow(Explanation):
     auditor: Callable[[Any], Audit] | None = field(default=None, repr=False)
 
     def __getitem__(self, i: int) -> Flow:
-        i = range(len(self))[i]
+        i = checked_index(i, len(self))
         flow = super().__getitem__(i)
         assert isinstance(flow, Flow)
         return replace(
@@ -115,7 +115,7 @@ class Flow(Explanation):
     def number(self, layer: str, what: str, i: int = 0) -> float:
         """What was measured of a layer: "kept", "total", "offset", "residual", "iterations"."""
         measured: Any = self.measured[layer]
-        return float(measured[what][i])
+        return float(measured[what][checked_index(i, len(self))])
 
     def audit(self, progress: Callable[[str, int, int], None] | None = None) -> Audit:
         """Set the abandoned neurons of each layer to zero and run on, then the kept ones: what becomes of the score?
@@ -127,7 +127,7 @@ class Flow(Explanation):
             raise ResultError("this flow has no network to ask: audit the flow that foveal.flow returned")
         return self.auditor(progress)
 
-    def figure(
+    def figure(  # type: ignore[override]
         self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 224, i: int = 0,
         common: bool = False, audit: Audit | None = None, inside: Bool[NDArray[np.bool_], "h w"] | None = None,
     ) -> Image.Image:  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from foveal.attention.grouping import Groups
 from foveal.render.scale import number
 from foveal.results.explanation import Explanation
-from foveal.results.result import check_kind
+from foveal.results.result import check_kind, checked_index
 from foveal.storage.arrays import described, read_arrays, write_arrays
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ GROUPS = tuple(field.name for field in fields(Groups))
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Parts(Explanation):
-    """The parts of n pictures in the order of their activity, and a decision divided among them.
+    """The parts of n images in the order of their activity, and a decision divided among them.
 
     Everything an `Explanation` has; `map` is the first part's, a¹ ⊙ n. Beside it
 
     groups          maps, vectors, seeds, sizes (`foveal.attention.Groups`); `groups.display` (n, k, h, w) to look at.
-    places          (n, h, w), what each place brings to the score, for and against.
+    places          (n, h, w), what each position adds to the score, for and against.
     evidence        (n, k), the same by parts.
-    remainder       (n,), what places bring that belong to no part; 0 where the network decides by the parts alone.
+    remainder       (n,), what positions outside of all parts add; 0 where the network decides by the parts alone.
     offset          (n,), score − Σ evidence − remainder: biases, and what is not linear after the layer.
     uses_own_parts  the network itself decides by these vectors; if not, the parts describe its features.
     measured        layer -> "coverage", the share of the activity that resembles some seed; "gap", by how much each
@@ -57,41 +57,40 @@ class Parts(Explanation):
         return self.groups.maps.shape[1]
 
     def coverage(self, i: int = 0) -> float:
-        """Of picture i's activity, the share that resembles some seed, 0..1."""
+        """Of image i's activity, the share that resembles some seed, 0..1."""
+        i = checked_index(i, len(self))
         measured = self.measured[self.layer]
         assert isinstance(measured, dict)
         return float(measured["coverage"][i])
 
     def __getitem__(self, i: int) -> Parts:
-        i = range(len(self))[i]
         parts = super().__getitem__(i)
         assert isinstance(parts, Parts)
         groups = {f.name: getattr(self.groups, f.name)[i : i + 1] for f in fields(self.groups)}
         rows = {name: getattr(self, name)[i : i + 1] for name in BESIDE}
         return replace(parts, groups=type(self.groups)(**groups), **rows)
 
-    def rank_picture(self, i: int = 0, *, side: int | None = None) -> Image.Image:
-        """Picture i in gray, with the first part in red, the second in green, the third in blue, as published.
+    def rank_picture(self, i: int = 0, *, side: int | None = None, legend: bool = True) -> Image.Image:
+        """Image i's photo with an outline a part, in colors that color-blind readers tell apart, and its rank.
 
-        Mixtures say that a place belongs to several: yellow to the first two, white to all three.
+        Args:
+            i: which image, counted from 0.
+            side: long side of the photo in pixels; its own if left out, 2048 at most.
+            legend: whether the parts' activity and evidence stand beside it.
         """
         from foveal.render.parts import rank_picture
 
-        return rank_picture(self, i, side=side)
+        return rank_picture(self, checked_index(i, len(self)), side=side, legend=legend)
 
-    def palette_picture(self, i: int = 0, *, side: int | None = None, legend: bool = True) -> Image.Image:
-        """Picture i with a color a part, however many; each place in that of the part it belongs to most.
+    def figure(  # type: ignore[override]
+        self, kind: str = "parts", *, layers: Sequence[str] | None = None, side: int = 224
+    ) -> Image.Image:
+        """A row an image: photo, all parts together, each part alone, what no part covers, and the evidence.
 
-        legend      beside it: colors by rank, with the activity of the seed and the size of the group.
-        """
-        from foveal.render.parts import palette_picture
-
-        return palette_picture(self, i, side=side, legend=legend)
-
-    def figure(self, kind: str = "parts", *, layers: Sequence[str] | None = None, side: int = 224) -> Image.Image:
-        """A row a picture: photo, all parts together, each part alone, what no part covers, and the evidence.
-
-        layers      there is one; it is named for the sake of `Explanation.figure`.
+        Args:
+            kind: "parts".
+            layers: there is one; it is named for the sake of `Explanation.figure`.
+            side: of a photo in pixels.
         """
         from foveal.render.parts import part_sheet
 
@@ -102,8 +101,7 @@ class Parts(Explanation):
         self.figure().save(aside / "parts.png")
         for i in range(len(self)):
             number = f"-{i}" if len(self) > 1 else ""
-            drawn = self.rank_picture(i) if self.count <= 3 else self.palette_picture(i)
-            drawn.save(aside / f"ranks{number}.png")
+            self.rank_picture(i).save(aside / f"ranks{number}.png")
         arrays = {name: getattr(self, name) for name in BESIDE}
         arrays |= {f"groups/{name}": getattr(self.groups, name) for name in GROUPS}
         write_arrays(aside / ARRAYS, arrays)
@@ -128,12 +126,13 @@ class Parts(Explanation):
     __repr__ = __str__
 
     def caption(self, k: int, i: int = 0) -> str:
-        """Of part k of picture i: "activity 8.31, 46 of 400 places, evidence 2.1"."""
+        """Of part k of image i: "activity 8.31, 46 of 400 positions, evidence 2.1"."""
+        k, i = checked_index(k, self.count, "part"), checked_index(i, len(self))
         groups = self.groups
         if not bool(groups.used[i, k]):
             return "empty: nothing was left"
         places = groups.maps[i, k].numel()
         return (
-            f"activity {number(float(groups.scores[i, k]))}, {float(groups.sizes[i, k]):.0f} of {places} places, "
+            f"activity {number(float(groups.scores[i, k]))}, {float(groups.sizes[i, k]):.0f} of {places} positions, "
             f"evidence {number(float(self.evidence[i, k]))}"
         )

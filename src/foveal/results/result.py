@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from foveal.errors import ResultError
+from foveal.errors import NoSuchItem, ResultError
 from foveal.storage.folder import written_aside
 from foveal.storage.manifest import Saved, load, write_manifest
 
@@ -85,6 +85,18 @@ def check_kind(kind: str, *kinds: str) -> None:
     """Raises ResultError for a kind of figure that a result does not have."""
     if kind not in kinds:
         raise ResultError(f"There is no figure {kind!r} of this result; there are {', '.join(kinds)}.")
+
+
+def checked_index(i: int, count: int, what: str = "image") -> int:
+    """The number of an item, from 0; negative ones count from the end.
+
+    Raises:
+        NoSuchItem: where there are not so many.
+    """
+    if not -count <= i < count:
+        have = f"is 1 {what}, number 0" if count == 1 else f"are {count} {what}s, numbers 0 to {count - 1}"
+        raise NoSuchItem(f"There is no {what} {i} here: there {have}.")
+    return i % count
 
 
 def finite(value: Any) -> Any:
