@@ -72,6 +72,11 @@ class MissingExtra(FovealError, ImportError):
     """An optional library is not installed; the message names the extra that brings it."""
 
 
+def counted(number: int, thing: str, plural: str = "") -> str:
+    """A number with its noun: "1 image", "3 images"; `plural` where that is not the noun with an s."""
+    return f"{number} {thing if number == 1 else plural or thing + 's'}"
+
+
 def printable(text: str) -> str:
     """The text with everything that does not print written as an escape: "\\x1b[2J" for what would clear the screen."""
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)

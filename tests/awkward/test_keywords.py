@@ -182,12 +182,12 @@ def test_what_is_a_target() -> None:
 
 
 @pytest.mark.parametrize("verb", ["explain", "flow", "parts", "decompose", "measure"])
-def test_labels_that_are_not_one_a_class_are_remarked_on(verb: str) -> None:
-    for labels in (["a"], list("abcde"), ["a", "b", "c"]):
-        found = VERBS[verb](labels=labels)
-        assert any(f"{len(labels)} labels, not one a class" in note for note in found.notes)
+def test_labels_that_are_not_one_a_class_are_an_error(verb: str) -> None:
+    for labels, given in ((["a"], "1 name"), (list("abcde"), "5 names"), (["a", "b", "c"], "3 names")):
+        with pytest.raises(foveal.errors.TargetError, match=f"^{given} for 4 outputs: give 4 names"):
+            VERBS[verb](labels=labels)
     for known in ({"labels": list("abcd")}, {}):
-        assert not any("labels, not one" in note for note in VERBS[verb](**known).notes)
+        VERBS[verb](**known)
 
 
 def test_numbers_of_numpy_become_pythons() -> None:

@@ -99,13 +99,16 @@ def test_margins() -> None:
 def test_one_logit_models_have_two_sides(shape: tuple[int, ...]) -> None:
     logit = torch.tensor([-2.0, 0.5, 3.0])
     output = logit.reshape(shape)
-    positive, negative, predicted = decide(1, output, ("no", "yes")), decide(0, output), decide(None, output)
+    positive, negative, predicted = decide(1, output, ("no", "yes")), decide(0, output, ("yes",)), decide(None, output, None)
     assert torch.equal(positive.score, logit)
     assert torch.equal(negative.score, -logit)
     assert predicted.spec["index"] == [0, 1, 1]
     assert torch.allclose(positive.probability, logit.sigmoid())
     assert torch.allclose(positive.probability + negative.probability, torch.ones(3))
-    assert positive.label[0] == "yes (1)"
+    assert positive.label[0] == "yes (1)" and negative.label[0] == "not yes (0)" and predicted.label[0] == "class 0"
+    assert decide("not yes", output, ("yes",)).label == negative.label
+    with pytest.raises(TargetError, match="5 names for one output: give one name, .*, or two"):
+        decide(1, output)
 
 
 def test_units() -> None:

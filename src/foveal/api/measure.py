@@ -131,7 +131,7 @@ def measure(
 
 def _notes(context: Context, asked: Sequence[PerturbedScore]) -> tuple[str, ...]:
     """Each remark once, in order."""
-    remarks = context.remarks([question.label for question in asked], photos=True)
+    remarks = context.remarks(photos=True)
     return tuple(dict.fromkeys([*remarks, *(note for question in asked for note in question.notes)]))
 
 

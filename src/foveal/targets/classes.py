@@ -49,12 +49,14 @@ class Class:
         return ()
 
     def decide(self, outcome: ModelOutput) -> TargetScore:
-        head = read_head(outcome.output, outcome.task, self.ending)
+        head = read_head(outcome.output, outcome.task, self.ending, outcome.labels, outcome.traced)
         scores, probabilities = head.choices, head.probabilities
-        labels = _fitting(outcome.labels, scores.shape[1])
+        labels = head.names(outcome.labels)
+        if self.which is None:
+            head.check_predicts()
         if head.task == "value" and self.which is None and scores.shape[1] > 1:
             raise TargetError(f"this network predicts {scores.shape[1]} values: say which one, such as target=0")
-        index = class_indices(self.which, scores, outcome.labels, head.where)
+        index = class_indices(self.which, scores, labels, head.where)
         words = tuple(class_words(i, labels, kind=head.kind) for i in index.tolist())
         if probabilities is None:
             if self.of == "probability":
@@ -103,12 +105,14 @@ class Margin:
         return ()
 
     def decide(self, outcome: ModelOutput) -> TargetScore:
-        head = read_head(outcome.output, outcome.task, self.ending)
+        head = read_head(outcome.output, outcome.task, self.ending, outcome.labels, outcome.traced)
         scores = head.choices
-        labels = _fitting(outcome.labels, scores.shape[1])
-        a = class_indices(self.a, scores, outcome.labels, head.where)
+        labels = head.names(outcome.labels)
+        if self.a is None or self.b is None:
+            head.check_predicts()
+        a = class_indices(self.a, scores, labels, head.where)
         rest = scores.detach().scatter(1, a[:, None], -torch.inf)
-        b = class_indices(self.b, rest, outcome.labels, head.where)
+        b = class_indices(self.b, rest, labels, head.where)
         if bool((a == b).any()):
             same = class_words(int(a[a == b][0]), labels, kind=head.kind)
             raise TargetError(f"a margin needs two different classes, but a and b are both {same}")
@@ -118,11 +122,6 @@ class Margin:
         spec = {"kind": "margin", "a": a.tolist(), "b": b.tolist(), "of": head.kind}
         margin = _at(scores, a) - _at(scores, b)
         return TargetScore(margin, words, spec, per_image=each, choices=scores, notes=head.notes())
-
-
-def _fitting(labels: Sequence[str] | None, classes: int) -> Sequence[str] | None:
-    """Labels, if there is one a class: a shifted or missing one would name every class wrongly."""
-    return labels if labels and len(labels) == classes else None
 
 
 def class_indices(
