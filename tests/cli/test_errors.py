@@ -139,7 +139,11 @@ def test_what_cannot_be_done_is_failure(words: str, bird: Path) -> None:
         ("Cannot read 'task=x.png'", "Cannot read 'task=x.png'"),
         ("out/layer=2/a.png", "out/layer=2/a.png"),
         ("scorecam:layer=3", "scorecam:layer=3"),
-        ("target=foveal.Similar(reference)", "target=foveal.Similar(reference)"),
+        ("say target=foveal.Similar(reference), or", "say --like PHOTO, or"),
+        ("a cosine (in Python also foveal.Learned(matrix) or your own).", "a cosine."),
+        ("compare images with foveal.match", "compare images with `foveal match`"),
+        ("preprocessing=foveal.Preprocessing(size=(h, w), …)", "--preprocessing NAME|FILE"),
+        ("preprocessing=foveal.Preprocessing.named('gray')", "--preprocessing gray"),
         ("clusters=3 is unknown", "clusters=3 is unknown"),
     ],
 )

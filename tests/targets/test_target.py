@@ -68,7 +68,7 @@ def test_targets_that_do_not_fit(target: Any, message: str) -> None:
 
 
 def test_a_label_of_a_model_without_labels() -> None:
-    with pytest.raises(TargetError, match="carries no labels"):
+    with pytest.raises(TargetError, match="names of the classes are not known"):
         decide("padlock", labels=None)
 
 
@@ -99,7 +99,11 @@ def test_margins() -> None:
 def test_one_logit_models_have_two_sides(shape: tuple[int, ...]) -> None:
     logit = torch.tensor([-2.0, 0.5, 3.0])
     output = logit.reshape(shape)
-    positive, negative, predicted = decide(1, output, ("no", "yes")), decide(0, output, ("yes",)), decide(None, output, None)
+    positive, negative, predicted = (
+        decide(1, output, ("no", "yes")),
+        decide(0, output, ("yes",)),
+        decide(None, output, None),
+    )
     assert torch.equal(positive.score, logit)
     assert torch.equal(negative.score, -logit)
     assert predicted.spec["index"] == [0, 1, 1]

@@ -143,16 +143,18 @@ class Head:
         notes = []
         if self.ending == "embedding":
             seen = f": {self.sign.words}" if self.sign else ""
-            return (
+            told = (
                 f"the output looks like an embedding, not class scores{seen}. No class and no probability is given. "
                 "Compare images with foveal.match or explain target=foveal.Similar(reference). If the "
                 f"{self.scores.shape[1]} numbers are class scores, say task='classes'; if they are predicted values, "
-                "say task='value'",
+                "say task='value'"
             )
+            return (told,)
         if self.others:
             notes.append(
                 f"the decision was read from {self.name!r} of what the network returned, which also has "
-                f"{', '.join(self.others)}: explain another by a target such as lambda output: output[…][:, 0]"
+                f"{', '.join(self.others)} (in Python explain another by a target such as "
+                "lambda output: output[…][:, 0])"
             )
         if self.squashed and self.task != "value":
             notes.append(
@@ -185,7 +187,8 @@ def _misfit(names: int, outputs: int, *, binary: bool, sign: EmbeddingSign | Non
             f"{given} for {outputs} outputs, which look like an embedding ({sign.words}), not class {COMPARE}; for "
             f"class scores give {outputs} names (labels=[…])"
         )
-    return f"{given} for {counted(outputs, 'output')}: give {counted(outputs, 'name')}, in the order of the outputs (labels=[…])"
+    wanted = counted(outputs, "name")
+    return f"{given} for {counted(outputs, 'output')}: give {wanted}, in the order of the outputs (labels=[…])"
 
 
 def read_head(
