@@ -51,7 +51,7 @@ def test_classes_as_people_write_them(target: Any, index: list[int]) -> None:
     ("target", "message"),
     [
         (5, "0 to 4"),
-        ("lock", r"ambiguous: padlock \(1\), combination lock \(2\)"),
+        ("lock", r"ambiguous: 'padlock' \(1\), 'combination lock' \(2\)"),
         ("padlok", "padlock"),
         ([1, 2, 3], "3 classes were given for 2 images"),
         (Margin(1, "padlock"), "two different"),
@@ -111,7 +111,7 @@ def test_one_logit_models_have_two_sides(shape: tuple[int, ...]) -> None:
     assert torch.allclose(positive.probability + negative.probability, torch.ones(3))
     assert positive.label[0] == "yes (1)" and negative.label[0] == "not yes (0)" and predicted.label[0] == "class 0"
     assert decide("not yes", output, ("yes",)).label == negative.label
-    with pytest.raises(TargetError, match="5 names for one output: give one name, .*, or two"):
+    with pytest.raises(TargetError, match="5 names for one output: give one name"):
         decide(1, output)
 
 

@@ -36,6 +36,8 @@ class Class:
 
     which: OneClass | Sequence[OneClass] | None = None
     of: Literal["logit", "probability"] = "logit"
+    whole_names: bool = field(default=False, kw_only=True, repr=False)
+    """Whether a class must be named by its whole label or a synonym, as in files, and not by a part of it."""
     ending: Ending | None = field(default=None, kw_only=True, repr=False)
     """How the network's output ends, once that is known: of altered copies there is no graph to read it off."""
 
@@ -56,7 +58,7 @@ class Class:
             head.check_predicts()
         if head.task == "value" and self.which is None and scores.shape[1] > 1:
             raise TargetError(f"this network predicts {scores.shape[1]} values: say which one, such as target=0")
-        index = class_indices(self.which, scores, labels, head.where)
+        index = class_indices(self.which, scores, labels, head.where, parts=not self.whole_names)
         words = tuple(class_words(i, labels, kind=head.kind) for i in index.tolist())
         if probabilities is None:
             if self.of == "probability":
@@ -129,15 +131,22 @@ def class_indices(
     scores: Float[Tensor, "n classes"],
     labels: Sequence[str] | None,
     where: str = "the model",
+    *,
+    parts: bool = True,
 ) -> Int[Tensor, " n"]:
-    """The class meant for each row of scores: the one named, or the highest; `where` is what has these scores."""
+    """The class meant for each row of scores: the one named, or the highest.
+
+    Args:
+        where: what has these scores.
+        parts: see `class_index`.
+    """
     n, classes = scores.shape
     if which is None:
         return scores.detach().argmax(1)
     each = [which] * n if isinstance(which, int | str) else list(which)
     if len(each) != n:
         raise TargetError(f"{len(each)} classes were given for {n} images: give one class, or one per image")
-    return torch.tensor([class_index(name, labels, classes, where) for name in each], device=scores.device)
+    return torch.tensor([class_index(name, labels, classes, where, parts=parts) for name in each], device=scores.device)
 
 
 def _at(scores: Float[Tensor, "n classes"], index: Int[Tensor, " n"]) -> Float[Tensor, " n"]:

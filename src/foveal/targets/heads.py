@@ -181,7 +181,7 @@ def _misfit(names: int, outputs: int, *, binary: bool, sign: EmbeddingSign | Non
     """What to say of labels that are not one an output."""
     given = counted(names, "name")
     if binary:
-        return f"{given} for one output: give one name, for scores above 0, or two, the first for scores below 0 (labels=[…])"
+        return f"{given} for one output: give one name (of scores above 0) or two (below and above 0), labels=[…]"
     if sign:
         return (
             f"{given} for {outputs} outputs, which look like an embedding ({sign.words}), not class {COMPARE}; for "
