@@ -68,6 +68,10 @@ class UnknownMethod(UnknownName, MethodError):
     """A method, a metric or one of their options and choices that does not exist."""
 
 
+class UnknownPreprocessing(UnknownName, ImageError):
+    """A preprocessing that does not exist."""
+
+
 class MissingExtra(FovealError, ImportError):
     """An optional library is not installed; the message names the extra that brings it."""
 
