@@ -133,7 +133,7 @@ def test_what_cannot_be_done_is_failure(words: str, bird: Path) -> None:
         ("use rule='average'.", "use --rule average."),
         ("pass its index or labels=[…]", "pass its index or --labels FILE"),
         ("this model has none: pass preprocessing=", "this model has none: pass --preprocessing"),
-        ("(weights=, --weights FILE)", "(--weights, --weights FILE)"),
+        ("pass a file (weights=…)", "pass a file (--weights FILE)"),
         ("ask for random weights (pretrained=False)", "ask for random weights (--no-pretrained)"),
         ("e.g. load_model('timm:a', weights='b c.pth')", "e.g. --model timm:a --weights 'b c.pth'"),
         ("Cannot read 'task=x.png'", "Cannot read 'task=x.png'"),

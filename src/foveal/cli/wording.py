@@ -28,7 +28,7 @@ STAND_INS = {"labels": "FILE", "preprocessing": "NAME|FILE", "weights": "FILE"}
 _IN_PYTHON = re.compile(r" ?\(in Python\b(?:[^()]|\([^()]*\))*\)")
 _LOADING = re.compile(r"(?:foveal\.)?load_model\(('[^']*'|\"[^\"]*\")(?:, )?([^()]*)\)")
 _CALL = r"[A-Za-z_][\w.]*\((?:[^()]|\([^()]*\))*\)"
-_VALUE = rf"""'[^']*'|"[^"]*"|\[[^\]]*\]|{_CALL}|[\w.]*\w"""
+_VALUE = rf"""…|'[^']*'|"[^"]*"|\[[^\]]*\]|{_CALL}|[\w.]*\w"""
 _KEYWORD = re.compile(rf"""(?<![\w'"/.:=,-])({"|".join(OPTIONS)})=({_VALUE})?(?![\w(]|\.\w)""")
 _LIKE = re.compile(r"(?:target=)?foveal\.Similar(?:\((?:[^()]|\([^()]*\))*\))?")
 _VERB = re.compile(rf"(?<![\w'\"/`.])foveal\.({'|'.join(COMMANDS)})\b(?:\((?:[^()]|\([^()]*\))*\))?(?!\w|\.\w)")
@@ -48,6 +48,6 @@ def _plain(name: str, value: str) -> str:
     """A value of Python as a shell takes it; a list or another object is read from a file."""
     if re.fullmatch(r"(foveal\.)?Preprocessing\.named\('\w+'\)", value):
         return value.split("'")[1]
-    if value[:1] == "[" or value[-1:] == ")":
+    if value[:1] in ("[", "…") or value[-1:] == ")":
         return STAND_INS.get(name, "…")
     return shlex.quote(value.strip("'\"")) if value else ""

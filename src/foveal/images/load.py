@@ -18,6 +18,7 @@ from foveal.images.decode import Decoded, decode_array, decode_file, decode_imag
 from foveal.images.geometry import Geometry
 from foveal.images.place import Place
 from foveal.images.planes import plane, plane_note
+from foveal.images.size_notes import size_notes
 from foveal.images.tensors import check_plain, values_of
 from foveal.storage.reading import DAMAGE, reason
 
@@ -154,7 +155,7 @@ def _load(image: OneImage, preprocessing: Preprocessing | None, axes: int) -> tu
     pixels = np.array(decoded.image)
     geometry = preprocessing.geometry((pixels.shape[0], pixels.shape[1]))
     tensor = torch.from_numpy(preprocessing.apply(decoded.source))
-    return tensor, Photo(pixels, geometry, source, decoded.notes)
+    return tensor, Photo(pixels, geometry, source, (*decoded.notes, *size_notes(geometry)))
 
 
 def _is_input(image: object) -> TypeGuard[torch.Tensor]:

@@ -55,7 +55,7 @@ def _check_name(name: str, *, pretrained: bool) -> None:
     if tag and tag not in tags:
         raise UnknownModel(f"timm has no weights {tag!r} for {base}: the choices are {', '.join(tags) or 'none'}.")
     if pretrained and not tags and not timm.models.is_model_pretrained(base):
-        raise ModelError(f"timm has no trained weights for {base}: pass a file (--weights) or pretrained=False.")
+        raise ModelError(f"timm has no trained weights for {base}: pass a file (weights=…) or pretrained=False.")
 
 
 def _preprocessing(module: nn.Module) -> tuple[Preprocessing | None, list[str]]:
