@@ -100,8 +100,9 @@ def _remedy(values: NDArray[Any], low: float, high: float, *, declared: bool) ->
     """What to do with pixels beyond their range."""
     if declared or values.dtype.kind != "f" or not np.isfinite([low, high]).all():
         return ""
-    white = next((white for white in BYTES if low >= 0 and high <= white), None)
-    return f": divide them by {white}" if white else f": pass (pixels - {low:g}) / {high - low:g}"
+    white = next((white for white in BYTES if low >= 0 and FILLED * white < high <= white), None)
+    black = f"(pixels {'-' if low > 0 else '+'} {abs(low):g})" if low else "pixels"
+    return f": divide them by {white}" if white else f": pass {black} / {high - low:g}, with black at 0 and white at 1"
 
 
 def range_notes(values: NDArray[Any], meant: Range) -> tuple[str, ...]:
