@@ -64,6 +64,7 @@ CERTAIN = {
 LIKELY = {
     "convolution": lambda: seeded(*convolutions(), *POOL),
     "pointwise": lambda: seeded(*convolutions(), nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8), nn.ReLU(), *POOL),
+    "rectified": lambda: seeded(*convolutions(), *POOL, nn.Linear(8, 6), nn.ReLU()),
     "bottleneck": lambda: seeded(*convolutions(), *POOL, nn.Linear(8, 6), nn.BatchNorm1d(6)),
 }
 CLASSIFIERS = {

@@ -112,10 +112,11 @@ def _without_classifier(scores: Float[Tensor, "n k"]) -> EmbeddingSign | None:
 
 
 def _of_projection(passed: _Passed) -> EmbeddingSign | None:
-    if not passed.batch_norm or passed.merged:
+    """No classifier ends in a batch norm with an activation behind it, and few in one of them."""
+    if passed.merged or not (passed.batch_norm or passed.activated):
         return None
-    words = "batch normalization follows its last linear layer"
-    return EmbeddingSign(words, certain=passed.activated)
+    behind = "batch normalization" if passed.batch_norm else "an activation"
+    return EmbeddingSign(f"{behind} follows its last linear layer", certain=passed.batch_norm and passed.activated)
 
 
 def _of_maps(passed: _Passed, weight: Tensor | None) -> EmbeddingSign | None:
