@@ -72,8 +72,17 @@ class UnknownMethod(UnknownName, MethodError):
     """A method, a metric or one of their options and choices that does not exist."""
 
 
+class UnknownPreprocessing(UnknownName, ImageError):
+    """A preprocessing that does not exist."""
+
+
 class MissingExtra(FovealError, ImportError):
     """An optional library is not installed; the message names the extra that brings it."""
+
+
+def counted(number: int, thing: str, plural: str = "") -> str:
+    """A number with its noun: "1 image", "3 images"; `plural` where that is not the noun with an s."""
+    return f"{number} {thing if number == 1 else plural or thing + 's'}"
 
 
 def printable(text: str) -> str:

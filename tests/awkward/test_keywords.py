@@ -156,14 +156,14 @@ def test_sentences(keyword: dict[str, Any], words: str) -> None:
         pytest.param(Odd(), "target a Odd", id="odd"),
         pytest.param(10**5000, "out of range", id="5000 digits"),
         (-5, "out of range"),
-        ("²", "no labels"),
-        ("--5", "no labels"),
-        ("１", "no labels"),
-        ("+1", "no labels"),
-        ("1_0", "no labels"),
+        ("²", "names of the classes are not known"),
+        ("--5", "names of the classes are not known"),
+        ("１", "names of the classes are not known"),
+        ("+1", "names of the classes are not known"),
+        ("1_0", "names of the classes are not known"),
         ("", "without a name"),
         ("  ", "without a name"),
-        ("9" * 5000, "no labels"),
+        ("9" * 5000, "names of the classes are not known"),
         (torch.ones(1, dtype=torch.long, device="meta"), "target"),
         (foveal.Class, "target"),
     ],
@@ -182,12 +182,12 @@ def test_what_is_a_target() -> None:
 
 
 @pytest.mark.parametrize("verb", ["explain", "flow", "parts", "decompose", "measure"])
-def test_labels_that_are_not_one_a_class_are_remarked_on(verb: str) -> None:
-    for labels in (["a"], list("abcde"), ["a", "b", "c"]):
-        found = VERBS[verb](labels=labels)
-        assert any(f"{len(labels)} labels, not one a class" in note for note in found.notes)
+def test_labels_that_are_not_one_a_class_are_an_error(verb: str) -> None:
+    for labels, given in ((["a"], "1 name"), (list("abcde"), "5 names"), (["a", "b", "c"], "3 names")):
+        with pytest.raises(foveal.errors.TargetError, match=f"^{given} for 4 outputs: give 4 names"):
+            VERBS[verb](labels=labels)
     for known in ({"labels": list("abcd")}, {}):
-        assert not any("labels, not one" in note for note in VERBS[verb](**known).notes)
+        VERBS[verb](**known)
 
 
 def test_numbers_of_numpy_become_pythons() -> None:

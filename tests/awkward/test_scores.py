@@ -84,11 +84,10 @@ def test_activations_that_overflow_are_said_to(method: str) -> None:
         )
 
 
-def test_labels_that_do_not_fit_the_classes_name_nothing() -> None:
-    why = foveal.explain(tiny(), torch.randn(1, 3, 8, 8), 1, labels=["a", "b"])
-    assert why.target == ("class 1",)
-    with pytest.raises(TargetError, match="2 labels for 3 classes"):
-        foveal.explain(tiny(), torch.randn(1, 3, 8, 8), "a", labels=["a", "b"])
+def test_labels_that_do_not_fit_the_classes_are_an_error() -> None:
+    for target in (None, 1, "a", foveal.Margin(0, 1)):
+        with pytest.raises(TargetError, match="2 names for 3 outputs: give 3 names"):
+            foveal.explain(tiny(), torch.randn(1, 3, 8, 8), target, labels=["a", "b"])
 
 
 def test_a_misspelled_kind_of_score() -> None:

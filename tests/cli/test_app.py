@@ -234,14 +234,14 @@ def test_failures_are_a_sentence(
         assert done.stderr.startswith("foveal: ") and done.stderr.count("\n") == 1
 
 
-def test_the_unforeseen_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_unexpected_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ZeroDivisionError("one\ntwo")
 
     monkeypatch.setattr(foveal.models.catalog, "_listed", lambda *_: broken())
     done = run("models")
     assert done.exit_code == 1
-    assert "unforeseen ZeroDivisionError: one two" in done.stderr and "--traceback" in done.stderr
+    assert "unexpected error, ZeroDivisionError: one two" in done.stderr and "--traceback" in done.stderr
     monkeypatch.setattr(errors, "_tracebacks", True)
     assert isinstance(run("models").exception, ZeroDivisionError)
 

@@ -104,7 +104,7 @@ def test_a_name_that_nothing_bears_is_misuse(words: str, named: str, bird: Path)
     done = CliRunner().invoke(app, words.split())
     assert done.exit_code == MISUSED, done.output
     assert done.stdout == "" and named in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("foveal: ") and "unforeseen" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("foveal: ") and "unexpected error" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -133,13 +133,17 @@ def test_what_cannot_be_done_is_failure(words: str, bird: Path) -> None:
         ("use rule='average'.", "use --rule average."),
         ("pass its index or labels=[…]", "pass its index or --labels FILE"),
         ("this model has none: pass preprocessing=", "this model has none: pass --preprocessing"),
-        ("(weights=, --weights FILE)", "(--weights, --weights FILE)"),
+        ("pass a file (weights=…)", "pass a file (--weights FILE)"),
         ("ask for random weights (pretrained=False)", "ask for random weights (--no-pretrained)"),
         ("e.g. load_model('timm:a', weights='b c.pth')", "e.g. --model timm:a --weights 'b c.pth'"),
         ("Cannot read 'task=x.png'", "Cannot read 'task=x.png'"),
         ("out/layer=2/a.png", "out/layer=2/a.png"),
         ("scorecam:layer=3", "scorecam:layer=3"),
-        ("target=foveal.Similar(reference)", "target=foveal.Similar(reference)"),
+        ("say target=foveal.Similar(reference), or", "say --like PHOTO, or"),
+        ("a cosine (in Python also foveal.Learned(matrix) or your own).", "a cosine."),
+        ("compare images with foveal.match", "compare images with `foveal match`"),
+        ("preprocessing=foveal.Preprocessing(size=(h, w), …)", "--preprocessing NAME|FILE"),
+        ("preprocessing=foveal.Preprocessing.named('gray')", "--preprocessing gray"),
         ("clusters=3 is unknown", "clusters=3 is unknown"),
     ],
 )

@@ -102,3 +102,21 @@ else:
 listed = {{source.spec: source.missing for source in list_models()}}
 assert "not installed" in listed["{package}:NAME"]
 """)
+
+
+def test_what_a_library_prints_while_it_fetches_goes_to_standard_error() -> None:
+    run("""
+import contextlib, io
+from foveal.models.extras import import_torchvision
+models = import_torchvision().models
+built = models.get_model
+def fetching(name, **options):
+    print("Downloading: …")
+    return built(name, weights=None)
+models.get_model = fetching
+import foveal
+out, err = io.StringIO(), io.StringIO()
+with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    foveal.load_model("torchvision:resnet18")
+assert out.getvalue() == "" and "Downloading" in err.getvalue()
+""")

@@ -51,7 +51,7 @@ def test_classes_as_people_write_them(target: Any, index: list[int]) -> None:
     ("target", "message"),
     [
         (5, "0 to 4"),
-        ("lock", r"ambiguous: padlock \(1\), combination lock \(2\)"),
+        ("lock", r"ambiguous: 'padlock' \(1\), 'combination lock' \(2\)"),
         ("padlok", "padlock"),
         ([1, 2, 3], "3 classes were given for 2 images"),
         (Margin(1, "padlock"), "two different"),
@@ -68,7 +68,7 @@ def test_targets_that_do_not_fit(target: Any, message: str) -> None:
 
 
 def test_a_label_of_a_model_without_labels() -> None:
-    with pytest.raises(TargetError, match="carries no labels"):
+    with pytest.raises(TargetError, match="names of the classes are not known"):
         decide("padlock", labels=None)
 
 
@@ -99,13 +99,20 @@ def test_margins() -> None:
 def test_one_logit_models_have_two_sides(shape: tuple[int, ...]) -> None:
     logit = torch.tensor([-2.0, 0.5, 3.0])
     output = logit.reshape(shape)
-    positive, negative, predicted = decide(1, output, ("no", "yes")), decide(0, output), decide(None, output)
+    positive, negative, predicted = (
+        decide(1, output, ("no", "yes")),
+        decide(0, output, ("yes",)),
+        decide(None, output, None),
+    )
     assert torch.equal(positive.score, logit)
     assert torch.equal(negative.score, -logit)
     assert predicted.spec["index"] == [0, 1, 1]
     assert torch.allclose(positive.probability, logit.sigmoid())
     assert torch.allclose(positive.probability + negative.probability, torch.ones(3))
-    assert positive.label[0] == "yes (1)"
+    assert positive.label[0] == "yes (1)" and negative.label[0] == "not yes (0)" and predicted.label[0] == "class 0"
+    assert decide("not yes", output, ("yes",)).label == negative.label
+    with pytest.raises(TargetError, match="5 names for one output: give one name"):
+        decide(1, output)
 
 
 def test_units() -> None:

@@ -199,7 +199,7 @@ def _tree(context: Context, settings: TreeSettings, reference: Reference) -> Tre
         tree,
         photo=context.photos[0],
         model=context.subject.name,
-        notes=(*context.remarks([tree.target], photos=True), *tree.notes),
+        notes=(*context.remarks(photos=True), *tree.notes),
         seconds=time.perf_counter() - began,
         versions=versions(),
     )

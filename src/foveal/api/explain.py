@@ -184,7 +184,7 @@ def explanations(
     evidence = attribute_at(context, asked, progress, resolution=resolution, scales=scales)
     if evidence.refused and (not leave_out or not evidence.maps):
         raise next(iter(evidence.refused.values()))
-    evidence.notes[:0] = context.remarks(evidence.verdict.label if evidence.verdict else ())
+    evidence.notes[:0] = context.remarks()
     reads_layers = context.target is not None and context.target.layers
     if layer is None and not reads_layers and any(method.place == "last stage" for method in methods.values()):
         evidence.notes += _far_from_the_score(context.tracing())

@@ -180,7 +180,7 @@ def _flow(plan: FlowPlan, passed: PassResult, seconds: float) -> Flow:
             "iterations": _numbers(passed, "iterations", layer, total),
         }
     lie = whereabouts(context, maps)
-    notes = [*context.remarks(verdict.label), *passed.notes, *_remarks(plan, kept, measured), *lie.notes]
+    notes = [*context.remarks(), *passed.notes, *_remarks(plan, kept, measured), *lie.notes]
     result = Flow(
         maps=maps,
         photos=context.photos,

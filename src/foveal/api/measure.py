@@ -131,7 +131,7 @@ def measure(
 
 def _notes(context: Context, asked: Sequence[PerturbedScore]) -> tuple[str, ...]:
     """Each remark once, in order."""
-    remarks = context.remarks([question.label for question in asked], photos=True)
+    remarks = context.remarks(photos=True)
     return tuple(dict.fromkeys([*remarks, *(note for question in asked for note in question.notes)]))
 
 
@@ -175,8 +175,8 @@ def _askable(metrics: Mapping[str, Metric], known: Objects, maps: Mapping[str, N
     if not askable:
         needed = ", ".join(sorted({metric.needs for metric in metrics.values()}))
         raise MethodError(
-            f"none of these metrics can be measured here: they need the {needed}; pass masks= or boxes=, or methods by "
-            "name with references=False"
+            f"none of these metrics can be measured here: they need the {needed} (in Python pass masks= or boxes=, or "
+            "methods by name with references=False)"
         )
     return askable
 

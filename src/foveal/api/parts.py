@@ -192,7 +192,7 @@ def _result(context: Context, grouped: Division, how: Grouping, resolution: int,
     groups, verdict, batch = grouped.groups, grouped.verdict, context.batch
     score = verdict.score.detach()
     offset = score.to(grouped.evidence) - grouped.evidence.sum(1) - grouped.remainder
-    notes = [*context.remarks(verdict.label), *grouped.notes, *_remarks(grouped, how)]
+    notes = [*context.remarks(), *grouped.notes, *_remarks(grouped, how)]
     return Parts(
         maps={grouped.layer: groups.display[:, 0].detach()},
         photos=batch.photos,

@@ -42,7 +42,7 @@ from foveal.models.model import Model
 from foveal.results.provenance import versions
 from foveal.results.sanity import Checked, Sanity, counted
 from foveal.targets import Class, Target, TargetLike, TargetScore
-from foveal.targets.class_scores import class_head, ending_of
+from foveal.targets.class_scores import class_head, first_head
 from foveal.targets.fixed import FixedTarget
 
 if TYPE_CHECKING:
@@ -184,8 +184,8 @@ class _Asked:
         if not isinstance(decision, Class):
             return None
         try:
-            ending = ending_of(self.context.model, self.context.task, context.x, context.arguments)
-            scores = class_head(self.context.model, self.context.task, context.x, ending, context.arguments).scores
+            first = first_head(context.model, context.task, context.x, context.arguments, context.labels)
+            scores = class_head(context.model, context.task, context.x, first.ending, context.arguments).scores
             if scores.shape[1] < 2:  # the other of two classes that share one number has the same map, negated
                 return None
             own = torch.tensor(self.verdict.spec["index"], device=scores.device)

@@ -44,7 +44,7 @@ from foveal.results.shortcuts import ClassGroup, Shortcuts, Suspect
 from foveal.similarity.clusters import best_k_means
 from foveal.targets import Class, Task
 from foveal.targets.class_names import class_index, class_words
-from foveal.targets.class_scores import class_head, ending_of
+from foveal.targets.class_scores import class_head, first_head
 from foveal.targets.heads import Ending
 
 if TYPE_CHECKING:
@@ -97,10 +97,11 @@ def shortcuts(
     context = prepare(model, images, None, preprocessing=preprocessing, labels=labels, task=task)
     check_pictures(context.batch, "shortcuts")
     subject, x, tick = context.subject, context.x, progress or (lambda what, done, total: None)
-    ending = ending_of(subject.module, subject.task, x)
+    first = first_head(subject.module, subject.task, x, labels=subject.labels)
+    names, ending = first.names(subject.labels), first.ending
     with untouched(subject.module), torch.no_grad():
         scores = _log_chances(subject, x, ending, tick, "looking")
-        t = _targets(subject, classes, scores)
+        t = _targets(names, classes, scores)
         each = [c for c in t.unique().tolist() if int((t == c).sum()) >= FEWEST]
         if not each or len(t.unique()) < 2:
             raise ImageError(
@@ -125,7 +126,7 @@ def shortcuts(
         mine = (t == c).nonzero()[:, 0].tolist()
         tells, loss = _above(around[:, c], t == c), float((lost * own)[mine].sum() / own[mine].sum())
         groups = _groups(maps[mine], x[mine], mine, ~middle[0, 0].cpu(), seed, why.where.get(why.layer))
-        name = class_words(c, subject.labels if subject.labels and len(subject.labels) == scores.shape[1] else None)
+        name = class_words(c, names)
         flagged = tells >= TELLS and loss >= LISTENS and p[c] < SURE
         suspects.append(Suspect(name, c, len(mine), tells, p[c], loss, flagged, groups))
         tick("grouping", number, len(each))
@@ -174,12 +175,14 @@ def _around(
     return torch.stack(chances).nanmean(0)
 
 
-def _targets(subject: Model, classes: Sequence[str | int] | None, scores: Float[Tensor, "n k"]) -> Int[Tensor, " n"]:
+def _targets(
+    names: Sequence[str] | None, classes: Sequence[str | int] | None, scores: Float[Tensor, "n k"]
+) -> Int[Tensor, " n"]:
     if classes is None:
         return scores.argmax(1)
     if len(classes) != len(scores):
         raise ImageError(f"{len(scores)} pictures need as many classes, but {len(classes)} were given")
-    return torch.tensor([class_index(name, subject.labels, scores.shape[1]) for name in classes])
+    return torch.tensor([class_index(name, names, scores.shape[1]) for name in classes])
 
 
 def _middle(x: Float[Tensor, "n c h w"], ring: float) -> Bool[Tensor, "1 1 h w"]:

@@ -241,8 +241,8 @@ def _not_differentiable(method: str) -> MethodError:
 
 def _no_similarity(method: str) -> MethodError:
     return MethodError(
-        f"{method} explains similarities, and this decision compares nothing: pass target=foveal.Similar(reference), "
-        "foveal.Prototypes(…) or foveal.Neighbors(…), or use gradcam"
+        f"{method} explains similarities, and this target compares nothing: pass target=foveal.Similar(reference) "
+        "(in Python also foveal.Prototypes or foveal.Neighbors), or use gradcam"
     )
 
 

@@ -82,7 +82,7 @@ class BatchSlice:
 
     def decide(self, outcome: ModelOutput) -> TargetScore:
         activations = {at: self._padded(A) for at, A in outcome.activations.items()}
-        every = ModelOutput(self._padded(outcome.output), activations, outcome.labels, outcome.task)
+        every = replace(outcome, output=self._padded(outcome.output), activations=activations)
         verdict = self.decision.decide(every)
         verdict.check_length(self.n)
         return verdict.rows(self.start, self.stop)

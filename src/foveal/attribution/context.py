@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -24,12 +23,10 @@ from foveal.targets import Target, compares
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+    from foveal.engine.embedding_signs import EmbeddingSign
     from foveal.engine.task import Task
 
 Tracing: TypeAlias = Callable[[], Structure]
-
-# How a target calls classes that it has no names for.
-_BY_NUMBER = re.compile(r"(class|label|value) \d+( − (class|label|value) \d+)?")
 
 
 @dataclass(frozen=True)
@@ -78,20 +75,22 @@ class Context:
         """What the network's output means, if known."""
         return self.subject.task
 
+    def embedding(self) -> EmbeddingSign | None:
+        """What the traced network says of whether its output is an embedding."""
+        return self.tracing().embedding
+
     @property
     def batch(self) -> Batch:
         """The images, and where they are from."""
         return Batch(self.x, self.photos)
 
-    def remarks(self, words: Sequence[str], *, photos: bool = False) -> tuple[str, ...]:
-        """What a reader must know: the notes, and whether labels fit the target, given in words for each image.
+    def remarks(self, *, photos: bool = False) -> tuple[str, ...]:
+        """What a reader must know.
 
         Args:
             photos: also what had to be decided to read them, for results that do not keep their photos.
         """
         notes = list(self.notes)
-        if self.labels and any(_BY_NUMBER.fullmatch(target) for target in words):
-            notes.append(f"there are {len(self.labels)} labels, not one a class, so classes go by number")
         if photos:
             notes += photo_notes([photo for photo in self.photos if photo.source != "tensor"])
         return tuple(notes)

@@ -90,9 +90,8 @@ def run_once(
     every = [*dict.fromkeys([*layers, *(decision.layers if decision else ())])]
     with capture(context.model, every, gradient=decision is not None) as run:
         output = run.forward(context.x, context.arguments, mode=mode)
-        verdict = (
-            decision.decide(ModelOutput(output, run.activations, context.labels, context.task)) if decision else None
-        )
+        outcome = ModelOutput(output, run.activations, context.labels, context.task, context.embedding)
+        verdict = decision.decide(outcome) if decision else None
         kept = {layer: (run.activations[layer].detach(), mode.grid(run.activations[layer])) for layer in layers}
     return verdict.detached() if verdict else None, kept
 

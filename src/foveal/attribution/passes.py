@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
@@ -212,7 +212,9 @@ def outcome_of(context: Context, decision: Target, run: ForwardRun, output: Any)
         for layer in decision.layers:
             assert structure is not None
             seen[layer] = structure.channels_first(layer, seen[layer], image)
-    return ModelOutput(output, seen, context.labels, context.task)
+    # A graph that begins at the input is a whole one itself.
+    traced = None if [*run.activations] == [INPUT] and not context.mode else context.embedding
+    return ModelOutput(output, seen, context.labels, context.task, traced)
 
 
 class LayerAnswer(NamedTuple):
@@ -280,6 +282,7 @@ def _answer(
     if question.decision is None:
         return LayerAnswer(None, {})
     outcome = outcome_of(context, question.decision, run, output)
+    outcome = replace(outcome, traced=context.embedding) if mode else outcome  # rules change the graph
     verdict = question.decision.decide(outcome)
     _check(verdict, len(context.x))
     if not backward:

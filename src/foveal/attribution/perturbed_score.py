@@ -84,7 +84,7 @@ class PerturbedScore:
         seen = {layer: A[i : i + 1] for layer, A in outcome.activations.items()}
         output = outcome.output[i : i + 1] if isinstance(outcome.output, Tensor) else outcome.output
         try:
-            return self._number(ModelOutput(output, seen, outcome.labels, outcome.task))
+            return self._number(replace(outcome, output=output, activations=seen))
         except UndecidedError:
             return torch.zeros(1)
 

@@ -13,6 +13,7 @@ from foveal.attribution.embedding import ModelEmbedder
 from foveal.engine.arguments import Arguments, extra_inputs
 from foveal.errors import ImageError, ModelError
 from foveal.images import Batch, load_images
+from foveal.models.drawn_world import marked
 from foveal.models.model import Model, as_model, placed, state_notes
 from foveal.targets import NeedsModel, Target, TargetLike, Task, as_decision
 
@@ -58,7 +59,8 @@ def read(subject: Model, images: ImageLike | Batch) -> Batch:
     Raises:
         ImageError: for whatever cannot be read.
     """
-    return placed(load_images(images, subject.preprocessing, axes=_axes(subject.module, images)), subject.module)
+    batch = load_images(images, subject.preprocessing, axes=_axes(subject.module, images))
+    return placed(marked(batch, subject), subject.module)
 
 
 def check_pictures(batch: Batch, what: str) -> None:

@@ -20,6 +20,7 @@ from foveal.metrics.metric import find_metrics
 from foveal.models import Model
 from foveal.storage.fingerprint import file_fingerprint, fingerprint
 from foveal.storage.reading import damage, opened
+from foveal.targets import Class
 
 __all__ = ["Shot", "folder", "made_with", "shots"]
 
@@ -81,8 +82,9 @@ def _rows(
         known["boxes"] = [shot.boxes]
     if not known and all(metric.needs in ("object", "boxes") for metric in find_metrics(log.metrics).values()):
         raise ImageError("neither boxes nor a mask say where its object is, which all of these metrics need.")
+    target = None if predicted or shot.target is None else Class(shot.target, whole_names=True)
     scores = measure(
-        model, batch, None if predicted else shot.target, explanations=list(methods), metrics=log.metrics,
+        model, batch, target, explanations=list(methods), metrics=log.metrics,
         setting=setting or default_setting(batch.tensor, steps=steps), **known,
     )  # fmt: skip
     return [

@@ -120,7 +120,7 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     traceback: Annotated[
-        bool, typer.Option("--traceback", help="On failure show Python's whole story; may stand anywhere.")
+        bool, typer.Option("--traceback", help="Show the Python traceback on errors (any position).")
     ] = False,
 ) -> None:
     if traceback:

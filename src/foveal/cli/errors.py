@@ -54,14 +54,14 @@ def _sentence(error: Exception) -> str:
         return as_options(str(error))
     if isinstance(error, OSError):
         where = f" {error.filename}" if error.filename else ""
-        return f"cannot use{where}: {error.strerror or error}; choose another place with --out, or mend that one."
+        return f"cannot use{where}: {error.strerror or error}; choose another folder with --out."
     reason = " ".join(str(error).split())[:300]
-    return f"unforeseen {type(error).__name__}: {reason} (run it again with --traceback for the whole story)"
+    return f"unexpected error, {type(error).__name__}: {reason} (run again with --traceback for the details)"
 
 
 @contextmanager
 def own_warnings() -> Iterator[None]:
-    """Warnings of foveal's own as notes; those of libraries, which are for programrs, only with --traceback."""
+    """Warnings of foveal's own as notes; those of libraries, which are for programmers, only with --traceback."""
     show, heard = warnings.showwarning, set()
 
     def as_note(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:

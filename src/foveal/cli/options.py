@@ -10,13 +10,11 @@ import typer
 
 from foveal.cli.console import busy, info
 from foveal.engine.numerals import whole
-from foveal.errors import FovealError, ModelError
 from foveal.storage.naming import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from foveal.images import Preprocessing
     from foveal.models import Model
     from foveal.render.drawing import Drawing
 
@@ -29,31 +27,39 @@ TASKS = ("classes", "labels", "value", "embedding")
 
 Photos = Annotated[
     list[Path],
-    typer.Argument(metavar="PHOTO", show_default=False, help="Any pictures Pillow reads, or folders of them."),
+    typer.Argument(metavar="PHOTO", show_default=False, help="Any images Pillow reads, or folders of them."),
 ]
 Methods = Annotated[
     list[str] | None,
-    typer.Option("--method", metavar="METHOD", help="gradcam if left out; repeat it; see `foveal methods`."),
+    typer.Option("--method", metavar="METHOD", help="Default: gradcam. May be repeated; see `foveal methods`."),
 ]
 Layers = Annotated[
     list[str] | None,
-    typer.Option("--layer", "-l", metavar="LAYER", help="Name, wildcard, stage number, or all; repeat it."),
+    typer.Option("--layer", "-l", metavar="LAYER", help="A name, a wildcard, a stage number, or all. May be repeated."),
 ]
 Layer = Annotated[
     str | None,
-    typer.Option("--layer", "-l", metavar="LAYER", help="Where maps are made: a name or stage number; the last stage."),
+    typer.Option(
+        "--layer",
+        "-l",
+        metavar="LAYER",
+        help="The layer of the maps: a name or a stage number. Default: the last stage.",
+    ),
 ]
 Embedding = Annotated[
     str | None,
-    typer.Option("--embedding", metavar="LAYER", help="What is compared: a layer, or fc.input; found if left out."),
+    typer.Option("--embedding", metavar="LAYER", help="The layer compared, such as fc.input. Default: found."),
 ]
-Steps = Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Of deletion and insertion.")]
+Steps = Annotated[
+    int, typer.Option("--steps", min=1, metavar="N", help="Number of steps in the deletion and insertion curves.")
+]
 Metrics = Annotated[
     list[str] | None,
-    typer.Option("--metric", metavar="METRIC", help="usual if left out; all, or a name; repeat it."),
+    typer.Option("--metric", metavar="METRIC", help="Default: the usual set. A name or `all`; may be repeated."),
 ]
 Audit = Annotated[
-    bool, typer.Option("--audit", help="Say what hiding the marked places costs, and what hiding others does.")
+    bool,
+    typer.Option("--audit", help="Say what hiding the highlighted areas costs, and what hiding others costs."),
 ]
 Device = Annotated[
     str | None,
@@ -73,7 +79,7 @@ def _models(incomplete: str) -> list[str]:
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """Which network, and what it does not say of itself."""
+    """Which network, and what it does not say about itself."""
 
     model: Annotated[
         str,
@@ -97,8 +103,29 @@ class NetworkOptions:
         str | None,
         typer.Option(
             "--preprocessing", metavar="NAME|FILE", rich_help_panel=MODEL_PANEL,
-            help="How a photo becomes its input, where the model does not say: imagenet, or a JSON file "
-            '({"size": [224, 224], …}, as in docs/models.md).',
+            help="How an image becomes the input, where the model does not say: imagenet, gray (one channel, values "
+            'from -1 to 1), or a JSON file ({"size": [224, 224], …}, as in docs/models.md).',
+        ),
+    ] = None  # fmt: skip
+    input_size: Annotated[
+        str | None,
+        typer.Option(
+            "--input-size", metavar="SIZE", rich_help_panel=MODEL_PANEL,
+            help="Size of the input in pixels: 128, or 128x96 (height x width).",
+        ),
+    ] = None  # fmt: skip
+    mean: Annotated[
+        str | None,
+        typer.Option(
+            "--mean", metavar="LIST", rich_help_panel=MODEL_PANEL,
+            help="Subtracted from pixels in 0..1: one number, or one a channel with commas: .5,.4,.4.",
+        ),
+    ] = None  # fmt: skip
+    std: Annotated[
+        str | None,
+        typer.Option(
+            "--std", metavar="LIST", rich_help_panel=MODEL_PANEL,
+            help="What is left is divided by this: one number, or one a channel.",
         ),
     ] = None  # fmt: skip
     task: Annotated[
@@ -111,25 +138,22 @@ class NetworkOptions:
     device: Device = None
 
     def load(self) -> Model:
-        """The network, ready for photos; what is to be known of it is said."""
+        """The network, ready for images; prints its notes."""
         with busy(f"loading {self.model}"):
+            from foveal.cli.preprocessing import PreprocessingOptions
             from foveal.engine.task import check_task
             from foveal.models import load_model
 
+            wanted = PreprocessingOptions.of(self.preprocessing, self.input_size, self.mean, self.std)
             model = load_model(
                 self.model,
                 weights=self.weights,
                 pretrained=self.pretrained,
                 labels=self._labels,
-                preprocessing=_preprocessing(self.preprocessing),
                 task=check_task(self.task),
                 device=self.device,
             )
-        if model.preprocessing is None:
-            raise ModelError(
-                f"{self.model} does not say how a photo becomes its input: "
-                "add --preprocessing imagenet, or a JSON file (docs/models.md)."
-            )
+        model = wanted.applied(model, self.model)
         info(*(f"note: {note}" for note in model.notes))
         return model
 
@@ -146,7 +170,7 @@ class ClassifierOptions(NetworkOptions):
         Path | None,
         typer.Option(
             "--labels", metavar="FILE", rich_help_panel=MODEL_PANEL,
-            help="Names of the classes, one a line or a JSON list.",
+            help="Names of the classes in order, one a line or a JSON list; of a network with one output, one name.",
         ),
     ] = None  # fmt: skip
 
@@ -163,12 +187,12 @@ class TargetOptions:
         str | None,
         typer.Option(
             "--target", "-t", metavar="TARGET",
-            help='Explain this: jay, 17, "jay - crow", neuron:LAYER:CHANNEL; the predicted class if left out.',
+            help='Explain this: jay, 17, "jay - crow", neuron:LAYER:CHANNEL. Default: the predicted class.',
         ),
     ] = None  # fmt: skip
     like: Annotated[
         Path | None,
-        typer.Option("--like", metavar="PHOTO", help="Explain the similarity to this picture instead of a class."),
+        typer.Option("--like", metavar="PHOTO", help="Explain the similarity to this image instead of a class."),
     ] = None
 
     def resolve(self, network: Model) -> Any:
@@ -183,7 +207,7 @@ class TargetOptions:
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Where results go, and how they are told."""
+    """Where results go, and in which form."""
 
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where files go.", rich_help_panel=OUTPUT_PANEL)
@@ -275,24 +299,6 @@ def _number(text: str | None) -> str | float | None:
         return text if text is None else float(text)
     except ValueError:
         return text
-
-
-def _preprocessing(text: str | None) -> Preprocessing | None:
-    if text is None:
-        return None
-    from foveal.images import Preprocessing
-    from foveal.storage.reading import DAMAGE, read_json, reason
-
-    if text == "imagenet":
-        return Preprocessing(size=(224, 224), resize_to=256)
-    try:
-        return Preprocessing.from_dict(read_json(Path(text)))
-    except FovealError as error:
-        raise ModelError(f"Cannot use {text} as preprocessing. {error}") from error
-    except DAMAGE as error:
-        raise ModelError(
-            f"Cannot read the preprocessing {text!r}: it is neither 'imagenet' nor a JSON file ({reason(error)})."
-        ) from error
 
 
 def folders(photos: Sequence[Path], out: Path) -> tuple[list[Path], list[Path]]:

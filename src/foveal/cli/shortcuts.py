@@ -104,5 +104,6 @@ def _numbered(names: list[str], labels: Sequence[str] | None) -> list[int]:
     from foveal.targets.class_names import class_index
 
     if not labels and any(whole(name) is None for name in names):
-        raise TargetError("the network knows no names of classes, and folders are no numbers")
-    return [class_index(name, labels, len(labels)) if labels else int(name) for name in names]
+        raise TargetError("the names of the classes are not known, and the folders are not numbers")
+    choices = (f"not {labels[0]}", labels[0]) if labels and len(labels) == 1 else labels  # as of one logit
+    return [class_index(name, choices, len(choices), parts=False) if choices else int(name) for name in names]

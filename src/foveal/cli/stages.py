@@ -10,7 +10,7 @@ import typer
 
 from foveal.cli import options
 from foveal.cli.command import command
-from foveal.cli.console import busy, print_json, print_table
+from foveal.cli.console import busy, print_json, print_lines, print_table
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,10 @@ def stages(
         Path | None,
         typer.Argument(metavar="PHOTO", show_default=False, help="A photo to run it on; noise if left out."),
     ] = None,
+    show_preprocessing: Annotated[
+        bool,
+        typer.Option("--show-preprocessing", help="Print how an image becomes the input, as JSON for --preprocessing."),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """The stages of a network: what can follow --layer.
@@ -34,11 +38,15 @@ def stages(
     \b
       foveal stages timm:resnet50
       foveal stages net.py:shells --preprocessing imagenet
+      foveal stages timm:resnet50 --show-preprocessing > resnet50.json
 
     A stage is the last map at its resolution that the whole decision passes through. --layer also takes any other
     module by name, and wildcards.
     """
     network = source.load()
+    if show_preprocessing and network.preprocessing:
+        print_lines(*network.preprocessing.to_json().splitlines())
+        return
     with busy(f"tracing {source.model}"):
         from foveal.api.explain import stages as traced
 

@@ -1,45 +1,53 @@
-"""Sentences of the library, which speak Python, in the words of the command line."""
+"""Sentences of the library, which speak Python, in the words of the command line.
+
+A sentence names a parameter as `task='classes'`, a verb as `foveal.match`, and writes what only Python can do in a
+bracket that begins with "in Python". Here these become `--task classes` and `foveal match`, and the bracket goes.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
 
-# Keywords of Python's verbs that are options here under the same name.
-OPTIONS = (
-    "embedding",
-    "labels",
-    "layer",
-    "lines",
-    "method",
-    "metric",
-    "mode",
-    "nodes",
-    "preprocessing",
-    "resolution",
-    "rule",
-    "show",
-    "target",
-    "task",
-    "weights",
-)
+# Parameters of Python's verbs, and the options that stand for them.
+OPTIONS = {
+    name: f"--{name}"
+    for name in (
+        "embedding", "labels", "layer", "lines", "method", "metric", "mode", "nodes", "preprocessing", "resolution",
+        "rule", "show", "target", "task", "weights",
+    )
+} | {"methods": "--method", "metrics": "--metric"}  # fmt: skip
 SWITCHES = {"pretrained=False": "--no-pretrained", "pretrained=True": "--pretrained"}
+COMMANDS = (
+    "audit", "channels", "compare", "decompose", "episode", "explain", "flow", "match", "measure", "parts", "sanity",
+    "shortcuts", "stages", "visualize",
+)  # fmt: skip
+# What an option takes instead of an object of Python.
+STAND_INS = {"labels": "FILE", "preprocessing": "NAME|FILE", "weights": "FILE"}
 
-_VALUE = r"""'[^']*'|"[^"]*"|\[[^\]]*\]|[\w.]+"""
+_IN_PYTHON = re.compile(r" ?\(in Python\b(?:[^()]|\([^()]*\))*\)")
+_LOADING = re.compile(r"(?:foveal\.)?load_model\(('[^']*'|\"[^\"]*\")(?:, )?([^()]*)\)")
+_CALL = r"[A-Za-z_][\w.]*\((?:[^()]|\([^()]*\))*\)"
+_VALUE = rf"""…|'[^']*'|"[^"]*"|\[[^\]]*\]|{_CALL}|[\w.]*\w"""
 _KEYWORD = re.compile(rf"""(?<![\w'"/.:=,-])({"|".join(OPTIONS)})=({_VALUE})?(?![\w(]|\.\w)""")
-_LOADING = re.compile(r"load_model\(('[^']*'|\"[^\"]*\")(?:, )?([^()]*)\)")
+_LIKE = re.compile(r"(?:target=)?foveal\.Similar(?:\((?:[^()]|\([^()]*\))*\))?")
+_VERB = re.compile(rf"(?<![\w'\"/`.])foveal\.({'|'.join(COMMANDS)})\b(?:\((?:[^()]|\([^()]*\))*\))?(?!\w|\.\w)")
 
 
 def as_options(sentence: str) -> str:
     """The sentence with `task='classes'` as `--task classes`, and so on; names in quotes stay as they are."""
-    sentence = _LOADING.sub(lambda call: f"--model {_plain(call[1])} {call[2]}".rstrip(), sentence)
+    sentence = _IN_PYTHON.sub("", sentence)
+    sentence = _LOADING.sub(lambda call: f"--model {_plain('model', call[1])} {call[2]}".rstrip(), sentence)
     for python, switch in SWITCHES.items():
         sentence = re.sub(rf"(?<![\w'\"]){python}\b", switch, sentence)
-    return _KEYWORD.sub(lambda keyword: f"--{keyword[1]} {_plain(keyword[2] or '')}".rstrip(), sentence)
+    sentence = _VERB.sub(r"`foveal \1`", _LIKE.sub("--like PHOTO", sentence))
+    return _KEYWORD.sub(lambda found: f"{OPTIONS[found[1]]} {_plain(found[1], found[2] or '')}".rstrip(), sentence)
 
 
-def _plain(value: str) -> str:
-    """A value of Python as a shell takes it."""
-    if value[:1] == "[":
-        return "FILE"  # a list, which an option reads from a file
+def _plain(name: str, value: str) -> str:
+    """A value of Python as a shell takes it; a list or another object is read from a file."""
+    if re.fullmatch(r"(foveal\.)?Preprocessing\.named\('\w+'\)", value):
+        return value.split("'")[1]
+    if value[:1] in ("[", "…") or value[-1:] == ")":
+        return STAND_INS.get(name, "…")
     return shlex.quote(value.strip("'\"")) if value else ""

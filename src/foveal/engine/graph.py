@@ -11,6 +11,11 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 from torch.overrides import TorchFunctionMode
 
+RESHAPING = (
+    "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Clone", "Alias", "IndexSelect",
+)  # fmt: skip
+"""Operations that change a tensor's shape and none of its numbers; the starts of autograd's names."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from foveal.errors import FovealError, ModelError
+from foveal.engine.input_channels import first_convolution
+from foveal.errors import FovealError, ModelError, counted
 
 
 @contextmanager
@@ -20,7 +21,22 @@ def model_errors(model: nn.Module, given: Sequence[Any]) -> Iterator[None]:
         raise
     except Exception as error:
         shapes = ", ".join(_shape(value) for value in given)
-        raise ModelError(f"running {type(model).__name__} on {shapes} failed: {reason(error)}") from error
+        why = _other_channels(model, given, error) or reason(error)
+        raise ModelError(f"running {type(model).__name__} on {shapes} failed: {why}") from error
+
+
+def _other_channels(model: nn.Module, given: Sequence[Any], error: Exception) -> str | None:
+    """What to say where the first convolution takes more or fewer channels than the image has."""
+    image = given[0] if given else None
+    first = first_convolution(model) if isinstance(image, Tensor) and image.ndim == 4 else None
+    if first is None or not isinstance(image, Tensor) or "channels" not in str(error):
+        return None
+    if first.channels == image.shape[1]:
+        return None
+    preset = {1: "gray", 3: "imagenet"}.get(first.channels)
+    hint = f"; for images pass preprocessing=foveal.Preprocessing.named('{preset}')" if preset else ""
+    takes, has = counted(first.channels, "channel"), image.shape[1]
+    return f"its first convolution, {first.name}, takes {takes}, and the input has {has}{hint}"
 
 
 def reason(error: BaseException) -> str:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from foveal.engine.address import Address, named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
+from foveal.engine.embedding_signs import EmbeddingSign, embedding_sign
 from foveal.engine.graph import KeepGraph, ancestors, bottlenecks, own_backwards, works_along_images
 from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
@@ -173,7 +174,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     own = (*own_backwards(ends), *(["a hook on a tensor"] if kept and kept.hooked else []))
     return Structure(
         stages, default, shapes, layouts, calls, depth, rows, name,
-        lying=lying, along_images=works_along_images(ends), own_backwards=own,
+        lying=lying, along_images=works_along_images(ends), own_backwards=own, embedding=_embedding(outputs),
     )  # fmt: skip
 
 
@@ -205,6 +206,11 @@ def _maps(name: str, call: int, inputs: tuple[Any, ...], output: Any) -> Iterato
 
 def _size(tensor: Tensor, layout: Layout) -> tuple[int, ...]:
     return tuple(tensor.shape[2:] if layout == "nchw" else tensor.shape[1:3])
+
+
+def _embedding(outputs: list[Tensor]) -> EmbeddingSign | None:
+    """What says that the scores are none, but an embedding."""
+    return embedding_sign(outputs[0]) if outputs and outputs[0].ndim == 2 else None
 
 
 def _outputs(output: Any) -> list[Tensor]:

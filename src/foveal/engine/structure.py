@@ -9,6 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from foveal.engine.address import INPUT, Address, named_modules
+from foveal.engine.embedding_signs import EmbeddingSign
 from foveal.engine.guard import unwrap
 from foveal.engine.layout import Layout, channels_first, find_layout, fits_both
 from foveal.engine.positions import Cells, Where, layout_of, place_of
@@ -79,6 +80,7 @@ class Structure:
         along_images: whether some operation moves, picks or sums along the axis of the images.
         own_backwards: what sets gradients by code of the network's own: names of `torch.autograd.Function`s, and hooks
             on tensors.
+        embedding: what says that the output is an embedding; None where nothing does.
         orders: layer -> how its rows go with the images, of those that were asked about; see `engine.row_order`.
     """
 
@@ -94,6 +96,7 @@ class Structure:
     lying: dict[str, Lying] = field(default_factory=dict, repr=False)
     along_images: bool = False
     own_backwards: tuple[str, ...] = ()
+    embedding: EmbeddingSign | None = None
     orders: dict[str, Literal["own", "others", "all"]] = field(default_factory=dict, repr=False)
 
     @property

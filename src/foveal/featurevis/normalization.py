@@ -44,8 +44,9 @@ class Normalization:
             return cls(size, mean, std, preprocessing.channels == "BGR")
         if x is None:
             raise ImageError(
-                "Cannot make images for a network without knowing how it wants them: pass "
-                "preprocessing=foveal.Preprocessing(…), a model from foveal.load_model, or example inputs."
+                "Cannot make images for a network whose preprocessing is not known: pass "
+                "preprocessing=foveal.Preprocessing(…) (in Python also a model from foveal.load_model, or example "
+                "inputs)."
             )
         low, high = x.detach().amin((0, 2, 3)).cpu(), x.detach().amax((0, 2, 3)).cpu()
         return cls((x.shape[2], x.shape[3]), low, torch.where(high > low, high - low, 1.0))

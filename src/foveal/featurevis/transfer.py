@@ -17,7 +17,7 @@ from foveal.images import load_images
 from foveal.models.model import Model, as_model, placed, weight_of
 from foveal.render.feature_images import as_picture
 from foveal.results.feature_images import FeatureImages, Transfer, TransferScore, nearest_target
-from foveal.targets.class_scores import class_head, ending_of
+from foveal.targets.class_scores import class_head, first_head
 
 if TYPE_CHECKING:
     from foveal.images import Preprocessing
@@ -37,11 +37,12 @@ def answers(
 ) -> tuple[tuple[TransferScore, ...], ...]:
     """What the classifier, which had no part in it, takes each image for: its most probable classes."""
     subject, x = shown_to(faces, model, preprocessing)
-    chances = class_head(subject.module, subject.task, x, ending_of(subject.module, subject.task, x)).probabilities
+    first = first_head(subject.module, subject.task, x, labels=subject.labels)
+    chances = class_head(subject.module, subject.task, x, first.ending).probabilities
     if chances is None:
         raise MethodError(f"{subject.name} predicts values: only a classifier can name feature images")
     best = chances.float().topk(min(count, chances.shape[1]))
-    names = subject.labels
+    names = first.names(subject.labels)
     return tuple(
         tuple(
             TransferScore(names[k] if names else str(k), k, p)

@@ -48,6 +48,10 @@ class Range:
         return abs(self.white - self.black)
 
 
+BYTES = (255, 65535)
+"""What white is in whole numbers of 8 and of 16 bits, which programs also write as reals."""
+
+
 def usual_range(values: NDArray[Any]) -> Range:
     """What samples mostly mean: reals 0 to 1, uint16 and whole numbers above 255 to 65535, other ones to 255."""
     if values.dtype.kind in "fb":
@@ -60,11 +64,19 @@ def range_of(image: Image.Image, values: NDArray[Any], path: Path | None) -> Ran
     """What the file says of its samples, by a TIFF's tags or a PNG's significant bits; else the usual."""
     tags = getattr(image, "tag_v2", None)
     if tags is not None:
-        meant = _tiff_range(tags, values) or usual_range(values)
+        meant = _tiff_range(tags, values) or _real_range(values) or usual_range(values)
         inverted = tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
         return Range(meant.white, meant.black, meant.declared) if inverted else meant
     declared = _png_range(path, values) if image.format == "PNG" and path else None
     return declared or usual_range(values)
+
+
+def _real_range(values: NDArray[Any]) -> Range | None:
+    """Of a file of real numbers without a word on its range: that of whole numbers, where these fill more than half."""
+    if values.dtype.kind != "f" or not values.min() >= 0:
+        return None
+    white = next((white for white in BYTES if FILLED * white < values.max() <= white), None)
+    return Range(0, white, "the greatest value") if white else None
 
 
 def unit(values: NDArray[Any], meant: Range) -> Float32[NDArray[np.float32], ...]:
@@ -78,9 +90,19 @@ def unit(values: NDArray[Any], meant: Range) -> Float32[NDArray[np.float32], ...
     if not (low >= least and high <= most):  # also false for NaN
         by = f", as {meant.declared} says" if meant.declared else ""
         raise ImageError(
-            f"pixels of type {values.dtype} must lie in {least:g}..{most:g}{by}, but these span {low:g} to {high:g}."
+            f"pixels of type {values.dtype} must lie in {least:g}..{most:g}{by}, but these span {low:g} to {high:g}"
+            f"{_remedy(values, low, high, declared=bool(meant.declared))}."
         )
     return np.asarray((values.astype(np.float32) - meant.black) / (meant.white - meant.black), np.float32)
+
+
+def _remedy(values: NDArray[Any], low: float, high: float, *, declared: bool) -> str:
+    """What to do with pixels beyond their range."""
+    if declared or values.dtype.kind != "f" or not np.isfinite([low, high]).all():
+        return ""
+    white = next((white for white in BYTES if low >= 0 and FILLED * white < high <= white), None)
+    black = f"(pixels {'-' if low > 0 else '+'} {abs(low):g})" if low else "pixels"
+    return f": divide them by {white}" if white else f": pass {black} / {high - low:g}, with black at 0 and white at 1"
 
 
 def range_notes(values: NDArray[Any], meant: Range) -> tuple[str, ...]:

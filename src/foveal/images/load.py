@@ -18,6 +18,7 @@ from foveal.images.decode import Decoded, decode_array, decode_file, decode_imag
 from foveal.images.geometry import Geometry
 from foveal.images.place import Place
 from foveal.images.planes import plane, plane_note
+from foveal.images.size_notes import size_notes
 from foveal.images.tensors import check_plain, values_of
 from foveal.storage.reading import DAMAGE, reason
 
@@ -148,13 +149,13 @@ def _load(image: OneImage, preprocessing: Preprocessing | None, axes: int) -> tu
     decoded, source = _decoded(image)
     if preprocessing is None:
         raise ImageError(
-            f"Cannot make a network input from {source!r} without knowing how the network wants it: "
-            "pass preprocessing=foveal.Preprocessing(size=(h, w), …), or a model from foveal.load_model."
+            f"Cannot make a network input from {source!r}: the preprocessing of the network is not known; pass "
+            "preprocessing=foveal.Preprocessing(size=(h, w), …) (in Python also a model from foveal.load_model)."
         )
     pixels = np.array(decoded.image)
     geometry = preprocessing.geometry((pixels.shape[0], pixels.shape[1]))
     tensor = torch.from_numpy(preprocessing.apply(decoded.source))
-    return tensor, Photo(pixels, geometry, source, decoded.notes)
+    return tensor, Photo(pixels, geometry, source, (*decoded.notes, *size_notes(geometry)))
 
 
 def _is_input(image: object) -> TypeGuard[torch.Tensor]:

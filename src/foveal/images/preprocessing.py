@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
 
-from foveal.errors import ImageError, shown
+from foveal.errors import ImageError, UnknownPreprocessing, shown
 from foveal.images.geometry import Geometry
 
 if TYPE_CHECKING:
@@ -96,11 +98,67 @@ class Preprocessing:
         if not isinstance(saved, Mapping):
             raise ImageError(f"Cannot read the preprocessing: it is {shown(saved)}, not fields with values.")
         unknown = sorted(set(saved) - set(names), key=str)
-        if unknown or "size" not in saved:
-            problem = f"unknown field {shown(unknown[0])}" if unknown else "no field 'size'"
-            raise ImageError(f"Cannot read the preprocessing: {problem}; the fields are {', '.join(names)}.")
+        if unknown:
+            near = get_close_matches(str(unknown[0]), names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(names)}."
+            raise ImageError(f"Cannot read the preprocessing: unknown field {shown(unknown[0])}; {hint}")
+        if "size" not in saved:
+            raise ImageError("Cannot read the preprocessing: no field 'size'; add \"size\": [height, width].")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
         return cls(**values)
+
+    def to_json(self) -> str:
+        """The text of a JSON file that says the same."""
+        fields = ",\n".join(f' "{name}": {json.dumps(value)}' for name, value in self.to_dict().items())
+        return "{\n" + fields + "\n}\n"
+
+    @staticmethod
+    def named(
+        name: str,
+        size: int | tuple[int, int] | None = None,
+        *,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+    ) -> Preprocessing:
+        """A preprocessing by name, with another size or other numbers if given.
+
+            >>> Preprocessing.named("gray", 128, mean=0.45, std=0.25).size
+            (128, 128)
+
+        Args:
+            name: "imagenet" (short side 256, central 224×224, RGB, mean and std of ImageNet), or "gray" (one channel,
+                224×224, values from −1 to 1).
+            size: side of the input, or (h, w); the short side before the crop changes in proportion.
+            mean, std: one number for every channel, or one a channel, for pixels scaled to 0..1.
+
+        Raises:
+            ImageError: for another name, and numbers that do not fit.
+        """
+        if name not in PRESETS:
+            near = get_close_matches(str(name), PRESETS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the names are {', '.join(PRESETS)}."
+            raise UnknownPreprocessing(f"There is no preprocessing named {shown(name)}: {hint}")
+        return PRESETS[name].changed((size, size) if isinstance(size, int) else size, mean=mean, std=std)
+
+    def changed(
+        self,
+        size: tuple[int, int] | None = None,
+        *,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+    ) -> Preprocessing:
+        """The same with another size (h, w), mean or standard deviation; see `named`."""
+        changes: dict[str, Any] = {"mean": self._for_each_channel(mean), "std": self._for_each_channel(std)}
+        if size:
+            short = self.resize_to and round(self.resize_to * min(size) / min(self.size))
+            changes |= {"size": size, "resize_to": short}
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+    def _for_each_channel(self, numbers: float | Sequence[float] | None) -> tuple[float, ...] | None:
+        if numbers is None:
+            return None
+        each = tuple(numbers) if isinstance(numbers, Sequence) else (numbers,)
+        return each * (len(self.mean) if len(each) == 1 else 1)
 
     def _in_8_bits(self, photo: Image.Image) -> NDArray[np.float32]:
         """The resized pixels, rounded to 8 bits as torchvision has them."""
@@ -136,7 +194,7 @@ class Preprocessing:
         if short * long > LARGEST_RESIZE:
             raise ImageError(
                 f"Cannot resize a photo of {width}×{height} to a short side of {short}: the long side would "
-                f"be {long}; crop it, or use resize='exact' or 'pad'."
+                f"be {long}; crop it, or set resize to exact or pad."
             )
         return (short, long) if height <= width else (long, short)
 
@@ -183,3 +241,14 @@ def _whole(value: object) -> bool:
 
 def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+
+
+PRESETS = {
+    "imagenet": Preprocessing(size=(224, 224), resize_to=256),
+    "gray": Preprocessing(size=(224, 224), channels="L", mean=(0.5,), std=(0.5,)),
+}
+"""What `Preprocessing.named` knows; "grey" is another spelling."""
+PRESETS["grey"] = PRESETS["gray"]
+
+USUAL = {1: PRESETS["gray"], 3: PRESETS["imagenet"]}
+"""What is mostly right for a network, by the number of its input channels."""

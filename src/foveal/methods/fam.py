@@ -50,7 +50,10 @@ def positive(c: Comparison) -> Float[Tensor, "n e"]:
 def margin(c: Comparison) -> Float[Tensor, "n e"]:
     """p less that of the runner-up, whether the decision explained is a margin or not."""
     if c.margin is None:
-        raise MethodError("fam:weights=margin needs a runner-up: decide by foveal.Prototypes or foveal.Neighbors")
+        raise MethodError(
+            "fam:weights=margin needs a runner-up: compare several classes with foveal.episode "
+            "(in Python also target=foveal.Prototypes(…) or foveal.Neighbors(…))"
+        )
     return c.margin
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from foveal.errors import FovealError, ModelError, UnknownModel
 from foveal.models.labels import own_labels
-from foveal.models.model import Model
+from foveal.models.model import Model, own_task
 from foveal.storage.reading import DAMAGE, reason
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def build(spec: str, *, arguments: Mapping[str, object]) -> Model:
     if isinstance(made, Model):
         return made
     if isinstance(made, nn.Module):
-        return Model(made, spec, labels=own_labels(made), card={"source": spec})
+        return Model(made, spec, labels=own_labels(made), card={"source": spec}, task=own_task(made))
     raise ModelError(f"{spec} returned a {type(made).__name__}: it must return an nn.Module or a foveal.Model.")
 
 

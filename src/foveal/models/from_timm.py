@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from foveal.errors import ModelError, UnknownModel
 from foveal.images.preprocessing import Preprocessing
 from foveal.models.extras import import_timm
-from foveal.models.model import Model
+from foveal.models.model import Model, own_task
 from foveal.models.zoo import building, unknown
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _check_name(name: str, *, pretrained: bool) -> None:
     if tag and tag not in tags:
         raise UnknownModel(f"timm has no weights {tag!r} for {base}: the choices are {', '.join(tags) or 'none'}.")
     if pretrained and not tags and not timm.models.is_model_pretrained(base):
-        raise ModelError(f"timm has no trained weights for {base}: pass a file (--weights) or pretrained=False.")
+        raise ModelError(f"timm has no trained weights for {base}: pass a file (weights=…) or pretrained=False.")
 
 
 def _preprocessing(module: nn.Module) -> tuple[Preprocessing | None, list[str]]:
@@ -80,9 +80,7 @@ def _preprocessing(module: nn.Module) -> tuple[Preprocessing | None, list[str]]:
 
 def _task(module: nn.Module, arguments: Mapping[str, object]) -> Task | None:
     """Networks of timm tell classes apart; what another number of outputs means is not known."""
-    if getattr(module, "num_classes", None) == 0:
-        return "embedding"
-    return None if "num_classes" in arguments else "classes"
+    return own_task(module) or (None if "num_classes" in arguments else "classes")
 
 
 def _labels(module: nn.Module) -> tuple[str, ...] | None:

@@ -25,7 +25,7 @@ def build(name: str, *, pretrained: bool, arguments: Mapping[str, object]) -> Mo
         raise unknown("torchvision", name, models.list_models())
     weights, spec = _weights(base, tag), f"torchvision:{name}"
     if pretrained and weights is None:
-        raise ModelError(f"torchvision has no trained weights for {base}: pass a file (--weights) or pretrained=False.")
+        raise ModelError(f"torchvision has no trained weights for {base}: pass a file (weights=…) or pretrained=False.")
     with building(spec, arguments, fetching=pretrained):
         module = models.get_model(base, **_options(base, weights, pretrained), **arguments)
     labels = _labels(weights)

@@ -15,6 +15,7 @@ from foveal.errors import ModelError, shown
 from foveal.images import Batch
 from foveal.images.preprocessing import Preprocessing
 from foveal.models.labels import checked_labels, own_labels
+from foveal.storage.reading import DAMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,15 @@ class Model:
         return f"Model({self.name!r}, {type(self.module).__name__}, input {size}, {labels}{notes})"
 
 
+def own_task(module: nn.Module) -> Task | None:
+    """What the network itself says of its output: those of timm have `num_classes` 0 where they give an embedding."""
+    try:
+        count = getattr(module, "num_classes", None)
+    except DAMAGE:  # whatever a property of a stranger's network raises
+        return None
+    return "embedding" if isinstance(count, int) and not isinstance(count, bool) and count == 0 else None
+
+
 def check_real(module: nn.Module, name: str) -> None:
     """ModelError for a network whose weights have no values."""
     if any(parameter.is_meta for parameter in module.parameters()):
@@ -84,8 +94,8 @@ def as_model(
     if isinstance(model, nn.Module):
         own = unwrap(model)
         check_real(own, type(own).__name__)
-        known = checked_labels(labels) or own_labels(own)
-        return Model(model, type(own).__name__, preprocessing, known, task=task)
+        known = own_labels(own) if labels is None else checked_labels(labels)
+        return Model(model, type(own).__name__, preprocessing, known, task=task or own_task(own))
     if not isinstance(model, Model):
         raise ModelError(
             f"cannot explain a {type(model).__name__}: pass an nn.Module, or load one with foveal.load_model({model!r})"
@@ -98,7 +108,7 @@ def as_model(
     return replace(
         model,
         preprocessing=preprocessing or model.preprocessing,
-        labels=checked_labels(labels) or model.labels,
+        labels=model.labels if labels is None else checked_labels(labels),
         task=task or model.task,
     )
 

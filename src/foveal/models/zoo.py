@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, redirect_stdout
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,14 @@ RESERVED = FETCHING | {"weights", "weights_backbone", "progress", "device", "dty
 def building(spec: str, arguments: Mapping[str, object], *, fetching: bool) -> Iterator[None]:
     """Around the call that builds: equal random weights every time, the caller's generator untouched.
 
-    What the library raises becomes one sentence; `fetching` says that trained weights may be downloaded.
+    What the library raises becomes one sentence; `fetching` says that trained weights may be downloaded. What it
+    prints, such as "Downloading: …", goes to standard error: standard output is for results.
     """
     refused = sorted(RESERVED & arguments.keys())
     if refused:
         raise ModelError(f"Cannot build {spec} with the argument {refused[0]!r}: a sidecar may not set it.")
     given = ", ".join(f"{printable(key)}={shown(value)}" for key, value in arguments.items()) or "its defaults"
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), redirect_stdout(sys.stderr):
         torch.manual_seed(0)
         try:
             yield
@@ -52,5 +54,5 @@ def _unfetched(spec: str, error: Exception) -> ModelError:
     reason = " ".join(str(getattr(error, "reason", error)).split()).split(". ")[0]
     return ModelError(
         f"Cannot get the trained weights of {spec}, downloading them failed ({reason}): pass a local file "
-        "(weights=, --weights FILE), or ask for random weights (pretrained=False, --no-pretrained)."
+        "(weights=…), or ask for random weights (pretrained=False)."
     )

@@ -28,7 +28,8 @@ def find_metric(metric: MetricLike) -> Distance:
     if not isinstance(metric, str) and isinstance(metric, Distance):
         return metric
     raise UnknownTarget(
-        f"there is no metric {shown(metric)}: say {', '.join(METRICS)}, or pass foveal.Learned(matrix) or your own"
+        f"there is no metric {shown(metric)}: the metrics are {', '.join(METRICS)} "
+        "(in Python also foveal.Learned(matrix) or your own)"
     )
 
 

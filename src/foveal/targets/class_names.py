@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from numbers import Integral
@@ -11,14 +12,26 @@ import numpy as np
 from torch import Tensor
 
 from foveal.engine.numerals import whole
-from foveal.errors import TargetError, UnknownTarget, shown
+from foveal.errors import TargetError, UnknownTarget, counted, shown
+
+NEAREST = 3  # names suggested
 
 
-def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int, where: str = "the model") -> int:
+def class_index(
+    wanted: int | str,
+    labels: Sequence[str] | None,
+    classes: int,
+    where: str = "the model",
+    *,
+    parts: bool = True,
+) -> int:
     """The index of the class `wanted` among `classes`.
 
     A label matches regardless of case; where a label lists synonyms separated by commas, each of them; and
     finally by any part of it that occurs in one label only.
+
+    Args:
+        parts: False where a part of a name is not enough, as in files, where nobody sees what it was taken for.
 
     Raises:
         TargetError: out of range, unknown, ambiguous, or a label asked of a model that knows none.
@@ -34,22 +47,18 @@ def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int, w
         raise UnknownTarget("a class without a name cannot be looked up: pass its index or label")
     if labels and len(labels) != classes:
         raise TargetError(
-            f"cannot look up class {wanted!r}: there are {len(labels)} labels for {classes} classes; pass one a class"
+            f"cannot look up class {wanted!r}: {counted(len(labels), 'name')} for {classes} classes; give one a class"
         )
     if not labels:
         raise UnknownTarget(
-            f"cannot look up class {wanted!r}: this model carries no labels; pass its index or labels=[…]"
+            f"cannot look up class {wanted!r}: the names of the classes are not known; pass its index or labels=[…]"
         )
-    matches = _matches(wanted.strip().casefold(), [label.casefold() for label in labels])
-    if len(matches) == 1 and matches[0] < classes:
+    matches = _matches(wanted.strip().casefold(), [label.casefold() for label in labels], parts=parts)
+    if len(matches) == 1:
         return matches[0]
     if matches:
         raise UnknownTarget(f"class {wanted!r} is ambiguous: {_listing(labels, matches)}; name one exactly or by index")
-    near = get_close_matches(wanted, labels, n=3, cutoff=0.5)
-    hint = (
-        f"did you mean {' or '.join(near)}?" if near else f"the {len(labels)} labels begin {', '.join(labels[:5])}, …"
-    )
-    raise UnknownTarget(f"the model has no class {wanted!r}: {hint}")
+    raise UnknownTarget(f"the model has no class {wanted!r}: {_suggestion(wanted, labels)}")
 
 
 def plain(which: Any) -> Any:
@@ -102,12 +111,33 @@ def class_words(index: int, labels: Sequence[str] | None, *, kind: str = "class"
     return f"{labels[index]} ({index})" if labels else f"{kind} {index}"
 
 
-def _matches(wanted: str, labels: Sequence[str]) -> list[int]:
+def _matches(wanted: str, labels: Sequence[str], *, parts: bool) -> list[int]:
     exact = [i for i, label in enumerate(labels) if label == wanted]
-    synonym = [i for i, label in enumerate(labels) if wanted in (part.strip() for part in label.split(","))]
-    return exact or synonym or [i for i, label in enumerate(labels) if wanted in label]
+    synonym = [i for i, label in enumerate(labels) if wanted in _synonyms(label)]
+    return exact or synonym or [i for i, label in enumerate(labels) if parts and wanted in label]
+
+
+def _suggestion(wanted: str, labels: Sequence[str]) -> str:
+    """The names that are most like the one wanted, as a whole, in a synonym or in a word; else how the names begin."""
+    name = wanted.strip().casefold()
+    by_piece: dict[str, list[str]] = {}
+    for label in labels:
+        folded = label.casefold()
+        for piece in {folded, *_synonyms(folded), *re.findall(r"[^\W_]+", folded)}:
+            by_piece.setdefault(piece, []).append(label)
+    holding = [label for label in labels if name in label.casefold()]
+    near = [label for piece in get_close_matches(name, by_piece, n=NEAREST, cutoff=0.6) for label in by_piece[piece]]
+    likely = list(dict.fromkeys([*holding, *near]))[:NEAREST]
+    if likely:
+        return f"did you mean {' or '.join(map(repr, likely))}?"
+    first = ", ".join(repr(label) for label in labels[:NEAREST])
+    return f"the {len(labels)} names begin {first}, …" if len(labels) > NEAREST else f"the names are {first}"
+
+
+def _synonyms(label: str) -> list[str]:
+    return [part.strip() for part in label.split(",")]
 
 
 def _listing(labels: Sequence[str], matches: Sequence[int]) -> str:
-    shown = ", ".join(f"{labels[i]} ({i})" for i in matches[:6])
+    shown = ", ".join(f"{labels[i]!r} ({i})" for i in matches[:6])
     return shown + (f" and {len(matches) - 6} more" if len(matches) > 6 else "")

@@ -16,18 +16,32 @@ from foveal.errors import ModelError
 from foveal.targets.heads import Ending, Head, read_head
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Float
 
     from foveal.engine.task import Task
 
 
-def ending_of(
-    module: nn.Module, task: Task | None, x: Float[Tensor, "n c h w"], arguments: Arguments | None = None
-) -> Ending:
-    """How the network's output ends, read off the graph of the first picture's forward."""
+def first_head(
+    module: nn.Module,
+    task: Task | None,
+    x: Float[Tensor, "n c h w"],
+    arguments: Arguments | None = None,
+    labels: Sequence[str] | None = None,
+) -> Head:
+    """What the network says of the first image, from a forward pass whose graph tells how its output ends.
+
+    Raises:
+        TargetError: where it is certainly an embedding, and where there are more or fewer labels than outputs.
+    """
     model, first = unwrap(module), (arguments or Arguments(len(x))).row(0)
-    with capture(model, [describe(model, x, arguments).late]) as run:
-        return read_head(run.forward(x[:1], first), task).ending
+    structure = describe(model, x, arguments)
+    with capture(model, [structure.late]) as run:
+        head = read_head(run.forward(x[:1], first), task, None, labels, lambda: structure.embedding)
+    head.names(labels)
+    head.check_predicts()
+    return head
 
 
 def class_head(
@@ -40,7 +54,7 @@ def class_head(
     """What the network says of each picture, without gradients; it is left as it was.
 
     Args:
-        ending: see `ending_of`; without gradients there is no graph to read it off.
+        ending: that of `first_head`; without gradients there is no graph to read it off.
 
     Raises:
         ModelError, TargetError: when it does not run on these, or gives no scores, one row a picture.

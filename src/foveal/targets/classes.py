@@ -36,6 +36,8 @@ class Class:
 
     which: OneClass | Sequence[OneClass] | None = None
     of: Literal["logit", "probability"] = "logit"
+    whole_names: bool = field(default=False, kw_only=True, repr=False)
+    """Whether a class must be named by its whole label or a synonym, as in files, and not by a part of it."""
     ending: Ending | None = field(default=None, kw_only=True, repr=False)
     """How the network's output ends, once that is known: of altered copies there is no graph to read it off."""
 
@@ -49,12 +51,14 @@ class Class:
         return ()
 
     def decide(self, outcome: ModelOutput) -> TargetScore:
-        head = read_head(outcome.output, outcome.task, self.ending)
+        head = read_head(outcome.output, outcome.task, self.ending, outcome.labels, outcome.traced)
         scores, probabilities = head.choices, head.probabilities
-        labels = _fitting(outcome.labels, scores.shape[1])
+        labels = head.names(outcome.labels)
+        if self.which is None:
+            head.check_predicts()
         if head.task == "value" and self.which is None and scores.shape[1] > 1:
             raise TargetError(f"this network predicts {scores.shape[1]} values: say which one, such as target=0")
-        index = class_indices(self.which, scores, outcome.labels, head.where)
+        index = class_indices(self.which, scores, labels, head.where, parts=not self.whole_names)
         words = tuple(class_words(i, labels, kind=head.kind) for i in index.tolist())
         if probabilities is None:
             if self.of == "probability":
@@ -103,12 +107,14 @@ class Margin:
         return ()
 
     def decide(self, outcome: ModelOutput) -> TargetScore:
-        head = read_head(outcome.output, outcome.task, self.ending)
+        head = read_head(outcome.output, outcome.task, self.ending, outcome.labels, outcome.traced)
         scores = head.choices
-        labels = _fitting(outcome.labels, scores.shape[1])
-        a = class_indices(self.a, scores, outcome.labels, head.where)
+        labels = head.names(outcome.labels)
+        if self.a is None or self.b is None:
+            head.check_predicts()
+        a = class_indices(self.a, scores, labels, head.where)
         rest = scores.detach().scatter(1, a[:, None], -torch.inf)
-        b = class_indices(self.b, rest, outcome.labels, head.where)
+        b = class_indices(self.b, rest, labels, head.where)
         if bool((a == b).any()):
             same = class_words(int(a[a == b][0]), labels, kind=head.kind)
             raise TargetError(f"a margin needs two different classes, but a and b are both {same}")
@@ -120,25 +126,27 @@ class Margin:
         return TargetScore(margin, words, spec, per_image=each, choices=scores, notes=head.notes())
 
 
-def _fitting(labels: Sequence[str] | None, classes: int) -> Sequence[str] | None:
-    """Labels, if there is one a class: a shifted or missing one would name every class wrongly."""
-    return labels if labels and len(labels) == classes else None
-
-
 def class_indices(
     which: OneClass | Sequence[OneClass] | None,
     scores: Float[Tensor, "n classes"],
     labels: Sequence[str] | None,
     where: str = "the model",
+    *,
+    parts: bool = True,
 ) -> Int[Tensor, " n"]:
-    """The class meant for each row of scores: the one named, or the highest; `where` is what has these scores."""
+    """The class meant for each row of scores: the one named, or the highest.
+
+    Args:
+        where: what has these scores.
+        parts: see `class_index`.
+    """
     n, classes = scores.shape
     if which is None:
         return scores.detach().argmax(1)
     each = [which] * n if isinstance(which, int | str) else list(which)
     if len(each) != n:
         raise TargetError(f"{len(each)} classes were given for {n} images: give one class, or one per image")
-    return torch.tensor([class_index(name, labels, classes, where) for name in each], device=scores.device)
+    return torch.tensor([class_index(name, labels, classes, where, parts=parts) for name in each], device=scores.device)
 
 
 def _at(scores: Float[Tensor, "n classes"], index: Int[Tensor, " n"]) -> Float[Tensor, " n"]:

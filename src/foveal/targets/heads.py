@@ -14,14 +14,25 @@ from torch import Tensor
 from torch.nn import functional
 
 from foveal.engine.address import tensor_parts
+from foveal.engine.embedding_signs import EmbeddingSign, embedding_sign
+from foveal.engine.graph import RESHAPING
 from foveal.engine.task import Task
-from foveal.errors import TargetError
+from foveal.errors import TargetError, counted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from jaxtyping import Float
 
 
-Ending: TypeAlias = Literal["logits", "sigmoid", "softmax", "log_softmax"]
+Ending: TypeAlias = Literal["logits", "sigmoid", "softmax", "log_softmax", "embedding"]
+"""What the scores that decide are; "embedding" where nothing was declared and the output looks like one."""
+
+COMPARE = (
+    "scores: compare images with foveal.match, or explain a similarity with target=foveal.Similar(reference) "
+    "(in Python also foveal.Prototypes and foveal.Neighbors)"
+)
+"""What to do with a network that gives an embedding; goes on from "not class"."""
 
 NAMED = ("logits", "output", "out")
 """Entries of a record that are the class scores, whatever else it holds."""
@@ -38,6 +49,7 @@ class Head:
         name: the entry of a record that they are; "" where the network returned them alone.
         others: entries that might have been meant instead, with their shapes.
         squashed: the operation that may have made probabilities of what was read as logits: "sigmoid"; "" for none.
+        sign: what says that they are an embedding, where the network does not say what they are.
     """
 
     scores: Float[Tensor, "n k"]
@@ -46,6 +58,7 @@ class Head:
     name: str = ""
     others: tuple[str, ...] = ()
     squashed: str = ""
+    sign: EmbeddingSign | None = None
 
     @property
     def binary(self) -> bool:
@@ -60,10 +73,7 @@ class Head:
             TargetError: for an embedding, which has no classes.
         """
         if self.task == "embedding":
-            raise TargetError(
-                f"this network gives an embedding of {self.scores.shape[1]} numbers and knows no classes: compare "
-                "pictures by foveal.match, or explain target=foveal.Similar(reference), Prototypes or Neighbors"
-            )
+            raise TargetError(f"this network gives an embedding of {self.scores.shape[1]} numbers, not class {COMPARE}")
         if not self.binary:
             return self.scores
         other = -self.scores if self.ending == "logits" else 1 - self.scores
@@ -71,8 +81,8 @@ class Head:
 
     @property
     def probabilities(self) -> Float[Tensor, "n classes"] | None:
-        """A probability a class; None where the numbers are values."""
-        if self.task == "value":
+        """A probability a class; None where the numbers are values, or look like an embedding."""
+        if self.task == "value" or self.ending == "embedding":
             return None
         z = self.scores
         if self.ending != "logits":
@@ -96,6 +106,8 @@ class Head:
     @property
     def kind(self) -> str:
         """What one of the scores is called."""
+        if self.ending == "embedding":
+            return "output"
         return {"labels": "label", "value": "value"}.get(self.task or "", "class")
 
     @property
@@ -103,13 +115,46 @@ class Head:
         """What to call it in a sentence."""
         return f"{self.name!r} of the output" if self.name else "the model"
 
+    def check_predicts(self) -> None:
+        """TargetError where the highest of the scores is certainly no predicted class."""
+        if self.sign and self.sign.certain:
+            raise TargetError(
+                f"this network predicts no class: its output of {self.scores.shape[1]} numbers is an embedding "
+                f"({self.sign.words}), not class {COMPARE}; say task='classes' if the numbers are class scores"
+            )
+
+    def names(self, labels: Sequence[str] | None) -> tuple[str, ...] | None:
+        """The labels, one a choice; of two classes that share one number, a single label names the second.
+
+        Raises:
+            TargetError: for more or fewer labels than there are outputs.
+        """
+        if not labels:
+            return None
+        outputs = self.scores.shape[1]
+        if self.binary and len(labels) == 1:
+            return f"not {labels[0]}", labels[0]
+        if len(labels) == (2 if self.binary else outputs):
+            return tuple(labels)
+        raise TargetError(_misfit(len(labels), outputs, binary=self.binary, sign=self.sign))
+
     def notes(self) -> tuple[str, ...]:
         """What was assumed."""
         notes = []
+        if self.ending == "embedding":
+            seen = f": {self.sign.words}" if self.sign else ""
+            told = (
+                f"the output looks like an embedding, not class scores{seen}. No class and no probability is given. "
+                "Compare images with foveal.match or explain target=foveal.Similar(reference). If the "
+                f"{self.scores.shape[1]} numbers are class scores, say task='classes'; if they are predicted values, "
+                "say task='value'"
+            )
+            return (told,)
         if self.others:
             notes.append(
                 f"the decision was read from {self.name!r} of what the network returned, which also has "
-                f"{', '.join(self.others)}: explain another by a target such as lambda output: output[…][:, 0]"
+                f"{', '.join(self.others)} (in Python explain another by a target such as "
+                "lambda output: output[…][:, 0])"
             )
         if self.squashed and self.task != "value":
             notes.append(
@@ -121,8 +166,7 @@ class Head:
         if self.task is None and self.binary and self.ending == "logits":
             notes.append(
                 "the network's one number was read as a logit, class 1 where it is above 0 and class 0 below: if that "
-                "is so, say task='classes'; for a regression say task='value', or pass target=1 or "
-                "lambda output: output.flatten()"
+                "is so, say task='classes'; for a regression say task='value'"
             )
         elif self.task is None and self.ending == "logits":
             notes.append(
@@ -133,11 +177,33 @@ class Head:
         return tuple(notes)
 
 
-def read_head(output: Any, task: Task | None = None, ending: Ending | None = None) -> Head:
+def _misfit(names: int, outputs: int, *, binary: bool, sign: EmbeddingSign | None) -> str:
+    """What to say of labels that are not one an output."""
+    given = counted(names, "name")
+    if binary:
+        return f"{given} for one output: give one name (of scores above 0) or two (below and above 0), labels=[…]"
+    if sign:
+        return (
+            f"{given} for {outputs} outputs, which look like an embedding ({sign.words}), not class {COMPARE}; for "
+            f"class scores give {outputs} names (labels=[…])"
+        )
+    wanted = counted(outputs, "name")
+    return f"{given} for {counted(outputs, 'output')}: give {wanted}, in the order of the outputs (labels=[…])"
+
+
+def read_head(
+    output: Any,
+    task: Task | None = None,
+    ending: Ending | None = None,
+    labels: Sequence[str] | None = None,
+    traced: Callable[[], EmbeddingSign | None] | None = None,
+) -> Head:
     """The head in whatever a network returned: a tensor, `.logits`, or the first (n, k) part.
 
     Args:
         ending: how it ends, where that is known; otherwise it is read off the graph.
+        labels: class names; where there is one an output, the output is no embedding.
+        traced: see `ModelOutput.traced`.
 
     Raises:
         TargetError: when nothing in the output looks like scores.
@@ -148,13 +214,29 @@ def read_head(output: Any, task: Task | None = None, ending: Ending | None = Non
     if not fitting:
         raise TargetError(
             f"the model returned {describe_output(output)}, in which no class scores (n, classes) were found: "
-            "pass target=lambda output: … that returns one score per image, shape (n,)"
+            "for an embedding, compare images with foveal.match (in Python, target=lambda output: … may return one "
+            "score per image, shape (n,))"
         )
     name, *rest = fitting
     scores = parts[name][:, None] if parts[name].ndim == 1 else parts[name]
     others = tuple(f"{other!r} {tuple(parts[other].shape)}" for other in rest)
-    ending = ending or _ending(scores, task)
-    return Head(scores, ending, task, name, others, _squashing(scores) if ending == "logits" else "")
+    ending, sign = (ending, None) if ending else _read_ending(scores, task, labels, traced)
+    return Head(scores, ending, task, name, others, _squashing(scores) if ending == "logits" else "", sign)
+
+
+def _read_ending(
+    scores: Float[Tensor, "n k"],
+    task: Task | None,
+    labels: Sequence[str] | None,
+    traced: Callable[[], EmbeddingSign | None] | None,
+) -> tuple[Ending, EmbeddingSign | None]:
+    """How the scores end, and what says that they are an embedding where nobody says what they are."""
+    ending = _ending(scores, task)
+    said = task if labels is None or len(labels) == scores.shape[1] else None
+    if ending != "logits" or said or (labels and len(labels) == scores.shape[1]):
+        return ending, None
+    sign = embedding_sign(scores, traced)
+    return ("embedding" if sign and task is None else ending), sign
 
 
 def _ending(scores: Float[Tensor, "n k"], task: Task | None) -> Ending:
@@ -171,7 +253,7 @@ def _ending(scores: Float[Tensor, "n k"], task: Task | None) -> Ending:
 def last_operation(tensor: Tensor) -> str:
     """The name of the last operation in the graph that changed numbers, not only their shape; '' without a graph."""
     node = tensor.grad_fn
-    while node is not None and type(node).__name__.startswith(_RESHAPING) and node.next_functions:
+    while node is not None and type(node).__name__.startswith(RESHAPING) and node.next_functions:
         node = node.next_functions[0][0]
     return type(node).__name__ if node is not None else ""
 
@@ -185,7 +267,7 @@ def _squashing(scores: Float[Tensor, "n k"]) -> str:
         names = {type(node).__name__.removesuffix("Backward0") for node in nodes if node is not None}
         if squashing := sorted(names & _SQUASHING):
             return squashing[0].lower()
-        onward = [node for node in nodes if type(node).__name__.startswith((*_RESHAPING, *_ARITHMETIC))]
+        onward = [node for node in nodes if type(node).__name__.startswith((*RESHAPING, *_ARITHMETIC))]
         nodes = [before for node in onward if node is not None for before, _ in node.next_functions]
     return ""
 
@@ -193,10 +275,6 @@ def _squashing(scores: Float[Tensor, "n k"]) -> str:
 _FEW = 8
 _SQUASHING = frozenset({"Sigmoid", "LogSigmoid", "LogSigmoidForward", "Tanh", "Exp", "Hardsigmoid", "Softmax", "Erf"})
 _ARITHMETIC = ("Clamp", "Add", "Sub", "Rsub", "Mul", "Div", "Reciprocal", "Pow", "Neg", "Cat", "Maximum", "Minimum")
-
-_RESHAPING = (
-    "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Clone", "Alias", "IndexSelect",
-)  # fmt: skip
 
 
 def _sums_to_one(scores: Float[Tensor, "n classes"]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -14,6 +14,7 @@ from foveal.errors import TargetError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+    from foveal.engine.embedding_signs import EmbeddingSign
     from foveal.engine.task import Task
     from foveal.targets.comparison import Comparison
 
@@ -27,12 +28,14 @@ class ModelOutput:
         activations: the layers the decision asked for.
         labels: class names, when the model knows them.
         task: what the output means, when that is known.
+        traced: gives what the network's whole graph says of whether the output is an embedding.
     """
 
     output: Any
     activations: Mapping[str, Tensor] = field(default_factory=dict)
     labels: Sequence[str] | None = None
     task: Task | None = None
+    traced: Callable[[], EmbeddingSign | None] | None = None
 
 
 PER_IMAGE: Mapping[str, tuple[str, ...]] = {
