@@ -178,13 +178,13 @@ FAMILY = (
     ),
     Method(
         "gradcam++", "Grad-CAM++", gradcam_plus_plus, "gradients",
-        "positive gradients weighted so that several instances count alike",
+        "channels weighted by positive gradients; several instances count alike",
         "Chattopadhay et al., WACV 2018, arXiv:1710.11063",
         "derived for activations ≥ 0",
     ),
     Method(
         "xgradcam", "XGrad-CAM", xgradcam, "gradients",
-        "mean gradient taken where the channel is active",
+        "mean gradient where the channel is active",
         "Fu et al., BMVC 2020, arXiv:2008.02312",
         "derived for activations ≥ 0",
         caution=without_mean,
@@ -202,18 +202,18 @@ FAMILY = (
     ),
     Method(
         "elementwise", "Element-wise Grad-CAM", elementwise_gradcam, "gradients",
-        "positive part of gradient times activation, before channels can cancel",
+        "positive part of gradient times activation; before channels can cancel",
         "as in pytorch-grad-cam (Gildenblat et al., 2021)",
     ),
     Method(
         "eigencam", "Eigen-CAM", eigencam, "activations",
-        "first principal component of the activations; looks at no decision",
+        "first principal component of the activations; the same for every target",
         "Muhammad & Yeasin, IJCNN 2020, arXiv:2008.00299",
         caution=lambda A, G, M: "looks at no decision: this is the map of every target",
     ),
     Method(
         "eigengradcam", "EigenGrad-CAM", eigengradcam, "gradients",
-        "first principal component of gradient times activation",
+        "principal component of gradient × activation",
         "as in pytorch-grad-cam (Gildenblat et al., 2021)",
     ),
 )  # fmt: skip

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from foveal.attribution.method import Method, Option
+from foveal.attribution.formula import Option
+from foveal.attribution.method import Method
 from foveal.errors import MethodError
 from foveal.methods.cam import weighted
 from foveal.methods.clusters import cluster
@@ -110,7 +111,7 @@ _COMMON: dict[str, Option] = {"scaling": "after", "align_corners": False, "preci
 FAMILY = (
     Method(
         "scorecam", "Score-CAM", scorecam, "forwards",
-        "what is left of the score when only a channel's region is shown; needs no gradient",
+        "the score when only a channel's region shows; needs no gradient",
         "Wang et al., CVPR workshops 2020, arXiv:1910.01279",
         options={"weights": "softmax", "clusters": None, **_COMMON},
     ),
@@ -122,7 +123,7 @@ FAMILY = (
     ),
     Method(
         "isscorecam", "Integrated Score-CAM", iscorecam, "forwards",
-        "Score-CAM averaged on the way from the black image to the masked one",
+        "Score-CAM averaged along masks of rising weight; from the black image to the masked one",
         "Naidu et al., 2020, arXiv:2010.03023",
         options={"samples": 10, **_COMMON},
     ),
