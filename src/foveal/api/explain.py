@@ -16,9 +16,11 @@ from foveal.attribution.prepare import prepare, read
 from foveal.attribution.resolution import attribute_at, settings
 from foveal.engine.address import INPUT
 from foveal.engine.arguments import extra_inputs
+from foveal.engine.guard import unwrap
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
 from foveal.engine.stages import Stage, Structure, describe
+from foveal.engine.transformer import looks_like_transformer
 from foveal.errors import ModelError, UnknownMethod
 from foveal.images import Batch
 from foveal.methods import Method, MethodLike, MethodsLike, find_methods, optional
@@ -192,7 +194,7 @@ def explanations(
     evidence.notes[:0] = context.remarks(evidence.verdict.label if evidence.verdict else ())
     reads_layers = context.target is not None and context.target.layers
     if layer is None and not reads_layers and any(method.place == "last stage" for method in methods.values()):
-        evidence.notes += _far_from_the_score(context.tracing())
+        evidence.notes += _far_from_the_score(context.model, context.tracing())
     seconds, made = time.perf_counter() - started, settings(resolution, scales)
     return Explanations(
         tuple(
@@ -239,16 +241,16 @@ def _layers(context: Context, wanted: LayerSpec, method: Method) -> tuple[str, .
     return (INPUT,) if wanted is None and method.place == "input" else context.layers(wanted)
 
 
-def _far_from_the_score(structure: Structure) -> list[str]:
-    """Transformers lose their feature map at the first layer: what is left there says little of the decision."""
+def _far_from_the_score(model: nn.Module, structure: Structure) -> list[str]:
+    """What to say of transformers, and of networks whose last feature map is far from the score."""
     last = structure.usual
-    if structure.default or last.depth >= structure.depth / 3:
-        return []
-    note = (
-        f"{last.name} is the last feature map, but {structure.depth - last.depth} of {structure.depth} layers come "
-        "after it: this network decides on something else than maps, and this one says little about the decision"
-    )
-    return [note]
+    far = not structure.default and last.depth < structure.depth / 3
+    after = f"{structure.depth - last.depth} of {structure.depth} layers come after the last feature map, {last.name}"
+    little = "so this map says little about the decision"
+    if looks_like_transformer(unwrap(model)):
+        why = f"{after}, {little}" if far else "its maps are computed in the same way, but were not tested"
+        return [f"this looks like a transformer, and foveal explains convolutional networks: {why}"]
+    return [f"{after}, {little}: name another layer, or use a method of the input"] if far else []
 
 
 def _explanation(

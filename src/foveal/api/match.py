@@ -96,9 +96,7 @@ def match(
     embedder = ModelEmbedder(subject, queries.tensor, arguments, notes)
     site = embedder.layer(cast("str | None", embedding), local=chosen.local)
     named = cast("str | None", layer)
-    at = named or last_stage_before(
-        site, describe(unwrap(subject.module), queries.tensor, arguments), itself=True
-    )
+    at = named or last_stage_before(site, describe(unwrap(subject.module), queries.tensor, arguments), itself=True)
 
     def compare() -> tuple[Pairs, tuple[Tensor, Tensor], Correspondences, list[Whereabouts]]:
         with ExitStack() as block:

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from foveal.errors import FovealError, MethodError, shown
+from foveal.errors import FovealError, MethodError
 
 Option: TypeAlias = "float | int | str | bool | None"
 
@@ -141,7 +141,8 @@ def check_unchanged(name: str, tensors: Mapping[str, Tensor], versions: Sequence
 
 
 def _kind(value: Any) -> str:
-    return "None (is a return missing?)" if value is None else f"a {type(value).__name__}, {shown(value, most=40)}"
+    kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    return "None (is a return missing?)" if value is None else f"an object of type {kind}"
 
 
 def _shown(shape: Sequence[int]) -> str:

@@ -64,7 +64,7 @@ class Method:
         similarity: it explains targets that compare embeddings, and no others.
         options: what can be set, with the values that hold; if left out, the parameters of the formula after A and G,
             with their defaults.
-        cost: passes through the network for an image, if `needs` does not say it: "1 a channel".
+        cost: passes through the network for an image, if `needs` does not say it: "1/channel".
 
     Raises:
         MethodError: for a name that cannot stand in a file name or behind `--method`, or a formula that does not fit.

@@ -24,7 +24,9 @@ def explain(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            "--method", metavar="METHOD", help="gradcam if left out; repeat it, or say all; see `foveal methods`."
+            "--method",
+            metavar="METHOD",
+            help="gradcam if left out; repeat it, or all; see `foveal methods`, or my.py:mine.",
         ),
     ] = None,
     layer: options.Layers = None,

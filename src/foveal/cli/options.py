@@ -32,7 +32,9 @@ Photos = Annotated[
 ]
 Methods = Annotated[
     list[str] | None,
-    typer.Option("--method", metavar="METHOD", help="gradcam if left out; repeat it; see `foveal methods`."),
+    typer.Option(
+        "--method", metavar="METHOD", help="gradcam if left out; repeat it; see `foveal methods`, or my.py:mine."
+    ),
 ]
 Layers = Annotated[
     list[str] | None,

@@ -3,6 +3,7 @@
 from foveal.attribution.method import Method
 from foveal.methods.find import MethodLike, MethodsLike, find_method, find_methods, is_method, optional, register
 from foveal.methods.known import COMPARING, FAST, METHODS, USUAL
+from foveal.methods.own_code import own_sources
 from foveal.methods.registry import WORDS
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "find_methods",
     "is_method",
     "optional",
+    "own_sources",
     "register",
 ]

@@ -53,6 +53,6 @@ FAMILY = (
         "what the score loses without each channel; exact where channels add up",
         "Desai & Ramaswamy, WACV 2020",
         options={"fill": "zero", "chunk": None},
-        cost="1 a channel",
+        cost="1/channel",
     ),
 )  # fmt: skip

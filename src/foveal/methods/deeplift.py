@@ -56,5 +56,6 @@ FAMILY = (
         "networks whose operations have a rule",
         place="input",
         options={"baseline": "zero", "tolerance": 0.01},
+        cost="2 + 2",
     ),
 )  # fmt: skip

@@ -102,5 +102,6 @@ FAMILY = (
         "Zeiler & Fergus, ECCV 2014, arXiv:1311.2901",
         place="input",
         options={"window": None, "stride": None, "fill": "zero", "chunk": None},
+        cost="1/window",
     ),
 )  # fmt: skip

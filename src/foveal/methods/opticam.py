@@ -65,5 +65,6 @@ FAMILY = (
         "the channel mixture that keeps the score; when only its region is shown",
         "Zhang et al., 2023, arXiv:2301.07002",
         options={"steps": 100, "rate": 0.1},
+        cost="100 + 100",
     ),
 )  # fmt: skip

@@ -7,8 +7,9 @@ mine = "package.module:mine"              otherwise unknown
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -96,3 +97,15 @@ def _object(where: str, name: str) -> Any:
     if key is not None:
         _loaded[key] = made
     return made
+
+
+def own_sources(methods: Iterable[Method]) -> dict[str, str]:
+    """Name -> source of the formula, of methods that are not foveal's own: numbers that are kept depend on it."""
+    return {m.name: _source(m.formula) for m in methods if not str(m.formula.__module__).startswith("foveal.")}
+
+
+def _source(formula: Callable[..., Any]) -> str:
+    try:
+        return inspect.getsource(formula)
+    except (OSError, TypeError):  # written in C, typed into a prompt, or an object
+        return repr(getattr(getattr(formula, "__code__", None), "co_code", type(formula).__qualname__))

@@ -100,5 +100,6 @@ FAMILY = (
         "Petsiuk et al., BMVC 2018, arXiv:1806.07421",
         place="input",
         options={"count": 1000, "cells": 7, "probability": 0.5, "centered": True, "seed": 0, "chunk": None},
+        cost="1000",
     ),
 )  # fmt: skip

@@ -114,17 +114,20 @@ FAMILY = (
         "the score when only a channel's region shows; needs no gradient",
         "Wang et al., CVPR workshops 2020, arXiv:1910.01279",
         options={"weights": "softmax", "clusters": None, **_COMMON},
+        cost="1/channel",
     ),
     Method(
         "sscorecam", "Smoothed Score-CAM", sscorecam, "forwards",
         "Score-CAM averaged over noise on the masks",
         "Wang et al., 2020, arXiv:2006.14255",
         options={"samples": 10, "sigma": 2.0, **_COMMON},
+        cost="10/channel",
     ),
     Method(
         "isscorecam", "Integrated Score-CAM", iscorecam, "forwards",
-        "Score-CAM averaged along masks of rising weight; from the black image to the masked one",
+        "Score-CAM averaged over rising mask weights; from the black image to the masked one",
         "Naidu et al., 2020, arXiv:2010.03023",
         options={"samples": 10, **_COMMON},
+        cost="10/channel",
     ),
 )  # fmt: skip
