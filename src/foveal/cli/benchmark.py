@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from foveal.benchmark.csv_log import CsvLog
+    from foveal.methods import MethodLike
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where tables go; a run there is resumed.")]
 Methods = Annotated[
@@ -122,11 +123,8 @@ def folder(
     needs = {"object": any(s.boxes or s.mask for s in listed), "boxes": any(s.boxes for s in listed)}
     chosen = find_metrics(metric or ["usual", "object"])
     metrics = [name for name, kind in chosen.items() if needs.get(kind.needs, True)]
-    words = [name for name in method or () if name in WORDS]
-    methods = {
-        **find_methods([name for name in method or USUAL if name not in WORDS]),
-        **{word: word for word in words},
-    }
+    methods: dict[str, MethodLike] = {name: name for name in method or () if name in WORDS}
+    methods |= find_methods([name for name in method or USUAL if name not in WORDS])
     log = CsvLog(out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
     faults: list[str] = []
     with progress("measuring") as move:

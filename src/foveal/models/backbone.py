@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from foveal.engine.dilation import Dilated, Grid
+from foveal.engine.select import LayerName, named_layers
 from foveal.errors import LayerError, ModelError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Backbone(nn.Module):
 
     Args:
         network: taken over, and changed: its unused modules become empty.
-        layer: a module's name.
+        layer: a module of the network, or its name.
         example: an input to try it on.
         resolution: how many times finer the map is to be.
         mode: how.
@@ -47,10 +48,11 @@ class Backbone(nn.Module):
     """
 
     def __init__(
-        self, network: nn.Module, layer: str, example: Float[Tensor, "n c h w"], *, resolution: int = 1,
+        self, network: nn.Module, layer: LayerName, example: Float[Tensor, "n c h w"], *, resolution: int = 1,
         mode: ResolutionMode = "dilate", checkpointing: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
+        layer = named_layers(network, layer)
         if mode not in ("dilate", "stride"):
             raise ModelError(f"a resolution is raised by dilate or stride, not by {mode!r}")
         if checkpointing and resolution > 1 and mode == "dilate":
