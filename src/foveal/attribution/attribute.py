@@ -176,7 +176,7 @@ def _check_sum(
         assert passed.begun is not None
         cautions.append(
             f"relevance does not add up: {float(missing[worst]):.3g} of {float(passed.begun[worst, 0]):.3g} is missing"
-            + (f" (picture {worst}, counted from 0)" if len(missing) > 1 else "")
+            + (f" (image {worst}, counted from 0)" if len(missing) > 1 else "")
             + f", lost {_where_lost(context, rules, worst, first)}; an operation there does not follow the rules"
         )
 
@@ -243,14 +243,14 @@ def _own_backwards(names: Sequence[str]) -> str:
 
 def _not_differentiable(method: str) -> MethodError:
     return MethodError(
-        f"{method} has no differentiable map, because it asks the network again or follows rules of its own: "
+        f"{method} has no differentiable map, because it runs the network again or has backward rules of its own: "
         "use a method of activations and gradients, such as gradcam or hirescam"
     )
 
 
 def _no_similarity(method: str) -> MethodError:
     return MethodError(
-        f"{method} explains similarities, and this decision compares nothing: pass target=foveal.Similar(reference), "
+        f"{method} explains similarities, and this target compares nothing: pass target=foveal.Similar(reference), "
         "foveal.Prototypes(…) or foveal.Neighbors(…), or use gradcam"
     )
 

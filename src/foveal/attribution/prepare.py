@@ -65,9 +65,7 @@ def check_pictures(batch: Batch, what: str) -> None:
     """ImageError for signals and volumes, where `what` knows pictures alone."""
     if batch.tensor.ndim != 4:
         shape = tuple(batch.tensor.shape)
-        raise ImageError(
-            f"{what} so far are of pictures (n, c, h, w), and these are {shape}: explain them at the input"
-        )
+        raise ImageError(f"{what} so far are of images (n, c, h, w), and these are {shape}: explain them at the input")
 
 
 def _axes(module: nn.Module, images: ImageLike | Batch) -> int:

@@ -97,8 +97,8 @@ def evened_out(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Floa
     if not bool(((means <= _rounding(A) * terms).all(1) & (terms > 0).any(1)).any()):
         return None
     return (
-        "the gradients of each channel even out, as they must right before a normalization over places, and what is "
-        "left is noise: use hirescam, or another layer"
+        "the gradients of each channel sum to zero over the map, as always right before a normalization over "
+        "positions, and this map is noise: use hirescam, or another layer"
     )
 
 
@@ -108,8 +108,8 @@ def without_mean(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Fl
     if not bool(nothing.any()):
         return None
     return (
-        f"{int(nothing.sum(1).max())} of {A.shape[1]} channels sum to nothing over places, so their gradient has no "
-        "average where they are, and they weigh 0: use gradcam or hirescam"
+        f"{int(nothing.sum(1).max())} of {A.shape[1]} channels sum to zero over the map, so their weight is undefined "
+        "and set to 0: use gradcam or hirescam"
     )
 
 
@@ -119,8 +119,8 @@ def canceled(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Float[
     if not bool(((rest <= _rounding(A) * terms) & (terms > 0)).any()):
         return None
     return (
-        "the evidence of the channels cancels, as it must right before a normalization over channels, and what is "
-        "left is noise: use gradcam, or another layer"
+        "the evidence of the channels cancels, as always right before a normalization over channels, and this map is "
+        "noise: use gradcam, or another layer"
     )
 
 
@@ -209,7 +209,7 @@ FAMILY = (
         "eigencam", "Eigen-CAM", eigencam, "activations",
         "first principal component of the activations; the same for every target",
         "Muhammad & Yeasin, IJCNN 2020, arXiv:2008.00299",
-        caution=lambda A, G, M: "looks at no decision: this is the map of every target",
+        caution=lambda A, G, M: "the map does not depend on the target: it is the same for every class",
     ),
     Method(
         "eigengradcam", "EigenGrad-CAM", eigengradcam, "gradients",

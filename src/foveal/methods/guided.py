@@ -43,7 +43,7 @@ class Guided:
         return None
 
     def account(self, passed: PassResult, measured: dict[str, Any], cautions: list[str]) -> None:
-        cautions.append("a picture of patterns: much of it does not depend on the decision")
+        cautions.append("this map shows patterns of the image: much of it is the same for every target")
 
 
 def strongest_channel(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:

@@ -108,8 +108,8 @@ class Relevance:
         size = passed.begun[:, 1].to(R) + passed.lost.to(R).abs()
         if not bool((size < 1e-5 * R.abs().sum(1)).any()):
             return []
-        words = f"relevance for and against at {first} is 100,000 times what there is of it, as after a normalization"
-        return [f"{words} over places, and what is left is noise: use another layer, or hirescam"]
+        words = f"positive and negative relevance at {first} are 100,000 times their sum, as after a normalization"
+        return [f"{words} over positions, and this map is noise: use another layer, or hirescam"]
 
     def _words(self, measured: dict[str, Any], first: str) -> list[str]:
         if self.seed != "score":

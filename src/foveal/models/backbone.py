@@ -52,7 +52,7 @@ class Backbone(nn.Module):
         mode: ResolutionMode = "dilate", checkpointing: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        layer = named_layers(network, layer)
+        name: str = named_layers(network, layer)
         if mode not in ("dilate", "stride"):
             raise ModelError(f"a resolution is raised by dilate or stride, not by {mode!r}")
         if checkpointing and resolution > 1 and mode == "dilate":
@@ -60,9 +60,9 @@ class Backbone(nn.Module):
                 "activation checkpointing runs parts of the network again outside of the dilated forward: "
                 "use mode 'stride', or leave checkpointing out"
             )
-        if layer not in dict(network.named_modules()):
-            raise LayerError(f"this {type(network).__name__} has no module {layer!r} to end at: name one that it has")
-        self.network, self.layer, self.mode = network, layer, mode
+        if name not in dict(network.named_modules()):
+            raise LayerError(f"this {type(network).__name__} has no module {name!r} to end at: name one that it has")
+        self.network, self.layer, self.mode = network, name, mode
         self.finest: tuple[float, float] | None = None
         F, self.grid = self._tried(example)
         self._prune(example)
