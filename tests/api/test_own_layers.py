@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,10 +32,15 @@ def test_a_module_is_the_layer_of_its_name() -> None:
     assert foveal.explain(net, X, 1, layer=(net.relu2,)).layers == ("relu2",)
 
 
-@pytest.mark.parametrize("wrap", [nn.DataParallel, lambda net: foveal.Model(net, "mine")])
+@pytest.mark.parametrize(
+    "wrap", [nn.DataParallel, partial(torch.compile, backend="eager"), lambda net: foveal.Model(net, "mine")]
+)
 def test_modules_inside_wrappers(wrap: Any) -> None:
     net: Any = tiny()
-    assert foveal.explain(wrap(net), X, 1, layer=net.conv1).layers == ("conv1",)
+    wrapped = wrap(net)
+    assert foveal.explain(wrapped, X, 1, layer=net.conv1).layers == ("conv1",)
+    inside = wrapped.conv1 if hasattr(wrapped, "conv1") else wrapped.module.conv1
+    assert foveal.explain(wrapped, X, 1, layer=inside).layers == ("conv1",)
 
 
 VERBS: dict[str, Any] = {
