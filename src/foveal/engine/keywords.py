@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set, ValuesView
 from functools import wraps
 from numbers import Integral, Real
 from os import PathLike
@@ -128,6 +128,15 @@ def _each(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(part, str) for part in value)
 
 
+def _method(value: Any) -> Any:
+    return value if isinstance(value, str) or (callable(value) and not isinstance(value, type)) else WRONG
+
+
+def _methods(value: Any) -> Any:
+    several = isinstance(value, Sequence | Set | Mapping | ValuesView) and not isinstance(value, str)
+    return value if all(_method(each) is not WRONG for each in (value if several else [value])) else WRONG
+
+
 def _for_each(value: Any) -> Any:
     several = isinstance(value, list | tuple) or _is_a("Tensor", "ndarray")(value) is not WRONG
     return value if several and getattr(value, "ndim", 1) > 0 else WRONG
@@ -157,6 +166,8 @@ KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "seed": (lambda value: WRONG if (number := _whole(value)) is WRONG or number < 0 else number, "a number from 0"),
     **dict.fromkeys(("str", "LayerName", "Mode", "Of", "RuleName"), (_text, "a name")),
     **dict.fromkeys(("Sequence[str] | str", "str | Sequence[str]"), (_names, "a name or a list")),
+    "MethodLike": (_method, "a name, a foveal.Method or a function f(A, G)"),
+    "MethodsLike": (_methods, "a name, a foveal.Method, a function f(A, G), or a list of these"),
     "Sequence[str] | bool": (_names_or_flag, "True, False or a list of names"),
     "Sequence[Bool[NDArray[np.bool_], 'H W']]": (_for_each, "a mask a picture, (H, W)"),
     "Sequence[Sequence[Box]]": (_for_each, "a list of boxes a picture"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence, Set, ValuesView
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, TypeAlias, TypeGuard, TypeVar, cast, overload
@@ -129,7 +129,7 @@ def register(
 
 
 def _each(methods: MethodsLike) -> list[MethodLike]:
-    several = isinstance(methods, Collection) and not isinstance(methods, str)
+    several = isinstance(methods, Sequence | Set | Mapping | ValuesView) and not isinstance(methods, str)
     return list(methods) if several else [methods]  # type: ignore[arg-type,list-item]
 
 
