@@ -126,7 +126,7 @@ def _questions(foveal: Any, model: Any, x: Any, embedding: Any) -> dict[str, Cal
         "explain/similar": lambda: foveal.explain(embedding, x[:2], foveal.Similar(x[2:3])),
         "explain/prototypes": lambda: foveal.explain(embedding, x[2:3], foveal.Prototypes(support, kinds)),
         "explain/neighbours": lambda: foveal.explain(embedding, x[2:3], verb("Neighbors")(support, kinds)),
-        "compare": lambda: foveal.compare(model, x[:2], 1, **classes),
+        "compare": lambda: foveal.compare(model, x[:2], 1, methods="fast", **classes),
         "stages": lambda: foveal.stages(model, x),
         "match": lambda: foveal.match(embedding, x[:2], x[2:], lines=4),
         "match/linear": lambda: foveal.match(embedding, x[:2], x[2:], weights="linear", lines=4),

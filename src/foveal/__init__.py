@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from foveal.engine.stages import Stage
     from foveal.errors import FovealError
     from foveal.images import Preprocessing
-    from foveal.methods import METHODS
+    from foveal.methods import METHODS, Method, register
     from foveal.models import Model, list_models, load_model, save_model
     from foveal.results import Explanation, Flow, Match, Parts, Scores
     from foveal.results.channel_examples import ChannelExamples
@@ -74,6 +74,8 @@ _HOME = {
     "match": "api.match",
     "measure": "api.measure",
     "METHODS": "methods",
+    "Method": "methods",
+    "register": "methods",
     "Model": "models",
     "list_models": "models",
     "load_model": "models",
@@ -122,6 +124,7 @@ __all__ = [
     "Learned",
     "Margin",
     "Match",
+    "Method",
     "Model",
     "Neighbors",
     "Neuron",
@@ -151,6 +154,7 @@ __all__ = [
     "match",
     "measure",
     "parts",
+    "register",
     "retrieve",
     "sanity",
     "save_model",

@@ -115,7 +115,7 @@ def test_what_knows_pictures_alone_says_so(name: str) -> None:
         lambda: foveal.audit(net, x, 1, explanations="inputxgradient"),
         lambda: foveal.sanity(net, x, 1, methods=["gradient"]),
     ):
-        with pytest.raises(ImageError, match=r"so far are of pictures"):
+        with pytest.raises(ImageError, match=r"so far are of images"):
             ask()
     for asked in (foveal.explain, foveal.flow, foveal.parts, lambda *a: foveal.decompose(net, x[:1], 1)):
         with pytest.raises(LayerError, match=r"no layer that returns a feature map.*inputxgradient"):

@@ -168,9 +168,9 @@ def test_killed_again_and_again_the_table_is_that_of_one_run(photos: Path, tmp_p
     model, found = foveal.load_model("demo"), shots(photos)
 
     def measured(out: str) -> list[dict[str, str]]:
-        setting = made_with(model, ["hirescam"], 4, predicted=False)
+        setting = made_with(model, {"hirescam": "hirescam"}, 4, predicted=False)
         ledger = CsvLog(tmp_path / out / "photos.csv", ["gini"], setting)
-        list(folder(ledger, model, found, methods=["hirescam"], steps=4))
+        list(folder(ledger, model, found, methods={"hirescam": "hirescam"}, steps=4))
         return ledger.rows()
 
     whole = measured("whole")

@@ -269,13 +269,6 @@ def test_stages_of_a_network_that_says_nothing_of_its_input(tmp_path: Path) -> N
     assert stage["shape"] == [2, 7, 7]
 
 
-def test_methods() -> None:
-    lines = run("methods").stdout.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == list(METHODS)
-    answers = json.loads(run("methods", "--json").stdout)
-    assert all(answer["citation"] for answer in answers)
-
-
 def test_models() -> None:
     assert "timm:NAME" in run("models").stdout
     names = run("models", "resnet1*").stdout.split()

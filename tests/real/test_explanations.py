@@ -67,7 +67,7 @@ def test_every_method_at_every_stage(data: Path, name: str, no_trace: NoTrace) -
     model = network(name)
     photos = sorted((data / "images" / "imagenet").glob("*.jpg"))[:2]
     with no_trace(model.module):
-        explanations = foveal.compare(model, photos, layer="all")
+        explanations = foveal.compare(model, photos, methods="fast", layer="all")
     for why in explanations:
         assert len(why.layers) >= 4
         if why.method != "deconvnet":  # without looking at what was active, all of SqueezeNet's paths may close

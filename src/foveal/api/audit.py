@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from foveal.attribution.perturbed_score import SAID, Of, perturbed_scores
 from foveal.attribution.prepare import check_pictures, prepare
 from foveal.engine.chunks import WHOLE, chunked
 from foveal.engine.keywords import checked
+from foveal.engine.select import LayerName
 from foveal.errors import MethodError
 from foveal.images.place import Place, laid
 from foveal.metrics.baselines import Fill, hidden
@@ -50,7 +51,7 @@ def audit(
     area: float | None = None,
     draws: int = 20,
     fill: Fill = "impute",
-    layer: str | None = None,
+    layer: LayerName | None = None,
     of: Of = "auto",
     seed: int = 0,
     progress: Progress | None = None,
@@ -86,7 +87,7 @@ def audit(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     check_pictures(context.batch, "audits")
-    maps = collect_maps(context, many, layer)
+    maps = collect_maps(context, many, cast("str | None", layer))
     n, done, tests = len(context.photos), 0, []
     with perturbed_scores(context, of) as asked:
         for name, entry in maps.items():

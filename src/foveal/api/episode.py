@@ -16,7 +16,7 @@ from foveal.attribution.prepare import prepare
 from foveal.engine.keywords import checked
 from foveal.errors import TargetError
 from foveal.images import Batch, load_images
-from foveal.methods import find_methods
+from foveal.methods import MethodLike, find_methods
 from foveal.models.model import Model
 from foveal.results.episode import Episode
 from foveal.results.provenance import versions
@@ -26,7 +26,7 @@ from foveal.targets.reference import ReferenceTarget, names_of
 
 if TYPE_CHECKING:
     from foveal.attribution.perturbation import Progress
-    from foveal.engine.select import LayerSpec
+    from foveal.engine.select import LayerName, LayerSpec
     from foveal.engine.task import Task
     from foveal.images import ImageLike, Photo, Preprocessing
     from foveal.similarity import MetricLike
@@ -40,12 +40,12 @@ def episode(
     support: ImageLike | Batch,
     classes: Sequence[str | int],
     *,
-    method: str = "fam:weights=linear",
+    method: MethodLike = "fam:weights=linear",
     rule: RuleName = "mean",
     metric: MetricLike = "cosine",
     temperature: float = 0.1,
     layer: LayerSpec = None,
-    embedding: str | None = None,
+    embedding: LayerName | None = None,
     preprocessing: Preprocessing | None = None,
     task: Task | None = None,
     progress: Progress | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,12 +16,14 @@ from foveal.attribution.prepare import prepare, read
 from foveal.attribution.resolution import attribute_at, settings
 from foveal.engine.address import INPUT
 from foveal.engine.arguments import extra_inputs
+from foveal.engine.guard import unwrap
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
 from foveal.engine.stages import Stage, Structure, describe
+from foveal.engine.transformer import looks_like_transformer
 from foveal.errors import ModelError, UnknownMethod
 from foveal.images import Batch
-from foveal.methods import Method, find_methods
+from foveal.methods import Method, MethodLike, MethodsLike, find_methods, optional
 from foveal.models.model import Model, as_model, weight_of
 from foveal.results import Explanation
 from foveal.results.explanations import Explanations
@@ -38,7 +40,7 @@ def explain(
     images: ImageLike | Batch,
     target: TargetLike = None,
     *,
-    method: str = "gradcam",
+    method: MethodLike = "gradcam",
     progress: Progress | None = None,
     layer: LayerSpec = None,
     resolution: int = 1,
@@ -64,9 +66,12 @@ def explain(
         images: path, PIL image, HWC uint8 array, CHW or NCHW float tensor (network input as it is), or a list;
             or the `Batch` that `load_images` made of them.
         target: the decision; None is the predicted class. See `foveal.Class`, `Margin`, `Neuron`.
-        method: a name from `foveal methods`, options after a colon: "scorecam:clusters=64".
+        method: a name from `foveal methods`, options after a colon: "scorecam:clusters=64". Or your own: a function
+            `f(A, G) -> (n, h, w)` of the activations and gradients of the layer, both (n, c, h, w), or `f(A)` of the
+            activations alone; a `foveal.Method`; "my.py:mine" or "package.module:mine".
         progress: hears (what, done, total) from methods that take their time.
-        layer: None for the last stage, a name, wildcard, stage number, "all", or a sequence of these.
+        layer: None for the last stage, a name, a module of the model (`model.layer4`), wildcard, stage number, "all",
+            or a list of these.
         resolution: how many times finer the map of the (deepest) layer is to be, 2 or 4 mostly: strides before it
             become dilations, so the weights see what they were trained on.
         scales: sizes of the picture, such as (1, 1.5, 2), over whose maps the mean is taken, at the largest one's
@@ -112,7 +117,7 @@ def compare(
     images: ImageLike | Batch,
     target: TargetLike = None,
     *,
-    methods: Sequence[str] | str = "fast",
+    methods: MethodsLike = "usual",
     progress: Progress | None = None,
     layer: LayerSpec = None,
     resolution: int = 1,
@@ -124,14 +129,15 @@ def compare(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> Explanations:
-    """The same decision explained by several methods, all from one forward and one backward.
+    """The same target explained by several methods: those of activations and gradients share one forward and backward.
 
-        for why in foveal.compare(model, "bird.jpg", layer="all"):
+        for why in foveal.compare(model, "bird.jpg", methods=["gradcam", "hirescam", mine]):
             print(why.method, why.map.shape)
 
     Args:
-        methods: names from `foveal methods`; "fast" for all that need no more than a forward and a backward, "all"
-            for those, too, that ask the network hundreds of times. Of these two, what does not apply is left out.
+        methods: each as in `explain`. "usual" is a small set of different methods, "fast" all that need no more than a
+            forward and a backward pass, "all" those, too, that run the network hundreds of times; what does not apply
+            is left out of these three.
 
     The other arguments are those of `explain`, and so are the errors. Returns `Explanations`: one a method, by
     number or name.
@@ -154,7 +160,7 @@ def compare(
     )
     return explanations(
         context, chosen, layer, progress,
-        resolution=resolution, scales=scales, leave_out=_stands_for_several(methods), started=started,
+        resolution=resolution, scales=scales, leave_out=optional(methods), started=started,
     )  # fmt: skip
 
 
@@ -166,14 +172,14 @@ def explanations(
     *,
     resolution: int = 1,
     scales: Sequence[float] = (1.0,),
-    leave_out: bool = False,
+    leave_out: Collection[str] = (),
     started: float | None = None,
 ) -> Explanations:
     """`compare` of what is prepared: what verbs call that explain by the way.
 
     Args:
         methods: what `find_methods` gives.
-        leave_out: methods that do not apply are left out, as long as one does.
+        leave_out: names of methods that are left out where they do not apply, as long as one does.
         started: when the clock began; None is now.
 
     Raises:
@@ -182,12 +188,13 @@ def explanations(
     started = time.perf_counter() if started is None else started
     asked = [MethodRequest(name, method, _layers(context, layer, method)) for name, method in methods.items()]
     evidence = attribute_at(context, asked, progress, resolution=resolution, scales=scales)
-    if evidence.refused and (not leave_out or not evidence.maps):
-        raise next(iter(evidence.refused.values()))
+    refused = {name: error for name, error in evidence.refused.items() if name not in leave_out or not evidence.maps}
+    if refused:
+        raise next(iter(refused.values()))
     evidence.notes[:0] = context.remarks()
     reads_layers = context.target is not None and context.target.layers
     if layer is None and not reads_layers and any(method.place == "last stage" for method in methods.values()):
-        evidence.notes += _far_from_the_score(context.tracing())
+        evidence.notes += _far_from_the_score(context.model, context.tracing())
     seconds, made = time.perf_counter() - started, settings(resolution, scales)
     return Explanations(
         tuple(
@@ -229,26 +236,21 @@ def stages(
     return describe(subject.module, x, extra_inputs(len(x), inputs, keywords)).stages
 
 
-def _stands_for_several(methods: str | Sequence[str]) -> bool:
-    """Whether a word was given that stands for several methods, of which those that do not apply are left out."""
-    return bool({"all", "fast"} & {*([methods] if isinstance(methods, str) else methods)})
-
-
 def _layers(context: Context, wanted: LayerSpec, method: Method) -> tuple[str, ...]:
     """The layers a person means; where none is named, the place of the method."""
     return (INPUT,) if wanted is None and method.place == "input" else context.layers(wanted)
 
 
-def _far_from_the_score(structure: Structure) -> list[str]:
-    """Transformers lose their feature map at the first layer: what is left there says little of the decision."""
+def _far_from_the_score(model: nn.Module, structure: Structure) -> list[str]:
+    """What to say of transformers, and of networks whose last feature map is far from the score."""
     last = structure.usual
-    if structure.default or last.depth >= structure.depth / 3:
-        return []
-    note = (
-        f"{last.name} is the last feature map, but {structure.depth - last.depth} of {structure.depth} layers come "
-        "after it: this network decides on something else than maps, and this one says little about the decision"
-    )
-    return [note]
+    far = not structure.default and last.depth < structure.depth / 3
+    after = f"{structure.depth - last.depth} of {structure.depth} layers come after the last feature map, {last.name}"
+    little = "so this map says little about the decision"
+    if looks_like_transformer(unwrap(model)):
+        why = f"{after}, {little}" if far else "its maps are computed in the same way, but were not tested"
+        return [f"this looks like a transformer, and foveal explains convolutional networks: {why}"]
+    return [f"{after}, {little}: name another layer, or use a method of the input"] if far else []
 
 
 def _explanation(

@@ -18,7 +18,7 @@ from foveal.attribution.perturbation import Progress
 from foveal.attribution.placing import whereabouts
 from foveal.attribution.prepare import prepare, with_target
 from foveal.engine.keywords import checked
-from foveal.engine.select import LayerSpec
+from foveal.engine.select import LayerName, LayerSpec
 from foveal.errors import MethodError
 from foveal.hierarchy.contribution_rules import spread
 from foveal.hierarchy.windows import Windows
@@ -267,7 +267,7 @@ def follow_pair(
     references: ImageLike | Batch,
     *,
     metric: MetricLike = "cosine",
-    embedding: str | None = None,
+    embedding: LayerName | None = None,
     mode: Mode = "exact",
     layer: LayerSpec = "all",
     mass: float = 1.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,10 +15,10 @@ from foveal.attribution.passes import forward_backward
 from foveal.attribution.placing import whereabouts
 from foveal.attribution.prepare import prepare
 from foveal.engine.address import INPUT
-from foveal.engine.select import LayerSpec
+from foveal.engine.select import LayerSpec, named_layers
 from foveal.errors import FovealError, MethodError, TargetError, UnknownMethod, shown
 from foveal.images import Batch
-from foveal.methods import find_methods
+from foveal.methods import WORDS, Method, MethodLike, MethodsLike, find_method, find_methods, is_method, optional
 from foveal.metrics.references import REFERENCES, norm_map
 from foveal.models.model import Model
 from foveal.results import Explanation, Match, Parts
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 EVERY = (*REFERENCES, "activation")
 
-MapSource: TypeAlias = "str | Explanation | Match | Tree | RepeatableMap | Float[Tensor, 'n h w']"
+MapSource: TypeAlias = "MethodLike | Explanation | Match | Tree | RepeatableMap | Float[Tensor, 'n h w']"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +61,15 @@ def by_name(given: MapSource | Sequence[MapSource] | Mapping[str, MapSource]) ->
         raise MethodError("there is nothing to measure: give an explanation, or the name of a method")
     named: dict[str, MapSource] = {}
     for source in each:
-        name = source if isinstance(source, str) else getattr(source, "method", None) or _kind(source)
+        name = _method_name(source) if is_method(source) else getattr(source, "method", None) or _kind(source)
         free = (f"{name} {number}" if number > 1 else name for number in range(1, len(each) + 1))
         named[next(key for key in free if key not in named)] = source
     return named
+
+
+def _method_name(source: MethodLike) -> str:
+    """A name as it was given; of a method of one's own, its name."""
+    return source if isinstance(source, str) and ".py" not in source else next(iter(find_methods(source)))
 
 
 def _kind(source: Any) -> str:
@@ -96,18 +101,23 @@ def target_of(explanations: Any) -> Target | None:
 
 
 def explained(
-    model: nn.Module | Model, images: ImageLike | Batch, target: TargetLike, methods: Sequence[str],
+    model: nn.Module | Model, images: ImageLike | Batch, target: TargetLike, methods: MethodsLike,
     layer: LayerSpec = None,
 ) -> dict[str, RepeatableMap]:  # fmt: skip
     """What `measure` and `audit` make of methods by name, made once for both."""
-    return repeatable(prepare(model, images, target), methods, layer)
+    return repeatable(prepare(model, images, target), methods, named_layers(model, layer))
 
 
-def repeatable(context: Context, methods: Sequence[str], layer: LayerSpec = None) -> dict[str, RepeatableMap]:
+def repeatable(context: Context, methods: MethodsLike, layer: LayerSpec = None) -> dict[str, RepeatableMap]:
     """Methods by name, all on one forward, each able to explain altered pictures the same way."""
-    chosen = find_methods(methods)
-    whys = explanations(context, chosen, layer, leave_out=bool({"all", "fast"} & {*methods}))
-    return {why.method: RepeatableMap(why, partial(_again, context, why.method, why.layer)) for why in whys}
+    return _repeatable(context, find_methods(methods), layer, optional(methods))
+
+
+def _repeatable(
+    context: Context, chosen: Mapping[str, Method], layer: LayerSpec = None, leave_out: Collection[str] = ()
+) -> dict[str, RepeatableMap]:
+    whys = explanations(context, chosen, layer, leave_out=leave_out)
+    return {why.method: RepeatableMap(why, partial(_again, context, chosen[why.method], why.layer)) for why in whys}
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,26 +129,22 @@ class RepeatableMap:
 
 
 def _again(
-    context: Context, method: str, layer: str, i: int, target: Target, x: Float[Tensor, "k c h w"]
+    context: Context, method: Method, layer: str, i: int, target: Target, x: Float[Tensor, "k c h w"]
 ) -> Float[Tensor, "k h w"]:
     """Maps of k altered copies of picture i."""
     (photo,) = context.photos[i : i + 1]
     copies = replace(
         context, x=x, target=target, photos=(photo,) * len(x), arguments=context.arguments.row(i), notes=()
     )
-    (why,) = explanations(copies, find_methods([method]), layer)
+    (why,) = explanations(copies, {method.name: method}, layer)
     return why.map
 
 
 def collect_maps(context: Context, many: Mapping[str, MapSource], layer: str | None) -> dict[str, NamedMaps]:
     """Maps by name; those of methods named are made, all on one forward."""
-    names = [name for name in many.values() if isinstance(name, str)]
-    made = repeatable(context, names) if names else {}
+    many = _with_methods(context, many)
     collected: dict[str, NamedMaps] = {}
     for name, source in many.items():
-        if isinstance(source, str):
-            (spelled,) = find_methods(source)
-            source = made[spelled]
         again = source.again if isinstance(source, RepeatableMap) else None
         why = source.why if isinstance(source, RepeatableMap) else source
         if isinstance(why, Parts):
@@ -166,6 +172,26 @@ def collect_maps(context: Context, many: Mapping[str, MapSource], layer: str | N
                 f"{len(context.photos)} pictures need as many maps (n, h, w), but {name} has {tuple(each.maps.shape)}"
             )
     return collected
+
+
+def _with_methods(context: Context, many: Mapping[str, MapSource]) -> dict[str, MapSource]:
+    """The same, methods replaced by their explanations, all on one forward; words that stand for several by each."""
+    methods: dict[str, Method] = {}
+    named: dict[str, list[str]] = {}
+    for name, source in many.items():
+        if is_method(source):
+            several = isinstance(source, str) and source in WORDS
+            own = find_methods(source) if several else {name: find_method(source)}
+            named[name] = list(own)
+            methods = {**own, **methods} if several else {**methods, **own}
+    leave_out = {name for word in named if many[word] in WORDS for name in named[word]} - {*many}
+    made = _repeatable(context, methods, leave_out=leave_out) if methods else {}
+    return {
+        own: made[own] if name in named else source
+        for name, source in many.items()
+        for own in named.get(name, [name])
+        if name not in named or own in made
+    }
 
 
 def reference_maps(

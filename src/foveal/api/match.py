@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, nn
 
@@ -24,7 +24,7 @@ from foveal.engine.graph import recording
 from foveal.engine.guard import unwrap
 from foveal.engine.keywords import checked
 from foveal.engine.overwritten import kept_if_overwritten
-from foveal.engine.select import last_stage_before
+from foveal.engine.select import LayerName, last_stage_before
 from foveal.engine.stages import describe
 from foveal.errors import MethodError, UnknownMethod
 from foveal.images import Batch, load_images
@@ -52,8 +52,8 @@ def match(
     *,
     metric: MetricLike = "cosine",
     weights: str = "contribution",
-    layer: str | None = None,
-    embedding: str | None = None,
+    layer: LayerName | None = None,
+    embedding: LayerName | None = None,
     lines: int | None = None,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
@@ -97,8 +97,9 @@ def match(
     arguments = extra_inputs(1, inputs, keywords)
     notes = [*subject.notes]
     embedder = ModelEmbedder(subject, queries.tensor, arguments, notes)
-    site = embedder.layer(embedding, local=chosen.local)
-    at = layer or last_stage_before(site, describe(unwrap(subject.module), queries.tensor, arguments), itself=True)
+    site = embedder.layer(cast("str | None", embedding), local=chosen.local)
+    named = cast("str | None", layer)
+    at = named or last_stage_before(site, describe(unwrap(subject.module), queries.tensor, arguments), itself=True)
 
     def compare() -> tuple[Pairs, tuple[Tensor, Tensor], Correspondences, list[Whereabouts]]:
         with ExitStack() as block:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from foveal.attribution.perturbation import Progress
 from foveal.attribution.perturbed_score import SAID, Of, PerturbedScore, perturbed_scores
 from foveal.attribution.prepare import check_pictures, prepare
 from foveal.engine.keywords import checked
+from foveal.engine.select import LayerName
 from foveal.errors import MethodError
 from foveal.images import Batch
 from foveal.metrics.baselines import black
@@ -49,7 +50,7 @@ def measure(
     *,
     explanations: MapSource | Sequence[MapSource] | Mapping[str, MapSource],
     metrics: str | Sequence[str] = "usual",
-    layer: str | None = None,
+    layer: LayerName | None = None,
     of: Of = "auto",
     references: Sequence[str] | bool = True,
     masks: Sequence[Bool[NDArray[np.bool_], "H W"]] | None = None,
@@ -97,7 +98,7 @@ def measure(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     check_pictures(context.batch, "metrics")
-    maps = collect_maps(context, many, layer)
+    maps = collect_maps(context, many, cast("str | None", layer))
     explained = set(maps)
     maps |= reference_maps(context, maps, references)
     known = find_objects(context.batch, masks, boxes)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -34,8 +34,9 @@ from foveal.engine.graph import recording
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.keywords import checked
 from foveal.engine.layers import Weight
+from foveal.engine.select import LayerName
 from foveal.errors import FovealError, MethodError, TargetError
-from foveal.methods import find_methods
+from foveal.methods import Method, MethodsLike, find_methods, optional
 from foveal.metrics.likeness import LIKENESS
 from foveal.metrics.sensitivity import sensitivity
 from foveal.models.model import Model
@@ -65,8 +66,8 @@ def sanity(
     images: ImageLike | Batch,
     target: TargetLike = None,
     *,
-    methods: Sequence[str] | str = ("gradcam",),
-    layer: str | None = None,
+    methods: MethodsLike = ("gradcam",),
+    layer: LayerName | None = None,
     steps: int = 10,
     cascading: bool = True,
     radii: Sequence[float] = RADII,
@@ -108,9 +109,8 @@ def sanity(
     assert verdict is not None
     if not verdict.per_image:
         raise TargetError("this target cannot be asked of another network: pass a class, a margin or a similarity")
-    methods = (methods,) if isinstance(methods, str) else tuple(methods)
     pinned = replace(context, target=FixedTarget(verdict))
-    asked = _Asked(pinned, context.target, verdict, methods, layer)
+    asked = _Asked(pinned, context.target, verdict, find_methods(methods), optional(methods), cast("str | None", layer))
     before = asked.maps(context.subject)
     course = _Course.of(context, steps, cascading, seed)
     curves: dict[str, list[dict[str, float]]] = {name: [] for name in before}
@@ -146,23 +146,24 @@ class _Asked:
     Attributes:
         context: of the network itself; its target is the one that was found, whatever another network would choose.
         chosen: the target before it was found.
+        methods, leave_out: what is tried, and what may be left out where it does not apply.
         refused: why random networks have no maps, each reason once.
     """
 
     context: Context
     chosen: Target | None
     verdict: TargetScore
-    methods: tuple[str, ...]
+    methods: Mapping[str, Method]
+    leave_out: frozenset[str]
     layer: str | None
     refused: dict[str, None] = field(default_factory=dict)
 
     def maps(
-        self, subject: Model, target: Target | None = None, methods: Sequence[str] | None = None
+        self, subject: Model, target: Target | None = None, methods: Mapping[str, Method] | None = None
     ) -> dict[str, Tensor]:
         """Of the network itself, or of another."""
         context = replace(self.context, subject=subject, target=target or self.context.target)
-        methods = methods or self.methods
-        whys = explanations(context, find_methods(methods), self.layer, leave_out=bool({"all", "fast"} & {*methods}))
+        whys = explanations(context, methods or self.methods, self.layer, leave_out=self.leave_out)
         return {why.method: why.map.detach().float().cpu() for why in whys}
 
     def tried(self, subject: Model) -> dict[str, Tensor]:
@@ -174,8 +175,8 @@ class _Asked:
                 self.refused[f"a random network has no map: {error}"] = None
                 return {}
         drawn: dict[str, Tensor] = {}
-        for method in self.methods:
-            drawn |= replace(self, methods=(method,)).tried(subject)
+        for name, method in self.methods.items():
+            drawn |= replace(self, methods={name: method}).tried(subject)
         return drawn
 
     def of_other_class(self, method: str, maps: Float[Tensor, "n h w"]) -> float | None:
@@ -190,7 +191,7 @@ class _Asked:
                 return None
             own = torch.tensor(self.verdict.spec["index"], device=scores.device)
             least = scores.float().scatter(1, own[:, None], torch.inf).argmin(1).tolist()
-            other = self.maps(self.context.subject, Class(least, decision.of), [method])[method]
+            other = self.maps(self.context.subject, Class(least, decision.of), {method: self.methods[method]})[method]
         except FovealError:
             return None
         likeness = _likeness(maps, other)["spearman"]

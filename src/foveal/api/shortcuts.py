@@ -30,10 +30,11 @@ from foveal.engine.chunks import WHOLE, chunked
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.keywords import checked
 from foveal.engine.memory import load_of
+from foveal.engine.select import LayerName
 from foveal.errors import ImageError, MethodError
 from foveal.images import Batch
 from foveal.images.place import Place, laid
-from foveal.methods import find_methods
+from foveal.methods import MethodLike, find_methods
 from foveal.metrics import holm, regrid
 from foveal.metrics.placement import energy, lift
 from foveal.metrics.references import edge_map
@@ -66,8 +67,8 @@ def shortcuts(
     images: ImageLike | Batch,
     classes: Sequence[str | int] | None = None,
     *,
-    method: str = "hirescam",
-    layer: str | None = None,
+    method: MethodLike = "hirescam",
+    layer: LayerName | None = None,
     ring: float = RING,
     hosts: int = 4,
     seed: int = 0,
@@ -132,7 +133,7 @@ def shortcuts(
         tick("grouping", number, len(each))
     suspects.sort(key=lambda suspect: (not suspect.flagged, -suspect.tells))
     return Shortcuts(
-        tuple(suspects), context.photos, maps, ring, method, subject.name, why.notes, time.perf_counter() - began,
+        tuple(suspects), context.photos, maps, ring, why.method, subject.name, why.notes, time.perf_counter() - began,
         versions(),
     )  # fmt: skip
 

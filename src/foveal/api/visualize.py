@@ -38,7 +38,7 @@ from foveal.images import Batch, load_images
 from foveal.models.model import Model, as_model, placed, weight_of
 from foveal.results.facet import Facet
 from foveal.results.feature_images import FeatureImages
-from foveal.targets import Target
+from foveal.targets import Target, with_layer_names
 
 if TYPE_CHECKING:
     from foveal.engine.task import Task as OutputTask
@@ -245,7 +245,8 @@ def optimize(
             for facet_task in facet_tasks
         ]
     else:
-        targets = list(target) if isinstance(target, Sequence) else [target]
+        units = list(target) if isinstance(target, Sequence) else [target]
+        targets = [with_layer_names(unit, subject.module) for unit in units]
         tasks = [unit_task(network, unit, weights, parametrization, seeds) for unit in targets]
         schedule = replace(schedule, relu_leak=schedule.relu_leak or schedule.steps // 4)
     made_of = {

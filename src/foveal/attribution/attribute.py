@@ -14,6 +14,7 @@ from torch import Tensor
 
 from foveal.attribution.batching import BatchSlice, in_batches
 from foveal.attribution.context import Context
+from foveal.attribution.formula import FormulaError
 from foveal.attribution.passes import PassResult, forward_backward, from_late
 from foveal.attribution.perturbation import PerturbationScorer, Progress, _failing, recorded, runs_for
 from foveal.attribution.placing import whereabouts
@@ -151,6 +152,8 @@ def _answer(
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         evidence.refused[request.name] = _overflow(request.name)
         return
+    except FormulaError:
+        raise
     except (MethodError, MissingExtra) as error:
         evidence.refused[request.name] = error
         return
@@ -173,7 +176,7 @@ def _check_sum(
         assert passed.begun is not None
         cautions.append(
             f"relevance does not add up: {float(missing[worst]):.3g} of {float(passed.begun[worst, 0]):.3g} is missing"
-            + (f" (picture {worst}, counted from 0)" if len(missing) > 1 else "")
+            + (f" (image {worst}, counted from 0)" if len(missing) > 1 else "")
             + f", lost {_where_lost(context, rules, worst, first)}; an operation there does not follow the rules"
         )
 
@@ -207,7 +210,13 @@ def _mapped(
             G = passed.cotangents.get(layer, A)
             M = maps[layer] = request.method(A, G)
             if not bool(torch.isfinite(M).all()):
-                raise _overflow(request.name)
+                finite = bool(torch.isfinite(A).all() and torch.isfinite(G).all())
+                raise _not_finite(request.name, M) if finite else _overflow(request.name)
+            if differentiable and not M.requires_grad and (A.requires_grad or G.requires_grad):
+                raise FormulaError(
+                    f"the map of {request.name} has no gradient: its formula leaves the graph, by detach(), no_grad() "
+                    "or NumPy; use torch operations, or leave out differentiable"
+                )
             if request.method.caution and (words := request.method.caution(A.detach(), G.detach(), M.detach())):
                 cautions.append(f"{layer}: {words}")
     return maps
@@ -234,7 +243,7 @@ def _own_backwards(names: Sequence[str]) -> str:
 
 def _not_differentiable(method: str) -> MethodError:
     return MethodError(
-        f"{method} has no differentiable map, because it asks the network again or follows rules of its own: "
+        f"{method} has no differentiable map, because it runs the network again or has backward rules of its own: "
         "use a method of activations and gradients, such as gradcam or hirescam"
     )
 
@@ -248,6 +257,14 @@ def _no_similarity(method: str) -> MethodError:
 
 def _overflow(method: str) -> MethodError:
     return MethodError(f"the {method} map is not finite: activations or gradients overflow; run the model in float32")
+
+
+def _not_finite(method: str, M: Tensor) -> MethodError:
+    return MethodError(
+        f"the {method} map is not finite, although activations and gradients are, in "
+        f"{int((~torch.isfinite(M)).flatten(1).any(1).sum())} of {len(M)} images: the formula divides by zero, takes a "
+        "root or logarithm of what is not positive, or its numbers overflow"
+    )
 
 
 def run_perturbation_method(
@@ -271,7 +288,7 @@ def run_perturbation_method(
 
                 probe = PerturbationScorer(context, passed, image, layer, tick, runs)
                 with _failing(asked.name, probe):
-                    each.append(asked.method.formula(probe, **asked.method.options))
+                    each.append(_one_map(asked, probe))
                 probe.forget()
                 _gather(measured, layer, probe.measured)
                 cautions += [f"{layer}: {words}" for words in probe.cautions]
@@ -279,6 +296,18 @@ def run_perturbation_method(
             if not bool(torch.isfinite(maps[layer]).all()):
                 raise MethodError(f"the {asked.name} map is not finite: scores overflow; run the model in float32")
     return maps
+
+
+def _one_map(asked: MethodRequest, probe: PerturbationScorer) -> Tensor:
+    """The map of one image; (h, w) where the method chooses its own resolution."""
+    M = asked.method.formula(probe, **asked.method.options)
+    if not isinstance(M, Tensor) or M.ndim != probe.x.ndim - 2 or not M.is_floating_point():
+        what = f"{M.dtype} {tuple(M.shape)}" if isinstance(M, Tensor) else f"a {type(M).__name__}"
+        raise FormulaError(
+            f"{asked.method.name} returned {what}: a formula that needs forwards returns the map of one image, a "
+            "floating-point tensor (h, w)"
+        )
+    return M
 
 
 def _gather(measured: dict[str, Any], layer: str, numbers: dict[str, Any]) -> None:

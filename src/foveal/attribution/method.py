@@ -2,69 +2,141 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
-from foveal.errors import UnknownMethod
+from foveal.attribution.formula import (
+    Option,
+    check_map,
+    check_unchanged,
+    formula_failures,
+    name_of,
+    signature_of,
+)
+from foveal.errors import MethodError, UnknownMethod, shown
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
     from foveal.attribution.passes import Rules
 
-Option: TypeAlias = "float | int | str | bool | None"
+Needs: TypeAlias = Literal["activations", "gradients", "forwards"]
 
 Caution = Callable[[Tensor, Tensor, Tensor], "str | None"]
 """(A, G, map) -> what a reader must know before believing this map, or None."""
 
 
+_FROM_SIGNATURE: Any = None
+"""Stands for what the signature of the formula says."""
+
+_NAME = re.compile(r"\w[\w .+-]*")
+
+
 @dataclass(frozen=True)
 class Method:
-    """A way to explain.
+    """A way to explain: a name and a formula; everything else has a default.
+
+        mine = foveal.Method("mine", formula=lambda A, G: (G.abs() * A).sum(1))
+        foveal.explain(model, "bird.jpg", method=mine)
 
     Attributes:
-        name: what `method=` and `--method` take.
-        title: the name in print.
+        name: what `method=` and `--method` take, and results are called by: letters, digits, and any of " _.+-".
+        title: the name in print; the name if left out.
         formula: to the raw, signed map, from what the method needs; options follow by name.
-        needs: "activations": formula(A, G) -> (n, h, w) that looks at no decision; the forward stops at the layer.
+        needs: "activations": formula(A) or formula(A, G) -> (n, h, w) that looks at no target; the forward pass stops
+            at the layer.
             "gradients": formula(A, G) with the cotangents G = d score / d A, or what `rules` make of them.
-            "forwards": formula(probe) -> (h, w) for one image; the probe asks the network again (`PerturbationScorer`).
+            "forwards": formula(probe) -> (h, w) for one image; the probe runs the network again (`PerturbationScorer`).
+            If left out, the signature says which of the first two: (A) or (A, G).
         about: one line: what the map shows and when it is exact.
-        condition: where it applies, "any layer" mostly.
         citation: the source.
+        condition: where it applies, "any layer" mostly.
         caution: looks at a finished map for a known trap of the method.
         between: names of the operations that may lie between the layer and the score; None for any.
         rules: made of the options; how the backward pass treats each operation. None is the derivative.
         place: the layer when none is named: the "last stage", or the "input" itself.
-        similarity: it explains decisions that compare embeddings, and no others.
-        options: what can be set, with the values that hold.
+        similarity: it explains targets that compare embeddings, and no others.
+        options: what can be set, with the values that hold; if left out, the parameters of the formula after A and G,
+            with their defaults.
+        cost: passes through the network for an image, if `needs` does not say it: "1/channel".
+
+    Raises:
+        MethodError: for a name that cannot stand in a file name or behind `--method`, or a formula that does not fit.
     """
 
     name: str
-    title: str
-    formula: Callable[..., Tensor]
-    needs: Literal["activations", "gradients", "forwards"]
-    about: str
-    citation: str
+    title: str = ""
+    formula: Callable[..., Tensor] = _FROM_SIGNATURE
+    needs: Needs = _FROM_SIGNATURE
+    about: str = ""
+    citation: str = ""
     condition: str = "any layer"
     caution: Caution | None = None
     between: frozenset[str] | None = None
     rules: Callable[..., Rules] | None = None
     place: Literal["last stage", "input"] = "last stage"
     similarity: bool = False
-    options: Mapping[str, Option] = field(default_factory=dict, hash=False)
+    options: Mapping[str, Option] = field(default=_FROM_SIGNATURE, hash=False)
+    cost: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise MethodError(
+                f"{shown(self.name)} cannot be the name of a method: use letters, digits, and any of '_', '-', '+', '.'"
+            )
+        if not callable(self.formula):
+            raise MethodError(f"the formula of {self.name} is {shown(self.formula)}: give a function f(A, G)")
+        if self.needs not in (None, *get_args(Needs)):
+            raise MethodError(f"{self.name} needs {shown(self.needs)}: say {', '.join(get_args(Needs))}")
+        object.__setattr__(self, "title", self.title or self.name)
+        if self.needs == "forwards" or self.rules:
+            object.__setattr__(self, "options", self.options or {})
+            return
+        signature = signature_of(self.formula, self.name)
+        if self.needs == "activations" and signature.required:
+            raise MethodError(
+                f"{self.name} needs activations alone, but its formula takes gradients, too: leave out needs="
+            )
+        if self.needs == "gradients" and not signature.gradients:
+            raise MethodError(f"{self.name} needs gradients, but its formula takes activations alone: f(A, G)")
+        if self.needs is None:
+            object.__setattr__(self, "needs", "gradients" if signature.gradients else "activations")
+        if self.options is None:
+            object.__setattr__(self, "options", signature.options)
+
+    @classmethod
+    def of(cls, given: Method | Callable[..., Tensor]) -> Method:
+        """A plain function `f(A, G) -> (n, h, w)` as a method called as the function is; a method as it is.
+
+        Raises:
+            MethodError: for a function that takes something else.
+        """
+        return given if isinstance(given, Method) else cls(name_of(given), formula=given)
 
     def __call__(self, A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
-        """The map of a method that needs activations or gradients, computed in single precision at least."""
+        """The map of a method that needs activations or gradients, computed in single precision at least.
+
+        Raises:
+            FormulaError: where the formula fails, returns something else than a map, or changes A or G in place.
+        """
         options = {} if self.rules else self.options
+        blind = self.needs == "activations" and not signature_of(self.formula, self.name).gradients
         with _without_autocast(A.device.type):
-            parts = [self.formula(a, g, **options) for _, (a, g) in in_cache(A, G)]
+            parts = [self._map(options, {"A": a} if blind else {"A": a, "G": g}) for _, (a, g) in in_cache(A, G)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _map(self, options: Mapping[str, Option], given: Mapping[str, Tensor]) -> Tensor:
+        A, versions = given["A"], [tensor._version for tensor in given.values()]
+        with formula_failures(self.name, self.formula, A):
+            M = self.formula(*given.values(), **options)
+        check_unchanged(self.name, given, versions)
+        return check_map(self.name, M, A)
 
     @property
     def differentiable(self) -> bool:
@@ -76,7 +148,7 @@ class Method:
         return self.rules(**self.options) if self.rules else None
 
     def spelled(self, defaults: Mapping[str, Option]) -> str:
-        """The name with the options that differ: "scorecam:clusters=64"."""
+        """The name with the options that differ from `defaults`: "scorecam:clusters=64"."""
         changed = [f"{key}={value}" for key, value in self.options.items() if value != defaults.get(key)]
         return self.name + (":" + ",".join(changed) if changed else "")
 

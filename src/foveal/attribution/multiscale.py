@@ -55,7 +55,7 @@ def _at_scale(context: Context, scale: float, see: See) -> Attributions:
     if scale == 1:
         return see(context)
     if context.x.ndim != 4:
-        raise MethodError(f"scales are for pictures (n, c, h, w), not for inputs of shape {tuple(context.x.shape)}")
+        raise MethodError(f"scales are for images (n, c, h, w), not for inputs of shape {tuple(context.x.shape)}")
     x = scaled(context.x, scale)
     try:
         return see(replace(context, x=x))

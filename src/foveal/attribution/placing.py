@@ -89,6 +89,5 @@ def _border(layer: str, place: Place, map: Sequence[int], image: Sequence[int]) 
 
 
 def _unknown(layers: Sequence[str], why: str) -> str:
-    return (
-        f"where the cells of {', '.join(layers)} lie on the picture is not known ({why}): they are drawn edge to edge"
-    )
+    names = ", ".join(layers)
+    return f"it is not known where the positions of {names} lie on the image ({why}): they are drawn edge to edge"

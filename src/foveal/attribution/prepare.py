@@ -15,7 +15,7 @@ from foveal.errors import ImageError, ModelError
 from foveal.images import Batch, load_images
 from foveal.models.drawn_world import marked
 from foveal.models.model import Model, as_model, placed, state_notes
-from foveal.targets import NeedsModel, Target, TargetLike, Task, as_decision
+from foveal.targets import NeedsModel, Target, TargetLike, Task, as_decision, with_layer_names
 
 if TYPE_CHECKING:
     from foveal.images import ImageLike, Preprocessing
@@ -67,9 +67,7 @@ def check_pictures(batch: Batch, what: str) -> None:
     """ImageError for signals and volumes, where `what` knows pictures alone."""
     if batch.tensor.ndim != 4:
         shape = tuple(batch.tensor.shape)
-        raise ImageError(
-            f"{what} so far are of pictures (n, c, h, w), and these are {shape}: explain them at the input"
-        )
+        raise ImageError(f"{what} so far are of images (n, c, h, w), and these are {shape}: explain them at the input")
 
 
 def _axes(module: nn.Module, images: ImageLike | Batch) -> int:
@@ -94,7 +92,8 @@ def _axes(module: nn.Module, images: ImageLike | Batch) -> int:
 
 
 def _prepared(decision: Target, subject: Model, x: Tensor, arguments: Arguments, notes: list[str]) -> Target:
-    """What holds pictures has them embedded."""
+    """What holds pictures has them embedded; layers given as modules become their names."""
+    decision = with_layer_names(decision, subject.module)
     return (
         decision.prepare(ModelEmbedder(subject, x, arguments, notes)) if isinstance(decision, NeedsModel) else decision
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.index import Shot, shots
 from foveal.errors import FovealError, ImageError, ResultError, TargetError
 from foveal.images import Batch, load_images
+from foveal.methods import Method, MethodLike, own_sources
 from foveal.metrics.evaluation import EvaluationSettings
 from foveal.metrics.metric import find_metrics
 from foveal.models import Model
@@ -25,17 +26,18 @@ from foveal.targets import Class
 __all__ = ["Shot", "folder", "made_with", "shots"]
 
 
-def made_with(model: Model, methods: Sequence[str], steps: int, *, predicted: bool) -> dict[str, Any]:
+def made_with(model: Model, methods: Mapping[str, MethodLike], steps: int, *, predicted: bool) -> dict[str, Any]:
     """The setting of a ledger: everything but the pictures that decides the numbers."""
     network = fingerprint(weights=model.module, preprocessing=model.preprocessing, labels=model.labels)
+    own = own_sources(method for method in methods.values() if isinstance(method, Method))
     return {
         "model": model.name, "weights": network, "methods": list(methods), "steps": steps, "predicted": predicted,
-        "foveal": __version__,
+        "foveal": __version__, **({"own methods": own} if own else {}),
     }  # fmt: skip
 
 
 def folder(
-    log: CsvLog, model: Model, photos: Sequence[Shot], *, methods: Sequence[str],
+    log: CsvLog, model: Model, photos: Sequence[Shot], *, methods: Mapping[str, MethodLike],
     setting: EvaluationSettings | None = None,
     steps: int = 28, predicted: bool = False, failures: list[str] | None = None,
 ) -> Iterator[tuple[str, int, int]]:  # fmt: skip
@@ -71,8 +73,8 @@ def _fingerprint(shot: Shot, *, predicted: bool) -> str:
 
 
 def _rows(
-    log: CsvLog, model: Model, shot: Shot, methods: Sequence[str], setting: EvaluationSettings | None, steps: int,
-    predicted: bool,
+    log: CsvLog, model: Model, shot: Shot, methods: Mapping[str, MethodLike], setting: EvaluationSettings | None,
+    steps: int, predicted: bool,
 ) -> list[dict[str, Any]]:  # fmt: skip
     batch = load_images(shot.path, model.preprocessing)
     known: dict[str, Any] = {}
@@ -84,7 +86,7 @@ def _rows(
         raise ImageError("neither boxes nor a mask say where its object is, which all of these metrics need.")
     target = None if predicted or shot.target is None else Class(shot.target, whole_names=True)
     scores = measure(
-        model, batch, target, explanations=list(methods), metrics=log.metrics,
+        model, batch, None if predicted else shot.target, explanations=methods, metrics=log.metrics,
         setting=setting or default_setting(batch.tensor, steps=steps), **known,
     )  # fmt: skip
     return [

@@ -32,7 +32,7 @@ from foveal.attribution.prepare import prepare, read
 from foveal.benchmark.csv_log import CsvLog
 from foveal.errors import FovealError
 from foveal.images import Batch, load_images
-from foveal.methods import find_methods
+from foveal.methods import find_methods, own_sources
 from foveal.metrics.evaluation import Evaluation, EvaluationSettings
 from foveal.metrics.metric import find_metrics
 from foveal.models import Model, load_model
@@ -101,8 +101,10 @@ def cases(decision: str, count: int, seed: int) -> Iterator[Case]:
 def made_with(methods: Sequence[str], seed: int) -> dict[str, Any]:
     """The setting of a ledger: everything but the pictures that decides the numbers."""
     weights = {name: fingerprint(weights=load_model(name).module) for name in ("demo", "embed")}
+    own = own_sources(m for spec in methods for m in find_methods(spec.partition("@")[0]).values())
     return {
-        "what": "drawn world", "methods": list(methods), "seed": seed, "weights": weights, "foveal": __version__
+        "what": "drawn world", "methods": list(methods), "seed": seed, "weights": weights, "foveal": __version__,
+        **({"own methods": own} if own else {}),
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from foveal.benchmark.csv_log import CsvLog
+    from foveal.methods import MethodLike
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where tables go; a run there is resumed.")]
 Methods = Annotated[
@@ -76,7 +77,7 @@ def folder(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            "--method", metavar="METHOD", help="Repeat it; gradcam, hirescam, layercam, lrp-gamma if left out."
+            "--method", metavar="METHOD", help="Repeat it; usual (gradcam, hirescam, layercam, lrp-gamma) if left out."
         ),
     ] = None,
     metric: Annotated[
@@ -115,14 +116,15 @@ def folder(
     from foveal.benchmark.folder import made_with, shots
     from foveal.benchmark.summary import markdown, page
     from foveal.errors import ResultError
-    from foveal.methods import find_methods
+    from foveal.methods import USUAL, WORDS, find_methods
     from foveal.metrics.metric import find_metrics
 
     listed = shots(photos, index)[:count]
     needs = {"object": any(s.boxes or s.mask for s in listed), "boxes": any(s.boxes for s in listed)}
     chosen = find_metrics(metric or ["usual", "object"])
     metrics = [name for name, kind in chosen.items() if needs.get(kind.needs, True)]
-    methods = list(find_methods(method or ["gradcam", "hirescam", "layercam", "lrp-gamma"]))
+    methods: dict[str, MethodLike] = {name: name for name in method or () if name in WORDS}
+    methods |= find_methods([name for name in method or USUAL if name not in WORDS])
     log = CsvLog(out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
     faults: list[str] = []
     with progress("measuring") as move:

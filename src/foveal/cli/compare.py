@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from foveal.results import Explanation
 
-METHODS = ["gradcam", "hirescam", "layercam", "lrp-gamma"]
 METRICS = ["deletion", "insertion", "drop", "drop_in_deletion", "road"]
 
 
@@ -29,7 +28,9 @@ def compare(
     question: options.TargetOptions,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", metavar="METHOD", help=f"Repeat it; {', '.join(METHODS)} if left out."),
+        typer.Option(
+            "--method", metavar="METHOD", help="Repeat it; usual (gradcam, hirescam, layercam, lrp-gamma) if left out."
+        ),
     ] = None,
     metric: Annotated[
         list[str] | None,
@@ -68,7 +69,7 @@ def compare(
     columns: dict[str, list[Explanation]] = {}
     with pictures(network.preprocessing, json=output.json) as read, progress("comparing") as move:
         for done, batch in read.batches(files, AT_ONCE):
-            explanations = _explained(network, batch, target, method or METHODS, options.layer_spec(layer))
+            explanations = _explained(network, batch, target, method or ["usual"], options.layer_spec(layer))
             parts.append(
                 measured(
                     network,

@@ -25,7 +25,9 @@ def explain(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            "--method", metavar="METHOD", help="Default: gradcam. Repeat it, or say all; see `foveal methods`."
+            "--method",
+            metavar="METHOD",
+            help="Default: gradcam. Repeat it, or say all; see `foveal methods`, or my.py:mine.",
         ),
     ] = None,
     layer: options.Layers = None,

@@ -106,7 +106,7 @@ def _flat(why: Explanation, folder: Path) -> list[Path]:
 def _compared(request: PhotoRequest, batch: Batch, progress: Progress | None) -> Sequence[Explanation]:
     """The explanations asked for; with "all", of the methods that apply to this network and layer."""
     every = "all" in request.methods
-    methods = "all" if every else request.methods or ("gradcam",)
+    methods = request.methods or ("gradcam",)
     explanations = compare(
         request.model,
         batch,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from foveal.cli.command import command
-from foveal.cli.console import print_json, print_table
+from foveal.cli.console import print_json, print_lines
 from foveal.cli.options import Json
 
 if TYPE_CHECKING:
@@ -13,46 +15,42 @@ if TYPE_CHECKING:
 
 
 @command
-def methods(json: Json = False) -> None:
-    """What can follow --method.
-
-    For each method: what it needs, where it looks if no layer is named, what it shows, its options, its source.
+def methods(
+    name: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="METHOD", show_default=False, help="Everything about these; a line about each method if left out."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """What can follow --method: the methods by family, what each costs, and what its map shows.
 
     \b
-      activations   one forward up to the layer, no decision
-      gradients     a forward and a backward to the layer
-      rules         the same, with a backward of the method's own
-      forwards      the network is asked again, up to thousands of times
-
-    \b
+      foveal methods
+      foveal methods gradcam lrp-epsilon
       foveal explain bird.jpg -m demo --method lrp-epsilon:epsilon=0.1
+      foveal explain bird.jpg -m demo --method my.py:mine
 
-    Options follow the name; what is left out is as listed here.
+    Options follow the name; the others keep their defaults. A method of your own is a Python function
+    mine(A, G) -> (n, h, w) of the activations and gradients (n, c, h, w) of a layer (docs/methods.md).
     """
-    from foveal.methods import METHODS
+    from foveal.methods import METHODS, find_method
+    from foveal.methods.listing import described
 
+    chosen = [find_method(each) for each in name] if name else [*METHODS.values()]
     if json:
-        fields = ("name", "title", "about", "condition", "citation", "place")
-        print_json(
-            [
-                {key: getattr(m, key) for key in fields} | {"needs": _needs(m), "options": dict(m.options)}
-                for m in METHODS.values()
-            ]
-        )
-        return
-    print_table(
-        [(m.name, _needs(m), m.place, _options(m), _about(m), m.citation) for m in METHODS.values()],
-        head=("method", "needs", "looks at", "options", "what it shows", "source"),
-    )
+        print_json([_facts(method) for method in chosen])
+    elif name:
+        print_lines(*"\n\n".join(map(described, chosen)).splitlines())
+    else:
+        print_lines(*repr(METHODS).splitlines())
 
 
-def _needs(method: Method) -> str:
-    return "rules" if method.rules else method.needs
+def _facts(method: Method) -> dict[str, Any]:
+    from foveal.methods.listing import passes
 
-
-def _about(method: Method) -> str:
-    return method.about if method.condition == "any layer" else f"{method.about} ({method.condition})"
-
-
-def _options(method: Method) -> str:
-    return ",".join(f"{key}={value}" for key, value in method.options.items()) or "–"
+    fields = ("name", "title", "about", "condition", "citation", "place")
+    needs = "rules" if method.rules else method.needs
+    facts = {field: getattr(method, field) for field in fields}
+    return {**facts, "needs": needs, "passes": passes(method), "options": dict(method.options)}

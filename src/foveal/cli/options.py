@@ -31,7 +31,9 @@ Photos = Annotated[
 ]
 Methods = Annotated[
     list[str] | None,
-    typer.Option("--method", metavar="METHOD", help="Default: gradcam. May be repeated; see `foveal methods`."),
+    typer.Option(
+        "--method", metavar="METHOD", help="Default: gradcam. May be repeated; see `foveal methods`, or my.py:mine."
+    ),
 ]
 Layers = Annotated[
     list[str] | None,

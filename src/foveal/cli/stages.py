@@ -25,7 +25,7 @@ def stages(
     source: NamedNetwork,
     photo: Annotated[
         Path | None,
-        typer.Argument(metavar="PHOTO", show_default=False, help="A photo to run it on; noise if left out."),
+        typer.Argument(metavar="PHOTO", show_default=False, help="A photo to run the network on; noise if left out."),
     ] = None,
     show_preprocessing: Annotated[
         bool,
@@ -40,8 +40,8 @@ def stages(
       foveal stages net.py:shells --preprocessing imagenet
       foveal stages timm:resnet50 --show-preprocessing > resnet50.json
 
-    A stage is the last map at its resolution that the whole decision passes through. --layer also takes any other
-    module by name, and wildcards.
+    A stage is the last feature map of its resolution that all paths to the output pass through. Stride and receptive
+    field are in pixels of the input. --layer also takes any other module by name, and wildcards.
     """
     network = source.load()
     if show_preprocessing and network.preprocessing:
@@ -65,4 +65,4 @@ def stages(
         )
         for number, stage in enumerate(every, 1)
     ]
-    print_table(rows, head=("stage", "layer", "channels×h×w", "pixels a cell", "a cell sees", "values"))
+    print_table(rows, head=("stage", "layer", "channels×h×w", "stride", "receptive field", "values"))

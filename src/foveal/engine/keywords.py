@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set, ValuesView
 from functools import wraps
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
+from foveal.engine.select import named_layers
 from foveal.errors import MethodError, shown
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Reader: TypeAlias = Callable[[str, Any], Any]
 """(verb, value) -> the value as the verb takes it."""
+
+LAYERS = {"layer", "embedding"}
+"""Keywords that take names of layers."""
 
 WRONG = object()
 """What a reader gives for a value that is not of its kind."""
@@ -30,13 +34,18 @@ WRONG = object()
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """The function, refusing keywords of the wrong type in one sentence; numbers of NumPy become Python's.
 
+    Layers that are given as modules of the model, which is the first argument, become their names.
+
     Raises:
         MethodError: from the function, when it is called.
+        LayerError: for a module that is not part of the model.
     """
     readers = {name: reader for name, reader in _readers(function) if reader is not None}
 
     @wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in LAYERS & kwargs.keys():
+            kwargs[name] = named_layers(args[0] if args else kwargs.get("model"), kwargs[name])
         for name, value in kwargs.items():
             if name in readers:
                 kwargs[name] = readers[name](function.__name__, value)
@@ -119,6 +128,15 @@ def _each(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(part, str) for part in value)
 
 
+def _method(value: Any) -> Any:
+    return value if isinstance(value, str) or (callable(value) and not isinstance(value, type)) else WRONG
+
+
+def _methods(value: Any) -> Any:
+    several = isinstance(value, Sequence | Set | Mapping | ValuesView) and not isinstance(value, str)
+    return value if all(_method(each) is not WRONG for each in (value if several else [value])) else WRONG
+
+
 def _for_each(value: Any) -> Any:
     several = isinstance(value, list | tuple) or _is_a("Tensor", "ndarray")(value) is not WRONG
     return value if several and getattr(value, "ndim", 1) > 0 else WRONG
@@ -146,8 +164,10 @@ KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "int": (_whole, "a whole number"),
     "float": (_real, "a number"),
     "seed": (lambda value: WRONG if (number := _whole(value)) is WRONG or number < 0 else number, "a number from 0"),
-    **dict.fromkeys(("str", "Mode", "Of", "RuleName"), (_text, "a name")),
+    **dict.fromkeys(("str", "LayerName", "Mode", "Of", "RuleName"), (_text, "a name")),
     **dict.fromkeys(("Sequence[str] | str", "str | Sequence[str]"), (_names, "a name or a list")),
+    "MethodLike": (_method, "a name, a foveal.Method or a function f(A, G)"),
+    "MethodsLike": (_methods, "a name, a foveal.Method, a function f(A, G), or a list of these"),
     "Sequence[str] | bool": (_names_or_flag, "True, False or a list of names"),
     "Sequence[Bool[NDArray[np.bool_], 'H W']]": (_for_each, "a mask a picture, (H, W)"),
     "Sequence[Sequence[Box]]": (_for_each, "a list of boxes a picture"),

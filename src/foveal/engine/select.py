@@ -8,12 +8,13 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
-from foveal.engine.address import INPUT, Address, expand, is_input
+from foveal.engine.address import INPUT, Address, expand, is_input, named_modules, unwrapped
 from foveal.engine.numerals import whole
 from foveal.engine.stages import Structure
 from foveal.errors import LayerError, UnknownLayer, shown
 
-LayerSpec: TypeAlias = "str | int | Sequence[str | int] | None"
+LayerSpec: TypeAlias = "str | int | nn.Module | Sequence[str | int | nn.Module] | None"
+LayerName: TypeAlias = "str | nn.Module"
 
 
 def select_layers(model: nn.Module, wanted: LayerSpec, structure: Callable[[], Structure]) -> list[str]:
@@ -21,15 +22,54 @@ def select_layers(model: nn.Module, wanted: LayerSpec, structure: Callable[[], S
 
     Args:
         wanted: None for the last stage, "all" for every stage, a stage number (from 1; negative from the end),
-            "input" for the network's input, a module's name or address, a wildcard ("layer*", "features.**"), or
-            a sequence of these.
+            "input" for the network's input, a module of the model, its name or address, a wildcard ("layer*",
+            "features.**"), or a sequence of these.
         structure: gives the traced structure; called only where it is needed.
 
     Raises:
         LayerError: for a name that does not exist, a number out of range, a wildcard without a feature map.
     """
-    layers = [layer for spec in _each(wanted) for layer in _select_one(model, spec, structure)]
+    layers = [layer for spec in _each(named_layers(model, wanted)) for layer in _select_one(model, spec, structure)]
     return list(dict.fromkeys(layers))
+
+
+def named_layers(model: Any, wanted: Any) -> Any:
+    """`wanted` with each module replaced by its name in the model; everything else as it is.
+
+    Args:
+        model: a module, in whatever wrapper, or what holds one as `module`.
+        wanted: a layer as a verb takes it, or several.
+
+    Raises:
+        LayerError: for a module that is not part of the model.
+    """
+    network = model if isinstance(model, nn.Module) else getattr(model, "module", None)
+    if not isinstance(network, nn.Module):
+        return wanted  # whoever needs a model says what is wrong with it
+    if isinstance(wanted, nn.Module):
+        return _name_of(network, wanted)
+    if isinstance(wanted, list | tuple) and any(isinstance(layer, nn.Module) for layer in wanted):
+        return [_name_of(network, layer) if isinstance(layer, nn.Module) else layer for layer in wanted]
+    return wanted
+
+
+def _name_of(model: nn.Module, layer: nn.Module) -> str:
+    modules = named_modules(model)
+    names = {id(module): name for name, module in reversed(modules.items())}
+    kind, network = type(layer).__name__, type(modules.get("", model)).__name__
+    name = names.get(id(unwrapped(layer)))
+    if name:
+        return name
+    if name == "":
+        raise UnknownLayer(f"the whole {network} was given as a layer: give one of the modules in it, or its name")
+    parts = [names[id(part)] for part in map(unwrapped, layer.children()) if id(part) in names]
+    raise UnknownLayer(
+        f"the {kind} given as a layer is a new module made of layers of this {network}, and the model never runs it: "
+        f"give the last of them, {parts[-1]!r}"
+        if parts
+        else f"the {kind} given as a layer is not part of this {network}: give a module of the same model object, not "
+        "of a copy or of another model, or the name of the layer"
+    )
 
 
 def _each(wanted: Any) -> list[str | int | None]:
@@ -44,7 +84,8 @@ def _each(wanted: Any) -> list[str | int | None]:
     for layer in each:
         if isinstance(layer, bool) or not isinstance(layer, str | Integral | None):
             raise UnknownLayer(
-                f"{shown(layer)} is no layer: give a name, a stage number, 'all', a wildcard, or a list of these"
+                f"{shown(layer)} is no layer: give a name, a module of the model, a stage number, 'all', a wildcard, "
+                "or a list of these"
             )
         if layer == "":
             raise UnknownLayer("a layer without a name was given: leave layer out for the last stage, or name one")

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from foveal.engine.guard import unwrap
-from foveal.engine.select import select_layers
+from foveal.engine.select import LayerName, select_layers
 from foveal.errors import MethodError
 from foveal.featurevis.network import FeatureNetwork
 from foveal.featurevis.normalization import Normalization
@@ -55,7 +55,7 @@ def answers(
 def transfer(
     faces: FeatureImages,
     model: nn.Module | Model,
-    layer: str | None = None,
+    layer: LayerName | None = None,
     *,
     preprocessing: Preprocessing | None = None,
 ) -> Transfer:

@@ -93,9 +93,10 @@ def _anywhere(network: FeatureNetwork, target: Target) -> Objective | None:
         device=network.device,
         dtype=network.dtype,
     )
-    h, w = network.look(gray, (target.layer,), gradient=False).maps[target.layer].shape[2:]
+    (layer,) = target.layers
+    h, w = network.look(gray, (layer,), gradient=False).maps[layer].shape[2:]
     y, x = target.position
-    return cell(target.layer, target.channel, ((y + 0.5) / h, (x + 0.5) / w))
+    return cell(layer, target.channel, ((y + 0.5) / h, (x + 0.5) / w))
 
 
 def _named(target: Target) -> str:

@@ -50,8 +50,9 @@ def _filled(A: Float[Tensor, "c h w"], fill: str) -> Float[Tensor, "c h w"]:
 FAMILY = (
     Method(
         "ablationcam", "Ablation-CAM", ablationcam, "forwards",
-        "what the score loses when a channel is silenced; exact where channels add up",
+        "what the score loses without each channel; exact where channels add up",
         "Desai & Ramaswamy, WACV 2020",
         options={"fill": "zero", "chunk": None},
+        cost="1/channel",
     ),
 )  # fmt: skip

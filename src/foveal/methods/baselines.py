@@ -188,26 +188,29 @@ _EXTRA = "pip install 'foveal[captum]'"
 FAMILY = (
     Method(
         "smoothgrad", "SmoothGrad", smoothgrad, "forwards",
-        "mean gradient over noisy copies of the input, summed over the colors",
+        "mean gradient over noisy copies of the input; summed over the colors",
         "Smilkov et al., 2017, arXiv:1706.03825; through Captum",
         _EXTRA,
         place="input",
         options={"samples": 50, "noise": 0.15, "seed": 0, "chunk": None},
+        cost="50 + 50",
     ),
     Method(
         "integratedgradients", "Integrated Gradients", integrated_gradients, "forwards",
-        "gradients along the way from a baseline; sums to the difference of the scores, and measures how well",
+        "mean gradient on the path from a baseline; sums to the difference of the scores, and measures how well",
         "Sundararajan et al., ICML 2017, arXiv:1703.01365; through Captum",
         _EXTRA,
         place="input",
         options={"steps": 32, "baseline": "zero", "tolerance": 0.05, "most": None, "chunk": None},
+        cost="32 + 32",
     ),
     Method(
         "gradientshap", "GradientSHAP", gradient_shap, "forwards",
-        "gradients at random points between a baseline and noisy copies of the input",
+        "gradients at random points from a baseline; to noisy copies of the input",
         "Lundberg & Lee, NeurIPS 2017, arXiv:1705.07874; through Captum",
         _EXTRA,
         place="input",
         options={"samples": 50, "noise": 0.05, "baseline": "zero", "seed": 0, "chunk": None},
+        cost="50 + 50",
     ),
 )  # fmt: skip

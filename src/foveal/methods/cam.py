@@ -97,8 +97,8 @@ def evened_out(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Floa
     if not bool(((means <= _rounding(A) * terms).all(1) & (terms > 0).any(1)).any()):
         return None
     return (
-        "the gradients of each channel even out, as they must right before a normalization over places, and what is "
-        "left is noise: use hirescam, or another layer"
+        "the gradients of each channel sum to zero over the map, as always right before a normalization over "
+        "positions, and this map is noise: use hirescam, or another layer"
     )
 
 
@@ -108,8 +108,8 @@ def without_mean(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Fl
     if not bool(nothing.any()):
         return None
     return (
-        f"{int(nothing.sum(1).max())} of {A.shape[1]} channels sum to nothing over places, so their gradient has no "
-        "average where they are, and they weigh 0: use gradcam or hirescam"
+        f"{int(nothing.sum(1).max())} of {A.shape[1]} channels sum to zero over the map, so their weight is undefined "
+        "and set to 0: use gradcam or hirescam"
     )
 
 
@@ -119,8 +119,8 @@ def canceled(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"], M: Float[
     if not bool(((rest <= _rounding(A) * terms) & (terms > 0)).any()):
         return None
     return (
-        "the evidence of the channels cancels, as it must right before a normalization over channels, and what is "
-        "left is noise: use gradcam, or another layer"
+        "the evidence of the channels cancels, as always right before a normalization over channels, and this map is "
+        "noise: use gradcam, or another layer"
     )
 
 
@@ -178,13 +178,13 @@ FAMILY = (
     ),
     Method(
         "gradcam++", "Grad-CAM++", gradcam_plus_plus, "gradients",
-        "positive gradients weighted so that several instances count alike",
+        "channels weighted by positive gradients; several instances count alike",
         "Chattopadhay et al., WACV 2018, arXiv:1710.11063",
         "derived for activations ≥ 0",
     ),
     Method(
         "xgradcam", "XGrad-CAM", xgradcam, "gradients",
-        "mean gradient taken where the channel is active",
+        "mean gradient where the channel is active",
         "Fu et al., BMVC 2020, arXiv:2008.02312",
         "derived for activations ≥ 0",
         caution=without_mean,
@@ -202,18 +202,18 @@ FAMILY = (
     ),
     Method(
         "elementwise", "Element-wise Grad-CAM", elementwise_gradcam, "gradients",
-        "positive part of gradient times activation, before channels can cancel",
+        "positive part of gradient times activation; before channels can cancel",
         "as in pytorch-grad-cam (Gildenblat et al., 2021)",
     ),
     Method(
         "eigencam", "Eigen-CAM", eigencam, "activations",
-        "first principal component of the activations; looks at no decision",
+        "first principal component of the activations; the same for every target",
         "Muhammad & Yeasin, IJCNN 2020, arXiv:2008.00299",
-        caution=lambda A, G, M: "looks at no decision: this is the map of every target",
+        caution=lambda A, G, M: "the map does not depend on the target: it is the same for every class",
     ),
     Method(
         "eigengradcam", "EigenGrad-CAM", eigengradcam, "gradients",
-        "first principal component of gradient times activation",
+        "principal component of gradient × activation",
         "as in pytorch-grad-cam (Gildenblat et al., 2021)",
     ),
 )  # fmt: skip

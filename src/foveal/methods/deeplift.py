@@ -51,10 +51,11 @@ def deeplift(probe: PerturbationScorer, *, baseline: str = "zero", tolerance: fl
 FAMILY = (
     Method(
         "deeplift", "DeepLIFT", deeplift, "forwards",
-        "differences to a baseline by the rescale rule; sums to the difference of the scores, or is refused",
+        "difference to a baseline (rescale rule); sums to the difference of the scores, or is refused",
         "Shrikumar et al., ICML 2017, arXiv:1704.02685",
         "networks whose operations have a rule",
         place="input",
         options={"baseline": "zero", "tolerance": 0.01},
+        cost="2 + 2",
     ),
 )  # fmt: skip

@@ -121,7 +121,7 @@ def map_of(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Te
 FAMILY = (
     Method(
         "fam", "Feature Activation Map", map_of, "gradients",
-        "channels weighed by what they add to a similarity; weights=linear sums to it",
+        "channels by what they add to a similarity; weights=linear sums to it",
         "Liao et al., 2023, arXiv:2307.05017",
         "decisions by similarity",
         rules=Weighed, similarity=True,

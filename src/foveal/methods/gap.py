@@ -44,7 +44,7 @@ def hierarchical(
 FAMILY = (
     Method(
         "gap", "Hierarchical gAP", hierarchical, "forwards",
-        "parts made of smaller parts, where every level supports them; as fine as the first stage",
+        "parts made of smaller parts; where every level supports them, as fine as the first stage",
         "Cheng et al., IJCV 131, 2023, arXiv:2201.09205; the map is ours",
         place="input",
         options={"branching": 5, "rule": "pool_up", "gate": True},

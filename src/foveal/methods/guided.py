@@ -43,7 +43,7 @@ class Guided:
         return None
 
     def account(self, passed: PassResult, measured: dict[str, Any], cautions: list[str]) -> None:
-        cautions.append("a picture of patterns: much of it does not depend on the decision")
+        cautions.append("this map shows patterns of the image: much of it is the same for every target")
 
 
 def strongest_channel(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
@@ -54,13 +54,13 @@ def strongest_channel(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) 
 FAMILY = (
     Method(
         "guidedbackprop", "Guided backpropagation", strongest_channel, "gradients",
-        "edges that excite the units the score uses; says little about the decision",
+        "edges that excite the units the score uses; says little about the target",
         "Springenberg et al., ICLR workshop 2015, arXiv:1412.6806",
         rules=partial(Guided, "guided"), place="input",
     ),
     Method(
         "deconvnet", "Deconvnet", strongest_channel, "gradients",
-        "the same without looking at what was active",
+        "guided backprop that ignores the activations",
         "Zeiler & Fergus, ECCV 2014, arXiv:1311.2901",
         "networks with ReLU",
         rules=partial(Guided, "deconvnet"), place="input",

@@ -62,8 +62,9 @@ class _Adam:
 FAMILY = (
     Method(
         "opticam", "Opti-CAM", opticam, "forwards",
-        "the mixture of channels that keeps the score highest when only its region is shown",
+        "the channel mixture that keeps the score; when only its region is shown",
         "Zhang et al., 2023, arXiv:2301.07002",
         options={"steps": 100, "rate": 0.1},
+        cost="100 + 100",
     ),
 )  # fmt: skip

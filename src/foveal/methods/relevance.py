@@ -108,8 +108,8 @@ class Relevance:
         size = passed.begun[:, 1].to(R) + passed.lost.to(R).abs()
         if not bool((size < 1e-5 * R.abs().sum(1)).any()):
             return []
-        words = f"relevance for and against at {first} is 100,000 times what there is of it, as after a normalization"
-        return [f"{words} over places, and what is left is noise: use another layer, or hirescam"]
+        words = f"positive and negative relevance at {first} are 100,000 times their sum, as after a normalization"
+        return [f"{words} over positions, and this map is noise: use another layer, or hirescam"]
 
     def _words(self, measured: dict[str, Any], first: str) -> list[str]:
         if self.seed != "score":
@@ -200,37 +200,37 @@ def _known(sums: Sums) -> Sums:
 FAMILY = (
     Method(
         "lrp-epsilon", "LRP-ε", hirescam, "gradients",
-        "the score shared among the pixels in proportion to their contributions",
+        "the score, shared by contribution (ε-rule); adds up to the score",
         "Bach et al., PLoS ONE 10, 2015",
         rules=epsilon, place="input", options={"epsilon": 1e-6},
     ),
     Method(
         "lrp-gamma", "LRP-γ", hirescam, "gradients",
-        "the same with contributions in favor weighing more; less noisy",
+        "positive contributions weigh more (γ-rule); less noise than lrp-epsilon",
         "Montavon et al., LNCS 11700, 2019",
         rules=gamma, place="input", options={"gamma": 0.25},
     ),
     Method(
         "lrp-zplus", "LRP-z⁺", hirescam, "gradients",
-        "contributions in favor only in convolutions; smooth, little contrast between classes",
+        "positive contributions only (z⁺-rule); in convolutions: smooth, little contrast between classes",
         "Montavon et al., Pattern Recognition 65, 2017, arXiv:1512.02479",
         rules=zplus, place="input", options={"sums": "same-sign", "bias": True},
     ),
     Method(
         "lrp-alphabeta", "LRP-αβ", hirescam, "gradients",
-        "contributions in favor α times, against α − 1 times",
+        "positive parts α times, negative α − 1 (αβ)",
         "Bach et al., PLoS ONE 10, 2015",
         rules=alphabeta, place="input", options={"alpha": 2.0, "sums": "same-sign", "bias": True},
     ),
     Method(
         "excitationbp", "Excitation backpropagation", hirescam, "gradients",
-        "the probability that a winner-take-all walk down from the class passes here; contrastive for margins",
+        "probability of a random walk from the class; winner-take-all, contrastive for margins",
         "Zhang et al., IJCV 126, 2018, arXiv:1608.00507",
         rules=excitation, options={"sums": "same-sign"},
     ),
     Method(
         "relevancecam", "Relevance-CAM", relevance_cam, "gradients",
-        "channels weighted by their relevance, contrasted with rival classes; holds at early layers",
+        "channels weighted by their relevance; contrasted with rival classes, holds at early layers",
         "Lee et al., CVPR 2021",
         rules=contrastive, options={"sums": "same-sign"},
     ),

@@ -96,9 +96,10 @@ class RandomMasks:
 FAMILY = (
     Method(
         "rise", "RISE", rise, "forwards",
-        "how much better the score is where random masks show a pixel; an estimate with a standard error",
+        "the score when random masks show a pixel; less its mean, an estimate with a standard error",
         "Petsiuk et al., BMVC 2018, arXiv:1806.07421",
         place="input",
         options={"count": 1000, "cells": 7, "probability": 0.5, "centered": True, "seed": 0, "chunk": None},
+        cost="1000",
     ),
 )  # fmt: skip

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from foveal.attribution.method import Method, Option
+from foveal.attribution.formula import Option
+from foveal.attribution.method import Method
 from foveal.errors import MethodError
 from foveal.methods.cam import weighted
 from foveal.methods.clusters import cluster
@@ -110,20 +111,23 @@ _COMMON: dict[str, Option] = {"scaling": "after", "align_corners": False, "preci
 FAMILY = (
     Method(
         "scorecam", "Score-CAM", scorecam, "forwards",
-        "what is left of the score when only a channel's region is shown; needs no gradient",
+        "the score when only a channel's region shows; needs no gradient",
         "Wang et al., CVPR workshops 2020, arXiv:1910.01279",
         options={"weights": "softmax", "clusters": None, **_COMMON},
+        cost="1/channel",
     ),
     Method(
         "sscorecam", "Smoothed Score-CAM", sscorecam, "forwards",
         "Score-CAM averaged over noise on the masks",
         "Wang et al., 2020, arXiv:2006.14255",
         options={"samples": 10, "sigma": 2.0, **_COMMON},
+        cost="10/channel",
     ),
     Method(
         "isscorecam", "Integrated Score-CAM", iscorecam, "forwards",
-        "Score-CAM averaged on the way from the black image to the masked one",
+        "Score-CAM averaged over rising mask weights; from the black image to the masked one",
         "Naidu et al., 2020, arXiv:2010.03023",
         options={"samples": 10, **_COMMON},
+        cost="10/channel",
     ),
 )  # fmt: skip

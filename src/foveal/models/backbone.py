@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from foveal.engine.dilation import Dilated, Grid
+from foveal.engine.select import LayerName, named_layers
 from foveal.errors import LayerError, ModelError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Backbone(nn.Module):
 
     Args:
         network: taken over, and changed: its unused modules become empty.
-        layer: a module's name.
+        layer: a module of the network, or its name.
         example: an input to try it on.
         resolution: how many times finer the map is to be.
         mode: how.
@@ -47,10 +48,11 @@ class Backbone(nn.Module):
     """
 
     def __init__(
-        self, network: nn.Module, layer: str, example: Float[Tensor, "n c h w"], *, resolution: int = 1,
+        self, network: nn.Module, layer: LayerName, example: Float[Tensor, "n c h w"], *, resolution: int = 1,
         mode: ResolutionMode = "dilate", checkpointing: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
+        name: str = named_layers(network, layer)
         if mode not in ("dilate", "stride"):
             raise ModelError(f"a resolution is raised by dilate or stride, not by {mode!r}")
         if checkpointing and resolution > 1 and mode == "dilate":
@@ -58,9 +60,9 @@ class Backbone(nn.Module):
                 "activation checkpointing runs parts of the network again outside of the dilated forward: "
                 "use mode 'stride', or leave checkpointing out"
             )
-        if layer not in dict(network.named_modules()):
-            raise LayerError(f"this {type(network).__name__} has no module {layer!r} to end at: name one that it has")
-        self.network, self.layer, self.mode = network, layer, mode
+        if name not in dict(network.named_modules()):
+            raise LayerError(f"this {type(network).__name__} has no module {name!r} to end at: name one that it has")
+        self.network, self.layer, self.mode = network, name, mode
         self.finest: tuple[float, float] | None = None
         F, self.grid = self._tried(example)
         self._prune(example)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from foveal.attention.pooling import PoolingName, make_pooling, replicated
 from foveal.engine.capture import capture
+from foveal.engine.select import LayerName, named_layers
 from foveal.engine.stages import describe
 from foveal.errors import UnknownModel
 from foveal.models.backbone import Backbone, ResolutionMode
@@ -40,7 +41,7 @@ class PartsNet(nn.Module):
         classes: outputs.
         pooling: "brnpa"; "average" or "attention" for comparison.
         count: parts.
-        layer: of the backbone, by name; None for its last stage.
+        layer: of the backbone, by name or as a module; None for its last stage.
         resolution: how many times finer the last map is to be than in the backbone as built.
         mode: "dilate" or "stride", see `Backbone`.
         size: side of the pictures that it is built for; others will do.
@@ -53,15 +54,15 @@ class PartsNet(nn.Module):
 
     def __init__(
         self, backbone: str | nn.Module = "demo", classes: int = 20, *, pooling: PoolingName = "brnpa",
-        count: int = 3, layer: str | None = None, resolution: int = 1, mode: ResolutionMode = "dilate", size: int = 160,
-        dropout: float = 0.0, checkpointing: bool = False,
+        count: int = 3, layer: LayerName | None = None, resolution: int = 1, mode: ResolutionMode = "dilate",
+        size: int = 160, dropout: float = 0.0, checkpointing: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         network = named_backbone(backbone) if isinstance(backbone, str) else backbone
         network.eval()
         random = torch.Generator().manual_seed(0)
         example = torch.randn(1, 3, size, size, generator=random).to(next(network.parameters()))
-        layer = layer or describe(network, example).usual.name
+        layer = named_layers(network, layer) or describe(network, example).usual.name
         own = _linear_head(network, layer, example)
         self.trunk = Backbone(network, layer, example, resolution=resolution, mode=mode, checkpointing=checkpointing)
         self.pool: Pooling = make_pooling(pooling, self.trunk.channels, count)

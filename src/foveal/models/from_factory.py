@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
+import traceback
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,15 +24,16 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+_LIBRARY = re.compile(r"site-packages|^<|lib/python\d")
+
+
 def build(spec: str, *, arguments: Mapping[str, object]) -> Model:
     """What the factory returns, as a Model; a network that is there, in no function, is taken as it is.
 
     The file's folder is importable while its code runs, as it would be for `python file.py`, and no longer.
     """
-    where, _, name = spec.rpartition(":")
-    path = Path(where) if where.endswith(".py") else None
-    with _importable(path.parent.resolve() if path else None):
-        made = _attribute(_import_file(path) if path else _import_module(where, name), name, spec)
+    with _importable(_folder(spec)):
+        made = own_object(spec)
         if not isinstance(made, (nn.Module, Model)):
             made = _call(made, spec, arguments)
     if isinstance(made, Model):
@@ -38,6 +41,23 @@ def build(spec: str, *, arguments: Mapping[str, object]) -> Model:
     if isinstance(made, nn.Module):
         return Model(made, spec, labels=own_labels(made), card={"source": spec}, task=own_task(made))
     raise ModelError(f"{spec} returned a {type(made).__name__}: it must return an nn.Module or a foveal.Model.")
+
+
+def own_object(spec: str, *, what: str = "a network") -> object:
+    """What is called so in a person's file or module: "path/to/file.py:name" or "package.module:name".
+
+    Raises:
+        ModelError: when there is no such file, module or name, or its code fails; `what` it was to be.
+    """
+    where, _, name = spec.rpartition(":")
+    with _importable(_folder(spec)):
+        module = _import_file(Path(where), what) if where.endswith(".py") else _import_module(where, name)
+        return _attribute(module, name, spec)
+
+
+def _folder(spec: str) -> Path | None:
+    where = spec.rpartition(":")[0]
+    return Path(where).parent.resolve() if where.endswith(".py") else None
 
 
 def check_harmless(architecture: str, weights: Path) -> None:
@@ -73,14 +93,14 @@ def _import_module(name: str, factory: str) -> ModuleType:
         raise _failed(f"importing {name}", error) from error
 
 
-def _import_file(path: Path) -> ModuleType:
+def _import_file(path: Path, what: str) -> ModuleType:
     if not path.is_file():
-        raise ModelError(f"Cannot load a network from {path}: there is no such file.")
+        raise ModelError(f"Cannot load {what} from {path}: there is no such file.")
     # A name of its own: two files called net.py are two modules.
     name = f"foveal_factory_{abs(hash(path.resolve())):x}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ModelError(f"Cannot load a network from {path}: it is not a Python file.")
+        raise ModelError(f"Cannot load {what} from {path}: it is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look their module up there
     try:
@@ -121,7 +141,16 @@ def _failed(doing: str, error: BaseException) -> FovealError:
     """A foreseen error as it is; anything else that a person's code may raise, sys.exit included, in one sentence."""
     if isinstance(error, FovealError):
         return error
-    return ModelError(f"{doing[0].upper()}{doing[1:]} failed with {type(error).__name__}: {reason(error)}.")
+    return ModelError(
+        f"{doing[0].upper()}{doing[1:]} failed with {type(error).__name__}: {reason(error)}{_line(error)}."
+    )
+
+
+def _line(error: BaseException) -> str:
+    """ " (line 12 of my.py)": the last line of a person's own code that ran; a syntax error says it itself."""
+    frames = [] if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename != __file__ and not _LIBRARY.search(frame.filename)]
+    return f" (line {own[-1].lineno} of {own[-1].filename})" if own else ""
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from foveal.targets.neuron import Neuron
 from foveal.targets.prototypes import Prototypes
 from foveal.targets.reference import ReferenceTarget, compares
 from foveal.targets.similar import Similar
-from foveal.targets.target import ModelOutput, NeedsModel, Target, TargetScore
+from foveal.targets.target import ModelOutput, NeedsModel, Target, TargetScore, with_layer_names
 
 TargetLike: TypeAlias = "Target | int | str | Sequence[int | str] | Tensor | Callable[[Any], Tensor] | None"
 
@@ -61,4 +61,5 @@ __all__ = [
     "class_scores",
     "compares",
     "read_head",
+    "with_layer_names",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from foveal.targets.target import ModelOutput, Target, TargetScore
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
+    from foveal.engine.select import LayerName
     from foveal.targets.target import Embedder
 
 
@@ -39,7 +40,7 @@ class Neighbors:
         weighted: the similarity is averaged with the weights of the vote instead of plainly.
         which: the class explained, or one an image; None is the one voted for.
         margin: explain that class less the runner-up of the vote.
-        embedding: the layer that is compared; None finds it.
+        embedding: the layer that is compared, by name or as a module of the model; None finds it.
     """
 
     bank: Any
@@ -50,11 +51,11 @@ class Neighbors:
     weighted: bool = False
     which: str | int | Sequence[str | int] | None = None
     margin: bool = False
-    embedding: str | None = None
+    embedding: LayerName | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
-        return (self.embedding,) if self.embedding else ()
+        return (cast("str", self.embedding),) if self.embedding else ()
 
     def prepare(self, embedder: Embedder) -> Target:
         metric = find_metric(self.metric)
@@ -62,7 +63,7 @@ class Neighbors:
             raise TargetError(
                 f"a vote of {self.k} neighbors at temperature {self.temperature} decides nothing: both must be above 0"
             )
-        layer = embedder.layer(self.embedding, local=metric.local)
+        layer = embedder.layer(cast("str | None", self.embedding), local=metric.local)
         s, names = embedder.of(self.bank, layer, local=metric.local, what="bank picture")
         check_embedding(s, names, what="bank picture", scale_free=metric.scale_free)
         index, classes = numbered(self.labels, len(s), what="bank pictures")

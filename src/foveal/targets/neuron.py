@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from foveal.errors import UnknownTarget
 from foveal.targets.target import ModelOutput, TargetScore
+
+if TYPE_CHECKING:
+    from foveal.engine.select import LayerName
 
 
 @dataclass(frozen=True)
@@ -15,21 +19,21 @@ class Neuron:
         foveal.Neuron("layer3", 17)    foveal.Neuron("layer3", 17, position=(4, 9))    foveal.Neuron("fc", 3)
 
     Args:
-        layer: any layer address; the forward pass ends there.
+        layer: a module of the model, or any layer address; the forward pass ends there.
         channel: index along dimension 1.
         position: (row, column) in the layer's own map; None averages over the map.
     """
 
-    layer: str
+    layer: LayerName
     channel: int
     position: tuple[int, int] | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
-        return (self.layer,)
+        return (cast("str", self.layer),)  # what prepares a target gives modules their names
 
     def decide(self, outcome: ModelOutput) -> TargetScore:
-        activation = outcome.activations[self.layer]
+        activation = outcome.activations[self.layers[0]]
         if activation.ndim < 2 or not -activation.shape[1] <= self.channel < activation.shape[1]:
             raise UnknownTarget(
                 f"layer {self.layer!r} gives {tuple(activation.shape)}, so it has no channel {self.channel}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from foveal.targets.target import ModelOutput, Target, TargetScore
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
+    from foveal.engine.select import LayerName
     from foveal.targets.target import Embedder
 
 RuleName: TypeAlias = "Literal['mean', 'nearest', 'average', 'logistic', 'svm']"
@@ -43,7 +44,7 @@ class Prototypes:
         which: the class explained, or one an image; None is the one decided for.
         margin: explain that class less the strongest other.
         temperature: probabilities are the softmax of the classes' similarities over it.
-        embedding: the layer that is compared; None finds it.
+        embedding: the layer that is compared, by name or as a module of the model; None finds it.
     """
 
     support: Any
@@ -53,11 +54,11 @@ class Prototypes:
     which: str | int | Sequence[str | int] | None = None
     margin: bool = False
     temperature: float = 0.1
-    embedding: str | None = None
+    embedding: LayerName | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
-        return (self.embedding,) if self.embedding else ()
+        return (cast("str", self.embedding),) if self.embedding else ()
 
     def prepare(self, embedder: Embedder) -> Target:
         if self.rule not in RULES:
@@ -70,7 +71,7 @@ class Prototypes:
                 f"rule {self.rule!r} needs one embedding an image, and metric {metric.name!r} compares places: "
                 "use rule='average' or 'nearest'"
             )
-        layer = embedder.layer(self.embedding, local=metric.local)
+        layer = embedder.layer(cast("str | None", self.embedding), local=metric.local)
         s, names = embedder.of(self.support, layer, local=metric.local, what="support picture")
         check_embedding(s, names, what="support picture", scale_free=metric.scale_free)
         index, classes = numbered(self.labels, len(s), what="support pictures")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from foveal.targets.target import ModelOutput, Target, TargetScore
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+    from foveal.engine.select import LayerName
     from foveal.targets.target import Embedder
 
 
@@ -29,20 +30,21 @@ class Similar:
     Args:
         reference: a picture, or one an image; or their embeddings, a tensor (d,) or (n, d).
         metric: "cosine", "dot", "euclidean", "squared", "emd", "nearest", "crossattention", or an object.
-        embedding: the layer that is compared; None finds it (see `foveal.find_embedding`).
+        embedding: the layer that is compared, by name or as a module of the model; None finds it (see
+            `foveal.find_embedding`).
     """
 
     reference: Any
     metric: MetricLike = "cosine"
-    embedding: str | None = None
+    embedding: LayerName | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
-        return (self.embedding,) if self.embedding else ()
+        return (cast("str", self.embedding),) if self.embedding else ()
 
     def prepare(self, embedder: Embedder) -> Target:
         metric = find_metric(self.metric)
-        layer = embedder.layer(self.embedding, local=metric.local)
+        layer = embedder.layer(cast("str | None", self.embedding), local=metric.local)
         s, names = embedder.of(self.reference, layer, local=metric.local, what="reference")
         check_embedding(s, names, what="reference", scale_free=metric.scale_free)
         return ReferenceTarget(s, metric, OneEach(tuple(names), metric.name), layer)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from foveal.engine.keywords import LAYERS
+from foveal.engine.select import named_layers
 from foveal.errors import TargetError
 
 if TYPE_CHECKING:
@@ -125,6 +127,17 @@ class Target(Protocol):
         ...
 
     def decide(self, outcome: ModelOutput) -> TargetScore: ...
+
+
+def with_layer_names(target: Target, model: nn.Module) -> Target:
+    """The target with each layer that was given as a module of the model replaced by its name.
+
+    Raises:
+        LayerError: for a module that is not part of the model.
+    """
+    modules = {name: value for name in LAYERS if isinstance(value := getattr(target, name, None), nn.Module)}
+    named: Any = {name: named_layers(model, module) for name, module in modules.items()}
+    return replace(target, **named) if named else target  # type: ignore[type-var]
 
 
 class Embedder(Protocol):
