@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from foveal._version import __version__
 from foveal.cli import (
@@ -31,7 +32,7 @@ from foveal.cli import (
     train,
     visualize,
 )
-from foveal.cli.command import flowing
+from foveal.cli.command import ARGUMENTS, flowing
 
 ABOUT = """Why did the network look there?
 
@@ -75,7 +76,18 @@ MORE = "Networks and benchmarks"
 
 OPTIONS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
+
+
+class Foveal(TyperGroup):
+    """Keeps the words of the command line, for the record of what a command did."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
+    cls=Foveal,
     help=flowing(ABOUT),
     no_args_is_help=True,
     pretty_exceptions_enable=False,

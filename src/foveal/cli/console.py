@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _standard_output: list[TextIO] = []
+_hearing: list[list[str]] = []
 
 
 class Move(Protocol):
@@ -58,10 +59,23 @@ def libraries_silent() -> Iterator[None]:
         os.close(kept)
 
 
+@contextmanager
+def heard(messages: list[str]) -> Iterator[None]:
+    """What is said for people inside is also added to a list."""
+    _hearing.append(messages)
+    try:
+        yield
+    finally:
+        _hearing.pop()
+
+
 def info(*lines: str) -> None:
     """Lines for people, as they are but for what a terminal would obey; notes in the words of the command line."""
     for line in "\n".join(lines).split("\n") if lines else ():
-        _print(printable_lines(as_options(line) if "note: " in line else line), sys.stderr)
+        said = printable_lines(as_options(line) if "note: " in line else line)
+        for messages in _hearing:
+            messages.append(said)
+        _print(said, sys.stderr)
 
 
 def error(sentence: str) -> None:

@@ -1,15 +1,17 @@
 """What a command says and returns when it cannot do what was asked.
 
 0    done
-1    failed; also where one of many pictures could not be read
-2    misused: a line that cannot be parsed (typer says so itself), or a name that nothing bears
-130  interrupted
+1    failed; also where some of several images could not be read
+2    misuse: a line that cannot be parsed (typer says so itself), or an unknown class, layer, method, metric or model
+130  interrupted with Ctrl-C
 """
 
 from __future__ import annotations
 
+import signal
 import warnings
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -18,12 +20,15 @@ from foveal.cli.console import error as say_error
 from foveal.cli.console import info
 from foveal.cli.wording import as_options
 from foveal.errors import FovealError, FovealWarning, UnknownName
+from foveal.storage.leftovers import is_temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 _tracebacks = False
+_interrupted = False
 
 
 def show_tracebacks() -> None:
@@ -32,36 +37,70 @@ def show_tracebacks() -> None:
     _tracebacks = True
 
 
+def watch_interrupts() -> None:
+    """From now on, remember that Ctrl-C was pressed: libraries that it hits while they load raise errors of their own.
+
+    A process that ignores interrupts, such as one in the background of a shell, goes on ignoring them.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def was_interrupted() -> bool:
+    """Whether Ctrl-C was pressed since `watch_interrupts`."""
+    return _interrupted
+
+
 @contextmanager
-def exit_status() -> Iterator[None]:
-    """Failures inside as a sentence on standard error and an exit status."""
+def exit_status(interruption: Callable[[], str] = lambda: "interrupted") -> Iterator[None]:
+    """Failures inside as a sentence on standard error and an exit status.
+
+    Args:
+        interruption: what is said after Ctrl-C.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        say_error("interrupted; what was finished before is kept.")
+        say_error(interruption())
         raise typer.Exit(INTERRUPTED) from None
     except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
         raise
     except Exception as error:
+        if _interrupted:
+            say_error(interruption())
+            raise typer.Exit(INTERRUPTED) from None
         if _tracebacks:
             raise
         say_error(_sentence(error))
         raise typer.Exit(MISUSED if isinstance(error, UnknownName) else FAILED) from None
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    global _interrupted
+    _interrupted = True
+    signal.default_int_handler(number, frame)
+
+
 def _sentence(error: Exception) -> str:
     if isinstance(error, FovealError):
         return as_options(str(error))
     if isinstance(error, OSError):
-        where = f" {error.filename}" if error.filename else ""
-        return f"cannot use{where}: {error.strerror or error}; choose another place with --out, or mend that one."
+        where = f" {_known(str(error.filename))!r}" if error.filename else ""
+        return f"Cannot read or write{where}: {error.strerror or error}."
     reason = " ".join(str(error).split())[:300]
-    return f"unforeseen {type(error).__name__}: {reason} (run it again with --traceback for the whole story)"
+    return f"unexpected error, {type(error).__name__}: {reason} (run again with --traceback to see where)"
+
+
+def _known(path: str) -> str:
+    """The path, of a temporary file the folder that it lies in."""
+    at = Path(path)
+    hidden = [part for part in at.parts if is_temporary(part)]
+    return str(Path(*at.parts[: at.parts.index(hidden[0])])) if hidden else path
 
 
 @contextmanager
 def own_warnings() -> Iterator[None]:
-    """Warnings of foveal's own as notes; those of libraries, which are for programrs, only with --traceback."""
+    """Warnings of foveal's own as notes; those of libraries, which are for programmers, only with --traceback."""
     show, heard = warnings.showwarning, set()
 
     def as_note(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:

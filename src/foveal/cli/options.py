@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from foveal.images import Preprocessing
     from foveal.models import Model
 
+COMMAND_FOLDER = Path("out", "COMMAND")
+"""Stands for the default folder of a command, out/explain and so on."""
+
 MODEL_PANEL, OUTPUT_PANEL = "About the model", "Output"
 MODEL_HELP = (
     "demo, embed, parts, timm:NAME, torchvision:NAME, FILE.safetensors (with FILE.json), package.module:factory or "
@@ -182,11 +185,21 @@ class TargetOptions:
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Where results go, and how they are told."""
+    """Where results go, and how they are shown.
+
+    Each command has a folder of its own, out/COMMAND (`foveal.cli.command` puts it in place of `COMMAND_FOLDER`).
+    """
 
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where files go.", rich_help_panel=OUTPUT_PANEL)
-    ] = Path("out")
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FOLDER", rich_help_panel=OUTPUT_PANEL,
+            help="The folder for results; its index.html shows them.",
+        ),
+    ] = COMMAND_FOLDER
+    open: Annotated[
+        bool, typer.Option("--open", rich_help_panel=OUTPUT_PANEL, help="Open the folder's index.html in a browser.")
+    ] = False
     json: Json = False
 
 
