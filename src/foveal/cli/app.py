@@ -36,36 +36,37 @@ from foveal.cli.command import ARGUMENTS, flowing
 
 ABOUT = """Why did the network look there?
 
-The evidence that a convolutional network used for a decision, drawn on your own photos.
+foveal draws the evidence that a convolutional network used for a decision on your own photos.
 
 \b
   foveal explain bird.jpg -m demo           what mattered for the decision
   foveal explain bird.jpg -m timm:resnet50 --target "jay - crow"
-  foveal compare birds/ -m timm:resnet50    methods side by side, and how true
-  foveal match query.jpg shelf/ -m embed    why these two are alike
-  foveal demo                               everything at once, on its own pictures
+  foveal compare birds/ -m timm:resnet50    methods side by side, with faithfulness metrics
+  foveal match query.jpg shelf/ -m embed    why two photos are similar
+  foveal demo                               everything at once, on images that ship with foveal
+  foveal help models                        the documentation, topic by topic
 
-Results go to standard output (with --json for machines), words for people to standard error. Exit status: 0 done;
-1 failed, also where one of many pictures could not be read; 2 a line that cannot be parsed, or a name that nothing
-bears; 130 interrupted.
+Results go to standard output (--json for programs), messages to standard error, and files to out/COMMAND, where
+index.html shows them. Exit status: 0 done; 1 failed, also when some of several images could not be read; 2 misuse: a
+command line that cannot be parsed, or an unknown class, layer, method, metric or model; 130 interrupted with Ctrl-C.
 """
 
-BENCHMARKS = """Every method on many pictures.
+BENCHMARKS = """Every method on many images.
 
 \b
-  foveal benchmark synthetic --truth-only              against known answers
-  foveal benchmark folder photos/ -m timm:resnet50     on photos of your own
+  foveal benchmark synthetic --truth-only              on drawn images with known answers
+  foveal benchmark folder photos/ -m timm:resnet50     on your own photos
 
-Each resumes where it was broken off, and leaves a table and a page.
+After an interruption the same command goes on where it stopped. Each writes a table and a page.
 """
 
 TRAINING = """Train networks.
 
 \b
-  foveal train demo -o demo/                           the bundled networks again
+  foveal train demo                                    a bundled network again
   foveal train brnpa --data birds/ --backbone timm:resnet50 -o low/
 
-Each goes on from its last epoch when it was interrupted, and leaves weights for --model.
+After an interruption the same command goes on from the last epoch. Each writes weights for --model.
 """
 
 FIRST = "Start here"
@@ -132,19 +133,18 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     traceback: Annotated[
-        bool, typer.Option("--traceback", help="On failure show Python's whole story; may stand anywhere.")
+        bool, typer.Option("--traceback", help="Show the Python traceback on errors (any position).")
     ] = False,
 ) -> None:
     if traceback:
         errors.show_tracebacks()
 
 
-def main() -> None:
-    """What the `foveal` command runs."""
+def run(arguments: list[str]) -> None:
+    """Run the command that these words name; raises SystemExit with its status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # help and usage are printed by typer
             stream.reconfigure(errors="backslashreplace")
-    arguments = sys.argv[1:]
     if "--traceback" in arguments:
         arguments.remove("--traceback")
         errors.show_tracebacks()

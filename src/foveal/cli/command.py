@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, Signature, cleandoc, signature
@@ -17,10 +18,12 @@ from foveal.cli.options import COMMAND_FOLDER, OutputOptions
 from foveal.cli.output_folder import OutputFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 ARGUMENTS = "foveal.arguments"
 """Where the context keeps the words of the command line."""
+NO_SETTINGS = ("photos", "again", "out", "open", "json")
+"""Options that decide no number: what is explained is fingerprinted image by image."""
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -40,6 +43,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def run(context: typer.Context, **given: Any) -> None:
+        settings = _settings(given)
         made = {
             name: group(**{field.name: given.pop(field.name) for field in fields(group)})
             for name, group in groups.items()
@@ -49,7 +53,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 function(**given, **made)
             return
         options: OutputOptions = made[output]
-        folder = OutputFolder(options.out, " ".join(_path(function)), _line(context))
+        folder = OutputFolder(options.out, " ".join(_path(function)), _line(context), settings)
         try:
             with exit_status(folder.interrupted), own_warnings(), output_is_for_results():
                 folder.check()
@@ -80,6 +84,21 @@ def _path(function: Callable[..., None]) -> tuple[str, ...]:
 def _in_folder(option: Parameter, function: Callable[..., None]) -> Parameter:
     """The option; where it is --out, with the command's own folder as its default."""
     return option.replace(default=Path("out", *_path(function))) if option.default is COMMAND_FOLDER else option
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that decide results; files that they name as paths, whose content counts."""
+    kept = {name: value for name, value in given.items() if name not in NO_SETTINGS}
+    return {name: [kept[name], list(_files(kept[name]))] for name in sorted(kept)}
+
+
+def _files(value: Any) -> Iterator[Path]:
+    """Files that a value names: "net.py" and "net.py:make"."""
+    for text in value if isinstance(value, list | tuple) else [value]:
+        for name in dict.fromkeys((text, text.partition(":")[0])) if isinstance(text, str) else ():
+            with suppress(OSError, ValueError):  # no system takes it for a path
+                if Path(name).is_file():
+                    yield Path(name)
 
 
 def _line(context: typer.Context) -> str:

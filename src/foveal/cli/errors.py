@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import signal
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,39 +15,25 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from foveal.cli import interrupts
 from foveal.cli.console import error as say_error
 from foveal.cli.console import info
+from foveal.cli.interrupts import INTERRUPTED
 from foveal.cli.wording import as_options
 from foveal.errors import FovealError, FovealWarning, UnknownName
 from foveal.storage.leftovers import is_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType
 
-FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+FAILED, MISUSED = 1, 2
 _tracebacks = False
-_interrupted = False
 
 
 def show_tracebacks() -> None:
     """From now on, let exceptions through as they are."""
     global _tracebacks
     _tracebacks = True
-
-
-def watch_interrupts() -> None:
-    """From now on, remember that Ctrl-C was pressed: libraries that it hits while they load raise errors of their own.
-
-    A process that ignores interrupts, such as one in the background of a shell, goes on ignoring them.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
-
-
-def was_interrupted() -> bool:
-    """Whether Ctrl-C was pressed since `watch_interrupts`."""
-    return _interrupted
 
 
 @contextmanager
@@ -66,19 +51,13 @@ def exit_status(interruption: Callable[[], str] = lambda: "interrupted") -> Iter
     except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
         raise
     except Exception as error:
-        if _interrupted:
+        if interrupts.happened():
             say_error(interruption())
             raise typer.Exit(INTERRUPTED) from None
         if _tracebacks:
             raise
         say_error(_sentence(error))
         raise typer.Exit(MISUSED if isinstance(error, UnknownName) else FAILED) from None
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    global _interrupted
-    _interrupted = True
-    signal.default_int_handler(number, frame)
 
 
 def _sentence(error: Exception) -> str:

@@ -9,11 +9,16 @@ import typer
 
 from foveal.cli import options
 from foveal.cli.command import command
-from foveal.cli.console import print_json, print_lines, progress
+from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import Pictures, pictures
+from foveal.cli.unfinished import UnfinishedRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from foveal.models import Model
 
 
 @command
@@ -40,8 +45,12 @@ def explain(
         str, typer.Option("--scales", metavar="LIST", help="The mean over the photo at several sizes: 1,1.5,2.")
     ] = "1",
     audit: options.Audit = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="After an interruption, explain the finished photos again, too.")
+    ] = False,
     *,
     output: options.OutputOptions,
+    work: OutputFolder,
 ) -> None:
     """What mattered for a decision, drawn on the photo.
 
@@ -72,7 +81,7 @@ def explain(
       all                every stage
 
     Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
-    Prints the overlays' paths.
+    Prints the overlays' paths. After an interruption the same command goes on with the photos that are left.
     """
     from foveal.cli.explain_photo import PhotoRequest, explain_photo
 
@@ -87,28 +96,53 @@ def explain(
         scales=_scales(scales),
         audit=audit,
     )
-    rows: list[dict[str, Any]] = []
+    rows: dict[int, list[dict[str, Any]]] = {}
     files, places = options.folders(photos, output.out)
+    earlier = UnfinishedRun(output.out, again=again)
+    marks = _fingerprints(files, places, network, work.settings)
     with (
         pictures(network.preprocessing, json=output.json) as read,
         _printed(rows, read, json=output.json),
-        progress("explaining") as move,
+        progress("explaining photos") as move,
     ):
-        for i, batch in read.one_by_one(files):
-            rows += explain_photo(request, files[i], batch, places[i], move)
-            move("explaining", i + 1, len(files), files[i].name)
+        rows |= {i: done for i, mark in enumerate(marks) if (done := earlier.rows(mark)) is not None}
+        if rows:
+            info(f"note: {len(rows)} of {len(files)} photos were done before the interruption (--again repeats them)")
+        left = [i for i in range(len(files)) if i not in rows]
+        work.done(len(rows), len(files), resumes=True)
+        for number, batch in read.one_by_one([files[i] for i in left]):
+            i = left[number]
+            rows[i] = explain_photo(request, files[i], batch, places[i], move)
+            earlier.add(marks[i], rows[i])
+            move("explaining photos", len(files) - len(left) + number + 1, len(files), files[i].name)
+            work.done(len(rows), len(files), resumes=True)
+    earlier.end()
+
+
+def _fingerprints(files: Sequence[Path], places: Sequence[Path], network: Model, settings: object) -> list[str]:
+    """Of each photo, the network and all settings: what decides its results."""
+    from foveal._version import __version__
+    from foveal.storage.fingerprint import fingerprint
+
+    kinds = dict.fromkeys(type(part) for part in network.module.modules())
+    of = fingerprint(
+        weights=network.module, code=[getattr(kind, "forward", None) for kind in kinds], task=network.task,
+        preprocessing=network.preprocessing, labels=network.labels, settings=settings, foveal=__version__,
+    )  # fmt: skip
+    return [fingerprint(photo=file, folder=place, of=of) for file, place in zip(files, places, strict=True)]
 
 
 @contextmanager
-def _printed(rows: list[dict[str, Any]], read: Pictures, *, json: bool) -> Iterator[None]:
+def _printed(rows: Mapping[int, list[dict[str, Any]]], read: Pictures, *, json: bool) -> Iterator[None]:
     """Print at the end, or when interrupted, what there is by then."""
     try:
         yield
     finally:
+        told = [row for i in sorted(rows) for row in rows[i]]
         if not json:
-            print_lines(*(file for row in rows for file in row["files"]))
-        elif rows or read.unread:
-            print_json([*rows, *read.failures()])
+            print_lines(*(file for row in told for file in row["files"]))
+        elif told or read.unread:
+            print_json([*told, *read.failures()])
 
 
 def _fusing(rule: str | None) -> str | None:

@@ -6,14 +6,14 @@ import os
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foveal._version import __version__
 from foveal.cli import console
 from foveal.errors import FovealError, ResultError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 OTHER = "choose another folder with --out"
 EVERY = 15.0
@@ -26,11 +26,12 @@ class OutputFolder:
     Attributes:
         path: the folder.
         command: "explain", "benchmark folder".
+        settings: every option of the command but those of its output, by name.
         page: index.html in it.
     """
 
-    def __init__(self, path: Path, command: str, line: str) -> None:
-        self.path, self.command = path, command
+    def __init__(self, path: Path, command: str, line: str, settings: Mapping[str, Any]) -> None:
+        self.path, self.command, self.settings = path, command, settings
         self._line = line
         self._files: dict[str, None] = {}
         self._messages: list[str] = []
@@ -89,11 +90,11 @@ class OutputFolder:
 
     def interrupted(self) -> str:
         """What an interruption leaves, and how to go on."""
-        if self._done is None:
-            return f"interrupted: nothing new is in {self.path}; run the same command again to start over."
-        count, total, what, resumes = self._done
+        count, total, what, resumes = self._done or (0, 0, "", False)
+        if not count:
+            return f"interrupted: nothing is done yet, {self.path} is as it was; run the same command again to start over"
         goes_on = "run the same command again to go on" if resumes else "the same command starts again from the first"
-        return f"interrupted: {count} of {total} {what} are done in {self.path}; {goes_on}."
+        return f"interrupted: {count} of {total} {what} are done in {self.path}; {goes_on}"
 
     def show(self, *, open: bool) -> None:
         """The last line for people: where the page is. Opens it in a browser, too, if there is one."""

@@ -12,7 +12,7 @@ from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.contact_sheet import contact_sheet
-from foveal.cli.errors import INTERRUPTED
+from foveal.cli.interrupts import INTERRUPTED
 from foveal.cli.pictures import Pictures
 from foveal.engine.numerals import whole
 from foveal.storage.atomic import whole_file
@@ -133,7 +133,10 @@ def visualize(
 
         finished = run.run(checkpoint, moved)
     if not finished:
-        info(f"interrupted after {run.done} steps; the best so far is kept, and the same command goes on from here")
+        info(
+            f"foveal: interrupted: the images after {run.done} steps are in {out / 'features'}; "
+            "run the same command again to go on"
+        )
     features = run.result()
     features.save(out / "features")
     document = _document(features, network, transfer, out)
