@@ -15,8 +15,8 @@ def main() -> None:
 
         run(sys.argv[1:])
     except BaseException as error:
-        ended = isinstance(error, SystemExit) and error.code != 1  # 1 is also what typer makes of an interruption
-        if ended or not (interrupts.happened() or isinstance(error, KeyboardInterrupt)):
-            raise
-        print("foveal: interrupted", file=sys.stderr)
-        sys.exit(interrupts.INTERRUPTED)
+        failed = not isinstance(error, SystemExit) or error.code in (1, interrupts.INTERRUPTED)
+        if interrupts.unreported() and failed:  # outside of a command, or where a library made another error of it
+            print("foveal: interrupted", file=sys.stderr)
+            sys.exit(interrupts.INTERRUPTED)
+        raise

@@ -21,6 +21,7 @@ from foveal.cli import (
     errors,
     explain,
     flow,
+    help,
     match,
     measure,
     methods,
@@ -78,7 +79,6 @@ MORE = "Networks and benchmarks"
 OPTIONS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
-
 class Foveal(TyperGroup):
     """Keeps the words of the command line, for the record of what a command did."""
 
@@ -109,7 +109,7 @@ for panel, commands in {
         episode.episode,
     ),
     TRUE: (measure.measure, audit.audit, sanity.sanity, shortcuts.shortcuts),
-    LISTS: (demo.demo, models.models, stages.stages, methods.methods),
+    LISTS: (demo.demo, help.help, models.models, stages.stages, methods.methods),
 }.items():
     for function in commands:
         app.command(rich_help_panel=panel)(function)

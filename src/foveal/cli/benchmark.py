@@ -58,11 +58,11 @@ def synthetic(
         raise typer.BadParameter(f"there is no target {unknown[0]!r}: say {', '.join(DECISIONS)}")
     metrics = (*TRUTH, *(NETWORK if network else ()))
     log = CsvLog(output.out / "synthetic.csv", metrics, made_with(method or USUAL, seed))
-    with progress("drawing") as move:
+    with progress("measuring images") as move:
         for what, done, total in measured(
             log, decisions=chosen, methods=method or USUAL, count=count, seed=seed, setting=None
         ):
-            move(what, done, total)
+            move(f"measuring images ({what})", done, total)
             work.done(done, total, f"images ({what})", resumes=True)
     parts = [(f"Target: {kind}", log.scores(kind), "rank" if kind != "margin" else "share", "share")
              for kind in log.decisions]  # fmt: skip
@@ -128,7 +128,7 @@ def folder(
     methods = list(find_methods(method or ["gradcam", "hirescam", "layercam", "lrp-gamma"]))
     log = CsvLog(output.out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
     faults: list[str] = []
-    with progress("measuring") as move:
+    with progress("measuring photos") as move:
         for _, done, total in measured(
             log, network, listed, methods=methods, steps=steps, predicted=predicted, failures=faults
         ):

@@ -62,7 +62,7 @@ def compare(
     find_metrics(metrics)
     files, parts = pictures_in(photos), []
     columns: dict[str, list[Explanation]] = {}
-    with pictures(network.preprocessing, json=output.json) as read, progress("comparing") as move:
+    with pictures(network.preprocessing, json=output.json) as read, progress("comparing photos") as move:
         for done, batch in read.batches(files, AT_ONCE):
             explanations = _explained(network, batch, target, method or METHODS, options.layer_spec(layer))
             parts.append(
@@ -78,7 +78,7 @@ def compare(
             )
             for name, why in explanations.items():
                 columns.setdefault(name, []).append(why)
-            move("photos", done, len(files))
+            move("comparing photos", done, len(files))
         read.need(parts)
         scores = Scores.joined(parts)
         scores.save(output.out)

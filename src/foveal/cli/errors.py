@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -46,18 +46,22 @@ def exit_status(interruption: Callable[[], str] = lambda: "interrupted") -> Iter
     try:
         yield
     except KeyboardInterrupt:
-        say_error(interruption())
-        raise typer.Exit(INTERRUPTED) from None
+        _end(interruption)
     except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
         raise
     except Exception as error:
         if interrupts.happened():
-            say_error(interruption())
-            raise typer.Exit(INTERRUPTED) from None
+            _end(interruption)
         if _tracebacks:
             raise
         say_error(_sentence(error))
         raise typer.Exit(MISUSED if isinstance(error, UnknownName) else FAILED) from None
+
+
+def _end(interruption: Callable[[], str]) -> NoReturn:
+    say_error(interruption())
+    interrupts.reported()
+    raise typer.Exit(INTERRUPTED) from None
 
 
 def _sentence(error: Exception) -> str:

@@ -9,6 +9,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import pictures
 from foveal.storage.atomic import whole_file
 
@@ -43,6 +44,7 @@ def flow(
     ] = False,
     *,
     output: options.OutputOptions,
+    work: OutputFolder,
 ) -> None:
     """How attention forms, from the first stage to the decision.
 
@@ -73,7 +75,7 @@ def flow(
     target = question.resolve(network)
     rows: list[dict[str, Any]] = []
     files, places = options.folders(photos, output.out)
-    with pictures(network.preprocessing, json=output.json) as read, progress("flowing") as move:
+    with pictures(network.preprocessing, json=output.json) as read, progress("following photos") as move:
         for i, batch in read.one_by_one(files):
             photo, folder = files[i], places[i]
             flows = []
@@ -91,7 +93,8 @@ def flow(
             if len(flows) > 1:
                 with whole_file(folder / "modes.png") as aside:
                     mode_sheet(flows).save(aside)
-            move("flowing", i + 1, len(files), photo.name)
+            move("following photos", i + 1, len(files), photo.name)
+            work.done(len(rows) // len(mode or ["exact"]), len(files))
         if output.json:
             print_json([*rows, *read.failures()])
         else:

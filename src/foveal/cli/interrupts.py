@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """The exit status."""
-_happened = False
+_happened = _reported = False
 
 
 def watch() -> None:
@@ -25,6 +25,17 @@ def watch() -> None:
 def happened() -> bool:
     """Whether Ctrl-C was pressed since `watch`."""
     return _happened
+
+
+def reported() -> None:
+    """The person was told."""
+    global _reported
+    _reported = True
+
+
+def unreported() -> bool:
+    """Whether Ctrl-C was pressed and nobody was told."""
+    return _happened and not _reported
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -71,7 +71,7 @@ def match(
         both = len({path.resolve() for path in queries} & {path.resolve() for path in gallery})
         if both:
             info(f"note: {both} of the queries are among the references, where each is its own best match")
-        with progress("matching") as move:
+        with progress("matching images") as move:
             result = matched(
                 network, queries, gallery, metric=metric, weights=channels, layer=layer, embedding=embedding,
                 lines=lines, progress=move,

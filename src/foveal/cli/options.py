@@ -193,7 +193,10 @@ class OutputOptions:
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", metavar="FOLDER", rich_help_panel=OUTPUT_PANEL,
+            "--out",
+            "-o",
+            metavar="FOLDER",
+            rich_help_panel=OUTPUT_PANEL,
             help="The folder for results; its index.html shows them.",
         ),
     ] = COMMAND_FOLDER

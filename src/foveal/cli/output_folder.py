@@ -92,7 +92,7 @@ class OutputFolder:
         """What an interruption leaves, and how to go on."""
         count, total, what, resumes = self._done or (0, 0, "", False)
         if not count:
-            return f"interrupted: nothing is done yet, {self.path} is as it was; run the same command again to start over"
+            return f"interrupted: nothing is done yet in {self.path}; run the same command again to start over"
         goes_on = "run the same command again to go on" if resumes else "the same command starts again from the first"
         return f"interrupted: {count} of {total} {what} are done in {self.path}; {goes_on}"
 
@@ -132,9 +132,7 @@ class OutputFolder:
 
         self._written = time.monotonic()
         with suppress(FovealError, OSError):
-            mine = RunRecord(
-                self.command, self._line, tuple(self._files), tuple(self._messages), finished, __version__
-            )
+            mine = RunRecord(self.command, self._line, tuple(self._files), tuple(self._messages), finished, __version__)
             record = mine.after(read_record(self.path), self.path)
             write_record(self.path, record)
             write_index(self.path, record)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foveal.cli import options
+from foveal.cli import interrupts, options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.contact_sheet import contact_sheet
@@ -123,10 +123,10 @@ def visualize(
     checkpoint = out / ".unfinished" / "checkpoint.pt"
     if run.resume(checkpoint):
         info(f"going on from step {run.done}")
-    with progress("optimizing") as move:
+    with progress("optimizing steps") as move:
 
         def moved(step: ScheduleStep) -> None:
-            move("optimizing", step.done, step.total, f"objective {sum(step.losses) / len(step.losses):.3f}")
+            move("optimizing steps", step.done, step.total, f"objective {sum(step.losses) / len(step.losses):.3f}")
             if step.checked:
                 with suppress(ResultError):  # nobody gives up work for want of a preview
                     _preview(run, out / "preview.png")
@@ -152,6 +152,7 @@ def visualize(
     else:
         print_lines(document["sheet"])
     if not finished:
+        interrupts.reported()
         read.tell()
         raise typer.Exit(INTERRUPTED)
     read.end()

@@ -142,9 +142,9 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _photos(manifest: Mapping[str, Any]) -> dict[str, str]:
+def _photos(manifest: Mapping[str, Any], *keys: str) -> dict[str, str]:
     """Files that are copies of photos, and where these came from."""
-    listed = [entry for key in ("photos", "queries", "references") for entry in _list(manifest.get(key))]
+    listed = [entry for key in keys or ("photos", "queries", "references") for entry in _list(manifest.get(key))]
     return {
         str(entry["file"]): str(entry.get("source", ""))
         for entry in listed
@@ -165,7 +165,7 @@ def _captions(manifest: Mapping[str, Any]) -> dict[str, str]:
 def _facts(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Target, score and so on, as far as a manifest says them."""
     facts = {
-        "photo": _some([str(entry.get("source")) for entry in _list(manifest.get("photos")) if isinstance(entry, dict)]),
+        "photo": _some([source for source in _photos(manifest, "photos").values() if source]),
         "target": _some(_texts(manifest.get("target"))),
         "score": _some([f"{value:.4g}" for value in _numbers(manifest.get("score"))]),
         "probability": _some([f"{100 * value:.3g} %" for value in _numbers(manifest.get("probability"))]),

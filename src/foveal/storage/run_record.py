@@ -90,6 +90,6 @@ def own_files(folder: Path) -> frozenset[str] | None:
 def _record(content: Mapping[str, Any]) -> RunRecord:
     if content["format"] != FORMAT:
         raise ValueError("it has another format")
-    texts = {key: str(content[key]) for key in ("command", "line", "version")}
-    lists = {key: tuple(map(str, content[key])) for key in ("files", "messages")}
-    return RunRecord(**texts, **lists, finished=bool(content["finished"]))
+    files, messages = (tuple(map(str, content[key])) for key in ("files", "messages"))
+    command, line, version = (str(content[key]) for key in ("command", "line", "version"))
+    return RunRecord(command, line, files, messages, bool(content["finished"]), version)

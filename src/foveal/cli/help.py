@@ -1,0 +1,65 @@
+"""`foveal help`"""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from foveal.cli.command import command
+from foveal.cli.console import info, print_lines, print_table
+from foveal.errors import ResultError, UnknownName
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+
+@command
+def help(
+    topic: Annotated[
+        str | None,
+        typer.Argument(metavar="TOPIC", show_default=False, help="A topic of the list; the list if left out."),
+    ] = None,
+) -> None:
+    """Show the documentation, topic by topic.
+
+    \b
+      foveal help           the topics
+      foveal help models    where networks come from, and files for your own
+
+    For the options of a command see foveal COMMAND --help.
+    """
+    topics = _topics()
+    if topic is None:
+        print_table([(name, _title(page)) for name, page in topics.items()], head=("topic", ""))
+        info("", "Read one: foveal help TOPIC. The options of a command: foveal COMMAND --help.")
+        return
+    wanted = topic.casefold().removeprefix("docs/").removesuffix(".md")
+    if wanted not in topics:
+        near = get_close_matches(wanted, topics, 1)
+        meant = f"did you mean {near[0]}?" if near else f"the topics are {', '.join(topics)}."
+        command_too = f" For the options of a command see foveal {topic} --help." if topic.isidentifier() else ""
+        raise UnknownName(f"There is no topic {topic!r}: {meant}{command_too}")
+    text = topics[wanted].read_text(encoding="utf-8")
+    if sys.__stdout__ is not None and sys.__stdout__.isatty():
+        typer.echo_via_pager(text)
+    else:
+        print_lines(*text.splitlines())
+
+
+def _topics() -> dict[str, Traversable]:
+    """The pages by name: those of the package, or of the repository that an editable installation runs from."""
+    for folder in (files("foveal") / "docs", Path(__file__).parents[3] / "docs"):
+        if folder.is_dir():
+            pages = {page.name.removesuffix(".md"): page for page in folder.iterdir() if page.name.endswith(".md")}
+            return dict(sorted(pages.items()))
+    raise ResultError("The documentation is missing from this installation: install foveal again.")
+
+
+def _title(page: Traversable) -> str:
+    """The heading of a page."""
+    return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
