@@ -33,17 +33,21 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     called with the dataclass. Whatever goes wrong is a sentence and an exit status (`foveal.cli.errors`).
 
     A command with `OutputOptions` writes to a folder: out/COMMAND unless --out says otherwise. The folder is checked
-    first, and its page index.html shows afterwards what is there. A parameter of the type `OutputFolder` gets it.
+    first, and its page index.html shows afterwards what is there. A parameter of the type `OutputFolder` gets it, one of
+    the type `typer.Context` what typer knows of the command line.
     """
     hints = get_type_hints(function, include_extras=True)
     plain = signature(function).parameters
     groups = {name: hints[name] for name in plain if is_dataclass(hints[name])}
     output = next((name for name, group in groups.items() if issubclass(group, OutputOptions)), None)
     work = next((name for name in plain if hints[name] is OutputFolder), None)
+    asks = next((name for name in plain if hints[name] is typer.Context), None)
 
     @wraps(function)
     def run(context: typer.Context, **given: Any) -> None:
         settings = _settings(given)
+        if asks:
+            given[asks] = context
         made = {
             name: group(**{field.name: given.pop(field.name) for field in fields(group)})
             for name, group in groups.items()
@@ -65,7 +69,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     spread = [
         _in_folder(option, function)
         for name, parameter in plain.items()
-        if name != work
+        if name not in (work, asks)
         for option in _spread(parameter, hints)
     ]
     spread.insert(0, Parameter("context", Parameter.KEYWORD_ONLY, annotation=typer.Context))

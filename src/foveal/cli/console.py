@@ -46,6 +46,14 @@ def output_is_for_results() -> Iterator[None]:
 
 
 @contextmanager
+def output_for_libraries() -> Iterator[bool]:
+    """Inside, what a library prints goes to standard output after all; whether that is a terminal."""
+    stream = _output()
+    with redirect_stdout(stream):
+        yield stream.isatty()
+
+
+@contextmanager
 def libraries_silent() -> Iterator[None]:
     """Nothing of what is written past Python to the process's standard error: libtiff comments on damaged files."""
     try:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+import pydoc
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from foveal.cli.command import command
-from foveal.cli.console import info, print_lines, print_table
+from foveal.cli.console import info, output_for_libraries, print_lines, print_table
 from foveal.errors import ResultError, UnknownName
 
 if TYPE_CHECKING:
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 @command
 def help(
+    context: typer.Context,
     topic: Annotated[
         str | None,
-        typer.Argument(metavar="TOPIC", show_default=False, help="A topic of the list; the list if left out."),
+        typer.Argument(metavar="TOPIC", show_default=False, help="A topic or a command; all topics if left out."),
     ] = None,
 ) -> None:
     """Show the documentation, topic by topic.
@@ -38,17 +39,30 @@ def help(
         print_table([(name, _title(page)) for name, page in topics.items()], head=("topic", ""))
         info("", "Read one: foveal help TOPIC. The options of a command: foveal COMMAND --help.")
         return
+    if topic not in topics and _shows_command(context, topic):
+        return
     wanted = topic.casefold().removeprefix("docs/").removesuffix(".md")
     if wanted not in topics:
         near = get_close_matches(wanted, topics, 1)
         meant = f"did you mean {near[0]}?" if near else f"the topics are {', '.join(topics)}."
-        command_too = f" For the options of a command see foveal {topic} --help." if topic.isidentifier() else ""
-        raise UnknownName(f"There is no topic {topic!r}: {meant}{command_too}")
+        raise UnknownName(f"There is no topic {topic!r}: {meant}")
     text = topics[wanted].read_text(encoding="utf-8")
-    if sys.__stdout__ is not None and sys.__stdout__.isatty():
-        typer.echo_via_pager(text)
-    else:
-        print_lines(*text.splitlines())
+    with output_for_libraries() as terminal:
+        if terminal:
+            pydoc.pager(text)
+            return
+    print_lines(*text.splitlines())
+
+
+def _shows_command(context: typer.Context, name: str) -> bool:
+    """Show the help of a command, if there is one of this name."""
+    root: Any = context.find_root()
+    found = root.command.get_command(root, name)
+    if found is None:
+        return False
+    with output_for_libraries():
+        typer.echo(found.get_help(type(root)(found, info_name=name, parent=root)))
+    return True
 
 
 def _topics() -> dict[str, Traversable]:
