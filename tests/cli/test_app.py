@@ -299,10 +299,10 @@ def test_random_weights_are_said(photo: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "usual", "words"),
     [
-        ("demo", 7, "75.0% of the test pictures"),
-        ("embed", 10, "75.0% of unknown individuals"),
-        ("contrastive", 6, "class in 75.0%"),
-        ("fewshot", 7, "75.0% of pictures of unknown species"),
+        ("demo", 7, "accuracy on the test images: 75.0%"),
+        ("embed", 10, "unknown individuals: 75.0%"),
+        ("contrastive", 6, "nearest-neighbor accuracy on the test images: 75.0%"),
+        ("fewshot", 7, "5-way 1-shot: 75.0%"),
     ],
 )
 def test_train_passes_its_settings_on(

@@ -10,6 +10,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import error, info, print_json, print_lines, progress
+from foveal.cli.lists import several
 from foveal.cli.output_folder import OutputFolder
 from foveal.storage.atomic import write_text
 
@@ -18,16 +19,14 @@ if TYPE_CHECKING:
 
     from foveal.benchmark.csv_log import CsvLog
 
-Methods = Annotated[
-    list[str] | None, typer.Option("--method", metavar="METHOD", help="Name, name@layer, or fast; may be repeated.")
-]
+Methods = Annotated[list[str] | None, several("method", metavar="METHOD", help="A method, METHOD@LAYER, or fast.")]
 
 
 @command
 def synthetic(
     target: Annotated[
         list[str] | None,
-        typer.Option("--target", metavar="KIND", help="class, margin, similar, prototypes; all if left out."),
+        several("target", metavar="KIND", help="class, margin, similar or prototypes (default: all)."),
     ] = None,
     method: Methods = None,
     count: Annotated[int, typer.Option("--count", min=2, metavar="N", help="Pictures, a target each.")] = 60,
@@ -77,12 +76,10 @@ def folder(
     source: options.ClassifierOptions,
     method: Annotated[
         list[str] | None,
-        typer.Option(
-            "--method", metavar="METHOD", help="Repeat it; gradcam, hirescam, layercam, lrp-gamma if left out."
-        ),
+        several("method", metavar="METHOD", help="A method (default: gradcam, hirescam, layercam, lrp-gamma)."),
     ] = None,
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", metavar="METRIC", help="usual and object if left out.")
+        list[str] | None, several("metric", metavar="METRIC", help="A metric (default: usual and object).")
     ] = None,
     index: Annotated[
         Path | None, typer.Option("--index", metavar="FILE", help="What is known of the photos; FOLDER/index.csv.")
@@ -91,7 +88,9 @@ def folder(
     predicted: Annotated[
         bool, typer.Option("--predicted", help="Explain the predicted class, whatever the index says.")
     ] = False,
-    steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Of deletion and insertion.")] = 28,
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, metavar="N", help="Number of steps in the deletion and insertion curves.")
+    ] = 28,
     *,
     output: options.OutputOptions,
     work: OutputFolder,

@@ -33,8 +33,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     called with the dataclass. Whatever goes wrong is a sentence and an exit status (`foveal.cli.errors`).
 
     A command with `OutputOptions` writes to a folder: out/COMMAND unless --out says otherwise. The folder is checked
-    first, and its page index.html shows afterwards what is there. A parameter of the type `OutputFolder` gets it, one of
-    the type `typer.Context` what typer knows of the command line.
+    first, and its page index.html shows afterwards what is there. A parameter of the type `OutputFolder` gets it, and
+    one of the type `typer.Context` what typer knows of the command line.
     """
     hints = get_type_hints(function, include_extras=True)
     plain = signature(function).parameters

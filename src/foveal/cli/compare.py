@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.lists import several
 from foveal.cli.pictures import AT_ONCE, pictures
 
 if TYPE_CHECKING:
@@ -27,11 +26,11 @@ def compare(
     question: options.TargetOptions,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", metavar="METHOD", help=f"Repeat it; {', '.join(METHODS)} if left out."),
+        several("method", metavar="METHOD", help=f"A method (default: {', '.join(METHODS)})."),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar="METRIC", help=f"Repeat it; {', '.join(METRICS)} if left out."),
+        several("metric", metavar="METRIC", help=f"A metric (default: {', '.join(METRICS)})."),
     ] = None,
     layer: options.Layer = None,
     steps: options.Steps = 28,

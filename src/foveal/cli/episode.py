@@ -29,9 +29,10 @@ def episode(
     ],
     source: options.NetworkOptions,
     method: Annotated[
-        str, typer.Option("--method", metavar="METHOD", help="What draws the evidence; see `foveal methods`.")
+        str,
+        typer.Option("--method", "--methods", metavar="METHOD", help="What draws the evidence; see `foveal methods`."),
     ] = "fam:weights=linear",
-    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help=METRIC_HELP)] = "cosine",
+    metric: Annotated[str, typer.Option("--metric", "--metrics", metavar="NAME", help=METRIC_HELP)] = "cosine",
     rule: Annotated[
         str | None,
         typer.Option(

@@ -9,6 +9,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.lists import several
 from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import pictures
 from foveal.storage.atomic import whole_file
@@ -26,9 +27,7 @@ def flow(
     question: options.TargetOptions,
     mode: Annotated[
         list[str] | None,
-        typer.Option(
-            "--mode", metavar="MODE", help="exact if left out; project, cascade, cascade_all, damped; repeat it."
-        ),
+        several("mode", metavar="MODE", help="exact (default), project, cascade, cascade_all or damped."),
     ] = None,
     layer: options.Layers = None,
     mass: Annotated[
@@ -36,11 +35,11 @@ def flow(
         typer.Option("--mass", metavar="SHARE", help="Keep the fewest neurons that hold this share of the evidence."),
     ] = 1.0,
     iterations: Annotated[
-        int, typer.Option("--iterations", min=1, metavar="N", help="Of the solver, in modes that invert.")
+        int, typer.Option("--iterations", min=1, metavar="N", help="Solver iterations (modes project, cascade).")
     ] = 30,
     audit: Annotated[
         bool,
-        typer.Option("--audit", help="Put the claim to the network: run on without the abandoned, without the kept."),
+        typer.Option("--audit", help="Test: rerun without the left-out neurons, and without the kept ones."),
     ] = False,
     *,
     output: options.OutputOptions,

@@ -31,7 +31,7 @@ def match(
         typer.Argument(metavar="REFERENCE", show_default=False, help="Pictures, or folders of pictures."),
     ],
     source: options.NetworkOptions,
-    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help=METRIC_HELP)] = "cosine",
+    metric: Annotated[str, typer.Option("--metric", "--metrics", metavar="NAME", help=METRIC_HELP)] = "cosine",
     channels: Annotated[
         str,
         typer.Option("--channels", metavar="RULE", help="How channels weigh: contribution, positive or linear."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli.console import busy, info
+from foveal.cli.lists import several
 from foveal.engine.numerals import whole
 from foveal.errors import FovealError, ModelError
 from foveal.storage.naming import distinct_names
@@ -31,40 +32,49 @@ TASKS = ("classes", "labels", "value", "embedding")
 
 Photos = Annotated[
     list[Path],
-    typer.Argument(metavar="PHOTO", show_default=False, help="Any pictures Pillow reads, or folders of them."),
+    typer.Argument(metavar="PHOTO", show_default=False, help="Image files that Pillow reads, or folders of them."),
 ]
 Methods = Annotated[
-    list[str] | None,
-    typer.Option("--method", metavar="METHOD", help="gradcam if left out; repeat it; see `foveal methods`."),
+    list[str] | None, several("method", metavar="METHOD", help="A method (default: gradcam), see `foveal methods`.")
 ]
 Layers = Annotated[
-    list[str] | None,
-    typer.Option("--layer", "-l", metavar="LAYER", help="Name, wildcard, stage number, or all; repeat it."),
+    list[str] | None, several("layer", "-l", metavar="LAYER", help="A name, a wildcard, a stage number, or all.")
 ]
 Layer = Annotated[
     str | None,
-    typer.Option("--layer", "-l", metavar="LAYER", help="Where maps are made: a name or stage number; the last stage."),
-]
+    typer.Option(
+        "--layer", "--layers", "-l", metavar="LAYER",
+        help="The layer of the maps: a name or a stage number (default: the last stage).",
+    ),
+]  # fmt: skip
 Embedding = Annotated[
     str | None,
-    typer.Option("--embedding", metavar="LAYER", help="What is compared: a layer, or fc.input; found if left out."),
+    typer.Option(
+        "--embedding",
+        metavar="LAYER",
+        help="The embedding to compare: a layer, or fc.input (default: found by itself).",
+    ),
 ]
-Steps = Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Of deletion and insertion.")]
+Steps = Annotated[
+    int,
+    typer.Option("--steps", min=1, metavar="N", help="Number of steps in the deletion and insertion curves."),
+]
 Metrics = Annotated[
     list[str] | None,
-    typer.Option("--metric", metavar="METRIC", help="usual if left out; all, or a name; repeat it."),
+    several("metric", metavar="METRIC", help="A metric, or all (default: the usual set), see `foveal help measure`."),
 ]
 Audit = Annotated[
-    bool, typer.Option("--audit", help="Say what hiding the marked places costs, and what hiding others does.")
+    bool,
+    typer.Option("--audit", help="Deletion test: hide the highlighted positions, and as many others, and compare."),
 ]
 Device = Annotated[
     str | None,
     typer.Option(
-        "--device", metavar="DEVICE", help="Where to run: cpu, cuda, cuda:1, mps.", rich_help_panel=MODEL_PANEL,
+        "--device", metavar="DEVICE", help="The device: cpu, cuda, cuda:1, mps.", rich_help_panel=MODEL_PANEL,
         autocompletion=lambda: ["cpu", "cuda", "mps"],
     ),
 ]  # fmt: skip
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, on standard output.", rich_help_panel=OUTPUT_PANEL)]
+Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.", rich_help_panel=OUTPUT_PANEL)]
 
 
 def _models(incomplete: str) -> list[str]:
@@ -75,7 +85,7 @@ def _models(incomplete: str) -> list[str]:
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """Which network, and what it does not say of itself."""
+    """Which network, and what the network does not state itself."""
 
     model: Annotated[
         str,
@@ -85,35 +95,35 @@ class NetworkOptions:
         Path | None,
         typer.Option(
             "--weights", metavar="FILE", rich_help_panel=MODEL_PANEL,
-            help="Weights for it, .safetensors or .pth, instead of a download.",
+            help="A file of weights, .safetensors or .pth, instead of a download.",
         ),
     ] = None  # fmt: skip
     pretrained: Annotated[
         bool,
         typer.Option(
             "--pretrained/--no-pretrained", rich_help_panel=MODEL_PANEL,
-            help="Trained or random weights, for timm and torchvision.",
+            help="Trained or random weights (timm and torchvision).",
         ),
     ] = True  # fmt: skip
     preprocessing: Annotated[
         str | None,
         typer.Option(
             "--preprocessing", metavar="NAME|FILE", rich_help_panel=MODEL_PANEL,
-            help="How a photo becomes its input, where the model does not say: imagenet, or a JSON file "
-            '({"size": [224, 224], …}, as in docs/models.md).',
+            help="How a photo becomes the network's input, if the model does not state it: imagenet, or a JSON file "
+            '({"size": [224, 224], …}, see `foveal help models`).',
         ),
     ] = None  # fmt: skip
     task: Annotated[
         str | None,
         typer.Option(
             "--task", metavar="TASK", rich_help_panel=MODEL_PANEL, autocompletion=lambda: list(TASKS),
-            help=f"What the output means, where the model does not say: {', '.join(TASKS)}.",
+            help=f"What the output means, if the model does not state it: {', '.join(TASKS)}.",
         ),
     ] = None  # fmt: skip
     device: Device = None
 
     def load(self) -> Model:
-        """The network, ready for photos; what is to be known of it is said."""
+        """The network, ready for photos; its notes are shown."""
         with busy(f"loading {self.model}"):
             from foveal.engine.task import check_task
             from foveal.models import load_model
@@ -129,8 +139,8 @@ class NetworkOptions:
             )
         if model.preprocessing is None:
             raise ModelError(
-                f"{self.model} does not say how a photo becomes its input: "
-                "add --preprocessing imagenet, or a JSON file (docs/models.md)."
+                f"{self.model} does not state how a photo becomes its input: "
+                "add --preprocessing imagenet, or a JSON file (see `foveal help models`)."
             )
         info(*(f"note: {note}" for note in model.notes))
         return model
@@ -148,7 +158,7 @@ class ClassifierOptions(NetworkOptions):
         Path | None,
         typer.Option(
             "--labels", metavar="FILE", rich_help_panel=MODEL_PANEL,
-            help="Names of the classes, one a line or a JSON list.",
+            help="Class names: a text file with one name per line, or a JSON list.",
         ),
     ] = None  # fmt: skip
 
@@ -165,12 +175,12 @@ class TargetOptions:
         str | None,
         typer.Option(
             "--target", "-t", metavar="TARGET",
-            help='Explain this: jay, 17, "jay - crow", neuron:LAYER:CHANNEL; the predicted class if left out.',
+            help='What to explain: jay, 17, "jay - crow", neuron:LAYER:CHANNEL (default: the predicted class).',
         ),
     ] = None  # fmt: skip
     like: Annotated[
         Path | None,
-        typer.Option("--like", metavar="PHOTO", help="Explain the similarity to this picture instead of a class."),
+        typer.Option("--like", metavar="PHOTO", help="Explain the similarity to this image instead of a class."),
     ] = None
 
     def resolve(self, network: Model) -> Any:
@@ -179,7 +189,7 @@ class TargetOptions:
         from foveal.targets import Similar
 
         if self.like and self.target:
-            raise typer.BadParameter("the target is a class by --target or a similarity by --like: give one of them")
+            raise typer.BadParameter("--target explains a class, --like a similarity: give one of them")
         return Similar(self.like) if self.like else parse_target(self.target, network.labels)
 
 

@@ -28,7 +28,7 @@ def shortcuts(
     ],
     source: options.ClassifierOptions,
     method: Annotated[
-        str, typer.Option("--method", metavar="METHOD", help="Of the maps that are grouped.")
+        str, typer.Option("--method", "--methods", metavar="METHOD", help="Of the maps that are grouped.")
     ] = "hirescam",
     layer: options.Layer = None,
     ring: Annotated[
