@@ -83,7 +83,7 @@ def test_a_command_bears_its_verb_s_name() -> None:
         name for name in vars(foveal)["__all__"] if foveal._HOME.get(name, "").startswith("api.") and name.islower()
     }
     assert verbs - {"class_tree", "flows", "follow_pair"} <= listed
-    assert listed - verbs == {"demo", "models", "methods", "benchmark", "train"}
+    assert listed - verbs == {"demo", "help", "models", "methods", "benchmark", "train"}
 
 
 @pytest.mark.parametrize("command", [name for names in panels().values() for name in names])
@@ -234,14 +234,14 @@ def test_failures_are_a_sentence(
         assert done.stderr.startswith("foveal: ") and done.stderr.count("\n") == 1
 
 
-def test_the_unforeseen_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ZeroDivisionError("one\ntwo")
 
     monkeypatch.setattr(foveal.models.catalog, "_listed", lambda *_: broken())
     done = run("models")
     assert done.exit_code == 1
-    assert "unforeseen ZeroDivisionError: one two" in done.stderr and "--traceback" in done.stderr
+    assert "unexpected error, ZeroDivisionError: one two" in done.stderr and "--traceback" in done.stderr
     monkeypatch.setattr(errors, "_tracebacks", True)
     assert isinstance(run("models").exception, ZeroDivisionError)
 
@@ -348,7 +348,7 @@ def test_match(photo: Path, tmp_path: Path) -> None:
     assert "euclidean distance" in plain.stderr
     (tmp_path / "empty").mkdir()
     wrong = run("match", photo, tmp_path / "empty", "-m", "demo", "-o", tmp_path / "out")
-    assert wrong.exit_code == 1 and "no pictures in the folder" in wrong.stderr
+    assert wrong.exit_code == 1 and "no images in the folder" in wrong.stderr
 
 
 def test_match_of_folders(photo: Path, tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def check(words: list[str], done: Any) -> None:
     shown = f"foveal {' '.join(map(repr, words))}\n{done.output}"
     assert done.exception is None or isinstance(done.exception, SystemExit), f"{shown}\n{done.exception!r}"
     assert done.exit_code in (0, 1, 2), shown
-    assert "unforeseen" not in done.stderr and "Traceback" not in done.output, shown
+    assert "unexpected error" not in done.stderr and "Traceback" not in done.output, shown
     assert printable_lines(done.stdout) == done.stdout, shown
     if done.exit_code == 1 or (done.exit_code == 2 and done.stderr and "Error ─" not in done.stderr):
         last = done.stderr.strip().splitlines()[-1]

@@ -245,7 +245,7 @@ def test_no_reader_waits_or_fills_the_memory(odd_files: dict[str, Path], shells:
         for option in ("--preprocessing", "--labels", "--weights"):
             words = ["explain", str(tmp_path / "a.png"), "-m", f"{FACTORIES}:Net", option, str(path)]
             done = CliRunner().invoke(app, words)
-            assert done.exit_code == 1 and "unforeseen" not in done.stderr and done.stderr.count("\n") == 1
+            assert done.exit_code == 1 and "unexpected error" not in done.stderr and done.stderr.count("\n") == 1
         sidecar.unlink()
         path.rename(sidecar)
         refusal(shells)

@@ -37,14 +37,14 @@ from foveal.cli.command import ARGUMENTS, flowing
 
 ABOUT = """Why did the network look there?
 
-foveal draws the evidence that a convolutional network used for a decision on your own photos.
+The evidence that a convolutional network used for a decision, drawn on your own photos.
 
 \b
   foveal explain bird.jpg -m demo           what mattered for the decision
   foveal explain bird.jpg -m timm:resnet50 --target "jay - crow"
-  foveal compare birds/ -m timm:resnet50    methods side by side, with faithfulness metrics
+  foveal compare birds/ -m timm:resnet50    methods side by side, measured
   foveal match query.jpg shelf/ -m embed    why two photos are similar
-  foveal demo                               everything at once, on images that ship with foveal
+  foveal demo                               everything at once, on bundled images
   foveal help models                        the documentation, topic by topic
 
 Results go to standard output (--json for programs), messages to standard error, and files to out/COMMAND, where
@@ -55,8 +55,8 @@ command line that cannot be parsed, or an unknown class, layer, method, metric o
 BENCHMARKS = """Every method on many images.
 
 \b
-  foveal benchmark synthetic --truth-only              on drawn images with known answers
-  foveal benchmark folder photos/ -m timm:resnet50     on your own photos
+  foveal benchmark synthetic --truth-only            drawn images, known answers
+  foveal benchmark folder photos/ -m timm:resnet50   your own photos
 
 After an interruption the same command goes on where it stopped. Each writes a table and a page.
 """

@@ -43,8 +43,8 @@ def measure(
       foveal measure query.jpg -m timm:resnet50 --like shelf.jpg --method fam
 
     --target as in `foveal explain`. --metric is one of deletion, insertion, drop, increase, gain, drop_in_deletion,
-    road, infidelity, faithfulness, sensitivity … (docs/measure.md), by name or as papers abbreviate it. Arrows say
-    which direction is better; * marks the best. A method that does not beat the references in brackets has shown
+    road, infidelity, faithfulness, sensitivity … (`foveal help measure`), by name or as papers abbreviate it. Arrows
+    say which direction is better; * marks the best. A method that does not beat the references in brackets has shown
     nothing.
 
     The folder gets scores.csv, a row a photo and method, and manifest.json. Prints the path of the table.

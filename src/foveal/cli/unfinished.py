@@ -7,9 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foveal.storage.atomic import refusal
-from foveal.storage.reading import DAMAGE, read_text
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -34,6 +31,8 @@ class UnfinishedRun:
 
     def add(self, of: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """The photo is done."""
+        from foveal.storage.atomic import refusal
+
         with refusal(self._path.parent):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as file:
@@ -45,6 +44,8 @@ class UnfinishedRun:
             self._path.unlink()
 
     def _lines(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        from foveal.storage.reading import DAMAGE, read_text
+
         try:
             lines = read_text(self._path).splitlines()
         except DAMAGE:
@@ -59,5 +60,5 @@ def _there(rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether every file that the rows name is still there."""
     try:
         return all(Path(file).is_file() for row in rows for file in row["files"])
-    except DAMAGE:
+    except (LookupError, TypeError, ValueError, OSError):
         return False

@@ -30,6 +30,7 @@ _LOADING = re.compile(r"load_model\(('[^']*'|\"[^\"]*\")(?:, )?([^()]*)\)")
 
 def as_options(sentence: str) -> str:
     """The sentence with `task='classes'` as `--task classes`, and so on; names in quotes stay as they are."""
+    sentence = sentence.replace("name another folder.", "choose another folder with --out.")
     sentence = _LOADING.sub(lambda call: f"--model {_plain(call[1])} {call[2]}".rstrip(), sentence)
     for python, switch in SWITCHES.items():
         sentence = re.sub(rf"(?<![\w'\"]){python}\b", switch, sentence)
