@@ -17,7 +17,7 @@ CODE = (
 )
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.2, 0.5, 1.0, 1.6])
+@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.5, 1.0, 1.6])
 def test_in_the_first_seconds(seconds: float, tmp_path: Path) -> None:
     words = ["visualize", "-m", "demo", "--layer", "stage3", "--channel", "1", "--steps", "100000", "-o", "out"]
     process = subprocess.Popen(

@@ -20,6 +20,7 @@ from foveal.cli.app import app
 from foveal.cli.command import command
 from foveal.cli.options import OutputOptions
 from foveal.cli.unfinished import NAME
+from foveal.errors import ResultError
 from foveal.models import load
 from foveal.storage.run_record import RECORD, read_record
 from foveal.synthetic import Split
@@ -85,11 +86,12 @@ def test_results_of_another_command_stay(birds: Path) -> None:
     assert not Path("here/audit.json").exists()
 
 
-def test_a_result_of_another_kind_stays(birds: Path, tmp_path: Path) -> None:
-    foveal.explain("demo", birds / "jay.png").save("here")
+def test_a_result_of_another_kind_stays(birds: Path) -> None:
+    model = foveal.load_model("demo")
+    foveal.explain(model, birds / "jay.png").save("here")
     before = Path("here/manifest.json").read_bytes()
-    with pytest.raises(foveal.ResultError, match="another kind"):
-        foveal.parts("demo", birds / "jay.png").save("here")
+    with pytest.raises(ResultError, match="another kind"):
+        foveal.parts(model, birds / "jay.png").save("here")
     assert Path("here/manifest.json").read_bytes() == before
 
 
