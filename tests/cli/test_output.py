@@ -92,6 +92,8 @@ def test_a_result_of_another_kind_stays(birds: Path) -> None:
     before = Path("here/manifest.json").read_bytes()
     with pytest.raises(ResultError, match="another kind"):
         foveal.parts(model, birds / "jay.png").save("here")
+    done = run("measure", birds, "-m", "demo", "-o", "here")
+    assert done.exit_code == 1 and "another kind (explanation); choose another folder with --out" in done.stderr
     assert Path("here/manifest.json").read_bytes() == before
 
 

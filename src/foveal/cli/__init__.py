@@ -16,7 +16,9 @@ def main() -> None:
         run(sys.argv[1:])
     except BaseException as error:
         failed = not isinstance(error, SystemExit) or error.code in (1, interrupts.INTERRUPTED)
-        if failed and (interrupts.unreported() or isinstance(error, KeyboardInterrupt)):  # outside of a command, or where a library made another error of it
+        if failed and (
+            interrupts.unreported() or isinstance(error, KeyboardInterrupt)
+        ):  # outside of a command, or where a library made another error of it
             print("foveal: interrupted", file=sys.stderr)
             sys.exit(interrupts.INTERRUPTED)
         raise

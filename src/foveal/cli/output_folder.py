@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 OTHER = "choose another folder with --out"
+KINDS = {"measure": "scores", "compare": "scores", "match": "match"}
+"""Commands that save a result in the folder itself, and the kind of it."""
 EVERY = 15.0
 """Seconds after which the page shows what was written since."""
 
@@ -49,7 +51,7 @@ class OutputFolder:
             ResultError: in one sentence that says what is in the way.
         """
         from foveal.report.index import is_index
-        from foveal.storage.folder import MANIFEST, listed
+        from foveal.storage.folder import MANIFEST, kind_of, listed
         from foveal.storage.run_record import read_record
 
         where = f"Cannot write to {str(self.path)!r}"
@@ -60,6 +62,8 @@ class OutputFolder:
             raise ResultError(f"{where}: {str(error).rstrip('.')}; {OTHER}.") from error
         if record and record.command != self.command:
             raise ResultError(f"{where}: it holds results of `foveal {record.command}`; {OTHER}.")
+        if record is None and (kind := kind_of(self.path)) not in (None, KINDS.get(self.command)):
+            raise ResultError(f"{where}: it holds a saved result of another kind ({kind}); {OTHER}.")
         if os.path.lexists(self.path / MANIFEST) and listed(self.path) is None:
             raise ResultError(f"{where}: {MANIFEST} there was not written by foveal; {OTHER}.")
         if os.path.lexists(self.page) and not is_index(self.page):
@@ -98,7 +102,7 @@ class OutputFolder:
 
     def show(self, *, open: bool) -> None:
         """The last line for people: where the page is. Opens it in a browser, too, if there is one."""
-        if not self._files or not self.page.is_file():
+        if not (self._files and _speaks() and self.page.is_file()):
             return
         console.info(f"open {self.page}")
         if open:
@@ -122,7 +126,7 @@ class OutputFolder:
             self._write(finished=False)
 
     def _finish(self, *, finished: bool) -> None:
-        if self._files and os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes the first
+        if self._files and _speaks():
             self._write(finished=finished)
 
     def _write(self, *, finished: bool) -> None:
@@ -136,6 +140,11 @@ class OutputFolder:
             record = mine.after(read_record(self.path), self.path)
             write_record(self.path, record)
             write_index(self.path, record)
+
+
+def _speaks() -> bool:
+    """Whether this process is the only one, or the first of those that train together."""
+    return os.environ.get("LOCAL_RANK", "0") == os.environ.get("NODE_RANK", "0") == "0"
 
 
 def _check_writable(folder: Path, where: str) -> None:
