@@ -122,7 +122,7 @@ def test_a_manifest_cannot_point_outside_of_its_folder(tmp_path: Path) -> None:
 
 def test_saving_into_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ResultError, match="it is a file; name a folder"):
+    with pytest.raises(ResultError, match="it is a file; name another folder"):
         explanation().save(tmp_path / "file")
 
 

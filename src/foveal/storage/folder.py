@@ -41,7 +41,7 @@ def written_aside(folder: Path) -> Iterator[Path]:
     """
     folder = Path(os.path.realpath(folder))
     if folder.exists() and not folder.is_dir():
-        raise ResultError(f"Cannot save to {str(folder)!r}: it is a file; name a folder.")
+        raise ResultError(f"Cannot save to {str(folder)!r}: it is a file; name another folder.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with temporary(folder if folder.is_dir() else folder.parent) as aside:
