@@ -144,7 +144,7 @@ def market(folder: str | Path) -> dict[str, Listed]:
         wrong = next((file for file, match in zip(files, read, strict=True) if match is None), None)
         if wrong is not None:
             raise ImageError(
-                f"Cannot read the identity from the name {str(wrong)!r}: Market-1501 has names like 0002_c1s1_000451_03.jpg."
+                f"Cannot read the identity from {str(wrong)!r}: Market-1501 has names like 0002_c1s1_000451_03.jpg."
             )
         who = tuple(int(match[1]) for match in read if match)
         parts[name] = Listed(tuple(files), who, tuple(int(match[2]) for match in read if match))
