@@ -10,7 +10,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import error, info, print_json, print_lines, progress
-from foveal.cli.lists import several
+from foveal.cli.lists import repeatable
 from foveal.cli.output_folder import OutputFolder
 from foveal.storage.atomic import write_text
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from foveal.benchmark.csv_log import CsvLog
 
-Methods = Annotated[list[str] | None, several("method", metavar="METHOD", help="A method, METHOD@LAYER, or fast.")]
+Methods = Annotated[list[str] | None, repeatable("method", metavar="METHOD", help="A method, METHOD@LAYER, or fast.")]
 
 
 @command
 def synthetic(
     target: Annotated[
         list[str] | None,
-        several("target", metavar="KIND", help="class, margin, similar or prototypes (default: all)."),
+        repeatable("target", metavar="KIND", help="class, margin, similar or prototypes (default: all)."),
     ] = None,
     method: Methods = None,
     count: Annotated[int, typer.Option("--count", min=2, metavar="N", help="Pictures, a target each.")] = 60,
@@ -76,10 +76,10 @@ def folder(
     source: options.ClassifierOptions,
     method: Annotated[
         list[str] | None,
-        several("method", metavar="METHOD", help="A method (default: gradcam, hirescam, layercam, lrp-gamma)."),
+        repeatable("method", metavar="METHOD", help="A method (default: gradcam, hirescam, layercam, lrp-gamma)."),
     ] = None,
     metric: Annotated[
-        list[str] | None, several("metric", metavar="METRIC", help="A metric (default: usual and object).")
+        list[str] | None, repeatable("metric", metavar="METRIC", help="A metric (default: usual and object).")
     ] = None,
     index: Annotated[
         Path | None, typer.Option("--index", metavar="FILE", help="What is known of the photos; FOLDER/index.csv.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
-from foveal.cli.lists import several
+from foveal.cli.lists import repeatable
 from foveal.cli.pictures import AT_ONCE, pictures
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ def compare(
     question: options.TargetOptions,
     method: Annotated[
         list[str] | None,
-        several("method", metavar="METHOD", help=f"A method (default: {', '.join(METHODS)})."),
+        repeatable("method", metavar="METHOD", help=f"A method (default: {', '.join(METHODS)})."),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        several("metric", metavar="METRIC", help=f"A metric (default: {', '.join(METRICS)})."),
+        repeatable("metric", metavar="METRIC", help=f"A metric (default: {', '.join(METRICS)})."),
     ] = None,
     layer: options.Layer = None,
     steps: options.Steps = 28,

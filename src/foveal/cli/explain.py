@@ -10,7 +10,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
-from foveal.cli.lists import several
+from foveal.cli.lists import repeatable
 from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import Pictures, pictures
 from foveal.cli.unfinished import UnfinishedRun
@@ -29,7 +29,7 @@ def explain(
     question: options.TargetOptions,
     method: Annotated[
         list[str] | None,
-        several("method", metavar="METHOD", help="A method, or all (default: gradcam), see `foveal methods`."),
+        repeatable("method", metavar="METHOD", help="A method, or all (default: gradcam), see `foveal methods`."),
     ] = None,
     layer: options.Layers = None,
     fuse: Annotated[

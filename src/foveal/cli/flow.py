@@ -9,7 +9,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
-from foveal.cli.lists import several
+from foveal.cli.lists import repeatable
 from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import pictures
 from foveal.storage.atomic import whole_file
@@ -27,7 +27,7 @@ def flow(
     question: options.TargetOptions,
     mode: Annotated[
         list[str] | None,
-        several("mode", metavar="MODE", help="exact (default), project, cascade, cascade_all or damped."),
+        repeatable("mode", metavar="MODE", help="exact (default), project, cascade, cascade_all or damped."),
     ] = None,
     layer: options.Layers = None,
     mass: Annotated[

@@ -11,7 +11,7 @@ import typer
 _PIECE = re.compile(r"(?:\[[^\]]*\]|[^,\[]|\[)+")
 
 
-def several(name: str, *short: str, metavar: str, help: str) -> Any:
+def repeatable(name: str, *short: str, metavar: str, help: str) -> Any:
     """The option --NAME and --NAMEs of a list of names: `--method a --method b` and `--methods a,b` are the same."""
     return typer.Option(
         f"--{name}", f"--{name}s", *short, metavar=metavar, callback=_separated,

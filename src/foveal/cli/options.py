@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli.console import busy, info
-from foveal.cli.lists import several
+from foveal.cli.lists import repeatable
 from foveal.engine.numerals import whole
 from foveal.errors import FovealError, ModelError
 from foveal.storage.naming import distinct_names
@@ -35,10 +35,10 @@ Photos = Annotated[
     typer.Argument(metavar="PHOTO", show_default=False, help="Image files that Pillow reads, or folders of them."),
 ]
 Methods = Annotated[
-    list[str] | None, several("method", metavar="METHOD", help="A method (default: gradcam), see `foveal methods`.")
+    list[str] | None, repeatable("method", metavar="METHOD", help="A method (default: gradcam), see `foveal methods`.")
 ]
 Layers = Annotated[
-    list[str] | None, several("layer", "-l", metavar="LAYER", help="A name, a wildcard, a stage number, or all.")
+    list[str] | None, repeatable("layer", "-l", metavar="LAYER", help="A name, a wildcard, a stage number, or all.")
 ]
 Layer = Annotated[
     str | None,
@@ -61,7 +61,9 @@ Steps = Annotated[
 ]
 Metrics = Annotated[
     list[str] | None,
-    several("metric", metavar="METRIC", help="A metric, or all (default: the usual set), see `foveal help measure`."),
+    repeatable(
+        "metric", metavar="METRIC", help="A metric, or all (default: the usual set), see `foveal help measure`."
+    ),
 ]
 Audit = Annotated[
     bool,
