@@ -13,7 +13,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u
 
 
 class FovealError(Exception):
-    """Any failure foveal foresaw: its message is meant to be read by the person who asked."""
+    """Any failure that foveal expects: its message is for the user."""
 
     def __str__(self) -> str:
         """The message, with nothing in it that a terminal obeys, whatever strangers called their files and layers."""
@@ -21,11 +21,11 @@ class FovealError(Exception):
 
 
 class FovealWarning(UserWarning):
-    """What a person should know of their files, where there is no result yet to carry the remark."""
+    """What a user should know of the files, where there is no result yet to carry the note."""
 
 
 class ImageError(FovealError, ValueError):
-    """A picture that cannot be read, or a tensor that is no picture."""
+    """An image that cannot be read, or a tensor that is no image."""
 
 
 class ModelError(FovealError, ValueError):
@@ -53,7 +53,7 @@ class NoSuchItem(ResultError, IndexError):
 
 
 class UnknownName(FovealError):
-    """A name that nothing bears here, or more than one thing: the command line ends with status 2."""
+    """An unknown or ambiguous name: the command line ends with status 2."""
 
 
 class UnknownModel(UnknownName, ModelError):
@@ -65,7 +65,7 @@ class UnknownLayer(UnknownName, LayerError):
 
 
 class UnknownTarget(UnknownName, TargetError):
-    """A class that this network does not have, or a name that several classes bear."""
+    """A class that this network does not have, or a name of several classes."""
 
 
 class UnknownMethod(UnknownName, MethodError):

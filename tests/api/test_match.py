@@ -145,7 +145,7 @@ def test_many_pictures_go_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
             by_twos = foveal.match(Embedder(head).eval(), X, S, progress=partial(_note, told))
         for name in ("similarity", "query_maps", "reference_maps", "contributions", "places"):
             assert torch.allclose(getattr(by_twos, name), getattr(at_once, name), equal_nan=True)
-        assert told[:2] == [("query pictures", 2, 3), ("query pictures", 3, 3)]
+        assert told[:2] == [("comparing query images", 2, 3), ("comparing query images", 3, 3)]
 
 
 @pytest.mark.parametrize(

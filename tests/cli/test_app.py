@@ -83,7 +83,7 @@ def test_a_command_bears_its_verb_s_name() -> None:
         name for name in vars(foveal)["__all__"] if foveal._HOME.get(name, "").startswith("api.") and name.islower()
     }
     assert verbs - {"class_tree", "flows", "follow_pair", "retrieve"} <= listed  # `foveal match` retrieves, too
-    assert listed - verbs == {"demo", "models", "methods", "benchmark", "train"}
+    assert listed - verbs == {"demo", "help", "models", "methods", "benchmark", "train"}
 
 
 @pytest.mark.parametrize("command", [name for names in panels().values() for name in names])
@@ -234,7 +234,7 @@ def test_failures_are_a_sentence(
         assert done.stderr.startswith("foveal: ") and done.stderr.count("\n") == 1
 
 
-def test_the_unexpected_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ZeroDivisionError("one\ntwo")
 
@@ -292,10 +292,10 @@ def test_random_weights_are_said(photo: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "usual", "words"),
     [
-        ("demo", 7, "75.0% of the test pictures"),
-        ("embed", 10, "75.0% of unknown individuals"),
-        ("contrastive", 6, "class in 75.0%"),
-        ("fewshot", 7, "75.0% of pictures of unknown species"),
+        ("demo", 7, "accuracy on the test images: 75.0%"),
+        ("embed", 10, "unknown individuals: 75.0%"),
+        ("contrastive", 6, "nearest-neighbor accuracy on the test images: 75.0%"),
+        ("fewshot", 7, "5-way 1-shot: 75.0%"),
     ],
 )
 def test_train_passes_its_settings_on(
@@ -346,7 +346,7 @@ def test_match(photo: Path, tmp_path: Path) -> None:
     }  # fmt: skip
     (tmp_path / "empty").mkdir()
     wrong = run("match", photo, tmp_path / "empty", "-m", "demo", "-o", tmp_path / "out")
-    assert wrong.exit_code == 1 and "no pictures in the folder" in wrong.stderr
+    assert wrong.exit_code == 1 and "no images in the folder" in wrong.stderr
 
 
 @pytest.fixture

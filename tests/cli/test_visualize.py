@@ -79,7 +79,7 @@ def test_interrupted_work_is_taken_up(birds: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Optimization, "_step", stops)
     arguments = ("visualize", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.5x5", "-o", tmp_path)
     first = run(*arguments)
-    assert first.exit_code == 130 and "interrupted after 2 steps" in first.stderr
+    assert first.exit_code == 130 and "interrupted: the images after 2 steps" in first.stderr
     assert (tmp_path / ".unfinished" / "checkpoint.pt").exists()
     assert foveal.FeatureImages.load(tmp_path / "features").notes
     second = run(*arguments)

@@ -199,7 +199,7 @@ def test_a_damaged_checkpoint_is_said_and_stays(tmp_path: Path) -> None:
         b"{}",
     ):
         file.write_bytes(damaged)
-        with pytest.raises(ResultError, match=r"^Cannot go on from '.*k\.pt', delete it to begin anew: "):
+        with pytest.raises(ResultError, match=r"^Cannot continue from '.*k\.pt' \(delete it to start from"):
             begun(file)
         assert file.read_bytes() == damaged
     file.unlink()

@@ -38,7 +38,7 @@ def test_a_folder_a_class(shelf: Path) -> None:
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     for look, words in (
-        (lambda: pictures_in([tmp_path]), "no pictures in the folder"),
+        (lambda: pictures_in([tmp_path]), "no images in the folder"),
         (lambda: pictures_in([]), "name files or folders"),
         (lambda: labeled_pictures(tmp_path), "put each class in a folder"),
         (lambda: labeled_pictures(tmp_path / "nowhere"), "There is no folder"),
@@ -65,7 +65,7 @@ def test_what_may_be_pictures_and_is_not_read_is_said(shelf: Path) -> None:
         labeled_pictures(shelf)
     for path in [*shelf.rglob("*.[pjw]*g"), *shelf.rglob("*.JPG"), *shelf.rglob("*.webp")]:
         path.unlink()
-    with pytest.raises(ImageError, match=r"no pictures in the folder .*, only .*brain\.nii\.gz"):
+    with pytest.raises(ImageError, match=r"no images in the folder .*, only .*brain\.nii\.gz"):
         pictures_in([shelf])
 
 

@@ -100,7 +100,7 @@ def test_saving_again_replaces_the_earlier_result_and_nothing_else(tmp_path: Pat
 @pytest.mark.parametrize("name", ["maps.npz", "manifest.json"])
 def test_a_strangers_file_is_never_overwritten(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text('{"format": "something else"}')
-    with pytest.raises(ResultError, match=f"'{name}' there is no part of a foveal result"):
+    with pytest.raises(ResultError, match=f"'{name}' there was not written by foveal"):
         explanation().save(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert "something else" in (tmp_path / name).read_text()
@@ -122,7 +122,7 @@ def test_a_manifest_cannot_point_outside_of_its_folder(tmp_path: Path) -> None:
 
 def test_saving_into_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ResultError, match="it is a file; name a folder"):
+    with pytest.raises(ResultError, match="it is a file; name another folder"):
         explanation().save(tmp_path / "file")
 
 

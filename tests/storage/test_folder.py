@@ -134,7 +134,7 @@ def test_a_manifest_of_somebody_else_costs_no_file(files: dict[str, Any], tmp_pa
     save(tmp_path, 0)
     assert loaded(tmp_path) == 0
     assert (tmp_path / "letter.txt").read_text() == "mine" and (tmp_path / "own1.txt").read_text() == "mine"
-    with pytest.raises(ResultError, match=r"'own1.txt' there is no part of a foveal result"):
+    with pytest.raises(ResultError, match=r"'own1.txt' there was not written by foveal"):
         save(tmp_path, 1)
     assert loaded(tmp_path) == 0
 
@@ -153,7 +153,7 @@ def test_a_manifest_of_somebody_else_costs_no_file(files: dict[str, Any], tmp_pa
 )
 def test_a_manifest_that_is_none_of_ours_stays(text: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(ResultError, match=r"'manifest.json' there is no part"):
+    with pytest.raises(ResultError, match=r"'manifest.json' there was not written"):
         save(tmp_path, 0)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("manifest.json", text)]
 
@@ -164,7 +164,7 @@ def test_a_file_of_ours_that_was_changed_is_no_longer_ours(tmp_path: Path) -> No
     save(tmp_path / "out", 1)  # has no such file: it stays
     assert (tmp_path / "out" / "own0.txt").read_text() == "edited"
     (tmp_path / "out" / "b.txt").write_text("edited")
-    with pytest.raises(ResultError, match=r"'b.txt' there was changed since it was saved; move it away"):
+    with pytest.raises(ResultError, match=r"'b.txt' there was changed since foveal wrote it; move it away"):
         save(tmp_path / "out", 2)
     assert (tmp_path / "out" / "b.txt").read_text() == "edited" and not left_over(tmp_path)
     (tmp_path / "out" / "b.txt").unlink()

@@ -144,7 +144,7 @@ def test_a_run_goes_on_with_its_own_pictures_and_weights_only(
 
     Image.effect_noise((48, 40), 50).convert("RGB").save(picture)
     os.utime(picture, ns=(times.st_atime_ns, times.st_mtime_ns))
-    refused("other pictures, another teacher, backbone")
+    refused("other images, another teacher, backbone")
     picture.write_bytes(content)
     plain = brnpa.build
 
@@ -160,7 +160,7 @@ def test_a_run_goes_on_with_its_own_pictures_and_weights_only(
     assert next(train(settings, out, accelerator="cpu")).done > 1
     for damaged in (kept[:-1], b"", kept[:9000] + bytes([kept[9000] ^ 1]) + kept[9001:]):
         (out / "checkpoint.pt").write_bytes(damaged)
-        with pytest.raises(ResultError, match="delete it to begin anew"):
+        with pytest.raises(ResultError, match="delete it to start from the beginning"):
             next(train(settings, out, accelerator="cpu"))
 
 
@@ -220,7 +220,7 @@ def test_better_settings_are_searched_for(folder: Path, tmp_path: Path) -> None:
     assert changed(Settings(), read_settings(tmp_path / "tried" / "best.toml")) == best
     picture = folder / "train" / "red" / "0.png"
     Image.open(folder / "train" / "blue" / "0.png").save(picture)
-    with pytest.raises(SettingsError, match="a search with other settings, pictures or another teacher"):
+    with pytest.raises(SettingsError, match="a search with other settings, images or another teacher"):
         tried(4)
 
 

@@ -102,7 +102,7 @@ def audit(
                                     tuple(scores[1:])))  # fmt: skip
                 done += 1
                 if progress:
-                    progress("auditing", done, n * len(maps))
+                    progress("auditing maps", done, n * len(maps))
         notes = dict.fromkeys([*context.notes, *(note for question in asked for note in question.notes)])
     return DeletionTests(tuple(tests), tuple(notes), time.perf_counter() - began, versions())
 

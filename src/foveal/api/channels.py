@@ -131,7 +131,7 @@ def _strongest(
             for name, stage in stages.items():
                 _merge(best, name, channels_first(run.activations[name], stage.layout), start, most)
         if progress:
-            progress("looking through pictures", min(start + BATCH, len(files)), len(files))
+            progress("reading images", min(start + BATCH, len(files)), len(files))
     return best
 
 

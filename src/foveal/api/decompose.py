@@ -169,7 +169,7 @@ def class_tree(
         context = prepare(subject, alone, target, inputs=row.positional, keywords=row.keywords)
         trees.append(_tree(context, settings, reference).grow(depth))
         if progress:
-            progress("taking apart", number + 1, len(batch.photos))
+            progress("decomposing photos", number + 1, len(batch.photos))
     return ClassTree(tuple(trees), time.perf_counter() - began, versions())
 
 

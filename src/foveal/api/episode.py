@@ -79,7 +79,7 @@ def episode(
         target = replace(compared, rule=replace(closest, which=name))
         (evidence[name],) = explanations(replace(context, target=target), chosen, layer)
         if progress:
-            progress("classes", number + 1, len(closest.classes))
+            progress("explaining classes", number + 1, len(closest.classes))
     chances = [why.probability for why in evidence.values() if why.probability is not None]
     return Episode(
         evidence, _examples(support, names_of(classes), context), torch.stack(chances, 1), context.notes,

@@ -41,7 +41,7 @@ def audited(plan: FlowPlan, result: Flow, progress: Progress | None = None) -> A
                 pairs.append(_scores(probe, torch.cat([probe.A * own, probe.A * (1 - own)])))
                 probe.forget()
                 if progress:
-                    progress(f"audit of {layer}", number * n + image + 1, n * len(layers))
+                    progress("auditing layers", number * n + image + 1, n * len(layers))
             without_abandoned, without_kept = torch.stack(pairs).unbind(1)
             assert result.score is not None
             offset = torch.tensor([result.number(layer, "offset", i) for i in range(n)])

@@ -113,7 +113,7 @@ def measure(
                 for metric, value in measured.items():
                     values[name][metric].append(value)
                 if progress:
-                    progress("measuring", i * len(maps) + number + 1, n * len(maps))
+                    progress("measuring maps", i * len(maps) + number + 1, n * len(maps))
         return Scores(
             values={name: {m: tuple(v) for m, v in by_metric.items()} for name, by_metric in values.items()},
             pictures=tuple(photo.source for photo in context.photos),

@@ -119,7 +119,7 @@ def sanity(
         for method, maps in before.items():
             curves[method].append(_likeness(maps, after.get(method)))
         if progress:
-            progress("forgetting", number, len(course.portions))
+            progress("randomizing layers", number, len(course.portions))
     null = [asked.tried(course.random(seed + k)) for k in (1, 2)]
     again = repeatable(pinned, methods, layer)
     checked = {

@@ -130,7 +130,7 @@ def shortcuts(
         name = class_words(c, names)
         flagged = tells >= TELLS and loss >= LISTENS and p[c] < SURE
         suspects.append(Suspect(name, c, len(mine), tells, p[c], loss, flagged, groups))
-        tick("grouping", number, len(each))
+        tick("searching classes", number, len(each))
     suspects.sort(key=lambda suspect: (not suspect.flagged, -suspect.tells))
     return Shortcuts(
         tuple(suspects), context.photos, maps, ring, why.method, subject.name, why.notes, time.perf_counter() - began,

@@ -161,7 +161,7 @@ def visualize(
 
     def report(step: ScheduleStep) -> None:
         if progress:
-            progress("optimizing", step.done, step.total)
+            progress("optimizing steps", step.done, step.total)
 
     optimization.run(kept, report)
     return optimization.result()

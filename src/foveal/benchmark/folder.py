@@ -86,7 +86,7 @@ def _rows(
         raise ImageError("neither boxes nor a mask say where its object is, which all of these metrics need.")
     target = None if predicted or shot.target is None else Class(shot.target, whole_names=True)
     scores = measure(
-        model, batch, None if predicted else shot.target, explanations=methods, metrics=log.metrics,
+        model, batch, target, explanations=methods, metrics=log.metrics,
         setting=setting or default_setting(batch.tensor, steps=steps), **known,
     )  # fmt: skip
     return [

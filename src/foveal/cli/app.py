@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from foveal._version import __version__
 from foveal.cli import (
@@ -20,6 +21,7 @@ from foveal.cli import (
     errors,
     explain,
     flow,
+    help,
     match,
     measure,
     methods,
@@ -31,7 +33,7 @@ from foveal.cli import (
     train,
     visualize,
 )
-from foveal.cli.command import flowing
+from foveal.cli.command import ARGUMENTS, flowing
 
 ABOUT = """Why did the network look there?
 
@@ -40,31 +42,32 @@ The evidence that a convolutional network used for a decision, drawn on your own
 \b
   foveal explain bird.jpg -m demo           what mattered for the decision
   foveal explain bird.jpg -m timm:resnet50 --target "jay - crow"
-  foveal compare birds/ -m timm:resnet50    methods side by side, and how true
-  foveal match query.jpg shelf/ -m embed    why these two are alike
-  foveal demo                               everything at once, on its own pictures
+  foveal compare birds/ -m timm:resnet50    methods side by side, measured
+  foveal match query.jpg shelf/ -m embed    why two photos are similar
+  foveal demo                               everything at once, on bundled images
+  foveal help models                        the documentation, topic by topic
 
-Results go to standard output (with --json for machines), words for people to standard error. Exit status: 0 done;
-1 failed, also where one of many pictures could not be read; 2 a line that cannot be parsed, or a name that nothing
-bears; 130 interrupted.
+Results go to standard output (--json for programs), messages to standard error, and files to out/COMMAND, where
+index.html shows them. Exit status: 0 done; 1 failed, also when some of several images could not be read; 2 misuse: a
+command line that cannot be parsed, or an unknown class, layer, method, metric or model; 130 interrupted with Ctrl-C.
 """
 
-BENCHMARKS = """Every method on many pictures.
+BENCHMARKS = """Every method on many images.
 
 \b
-  foveal benchmark synthetic --truth-only              against known answers
-  foveal benchmark folder photos/ -m timm:resnet50     on photos of your own
+  foveal benchmark synthetic --truth-only            drawn images, known answers
+  foveal benchmark folder photos/ -m timm:resnet50   your own photos
 
-Each resumes where it was broken off, and leaves a table and a page.
+After an interruption the same command goes on where it stopped. Each writes a table and a page.
 """
 
 TRAINING = """Train networks.
 
 \b
-  foveal train demo -o demo/                           the bundled networks again
+  foveal train demo                                    a bundled network again
   foveal train brnpa --data birds/ --backbone timm:resnet50 -o low/
 
-Each goes on from its last epoch when it was interrupted, and leaves weights for --model.
+After an interruption the same command goes on from the last epoch. Each writes weights for --model.
 """
 
 FIRST = "Start here"
@@ -75,7 +78,17 @@ MORE = "Networks and benchmarks"
 
 OPTIONS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
+
+class Foveal(TyperGroup):
+    """Keeps the words of the command line, for the record of what a command did."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
+    cls=Foveal,
     help=flowing(ABOUT),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -96,7 +109,7 @@ for panel, commands in {
         episode.episode,
     ),
     TRUE: (measure.measure, audit.audit, sanity.sanity, shortcuts.shortcuts),
-    LISTS: (demo.demo, models.models, stages.stages, methods.methods),
+    LISTS: (demo.demo, help.help, models.models, stages.stages, methods.methods),
 }.items():
     for function in commands:
         app.command(rich_help_panel=panel)(function)
@@ -127,12 +140,11 @@ def _options(
         errors.show_tracebacks()
 
 
-def main() -> None:
-    """What the `foveal` command runs."""
+def run(arguments: list[str]) -> None:
+    """Run the command that these words name; raises SystemExit with its status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # help and usage are printed by typer
             stream.reconfigure(errors="backslashreplace")
-    arguments = sys.argv[1:]
     if "--traceback" in arguments:
         arguments.remove("--traceback")
         errors.show_tracebacks()

@@ -59,7 +59,7 @@ def audit(
     target = question.resolve(network)
     files = pictures_in(photos)
     rows: list[dict[str, Any]] = []
-    with pictures(network.preprocessing, json=output.json) as read, progress("auditing") as move:
+    with pictures(network.preprocessing, json=output.json) as read, progress("auditing photos") as move:
         for i, batch in read.one_by_one(files):
             tests = audited(
                 network, batch, target, explanations=method or ["gradcam"], area=area, draws=draws, layer=layer,
@@ -68,7 +68,7 @@ def audit(
             info(*(f"{files[i].name}, {test.method}: {test.summary}" for test in tests))
             info(*(f"{files[i].name}: note: {note}" for note in tests.notes))
             rows += [{"photo": str(files[i]), **test.to_dict(), "notes": list(tests.notes)} for test in tests]
-            move("photos", i + 1, len(files))
+            move("auditing photos", i + 1, len(files), files[i].name)
         read.need(rows)
         table = output.out / "audit.json"
         write_text(table, json.dumps(rows, indent=1) + "\n")

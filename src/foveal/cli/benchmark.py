@@ -10,6 +10,8 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import error, info, print_json, print_lines, progress
+from foveal.cli.lists import repeatable
+from foveal.cli.output_folder import OutputFolder
 from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
@@ -18,17 +20,14 @@ if TYPE_CHECKING:
     from foveal.benchmark.csv_log import CsvLog
     from foveal.methods import MethodLike
 
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where tables go; a run there is resumed.")]
-Methods = Annotated[
-    list[str] | None, typer.Option("--method", metavar="METHOD", help="Name, name@layer, or fast; may be repeated.")
-]
+Methods = Annotated[list[str] | None, repeatable("method", metavar="METHOD", help="A method, METHOD@LAYER, or fast.")]
 
 
 @command
 def synthetic(
     target: Annotated[
         list[str] | None,
-        typer.Option("--target", metavar="KIND", help="class, margin, similar, prototypes; all if left out."),
+        repeatable("target", metavar="KIND", help="class, margin, similar or prototypes (default: all)."),
     ] = None,
     method: Methods = None,
     count: Annotated[int, typer.Option("--count", min=2, metavar="N", help="Pictures, a target each.")] = 60,
@@ -36,8 +35,9 @@ def synthetic(
         bool, typer.Option("--network/--truth-only", help="Also deletion, insertion, drop and ROAD: most of the time.")
     ] = True,
     seed: Annotated[int, typer.Option("--seed", help="Of the pictures.")] = 77,
-    out: Out = Path("benchmark"),
-    json: options.Json = False,
+    *,
+    output: options.OutputOptions,
+    work: OutputFolder,
 ) -> None:
     """Every method against true importance, on drawn birds whose parts are taken out of the scene.
 
@@ -57,17 +57,18 @@ def synthetic(
     if unknown := [kind for kind in chosen if kind not in DECISIONS]:
         raise typer.BadParameter(f"there is no target {unknown[0]!r}: say {', '.join(DECISIONS)}")
     metrics = (*TRUTH, *(NETWORK if network else ()))
-    log = CsvLog(out / "synthetic.csv", metrics, made_with(method or USUAL, seed))
-    with progress("drawing") as move:
+    log = CsvLog(output.out / "synthetic.csv", metrics, made_with(method or USUAL, seed))
+    with progress("measuring images") as move:
         for what, done, total in measured(
             log, decisions=chosen, methods=method or USUAL, count=count, seed=seed, setting=None
         ):
-            move(what, done, total)
+            move(f"measuring images ({what})", done, total)
+            work.done(done, total, f"images ({what})", resumes=True)
     parts = [(f"Target: {kind}", log.scores(kind), "rank" if kind != "margin" else "share", "share")
              for kind in log.decisions]  # fmt: skip
     text = "\n".join(markdown(scores, title=title, by=by, truth=truth) for title, scores, by, truth in parts)
     html = page(parts, title="Methods against true importance", about="Drawn birds; foveal benchmark synthetic.")
-    _finish(log, out / "synthetic", text, html, json=json)
+    _finish(log, output.out / "synthetic", text, html, json=output.json)
 
 
 @command
@@ -76,12 +77,14 @@ def folder(
     source: options.ClassifierOptions,
     method: Annotated[
         list[str] | None,
-        typer.Option(
-            "--method", metavar="METHOD", help="Repeat it; usual (gradcam, hirescam, layercam, lrp-gamma) if left out."
+        repeatable(
+            "method",
+            metavar="METHOD",
+            help="A method (default: usual: gradcam, hirescam, layercam, lrp-gamma).",
         ),
     ] = None,
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", metavar="METRIC", help="usual and object if left out.")
+        list[str] | None, repeatable("metric", metavar="METRIC", help="A metric (default: usual and object).")
     ] = None,
     index: Annotated[
         Path | None, typer.Option("--index", metavar="FILE", help="What is known of the photos; FOLDER/index.csv.")
@@ -90,9 +93,12 @@ def folder(
     predicted: Annotated[
         bool, typer.Option("--predicted", help="Explain the predicted class, whatever the index says.")
     ] = False,
-    steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Of deletion and insertion.")] = 28,
-    out: Out = Path("benchmark"),
-    json: options.Json = False,
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, metavar="N", help="Number of steps in the deletion and insertion curves.")
+    ] = 28,
+    *,
+    output: options.OutputOptions,
+    work: OutputFolder,
 ) -> None:
     """Every method on a folder of photos, by what the network says, and by boxes or masks of the object.
 
@@ -125,13 +131,14 @@ def folder(
     metrics = [name for name, kind in chosen.items() if needs.get(kind.needs, True)]
     methods: dict[str, MethodLike] = {name: name for name in method or () if name in WORDS}
     methods |= find_methods([name for name in method or USUAL if name not in WORDS])
-    log = CsvLog(out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
+    log = CsvLog(output.out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
     faults: list[str] = []
-    with progress("measuring") as move:
+    with progress("measuring photos") as move:
         for _, done, total in measured(
             log, network, listed, methods=methods, steps=steps, predicted=predicted, failures=faults
         ):
-            move("photos", done, total)
+            move("measuring photos", done, total)
+            work.done(done, total, resumes=True)
     names = {shot.name for shot in listed}
     if len(faults) == len(listed):
         raise ResultError(f"None of {len(listed)} photos could be measured. {faults[0]}")
@@ -140,7 +147,7 @@ def folder(
     html = page(
         [(network.name, scores, scores.metrics[0], None)], title="Methods on photos", about="foveal benchmark folder."
     )
-    _finish(log, out / "photos", text, html, json=json, pictures=names, unread=faults)
+    _finish(log, output.out / "photos", text, html, json=output.json, pictures=names, unread=faults)
     if faults:
         for fault in faults:
             error(fault)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.figure import Figure
+from foveal.cli.lists import repeatable
 from foveal.cli.pictures import AT_ONCE, pictures
 
 if TYPE_CHECKING:
@@ -28,13 +27,15 @@ def compare(
     question: options.TargetOptions,
     method: Annotated[
         list[str] | None,
-        typer.Option(
-            "--method", metavar="METHOD", help="Repeat it; usual (gradcam, hirescam, layercam, lrp-gamma) if left out."
+        repeatable(
+            "method",
+            metavar="METHOD",
+            help="A method (default: usual: gradcam, hirescam, layercam, lrp-gamma).",
         ),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar="METRIC", help=f"Repeat it; {', '.join(METRICS)} if left out."),
+        repeatable("metric", metavar="METRIC", help=f"A metric (default: {', '.join(METRICS)})."),
     ] = None,
     layer: options.Layer = None,
     steps: options.Steps = 28,
@@ -67,7 +68,7 @@ def compare(
     find_metrics(metrics)
     files, parts = pictures_in(photos), []
     columns: dict[str, list[Explanation]] = {}
-    with pictures(network.preprocessing, json=output.json) as read, progress("comparing") as move:
+    with pictures(network.preprocessing, json=output.json) as read, progress("comparing photos") as move:
         for done, batch in read.batches(files, AT_ONCE):
             explanations = _explained(network, batch, target, method or ["usual"], options.layer_spec(layer))
             parts.append(
@@ -83,7 +84,7 @@ def compare(
             )
             for name, why in explanations.items():
                 columns.setdefault(name, []).append(why)
-            move("photos", done, len(files))
+            move("comparing photos", done, len(files))
         read.need(parts)
         scores = Scores.joined(parts)
         scores.save(output.out)

@@ -1,4 +1,4 @@
-"""Words and progress for people, on standard error; results on standard output."""
+"""Messages and progress for people, on standard error; results on standard output."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
+from foveal.cli.pace import Pace
 from foveal.cli.wording import as_options
 from foveal.errors import printable, printable_lines
 
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _standard_output: list[TextIO] = []
+SECONDS = 10.0
+"""Between two lines of progress, where there is no terminal to draw a bar on."""
+_hearing: list[list[str]] = []
 
 
 class Move(Protocol):
-    """Moves the bar of a phase; a verb's `progress` takes it as it is."""
+    """Moves the bar of a loop; a verb's `progress` takes it as it is."""
 
     def __call__(self, phase: str, done: int, total: int, detail: str = "") -> None:
-        """So much is done of so much."""
+        """So many are done of so many; the name of a loop is a verb and what it counts: "measuring maps"."""
 
 
 @contextmanager
@@ -39,6 +43,14 @@ def output_is_for_results() -> Iterator[None]:
             yield
     finally:
         _standard_output.pop()
+
+
+@contextmanager
+def output_for_libraries() -> Iterator[bool]:
+    """Inside, what a library prints goes to standard output after all; whether that is a terminal."""
+    stream = _output()
+    with redirect_stdout(stream):
+        yield stream.isatty()
 
 
 @contextmanager
@@ -58,10 +70,23 @@ def libraries_silent() -> Iterator[None]:
         os.close(kept)
 
 
+@contextmanager
+def heard(messages: list[str]) -> Iterator[None]:
+    """What is said for people inside is also added to a list."""
+    _hearing.append(messages)
+    try:
+        yield
+    finally:
+        _hearing.pop()
+
+
 def info(*lines: str) -> None:
     """Lines for people, as they are but for what a terminal would obey; notes in the words of the command line."""
     for line in "\n".join(lines).split("\n") if lines else ():
-        _print(printable_lines(as_options(line) if "note: " in line else line), sys.stderr)
+        said = printable_lines(as_options(line) if "note: " in line else line)
+        for messages in _hearing:
+            messages.append(said)
+        _print(said, sys.stderr)
 
 
 def error(sentence: str) -> None:
@@ -103,45 +128,67 @@ def busy(doing: str) -> Iterator[None]:
 
 @contextmanager
 def progress(doing: str) -> Iterator[Move]:
-    """A bar for each phase, moved by `move(phase, done, total, detail)`; lines where no person watches."""
+    """A bar for the loop `doing` and one for the loop inside of it, with the time left; lines where no person watches.
+
+        with progress("measuring maps") as move:
+            move("measuring maps", 5, 28, "jay.png")    # measuring 5 of 28 maps, about 40 s left   jay.png
+
+    Args:
+        doing: the outer loop, a verb and the things it counts. Any other name that is moved is a loop inside.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Log()
+        yield _Log(doing)
         return
     columns = (
         SpinnerColumn(_spinner(console)),
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
         TextColumn("{task.fields[detail]}", markup=False),
     )
     # Results may be piped elsewhere while the bar is drawn: they are none of its business.
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
-        doing = printable(doing)
-        tasks = {doing: bar.add_task(doing, total=None, detail="")}
+        yield _Bars(bar, doing)
 
-        def move(phase: str, done: int, total: int, detail: str = "") -> None:
-            phase, detail = printable(phase), printable(detail)
-            if phase not in tasks:
-                tasks[phase] = bar.add_task(phase, detail="")
-            if doing in tasks and phase != doing:
-                bar.remove_task(tasks.pop(doing))
-            bar.update(tasks[phase], completed=done, total=total, detail=detail)
 
-        yield move
+class _Bars:
+    """Two bars: the outer loop, and what happens inside of it now."""
+
+    def __init__(self, bar: Progress, doing: str) -> None:
+        self._bar, self._outer = bar, doing
+        self._tasks = {doing: bar.add_task(printable(doing), total=None, detail="")}
+        self._paces = {doing: Pace(doing)}
+        self._moved = set[str]()
+
+    def __call__(self, phase: str, done: int, total: int, detail: str = "") -> None:
+        if self._outer not in self._moved:  # nothing is known of the outer loop yet
+            self._bar.update(self._tasks[self._outer], visible=phase == self._outer)
+        self._moved.add(phase)
+        if phase not in self._tasks:
+            for old in self._tasks.keys() - {self._outer}:
+                self._bar.remove_task(self._tasks.pop(old))
+                del self._paces[old]
+            self._tasks[phase], self._paces[phase] = self._bar.add_task(printable(phase), detail=""), Pace(phase)
+        words = printable(self._paces[phase].words(done, total))
+        self._bar.update(self._tasks[phase], description=words, completed=done, total=total, detail=printable(detail))
 
 
 class _Log:
-    """Progress as lines, one every ten seconds."""
+    """Progress as lines, one every ten seconds: the outer loop, and what happens inside of it now."""
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str) -> None:
         self.last = time.monotonic()
+        self._outer, self._paces, self._words = doing, {doing: Pace(doing)}, ""
 
     def __call__(self, phase: str, done: int, total: int, detail: str = "") -> None:
-        if time.monotonic() - self.last > 10:
+        words = self._paces.setdefault(phase, Pace(phase)).words(done, total)
+        if phase == self._outer:
+            self._words = words
+        if time.monotonic() - self.last > SECONDS:
             self.last = time.monotonic()
-            info(f"{phase} {done}/{total} {detail}".rstrip())
+            inner = [] if phase == self._outer else [words]
+            said = "; ".join(part for part in (self._words, *inner) if part)
+            _print(printable(f"{said} {detail}".rstrip()), sys.stderr)
 
 
 def _output() -> TextIO:

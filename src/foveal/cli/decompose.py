@@ -11,6 +11,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import pictures
 from foveal.storage.atomic import whole_file
 
@@ -63,6 +64,7 @@ def decompose(
     ] = False,
     *,
     output: options.OutputOptions,
+    work: OutputFolder,
 ) -> None:
     """A decision taken apart, stage by stage, into the features that support it.
 
@@ -85,7 +87,7 @@ def decompose(
     rows: list[dict[str, Any]] = []
     trees = []
     files, places = options.folders(photos, output.out)
-    with pictures(network.preprocessing, json=output.json) as read, progress("growing") as move:
+    with pictures(network.preprocessing, json=output.json) as read, progress("decomposing photos") as move:
         examples = _examples(network, read, channels, move) if channels else None
         for i, batch in read.one_by_one(files):
             photo, folder = files[i], places[i]
@@ -104,7 +106,8 @@ def decompose(
             rows.append(_row(tree, photo, folder) | {"hiding": test.to_dict() if test else None})
             if together:
                 trees.append(tree)
-            move("growing", i + 1, len(files), photo.name)
+            move("decomposing photos", i + 1, len(files), photo.name)
+            work.done(len(rows), len(files))
         if trees:
             from foveal.results.class_tree import ClassTree
 

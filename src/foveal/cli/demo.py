@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from contextlib import closing
 
-import typer
-
+from foveal.cli import options
 from foveal.cli.command import command
-from foveal.cli.console import info, print_lines, progress
+from foveal.cli.console import print_json, print_lines, progress
+from foveal.cli.output_folder import OutputFolder
 
 
 @command
-def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the report goes.")] = Path("demo"),
-) -> None:
-    """Explain the bundled pictures, and write a report.
+def demo(output: options.OutputOptions, work: OutputFolder) -> None:
+    """Explain the bundled images with every method, and write a report.
 
     \b
       foveal demo
-      foveal demo -o somewhere/
+      foveal demo -o somewhere/ --open
 
-    Needs no internet and no GPU: the network and the pictures ship with foveal.
+    Needs no internet and no GPU: the network and the images ship with foveal. report.html is there after the first
+    image; it is complete after a few minutes, when the methods are scored on newly drawn images. Prints its path.
     """
     from foveal.demo import run
 
-    with progress("starting") as move:
-        for step in run(out):
+    with progress("explaining images") as move, closing(run(output.out)) as steps:
+        for step in steps:
             move(step.description, step.done, step.total, "")
-    info("Open it in a browser:")
-    print_lines(out / "report.html")
+            work.done(step.done, step.total, step.description.partition(" ")[2])
+    report = output.out / "report.html"
+    if output.json:
+        print_json({"report": str(report)})
+    else:
+        print_lines(report)

@@ -31,9 +31,10 @@ def episode(
     ],
     source: options.NetworkOptions,
     method: Annotated[
-        str, typer.Option("--method", metavar="METHOD", help="Method of the maps; see `foveal methods`.")
+        str,
+        typer.Option("--method", "--methods", metavar="METHOD", help="What draws the evidence; see `foveal methods`."),
     ] = "fam:weights=linear",
-    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help=METRIC_HELP)] = "cosine",
+    metric: Annotated[str, typer.Option("--metric", "--metrics", metavar="NAME", help=METRIC_HELP)] = "cosine",
     rule: Annotated[
         str | None,
         typer.Option(
@@ -66,7 +67,7 @@ def episode(
     from foveal.similarity import find_metric
 
     default = "average" if find_metric(metric).local else "mean"
-    with pictures(network.preprocessing, json=output.json) as read, progress("deciding") as move:
+    with pictures(network.preprocessing, json=output.json) as read, progress("classifying images") as move:
         files, names = labeled_pictures(support)
         queries, kept = read.readable(pictures_in([query])), read.numbers(files)
         result = run_episode(

@@ -1,28 +1,32 @@
 """What a command says and returns when it cannot do what was asked.
 
 0    done
-1    failed; also where one of many pictures could not be read
-2    misused: a line that cannot be parsed (typer says so itself), or a name that nothing bears
-130  interrupted
+1    failed; also where some of several images could not be read
+2    misuse: a line that cannot be parsed (typer says so itself), or an unknown class, layer, method, metric or model
+130  interrupted with Ctrl-C
 """
 
 from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from foveal.cli import interrupts
 from foveal.cli.console import error as say_error
 from foveal.cli.console import info
+from foveal.cli.interrupts import INTERRUPTED
 from foveal.cli.wording import as_options
 from foveal.errors import FovealError, FovealWarning, UnknownName
+from foveal.storage.leftovers import is_temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+FAILED, MISUSED = 1, 2
 _tracebacks = False
 
 
@@ -33,30 +37,48 @@ def show_tracebacks() -> None:
 
 
 @contextmanager
-def exit_status() -> Iterator[None]:
-    """Failures inside as a sentence on standard error and an exit status."""
+def exit_status(interruption: Callable[[], str] = lambda: "interrupted") -> Iterator[None]:
+    """Failures inside as a sentence on standard error and an exit status.
+
+    Args:
+        interruption: what is said after Ctrl-C.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        say_error("interrupted; what was finished before is kept.")
-        raise typer.Exit(INTERRUPTED) from None
+        _end(interruption)
     except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
         raise
     except Exception as error:
+        if interrupts.happened():
+            _end(interruption)
         if _tracebacks:
             raise
         say_error(_sentence(error))
         raise typer.Exit(MISUSED if isinstance(error, UnknownName) else FAILED) from None
 
 
+def _end(interruption: Callable[[], str]) -> NoReturn:
+    say_error(interruption())
+    interrupts.reported()
+    raise typer.Exit(INTERRUPTED) from None
+
+
 def _sentence(error: Exception) -> str:
     if isinstance(error, FovealError):
         return as_options(str(error))
     if isinstance(error, OSError):
-        where = f" {error.filename}" if error.filename else ""
-        return f"cannot use{where}: {error.strerror or error}; choose another folder with --out."
+        where = f" {_known(str(error.filename))!r}" if error.filename else ""
+        return f"Cannot read or write{where}: {error.strerror or error}."
     reason = " ".join(str(error).split())[:300]
-    return f"unexpected error, {type(error).__name__}: {reason} (run again with --traceback for the details)"
+    return f"unexpected error, {type(error).__name__}: {reason} (run again with --traceback to see where)"
+
+
+def _known(path: str) -> str:
+    """The path, of a temporary file the folder that it lies in."""
+    at = Path(path)
+    hidden = [part for part in at.parts if is_temporary(part)]
+    return str(Path(*at.parts[: at.parts.index(hidden[0])])) if hidden else path
 
 
 @contextmanager

@@ -9,12 +9,18 @@ import typer
 
 from foveal.cli import options
 from foveal.cli.command import command
-from foveal.cli.console import print_json, print_lines, progress
+from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.figure import Figure
+from foveal.cli.lists import repeatable
+from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import Pictures, pictures
+from foveal.cli.unfinished import UnfinishedRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from foveal.models import Model
 
 
 @command
@@ -24,10 +30,8 @@ def explain(
     question: options.TargetOptions,
     method: Annotated[
         list[str] | None,
-        typer.Option(
-            "--method",
-            metavar="METHOD",
-            help="Default: gradcam. Repeat it, or say all; see `foveal methods`, or my.py:mine.",
+        repeatable(
+            "method", metavar="METHOD", help="A method, or all (default: gradcam), see `foveal methods`; or my.py:mine."
         ),
     ] = None,
     layer: options.Layers = None,
@@ -53,9 +57,13 @@ def explain(
             help="Overlays alone, all in one folder: FOLDER/PHOTO-METHOD-LAYER.png.",
         ),
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="After an interruption, explain the finished photos again, too.")
+    ] = False,
     *,
     drawing: options.DrawingOptions,
     output: options.OutputOptions,
+    work: OutputFolder,
 ) -> None:
     """The evidence for a decision, drawn on the photo.
 
@@ -88,7 +96,8 @@ def explain(
 
     Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
     --flat gives the overlays alone, in one folder. --figure puts all photos, methods and layers into one figure for a
-    paper. Prints the paths of figure and overlays.
+    paper. Prints the paths of figure and overlays. After an interruption the same command goes on with the photos that
+    are left; with --figure it repeats all of them.
     """
     from foveal.cli.explain_photo import PhotoRequest, explain_photo
 
@@ -107,32 +116,57 @@ def explain(
         flat=flat,
     )
     figure = Figure(drawing)
-    rows: list[dict[str, Any]] = []
+    rows: dict[int, list[dict[str, Any]]] = {}
     files, places = options.folders(photos, output.out)
+    earlier = UnfinishedRun(output.out, again=again or drawing.figure is not None)
+    marks = _fingerprints(files, places, network, work.settings)
     with (
         pictures(network.preprocessing, json=output.json) as read,
         _printed(rows, read, json=output.json),
-        progress("explaining") as move,
+        progress("explaining photos") as move,
     ):
-        for i, batch in read.one_by_one(files):
+        rows |= {i: done for i, mark in enumerate(marks) if (done := earlier.rows(mark)) is not None}
+        if rows:
+            info(f"note: {len(rows)} of {len(files)} photos were done before the interruption (--again repeats them)")
+        left = [i for i in range(len(files)) if i not in rows]
+        work.done(len(rows), len(files), resumes=True)
+        for number, batch in read.one_by_one([files[i] for i in left]):
+            i = left[number]
             answer = explain_photo(request, files[i], batch, places[i], move)
-            rows += answer.rows
+            rows[i] = answer.rows
             figure.add(answer.explanations)
-            move("explaining", i + 1, len(files), files[i].name)
+            earlier.add(marks[i], rows[i])
+            move("explaining photos", len(files) - len(left) + number + 1, len(files), files[i].name)
+            work.done(len(rows), len(files), resumes=True)
         if rows and (saved := figure.save()):
-            rows[0]["files"].insert(0, str(saved))
+            rows[min(rows)][0]["files"].insert(0, str(saved))
+    earlier.end()
+
+
+def _fingerprints(files: Sequence[Path], places: Sequence[Path], network: Model, settings: object) -> list[str]:
+    """Of each photo, the network and all settings: what decides its results."""
+    from foveal._version import __version__
+    from foveal.storage.fingerprint import fingerprint
+
+    kinds = dict.fromkeys(type(part) for part in network.module.modules())
+    of = fingerprint(
+        weights=network.module, code=[getattr(kind, "forward", None) for kind in kinds], task=network.task,
+        preprocessing=network.preprocessing, labels=network.labels, settings=settings, foveal=__version__,
+    )  # fmt: skip
+    return [fingerprint(photo=file, folder=place, of=of) for file, place in zip(files, places, strict=True)]
 
 
 @contextmanager
-def _printed(rows: list[dict[str, Any]], read: Pictures, *, json: bool) -> Iterator[None]:
+def _printed(rows: Mapping[int, list[dict[str, Any]]], read: Pictures, *, json: bool) -> Iterator[None]:
     """Print at the end, or when interrupted, what there is by then."""
     try:
         yield
     finally:
+        told = [row for i in sorted(rows) for row in rows[i]]
         if not json:
-            print_lines(*(file for row in rows for file in row["files"]))
-        elif rows or read.unread:
-            print_json([*rows, *read.failures()])
+            print_lines(*(file for row in told for file in row["files"]))
+        elif told or read.unread:
+            print_json([*told, *read.failures()])
 
 
 def _fusing(rule: str | None) -> str | None:

@@ -9,6 +9,8 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.lists import repeatable
+from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import pictures
 from foveal.storage.atomic import whole_file
 
@@ -25,9 +27,7 @@ def flow(
     question: options.TargetOptions,
     mode: Annotated[
         list[str] | None,
-        typer.Option(
-            "--mode", metavar="MODE", help="exact if left out; project, cascade, cascade_all, damped; repeat it."
-        ),
+        repeatable("mode", metavar="MODE", help="exact (default), project, cascade, cascade_all or damped."),
     ] = None,
     layer: options.Layers = None,
     mass: Annotated[
@@ -35,14 +35,15 @@ def flow(
         typer.Option("--mass", metavar="SHARE", help="Keep the fewest neurons that hold this share of the evidence."),
     ] = 1.0,
     iterations: Annotated[
-        int, typer.Option("--iterations", min=1, metavar="N", help="Of the solver, in modes that invert.")
+        int, typer.Option("--iterations", min=1, metavar="N", help="Solver iterations (modes project, cascade).")
     ] = 30,
     audit: Annotated[
         bool,
-        typer.Option("--audit", help="Put the claim to the network: run on without the abandoned, without the kept."),
+        typer.Option("--audit", help="Test: rerun without the left-out neurons, and without the kept ones."),
     ] = False,
     *,
     output: options.OutputOptions,
+    work: OutputFolder,
 ) -> None:
     """How attention forms, from the first stage to the decision.
 
@@ -73,7 +74,7 @@ def flow(
     target = question.resolve(network)
     rows: list[dict[str, Any]] = []
     files, places = options.folders(photos, output.out)
-    with pictures(network.preprocessing, json=output.json) as read, progress("flowing") as move:
+    with pictures(network.preprocessing, json=output.json) as read, progress("following photos") as move:
         for i, batch in read.one_by_one(files):
             photo, folder = files[i], places[i]
             flows = []
@@ -91,7 +92,8 @@ def flow(
             if len(flows) > 1:
                 with whole_file(folder / "modes.png") as aside:
                     mode_sheet(flows).save(aside)
-            move("flowing", i + 1, len(files), photo.name)
+            move("following photos", i + 1, len(files), photo.name)
+            work.done(len(rows) // len(mode or ["exact"]), len(files))
         if output.json:
             print_json([*rows, *read.failures()])
         else:

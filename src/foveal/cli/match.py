@@ -54,7 +54,7 @@ def match(
     top: Annotated[
         int, typer.Option("--top", min=1, metavar="N", help="How many references are shown for each query.")
     ] = 6,
-    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help=METRIC_HELP)] = "cosine",
+    metric: Annotated[str, typer.Option("--metric", "--metrics", metavar="NAME", help=METRIC_HELP)] = "cosine",
     channels: Annotated[
         str,
         typer.Option("--channels", metavar="RULE", help="Channel weights of FAM: contribution, positive or linear."),
@@ -94,7 +94,7 @@ def match(
     from foveal.images import load_images, pictures_in
     from foveal.report.retrieval import write_retrieval
 
-    with pictures(network.preprocessing, json=output.json) as read, progress("matching") as move:
+    with pictures(network.preprocessing, json=output.json) as read, progress("matching images") as move:
         gallery = pictures_in(references, but=query)
         queries, gallery = read.readable(pictures_in([query])), read.readable(gallery)
         sides, note = labels_of(queries, gallery, [query, *references], labels)
@@ -116,7 +116,7 @@ def match(
         rows = {}
         for done, (i, folder) in enumerate(folders.items(), 1):
             rows[i] = sheets.saved(i, folder)
-            move("sheets", done, len(folders))
+            move("drawing sheets", done, len(folders))
 
         def photo(path: str) -> Photo:
             return load_images(path, network.preprocessing).photos[0]

@@ -14,7 +14,6 @@ from foveal.cli.pictures import AT_ONCE, pictures
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from foveal.cli.console import Move
     from foveal.results import Scores
 
 
@@ -44,8 +43,8 @@ def measure(
       foveal measure query.jpg -m timm:resnet50 --like shelf.jpg --method fam
 
     --target as in `foveal explain`. --metric is one of deletion, insertion, drop, increase, gain, drop_in_deletion,
-    road, infidelity, faithfulness, sensitivity … (docs/measure.md), by name or as papers abbreviate it. Arrows say
-    which direction is better; * marks the best. A method that does not beat the references in brackets has shown
+    road, infidelity, faithfulness, sensitivity … (`foveal help measure`), by name or as papers abbreviate it. Arrows
+    say which direction is better; * marks the best. A method that does not beat the references in brackets has shown
     nothing.
 
     The folder gets scores.csv, a row a photo and method, and manifest.json. Prints the path of the table.
@@ -62,9 +61,8 @@ def measure(
     target = question.resolve(network)
     find_metrics(metric or "usual")
     files, parts, tests = pictures_in(photos), [], []
-    with pictures(network.preprocessing, json=output.json) as read, progress("measuring") as move:
+    with pictures(network.preprocessing, json=output.json) as read, progress("measuring photos") as move:
         for done, batch in read.batches(files, AT_ONCE):
-            tick = _up_to(move, done)
             explanations = explained(network, batch, target, method or ["gradcam"], options.layer_spec(layer))
             parts.append(
                 measured(
@@ -75,12 +73,12 @@ def measure(
                     metrics=metric or "usual",
                     references=references,
                     setting=default_setting(batch.tensor, steps=steps),
-                    progress=tick,
+                    progress=move,
                 )
             )
             if audit:
-                tests += list(audited(network, batch, target, explanations=explanations, progress=tick))
-            move("photos", done, len(files))
+                tests += list(audited(network, batch, target, explanations=explanations, progress=move))
+            move("measuring photos", done, len(files))
         read.need(parts)
         scores = Scores.joined(parts)
         scores.save(output.out)
@@ -90,10 +88,6 @@ def measure(
             print_json({**_document(scores), **facts, "unread": read.failures()})
         else:
             print_lines(output.out / "scores.csv")
-
-
-def _up_to(move: Move, last: int) -> Any:
-    return lambda what, done, total: move(f"{what}, up to photo {last}", done, total)
 
 
 def _document(scores: Scores) -> Mapping[str, Any]:

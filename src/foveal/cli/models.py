@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 def models(
     pattern: Annotated[
         str | None,
-        typer.Argument(metavar="PATTERN", show_default=False, help="List the names that contain or match it."),
+        typer.Argument(metavar="PATTERN", show_default=False, help="List the model names that contain or match this."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """What can follow --model.
+    """List the models for --model.
 
     \b
       foveal models                  where models come from
-      foveal models "resnet*"        those of that name, in timm and torchvision
+      foveal models "resnet*"        models of that name in timm and torchvision
 
-    Weights of your own, and how to name code of your own: docs/models.md.
+    For your own weights and code see `foveal help models`.
     """
     with busy("looking for models"):
         from foveal.models import list_models
@@ -39,7 +39,7 @@ def models(
         print_json([asdict(source) for source in sources])
     elif pattern is None:
         print_table([(source.spec, _state(source)) for source in sources], head=("model", ""))
-        info("", "Names: foveal models PATTERN. Weights of your own: docs/models.md, or --weights FILE.")
+        info("", "Names: foveal models PATTERN. Your own weights: --weights FILE, see foveal help models.")
     else:
         _print_names(sources, pattern)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli.console import busy, info
+from foveal.cli.lists import repeatable
 from foveal.engine.numerals import whole
 from foveal.storage.naming import distinct_names
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from foveal.models import Model
     from foveal.render.drawing import Drawing
+
+COMMAND_FOLDER = Path("out", "COMMAND")
+"""Stands for the default folder of a command, out/explain and so on."""
 
 MODEL_PANEL, DRAWING_PANEL, OUTPUT_PANEL = "About the model", "Drawing", "Output"
 MODEL_HELP = (
@@ -27,50 +31,52 @@ TASKS = ("classes", "labels", "value", "embedding")
 
 Photos = Annotated[
     list[Path],
-    typer.Argument(metavar="PHOTO", show_default=False, help="Any images Pillow reads, or folders of them."),
+    typer.Argument(metavar="PHOTO", show_default=False, help="Image files that Pillow reads, or folders of them."),
 ]
 Methods = Annotated[
     list[str] | None,
-    typer.Option(
-        "--method", metavar="METHOD", help="Default: gradcam. May be repeated; see `foveal methods`, or my.py:mine."
-    ),
+    repeatable("method", metavar="METHOD", help="A method (default: gradcam), see `foveal methods`; or my.py:mine."),
 ]
 Layers = Annotated[
-    list[str] | None,
-    typer.Option("--layer", "-l", metavar="LAYER", help="A name, a wildcard, a stage number, or all. May be repeated."),
+    list[str] | None, repeatable("layer", "-l", metavar="LAYER", help="A name, a wildcard, a stage number, or all.")
 ]
 Layer = Annotated[
     str | None,
     typer.Option(
-        "--layer",
-        "-l",
-        metavar="LAYER",
-        help="The layer of the maps: a name or a stage number. Default: the last stage.",
+        "--layer", "--layers", "-l", metavar="LAYER",
+        help="The layer of the maps: a name or a stage number (default: the last stage).",
     ),
-]
+]  # fmt: skip
 Embedding = Annotated[
     str | None,
-    typer.Option("--embedding", metavar="LAYER", help="The layer compared, such as fc.input. Default: found."),
+    typer.Option(
+        "--embedding",
+        metavar="LAYER",
+        help="The embedding to compare: a layer, or fc.input (default: found by itself).",
+    ),
 ]
 Steps = Annotated[
-    int, typer.Option("--steps", min=1, metavar="N", help="Number of steps in the deletion and insertion curves.")
+    int,
+    typer.Option("--steps", min=1, metavar="N", help="Number of steps in the deletion and insertion curves."),
 ]
 Metrics = Annotated[
     list[str] | None,
-    typer.Option("--metric", metavar="METRIC", help="Default: the usual set. A name or `all`; may be repeated."),
+    repeatable(
+        "metric", metavar="METRIC", help="A metric, or all (default: the usual set), see `foveal help measure`."
+    ),
 ]
 Audit = Annotated[
     bool,
-    typer.Option("--audit", help="Say what hiding the highlighted areas costs, and what hiding others costs."),
+    typer.Option("--audit", help="Deletion test: hide the highlighted positions, and as many others, and compare."),
 ]
 Device = Annotated[
     str | None,
     typer.Option(
-        "--device", metavar="DEVICE", help="Where to run: cpu, cuda, cuda:1, mps.", rich_help_panel=MODEL_PANEL,
+        "--device", metavar="DEVICE", help="The device: cpu, cuda, cuda:1, mps.", rich_help_panel=MODEL_PANEL,
         autocompletion=lambda: ["cpu", "cuda", "mps"],
     ),
 ]  # fmt: skip
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, on standard output.", rich_help_panel=OUTPUT_PANEL)]
+Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.", rich_help_panel=OUTPUT_PANEL)]
 
 
 def _models(incomplete: str) -> list[str]:
@@ -81,7 +87,7 @@ def _models(incomplete: str) -> list[str]:
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """Which network, and what it does not say about itself."""
+    """Which network, and what the network does not state itself."""
 
     model: Annotated[
         str,
@@ -91,14 +97,14 @@ class NetworkOptions:
         Path | None,
         typer.Option(
             "--weights", metavar="FILE", rich_help_panel=MODEL_PANEL,
-            help="Weights for it, .safetensors or .pth, instead of a download.",
+            help="A file of weights, .safetensors or .pth, instead of a download.",
         ),
     ] = None  # fmt: skip
     pretrained: Annotated[
         bool,
         typer.Option(
             "--pretrained/--no-pretrained", rich_help_panel=MODEL_PANEL,
-            help="Trained or random weights, for timm and torchvision.",
+            help="Trained or random weights (timm and torchvision).",
         ),
     ] = True  # fmt: skip
     preprocessing: Annotated[
@@ -134,7 +140,7 @@ class NetworkOptions:
         str | None,
         typer.Option(
             "--task", metavar="TASK", rich_help_panel=MODEL_PANEL, autocompletion=lambda: list(TASKS),
-            help=f"What the output means, where the model does not say: {', '.join(TASKS)}.",
+            help=f"What the output means, if the model does not state it: {', '.join(TASKS)}.",
         ),
     ] = None  # fmt: skip
     device: Device = None
@@ -172,7 +178,7 @@ class ClassifierOptions(NetworkOptions):
         Path | None,
         typer.Option(
             "--labels", metavar="FILE", rich_help_panel=MODEL_PANEL,
-            help="Names of the classes in order, one a line or a JSON list; of a network with one output, one name.",
+            help="Class names: a text file with one name per line, or a JSON list. For one output, one name.",
         ),
     ] = None  # fmt: skip
 
@@ -189,7 +195,7 @@ class TargetOptions:
         str | None,
         typer.Option(
             "--target", "-t", metavar="TARGET",
-            help='Explain this: jay, 17, "jay - crow", neuron:LAYER:CHANNEL. Default: the predicted class.',
+            help='What to explain: jay, 17, "jay - crow", neuron:LAYER:CHANNEL (default: the predicted class).',
         ),
     ] = None  # fmt: skip
     like: Annotated[
@@ -203,17 +209,30 @@ class TargetOptions:
         from foveal.targets import Similar
 
         if self.like and self.target:
-            raise typer.BadParameter("the target is a class by --target or a similarity by --like: give one of them")
+            raise typer.BadParameter("--target explains a class, --like a similarity: give one of them")
         return Similar(self.like) if self.like else parse_target(self.target, network.labels)
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Where results go, and in which form."""
+    """Where results go, and how they are shown.
+
+    Each command has a folder of its own, out/COMMAND (`foveal.cli.command` puts it in place of `COMMAND_FOLDER`).
+    """
 
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where files go.", rich_help_panel=OUTPUT_PANEL)
-    ] = Path("out")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FOLDER",
+            rich_help_panel=OUTPUT_PANEL,
+            help="The folder for results; its index.html shows them.",
+        ),
+    ] = COMMAND_FOLDER
+    open: Annotated[
+        bool, typer.Option("--open", rich_help_panel=OUTPUT_PANEL, help="Open the folder's index.html in a browser.")
+    ] = False
     json: Json = False
 
 

@@ -9,6 +9,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import pictures
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def parts(
     audit: options.Audit = False,
     *,
     output: options.OutputOptions,
+    work: OutputFolder,
 ) -> None:
     """Ranked parts: the regions with similar features, and what each adds to the score.
 
@@ -55,7 +57,7 @@ def parts(
     target = question.resolve(network)
     rows: list[dict[str, Any]] = []
     files, places = options.folders(photos, output.out)
-    with pictures(network.preprocessing, json=output.json) as read, progress("finding parts") as move:
+    with pictures(network.preprocessing, json=output.json) as read, progress("dividing photos") as move:
         for i, batch in read.one_by_one(files):
             photo, folder = files[i], places[i]
             result = parts_of(
@@ -65,7 +67,8 @@ def parts(
             test = audited(network, batch, target, explanations=result)[0] if audit else None
             info(str(result), *([test.summary] if test else []))
             rows.append(_row(result, photo, folder) | {"hiding": test.to_dict() if test else None})
-            move("finding parts", i + 1, len(files), photo.name)
+            move("dividing photos", i + 1, len(files), photo.name)
+            work.done(len(rows), len(files))
         if output.json:
             print_json([*rows, *read.failures()])
         else:

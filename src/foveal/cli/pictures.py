@@ -1,4 +1,4 @@
-"""The pictures a command is given: one that cannot be read is a line at the end, not the end."""
+"""The images a command is given: one that cannot be read is a line at the end and does not stop the others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AT_ONCE = 8  # photos, for commands that take them in batches
 
 
 class Pictures:
-    """Reads pictures for a command and remembers which it could not read.
+    """Reads images for a command and remembers which it could not read.
 
     Attributes:
         unread: the files, and why.
@@ -33,14 +33,14 @@ class Pictures:
         self._named: set[Path] = set()
 
     def one_by_one(self, files: Sequence[Path]) -> Iterator[tuple[int, Batch]]:
-        """Those that can be read, one after another, with their places among the files."""
+        """The images that can be read, one after another, each with the number of its file."""
         for number, file in enumerate(files):
             batch = self._read(file)
             if batch is not None:
                 yield number, batch
 
     def batches(self, files: Sequence[Path], count: int) -> Iterator[tuple[int, Batch]]:
-        """The same, so many at once; and how many files that are done then."""
+        """The same in batches of `count`; with each, how many files are done then."""
         import torch
 
         from foveal.images import Batch
@@ -54,17 +54,17 @@ class Pictures:
                 yield min(start + count, len(files)), whole
 
     def readable(self, files: Sequence[Path]) -> list[Path]:
-        """Those that can be read, for a command that looks at all of them together; ends it where it is none."""
+        """The files that can be read, for a command that needs all of them together; ends it if there is none."""
         return [files[number] for number in self.numbers(files)]
 
     def numbers(self, files: Sequence[Path]) -> list[int]:
-        """The same as places among the files, whose classes are known by these."""
+        """The same as numbers of files, by which their classes are known."""
         numbers = [number for number, _ in self.one_by_one(files)]
         self.need(numbers)
         return numbers
 
     def need(self, results: Sequence[object]) -> None:
-        """End the command where nothing came of any picture."""
+        """End the command if no image gave a result."""
         if not results:
             if self._json:
                 print_json({"unread": self.failures()})
@@ -72,13 +72,13 @@ class Pictures:
             raise typer.Exit(1)
 
     def end(self) -> None:
-        """Name those that could not be read; the exit status says that there are some."""
+        """Name the images that could not be read; the exit status is 1 if there are any."""
         self.tell()
         if self.unread:
             raise typer.Exit(1)
 
     def tell(self) -> None:
-        """Name those that could not be read, each once."""
+        """Name the images that could not be read, each once."""
         for file, why in self.unread.items():
             if file not in self._named:
                 error(why)
@@ -101,7 +101,7 @@ class Pictures:
 
 @contextmanager
 def pictures(preprocessing: Preprocessing | None, *, json: bool) -> Iterator[Pictures]:
-    """`Pictures` that `end` with the block, or are told when it breaks off."""
+    """`Pictures` that `end` with the block, or are named when it is interrupted."""
     read = Pictures(preprocessing, json=json)
     try:
         yield read

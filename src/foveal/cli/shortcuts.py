@@ -28,7 +28,7 @@ def shortcuts(
     ],
     source: options.ClassifierOptions,
     method: Annotated[
-        str, typer.Option("--method", metavar="METHOD", help="Of the maps that are grouped.")
+        str, typer.Option("--method", "--methods", metavar="METHOD", help="Of the maps that are grouped.")
     ] = "hirescam",
     layer: options.Layer = None,
     ring: Annotated[
@@ -65,7 +65,7 @@ def shortcuts(
     except (ImageError, TargetError) as error:
         files = pictures_in([photos])
         info(f"note: classes are what the network predicts, because no folder names them ({error})")
-    with pictures(network.preprocessing, json=output.json) as read, progress("looking") as move:
+    with pictures(network.preprocessing, json=output.json) as read, progress("searching classes") as move:
         kept = read.numbers(files)
         result = looked_for(
             network, [files[i] for i in kept], classes and [classes[i] for i in kept], method=method, layer=layer,

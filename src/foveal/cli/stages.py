@@ -25,7 +25,7 @@ def stages(
     source: NamedNetwork,
     photo: Annotated[
         Path | None,
-        typer.Argument(metavar="PHOTO", show_default=False, help="A photo to run the network on; noise if left out."),
+        typer.Argument(metavar="PHOTO", show_default=False, help="A photo to run the network on (default: noise)."),
     ] = None,
     show_preprocessing: Annotated[
         bool,

@@ -3,122 +3,127 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from foveal.cli import options
 from foveal.cli.command import command
-from foveal.cli.console import info, print_lines, progress
-from foveal.cli.options import Device
+from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.output_folder import OutputFolder
 from foveal.engine.numerals import whole
 
 if TYPE_CHECKING:
     from foveal.training.synthetic_recipe import Recipe
 
 
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where weights and card go.")]
-Images = Annotated[int | None, typer.Option(min=64, help="Pictures to draw and train on.")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over them.")]
-Seed = Annotated[int | None, typer.Option(help="Another seed, another network.")]
+Images = Annotated[int | None, typer.Option("--images", min=64, metavar="N", help="Number of images to draw.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, metavar="N", help="Number of epochs.")]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="The random seed.")]
+
+PHASES = {
+    "draw": "drawing images", "train": "training steps", "validate": "validating images", "test": "testing images",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RecipeOptions:
+    """What the networks of the drawn world are trained with; each has its own defaults."""
+
+    images: Images = None
+    epochs: Epochs = None
+    seed: Seed = None
+    device: options.Device = None
 
 
 @command
-def demo(
-    out: Out = Path("demo"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None
-) -> None:
-    """Train the demo network again, from pictures drawn on the spot.
+def demo(recipe: RecipeOptions, output: options.OutputOptions, work: OutputFolder) -> None:
+    """Train the demo network again, on images drawn on the spot.
 
-    A run that was interrupted goes on from its last epoch when started again with the same settings.
+    After an interruption the same command goes on from the last epoch.
     """
     from foveal.training.synthetic_classes import ClassesRecipe
 
-    accuracy = _trained(ClassesRecipe(), out, device, images=images, epochs=epochs, seed=seed)
-    info(f"right on {accuracy:.1%} of the test pictures")
+    _train(ClassesRecipe(), recipe, output, work, "accuracy on the test images: {:.1%}")
 
 
 @command
-def embed(
-    out: Out = Path("embed"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None
-) -> None:
+def embed(recipe: RecipeOptions, output: options.OutputOptions, work: OutputFolder) -> None:
     """Train an embedding network that recognizes drawn individuals by their marks.
 
-    It learns from sixty individuals and is examined on thirty others: before one camera, looked for among
-    those before the other. A run that was interrupted goes on from its last epoch.
+    It is trained on sixty individuals and tested on thirty others: images of one camera are searched for in those of
+    another. After an interruption the same command goes on from the last epoch.
     """
     from foveal.training.synthetic_individuals import IndividualsRecipe
 
-    accuracy = _trained(IndividualsRecipe(), out, device, images=images, epochs=epochs, seed=seed)
-    info(f"{accuracy:.1%} of unknown individuals found at rank 1")
+    _train(IndividualsRecipe(), recipe, output, work, "rank-1 accuracy on unknown individuals: {:.1%}")
 
 
 @command
-def contrastive(
-    out: Out = Path("contrastive"), images: Images = None, epochs: Epochs = None, seed: Seed = None,
-    device: Device = None,
-) -> None:  # fmt: skip
-    """Train a network without labels: two views of a bird are alike, all other birds are not (SimCLR).
+def contrastive(recipe: RecipeOptions, output: options.OutputOptions, work: OutputFolder) -> None:
+    """Train a network without labels: two views of a bird are similar, other birds are not (SimCLR).
 
-    It is examined by the vote of nearest neighbors, on classes it was never told of. A run that was
-    interrupted goes on from its last epoch.
+    It is tested by the vote of nearest neighbors. After an interruption the same command goes on from the last epoch.
     """
     from foveal.training.synthetic_views import ViewsRecipe
 
-    accuracy = _trained(ViewsRecipe(), out, device, images=images, epochs=epochs, seed=seed)
-    info(f"neighbors vote for the right class in {accuracy:.1%} of the test pictures")
+    _train(ViewsRecipe(), recipe, output, work, "nearest-neighbor accuracy on the test images: {:.1%}")
 
 
 @command
-def fewshot(
-    out: Out = Path("fewshot"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None
-) -> None:
-    """Train a network to tell classes apart by a few examples of each (ProtoNet).
+def fewshot(recipe: RecipeOptions, output: options.OutputOptions, work: OutputFolder) -> None:
+    """Train a network that classifies by a few examples of each class (ProtoNet).
 
-    It learns from twenty species and is examined on ten others, five at a time, with one example each. A run
-    that was interrupted goes on from its last epoch.
+    It is trained on twenty species and tested on ten others, five at a time, with one example of each. After an
+    interruption the same command goes on from the last epoch.
     """
     from foveal.training.synthetic_episodes import EpisodesRecipe
 
-    accuracy = _trained(EpisodesRecipe(), out, device, images=images, epochs=epochs, seed=seed)
-    info(f"{accuracy:.1%} of pictures of unknown species named rightly, five ways, one shot")
+    _train(EpisodesRecipe(), recipe, output, work, "accuracy on unknown species, 5-way 1-shot: {:.1%}")
 
 
 @command
 def brnpa(
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="FOLDER|synthetic", help="A folder a class, CUB-200-2011, or drawn birds."),
+        typer.Option("--data", metavar="FOLDER|synthetic", help="A folder per class, CUB-200-2011, or drawn birds."),
     ] = None,
-    out: Out = Path("brnpa"),
     backbone: Annotated[
         str | None, typer.Option("--backbone", metavar="MODEL", help="timm:NAME, torchvision:NAME, demo.")
     ] = None,
     resolution: Annotated[
-        int | None, typer.Option("--resolution", "-r", min=1, metavar="TIMES", help="Finer maps: 2 or 4.")
+        int | None,
+        typer.Option("--resolution", "-r", min=1, metavar="TIMES", help="Maps with a higher resolution: 2 or 4."),
     ] = None,
     teacher: Annotated[
         Path | None, typer.Option("--teacher", metavar="FILE", help="Weights of a low-resolution network.")
     ] = None,
-    count: Annotated[int | None, typer.Option("--count", "-n", min=1, metavar="N", help="How many parts.")] = None,
+    count: Annotated[int | None, typer.Option("--count", "-n", min=1, metavar="N", help="Number of parts.")] = None,
     epochs: Epochs = None,
-    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Pictures at once.")] = None,
-    accumulate: Annotated[int | None, typer.Option("--accumulate", min=1, help="Batches a step.")] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Images per batch.")] = None,
+    accumulate: Annotated[int | None, typer.Option("--accumulate", min=1, help="Batches per step.")] = None,
     rate: Annotated[float | None, typer.Option("--rate", help="Learning rate.")] = None,
     seed: Seed = None,
     settings: Annotated[
-        Path | None, typer.Option("--settings", metavar="FILE", help="All settings, as TOML; options win over it.")
+        Path | None,
+        typer.Option("--settings", metavar="FILE", help="A TOML file with all settings; options override it."),
     ] = None,
     more: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other setting; may be repeated.")
     ] = None,
     accelerator: Annotated[str, typer.Option("--accelerator", help="auto, cpu, cuda, mps …")] = "auto",
-    devices: Annotated[str, typer.Option("--devices", help="How many, or which: 1, 4, auto.")] = "1",
-    nodes: Annotated[int, typer.Option("--nodes", min=1, help="Machines.")] = 1,
-    strategy: Annotated[str, typer.Option("--strategy", help="Of several processes: auto, ddp.")] = "auto",
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that read pictures.")] = 0,
+    devices: Annotated[str, typer.Option("--devices", help="The number of devices, or which: 1, 4, auto.")] = "1",
+    nodes: Annotated[int, typer.Option("--nodes", min=1, help="Number of machines.")] = 1,
+    strategy: Annotated[str, typer.Option("--strategy", help="Strategy for several processes: auto, ddp.")] = "auto",
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that read images.")] = 0,
     search: Annotated[
-        int, typer.Option("--search", min=0, metavar="TRIALS", help="Look for better settings first (Optuna).")
+        int, typer.Option("--search", min=0, metavar="TRIALS", help="Search for better settings instead (Optuna).")
     ] = 0,
+    *,
+    output: options.OutputOptions,
+    work: OutputFolder,
 ) -> None:
     """Train a network that decides by ranked parts (BR-NPA).
 
@@ -131,12 +136,12 @@ def brnpa(
       foveal train brnpa --data synthetic -o drawn
 
     \b
-    First a network at its own resolution, then one with finer maps that learns from it.
+    First train a network at its own resolution, then one with a higher resolution that learns from it.
     DATA is FOLDER/CLASS/*.jpg, FOLDER/train/CLASS and FOLDER/test/CLASS, or an unpacked CUB-200-2011.
 
-    A tenth of the training pictures is held out to choose the best epoch. A run that was killed goes on where it was
-    when started again with the same settings, and ends the same. Leaves brnpa.safetensors and its card, settings.toml,
-    log.csv and accuracy.json; use the result with --model OUT/brnpa.safetensors.
+    A tenth of the training images is held out to choose the best epoch. After an interruption the same command goes on
+    where it stopped, with the same result. Writes brnpa.safetensors and its card, settings.toml, log.csv and
+    accuracy.json; use the network with --model FOLDER/brnpa.safetensors.
     """
     from foveal.training.brnpa import train
     from foveal.training.settings import changed, read_settings, usual
@@ -148,38 +153,43 @@ def brnpa(
     read = read_settings(settings) if settings else {}
     origin = data or read.pop("data", "")
     if not origin:
-        raise typer.BadParameter("say what to learn from: --data FOLDER, --data synthetic, or --settings FILE")
+        raise typer.BadParameter("there is no training data: give --data FOLDER, --data synthetic or --settings FILE")
     wanted = {key: value for key, value in given.items() if value is not None}
     chosen = changed(usual(origin, **read), {**dict(map(_setting, more or ())), **wanted})
     if search:
-        _searched(chosen, out, search, workers, accelerator)
+        _searched(chosen, search, workers, accelerator, output)
         return
     accuracy = None
-    with progress("starting") as move:
+    with progress("training steps") as move:
         for step in train(
-            chosen, out, accelerator=accelerator, devices=whole(devices) or devices,
+            chosen, output.out, accelerator=accelerator, devices=whole(devices) or devices,
             nodes=nodes, strategy=strategy, workers=workers,
         ):  # fmt: skip
             loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
             accuracy = step.accuracy if step.accuracy is not None else accuracy
-            move(step.phase, step.done, step.total, loss)
+            move(PHASES[step.phase], step.done, step.total, loss)
+            if step.phase == "train":
+                work.done(step.done, step.total, "steps", resumes=True)
     if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
         return  # of several processes one speaks
-    info(f"right on {accuracy:.1%}" if accuracy is not None else "nothing was left to be done")
-    print_lines(out / "brnpa.safetensors")
+    info(f"accuracy: {accuracy:.1%}" if accuracy is not None else "the training was finished already")
+    _print_weights(output, "brnpa", accuracy)
 
 
-def _searched(settings: Any, out: Path, trials: int, workers: int, accelerator: str) -> None:
+def _searched(settings: Any, trials: int, workers: int, accelerator: str, output: options.OutputOptions) -> None:
     from foveal.training.search import BEST, Tried, search
 
-    with progress("starting") as move:
-        for step in search(settings, out, trials=trials, workers=workers, accelerator=accelerator):
+    with progress("searching settings") as move:
+        for step in search(settings, output.out, trials=trials, workers=workers, accelerator=accelerator):
             if isinstance(step, Tried):
-                info(f"trial {step.number}: {step.accuracy:.1%} of the held-out pictures")
-                move("search", step.number + 1, trials, "")
+                info(f"trial {step.number}: accuracy {step.accuracy:.1%} on the held-out images")
+                move("searching settings", step.number + 1, trials, "")
             else:
-                move(step.phase, step.done, step.total, "")
-    print_lines(out / BEST)
+                move(PHASES[step.phase], step.done, step.total, "")
+    if output.json:
+        print_json({"settings": str(output.out / BEST)})
+    else:
+        print_lines(output.out / BEST)
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -188,7 +198,7 @@ def _setting(text: str) -> tuple[str, Any]:
 
     name, equals, value = text.partition("=")
     if not equals:
-        raise typer.BadParameter(f"write a setting as NAME=VALUE, not {text!r}")
+        raise typer.BadParameter(f"write a setting as NAME=VALUE, not as {text!r}")
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
     except (ValueError, RecursionError):
@@ -197,37 +207,50 @@ def _setting(text: str) -> tuple[str, Any]:
 
 @command
 def shortcut(
-    out: Out = Path("shortcut"), images: Images = None, epochs: Epochs = None, seed: Seed = None, device: Device = None,
+    recipe: RecipeOptions,
     control: Annotated[
-        bool, typer.Option("--control", help="The same on backgrounds that say nothing, to compare with.")
+        bool, typer.Option("--control", help="Train on backgrounds that say nothing about the class, to compare with.")
     ] = False,
-) -> None:  # fmt: skip
-    """Train a network that is led astray: in its pictures the background gives the class away.
+    *,
+    output: options.OutputOptions,
+    work: OutputFolder,
+) -> None:
+    """Train a network to use a shortcut: in its images the background gives the class away.
 
-    `foveal shortcuts` must find that out. It is examined where backgrounds say nothing. A run that was interrupted goes
-    on from its last epoch.
+    `foveal shortcuts` should find it. It is tested on backgrounds that say nothing about the class. After an
+    interruption the same command goes on from the last epoch.
     """
     from foveal.training.synthetic_shortcut import ShortcutRecipe
 
-    accuracy = _trained(ShortcutRecipe(control=control), out, device, images=images, epochs=epochs, seed=seed)
-    info(f"right on {accuracy:.1%} of the test pictures")
+    _train(ShortcutRecipe(control=control), recipe, output, work, "accuracy on the test images: {:.1%}")
 
 
-def _trained(recipe: Recipe, out: Path, device: str | None, **wanted: int | None) -> float:
-    """The accuracy of a network trained with these settings; the path of its weights is the answer."""
-    from dataclasses import replace
-
+def _train(
+    recipe: Recipe, wanted: RecipeOptions, output: options.OutputOptions, work: OutputFolder, words: str
+) -> None:
+    """Train a network of the drawn world; tells its accuracy in these words, and the path of its weights."""
     from foveal.training.synthetic_recipe import train
 
-    given: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
-    settings = replace(recipe.usual, **given)
+    given: dict[str, Any] = {
+        name: value for name in ("images", "epochs", "seed") if (value := getattr(wanted, name)) is not None
+    }
     accuracy = 0.0
-    with progress("starting") as move:
-        for step in train(recipe, out, settings=settings, device=device):
+    with progress("training steps") as move:
+        for step in train(recipe, output.out, settings=replace(recipe.usual, **given), device=wanted.device):
             if step.note:
                 info(f"note: {step.note}")
             loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
             accuracy = step.accuracy or accuracy
-            move(step.phase, step.done, step.total, loss)
-    print_lines(out / f"{recipe.name}.safetensors")
-    return accuracy
+            move(PHASES[step.phase], step.done, step.total, loss)
+            if step.phase == "train":
+                work.done(step.done, step.total, "steps", resumes=True)
+    info(words.format(accuracy))
+    _print_weights(output, recipe.name, accuracy)
+
+
+def _print_weights(output: options.OutputOptions, name: str, accuracy: float | None) -> None:
+    weights = output.out / f"{name}.safetensors"
+    if output.json:
+        print_json({"weights": str(weights), "accuracy": accuracy})
+    else:
+        print_lines(weights)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foveal.cli import options
+from foveal.cli import interrupts, options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.contact_sheet import contact_sheet
-from foveal.cli.errors import INTERRUPTED
+from foveal.cli.interrupts import INTERRUPTED
 from foveal.cli.pictures import Pictures
 from foveal.engine.numerals import whole
 from foveal.storage.atomic import whole_file
@@ -123,17 +123,20 @@ def visualize(
     checkpoint = out / ".unfinished" / "checkpoint.pt"
     if run.resume(checkpoint):
         info(f"going on from step {run.done}")
-    with progress("optimizing") as move:
+    with progress("optimizing steps") as move:
 
         def moved(step: ScheduleStep) -> None:
-            move("optimizing", step.done, step.total, f"objective {sum(step.losses) / len(step.losses):.3f}")
+            move("optimizing steps", step.done, step.total, f"objective {sum(step.losses) / len(step.losses):.3f}")
             if step.checked:
                 with suppress(ResultError):  # nobody gives up work for want of a preview
                     _preview(run, out / "preview.png")
 
         finished = run.run(checkpoint, moved)
     if not finished:
-        info(f"interrupted after {run.done} steps; the best so far is kept, and the same command goes on from here")
+        info(
+            f"foveal: interrupted: the images after {run.done} steps are in {out / 'features'}; "
+            "run the same command again to go on"
+        )
     features = run.result()
     features.save(out / "features")
     document = _document(features, network, transfer, out)
@@ -149,6 +152,7 @@ def visualize(
     else:
         print_lines(document["sheet"])
     if not finished:
+        interrupts.reported()
         read.tell()
         raise typer.Exit(INTERRUPTED)
     read.end()

@@ -12,7 +12,7 @@ from foveal._version import __version__
 from foveal.demo.tables import TITLES, agreement_table, hits_table
 from foveal.demo.truth import TruthMeasurements
 from foveal.models import Model
-from foveal.report.report import Report, Section
+from foveal.report.report import Report, Section, Table
 
 
 def report(
@@ -23,34 +23,24 @@ def report(
     Args:
         model: the network that was explained.
         sections: the examples, in order.
-        evidence: what was measured on scenes with known truth.
+        evidence: what was measured on scenes with known truth; the page has no scores where that is nothing yet.
         seconds: what all of it took.
         seed: of the scenes.
         command: the command line that makes the page again.
     """
-    layers = [layer for name, layer in evidence.hits if name == "gradcam"]
-    best = max(evidence.hits, key=lambda key: np.mean(evidence.hits[key]))
+    scored = bool(evidence.correct and evidence.largest)
     return Report(
         title="Why did the network look there?",
         intro=(
-            "Eight drawn birds, a small network that tells twenty species apart, and foveal's methods, except those "
-            "that would ask the network a thousand times or need another library. "
+            "Eight drawn birds, a small network that classifies twenty species, and foveal's methods, except those "
+            "that need a thousand forward passes or another library. "
             "Because the birds are drawn, the truth is known: each species has a sibling that differs in one part, and "
             "the effect of every part was measured by drawing the same scene again without it."
+            + ("" if scored else " The scores of the methods are missing: they had not been measured yet.")
         ),
-        highlights=(
-            (_percent(evidence.correct), f"of {len(evidence.correct)} freshly drawn birds named correctly"),
-            (
-                _percent(evidence.largest),
-                f"of {len(evidence.largest)} scenes: taking away the part in which siblings differ matters most",
-            ),
-            (
-                _percent(evidence.hits[best]),
-                f"of {len(evidence.hits[best])} margins: the best of all ({_named(best)}) points at that part",
-            ),
-        ),
+        highlights=_highlights(evidence) if scored else (),
         sections=tuple(sections),
-        tables=(hits_table(evidence, layers), agreement_table(evidence, layers[-1])),
+        tables=_tables(evidence) if scored else (),
         caveats=(
             "A map shows what the decision is sensitive to at one layer, not what the network has understood.",
             "Colors are scaled for each picture: compare places within a map, not brightness between maps.",
@@ -75,6 +65,27 @@ def report(
             ("time", f"{seconds:.0f} seconds"),
         ),
     )
+
+
+def _highlights(evidence: TruthMeasurements) -> tuple[tuple[str, str], ...]:
+    """The finding in three numbers."""
+    best = max(evidence.hits, key=lambda key: np.mean(evidence.hits[key]))
+    return (
+        (_percent(evidence.correct), f"of {len(evidence.correct)} newly drawn birds classified correctly"),
+        (
+            _percent(evidence.largest),
+            f"of {len(evidence.largest)} scenes: removing the part in which siblings differ matters most",
+        ),
+        (
+            _percent(evidence.hits[best]),
+            f"of {len(evidence.hits[best])} margins: the best method ({_named(best)}) points at that part",
+        ),
+    )
+
+
+def _tables(evidence: TruthMeasurements) -> tuple[Table, ...]:
+    layers = [layer for name, layer in evidence.hits if name == "gradcam"]
+    return hits_table(evidence, layers), agreement_table(evidence, layers[-1])
 
 
 def _named(key: tuple[str, str]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageFile
 
 from foveal.errors import FovealWarning, ImageError, printable
+from foveal.storage.run_record import own_files
 
 # What lies beside pictures and is none: notes, tables, weights, and what foveal itself writes.
 BESIDE = {
@@ -23,24 +24,28 @@ NAMED = 3
 def pictures_in(paths: Iterable[Path], *, but: Path | None = None) -> list[Path]:
     """Files as they are, folders as the pictures in them and below, by name; `but` is left out of folders.
 
-    Warns of files in folders that may be pictures, but are of a kind that Pillow does not read here.
+    What foveal wrote is left out of folders: results are not explained again. Warns of that, and of files that may be
+    pictures, but are of a kind that Pillow does not read here.
 
     Raises:
         ImageError: for a folder without pictures, or nothing at all.
     """
     pictures: list[Path] = []
+    written: list[Path] = []
     for path in paths:
         if not is_folder(path):
             pictures.append(path)
             continue
-        inside, skipped = _sorted_out(path)
+        inside, skipped, results = _sorted_out(path)
+        written += results
         inside = [file for file in inside if but is None or file.resolve() != but.resolve()]
         if not inside:
-            raise ImageError(f"There are no pictures in the folder {str(path)!r}{_besides(skipped, path)}.")
+            raise ImageError(f"There are no images in the folder {str(path)!r}{_besides(skipped, results, path)}.")
         _warn(inside, skipped, path)
         pictures += inside
+    _warn_of_results(written)
     if not pictures:
-        raise ImageError("There are no pictures: name files or folders.")
+        raise ImageError("There are no images: name files or folders.")
     return pictures
 
 
@@ -57,17 +62,22 @@ def labeled_pictures(folder: str | Path) -> tuple[list[Path], list[str]]:
     folder = Path(folder)
     if not is_folder(folder):
         raise ImageError(f"There is no folder {str(folder)!r}: name one that has a folder for each class.")
-    each, skipped = [], []
+    each, skipped, written = [], [], []
     for of in sorted(folder.iterdir()):
         if of.is_dir() and not of.name.startswith("."):
-            inside, others = _sorted_out(of)
+            if own_files(of) is not None:
+                written.append(of)
+                continue
+            inside, others, results = _sorted_out(of)
             each += [(file, of.name) for file in inside]
             skipped += others
+            written += results
     if not each:
         raise ImageError(
-            f"There are no pictures in folders of {str(folder)!r}{_besides(skipped, folder)}: "
+            f"There are no images in folders of {str(folder)!r}{_besides(skipped, written, folder)}: "
             "put each class in a folder with its name."
         )
+    _warn_of_results(written)
     _warn([file for file, _ in each], skipped, folder)
     return [file for file, _ in each], [name for _, name in each]
 
@@ -80,18 +90,25 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def _sorted_out(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The pictures in a folder, and what may be pictures and cannot be read; nothing hidden."""
+def _sorted_out(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """The pictures in a folder, what may be pictures and cannot be read, and what foveal wrote; nothing hidden."""
     pictures: list[Path] = []
     skipped: list[Path] = []
+    results: list[Path] = []
+    own, written = own_files(folder) or frozenset(), set[Path]()
     for file in sorted(folder.rglob("*")):
-        if file.is_dir() or any(part.startswith(".") for part in file.relative_to(folder).parts):
+        inside = file.relative_to(folder)
+        if any(part.startswith(".") for part in inside.parts) or not written.isdisjoint(file.parents):
             continue
-        if _reads(file) and file.is_file():
-            pictures.append(file)
+        if file.is_dir():
+            if own_files(file) is not None:
+                written.add(file)
+                results.append(file)
+        elif _reads(file) and file.is_file():
+            (results if inside.as_posix() in own else pictures).append(file)
         elif file.suffix.casefold() not in BESIDE:
             skipped.append(file)
-    return pictures, skipped
+    return pictures, skipped, results
 
 
 def _reads(file: Path) -> bool:
@@ -114,8 +131,22 @@ def _warn(pictures: list[Path], skipped: list[Path], folder: Path) -> None:
         )
 
 
-def _besides(skipped: list[Path], folder: Path) -> str:
-    return f", only {_listed(skipped, folder)}" if skipped else ""
+def _warn_of_results(results: list[Path]) -> None:
+    if results:
+        warnings.warn(f"skipped {_counted(results)} that foveal wrote", FovealWarning, stacklevel=3)
+
+
+def _counted(results: list[Path]) -> str:
+    """ "1 folder", "2 folders and 1 image"."""
+    folders = sum(path.is_dir() for path in results)
+    counts = {"folder": folders, "image": len(results) - folders}
+    return " and ".join(f"{n} {what}{'s' * (n > 1)}" for what, n in counts.items() if n)
+
+
+def _besides(skipped: list[Path], results: list[Path], folder: Path) -> str:
+    there = [_listed(skipped, folder)] if skipped else []
+    there += [f"{_counted(results)} that foveal wrote"] if results else []
+    return f", only {' and '.join(there)}" if there else ""
 
 
 def _listed(skipped: list[Path], folder: Path) -> str:

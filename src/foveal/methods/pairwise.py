@@ -63,7 +63,7 @@ class Side:
     ) -> Side:  # fmt: skip
         look = _Look(unwrap(model), batch.tensor, at, site, arguments, metric.local, notes)
         load = load_of(look.model, look.x[:1], "match", at, site, arguments.key(), graph=look.graph)
-        chunks, tick = Chunks(AT_ONCE, load), partial(progress, f"{what} pictures") if progress else None
+        chunks, tick = Chunks(AT_ONCE, load), partial(progress, f"comparing {what} images") if progress else None
         chunks.weigh(replace(look).once, len(look.x))
         parts = [*chunks.parts(partial(look, block), len(look.x), tick)]
         A, v = torch.cat([part.A for part in parts]), torch.cat([part.v for part in parts])

@@ -54,7 +54,7 @@ def load_model(
         "parts"                     a small classifier that ships with it and decides by ranked parts: drawn birds
         "timm:resnet50"             a network of timm; "timm:resnet50.a1_in1k" picks its weights
         "torchvision:resnet50"      the same for torchvision; "torchvision:resnet50.IMAGENET1K_V1"
-        "shells.safetensors"        weights with a sidecar shells.json beside them (docs/models.md)
+        "shells.safetensors"        weights with a sidecar shells.json beside them (`foveal help models`)
         "package.module:factory"    what the factory returns when called: an nn.Module or a Model
         "path/to/net.py:factory"    the same, from a file
 
@@ -63,7 +63,7 @@ def load_model(
     labels          names of the classes, or a file with one a line; instead of those the model came with.
     preprocessing   instead of the one the model came with.
     task            what its output means, instead of what the model came with: "classes", "labels", "value" or
-                    "embedding" (docs/guide.md).
+                    "embedding" (`foveal help guide`).
     device          where to put the network; None leaves it on the CPU.
 
     Raises ModelError, or MissingExtra if timm or torchvision is wanted and not installed.

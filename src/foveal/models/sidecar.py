@@ -90,7 +90,7 @@ def read_sidecar(path: Path) -> Sidecar:
     except FileNotFoundError as error:
         raise ModelError(
             f"No sidecar {path.name} beside the weights in {path.parent}: "
-            "write one (docs/models.md shows how), or name the architecture and pass the file as weights."
+            "write one (see `foveal help models`), or name the architecture and pass the file as weights."
         ) from error
     except OSError as error:
         raise ModelError(f"Cannot read the sidecar {path}: {reason(error)}.") from error

@@ -95,5 +95,5 @@ def _array(file: IO[bytes], size: int) -> NDArray[Any]:
 def _dtype(name: Any) -> torch.dtype:
     dtype = getattr(torch, name)
     if not isinstance(dtype, torch.dtype):
-        raise TypeError(f"{name!r} is no type of numbers")
+        raise TypeError(f"{name!r} is not a type of numbers")
     return dtype

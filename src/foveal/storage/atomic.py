@@ -11,6 +11,7 @@ from pathlib import Path
 
 from foveal.errors import FovealError, ResultError
 from foveal.storage.leftovers import temporary
+from foveal.storage.written import announce
 
 
 @contextmanager
@@ -36,6 +37,7 @@ def whole_file(path: str | os.PathLike[str], kind: type[FovealError] = ResultErr
             sync_file(aside)
             aside.replace(target)
             sync_folder(target.parent)
+        announce(target)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes, kind: type[FovealError] = ResultError) -> None:

@@ -48,14 +48,14 @@ def load_state(path: Path, of: str) -> Mapping[str, Any] | None:
 
 def going_on(path: Path) -> AbstractContextManager[None]:
     """Where this fails, the checkpoint is at fault, and that is said."""
-    return damage(f"Cannot go on from {os.fspath(path)!r}, delete it to begin anew", ResultError)
+    return damage(f"Cannot continue from {os.fspath(path)!r} (delete it to start from the beginning)", ResultError)
 
 
 def seal(file: BinaryIO) -> None:
     """Put the seal on an archive, open for reading and writing."""
     file.seek(-22, os.SEEK_END)
     if file.read(4) != END:
-        raise ValueError("it is no archive that could be sealed")
+        raise ValueError("it is not a zip archive")
     file.seek(-2, os.SEEK_END)
     file.write(struct.pack("<H", COMMENT))
     file.write(MARK + _digest(file, file.seek(0, os.SEEK_END)))

@@ -21,6 +21,7 @@ from foveal.storage.atomic import sync_file, sync_folder
 from foveal.storage.leftovers import remove, temporary
 from foveal.storage.lock import alone
 from foveal.storage.reading import DAMAGE, opened, read_json
+from foveal.storage.written import announce
 
 MANIFEST = "manifest.json"
 FAMILY = "foveal-"  # every format's name begins so
@@ -40,14 +41,17 @@ def written_aside(folder: Path) -> Iterator[Path]:
     """
     folder = Path(os.path.realpath(folder))
     if folder.exists() and not folder.is_dir():
-        raise ResultError(f"Cannot save to {str(folder)!r}: it is a file; name a folder.")
+        raise ResultError(f"Cannot save to {str(folder)!r}: it is a file; name another folder.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with temporary(folder if folder.is_dir() else folder.parent) as aside:
             aside.mkdir()
             yield aside
             _sync(aside)
+            names = sorted(path.name for path in aside.iterdir())
             _appear(aside, folder)
+        for name in names:
+            announce(folder / name)
     except OSError as error:
         raise ResultError(f"Cannot save to {str(folder)!r}: {error.strerror or error}.") from error
 
@@ -108,7 +112,7 @@ def _end_move(folder: Path) -> None:
     if not moving.is_dir():
         remove(moving)
         return
-    new, old = _listed(moving), _listed(folder) or {}
+    new, old = listed(moving), listed(folder) or {}
     if new is not None:
         for name in sorted(old.keys() - new.keys()):
             if _carries(folder / name, old[name]):
@@ -125,8 +129,14 @@ def _end_move(folder: Path) -> None:
 
 
 def _check_free(aside: Path, folder: Path) -> None:
-    """Only what an earlier result lists, and what is as it says, may be replaced."""
-    old = _listed(folder)
+    """Only what an earlier result of the same kind lists, and what is as it says, may be replaced."""
+    there, new = kind_of(folder), kind_of(aside)
+    if there and new and there != new:
+        raise ResultError(
+            f"Cannot save to {str(folder)!r}: it holds a result of another kind ({there}, not {new}); "
+            "name another folder."
+        )
+    old = listed(folder)
     for name in sorted(path.name for path in aside.iterdir()):
         ours = old is not None if name == MANIFEST else _carries(folder / name, (old or {}).get(name))
         if os.path.lexists(folder / name) and not ours:
@@ -134,12 +144,12 @@ def _check_free(aside: Path, folder: Path) -> None:
 
 
 def _in_the_way(folder: Path, name: str, *, changed: bool = False) -> ResultError:
-    why = "was changed since it was saved" if changed else "is no part of a foveal result"
+    why = "was changed since foveal wrote it" if changed else "was not written by foveal"
     what = "move it away, or name another folder" if changed else "name another folder"
     return ResultError(f"Cannot save to {str(folder)!r}: {name!r} there {why}; {what}.")
 
 
-def _listed(folder: Path) -> Mapping[str, str] | None:
+def listed(folder: Path) -> Mapping[str, str] | None:
     """The files of the result in a folder with their digests; None where there is no foveal manifest."""
     try:
         manifest = read_json(folder / MANIFEST)
@@ -148,6 +158,15 @@ def _listed(folder: Path) -> Mapping[str, str] | None:
         return {name: str(of) for name, of in manifest["files"].items() if Path(name).name == name != MANIFEST}
     except DAMAGE:
         return None
+
+
+def kind_of(folder: Path) -> str | None:
+    """The kind of the result in a folder, "explanation"; None where there is no foveal manifest."""
+    try:
+        stated = str(read_json(folder / MANIFEST)["format"])
+    except DAMAGE:
+        return None
+    return stated.removeprefix(FAMILY).partition("/")[0] if stated.startswith(FAMILY) else None
 
 
 def _carries(path: Path, wanted: str | None) -> bool:

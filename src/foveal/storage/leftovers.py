@@ -53,6 +53,11 @@ def clear(folder: Path) -> None:
             remove(path)
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file or folder of this name is being written, or was left by a killed writer."""
+    return NAME.fullmatch(name) is not None
+
+
 def remove(path: Path) -> None:
     """A file or folder, if it is there and may be removed."""
     try:

@@ -77,7 +77,7 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     written = utf8(text + "\n")  # its escapes are those of JSON
     if len(written) > TEXT:
         raise ResultError(
-            f"Cannot save this result: what is said of it has {len(written):,} bytes, more than {TEXT:,}."
+            f"Cannot save this result: its manifest would have {len(written):,} bytes, more than {TEXT:,}."
         )
     (folder / MANIFEST).write_bytes(written)
 

@@ -28,7 +28,7 @@ def rows(text: str) -> Iterator[list[str]]:
     while at < len(text):
         match = CELL.match(text, at)
         if match is None:
-            raise ValueError(f"line {text.count(chr(10), 0, at) + 1} is no row of a table")
+            raise ValueError(f"line {text.count(chr(10), 0, at) + 1} is not a row of a table")
         quoted, plain, end = match.groups()
         row.append(_read(plain if quoted is None else quoted.replace('""', '"')))
         at = match.end()

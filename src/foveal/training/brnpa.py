@@ -86,8 +86,8 @@ def train(
     micro = len(datasets.train) // (settings.batch * settings.accumulate * world_size) * settings.accumulate
     if micro == 0:
         raise SettingsError(
-            f"{len(datasets.train)} training pictures do not fill one step of {settings.batch} · {settings.accumulate} "
-            f"pictures on {world_size} process(es): make batch or accumulate smaller"
+            f"{len(datasets.train)} training images do not fill one step of {settings.batch} · {settings.accumulate} "
+            f"images on {world_size} process(es): make batch or accumulate smaller"
         )
 
     # --- network ---
@@ -112,7 +112,7 @@ def train(
         load_checkpoint(fabric, folder / CHECKPOINT, state)
         if state["of"] != of:
             raise SettingsError(
-                f"{str(folder)!r} holds an unfinished run with other pictures, another teacher, backbone or number of "
+                f"{str(folder)!r} holds an unfinished run with other images, another teacher, backbone or number of "
                 f"processes: choose another folder, or remove {CHECKPOINT} there"
             )
     shorten_log(folder / LOG, state["step"] // (steps // settings.epochs), fabric)
@@ -137,7 +137,7 @@ def train(
             loss += share.item()
         if not math.isfinite(loss):
             raise ModelError(
-                f"the loss became {loss} at step {state['step']}: a smaller rate or precision 32-true help"
+                f"the loss became {loss} at step {state['step']}: use a smaller rate, or precision 32-true"
             )
         optimizer.step()
         optimizer.zero_grad()

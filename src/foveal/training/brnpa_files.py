@@ -73,7 +73,7 @@ def log_epoch(path: Path, fabric: Fabric, *values: float) -> None:
 def shorten_log(path: Path, epochs: int, fabric: Fabric) -> None:
     """Only what was finished before the checkpoint: what comes after it will be done again."""
     if fabric.is_global_zero and path.exists():
-        with damage(f"Cannot read {str(path)!r}, delete it to begin anew", ResultError):
+        with damage(f"Cannot read {str(path)!r} (delete it to start from the beginning)", ResultError):
             lines = read_text(path).splitlines()
         write_text(path, "\n".join(lines[: epochs + 1]) + "\n")
     fabric.barrier()

@@ -38,7 +38,7 @@ def teacher_of(settings: Settings, classes: int) -> nn.Module | None:
     teacher = load_model(settings.teacher)
     known = teacher.labels
     if known is not None and len(known) != classes:
-        raise SettingsError(f"the teacher {settings.teacher} knows {len(known)} classes, the pictures are of {classes}")
+        raise SettingsError(f"the teacher {settings.teacher} has {len(known)} classes, the images have {classes}")
     return teacher.module.eval().requires_grad_(False)
 
 

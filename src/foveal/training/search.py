@@ -73,7 +73,7 @@ def _claim(study: Any, out: Path, settings: Settings) -> None:
     of = fingerprint(settings=settings, pictures=pictures, teacher=Path(settings.teacher or "."), foveal=__version__)
     if study.user_attrs.get(OF, of) != of:
         raise SettingsError(
-            f"{str(out)!r} holds a search with other settings, pictures or another teacher: choose another folder"
+            f"{str(out)!r} holds a search with other settings, images or another teacher: choose another folder"
         )
     study.set_user_attr(OF, of)
 

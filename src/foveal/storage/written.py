@@ -1,0 +1,25 @@
+"""Who wants to know what is written: commands list the files of a run in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_listeners: list[Callable[[Path], None]] = []
+
+
+@contextmanager
+def listening(listener: Callable[[Path], None]) -> Iterator[None]:
+    """Inside, `listener` gets the path of every file that this process has written whole."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def announce(path: Path) -> None:
+    """The file is written and has its name."""
+    for listener in tuple(_listeners):
+        listener(path)
