@@ -1,4 +1,4 @@
-"""What is measured: maps of results, of methods by name, and of what knows nothing."""
+"""What is measured: maps of results, of methods by name, and baseline maps that ignore the network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from foveal.engine.select import LayerSpec
 from foveal.errors import FovealError, MethodError, TargetError, UnknownMethod, shown
 from foveal.images import Batch
 from foveal.methods import find_methods
-from foveal.metrics.references import REFERENCES, norm_map
+from foveal.metrics.baseline_maps import BASELINE_MAPS, norm_map
 from foveal.models.model import Model
 from foveal.results import Explanation, Match, Parts
 from foveal.results.explanations import Explanations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from foveal.images import ImageLike, Place
 
-EVERY = (*REFERENCES, "activation")
+EVERY = (*BASELINE_MAPS, "activation")
 
 MapSource: TypeAlias = "str | Explanation | Match | Tree | RepeatableMap | Float[Tensor, 'n h w']"
 
@@ -168,16 +168,16 @@ def collect_maps(context: Context, many: Mapping[str, MapSource], layer: str | N
     return collected
 
 
-def reference_maps(
+def collect_baseline_maps(
     context: Context, maps: Mapping[str, NamedMaps], wanted: Sequence[str] | bool
 ) -> dict[str, NamedMaps]:
-    """Maps that know nothing, as many as wanted, in brackets."""
+    """Baseline maps, as many as wanted; names in brackets."""
     names = EVERY if wanted is True else tuple(wanted or ())
     unknown = [name for name in names if name not in EVERY]
     if unknown:
-        raise UnknownMethod(f"there is no reference {unknown[0]!r}: say {', '.join(EVERY)}")
+        raise UnknownMethod(f"there is no baseline map {unknown[0]!r}: say {', '.join(EVERY)}")
     x = context.x
-    named = {name: NamedMaps(REFERENCES[name](x), partial(_unasked, name)) for name in names if name != "activation"}
+    named = {name: NamedMaps(BASELINE_MAPS[name](x), partial(_unasked, name)) for name in names if name != "activation"}
     layer = next((entry.layer for entry in maps.values() if entry.layer and entry.layer != INPUT), None)
     if "activation" in names:
         try:
@@ -192,5 +192,5 @@ def reference_maps(
 
 
 def _unasked(name: str, i: int, target: Target, x: Float[Tensor, "k c h w"]) -> Float[Tensor, "k h w"]:
-    """The reference map of altered pictures, whatever was asked."""
-    return REFERENCES[name](x)
+    """The baseline map of altered images, whatever the decision."""
+    return BASELINE_MAPS[name](x)

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from foveal._version import __version__
+from foveal.api.map_sources import EVERY
 from foveal.api.measure import default_setting, measure
 from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.index import Shot, shots
@@ -20,16 +21,16 @@ from foveal.metrics.metric import find_metrics
 from foveal.models import Model
 from foveal.storage.fingerprint import file_fingerprint, fingerprint
 from foveal.storage.reading import damage, opened
+from foveal.targets.class_names import class_index
 
 __all__ = ["Shot", "folder", "made_with", "shots"]
 
 
-def made_with(model: Model, methods: Sequence[str], steps: int, *, predicted: bool) -> dict[str, Any]:
-    """The setting of a ledger: everything but the pictures that decides the numbers."""
+def made_with(model: Model, steps: int, *, predicted: bool) -> dict[str, Any]:
+    """The setting of a table: what decides the numbers, but for the images and methods."""
     network = fingerprint(weights=model.module, preprocessing=model.preprocessing, labels=model.labels)
     return {
-        "model": model.name, "weights": network, "methods": list(methods), "steps": steps, "predicted": predicted,
-        "foveal": __version__,
+        "model": model.name, "weights": network, "steps": steps, "predicted": predicted, "foveal": __version__
     }  # fmt: skip
 
 
@@ -38,24 +39,28 @@ def folder(
     setting: EvaluationSettings | None = None,
     steps: int = 28, predicted: bool = False, failures: list[str] | None = None,
 ) -> Iterator[tuple[str, int, int]]:  # fmt: skip
-    """Measure what the ledger lacks; yields (photo, done, total) after each, or what went wrong with it.
+    """Measure what the table lacks; yields (photo, done, total) after each, or what went wrong with it.
 
     Args:
+        methods: names as `find_methods` spells them; those that the table has already are not measured again.
         predicted: explain the predicted class, whatever the index says.
-        faults: gets a sentence for each photo that could not be measured; one among many is not the end.
+        failures: gets a sentence for each photo that could not be measured; one among many is not the end.
     """
     measured = False
+    rows = [*methods, *(f"({name})" for name in EVERY)]
     for number, shot in enumerate(photos, 1):
         what = shot.name
         try:
             of = _fingerprint(shot, predicted=predicted)
-            if not log.has("photo", shot.name, of):
-                log.add(_rows(log, model, shot, methods, setting, steps, predicted), of)
+            if missing := log.missing("photo", shot.name, rows, of):
+                log.add(_rows(log, model, shot, methods, missing, setting, steps, predicted), of)
             measured = True
         except FovealError as error:
-            if not (measured or isinstance(error, ImageError | TargetError)) or isinstance(error, ResultError):
-                raise  # it would go wrong with every photo
             what = f"{shot.where or shot.name}: {error}"
+            if isinstance(error, ResultError):
+                raise  # of the table, which names its lines
+            if not (measured or isinstance(error, ImageError | TargetError)):
+                raise type(error)(what) from error  # it would go wrong with every photo
             if failures is not None:
                 failures.append(what)
         yield what, number, len(photos)
@@ -70,9 +75,10 @@ def _fingerprint(shot: Shot, *, predicted: bool) -> str:
 
 
 def _rows(
-    log: CsvLog, model: Model, shot: Shot, methods: Sequence[str], setting: EvaluationSettings | None, steps: int,
-    predicted: bool,
+    log: CsvLog, model: Model, shot: Shot, methods: Sequence[str], missing: Sequence[str],
+    setting: EvaluationSettings | None, steps: int, predicted: bool,
 ) -> list[dict[str, Any]]:  # fmt: skip
+    """A row for each of the methods and baseline maps that are missing."""
     batch = load_images(shot.path, model.preprocessing)
     known: dict[str, Any] = {}
     if shot.mask is not None:
@@ -80,15 +86,25 @@ def _rows(
     if shot.boxes is not None:
         known["boxes"] = [shot.boxes]
     if not known and all(metric.needs in ("object", "boxes") for metric in find_metrics(log.metrics).values()):
-        raise ImageError("neither boxes nor a mask say where its object is, which all of these metrics need.")
+        raise ImageError("these metrics need the object: give its boxes or a mask in the index, or other metrics.")
+    own = [name for name in missing if name in methods]
     scores = measure(
-        model, batch, None if predicted else shot.target, explanations=list(methods), metrics=log.metrics,
+        model, batch, None if predicted else _target(shot, model), explanations=own or list(methods[:1]),
+        metrics=log.metrics, baseline_maps=len(own) < len(missing),
         setting=setting or default_setting(batch.tensor, steps=steps), **known,
     )  # fmt: skip
+    rows = {name: {metric: values[0] for metric, values in of.items()} for name, of in scores.values.items()}
     return [
-        {"decision": "photo", "picture": shot.name, "method": name, **{m: v[0] for m, v in values.items()}}
-        for name, values in scores.values.items()
-    ]
+        {"decision": "photo", "picture": shot.name, "method": name, **rows.get(name, {})} for name in missing
+    ]  # fmt: skip
+
+
+def _target(shot: Shot, model: Model) -> str | int | None:
+    """A class of the index by its number, its whole name or a synonym, but not by a part of its name."""
+    target = shot.target
+    if model.labels and isinstance(target, str):
+        return class_index(target, model.labels, len(model.labels), strict=True)
+    return target
 
 
 def _mask(path: Path, batch: Batch) -> Any:

@@ -9,6 +9,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.measure import counted, tell_row
 from foveal.cli.pictures import AT_ONCE, pictures
 
 if TYPE_CHECKING:
@@ -27,28 +28,30 @@ def compare(
     question: options.TargetOptions,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", metavar="METHOD", help=f"Repeat it; {', '.join(METHODS)} if left out."),
+        typer.Option("--method", metavar="METHOD", help=f"Default: {', '.join(METHODS)}. May be repeated."),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar="METRIC", help=f"Repeat it; {', '.join(METRICS)} if left out."),
+        typer.Option("--metric", metavar="METRIC", help=f"Default: {', '.join(METRICS)}. May be repeated."),
     ] = None,
     layer: options.Layer = None,
     steps: options.Steps = 28,
     *,
     output: options.OutputOptions,
+    latex: options.Latex = False,
 ) -> None:
-    """Methods side by side on a page: a column each, a picture a row, and how true each map is.
+    """Methods side by side on a page: a column each, an image a row, with faithfulness metrics.
 
     \b
       foveal compare photos/ -m timm:resnet50
       foveal compare photos/ -m timm:resnet50 --method gradcam --method naflow
       foveal compare query.jpg -m timm:resnet50 --like shelf.jpg --method fam
 
-    --target as in `foveal explain`. naflow is the flow of `foveal flow` at the last stage. The folder gets
-    compare.html, whole in itself, which can be put in order by any metric, scores.csv and manifest.json. Prints the
-    page's path.
+    --target as in `foveal explain`. naflow is the flow of `foveal flow` at the last stage. Each row is printed as soon
+    as it is measured. The folder gets compare.html, a single file whose images can be sorted by any metric, scores.csv
+    and manifest.json. Prints the page's path; --json adds intervals and the tests of all pairs of methods.
     """
+    options.one_format(json=output.json, latex=latex)
     network = source.load()
     from foveal.api.measure import default_setting
     from foveal.api.measure import measure as measured
@@ -73,12 +76,12 @@ def compare(
                     explanations=explanations,
                     metrics=metrics,
                     setting=default_setting(batch.tensor, steps=steps),
-                    progress=move,
+                    progress=counted(move, done, len(files), len(batch.photos)),
+                    on_row=tell_row,
                 )
             )
             for name, why in explanations.items():
                 columns.setdefault(name, []).append(why)
-            move("photos", done, len(files))
         read.need(parts)
         scores = Scores.joined(parts)
         scores.save(output.out)
@@ -89,6 +92,8 @@ def compare(
         if output.json:
             facts = {"scores": list(scores.rows()), "page": str(page)}
             print_json({**scores.to_dict(), **facts, "unread": read.failures()})
+        elif latex:
+            print_lines(scores.to_latex(pairs=True))
         else:
             print_lines(page)
 

@@ -46,10 +46,12 @@ Embedding = Annotated[
     str | None,
     typer.Option("--embedding", metavar="LAYER", help="What is compared: a layer, or fc.input; found if left out."),
 ]
-Steps = Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Of deletion and insertion.")]
+Steps = Annotated[
+    int, typer.Option("--steps", min=1, metavar="N", help="Number of steps in the deletion and insertion curves.")
+]
 Metrics = Annotated[
     list[str] | None,
-    typer.Option("--metric", metavar="METRIC", help="usual if left out; all, or a name; repeat it."),
+    typer.Option("--metric", metavar="METRIC", help="Default: the usual set. A name or `all`; may be repeated."),
 ]
 Audit = Annotated[
     bool, typer.Option("--audit", help="Say what hiding the marked places costs, and what hiding others does.")
@@ -59,6 +61,13 @@ Device = Annotated[
     typer.Option(
         "--device", metavar="DEVICE", help="Where to run: cpu, cuda, cuda:1, mps.", rich_help_panel=MODEL_PANEL,
         autocompletion=lambda: ["cpu", "cuda", "mps"],
+    ),
+]  # fmt: skip
+Latex = Annotated[
+    bool,
+    typer.Option(
+        "--latex", help="Print the table as LaTeX on standard output; it needs no package.",
+        rich_help_panel=OUTPUT_PANEL,
     ),
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, on standard output.", rich_help_panel=OUTPUT_PANEL)]
@@ -214,6 +223,12 @@ def folders(photos: Sequence[Path], out: Path) -> tuple[list[Path], list[Path]]:
 
     files = pictures_in(photos)
     return files, [out / name for name in distinct_names(photo.stem for photo in files)]
+
+
+def one_format(*, json: bool, latex: bool) -> None:
+    """Standard output holds one document."""
+    if json and latex:
+        raise typer.BadParameter("--json and --latex both write to standard output: give one of them")
 
 
 def layer_spec(layers: Iterable[str] | str | None) -> tuple[str | int, ...] | None:

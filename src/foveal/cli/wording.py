@@ -21,7 +21,10 @@ OPTIONS = (
     "task",
     "weights",
 )
-SWITCHES = {"pretrained=False": "--no-pretrained", "pretrained=True": "--pretrained"}
+SWITCHES = {
+    "pretrained=False": "--no-pretrained", "pretrained=True": "--pretrained",
+    "baseline_maps=False": "--no-baseline-maps",
+}  # fmt: skip
 
 _VALUE = r"""'[^']*'|"[^"]*"|\[[^\]]*\]|[\w.]+"""
 _KEYWORD = re.compile(rf"""(?<![\w'"/.:=,-])({"|".join(OPTIONS)})=({_VALUE})?(?![\w(]|\.\w)""")

@@ -92,17 +92,6 @@ def kendall(a: ArrayLike, b: ArrayLike) -> float:
     return float((x * y).sum() / norm) if norm else float("nan")
 
 
-def differ(a: ArrayLike, b: ArrayLike, *, seed: int = 0, draws: int = 4000) -> float:
-    """The p-value of two methods' values on the same pictures: by how many flips of signs as large a mean comes."""
-    d = np.asarray(a, np.float64) - np.asarray(b, np.float64)
-    d = d[np.isfinite(d)]
-    if not len(d) or not np.any(d):
-        return 1.0
-    signs = np.random.default_rng(seed).choice((-1.0, 1.0), (draws, len(d)))
-    as_large = np.abs(signs @ d) >= abs(d.sum()) * (1 - 1e-12)
-    return float((as_large.sum() + 1) / (draws + 1))
-
-
 def holm(p: Mapping[Any, float]) -> dict[Any, float]:
     """p-values of several comparisons, corrected by Holm's step-down rule."""
     corrected, worst = {}, 0.0

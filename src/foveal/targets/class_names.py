@@ -14,11 +14,13 @@ from foveal.engine.numerals import whole
 from foveal.errors import TargetError, UnknownTarget, shown
 
 
-def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int, where: str = "the model") -> int:
+def class_index(
+    wanted: int | str, labels: Sequence[str] | None, classes: int, where: str = "the model", *, strict: bool = False
+) -> int:
     """The index of the class `wanted` among `classes`.
 
     A label matches regardless of case; where a label lists synonyms separated by commas, each of them; and
-    finally by any part of it that occurs in one label only.
+    finally by any part of it that occurs in one label only, unless `strict`.
 
     Raises:
         TargetError: out of range, unknown, ambiguous, or a label asked of a model that knows none.
@@ -40,7 +42,7 @@ def class_index(wanted: int | str, labels: Sequence[str] | None, classes: int, w
         raise UnknownTarget(
             f"cannot look up class {wanted!r}: this model carries no labels; pass its index or labels=[…]"
         )
-    matches = _matches(wanted.strip().casefold(), [label.casefold() for label in labels])
+    matches = _matches(wanted.strip().casefold(), [label.casefold() for label in labels], strict=strict)
     if len(matches) == 1 and matches[0] < classes:
         return matches[0]
     if matches:
@@ -102,10 +104,11 @@ def class_words(index: int, labels: Sequence[str] | None, *, kind: str = "class"
     return f"{labels[index]} ({index})" if labels else f"{kind} {index}"
 
 
-def _matches(wanted: str, labels: Sequence[str]) -> list[int]:
+def _matches(wanted: str, labels: Sequence[str], *, strict: bool) -> list[int]:
     exact = [i for i, label in enumerate(labels) if label == wanted]
     synonym = [i for i, label in enumerate(labels) if wanted in (part.strip() for part in label.split(","))]
-    return exact or synonym or [i for i, label in enumerate(labels) if wanted in label]
+    parts = [] if strict else [i for i, label in enumerate(labels) if wanted in label]
+    return exact or synonym or parts
 
 
 def _listing(labels: Sequence[str], matches: Sequence[int]) -> str:
