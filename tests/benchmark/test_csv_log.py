@@ -102,13 +102,13 @@ def test_numbers_of_another_setting_are_not_added_to(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     content = table(path)
     for setting, word in (
-        ({**SETTING, "steps": 4}, "steps: 3, now 4"), ({**SETTING, "weights": "x"}, "other weights"),
-        ({"model": "n"}, "model: .m., now .n.; other steps; other rate"),
+        ({**SETTING, "steps": 4}, "steps: 3 → 4"), ({**SETTING, "weights": "x"}, "other weights"),
+        ({"model": "n"}, "model: m → n; other steps; other rate"),
     ):  # fmt: skip
         with pytest.raises(ResultError, match=word):
             ledger(path, setting)
     for columns in (["a"], ["b", "a"], ["a", "b", "c"]):
-        with pytest.raises(ResultError, match=rf"other settings .metrics: a, b; now: {', '.join(columns)}."):
+        with pytest.raises(ResultError, match=rf"other settings .metrics: a, b → {', '.join(columns)}."):
             CsvLog(path, columns, SETTING)
     assert path.read_bytes() == content
     path.write_bytes(content.split(b"\n")[0] + b"\n")  # nothing was measured: nothing is lost

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 import foveal
 from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.folder import folder, made_with, shots
+from foveal.benchmark.summary import markdown, page
 from foveal.cli.app import app
 from foveal.storage.leftovers import NAME
 from foveal.synthetic import Split
@@ -182,3 +183,111 @@ def test_killed_again_and_again_the_table_is_that_of_one_run(photos: Path, tmp_p
     broken = measured("broken")
     order = [row["picture"] for row in whole]
     assert sorted(broken, key=lambda row: order.index(row["picture"])) == whole
+
+
+# --- one method more ---
+
+TWO, MORE = ["gradcam", "lrp-gamma"], ["gradcam", "lrp-gamma", "layercam"]
+
+
+def measured(model: foveal.Model, photos: Path, out: Path, methods: list[str]) -> CsvLog:
+    torch.set_num_threads(1)
+    log = CsvLog(out / "photos.csv", ["deletion", "drop", "gini"], made_with(model, 4, predicted=False))
+    list(folder(log, model, shots(photos), methods=methods, steps=4))
+    return log
+
+
+def tables(log: CsvLog) -> tuple[str, str, str]:
+    scores = log.scores("photo", model="demo")
+    return (
+        scores.to_csv(),
+        markdown(scores, title="photos"),
+        page([("photos", scores, "gini", None)], title="", about=""),
+    )
+
+
+def test_a_method_more_measures_only_what_is_new_and_equals_a_fresh_run(photos: Path, tmp_path: Path) -> None:
+    model = foveal.load_model("demo")
+    fresh = measured(model, photos, tmp_path / "fresh", MORE)
+    first = measured(model, photos, tmp_path / "grown", TWO)
+    before = first.path.read_bytes()
+    asked: list[int] = []
+    handle = model.module.register_forward_hook(lambda *_: asked.append(1))
+    grown = measured(model, photos, tmp_path / "grown", MORE)
+    more = len(asked)
+    measured(model, photos, tmp_path / "grown", ["layercam"])  # nothing is new
+    assert len(asked) == more > 0
+    handle.remove()
+    assert grown.path.read_bytes().startswith(before) and tables(grown) == tables(fresh)
+    added = grown.path.read_bytes()[len(before) :].decode().splitlines()
+    assert len(added) == len(shots(photos)) and all(",layercam," in line for line in added)
+    other = measured(model, photos, tmp_path / "other", ["lrp-gamma"])  # its baseline map of activations has no layer
+    for name in ("(random)", "(activation)", "lrp-gamma"):
+        assert other.scores("photo").values[name] == fresh.scores("photo").values[name]
+
+
+def test_killed_at_any_row_a_grown_table_equals_a_fresh_one(photos: Path, tmp_path: Path) -> None:
+    model = foveal.load_model("demo")
+    fresh = tables(measured(model, photos, tmp_path / "fresh", MORE))
+    path = measured(model, photos, tmp_path / "grown", TWO).path
+    measured(model, photos, tmp_path / "grown", MORE)
+    content = path.read_bytes()
+    ends = [n + 1 for n in range(len(content)) if content[n : n + 1] == b"\n"]
+    for length in {*ends[:3], *ends[-4:], ends[-1] - 20, ends[8] + 30}:
+        path.write_bytes(content[:length])
+        assert tables(measured(model, photos, tmp_path / "grown", MORE)) == fresh, length
+
+
+# --- what the command says ---
+
+
+def test_what_the_index_lacks_is_said(photos: Path) -> None:
+    (photos / "index.csv").write_text("file,label,bbox\na.png,jay,1 2 3 4\n")
+    done = bench(photos)
+    assert done.exit_code == 1
+    for words in ("energy needs the object", "has the columns file, label, bbox", "boxes must be in a column `boxes`"):
+        assert words in done.stderr
+    index(photos, "a.png,0,,a.png.bmp")
+    done = bench(photos)
+    assert done.exit_code == 0 and "2 photos of 3 are not in index.csv: b/a.png, b/a.png.bmp" in done.stderr
+    assert "columns" not in done.stderr
+
+
+def test_a_class_that_is_not_there_is_named_with_photo_and_line_and_nothing_is_written(photos: Path) -> None:
+    out = photos.parent / "out"
+    for target in ("20", "ibis", "spoon"):  # out of range; parts of names
+        index(photos, f"a.png,{target},,a.png.bmp")
+        done = bench(photos)
+        assert done.exit_code == 1 and target in done.stderr and not list(out.glob("*"))
+        assert "line 2 of" in done.stderr and "index.csv', a.png" in done.stderr
+    index(photos, "a.png,coral ibis,,a.png.bmp")
+    assert bench(photos).exit_code == 0
+
+
+def test_one_image_has_a_mean_and_no_interval(photos: Path) -> None:
+    index(photos, LINES[0])
+    assert bench(photos).exit_code == 0
+    for name in ("photos.md", "photos.html"):
+        text = (photos.parent / "out" / name).read_text()
+        assert "1 image" in text and "there is no interval and no test" in text
+        assert "±" not in text and "**" not in text and "<b>" not in text and "Tests of all pairs" not in text
+    assert "energy: share of the positive evidence that lies on the object" in text
+
+
+def test_a_table_without_rows_blocks_nothing(photos: Path) -> None:
+    index(photos, LINES[0])
+    out = photos.parent / "out"
+    out.mkdir()
+    (out / "photos.csv").write_text("decision,picture,method,deletion,made\n")
+    assert bench(photos).exit_code == 0
+
+
+def test_latex_and_json_hold_the_tests(photos: Path) -> None:
+    index(photos, *LINES)
+    asked = (photos, "--method", "gradcam")
+    latex = bench(*asked, "--latex")
+    assert latex.exit_code == 0 and latex.stdout.startswith("% ") and latex.stdout.count(r"\begin{tabular}") == 2
+    answer = json.loads(bench(*asked, "--json").stdout)["tables"]["photos"]
+    assert {pair["metric"] for pair in answer["pairwise"]} == {"gini", "energy"}
+    assert 0 < answer["pairwise"][0]["p_holm"] <= 1 and answer["means"]["gradcam"]["energy"]["n"] == 2
+    assert bench(*asked, "--json", "--latex").exit_code == 2

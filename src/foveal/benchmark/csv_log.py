@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from foveal.benchmark.entries import BenchmarkEntry, read, visible, written
-from foveal.errors import ResultError, shown
+from foveal.errors import ResultError, printable, shown
 from foveal.results.scores import Scores
 from foveal.storage import plain, table
 from foveal.storage.atomic import refusal, write_text
@@ -120,7 +120,7 @@ class CsvLog:
         ]
 
     def scores(
-        self, decision: str, *, model: str = "", of: str = "score", pictures: Collection[str] | None = None,
+        self, decision: str, *, model: str = "", of: str = "", pictures: Collection[str] | None = None,
         applying: bool = False,
     ) -> Scores:  # fmt: skip
         """The values of one decision; where an image lacks a method, it is undefined there, and counted.
@@ -251,7 +251,7 @@ class CsvLog:
         (columns,) = table.rows(line) if line else ([""],)
         if (*columns[: len(KEY)], columns[-1]) != (*KEY, MADE):
             return f"the first line is {shown(line)}"
-        return f"metrics: {', '.join(columns[len(KEY) : -1])}; now: {', '.join(self.metrics)}"
+        return f"metrics: {', '.join(columns[len(KEY) : -1])} → {', '.join(self.metrics)}"
 
     def _otherwise(self, how: str) -> ResultError:
         return ResultError(
@@ -302,7 +302,11 @@ def _differing(one: Any, other: Mapping[str, Any]) -> str:
 
 def _change(name: str, before: Any, now: Any) -> str:
     plain_words = all(isinstance(value, str | int | float | bool) for value in (before, now))
-    return f"{name}: {shown(before)}, now {shown(now)}" if plain_words and name != "weights" else f"other {name}"
+    return (
+        f"{name}: {printable(str(before))} → {printable(str(now))}"
+        if plain_words and name != "weights"
+        else f"other {name}"
+    )
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

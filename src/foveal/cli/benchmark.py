@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from foveal.benchmark.index import Shot
     from foveal.results import Scores
 
+ABOUT_PHOTOS = (
+    "Faithfulness metrics, and agreement with the object where the index has boxes or masks. "
+    "Made by `foveal benchmark folder`."
+)
 ABOUT = (
     "Drawn birds, whose parts can be removed from the scene: the true importance of a part is what the score loses "
     "without it. "
@@ -170,9 +174,7 @@ def folder(
         raise ResultError(f"None of {len(listed)} photos could be measured. {faults[0]}")
     scores = log.scores("photo", model=network.name, pictures=names)
     text = markdown(scores, title=photos.name)
-    html = page(
-        [(photos.name, scores, scores.metrics[0], None)], title="Methods on photos", about="foveal benchmark folder."
-    )
+    html = page([(photos.name, scores, scores.metrics[0], None)], title="Methods on photos", about=ABOUT_PHOTOS)
     _finish(
         log, out / "photos", {photos.name: scores}, text, html, json=json, latex=latex, pictures=names, unread=faults
     )
@@ -211,7 +213,7 @@ def _metrics(listed: Sequence[Shot], asked: list[str] | None, columns: str) -> l
 
 
 def _not_indexed(names: Sequence[str], photos: int, index: Path | None) -> str:
-    """ "1 photo of 2 is not in index.csv: b.jpg". """
+    """ "1 photo of 2 is not in index.csv: b.jpg"."""
     few = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     are = f"{len(names)} photos of {photos} are" if len(names) > 1 else f"1 photo of {photos} is"
     return f"{are} not in {index.name if index else 'index.csv'}: {few}"

@@ -46,11 +46,11 @@ class TypesetTable:
 
     def to_html(self, *, level: int = 3) -> str:
         """A fragment: heading, table, legend."""
-        head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in self.head)
+        head = "".join(f'<th scope="col">{_escaped(cell)}</th>' for cell in self.head)
         body = "".join(f"<tr>{''.join(map(_html, row))}</tr>" for row in self.rows)
-        notes = "".join(f"<li>{escape(line)}</li>" for line in (*self.legend, *self.comments))
+        notes = "".join(f"<li>{_escaped(line)}</li>" for line in (*self.legend, *self.comments))
         return (
-            f"<h{level}>{escape(self.title)}</h{level}>"
+            f"<h{level}>{_escaped(self.title)}</h{level}>"
             f'<div style="overflow-x:auto"><table class="foveal"><thead><tr>{head}</tr></thead><tbody>{body}</tbody>'
             f"</table></div>{f'<ul>{notes}</ul>' if notes else ''}"
         )
@@ -100,10 +100,14 @@ def _plain(text: str) -> str:
 
 
 def _html(cell: TextCell) -> str:
-    text = escape(cell.text)
+    text = _escaped(cell.text)
     text = f"<code>{text}</code>" if cell.code else text
     value = "" if cell.value is None else f' data-value="{cell.value!r}"'
     return f"<td{value}>{f'<b>{text}</b>' if cell.bold else text}</td>"
+
+
+def _escaped(text: str) -> str:
+    return escape(printable(text))
 
 
 def _latex(cell: TextCell) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from foveal.errors import MissingExtra, ResultError
 from foveal.metrics.metric import sign_of
-from foveal.metrics.paired import LEVEL, PairedComparison, compare_pairs, differences, sign_flip_p
+from foveal.metrics.paired import LEVEL, PairedComparison, compare_pairs, differences, images_needed, sign_flip_p
 from foveal.metrics.statistics import Summary, holm, ranked, summary
 from foveal.results.result import Result, check_kind, finite
 from foveal.results.score_table import (
@@ -298,7 +298,9 @@ class Scores(Result):
             cells = (cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))
             lines.append("  " + "  ".join((first.ljust(widths[0]), *cells)).rstrip())
         if any(cell.endswith(STAR) for _, *cells in rows[1:] for cell in cells):
-            lines.append(f"  {STAR} the best mean of the methods")
+            n, needed = len(self.pictures), images_needed(len(self.methods) - 1)
+            doubt = f"; too few images for a test (n = {n}, {needed} needed)" if n < needed else ""
+            lines.append(f"  {STAR} the best mean of the methods{doubt}")
         lines += [f"  {line}" for line in beaten_lines(self, self.metrics)]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
