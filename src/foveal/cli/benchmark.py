@@ -129,7 +129,7 @@ def folder(
     \b
       foveal benchmark folder photos/ -m timm:resnet50
       foveal benchmark folder photos/ -m timm:resnet50 --metric deletion --metric energy
-      foveal benchmark folder photos/ -m timm:resnet50 --method scorecam   # adds a method to a finished run
+      foveal benchmark folder photos/ -m timm:resnet50 --method scorecam   # one more
 
     \b
     FOLDER/index.csv, or --index, has a line a photo; other columns are not read:
@@ -155,8 +155,8 @@ def folder(
     photos_there = shots(photos, index)
     left_out = unlisted(photos, photos_there)
     if left_out:
-        names = [path.relative_to(photos).as_posix() for path in left_out]
-        info(f"note: {_not_indexed(names, len(photos_there) + len(names), index)}")
+        others = [path.relative_to(photos).as_posix() for path in left_out]
+        info(f"note: {_not_indexed(others, len(photos_there) + len(others), index)}")
     listed = photos_there[:count]
     if columns := unknown_columns(photos, index):
         info(f"note: {columns}; read are {', '.join(COLUMNS)}")

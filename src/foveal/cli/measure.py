@@ -45,7 +45,7 @@ def measure(
       foveal measure bird.jpg -m demo
       foveal measure photos/*.jpg -m timm:resnet50 --method gradcam --audit
       foveal measure bird.jpg -m timm:resnet50 --metric deletion --metric road
-      foveal measure photos/ -m timm:resnet50 --method gradcam --method hirescam --latex > table.tex
+      foveal measure photos/ -m timm:resnet50 --method gradcam --latex > table.tex
       foveal measure query.jpg -m timm:resnet50 --like shelf.jpg --method fam
 
     --target as in `foveal explain`. --metric is one of deletion, insertion, drop, increase, gain, drop_in_deletion,

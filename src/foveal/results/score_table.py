@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from foveal.metrics.metric import DIRECTIONS, METRICS, sign_of
 from foveal.metrics.paired import LEVEL, images_needed
@@ -13,14 +13,30 @@ from foveal.render.typeset import TextCell, TypesetTable
 if TYPE_CHECKING:
     from foveal.metrics.paired import PairedComparison
     from foveal.metrics.statistics import Summary
-    from foveal.results.scores import Scores
 
 ARROWS = {"lower": "↓", "higher": "↑", None: ""}
 DAGGER, STAR = "†", "*"
 STARRED = 3  # images, below which no mean is marked as the best
 
 
-def score_table(scores: Scores, metrics: Sequence[str], *, title: str = "", by: str | None = None) -> TypesetTable:
+class Measured(Protocol):
+    """What a table shows: `foveal.results.Scores`."""
+
+    @property
+    def pictures(self) -> tuple[str, ...]: ...
+    @property
+    def baseline_maps(self) -> tuple[str, ...]: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def methods(self) -> tuple[str, ...]: ...
+    def summary(self, method: str, metric: str) -> Summary: ...
+    def not_worse(self, metric: str) -> tuple[str, ...]: ...
+    def ahead(self, metric: str) -> tuple[str, ...]: ...
+    def pairwise(self, metric: str | None = None) -> list[PairedComparison]: ...
+
+
+def score_table(scores: Measured, metrics: Sequence[str], *, title: str = "", by: str | None = None) -> TypesetTable:
     """A row a method and a column a metric, with its legend.
 
     Args:
@@ -47,7 +63,7 @@ def score_table(scores: Scores, metrics: Sequence[str], *, title: str = "", by: 
     return TypesetTable(title or scores.title, head, tuple(rows), legend(scores, metrics), _definitions(metrics))
 
 
-def legend(scores: Scores, metrics: Sequence[str]) -> tuple[str, ...]:
+def legend(scores: Measured, metrics: Sequence[str]) -> tuple[str, ...]:
     """What the numbers are, which direction is better, and what the marks mean."""
     n = len(scores.pictures)
     summaries = [scores.summary(name, metric) for name in scores.methods for metric in metrics]
@@ -71,7 +87,7 @@ def legend(scores: Scores, metrics: Sequence[str]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _tested(scores: Scores, metrics: Sequence[str]) -> list[str]:
+def _tested(scores: Measured, metrics: Sequence[str]) -> list[str]:
     """What bold means, or why nothing is bold."""
     merits = [metric for metric in metrics if DIRECTIONS.get(metric)]
     n, rest = len(scores.pictures), len(scores.methods) - 1
@@ -94,7 +110,7 @@ def too_few(n: int, comparisons: int) -> str:
     )
 
 
-def beaten_lines(scores: Scores, metrics: Sequence[str]) -> list[str]:
+def beaten_lines(scores: Measured, metrics: Sequence[str]) -> list[str]:
     """ "† edges beats every method here by deletion, drop." """
     by_map: dict[str, list[str]] = {}
     for metric in metrics:
@@ -105,7 +121,7 @@ def beaten_lines(scores: Scores, metrics: Sequence[str]) -> list[str]:
     ]
 
 
-def pairs_table(scores: Scores, metrics: Sequence[str]) -> TypesetTable:
+def pairs_table(scores: Measured, metrics: Sequence[str]) -> TypesetTable:
     """A row a pair and metric: difference, effect sizes, p-values. Metrics without a better direction are left out."""
     merits = [metric for metric in metrics if DIRECTIONS.get(metric)]
     pairs = [pair for metric in merits for pair in scores.pairwise(metric)]
@@ -135,12 +151,12 @@ def _pair(pair: PairedComparison) -> tuple[TextCell, ...]:
     return (*(TextCell(text) for text in texts), TextCell(p_text(pair.p_holm), bold=pair.p_holm < LEVEL))
 
 
-def _worst_first(scores: Scores, name: str, by: str) -> float:
+def _worst_first(scores: Measured, name: str, by: str) -> float:
     summary = scores.summary(name, by)
     return (sign_of(by) or 1) * summary.mean if summary.n else -math.inf
 
 
-def cell_texts(scores: Scores, metric: str) -> dict[str, str]:
+def cell_texts(scores: Measured, metric: str) -> dict[str, str]:
     """Method -> "0.531 ± 0.024", all with as many decimals: three significant digits of the largest."""
     summaries = {name: scores.summary(name, metric) for name in scores.methods}
     largest = max((abs(s.mean) for s in summaries.values() if s.n and math.isfinite(s.mean)), default=0.0)

@@ -278,7 +278,7 @@ class Scores(Result):
             import pandas
         except ImportError as error:
             raise MissingExtra(
-                "to_pandas() needs pandas: pip install pandas. Without it, to_csv() gives the same table as text."
+                "to_pandas() needs pandas, which is not installed: pip install 'foveal[pandas]'; to_csv() needs nothing"
             ) from error
         return pandas.DataFrame(list(self.rows()), columns=[*ROW, *self.metrics])
 
