@@ -406,3 +406,30 @@ def test_what_compare_gives_is_several_explanations() -> None:
     assert whys["hirescam"] is whys[1] and [why.method for why in whys[1:]] == ["hirescam"]
     with pytest.raises(ResultError, match="no map by 'lime'"):
         whys["lime"]
+
+
+def test_rows_come_as_they_are_measured() -> None:
+    model, (x, truth) = Patch().eval(), patched(2)
+    heard: list[dict[str, Any]] = []
+    so_far: list[int] = []
+    scores = foveal.measure(
+        model, x, 0, explanations=truth, metrics=["deletion", "gini"], setting=QUICK, baseline_maps=("random",),
+        on_row=lambda row: heard.append(dict(row)), progress=lambda what, done, total: so_far.append(len(heard)),
+    )  # fmt: skip
+    assert sorted(heard, key=str) == sorted(scores.rows(), key=str) and so_far == [1, 2, 3, 4]
+    assert [row["method"] for row in heard] == ["map", "(random)"] * 2  # image by image
+
+
+def test_the_command_prints_rows_and_latex(tmp_path: Path) -> None:
+    for number in range(2):
+        noise = np.random.default_rng(number).integers(0, 255, (160, 160, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{number}.png")
+    asked = ["measure", str(tmp_path / "0.png"), str(tmp_path / "1.png"), "-m", "demo", "--metric", "gini",
+             "--method", "gradcam", "--method", "hirescam", "-o", str(tmp_path / "out")]  # fmt: skip
+    done = CliRunner().invoke(app, [*asked, "--latex"])
+    assert done.exit_code == 0, done.output
+    assert r"\begin{tabular}" in done.stdout and r"\texttt{hirescam}" in done.stdout and "gini" in done.stdout
+    rows = [line for line in done.stderr.splitlines() if ".png, " in line]
+    assert [row.split(":")[0] for row in rows] == [f"{n}.png, {m}" for n in (0, 1) for m in ("gradcam", "hirescam")]
+    both = CliRunner().invoke(app, [*asked, "--latex", "--json"])
+    assert both.exit_code == 2 and "--latex" in both.stderr

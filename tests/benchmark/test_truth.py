@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -16,7 +17,7 @@ import foveal
 from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.folder import shots
 from foveal.benchmark.summary import alike, halves, markdown, page, ranking, table
-from foveal.benchmark.truth import DECISIONS, TRUTH, cases, rows
+from foveal.benchmark.truth import DECISIONS, TRUTH, cases, made_with, measure_synthetic, rows
 from foveal.cli.app import app
 from foveal.errors import ImageError, ResultError
 from foveal.results import Scores
@@ -87,8 +88,6 @@ def test_the_perfect_map_of_a_margin() -> None:
     from foveal.images import load_images
 
     (case,) = cases("margin", 1, seed=3)
-    import torch
-
     effects = {part: 0.1 * k for k, part in enumerate(("body", "head", "eye", "beak", "crest", "wing", "tail", "legs"))}
     effects[case.part or ""] = 5.0
     perfect = np.zeros(case.example.labels.shape)
@@ -185,3 +184,23 @@ def test_the_compare_page_stands_alone(tmp_path: Path) -> None:
 def test_names_of_the_package_are_there() -> None:
     for name in ("measure", "audit", "sanity", "shortcuts", "Scores"):
         assert name in foveal.__all__ and callable(getattr(foveal, name))
+
+
+def test_a_method_more_equals_a_fresh_run_and_what_does_not_apply_is_not_asked_again(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+
+    def measured(name: str, methods: list[str]) -> CsvLog:
+        log = CsvLog(tmp_path / name / "synthetic.csv", TRUTH, made_with(5))
+        list(measure_synthetic(log, decisions=["similar"], methods=methods, count=2, seed=5, setting=None))
+        return log
+
+    first, more = ["hirescam", "cam"], ["hirescam", "cam", "lrp-gamma", "gradcam@stem.relu1"]
+    fresh = measured("fresh", more)
+    before = measured("grown", first).path.read_bytes()
+    grown = measured("grown", more)
+    assert grown.path.read_bytes().startswith(before) and before.count(b"\n") == 1 + 2 * (2 + 5)
+    tables = [log.scores("similar", applying=True) for log in (fresh, grown)]
+    assert tables[0].to_csv() == tables[1].to_csv()
+    assert tables[0].methods[:3] == ("hirescam", "lrp-gamma", "gradcam@stem.relu1")  # no cam of a similarity
+    size = grown.path.stat().st_size
+    assert measured("grown", ["cam"]).path.stat().st_size == size

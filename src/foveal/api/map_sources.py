@@ -38,10 +38,10 @@ MapSource: TypeAlias = "str | Explanation | Match | Tree | RepeatableMap | Float
 
 @dataclass(frozen=True, eq=False)
 class NamedMaps:
-    """The maps of one method for all pictures, and how to make others like them.
+    """The maps of one method for all images, and how to make others like them.
 
     Attributes:
-        again: (number of the picture, target, input) to maps, for metrics that explain altered pictures.
+        again: (number of the image, target, input) to maps, for metrics that explain altered images.
         layer: where they are from, if they are from a layer.
         place: where their cells lie on the network's input; None is edge to edge.
     """
@@ -104,7 +104,7 @@ def explained(
 
 
 def repeatable(context: Context, methods: Sequence[str], layer: LayerSpec = None) -> dict[str, RepeatableMap]:
-    """Methods by name, all on one forward, each able to explain altered pictures the same way."""
+    """Methods by name, all on one forward, each able to explain altered images the same way."""
     chosen = find_methods(methods)
     whys = explanations(context, chosen, layer, leave_out=bool({"all", "fast"} & {*methods}))
     return {why.method: RepeatableMap(why, partial(_again, context, why.method, why.layer)) for why in whys}
@@ -112,7 +112,7 @@ def repeatable(context: Context, methods: Sequence[str], layer: LayerSpec = None
 
 @dataclass(frozen=True, eq=False)
 class RepeatableMap:
-    """An explanation, and how to make others like it: (number of the picture, target, input) to maps."""
+    """An explanation, and how to make others like it: (number of the image, target, input) to maps."""
 
     why: Explanation
     again: Callable[[int, Target, Tensor], Tensor]
@@ -121,7 +121,7 @@ class RepeatableMap:
 def _again(
     context: Context, method: str, layer: str, i: int, target: Target, x: Float[Tensor, "k c h w"]
 ) -> Float[Tensor, "k h w"]:
-    """Maps of k altered copies of picture i."""
+    """Maps of k altered copies of image i."""
     (photo,) = context.photos[i : i + 1]
     copies = replace(
         context, x=x, target=target, photos=(photo,) * len(x), arguments=context.arguments.row(i), notes=()
@@ -163,7 +163,7 @@ def collect_maps(context: Context, many: Mapping[str, MapSource], layer: str | N
     for name, each in collected.items():
         if each.maps.ndim != 3 or len(each.maps) != len(context.photos):
             raise MethodError(
-                f"{len(context.photos)} pictures need as many maps (n, h, w), but {name} has {tuple(each.maps.shape)}"
+                f"{len(context.photos)} images need as many maps (n, h, w), but {name} has {tuple(each.maps.shape)}"
             )
     return collected
 

@@ -147,7 +147,7 @@ class CsvLog:
     # --- the file ---
 
     def _open(self) -> None:
-        """Begin the table, or make sure that it is of this setting and ends in a whole picture."""
+        """Begin the table, or make sure that it is of this setting and ends in a whole image."""
         content = _content(self.path)
         if content is None or self._head.startswith(content) or _without_rows(content):
             self._write_card()

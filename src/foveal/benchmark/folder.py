@@ -108,7 +108,7 @@ def _target(shot: Shot, model: Model) -> str | int | None:
 
 
 def _mask(path: Path, batch: Batch) -> Any:
-    """(H, W), true where a picture of the photo's size is not 0."""
+    """(H, W), true where an image of the photo's size is not 0."""
     with damage(f"Cannot read the mask {str(path)!r}", ImageError), opened(path) as file, Image.open(file) as image:
         pixels = np.asarray(image)
         colors = len(image.getbands()) - (image.mode in ("LA", "PA", "RGBA", "La", "RGBa"))

@@ -2,7 +2,7 @@
 
     class        why this species                         `demo`
     margin       … and not its sibling, which differs in one part
-    similar      why like another picture of the same individual, seen by another camera         `embed`
+    similar      why like another image of the same individual, seen by another camera         `embed`
     prototypes   why this of five species it never learned, by three examples each                `embed`
 
 True importance of a part is what the decision loses when the scene is drawn without it (body and head: with others).
@@ -61,7 +61,7 @@ USUAL = (
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One picture and one decision about it; `part` is known to decide, or None where interventions tell."""
+    """One image and one decision about it; `part` is known to decide, or None where interventions tell."""
 
     name: str
     decision: str
@@ -72,7 +72,7 @@ class Case:
 
 
 def cases(decision: str, count: int, seed: int) -> Iterator[Case]:
-    """`count` pictures to decide about, the same for the same seed."""
+    """`count` images to decide about, the same for the same seed."""
     if decision == "similar":
         model = load_model("embed")
         for i, example in enumerate(Split("individuals", count, seed=seed)):

@@ -21,7 +21,7 @@ CELLS = 20  # a side of the random map, as fine as a last stage
 
 
 def random_map(x: Float[Tensor, "n c h w"], *, seed: int = 0) -> Float[Tensor, "n h2 w2"]:
-    """Uniform noise, another for every picture; the same for the same picture and seed."""
+    """Uniform noise, another for every image; the same for the same image and seed."""
     size = (min(CELLS, x.shape[2]), min(CELLS, x.shape[3]))
     own = [int(picture.double().abs().sum().mul(1e3).round()) % 2**31 for picture in x]
     return torch.stack(

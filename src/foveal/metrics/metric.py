@@ -1,11 +1,11 @@
 """The metrics there are, and what accumulates them. Adding one: a line here, its formula, its test, its docs.
 
     tally = Tally(["deletion", "insertion"])
-    for x, maps, ask in pictures:
+    for x, maps, ask in images:
         tally.update(ask, x, maps)
     tally.compute()["deletion"]         # mean, 95 % interval, how many are undefined
 
-Metrics of one tally share their forwards. A tally of another process is added with `merge`.
+Metrics of one tally share their forward passes. A tally of another process is added with `merge`.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def _named(name: str) -> Metric:
 
 
 class Tally:
-    """Metrics of one method, accumulated over pictures.
+    """Metrics of one method, accumulated over images.
 
     Args:
         metrics: names, see `find_metrics`.
@@ -230,15 +230,15 @@ class Tally:
         boxes: Sequence[Sequence[placement.Box]] | None = None,
         explain: Explainer | None = None,
     ) -> dict[str, list[float]]:
-        """Measure n maps; returns and keeps a value a picture.
+        """Measure n maps; returns and keeps a value an image.
 
         Args:
-            ask: scores of altered copies, the same for every picture, or one a picture.
+            ask: scores of altered copies, the same for every image, or one an image.
             inside, boxes: where the object is, on the input's grid.
-            explain: inputs to maps, for metrics that explain altered pictures.
+            explain: inputs to maps, for metrics that explain altered images.
         """
         if maps.ndim != 3 or len(maps) != len(x):
-            raise MethodError(f"{len(x)} pictures need as many maps (n, h, w), but got {tuple(maps.shape)}")
+            raise MethodError(f"{len(x)} images need as many maps (n, h, w), but got {tuple(maps.shape)}")
         new: dict[str, list[float]] = {name: [] for name in self.metrics}
         for i in range(len(x)):
             evaluation = Evaluation(
@@ -265,7 +265,7 @@ class Tally:
         self.values = {name: [] for name in self.metrics}
 
     def merge(self, *others: Tally) -> Tally:
-        """Add what others, of other processes say, have measured; the order of pictures is theirs after ours."""
+        """Add what others, of other processes say, have measured; the order of images is theirs after ours."""
         for other in others:
             if other.metrics.keys() != self.metrics.keys():
                 raise MethodError(

@@ -1,6 +1,6 @@
-"""What may be said of numbers that were measured picture by picture. Undefined ones (NaN) are counted and left out.
+"""What may be said of numbers that were measured image by image. Undefined ones (NaN) are counted and left out.
 
-Comparisons are paired, since all methods are measured on the same pictures (specification: metrics, section 12).
+Comparisons are paired, since all methods are measured on the same images (specification: metrics, section 12).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Summary:
-    """A mean over pictures.
+    """A mean over images.
 
     Attributes:
         mean: NaN where nothing is defined.
-        low, high: of its 95 % interval, by bootstrap over pictures; NaN for fewer than two.
-        n: pictures it is the mean of.
-        undefined: pictures for which the metric has no value.
+        low, high: of its 95 % interval, by bootstrap over images; NaN for fewer than two.
+        n: images it is the mean of.
+        undefined: images for which the metric has no value.
     """
 
     mean: float
@@ -76,7 +76,7 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def ranked(values: ArrayLike) -> Float[NDArray[np.float64], " n"]:
-    """1 for the smallest; equals share the mean of their places."""
+    """1 for the smallest; ties share the mean of their ranks."""
     flat = np.asarray(values, np.float64)
     order = flat.argsort(kind="stable")
     _, first, place, count = np.unique(flat[order], return_index=True, return_inverse=True, return_counts=True)
@@ -102,10 +102,10 @@ def holm(p: Mapping[Any, float]) -> dict[Any, float]:
 
 
 def agreement(values: Sequence[ArrayLike]) -> float:
-    """Krippendorff's α, ordinal: pictures are raters, methods the items; 1 when all pictures rank methods alike.
+    """Krippendorff's α, ordinal: images are raters, methods the items; 1 when all images rank methods alike.
 
-    Low: the metric ranks the methods differently on every picture, so the ranking of means says little
-    (arXiv:2311.17876). Rows are pictures, columns methods; each row is replaced by its ranks, NaN is left out.
+    Low: the metric ranks the methods differently on every image, so the ranking of means says little
+    (arXiv:2311.17876). Rows are images, columns methods; each row is replaced by its ranks, NaN is left out.
     """
     table = np.asarray(values, np.float64)
     ranks = np.full(table.shape, np.nan)

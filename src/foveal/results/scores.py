@@ -94,7 +94,7 @@ class Scores(Result):
         return tuple(next(iter(self.values.values())))
 
     def summary(self, method: str, metric: str) -> Summary:
-        """Mean, 95 % interval by bootstrap, number of pictures, number undefined."""
+        """Mean, 95 % interval by bootstrap, number of images, number undefined."""
         return summary(self._of(method, metric))
 
     @property
@@ -183,14 +183,14 @@ class Scores(Result):
         )
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """One a picture and explanation, as the CSV file has them; None where undefined."""
+        """One an image and explanation, as the CSV file has them; None where undefined."""
         for name, by_metric in self.values.items():
             for i, picture in enumerate(self.pictures):
                 measured = {metric: values[i] for metric, values in by_metric.items()}
                 yield row_of(picture, self.target[i], self.whole[i], name, measured)
 
     def to_csv(self) -> str:
-        """Per-image values, a row a picture and explanation; empty where undefined."""
+        """Per-image values, a row an image and explanation; empty where undefined."""
         lines = [tables.line((*ROW, *self.metrics))]
         for name, by_metric in self.values.items():
             for i, picture in enumerate(self.pictures):
@@ -225,7 +225,7 @@ class Scores(Result):
         _, *rows = tables.rows(saved.text_of(TABLE))
         names, metrics, n = saved["methods"], saved["metrics"], len(saved["pictures"])
         if len(rows) != len(names) * n or any(len(row) != len(ROW) + len(metrics) for row in rows):
-            raise ValueError(f"{TABLE} has not a row for each explanation and picture")
+            raise ValueError(f"{TABLE} has not a row for each explanation and image")
         values = {}
         for k, name in enumerate(names):
             own = rows[k * n : (k + 1) * n]
