@@ -259,7 +259,7 @@ def test_a_class_that_is_not_there_is_named_with_photo_and_line_and_nothing_is_w
         index(photos, f"a.png,{target},,a.png.bmp")
         done = bench(photos)
         assert done.exit_code == 1 and target in done.stderr and not list(out.glob("*"))
-        assert "line 2 of" in done.stderr and "index.csv', a.png" in done.stderr
+        assert "The photo could not be measured. Line 2 of" in done.stderr and "index.csv', a.png" in done.stderr
     index(photos, "a.png,coral ibis,,a.png.bmp")
     assert bench(photos).exit_code == 0
 
@@ -269,7 +269,7 @@ def test_one_image_has_a_mean_and_no_interval(photos: Path) -> None:
     assert bench(photos).exit_code == 0
     for name in ("photos.md", "photos.html"):
         text = (photos.parent / "out" / name).read_text()
-        assert "1 image" in text and "there is no interval and no test" in text
+        assert "demo: 1 image" in text and "1 image," not in text and "there is no interval and no test" in text
         assert "±" not in text and "**" not in text and "<b>" not in text and "Tests of all pairs" not in text
     assert "energy: share of the positive evidence that lies on the object" in text
 

@@ -55,7 +55,8 @@ def table(scores: Scores, *, title: str = "", by: str | None = None) -> TypesetT
     means = score_table(scores, scores.metrics, title=title, by=by)
     ranks = scores.ranks(by)
     rows = tuple((name, TextCell(_number(ranks[name.text], 1)), *cells) for name, *cells in means.rows)
-    told = f"Rank by {by}: mean over the images of the rank among all rows; 1 is the best."
+    first = "the best" if DIRECTIONS[by] else "the highest value"
+    told = f"Rank by {by}: mean over the images of the rank among all rows; 1 is {first}."
     return replace(
         means, head=(means.head[0], f"rank by {by}", *means.head[1:]), rows=rows, legend=(*means.legend, told)
     )

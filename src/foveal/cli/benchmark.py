@@ -171,7 +171,8 @@ def folder(
             move("measuring photos", done, total)
     names = {shot.name for shot in listed}
     if len(faults) == len(listed):
-        raise ResultError(f"None of {len(listed)} photos could be measured. {faults[0]}")
+        none = f"None of {len(listed)} photos" if len(listed) > 1 else "The photo"
+        raise ResultError(f"{none} could {'' if len(listed) > 1 else 'not '}be measured. {_sentence(faults[0])}")
     scores = log.scores("photo", model=network.name, pictures=names)
     text = markdown(scores, title=photos.name)
     html = page([(photos.name, scores, scores.metrics[0], None)], title="Methods on photos", about=ABOUT_PHOTOS)
@@ -210,6 +211,10 @@ def _metrics(listed: Sequence[Shot], asked: list[str] | None, columns: str) -> l
             "--no-baseline-maps`"
         )
     return metrics
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _not_indexed(names: Sequence[str], photos: int, index: Path | None) -> str:

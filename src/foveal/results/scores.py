@@ -101,7 +101,8 @@ class Scores(Result):
     def title(self) -> str:
         """ "resnet18: 4 images, probability of the class"."""
         n = len(self.pictures)
-        return f"{self.model}{': ' if self.model else ''}{n} image{'s' * (n != 1)}, {self.of}"
+        about = [f"{n} image{'s' * (n != 1)}", *([self.of] if self.of else [])]
+        return f"{self.model}{': ' if self.model else ''}{', '.join(about)}"
 
     def best(self, metric: str) -> str | None:
         """The method with the best mean, baseline maps left out; None for a property without a better direction."""
