@@ -35,7 +35,7 @@ from foveal.engine.stages import describe
 from foveal.hierarchy.expansion import TreeExpander
 from foveal.images import Batch
 from foveal.metrics import deletion, insertion
-from foveal.metrics.references import reference_of_photo
+from foveal.metrics.baseline_maps import baseline_map_of_photo
 from foveal.results.tree import Tree
 
 MAPS = ("gap", "gradcam", "hirescam", "layercam", "lrp-epsilon", "guidedbackprop")
@@ -105,7 +105,7 @@ def maps(network: foveal.Model, cases: Sequence[Case], steps: int) -> None:
     scores: dict[str, list[list[float]]] = {}
     for case in cases:
         found = {why.method: why.map[0] for why in foveal.compare(network, case.batch, case.target, methods=MAPS)}
-        found["random"] = torch.from_numpy(reference_of_photo("random", case.batch.photos[0].pixels)).float()
+        found["random"] = torch.from_numpy(baseline_map_of_photo("random", case.batch.photos[0].pixels)).float()
         for name, map in found.items():
             on_photo = np.nan_to_num(case.batch.photos[0].geometry.map_to_photo(map.float().numpy()))
             common = functional.interpolate(map[None, None].float(), (GRID, GRID), mode="area")[0, 0]

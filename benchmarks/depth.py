@@ -28,7 +28,7 @@ from foveal.engine.capture import capture
 from foveal.images import Batch, load_images
 from foveal.images.place import laid
 from foveal.metrics import deletion, insertion
-from foveal.metrics.references import reference_of_photo
+from foveal.metrics.baseline_maps import baseline_map_of_photo
 from foveal.synthetic import CLASS_NAMES, Split, sibling
 from foveal.synthetic.agreement import hit, share
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
@@ -114,7 +114,7 @@ def maps_of(network: foveal.Model, case: Case, layers: tuple[str, ...]) -> dict[
     with capture(network.module, layers, gradient=False) as run:
         run.forward(case.batch.tensor, stop=True)
         found |= {("mean activation", layer): A[0].mean(0) for layer, A in run.activations.items()}
-    noise = torch.from_numpy(reference_of_photo("random", case.batch.photos[0].pixels)).float()
+    noise = torch.from_numpy(baseline_map_of_photo("random", case.batch.photos[0].pixels)).float()
     return found | {("random", ANY): noise}
 
 

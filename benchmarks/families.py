@@ -34,7 +34,7 @@ from foveal.engine.capture import capture
 from foveal.errors import TargetError
 from foveal.images import load_images
 from foveal.metrics import deletion, insertion, masked
-from foveal.metrics.references import reference_of_photo
+from foveal.metrics.baseline_maps import baseline_map_of_photo
 from foveal.models import Model, save_model
 from foveal.models.extras import import_timm, import_torchvision
 from foveal.synthetic.agreement import top_part
@@ -275,7 +275,7 @@ def stacked(target: Any) -> dict[str, Any]:
 def map_of(network: Model, picture: Any, target: Target, method: str) -> Tensor:
     if method == "random":
         photo = load_images(picture, network.preprocessing).photos[0]
-        return torch.from_numpy(reference_of_photo("random", photo.pixels)).float()
+        return torch.from_numpy(baseline_map_of_photo("random", photo.pixels)).float()
     if method != "mean activation":
         return foveal.explain(network, picture, target, method=method).map[0]
     layer = foveal.explain(network, picture, target, method="gradcam").layer

@@ -37,7 +37,10 @@ WORDS = {
 }
 """The same of keys and values."""
 
-PASSING = {"seconds", "versions", "photos", "queries", "references", "notes", "model", "parameters", "explain_again"}
+PASSING = {
+    "seconds", "versions", "photos", "queries", "references", "baseline_maps", "notes", "model", "parameters",
+    "explain_again",
+}  # fmt: skip
 """Fields that hold no numbers of the answer, or such as differ from run to run."""
 
 ROOT = Path(__file__).parents[1]

@@ -19,7 +19,7 @@ import torch
 import typer
 
 import foveal
-from foveal.metrics.references import reference_of_photo
+from foveal.metrics.baseline_maps import baseline_map_of_photo
 from foveal.synthetic.agreement import hit, share
 from foveal.synthetic.individuals import INDIVIDUALS
 from foveal.synthetic.splits import Example, Split
@@ -64,7 +64,7 @@ def main(
                     continue
                 maps = [_map(network, one, target(i), method, at) for i, one in enumerate(queries)]
                 _say(decision, at, method, maps, queries)
-    _say("–", "–", "random", [reference_of_photo("random", one.image) for one in queries], queries)
+    _say("–", "–", "random", [baseline_map_of_photo("random", one.image) for one in queries], queries)
 
 
 def _map(network: foveal.Model, one: Example, target: Any, method: str, layer: str) -> np.ndarray[Any, Any]:

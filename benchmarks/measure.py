@@ -33,7 +33,7 @@ def main(
         ratios = []
         for _ in range(rounds):
             begin = time.process_time()
-            scores = foveal.measure(network, batch, explanations=why, metrics=metrics, references=False)
+            scores = foveal.measure(network, batch, explanations=why, metrics=metrics, baseline_maps=False)
             measured = time.process_time() - begin
             copies = batch.tensor.expand(size, -1, -1, -1).contiguous()
             with torch.inference_mode():

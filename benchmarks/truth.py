@@ -23,7 +23,7 @@ from rich.table import Table
 import foveal
 from foveal.demo.truth import UNTOLD, on_photo, true_effects
 from foveal.methods import METHODS, find_method
-from foveal.metrics.references import reference_of_photo
+from foveal.metrics.baseline_maps import baseline_map_of_photo
 from foveal.synthetic import CLASS_NAMES, Split
 from foveal.synthetic.agreement import hit, rank_correlation, share
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
@@ -118,7 +118,7 @@ def _at(text: str, stages: Sequence[str]) -> tuple[str, str]:
 
 def _reference(name: str, examples: Sequence[Example], effects: Sequence[dict[str, float]]) -> Row:
     row = Row(f"({name})", "")
-    maps = [reference_of_photo(name, example.image) for example in examples]
+    maps = [baseline_map_of_photo(name, example.image) for example in examples]
     for map, example in zip(maps, examples, strict=True):
         part = deciding_part(CLASS_NAMES[example.target])
         row.hits.append(hit(map, example.labels, part))

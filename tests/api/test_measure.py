@@ -56,7 +56,7 @@ def patched(n: int = 2) -> tuple[Tensor, Tensor]:
     return x, truth
 
 
-def test_a_true_map_beats_a_false_one_and_all_references(no_trace: NoTrace) -> None:
+def test_a_true_map_beats_a_false_one_and_all_baseline_maps(no_trace: NoTrace) -> None:
     model = Patch().eval()
     x, truth = patched()
     inside = truth[0].bool().numpy()
@@ -64,13 +64,13 @@ def test_a_true_map_beats_a_false_one_and_all_references(no_trace: NoTrace) -> N
         scores = foveal.measure(
             model, x, 0, explanations={"true": truth, "false": 1 - truth}, metrics=["usual", "object"],
             masks=[inside, inside],
-            setting=QUICK, labels=["bright", "dark"], references=("random", "center", "edges", "constant"),
+            setting=QUICK, labels=["bright", "dark"], baseline_maps=("random", "center", "edges", "constant"),
         )  # fmt: skip
     assert scores.methods == ("true", "false", "(random)", "(center)", "(edges)", "(constant)")
     for metric in ("deletion", "insertion", "drop", "drop_in_deletion", "road", "pointing", "energy", "roc_area"):
         assert scores.best(metric) == "true", metric
         assert scores.ranks(metric)["true"] == pytest.approx(1, abs=1), metric
-    assert set(scores.beaten("true", "deletion")) == set(scores.references)
+    assert set(scores.beaten("true", "deletion")) == set(scores.baseline_maps)
     assert scores.target == ("bright (0)",) * 2 and scores.of == "probability of the class"
     p = model(x).softmax(1)[:, 0]
     assert scores.whole == pytest.approx(p.tolist(), abs=1e-5)
@@ -81,14 +81,14 @@ def test_a_true_map_beats_a_false_one_and_all_references(no_trace: NoTrace) -> N
 
 def test_values_are_those_of_the_functions_and_forwards_are_counted() -> None:
     model, (x, truth) = Patch().eval(), patched(1)
-    scores = foveal.measure(model, x, 0, explanations=truth, metrics=USUAL, references=False, setting=QUICK)
+    scores = foveal.measure(model, x, 0, explanations=truth, metrics=USUAL, baseline_maps=False, setting=QUICK)
     alone = deletion(
         lambda z: model(z).softmax(1)[:, 0], x, torch.nn.functional.adaptive_avg_pool2d(truth, 8)[0], steps=6
     )
     assert scores.values["map"]["deletion"][0] == pytest.approx(alone.area, abs=1e-6)
     assert scores.forwards == 1 + 7 + 7 + 2 + 4 + 6
     mixed = foveal.measure(
-        model, torch.cat([x, x.flip(3)]), 0, explanations=torch.cat([truth, truth]), references=False, setting=QUICK
+        model, torch.cat([x, x.flip(3)]), 0, explanations=torch.cat([truth, truth]), baseline_maps=False, setting=QUICK
     )
     assert mixed.values["map"]["road"][0] == pytest.approx(scores.values["map"]["road"][0], abs=1e-5)
 
@@ -141,7 +141,13 @@ def test_similarities_shares_of_a_vote_and_prototypes(no_trace: NoTrace) -> None
         )
         pair = foveal.match(model, x, bank[:1])
         both = foveal.measure(
-            model, x, foveal.Similar(bank[:1]), explanations=pair, metrics="deletion", setting=QUICK, references=False
+            model,
+            x,
+            foveal.Similar(bank[:1]),
+            explanations=pair,
+            metrics="deletion",
+            setting=QUICK,
+            baseline_maps=False,
         )
     assert found.of == "probability of the class" and both.methods == ("fam",) and both.of == "score"
 
@@ -159,11 +165,11 @@ def test_results_say_what_they_explain_and_methods_share_a_pass() -> None:
     model, x = tiny(4), torch.randn(2, 3, 16, 16)
     why = foveal.explain(model, x, foveal.Margin([0, 1], 2), method="hirescam")
     flow = foveal.flow(model, x, foveal.Class([0, 1]))
-    scores = foveal.measure(model, x, explanations=why, metrics="deletion", references=("random",), setting=QUICK)
+    scores = foveal.measure(model, x, explanations=why, metrics="deletion", baseline_maps=("random",), setting=QUICK)
     assert scores.target == ("class 0 − class 2", "class 1 − class 2") and scores.methods == ("hirescam", "(random)")
-    layers = foveal.measure(model, x, explanations=flow, layer="all", metrics="gini", references=False)
+    layers = foveal.measure(model, x, explanations=flow, layer="all", metrics="gini", baseline_maps=False)
     assert layers.methods == tuple(f"naflow:mode=exact at {layer}" for layer in flow.layers)
-    named = foveal.measure(model, x, explanations=["gradcam", "gradcam"], metrics="gini", references=False)
+    named = foveal.measure(model, x, explanations=["gradcam", "gradcam"], metrics="gini", baseline_maps=False)
     assert named.methods == ("gradcam", "gradcam 2")
     similar = foveal.explain(model, x, foveal.Similar(x[:1]), method="gradcam")
     with pytest.raises(TargetError, match="pass the same target"):
@@ -182,10 +188,10 @@ def test_trees_and_parts_are_measured_like_maps(tmp_path: Path) -> None:
     loaded = foveal.Tree.load(tmp_path / "tree")
     for one, map in ((tree, tree.map()[None]), (loaded, tree.map()[None]), (parts, parts.places)):
         scores = foveal.measure(
-            model, bird, explanations={"it": one}, metrics="deletion", references=False, setting=QUICK
+            model, bird, explanations={"it": one}, metrics="deletion", baseline_maps=False, setting=QUICK
         )
         plain = foveal.measure(
-            model, bird, target, explanations={"it": map}, metrics="deletion", references=False, setting=QUICK
+            model, bird, target, explanations={"it": map}, metrics="deletion", baseline_maps=False, setting=QUICK
         )
         assert scores.target == plain.target == (tree.target,)
         assert scores.values["it"]["deletion"] == pytest.approx(plain.values["it"]["deletion"])
@@ -196,20 +202,20 @@ def test_metrics_that_explain_again() -> None:
     model, x = tiny(5), torch.randn(1, 3, 16, 16)
     scores = foveal.measure(
         model, x, explanations=["gradcam", "inputxgradient"], metrics=["sensitivity", "coherency", "adcc"],
-        references=("center",),
+        baseline_maps=("center",),
         setting=EvaluationSettings(neighbors=2, radius=0.1),
     )  # fmt: skip
     assert scores.values["(center)"]["sensitivity"] == (0.0,) and scores.values["(center)"]["coherency"] == (1.0,)
     assert scores.values["gradcam"]["sensitivity"][0] > 0 and 0 <= scores.values["inputxgradient"]["coherency"][0] <= 1
-    with pytest.raises(MethodError, match="by name"):
-        foveal.measure(model, x, explanations=torch.rand(1, 4, 4), metrics="sensitivity", references=False)
+    with pytest.raises(MethodError, match="name methods"):
+        foveal.measure(model, x, explanations=torch.rand(1, 4, 4), metrics="sensitivity", baseline_maps=False)
 
 
 def test_a_map_that_is_not_finite_is_undefined_and_counted() -> None:
     model, (x, truth) = Patch().eval(), patched()
     truth[1, 0, 0] = torch.nan
     scores = foveal.measure(
-        model, x, 0, explanations=truth, metrics=["deletion", "gini"], setting=QUICK, references=("random",)
+        model, x, 0, explanations=truth, metrics=["deletion", "gini"], setting=QUICK, baseline_maps=("random",)
     )
     assert scores.summary("map", "gini").undefined == 1 and math.isnan(scores.values["map"]["deletion"][1])
     assert "map" in scores.significance("deletion") or scores.best("deletion") == "map"
@@ -230,13 +236,13 @@ def test_boxes_and_masks_follow_the_crop(tmp_path: Path) -> None:
             0,
             explanations=map,
             metrics=["energy", "roc_area"],
-            references=False,
+            baseline_maps=False,
             preprocessing=preprocessing,
             **known,
         )  # type: ignore[arg-type]
         assert scores.values["map"]["energy"] == (1.0,) and scores.values["map"]["roc_area"] == (1.0,)
     gone = foveal.measure(
-        model, pixels, 0, explanations=map, metrics=["energy", "iou"], references=False, preprocessing=preprocessing,
+        model, pixels, 0, explanations=map, metrics=["energy", "iou"], baseline_maps=False, preprocessing=preprocessing,
         boxes=[[(0, 0, 40, 11)]],
     )  # fmt: skip
     assert math.isnan(gone.values["map"]["energy"][0]) and math.isnan(gone.values["map"]["box_overlap"][0])
@@ -247,9 +253,11 @@ def test_black_is_what_preprocessing_makes_of_it() -> None:
     setting = EvaluationSettings(steps=2, delete="black", grid=(4, 4))
     picture = np.full((160, 160, 3), 90, np.uint8)
     ramp = torch.arange(16.0).view(1, 4, 4)
-    dark = foveal.measure(model, picture, 3, explanations=ramp, metrics="deletion", references=False, setting=setting)
+    dark = foveal.measure(
+        model, picture, 3, explanations=ramp, metrics="deletion", baseline_maps=False, setting=setting
+    )
     black = foveal.measure(
-        model, np.zeros_like(picture), 3, explanations=ramp, metrics="deletion", references=False, setting=setting
+        model, np.zeros_like(picture), 3, explanations=ramp, metrics="deletion", baseline_maps=False, setting=setting
     )
     last = black.whole[0]
     middle = 2 * dark.values["map"]["deletion"][0] - (dark.whole[0] + last) / 2
@@ -265,9 +273,9 @@ def test_scores_are_saved_whole_and_loaded_back(tmp_path: Path) -> None:
     }
     scores = Scores(values, ("x.png", "y.png"), ("jay", "crow"), (0.9, 0.8), "score", ("(random)",), "net")
     again = Scores.load(scores.save(tmp_path / "out"))
-    assert again.to_csv() == scores.to_csv() and again.references == ("(random)",)
+    assert again.to_csv() == scores.to_csv() and again.baseline_maps == ("(random)",)
     assert again.summary("a", "deletion") == scores.summary("a", "deletion")
-    assert scores.best("gain") == "(random)" and scores.best("deletion") == "a"
+    assert scores.best("gain") == "a" and scores.ahead("gain") == ("(random)",) and not scores.ahead("deletion")
     joined = Scores.joined([scores, again])
     assert joined.pictures == ("x.png", "y.png") * 2 and joined.summary("a", "gain").n == 4
     (tmp_path / "out" / "scores.csv").write_text("nothing")
@@ -280,7 +288,7 @@ def test_what_does_not_fit_is_refused() -> None:
     for wrong, about in (
         ({"explanations": []}, "nothing to measure"),
         ({"explanations": torch.rand(3, 4, 4)}, "as many maps"),
-        ({"explanations": "gradcam", "references": ("noise",)}, "no reference"),
+        ({"explanations": "gradcam", "baseline_maps": ("noise",)}, "no baseline map"),
         ({"explanations": "gradcam", "metrics": "pointing"}, "masks="),
         ({"explanations": "gradcam", "of": "logit"}, "probability or score"),
         ({"explanations": "gradcam", "masks": [np.ones((4, 4), bool)]}, "masks for each"),
@@ -293,7 +301,7 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_real_architectures(name: str, no_trace: NoTrace) -> None:
     model, x = architecture(name), torch.randn(1, 3, 64, 64)
     with no_trace(model):
-        scores = foveal.measure(model, x, explanations="gradcam", setting=QUICK, references=("activation",))
+        scores = foveal.measure(model, x, explanations="gradcam", setting=QUICK, baseline_maps=("activation",))
         found = foveal.audit(model, x, explanations="gradcam", draws=3)
     assert all(math.isfinite(scores.values["gradcam"][metric][0]) for metric in ("deletion", "insertion", "road"))
     assert len(found[0].others) == 3
@@ -344,7 +352,7 @@ def test_the_command_measures_audits_and_answers(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*asked, "--json"])
     assert done.exit_code == 0, done.output
     answer = json.loads(done.stdout)
-    assert answer["methods"][0] == "hirescam" and "(random)" in answer["references"]
+    assert answer["methods"][0] == "hirescam" and "(random)" in answer["baseline_maps"]
     assert answer["means"]["hirescam"]["deletion"]["n"] == 1 and answer["audit"][0]["summary"].startswith("hiding")
     assert Scores.load(tmp_path / "out").metrics == ("deletion", "gini")
     plain = CliRunner().invoke(app, asked)
@@ -382,7 +390,7 @@ def test_a_trained_network_on_photos_with_boxes(data: Path) -> None:
     paths, boxes = [shot.path for shot in found], [shot.boxes for shot in found]
     whys = foveal.explain(model, paths, method="hirescam")
     scores = foveal.measure(
-        model, paths, explanations=whys, metrics=["lift", "deletion"], boxes=boxes, references=("random",),
+        model, paths, explanations=whys, metrics=["lift", "deletion"], boxes=boxes, baseline_maps=("random",),
                             setting=EvaluationSettings(steps=7, grid=(7, 7)))  # fmt: skip
     assert scores.summary("hirescam", "lift").mean > 1.2
     assert scores.summary("hirescam", "deletion").mean < scores.summary("(random)", "deletion").mean
@@ -393,8 +401,35 @@ def test_a_trained_network_on_photos_with_boxes(data: Path) -> None:
 def test_what_compare_gives_is_several_explanations() -> None:
     model, (x, _) = Patch().eval(), patched(1)
     whys = foveal.compare(model, x, 0, methods=["gradcam", "hirescam"])
-    scores = foveal.measure(model, x, 0, explanations=whys, metrics="deletion", references=False, setting=QUICK)
+    scores = foveal.measure(model, x, 0, explanations=whys, metrics="deletion", baseline_maps=False, setting=QUICK)
     assert scores.methods == whys.methods == ("gradcam", "hirescam")
     assert whys["hirescam"] is whys[1] and [why.method for why in whys[1:]] == ["hirescam"]
     with pytest.raises(ResultError, match="no map by 'lime'"):
         whys["lime"]
+
+
+def test_rows_come_as_they_are_measured() -> None:
+    model, (x, truth) = Patch().eval(), patched(2)
+    heard: list[dict[str, Any]] = []
+    so_far: list[int] = []
+    scores = foveal.measure(
+        model, x, 0, explanations=truth, metrics=["deletion", "gini"], setting=QUICK, baseline_maps=("random",),
+        on_row=lambda row: heard.append(dict(row)), progress=lambda what, done, total: so_far.append(len(heard)),
+    )  # fmt: skip
+    assert sorted(heard, key=str) == sorted(scores.rows(), key=str) and so_far == [1, 2, 3, 4]
+    assert [row["method"] for row in heard] == ["map", "(random)"] * 2  # image by image
+
+
+def test_the_command_prints_rows_and_latex(tmp_path: Path) -> None:
+    for number in range(2):
+        noise = np.random.default_rng(number).integers(0, 255, (160, 160, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{number}.png")
+    asked = ["measure", str(tmp_path / "0.png"), str(tmp_path / "1.png"), "-m", "demo", "--metric", "gini",
+             "--method", "gradcam", "--method", "hirescam", "-o", str(tmp_path / "out")]  # fmt: skip
+    done = CliRunner().invoke(app, [*asked, "--latex"])
+    assert done.exit_code == 0, done.output
+    assert r"\begin{tabular}" in done.stdout and r"\texttt{hirescam}" in done.stdout and "gini" in done.stdout
+    rows = [line for line in done.stderr.splitlines() if ".png, " in line]
+    assert [row.split(":")[0] for row in rows] == [f"{n}.png, {m}" for n in (0, 1) for m in ("gradcam", "hirescam")]
+    both = CliRunner().invoke(app, [*asked, "--latex", "--json"])
+    assert both.exit_code == 2 and "--latex" in both.stderr

@@ -56,7 +56,7 @@ VERBS: dict[str, Any] = {
     "measure": lambda net, at: [
         foveal.measure(
             net, X, 1, explanations=foveal.explain(net, X, 1, layer=["conv1", "relu2"]), layer=at,
-            metrics=["deletion"], references=False,
+            metrics=["deletion"], baseline_maps=False,
         )
     ] and ["conv1"],
 }  # fmt: skip

@@ -24,7 +24,7 @@ VERBS: dict[str, Any] = {
     "measure": lambda net, target: foveal.measure(net, X, target, explanations="gradcam", setting=QUICK),
     "measure, explained again": lambda net, target: foveal.measure(
         net, X, target, explanations=["gradcam", "hirescam"], metrics=["sensitivity", "coherency"], setting=QUICK,
-        references=False,
+        baseline_maps=False,
     ),
     "audit": lambda net, target: foveal.audit(net, X, target, explanations="gradcam", draws=2),
     "sanity": lambda net, target: foveal.sanity(net, X, target, steps=2, radii=()),

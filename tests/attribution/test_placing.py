@@ -248,7 +248,7 @@ def test_metrics_look_where_the_square_is(make: Callable[[], nn.Module]) -> None
     mask = np.zeros((SIDE, SIDE), bool)
     mask[max(0, y - reach) : y + reach + 1, max(0, x_ - reach) : x_ + reach + 1] = True
     scores = foveal.measure(
-        model, x, 1, explanations=why, metrics=["pointing", "energy"], masks=[mask], of="score", references=False
+        model, x, 1, explanations=why, metrics=["pointing", "energy"], masks=[mask], of="score", baseline_maps=False
     )
     assert scores.values["hirescam"]["pointing"] == (1.0,)
     assert scores.values["hirescam"]["energy"][0] == pytest.approx(1, abs=0.05)

@@ -39,7 +39,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "parts": lambda **k: foveal.parts(NET, X, 1, **k),
     "decompose": lambda **k: foveal.decompose(NET, X, 1, **k).grow(1),
     "measure": lambda **k: foveal.measure(
-        NET, X, 1, **{"explanations": ["gradcam"], "metrics": ["drop"], "references": False, **k}
+        NET, X, 1, **{"explanations": ["gradcam"], "metrics": ["drop"], "baseline_maps": False, **k}
     ),
     "audit": lambda **k: foveal.audit(NET, X, 1, **{"explanations": foveal.explain(NET, X, 1), "draws": 2, **k}),
     "sanity": lambda **k: foveal.sanity(NET, X, 1, **{"steps": 1, "radii": (0.1,), **k}),

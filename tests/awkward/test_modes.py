@@ -46,7 +46,7 @@ VERBS: dict[str, Callable[[Tiny], Any]] = {
     "match": lambda net: foveal.match(net, X[:1], X).query_maps,
     "episode": lambda net: foveal.episode(net, X, MANY[:4], ["a", "b"] * 2).chances,
     "measure": lambda net: torch.tensor(
-        foveal.measure(net, X, 1, explanations="gradcam", references=False).values["gradcam"]["road"]
+        foveal.measure(net, X, 1, explanations="gradcam", baseline_maps=False).values["gradcam"]["road"]
     ),
     "audit": lambda net: torch.tensor([one.marked for one in foveal.audit(net, X, 1, explanations="gradcam", draws=3)]),
     "sanity": lambda net: torch.tensor(foveal.sanity(net, X, 1, steps=2).checked["gradcam"].stability),

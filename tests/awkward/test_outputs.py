@@ -157,7 +157,7 @@ def test_labels_of_which_several_may_hold(spelling: Callable[[Tensor], Any]) -> 
     guessed = foveal.explain(net, x)
     assert torch.allclose(guessed.probability, z.softmax(1).amax(1), atol=1e-6)  # type: ignore[arg-type]
     assert any("6 numbers were read as logits of 6 classes of which one holds" in note for note in guessed.notes)
-    table = foveal.measure(net, x, 2, explanations="gradcam", task="labels", references=False)
+    table = foveal.measure(net, x, 2, explanations="gradcam", task="labels", baseline_maps=False)
     assert table.whole == pytest.approx(z.sigmoid()[:, 2].tolist(), abs=1e-5)
     assert "read as" not in "".join(table.notes)
 
@@ -172,7 +172,7 @@ def test_probabilities_that_the_network_makes_itself_are_those_that_are_measured
         target = (0 if task == "labels" else 1) if outputs == 1 else 2
         why = foveal.explain(net, x, target, task=task)
         assert torch.allclose(why.probability, p, atol=1e-6)  # type: ignore[arg-type]
-        table = foveal.measure(net, x, target, explanations="gradcam", task=task, references=False)
+        table = foveal.measure(net, x, target, explanations="gradcam", task=task, baseline_maps=False)
         assert table.whole == pytest.approx(p.tolist(), abs=1e-5)
         hiding = foveal.audit(net, x[:1], target, explanations="gradcam", task=task, draws=2)
         assert hiding[0].whole == pytest.approx(float(p[0]), abs=1e-5)
@@ -181,7 +181,7 @@ def test_probabilities_that_the_network_makes_itself_are_those_that_are_measured
 def test_log_probabilities_are_those_of_softmax() -> None:
     x = pictures()
     plain, logs = tailed(lambda e: e), tailed(lambda e: e.log_softmax(1))
-    tables = [foveal.measure(net, x, 2, explanations="gradcam", references=False).whole for net in (plain, logs)]
+    tables = [foveal.measure(net, x, 2, explanations="gradcam", baseline_maps=False).whole for net in (plain, logs)]
     assert tables[0] == pytest.approx(tables[1], abs=1e-5)
 
 
@@ -193,7 +193,7 @@ def test_values_have_no_probability_and_several_are_to_be_chosen_from() -> None:
     assert why.target == ("value 4",) * 2 and why.probability is None
     with pytest.raises(TargetError, match="no probability"):
         foveal.explain(net, x, foveal.Class(4, of="probability"), task="value")
-    assert foveal.measure(net, x, explanations=why, task="value", references=False).of == "score"
+    assert foveal.measure(net, x, explanations=why, task="value", baseline_maps=False).of == "score"
     assert foveal.explain(foveal.Model(net, "r", labels=tuple("abcdef"), task="value"), x, "e").target == ("e (4)",) * 2
     with pytest.raises(FovealError, match="predicts values"):
         foveal.shortcuts(net, pictures(8), [0, 1] * 4, task="value")
@@ -227,7 +227,7 @@ def test_remarks_reach_every_result() -> None:
     net, x = tailed(lambda e: e, 1), pictures()
     results = [
         foveal.explain(net, x), foveal.flow(net, x), foveal.parts(net, x), foveal.decompose(net, x[:1]),
-        foveal.measure(net, x, explanations="gradcam", references=False),
+        foveal.measure(net, x, explanations="gradcam", baseline_maps=False),
         *foveal.compare(net, x, methods=["gradcam", "occlusion"]),
     ]  # fmt: skip
     for result in results:

@@ -234,7 +234,7 @@ def test_measures_ask_one_at_a_time_too() -> None:
     net = built(Insisting)
     net.load_state_dict(free.state_dict())
     values = [
-        foveal.measure(one, x, 1, explanations="gradcam", references=False).values["gradcam"] for one in (net, free)
+        foveal.measure(one, x, 1, explanations="gradcam", baseline_maps=False).values["gradcam"] for one in (net, free)
     ]
     for metric, (value,) in values[0].items():
         assert value == pytest.approx(values[1][metric][0], abs=1e-4, nan_ok=True)

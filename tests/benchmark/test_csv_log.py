@@ -50,7 +50,7 @@ def check(path: Path, whole: int) -> None:
     found = ledger(path)
     assert found.done == {("photo", f"p{n}") for n in range(whole)}
     for number in range(4):
-        if not found.has("photo", f"p{number}", f"{number:012x}"):
+        if found.missing("photo", f"p{number}", METHODS, f"{number:012x}"):
             found.add(rows(f"p{number}"), digest=f"{number:012x}")
     scores = found.scores("photo")
     assert scores.pictures == ("p0", "p1", "p2", "p3")
@@ -91,7 +91,7 @@ def test_a_torn_card_is_written_again_as_each_line_knows_what_it_was_made_with(
     else:
         path.with_suffix(".json").write_bytes(card)
     if lines == 4:  # there are numbers, and they are not of another setting, whatever the card says
-        with pytest.raises(ResultError, match=r"made otherwise.*delete t\.csv and t\.json to begin anew"):
+        with pytest.raises(ResultError, match=r"other settings.*delete t\.csv and t\.json to start again"):
             ledger(path, {"model": "n"})
     check(path, lines // 4)
     card_now = json.loads(path.with_suffix(".json").read_text())
@@ -102,13 +102,13 @@ def test_numbers_of_another_setting_are_not_added_to(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     content = table(path)
     for setting, word in (
-        ({**SETTING, "steps": 4}, "another steps"), ({**SETTING, "weights": "x"}, "another weights"),
-        ({"model": "n"}, "another model, steps, rate"),
+        ({**SETTING, "steps": 4}, "steps: 3 → 4"), ({**SETTING, "weights": "x"}, "other weights"),
+        ({"model": "n"}, "model: m → n; other steps; other rate"),
     ):  # fmt: skip
         with pytest.raises(ResultError, match=word):
             ledger(path, setting)
     for columns in (["a"], ["b", "a"], ["a", "b", "c"]):
-        with pytest.raises(ResultError, match="made otherwise, with another first line"):
+        with pytest.raises(ResultError, match=rf"other settings .metrics: a, b → {', '.join(columns)}."):
             CsvLog(path, columns, SETTING)
     assert path.read_bytes() == content
     path.write_bytes(content.split(b"\n")[0] + b"\n")  # nothing was measured: nothing is lost
@@ -119,13 +119,19 @@ def test_a_picture_that_changed_is_neither_taken_nor_doubled(tmp_path: Path) -> 
     path = tmp_path / "t.csv"
     table(path)
     found = ledger(path)
-    assert found.has("photo", "p1", "1".zfill(12)) and not found.has("photo", "p3", "x")
-    for ask in (found.has, lambda *_, **__: found.add(rows("p1"), digest="f" * 12)):
-        with pytest.raises(ResultError, match=r"'p1', or what is known of it.*lines 5 to 7.*delete those lines"):
+    assert not found.missing("photo", "p1", METHODS, "1".zfill(12))
+    assert found.missing("photo", "p3", METHODS, "x") == [*METHODS]
+    for ask in (
+        lambda *key: found.missing(*key[:2], METHODS, key[2]),
+        lambda *_, **__: found.add(rows("p1"), digest="f" * 12),
+    ):
+        with pytest.raises(
+            ResultError, match=r"'p1', or its line in the index, changed since lines 5 to 7.*delete those lines"
+        ):
             ask("photo", "p1", "f" * 12)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:4], *lines[7:]]))  # as the sentence says
-    assert not ledger(path).has("photo", "p1", "f" * 12)
+    assert ledger(path).missing("photo", "p1", METHODS, "f" * 12) == [*METHODS]
     found = ledger(path)
     found.add(rows("p1", 1.0), digest="f" * 12)
     assert found.scores("photo").values["x"]["a"] == (22.25, 22.25, 1.0)
@@ -157,7 +163,7 @@ def test_writers_at_once_neither_double_nor_lose_rows(tmp_path: Path) -> None:
     def write(order: int) -> None:
         found = ledger(path)
         for number in list(range(25))[::order]:
-            if not found.has("photo", f"p{number}", "a" * 12):
+            if found.missing("photo", f"p{number}", METHODS, "a" * 12):
                 found.add(rows(f"p{number}", number), digest="a" * 12)
         assert len(found.done) == 25
 
@@ -184,7 +190,7 @@ def test_killed_at_any_step(tmp_path: Path) -> None:
     def write(path: Path) -> None:
         found = ledger(path)
         for number in range(2):
-            if not found.has("photo", f"p{number}", f"{number:012x}"):
+            if found.missing("photo", f"p{number}", METHODS, f"{number:012x}"):
                 found.add(rows(f"p{number}"), digest=f"{number:012x}")
 
     step = 0
@@ -237,7 +243,9 @@ def test_names_of_any_kind_are_kept_apart(tmp_path: Path) -> None:
     again = ledger(path)
     assert again.done == found.done == {("photo", visible(name)) for name in names}
     assert again.scores("photo", pictures=names[1:3]).values["x"]["a"] == (1.0, 2.0)
-    assert all(again.has("photo", name) for name in names) and path.read_bytes().count(b"\n") == 1 + 3 * len(names)
+    assert not any(again.missing("photo", name, METHODS) for name in names) and path.read_bytes().count(
+        b"\n"
+    ) == 1 + 3 * len(names)
     for line in path.read_text().splitlines():
         assert not any(cell.lstrip('"').startswith(("=", "@")) for cell in line.split(","))
 
@@ -263,9 +271,11 @@ def test_a_table_that_is_no_file_or_is_taken_away(tmp_path: Path) -> None:
         with pytest.raises(ResultError, match="Cannot write"):
             ledger(tmp_path / name)
     found = ledger(tmp_path / "t.csv")
+    assert not list(tmp_path.glob("t.*"))  # nothing is written before the first number
+    found.add(rows("p1"))
     (tmp_path / "t.csv").unlink()
-    with pytest.raises(ResultError, match="taken away"):
+    with pytest.raises(ResultError, match="was deleted"):
         found.add(rows("p0"))
     write_text(tmp_path / "t.csv", "something else")
-    with pytest.raises(ResultError, match="made otherwise"):
+    with pytest.raises(ResultError, match="other settings"):
         found.add(rows("p0"))

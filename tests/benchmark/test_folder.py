@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 import foveal
 from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.folder import folder, made_with, shots
+from foveal.benchmark.summary import markdown, page
 from foveal.cli.app import app
 from foveal.storage.leftovers import NAME
 from foveal.synthetic import Split
@@ -59,7 +60,7 @@ def test_two_photos_of_one_name_are_two_photos(photos: Path) -> None:
     assert bench(photos).exit_code == 0
     found = table(photos)
     assert set(found) == {"a.png", "b/a.png"} and len(set(found.values())) == 2
-    assert "2 pictures" in (photos.parent / "out" / "photos.md").read_text()
+    assert "2 images" in (photos.parent / "out" / "photos.md").read_text()
 
 
 def _photo(photos: Path) -> None:
@@ -90,7 +91,7 @@ def test_what_is_known_of_a_photo_changed(what: str, photos: Path) -> None:
     change, name = CHANGES[what]
     change(photos)  # type: ignore[operator]
     done = bench(photos)
-    assert done.exit_code == 1 and name in done.stderr and "is not what it was" in done.stderr
+    assert done.exit_code == 1 and name in done.stderr and "changed since" in done.stderr
     assert table(photos) == before
     assert bench(photos, out="new").exit_code == 0
 
@@ -109,11 +110,11 @@ def test_other_weights_options_and_preprocessing_get_a_table_of_their_own(photos
     told = json.dumps({"size": [160, 160], "resize": "exact", "mean": [0.5] * 3, "std": [0.2] * 3})
     (tmp_path / "other.json").write_text(told)
     for options, word in (
-        (("--steps", 3), "steps"), (("--predicted",), "predicted"), (("--method", "gradcam"), "methods"),
+        (("--steps", 3), "steps"), (("--predicted",), "predicted"),
         (("--preprocessing", tmp_path / "other.json"), "weights"), ((), "weights"),
     ):  # fmt: skip
         done = bench(photos, *options, model=first)
-        assert done.exit_code == 1 and "made otherwise" in done.stderr and word in done.stderr, done.stderr
+        assert done.exit_code == 1 and "other settings" in done.stderr and word in done.stderr, done.stderr
     assert (tmp_path / "out" / "photos.csv").read_bytes() == before
 
 
@@ -125,7 +126,7 @@ def test_more_photos_are_added_and_fewer_are_asked_about(photos: Path) -> None:
     assert both.exit_code == 0 and {row["picture"] for row in json.loads(both.stdout)["rows"]} == {"a.png", "b/a.png"}
     one = bench(photos, "--count", 1, "--json")
     assert {row["picture"] for row in json.loads(one.stdout)["rows"]} == {"a.png"}
-    assert "1 pictures" in (photos.parent / "out" / "photos.md").read_text() and len(table(photos)) == 2
+    assert "1 image" in (photos.parent / "out" / "photos.md").read_text() and len(table(photos)) == 2
 
 
 def test_a_bad_mask_target_or_photo_is_a_line_at_the_end(photos: Path) -> None:
@@ -146,9 +147,10 @@ def test_a_bad_mask_target_or_photo_is_a_line_at_the_end(photos: Path) -> None:
 
 
 def test_where_nothing_can_be_measured_that_is_said(photos: Path) -> None:
-    index(photos, "a.png,phoenix,,", "b/a.png,phoenix,,")
+    index(photos, "a.png,phoenix,,a.png.bmp", "b/a.png,phoenix,,")
     done = bench(photos)
     assert done.exit_code == 1 and "None of 2 photos could be measured." in done.stderr
+    assert not list((photos.parent / "out").glob("*"))  # nothing that blocks the next run
 
 
 def test_nothing_is_left_behind(photos: Path) -> None:
@@ -168,7 +170,7 @@ def test_killed_again_and_again_the_table_is_that_of_one_run(photos: Path, tmp_p
     model, found = foveal.load_model("demo"), shots(photos)
 
     def measured(out: str) -> list[dict[str, str]]:
-        setting = made_with(model, {"hirescam": "hirescam"}, 4, predicted=False)
+        setting = made_with(model, 4, predicted=False)
         ledger = CsvLog(tmp_path / out / "photos.csv", ["gini"], setting)
         list(folder(ledger, model, found, methods={"hirescam": "hirescam"}, steps=4))
         return ledger.rows()
@@ -181,3 +183,111 @@ def test_killed_again_and_again_the_table_is_that_of_one_run(photos: Path, tmp_p
     broken = measured("broken")
     order = [row["picture"] for row in whole]
     assert sorted(broken, key=lambda row: order.index(row["picture"])) == whole
+
+
+# --- one method more ---
+
+TWO, MORE = ["gradcam", "lrp-gamma"], ["gradcam", "lrp-gamma", "layercam"]
+
+
+def measured(model: foveal.Model, photos: Path, out: Path, methods: list[str]) -> CsvLog:
+    torch.set_num_threads(1)
+    log = CsvLog(out / "photos.csv", ["deletion", "drop", "gini"], made_with(model, 4, predicted=False))
+    list(folder(log, model, shots(photos), methods=methods, steps=4))
+    return log
+
+
+def tables(log: CsvLog) -> tuple[str, str, str]:
+    scores = log.scores("photo", model="demo")
+    return (
+        scores.to_csv(),
+        markdown(scores, title="photos"),
+        page([("photos", scores, "gini", None)], title="", about=""),
+    )
+
+
+def test_a_method_more_measures_only_what_is_new_and_equals_a_fresh_run(photos: Path, tmp_path: Path) -> None:
+    model = foveal.load_model("demo")
+    fresh = measured(model, photos, tmp_path / "fresh", MORE)
+    first = measured(model, photos, tmp_path / "grown", TWO)
+    before = first.path.read_bytes()
+    asked: list[int] = []
+    handle = model.module.register_forward_hook(lambda *_: asked.append(1))
+    grown = measured(model, photos, tmp_path / "grown", MORE)
+    more = len(asked)
+    measured(model, photos, tmp_path / "grown", ["layercam"])  # nothing is new
+    assert len(asked) == more > 0
+    handle.remove()
+    assert grown.path.read_bytes().startswith(before) and tables(grown) == tables(fresh)
+    added = grown.path.read_bytes()[len(before) :].decode().splitlines()
+    assert len(added) == len(shots(photos)) and all(",layercam," in line for line in added)
+    other = measured(model, photos, tmp_path / "other", ["lrp-gamma"])  # its baseline map of activations has no layer
+    for name in ("(random)", "(activation)", "lrp-gamma"):
+        assert other.scores("photo").values[name] == fresh.scores("photo").values[name]
+
+
+def test_killed_at_any_row_a_grown_table_equals_a_fresh_one(photos: Path, tmp_path: Path) -> None:
+    model = foveal.load_model("demo")
+    fresh = tables(measured(model, photos, tmp_path / "fresh", MORE))
+    path = measured(model, photos, tmp_path / "grown", TWO).path
+    measured(model, photos, tmp_path / "grown", MORE)
+    content = path.read_bytes()
+    ends = [n + 1 for n in range(len(content)) if content[n : n + 1] == b"\n"]
+    for length in {*ends[:3], *ends[-4:], ends[-1] - 20, ends[8] + 30}:
+        path.write_bytes(content[:length])
+        assert tables(measured(model, photos, tmp_path / "grown", MORE)) == fresh, length
+
+
+# --- what the command says ---
+
+
+def test_what_the_index_lacks_is_said(photos: Path) -> None:
+    (photos / "index.csv").write_text("file,label,bbox\na.png,jay,1 2 3 4\n")
+    done = bench(photos)
+    assert done.exit_code == 1
+    for words in ("energy needs the object", "has the columns file, label, bbox", "boxes must be in a column `boxes`"):
+        assert words in done.stderr
+    index(photos, "a.png,0,,a.png.bmp")
+    done = bench(photos)
+    assert done.exit_code == 0 and "2 photos of 3 are not in index.csv: b/a.png, b/a.png.bmp" in done.stderr
+    assert "columns" not in done.stderr
+
+
+def test_a_class_that_is_not_there_is_named_with_photo_and_line_and_nothing_is_written(photos: Path) -> None:
+    out = photos.parent / "out"
+    for target in ("20", "ibis", "spoon"):  # out of range; parts of names
+        index(photos, f"a.png,{target},,a.png.bmp")
+        done = bench(photos)
+        assert done.exit_code == 1 and target in done.stderr and not list(out.glob("*"))
+        assert "The photo could not be measured. Line 2 of" in done.stderr and "index.csv', a.png" in done.stderr
+    index(photos, "a.png,coral ibis,,a.png.bmp")
+    assert bench(photos).exit_code == 0
+
+
+def test_one_image_has_a_mean_and_no_interval(photos: Path) -> None:
+    index(photos, LINES[0])
+    assert bench(photos).exit_code == 0
+    for name in ("photos.md", "photos.html"):
+        text = (photos.parent / "out" / name).read_text()
+        assert "demo: 1 image" in text and "1 image," not in text and "there is no interval and no test" in text
+        assert "±" not in text and "**" not in text and "<b>" not in text and "Tests of all pairs" not in text
+    assert "energy: share of the positive evidence that lies on the object" in text
+
+
+def test_a_table_without_rows_blocks_nothing(photos: Path) -> None:
+    index(photos, LINES[0])
+    out = photos.parent / "out"
+    out.mkdir()
+    (out / "photos.csv").write_text("decision,picture,method,deletion,made\n")
+    assert bench(photos).exit_code == 0
+
+
+def test_latex_and_json_hold_the_tests(photos: Path) -> None:
+    index(photos, *LINES)
+    asked = (photos, "--method", "gradcam")
+    latex = bench(*asked, "--latex")
+    assert latex.exit_code == 0 and latex.stdout.startswith("% ") and latex.stdout.count(r"\begin{tabular}") == 2
+    answer = json.loads(bench(*asked, "--json").stdout)["tables"]["photos"]
+    assert {pair["metric"] for pair in answer["pairwise"]} == {"gini", "energy"}
+    assert 0 < answer["pairwise"][0]["p_holm"] <= 1 and answer["means"]["gradcam"]["energy"]["n"] == 2
+    assert bench(*asked, "--json", "--latex").exit_code == 2

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -16,7 +17,7 @@ import foveal
 from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.folder import shots
 from foveal.benchmark.summary import alike, halves, markdown, page, ranking, table
-from foveal.benchmark.truth import DECISIONS, TRUTH, cases, rows
+from foveal.benchmark.truth import DECISIONS, TRUTH, cases, made_with, measure_synthetic, rows
 from foveal.cli.app import app
 from foveal.errors import ImageError, ResultError
 from foveal.results import Scores
@@ -39,10 +40,10 @@ def scores() -> Scores:
 
 def test_tables_mark_what_is_not_worse_than_the_best() -> None:
     found = scores()
-    head, body = table(found)
-    assert head == ["method", "rank by share", "share ↑"] and body[0][0] == "`good`"
-    assert body[0][2].startswith("**") and not any(row[2].startswith("**") for row in body[1:])
-    assert body[-1][0] == "(random)" and "(1?)" in body[-1][2]
+    shown = table(found)
+    assert shown.head == ("method", "rank by share", "share ↑")
+    assert shown.rows[0][0].text == "good" and [row[2].bold for row in shown.rows][:2] == [True, False]
+    assert shown.rows[-1][0].text == "(random)" and "(1?)" in shown.rows[-1][2].text
     assert halves(found, "share") >= 0.6 and ranking(found, "share")["good"] == pytest.approx(0.8, abs=0.05)
     assert alike({"a": 1.0, "b": 2.0}, {"a": 5.0, "b": 6.0}) == 1 and math.isnan(alike({"a": 1.0}, {"a": 2.0}))
     text = markdown(found, title="Test", truth="share")
@@ -61,16 +62,19 @@ def test_a_ledger_goes_on_where_it_stopped_and_knows_its_setting(tmp_path: Path)
     found = again.scores("d")
     assert found.values["a"]["share"] == (0.5, 0.7) and all(map(math.isnan, found.values["b"]["share"]))
     for columns, other in ((["share"], setting), (["share", "hit"], {"model": "n", "steps": 3})):
-        with pytest.raises(ResultError, match="made otherwise"):
+        with pytest.raises(ResultError, match="other settings"):
             CsvLog(path, columns, other)
+
+
+ALL = ["hirescam", "(random)", "(center)", "(edges)", "(constant)", "(activation)"]
 
 
 @pytest.mark.parametrize("decision", DECISIONS)
 def test_true_importance_knows_the_right_map(decision: str) -> None:
     """The true effects painted on the parts are ranked right; noise is not."""
     (case,) = cases(decision, 1, seed=3)
-    found = {row["method"]: row for row in rows(case, ["hirescam"], TRUTH)}
-    assert set(found) == {"hirescam", "(random)", "(center)", "(edges)", "(constant)", "(activation)"}
+    found = {row["method"]: row for row in rows(case, ALL, TRUTH)}
+    assert [*found] == ALL
     assert found["hirescam"]["share"] > 2 * found["(random)"]["share"]
     assert math.isnan(found["(constant)"]["rank"])
     assert {row["decision"] for row in found.values()} == {decision}
@@ -84,8 +88,6 @@ def test_the_perfect_map_of_a_margin() -> None:
     from foveal.images import load_images
 
     (case,) = cases("margin", 1, seed=3)
-    import torch
-
     effects = {part: 0.1 * k for k, part in enumerate(("body", "head", "eye", "beak", "crest", "wing", "tail", "legs"))}
     effects[case.part or ""] = 5.0
     perfect = np.zeros(case.example.labels.shape)
@@ -116,7 +118,7 @@ def test_the_synthetic_command_resumes(tmp_path: Path) -> None:
     with (tmp_path / "synthetic.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == 3 * 6 and {line["picture"] for line in lines} == {"species 0", "species 1", "species 2"}
-    assert "3 pictures, 6 methods" in (tmp_path / "synthetic.md").read_text()
+    assert "3 images" in (tmp_path / "synthetic.md").read_text()
     wrong = CliRunner().invoke(app, ["benchmark", "synthetic", "--target", "mood"])
     assert wrong.exit_code == 2 and "no target" in wrong.output
 
@@ -182,3 +184,23 @@ def test_the_compare_page_stands_alone(tmp_path: Path) -> None:
 def test_names_of_the_package_are_there() -> None:
     for name in ("measure", "audit", "sanity", "shortcuts", "Scores"):
         assert name in foveal.__all__ and callable(getattr(foveal, name))
+
+
+def test_a_method_more_equals_a_fresh_run_and_what_does_not_apply_is_not_asked_again(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+
+    def measured(name: str, methods: list[str]) -> CsvLog:
+        log = CsvLog(tmp_path / name / "synthetic.csv", TRUTH, made_with(5))
+        list(measure_synthetic(log, decisions=["similar"], methods=methods, count=2, seed=5, setting=None))
+        return log
+
+    first, more = ["hirescam", "cam"], ["hirescam", "cam", "lrp-gamma", "gradcam@stem.relu1"]
+    fresh = measured("fresh", more)
+    before = measured("grown", first).path.read_bytes()
+    grown = measured("grown", more)
+    assert grown.path.read_bytes().startswith(before) and before.count(b"\n") == 1 + 2 * (2 + 5)
+    tables = [log.scores("similar", applying=True) for log in (fresh, grown)]
+    assert tables[0].to_csv() == tables[1].to_csv()
+    assert tables[0].methods[:3] == ("hirescam", "lrp-gamma", "gradcam@stem.relu1")  # no cam of a similarity
+    size = grown.path.stat().st_size
+    assert measured("grown", ["cam"]).path.stat().st_size == size

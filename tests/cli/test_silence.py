@@ -21,7 +21,7 @@ COMMANDS = [
     ["compare", "shelf", "--method", "gradcam", "--metric", "deletion", "--steps", "2"],
     ["sanity", "noise.png", "--steps", "1"],
     ["visualize", "shelf", "--layer", "1", "--steps", "2", "--facets", "1"],
-    ["measure", "noise.png", "--metric", "drop", "--no-references"],
+    ["measure", "noise.png", "--metric", "drop", "--no-baseline-maps"],
     ["audit", "noise.png", "--draws", "2"],
     ["channels", "shelf"],
     ["episode", "noise.png", "classes"],

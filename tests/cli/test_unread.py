@@ -26,7 +26,7 @@ COMMANDS: dict[str, list[str]] = {
     "decompose together": ["decompose", "{}", "--branching", "1", "--depth", "1", "--together"],
     "decompose channels": ["decompose", "{}/a.png", "--branching", "1", "--depth", "1", "--channels", "{}"],
     "parts": ["parts", "{}"],
-    "measure": ["measure", "{}", "--metric", "deletion", "--no-references", *FEW],
+    "measure": ["measure", "{}", "--metric", "deletion", "--no-baseline-maps", *FEW],
     "compare": ["compare", "{}", "--method", "gradcam", "--metric", "deletion", *FEW],
     "sanity": ["sanity", "{}", *FEW],
     "shortcuts": ["shortcuts", "many"],

@@ -13,7 +13,7 @@ from foveal.demo import run
 from foveal.demo.intervals import mean, proportion
 from foveal.demo.truth import TruthMeasurements, largest_part, measure, true_effects
 from foveal.methods import FAST
-from foveal.metrics.references import REFERENCES, reference_of_photo
+from foveal.metrics.baseline_maps import BASELINE_MAPS, baseline_map_of_photo
 from foveal.synthetic import CLASS_NAMES, Split, demo_scenes, render
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part
 from foveal.synthetic.splits import Example
@@ -68,12 +68,12 @@ def test_scenes_whose_deciding_part_is_hidden_are_left_out() -> None:
     assert not decides_visibly(hidden)
 
 
-@pytest.mark.parametrize("name", REFERENCES)
-def test_references_fit_the_picture_and_never_change(name: str) -> None:
+@pytest.mark.parametrize("name", BASELINE_MAPS)
+def test_baseline_maps_fit_the_picture_and_never_change(name: str) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
-    map = reference_of_photo(name, picture)
+    map = baseline_map_of_photo(name, picture)
     assert map.shape == (50, 70) and np.isfinite(map).all() and map.min() >= 0
-    assert np.array_equal(map, reference_of_photo(name, picture.copy()))
+    assert np.array_equal(map, baseline_map_of_photo(name, picture.copy()))
 
 
 def test_intervals_hold_their_values() -> None:

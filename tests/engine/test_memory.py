@@ -232,7 +232,7 @@ CASES: dict[str, tuple[str, Callable[[nn.Module, Tensor], object]]] = {
     "metrics": (
         "input", lambda net, x: foveal.measure(net, x[:1], 1, explanations=torch.randn(1, 8, 8),
         metrics=["deletion", "insertion"],
-                                               references=False),
+                                               baseline_maps=False),
     ),
     "surroundings": ("input", lambda net, x: surrounded(net, x)),
     "features": ("input", lambda net, x: FeatureNetwork(net, LENS).strength(x, "front")),

@@ -205,9 +205,11 @@ def test_a_differentiable_map_keeps_its_graph_or_says_so() -> None:
 
 def test_every_verb_takes_a_function(tmp_path: Path) -> None:
     model = tiny()
-    table = foveal.measure(model, X, 1, explanations=[own_gradcam, "gradcam"], metrics=["deletion"], references=False)
+    table = foveal.measure(
+        model, X, 1, explanations=[own_gradcam, "gradcam"], metrics=["deletion"], baseline_maps=False
+    )
     assert table.values["own_gradcam"] == table.values["gradcam"]
-    named = foveal.measure(model, X, 1, explanations={"mine": own_gradcam}, metrics="sensitivity", references=False)
+    named = foveal.measure(model, X, 1, explanations={"mine": own_gradcam}, metrics="sensitivity", baseline_maps=False)
     assert list(named.values) == ["mine"]
     (test, _) = foveal.audit(model, X, 1, explanations=own_gradcam, draws=2)
     assert test.method == "own_gradcam"
@@ -222,7 +224,7 @@ def test_every_verb_takes_a_function(tmp_path: Path) -> None:
 def test_words_for_several_leave_out_what_does_not_apply_wherever_they_stand() -> None:
     usual = ["gradcam", "hirescam", "layercam", "lrp-gamma"]
     assert [why.method for why in foveal.compare(tiny(), X)] == usual
-    table = foveal.measure(tiny(), X, 1, explanations="usual", metrics=["deletion"], references=False)
+    table = foveal.measure(tiny(), X, 1, explanations="usual", metrics=["deletion"], baseline_maps=False)
     assert list(table.values) == usual
     with pytest.raises(MethodError, match="fam explains similarities"):
         foveal.compare(tiny(), X, methods=["usual", "fam"])
@@ -252,7 +254,7 @@ def test_code_in_a_file(tmp_path: Path) -> None:
     assert find_method(f"{file}:mine") == find_method(f"{file}:mine")  # the file runs once
     file.write_text(CODE.replace("power=1", "power=7"))
     assert find_method(f"{file}:mine").options == {"power": 7}
-    table = foveal.measure(model, X, 1, explanations=f"{file}:mine", metrics="sensitivity", references=False)
+    table = foveal.measure(model, X, 1, explanations=f"{file}:mine", metrics="sensitivity", baseline_maps=False)
     assert list(table.values) == ["mine"]
     with pytest.raises(MethodError, match=r"broken failed .* AttributeError: .*my\.py, line 8"):
         foveal.explain(model, X, 1, method=f"{file}:broken")

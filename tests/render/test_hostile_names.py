@@ -78,7 +78,7 @@ def pages(demo: Model, bird: Batch, name: str) -> Iterator[tuple[str, str]]:
     model, batch = named(demo, bird, name)
     yield "tree", tree_page(foveal.decompose(model, batch, branching=1).grow(1))
     why = foveal.explain(model, batch)
-    scores = foveal.measure(model, batch, explanations={"gradcam": why}, metrics=["deletion"], references=False)
+    scores = foveal.measure(model, batch, explanations={"gradcam": why}, metrics=["deletion"], baseline_maps=False)
     yield "compare", comparison_page({"gradcam": why}, scores)
     yield "bench", bench_page([(name, scores, "deletion", None)], title=name, about=name)
     yield "notebook", why._repr_html_()

@@ -137,7 +137,7 @@ def test_scores_of_any_name_come_back_and_hold_no_formula(tmp_path: Path) -> Non
 
 
 def test_scores_that_do_not_fit_together_are_refused() -> None:
-    with pytest.raises(ResultError, match="by the same metrics"):
+    with pytest.raises(ResultError, match="the same metrics"):
         Scores({"a": {"m": (1.0,)}, "b": {"n": (1.0,)}}, ("x",), ("",), (1.0,), "score")
 
 

@@ -1,4 +1,4 @@
-"""What is measured: maps of results, of methods by name, and of what knows nothing."""
+"""What is measured: maps of results, of methods by name, and baseline maps that ignore the network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from foveal.engine.select import LayerSpec, named_layers
 from foveal.errors import FovealError, MethodError, TargetError, UnknownMethod, shown
 from foveal.images import Batch
 from foveal.methods import WORDS, Method, MethodLike, MethodsLike, find_method, find_methods, is_method, optional
-from foveal.metrics.references import REFERENCES, norm_map
+from foveal.metrics.baseline_maps import BASELINE_MAPS, norm_map
 from foveal.models.model import Model
 from foveal.results import Explanation, Match, Parts
 from foveal.results.explanations import Explanations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
     from foveal.images import ImageLike, Place
 
-EVERY = (*REFERENCES, "activation")
+EVERY = (*BASELINE_MAPS, "activation")
 
 MapSource: TypeAlias = "MethodLike | Explanation | Match | Tree | RepeatableMap | Float[Tensor, 'n h w']"
 
 
 @dataclass(frozen=True, eq=False)
 class NamedMaps:
-    """The maps of one method for all pictures, and how to make others like them.
+    """The maps of one method for all images, and how to make others like them.
 
     Attributes:
-        again: (number of the picture, target, input) to maps, for metrics that explain altered pictures.
+        again: (number of the image, target, input) to maps, for metrics that explain altered images.
         layer: where they are from, if they are from a layer.
         place: where their cells lie on the network's input; None is edge to edge.
     """
@@ -122,7 +122,7 @@ def _repeatable(
 
 @dataclass(frozen=True, eq=False)
 class RepeatableMap:
-    """An explanation, and how to make others like it: (number of the picture, target, input) to maps."""
+    """An explanation, and how to make others like it: (number of the image, target, input) to maps."""
 
     why: Explanation
     again: Callable[[int, Target, Tensor], Tensor]
@@ -131,7 +131,7 @@ class RepeatableMap:
 def _again(
     context: Context, method: Method, layer: str, i: int, target: Target, x: Float[Tensor, "k c h w"]
 ) -> Float[Tensor, "k h w"]:
-    """Maps of k altered copies of picture i."""
+    """Maps of k altered copies of image i."""
     (photo,) = context.photos[i : i + 1]
     copies = replace(
         context, x=x, target=target, photos=(photo,) * len(x), arguments=context.arguments.row(i), notes=()
@@ -169,7 +169,7 @@ def collect_maps(context: Context, many: Mapping[str, MapSource], layer: str | N
     for name, each in collected.items():
         if each.maps.ndim != 3 or len(each.maps) != len(context.photos):
             raise MethodError(
-                f"{len(context.photos)} pictures need as many maps (n, h, w), but {name} has {tuple(each.maps.shape)}"
+                f"{len(context.photos)} images need as many maps (n, h, w), but {name} has {tuple(each.maps.shape)}"
             )
     return collected
 
@@ -194,16 +194,16 @@ def _with_methods(context: Context, many: Mapping[str, MapSource]) -> dict[str, 
     }
 
 
-def reference_maps(
+def collect_baseline_maps(
     context: Context, maps: Mapping[str, NamedMaps], wanted: Sequence[str] | bool
 ) -> dict[str, NamedMaps]:
-    """Maps that know nothing, as many as wanted, in brackets."""
+    """Baseline maps, as many as wanted; names in brackets."""
     names = EVERY if wanted is True else tuple(wanted or ())
     unknown = [name for name in names if name not in EVERY]
     if unknown:
-        raise UnknownMethod(f"there is no reference {unknown[0]!r}: say {', '.join(EVERY)}")
+        raise UnknownMethod(f"there is no baseline map {unknown[0]!r}: say {', '.join(EVERY)}")
     x = context.x
-    named = {name: NamedMaps(REFERENCES[name](x), partial(_unasked, name)) for name in names if name != "activation"}
+    named = {name: NamedMaps(BASELINE_MAPS[name](x), partial(_unasked, name)) for name in names if name != "activation"}
     layer = next((entry.layer for entry in maps.values() if entry.layer and entry.layer != INPUT), None)
     if "activation" in names:
         try:
@@ -218,5 +218,5 @@ def reference_maps(
 
 
 def _unasked(name: str, i: int, target: Target, x: Float[Tensor, "k c h w"]) -> Float[Tensor, "k h w"]:
-    """The reference map of altered pictures, whatever was asked."""
-    return REFERENCES[name](x)
+    """The baseline map of altered images, whatever the decision."""
+    return BASELINE_MAPS[name](x)

@@ -1,9 +1,9 @@
-"""Is the explanation true? `foveal.measure`: maps of any decision by every metric, beside maps that know nothing."""
+"""Is the explanation true? `foveal.measure`: maps of any decision by every metric, beside baseline maps."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foveal.api.map_sources import MapSource, NamedMaps, by_name, collect_maps, reference_maps, target_of
+from foveal.api.map_sources import MapSource, NamedMaps, by_name, collect_baseline_maps, collect_maps, target_of
 from foveal.api.objects import Objects, find_objects
 from foveal.attribution.context import Context
 from foveal.attribution.perturbation import Progress
@@ -29,7 +29,7 @@ from foveal.metrics.placement import Box
 from foveal.metrics.sensitivity import Explainer
 from foveal.models.model import Model
 from foveal.results.provenance import versions
-from foveal.results.scores import Scores
+from foveal.results.scores import Scores, row_of
 from foveal.targets import TargetLike, Task
 
 if TYPE_CHECKING:
@@ -52,42 +52,49 @@ def measure(
     metrics: str | Sequence[str] = "usual",
     layer: LayerName | None = None,
     of: Of = "auto",
-    references: Sequence[str] | bool = True,
+    baseline_maps: Sequence[str] | bool = True,
     masks: Sequence[Bool[NDArray[np.bool_], "H W"]] | None = None,
     boxes: Sequence[Sequence[Box]] | None = None,
     setting: EvaluationSettings | None = None,
     progress: Progress | None = None,
+    on_row: Callable[[Mapping[str, Any]], None] | None = None,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> Scores:
-    """How true explanations are: each by every metric, picture by picture, beside maps that know nothing.
+    """How faithful explanations are: each by every metric, image by image, beside baseline maps.
 
-    The class of the clean picture (or whatever the decision turned out to be) is asked of all altered copies. Metrics
-    of one map share their forwards.
+    The class of the unchanged image (or whatever the decision is) is asked of all altered copies. The metrics of one
+    map share their forward passes.
 
         why = foveal.explain(model, "bird.jpg", method="hirescam")
         table = foveal.measure(model, "bird.jpg", explanations=[why, "gradcam", "lrp-gamma"])
         print(table); table.summary("hirescam", "deletion"); table.values["hirescam"]["road"]
+        table.to_markdown(), table.to_latex(), table.to_pandas(), table.pairwise("deletion")
 
     Args:
-        explanations: results of `explain`, `flow`, `parts` (what each place brings), `decompose` (the tree as one map),
+        explanations: results of `explain`, `flow`, `parts` (its evidence map), `decompose` (the tree as one map),
             `match` (with one reference), names of methods, maps (n, h, w), or several of these, by name in a mapping.
-        target: the decision; may be left out where a result says it, or for the predicted class.
+        target: the decision; default: that of the results, or the predicted class.
         metrics: names, see `foveal.metrics.METRICS`; "usual", "object", "all".
         layer: of results with several; None for the deepest, "all" for each.
-        of: what is asked: "auto" is a probability where the decision has one, see `attribution.perturbed_score`.
-        references: which of "random", "center", "edges", "constant", "activation" stand beside; True for all.
-        masks: a picture each, true on the object, in the photo's pixels; for metrics of localization.
-        boxes: several a picture, (x0, y0, x1, y1) in the photo's pixels.
-        setting: steps, baselines, samples, seed. The default compares all maps on one grid of 28 × 28 places in 49
+        of: the score: "auto" is a probability where the decision has one, see `attribution.perturbed_score`.
+        baseline_maps: which of "random", "center", "edges", "constant", "activation" are measured too; True for all.
+        masks: one per image, true on the object, in the photo's pixels; for metrics of localization.
+        boxes: several per image, (x0, y0, x1, y1) in the photo's pixels.
+        setting: steps, fill values, samples, seed. The default compares all maps on one grid of 28 × 28 positions in 49
             steps; `foveal.metrics.EvaluationSettings()` is each map's own grid in 196.
         progress: hears (what, done, total).
+        on_row: hears each row as soon as it is measured: image, target, score, method and the metrics, as in
+            `Scores.rows`.
 
-    The other arguments are those of `explain`. Raises FovealError, one sentence on what does not fit; a map with values
-    that are not finite is undefined in every metric, and counted.
+    The other arguments are those of `explain`. A map with values that are not finite is undefined in every metric, and
+    counted.
+
+    Raises:
+        FovealError: one sentence on what does not fit.
     """
     started = time.perf_counter()
     chosen = find_metrics(metrics)
@@ -100,7 +107,7 @@ def measure(
     check_pictures(context.batch, "metrics")
     maps = collect_maps(context, many, cast("str | None", layer))
     explained = set(maps)
-    maps |= reference_maps(context, maps, references)
+    maps |= collect_baseline_maps(context, maps, baseline_maps)
     known = find_objects(context.batch, masks, boxes)
     chosen = _askable(chosen, known, maps)
     setting = _black(setting or default_setting(context.x), context.subject)
@@ -112,6 +119,9 @@ def measure(
                 measured = _tried(context, i, entry, question, known, setting, chosen)
                 for metric, value in measured.items():
                     values[name][metric].append(value)
+                if on_row:
+                    known_so_far = context.photos[i].source, question.label, question.whole
+                    on_row(row_of(*known_so_far, name, measured))
                 if progress:
                     progress("measuring maps", i * len(maps) + number + 1, n * len(maps))
         return Scores(
@@ -120,7 +130,7 @@ def measure(
             target=tuple(question.label for question in asked),
             whole=tuple(question.whole for question in asked),
             of=SAID[asked[0].of],
-            references=tuple(name for name in maps if name not in explained),
+            baseline_maps=tuple(name for name in maps if name not in explained),
             model=context.subject.name,
             setting=setting.to_dict(),
             forwards=sum(question.count for question in asked),
@@ -137,7 +147,7 @@ def _notes(context: Context, asked: Sequence[PerturbedScore]) -> tuple[str, ...]
 
 
 def default_setting(x: Float[Tensor, "n c h w"], *, steps: int = STEPS) -> EvaluationSettings:
-    """All maps on one grid, as fine as 28 × 28 where the picture has so many pixels."""
+    """All maps on one grid, as fine as 28 × 28 where the image has so many pixels."""
     return EvaluationSettings(steps=steps, grid=(min(GRID, x.shape[2]), min(GRID, x.shape[3])))
 
 
@@ -145,7 +155,7 @@ def _tried(
     context: Context, i: int, entry: NamedMaps, question: PerturbedScore, known: Objects, setting: EvaluationSettings,
     metrics: Mapping[str, Metric],
 ) -> dict[str, float]:  # fmt: skip
-    """Every metric of one map of picture i; NaN for a map that is not finite."""
+    """Every metric of one map of image i; NaN for a map that is not finite."""
     if not bool(torch.isfinite(entry.maps[i]).all()):
         return dict.fromkeys(metrics, float("nan"))
     explainer: Explainer | None = partial(entry.again, i, question.decision) if entry.again else None
@@ -164,7 +174,7 @@ def _tried(
 
 
 def _askable(metrics: Mapping[str, Metric], known: Objects, maps: Mapping[str, NamedMaps]) -> dict[str, Metric]:
-    """Of several metrics named at once, those that there is something for."""
+    """Those of the metrics that can be measured with what is given."""
     there = {
         "map": True,
         "network": True,
@@ -174,12 +184,16 @@ def _askable(metrics: Mapping[str, Metric], known: Objects, maps: Mapping[str, N
     }
     askable = {name: metric for name, metric in metrics.items() if there[metric.needs]}
     if not askable:
-        needed = ", ".join(sorted({metric.needs for metric in metrics.values()}))
-        raise MethodError(
-            f"none of these metrics can be measured here: they need the {needed} (in Python pass masks= or boxes=, or "
-            "methods by name with references=False)"
-        )
+        raise MethodError(f"cannot measure {', '.join(metrics)}: {_lacking(metrics)}")
     return askable
+
+
+def _lacking(metrics: Mapping[str, Metric]) -> str:
+    needs = {metric.needs for metric in metrics.values()}
+    ways = ["pass masks= or boxes= of the objects"] if needs & {"object", "boxes"} else []
+    if "explainer" in needs:
+        ways.append("altered images are explained again: name methods instead of maps, with baseline_maps=False")
+    return "; ".join(ways)
 
 
 def _black(setting: EvaluationSettings, subject: Model) -> EvaluationSettings:
@@ -188,7 +202,7 @@ def _black(setting: EvaluationSettings, subject: Model) -> EvaluationSettings:
     if not any(isinstance(fill, str) and fill == "black" for fill in own.values()):
         return setting
     if subject.preprocessing is None:
-        raise MethodError("what black is depends on the preprocessing, and this model has none: pass preprocessing=")
+        raise MethodError("what black is depends on the preprocessing, which this model lacks: pass preprocessing=")
     color = black(subject.preprocessing.mean, subject.preprocessing.std)
     fills: dict[str, Any] = {
         name: color if isinstance(fill, str) and fill == "black" else fill for name, fill in own.items()

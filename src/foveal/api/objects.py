@@ -25,7 +25,7 @@ SMALLEST = 0.25  # share of an object that the network must have seen
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """Where objects are on the network's input: (n, h, w), or None; boxes a picture."""
+    """Where objects are on the network's input: (n, h, w), or None; boxes of each image."""
 
     inside: Bool[Tensor, "n h w"] | None
     boxes: Sequence[Sequence[Box]] | None
@@ -42,7 +42,7 @@ def find_objects(
     n = len(batch.photos)
     for what, given in (("masks", masks), ("boxes", boxes)):
         if given is not None and len(given) != n:
-            raise MethodError(f"{n} pictures need {what} for each, but {len(given)} were given")
+            raise MethodError(f"{n} images need {what} for each, but {len(given)} were given")
     seen = None if boxes is None else [_seen(photo, own) for photo, own in zip(batch.photos, boxes, strict=True)]
     inside = None
     if masks is not None:

@@ -36,8 +36,8 @@ from foveal.images import Batch
 from foveal.images.place import Place, laid
 from foveal.methods import MethodLike, find_methods
 from foveal.metrics import holm, regrid
+from foveal.metrics.baseline_maps import edge_map
 from foveal.metrics.placement import energy, lift
-from foveal.metrics.references import edge_map
 from foveal.metrics.shape import area_holding
 from foveal.models.model import Model
 from foveal.results.provenance import versions

@@ -1,1 +1,1 @@
-"""Every method on many pictures: `foveal benchmark synthetic | folder`. Resumable; a table of values, a page."""
+"""Every method on many images: `foveal benchmark synthetic | folder`. Resumable; a table of values, a page."""

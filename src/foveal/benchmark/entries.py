@@ -1,10 +1,10 @@
-"""Lines of a table of measurements, each of which shows that it is whole, and all of one picture together.
+"""Lines of a table of measurements, each of which shows that it is whole, and all of one image together.
 
     decision,picture,method,share,made
     class,a.png,gradcam,0.5,1f0c9d22.77aa01c2d9e0 1/2 5f3a9c21
     class,a.png,(random),0.1,1f0c9d22.77aa01c2d9e0 2/2 90b1e7d4
 
-`made` says with which setting, of which picture, which line of how many, and a checksum of the line.
+`made` says with which setting, of which image, which line of how many, and a checksum of the line.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Line: TypeAlias = "tuple[EntryMark, tuple[str, ...]]"
 
 @dataclass(frozen=True)
 class BenchmarkEntry:
-    """All lines of one decision about one picture.
+    """All lines of one decision about one image.
 
     Attributes:
         first: the number of its first line in the file, from 1.
         lines: cells of each without the last: decision, picture, method, numbers.
-        setting, digest: fingerprints of the setting and of the picture.
+        setting, digest: fingerprints of the setting and of the image.
         end: the place in the file behind it.
     """
 
@@ -72,7 +72,7 @@ def written(lines: Sequence[Sequence[table.Cell]], setting: str, of: str) -> str
 def read(content: bytes, first: int, start: int) -> tuple[list[BenchmarkEntry], dict[int, bool]]:
     """The entries of a content that begins with line `first`, and the numbers of the lines that are part of none.
 
-    Of these, whether a writer that was stopped may have left them so: lines of a picture that is not whole, or what
+    Of these, whether a writer that was stopped may have left them so: lines of an image that is not whole, or what
     has no end; anything else was changed by somebody.
 
     Args:
@@ -121,7 +121,7 @@ def _line(line: bytes) -> Line | None:
 
 
 def _together(parsed: Sequence[Line | None], at: int) -> list[Line]:
-    """The lines from `at` on that are all those of one picture; none where one is missing."""
+    """The lines from `at` on that are all those of one image; none where one is missing."""
     together: list[Line] = []
     for number, line in enumerate(parsed[at : at + _count(parsed[at])], 1):
         if line is None or line[0].number != number or (together and not _alike(together[0], line)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ import numpy as np
 from PIL import Image
 
 from foveal._version import __version__
+from foveal.api.map_sources import EVERY
 from foveal.api.measure import default_setting, measure
 from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.index import Shot, shots
 from foveal.errors import FovealError, ImageError, ResultError, TargetError
 from foveal.images import Batch, load_images
-from foveal.methods import Method, MethodLike, own_sources
+from foveal.methods import Method, own_sources
 from foveal.metrics.evaluation import EvaluationSettings
 from foveal.metrics.metric import find_metrics
 from foveal.models import Model
@@ -26,39 +27,43 @@ from foveal.targets import Class
 __all__ = ["Shot", "folder", "made_with", "shots"]
 
 
-def made_with(model: Model, methods: Mapping[str, MethodLike], steps: int, *, predicted: bool) -> dict[str, Any]:
-    """The setting of a ledger: everything but the pictures that decides the numbers."""
+def made_with(model: Model, steps: int, *, predicted: bool, methods: Iterable[Method] = ()) -> dict[str, Any]:
+    """The setting of a table: what decides the numbers, but for the images and methods; of own methods, their source."""
     network = fingerprint(weights=model.module, preprocessing=model.preprocessing, labels=model.labels)
-    own = own_sources(method for method in methods.values() if isinstance(method, Method))
+    own = own_sources(methods)
     return {
-        "model": model.name, "weights": network, "methods": list(methods), "steps": steps, "predicted": predicted,
-        "foveal": __version__, **({"own methods": own} if own else {}),
+        "model": model.name, "weights": network, "steps": steps, "predicted": predicted, "foveal": __version__,
+        **({"own methods": own} if own else {}),
     }  # fmt: skip
 
 
 def folder(
-    log: CsvLog, model: Model, photos: Sequence[Shot], *, methods: Mapping[str, MethodLike],
+    log: CsvLog, model: Model, photos: Sequence[Shot], *, methods: Mapping[str, Method],
     setting: EvaluationSettings | None = None,
     steps: int = 28, predicted: bool = False, failures: list[str] | None = None,
 ) -> Iterator[tuple[str, int, int]]:  # fmt: skip
-    """Measure what the ledger lacks; yields (photo, done, total) after each, or what went wrong with it.
+    """Measure what the table lacks; yields (photo, done, total) after each, or what went wrong with it.
 
     Args:
+        methods: as `find_methods` gives them; those that the table has already are not measured again.
         predicted: explain the predicted class, whatever the index says.
-        faults: gets a sentence for each photo that could not be measured; one among many is not the end.
+        failures: gets a sentence for each photo that could not be measured; one among many is not the end.
     """
     measured = False
+    rows = [*methods, *(f"({name})" for name in EVERY)]
     for number, shot in enumerate(photos, 1):
         what = shot.name
         try:
             of = _fingerprint(shot, predicted=predicted)
-            if not log.has("photo", shot.name, of):
-                log.add(_rows(log, model, shot, methods, setting, steps, predicted), of)
+            if missing := log.missing("photo", shot.name, rows, of):
+                log.add(_rows(log, model, shot, methods, missing, setting, steps, predicted), of)
             measured = True
         except FovealError as error:
-            if not (measured or isinstance(error, ImageError | TargetError)) or isinstance(error, ResultError):
-                raise  # it would go wrong with every photo
             what = f"{shot.where or shot.name}: {error}"
+            if isinstance(error, ResultError):
+                raise  # of the table, which names its lines
+            if not (measured or isinstance(error, ImageError | TargetError)):
+                raise type(error)(what) from error  # it would go wrong with every photo
             if failures is not None:
                 failures.append(what)
         yield what, number, len(photos)
@@ -73,9 +78,10 @@ def _fingerprint(shot: Shot, *, predicted: bool) -> str:
 
 
 def _rows(
-    log: CsvLog, model: Model, shot: Shot, methods: Mapping[str, MethodLike], setting: EvaluationSettings | None,
-    steps: int, predicted: bool,
+    log: CsvLog, model: Model, shot: Shot, methods: Mapping[str, Method], missing: Sequence[str],
+    setting: EvaluationSettings | None, steps: int, predicted: bool,
 ) -> list[dict[str, Any]]:  # fmt: skip
+    """A row for each of the methods and baseline maps that are missing."""
     batch = load_images(shot.path, model.preprocessing)
     known: dict[str, Any] = {}
     if shot.mask is not None:
@@ -83,20 +89,22 @@ def _rows(
     if shot.boxes is not None:
         known["boxes"] = [shot.boxes]
     if not known and all(metric.needs in ("object", "boxes") for metric in find_metrics(log.metrics).values()):
-        raise ImageError("neither boxes nor a mask say where its object is, which all of these metrics need.")
+        raise ImageError("these metrics need the object: give its boxes or a mask in the index, or other metrics.")
+    own = [name for name in missing if name in methods]
     target = None if predicted or shot.target is None else Class(shot.target, whole_names=True)
     scores = measure(
-        model, batch, target, explanations=methods, metrics=log.metrics,
+        model, batch, target, explanations={name: methods[name] for name in own or [*methods][:1]},
+        metrics=log.metrics, baseline_maps=len(own) < len(missing),
         setting=setting or default_setting(batch.tensor, steps=steps), **known,
     )  # fmt: skip
+    rows = {name: {metric: values[0] for metric, values in of.items()} for name, of in scores.values.items()}
     return [
-        {"decision": "photo", "picture": shot.name, "method": name, **{m: v[0] for m, v in values.items()}}
-        for name, values in scores.values.items()
-    ]
+        {"decision": "photo", "picture": shot.name, "method": name, **rows.get(name, {})} for name in missing
+    ]  # fmt: skip
 
 
 def _mask(path: Path, batch: Batch) -> Any:
-    """(H, W), true where a picture of the photo's size is not 0."""
+    """(H, W), true where an image of the photo's size is not 0."""
     with damage(f"Cannot read the mask {str(path)!r}", ImageError), opened(path) as file, Image.open(file) as image:
         pixels = np.asarray(image)
         colors = len(image.getbands()) - (image.mode in ("LA", "PA", "RGBA", "La", "RGBa"))

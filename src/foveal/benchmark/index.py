@@ -1,7 +1,8 @@
 """What is known of the photos in a folder: index.csv.
 
-It has a line a photo: `file`, and as far as known `target` (a class by name or number; `class_index` is the same),
-`boxes` ([[x0, y0, x1, y1], …] in the photo's pixels) and `mask` (a picture of the photo's size, not 0 on the object).
+It has a line a photo: `file`, and as far as known `target` (a class by number, name or synonym; `class_index` is the
+same), `boxes` ([[x0, y0, x1, y1], …] in the photo's pixels) and `mask` (an image of the photo's size, not 0 on the
+object). Other columns are not read.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from foveal.errors import ImageError
+from foveal.errors import ImageError, shown
 from foveal.images import pictures_in
 from foveal.metrics.placement import Box
 from foveal.storage.reading import DAMAGE, damage, read_bytes, reason
 
 LARGEST = 2**30
+COLUMNS = ("file", "target", "class_index", "boxes", "mask")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +57,34 @@ def shots(folder: Path, index: Path | None = None) -> list[Shot]:
     return _told_apart(listed)
 
 
+def unlisted(folder: Path, listed: Sequence[Shot]) -> list[Path]:
+    """Photos of the folder that its index does not name, neither as a photo nor as a mask."""
+    named = {path.resolve() for shot in listed for path in (shot.path, shot.mask) if path}
+    return [path for path in pictures_in([folder]) if path.resolve() not in named]
+
+
+def unknown_columns(folder: Path, index: Path | None = None) -> str:
+    """ "'index.csv' has the columns file, label, bbox", where some are not read; "" where all are, or there is none."""
+    index = index or folder / "index.csv"
+    if not index.exists():
+        return ""
+    columns, _ = _read(index)
+    return f"{str(index)!r} has the columns {', '.join(columns)}" if set(columns) - set(COLUMNS) else ""
+
+
 def _rows(index: Path) -> list[tuple[int, dict[str, str]]]:
     """Each row by its columns, with the number of the line it ends in."""
+    return _read(index)[1]
+
+
+def _read(index: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     reader = csv.reader(io.StringIO(_text(index), newline=""), strict=True)
-    numbered = []
+    head, numbered = [], []
     try:
         head = [name.strip() for name in next(reader, [])]
         if "file" not in head or len(set(head)) < len(head):
             raise ImageError(
-                f"Line 1 of {str(index)!r} must name each column once, and one of them file, separated by commas; "
+                f"Line 1 of {str(index)!r} must name each column once, separated by commas; one column must be `file`; "
                 f"it names {', '.join(head)[:200] or 'nothing'}."
             )
         for row in reader:
@@ -76,7 +97,7 @@ def _rows(index: Path) -> list[tuple[int, dict[str, str]]]:
                 numbered.append((reader.line_num, dict(zip(head, row, strict=False))))
     except csv.Error as error:
         raise ImageError(f"Cannot read line {reader.line_num} of {str(index)!r}: {reason(error)}.") from error
-    return numbered
+    return head, numbered
 
 
 def _text(index: Path) -> str:
@@ -86,7 +107,7 @@ def _text(index: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ImageError(f"Line {line} of {str(index)!r} is no text in UTF-8: save it as UTF-8.") from error
+        raise ImageError(f"Line {line} of {str(index)!r} is not UTF-8 text: save the file as UTF-8.") from error
 
 
 def _shot(folder: Path, index: Path, line: int, row: dict[str, str]) -> Shot:
@@ -97,7 +118,7 @@ def _shot(folder: Path, index: Path, line: int, row: dict[str, str]) -> Shot:
     except (OSError, ValueError):  # no name of a file at all
         there = False
     if not there:
-        raise ImageError(f"{where.capitalize()} names no photo in {str(folder)!r}: its column is file.")
+        raise ImageError(f"{where.capitalize()}: there is no photo {shown(row['file'])} in {str(folder)!r}.")
     try:
         boxes = [_box(box) for box in json.loads(row["boxes"])] if row.get("boxes", "").strip() else None
     except DAMAGE as error:

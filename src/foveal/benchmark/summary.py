@@ -1,18 +1,21 @@
-"""What a benchmark found, in tables: means, intervals, ranks, significance, and how far the rankings can be trusted."""
+"""The results of a benchmark as tables: means, intervals, ranks, tests, and how stable the rankings are."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 import numpy as np
 
 from foveal.metrics.metric import DIRECTIONS
 from foveal.metrics.statistics import agreement, kendall
-from foveal.results.scores import ARROWS, Scores
+from foveal.render.typeset import TextCell, TypesetTable
+from foveal.results.score_table import pairs_table, score_table
+from foveal.results.scores import Scores
 
-SURE = 0.05
+LISTED = 10  # methods, up to which a text lists the tests of all pairs
 
 
 def ranking(scores: Scores, metric: str, pictures: Sequence[int] | None = None) -> dict[str, float]:
@@ -28,7 +31,7 @@ def ranking(scores: Scores, metric: str, pictures: Sequence[int] | None = None) 
 
 
 def halves(scores: Scores, metric: str) -> float:
-    """Kendall's τ of the rankings on two disjoint halves of the pictures: every other one."""
+    """Kendall's τ of the rankings on two disjoint halves of the images: every other one."""
     n = len(scores.pictures)
     return alike(ranking(scores, metric, range(0, n, 2)), ranking(scores, metric, range(1, n, 2)))
 
@@ -40,56 +43,68 @@ def alike(one: dict[str, float], other: dict[str, float]) -> float:
 
 
 def trust(scores: Scores, metric: str) -> tuple[float, float]:
-    """τ between halves, and Krippendorff's α between pictures."""
+    """τ between halves, and Krippendorff's α between images."""
     sign = -1 if DIRECTIONS[metric] == "lower" else 1
     table = sign * np.array([scores.values[name][metric] for name in scores.methods]).T
     return halves(scores, metric), agreement(list(table))
 
 
-def table(scores: Scores, *, by: str | None = None) -> tuple[list[str], list[list[str]]]:
-    """A head, and a row a method, the best by the metric `by` first.
-
-    Bold is what is not significantly worse than the best of its column (paired, Holm-corrected, p ≥ 0.05).
-    """
+def table(scores: Scores, *, title: str = "", by: str | None = None) -> TypesetTable:
+    """Means by every metric and the mean rank by the metric `by`, the best method first, with a legend."""
     by = by or scores.metrics[0]
-    order = ranking(scores, by)
-    names = sorted(scores.methods, key=lambda name: -order.get(name, -math.inf))
+    means = score_table(scores, scores.metrics, title=title, by=by)
     ranks = scores.ranks(by)
-    head = ["method", f"rank by {by}", *(f"{m} {ARROWS[DIRECTIONS[m]]}".strip() for m in scores.metrics)]
-    equal = {m: _equal(scores, m) for m in scores.metrics}
+    rows = tuple((name, TextCell(_number(ranks[name.text], 1)), *cells) for name, *cells in means.rows)
+    first = "the best" if DIRECTIONS[by] else "the highest value"
+    told = f"Rank by {by}: mean over the images of the rank among all rows; 1 is {first}."
+    return replace(
+        means, head=(means.head[0], f"rank by {by}", *means.head[1:]), rows=rows, legend=(*means.legend, told)
+    )
+
+
+def trust_table(scores: Scores, truth: str | None = None) -> TypesetTable:
+    """How stable the ranking by each metric is, and how like the ranking by `truth`."""
     rows = []
-    for name in names:
-        cells = []
-        for metric in scores.metrics:
-            cell = scores.summary(name, metric)
-            missing = f" ({cell.undefined}?)" if cell.undefined and cell.n else ""
-            text = f"{_number(cell.mean, 3)} ± {cell.half:.3f}{missing}" if cell.n > 1 else "–"
-            cells.append(f"**{text}**" if name in equal[metric] and cell.n else text)
-        rows.append([f"`{name}`" if not name.startswith("(") else name, _number(ranks[name], 1), *cells])
-    return head, rows
+    for metric in scores.metrics:
+        values = [*trust(scores, metric)]
+        if truth:
+            values.append(alike(ranking(scores, metric), ranking(scores, truth)))
+        rows.append((TextCell(metric), *(TextCell(_number(value, 2)) for value in values)))
+    head, legend = ["metric", "τ between halves", "α between images"], list(TRUSTED)
+    if truth:
+        head.append("τ with the truth")
+        legend.append(f"τ with the truth: Kendall's τ of the ranking by this metric and the ranking by {truth}.")
+    return TypesetTable("How stable the rankings are", tuple(head), tuple(rows), tuple(legend))
+
+
+TRUSTED = (
+    "τ between halves: Kendall's τ of the rankings of the methods on every other image and on the rest; 1 is equal.",
+    "α between images: Krippendorff's α of the rankings on single images; 1: every image ranks the methods alike.",
+)
 
 
 def markdown(scores: Scores, *, title: str, by: str | None = None, truth: str | None = None) -> str:
-    """The table and, below it, how far each of its rankings can be trusted.
+    """The table of means; how stable its rankings are; the tests of all pairs, of up to ten methods.
 
-    truth       the metric whose ranking counts as true; the others are compared with it.
+    Args:
+        truth: the metric whose ranking counts as true; the others are compared with it.
     """
-    head, rows = table(scores, by=by)
-    lines = [f"### {title}", "", f"{len(scores.pictures)} pictures, {len(scores.methods)} methods.", ""]
-    lines += _lines(head, rows)
-    names = ["metric", "τ between halves", "α between pictures", *(["τ with the truth"] if truth else [])]
-    lines += ["", *_lines(names, _trusted(scores, truth)), ""]
-    return "\n".join(lines)
+    tables = _tables(scores, title, by, truth)
+    first, *rest = (part.to_markdown(level=3 + (number > 0)) for number, part in enumerate(tables))
+    methods = len(scores.methods) - len(scores.baseline_maps)
+    if methods > LISTED and len(scores.pictures) > 1:
+        *rest, _ = rest
+        rest.append(f"The tests of all pairs of the {methods} methods are in the HTML file.\n")
+    return "\n".join([first, *rest])
 
 
 def page(parts: Sequence[tuple[str, Scores, str, str | None]], *, title: str, about: str) -> str:
     """The same as one HTML page, whole in itself: (title, scores, by, truth) a part."""
     body = [f"<h1>{escape(title)}</h1><p>{escape(about)}</p>"]
     for name, scores, by, truth in parts:
-        body.append(f"<h2>{escape(name)}</h2><p>{len(scores.pictures)} pictures, {len(scores.methods)} methods</p>")
-        body.append(_html(*table(scores, by=by)))
-        names = ["metric", "τ between halves", "α between pictures", *(["τ with the truth"] if truth else [])]
-        body.append(_html(names, _trusted(scores, truth)))
+        means, *rest = _tables(scores, name, by, truth)
+        body.append(means.to_html(level=2))
+        body += [f"<details><summary>{escape(one.title)}</summary>{one.to_html()}</details>" for one in rest]
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
         f"<body>{''.join(body)}</body></html>\n"
@@ -98,43 +113,22 @@ def page(parts: Sequence[tuple[str, Scores, str, str | None]], *, title: str, ab
 
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#1d1f24;background:#fcfbf9}"
-    "table{border-collapse:collapse;margin:1rem 0 2rem;font-variant-numeric:tabular-nums}"
+    "table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}"
     "th,td{padding:.3rem .8rem;border-bottom:1px solid #e3e0da;text-align:right;white-space:nowrap}"
-    "th:first-child,td:first-child{text-align:left}"
+    "th:first-child,td:first-child{text-align:left} code{font-size:.95em}"
+    "ul{color:#5c5f66;font-size:.9rem;max-width:60rem;padding-left:1.2rem} details{margin:.5rem 0 2rem}"
+    "summary{cursor:pointer} details h3{display:none}"
 )
 
 
-def _trusted(scores: Scores, truth: str | None) -> list[list[str]]:
-    rows = []
-    for metric in scores.metrics:
-        between, alpha = trust(scores, metric)
-        with_truth = [_number(alike(ranking(scores, metric), ranking(scores, truth)), 2)] if truth else []
-        rows.append([metric, _number(between, 2), _number(alpha, 2), *with_truth])
-    return rows
-
-
-def _equal(scores: Scores, metric: str) -> set[str]:
-    """Those that are not significantly worse than the best."""
-    best = scores.best(metric) if DIRECTIONS[metric] else None
-    if best is None:
-        return set()
-    return {best, *(name for name, p in scores.significance(metric).items() if p >= SURE)}
+def _tables(scores: Scores, title: str, by: str | None, truth: str | None) -> list[TypesetTable]:
+    tables = [table(scores, title=f"{title}: {scores.title}", by=by)]
+    if len(scores.pictures) > 1:
+        tables.append(trust_table(scores, truth))
+        if len(scores.methods) - len(scores.baseline_maps) > 1:
+            tables.append(replace(pairs_table(scores, scores.metrics), title="Tests of all pairs of methods"))
+    return tables
 
 
 def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
-
-
-def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
-
-
-def _html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{_bold(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _bold(cell: str) -> str:
-    plain = escape(cell.replace("`", ""))
-    return f"<b>{plain[2:-2]}</b>" if plain.startswith("**") else plain

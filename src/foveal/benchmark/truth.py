@@ -2,7 +2,7 @@
 
     class        why this species                         `demo`
     margin       … and not its sibling, which differs in one part
-    similar      why like another picture of the same individual, seen by another camera         `embed`
+    similar      why like another image of the same individual, seen by another camera         `embed`
     prototypes   why this of five species it never learned, by three examples each                `embed`
 
 True importance of a part is what the decision loses when the scene is drawn without it (body and head: with others).
@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from foveal._version import __version__
-from foveal.api.explain import compare
-from foveal.api.map_sources import NamedMaps, reference_maps
+from foveal.api.explain import explanations
+from foveal.api.map_sources import EVERY, NamedMaps, collect_baseline_maps
 from foveal.api.measure import default_setting
 from foveal.attribution.context import Context
 from foveal.attribution.perturbed_score import PerturbedScore, perturbed_scores
@@ -61,7 +61,7 @@ USUAL = (
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One picture and one decision about it; `part` is known to decide, or None where interventions tell."""
+    """One image and one decision about it; `part` is known to decide, or None where interventions tell."""
 
     name: str
     decision: str
@@ -72,7 +72,7 @@ class Case:
 
 
 def cases(decision: str, count: int, seed: int) -> Iterator[Case]:
-    """`count` pictures to decide about, the same for the same seed."""
+    """`count` images to decide about, the same for the same seed."""
     if decision == "similar":
         model = load_model("embed")
         for i, example in enumerate(Split("individuals", count, seed=seed)):
@@ -98,12 +98,12 @@ def cases(decision: str, count: int, seed: int) -> Iterator[Case]:
             )
 
 
-def made_with(methods: Sequence[str], seed: int) -> dict[str, Any]:
-    """The setting of a ledger: everything but the pictures that decides the numbers."""
+def made_with(seed: int, methods: Sequence[str] = ()) -> dict[str, Any]:
+    """The setting of a table: what decides the numbers, but for the images and methods."""
     weights = {name: fingerprint(weights=load_model(name).module) for name in ("demo", "embed")}
     own = own_sources(m for spec in methods for m in find_methods(spec.partition("@")[0]).values())
     return {
-        "what": "drawn world", "methods": list(methods), "seed": seed, "weights": weights, "foveal": __version__,
+        "what": "drawn world", "seed": seed, "weights": weights, "foveal": __version__,
         **({"own methods": own} if own else {}),
     }  # fmt: skip
 
@@ -117,38 +117,58 @@ def measure_synthetic(
     seed: int,
     setting: EvaluationSettings | None,
 ) -> Iterator[tuple[str, int, int]]:
-    """Measure what the ledger lacks; yields (decision, done, total) after each picture."""
+    """Measure what the table lacks; yields (decision, done, total) after each image."""
+    wanted = [*_spelled(methods), *(f"({name})" for name in EVERY)]
     for decision in decisions:
-        if all((decision, name) in log.done for name in _names(decision, count)):
+        done = {(row["decision"], row["picture"], row["method"]) for row in log.rows()}
+        if all((decision, name, method) in done for name in _names(decision, count) for method in wanted):
             continue
         for number, case in enumerate(cases(decision, count, seed), 1):
             of = fingerprint(image=case.example.image, labels=case.example.labels, decision=decision)
-            if not log.has(decision, case.name, of):
-                log.add(rows(case, methods, log.metrics, setting), of)
+            if missing := log.missing(decision, case.name, wanted, of):
+                log.add(rows(case, missing, log.metrics, setting), of)
             yield decision, number, count
+
+
+def _spelled(methods: Sequence[str]) -> list[str]:
+    """Each method that a spec stands for, with its layer: "fast" is many."""
+    names = []
+    for spec in methods:
+        method, at, layer = spec.partition("@")
+        names += [name + at + layer for name in find_methods(method)]
+    return list(dict.fromkeys(names))
 
 
 def rows(
     case: Case, methods: Sequence[str], metrics: Sequence[str], setting: EvaluationSettings | None = None
 ) -> list[dict[str, Any]]:
-    """A row a method for one picture."""
+    """A row a method for one image, without numbers where a method does not apply to the decision.
+
+    Args:
+        methods: as `_spelled` gives them; baseline maps in parentheses.
+    """
     batch = load_images(case.example.image, case.model.preprocessing)
     context = prepare(case.model, batch, case.target)
-    maps = {name: entry for spec in methods for name, entry in _explained(context, case, spec).items()}
-    maps |= reference_maps(context, maps, True)
+    baselines = [name for name in methods if name.startswith("(")]
+    maps = _explained(context, [name for name in methods if name not in baselines])
+    if baselines:
+        maps |= collect_baseline_maps(context, {}, True)
     asked = find_metrics([metric for metric in metrics if metric not in TRUTH]) if set(metrics) - set(TRUTH) else {}
     setting = setting or default_setting(batch.tensor, steps=14)
     with perturbed_scores(context, "score") as (score,):
         truth = _true_effects(case, score)
     lines: list[dict[str, Any]] = []
     with perturbed_scores(context) as (question,):
-        for name, entry in maps.items():
+        for name in methods:
+            lines.append({"decision": case.decision, "picture": case.name, "method": name})
+            if name not in maps:
+                continue
+            entry = maps[name]
             evaluation = Evaluation(
                 batch.tensor, entry.maps[0], question, whole=question.whole, setting=setting, place=entry.place
             )
-            network = {metric: kind(evaluation) for metric, kind in asked.items()}
-            row = {"decision": case.decision, "picture": case.name, "method": name}
-            lines.append(row | _agreement(case, batch, entry, truth) | network)
+            lines[-1] |= {metric: kind(evaluation) for metric, kind in asked.items()}
+            lines[-1] |= _agreement(case, batch, entry, truth)
     return lines
 
 
@@ -157,18 +177,22 @@ def _names(decision: str, count: int) -> list[str]:
     return [f"{kind} {i}" for i in range(count)]
 
 
-def _explained(context: Context, case: Case, spec: str) -> dict[str, NamedMaps]:
-    """Maps of the methods that this spells; none of what does not apply to this decision."""
-    method, _, layer = spec.partition("@")
+def _explained(context: Context, methods: Sequence[str]) -> dict[str, NamedMaps]:
+    """Maps of those methods that apply to this decision; those without a layer share their passes."""
+    plain = [spec for spec in methods if "@" not in spec]
+    groups = [plain, *([spec] for spec in methods if "@" in spec)]
+    return {name: entry for group in groups if group for name, entry in _together(context, group).items()}
+
+
+def _together(context: Context, specs: Sequence[str]) -> dict[str, NamedMaps]:
+    _, at, layer = specs[0].partition("@")
     try:
-        find_methods(method)
-        explanations = compare(context.subject, context.batch, case.target, methods=method, layer=layer or None)
-    except FovealError:
-        return {}
-    return {
-        why.method + (f"@{layer}" if layer else ""): NamedMaps(why.map, None, why.layer, why.where.get(why.layer))
-        for why in explanations
-    }
+        chosen = find_methods([spec.partition("@")[0] for spec in specs])
+        whys = explanations(context, chosen, layer or None, leave_out=tuple(chosen))
+    except FovealError:  # of one of several, or as none applies
+        each = specs if len(specs) > 1 else ()
+        return {name: entry for spec in each for name, entry in _together(context, [spec]).items()}
+    return {why.method + at + layer: NamedMaps(why.map, None, why.layer, why.where.get(why.layer)) for why in whys}
 
 
 def _true_effects(case: Case, question: PerturbedScore) -> dict[str, float]:

@@ -15,10 +15,23 @@ from foveal.cli.output_folder import OutputFolder
 from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from foveal.benchmark.csv_log import CsvLog
-    from foveal.methods import MethodLike
+    from foveal.benchmark.index import Shot
+    from foveal.results import Scores
+
+ABOUT_PHOTOS = (
+    "Faithfulness metrics, and agreement with the object where the index has boxes or masks. "
+    "Made by `foveal benchmark folder`."
+)
+ABOUT = (
+    "Drawn birds, whose parts can be removed from the scene: the true importance of a part is what the score loses "
+    "without it. "
+    "hit: the map's highest position lies on the part that matters most. share: share of the positive evidence on that "
+    "part. rank: rank correlation of the evidence per part with its true importance. distraction: share of the parts "
+    "without importance that the map leaves alone. Made by `foveal benchmark synthetic`."
+)
 
 Methods = Annotated[list[str] | None, repeatable("method", metavar="METHOD", help="A method, METHOD@LAYER, or fast.")]
 
@@ -30,24 +43,30 @@ def synthetic(
         repeatable("target", metavar="KIND", help="class, margin, similar or prototypes (default: all)."),
     ] = None,
     method: Methods = None,
-    count: Annotated[int, typer.Option("--count", min=2, metavar="N", help="Pictures, a target each.")] = 60,
+    count: Annotated[int, typer.Option("--count", min=2, metavar="N", help="Number of images per target.")] = 60,
     network: Annotated[
-        bool, typer.Option("--network/--truth-only", help="Also deletion, insertion, drop and ROAD: most of the time.")
+        bool,
+        typer.Option(
+            "--network/--truth-only",
+            help="Also measure deletion, insertion, drop and ROAD, which take most of the time.",
+        ),
     ] = True,
-    seed: Annotated[int, typer.Option("--seed", help="Of the pictures.")] = 77,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed of the images.")] = 77,
     *,
     output: options.OutputOptions,
+    latex: options.Latex = False,
     work: OutputFolder,
 ) -> None:
-    """Every method against true importance, on drawn birds whose parts are taken out of the scene.
+    """Every method against true importance, on drawn birds whose parts are removed from the scene.
 
     \b
       foveal benchmark synthetic --count 100 --truth-only
       foveal benchmark synthetic --target margin --method fast -o birds/
 
-    The folder gets synthetic.csv (a row a picture and method), synthetic.md and synthetic.html. Prints their paths. A
-    run that was broken off goes on where it stopped when started again with the same options.
+    The folder gets synthetic.csv (a row an image and method), synthetic.md and synthetic.html. Prints their paths. An
+    interrupted run continues when started again. A run with other methods adds them: it measures only what is new.
     """
+    options.one_format(json=output.json, latex=latex)
     from foveal.benchmark.csv_log import CsvLog
     from foveal.benchmark.summary import markdown, page
     from foveal.benchmark.truth import DECISIONS, NETWORK, TRUTH, USUAL, made_with
@@ -57,23 +76,26 @@ def synthetic(
     if unknown := [kind for kind in chosen if kind not in DECISIONS]:
         raise typer.BadParameter(f"there is no target {unknown[0]!r}: say {', '.join(DECISIONS)}")
     metrics = (*TRUTH, *(NETWORK if network else ()))
-    log = CsvLog(output.out / "synthetic.csv", metrics, made_with(method or USUAL, seed))
+    log = CsvLog(output.out / "synthetic.csv", metrics, made_with(seed, method or USUAL))
     with progress("measuring images") as move:
         for what, done, total in measured(
             log, decisions=chosen, methods=method or USUAL, count=count, seed=seed, setting=None
         ):
             move(f"measuring images ({what})", done, total)
             work.done(done, total, f"images ({what})", resumes=True)
-    parts = [(f"Target: {kind}", log.scores(kind), "rank" if kind != "margin" else "share", "share")
+    parts = [(f"Target: {kind}", log.scores(kind, applying=True), "rank" if kind != "margin" else "share", "share")
              for kind in log.decisions]  # fmt: skip
     text = "\n".join(markdown(scores, title=title, by=by, truth=truth) for title, scores, by, truth in parts)
-    html = page(parts, title="Methods against true importance", about="Drawn birds; foveal benchmark synthetic.")
-    _finish(log, output.out / "synthetic", text, html, json=output.json)
+    html = page(parts, title="Methods against true importance", about=ABOUT)
+    by_title = {title: scores for title, scores, _, _ in parts}
+    _finish(log, output.out / "synthetic", by_title, text, html, json=output.json, latex=latex)
 
 
 @command
 def folder(
-    photos: Annotated[Path, typer.Argument(metavar="FOLDER", show_default=False, help="Photos, maybe with index.csv.")],
+    photos: Annotated[
+        Path, typer.Argument(metavar="FOLDER", show_default=False, help="Photos, with or without an index.csv.")
+    ],
     source: options.ClassifierOptions,
     method: Annotated[
         list[str] | None,
@@ -87,51 +109,61 @@ def folder(
         list[str] | None, repeatable("metric", metavar="METRIC", help="A metric (default: usual and object).")
     ] = None,
     index: Annotated[
-        Path | None, typer.Option("--index", metavar="FILE", help="What is known of the photos; FOLDER/index.csv.")
+        Path | None,
+        typer.Option(
+            "--index", metavar="FILE", help="Targets, boxes and masks of the photos. Default: FOLDER/index.csv."
+        ),
     ] = None,
-    count: Annotated[int | None, typer.Option("--count", min=1, metavar="N", help="The first N photos only.")] = None,
+    count: Annotated[int | None, typer.Option("--count", min=1, metavar="N", help="Only the first N photos.")] = None,
     predicted: Annotated[
-        bool, typer.Option("--predicted", help="Explain the predicted class, whatever the index says.")
+        bool, typer.Option("--predicted", help="Explain the predicted class instead of the target of the index.")
     ] = False,
-    steps: Annotated[
-        int, typer.Option("--steps", min=1, metavar="N", help="Number of steps in the deletion and insertion curves.")
-    ] = 28,
+    steps: options.Steps = 28,
     *,
     output: options.OutputOptions,
+    latex: options.Latex = False,
     work: OutputFolder,
 ) -> None:
-    """Every method on a folder of photos, by what the network says, and by boxes or masks of the object.
+    """Every method on a folder of photos, with faithfulness metrics, and by boxes or masks of the object.
 
     \b
       foveal benchmark folder photos/ -m timm:resnet50
       foveal benchmark folder photos/ -m timm:resnet50 --metric deletion --metric energy
+      foveal benchmark folder photos/ -m timm:resnet50 --method scorecam   # one more
 
     \b
-    FOLDER/index.csv, or --index, has a line a photo; columns that are not known are left out:
+    FOLDER/index.csv, or --index, has a line a photo; other columns are not read:
       file,target,boxes,mask
       jay1.jpg,jay,"[[10, 20, 180, 160]]",
       jay2.jpg,jay,,masks/jay2.png
 
-    The folder gets photos.csv (a row a photo and method), photos.md and photos.html. Prints their paths. A run that
-    was broken off goes on where it stopped when started again with the same options, and several may share a folder.
-    A photo, mask or target that cannot be used is named at the end, and the exit status is 1.
+    The target is the number of a class, its name or a synonym. The folder gets photos.csv (a row a photo and method),
+    photos.md and photos.html. Prints their paths. An interrupted run continues when started again, and several runs may
+    share a folder. A run with other methods adds them: it measures only what is new. A photo, mask or target that
+    cannot be used is named at the end, and the exit status is 1.
     """
+    options.one_format(json=output.json, latex=latex)
     network = source.load()
     from foveal.benchmark.csv_log import CsvLog
     from foveal.benchmark.folder import folder as measured
     from foveal.benchmark.folder import made_with, shots
+    from foveal.benchmark.index import COLUMNS, unknown_columns, unlisted
     from foveal.benchmark.summary import markdown, page
     from foveal.errors import ResultError
-    from foveal.methods import USUAL, WORDS, find_methods
-    from foveal.metrics.metric import find_metrics
+    from foveal.methods import USUAL, find_methods
 
-    listed = shots(photos, index)[:count]
-    needs = {"object": any(s.boxes or s.mask for s in listed), "boxes": any(s.boxes for s in listed)}
-    chosen = find_metrics(metric or ["usual", "object"])
-    metrics = [name for name, kind in chosen.items() if needs.get(kind.needs, True)]
-    methods: dict[str, MethodLike] = {name: name for name in method or () if name in WORDS}
-    methods |= find_methods([name for name in method or USUAL if name not in WORDS])
-    log = CsvLog(output.out / "photos.csv", metrics, made_with(network, methods, steps, predicted=predicted))
+    photos_there = shots(photos, index)
+    left_out = unlisted(photos, photos_there)
+    if left_out:
+        others = [path.relative_to(photos).as_posix() for path in left_out]
+        info(f"note: {_not_indexed(others, len(photos_there) + len(others), index)}")
+    listed = photos_there[:count]
+    if columns := unknown_columns(photos, index):
+        info(f"note: {columns}; read are {', '.join(COLUMNS)}")
+    metrics = _metrics(listed, metric, columns)
+    methods = find_methods(method or USUAL)
+    setting = made_with(network, steps, predicted=predicted, methods=methods.values())
+    log = CsvLog(output.out / "photos.csv", metrics, setting)
     faults: list[str] = []
     with progress("measuring photos") as move:
         for _, done, total in measured(
@@ -141,26 +173,76 @@ def folder(
             work.done(done, total, resumes=True)
     names = {shot.name for shot in listed}
     if len(faults) == len(listed):
-        raise ResultError(f"None of {len(listed)} photos could be measured. {faults[0]}")
+        none = f"None of {len(listed)} photos" if len(listed) > 1 else "The photo"
+        raise ResultError(f"{none} could {'' if len(listed) > 1 else 'not '}be measured. {_sentence(faults[0])}")
     scores = log.scores("photo", model=network.name, pictures=names)
-    text = markdown(scores, title=f"{network.name}, {photos.name}")
-    html = page(
-        [(network.name, scores, scores.metrics[0], None)], title="Methods on photos", about="foveal benchmark folder."
+    text = markdown(scores, title=photos.name)
+    html = page([(photos.name, scores, scores.metrics[0], None)], title="Methods on photos", about=ABOUT_PHOTOS)
+    _finish(
+        log,
+        output.out / "photos",
+        {photos.name: scores},
+        text,
+        html,
+        json=output.json,
+        latex=latex,
+        pictures=names,
+        unread=faults,
     )
-    _finish(log, output.out / "photos", text, html, json=output.json, pictures=names, unread=faults)
     if faults:
         for fault in faults:
             error(fault)
         raise typer.Exit(1)
 
 
+def _metrics(listed: Sequence[Shot], asked: list[str] | None, columns: str) -> list[str]:
+    """The metrics that can be measured with what is known of the photos; those named one by one must be."""
+    from foveal.errors import MethodError
+    from foveal.metrics.metric import METRICS, find_metrics
+
+    chosen = find_metrics(asked or ["usual", "object"])
+    known = {
+        "object": any(shot.boxes or shot.mask for shot in listed), "boxes": any(shot.boxes for shot in listed),
+        "explainer": False,
+    }  # fmt: skip
+    metrics = [name for name, kind in chosen.items() if known.get(kind.needs, True)]
+    singly = [name for name in asked or () if name not in ("usual", "object", "all")]
+    lacking = [name for name in (find_metrics(singly) if metrics else chosen) if name not in metrics]
+    told = [name for name in lacking if METRICS[name].needs != "explainer"]
+    if told:
+        seen = f"{columns}; " if columns else ""
+        raise MethodError(
+            f"{', '.join(told)} need{'s' * (len(told) == 1)} the object: {seen}boxes must be in a column `boxes` of "
+            "index.csv, masks in a column `mask`"
+        )
+    if lacking:
+        raise MethodError(
+            f"{', '.join(lacking)} cannot be measured here: altered images are explained again; use `foveal measure "
+            "--no-baseline-maps`"
+        )
+    return metrics
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _not_indexed(names: Sequence[str], photos: int, index: Path | None) -> str:
+    """ "1 photo of 2 is not in index.csv: b.jpg"."""
+    few = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    are = f"{len(names)} photos of {photos} are" if len(names) > 1 else f"1 photo of {photos} is"
+    return f"{are} not in {index.name if index else 'index.csv'}: {few}"
+
+
 def _finish(
     log: CsvLog,
     stem: Path,
+    scores: Mapping[str, Scores],
     text: str,
     html: str,
     *,
     json: bool,
+    latex: bool,
     pictures: Collection[str] | None = None,
     unread: Sequence[str] = (),
 ) -> None:
@@ -169,6 +251,13 @@ def _finish(
     write_text(files[2], html)
     info(text)
     if json:
-        print_json({"rows": log.rows(pictures), "files": [*map(str, files)], "unread": [*unread]})
+        tables = {
+            title: {name: value for name, value in own.to_dict().items() if name in ("means", "pairwise")}
+            for title, own in scores.items()
+        }
+        rows = log.rows(pictures)
+        print_json({"rows": rows, "tables": tables, "files": [*map(str, files)], "unread": [*unread]})
+    elif latex:
+        print_lines(*(own.to_latex(pairs=True, by=own.metrics[0]) for own in scores.values()))
     else:
         print_lines(*files)

@@ -10,6 +10,7 @@ from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.figure import Figure
 from foveal.cli.lists import repeatable
+from foveal.cli.measure import counted, tell_row
 from foveal.cli.pictures import AT_ONCE, pictures
 
 if TYPE_CHECKING:
@@ -42,18 +43,21 @@ def compare(
     *,
     drawing: options.DrawingOptions,
     output: options.OutputOptions,
+    latex: options.Latex = False,
 ) -> None:
-    """Methods side by side on a page: a column for each, a row for each image, with faithfulness metrics.
+    """Methods side by side on a page: a column each, an image a row, with faithfulness metrics.
 
     \b
       foveal compare photos/ -m timm:resnet50
       foveal compare photos/ -m timm:resnet50 --method gradcam --method naflow
       foveal compare query.jpg -m timm:resnet50 --like shelf.jpg --method fam
 
-    --target as in `foveal explain`. naflow is the flow of `foveal flow` at the last stage. The folder gets
-    compare.html, one file that can be sorted by any metric, scores.csv and manifest.json. --figure puts the maps into
-    one figure for a paper. Prints the paths of page and figure.
+    --target as in `foveal explain`. naflow is the flow of `foveal flow` at the last stage. Each row is printed as soon
+    as it is measured. The folder gets compare.html, a single file whose images can be sorted by any metric, scores.csv
+    and manifest.json. --figure puts the maps into one figure for a paper. Prints the paths of page and figure; --json
+    adds intervals and the tests of all pairs of methods.
     """
+    options.one_format(json=output.json, latex=latex)
     drawing.check()
     network = source.load()
     from foveal.api.measure import default_setting
@@ -79,12 +83,12 @@ def compare(
                     explanations=explanations,
                     metrics=metrics,
                     setting=default_setting(batch.tensor, steps=steps),
-                    progress=move,
+                    progress=counted(move, done, len(files), len(batch.photos)),
+                    on_row=tell_row,
                 )
             )
             for name, why in explanations.items():
                 columns.setdefault(name, []).append(why)
-            move("comparing photos", done, len(files))
         read.need(parts)
         scores = Scores.joined(parts)
         scores.save(output.out)
@@ -97,6 +101,8 @@ def compare(
         if output.json:
             facts = {"scores": list(scores.rows()), "page": str(page), "figure": saved and str(saved)}
             print_json({**scores.to_dict(), **facts, "unread": read.failures()})
+        elif latex:
+            print_lines(scores.to_latex(pairs=True))
         else:
             print_lines(page, *([saved] if saved else []))
 

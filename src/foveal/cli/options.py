@@ -76,6 +76,13 @@ Device = Annotated[
         autocompletion=lambda: ["cpu", "cuda", "mps"],
     ),
 ]  # fmt: skip
+Latex = Annotated[
+    bool,
+    typer.Option(
+        "--latex", help="Print the table as LaTeX on standard output; it needs no package.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.", rich_help_panel=OUTPUT_PANEL)]
 
 
@@ -328,6 +335,12 @@ def folders(photos: Sequence[Path], out: Path) -> tuple[list[Path], list[Path]]:
 
     files = pictures_in(photos)
     return files, [out / name for name in distinct_names(photo.stem for photo in files)]
+
+
+def one_format(*, json: bool, latex: bool) -> None:
+    """Standard output holds one document."""
+    if json and latex:
+        raise typer.BadParameter("--json and --latex both write to standard output: give one of them")
 
 
 def layer_spec(layers: Iterable[str] | str | None) -> tuple[str | int, ...] | None:

@@ -17,7 +17,11 @@ OPTIONS = {
         "rule", "show", "target", "task", "weights",
     )
 } | {"methods": "--method", "metrics": "--metric"}  # fmt: skip
-SWITCHES = {"pretrained=False": "--no-pretrained", "pretrained=True": "--pretrained"}
+SWITCHES = {
+    "pretrained=False": "--no-pretrained",
+    "pretrained=True": "--pretrained",
+    "baseline_maps=False": "--no-baseline-maps",
+}
 COMMANDS = (
     "audit", "channels", "compare", "decompose", "episode", "explain", "flow", "match", "measure", "parts", "sanity",
     "shortcuts", "stages", "visualize",

@@ -27,7 +27,7 @@ def true_panel(model: Model, example: Example, class_name: str) -> Panel:
     batch = load_images(example.image, model.preprocessing)
     setting = default_setting(batch.tensor, steps=14)
     scores = measure(
-        model, batch, target, explanations=whys, metrics=["deletion"], references=("random",), setting=setting
+        model, batch, target, explanations=whys, metrics=["deletion"], baseline_maps=("random",), setting=setting
     )
     audits = {test.method: test for test in audit(model, batch, target, explanations=whys, draws=6)}
     best, chance = scores.best("deletion"), scores.values["(random)"]["deletion"][0]

@@ -11,7 +11,7 @@ import torch
 
 from foveal.api.explain import compare, explain
 from foveal.methods import FAST, METHODS
-from foveal.metrics.references import reference_of_photo
+from foveal.metrics.baseline_maps import baseline_map_of_photo
 from foveal.models import Model
 from foveal.results import Explanation
 from foveal.synthetic import CLASS_NAMES, Split, effects_of_each, sibling
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 BATCH = 20
 UNTOLD = ("random", "center", "edges")  # maps that know nothing of the network
 PATIENT = ("ablationcam", "scorecam", "occlusion")
-Key = tuple[str, str]  # method, layer ("" for references, which have none)
+Key = tuple[str, str]  # method, layer ("" for baseline maps, which have none)
 
 
 @dataclass
@@ -106,7 +106,7 @@ def _margins(model: Model, examples: Sequence[Example], evidence: TruthMeasureme
     for name in UNTOLD:
         for i, example in enumerate(examples):
             _score(
-                evidence, (name, ""), reference_of_photo(name, example.image), example, deciding_part(class_names[i])
+                evidence, (name, ""), baseline_map_of_photo(name, example.image), example, deciding_part(class_names[i])
             )
 
 
@@ -124,7 +124,7 @@ def _interventions(model: Model, examples: Sequence[Example], evidence: TruthMea
         maps: dict[Key, NDArray[np.floating]] = {
             (name, layer): on_photo(why, layer, i) for name, why in explained.items() for layer in why.layers
         }
-        maps |= {(name, ""): reference_of_photo(name, example.image) for name in UNTOLD}
+        maps |= {(name, ""): baseline_map_of_photo(name, example.image) for name in UNTOLD}
         for key, map in maps.items():
             evidence.correlations.setdefault(key, []).append(rank_correlation(map, example.labels, truth))
 

@@ -1,5 +1,6 @@
 """Whether an explanation is true: what the score does when that which a map marks is hidden or shown."""
 
+from foveal.metrics.baseline_maps import BASELINE_MAPS
 from foveal.metrics.baselines import BASELINES, Fill, baseline, black, hidden
 from foveal.metrics.curves import Ask, Curve, deletion, insertion, regrid
 from foveal.metrics.evaluation import Evaluation, EvaluationSettings
@@ -8,15 +9,14 @@ from foveal.metrics.infidelity import Infidelity, infidelity
 from foveal.metrics.masked import Masked, adcc, coherency, masked
 from foveal.metrics.metric import METRICS, Metric, Tally, find_metrics
 from foveal.metrics.parts import coverage, falling, overlap, part_drops
-from foveal.metrics.references import REFERENCES
 from foveal.metrics.road import Road, road
 from foveal.metrics.sensitivity import sensitivity
-from foveal.metrics.statistics import Summary, agreement, differ, holm, kendall, summary
+from foveal.metrics.statistics import Summary, agreement, holm, kendall, summary
 
 __all__ = [
     "BASELINES",
+    "BASELINE_MAPS",
     "METRICS",
-    "REFERENCES",
     "Ask",
     "Curve",
     "Evaluation",
@@ -35,7 +35,6 @@ __all__ = [
     "coherency",
     "coverage",
     "deletion",
-    "differ",
     "falling",
     "find_metrics",
     "hidden",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BaselineName: TypeAlias = "Literal['zero', 'mean', 'blur', 'noise', 'black', 'impute']"
 BASELINES: tuple[BaselineName, ...] = ("zero", "mean", "blur", "noise")
-"""Those that are pictures of their own; "black" needs to know the color, and "impute" what is hidden."""
+"""Those that are images of their own; "black" needs to know the color, and "impute" what is hidden."""
 
 Fill: TypeAlias = "BaselineName | Tensor | Callable[[Tensor], Tensor]"
 
@@ -24,7 +24,7 @@ Fill: TypeAlias = "BaselineName | Tensor | Callable[[Tensor], Tensor]"
 def hidden(
     x: Float[Tensor, "n c h w"], where: Bool[Tensor, "n 1 h w"], fill: Fill = "zero", *, seed: int = 0
 ) -> Float[Tensor, "n c h w"]:
-    """The pictures with something else in these places; "impute" makes it up from what stands around (ROAD)."""
+    """The images with something else in these positions; "impute" makes it up from what stands around (ROAD)."""
     if isinstance(fill, str) and fill == "impute":
         from foveal.metrics.imputing import impute
 
@@ -43,12 +43,12 @@ def baseline(
     *,
     seed: int = 0,
 ) -> Float[Tensor, "n c h w"]:
-    """A picture with nothing in it, as network input. Specification: metrics, section 1.
+    """An image with nothing in it, as network input. Specification: metrics, section 1.
 
     Args:
-        kind: "zero", the mean color of the data, which preprocessing maps to 0; "mean", each picture's own mean
-            color; "blur", the picture through a Gaussian an eighth of its side wide; "noise", normal noise with the
-            picture's mean and deviation; a tensor that broadcasts to x, such as `black(mean, std)`; or what makes one
+        kind: "zero", the mean color of the data, which preprocessing maps to 0; "mean", each image's own mean
+            color; "blur", the image through a Gaussian an eighth of its side wide; "noise", normal noise with the
+            image's mean and deviation; a tensor that broadcasts to x, such as `black(mean, std)`; or what makes one
             of x. "impute" is the mean color where nothing is left to impute from.
 
     Raises:

@@ -1,10 +1,10 @@
-"""Deletion and insertion: the score while the picture disappears or appears, most important places first.
+"""Deletion and insertion: the score while the image disappears or appears, most important positions first.
 
-    deletion    the top share of places is replaced by the baseline: a true map makes the score fall early
-    insertion   … of the baseline by the picture: a true map makes it rise early
+    deletion    the top share of positions is replaced by the baseline: a true map makes the score fall early
+    insertion   … of the baseline by the image: a true map makes it rise early
 
 (Petsiuk et al., BMVC 2018, arXiv:1806.07421; specification: metrics, sections 4 and 5.) For the area only the order of
-places counts. Whether the map's values foretell how far the score moves is the curve's correlation (Gomez et al.,
+positions counts. Whether the map's values foretell how far the score moves is the curve's correlation (Gomez et al.,
 arXiv:2201.13291).
 """
 
@@ -38,11 +38,11 @@ class Curve:
     """The scores along the way.
 
     Attributes:
-        shares: (k + 1,), of the places changed, from 0 to 1.
+        shares: (k + 1,), of the positions changed, from 0 to 1.
         scores: (k + 1,).
         better: whether a small or a large area below the curve is good.
-        weights: (k,), the mean of the map over the places that each step changes.
-        alone: each step changed its own places only, instead of these and all before.
+        weights: (k,), the mean of the map over the positions that each step changes.
+        alone: each step changed its own positions only, instead of these and all before.
     """
 
     shares: Float[Tensor, " k"]
@@ -93,14 +93,14 @@ def deletion(
     chunk: int | None = None,
     seed: int = 0,
 ) -> Curve:
-    """The score while the most important places of the picture are replaced.
+    """The score while the most important positions of the image are replaced.
 
     Args:
         ask: the score of altered copies.
-        map: of any size; places are its cells. Negative evidence counts as least important.
+        map: of any size; positions are its cells. Negative evidence counts as least important.
         steps: at most; shares are spread evenly.
         fill: what replaces them, see `baseline`; "impute" makes it up from what is left.
-        alone: each step changes its own places only.
+        alone: each step changes its own positions only.
         chunk: copies asked at once, None for what fits; the result does not depend on it.
         seed: of the order among equals.
     """
@@ -130,7 +130,7 @@ def insertion(
     chunk: int | None = None,
     seed: int = 0,
 ) -> Curve:
-    """The score while they are restored, from a picture with nothing in it; arguments as for `deletion`."""
+    """The score while they are restored, from an image with nothing in it; arguments as for `deletion`."""
     begin = baseline(x, fill, seed=seed)
 
     def changed(where: Tensor) -> Tensor:
@@ -156,7 +156,7 @@ def regrid(
     place: Place | None = None,
     image: Sequence[int] | None = None,
 ) -> Float[Tensor, "h2 w2"]:
-    """The map on a grid that tiles the picture: the mean over places where that is coarser, bilinear where it is finer.
+    """The map on a grid that tiles the image: the mean over positions where it is coarser, bilinear where it is finer.
 
     Maps of different methods are compared on one grid: removing dust and removing blocks are different questions.
 
@@ -178,7 +178,7 @@ def _path(
     """Shares, scores and mean map values on the way from no place to all."""
     if len(x) != 1 or map.ndim != 2 or map.shape[0] > x.shape[2] or map.shape[1] > x.shape[3]:
         raise MethodError(
-            f"a curve is of one picture (1, c, h, w) and a map (h, w) no larger, but got {tuple(x.shape)} and "
+            f"a curve is of one image (1, c, h, w) and a map (h, w) no larger, but got {tuple(x.shape)} and "
             f"{tuple(map.shape)}"
         )
     map = map.detach().double().cpu()

@@ -1,4 +1,4 @@
-"""One map of one picture, put to the test. Every experiment is made once, whichever metrics ask for it."""
+"""One map of one image, put to the test. Every experiment is made once, whichever metrics ask for it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class EvaluationSettings:
 
     Attributes:
         steps: of deletion and insertion, at most.
-        grid: (h, w) of the places that curves change, the same for every map; None for each map's own.
-        delete, insert, mask: what replaces places in deletion, is there before insertion, shows behind a mask.
+        grid: (h, w) of the positions that curves change, the same for every map; None for each map's own.
+        delete, insert, mask: what replaces positions in deletion, is there before insertion, shows behind a mask.
         shares: that ROAD removes.
         samples: perturbations of infidelity.
         radius, neighbors: of sensitivity.
@@ -69,14 +69,14 @@ class Evaluation:
     """What can be asked of one map.
 
     Attributes:
-        x: (1, c, h, w), the picture.
+        x: (1, c, h, w), the image.
         map: (h', w'), raw; negative evidence counts as least.
         ask: scores of altered copies; None where only the map is looked at.
-        inside: (h, w) on the picture's grid, true on the object; None where that is not known.
+        inside: (h, w) on the image's grid, true on the object; None where that is not known.
         boxes: of the object, on that grid.
-        explain: explains other pictures the same way.
-        whole: the score as the picture is, where it is known.
-        place: where the map's cells lie on the picture; None is edge to edge.
+        explain: explains other images the same way.
+        whole: the score as the image is, where it is known.
+        place: where the map's cells lie on the image; None is edge to edge.
     """
 
     x: Float[Tensor, "1 c h w"]
@@ -91,7 +91,7 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         if self.map.ndim != 2 or len(self.x) != 1:
-            raise MethodError(f"an evaluation is of one picture and its map (h, w), not {tuple(self.map.shape)}")
+            raise MethodError(f"an evaluation is of one image and its map (h, w), not {tuple(self.map.shape)}")
         self.map = self.map.detach()
         if not self.map.is_floating_point():
             self.map = self.map.float()
@@ -163,7 +163,7 @@ class Evaluation:
 
     @cached_property
     def on_grid(self) -> Float[Tensor, "h3 w3"]:
-        """The map on the grid of the curves, which tiles the picture."""
+        """The map on the grid of the curves, which tiles the image."""
         if self.setting.grid is None and self.place is None:
             return self.map
         size = self.setting.grid or (self.map.shape[0], self.map.shape[1])
@@ -171,7 +171,7 @@ class Evaluation:
 
     @cached_property
     def grown(self) -> Float[Tensor, "h w"]:
-        """The map on the picture's grid."""
+        """The map on the image's grid."""
         return laid(self.map, self.x.shape[2:], self.place).cpu()
 
     @property
@@ -191,6 +191,6 @@ class Evaluation:
     def _again(self) -> Explainer:
         if self.explain is None:
             raise MethodError(
-                "this metric explains altered pictures: give the method by name, such as 'gradcam', or explain="
+                "this metric explains altered images: give the method by name, such as 'gradcam', or explain="
             )
         return self.explain

@@ -1,11 +1,11 @@
 """What may have stood in a hidden place, made up from its surroundings: ROAD's noisy linear imputation.
 
 Every hidden pixel is the weighted mean of its eight neighbors, 1/6 for the four nearest and 1/12 for the diagonals,
-the weights of those outside of the picture shared among the others; then a little noise. One linear system a picture,
+the weights of those outside of the image shared among the others; then a little noise. One linear system an image,
 the same for all channels (Rong et al., ICML 2022, arXiv:2202.00449; specification: metrics, section 8).
 
 Multiplied by the sum of its weights each equation is symmetric in both pixels, so conjugate gradients solve all
-pictures at once without a matrix; the start comes from the same question at half the size.
+images at once without a matrix; the start comes from the same question at half the size.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from foveal.errors import MethodError
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
-SMALLEST = 8  # pixels; smaller pictures start from the mean
+SMALLEST = 8  # pixels; smaller images start from the mean
 STEPS = 2000
 SINGLE = 1e-4  # residuals that single precision reaches
 
@@ -34,18 +34,18 @@ def impute(
     seed: int = 0,
     tolerance: float = 1e-3,
 ) -> Float[Tensor, "n c h w"]:
-    """The pictures with these places filled in; all others as they were, to the bit.
+    """The images with these positions filled in; all others as they were, to the bit.
 
     Args:
-        x: one picture for all, or one a set of places.
+        x: one image for all, or one a set of positions.
         noise: deviation of what is added there, in the network's units; the seed decides it.
-        tolerance: residual of the equations, as a share of the picture's range.
+        tolerance: residual of the equations, as a share of the image's range.
 
     Raises:
-        MethodError: when a picture is hidden altogether: there is nothing to fill it from.
+        MethodError: when an image is hidden altogether: there is nothing to fill it from.
     """
     if bool(where.flatten(1).all(1).any()):
-        raise MethodError("cannot impute a picture that is hidden altogether: leave a pixel of it")
+        raise MethodError("cannot impute an image that is hidden altogether: leave a pixel of it")
     k = max(len(x), len(where))
     x, where = x.expand(k, *x.shape[1:]), where.expand(k, *where.shape[1:])
     # Single precision is exact enough for what noise of 0.01 goes on top of.
@@ -89,7 +89,7 @@ def _start(x: Tensor, where: Tensor, tolerance: float) -> Tensor:
 
 
 def _neighbors(v: Tensor) -> Tensor:
-    """Σ over the eight neighbors, by weight; outside of the picture there is none."""
+    """Σ over the eight neighbors, by weight; outside of the image there is none."""
     padded = functional.pad(v, (1, 1, 1, 1))
     rows = padded[..., :-2, :] + padded[..., 2:, :]  # above and below
     horizontal = padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]

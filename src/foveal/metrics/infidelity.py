@@ -1,4 +1,4 @@
-"""Infidelity: does the map foretell how far the score falls when places are perturbed at random?
+"""Infidelity: does the map foretell how far the score falls when positions are perturbed at random?
 
     INFD = E_I [ (β ⟨I, Φ⟩ − (f(x) − f(x − I)))² ],     β = E[⟨I, Φ⟩ Δf] / E[⟨I, Φ⟩²]
 
@@ -25,7 +25,7 @@ from foveal.metrics.statistics import pearson
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-SIDE = 4  # hidden squares are a quarter of the picture wide
+SIDE = 4  # hidden squares are a quarter of the image wide
 PRIME = 100_003  # seeds of perturbations lie apart
 
 
@@ -72,19 +72,19 @@ def infidelity(
     seed: int = 0,
     place: Place | None = None,
 ) -> Infidelity:
-    """Random perturbations of one picture, and what the map says of them.
+    """Random perturbations of one image, and what the map says of them.
 
     Args:
-        map: interpolated to the picture's size; or (c, h, w), an attribution of every value.
+        map: interpolated to the image's size; or (c, h, w), an attribution of every value.
         by: "hiding", squares are replaced, one to four at once, and a map of contributions says the sum over them;
             "noise", I is normal noise, and a map of derivatives says ⟨I, Φ⟩.
         noise: its deviation, in the network's units.
         fill: what the squares show.
-        whole: the score of the picture as it is, where it is known.
-        place: where the map's cells lie on the picture; None is edge to edge.
+        whole: the score of the image as it is, where it is known.
+        place: where the map's cells lie on the image; None is edge to edge.
     """
     if len(x) != 1 or map.ndim not in (2, 3) or not bool(torch.isfinite(map).all()):
-        raise MethodError(f"infidelity takes one picture and a finite map, not {tuple(x.shape)}, {tuple(map.shape)}")
+        raise MethodError(f"infidelity takes one image and a finite map, not {tuple(x.shape)}, {tuple(map.shape)}")
     if samples < 2:
         raise MethodError(f"infidelity is a mean over perturbations: ask for two at least, not {samples}")
     Phi = spread(map, x, place).double()
@@ -114,7 +114,7 @@ def infidelity(
 def spread(
     map: Float[Tensor, "h w"] | Float[Tensor, "c h w"], x: Float[Tensor, "1 c h w"], place: Place | None = None
 ) -> Float[Tensor, "1 c h w"]:
-    """The map in the picture's shape; its sum over channels and cells stays the mean evidence of each pixel."""
+    """The map in the image's shape; its sum over channels and cells stays the mean evidence of each pixel."""
     planes = map.detach().to(x)[None] if map.ndim == 3 else map.detach().to(x)[None, None]
     grown = laid(planes, x.shape[2:], place)
     return grown / x.shape[1] if map.ndim == 2 else grown

@@ -1,4 +1,4 @@
-"""How alike two maps of one picture are, in four ways. Specification: metrics, section 10.
+"""How alike two maps of one image are, in four ways. Specification: metrics, section 10.
 
 spearman   rank correlation of the signed values, −1 to 1       absolute   of their sizes, which edges raise
 ssim       structural similarity of the maps scaled to 0 … 1, −1 to 1 (Wang et al., 2004)
@@ -37,7 +37,7 @@ def absolute(a: Float[Tensor, "h w"], b: Float[Tensor, "h w"]) -> float:
 
 
 def ssim(a: Float[Tensor, "h w"], b: Float[Tensor, "h w"]) -> float:
-    """The mean over windows of 7 × 7 places, or as many as there are, with the customary constants."""
+    """The mean over windows of 7 × 7 positions, or as many as there are, with the customary constants."""
     x, y = (unit(map.double())[None, None] for map in (a, b))
     if not bool(x.any()) or not bool(y.any()):
         return math.nan  # a map that is the same everywhere has no structure

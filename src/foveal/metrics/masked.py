@@ -1,4 +1,4 @@
-"""The score of a picture of which the map leaves something: Average Drop, Increase, Gain. Specification: metrics, 3."""
+"""The score of an image of which the map leaves something: Average Drop, Increase, Gain. Specification: metrics, 3."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Masked:
-    """n pictures, each whole, as far as its map shows it, and as far as its map hides it; scores in 0..1.
+    """n images, each whole, as far as its map shows it, and as far as its map hides it; scores in 0..1.
 
     Attributes:
         whole, shown, hidden: (n,).
@@ -64,9 +64,9 @@ class Masked:
 def mask_of(
     map: Float[Tensor, "n h w"], size: tuple[int, int], place: Place | None = None
 ) -> Float[Tensor, "n 1 h2 w2"]:
-    """The map between 0 and 1, image by image, at the picture's size; zeros for a map that is the same everywhere.
+    """The map between 0 and 1, image by image, at the image's size; zeros for a map that is the same everywhere.
 
-    `place` is where its cells lie on the picture; None is edge to edge.
+    `place` is where its cells lie on the image; None is edge to edge.
     """
     return laid(unit(map)[:, None], size, place)
 
@@ -82,20 +82,18 @@ def masked(
     seed: int = 0,
     place: Place | None = None,
 ) -> Masked:
-    """What the network says of the pictures behind their maps.
+    """What the network says of the images behind their maps.
 
     Args:
-        ask: scores (n,) of n inputs, the same decision for each as on the whole picture; probabilities, or
+        ask: scores (n,) of n inputs, the same decision for each as on the whole image; probabilities, or
             similarities that stay in 0..1.
         fill: what shows where the mask does not, see `baseline`.
         scaled: each map is scaled to 0 … 1 first; else it is the mask as it is.
-        whole: scores of the pictures as they are, where they are known.
-        place: where the cells of the maps lie on the pictures; None is edge to edge.
+        whole: scores of the images as they are, where they are known.
+        place: where the cells of the maps lie on the images; None is edge to edge.
     """
     if maps.ndim != 3 or len(maps) != len(x) or not bool(torch.isfinite(maps).all()):
-        raise MethodError(
-            f"{len(x)} pictures need as many maps (n, h, w) of finite numbers, but got {tuple(maps.shape)}"
-        )
+        raise MethodError(f"{len(x)} images need as many maps (n, h, w) of finite numbers, but got {tuple(maps.shape)}")
     size = (x.shape[2], x.shape[3])
     mask = mask_of(maps.to(x), size, place) if scaled else laid(maps[:, None].to(x), size, place)
     empty = baseline(x, fill, seed=seed)
@@ -108,7 +106,7 @@ def masked(
 
 
 def coherency(map: Float[Tensor, "h w"], again: Float[Tensor, "h w"]) -> float:
-    """(1 + Pearson) / 2 of a map with the map of what it leaves of the picture, 0 to 1; higher is better."""
+    """(1 + Pearson) / 2 of a map with the map of what it leaves of the image, 0 to 1; higher is better."""
     return (1 + pearson(map.detach().double().flatten().cpu(), again.detach().double().flatten().cpu())) / 2
 
 

@@ -1,11 +1,11 @@
 """The metrics there are, and what accumulates them. Adding one: a line here, its formula, its test, its docs.
 
     tally = Tally(["deletion", "insertion"])
-    for x, maps, ask in pictures:
+    for x, maps, ask in images:
         tally.update(ask, x, maps)
     tally.compute()["deletion"]         # mean, 95 % interval, how many are undefined
 
-Metrics of one tally share their forwards. A tally of another process is added with `merge`.
+Metrics of one tally share their forward passes. A tally of another process is added with `merge`.
 """
 
 from __future__ import annotations
@@ -62,67 +62,91 @@ class Metric:
 ONE, SIGNED, ANY = (0.0, 1.0), (-1.0, 1.0), (0.0, float("inf"))
 
 _ALL = (
-    Metric("deletion", "deletion (DAUC)", "lower", "network", ONE, "area below the score while the most important "
-           "places vanish", "arXiv:1806.07421", lambda t: t.deletion.area),
-    Metric("insertion", "insertion (IAUC)", "higher", "network", ONE, "area below the score while they appear",
+    Metric("deletion", "deletion (DAUC)", "lower", "network", ONE,
+           "area under the score while the most important positions are removed first",
+           "arXiv:1806.07421", lambda t: t.deletion.area),
+    Metric("insertion", "insertion (IAUC)", "higher", "network", ONE,
+           "area under the score while the most important positions are added first to a blurred image",
            "arXiv:1806.07421", lambda t: t.insertion.area),
-    Metric("deletion_correlation", "deletion correlation (DC)", "higher", "network", SIGNED, "whether the map's values "
-           "foretell each step of deletion", "arXiv:2201.13291", lambda t: t.deletion.correlation),
-    Metric("insertion_correlation", "insertion correlation (IC)", "higher", "network", SIGNED, "… of insertion",
+    Metric("deletion_correlation", "deletion correlation (DC)", "higher", "network", SIGNED,
+           "correlation of the map's values with the drops of the score in deletion",
+           "arXiv:2201.13291", lambda t: t.deletion.correlation),
+    Metric("insertion_correlation", "insertion correlation (IC)", "higher", "network", SIGNED,
+           "correlation of the map's values with the rises of the score in insertion",
            "arXiv:2201.13291", lambda t: t.insertion.correlation),
-    Metric("deletion_rank_correlation", "deletion rank correlation", "higher", "network", SIGNED, "Spearman's of the "
-           "same", "ours", lambda t: t.deletion.rank_correlation),
-    Metric("validity", "validity rate", "higher", "network", ONE, "steps of deletion in which the score falls",
+    Metric("deletion_rank_correlation", "deletion rank correlation", "higher", "network", SIGNED,
+           "Spearman correlation of the map's values with the drops of the score in deletion",
+           "ours", lambda t: t.deletion.rank_correlation),
+    Metric("validity", "validity rate", "higher", "network", ONE,
+           "share of the steps of deletion in which the score falls",
            "arXiv:2311.17876", lambda t: t.deletion.validity),
-    Metric("drop", "Average Drop (AD)", "lower", "network", ONE, "share of the score lost when only the map's places "
-           "are shown", "arXiv:1710.11063", lambda t: float(t.masked.drop[0])),
-    Metric("increase", "Average Increase (AI, IIC)", "higher", "network", ONE, "whether the score rises then",
+    Metric("drop", "Average Drop (AD)", "lower", "network", ONE,
+           "share of the score lost when the image is multiplied by the map",
+           "arXiv:1710.11063", lambda t: float(t.masked.drop[0])),
+    Metric("increase", "Average Increase (AI, IIC)", "higher", "network", ONE,
+           "share of images whose score rises when the image is multiplied by the map",
            "arXiv:1710.11063", lambda t: float(t.masked.increase[0])),
-    Metric("gain", "Average Gain (AG)", "higher", "network", ONE, "how far it rises, of what could be gained",
+    Metric("gain", "Average Gain (AG)", "higher", "network", ONE,
+           "rise of the score when the image is multiplied by the map, over the largest possible rise",
            "arXiv:2301.07002", lambda t: float(t.masked.gain[0])),
-    Metric("drop_in_deletion", "Average Drop in Deletion (ADD)", "higher", "network", (-float("inf"), 1.0), "share of "
-           "the score lost when the map's places are hidden", "arXiv:2102.05228",
-           lambda t: float(t.masked.drop_in_deletion[0])),
-    Metric("road", "ROAD", "higher", "network", (-0.5, 0.5), "score without the least important pixels less without "
-           "the most important, halved", "arXiv:2202.00449", lambda t: t.road.combined),
-    Metric("road_most", "ROAD, most important first", "lower", "network", ONE, "score without the most important "
-           "pixels", "arXiv:2202.00449", lambda t: t.road.most_first),
-    Metric("road_least", "ROAD, least important first", "higher", "network", ONE, "score without the least important "
-           "pixels", "arXiv:2202.00449", lambda t: t.road.least_first),
-    Metric("infidelity", "infidelity (INFD)", "lower", "network", ANY, "mean squared error of what the map says that "
-           "hidden squares cost, at its best scale", "arXiv:1901.09392", lambda t: t.infidelity.value),
-    Metric("faithfulness", "faithfulness correlation", "higher", "network", SIGNED, "correlation of what it "
-           "says with what they cost", "IJCAI 2020", lambda t: t.infidelity.correlation),
-    Metric("sensitivity", "max-sensitivity (SENS)", "lower", "explainer", ANY, "largest relative change of the map in "
-           "a small neighborhood of the picture", "arXiv:1901.09392", lambda t: t.sensitivity),
-    Metric("coherency", "coherency", "higher", "explainer", ONE, "correlation with the map of what the map shows",
+    Metric("drop_in_deletion", "Average Drop in Deletion (ADD)", "higher", "network", (-float("inf"), 1.0),
+           "share of the score lost when the image is multiplied by one minus the map",
+           "arXiv:2102.05228", lambda t: float(t.masked.drop_in_deletion[0])),
+    Metric("road", "ROAD", "higher", "network", (-0.5, 0.5),
+           "half of: score without the least important pixels minus score without the most important ones",
+           "arXiv:2202.00449", lambda t: t.road.combined),
+    Metric("road_most", "ROAD, most important first", "lower", "network", ONE,
+           "score without the most important pixels", "arXiv:2202.00449", lambda t: t.road.most_first),
+    Metric("road_least", "ROAD, least important first", "higher", "network", ONE,
+           "score without the least important pixels", "arXiv:2202.00449", lambda t: t.road.least_first),
+    Metric("infidelity", "infidelity (INFD)", "lower", "network", ANY,
+           "mean squared error of the score drops that the map predicts for hidden squares, at its best scale",
+           "arXiv:1901.09392", lambda t: t.infidelity.value),
+    Metric("faithfulness", "faithfulness correlation", "higher", "network", SIGNED,
+           "correlation of predicted and measured score drops for hidden squares",
+           "IJCAI 2020", lambda t: t.infidelity.correlation),
+    Metric("sensitivity", "max-sensitivity (SENS)", "lower", "explainer", ANY,
+           "largest relative change of the map under small changes of the image",
+           "arXiv:1901.09392", lambda t: t.sensitivity),
+    Metric("coherency", "coherency", "higher", "explainer", ONE,
+           "correlation of the map with the map of the image multiplied by it",
            "arXiv:2104.10252", lambda t: t.coherency),
-    Metric("adcc", "ADCC", "higher", "explainer", ONE, "harmonic mean of coherency, 1 − complexity, 1 − drop",
-           "arXiv:2104.10252", lambda t: t.adcc),
-    Metric("complexity", "complexity", None, "map", ONE, "mean of the map scaled to 0 … 1", "arXiv:2104.10252",
-           lambda t: shape.complexity(t.map)),
-    Metric("sparsity", "sparsity (Sp)", None, "map", (1.0, float("inf")), "largest value over the mean",
-           "arXiv:2201.13291", lambda t: shape.sparsity(t.map)),
-    Metric("log_sparsity", "log sparsity", None, "map", ONE, "its logarithm over that of the number of places", "ours",
-           lambda t: shape.log_sparsity(t.map)),
-    Metric("gini", "Gini index", None, "map", ONE, "how unevenly positive evidence is spread", "Chalasani et al., 2020",
-           lambda t: shape.gini(t.map)),
-    Metric("half_area", "area of half the evidence", None, "map", ONE, "least share of places that holds half of it",
+    Metric("adcc", "ADCC", "higher", "explainer", ONE,
+           "harmonic mean of coherency, 1 − complexity and 1 − drop", "arXiv:2104.10252", lambda t: t.adcc),
+    Metric("complexity", "complexity", None, "map", ONE,
+           "mean of the map scaled to 0 … 1", "arXiv:2104.10252", lambda t: shape.complexity(t.map)),
+    Metric("sparsity", "sparsity (Sp)", None, "map", (1.0, float("inf")),
+           "largest value over the mean value", "arXiv:2201.13291", lambda t: shape.sparsity(t.map)),
+    Metric("log_sparsity", "log sparsity", None, "map", ONE,
+           "logarithm of sparsity over the logarithm of the number of positions",
+           "ours", lambda t: shape.log_sparsity(t.map)),
+    Metric("gini", "Gini index", None, "map", ONE,
+           "how unevenly the positive evidence is spread, 0 for evenly",
+           "Chalasani et al., 2020", lambda t: shape.gini(t.map)),
+    Metric("half_area", "area of half the evidence", None, "map", ONE,
+           "smallest share of the positions that holds half of the positive evidence",
            "ours", lambda t: shape.area_holding(t.map)),
-    Metric("pointing", "pointing game (PG)", "higher", "object", ONE, "whether the highest place lies on the object",
+    Metric("pointing", "pointing game (PG)", "higher", "object", ONE,
+           "share of images whose highest position lies on the object",
            "Zhang et al., IJCV 126, 2018", lambda t: placement.pointing(t.grown, t.mask)),
-    Metric("energy", "energy on the object (EBPG)", "higher", "object", ONE, "share of positive evidence there",
+    Metric("energy", "energy on the object (EBPG)", "higher", "object", ONE,
+           "share of the positive evidence that lies on the object",
            "arXiv:1910.01279", lambda t: placement.energy(t.grown, t.mask)),
-    Metric("lift", "lift over the area", "higher", "object", ANY, "that share over the object's share of the area",
+    Metric("lift", "lift over the area", "higher", "object", ANY,
+           "energy on the object over the object's share of the image",
            "ours", lambda t: placement.lift(t.grown, t.mask)),
-    Metric("rank_accuracy", "relevance rank accuracy (RRA)", "higher", "object", ONE, "highest places that lie on it",
+    Metric("rank_accuracy", "relevance rank accuracy (RRA)", "higher", "object", ONE,
+           "share of the k highest positions that lie on the object, which has k positions",
            "Arras et al., 2022", lambda t: placement.rank_accuracy(t.grown, t.mask)),
-    Metric("roc_area", "ROC area", "higher", "object", ONE, "chance that a place on it is higher than one beside",
+    Metric("roc_area", "ROC area", "higher", "object", ONE,
+           "probability that a position on the object is higher than one outside",
            "standard", lambda t: placement.roc_area(t.grown, t.mask)),
-    Metric("average_precision", "average precision (PxAP)", "higher", "object", ONE, "precision over all thresholds",
+    Metric("average_precision", "average precision (PxAP)", "higher", "object", ONE,
+           "average precision of the map as a classifier of the object's positions",
            "arXiv:2001.07437", lambda t: placement.average_precision(t.grown, t.mask)),
-    Metric("box_overlap", "overlap of boxes (IoU)", "higher", "boxes", ONE, "of the box around what exceeds a fifth of "
-           "the maximum", "arXiv:1512.04150", lambda t: placement.box_overlap(t.grown, t.boxes)),
+    Metric("box_overlap", "overlap of boxes (IoU)", "higher", "boxes", ONE,
+           "intersection over union of the object's box and the box around the map above a fifth of its maximum",
+           "arXiv:1512.04150", lambda t: placement.box_overlap(t.grown, t.boxes)),
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
@@ -132,6 +156,12 @@ DIRECTIONS: dict[str, Literal["lower", "higher"] | None] = {
     **{name: "higher" for name in ("hit", "share", "rank", "distraction")},  # noqa: C420
 }
 """Which way each is better, those against true importance in the drawn world included (`foveal.benchmark.truth`)."""
+
+
+def sign_of(metric: str) -> int:
+    """1 where higher is better, −1 where lower is, 0 where neither."""
+    return {"higher": 1, "lower": -1, None: 0}[DIRECTIONS.get(metric)]
+
 
 USUAL = ("deletion", "insertion", "deletion_correlation", "insertion_correlation", "drop", "increase", "gain",
          "drop_in_deletion", "road", "faithfulness", "half_area")  # fmt: skip
@@ -178,7 +208,7 @@ def _named(name: str) -> Metric:
 
 
 class Tally:
-    """Metrics of one method, accumulated over pictures.
+    """Metrics of one method, accumulated over images.
 
     Args:
         metrics: names, see `find_metrics`.
@@ -200,15 +230,15 @@ class Tally:
         boxes: Sequence[Sequence[placement.Box]] | None = None,
         explain: Explainer | None = None,
     ) -> dict[str, list[float]]:
-        """Measure n maps; returns and keeps a value a picture.
+        """Measure n maps; returns and keeps a value an image.
 
         Args:
-            ask: scores of altered copies, the same for every picture, or one a picture.
+            ask: scores of altered copies, the same for every image, or one an image.
             inside, boxes: where the object is, on the input's grid.
-            explain: inputs to maps, for metrics that explain altered pictures.
+            explain: inputs to maps, for metrics that explain altered images.
         """
         if maps.ndim != 3 or len(maps) != len(x):
-            raise MethodError(f"{len(x)} pictures need as many maps (n, h, w), but got {tuple(maps.shape)}")
+            raise MethodError(f"{len(x)} images need as many maps (n, h, w), but got {tuple(maps.shape)}")
         new: dict[str, list[float]] = {name: [] for name in self.metrics}
         for i in range(len(x)):
             evaluation = Evaluation(
@@ -235,7 +265,7 @@ class Tally:
         self.values = {name: [] for name in self.metrics}
 
     def merge(self, *others: Tally) -> Tally:
-        """Add what others, of other processes say, have measured; the order of pictures is theirs after ours."""
+        """Add what others, of other processes say, have measured; the order of images is theirs after ours."""
         for other in others:
             if other.metrics.keys() != self.metrics.keys():
                 raise MethodError(

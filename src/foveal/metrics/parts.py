@@ -1,4 +1,4 @@
-"""Ranked maps of one picture, such as attention maps of parts: does each matter, in the order they claim?
+"""Ranked maps of one image, such as attention maps of parts: does each matter, in the order they claim?
 
 Maps are (k, h, w), the most important first. Specification: metrics, section 11.
 """
@@ -33,9 +33,9 @@ def part_drops(
     seed: int = 0,
     place: Place | None = None,
 ) -> Float[Tensor, " k"]:
-    """What the score loses when the places of one map alone are hidden, in the score's unit."""
+    """What the score loses when the positions of one map alone are hidden, in the score's unit."""
     if maps.ndim != 3 or len(x) != 1:
-        raise MethodError(f"parts are maps (k, h, w) of one picture (1, c, h, w), not {tuple(maps.shape)}")
+        raise MethodError(f"parts are maps (k, h, w) of one image (1, c, h, w), not {tuple(maps.shape)}")
     drops = masked(ask, x.expand(len(maps), *x.shape[1:]), maps, fill=fill, seed=seed, place=place)
     return drops.whole - drops.hidden
 
@@ -63,7 +63,7 @@ def coverage(
 ) -> float:
     """The share of the object that some map covers, 0 to 1: where it reaches `threshold` of its largest value.
 
-    `place` is where the cells of the maps lie on the picture; None is edge to edge.
+    `place` is where the cells of the maps lie on the image; None is edge to edge.
     """
     if not bool(inside.any()):
         return math.nan

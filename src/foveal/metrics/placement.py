@@ -1,7 +1,7 @@
 """Whether a map lies on the object: agreement with annotators, which is not faithfulness. Specification: metrics, 7.
 
 Maps and masks are (h, w) on one grid. Negative evidence counts as none. An empty mask, or one that is the whole
-picture, leaves a metric undefined (NaN), never right or wrong.
+image, leaves a metric undefined (NaN), never right or wrong.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Box = tuple[float, float, float, float]
 
 
 def pointing(map: Float[Tensor, "h w"], inside: Bool[Tensor, "h w"], *, tolerance: int = 0) -> float:
-    """1 if the highest place lies inside, or within `tolerance` pixels of it, else 0 (Zhang et al., IJCV 2018).
+    """1 if the highest position lies inside, or within `tolerance` pixels of it, else 0 (Zhang et al., IJCV 2018).
 
-    Of several highest places the share that hits counts; the paper allows 15 pixels.
+    Of several highest positions the share that hits counts; the paper allows 15 pixels.
     """
     if not bool(inside.any()):
         return math.nan
@@ -44,15 +44,15 @@ def energy(map: Float[Tensor, "h w"], inside: Bool[Tensor, "h w"]) -> float:
 
 
 def lift(map: Float[Tensor, "h w"], inside: Bool[Tensor, "h w"]) -> float:
-    """The energy inside as a multiple of the area inside: 1 for a map that knows nothing."""
+    """The energy inside as a multiple of the area inside: 1 for a random map."""
     area = float(inside.double().mean())
     return energy(map, inside) / area if 0 < area < 1 else math.nan
 
 
 def rank_accuracy(map: Float[Tensor, "h w"], inside: Bool[Tensor, "h w"]) -> float:
-    """Of the highest |inside| places, how many lie inside (relevance rank accuracy, Arras et al., 2022).
+    """Of the highest |inside| positions, how many lie inside (relevance rank accuracy, Arras et al., 2022).
 
-    Equals share their chance.
+    Ties share their chance.
     """
     k = int(inside.sum())
     if not k:
@@ -64,7 +64,7 @@ def rank_accuracy(map: Float[Tensor, "h w"], inside: Bool[Tensor, "h w"]) -> flo
 
 
 def roc_area(map: Float[Tensor, "h w"], inside: Bool[Tensor, "h w"]) -> float:
-    """The chance that a place inside is higher than one outside, equals counting half: 0.5 knows nothing."""
+    """The chance that a position inside is higher than one outside, ties counting half; 0.5 for a random map."""
     flat = map.detach().double().flatten()
     _, index, counts = flat.unique(return_inverse=True, return_counts=True)
     rank = (counts.cumsum(0) - (counts - 1) / 2)[index]
@@ -76,7 +76,7 @@ def roc_area(map: Float[Tensor, "h w"], inside: Bool[Tensor, "h w"]) -> float:
 
 
 def average_precision(map: Float[Tensor, ...], inside: Bool[Tensor, ...]) -> float:
-    """Σ precision · Δ recall over all thresholds, 0 to 1; of the pixels of many pictures together it is PxAP.
+    """Σ precision · Δ recall over all thresholds, 0 to 1; of the pixels of many images together it is PxAP.
 
     (Choe et al., CVPR 2020, arXiv:2001.07437, whose maps are scaled to 0 … 1 each.)
     """
@@ -111,7 +111,7 @@ def iou(a: Box, b: Box) -> float:
 def box_overlap(map: Float[Tensor, "h w"], boxes: Sequence[Box], *, threshold: float = 0.2) -> float:
     """The best overlap of the map's box with one of the object's; at 0.5 the object counts as localized (GT-known).
 
-    (Zhou et al., CVPR 2016: threshold 0.2.) Choose a threshold on other pictures than those it is reported on.
+    (Zhou et al., CVPR 2016: threshold 0.2.) Choose a threshold on other images than those it is reported on.
     """
     own = box_of(map, threshold=threshold)
     return max((iou(own, box) for box in boxes), default=math.nan)

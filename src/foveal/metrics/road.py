@@ -30,7 +30,7 @@ SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 @dataclass(frozen=True, eq=False)
 class Road:
-    """Scores (k,) without the top and without the bottom share, for k shares, and of the whole picture."""
+    """Scores (k,) without the top and without the bottom share, for k shares, and of the whole image."""
 
     shares: tuple[float, ...]
     whole: float
@@ -65,16 +65,16 @@ def road(
     seed: int = 0,
     place: Place | None = None,
 ) -> Road:
-    """The scores of one picture without its most and its least important pixels.
+    """The scores of one image without its most and its least important pixels.
 
     Args:
-        map: of any size; it is interpolated to the picture's, from where its cells lie: `place`, None is edge to edge.
+        map: of any size; it is interpolated to the image's, from where its cells lie: `place`, None is edge to edge.
         shares: of pixels to remove, each above 0 and below 1: without any pixel left nothing can be imputed.
         noise: added to what is filled in, see `impute`.
-        whole: the score of the picture as it is, where it is known.
+        whole: the score of the image as it is, where it is known.
     """
     if len(x) != 1 or map.ndim != 2 or not bool(torch.isfinite(map).all()):
-        raise MethodError(f"ROAD takes one picture and a finite map (h, w), not {tuple(x.shape)}, {tuple(map.shape)}")
+        raise MethodError(f"ROAD takes one image and a finite map (h, w), not {tuple(x.shape)}, {tuple(map.shape)}")
     size = (x.shape[2], x.shape[3])
     holes = torch.cat([removed(map, size, share, seed=seed, place=place) for share in shares])
     opposite = torch.cat([removed(-map, size, share, seed=seed, place=place) for share in shares])
@@ -92,7 +92,7 @@ def road(
 def removed(
     map: Float[Tensor, "h w"], size: tuple[int, int], share: float, *, seed: int = 0, place: Place | None = None
 ) -> Bool[Tensor, "1 1 h2 w2"]:
-    """The top share of the picture's pixels, exactly as many as it says; the seed decides among equals."""
+    """The top share of the image's pixels, exactly as many as it says; the seed breaks ties."""
     count = round(share * size[0] * size[1])
     if not 0 < count < size[0] * size[1]:
         raise MethodError(f"cannot remove {100 * share:.4g} % of {size[0]} × {size[1]} pixels: leave one, and take one")

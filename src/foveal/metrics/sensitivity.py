@@ -1,4 +1,4 @@
-"""How far the explanation moves when the picture hardly does.
+"""How far the explanation moves when the image hardly does.
 
     SENS = max over ‖δ‖∞ ≤ r of ‖Φ(x + δ) − Φ(x)‖₂ / ‖Φ(x)‖₂
 
@@ -36,8 +36,8 @@ def sensitivity(
     """The largest relative change of the map among `samples` neighbors, uniform within `radius`.
 
     Args:
-        radius: in the network's units, in which a picture's colors span about 4.
-        map: of the picture itself, where it is known.
+        radius: in the network's units, in which an image's colors span about 4.
+        map: of the image itself, where it is known.
 
     Returns NaN where the map is zero everywhere.
     """

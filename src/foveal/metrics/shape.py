@@ -1,6 +1,6 @@
-"""What a map is like, whatever it says: how few places hold its evidence. Properties, not merits.
+"""What a map is like, whatever it says: how few positions hold its evidence. Properties, not merits.
 
-M is the map scaled to 0 … 1 (min–max, per picture), zeros for a map that is the same everywhere. Specification:
+M is the map scaled to 0 … 1 (min–max, per image), zeros for a map that is the same everywhere. Specification:
 metrics, section 6.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def unit(map: Float[Tensor, "*n h w"]) -> Float[Tensor, "*n h w"]:
-    """(S − min) / (max − min) for each picture; zeros where all is the same."""
+    """(S − min) / (max − min) for each image; zeros where all is the same."""
     map = map.detach()
     if not map.is_floating_point() or map.dtype.itemsize < 4:
         map = map.float()  # bytes would overflow
@@ -31,7 +31,7 @@ def complexity(map: Float[Tensor, "h w"]) -> float:
 
 
 def sparsity(map: Float[Tensor, "h w"]) -> float:
-    """max M / mean M: 1 for a map that is the same everywhere, h w for a single place (Gomez et al., 2201.13291)."""
+    """max M / mean M: 1 for a map that is the same everywhere, h w for a single position (Gomez et al., 2201.13291)."""
     M = unit(map).double()
     return float(M.max() / M.mean()) if bool(M.any()) else 1.0
 
@@ -42,7 +42,7 @@ def log_sparsity(map: Float[Tensor, "h w"]) -> float:
 
 
 def gini(map: Float[Tensor, "h w"]) -> float:
-    """Gini's index of the positive evidence: 0 where all places have as much, 1 − 1/(h w) where one has all."""
+    """Gini's index of the positive evidence: 0 where all positions have as much, 1 − 1/(h w) where one has all."""
     v = map.detach().double().clamp(min=0).flatten().sort().values
     n, total = len(v), float(v.sum())
     if total <= 0:
@@ -51,7 +51,7 @@ def gini(map: Float[Tensor, "h w"]) -> float:
 
 
 def area_holding(map: Float[Tensor, "h w"], share: float = 0.5) -> float:
-    """The least share of places that holds this share of the positive evidence, 0 to 1; NaN where there is none."""
+    """The least share of positions that holds this share of the positive evidence, 0 to 1; NaN where there is none."""
     v = map.detach().double().clamp(min=0).flatten().sort(descending=True).values.cumsum(0)
     if float(v[-1]) <= 0:
         return math.nan

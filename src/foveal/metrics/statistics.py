@@ -1,6 +1,6 @@
-"""What may be said of numbers that were measured picture by picture. Undefined ones (NaN) are counted and left out.
+"""What may be said of numbers that were measured image by image. Undefined ones (NaN) are counted and left out.
 
-Comparisons are paired, since all methods are measured on the same pictures (specification: metrics, section 12).
+Comparisons are paired, since all methods are measured on the same images (specification: metrics, section 12).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Summary:
-    """A mean over pictures.
+    """A mean over images.
 
     Attributes:
         mean: NaN where nothing is defined.
-        low, high: of its 95 % interval, by bootstrap over pictures; NaN for fewer than two.
-        n: pictures it is the mean of.
-        undefined: pictures for which the metric has no value.
+        low, high: of its 95 % interval, by bootstrap over images; NaN for fewer than two.
+        n: images it is the mean of.
+        undefined: images for which the metric has no value.
     """
 
     mean: float
@@ -76,7 +76,7 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def ranked(values: ArrayLike) -> Float[NDArray[np.float64], " n"]:
-    """1 for the smallest; equals share the mean of their places."""
+    """1 for the smallest; ties share the mean of their ranks."""
     flat = np.asarray(values, np.float64)
     order = flat.argsort(kind="stable")
     _, first, place, count = np.unique(flat[order], return_index=True, return_inverse=True, return_counts=True)
@@ -92,17 +92,6 @@ def kendall(a: ArrayLike, b: ArrayLike) -> float:
     return float((x * y).sum() / norm) if norm else float("nan")
 
 
-def differ(a: ArrayLike, b: ArrayLike, *, seed: int = 0, draws: int = 4000) -> float:
-    """The p-value of two methods' values on the same pictures: by how many flips of signs as large a mean comes."""
-    d = np.asarray(a, np.float64) - np.asarray(b, np.float64)
-    d = d[np.isfinite(d)]
-    if not len(d) or not np.any(d):
-        return 1.0
-    signs = np.random.default_rng(seed).choice((-1.0, 1.0), (draws, len(d)))
-    as_large = np.abs(signs @ d) >= abs(d.sum()) * (1 - 1e-12)
-    return float((as_large.sum() + 1) / (draws + 1))
-
-
 def holm(p: Mapping[Any, float]) -> dict[Any, float]:
     """p-values of several comparisons, corrected by Holm's step-down rule."""
     corrected, worst = {}, 0.0
@@ -113,10 +102,10 @@ def holm(p: Mapping[Any, float]) -> dict[Any, float]:
 
 
 def agreement(values: Sequence[ArrayLike]) -> float:
-    """Krippendorff's α, ordinal: pictures are raters, methods the items; 1 when all pictures rank methods alike.
+    """Krippendorff's α, ordinal: images are raters, methods the items; 1 when all images rank methods alike.
 
-    Low: the metric ranks the methods differently on every picture, so the ranking of means says little
-    (arXiv:2311.17876). Rows are pictures, columns methods; each row is replaced by its ranks, NaN is left out.
+    Low: the metric ranks the methods differently on every image, so the ranking of means says little
+    (arXiv:2311.17876). Rows are images, columns methods; each row is replaced by its ranks, NaN is left out.
     """
     table = np.asarray(values, np.float64)
     ranks = np.full(table.shape, np.nan)

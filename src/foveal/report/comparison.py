@@ -1,4 +1,4 @@
-"""Methods as columns, pictures as rows, their numbers underneath: one page that opens from disk, alone."""
+"""Methods as columns, images as rows, their numbers underneath: one page that opens from disk, alone."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from foveal.metrics.metric import DIRECTIONS
+from foveal.metrics.metric import sign_of
 from foveal.render.alt_text import describe_map
 from foveal.render.figures import fit_photo
 from foveal.render.fragment import data_uri
 from foveal.render.pages import environment as new_environment
 from foveal.render.pages import script_json
 from foveal.render.scale import shared_sign
-from foveal.results.scores import ARROWS
+from foveal.results.score_table import labeled, pairs_table, score_table
 from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
     from foveal.render.scale import Sign
+    from foveal.render.typeset import TypesetTable
     from foveal.results import Explanation, Scores
 
 SIDE = 190
-SURE = 0.05
+TIE = 0.01  # of the best number of an image: maps as near as this are framed, too
 
 
 def comparison_page(whys: Mapping[str, Explanation], scores: Scores, *, title: str = "", side: int = SIDE) -> str:
     """The page.
 
     Args:
-        whys: explanations of the same pictures, by the names that `scores` has them under.
-        scores: of these, and of maps that know nothing, which stand in the table without pictures.
+        whys: explanations of the same images, by the names that `scores` has them under.
+        scores: of these, and of baseline maps, which stand in the table only.
     """
     environment = new_environment("foveal.report")
     sign = shared_sign(why.map.detach().cpu().float().numpy() for why in whys.values())
     environment.filters["uri"] = lambda picture: Markup(data_uri(picture, quality=82))
-    head, body = _table(scores)
     count = len(scores.pictures)
     return environment.get_template("compare.html").render(
         title=title or f"{scores.model}: {len(whys)} methods",
         intro=(
-            f"{count} picture{'s' * (count != 1)}, explained by {', '.join(whys)}; measured by what the network says "
-            f"when marked places are hidden or shown. {scores.forwards} forwards."
+            f"{count} image{'s' * (count != 1)}, explained by {', '.join(whys)}. The metrics measure how the score "
+            f"changes when highlighted areas are hidden or shown ({scores.forwards} forward passes)."
         ),
         of=scores.of,
         side=side,
         columns=["", *whys],
-        metrics=[{"label": _labeled(metric)} for metric in scores.metrics],
+        metrics=[{"label": labeled(metric)} for metric in scores.metrics],
         rows=[_row(whys, scores, i, side, sign) for i in range(count)],
-        head=head,
-        body=body,
+        **_table(scores),
         notes=list(scores.notes),
-        directions=script_json([_sign(metric) for metric in scores.metrics]),
+        directions=script_json([sign_of(metric) for metric in scores.metrics]),
+        tie=TIE,
     )
 
 
@@ -87,30 +87,19 @@ def _cell(name: str, why: Explanation, scores: Scores, i: int, side: int, sign: 
     }
 
 
-def _table(scores: Scores) -> tuple[list[str], list[dict[str, Any]]]:
-    equal: dict[str, set[str]] = {}
-    for metric in scores.metrics:
-        best = scores.best(metric)
-        same = {name for name, p in scores.significance(metric).items() if p >= SURE}
-        equal[metric] = {best, *same} if best else set()
-    body = []
-    for name in scores.methods:
-        cells = []
-        for metric in scores.metrics:
-            summary = scores.summary(name, metric)
-            cells.append(
-                {"value": summary.mean if summary.n else "", "text": str(summary), "best": name in equal[metric]}
-            )
-        body.append({"name": name, "cells": cells})
-    return ["", *(_labeled(metric) for metric in scores.metrics)], body
-
-
-def _labeled(metric: str) -> str:
-    return f"{metric} {ARROWS[DIRECTIONS[metric]]}".strip()
-
-
-def _sign(metric: str) -> int:
-    return {"higher": 1, "lower": -1, None: 0}[DIRECTIONS[metric]]
+def _table(scores: Scores) -> dict[str, Any]:
+    """Means of all images together, with what may be said of them."""
+    means = score_table(scores, scores.metrics)
+    baselines = set(scores.baseline_maps)
+    rows = [
+        {"name": name.text, "baseline": name.text in baselines, "cells": cells} for name, *cells in means.rows
+    ]  # fmt: skip
+    pairs: TypesetTable | None = None
+    if len(scores.pictures) > 1 and len(scores.methods) - len(baselines) > 1:
+        pairs = pairs_table(scores, scores.metrics)
+    return {
+        "head": means.head[1:], "body": rows, "legend": means.legend, "definitions": means.comments, "pairs": pairs
+    }  # fmt: skip
 
 
 def _text(value: float) -> str:

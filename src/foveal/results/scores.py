@@ -1,25 +1,37 @@
-"""What `foveal.measure` gives: every metric of every explanation, picture by picture, and what may be said of them."""
+"""The result of `foveal.measure`: every metric of every explanation, image by image, with tests and tables to paste."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from foveal.errors import ResultError
-from foveal.metrics.metric import DIRECTIONS
-from foveal.metrics.statistics import Summary, differ, holm, ranked, summary
+from foveal.errors import MissingExtra, ResultError
+from foveal.metrics.metric import sign_of
+from foveal.metrics.paired import LEVEL, PairedComparison, compare_pairs, differences, images_needed, sign_flip_p
+from foveal.metrics.statistics import Summary, holm, ranked, summary
 from foveal.results.result import Result, check_kind, finite
+from foveal.results.score_table import (
+    DAGGER,
+    STAR,
+    STARRED,
+    beaten_lines,
+    cell_texts,
+    labeled,
+    pairs_table,
+    score_table,
+)
 from foveal.storage import table as tables
 from foveal.storage.atomic import utf8
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from foveal.render.typeset import TypesetTable
     from foveal.storage.manifest import Saved
 
 TABLE = "scores.csv"
@@ -28,19 +40,19 @@ ROW = ("picture", "target", "score", "method")
 
 @dataclass(frozen=True, eq=False)
 class Scores(Result):
-    """m explanations of n pictures.
+    """m explanations of n images.
 
-    values          explanation -> metric -> n numbers, NaN where undefined. References stand in brackets: "(random)".
-    pictures        where each is from.
-    target          what was decided about each.
-    whole           the number that was asked for, of each picture as it is.
-    of              what number that is: "probability of the class".
-    references      those of the explanations that know nothing of the network or of the decision.
+    values          explanation -> metric -> n numbers, NaN where undefined. Baseline maps have brackets: "(random)".
+    pictures        where each image is from.
+    target          the decision about each.
+    whole           the score of each image, unchanged.
+    of              what the score is: "probability of the class".
+    baseline_maps   those of the explanations that ignore the network or the decision.
     setting         what the experiments were made with.
-    forwards        copies that went through the network.
+    forwards        altered copies that went through the network.
 
-    It prints a table, compares, and saves and loads itself. Means are over pictures for which the metric is defined;
-    how many are not is always said.
+    It prints a table, tests differences, and saves and loads itself: `to_markdown`, `to_html`, `to_latex`, `to_csv`,
+    `to_pandas`, `pairwise`. Means are over images for which the metric is defined; how many are not is always said.
     """
 
     FORMAT: ClassVar[str] = "foveal-scores/1"
@@ -50,7 +62,7 @@ class Scores(Result):
     target: tuple[str, ...]
     whole: tuple[float, ...]
     of: str
-    references: tuple[str, ...] = ()
+    baseline_maps: tuple[str, ...] = ()
     model: str = ""
     setting: Mapping[str, Any] = field(default_factory=dict)
     forwards: int = 0
@@ -64,14 +76,16 @@ class Scores(Result):
             (name, metric) for name, by_metric in self.values.items() for metric, v in by_metric.items() if len(v) != n
         ]
         if wrong or not self.values:
-            raise ResultError(f"Scores need a number a picture ({n}), which {wrong[:1] or 'nothing'} does not have.")
+            raise ResultError(f"Scores need one number per image ({n}); {wrong[:1] or 'there are none'} does not fit.")
         for name, by_metric in self.values.items():
             if set(by_metric) != set(self.metrics):
-                raise ResultError(f"Scores are by the same metrics, {', '.join(self.metrics)}, which {name!r} lacks.")
+                raise ResultError(
+                    f"Scores need the same metrics for each method ({', '.join(self.metrics)}); {name!r} has others."
+                )
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """What was measured, references last."""
+        """What was measured, baseline maps last."""
         return tuple(self.values)
 
     @property
@@ -80,29 +94,63 @@ class Scores(Result):
         return tuple(next(iter(self.values.values())))
 
     def summary(self, method: str, metric: str) -> Summary:
-        """Mean, 95 % interval by bootstrap, number of pictures, number undefined."""
+        """Mean, 95 % interval by bootstrap, number of images, number undefined."""
         return summary(self._of(method, metric))
 
+    @property
+    def title(self) -> str:
+        """ "resnet18: 4 images, probability of the class"."""
+        n = len(self.pictures)
+        about = [f"{n} image{'s' * (n != 1)}", *([self.of] if self.of else [])]
+        return f"{self.model}{': ' if self.model else ''}{', '.join(about)}"
+
     def best(self, metric: str) -> str | None:
-        """The explanation with the best mean, references included; None for a property that is no merit."""
-        sign = _sign(metric)
-        every = {name: self.summary(name, metric) for name in self.methods}
-        most = max(summary.n for summary in every.values())
-        # A method that has no value for most pictures is not the best of those that have.
-        defined = {name: sign * summary.mean for name, summary in every.items() if summary.n and 2 * summary.n >= most}
-        return max(defined, key=lambda name: defined[name]) if sign and defined else None
+        """The method with the best mean, baseline maps left out; None for a property without a better direction."""
+        means = self._means(metric)
+        own = [name for name in means if name not in self.baseline_maps]
+        return max(own, key=lambda name: means[name]) if sign_of(metric) and own else None
+
+    def ahead(self, metric: str) -> tuple[str, ...]:
+        """The baseline maps with a better mean than every method."""
+        best, means = self.best(metric), self._means(metric)
+        if best is None:
+            return ()
+        return tuple(name for name in self.baseline_maps if means.get(name, -math.inf) > means[best])
 
     def significance(self, metric: str) -> dict[str, float]:
-        """The p-value of each against the best: paired by picture, signs flipped at random; Holm's correction."""
+        """The p-value of each against the best method: paired sign-flip permutation test, Holm's correction."""
         best = self.best(metric)
-        if best is None:
-            return {}
         rest = [name for name in self.methods if name != best]
-        return holm({name: differ(self._of(name, metric), self._of(best, metric)) for name in rest})
+        if best is None or not rest:
+            return {}
+        each = [differences(self._of(name, metric), self._of(best, metric)) for name in rest]
+        return holm(dict(zip(rest, sign_flip_p(np.stack(each, 1)).tolist(), strict=True)))
+
+    def not_worse(self, metric: str) -> tuple[str, ...]:
+        """The best method and all that are not significantly worse; empty where no difference is significant."""
+        best, p = self.best(metric), self.significance(metric)
+        means = self._means(metric)
+        worse = [
+            name for name in p if p[name] < LEVEL and best is not None and means.get(name, -math.inf) < means[best]
+        ]
+        return tuple(name for name in self.methods if name not in worse and name in means) if worse else ()
+
+    def pairwise(self, metric: str | None = None) -> list[PairedComparison]:
+        """Tests and effect sizes of all pairs of methods by a metric, or by all; baseline maps are left out.
+
+        Each metric is corrected for its own pairs (Holm). `pandas.DataFrame(map(vars, scores.pairwise()))` is a table.
+        """
+        metrics = self.metrics if metric is None else (metric,)
+        own = [name for name in self.methods if name not in self.baseline_maps]
+        return [
+            pair
+            for name in metrics
+            for pair in compare_pairs({m: self._of(m, name) for m in own}, name, sign=sign_of(name) or 1)
+        ]
 
     def ranks(self, metric: str) -> dict[str, float]:
-        """The mean rank over pictures, 1 for the best; pictures where one is undefined are left out."""
-        sign = _sign(metric) or 1
+        """The mean rank over images, 1 for the best; images where one is undefined are left out."""
+        sign = sign_of(metric) or 1
         table = np.round([self._of(name, metric) for name in self.methods], 7)  # errors of rounding decide no rank
         table = table[:, np.isfinite(table).all(0)]
         if not table.size:
@@ -111,13 +159,13 @@ class Scores(Result):
         return dict(zip(self.methods, each.mean(0).tolist(), strict=True))
 
     def beaten(self, method: str, metric: str) -> tuple[str, ...]:
-        """The references that this method beats in the mean."""
-        sign, own = _sign(metric), self.summary(method, metric).mean
-        return tuple(name for name in self.references if sign * (own - self.summary(name, metric).mean) > 0)
+        """The baseline maps that this method beats in the mean."""
+        sign, own = sign_of(metric), self.summary(method, metric).mean
+        return tuple(name for name in self.baseline_maps if sign * (own - self.summary(name, metric).mean) > 0)
 
     @staticmethod
     def joined(parts: Sequence[Scores]) -> Scores:
-        """One result of several about other pictures, measured alike."""
+        """One result of several about other images, measured alike."""
         first = parts[0]
         if any(part.methods != first.methods or part.metrics != first.metrics for part in parts):
             raise ResultError("Only scores of the same methods by the same metrics can be joined.")
@@ -136,14 +184,14 @@ class Scores(Result):
         )
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """One a picture and explanation, as the CSV file has them; None where undefined."""
+        """One an image and explanation, as the CSV file has them; None where undefined."""
         for name, by_metric in self.values.items():
             for i, picture in enumerate(self.pictures):
-                numbers = {metric: v[i] if math.isfinite(v[i]) else None for metric, v in by_metric.items()}
-                yield {"picture": picture, "target": self.target[i], "score": self.whole[i], "method": name, **numbers}
+                measured = {metric: values[i] for metric, values in by_metric.items()}
+                yield row_of(picture, self.target[i], self.whole[i], name, measured)
 
     def to_csv(self) -> str:
-        """Per-image values, a row a picture and explanation; empty where undefined."""
+        """Per-image values, a row an image and explanation; empty where undefined."""
         lines = [tables.line((*ROW, *self.metrics))]
         for name, by_metric in self.values.items():
             for i, picture in enumerate(self.pictures):
@@ -159,13 +207,13 @@ class Scores(Result):
         blocks = []
         for metric in self.metrics:
             summaries = {name: self.summary(name, metric) for name in self.methods}
+            texts = cell_texts(self, metric)
             bars = [
-                SpreadBar(name, summary.mean, summary.half if summary.n > 1 else 0.0, _cell(summary))
+                SpreadBar(name, summary.mean, summary.half if summary.n > 1 else 0.0, texts[name])
                 for name, summary in summaries.items()
             ]
-            blocks.append(BarBlock(f"{metric} {ARROWS[DIRECTIONS.get(metric)]}".strip(), bars))
-        title = f"{self.model}: {len(self.pictures)} picture{'s' * (len(self.pictures) != 1)}, {self.of}"
-        return bar_sheet(title, blocks, " ".join(f"{note}." for note in self.notes), width=side)
+            blocks.append(BarBlock(labeled(metric), bars))
+        return bar_sheet(self.title, blocks, " ".join(f"{note}." for note in self.notes), width=side)
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
         """The table, scores.csv."""
@@ -178,52 +226,106 @@ class Scores(Result):
         _, *rows = tables.rows(saved.text_of(TABLE))
         names, metrics, n = saved["methods"], saved["metrics"], len(saved["pictures"])
         if len(rows) != len(names) * n or any(len(row) != len(ROW) + len(metrics) for row in rows):
-            raise ValueError(f"{TABLE} has not a row for each explanation and picture")
+            raise ValueError(f"{TABLE} has not a row for each explanation and image")
         values = {}
         for k, name in enumerate(names):
             own = rows[k * n : (k + 1) * n]
             values[name] = {m: tuple(tables.number(row[len(ROW) + j]) for row in own) for j, m in enumerate(metrics)}
         return cls(
             values, tuple(saved["pictures"]), tuple(saved["target"]), tuple(saved["whole"]), saved["of"],
-            tuple(saved["references"]), saved["model"], saved["setting"], saved["forwards"], tuple(saved["notes"]),
+            tuple(saved["baseline_maps"]), saved["model"], saved["setting"], saved["forwards"], tuple(saved["notes"]),
             saved["seconds"], saved["versions"],
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the values, and their means."""
-        means = {name: {m: self.summary(name, m).mean for m in self.metrics} for name in self.methods}
-        return {name: finite(value) for name, value in {**self._facts(), "means": means}.items()}
+        """Everything but the values: means with intervals by method and metric, and the tests of all pairs."""
+        means = {name: {m: asdict(self.summary(name, m)) for m in self.metrics} for name in self.methods}
+        pairs = [asdict(pair) for pair in self.pairwise()]
+        return {name: finite(value) for name, value in {**self._facts(), "means": means, "pairwise": pairs}.items()}
 
     def _facts(self) -> dict[str, Any]:
         return {
-            "model": self.model, "of": self.of, "methods": list(self.methods), "references": list(self.references),
-            "metrics": list(self.metrics), "pictures": list(self.pictures), "target": list(self.target),
+            "model": self.model, "of": self.of, "methods": list(self.methods), "metrics": list(self.metrics),
+            "baseline_maps": list(self.baseline_maps), "pictures": list(self.pictures), "target": list(self.target),
             "whole": list(self.whole), "setting": dict(self.setting), "forwards": self.forwards,
             "notes": list(self.notes), "seconds": self.seconds, "versions": dict(self.versions),
         }  # fmt: skip
 
-    def table(self, metrics: Sequence[str] | None = None) -> list[list[str]]:
-        """A head and a row a metric; an arrow for the direction, "*" behind what is best."""
-        rows = [["", *self.methods]]
-        for metric in metrics or self.metrics:
-            best = self.best(metric)
-            cells = [_cell(self.summary(name, metric)) for name in self.methods]
-            if len(set(cells)) > 1:
-                cells = [cell + ("*" if best == name else "") for name, cell in zip(self.methods, cells, strict=True)]
-            rows.append([f"{metric} {ARROWS[DIRECTIONS.get(metric)]}".strip(), *cells])
-        return rows
+    def to_markdown(self, metrics: Sequence[str] | None = None, *, pairs: bool = False, by: str | None = None) -> str:
+        """A table of means with its legend, a row a method.
+
+        Args:
+            metrics: the columns; None for all.
+            pairs: also the tests of all pairs of methods, as a second table, where there are several images.
+            by: the metric that orders the rows, best first.
+        """
+        return "\n".join(table.to_markdown() for table in self._tables(metrics, pairs, by))
+
+    def to_html(self, metrics: Sequence[str] | None = None, *, pairs: bool = False, by: str | None = None) -> str:
+        """The same as a fragment of HTML."""
+        return "".join(table.to_html() for table in self._tables(metrics, pairs, by))
+
+    def to_latex(self, metrics: Sequence[str] | None = None, *, pairs: bool = False, by: str | None = None) -> str:
+        """The same as LaTeX, which needs no package; the legend is the caption."""
+        return "\n".join(table.to_latex() for table in self._tables(metrics, pairs, by))
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame`, a row an image and explanation: picture, target, score, method, and the metrics.
+
+        Raises:
+            MissingExtra: where pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtra(
+                "to_pandas() needs pandas, which is not installed: pip install 'foveal[pandas]'; to_csv() needs nothing"
+            ) from error
+        return pandas.DataFrame(list(self.rows()), columns=[*ROW, *self.metrics])
+
+    def _tables(self, metrics: Sequence[str] | None, pairs: bool, by: str | None) -> list[TypesetTable]:
+        columns = tuple(metrics or self.metrics)
+        tables = [score_table(self, columns, by=by)]
+        several = len(self.pictures) > 1 and len(self.methods) - len(self.baseline_maps) > 1
+        if pairs and several and any(map(sign_of, columns)):
+            tables.append(pairs_table(self, columns))
+        return tables
 
     def __str__(self) -> str:
-        table = self.table()
-        widths = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
-        count = f"{len(self.pictures)} picture" + "s" * (len(self.pictures) != 1)
-        lines = [f"{self.model}: {count}, {self.of}; {self.forwards} forwards, {self.seconds:.2g} s"]
-        for first, *rest in table:
+        rows = [["", *self.methods], *([labeled(metric), *self._starred(metric)] for metric in self.metrics)]
+        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+        lines = [f"{self.title}; {self.forwards} forward passes, {self.seconds:.2g} s"]
+        for first, *rest in rows:
             cells = (cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))
             lines.append("  " + "  ".join((first.ljust(widths[0]), *cells)).rstrip())
+        if any(cell.endswith(STAR) for _, *cells in rows[1:] for cell in cells):
+            n, needed = len(self.pictures), images_needed(len(self.methods) - 1)
+            doubt = f"; too few images for a test (n = {n}, {needed} needed)" if n < needed else ""
+            lines.append(f"  {STAR} the best mean of the methods{doubt}")
+        lines += [f"  {line}" for line in beaten_lines(self, self.metrics)]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def _starred(self, metric: str) -> list[str]:
+        """The cells of a row, with a mark behind the best method, and behind baseline maps that beat it."""
+        texts, best = cell_texts(self, metric), self.best(metric)
+        own = [name for name in self.methods if name not in self.baseline_maps]
+        marks = dict.fromkeys(self.ahead(metric), DAGGER)
+        if best and self.summary(best, metric).n >= STARRED:
+            tied = [name for name in own if texts[name] == texts[best]]
+            marks |= dict.fromkeys(tied if len(tied) < len(own) else (), STAR)
+        return [texts[name] + marks.get(name, "") for name in self.methods]
+
+    def _means(self, metric: str) -> dict[str, float]:
+        """Means, higher is better; without those that are defined for less than half as many images as others."""
+        every = {name: self.summary(name, metric) for name in self.methods}
+        most = max(summary.n for summary in every.values())
+        sign = sign_of(metric) or 1
+        return {name: sign * own.mean for name, own in every.items() if own.n and 2 * own.n >= most}
 
     def _of(self, method: str, metric: str) -> tuple[float, ...]:
         if method not in self.values:
@@ -233,16 +335,7 @@ class Scores(Result):
         return self.values[method][metric]
 
 
-ARROWS = {"lower": "↓", "higher": "↑", None: ""}
-
-
-def _sign(metric: str) -> int:
-    """1 where higher is better, −1 where lower is, 0 where neither."""
-    return {"higher": 1, "lower": -1, None: 0}[DIRECTIONS.get(metric)]
-
-
-def _cell(summary: Summary) -> str:
-    if not summary.n:
-        return "–"
-    spread = f" ± {summary.half:.2g}" if summary.n > 1 else ""
-    return f"{summary.mean:.3g}{spread}" + (f" ({summary.undefined}?)" if summary.undefined else "")
+def row_of(picture: str, target: str, score: float, method: str, measured: Mapping[str, float]) -> dict[str, Any]:
+    """A row of `Scores.rows`; None where undefined."""
+    numbers = {metric: value if math.isfinite(value) else None for metric, value in measured.items()}
+    return {"picture": picture, "target": target, "score": score, "method": method, **numbers}

@@ -18,17 +18,12 @@ NEAREST = 3  # names suggested
 
 
 def class_index(
-    wanted: int | str,
-    labels: Sequence[str] | None,
-    classes: int,
-    where: str = "the model",
-    *,
-    parts: bool = True,
+    wanted: int | str, labels: Sequence[str] | None, classes: int, where: str = "the model", *, parts: bool = True
 ) -> int:
     """The index of the class `wanted` among `classes`.
 
     A label matches regardless of case; where a label lists synonyms separated by commas, each of them; and
-    finally by any part of it that occurs in one label only.
+    finally by any part of it that occurs in one label only, unless `strict`.
 
     Args:
         parts: False where a part of a name is not enough, as in files, where nobody sees what it was taken for.
@@ -54,7 +49,7 @@ def class_index(
             f"cannot look up class {wanted!r}: the names of the classes are not known; pass its index or labels=[…]"
         )
     matches = _matches(wanted.strip().casefold(), [label.casefold() for label in labels], parts=parts)
-    if len(matches) == 1:
+    if len(matches) == 1 and matches[0] < classes:
         return matches[0]
     if matches:
         raise UnknownTarget(f"class {wanted!r} is ambiguous: {_listing(labels, matches)}; name one exactly or by index")

@@ -1,4 +1,4 @@
-"""Maps that know nothing of the decision, beside every explanation. A method that does not beat them has shown nothing.
+"""Baseline maps: they ignore the network or the decision. A method that does not beat them has shown nothing.
 
 They take network input (n, c, h, w) and give maps (n, h', w').
 """
@@ -21,7 +21,7 @@ CELLS = 20  # a side of the random map, as fine as a last stage
 
 
 def random_map(x: Float[Tensor, "n c h w"], *, seed: int = 0) -> Float[Tensor, "n h2 w2"]:
-    """Uniform noise, another for every picture; the same for the same picture and seed."""
+    """Uniform noise, another for every image; the same for the same image and seed."""
     size = (min(CELLS, x.shape[2]), min(CELLS, x.shape[3]))
     own = [int(picture.double().abs().sum().mul(1e3).round()) % 2**31 for picture in x]
     return torch.stack(
@@ -55,7 +55,7 @@ def norm_map(A: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     return A.detach().float().pow(2).sum(1).sqrt()
 
 
-REFERENCES: dict[str, Callable[[Tensor], Tensor]] = {
+BASELINE_MAPS: dict[str, Callable[[Tensor], Tensor]] = {
     "random": random_map,
     "center": center_map,
     "edges": edge_map,
@@ -64,8 +64,8 @@ REFERENCES: dict[str, Callable[[Tensor], Tensor]] = {
 """Beside these, "activation": `norm_map` of the layer that is explained."""
 
 
-def reference_of_photo(name: str, photo: UInt8[NDArray[np.uint8], "h w 3"]) -> Float[NDArray[np.float64], "h w"]:
-    """A map of `REFERENCES` for a photo, in its pixels; the same for the same photo."""
+def baseline_map_of_photo(name: str, photo: UInt8[NDArray[np.uint8], "h w 3"]) -> Float[NDArray[np.float64], "h w"]:
+    """A map of `BASELINE_MAPS` for a photo, in its pixels; the same for the same photo."""
     x = torch.from_numpy(photo).permute(2, 0, 1)[None].double()
-    map: Tensor = functional.interpolate(REFERENCES[name](x)[None], photo.shape[:2])[0, 0]
+    map: Tensor = functional.interpolate(BASELINE_MAPS[name](x)[None], photo.shape[:2])[0, 0]
     return map.numpy()
