@@ -13,7 +13,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u
 
 
 class FovealError(Exception):
-    """Any failure foveal foresaw: its message is meant to be read by the person who asked."""
+    """Any failure that foveal detects itself; the message says what was tried and what to do."""
 
     def __str__(self) -> str:
         """The message, with nothing in it that a terminal obeys, whatever strangers called their files and layers."""
@@ -21,11 +21,11 @@ class FovealError(Exception):
 
 
 class FovealWarning(UserWarning):
-    """What a person should know of their files, where there is no result yet to carry the remark."""
+    """A warning about files, given where there is no result yet that could have the note."""
 
 
 class ImageError(FovealError, ValueError):
-    """A picture that cannot be read, or a tensor that is no picture."""
+    """An image that cannot be read, or a tensor that is not an image."""
 
 
 class ModelError(FovealError, ValueError):
@@ -37,7 +37,7 @@ class LayerError(FovealError, ValueError):
 
 
 class TargetError(FovealError, ValueError):
-    """A decision that does not fit the model's output."""
+    """A target that does not fit the model's output."""
 
 
 class MethodError(FovealError, ValueError):
@@ -49,11 +49,11 @@ class ResultError(FovealError, ValueError):
 
 
 class UnknownName(FovealError):
-    """A name that nothing bears here, or more than one thing: the command line ends with status 2."""
+    """A name that does not exist here, or that is ambiguous: the command line ends with status 2."""
 
 
 class UnknownModel(UnknownName, ModelError):
-    """A model that does not exist, or a task that no model has."""
+    """A model that does not exist, or an unknown task."""
 
 
 class UnknownLayer(UnknownName, LayerError):
@@ -61,7 +61,7 @@ class UnknownLayer(UnknownName, LayerError):
 
 
 class UnknownTarget(UnknownName, TargetError):
-    """A class that this network does not have, or a name that several classes bear."""
+    """A class that this network does not have, or a name that several classes share."""
 
 
 class UnknownMethod(UnknownName, MethodError):
@@ -69,7 +69,7 @@ class UnknownMethod(UnknownName, MethodError):
 
 
 class MissingExtra(FovealError, ImportError):
-    """An optional library is not installed; the message names the extra that brings it."""
+    """An optional library is not installed; the message names the extra that installs it."""
 
 
 def printable(text: str) -> str:

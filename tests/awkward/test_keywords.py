@@ -104,14 +104,14 @@ def test_numbers_and_flags_are_not_mistaken_for_each_other(verb: str, name: str)
 @pytest.mark.parametrize(
     ("keyword", "words"),
     [
-        ({"layer": 1.5}, "1.5 is no layer"),
-        ({"layer": True}, "True is no layer"),
-        ({"layer": b"0"}, "b'0' is no layer"),
-        ({"layer": ["0", ["0"]]}, r"\['0'\] is no layer"),
+        ({"layer": 1.5}, "1.5 is not a layer"),
+        ({"layer": True}, "True is not a layer"),
+        ({"layer": b"0"}, "b'0' is not a layer"),
+        ({"layer": ["0", ["0"]]}, r"\['0'\] is not a layer"),
         ({"layer": []}, "no layer was given"),
         ({"layer": ""}, "without a name"),
         ({"layer": "²"}, "no layer '²'"),
-        ({"layer": {"0"}}, "is no layer"),
+        ({"layer": {"0"}}, "is not a layer"),
         pytest.param({"layer": 10**5000}, "no stage", id="stage of 5000 digits"),
         ({"method": None}, "explain cannot take method=None"),
         ({"method": 5}, "explain cannot take method=5"),
@@ -131,7 +131,7 @@ def test_numbers_and_flags_are_not_mistaken_for_each_other(verb: str, name: str)
         ({"differentiable": 1}, "True or False"),
         ({"keywords": [("a", 1)]}, "a dict of arguments"),
         ({"inputs": 5}, "a tuple of arguments"),
-        ({"progress": 5}, "something to call"),
+        ({"progress": 5}, "give a function"),
     ],
 )
 def test_sentences(keyword: dict[str, Any], words: str) -> None:

@@ -139,8 +139,8 @@ def _is_script(module: nn.Module) -> bool:
 def _observable(module: nn.Module, name: str) -> nn.Module:
     if _is_script(module):
         raise LayerError(
-            f"layer {name!r} is TorchScript, which cannot be observed: choose a layer outside of it, or a method of "
-            "the input, such as occlusion or inputxgradient"
+            f"layer {name!r} is TorchScript, whose layers cannot be observed: choose a layer outside of it, or an "
+            "input method, such as occlusion or inputxgradient"
         )
     return module
 

@@ -119,14 +119,14 @@ class Structure:
 
     def _without(self) -> str:
         """Why there is no stage."""
-        remedy = "choose a method of the input, such as occlusion or inputxgradient, or layer='input'"
+        remedy = "choose an input method, such as occlusion or inputxgradient, or layer='input'"
         if not self.rows:
-            seen = ", as its inner layers cannot be observed" if self.model == "TorchScript" else ""
+            seen = ", because its layers cannot be observed" if self.model == "TorchScript" else ""
             return f"{self.model} has no layer that returns a feature map (n, c, h, w) to draw on{seen}: {remedy}"
         name, n = min(self.rows, key=lambda name: name.count(".")), self.images
         return (
-            f"{name or 'the output'} has {self.rows[name] * n:g} rows for {n} image{'s' * (n != 1)}, so it is not "
-            f"known which are whose, and {self.model} has no feature map with a row an image: {remedy}"
+            f"{name or 'the output'} has {self.rows[name] * n:g} rows for {n} image{'s' * (n != 1)}, so its "
+            f"rows cannot be assigned to images, and {self.model} has no feature map with one row per image: {remedy}"
         )
 
     def place(self, model: nn.Module, layer: str) -> Cells | str:
@@ -141,11 +141,11 @@ class Structure:
             return "it did not run when the network was traced"
         layout = lying.layout or find_layout(lying.shape, lying.image) or self.layouts.get(name)
         if layout is None:
-            return "it is no feature map"
+            return "it is not a feature map"
         place = lying.place(layout)
         if isinstance(place, str) and lying.layout is None and fits_both(lying.shape, lying.image):
             first = "n, c, h, w" if layout == "nchw" else "n, h, w, c"
-            place += f", and of its shape, {tuple(lying.shape)}, only assumed that it is ({first})"
+            place += f", and its shape {tuple(lying.shape)} is only assumed to be ({first})"
         return place
 
     def spatial(self, name: str) -> bool:
