@@ -109,7 +109,7 @@ def test_numbers_and_flags_are_not_mistaken_for_each_other(verb: str, name: str)
         ({"layer": b"0"}, "b'0' is not a layer"),
         ({"layer": ["0", ["0"]]}, r"\['0'\] is not a layer"),
         ({"layer": []}, "no layer was given"),
-        ({"layer": ""}, "without a name"),
+        ({"layer": ""}, "layer name is empty"),
         ({"layer": "²"}, "no layer '²'"),
         ({"layer": {"0"}}, "is not a layer"),
         pytest.param({"layer": 10**5000}, "no stage", id="stage of 5000 digits"),

@@ -159,7 +159,7 @@ def test_a_damaged_checkpoint_of_feature_images_is_refused(tmp_path: Path) -> No
             found = outcome(lambda: other.resume(file))  # noqa: B023
             assert isinstance(found, FovealError) or same(other.state(), first.state()), f"{number}: {what}"
             if isinstance(found, FovealError):
-                assert "delete it to begin anew" in str(found)
+                assert "delete it to start from the beginning" in str(found)
 
 
 @pytest.mark.timeout(limit(300))

@@ -139,11 +139,11 @@ def test_a_training_goes_on_from_its_own_checkpoint_only(tmp_path: Path) -> None
     content = kept.read_bytes()
     for course, settings in ((ClassesRecipe(sparsity=0.5), TINY), (ClassesRecipe(), replace(TINY, seed=1))):
         first, second, *_ = steps(course, settings, 3)
-        assert first.note is not None and "began anew" in first.note and second.done == 1
+        assert first.note is not None and "started from the beginning" in first.note and second.done == 1
     assert steps(ClassesRecipe(), count=2)[1].done == 5
     for damaged in (content[:-1], b"", content.replace(content[5000:5001], b"?", 1)):
         kept.write_bytes(damaged)
-        with pytest.raises(ResultError, match="delete it to begin anew"):
+        with pytest.raises(ResultError, match="delete it to start from the beginning"):
             steps(ClassesRecipe(), count=1)
 
 

@@ -160,7 +160,7 @@ def test_a_run_goes_on_with_its_own_pictures_and_weights_only(
     assert next(train(settings, out, accelerator="cpu")).done > 1
     for damaged in (kept[:-1], b"", kept[:9000] + bytes([kept[9000] ^ 1]) + kept[9001:]):
         (out / "checkpoint.pt").write_bytes(damaged)
-        with pytest.raises(ResultError, match="delete it to begin anew"):
+        with pytest.raises(ResultError, match="delete it to start from the beginning"):
             next(train(settings, out, accelerator="cpu"))
 
 

@@ -202,7 +202,7 @@ def optimize(
     """
     began = time.perf_counter()
     if seeds < 1:
-        raise MethodError(f"an image needs a seed at least, not {seeds}")
+        raise MethodError(f"seeds={seeds}: at least one seed is needed")
     weights, schedule = objective_weights or ObjectiveWeights(), schedule or Schedule()
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images) if images is not None else None
@@ -272,7 +272,7 @@ def _image_set(
         image_set.background = network.features(shown, layers)
     for at, z in image_set.features.items():
         if not bool(torch.isfinite(z).all()):
-            raise LayerError(f"layer {at!r} gives values that are not numbers for these pictures: choose another layer")
+            raise LayerError(f"layer {at!r} gives values that are not numbers for these images: choose another layer")
     return image_set
 
 

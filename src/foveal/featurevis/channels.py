@@ -48,7 +48,7 @@ def informative(
     if not isinstance(rule, str):
         chosen = torch.as_tensor(list(rule), dtype=torch.long, device=a.device)
         if not len(chosen) or not bool(((chosen >= 0) & (chosen < c)).all()):
-            raise MethodError(f"the layer has channels 0 to {c - 1}: {list(rule)} does not fit")
+            raise MethodError(f"the layer has channels 0 to {c - 1}, but got {list(rule)}")
         return _by_strength(a, chosen)
     count = min(c, count or min(USUAL, max(1, c // 4)))
     if rule == "mass":
@@ -65,7 +65,7 @@ def informative(
         within = (own.var(0, correction=0) + others.var(0, correction=0)).clamp(min=1e-12)
         return _by_strength(a, ((own.mean(0) - others.mean(0)).square() / within).topk(count).indices)
     raise UnknownMethod(
-        f"there is no rule {rule!r} for channels: say top_mean, contrast, mass, variance, or name channels"
+        f"there is no rule {rule!r} for channels: choose top_mean, contrast, mass, variance, or name channels"
     )
 
 
@@ -74,7 +74,7 @@ def _rest(z: Tensor, facet: Facet) -> Tensor:
     kept[list(facet.members)] = False
     if not bool(kept.any()):
         raise MethodError(
-            "there is nothing to compare these pictures with: give background pictures, or take rule top_mean"
+            "this rule compares the images with background images: give background images, or use rule top_mean"
         )
     return z[kept.to(z.device)]
 

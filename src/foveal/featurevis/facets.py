@@ -55,7 +55,7 @@ def find_facets(
     """
     n = len(z)
     if count != "auto" and not 1 <= count <= n:
-        raise MethodError(f"{n} pictures cannot be divided into {count} facets: ask for 1 to {n}, or auto")
+        raise MethodError(f"{n} images cannot be divided into {count} facets: choose 1 to {n}, or auto")
     points = reduced(z, unit=unit)
     labels = (
         torch.zeros(n, dtype=torch.long) if count == 1 or (n < 4 and count == "auto") else _grouped(points, count, seed)
@@ -72,7 +72,7 @@ def weights_of(distances: Float[Tensor, " m"], weighting: Weighting = "softmax")
         return (-relative).softmax(0)
     if weighting == "inv_exp":
         return (1 / relative.clamp(min=1 / 20)).softmax(0)
-    raise UnknownMethod(f"there is no weighting {weighting!r}: say softmax or inv_exp")
+    raise UnknownMethod(f"there is no weighting {weighting!r}: choose softmax or inv_exp")
 
 
 def _grouped(points: Tensor, count: FacetCount, seed: int) -> Int[Tensor, " n"]:

@@ -56,7 +56,7 @@ def excite(
 
     forms: dict[str, Callable[[Tensor], Tensor]] = {"dot": dot, "mean": mean, "caricature": caricature}
     if form not in forms:
-        raise UnknownMethod(f"there is no activation maximization {form!r}: say {', '.join(forms)}")
+        raise UnknownMethod(f"there is no activation maximization {form!r}: choose {', '.join(forms)}")
     activation = forms[form]
     return Objective(
         lambda seen: -activation(seen.features(layer)[:, channels]),
@@ -74,10 +74,10 @@ def near(
         MethodError: for an unknown distance, or a weight with which a distance with linear tails has no optimum.
     """
     if distance not in DISTANCES:
-        raise UnknownMethod(f"there is no distance {distance!r}: say {', '.join(DISTANCES)}")
+        raise UnknownMethod(f"there is no distance {distance!r}: choose {', '.join(DISTANCES)}")
     if distance in TAILED and 0 < weight <= 0.5:
         raise MethodError(
-            f"with {distance} and a weight of {weight:g} nothing ends activation maximization: weigh it above 0.5"
+            f"with {distance} and a weight of {weight:g} the activation grows without limit: use a weight above 0.5"
         )
     rho = DISTANCES[distance]
     return weight * Objective(lambda seen: rho(seen.features(layer), a, channels), f"{distance} of {layer}", (layer,))

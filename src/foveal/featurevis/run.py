@@ -55,7 +55,7 @@ class FeatureVisRun(Optimization):
         self.parameters, self.made_of, self.began = parameters, made_of, began
         self.notes = list(state_notes(model))
         if any(task.objective.whole for task in tasks):
-            self.notes.append("a decision of the whole network was asked for, so its classifier took part")
+            self.notes.append("the target is an output of the whole network, so the classifier was used")
 
     @recording
     def result(self) -> FeatureImages:
@@ -116,7 +116,9 @@ class FeatureVisRun(Optimization):
             return False
         saved = load_state(file, self.fingerprint)
         if saved is None:
-            self.notes.append(f"the work in {str(file)!r} was of another model, set or settings, so this began anew")
+            self.notes.append(
+                f"{str(file)!r} has another model, image set or settings, so the work started from the beginning"
+            )
             return False
         with going_on(file):
             self.restore(saved)
@@ -132,7 +134,7 @@ class FeatureVisRun(Optimization):
         try:
             self.checkpoint(file)
         except ResultError as error:
-            if (note := f"where the work stood could not be kept: {error}") not in self.notes:
+            if (note := f"the progress could not be saved: {error}") not in self.notes:
                 self.notes.append(note)
 
     def _feature_image(self, i: int) -> FeatureImage:

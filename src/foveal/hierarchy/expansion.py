@@ -144,8 +144,8 @@ class TreeExpander:
         """Windows with room to spare, then whole maps: something in this stage looks further than it seems to."""
         if windows.are_whole:
             raise LayerError(
-                f"{self.stages[stage].name} is made of more than {self.stages[stage - 1].name}, so it cannot be taken "
-                "apart into it"
+                f"{self.stages[stage].name} has other inputs than {self.stages[stage - 1].name}, so it cannot be "
+                "decomposed into that stage"
             )
         self.slack[stage] = 2 if self.slack.get(stage, 0) == 0 else None
 

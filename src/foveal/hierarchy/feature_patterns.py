@@ -60,7 +60,7 @@ class FeaturePatterns:
     def compute(self, features: Sequence[Feature], kind: str) -> list[Pattern]:
         """The patterns of features of one stage."""
         if kind not in KINDS:
-            raise UnknownMethod(f"there are no patterns {kind!r}: say {', '.join(KINDS)}")
+            raise UnknownMethod(f"there are no patterns {kind!r}: choose {', '.join(KINDS)}")
         patterns: list[Pattern] = []
         while len(patterns) < len(features):
             stage = features[0].stage
@@ -75,7 +75,7 @@ class FeaturePatterns:
                     patterns += part
             except _NotLocalError:
                 if windows.are_whole:
-                    raise MethodError(f"{self.stages[stage].name} cannot be run alone up to its features") from None
+                    raise MethodError(f"{self.stages[stage].name} cannot be run up to its features alone") from None
                 self.slack[stage] = 2 if self.slack.get(stage, 0) == 0 else None
         return patterns
 

@@ -44,11 +44,9 @@ class TreeSettings:
         known = {"rule": (*RULES,), "rank_by": RANKS, "nodes": NODES}
         for option, values in known.items():
             if getattr(self, option) not in values:
-                raise UnknownMethod(
-                    f"cannot take a decision apart by {option}={getattr(self, option)!r}: say {', '.join(values)}"
-                )
+                raise UnknownMethod(f"unknown {option}={getattr(self, option)!r}: choose {', '.join(values)}")
         if self.branching < 1 or not 0 < self.coverage <= 1 or self.opponents < 0:
             raise MethodError(
-                f"cannot give a node {self.branching} children that hold {self.coverage} of it: one at least, "
-                "above 0 to 1"
+                f"branching={self.branching}, coverage={self.coverage}, opponents={self.opponents}: branching must be "
+                "1 or more, coverage above 0 and at most 1, opponents 0 or more"
             )

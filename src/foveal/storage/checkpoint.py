@@ -48,7 +48,7 @@ def load_state(path: Path, of: str) -> Mapping[str, Any] | None:
 
 def going_on(path: Path) -> AbstractContextManager[None]:
     """Where this fails, the checkpoint is at fault, and that is said."""
-    return damage(f"Cannot go on from {os.fspath(path)!r}, delete it to begin anew", ResultError)
+    return damage(f"Cannot continue from {os.fspath(path)!r}, delete it to start from the beginning", ResultError)
 
 
 def seal(file: BinaryIO) -> None:

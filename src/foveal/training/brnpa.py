@@ -86,8 +86,8 @@ def train(
     micro = len(datasets.train) // (settings.batch * settings.accumulate * world_size) * settings.accumulate
     if micro == 0:
         raise SettingsError(
-            f"{len(datasets.train)} training pictures do not fill one step of {settings.batch} · {settings.accumulate} "
-            f"pictures on {world_size} process(es): make batch or accumulate smaller"
+            f"{len(datasets.train)} training images do not fill one step of {settings.batch} · {settings.accumulate} "
+            f"images on {world_size} process(es): make batch or accumulate smaller"
         )
 
     # --- network ---
@@ -112,7 +112,7 @@ def train(
         load_checkpoint(fabric, folder / CHECKPOINT, state)
         if state["of"] != of:
             raise SettingsError(
-                f"{str(folder)!r} holds an unfinished run with other pictures, another teacher, backbone or number of "
+                f"{str(folder)!r} holds an unfinished run with other images, another teacher, backbone or number of "
                 f"processes: choose another folder, or remove {CHECKPOINT} there"
             )
     shorten_log(folder / LOG, state["step"] // (steps // settings.epochs), fabric)
@@ -136,9 +136,7 @@ def train(
                 fabric.backward(share)
             loss += share.item()
         if not math.isfinite(loss):
-            raise ModelError(
-                f"the loss became {loss} at step {state['step']}: a smaller rate or precision 32-true help"
-            )
+            raise ModelError(f"the loss became {loss} at step {state['step']}: try a smaller rate or precision 32-true")
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
@@ -193,7 +191,7 @@ def _fabric(accelerator: str, devices: int | str, nodes: int, strategy: str, pre
         )
         fabric.launch()
     except (ValueError, TypeError, RuntimeError) as error:
-        raise SettingsError(f"Lightning Fabric refuses these devices or this precision: {error}") from error
+        raise SettingsError(f"Lightning Fabric does not support these devices or this precision: {error}") from error
     return fabric
 
 
@@ -214,7 +212,7 @@ def _fingerprint(
     settings: Settings, datasets: Datasets, net: nn.Module, teacher: nn.Module | None, world_size: int
 ) -> str:
     """Of everything that decides the outcome: the pictures themselves, the weights it begins with, the teacher."""
-    with damage("Cannot read the pictures", ImageError):
+    with damage("Cannot read the images", ImageError):
         pictures = [part.contents() for part in (datasets.train, datasets.validation)]
     return fingerprint(
         settings=settings, pictures=pictures, classes=datasets.classes, preprocessing=datasets.preprocessing, net=net,

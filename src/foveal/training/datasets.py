@@ -77,8 +77,8 @@ def tree(folder: Path) -> tuple[Listed, Listed | None, tuple[str, ...]]:
     unknown = sorted(set(names) - set(classes))
     if unknown and len(unknown) < len(set(names)):
         raise ImageError(
-            f"{str(parts['test'])!r} has a class {unknown[0]!r} that {str(parts['train'])!r} has not: "
-            "all test classes must be learned, or none"
+            f"{str(parts['test'])!r} has a class {unknown[0]!r} that {str(parts['train'])!r} does not "
+            "have: either all test classes must be training classes, or none"
         )
     number |= {name: len(classes) + i for i, name in enumerate(unknown)}
     return train, Listed(tuple(files), tuple(number[name] for name in names)), classes
@@ -93,7 +93,7 @@ def cub(folder: Path) -> tuple[Listed, Listed | None, tuple[str, ...]]:
             return dict(line.split(maxsplit=1) for line in lines if line.strip())
         except DAMAGE as error:
             raise ImageError(
-                f"Cannot read {name} in {str(folder)!r}, as CUB-200-2011 has it: {reason(error)}."
+                f"Cannot read {name} in {str(folder)!r}, which CUB-200-2011 has: {reason(error)}."
             ) from error
 
     files, labels, training = (
@@ -144,7 +144,7 @@ def market(folder: str | Path) -> dict[str, Listed]:
         wrong = next((file for file, match in zip(files, read, strict=True) if match is None), None)
         if wrong is not None:
             raise ImageError(
-                f"Cannot read who is on {str(wrong)!r}: Market-1501 has names like 0002_c1s1_000451_03.jpg."
+                f"Cannot read the identity from {str(wrong)!r}: Market-1501 has names like 0002_c1s1_000451_03.jpg."
             )
         who = tuple(int(match[1]) for match in read if match)
         parts[name] = Listed(tuple(files), who, tuple(int(match[2]) for match in read if match))
@@ -182,7 +182,7 @@ def open_folder(settings: Settings, like: Preprocessing | None) -> Datasets:
     )  # fmt: skip
     learned, held = held_out(listed.targets, settings.validation, settings.seed)
     if not held:
-        raise ImageError(f"{settings.data!r} has one picture a class: there is nothing to hold out for validation.")
+        raise ImageError(f"{settings.data!r} has one image per class: none is left for validation.")
     return Datasets(
         Files(subset(listed, learned), settings, preprocessing),
         Files(subset(listed, held), settings, preprocessing),

@@ -56,7 +56,7 @@ def search(
         folder = Path(out) / f"trial-{trial.number:03d}"
         try:
             yield from train(chosen, folder, workers=workers, accelerator=accelerator, tests=False)
-            with damage(f"Cannot read what trial {trial.number} left in {str(folder)!r}", ResultError):
+            with damage(f"Cannot read the results of trial {trial.number} in {str(folder)!r}", ResultError):
                 accuracy = float(read_json(folder / "accuracy.json")["validation"])
         except FovealError:  # a rate at which the loss grows beyond all numbers, say
             accuracy = 0.0
@@ -68,12 +68,12 @@ def search(
 def _claim(study: Any, out: Path, settings: Settings) -> None:
     """The trials in the folder are of these settings, pictures and teacher."""
     files = [] if settings.drawn else pictures_in([Path(settings.data)])
-    with damage("Cannot read the pictures", ImageError):
+    with damage("Cannot read the images", ImageError):
         pictures = [file_fingerprint(file) for file in files]
     of = fingerprint(settings=settings, pictures=pictures, teacher=Path(settings.teacher or "."), foveal=__version__)
     if study.user_attrs.get(OF, of) != of:
         raise SettingsError(
-            f"{str(out)!r} holds a search with other settings, pictures or another teacher: choose another folder"
+            f"{str(out)!r} holds a search with other settings, images or another teacher: choose another folder"
         )
     study.set_user_attr(OF, of)
 

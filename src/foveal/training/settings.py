@@ -94,7 +94,9 @@ class Settings:
         for name, value in _validated(vars(self)).items():
             object.__setattr__(self, name, value)
         if self.start == "teacher" and not self.teacher:
-            raise SettingsError("start = 'teacher' needs a teacher: name its weights, or start from the backbone")
+            raise SettingsError(
+                "start = 'teacher' needs a teacher: set teacher to its weights, or use start = 'backbone'"
+            )
 
     @property
     def drawn(self) -> bool:

@@ -96,7 +96,7 @@ def episodes_right(
     every = [(classes == c).nonzero()[:, 0] for c in classes.unique()]
     of_class = [pictures for pictures in every if len(pictures) >= shots + QUERIES]
     if len(of_class) < WAYS:
-        raise ValueError(f"episodes need {WAYS} classes of {shots + QUERIES} pictures each, more than these hold")
+        raise ValueError(f"episodes need {WAYS} classes of {shots + QUERIES} images each; there are not enough")
     right = 0.0
     for _ in range(episodes):
         ways = torch.randperm(len(of_class), generator=random)[:WAYS].tolist()

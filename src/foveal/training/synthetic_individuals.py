@@ -88,7 +88,7 @@ class IndividualsRecipe:
             },
             "accuracy": {f"rank 1 across cameras, individuals {KNOWN} to {INDIVIDUALS - 1}": round(accuracy, 4)},
             "license": LICENSE,
-            "decides": "cosine of what it returns; individuals differ in three marks each, in nothing else",
+            "decides": "cosine of its outputs; individuals differ only in three marks each",
         }
         model = Model(net, "embed", PREPROCESSING, None, card, "embedding")
         return save_model(

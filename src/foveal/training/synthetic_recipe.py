@@ -193,7 +193,7 @@ class _Run:
             return 0
         saved = load_state(self.checkpoint, self._of())
         if saved is None:
-            self.note = f"{str(self.checkpoint)!r} is of other settings, so the training began anew"
+            self.note = f"{str(self.checkpoint)!r} has other settings, so the training started from the beginning"
             return 0
         with going_on(self.checkpoint):
             self.net.load_state_dict(saved["net"])
