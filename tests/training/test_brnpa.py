@@ -220,7 +220,7 @@ def test_better_settings_are_searched_for(folder: Path, tmp_path: Path) -> None:
     assert changed(Settings(), read_settings(tmp_path / "tried" / "best.toml")) == best
     picture = folder / "train" / "red" / "0.png"
     Image.open(folder / "train" / "blue" / "0.png").save(picture)
-    with pytest.raises(SettingsError, match="a search with other settings, pictures or another teacher"):
+    with pytest.raises(SettingsError, match="a search with other settings, images or another teacher"):
         tried(4)
 
 
