@@ -20,15 +20,15 @@ class Stage:
     """One resolution of a network.
 
     Attributes:
-        name: the module that returns it, as `named_modules` spells it.
+        name: the module that returns it, as in `named_modules`.
         shape: (c, h, w) for the input that was traced.
-        stride: input pixels from one cell to the next, (y, x).
-        receptive_field: side of the theoretical receptive field in input pixels, (y, x); may exceed the image.
+        stride: input pixels from one position to the next, (y, x).
+        receptive_field: side of the theoretical receptive field in input pixels, (y, x); can exceed the image.
         local: False when a feature here also depends on the whole image (squeeze-excite, attention, …).
-        sign: "nonnegative" (after ReLU and kin) or "signed", as observed on the traced input.
-        depth: convolutions and matrix products on the longest way from the input.
+        sign: "nonnegative" (after ReLU and similar functions) or "signed", as observed on the traced input.
+        depth: convolutions and matrix products on the longest path from the input.
         layout: "nchw", or "nhwc" where the network keeps channels last; maps and shapes here are channels first.
-        place: where its cells lie on the input; None where that is not known.
+        place: the grid of its cells on the input; None if it is not known.
     """
 
     name: str

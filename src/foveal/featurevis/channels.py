@@ -1,9 +1,9 @@
 """Which channels of a layer are informative for a facet. Specification: minds_eye, section 4.3.
 
 top_mean   the largest of the target, as published
-contrast   the largest (a_c − μ_c) / σ_c against other pictures: channels that are always on do not count
-mass       the fewest that hold 80 % of the target
-variance   the largest Fisher ratio: they vary little within the facet, and its mean lies far from the others'
+contrast   the largest (a_c − μ_c) / σ_c against other images, which excludes channels that are always active
+mass       the smallest number with 80 % of the target
+variance   the largest Fisher ratio: small variance within the facet, and a mean far from that of the others
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def informative(
     """The informative channels, the strongest in the target first.
 
     Args:
-        rule: how they are chosen, or the channels themselves.
-        count: how many; None is 50, but no more than a quarter of the layer.
-        background: what "contrast" and "variance" compare with; None is the rest of the set.
+        rule: the rule to choose them, or the channels themselves.
+        count: the number of channels; None is 50, but at most a quarter of the layer.
+        background: features that "contrast" and "variance" compare with; None is the rest of the set.
 
     Raises:
         MethodError: for an unknown rule, channels that do not exist, or nothing to compare with.

@@ -1,4 +1,4 @@
-"""The run of a feature visualization, of a set or of units: what `foveal.visualize` runs and others may watch."""
+"""The run of a feature visualization, of a set or of units, as an iterator over steps; `foveal.visualize` uses it."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ AT_LATEST = 20.0  # seconds between them
 
 
 class FeatureVisRun(Optimization):
-    """The optimization of feature images that knows its model and image set, and may be saved and resumed.
+    """The optimization of feature images, with its model and image set; can be saved and resumed.
 
     Attributes:
-        model: whose layers or units are visualized.
-        batch: the pictures; None for units without a set.
-        image_set: the same as the network sees them.
-        facets: the kinds of picture in the set.
-        facet_tasks: one a facet and layer; empty for units.
-        parameters: of the call, as plain data.
-        made_of: everything that decides the outcome.
+        model: the model whose layers or units are visualized.
+        batch: the images; None for units without a set.
+        image_set: the same images as network inputs.
+        facets: the clusters of the set.
+        facet_tasks: one per facet and layer; empty for units.
+        parameters: parameters of the call, as plain data.
+        made_of: everything that determines the result.
         began: `time.perf_counter()` when the call began.
     """
 
@@ -76,10 +76,10 @@ class FeatureVisRun(Optimization):
         )
 
     def run(self, kept: Path | None, progress: Callable[[ScheduleStep], None] | None = None) -> bool:
-        """Make the images; whether they were finished, or somebody interrupted.
+        """Optimizes the images; returns whether they were finished (False if interrupted).
 
         Args:
-            kept: where it stands is saved there now and then, at the end, and when it is interrupted.
+            kept: file in which the state is saved regularly, at the end, and on interruption.
         """
         saved, _ = time.monotonic(), kept and self.fingerprint  # of how things are before the first step
         try:
@@ -98,19 +98,19 @@ class FeatureVisRun(Optimization):
         return True
 
     def interrupted(self) -> None:
-        """Look once more at what there is, and say that it was not finished."""
+        """Evaluates the images once more, and notes that the run was not finished."""
         self.check()
         self.notes.append(f"interrupted after {self.done} of {self.schedule.steps} steps")
 
     def checkpoint(self, file: Path) -> None:
-        """Save where it stands; the file is there whole or not at all."""
+        """Saves the state atomically."""
         save_state(file, self.state(), self.fingerprint)
 
     def resume(self, file: Path) -> bool:
-        """Go on from a file, where it is of the same model, pictures and settings; whether it was.
+        """Continues from a file if it has the same model, images and settings; returns whether it did.
 
         Raises:
-            ResultError: where the file is damaged.
+            ResultError: if the file is damaged.
         """
         if not file.exists():
             return False
@@ -126,7 +126,7 @@ class FeatureVisRun(Optimization):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of everything that decides the outcome."""
+        """A fingerprint of everything that determines the result."""
         return fingerprint(**self.made_of)
 
     def _keep(self, file: Path) -> None:

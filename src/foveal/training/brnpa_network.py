@@ -58,7 +58,7 @@ def start_from(net: PartsNet, teacher: nn.Module, settings: Settings) -> None:
 
 
 def loss_of(net: nn.Module, teacher: nn.Module | None, images: Tensor, truth: Tensor, settings: Settings) -> Tensor:
-    """Of a micro-batch; the teacher sees the same pictures."""
+    """Of a micro-batch; the teacher sees the same images."""
     known = None
     if teacher is not None:
         with torch.no_grad():

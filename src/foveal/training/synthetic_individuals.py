@@ -97,7 +97,7 @@ class IndividualsRecipe:
 
 
 def first_found(v: Float[Tensor, "n d"], who: Int[Tensor, " n"], camera: Int[Tensor, " n"]) -> float:
-    """The share of pictures of camera 0 whose most similar picture of camera 1 shows the same individual."""
+    """The share of images of camera 0 whose most similar image of camera 1 shows the same individual."""
     v = functional.normalize(v, dim=1)
     queries, gallery = camera == 0, camera == 1
     nearest = (v[queries] @ v[gallery].T).argmax(1)
