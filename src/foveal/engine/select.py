@@ -44,7 +44,7 @@ def _each(wanted: Any) -> list[str | int | None]:
     for layer in each:
         if isinstance(layer, bool) or not isinstance(layer, str | Integral | None):
             raise UnknownLayer(
-                f"{shown(layer)} is not a layer: give a name, a stage number, 'all', a wildcard, or a list of these"
+                f"{shown(layer)} is no layer: give a name, a stage number, 'all', a wildcard, or a list of these"
             )
         if layer == "":
             raise UnknownLayer("the layer name is empty: omit layer to use the last stage, or name a layer")
@@ -71,8 +71,8 @@ def _select_one(model: nn.Module, wanted: str | int | None, structure: Callable[
 def _by_number(number: int, structure: Structure) -> str:
     count = len(structure.stages)
     if number == 0 or abs(number) > count:
-        names = ", ".join(f"{i} {stage.name}" for i, stage in enumerate(structure.stages, 1))
-        raise UnknownLayer(f"there is no stage {shown(number)}: this network has {names}")
+        names = ", ".join(f"{i} ({stage.name})" for i, stage in enumerate(structure.stages, 1))
+        raise UnknownLayer(f"there is no stage {shown(number)}: the stages are {names}")
     return structure.stages[number - 1 if number > 0 else number].name
 
 
