@@ -213,7 +213,7 @@ def test_a_damaged_checkpoint_is_said_and_stays(tmp_path: Path) -> None:
 def test_work_that_cannot_be_kept_is_done_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     steps, made = begun(tmp_path / "file" / "k.pt")
-    assert steps == 0 and [note for note in made.notes if "could not be kept: Cannot write" in note]
+    assert steps == 0 and [note for note in made.notes if "could not be saved: Cannot write" in note]
     assert len(made.notes) == 1 and same(
         replace(made, notes=()), foveal.visualize(small(), colored(), layer="relu2", **OPTIONS)
     )

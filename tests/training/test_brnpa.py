@@ -144,7 +144,7 @@ def test_a_run_goes_on_with_its_own_pictures_and_weights_only(
 
     Image.effect_noise((48, 40), 50).convert("RGB").save(picture)
     os.utime(picture, ns=(times.st_atime_ns, times.st_mtime_ns))
-    refused("other pictures, another teacher, backbone")
+    refused("other images, another teacher, backbone")
     picture.write_bytes(content)
     plain = brnpa.build
 
