@@ -44,7 +44,7 @@ def picture_section(model: Model, example: Example) -> Section:
             effect_bars(
                 margin_truth,
                 title=f"true effect on “{class_name}, not {other}”",
-                caption="Logits lost when the part is taken away (body, head: replaced). The deciding part is marked.",
+                caption="Drop of the logit when the part is removed (body, head: replaced). The deciding part is marked.",
                 decisive=(part,),
             ),
         ),
@@ -76,7 +76,7 @@ def picture_section(model: Model, example: Example) -> Section:
 
 def _margin_tile(why: Explanation, example: Example, part: str) -> Tile:
     pointed = top_part(on_photo(why, why.layer, 0), example.labels)
-    return map_tile(why, title=METHODS[why.method].title, verdict=pointed == part, finding=f"points at the {pointed}")
+    return map_tile(why, title=METHODS[why.method].title, verdict=pointed == part, finding=f"top part: {pointed}")
 
 
 def _class_tile(why: Explanation, example: Example, truth: Mapping[str, float]) -> Tile:

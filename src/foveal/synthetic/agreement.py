@@ -58,12 +58,12 @@ def top_part(map: Map, labels: Labels, *, by: By = "mean") -> str:
 
 
 def hit(map: Map, labels: Labels, part: str, *, by: By = "mean") -> bool:
-    """Whether `top_part` is the decisive part, as for the margin between siblings. Higher is better."""
+    """Whether `top_part` is the deciding part, as for the margin between siblings. Higher is better."""
     return top_part(map, labels, by=by) == part
 
 
 def share(map: Map, labels: Labels, parts: Collection[str]) -> float:
-    """The share of the map's positive evidence on the given, decisive parts, 0 to 1. Higher is better."""
+    """The share of the map's positive evidence on the given, deciding parts, 0 to 1. Higher is better."""
     positive = np.clip(np.asarray(map, np.float64), 0, None)
     total = positive.sum()
     inside = np.isin(labels, [LABELS[part] for part in parts])

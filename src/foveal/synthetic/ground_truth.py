@@ -1,4 +1,4 @@
-"""The decisive part of a drawn image."""
+"""The deciding part of a drawn image."""
 
 from __future__ import annotations
 
