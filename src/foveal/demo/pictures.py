@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def picture_section(model: Model, example: Example) -> Section:
-    """Everything about one picture: what the network says, why, why not its sibling, and stage by stage."""
+    """Everything about one image: the prediction, why, why not its sibling, and stage by stage."""
     class_name = CLASS_NAMES[example.target]
     other = sibling(class_name)
     part = deciding_part(class_name)
@@ -38,13 +38,13 @@ def picture_section(model: Model, example: Example) -> Section:
     return Section(
         heading=class_name,
         photo=photo_tile(photo, class_name, alt=f"A drawn {class_name} before {example.scene.backdrop.kind}."),
-        text=f"Its sibling, the {other}, differs in the {part} alone.",
+        text=f"Its sibling, the {other}, differs only in the {part}.",
         charts=(
-            probability_bars(chances, title="the network says"),
+            probability_bars(chances, title="the network predicts"),
             effect_bars(
                 margin_truth,
                 title=f"true effect on “{class_name}, not {other}”",
-                caption="Drop of the logit when the part is removed (body, head: replaced). The deciding part is marked.",
+                caption="Drop of the margin without the part (body, head: replaced). The deciding part is marked.",
                 decisive=(part,),
             ),
         ),
