@@ -52,18 +52,18 @@ def picture_section(model: Model, example: Example) -> Section:
             Panel(
                 f"Why not {other}?",
                 (known_margin, *(_margin_tile(why, example, part) for why in by_margin.values())),
-                f"The margin between the two logits. Only the {part} tells them apart, so a true map points there.",
+                f"The margin between the two logits. They differ only in the {part}, so a faithful map marks it.",
             ),
             Panel(
                 f"Why {class_name}?",
                 (known_class, *(_class_tile(why, example, class_truth) for why in by_class.values())),
-                "The logit of the class. Many parts speak for it; the rank correlation compares their order in the "
+                "The logit of the class. Many parts are evidence for it; the rank correlation compares their order in the "
                 "map with that of their true effects.",
             ),
             Panel(
                 "Stage by stage",
                 (known_margin, *layer_tiles(by_margin["hirescam"])),
-                "The margin again, by HiResCAM at every stage, from the first next to the picture to the last.",
+                "The margin again, by HiResCAM at every stage, from the first to the last.",
             ),
             flow_panel(model, example, class_name),
             tree_panel(model, example, class_name),
