@@ -57,8 +57,8 @@ def picture_section(model: Model, example: Example) -> Section:
             Panel(
                 f"Why {class_name}?",
                 (known_class, *(_class_tile(why, example, class_truth) for why in by_class.values())),
-                "The logit of the class. Many parts are evidence for it; the rank correlation compares their order in the "
-                "map with that of their true effects.",
+                "The logit of the class. Many parts are evidence for it; the rank correlation compares their order "
+                "in the map with that of their true effects.",
             ),
             Panel(
                 "Stage by stage",
