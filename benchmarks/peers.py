@@ -34,7 +34,7 @@ from benchmarks.alone import Run, Setting, alone, in_one_line
 from benchmarks.contenders import CONTENDERS, Contender, Subject
 from benchmarks.timing import Action, measure, ratios, spread
 
-HEADINGS = ("method", "package", "ms per image", "× plain forward", "× its forwards", "MiB added")
+HEADINGS = ("method", "package", "ms per image", "× plain forward pass", "× its forward passes", "MiB added")
 MANY = 100
 
 

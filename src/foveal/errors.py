@@ -13,7 +13,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u
 
 
 class FovealError(Exception):
-    """Any failure that foveal expects: its message is for the user."""
+    """Any failure that foveal detects itself; the message says what was tried and what to do."""
 
     def __str__(self) -> str:
         """The message, with nothing in it that a terminal obeys, whatever strangers called their files and layers."""
@@ -21,11 +21,11 @@ class FovealError(Exception):
 
 
 class FovealWarning(UserWarning):
-    """What a user should know of the files, where there is no result yet to carry the note."""
+    """A warning about files, given where there is no result yet that could have the note."""
 
 
 class ImageError(FovealError, ValueError):
-    """An image that cannot be read, or a tensor that is no image."""
+    """An image that cannot be read, or a tensor that is not an image."""
 
 
 class ModelError(FovealError, ValueError):
@@ -37,7 +37,7 @@ class LayerError(FovealError, ValueError):
 
 
 class TargetError(FovealError, ValueError):
-    """A decision that does not fit the model's output."""
+    """A target that does not fit the model's output."""
 
 
 class MethodError(FovealError, ValueError):
@@ -53,11 +53,11 @@ class NoSuchItem(ResultError, IndexError):
 
 
 class UnknownName(FovealError):
-    """An unknown or ambiguous name: the command line ends with status 2."""
+    """A name that does not exist here, or that is ambiguous: the command line ends with status 2."""
 
 
 class UnknownModel(UnknownName, ModelError):
-    """A model that does not exist, or a task that no model has."""
+    """A model that does not exist, or an unknown task."""
 
 
 class UnknownLayer(UnknownName, LayerError):
@@ -65,7 +65,7 @@ class UnknownLayer(UnknownName, LayerError):
 
 
 class UnknownTarget(UnknownName, TargetError):
-    """A class that this network does not have, or a name of several classes."""
+    """A class that this network does not have, or a name that several classes share."""
 
 
 class UnknownMethod(UnknownName, MethodError):
@@ -77,7 +77,7 @@ class UnknownPreprocessing(UnknownName, ImageError):
 
 
 class MissingExtra(FovealError, ImportError):
-    """An optional library is not installed; the message names the extra that brings it."""
+    """An optional library is not installed; the message names the extra that installs it."""
 
 
 def counted(number: int, thing: str, plural: str = "") -> str:

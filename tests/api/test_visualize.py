@@ -184,7 +184,7 @@ def test_single_units_grow(no_trace: NoTrace) -> None:
     assert [one.name for one in found] == ["relu2 channel 3", "relu2 channel 3 at 4,4", "class b"]
     for one in found:
         assert one.loss < one.curve[0][1] and one.facet is None
-    assert any("classifier took part" in note for note in found.notes)
+    assert any("classifier was used" in note for note in found.notes)
     x = torch.stack([found[0].image, found[0].snapshots[0][1] / 255])
     net.eval()
     with torch.no_grad():
@@ -301,9 +301,9 @@ def test_what_does_not_fit_is_said_in_a_sentence() -> None:
         foveal.visualize(net, colored(), layer="nowhere")
     with pytest.raises(MethodError, match="1 to 18"):
         foveal.visualize(net, colored(), layer="relu2", facets=19)
-    with pytest.raises(MethodError, match="say mean"):
+    with pytest.raises(MethodError, match="choose mean"):
         foveal.visualize(net, colored(), layer="relu2", start="middle")  # type: ignore[arg-type]
-    with pytest.raises(MethodError, match="say fourier"):
+    with pytest.raises(MethodError, match="choose fourier"):
         foveal.visualize(net, colored(), layer="relu2", parametrization="oil")  # type: ignore[arg-type]
     with pytest.raises(ImageError, match="preprocessing"):
         foveal.visualize(Small().eval(), target=foveal.Neuron("relu2", 0))

@@ -444,6 +444,6 @@ def test_a_layout_that_can_only_be_assumed_is_said() -> None:
             return self.fc(self.trunk(x).tanh().mean((2, 3)))
 
     notes = foveal.explain(Lost().eval(), torch.randn(1, 1, 64, 64), 1).notes
-    assert any("only assumed that it is (n, c, h, w)" in note for note in notes)
+    assert any("is only assumed to be (n, c, h, w)" in note for note in notes)
     wide = foveal.explain(Lost().eval(), torch.randn(1, 1, 128, 128), 1).notes
     assert any("is not known" in note for note in wide) and not any("assumed" in note for note in wide)

@@ -116,7 +116,7 @@ def test_an_image_that_cannot_be_placed_is_said() -> None:
         ((..., {"a": [...]}), "write it once"),
         (({..., 1},), "lists, tuples and dicts"),
         ((MappingProxyType({"a": ...}),), "lists, tuples and dicts"),
-        ((holder,), "hold themselves"),
+        ((holder,), "contain themselves"),
     ):
         with pytest.raises(ModelError, match=words):
             foveal.explain(tiny(), PICTURES, 1, inputs=inputs)

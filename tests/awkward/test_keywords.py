@@ -109,7 +109,7 @@ def test_numbers_and_flags_are_not_mistaken_for_each_other(verb: str, name: str)
         ({"layer": b"0"}, "b'0' is no layer"),
         ({"layer": ["0", ["0"]]}, r"\['0'\] is no layer"),
         ({"layer": []}, "no layer was given"),
-        ({"layer": ""}, "without a name"),
+        ({"layer": ""}, "layer name is empty"),
         ({"layer": "²"}, "no layer '²'"),
         ({"layer": {"0"}}, "is no layer"),
         pytest.param({"layer": 10**5000}, "no stage", id="stage of 5000 digits"),
@@ -131,7 +131,7 @@ def test_numbers_and_flags_are_not_mistaken_for_each_other(verb: str, name: str)
         ({"differentiable": 1}, "True or False"),
         ({"keywords": [("a", 1)]}, "a dict of arguments"),
         ({"inputs": 5}, "a tuple of arguments"),
-        ({"progress": 5}, "something to call"),
+        ({"progress": 5}, "give a function"),
     ],
 )
 def test_sentences(keyword: dict[str, Any], words: str) -> None:

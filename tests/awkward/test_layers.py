@@ -180,5 +180,5 @@ def test_parts_in_torchscript_are_run_but_not_looked_into(compile: Any, no_trace
     with no_trace(nn.Sequential(*rest)):
         why = foveal.explain(model, x, 1)
     assert why.layer == "2" and torch.allclose(why.map, foveal.explain(plain, x, 1).map)
-    with pytest.raises(LayerError, match="TorchScript, which cannot be observed"):
+    with pytest.raises(LayerError, match="TorchScript, whose layers cannot be observed"):
         foveal.explain(model, x, layer="0.0")

@@ -103,5 +103,5 @@ def test_images_that_run_one_by_one_have_no_layers_together(layer: str | None) -
         foveal.explain(net, X, 1, layer=layer)
     right = foveal.explain(Net(same, same).eval(), X[:1], 1).map
     assert torch.allclose(foveal.explain(net, X[:1], 1, layer=layer).map, right, atol=1e-6)
-    with pytest.raises(foveal.FovealError, match="told apart by image"):
+    with pytest.raises(foveal.FovealError, match="cannot be assigned to images"):
         foveal.explain(net, X, 1, method="lrp-epsilon", layer="input")

@@ -581,7 +581,7 @@ def quantized() -> nn.Module:
 CANNOT: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "partly scripted": (partly_scripted, "TorchScript: pass the nn.Module"),
     "quantized": (quantized, "packed for quantized arithmetic"),
-    "outside": (Outside, "no operation of torch"),
+    "outside": (Outside, "other than torch operations"),
     "computed in checkpoints": (
         lambda: spelled(lambda layer: Checkpointed(parametrizations.weight_norm(layer))),
         "inside activation checkpoint",

@@ -192,8 +192,8 @@ def test_a_number_that_is_a_module_name_means_the_module() -> None:
     ("wanted", "message"),
     [
         ("layr4", "layer4"),
-        (9, "5 layer4"),
-        (0, "1 relu"),
+        (9, r"5 \(layer4\)"),
+        (0, r"1 \(relu\)"),
         ("fc*", "wildcard|matches"),
         ([], "no layer"),
         ("a[b", "cannot read"),

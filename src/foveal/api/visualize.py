@@ -80,57 +80,57 @@ def visualize(
     layer: LayerSpec = None,
     seed: int = 0,
 ) -> FeatureImages:
-    """Feature visualization of a layer: an image for each kind of picture in a set, or for single units.
+    """Feature visualization of a layer: a synthetic image for each cluster of an image set, or for single units.
 
         made = foveal.visualize(model, ["a.jpg", "b.jpg", …], layer="layer4")
         made.figure().save("layer4.png")
-        made[0].image, made[0].gain, made[0].fit             # (3, h, w) in 0..1, and how well it does
+        made[0].image, made[0].gain, made[0].fit             # (3, h, w) in 0..1, and the quality
         unit = foveal.visualize(model, target=foveal.Neuron("layer3", 42))
 
-    The set is divided into facets; for each, the features of its most typical pictures, averaged over places, are the
-    target a, and its largest entries the informative channels S. An image is optimized until its features u are strong
-    there and otherwise as in the pictures (`featurevis.objectives`). No class takes part, and the classifier is not
-    run. (Stergiou, The Mind's Eye, ICIP 2021, arXiv:2101.12447, in a reading of our own: docs/visualize.md.)
+    The set is divided into facets (clusters). For each facet, the mean features of its most typical images are the
+    target a, and the largest entries of a are the informative channels S. An image is optimized so that its features u
+    are strong in S and otherwise match a (`featurevis.objectives`). Classes are not used, and the classifier does not
+    run. (Stergiou, The Mind's Eye, ICIP 2021, arXiv:2101.12447; differences: docs/visualize.md.)
 
-    Ctrl-C ends it early and returns the best so far.
+    Ctrl-C ends the optimization early and returns the best images so far.
 
     Args:
         model: as for `explain`.
-        images: the set, as for `explain`; one is enough. May be left out where `target` is given.
-        target: units instead: `Neuron`, `Class`, any target, or several.
-        facets: how many, or "auto".
-        channels: how informative channels are chosen: "top_mean" (published), "contrast", "mass", "variance", or the
-            channels.
-        count: how many of them; None is 50, but no more than a quarter of the layer.
-        keep: pictures that make a facet's target, at most.
-        weighting: how those count, see `find_facets`.
+        images: the set, as for `explain`; one is enough. Not needed if `target` is given.
+        target: units to visualize instead of a set: `Neuron`, `Class`, any target, or several.
+        facets: the number of facets, or "auto".
+        channels: rule for the informative channels: "top_mean" (published), "contrast", "mass" or "variance"; or the
+            channels themselves.
+        count: the number of informative channels; None is 50, but at most a quarter of the layer.
+        keep: the largest number of images that are averaged for a facet's target.
+        weighting: weights of these images, see `find_facets`.
         activation: the form of activation maximization: "dot", "mean", "caricature", None for none.
-        distance: how the distance to the target is measured.
-        distance_weight: its weight λ_d: less exaggerates more.
-        objective_weights: every weight there is, instead of the five arguments before.
+        distance: the distance to the target.
+        distance_weight: its weight λ_d; a lower weight exaggerates more.
+        objective_weights: all weights, instead of the five arguments above.
         start: "mean" of the facet's photos (published), its most typical "photo", "noise", or a gray value.
-        parametrization: how images are written as parameters: "fourier", "pixel", "phase".
-        steps: how long.
-        schedule: everything about how, instead of `steps` and `seed`.
-        seeds: images of each facet.
-        published: near the published code instead, for comparison: see `foveal.featurevis.published_code`.
-        background: other pictures that "contrast" and "variance" compare with.
+        parametrization: parametrization of the images: "fourier", "pixel", "phase".
+        steps: the number of optimization steps.
+        schedule: all settings of the optimization, instead of `steps` and `seed`.
+        seeds: the number of images per facet.
+        published: settings close to the published code, for comparison: see `foveal.featurevis.published_code`.
+        background: other images that "contrast" and "variance" compare with.
         precision: "bfloat16" runs the network under autocast.
-        checkpoint: a file; work is saved there now and then, and resumed from there by the same call.
-        progress: hears (what, done, total) after every step.
-        inputs: what else the model's forward takes, as for `explain`.
+        checkpoint: a file in which the state is saved regularly; the same call resumes from it.
+        progress: called with (what, done, total) after every step.
+        inputs: other inputs of the model's forward, as for `explain`.
         keywords: the same by name.
         preprocessing: as for `explain`.
         labels: as for `explain`.
         task: as for `explain`.
         layer: one or several, as for `explain`; None is the last stage. Facets are found at the last one.
-        seed: decides everything random.
+        seed: random seed.
 
     Returns:
         The images, layer by layer, facet by facet, seed by seed; or unit by unit.
 
     Raises:
-        MethodError, LayerError, ImageError, ModelError: for what does not fit, in a sentence.
+        MethodError, LayerError, ImageError, ModelError: for arguments that do not fit.
     """
     optimization = optimize(
         model,
@@ -191,7 +191,7 @@ def optimize(
     task: OutputTask | None = None,
     layer: LayerSpec = None,
 ) -> FeatureVisRun:
-    """The optimization behind `visualize`, to be watched step by step.
+    """The optimization of `visualize`, as an iterator over its steps.
 
         run = optimize(model, images, layer="layer4")
         for step in run:
@@ -202,7 +202,7 @@ def optimize(
     """
     began = time.perf_counter()
     if seeds < 1:
-        raise MethodError(f"an image needs a seed at least, not {seeds}")
+        raise MethodError(f"seeds={seeds}: at least one seed is needed")
     weights, schedule = objective_weights or ObjectiveWeights(), schedule or Schedule()
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images) if images is not None else None
@@ -273,7 +273,7 @@ def _image_set(
         image_set.background = network.features(shown, layers)
     for at, z in image_set.features.items():
         if not bool(torch.isfinite(z).all()):
-            raise LayerError(f"layer {at!r} gives values that are not numbers for these pictures: choose another layer")
+            raise LayerError(f"layer {at!r} gives values that are not numbers for these images: choose another layer")
     return image_set
 
 

@@ -1,17 +1,17 @@
-"""Ranked groups of alike places, without a parameter: the attention of BR-NPA.
+"""Ranked groups of similar positions, without parameters: the attention of BR-NPA.
 
-    σ¹_p = n_p = |f_p|                                                          how active a place is
+    σ¹_p = n_p = |f_p|                                                          activity of position p
     for k = 1 … N
-        π_k  = argmax_p σᵏ_p                                                    the most active place left    (1)
-        sᵏ_p = cos(f_p, f_πₖ)                                                   who resembles it              (2)
+        π_k  = argmax_p σᵏ_p                                                    the most active position left (1)
+        sᵏ_p = cos(f_p, f_πₖ)                                                   similarity to it              (2)
         aᵏ_p = sᵏ_p / Σ_q sᵏ_q                                                  map k                         (3)
         v_k  = Σ_p aᵏ_p f_p                                                     vector k                      (4)
-        σᵏ⁺¹_p = (1 − sᵏ_p) σᵏ_p                                                what is spoken for is damped  (5)
+        σᵏ⁺¹_p = (1 − sᵏ_p) σᵏ_p                                                residual activity             (5)
 
-(Gomez, Ling, Fréour, Mouchère: Pattern Recognition, 2022, arXiv:2106.02566.) All images and all places at once; the
-recurrence over k alone is left. Similarities are clamped to 0..1, which changes nothing behind a ReLU and is what keeps
-maps distributions where features are signed. Everything is found in single precision at least: a seed is a matter of
-the last digits.
+(Gomez, Ling, Fréour, Mouchère: Pattern Recognition, 2022, arXiv:2106.02566.) All images and all positions are computed
+at once; only the recurrence over k is a loop. Similarities are clamped to 0..1. After a ReLU this changes nothing; with
+signed features it keeps the maps distributions. Everything is computed in single precision or higher, because a seed
+can depend on the last digits.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ TINY = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """What was found in n feature maps; shapes for maps of h × w places, any other number of axes alike.
+    """The groups of n feature maps; shapes are for maps of h × w positions, other numbers of axes work in the same way.
 
     Attributes:
         vectors: (n, k, c), v; in the features' own precision.
         maps: (n, k, h, w), a; each at least 0 with sum 1.
-        alike: (n, k, h, w), s, in 0..1: who belongs to the group, and how much.
-        norm: (n, h, w), how active each place is.
-        seeds: (n, k), π, as indices into the h·w places.
-        scores: (n, k), σᵏ at the seed: never more than the one before.
-        gaps: (n, k), by how much the seed beats the next best place, as a share of σ¹ at its best: a seed that
-            wins by less than the rounding error is one of several.
-        sizes: (n, k), Σ_p s: how many places there are in the group.
-        used: (n, k), false for slots that found nothing left; their map and vector are zero.
+        alike: (n, k, h, w), s, in 0..1: how much each position belongs to the group.
+        norm: (n, h, w), the activity of each position.
+        seeds: (n, k), π, as indices into the h·w positions.
+        scores: (n, k), σᵏ at the seed: never higher than for the slot before.
+        gaps: (n, k), how far σ at the seed is above the next position, as a share of the largest σ¹: if this is
+            below the rounding error, several positions are equally good seeds.
+        sizes: (n, k), Σ_p s: how many positions the group has.
+        used: (n, k), false for empty slots; their map and vector are zero.
     """
 
     vectors: Float[Tensor, "n k c"]
@@ -62,17 +62,17 @@ class Groups:
 
     @property
     def display(self) -> Float[Tensor, "n k h w"]:
-        """a ⊙ n, the maps to look at: how much each place has to say in its group. a alone is rather flat."""
+        """a ⊙ n, the maps to draw: the share of each position in its group times its activity; a itself is flat."""
         return self.maps * self.norm[:, None]
 
     @property
     def unseen(self) -> Float[Tensor, "n h w"]:
-        """1 − max_k s: places that resemble no seed."""
+        """1 − max_k s: positions that are similar to no seed."""
         return 1 - self.alike.clamp(0, 1).amax(1)
 
     @property
     def shares(self) -> Float[Tensor, "n k+1 h w"]:
-        """Each place divided among the slots in their order, and what is left; sums to 1 over k.
+        """Each position divided among the slots in their order, and the rest; sums to 1 over k.
 
         Slot k takes sᵏ of what slots 1 … k − 1 left, so that the rest is Π_k (1 − sᵏ) = σᴺ⁺¹ / n.
         """
@@ -84,23 +84,23 @@ class Groups:
 
 @dataclass(frozen=True)
 class Grouping:
-    """How groups are found; the defaults are the published ones.
+    """Finds groups; the defaults are the published ones.
 
         groups = Grouping(count=3)(torch.rand(8, 512, 14, 14))
         groups.vectors.shape, groups.maps.shape            # (8, 3, 512), (8, 3, 14, 14)
 
     Attributes:
-        count: N, how many.
+        count: N, the number of groups.
         refine: the vector is the mean over the group (4); if not, the seed's own, f_πₖ.
-        power: s is raised to it, in (3) and (5): above 1, groups are tighter.
+        power: the exponent of s in (3) and (5); above 1, groups are tighter.
         sharpness: c; the map is softmax_p(c sᵏ_p) instead of (3). None for (3).
-        allow_negative: similarities are not clamped, as in the authors' program. Maps of signed features may then
-            be negative or vanish.
-        choice: "hard" as published; "soft", the seed is a mean over places with the weights softmax(σ / (τ max σ));
+        allow_negative: similarities are not clamped, as in the authors' program. Maps of signed features can then
+            be negative or zero.
+        choice: "hard" as published; "soft", the seed is a mean over positions with the weights softmax(σ / (τ max σ));
             "straight_through", hard with the gradient of soft.
         temperature: τ.
-        threshold: a slot is left empty where the largest σ is at most this share of the first one's: nothing but
-            rounding is left of a map whose places are all alike.
+        threshold: a slot stays empty if its largest σ is at most this share of the first slot's: if all positions
+            of a map are alike, only rounding errors are left.
         epsilon: added to n, in (1) and (2): 1e-5 in the authors' program.
     """
 
@@ -117,11 +117,11 @@ class Grouping:
     def __post_init__(self) -> None:
         if self.count < 1 or self.power <= 0 or self.temperature <= 0 or not 0 <= self.threshold < 1:
             raise MethodError(
-                "groups need a count of 1 or more, a power and a temperature above 0 and threshold in 0..1, not "
+                "Grouping needs count >= 1, power > 0, temperature > 0 and 0 <= threshold < 1, but got "
                 f"count={self.count}, power={self.power}, temperature={self.temperature}, threshold={self.threshold}"
             )
         if self.choice not in ("hard", "soft", "straight_through"):
-            raise MethodError(f"a seed is chosen hard, soft or straight_through, not {self.choice!r}")
+            raise MethodError(f"choice={self.choice!r} is unknown: give 'hard', 'soft' or 'straight_through'")
 
     def __call__(
         self, F: Float[Tensor, "n c h w"], *, seeds: Seeds = "activity", generator: torch.Generator | None = None
@@ -129,13 +129,13 @@ class Grouping:
         """The groups of n feature maps, of two axes or any other number.
 
         Args:
-            seeds: "activity" as above; "random" places, by `generator`; or (n, count) indices of places.
+            seeds: "activity" as above; "random" positions, by `generator`; or (n, count) indices of positions.
 
         Raises:
-            MethodError: for what is no feature map, or indices that do not fit.
+            MethodError: for input that is not a feature map, or indices that do not fit.
         """
         if F.ndim < 3 or 0 in F.shape or not F.is_floating_point():
-            raise MethodError(f"groups are found in feature maps (n, c, h, w), but got {F.dtype} {tuple(F.shape)}")
+            raise MethodError(f"Grouping needs feature maps (n, c, h, w), but got {F.dtype} {tuple(F.shape)}")
         given = _given(seeds, (len(F), self.count), F[0, 0].numel(), generator)
         with torch.autocast(F.device.type, enabled=False):
             f = (F.float() if F.dtype.itemsize < 4 else F).flatten(2)
@@ -223,11 +223,11 @@ def _given(seeds: Seeds, shape: tuple[int, int], places: int, generator: torch.G
             return torch.randint(places, shape, generator=generator)
         if seeds == "activity":
             return None
-        raise MethodError(f"seeds are found by activity or at random, or given as indices; not by {seeds!r}")
+        raise MethodError(f"seeds={seeds!r} is unknown: give 'activity', 'random' or a tensor of indices")
     fits = seeds.shape == shape and not seeds.is_floating_point() and bool(((seeds >= 0) & (seeds < places)).all())
     if not fits:
         raise MethodError(
-            f"seeds of {shape[0]} maps are {shape} indices of their {places} places, but got {seeds.dtype} "
-            f"{tuple(seeds.shape)}"
+            f"seeds for {shape[0]} maps must be {shape} indices below {places}, the number of positions, but got "
+            f"{seeds.dtype} {tuple(seeds.shape)}"
         )
     return seeds

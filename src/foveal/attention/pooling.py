@@ -1,10 +1,10 @@
-"""Poolings of a feature map into k ranked vectors: BR-NPA's, and what it is compared with, on one interface.
+"""Poolings of a feature map into k ranked vectors: BR-NPA's and two others for comparison, with one interface.
 
     RepresentativePooling   groups by residual activity, no parameters (`grouping`)
-    AveragePooling          one vector, one flat map: the mean over all places
+    AveragePooling          one vector, one flat map: the mean over all positions
     AttentionPooling        learned maps, B-CNN style (Hu et al., 2019): ReLU of a 1×1 convolution on a residual block
 
-Each takes (n, c, h, w), returns (n, k·c), the vectors one after the other, and says what it did by `group`.
+Each takes (n, c, h, w), returns (n, k·c), the vectors one after the other; `group` returns its vectors and maps.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ PoolingName: TypeAlias = Literal["brnpa", "average", "attention"]
 
 
 class Pooling(nn.Module):
-    """What they share.
+    """The interface of the poolings.
 
     Attributes:
-        count: k, vectors an image.
+        count: k, the number of vectors per image.
     """
 
     count: int
@@ -41,13 +41,13 @@ class Pooling(nn.Module):
 
 
 class RepresentativePooling(Pooling):
-    """In place of global average pooling: (n, c, h, w) to (n, count · c). No parameters.
+    """Replaces global average pooling: (n, c, h, w) to (n, count · c). No parameters.
 
         pool = RepresentativePooling(3)
         pool(torch.rand(2, 512, 14, 14)).shape              # (2, 1536)
 
     Args:
-        count: how many vectors. The others are those of `Grouping`.
+        count: the number of vectors. The other arguments are those of `Grouping`.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class RepresentativePooling(Pooling):
 
 
 class AveragePooling(Pooling):
-    """The mean over all places, as one group of everything."""
+    """The mean over all positions, as one group."""
 
     count = 1
 
@@ -103,9 +103,9 @@ class AttentionPooling(Pooling):
 
 
 def groups_of(F: Float[Tensor, "n c h w"], maps: Float[Tensor, "n k h w"], *, normalize: bool = True) -> Groups:
-    """The same description of groups whose maps came from elsewhere.
+    """`Groups` from given maps.
 
-    normalize: vectors are weighted sums (maps sum to 1) or means over places.
+    normalize: vectors are weighted sums (maps sum to 1) or means over positions.
     """
     n, k = maps.shape[:2]
     a, f = maps.flatten(2), F.flatten(2)
@@ -121,16 +121,16 @@ def groups_of(F: Float[Tensor, "n c h w"], maps: Float[Tensor, "n k h w"], *, no
 
 
 class Merge(nn.Module):
-    """The k vectors as one of the width of a single one, for heads and comparisons that want that.
+    """Merges the k vectors into one vector of the same width, for heads and comparisons that need one.
 
-    "mean": the mean over slots. "learned": a linear map a slot, of half of the width for the first and the rest
+    "mean": the mean over slots. "learned": a linear map per slot; the first has half of the width, the rest is
     divided among the others (C/2, C/4, C/4 of three), each slot its own.
     """
 
     def __init__(self, channels: int, count: int, how: Literal["mean", "learned"] = "mean") -> None:
         super().__init__()
         if how not in ("mean", "learned"):
-            raise ModelError(f"vectors are merged by mean or learned, not by {how!r}")
+            raise ModelError(f"how={how!r} is unknown: give 'mean' or 'learned'")
         self.count = count
         rest = channels - channels // 2
         widths = [channels] if count == 1 else [channels // 2, *_split(rest, count - 1)]
@@ -168,4 +168,4 @@ def make_pooling(name: PoolingName, channels: int, count: int) -> Pooling:
         return AveragePooling()
     if name == "attention":
         return AttentionPooling(channels, count)
-    raise UnknownModel(f"there is no pooling {name!r}: say brnpa, average or attention")
+    raise UnknownModel(f"there is no pooling {name!r}: choose brnpa, average or attention")

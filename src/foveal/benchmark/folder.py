@@ -28,7 +28,7 @@ __all__ = ["Shot", "folder", "made_with", "shots"]
 
 
 def made_with(model: Model, steps: int, *, predicted: bool, methods: Iterable[Method] = ()) -> dict[str, Any]:
-    """The setting of a table: what decides the numbers, but for the images and methods; of own methods, their source."""
+    """The setting of a table: what decides the numbers; of methods, the source of own ones alone."""
     network = fingerprint(weights=model.module, preprocessing=model.preprocessing, labels=model.labels)
     own = own_sources(methods)
     return {

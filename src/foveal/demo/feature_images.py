@@ -28,21 +28,28 @@ def feature_images_section(model: Model) -> Section:
         image, answer = faces[0], answers(faces, model, 1)[0][0]
         rows.append([mosaic(faces.photos, SIDE), as_picture(image.snapshots[0][1]), as_picture(image.image)])
         words.append(
-            f"{class_name}\n{image.caption()}\nthe classifier says {answer.label}, {100 * answer.probability:.0f} %"
+            f"{class_name}\n{image.caption()}\nthe classifier predicts {answer.label}, {100 * answer.probability:.0f} %"
         )
-    picture = grid(rows, columns=("four of ten pictures", "mean of all ten", "feature image"), rows=words, side=SIDE)
+    picture = grid(rows, columns=("four of ten images", "mean of all ten", "feature image"), rows=words, side=SIDE)
     assert photo is not None
     return Section(
-        heading="What does the last stage see?",
-        photo=photo_tile(photo, SHOWN[0], alt=f"A drawn {SHOWN[0]}, one of ten pictures."),
-        text="Feature images are made, not found: no class was asked for, and the classifier took no part.",
+        heading="What does the last stage respond to?",
+        photo=photo_tile(photo, SHOWN[0], alt=f"A drawn {SHOWN[0]}, one of ten images."),
+        text="Feature images are synthetic. No class was used, and the classifier was not run.",
         panels=(
             Panel(
                 "Feature images of two species",
-                (Tile("pictures, their mean, feature image", picture, "Two rows: pictures, and the image made."),),
-                "An image is changed, from the mean of ten pictures on, until its features at the last stage, averaged "
-                "over places, are those of the pictures, the strongest ones stronger. Gain: how much stronger; fit: "
-                "cosine of all features; recall: share of the pictures' strongest channels that are the image's, too.",
+                (
+                    Tile(
+                        "images, their mean, feature image",
+                        picture,
+                        "Two rows: the images, their mean, and the feature image.",
+                    ),
+                ),
+                "The optimization starts from the mean of ten images. It makes the mean features of the last stage "
+                "match those of the images, with the strongest ones amplified. Gain: the amplification; fit: the "
+                "cosine of all features; recall: the share of the images' strongest channels that are also the "
+                "feature image's.",
             ),
         ),
     )

@@ -40,11 +40,12 @@ def true_panel(model: Model, example: Example, class_name: str) -> Panel:
                      finding=f"hidden: {_percent(hiding.effect)}, others: {_percent(hiding.chance[0])}")
         )  # fmt: skip
     return Panel(
-        "Is it true?",
+        "Is the map faithful to the network?",
         tuple(tiles),
-        "The network is asked again while places vanish, those first that a map marks most. Deletion is the area below "
-        f"the probability of {class_name} rather than its sibling: low is good, noise gets {chance:.2f}. Below it, by "
-        "how much that probability falls when the marked places alone are hidden, and when an equal area elsewhere is.",
+        "Deletion test: positions are hidden step by step, starting with those that the map marks most. Deletion is "
+        f"the area under the probability of {class_name} against its sibling: lower is better, noise gets "
+        f"{chance:.2f}. The line below says how far this probability falls if the marked positions are hidden, and if "
+        "an equal area elsewhere is hidden.",
     )
 
 

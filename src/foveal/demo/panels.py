@@ -1,4 +1,4 @@
-"""Panels of one picture that take a verb each: how attention forms, parts of parts, ranked parts, what it is like."""
+"""Panels of one image, one per verb: how attention forms, parts of parts, ranked parts, what it is like."""
 
 from __future__ import annotations
 
@@ -25,67 +25,71 @@ from foveal.targets import Prototypes
 if TYPE_CHECKING:
     from foveal.synthetic.splits import Example
 
-ANOTHER = 1000  # seed of the scenes that pictures are matched with
+ANOTHER = 1000  # seed of the scenes that images are matched with
 
 
 def flow_panel(model: Model, example: Example, class_name: str) -> Panel:
-    """The margin again, with the neurons that take part, put to the network."""
+    """The margin again, at the neurons that contribute, with a test."""
     flow_of_margin = flow(model, example.image, sibling_margin([class_name]))
     bird = (example.labels > 0) & (example.labels < LABELS["occluder"])
     strip = flow_of_margin.figure("strip", audit=flow_of_margin.audit(), inside=bird, side=SIDE)
     last = flow_of_margin.layers[-1]
-    words = f"At {last}, {100 * flow_of_margin.number(last, 'kept'):.0f} % of the neurons take part."
+    words = f"At {last}, {100 * flow_of_margin.number(last, 'kept'):.0f} % of the neurons contribute."
     return Panel(
-        "How does attention form?",
+        "How does attention develop?",
         (
             Tile(
                 f"{flow_of_margin.layers[0]} to {last}",
                 strip,
-                f"Maps of the margin at every stage, the neurons that take part. {words}",
+                f"Maps of the margin at every stage, at the neurons that contribute. {words}",
             ),
         ),
-        "Attention flow: neurons that take no part in the decision are abandoned, at every stage at once. The curves "
-        "tell how many are left, how much of the margin a stage accounts for (the rest is biases), what the network "
-        "says when the abandoned ones are switched off, and how much of the evidence lies on the bird.",
+        "Attention flow: neurons that do not influence the margin are left out, at every stage at once. The curves "
+        "show how many neurons are kept, how much of the margin a stage accounts for (the rest is biases), the "
+        "margin with the left-out neurons switched off, and how much of the evidence lies on the bird.",
     )
 
 
 def tree_panel(model: Model, example: Example, class_name: str) -> Panel:
-    """The margin, taken apart down to the first stage."""
+    """The margin, decomposed down to the first stage."""
     tree = decompose(model, example.image, sibling_margin([class_name]), branching=3, opponents=2).grow().look().audit()
     names = ", ".join(str(node.feature.channel) for node in tree.root.children)
-    words = f"Channels {names} of {tree.stages[-1].name} support the margin most; below them what supports each."
+    words = (
+        f"Channels {names} of {tree.stages[-1].name} support the margin most; below each, the channels that support it."
+    )
     return Panel(
-        "Which parts, made of which smaller parts?",
+        "Which features support the decision, and which support those?",
         (Tile(f"{tree.stages[-1].name} to {tree.stages[0].name}", tree.figure(most=6), words),),
-        "Gradient-based activation propagation: the strongest channels of the last stage, each at its strongest place, "
-        "then the channels that support that neuron, and so on. Press a card to take it apart. Below it all on one "
-        "page: lines are as thick as what flows along them; red where switching a channel off does not lower what it "
-        "was found to support. The gray pictures show what drives each neuron (guided backpropagation: no evidence).",
+        "Gradient-based activation propagation: the strongest channels of the last stage, each at its strongest "
+        "position, then the channels that support that neuron, and so on. Click a card to decompose it. Below, the "
+        "whole tree: a line is as thick as its contribution, and red if switching the channel off does not lower the "
+        "feature that it should support. The gray images show the pattern that activates each neuron (guided "
+        "backpropagation; this is not evidence).",
         tree=fragment(tree),
     )
 
 
 def parts_panel(example: Example, class_name: str, part: str) -> Panel:
-    """The margin by a network that decides by ranked parts."""
+    """The margin of a network that decides by ranked parts."""
     ranked = parts(_by_parts(), example.image, sibling_margin([class_name]))
     where = ranked.where.get(ranked.layer)
     pointed = top_part(ranked.photos[0].geometry.map_to_photo(ranked.places[0], place=where), example.labels)
     shares = ", ".join(f"part {k + 1} {float(value):.1f}" for k, value in enumerate(ranked.evidence[0]))
     return Panel(
-        "Which parts, ranked and sharp?",
+        "Which parts, ranked?",
         (
             Tile(
                 "ranks, parts, evidence",
                 ranked.figure(side=SIDE),
                 f"Three ranked parts of the {class_name} and their evidence for the margin: {shares}.",
                 verdict=pointed == part,
-                finding=f"the evidence points at the {pointed}",
+                finding=f"top part: {pointed}",
             ),
         ),
-        "BR-NPA, another small network: the most active place of its last map and all that resembles it is the first "
-        "part, and so on. It decides by the three parts' vectors alone, so their evidence and the bias make up the "
-        "margin to the last digit. Parts do not depend on what is asked; their evidence does.",
+        "BR-NPA, another small network: the first part is the most active position of its last map with all similar "
+        "positions; the next part comes from the rest. The network uses only the vectors of the three parts, so "
+        "their evidence and the bias add up to the margin exactly. The parts do not depend on the target; their "
+        "evidence does.",
     )
 
 
@@ -95,26 +99,26 @@ def _by_parts() -> Model:
 
 
 def match_panel(model: Model, example: Example, class_name: str, other: str, part: str) -> Panel:
-    """The picture beside another of its kind and beside its sibling, by the network's embedding."""
+    """The image next to another of its species and next to its sibling, compared by the network's embedding."""
     shelf = [render(class_scene(name, seed))[0] for seed, name in enumerate((class_name, other), ANOTHER)]
     pair = match(model, example.image, shelf)
     alone = Prototypes(shelf, [class_name, other], which=class_name, margin=True)
     why = explain(model, example.image, alone, method="fam:weights=margin")
     pointed = top_part(on_photo(why, why.layer, 0), example.labels)
     return Panel(
-        "Which is it like?",
+        "Which image is it similar to?",
         (
             *(
                 Tile(
                     f"{pair.caption(0, j)} to a {name}",
                     pair.figure("pair", j=j, side=SIDE),
-                    f"The {class_name} and a {name}, evidence for their similarity on both, lines between places.",
+                    f"The {class_name} and a {name}, evidence for their similarity on both, lines between positions.",
                 )
                 for j, name in enumerate((class_name, other))
             ),
-            map_tile(why, title="the difference", verdict=pointed == part, finding=f"points at the {pointed}"),
+            map_tile(why, title="the difference", verdict=pointed == part, finding=f"top part: {pointed}"),
         ),
-        "No class is asked for: embeddings are compared. FAM weighs channels by what they add to the cosine; lines "
-        "join the places that add most. Both birds are like it nearly everywhere. The difference of the two "
-        f"similarities should be the {part}.",
+        "Embeddings are compared, not classes. FAM weights channels by their contribution to the cosine; lines join "
+        "the positions that contribute most. Both birds are similar to it nearly everywhere. The evidence for the "
+        f"difference of the two similarities should be on the {part}.",
     )

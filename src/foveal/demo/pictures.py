@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def picture_section(model: Model, example: Example) -> Section:
-    """Everything about one picture: what the network says, why, why not its sibling, and stage by stage."""
+    """Everything about one image: the prediction, why, why not its sibling, and stage by stage."""
     class_name = CLASS_NAMES[example.target]
     other = sibling(class_name)
     part = deciding_part(class_name)
@@ -38,13 +38,13 @@ def picture_section(model: Model, example: Example) -> Section:
     return Section(
         heading=class_name,
         photo=photo_tile(photo, class_name, alt=f"A drawn {class_name} before {example.scene.backdrop.kind}."),
-        text=f"Its sibling, the {other}, differs in the {part} alone.",
+        text=f"Its sibling, the {other}, differs only in the {part}.",
         charts=(
-            probability_bars(chances, title="the network says"),
+            probability_bars(chances, title="the network predicts"),
             effect_bars(
                 margin_truth,
                 title=f"true effect on “{class_name}, not {other}”",
-                caption="Logits lost when the part is taken away (body, head: replaced). The deciding part is marked.",
+                caption="Drop of the margin without the part (body, head: replaced). The deciding part is marked.",
                 decisive=(part,),
             ),
         ),
@@ -52,18 +52,18 @@ def picture_section(model: Model, example: Example) -> Section:
             Panel(
                 f"Why not {other}?",
                 (known_margin, *(_margin_tile(why, example, part) for why in by_margin.values())),
-                f"The margin between the two logits. Only the {part} tells them apart, so a true map points there.",
+                f"The margin between the two logits. They differ only in the {part}, so a faithful map marks it.",
             ),
             Panel(
                 f"Why {class_name}?",
                 (known_class, *(_class_tile(why, example, class_truth) for why in by_class.values())),
-                "The logit of the class. Many parts speak for it; the rank correlation compares their order in the "
-                "map with that of their true effects.",
+                "The logit of the class. Many parts are evidence for it; the rank correlation compares their order "
+                "in the map with that of their true effects.",
             ),
             Panel(
                 "Stage by stage",
                 (known_margin, *layer_tiles(by_margin["hirescam"])),
-                "The margin again, by HiResCAM at every stage, from the first next to the picture to the last.",
+                "The margin again, by HiResCAM at every stage, from the first to the last.",
             ),
             flow_panel(model, example, class_name),
             tree_panel(model, example, class_name),
@@ -76,7 +76,7 @@ def picture_section(model: Model, example: Example) -> Section:
 
 def _margin_tile(why: Explanation, example: Example, part: str) -> Tile:
     pointed = top_part(on_photo(why, why.layer, 0), example.labels)
-    return map_tile(why, title=METHODS[why.method].title, verdict=pointed == part, finding=f"points at the {pointed}")
+    return map_tile(why, title=METHODS[why.method].title, verdict=pointed == part, finding=f"top part: {pointed}")
 
 
 def _class_tile(why: Explanation, example: Example, truth: Mapping[str, float]) -> Tile:

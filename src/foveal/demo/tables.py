@@ -1,4 +1,4 @@
-"""The methods against what is known, as tables with intervals."""
+"""The methods where the answer is known, as tables with intervals."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from foveal.report.report import Row, Table
 
 TITLES = {name: method.title for name, method in METHODS.items()}
 ABOUT_REFERENCE = {
-    "random": "noise: what chance gives",
-    "center": "a blob in the middle of every picture",
-    "edges": "edges of the picture, no network involved",
+    "random": "noise: the result of chance",
+    "center": "a blob in the center of every image",
+    "edges": "edges of the image, without the network",
 }
 
 
 def hits_table(evidence: TruthMeasurements, layers: Sequence[str]) -> Table:
-    """The pointing game: how often each method's maximum is on the deciding part, a column a layer, then the input."""
+    """The pointing game: how often the maximum of a method is on the deciding part; a column per layer, then input."""
     # A map that points at one of the eight parts blindly.
     chance = float(np.mean(evidence.hits["random", ""]))
     places = (*layers, "input")
@@ -37,19 +37,19 @@ def hits_table(evidence: TruthMeasurements, layers: Sequence[str]) -> Table:
     ]
     count = len(evidence.correct)
     return Table(
-        "Does the map of a sibling margin point at the part that decides?",
+        "Does the map of a sibling margin mark the deciding part?",
         columns,
         tuple(rows),
-        f"Share of {count} freshly drawn scenes whose top part is the deciding part, at each stage, with 95 % "
-        "intervals; at the input for methods that look there. Scenes in which that part is hidden are left out. The "
-        "last three rows know nothing of the network.",
+        f"Share of {count} new scenes whose top part is the deciding part, at each stage, with 95 % intervals; at the "
+        "input for input methods. Scenes in which that part is hidden are not counted. The last three rows are "
+        "baseline maps that ignore the network.",
     )
 
 
 def agreement_table(evidence: TruthMeasurements, layer: str) -> Table:
     """Each method's evidence on the deciding part, and its rank correlation with the true effects of all parts.
 
-    Methods that look at the input are taken there, all others at `layer`.
+    Input methods are taken at the input, all others at `layer`.
     """
     columns = (
         Column("evidence on the deciding part", "share of positive evidence, margin", percent=True),
@@ -66,11 +66,11 @@ def agreement_table(evidence: TruthMeasurements, layer: str) -> Table:
         for key in keys
     )
     return Table(
-        f"How much of the evidence is in the right place, at {layer} or at the input?",
+        f"How much of the evidence is on the right part, at {layer} or at the input?",
         columns,
         rows,
-        f"Left: margins of {len(evidence.correct)} scenes; the deciding part covers a few per cent of the picture. "
-        f"Right: class decisions of {len(evidence.largest)} scenes, each taken apart by intervention. Means with 95 % "
+        f"Left: margins of {len(evidence.correct)} scenes; the deciding part covers a few per cent of the image. "
+        f"Right: class decisions of {len(evidence.largest)} scenes, each measured by intervention. Means with 95 % "
         "intervals.",
     )
 

@@ -139,8 +139,8 @@ def _is_script(module: nn.Module) -> bool:
 def _observable(module: nn.Module, name: str) -> nn.Module:
     if _is_script(module):
         raise LayerError(
-            f"layer {name!r} is TorchScript, which cannot be observed: choose a layer outside of it, or a method of "
-            "the input, such as occlusion or inputxgradient"
+            f"layer {name!r} is TorchScript, whose layers cannot be observed: choose a layer outside of it, or an "
+            "input method, such as occlusion or inputxgradient"
         )
     return module
 
@@ -163,8 +163,14 @@ def pick(value: Any, address: Address) -> Tensor:
     if address.key is not None:
         if address.key in parts:
             return parts[address.key]
+        plain = f"write {address.module!r}" if isinstance(value, Tensor) else "choose another layer"
         raise UnknownLayer(
-            f"layer {address.module!r} returns no {address.key!r}: choose one of {_keys(address, parts)}"
+            f"layer {address.module!r} returns no {address.key!r}: "
+            + (
+                f"choose one of {_keys(address, parts)}"
+                if parts
+                else f"it returns a {type(value).__name__}, so {plain}"
+            )
         )
     spatial = {key: part for key, part in parts.items() if part.ndim == 4}
     if len(spatial) == 1:

@@ -36,11 +36,11 @@ class Arguments:
         try:
             leaves = tree_leaves((self.positional, dict(self.keywords)))
         except RecursionError as error:
-            raise ModelError("inputs and keywords that hold themselves cannot be passed on: make them flat") from error
+            raise ModelError("inputs or keywords contain themselves: pass lists and dicts without loops") from error
         if sum(leaf is ... for leaf in leaves) > 1:
-            raise ModelError("`...` among inputs and keywords stands for the image: write it once")
+            raise ModelError("`...` in inputs and keywords stands for the image: write it once")
         if any(_hides_the_image(leaf) for leaf in leaves):
-            raise ModelError("`...`, which stands for the image, is found in lists, tuples and dicts: put it into one")
+            raise ModelError("`...` stands for the image: it is found only in lists, tuples and dicts")
 
     def bind(self, x: Tensor, fresh: Callable[[Tensor], Tensor] | None = None) -> tuple[list[Any], dict[str, Any]]:
         """The arguments with the image in its place; the rows of one image as often as `x` has copies of it.

@@ -100,4 +100,4 @@ def _size(tensor: Tensor, dtype: torch.dtype) -> float:
 
 
 def _once(why: str) -> MethodError:
-    return MethodError(f"what lies between two layers cannot be inverted ({why}): use mode='exact', or other layers")
+    return MethodError(f"operations between two layers cannot be inverted ({why}): use mode='exact' or other layers")

@@ -139,7 +139,7 @@ class ForwardRun:
         missing = [layer for layer in self._addresses if layer not in self.activations]
         if missing:
             raise LayerError(
-                f"layer {missing[0]!r} did not run in this forward pass, so there is nothing to explain at it: "
+                f"layer {missing[0]!r} did not run in this forward pass, so it cannot be explained: "
                 "choose a layer that the network uses in evaluation mode"
             )
         return output
@@ -276,7 +276,7 @@ class ForwardRun:
             raise hidden(self._model, layer)
         raise LayerError(
             f"the score does not depend on layer {layer!r} in a differentiable way: "
-            "choose a layer on the way to the score"
+            "choose a layer on the path to the score"
         )
 
 

@@ -14,12 +14,12 @@ from torch.utils.checkpoint import CheckpointFunction
 from foveal.errors import ModelError
 
 _REMEDY = (
-    "switch checkpointing off for the explanation, or, for methods that follow plain gradients, use_reentrant=False"
+    "switch checkpointing off for the explanation, or set use_reentrant=False if the method follows plain gradients"
 )
 
 
 class CheckpointingError(ModelError):
-    """Checkpointing stands in the way."""
+    """Activation checkpointing prevents the explanation."""
 
 
 def reentrant() -> bool:

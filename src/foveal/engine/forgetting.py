@@ -84,7 +84,7 @@ def observed(model: nn.Module, way: Way) -> Observed:
         ModelError: where that cannot be observed.
     """
     if (words := unreadable(model)) is not None:
-        raise ModelError(f"this {type(model).__name__} cannot be made to forget: {words}")
+        raise ModelError(f"this {type(model).__name__} cannot be randomized: {words}")
     with untouched(model):  # a copy may run modules of the network itself
         return _observed(model, way)
 
@@ -104,8 +104,8 @@ def _observed(model: nn.Module, way: Way) -> Observed:
             _surveyed(shell(model), survey, way)
     if not survey.reached:
         raise ModelError(
-            f"this {type(model).__name__} cannot be made to forget: the way from the image to what it returns leads "
-            "through something that is no operation of torch, behind which its weights cannot be observed"
+            f"this {type(model).__name__} cannot be randomized: between the image and the output it uses "
+            "something other than torch operations, and the weights after that cannot be observed"
         )
     parameters = [place for place in held if isinstance(place.tensor, nn.Parameter) and place.owner in ran]
     unmet = tuple(place.name for place in parameters if id(memory_of(place.tensor)) not in survey.asked)
@@ -291,8 +291,8 @@ def _check_backward() -> None:
             frame = frame.f_back
             continue
         raise ModelError(
-            f"this network cannot be made to forget: it computes weights of others and uses them {where}, whose "
-            "backward pass would go on with the old ones"
+            f"this network cannot be randomized: it computes weights from other weights and uses them {where}, whose "
+            "backward pass would still use the old weights"
         )
 
 

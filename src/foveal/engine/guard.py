@@ -252,13 +252,13 @@ def _without_global_hooks() -> Iterator[None]:
 def _check(model: nn.Module, parameters: Sequence[nn.Parameter], buffers: Sequence[Tensor]) -> None:
     if {UninitializedParameter, UninitializedBuffer} & {*map(type, parameters), *map(type, buffers)}:
         raise ModelError(
-            f"this {type(model).__name__} has lazy layers whose weights are not made yet: "
-            "run it once on an example first"
+            f"this {type(model).__name__} has lazy layers that have no weights yet: "
+            "run it once on an example image first"
         )
     if any(p.is_inference() for p in parameters):
         raise ModelError(
-            f"the weights of this {type(model).__name__} were made under torch.inference_mode, where gradients are "
-            "impossible for good: build or load the model outside of it"
+            f"the weights of this {type(model).__name__} were created under torch.inference_mode, so they can never "
+            "have gradients: build or load the model outside of it"
         )
 
 

@@ -125,7 +125,7 @@ def unreadable(model: nn.Module) -> str | None:
     """Why what this network computes with cannot be observed, nor changed; None where it can."""
     for module in every_module(model):
         if isinstance(module, torch.jit.ScriptModule):
-            return "a part of it is TorchScript: pass the nn.Module it was scripted from"
+            return "a part of it is TorchScript: pass the nn.Module that was scripted"
         if any(isinstance(value, torch.ScriptObject) for value in vars(module).values()):
-            return "its weights are packed for quantized arithmetic: pass the network it was quantized from"
+            return "its weights are packed for quantized arithmetic: pass the network before quantization"
     return None

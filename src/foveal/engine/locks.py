@@ -82,8 +82,8 @@ def turn_at(model: nn.Module, modules: Sequence[nn.Module]) -> Iterator[None]:
         for turn in _registry.turns(model, modules):
             if not turn.lock.acquire(timeout=PATIENCE if _held.count else -1):
                 raise ModelError(
-                    f"another thread has held {type(model).__name__} for {PATIENCE / 60:.0f} minutes, while this one "
-                    "holds another network: explain one network after the other in each thread"
+                    f"another thread has held {type(model).__name__} for {PATIENCE / 60:.0f} minutes, while this "
+                    "thread holds another network: explain one network after the other in each thread"
                 )
             block.callback(turn.lock.release)
         _held.count += 1

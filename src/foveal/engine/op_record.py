@@ -143,7 +143,7 @@ class Replay(TorchFunctionMode):
             return _compute(func, args, kwargs or {})
         step = next(self._steps, None)
         if step is None or step.operation != func:
-            raise Refused("its forward takes another way for several images at once")
+            raise Refused("its forward runs other operations for several images at once")
         if step.computed:
             return _compute(func, args, kwargs or {})
         if step.argument is not None:

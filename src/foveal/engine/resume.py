@@ -154,7 +154,7 @@ class Resumption:
         with recording.running(stop=True):
             ask(x.clone())
         if recording.returned is None:
-            raise LayerError(f"the score does not depend on layer {cut.layer!r}: it is read before that layer runs")
+            raise LayerError(f"the score does not depend on layer {cut.layer!r}, which runs after it is computed")
         if not self._fits(recording, image):
             self.load = Load(x.device)
             self._alone = not self._right(self._whole)
@@ -194,9 +194,9 @@ class Resumption:
         self.refusal = None
         record = recording.record
         if not record.intact:
-            self.refusal = "what came before the layer was written into later"
+            self.refusal = "a result from before the layer is overwritten later"
         elif self._right(self._resumed) and not record.intact:
-            self.refusal = "what comes after the layer writes into what came before it"
+            self.refusal = "an operation after the layer overwrites a result from before it"
         return self.refusal is None
 
     def _right(self, scores_of: Callable[[Tensor], Tensor]) -> bool:
@@ -211,7 +211,7 @@ class Resumption:
             self.refusal = reason(error)
             return False
         if scores.shape != (4,) or not _agree(scores, self.score):
-            self.refusal = self.refusal or "the score of the unaltered image comes out differently"
+            self.refusal = self.refusal or "the score of the unaltered image is not reproduced"
             return False
         self.score = float(scores[0])
         return True

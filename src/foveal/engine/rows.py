@@ -23,14 +23,14 @@ class OtherRows(BaseException):
 def other_rows_error(other: OtherRows, model: nn.Module, module: str, x: Tensor, arguments: Arguments) -> LayerError:
     """What to say of a layer, of this module, whose rows are not the images'."""
     n, rows, layer = len(x), other.rows, other.layer
-    remedy = f"choose a layer with a row an image, such as {INPUT!r}"
+    remedy = f"choose a layer with one row per image, such as {INPUT!r}"
     with suppress(FovealError):
         structure = describe(model, x, arguments)
         if module in structure.layouts and n > 1:
-            remedy = "explain one image at a time, as the network does not run these together"
+            remedy = "explain one image at a time, because the network does not run these images as one batch"
         elif nearest := structure.nearest_spatial(module):
-            remedy = f"choose a layer with a row an image, such as {nearest!r}"
+            remedy = f"choose a layer with one row per image, such as {nearest!r}"
     return LayerError(
-        f"{layer or 'the output'} has {rows} row{'s' * (rows != 1)} for {n} image{'s' * (n != 1)}, so it is not "
-        f"known which are whose: {remedy}"
+        f"{layer or 'the output'} has {rows} row{'s' * (rows != 1)} for {n} image{'s' * (n != 1)}, so its "
+        f"rows cannot be assigned to images: {remedy}"
     )

@@ -80,7 +80,7 @@ def _each(wanted: Any) -> list[str | int | None]:
     """
     each = list(wanted) if isinstance(wanted, list | tuple | range) else [wanted]
     if not each:
-        raise UnknownLayer("no layer was given: leave layer out for the last stage, or name one")
+        raise UnknownLayer("no layer was given: omit layer to use the last stage, or name a layer")
     for layer in each:
         if isinstance(layer, bool) or not isinstance(layer, str | Integral | None):
             raise UnknownLayer(
@@ -88,7 +88,7 @@ def _each(wanted: Any) -> list[str | int | None]:
                 "or a list of these"
             )
         if layer == "":
-            raise UnknownLayer("a layer without a name was given: leave layer out for the last stage, or name one")
+            raise UnknownLayer("the layer name is empty: omit layer to use the last stage, or name a layer")
     return [int(layer) if isinstance(layer, Integral) else layer for layer in each]
 
 
@@ -112,8 +112,8 @@ def _select_one(model: nn.Module, wanted: str | int | None, structure: Callable[
 def _by_number(number: int, structure: Structure) -> str:
     count = len(structure.stages)
     if number == 0 or abs(number) > count:
-        names = ", ".join(f"{i} {stage.name}" for i, stage in enumerate(structure.stages, 1))
-        raise UnknownLayer(f"there is no stage {shown(number)}: this network has {names}")
+        names = ", ".join(f"{i} ({stage.name})" for i, stage in enumerate(structure.stages, 1))
+        raise UnknownLayer(f"there is no stage {shown(number)}: the stages are {names}")
     return structure.stages[number - 1 if number > 0 else number].name
 
 
@@ -121,7 +121,7 @@ def _by_wildcard(model: nn.Module, pattern: str, structure: Structure) -> list[s
     names = [name for name in expand(model, pattern) if structure.spatial(name)]
     if not names:
         raise UnknownLayer(
-            f"no layer with a feature map matches {pattern!r}: `*` stays within one level, `**` crosses levels"
+            f"no layer with a feature map matches {pattern!r}: `*` stays within one level, `**` goes below"
         )
     # In the order the network runs them.
     return sorted(names, key=list(structure.shapes).index)
@@ -147,5 +147,5 @@ def stages_before(layer: str, structure: Structure, *, itself: bool = False) -> 
         if stage.name.split("#")[0] in before and (not unit or not stage.name.startswith(unit + "."))
     ]
     if not earlier:
-        raise LayerError(f"no stage comes before {layer!r}: name the layer to explain it at")
+        raise LayerError(f"there is no stage before {layer!r}: name the layer at which to explain it")
     return tuple(earlier)

@@ -21,15 +21,15 @@ class Stage:
     """One resolution of a network.
 
     Attributes:
-        name: the module that returns it, as `named_modules` spells it.
+        name: the module that returns it, as in `named_modules`.
         shape: (c, h, w) for the input that was traced.
-        stride: input pixels from one cell to the next, (y, x).
-        receptive_field: side of the theoretical receptive field in input pixels, (y, x); may exceed the image.
+        stride: input pixels from one position to the next, (y, x).
+        receptive_field: side of the theoretical receptive field in input pixels, (y, x); can exceed the image.
         local: False when a feature here also depends on the whole image (squeeze-excite, attention, …).
-        sign: "nonnegative" (after ReLU and kin) or "signed", as observed on the traced input.
-        depth: convolutions and matrix products on the longest way from the input.
+        sign: "nonnegative" (after ReLU and similar functions) or "signed", as observed on the traced input.
+        depth: convolutions and matrix products on the longest path from the input.
         layout: "nchw", or "nhwc" where the network keeps channels last; maps and shapes here are channels first.
-        place: where its cells lie on the input; None where that is not known.
+        place: the grid of its cells on the input; None if it is not known.
     """
 
     name: str
@@ -122,14 +122,14 @@ class Structure:
 
     def _without(self) -> str:
         """Why there is no stage."""
-        remedy = "choose a method of the input, such as occlusion or inputxgradient, or layer='input'"
+        remedy = "choose an input method, such as occlusion or inputxgradient, or layer='input'"
         if not self.rows:
-            seen = ", as its inner layers cannot be observed" if self.model == "TorchScript" else ""
+            seen = ", because its layers cannot be observed" if self.model == "TorchScript" else ""
             return f"{self.model} has no layer that returns a feature map (n, c, h, w) to draw on{seen}: {remedy}"
         name, n = min(self.rows, key=lambda name: name.count(".")), self.images
         return (
-            f"{name or 'the output'} has {self.rows[name] * n:g} rows for {n} image{'s' * (n != 1)}, so it is not "
-            f"known which are whose, and {self.model} has no feature map with a row an image: {remedy}"
+            f"{name or 'the output'} has {self.rows[name] * n:g} rows for {n} image{'s' * (n != 1)}, so its "
+            f"rows cannot be assigned to images, and {self.model} has no feature map with one row per image: {remedy}"
         )
 
     def place(self, model: nn.Module, layer: str) -> Cells | str:
@@ -144,11 +144,11 @@ class Structure:
             return "it did not run when the network was traced"
         layout = lying.layout or find_layout(lying.shape, lying.image) or self.layouts.get(name)
         if layout is None:
-            return "it is no feature map"
+            return "it is not a feature map"
         place = lying.place(layout)
         if isinstance(place, str) and lying.layout is None and fits_both(lying.shape, lying.image):
             first = "n, c, h, w" if layout == "nchw" else "n, h, w, c"
-            place += f", and of its shape, {tuple(lying.shape)}, only assumed that it is ({first})"
+            place += f", and its shape {tuple(lying.shape)} is only assumed to be ({first})"
         return place
 
     def spatial(self, name: str) -> bool:

@@ -130,7 +130,7 @@ class Subnetwork:
     def _swapped(self, given: Tensor) -> Iterator[None]:
         """The layer returns these maps at its last call, also where it works in place."""
         address, module = Address.resolve(self._model, self.before)
-        assert module is not None, "the input is no stage"
+        assert module is not None, "the input is not a stage"
         calls, wanted = count(), self._last_call(self.before)
 
         def after(_module: nn.Module, _inputs: Any, output: Any) -> Any:

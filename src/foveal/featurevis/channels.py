@@ -1,9 +1,9 @@
 """Which channels of a layer are informative for a facet. Specification: minds_eye, section 4.3.
 
 top_mean   the largest of the target, as published
-contrast   the largest (a_c − μ_c) / σ_c against other pictures: channels that are always on do not count
-mass       the fewest that hold 80 % of the target
-variance   the largest Fisher ratio: they vary little within the facet, and its mean lies far from the others'
+contrast   the largest (a_c − μ_c) / σ_c against other images, which excludes channels that are always active
+mass       the smallest number with 80 % of the target
+variance   the largest Fisher ratio: small variance within the facet, and a mean far from that of the others
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def informative(
     """The informative channels, the strongest in the target first.
 
     Args:
-        rule: how they are chosen, or the channels themselves.
-        count: how many; None is 50, but no more than a quarter of the layer.
-        background: what "contrast" and "variance" compare with; None is the rest of the set.
+        rule: the rule to choose them, or the channels themselves.
+        count: the number of channels; None is 50, but at most a quarter of the layer.
+        background: features that "contrast" and "variance" compare with; None is the rest of the set.
 
     Raises:
         MethodError: for an unknown rule, channels that do not exist, or nothing to compare with.
@@ -48,7 +48,7 @@ def informative(
     if not isinstance(rule, str):
         chosen = torch.as_tensor(list(rule), dtype=torch.long, device=a.device)
         if not len(chosen) or not bool(((chosen >= 0) & (chosen < c)).all()):
-            raise MethodError(f"the layer has channels 0 to {c - 1}: {list(rule)} does not fit")
+            raise MethodError(f"the layer has channels 0 to {c - 1}, but got {list(rule)}")
         return _by_strength(a, chosen)
     count = min(c, count or min(USUAL, max(1, c // 4)))
     if rule == "mass":
@@ -65,7 +65,7 @@ def informative(
         within = (own.var(0, correction=0) + others.var(0, correction=0)).clamp(min=1e-12)
         return _by_strength(a, ((own.mean(0) - others.mean(0)).square() / within).topk(count).indices)
     raise UnknownMethod(
-        f"there is no rule {rule!r} for channels: say top_mean, contrast, mass, variance, or name channels"
+        f"there is no rule {rule!r} for channels: choose top_mean, contrast, mass, variance, or name channels"
     )
 
 
@@ -74,7 +74,7 @@ def _rest(z: Tensor, facet: Facet) -> Tensor:
     kept[list(facet.members)] = False
     if not bool(kept.any()):
         raise MethodError(
-            "there is nothing to compare these pictures with: give background pictures, or take rule top_mean"
+            "this rule compares the images with background images: give background images, or use rule top_mean"
         )
     return z[kept.to(z.device)]
 

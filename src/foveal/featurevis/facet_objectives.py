@@ -114,7 +114,7 @@ def _objective(
     if objective_weights.diversity:
         terms.append(objective_weights.diversity * diverse(layer))
     if not terms:
-        raise MethodError("nothing is asked of the image: give activation, distance_weight or spatial some weight")
+        raise MethodError("all weights are zero: give activation, distance_weight or spatial a weight above 0")
     return sum(terms[1:], terms[0])
 
 

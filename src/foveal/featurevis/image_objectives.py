@@ -20,5 +20,5 @@ def smooth() -> Objective:
 
 
 def low_saturation() -> Objective:
-    """‖x − ½‖² / N: colors no stronger than needed."""
+    """‖x − ½‖² / N: penalizes saturated colors."""
     return Objective(lambda seen: (seen.images - 0.5).square().flatten(1).mean(1), "low saturation")

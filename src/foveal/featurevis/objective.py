@@ -1,4 +1,4 @@
-"""Numbers to make small, which add and scale like numbers."""
+"""Objectives to minimize, which add and scale like numbers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """A number to make small, for each of k images.
+    """An objective to minimize, one number for each of k images.
 
     Attributes:
-        function: of what the network saw, gives (k,).
-        description: what it is, for people.
-        layers: the addresses it looks at.
-        whole: whether it looks at the network's output.
+        function: takes `Seen`, returns (k,).
+        description: a readable description.
+        layers: the addresses of the layers that it uses.
+        whole: whether it uses the network's output.
     """
 
     function: Callable[[Seen], Tensor]

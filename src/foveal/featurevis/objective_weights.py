@@ -1,4 +1,4 @@
-"""How much of which objective."""
+"""The weights of the objectives."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from foveal.featurevis.objectives import Form
 
 @dataclass(frozen=True)
 class ObjectiveWeights:
-    """The weight of each term of the objective of a facet; free of the scale of features.
+    """The weight of each term of a facet's objective; independent of the scale of features.
 
     Attributes:
-        channels: how informative channels are chosen, see `informative`.
-        count: how many of them.
+        channels: rule for the informative channels, see `informative`.
+        count: their number.
         activation: the form of activation maximization, see `excite`; None for none.
-        power: of "caricature".
-        distance: to all pooled features of the facet.
-        distance_weight: λ_d of it: less exaggerates more.
-        sparsity: λ₁ of the penalty tensor.
-        statistics: of the means and deviations of the stages before the layer, which are to be as in the photos.
-        smoothness: λ_tv of total variation.
-        low_saturation: λ₂ of ‖x − ½‖².
-        contrast: λ_c, away from the other facets.
-        diversity: of several seeds of one facet.
-        spatial: features place by place instead of pooled: inversion with exaggeration.
+        power: exponent of "caricature".
+        distance: distance to all pooled features of the facet.
+        distance_weight: λ_d of the distance; a lower weight exaggerates more.
+        sparsity: weight λ₁ of the penalty tensor.
+        statistics: weight of the means and deviations of the stages before the layer, which should match the photos.
+        smoothness: weight λ_tv of total variation.
+        low_saturation: weight λ₂ of ‖x − ½‖².
+        contrast: weight λ_c of the difference from the other facets.
+        diversity: weight of the difference between seeds of one facet.
+        spatial: weight of features at each position instead of pooled: inversion with exaggeration.
     """
 
     channels: Rule | tuple[int, ...] = "top_mean"

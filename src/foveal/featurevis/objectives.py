@@ -1,4 +1,4 @@
-"""Objectives on features: numbers to make small, which add and scale like numbers.
+"""Objectives on features, to minimize; they add and scale like numbers.
 
     J = excite("layer4", a, S) + 1.0 * near("layer4", a, S) + 0.02 * smooth()
     print(J)        # −⟨u, a⟩ of 50 channels of layer4 + 1 × l2 of layer4 + 0.02 × total variation
@@ -8,7 +8,7 @@ For pooled features u of the image, a of the set, informative channels S:
     J(u) = −⟨u_S, a_S⟩ / ‖a_S‖² + λ_d ‖u − a‖² / ‖a‖² + λ₁ mean|p| / mean|p_ref| + λ_tv TV + λ₂ ‖x − ½‖² / N
 
 In feature space the optimum of the first two is known: u_c = a_c outside of S, a_c (1 + ‖a‖² / (2 λ_d ‖a_S‖²)) in S. So
-λ_d says how much is exaggerated, whatever the layer's scale. (Stergiou, ICIP 2021; specification: minds_eye, 4.1.)
+λ_d sets the exaggeration, independent of the layer's scale. (Stergiou, ICIP 2021; specification: minds_eye, 4.1.)
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def excite(
     """Activation maximization of the informative channels, −1 for an image whose features are the target.
 
     Args:
-        form: "dot", −⟨u_S, a_S⟩ / ‖a_S‖²: strong channels weigh more; "mean", −⟨u_S⟩ / ⟨a_S⟩: all alike; "caricature",
-            the dot product times cos(u_S, a_S)^power, which asks for the target's proportions, too.
+        form: "dot", −⟨u_S, a_S⟩ / ‖a_S‖²: strong channels have more weight; "mean", −⟨u_S⟩ / ⟨a_S⟩: equal weights;
+            "caricature", the dot product times cos(u_S, a_S)^power, which also requires the target's proportions.
     """
     own = a[channels]
     energy = own.square().sum().clamp(min=TINY)
@@ -56,7 +56,7 @@ def excite(
 
     forms: dict[str, Callable[[Tensor], Tensor]] = {"dot": dot, "mean": mean, "caricature": caricature}
     if form not in forms:
-        raise UnknownMethod(f"there is no activation maximization {form!r}: say {', '.join(forms)}")
+        raise UnknownMethod(f"there is no activation maximization {form!r}: choose {', '.join(forms)}")
     activation = forms[form]
     return Objective(
         lambda seen: -activation(seen.features(layer)[:, channels]),
@@ -74,17 +74,17 @@ def near(
         MethodError: for an unknown distance, or a weight with which a distance with linear tails has no optimum.
     """
     if distance not in DISTANCES:
-        raise UnknownMethod(f"there is no distance {distance!r}: say {', '.join(DISTANCES)}")
+        raise UnknownMethod(f"there is no distance {distance!r}: choose {', '.join(DISTANCES)}")
     if distance in TAILED and 0 < weight <= 0.5:
         raise MethodError(
-            f"with {distance} and a weight of {weight:g} nothing ends activation maximization: weigh it above 0.5"
+            f"with {distance} and a weight of {weight:g} the activation grows without limit: use a weight above 0.5"
         )
     rho = DISTANCES[distance]
     return weight * Objective(lambda seen: rho(seen.features(layer), a, channels), f"{distance} of {layer}", (layer,))
 
 
 def inverted(layer: str, map: Float[Tensor, "c h w"]) -> Objective:
-    """Feature inversion: the squared distance of the whole map, place by place, to a given one."""
+    """Feature inversion: the squared distance of the whole map, position by position, to a given one."""
     energy = map.square().sum().clamp(min=TINY)
 
     def distance(seen: Seen) -> Tensor:
@@ -96,7 +96,7 @@ def inverted(layer: str, map: Float[Tensor, "c h w"]) -> Objective:
 
 
 def aligned(layer: str, map: Float[Tensor, "c h w"], exaggeration: float = 1.0) -> Objective:
-    """Caricature of a whole map, place by place: −⟨A, A*⟩ / ‖A*‖² · cos(A, A*)^exaggeration."""
+    """Caricature of a whole map, position by position: −⟨A, A*⟩ / ‖A*‖² · cos(A, A*)^exaggeration."""
 
     def activation(seen: Seen) -> Tensor:
         A = seen.maps[layer]
@@ -119,10 +119,10 @@ def sparse(layer: str, reference: Float[Tensor, ""] | float) -> Objective:
 
 
 def typical(layer: str, mean: Float[Tensor, " c"], spread: Float[Tensor, " c"]) -> Objective:
-    """(‖μ − μ*‖² + ‖σ − σ*‖²) / (‖μ*‖² + ‖σ*‖²) of a layer's channels over places: as busy as photos are there.
+    """(‖μ − μ*‖² + ‖σ − σ*‖²) / (‖μ*‖² + ‖σ*‖²) of a layer's channels over positions: statistics as in photos.
 
-    What inversion does with the statistics kept by batch normalization (Yin et al., CVPR 2020; Stergiou,
-    arXiv:2303.09941), with those of the set's own photos instead, so that it works with any network.
+    Inversion uses the statistics of batch normalization (Yin et al., CVPR 2020; Stergiou,
+    arXiv:2303.09941), this uses those of the set's own photos, so it works with any network.
     """
     energy = (mean.square().sum() + spread.square().sum()).clamp(min=TINY)
 
@@ -134,7 +134,7 @@ def typical(layer: str, mean: Float[Tensor, " c"], spread: Float[Tensor, " c"]) 
 
 
 def apart(layer: str, own: Float[Tensor, " c"], others: Sequence[Float[Tensor, " c"]]) -> Objective:
-    """Σ ReLU(cos(u − ā, a_other − ā)), ā the mean target: away from what the other facets have of their own."""
+    """Σ ReLU(cos(u − ā, a_other − ā)), ā the mean target: the difference from the other facets."""
     middle = torch.stack([own, *others]).mean(0)
     directions = torch.stack([other - middle for other in others])
 
@@ -160,7 +160,7 @@ def diverse(layer: str) -> Objective:
 
 
 def cell(layer: str, channel: int, place: tuple[float, float]) -> Objective:
-    """The negative activation of one channel at a place in shares of the map's height and width, whatever its size."""
+    """The negative activation of one channel at a position, given as shares of the map's height and width."""
 
     def activation(seen: Seen) -> Tensor:
         maps = seen.maps[layer]

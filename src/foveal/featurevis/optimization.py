@@ -1,12 +1,12 @@
-"""The optimization of images: a generator of steps that can be watched, stopped, and resumed.
+"""The optimization of images: a generator of steps that can be stopped and resumed.
 
     optimization = Optimization(network, tasks, Schedule((Octave(1.0, 256),)))
     for step in optimization:
         print(step.done, step.losses)
     optimization.best[0].image             # at any time: the best so far
 
-All images go through the network as one batch. Each has randomness, optimizer and end of its own, so that what becomes
-of one does not depend on the others. The best is kept by the objective without random views.
+All images go through the network as one batch. Each has its own random numbers, optimizer and end, so that an
+image does not depend on the others. The best is kept by the objective without random views.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 
 class Optimization:
-    """Iterate to optimize the images; may be left and entered again, saved by `state` and resumed by `restore`.
+    """Iterate to optimize the images; can be interrupted and continued, saved by `state` and resumed by `restore`.
 
     Attributes:
-        network: whose features are looked at.
-        tasks: what is to become of images.
-        schedule: how they are optimized.
+        network: the network whose features are used.
+        tasks: the objectives of the images.
+        schedule: settings of the optimization.
         images: task by task, seed by seed.
         done: steps so far.
     """
@@ -96,12 +96,12 @@ class Optimization:
 
     @property
     def best(self) -> list[Best]:
-        """Of each task's images, task by task."""
+        """The best image of each task and seed, task by task."""
         return [image.best for image in self.images if image.best is not None]
 
     @recording
     def check(self, *, ending: bool = False) -> None:
-        """Look at the images as they are, and keep what is better than before."""
+        """Evaluate the current images without random views, and keep those that are better than before."""
         for some in self._batches(self._active()):
             with torch.no_grad():
                 images = self._draw(some)
@@ -114,7 +114,7 @@ class Optimization:
 
     @recording
     def shown(self) -> list[Float[Tensor, "c h w"]]:
-        """The images as they are at this moment."""
+        """The current images."""
         with torch.no_grad():
             return list(self._draw(range(len(self.images))).cpu())
 
@@ -252,7 +252,7 @@ class Optimization:
     # --- resuming ---
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on later, as plain data and tensors."""
+        """Everything needed to continue later, as plain data and tensors."""
         return {
             "done": self.done,
             "octave": self._octave,
@@ -263,7 +263,7 @@ class Optimization:
 
     @recording
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state of the same tasks and schedule."""
+        """Continue from a saved state of the same tasks and schedule."""
         self.done = state["done"]
         self._enter(state["octave"])
         with torch.no_grad():

@@ -1,8 +1,8 @@
-"""How an image is written as numbers to be optimized: what is easy to change decides what comes out.
+"""Parametrizations of an image: what is easy to change influences the result.
 
     pixel      each value is the sigmoid of a parameter
-    fourier    parameters are waves, low ones weigh more, colors are decorrelated: no frequency is preferred
-    phase      the strength of each wave is that of photos, only where it lies is free
+    fourier    parameters are waves, low frequencies weigh more, colors are decorrelated: no preferred frequency
+    phase      the amplitude of each wave is that of photos, only its phase is free
 
 (Fourier and colors: Olah et al., Distill 2017. Phase: Fel et al., NeurIPS 2023, arXiv:2306.06805.)
 """
@@ -39,16 +39,16 @@ class Parametrization(Protocol):
         ...
 
     def image(self, parameters: Tensor) -> Float[Tensor, "k c h w"]:
-        """The images (k, c, h, w) in 0..1 that parameters (k, …) stand for."""
+        """The images (k, c, h, w) in 0..1 of parameters (k, …)."""
         ...
 
     def parameters(self, image: Float[Tensor, "k c h w"]) -> Tensor:
-        """Those whose image this is, as far as it can be written so."""
+        """The parameters of this image, as far as it has any."""
         ...
 
 
 class Pixels:
-    """One parameter a value."""
+    """One parameter per value."""
 
     rate = 0.015
 
@@ -56,7 +56,7 @@ class Pixels:
         self.shape, self.dtype = shape, dtype
 
     def noise(self, generator: torch.Generator) -> Tensor:
-        """Parameters of an image to begin with."""
+        """Parameters of a start image of noise."""
         return 0.1 * torch.randn(self.shape, generator=generator, dtype=self.dtype)
 
     def image(self, parameters: Tensor) -> Float[Tensor, "k c h w"]:
@@ -87,7 +87,7 @@ class Fourier:
         self.mix = color_matrix(shape[0], dtype)
 
     def noise(self, generator: torch.Generator) -> Tensor:
-        """Parameters of an image to begin with."""
+        """Parameters of a start image of noise."""
         c, h, w = self.shape
         return self.deviation * torch.randn((c, h, w // 2 + 1, 2), generator=generator, dtype=self.dtype)
 
@@ -105,7 +105,7 @@ class Fourier:
 
 
 class Phase:
-    """Angles of the waves, (c, h, w/2 + 1); their strengths are given and stay."""
+    """Angles of the waves, (c, h, w/2 + 1); their amplitudes are fixed."""
 
     rate = 0.03
 
@@ -115,7 +115,7 @@ class Phase:
 
     @classmethod
     def of(cls, photos: Float[Tensor, "m c h w"], weights: Float[Tensor, " m"]) -> Phase:
-        """With the strengths that these photos have on average."""
+        """With the mean amplitudes of these photos."""
         shape = (photos.shape[1], photos.shape[2], photos.shape[3])
         mix = color_matrix(shape[0], photos.dtype)
         planes = mixed(mix.inverse(), photos.clamp(0.02, 0.98).logit())
@@ -123,7 +123,7 @@ class Phase:
         return cls(torch.einsum("m,mchw->chw", weights.to(photos), strength), shape)
 
     def noise(self, generator: torch.Generator) -> Tensor:
-        """Parameters of an image to begin with."""
+        """Parameters of a start image of noise."""
         c, h, w = self.shape
         return 2 * math.pi * torch.rand((c, h, w // 2 + 1), generator=generator, dtype=self.strength.dtype)
 
@@ -150,18 +150,18 @@ def parametrization_of(kind: Kind, shape: tuple[int, int, int], dtype: torch.dty
         return Pixels(shape, dtype)
     if kind == "fourier":
         return Fourier(shape, dtype)
-    raise UnknownMethod(f"there is no parametrization {kind!r}: say {', '.join(KINDS)}")
+    raise UnknownMethod(f"there is no parametrization {kind!r}: choose {', '.join(KINDS)}")
 
 
 def frequencies(h: int, w: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "h w2"]:
-    """Cycles a pixel of each wave of the real transform."""
+    """Cycles per pixel of each wave of the real transform."""
     y, x = torch.fft.fftfreq(h, dtype=dtype), torch.fft.rfftfreq(w, dtype=dtype)
     length: Tensor = (y[:, None].square() + x[None].square()).sqrt()
     return length
 
 
 def color_matrix(channels: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "c c"]:
-    """From decorrelated to real colors, no column longer than 1; nothing to do where there are not three."""
+    """From decorrelated to real colors, no column longer than 1; the identity if there are not three colors."""
     if channels != 3:
         return torch.eye(channels, dtype=dtype)
     scaled: Tensor = COLORS / COLORS.norm(dim=0).max()

@@ -1,10 +1,10 @@
-"""Near the published code, for comparison: `foveal.visualize(…, published=True)`.
+"""Settings close to the published code, for comparison: `foveal.visualize(…, published=True)`.
 
     L_b = −Σ_{b'} Σ_{c∈S_b'} z_c a_{b,c} + K² · mean_c ρ(z_c − a_{b,c}) + K² λ₁ ‖p‖₁
 
-Every image is also pushed along the other facets' channels, distance and sparsity count K² times, steps have no
-momentum (the optimizer is made anew each time: a step of 1.9 · rate · gradient); blur, total variation, brightness and
-a mask about the center are applied to the image itself. Kept out: the farthest pictures, swapped colors,
+Every image is also optimized for the other facets' channels, distance and sparsity have K² times the weight, steps have
+no momentum (a new optimizer each time: a step of 1.9 · rate · gradient); blur, total variation, brightness and
+a mask around the center are applied to the image itself. Not included: the farthest images, swapped colors,
 rounding to 8 bits. (Stergiou, arXiv:2101.12447; numbers of the author's code: specification minds_eye, 3.5 to 3.8.)
 """
 

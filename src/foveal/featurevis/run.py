@@ -1,4 +1,4 @@
-"""The run of a feature visualization, of a set or of units: what `foveal.visualize` runs and others may watch."""
+"""The run of a feature visualization, of a set or of units, as an iterator over steps; `foveal.visualize` uses it."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ AT_LATEST = 20.0  # seconds between them
 
 
 class FeatureVisRun(Optimization):
-    """The optimization of feature images that knows its model and image set, and may be saved and resumed.
+    """The optimization of feature images, with its model and image set; can be saved and resumed.
 
     Attributes:
-        model: whose layers or units are visualized.
-        batch: the pictures; None for units without a set.
-        image_set: the same as the network sees them.
-        facets: the kinds of picture in the set.
-        facet_tasks: one a facet and layer; empty for units.
-        parameters: of the call, as plain data.
-        made_of: everything that decides the outcome.
+        model: the model whose layers or units are visualized.
+        batch: the images; None for units without a set.
+        image_set: the same images as network inputs.
+        facets: the clusters of the set.
+        facet_tasks: one per facet and layer; empty for units.
+        parameters: parameters of the call, as plain data.
+        made_of: everything that determines the result.
         began: `time.perf_counter()` when the call began.
     """
 
@@ -55,7 +55,7 @@ class FeatureVisRun(Optimization):
         self.parameters, self.made_of, self.began = parameters, made_of, began
         self.notes = list(state_notes(model))
         if any(task.objective.whole for task in tasks):
-            self.notes.append("a decision of the whole network was asked for, so its classifier took part")
+            self.notes.append("the target is an output of the whole network, so the classifier was used")
 
     @recording
     def result(self) -> FeatureImages:
@@ -76,10 +76,10 @@ class FeatureVisRun(Optimization):
         )
 
     def run(self, kept: Path | None, progress: Callable[[ScheduleStep], None] | None = None) -> bool:
-        """Make the images; whether they were finished, or somebody interrupted.
+        """Optimizes the images; returns whether they were finished (False if interrupted).
 
         Args:
-            kept: where it stands is saved there now and then, at the end, and when it is interrupted.
+            kept: file in which the state is saved regularly, at the end, and on interruption.
         """
         saved, _ = time.monotonic(), kept and self.fingerprint  # of how things are before the first step
         try:
@@ -98,25 +98,27 @@ class FeatureVisRun(Optimization):
         return True
 
     def interrupted(self) -> None:
-        """Look once more at what there is, and say that it was not finished."""
+        """Evaluates the images once more, and notes that the run was not finished."""
         self.check()
         self.notes.append(f"interrupted after {self.done} of {self.schedule.steps} steps")
 
     def checkpoint(self, file: Path) -> None:
-        """Save where it stands; the file is there whole or not at all."""
+        """Saves the state atomically."""
         save_state(file, self.state(), self.fingerprint)
 
     def resume(self, file: Path) -> bool:
-        """Go on from a file, where it is of the same model, pictures and settings; whether it was.
+        """Continues from a file if it has the same model, images and settings; returns whether it did.
 
         Raises:
-            ResultError: where the file is damaged.
+            ResultError: if the file is damaged.
         """
         if not file.exists():
             return False
         saved = load_state(file, self.fingerprint)
         if saved is None:
-            self.notes.append(f"the work in {str(file)!r} was of another model, set or settings, so this began anew")
+            self.notes.append(
+                f"{str(file)!r} has another model, image set or settings, so the work started from the beginning"
+            )
             return False
         with going_on(file):
             self.restore(saved)
@@ -124,7 +126,7 @@ class FeatureVisRun(Optimization):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of everything that decides the outcome."""
+        """A fingerprint of everything that determines the result."""
         return fingerprint(**self.made_of)
 
     def _keep(self, file: Path) -> None:
@@ -132,7 +134,7 @@ class FeatureVisRun(Optimization):
         try:
             self.checkpoint(file)
         except ResultError as error:
-            if (note := f"where the work stood could not be kept: {error}") not in self.notes:
+            if (note := f"the progress could not be saved: {error}") not in self.notes:
                 self.notes.append(note)
 
     def _feature_image(self, i: int) -> FeatureImage:

@@ -1,4 +1,4 @@
-"""What is to become of images, how they are made, and where that stands."""
+"""The tasks, schedule and state of an optimization of images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Size: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True)
 class Octave:
-    """So many steps at images of a size that is `scale` times the network's."""
+    """A number of steps with images of `scale` times the network's input size."""
 
     scale: float
     steps: int
@@ -29,22 +29,22 @@ class Octave:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How images are made.
+    """The settings of an optimization.
 
     Attributes:
         octaves: one after the other; the image is enlarged between them.
         optimizer: "adam", "sgd" or "descent".
-        rate: of a step, times the parametrization's own; falls to a tenth along a cosine.
-        views: random, before each look of the network.
+        rate: learning rate, times the parametrization's own; decays to a tenth along a cosine.
+        views: random views, before each forward pass.
         check: steps between two evaluations without random views.
-        patience: evaluations without an improvement of 0.1 % after which an image is done; 0 for never.
+        patience: evaluations without an improvement of 0.1 % after which an image is done; 0 to disable.
         even: divide each gradient by its root mean square.
-        mask: of a size, gives (h, w); the gradient of the image is multiplied by it.
+        mask: takes a size, returns (h, w); multiplies the gradient of the image.
         retouch: (images, done, total) -> images, after each step; None for none.
-        relu_leak: for so many steps at first gradients go through rectifiers that are off, so that sleeping units wake;
-            for units a quarter of all steps unless it is said, −1 for none.
-        seed: decides everything random.
-        batch: images in a forward, at most.
+        relu_leak: number of first steps in which gradients pass inactive ReLUs, so that inactive units can become
+            active; the default for units is a quarter of all steps, −1 is none.
+        seed: random seed.
+        batch: the largest number of images in a forward pass.
     """
 
     octaves: tuple[Octave, ...] = (Octave(1.0, 256),)
@@ -62,21 +62,21 @@ class Schedule:
 
     @property
     def steps(self) -> int:
-        """Of all octaves together."""
+        """The number of steps of all octaves."""
         return sum(octave.steps for octave in self.octaves)
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureTask:
-    """What is to become of the images of one facet, layer or unit.
+    """The objective of the images of one facet, layer or unit.
 
     Attributes:
-        name: tells it from the others; with it the seed of its randomness.
-        objective: to be made small.
-        parametrization: makes one for images (h, w).
-        watched: the layer whose pooled features are kept of the best.
-        start: (c, h, w), what it begins with; None for noise.
-        seeds: an image each.
+        name: a unique name, which also seeds its random numbers.
+        objective: to be minimized.
+        parametrization: takes (h, w), returns a parametrization.
+        watched: the layer whose pooled features are kept for the best image.
+        start: (c, h, w), the start image; None for noise.
+        seeds: one image per seed.
     """
 
     name: str
@@ -93,8 +93,8 @@ class Best:
 
     Attributes:
         image: (c, h, w) in 0..1.
-        loss: its objective, without random views.
-        step: when it was found.
+        loss: the value of its objective, without random views.
+        step: the step at which it was found.
         features: (c,), pooled, of the watched layer.
     """
 
@@ -106,13 +106,13 @@ class Best:
 
 @dataclass(frozen=True)
 class ScheduleStep:
-    """Where the optimization stands after a step.
+    """The state of the optimization after a step.
 
     Attributes:
         done, total: steps.
-        losses: of the images still worked on, with random views.
-        checked: whether the best was looked for just now.
-        active: how many images are not done.
+        losses: of the images that are not done, with random views.
+        checked: whether the images were just evaluated.
+        active: the number of images that are not done.
     """
 
     done: int

@@ -1,4 +1,4 @@
-"""What a network makes of images: maps, pooled features, output."""
+"""What a network computes from images: maps, pooled features, output."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What the network made of k images that belong together.
+    """The network's results for k images of one task.
 
     Attributes:
         images: (k, c, h, w) in 0..1, before any random transform.
-        maps: layer -> (k, c, h, w), channels first; (k, c) where it is no map.
-        output: of the whole network; None where it stopped before.
+        maps: layer -> (k, c, h, w), channels first; (k, c) for layers without a map.
+        output: of the whole network; None if the forward pass stopped earlier.
         labels: class names, if known.
         task: what the output means, if known.
     """
@@ -36,20 +36,20 @@ class Seen:
     _pooled: dict[str, Tensor] = field(default_factory=dict)
 
     def features(self, layer: str) -> Float[Tensor, "k c"]:
-        """The layer's mean over places."""
+        """The layer's mean over positions."""
         if layer not in self._pooled:
             self._pooled[layer] = pooled(self.maps[layer])
         return self._pooled[layer]
 
 
 def pooled(maps: Tensor) -> Float[Tensor, "k c"]:
-    """(k, c, h, w) over places, (k, t, c) over tokens; (k, c) as it is. Half precision is summed in single."""
+    """(k, c, h, w) over positions, (k, t, c) over tokens; (k, c) unchanged. Half precision is summed in single."""
     maps = maps.float() if maps.dtype.itemsize < 4 else maps
     return maps.mean((2, 3)) if maps.ndim == 4 else maps.mean(1) if maps.ndim == 3 else maps.flatten(1)
 
 
 def moments(maps: Tensor) -> tuple[Float[Tensor, "k c"], Float[Tensor, "k c"]]:
-    """Mean and deviation of each channel over places; no deviation where there are none."""
+    """Mean and deviation of each channel over positions; no deviation without positions."""
     maps = maps.float() if maps.dtype.itemsize < 4 else maps
     over = maps.flatten(2) if maps.ndim == 4 else maps.mT if maps.ndim == 3 else maps[..., None]
     variance, mean = torch.var_mean(over, 2, correction=0)
@@ -57,9 +57,9 @@ def moments(maps: Tensor) -> tuple[Float[Tensor, "k c"], Float[Tensor, "k c"]]:
 
 
 def parts_of(seen: Seen, counts: Sequence[int]) -> list[Seen]:
-    """What was seen, task by task; each takes so many images.
+    """The results, task by task, each with its number of images.
 
-    Split rather than sliced: the gradient of all parts together is written once, not once a part.
+    Split rather than sliced: the gradient of all parts is written once, not once per part.
     """
     if len(counts) == 1:
         return [seen]

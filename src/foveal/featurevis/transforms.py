@@ -1,7 +1,7 @@
-"""Random views of an image: what survives being moved, turned and scaled is no accident of single pixels.
+"""Random views of an image: features that survive shifts, rotations and scaling do not depend on single pixels.
 
-All of it is one affine map and one resampling for the whole batch; where the view leaves the image it is gray.
-Each image draws from a generator of its own, so that what it gets does not depend on the others.
+All transforms are one affine map and one resampling for the whole batch; outside of the image a view is gray.
+Each image has its own random generator, so its views do not depend on the other images.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ GRAY = 0.5
 
 @dataclass(frozen=True)
 class Views:
-    """How far views may differ.
+    """The range of the random views.
 
     Attributes:
-        shift: of the side, at most, either way.
-        scale: smallest and largest.
-        turn: degrees, at most, either way.
-        flip: whether half of them are mirrored.
+        shift: the largest shift in both directions, as a share of the side.
+        scale: smallest and largest factor.
+        turn: the largest rotation in both directions, in degrees.
+        flip: whether half of the views are mirrored.
     """
 
     shift: float = 1 / 16
@@ -39,7 +39,7 @@ class Views:
 
     @property
     def none(self) -> bool:
-        """Whether nothing is moved at all."""
+        """Whether views are the image itself."""
         return self.shift == 0 and self.scale == (1.0, 1.0) and self.turn == 0 and not self.flip
 
     def __call__(

@@ -25,7 +25,7 @@ EASE = 20.0
 
 
 def units_of(tree: Tree, most: int = 12) -> list[Neuron]:
-    """The channels that a tree of `foveal.decompose` has found so far, those through which most flows first.
+    """The channels in a tree of `foveal.decompose` so far, those with the largest contribution first.
 
     tree = foveal.decompose(model, "bird.jpg").grow(2)
     made = foveal.visualize(model, target=foveal.featurevis.units_of(tree))
@@ -44,7 +44,7 @@ def units_of(tree: Tree, most: int = 12) -> list[Neuron]:
 def unit_task(
     network: FeatureNetwork, target: Target, objective_weights: ObjectiveWeights, parametrization: Kind, seeds: int
 ) -> FeatureTask:
-    """The task of a single unit, or of any target: an image for which it is as strong as can be."""
+    """The task of a single unit, or of any target: an image that maximizes it."""
     name = _named(target)
     alone = target_score(target, name)
     wanted, scale = _anywhere(network, target) or alone, _strength(network, alone)

@@ -48,15 +48,13 @@ class TreeSettings:
         known = {"rank_by": RANKS, "nodes": (*NODES, PARTS)} | ({} if self.nodes == PARTS else {"rule": (*RULES,)})
         for option, values in known.items():
             if getattr(self, option) not in values:
-                raise UnknownMethod(
-                    f"cannot take a decision apart by {option}={getattr(self, option)!r}: say {', '.join(values)}"
-                )
+                raise UnknownMethod(f"unknown {option}={getattr(self, option)!r}: choose {', '.join(values)}")
         if isinstance(self.branching, str) and self.branching != "auto":
             raise UnknownMethod(f"branching is a number of children or 'auto', not {self.branching!r}")
         if self.most_children < 1 or not 0 < self.coverage <= 1 or self.opponents < 0:
             raise MethodError(
-                f"cannot give a node {self.branching} children that hold {self.coverage} of it: one at least, "
-                "above 0 to 1"
+                f"branching={self.branching}, coverage={self.coverage}, opponents={self.opponents}: branching must be "
+                "1 or more, coverage above 0 and at most 1, opponents 0 or more"
             )
 
     @property

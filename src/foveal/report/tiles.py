@@ -50,7 +50,7 @@ def map_tile(
     scale       whether the last color is the largest value or, "robust", the one that 98 % do not exceed; "auto" is
                 robust for maps of pixels.
     detail      what comes after the range of values: "rank correlation 0.71".
-    verdict     whether it agrees with what is known, `finding` says how: "points at the beak".
+    verdict     whether it agrees with what is known, `finding` says how: "top part: beak".
     """
     layer = layer or why.layer
     if scale == "auto":

@@ -1,7 +1,6 @@
-"""The drawn world: pictures whose explanation is known.
+"""The drawn world: images whose explanation is known.
 
-Everything here needs numpy and Pillow alone; the networks (`foveal.synthetic.network`, `.recipe`, `.dataset`)
-import torch.
+This package needs only numpy and Pillow; `foveal.synthetic.network` and `foveal.synthetic.dataset` also import torch.
 """
 
 from foveal.synthetic.classes import CLASS_NAMES, NOVEL, creature_of, differing_parts, sibling

@@ -1,15 +1,15 @@
 """How well a map agrees with the true importance of parts.
 
-A map is (h, w) in the picture's pixels, signed; only its positive part counts as "here". A part's importance
+A map is (h, w) in the image's pixels, signed; only its positive part counts as "here". A part's importance
 in it is, by
 
     "mean"  the mean over the part's visible pixels (the default)
     "fit"   the correlation, over the creature's pixels, of the map with the part's mask
     "sum"   the sum over the part's visible pixels
 
-The sum would let a large body win by its area alone. A map that is the same everywhere has its largest sum on
-the largest part, but the same mean on all and no fit to any, which is what it says. The mean in turn favors
-a small part in the middle of a blurred spot, as the eye is in the head: for coarse maps, look at the fit too.
+The sum favors a large body only because of its area. A constant map has its largest sum on the largest part, but
+the same mean on all parts and no fit to any. The mean favors a small part in the middle of a blurred spot, as
+the eye in the head: for coarse maps, look at the fit too.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ def _correlation(mask: NDArray[np.bool_], values: NDArray[np.float64]) -> float:
 
 
 def top_part(map: Map, labels: Labels, *, by: By = "mean") -> str:
-    """The part the map points at."""
+    """The part with the highest importance in the map."""
     importance = part_importance(map, labels, by=by)
     return max(importance, key=lambda part: importance[part])
 
 
 def hit(map: Map, labels: Labels, part: str, *, by: By = "mean") -> bool:
-    """Whether the part the map points at is *the* part, as for the margin between siblings. Higher is better."""
+    """Whether `top_part` is the deciding part, as for the margin between siblings. Higher is better."""
     return top_part(map, labels, by=by) == part
 
 
 def share(map: Map, labels: Labels, parts: Collection[str]) -> float:
-    """The share of the map's positive mass that lies on the given, decisive parts, 0 to 1. Higher is better."""
+    """The share of the map's positive evidence on the given, deciding parts, 0 to 1. Higher is better."""
     positive = np.clip(np.asarray(map, np.float64), 0, None)
     total = positive.sum()
     inside = np.isin(labels, [LABELS[part] for part in parts])

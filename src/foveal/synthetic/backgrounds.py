@@ -140,7 +140,7 @@ def _gradient(stops: Sequence[Color], size: int) -> Picture:
 def _painted(
     picture: Picture, shapes: Sequence[tuple[Points, Color]], *, blur: float, strength: float = 0.85
 ) -> Picture:
-    """Filled polygons over a picture; both edges and colors softened by `blur`, a fraction of the size."""
+    """Filled polygons over an image; both edges and colors softened by `blur`, a fraction of the size."""
     size = picture.shape[0]
     base = Image.fromarray(np.rint(np.clip(picture, 0, 255)).astype(np.uint8))
     layer = base.resize((2 * size, 2 * size), Image.Resampling.NEAREST)

@@ -1,4 +1,4 @@
-"""What the camera does to a picture: exposure and warmth, blur, noise."""
+"""What the camera does to an image: exposure and warmth, blur, noise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOISE = 7  # key of the noise's random stream
 
 
 def develop(pixels: NDArray[Any], light: Light, camera: Camera, seed: int) -> NDArray[np.uint8]:
-    """Float colors to the 8-bit picture.
+    """Float colors to the 8-bit image.
 
     The blur has finite support, so a change in one place stays within `camera.blur` pixels of it, and the
     noise depends on the seed alone.

@@ -1,4 +1,4 @@
-"""A picture under construction: shapes are rasterized at four times the size, reduced, and laid over it."""
+"""An image under construction: shapes are rasterized at four times the size, reduced, and laid over it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Canvas:
         return len(self.pixels)
 
     def lay(self, cover: Coverage, color: NDArray[np.float32], label: int | None = None) -> None:
-        """Lay a color (one, or one per pixel of the box) over the picture; a label claims what is half covered."""
+        """Lay a color (one, or one per pixel of the box) over the image; a label claims what is half covered."""
         window = self.pixels[cover.window]
         window += (color - window) * cover.alpha[..., None]
         if label is not None:

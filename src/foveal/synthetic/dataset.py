@@ -35,7 +35,7 @@ class SplitDataset(Dataset[tuple[Tensor, int]]):
 
 
 def normalized(images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
-    """Pictures as the demo networks want them: (pixel / 255 − mean) / std."""
+    """Images normalized as the demo networks need them: (pixel / 255 − mean) / std."""
     mean = torch.tensor(MEAN, device=images.device)[:, None, None]
     std = torch.tensor(STD, device=images.device)[:, None, None]
     return (images.float() / 255 - mean) / std

@@ -1,4 +1,4 @@
-"""Small things lying about behind the creature, and occluders in front of it."""
+"""Small things that lie behind the creature, and occluders in front of it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _thing(kind: int, x: float, y: float, angle: float, size: float) -> list[Poi
 
 
 def draw_occluder(canvas: Canvas, occluder: Occluder) -> None:
-    """Something green or brown in front of everything, narrow enough that no part is hidden for good."""
+    """Something green or brown in front of everything, narrow enough that no part is completely hidden."""
     random = np.random.default_rng([occluder.seed, OCCLUDER])
     draw = {"grass": _grass, "twig": _twig}.get(occluder.kind)
     if draw is None:

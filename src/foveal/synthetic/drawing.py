@@ -1,4 +1,4 @@
-"""`render`: from a scene to its picture and its label map."""
+"""`render`: from a scene to its image and its label map."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CASTS_ON_BODY = {"wing": 3.0, "head": 4.0}  # parts whose shadow falls on the cr
 
 
 def render(scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The picture (h, w, 3) and the label map (h, w) of a scene, both uint8.
+    """The image (h, w, 3) and the label map (h, w) of a scene, both uint8.
 
     A pure function: equal scenes give equal bytes. Labels are those of `LABELS`: 0 is background (and
     clutter), then the parts, personal marks and occluders; each pixel has the label of the topmost element
@@ -48,7 +48,7 @@ def render(scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def place(part: str, pose: Pose, size: int) -> Placement:
-    """Where the creature's units land in the picture, for one part: pose first, then the part's own joint."""
+    """Where the creature's units land in the image, for one part: pose first, then the part's own joint."""
     unit = size / 160
     scale = pose.scale * unit
     cos, sin = math.cos(math.radians(pose.angle)) * scale, math.sin(math.radians(pose.angle)) * scale

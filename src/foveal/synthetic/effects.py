@@ -1,4 +1,4 @@
-"""True importance by intervention: how much a decision changes when the world does."""
+"""True importance by intervention: how much a decision changes when a part of the scene is changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from foveal.synthetic.classes import CLASS_NAMES, creature_of
 from foveal.synthetic.drawing import render
 from foveal.synthetic.scene import PARTS, REMOVABLE, Look, Scene
 
-Score = Callable[[NDArray[np.uint8]], NDArray[np.floating]]  # pictures (n, h, w, 3) -> scores (n,)
+Score = Callable[[NDArray[np.uint8]], NDArray[np.floating]]  # images (n, h, w, 3) -> scores (n,)
 Change = tuple[str, ...]  # what was changed: (), (part,), (part, part), ("background",)
 Item = TypeVar("Item")
 COLUMNS = (*PARTS, "mark")
@@ -23,11 +23,11 @@ COLUMNS = (*PARTS, "mark")
 
 @dataclass(frozen=True, eq=False)
 class Effects:
-    """What each change does to the score, per scene; NaN where a scene has nothing to change.
+    """The effect of each change on the score, per scene; NaN where a scene has nothing to change.
 
-    Positive: the part speaks for the decision. `single[i, p]` is d(x) − d(x without p), for body and head
-    d(x) − mean of d over other looks; `pair[i, p, q]` is the same for two parts taken away together;
-    `background[i]` is d(x) − mean of d before other backgrounds.
+    Positive: the part is evidence for the decision. `single[i, p]` is d(x) − d(x without p), for body and head
+    d(x) − mean of d over other looks; `pair[i, p, q]` is the same for two parts removed together;
+    `background[i]` is d(x) − mean of d with other backgrounds.
     """
 
     parts: tuple[str, ...]  # k columns
@@ -37,14 +37,14 @@ class Effects:
     pair: NDArray[np.float64] | None  # (n, k, k), symmetric, the diagonal is `single`
 
     def row(self, index: int) -> dict[str, float]:
-        """The effects in one scene, by part, and of the background; parts it does not have are left out."""
+        """The effects in one scene, by part, and of the background; without parts that the scene does not have."""
         named = dict(zip(self.parts, self.single[index].tolist(), strict=True))
         return {name: effect for name, effect in named.items() if effect == effect} | {
             "background": float(self.background[index])
         }
 
     def interaction(self) -> NDArray[np.float64]:
-        """(n, k, k): what two parts do together beyond the sum of what each does alone."""
+        """(n, k, k): the effect of two parts together minus the sum of their single effects."""
         if self.pair is None:
             raise ValueError("no interaction without pairwise effects: call effects(..., pairs=True)")
         beyond = self.pair - self.single[:, :, None] - self.single[:, None, :]
@@ -68,9 +68,9 @@ def effects(
 ) -> Effects:
     """The effect of every part, and of the background, on the score of every scene.
 
-    `score` maps pictures (n, h, w, 3) uint8 to n numbers; for a decision that differs by scene, such as a
-    margin to the sibling, call once per decision. Pictures are drawn, scored and dropped `batch` at a time;
-    `progress` hears how many of how many scenes are under way or done.
+    `score` maps images (n, h, w, 3) uint8 to n numbers; for a decision that differs between scenes, such as a
+    margin to the sibling, call once per decision. Images are drawn, scored and dropped `batch` at a time;
+    `progress` is called with the number of scenes started and the total.
     """
     (alone,) = effects_of_each(
         scenes,
@@ -92,7 +92,7 @@ def effects_of_each(
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Effects, ...]:
-    """The same for d decisions on the same pictures: `scores` maps them to (n, d) numbers; one `Effects` each."""
+    """The same for d decisions on the same images: `scores` maps them to (n, d) numbers; one `Effects` each."""
     by_change: list[dict[Change, list[list[float]]]] = [{} for _ in scenes]
     jobs = ((i, change, scene) for i, own in enumerate(scenes) for change, scene in changes(own, pairs, alternatives))
     decisions = 0
@@ -130,7 +130,7 @@ def changes(scene: Scene, pairs: bool = False, alternatives: int = 4) -> Iterato
 
 
 def other_looks(scene: Scene, part: str) -> list[Look]:
-    """Other species' looks of a part, evenly spread: what it is replaced by when it cannot be missing."""
+    """Other species' looks of a part, evenly spread: they replace a part that cannot be removed."""
     looks = list(dict.fromkeys(look for name in CLASS_NAMES if (look := creature_of(name)[part]) is not None))
     others = [look for look in looks if look != scene.creature[part]]
     return others[::3] + others[1::3] + others[2::3]

@@ -1,7 +1,7 @@
 """The checks of FunnyBirds (Hesse et al., ICCV 2023) on the drawn world, as pure functions.
 
-They begin from an explanation's importance per part (`agreement.part_importance`); the parts that reach half
-of the largest importance are the ones it deems *important*.
+They use an explanation's importance per part (`agreement.part_importance`). A part is *important* if it reaches half
+of the largest importance.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from foveal.synthetic.classes import creature_of
 from foveal.synthetic.drawing import render
 from foveal.synthetic.scene import REMOVABLE, Creature, Scene, SceneError
 
-Classify = Callable[[NDArray[np.uint8]], NDArray[np.integer]]  # pictures (n, h, w, 3) -> class numbers (n,)
+Classify = Callable[[NDArray[np.uint8]], NDArray[np.integer]]  # images (n, h, w, 3) -> class numbers (n,)
 Importance = Mapping[str, float]
 
 
@@ -27,7 +27,7 @@ def important_parts(importance: Importance, *, threshold: float = 0.5) -> frozen
 
 
 def single_deletion(importance: Importance, effects: Importance) -> float:
-    """Rank correlation, −1 to 1, of importance with the effect of taking each removable part away. Higher is better."""
+    """Rank correlation, −1 to 1, of importance with the effect of removing each removable part. Higher is better."""
     parts = [part for part in (*REMOVABLE, "mark") if part in importance and part in effects]
     if len(parts) < 2:
         return float("nan")
@@ -47,7 +47,7 @@ def preservation(
 
 
 def deletion(scenes: Sequence[Scene], important: Sequence[Collection[str]], classify: Classify) -> NDArray[np.bool_]:
-    """Per scene: with the important parts taken away, does the class change? Higher is better."""
+    """Per scene: with the important parts removed, does the class change? Higher is better."""
     cut = [
         _without(scene, [p for p in REMOVABLE if p in parts]) for scene, parts in zip(scenes, important, strict=True)
     ]
@@ -56,7 +56,7 @@ def deletion(scenes: Sequence[Scene], important: Sequence[Collection[str]], clas
 
 
 def distractibility(importance: Importance, effects: Importance, *, tolerance: float = 0.05) -> float:
-    """The share of truly irrelevant parts that the explanation leaves alone, 0 to 1. Higher is better.
+    """The share of truly irrelevant parts to which the explanation gives low importance, 0 to 1. Higher is better.
 
     Irrelevant: the effect is at most `tolerance` of the largest. NaN when no part is irrelevant.
     """
@@ -69,7 +69,7 @@ def distractibility(importance: Importance, effects: Importance, *, tolerance: f
 
 
 def chimera(scene: Scene, other: str, parts: Collection[str]) -> Scene:
-    """The scene with the given parts in the looks of another species: evidence for two classes at once."""
+    """The scene with the given parts of another species: evidence for two classes at once."""
     creature: Creature = scene.creature
     for part in parts:
         creature = creature.replaced(part, creature_of(other)[part])

@@ -18,7 +18,7 @@ RIGHT = Pose(x=80, y=133, scale=0.96, angle=3, head=-4, tail=5)
 
 
 def demo_scenes() -> tuple[Scene, ...]:
-    """Eight scenes: four pairs of siblings, each pair the same scene but for the deciding part."""
+    """Eight scenes: four pairs of siblings, each pair the same scene except for the deciding part."""
     return (
         well_lit_scene("Coral Spoonbill", "water", 3, LEFT),
         well_lit_scene("Coral Ibis", "water", 3, LEFT),
@@ -39,7 +39,7 @@ def class_gallery() -> tuple[Scene, ...]:
 
 
 def well_lit_scene(class_name: str, background: str, seed: int, pose: Pose) -> Scene:
-    """A creature in a good light, sharp, with nothing in front of it."""
+    """A creature in good light, sharp, with nothing in front of it."""
     scene = class_scene(class_name, seed)
     light = Light(angle=-60.0 if pose.flip else -120.0)
     return replace(

@@ -1,4 +1,4 @@
-"""What decides about a drawn picture."""
+"""The deciding part of a drawn image."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def deciding_part(class_name: str) -> str:
 
 
 def decides_visibly(example: Example) -> bool:
-    """Whether anything of the deciding part can be seen: where it is hidden no map can point at it."""
+    """Whether the deciding part is visible; if it is hidden, no map can mark it."""
     part = deciding_part(CLASS_NAMES[example.target])
     return int((example.labels == LABELS[part]).sum()) >= SMALLEST
 
 
 def sibling_margin(class_names: Sequence[str]) -> Margin:
-    """Why this species, and not its sibling."""
+    """The target for why this species and not its sibling."""
     return Margin([CLASS_NAMES.index(s) for s in class_names], [CLASS_NAMES.index(sibling(s)) for s in class_names])

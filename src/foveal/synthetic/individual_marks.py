@@ -1,4 +1,4 @@
-"""Personal marks: what tells one individual from another of its species."""
+"""Personal marks: they distinguish the individuals of a species."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ninety individuals of one species, told apart by their marks, seen by two cameras."""
+"""Ninety individuals of one species that differ only in their marks, seen by two cameras."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def marks_of(individual: int) -> tuple[Mark, ...]:
 
 
 def individual_scene(individual: int, seed: int, *, camera: int = 0) -> Scene:
-    """One individual before camera 0 (cool, sharp, noisy) or camera 1 (warm, soft, dim)."""
+    """One individual seen by camera 0 (cool, sharp, noisy) or camera 1 (warm, soft, dim)."""
     scene = class_scene(TAGGED, seed, individual_marks=marks_of(individual))
     warmth = abs(scene.light.warmth) if camera else -abs(scene.light.warmth)
     lens = Camera(blur=1, noise=2, exposure=0.9) if camera else Camera(blur=0, noise=6, exposure=1.04)

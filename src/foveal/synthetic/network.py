@@ -1,4 +1,4 @@
-"""The demo networks: small residual networks whose last maps are fine enough to point at a beak."""
+"""The demo networks: small residual networks whose last maps are fine enough to mark a beak."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class ResidualBlock(nn.Module):
     """ReLU(BN(conv(ReLU(BN(conv(x))))) + shortcut(x)) (He et al., 2016).
 
-    `second` is the kernel of the second convolution: 1 mixes channels without looking further around.
+    `second` is the kernel of the second convolution: 1 mixes channels without enlarging the receptive field.
     """
 
     def __init__(self, inputs: int, outputs: int, *, stride: int = 1, second: int = 3) -> None:
@@ -34,14 +34,14 @@ class ResidualBlock(nn.Module):
 
 
 class GeM(nn.Module):
-    """Generalized-mean pooling, (⟨max(A, ε)³⟩)^⅓: between the mean and the largest (Radenović et al., 2019)."""
+    """Generalized-mean pooling, (⟨max(A, ε)³⟩)^⅓: between the mean and the maximum (Radenović et al., 2019)."""
 
     def forward(self, A: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c"]:
         return A.clamp(min=1e-4).pow(3).mean((2, 3)).pow(1 / 3)
 
 
 class EmbedNet(nn.Module):
-    """Embeddings of (n, 3, 160, 160) pictures, compared by their cosine: the body of `DemoNet`, GeM, a projection.
+    """Embeddings of (n, 3, 160, 160) images, compared by their cosine: the body of `DemoNet`, GeM, a projection.
 
     stage3  (n, 128, 20, 20)      the map that the embedding is made of
     project (n, 64)               what comes out
@@ -61,7 +61,7 @@ class EmbedNet(nn.Module):
 
 
 class BodyNet(nn.Module):
-    """Embeddings (n, 128) of (n, 3, 160, 160) pictures: the body of `DemoNet` and the mean over its places."""
+    """Embeddings (n, 128) of (n, 3, 160, 160) images: the body of `DemoNet` and the mean over its positions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class BodyNet(nn.Module):
 
 
 class DemoNet(nn.Module):
-    """Logits over the demo species from (n, 3, 160, 160) pictures.
+    """Logits over the demo species from (n, 3, 160, 160) images.
 
         stem   (n,  32, 40, 40)   sees  7 pixels
         stage1 (n,  32, 40, 40)   sees 23
@@ -84,8 +84,8 @@ class DemoNet(nn.Module):
         stage3 (n, 128, 20, 20)   sees 47
         pool, head                global average, then linear: class activation maps apply exactly
 
-    The receptive field stays below a third of the picture's side, so that what a cell of the last stage
-    says is about the part that lies there.
+    The receptive field stays below a third of the image's side, so that a position of the last stage
+    describes the part that lies there.
     """
 
     def __init__(self, classes: int = 20) -> None:

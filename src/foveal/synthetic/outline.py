@@ -1,4 +1,4 @@
-"""Smooth outlines in the creature's coordinates, and the affine maps that place them in the picture."""
+"""Smooth outlines in the creature's coordinates, and the affine maps that place them in the image."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class PositivePairs:
-    """`count` pairs, drawn from the seed: half the same; of the others, half siblings when kind is "classes".
+    """`count` pairs, drawn from the seed: half are the same; if kind is "classes", half of the others are siblings.
 
     >>> from foveal.synthetic import PositivePairs
     >>> pair = PositivePairs("classes", 10)[2]

@@ -1,4 +1,4 @@
-"""Scenes at random: a creature in a random pose, place, light, behind and before random things."""
+"""Scenes at random: a creature in a random pose, location and light, with random things around it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCENE = 1  # key of the scene's random stream
 def class_scene(
     class_name: str, seed: int, *, background: str | None = None, individual_marks: tuple[Mark, ...] = ()
 ) -> Scene:
-    """A creature of the species, all else drawn from the seed; a background given is used instead of a random one."""
+    """A creature of the species, everything else is drawn from the seed; a given background replaces the random one."""
     random = np.random.default_rng([seed, SCENE])
     pose, light, camera = _pose(random), _light(random), _camera(random)
     kind = pick(random, tuple(BACKGROUNDS))

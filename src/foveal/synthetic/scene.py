@@ -1,4 +1,4 @@
-"""What is drawn, as a value: a creature with known parts, its pose, place, light and camera."""
+"""The description of a drawn image: a creature with known parts, its pose, surroundings, light and camera."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LABELS = {"background": 0, **{part: code for code, part in enumerate(PARTS, 1)},
 
 
 class SceneError(FovealError, ValueError):
-    """A scene that names a part, shape, color, pattern or background the world does not know."""
+    """A scene that names a part, shape, color, pattern or background that does not exist."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Creature:
 
 @dataclass(frozen=True)
 class Mark:
-    """A personal mark: it lies on a part, at a place given in the creature's own coordinates, and moves with it."""
+    """A personal mark: it lies on a part, at a point in the creature's own coordinates, and moves with it."""
 
     kind: str  # "spot", "ring" or "scar"
     host: str  # the part it lies on
@@ -58,7 +58,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the creature stands and how it holds itself; lengths in 1/160 of the picture, angles in degrees."""
+    """Where the creature stands and how it holds itself; lengths in 1/160 of the image, angles in degrees."""
 
     x: float = 80.0  # the point of the ground between the feet
     y: float = 132.0
@@ -82,7 +82,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Backdrop:
-    """What lies behind: its kind and its own seed, so that it can be exchanged alone."""
+    """The background: its kind and its own seed, so that it can be exchanged alone."""
 
     kind: str = "foliage"
     seed: int = 0
@@ -90,7 +90,7 @@ class Backdrop:
 
 @dataclass(frozen=True)
 class Distractors:
-    """Small things lying about; their colors are usually borrowed from creatures."""
+    """Small things in the background; their colors are usually borrowed from creatures."""
 
     count: int = 0
     colors: tuple[str, ...] = ("scarlet",)
@@ -116,10 +116,10 @@ class Camera:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture to be drawn: `render(scene)` depends on this value alone.
+    """An image to be drawn: `render(scene)` depends on this value alone.
 
     The interventions return the same scene changed in one respect. Each element draws its random
-    details from its own seed, so nothing else in the picture moves.
+    details from its own seed, so nothing else in the image moves.
 
     >>> from foveal.synthetic import class_scene, render
     >>> scene = class_scene("Coral Spoonbill", seed=1)
@@ -158,7 +158,7 @@ class Scene:
         pattern: str | None = None,
         accent: str | None = None,
     ) -> Scene:
-        """The scene with another shape, color, pattern or accent of one part; what is not given stays."""
+        """The scene with another shape, color, pattern or accent of one part; what is not given stays the same."""
         old = self.creature[part]
         if old is None:
             raise SceneError(f"cannot vary the {part} of a creature that has none: give it one with with_look")
@@ -170,16 +170,16 @@ class Scene:
         return replace(self, creature=self.creature.replaced(part, look))
 
     def with_background(self, kind: str, *, seed: int | None = None) -> Scene:
-        """The scene before another background (another seed: another one of the same kind)."""
+        """The scene with another background (another seed: another background of the same kind)."""
         return replace(self, backdrop=Backdrop(kind, self.backdrop.seed if seed is None else seed))
 
     def moved(self, dx: float, dy: float = 0.0) -> Scene:
-        """The creature, with its shadow, moved by 1/160 of the picture each; all else stays."""
+        """The creature, with its shadow, moved in units of 1/160 of the image; everything else stays."""
         return replace(self, pose=replace(self.pose, x=self.pose.x + dx, y=self.pose.y + dy))
 
 
 def part_index(part: str) -> int:
-    """The number of a body part: its place in `PARTS`, and in a creature's looks.
+    """The number of a body part: its index in `PARTS` and in a creature's looks.
 
     Raises:
         SceneError: for a name that is not one of `PARTS`.

@@ -1,4 +1,4 @@
-"""The splits: endless scenes by number, each with its target; nothing is stored."""
+"""The splits: any number of scenes by index, each with its target; nothing is stored."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from foveal.synthetic.scene import Scene, SceneError
 
 SplitName = Literal["classes", "novel", "individuals", "shortcut"]
 SPLITS: tuple[SplitName, ...] = ("classes", "novel", "individuals", "shortcut")
-SHORTCUT = 0.95  # how often the background of the shortcut's training pictures gives the class away
+SHORTCUT = 0.95  # how often the background of the shortcut's training images gives the class away
 STREAM_NAMES = {"classes": "species"}  # the bundled networks learned from scenes numbered under this name
 STREAM = 2  # key of the random stream that numbers scenes
 
 
 @dataclass(frozen=True)
 class Example:
-    """One drawn scene: what a network gets, what it should say, and what is known about it."""
+    """One drawn scene: the network's input, the correct target, and the scene."""
 
     image: NDArray[np.uint8]  # (h, w, 3)
     labels: NDArray[np.uint8]  # (h, w), codes of `LABELS`
@@ -38,7 +38,7 @@ class Example:
 class Split:
     """`count` scenes of one kind, drawn on demand: a sequence of `Example`, the same on every machine.
 
-    Targets go round, so that classes are balanced and, in "classes", siblings are neighbors. Training and
+    The targets repeat in order, so classes are balanced and, in "classes", siblings are neighbors. Training and
     test scenes never share a seed. In "shortcut" the background predicts the class in 95 % of the training
     scenes and never in the test scenes, where it is as likely as any other.
 
@@ -60,7 +60,7 @@ class Split:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """What the targets stand for."""
+        """The names of the targets."""
         if self.name == "individuals":
             return tuple(f"individual {number}" for number in range(INDIVIDUALS))
         return NOVEL if self.name == "novel" else CLASS_NAMES
@@ -69,7 +69,7 @@ class Split:
         return range(self.count)[index] % len(self.classes)
 
     def scene(self, index: int) -> Scene:
-        """The scene of that number, not yet drawn."""
+        """The scene of this index, not yet drawn."""
         number, target = range(self.count)[index], self.target(index)
         seed = self._scene_seed(number)
         if self.name == "individuals":

@@ -23,7 +23,7 @@ def class_index(
     """The index of the class `wanted` among `classes`.
 
     A label matches regardless of case; where a label lists synonyms separated by commas, each of them; and
-    finally by any part of it that occurs in one label only, unless `strict`.
+    finally by any part of it that occurs in one label only, where `parts` of names may be given.
 
     Args:
         parts: False where a part of a name is not enough, as in files, where nobody sees what it was taken for.

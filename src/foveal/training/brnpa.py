@@ -5,7 +5,7 @@ become sharp and its decisions stay. Lightning Fabric brings devices, precision,
 many. `foveal train brnpa` runs it. This page is the loop; what it trains is in `brnpa_network`, what it is judged by in
 `brnpa_evaluation`, what it leaves behind in `brnpa_files`.
 
-A run that was killed goes on from its last checkpoint and ends as it would have: pictures and their order depend on
+A run that was killed goes on from its last checkpoint and ends as it would have: images and their order depend on
 the seed and the step alone, so does the state of the random generators at each step.
 """
 
@@ -65,16 +65,16 @@ def train(
 ) -> Iterator[TrainStep]:
     """Train a network; leaves its weights and card (brnpa.safetensors, brnpa.json), settings.toml and log.csv in `out`.
 
-    Yields a `TrainStep` after every batch. The best epoch by the held-out pictures is kept; test pictures are looked at
+    Yields a `TrainStep` after every batch. The best epoch by the held-out images is kept; test images are looked at
     once, at the end. Moves torch's global random state.
 
     Args:
         accelerator, devices, nodes, strategy: of `lightning_fabric.Fabric`: "cpu", "cuda"; how many; "auto", "ddp".
-        workers: processes that read pictures.
-        tests: False where more trainings will follow that this one is compared with: test pictures stay unseen.
+        workers: processes that read images.
+        tests: False where more trainings will follow that this one is compared with: test images stay unseen.
 
     Raises:
-        FovealError: for settings, pictures or a backbone that do not fit, in one sentence.
+        FovealError: for settings, images or a backbone that do not fit, in one sentence.
     """
     fabric = _fabric(accelerator, devices, nodes, strategy, settings.precision)
     folder = Path(out)
@@ -193,12 +193,12 @@ def _fabric(accelerator: str, devices: int | str, nodes: int, strategy: str, pre
         )
         fabric.launch()
     except (ValueError, TypeError, RuntimeError) as error:
-        raise SettingsError(f"Lightning Fabric refuses these devices or this precision: {error}") from error
+        raise SettingsError(f"Lightning Fabric does not support these devices or this precision: {error}") from error
     return fabric
 
 
 def _datasets(settings: Settings, workers: int) -> Generator[TrainStep, None, Datasets]:
-    """The pictures, told of while they are drawn."""
+    """The images, told of while they are drawn."""
     if not settings.drawn:
         return open_folder(settings, load_model(settings.backbone, pretrained=False).preprocessing)
     drawing = open_synthetic(settings, workers)
@@ -213,8 +213,8 @@ def _datasets(settings: Settings, workers: int) -> Generator[TrainStep, None, Da
 def _fingerprint(
     settings: Settings, datasets: Datasets, net: nn.Module, teacher: nn.Module | None, world_size: int
 ) -> str:
-    """Of everything that decides the outcome: the pictures themselves, the weights it begins with, the teacher."""
-    with damage("Cannot read the pictures", ImageError):
+    """Of everything that decides the outcome: the images themselves, the weights it begins with, the teacher."""
+    with damage("Cannot read the images", ImageError):
         pictures = [part.contents() for part in (datasets.train, datasets.validation)]
     return fingerprint(
         settings=settings, pictures=pictures, classes=datasets.classes, preprocessing=datasets.preprocessing, net=net,

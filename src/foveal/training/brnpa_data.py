@@ -1,4 +1,4 @@
-"""Pictures to learn from, and their order. What a picture looks like in an epoch depends on the seed, the epoch and its
+"""Images to learn from, and their order. What an image looks like in an epoch depends on the seed, the epoch and its
 number alone, so that a run can go on from anywhere with any number of workers.
 """
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
     from foveal.training.settings import Settings
 
-Key: TypeAlias = "tuple[int, int]"  # epoch, number; epoch -1 is the picture as it is
+Key: TypeAlias = "tuple[int, int]"  # epoch, number; epoch -1 is the image as it is
 AS_IT_IS = -1
 LUMA = (0.2126, 0.7152, 0.0722)
 
 
 @dataclass(frozen=True)
 class Listed:
-    """Pictures in files.
+    """Images in files.
 
     Attributes:
         files, targets: one each.
-        cameras: before which camera each was taken, where that is known; -1 for pictures of nobody in particular.
+        cameras: before which camera each was taken, where that is known; -1 for images of nobody in particular.
     """
 
     files: tuple[Path, ...]
@@ -57,11 +57,11 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         return len(self.targets)
 
     def pixels(self, number: int) -> UInt8[Tensor, "3 H W"]:
-        """The picture, its short side as long as crops are taken from."""
+        """The image, its short side as long as crops are taken from."""
         raise NotImplementedError
 
     def contents(self) -> list[Any]:
-        """What tells these pictures from others: their bytes, and what is to be learned of them."""
+        """What tells these images from others: their bytes, and what is to be learned of them."""
         raise NotImplementedError
 
     def __getitem__(self, key: Key) -> tuple[Float[Tensor, "3 h w"], Tensor]:
@@ -76,7 +76,7 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
 
 
 class Files(PictureDataset):
-    """Pictures on a disk."""
+    """Images on a disk."""
 
     def __init__(self, listed: Listed, settings: Settings, preprocessing: Preprocessing) -> None:
         super().__init__(settings, preprocessing, listed.targets)
@@ -94,7 +94,7 @@ class Files(PictureDataset):
 
 
 class Kept(PictureDataset):
-    """Pictures in memory."""
+    """Images in memory."""
 
     def __init__(
         self, images: UInt8[Tensor, "m 3 H W"], targets: Tensor, settings: Settings, preprocessing: Preprocessing
@@ -158,7 +158,7 @@ class Batches(Sampler[list[Key]]):
 
 
 class InOrder(Sampler[list[Key]]):
-    """All pictures as they are, a batch after the other; a process's own share."""
+    """All images as they are, a batch after the other; a process's own share."""
 
     def __init__(self, count: int, batch: int, *, rank: int = 0, world_size: int = 1) -> None:
         self.numbers, self.batch = list(range(rank, count, world_size)), batch

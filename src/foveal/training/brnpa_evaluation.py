@@ -1,4 +1,4 @@
-"""How good the network is: classes named rightly, or pictures of new classes compared by their parts."""
+"""How good the network is: classes named rightly, or images of new classes compared by their parts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def evaluate(
     net: nn.Module, pictures: PictureDataset, settings: Settings, fabric: Fabric, workers: int, phase: Phase
 ) -> Generator[TrainStep, None, float]:
-    """The share of pictures named rightly, in evaluation mode; all processes together.
+    """The share of images named rightly, in evaluation mode; all processes together.
 
     The network itself is asked, not its wrapper: shares may differ by a batch, and nobody waits for anybody.
     """
@@ -49,7 +49,7 @@ def evaluate(
 def compare_parts(
     net: PartsNet, datasets: Datasets, settings: Settings, fabric: Fabric, workers: int
 ) -> Generator[TrainStep, None, dict[str, float]]:
-    """Pictures of classes that were not learned, compared by their parts, rank by rank and in the best order."""
+    """Images of classes that were not learned, compared by their parts, rank by rank and in the best order."""
     pictures, vectors = datasets.test, []
     net.eval()
     for images, _ in DataLoader(pictures, batch_sampler=InOrder(len(pictures), settings.batch), num_workers=workers):

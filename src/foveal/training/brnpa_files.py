@@ -89,10 +89,10 @@ def save_parts_net(
         "data": Path(settings.data).name,
         "recipe": {"code": "foveal.training.brnpa:train", **asdict(settings), **where},
         "accuracy": {name: round(value, 4) for name, value in found.items()},
-        "decides": f"by {net.pool.count} vectors in the order of their activity, linearly" if net.pool.count > 1
-        else "by one vector, linearly",
+        "decides": f"linear, from {net.pool.count} vectors in the order of their activity" if net.pool.count > 1
+        else "linear, from one vector",
         "foveal": __version__,
-        **({"finer map and map as built differed, before training, by": round(net.trunk.apart, 4)}
+        **({"before training, the finer map and the original map differed by": round(net.trunk.apart, 4)}
            if net.trunk.apart > 1e-3 else {}),
     }  # fmt: skip
     model = Model(net.eval(), settings.pooling, datasets.preprocessing, datasets.classes, card, "classes")

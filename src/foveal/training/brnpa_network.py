@@ -38,7 +38,7 @@ def teacher_of(settings: Settings, classes: int) -> nn.Module | None:
     teacher = load_model(settings.teacher)
     known = teacher.labels
     if known is not None and len(known) != classes:
-        raise SettingsError(f"the teacher {settings.teacher} has {len(known)} classes, the images have {classes}")
+        raise SettingsError(f"the teacher {settings.teacher} knows {len(known)} classes, but the images have {classes}")
     return teacher.module.eval().requires_grad_(False)
 
 
@@ -52,13 +52,13 @@ def start_from(net: PartsNet, teacher: nn.Module, settings: Settings) -> None:
         net.load_state_dict(teacher.state_dict())
     except RuntimeError as error:
         raise SettingsError(
-            f"the network cannot start from {settings.teacher}, whose weights are of another network: "
-            "give it the teacher's backbone, pooling and count, or start = 'backbone'"
+            f"the network cannot start from {settings.teacher}, whose weights belong to another network: "
+            "use the teacher's backbone, pooling and count, or start = 'backbone'"
         ) from error
 
 
 def loss_of(net: nn.Module, teacher: nn.Module | None, images: Tensor, truth: Tensor, settings: Settings) -> Tensor:
-    """Of a micro-batch; the teacher sees the same pictures."""
+    """Of a micro-batch; the teacher sees the same images."""
     known = None
     if teacher is not None:
         with torch.no_grad():

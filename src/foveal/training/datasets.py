@@ -1,4 +1,4 @@
-"""Where pictures come from, which of them are learned, and how the result is examined.
+"""Where images come from, which of them are learned, and how the result is examined.
 
 tree           FOLDER/jay/1.jpg …, or FOLDER/train/jay/1.jpg … and FOLDER/test/jay/1.jpg …; classes of test/ that
                train/ has not are told apart by a few examples
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from foveal.training.settings import Settings
 
 Exam: TypeAlias = Literal["classes", "individuals", "few shots"]
-VALIDATION = 977  # key of the drawn validation pictures' seed
+VALIDATION = 977  # key of the drawn validation images' seed
 MARKET = re.compile(r"^(-1|\d{4})_c(\d)s\d_")
 
 
@@ -39,13 +39,13 @@ class Datasets:
     """What a training reads.
 
     Attributes:
-        train, validation, test: pictures with their classes; test may be empty.
+        train, validation, test: images with their classes; test may be empty.
         classes: names of those that are learned.
-        preprocessing: of the pictures as they are examined.
-        exam: what is asked about the test pictures: their classes, who it is among those before other cameras, or which
+        preprocessing: of the images as they are examined.
+        exam: what is asked about the test images: their classes, who it is among those before other cameras, or which
             of a few unknown classes.
-        queries: how many of the test pictures are looked for, the first ones, among the others.
-        cameras: of the test pictures, where individuals are to be found again.
+        queries: how many of the test images are looked for, the first ones, among the others.
+        cameras: of the test images, where individuals are to be found again.
     """
 
     train: PictureDataset
@@ -59,7 +59,7 @@ class Datasets:
 
 
 def tree(folder: Path) -> tuple[Listed, Listed | None, tuple[str, ...]]:
-    """Training pictures, test pictures where there are any, and the names of the training classes; a folder a class.
+    """Training images, test images where there are any, and the names of the training classes; a folder a class.
 
     Test classes that were not learned are numbered after those that were.
 
@@ -85,7 +85,7 @@ def tree(folder: Path) -> tuple[Listed, Listed | None, tuple[str, ...]]:
 
 
 def cub(folder: Path) -> tuple[Listed, Listed | None, tuple[str, ...]]:
-    """The layout of CUB-200-2011 (Wah et al., 2011): lists by number of picture, and its own split."""
+    """The layout of CUB-200-2011 (Wah et al., 2011): lists by number of image, and its own split."""
 
     def column(name: str) -> dict[str, str]:
         try:
@@ -93,7 +93,7 @@ def cub(folder: Path) -> tuple[Listed, Listed | None, tuple[str, ...]]:
             return dict(line.split(maxsplit=1) for line in lines if line.strip())
         except DAMAGE as error:
             raise ImageError(
-                f"Cannot read {name} in {str(folder)!r}, as CUB-200-2011 has it: {reason(error)}."
+                f"Cannot read {name} in {str(folder)!r}, which CUB-200-2011 has: {reason(error)}."
             ) from error
 
     files, labels, training = (
@@ -152,7 +152,7 @@ def market(folder: str | Path) -> dict[str, Listed]:
 
 
 def open_folder(settings: Settings, like: Preprocessing | None) -> Datasets:
-    """The pictures of a folder; `like` is how the backbone's own training took its pictures.
+    """The images of a folder; `like` is how the backbone's own training took its images.
 
     Raises:
         ImageError: for a layout that is none of those above, or nothing to hold out.
@@ -196,7 +196,7 @@ def open_folder(settings: Settings, like: Preprocessing | None) -> Datasets:
 
 
 def open_synthetic(settings: Settings, workers: int = 0) -> Generator[tuple[int, int], None, Datasets]:
-    """Drawn birds, kept in memory; validation pictures are drawn for themselves. Yields how many of how many."""
+    """Drawn birds, kept in memory; validation images are drawn for themselves. Yields how many of how many."""
     from foveal.synthetic import CLASS_NAMES
     from foveal.synthetic.dataset import PREPROCESSING
     from foveal.training.synthetic_individuals import KNOWN

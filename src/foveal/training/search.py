@@ -1,6 +1,6 @@
-"""Settings that learn best, found by Optuna: each trial is a whole training, judged by the held-out pictures.
+"""Settings that learn best, found by Optuna: each trial is a whole training, judged by the held-out images.
 
-The ranges are those of the published search (specification: BR-NPA, section 8), which judged by the test pictures; here
+The ranges are those of the published search (specification: BR-NPA, section 8), which judged by the test images; here
 these are looked at by nobody until a training with the settings that were found.
 """
 
@@ -27,7 +27,7 @@ OF = "of"  # what the study calls the fingerprint of what it is about
 
 @dataclass(frozen=True)
 class Tried:
-    """One trial: its settings, and the share of held-out pictures named rightly."""
+    """One trial: its settings, and the share of held-out images named rightly."""
 
     number: int
     settings: Settings
@@ -56,7 +56,7 @@ def search(
         folder = Path(out) / f"trial-{trial.number:03d}"
         try:
             yield from train(chosen, folder, workers=workers, accelerator=accelerator, tests=False)
-            with damage(f"Cannot read what trial {trial.number} left in {str(folder)!r}", ResultError):
+            with damage(f"Cannot read the results of trial {trial.number} in {str(folder)!r}", ResultError):
                 accuracy = float(read_json(folder / "accuracy.json")["validation"])
         except FovealError:  # a rate at which the loss grows beyond all numbers, say
             accuracy = 0.0
@@ -66,9 +66,9 @@ def search(
 
 
 def _claim(study: Any, out: Path, settings: Settings) -> None:
-    """The trials in the folder are of these settings, pictures and teacher."""
+    """The trials in the folder are of these settings, images and teacher."""
     files = [] if settings.drawn else pictures_in([Path(settings.data)])
-    with damage("Cannot read the pictures", ImageError):
+    with damage("Cannot read the images", ImageError):
         pictures = [file_fingerprint(file) for file in files]
     of = fingerprint(settings=settings, pictures=pictures, teacher=Path(settings.teacher or "."), foveal=__version__)
     if study.user_attrs.get(OF, of) != of:

@@ -44,11 +44,11 @@ class Settings:
     teacher         weights of a low-resolution network to learn from (.safetensors), or nothing.
     weight, temperature     λ and T of `distillation`.
     start           "backbone", or "teacher": begin with the teacher's weights.
-    side, crop      pictures of `side` pixels, cut from a photo whose short side is side / crop.
-    shift           pixels by which a picture may move, filled from its edge.
+    side, crop      images of `side` pixels, cut from a photo whose short side is side / crop.
+    shift           pixels by which an image may move, filled from its edge.
     flip, brightness, saturation    mirrored with this probability; changed by up to these shares.
-    validation      share of the training pictures held out, by which the best epoch is chosen; never the test pictures.
-    epochs, batch, accumulate       pictures a step are batch · accumulate.
+    validation      share of the training images held out, by which the best epoch is chosen; never the test images.
+    epochs, batch, accumulate       images a step are batch · accumulate.
     optimizer, rate, momentum, decay, dropout, schedule     "adamw", "adam", "amsgrad" or "sgd"; "cosine", "step"
                     (times 0.9 every two epochs) or "constant".
     precision       as Lightning Fabric has it: "32-true", "bf16-mixed", "16-mixed".
@@ -94,11 +94,13 @@ class Settings:
         for name, value in _validated(vars(self)).items():
             object.__setattr__(self, name, value)
         if self.start == "teacher" and not self.teacher:
-            raise SettingsError("start = 'teacher' needs a teacher: name its weights, or start from the backbone")
+            raise SettingsError(
+                "start = 'teacher' needs a teacher: set teacher to its weights, or use start = 'backbone'"
+            )
 
     @property
     def drawn(self) -> bool:
-        """The pictures are drawn."""
+        """The images are drawn."""
         return self.data in DRAWN
 
 

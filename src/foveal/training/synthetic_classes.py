@@ -50,7 +50,7 @@ def surprise(logits: Float[Tensor, "n classes"], fair: Float[Tensor, "n classes"
 
 
 class ClassesRecipe:
-    """Which of twenty species, as sure as the picture allows."""
+    """Which of twenty species, as sure as the image allows."""
 
     name = "demo"
     usual = SyntheticSettings()

@@ -27,7 +27,7 @@ WAYS, SHOTS, QUERIES = 5, 1, 5  # of the episodes in the examination
 def prototype_scores(v: Float[Tensor, "n d"], target: Int[Tensor, " n"], classes: int) -> Float[Tensor, "n classes"]:
     """Minus the squared distance of each embedding to the mean of each class's *others* (Snell et al., 2017).
 
-    Each picture in turn is the query and the rest of the batch the support: an episode a picture. A class of
+    Each image in turn is the query and the rest of the batch the support: an episode an image. A class of
     which nothing is left has −∞.
     """
     own = functional.one_hot(target, classes).to(v)
@@ -53,7 +53,7 @@ class EpisodesRecipe:
     def loss(self, net: nn.Module, images: Float[Tensor, "n 3 h w"], targets: Tensor) -> Tensor:
         v = net(images).float()
         scores = prototype_scores(v, targets, 20)
-        defined = scores.gather(1, targets[:, None])[:, 0].isfinite()  # its class has another picture in the batch
+        defined = scores.gather(1, targets[:, None])[:, 0].isfinite()  # its class has another image in the batch
         return functional.cross_entropy(scores[defined], targets[defined]) if bool(defined.any()) else v.sum() * 0
 
     def useful(self, net: nn.Module) -> nn.Module:
@@ -96,7 +96,7 @@ def episodes_right(
     every = [(classes == c).nonzero()[:, 0] for c in classes.unique()]
     of_class = [pictures for pictures in every if len(pictures) >= shots + QUERIES]
     if len(of_class) < WAYS:
-        raise ValueError(f"episodes need {WAYS} classes of {shots + QUERIES} pictures each, more than these hold")
+        raise ValueError(f"episodes need {WAYS} classes of {shots + QUERIES} images each; there are not enough")
     right = 0.0
     for _ in range(episodes):
         ways = torch.randperm(len(of_class), generator=random)[:WAYS].tolist()

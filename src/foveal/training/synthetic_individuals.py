@@ -88,7 +88,7 @@ class IndividualsRecipe:
             },
             "accuracy": {f"rank 1 across cameras, individuals {KNOWN} to {INDIVIDUALS - 1}": round(accuracy, 4)},
             "license": LICENSE,
-            "decides": "cosine of what it returns; individuals differ in three marks each, in nothing else",
+            "decides": "cosine of its outputs; individuals differ only in three marks each",
         }
         model = Model(net, "embed", PREPROCESSING, None, card, "embedding")
         return save_model(
@@ -97,7 +97,7 @@ class IndividualsRecipe:
 
 
 def first_found(v: Float[Tensor, "n d"], who: Int[Tensor, " n"], camera: Int[Tensor, " n"]) -> float:
-    """The share of pictures of camera 0 whose most similar picture of camera 1 shows the same individual."""
+    """The share of images of camera 0 whose most similar image of camera 1 shows the same individual."""
     v = functional.normalize(v, dim=1)
     queries, gallery = camera == 0, camera == 1
     nearest = (v[queries] @ v[gallery].T).argmax(1)

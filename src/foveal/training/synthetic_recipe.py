@@ -1,6 +1,6 @@
 """How the small networks came to be: settings, step, checkpoint. What is learned is a `Recipe`.
 
-The pictures are drawn first and kept in memory (about a gigabyte), then the network passes over them a few
+The images are drawn first and kept in memory (about a gigabyte), then the network passes over them a few
 times: some ten minutes on two cores, less with a GPU. `foveal train …` runs this.
 """
 
@@ -55,7 +55,7 @@ class SyntheticStep:
 
 
 class Recipe(Protocol):
-    """What a network learns: its pictures, its loss, its examination."""
+    """What a network learns: its images, its loss, its examination."""
 
     name: str
     usual: SyntheticSettings
@@ -84,7 +84,7 @@ class Recipe(Protocol):
 
 
 def augmented(images: UInt8[Tensor, "n 3 h w"], random: torch.Generator) -> Float[Tensor, "n 3 h w"]:
-    """Half of the pictures mirrored, all moved by up to three pixels."""
+    """Half of the images mirrored, all moved by up to three pixels."""
     mirror = torch.rand(len(images), 1, 1, 1, generator=random) < 0.5
     images = torch.where(mirror.to(images.device), images.flip(3), images)
     y, x = torch.randint(0, 7, (2,), generator=random).tolist()
@@ -107,7 +107,7 @@ def train(
 
     Yields a `SyntheticStep` after every batch. After each epoch a checkpoint is left in `out`; a run broken off is
     resumed from it when started again with the same settings. Takes a GPU if there is one, and as many
-    worker processes as there are cores to draw the pictures.
+    worker processes as there are cores to draw the images.
 
     >>> settings = SyntheticSettings(images=640, epochs=1)
     >>> for step in train(ClassesRecipe(), "out", settings=settings):     # doctest: +SKIP
@@ -158,7 +158,7 @@ class _Run:
         self.epoch = self._resumed()
 
     def train(self, images: UInt8[Tensor, "m 3 h w"], targets: Tensor, epoch: int) -> Iterator[tuple[int, float]]:
-        """One pass over the pictures in an order of its own."""
+        """One pass over the images in an order of its own."""
         random = torch.Generator().manual_seed(self.settings.seed * 1000 + epoch)
         order = torch.randperm(len(images), generator=random)
         self.net.train()

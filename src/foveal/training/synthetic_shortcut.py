@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class ShortcutRecipe(ClassesRecipe):
-    """Which of twenty species, where the background gives the class away in 95 % of the training pictures.
+    """Which of twenty species, where the background gives the class away in 95 % of the training images.
 
-    The control learns from as many pictures whose backgrounds say nothing. Both learn from plain labels: no part goes
+    The control learns from as many images whose backgrounds say nothing. Both learn from plain labels: no part goes
     missing, so nothing tells them what to look at. The examination is on backgrounds that say nothing.
     """
 

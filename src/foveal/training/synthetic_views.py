@@ -26,7 +26,7 @@ from foveal.training.synthetic_recipe import SyntheticSettings, SyntheticStep
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
 
-BANK = 1000  # pictures that vote in the examination
+BANK = 1000  # images that vote in the examination
 
 
 class ViewsDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -72,7 +72,7 @@ def nt_xent(first: Float[Tensor, "n d"], second: Float[Tensor, "n d"], temperatu
 
 
 class ViewsRecipe:
-    """Which two pictures show one bird? (SimCLR; Chen et al., 2020.)"""
+    """Which two images show one bird? (SimCLR; Chen et al., 2020.)"""
 
     name = "contrastive"
     usual = SyntheticSettings(images=6_000, epochs=6, tests=500)
@@ -96,7 +96,7 @@ class ViewsRecipe:
     def examined(
         self, net: nn.Module, settings: SyntheticSettings, device: torch.device, workers: int
     ) -> Iterator[SyntheticStep]:
-        """Species by the vote of a bank's nearest pictures: the network never heard of species."""
+        """Species by the vote of a bank's nearest images: the network never heard of species."""
         total = BANK + settings.tests
         embedded: list[tuple[Tensor, Tensor]] = []
         for train, count in ((True, BANK), (False, settings.tests)):

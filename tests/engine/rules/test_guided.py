@@ -16,7 +16,7 @@ from tests.engine.rules.test_spellings import Net, net, pictures
 from tests.networks import ARCHITECTURES, SMOOTH, architecture
 
 Act = Callable[[Tensor], Tensor]
-NAMED = "followed by the derivative, as there is no rule for it: "
+NAMED = "followed by the derivative, because there is no rule for it: "
 
 
 def gate(t: Tensor) -> Tensor:

@@ -257,7 +257,7 @@ def test_operations_of_every_kind_conserve(operation: Any, method: str) -> None:
 
 def test_probabilities_are_refused_where_relevance_cannot_reach_them() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1), nn.Sigmoid())
-    with pytest.raises(MethodError, match="explain logits"):
+    with pytest.raises(MethodError, match="explain the logits"):
         foveal.explain(model, torch.randn(1, 3, 8, 8), method="lrp-epsilon")
 
 

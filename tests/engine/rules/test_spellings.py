@@ -175,7 +175,7 @@ def test_guided_rules_name_what_they_pass_by_the_derivative(method: str, spellin
     except MethodError as error:
         assert method == "deconvnet" and "does not apply" in str(error)
         return
-    assert any(note.endswith(f"as there is no rule for it: {names}") for note in why.notes), why.notes
+    assert any(note.endswith(f"because there is no rule for it: {names}") for note in why.notes), why.notes
 
 
 REFUSED = {

@@ -113,7 +113,7 @@ def place_of(where: Where | None, shape: Sequence[int], layout: Layout, image: S
     if (shape[rows], shape[columns]) == (1, 1):
         return Cells((image[0] / 2, image[1] / 2), (float(image[0]), float(image[1])))
     if where is None or where.lost:
-        return where.lost if where else "nothing of it depends on the image"
+        return where.lost if where else "it does not depend on the image"
     try:
         y, x = (summed(p, [dim for dim in range(4) if dim not in (rows, columns)]) for p in where.axes)
         turned = y.at.shape[columns] > 1 or x.at.shape[rows] > 1

@@ -81,7 +81,7 @@ class GuidedMode(RulesMode):
         names = [*self._plain, *self.witness.unmet(ends, origins)]
         if not names:
             return []
-        return [f"followed by the derivative, as there is no rule for it: {', '.join(names)}"]
+        return [f"followed by the derivative, because there is no rule for it: {', '.join(names)}"]
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = super().__torch_function__(func, types, args, kwargs)

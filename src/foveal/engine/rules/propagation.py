@@ -47,13 +47,13 @@ class Propagation(RulesMode):
         last = self._constants[-1]
         if self._weighing_since:
             return f"relevance has no rule for {last} between layers, which this network uses: {_REMEDY}"
-        return f"relevance cannot get past {last}, through which this network's output comes: explain logits"
+        return f"relevance cannot pass {last}, which computes this network's output: explain the logits before it"
 
     def notes(self, ends: Sequence[Tensor], origins: Sequence[Origin]) -> list[str]:
         if unmet := self.witness.unmet(ends, origins):
             raise _without_rule(unmet[0])
         names = ", ".join(dict.fromkeys(self._constants))
-        return [f"constant to relevance, and what goes into them gets none: {names}"] if names else []
+        return [f"treated as constants, so their inputs get no relevance: {names}"] if names else []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if self._constants and plain_name(getattr(func, "__name__", "")) in WEIGHING:
@@ -312,8 +312,8 @@ class _Ledger:
         """
         if any(len(rows) % n for rows in self._rows):
             raise MethodError(
-                f"relevance that biases take cannot be told apart by image, as the network does not run these {n} "
-                "together: explain one at a time"
+                f"the relevance that biases take cannot be assigned to images, because the network does not run these "
+                f"{n} images as one batch: explain one at a time"
             )
         lost = torch.zeros(n)
         for rows in self._rows:
@@ -346,7 +346,7 @@ def _two_features(what: str) -> MethodError:
     return MethodError(f"relevance has no rule for {what}, which this network uses: {_REMEDY}")
 
 
-_REMEDY = "explain a layer behind it, or use a method that follows the derivative, such as hirescam"
+_REMEDY = "explain a layer after it, or use a method that follows the derivative, such as hirescam"
 WEIGHING = {*CONVOLUTIONS, *TRANSPOSED, "linear", "matmul", "mm", "bmm", "addmm", "einsum", "baddbmm"}
 _BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
 _INSTANCE_NORM = ("input", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps")
