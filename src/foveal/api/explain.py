@@ -18,7 +18,7 @@ from foveal.engine.address import INPUT
 from foveal.engine.arguments import extra_inputs
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
-from foveal.engine.stages import Stage, Structure, describe
+from foveal.engine.stages import Structure, describe
 from foveal.errors import ModelError, UnknownMethod
 from foveal.images import Batch
 from foveal.methods import Method, find_methods
@@ -26,6 +26,7 @@ from foveal.models.model import Model, as_model, weight_of
 from foveal.results import Explanation
 from foveal.results.explanations import Explanations
 from foveal.results.provenance import versions
+from foveal.results.stages import Stages
 from foveal.targets import TargetLike, Task
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def stages(
     *,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
-) -> tuple[Stage, ...]:
+) -> Stages:
     """The stages of a network, first next to the input: name, shape, stride, receptive field, sign.
 
     Args:
@@ -226,7 +227,7 @@ def stages(
             f"cannot describe {subject.name} without knowing what it takes: pass an example, "
             "foveal.stages(model, torch.randn(1, 3, 224, 224))"
         )
-    return describe(subject.module, x, extra_inputs(len(x), inputs, keywords)).stages
+    return Stages(describe(subject.module, x, extra_inputs(len(x), inputs, keywords)).stages)
 
 
 def _stands_for_several(methods: str | Sequence[str]) -> bool:

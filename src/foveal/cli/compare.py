@@ -54,8 +54,9 @@ def compare(
     from foveal.api.measure import measure as measured
     from foveal.images import pictures_in
     from foveal.metrics.metric import find_metrics
-    from foveal.report.comparison import write_comparison
     from foveal.results import Scores
+    from foveal.results.comparison_page import comparison_page
+    from foveal.storage.atomic import write_text
 
     target = question.resolve(network)
     metrics = metric or METRICS
@@ -82,9 +83,8 @@ def compare(
         read.need(parts)
         scores = Scores.joined(parts)
         scores.save(output.out)
-        page = write_comparison(
-            {name: _joined(each) for name, each in columns.items()}, scores, output.out / "compare.html"
-        )
+        page = output.out / "compare.html"
+        write_text(page, comparison_page({name: _joined(each) for name, each in columns.items()}, scores))
         info(str(scores))
         if output.json:
             facts = {"scores": list(scores.rows()), "page": str(page)}

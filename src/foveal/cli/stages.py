@@ -25,7 +25,7 @@ def stages(
     source: NamedNetwork,
     photo: Annotated[
         Path | None,
-        typer.Argument(metavar="PHOTO", show_default=False, help="A photo to run it on; noise if left out."),
+        typer.Argument(metavar="PHOTO", show_default=False, help="An image to run it on. Default: noise."),
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -35,26 +35,16 @@ def stages(
       foveal stages timm:resnet50
       foveal stages net.py:shells --preprocessing imagenet
 
-    A stage is the last map at its resolution that the whole decision passes through. --layer also takes any other
-    module by name, and wildcards.
+    A stage is the last map of one resolution that everything on the way to the score passes through. --layer also
+    takes any other module by name, and wildcards.
     """
     network = source.load()
     with busy(f"tracing {source.model}"):
         from foveal.api.explain import stages as traced
+        from foveal.results.stages import HEAD
 
         every = traced(network, photo)
     if json:
         print_json([{"number": number, **asdict(stage)} for number, stage in enumerate(every, 1)])
         return
-    rows = [
-        (
-            number,
-            stage.name,
-            "×".join(map(str, stage.shape)),
-            "×".join(f"{step:g}" for step in dict.fromkeys(stage.stride)),
-            "×".join(map(str, dict.fromkeys(stage.receptive_field))) + ("" if stage.local else " and the whole image"),
-            "≥ 0" if stage.sign == "nonnegative" else "signed",
-        )
-        for number, stage in enumerate(every, 1)
-    ]
-    print_table(rows, head=("stage", "layer", "channels×h×w", "pixels a cell", "a cell sees", "values"))
+    print_table(every.rows(), head=HEAD)

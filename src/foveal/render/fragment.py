@@ -11,28 +11,47 @@ from typing import TYPE_CHECKING
 
 from PIL import ImageFile
 
+from foveal.errors import printable
 from foveal.render.alt_text import describe_map
+from foveal.render.overlay import resized
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from PIL import Image
 
     from foveal.render.drawable import Maps
 
 _saving = Lock()
-SHOWN = 12  # pictures; a notebook is no place for hundreds
+SHOWN = 12  # images; a notebook is no place for hundreds
+ROWS = 6  # images with a row of pictures each
+LAYERS = 8  # pictures in such a row
+WIDEST, TALLEST = 1600, 4800  # pixels of a picture in a notebook
+MOST = 1_500_000  # characters that the pictures of one result take
+LINES, LETTERS = 40, 20_000  # of what a result says of itself
+FEW = 4096  # colors of a chart; photos have more
+STYLE = "font-family:system-ui,sans-serif;line-height:1.4"
 
 
 def data_uri(picture: Image.Image, *, quality: int | None = None) -> str:
-    """The picture inside a link: lossless PNG, or JPEG of a quality."""
+    """The picture inside a link: lossless PNG, or WebP of a quality from 0 to 100."""
     content = io.BytesIO()
     if quality is None:
         picture.save(content, "PNG", optimize=True)
     else:
-        with _room_for(picture):
-            picture.convert("RGB").save(content, "JPEG", quality=quality, optimize=True, subsampling=0)
-    kind = "png" if quality is None else "jpeg"
+        picture.convert("RGB").save(content, "WEBP", quality=quality, method=4, use_sharp_yuv=True)
+    return _link("png" if quality is None else "webp", content)
+
+
+def jpeg_uri(picture: Image.Image, *, quality: int) -> str:
+    """The picture inside a link as JPEG, which every program that opens SVG files can read."""
+    content = io.BytesIO()
+    with _room_for(picture):
+        picture.convert("RGB").save(content, "JPEG", quality=quality, optimize=True, subsampling=0)
+    return _link("jpeg", content)
+
+
+def _link(kind: str, content: io.BytesIO) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
@@ -55,35 +74,93 @@ def png(picture: Image.Image) -> bytes:
     return content.getvalue()
 
 
+def bounded_uri(picture: Image.Image, most: int = MOST) -> str:
+    """The picture inside a link of at most so many characters: made smaller until it fits; charts stay lossless."""
+    ratio = min(1.0, WIDEST / picture.width, TALLEST / picture.height)
+    while True:
+        shown = resized(picture, max(1, round(ratio * max(picture.size)))) if ratio < 1 else picture
+        uri = data_uri(shown, quality=None if shown.getcolors(FEW) else 86)
+        if len(uri) <= most or max(shown.size) < 64:
+            return uri
+        ratio *= 0.8
+
+
+def result_fragment(pictures: Sequence[tuple[Image.Image, str]], text: str) -> str:
+    """Pictures with their alternative texts, and below them what the result says of itself; bounded in size."""
+    most = MOST // max(1, len(pictures))
+    shown = "".join(_image(bounded_uri(picture, most), alt) for picture, alt in pictures)
+    return f'<div style="{STYLE}">{shown}<pre style="white-space:pre-wrap">{_html(_beginning(text))}</pre></div>'
+
+
 def explanation_fragment(why: Maps, *, side: int) -> str:
-    """Overlays with their words, then the notes."""
-    figures = "".join(_figure(why, i, side) for i in range(min(len(why), SHOWN)))
-    left_out = f"<p>… and {len(why) - SHOWN} more pictures.</p>" if len(why) > SHOWN else ""
-    notes = "".join(f"<li>{escape(note)}</li>" for note in why.notes)
+    """Overlays with their words, then the notes; of several layers, the figure with a column for each."""
+    several = len(why.layers) > 1
+    count = min(len(why), ROWS if several else SHOWN)
+    figures = _sheet(why, count) if several else "".join(_figure(why, i, side, MOST // count) for i in range(count))
+    left_out = f"<p>… and {len(why) - count} more images.</p>" if len(why) > count else ""
+    notes = "".join(f"<li>{_html(note)}</li>" for note in why.notes)
     listed = f"<ul>{notes}</ul>" if notes else ""
+    layers = ", ".join(why.layers[:LAYERS]) + (f" and {len(why.layers) - LAYERS} more" * (len(why.layers) > LAYERS))
     return (
-        '<div style="font-family:system-ui,sans-serif;line-height:1.4">'
-        f"<p><strong>{escape(why.method)}</strong> of {escape(why.model)} at {escape(', '.join(why.layers))}</p>"
+        f'<div style="{STYLE}"><p><strong>{_html(why.method)}</strong> of {_html(why.model)} at {_html(layers)}</p>'
         f'<div style="display:flex;flex-wrap:wrap;gap:1rem">{figures}</div>{left_out}{listed}</div>'
     )
 
 
-def _figure(why: Maps, i: int, side: int) -> str:
+def table_fragment(head: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", notes: str = "") -> str:
+    """A table of texts; the first column names the row, the others are set to the right."""
+    heads = "".join(f'<th scope="col" style="{_side(j)}">{_html(cell)}</th>' for j, cell in enumerate(head))
+    body = "".join(
+        "<tr>" + "".join(f'<td style="{_side(j)}">{_html(cell)}</td>' for j, cell in enumerate(row)) + "</tr>"
+        for row in rows
+    )
+    caption = f'<caption style="text-align:left">{_html(title)}</caption>' if title else ""
+    below = f"<p>{_html(notes)}</p>" if notes else ""
+    table = f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div style="{STYLE}">{table}{below}</div>'
+
+
+def _side(column: int) -> str:
+    return f"text-align:{'right' if column else 'left'};font-variant-numeric:tabular-nums"
+
+
+def _sheet(why: Maps, count: int) -> str:
+    """The figure of the first images at up to so many layers, from the first layer to the last."""
+    step = (len(why.layers) - 1) / (LAYERS - 1)
+    layers = why.layers if len(why.layers) <= LAYERS else [why.layers[round(k * step)] for k in range(LAYERS)]
+    alt = f"{why.method} at {', '.join(layers)}. " + " ".join(
+        f"{why.target[i]}: {_words(why, i)}" for i in range(count)
+    )
+    lines = "".join(f"<br>{_html(why.summary(i))}: <small>{_html(_words(why, i))}</small>" for i in range(count))
+    sheet = _image(bounded_uri(why[:count].figure(layers=layers)), alt)
+    return f'<figure style="margin:0">{sheet}<figcaption>At {_html(why.layer)}:{lines}</figcaption></figure>'
+
+
+def _figure(why: Maps, i: int, side: int, most: int) -> str:
+    words = _words(why, i)
+    picture = bounded_uri(why.overlay(i, side=side), most)
+    return (
+        f'<figure style="margin:0;max-width:{side + 120}px">'
+        f"{_image(picture, f'{why.method} for {why.target[i]} at {why.layer}. {words}')}"
+        f"<figcaption>{_html(why.summary(i))}<br><small>{_html(words)}</small></figcaption></figure>"
+    )
+
+
+def _words(why: Maps, i: int) -> str:
     map = why.map[i].detach().cpu().float().numpy()
-    words = describe_map(map, why.photos[i].geometry, why.where.get(why.layer))
-    picture = data_uri(why.overlay(i, side=side), quality=88)
-    alt = escape(f"{why.method} for {why.target[i]} at {why.layer}. {words}", quote=True)
-    return (
-        f'<figure style="margin:0;max-width:{side + 120}px"><img src="{picture}" alt="{alt}">'
-        f"<figcaption>{escape(why.summary(i))}<br><small>{escape(words)}</small></figcaption></figure>"
-    )
+    return describe_map(map, why.photos[i].geometry, why.where.get(why.layer))
 
 
-def figure_fragment(figure: Image.Image, text: str) -> str:
-    """A figure, and below it what the result says of itself."""
-    picture = data_uri(figure, quality=88)
-    return (
-        '<div style="font-family:system-ui,sans-serif;line-height:1.4">'
-        f'<img src="{picture}" alt="{escape(text.splitlines()[0] if text else "", quote=True)}" style="max-width:100%">'
-        f'<pre style="white-space:pre-wrap">{escape(text)}</pre></div>'
-    )
+def _image(uri: str, alt: str) -> str:
+    return f'<img src="{uri}" alt="{_html(alt[:LETTERS])}" style="max-width:100%">'
+
+
+def _html(text: str) -> str:
+    return escape(printable(text), quote=True)
+
+
+def _beginning(text: str) -> str:
+    """As many lines as there is room for."""
+    lines = text.splitlines()
+    left_out = [f"… and {len(lines) - LINES} more lines: print() shows all"] if len(lines) > LINES else []
+    return "\n".join([line[:LETTERS] for line in lines[:LINES]] + left_out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from PIL import Image, ImageDraw
 
 from foveal.errors import printable
-from foveal.render.fragment import data_uri
+from foveal.render.fragment import jpeg_uri
 from foveal.render.overlay import PAPER
 from foveal.render.text import write
 
@@ -36,7 +36,7 @@ class Page:
         x, y = round(at[0]), round(at[1])
         size = f'x="{x}" y="{y}" width="{image.width}" height="{image.height}"'
         said = f"<title>{escape(printable(alt))}</title>" if alt else ""
-        svg = f'<g><image {size} href="{data_uri(image, quality=92)}"/>{said}</g>'
+        svg = f'<g><image {size} href="{jpeg_uri(image, quality=92)}"/>{said}</g>'
         self._drawn.append((lambda page: page.paste(image, (x, y)), svg))
 
     def line(self, start: Point, stop: Point, color: Color, width: float) -> None:

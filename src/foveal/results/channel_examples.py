@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
-from foveal.errors import UnknownLayer
+from foveal.errors import ImageError, UnknownLayer
 from foveal.images import Preprocessing, load_images
 from foveal.results.result import Result, check_kind, finite
 from foveal.results.storage import describe_stage, read_stage
@@ -142,6 +142,13 @@ class ChannelExamples(Result):
             caption=" ".join(f"{note}." for note in self.notes),
             side=side,
         )
+
+    def _shown(self) -> Sequence[tuple[Image.Image, str]]:
+        """The figure, as long as the image files are where they were."""
+        try:
+            return super()._shown()
+        except ImageError:
+            return []
 
     def to_dict(self) -> dict[str, Any]:
         """Where each channel of each stage is strongest."""

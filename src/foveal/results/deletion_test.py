@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from foveal.storage.manifest import Saved
+
+SHOWN = 12  # tests in a notebook's figure
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,11 @@ class DeletionTests(Result):
             blocks.append(BarBlock(f"{test.source}, {test.method}, {test.target}", bars))
         notes = " ".join(f"{note}." for note in self.notes)
         return bar_sheet("How far hiding lowers the score", blocks, notes, width=side)
+
+    def _shown(self) -> Sequence[tuple[Image.Image, str]]:
+        """The first tests."""
+        first = replace(self, tests=self.tests[:SHOWN])
+        return [(first.figure(), " ".join(f"{test.source}, {test.method}: {test.summary}." for test in first))]
 
     def to_dict(self) -> dict[str, Any]:
         """Every test, and what was assumed."""

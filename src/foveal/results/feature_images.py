@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from foveal.storage.manifest import Saved
 
 ARRAYS = "feature_images.npz"
+SHOWN = 36  # images of single units in a notebook
 TENSORS = ("image", "channels", "target", "attained", "before")
 
 
@@ -203,6 +204,12 @@ class FeatureImages(Result):
             alone = as_picture(self.images[i].image)
             return resized(alone, side) if side else alone
         return snapshot_rows(self, side=side or 192) if kind == "strip" else facet_rows(self, side=side or 224)
+
+    def _shown(self) -> Sequence[tuple[Image.Image, str]]:
+        """The facets; of single units the first."""
+        first = self if self.facets else replace(self, images=self.images[:SHOWN])
+        said = "; ".join(f"{image.name}, {image.caption()}" for image in first)
+        return [(first.figure(), f"Feature images of {self.model}: {said}.")]
 
     def bars(self, i: int = 0, *, count: int = 24) -> Image.Image:
         """Attained against target activation of the strongest channels of feature image i."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from foveal.errors import ResultError
 from foveal.render.scale import number
-from foveal.results.explanation import Explanation
+from foveal.results.explanation import Explanation, slice_of
 from foveal.results.result import check_kind, finite
+from foveal.results.stages import aligned
 from foveal.storage.arrays import described, read_arrays, write_arrays
 
 if TYPE_CHECKING:
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 
     from foveal.storage.manifest import Saved
 
+HEAD = ("layer", "score", "left-out neurons removed", "kept neurons removed", "offset")
+TITLE = "The score, and what is left of it; the offset is what biases after the layer add"
 ARRAYS = "flow.npz"
 BESIDE = ("signed", "kept")
+SHOWN = 3  # images of many
 FRAME = 260  # milliseconds
 # WebP without loss, which shows every color of the tables; a GIF has 256 for photo, map and letters together.
 ANIMATION: dict[str, Any] = {
@@ -54,6 +58,10 @@ class Audited:
     without_kept: Float[Tensor, " n"]
     offset: Float[Tensor, " n"]
 
+    def values(self) -> tuple[list[float], ...]:
+        """The four scores of all images."""
+        return tuple(scores.tolist() for scores in (self.score, self.without_abandoned, self.without_kept, self.offset))
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data; None for what is no number."""
         values = {
@@ -71,13 +79,21 @@ class Audit:
     def __iter__(self) -> Iterator[Audited]:
         return iter(self.layers)
 
+    def rows(self) -> list[tuple[str, ...]]:
+        """A row a layer and image, under `HEAD`: the layer, then the scores."""
+        return [
+            (entry.layer, *(f"{value:.4g}".replace("-", "−") for value in each))
+            for entry in self.layers
+            for each in zip(*entry.values(), strict=True)
+        ]
+
+    def _repr_html_(self) -> str:
+        from foveal.render.fragment import table_fragment
+
+        return table_fragment(HEAD, self.rows(), title=TITLE)
+
     def __str__(self) -> str:
-        lines = [f"{'layer':>24}  {'score':>9}  {'without the abandoned':>22}  {'without the kept':>17}  {'offset':>9}"]
-        for entry in self.layers:
-            values = (entry.score, entry.without_abandoned, entry.without_kept, entry.offset)
-            for a, b, c, d in zip(*(value.tolist() for value in values), strict=True):
-                lines.append(f"{entry.layer:>24}  {a:>9.4g}  {b:>22.4g}  {c:>17.4g}  {d:>9.4g}")
-        return "\n".join(lines)
+        return aligned(HEAD, self.rows())
 
     __repr__ = __str__
 
@@ -101,14 +117,14 @@ class Flow(Explanation):
     kept: Mapping[str, Float[Tensor, "n h w"]] = field(default_factory=dict)
     auditor: Callable[[Any], Audit] | None = field(default=None, repr=False)
 
-    def __getitem__(self, i: int) -> Flow:
-        i = range(len(self))[i]
-        flow = super().__getitem__(i)
+    def __getitem__(self, i: int | slice) -> Flow:
+        rows = slice_of(i, len(self))
+        flow = super().__getitem__(rows)
         assert isinstance(flow, Flow)
         return replace(
             flow,
-            signed={layer: map[i : i + 1] for layer, map in self.signed.items()},
-            kept={layer: map[i : i + 1] for layer, map in self.kept.items()},
+            signed={layer: map[rows] for layer, map in self.signed.items()},
+            kept={layer: map[rows] for layer, map in self.kept.items()},
             auditor=None,
         )
 
@@ -146,6 +162,17 @@ class Flow(Explanation):
         if kind == "strip":
             return film_strip(self, i, side=side, common=common, audit=audit, inside=inside)
         return layer_rows(self, layers=layers, side=side)
+
+    def to_html(self, *, side: int = 224) -> str:
+        """What a notebook shows: the strips of the first images, with maps of `side` pixels, and the numbers."""
+        from foveal.render.fragment import result_fragment
+
+        strips = [(self.figure("strip", i=i, side=side), self._alt(i)) for i in range(min(len(self), SHOWN))]
+        return result_fragment(strips, str(self))
+
+    def _alt(self, i: int) -> str:
+        layers = "; ".join(f"{layer} {self.caption(layer, i)}" for layer in self.layers)
+        return f"Attention flow for {self.target[i]} in {self.photos[i].source}. {layers}."
 
     def correlations(self, i: int = 0) -> Image.Image:
         """How alike the maps of picture i are, each layer with each."""
@@ -190,7 +217,7 @@ class Flow(Explanation):
 
     def __str__(self) -> str:
         lines = [super().__str__()]
-        for i in range(min(len(self), 3)):
+        for i in range(min(len(self), SHOWN)):
             lines.append(f"  {self.photos[i].source}, from shallow to deep:")
             lines += [f"    {layer:24} {self.caption(layer, i)}" for layer in self.layers]
         return "\n".join(lines)

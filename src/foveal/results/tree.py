@@ -160,6 +160,11 @@ class Tree(Result):
         check_kind(kind, "poster")
         return tree_page(self, most=most, side=side).image()
 
+    def _shown(self) -> Sequence[tuple[Image.Image, str]]:
+        best = [f"{edge.child.name} {100 * edge.share:.1f} %" for edge in (self.decision.edges or ())[:8]]
+        said = f"What supports {self.target} in {self.photo.source}, by {self.model}: {', '.join(best) or 'nothing'}."
+        return [(self.figure(), said)]
+
     def svg(self, *, most: int = 8, side: int = 132) -> str:
         """The same page in vectors, as an SVG file with its pictures inside."""
         from foveal.render.tree import tree_page
