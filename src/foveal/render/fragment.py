@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from foveal.render.drawable import Maps
 
 _saving = Lock()
-SHOWN = 12  # images; a notebook is no place for hundreds
-ROWS = 6  # images with a row of pictures each
-LAYERS = 8  # pictures in such a row
+SHOWN = 12  # overlays; a notebook is no place for hundreds
+LAYERS = 6  # of one explanation
 WIDEST, TALLEST = 1600, 4800  # pixels of a picture in a notebook
 MOST = 1_500_000  # characters that the pictures of one result take
 LINES, LETTERS = 40, 20_000  # of what a result says of itself
@@ -93,18 +92,27 @@ def result_fragment(pictures: Sequence[tuple[Image.Image, str]], text: str) -> s
 
 
 def explanation_fragment(why: Maps, *, side: int) -> str:
-    """Overlays with their words, then the notes; of several layers, the figure with a column for each."""
-    several = len(why.layers) > 1
-    count = min(len(why), ROWS if several else SHOWN)
-    figures = _sheet(why, count) if several else "".join(_figure(why, i, side, MOST // count) for i in range(count))
+    """Overlays of every layer with their words, then the notes."""
+    layers = _some(why.layers)
+    count = min(len(why), max(1, SHOWN // len(layers)))
+    most = MOST // (count * len(layers))
+    figures = "".join(_figure(why, i, layer, side, most) for i in range(count) for layer in layers)
     left_out = f"<p>… and {len(why) - count} more images.</p>" if len(why) > count else ""
     notes = "".join(f"<li>{_html(note)}</li>" for note in why.notes)
     listed = f"<ul>{notes}</ul>" if notes else ""
-    layers = ", ".join(why.layers[:LAYERS]) + (f" and {len(why.layers) - LAYERS} more" * (len(why.layers) > LAYERS))
+    named = ", ".join(layers) + (f" ({len(layers)} of {len(why.layers)} layers)" * (len(layers) < len(why.layers)))
     return (
-        f'<div style="{STYLE}"><p><strong>{_html(why.method)}</strong> of {_html(why.model)} at {_html(layers)}</p>'
+        f'<div style="{STYLE}"><p><strong>{_html(why.method)}</strong> of {_html(why.model)} at {_html(named)}</p>'
         f'<div style="display:flex;flex-wrap:wrap;gap:1rem">{figures}</div>{left_out}{listed}</div>'
     )
+
+
+def _some(layers: Sequence[str]) -> Sequence[str]:
+    """At most so many, from the first to the last."""
+    if len(layers) <= LAYERS:
+        return layers
+    step = (len(layers) - 1) / (LAYERS - 1)
+    return [layers[round(k * step)] for k in range(LAYERS)]
 
 
 def table_fragment(head: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", notes: str = "") -> str:
@@ -124,31 +132,17 @@ def _side(column: int) -> str:
     return f"text-align:{'right' if column else 'left'};font-variant-numeric:tabular-nums"
 
 
-def _sheet(why: Maps, count: int) -> str:
-    """The figure of the first images at up to so many layers, from the first layer to the last."""
-    step = (len(why.layers) - 1) / (LAYERS - 1)
-    layers = why.layers if len(why.layers) <= LAYERS else [why.layers[round(k * step)] for k in range(LAYERS)]
-    alt = f"{why.method} at {', '.join(layers)}. " + " ".join(
-        f"{why.target[i]}: {_words(why, i)}" for i in range(count)
-    )
-    lines = "".join(f"<br>{_html(why.summary(i))}: <small>{_html(_words(why, i))}</small>" for i in range(count))
-    sheet = _image(bounded_uri(why[:count].figure(layers=layers)), alt)
-    return f'<figure style="margin:0">{sheet}<figcaption>At {_html(why.layer)}:{lines}</figcaption></figure>'
-
-
-def _figure(why: Maps, i: int, side: int, most: int) -> str:
-    words = _words(why, i)
-    picture = bounded_uri(why.overlay(i, side=side), most)
+def _figure(why: Maps, i: int, layer: str, side: int, most: int) -> str:
+    map = why.maps[layer][i].detach().cpu().float().numpy()
+    words = describe_map(map, why.photos[i].geometry, why.where.get(layer))
+    if len(why.layers) > 1:
+        words = f"{layer}: {words}"
+    alt = f"{why.method} for {why.target[i]} at {layer}. {words}"
+    picture = bounded_uri(why.overlay(i, layer=layer, side=side), most)
     return (
-        f'<figure style="margin:0;max-width:{side + 120}px">'
-        f"{_image(picture, f'{why.method} for {why.target[i]} at {why.layer}. {words}')}"
+        f'<figure style="margin:0;max-width:{side + 120}px">{_image(picture, alt)}'
         f"<figcaption>{_html(why.summary(i))}<br><small>{_html(words)}</small></figcaption></figure>"
     )
-
-
-def _words(why: Maps, i: int) -> str:
-    map = why.map[i].detach().cpu().float().numpy()
-    return describe_map(map, why.photos[i].geometry, why.where.get(why.layer))
 
 
 def _image(uri: str, alt: str) -> str:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from foveal.errors import printable
 from foveal.render.fragment import jpeg_uri
 from foveal.render.overlay import PAPER
+from foveal.render.stroke import smooth_line
 from foveal.render.text import write
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Page:
         )
         self._drawn.append(
             (
-                lambda page: ImageDraw.Draw(page).line([start, stop], fill=color, width=max(1, round(width))),
+                lambda page: smooth_line(page, start, stop, color, width),
                 svg,
             )
         )

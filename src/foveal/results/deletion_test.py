@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from foveal.storage.manifest import Saved
 
 SHOWN = 12  # tests in a notebook's figure
+EXPLAINED = (
+    "The first bar: the area that the map marks is hidden. The second: the same shape at random positions, mean and "
+    "standard deviation. A faithful map has a first bar far to the left of the second."
+)
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,12 @@ class DeletionTest:
         said = f"{100 * value:.0f}" if self._relative else number(value)
         return {"-0": "0"}.get(said, said).replace("-", "−")
 
+    def _change(self, lowered: float) -> str:
+        """What becomes of the number: "−19 %" where it is lowered by 0.19 of itself."""
+        said = self._plain(abs(lowered))
+        sign = "" if said == self._plain(0.0) else "−" if lowered > 0 else "+"
+        return f"{sign}{said}{' %' if self._relative else ''}"
+
     def _moves(self) -> str:
         if self._plain(abs(self.effect)) == self._plain(0.0):
             return "does not change"
@@ -134,11 +145,13 @@ class DeletionTests(Result):
         blocks = []
         for test in self.tests:
             mean, spread = test.chance
-            bars = [SpreadBar("what it marks", test.effect, 0.0, number(test.effect)),
-                    SpreadBar("as much at random", mean, spread, f"{number(mean)} ± {number(spread)}")]  # fmt: skip
-            blocks.append(BarBlock(f"{test.source}, {test.method}, {test.target}", bars))
-        notes = " ".join(f"{note}." for note in self.notes)
-        return bar_sheet("How far hiding lowers the score", blocks, notes, width=side)
+            bars = [SpreadBar("marked area hidden", -test.effect, 0.0, test._change(test.effect)),
+                    SpreadBar("same area elsewhere", -mean, spread, f"{test._change(mean)} ± {test._plain(spread)}")]  # fmt: skip
+            blocks.append(BarBlock(f"{PurePath(test.source).name}, {test.method}, {test.target}", bars))
+        notes = " ".join(f"{note[:1].upper()}{note[1:]}." for note in self.notes)
+        return bar_sheet(
+            "Deletion test: change of the score when an area is hidden", blocks, f"{EXPLAINED} {notes}", width=side
+        )
 
     def _shown(self) -> Sequence[tuple[Image.Image, str]]:
         """The first tests."""

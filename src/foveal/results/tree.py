@@ -208,7 +208,7 @@ class Tree(Result):
 
         def tell(node: Node, indent: int) -> None:
             effect = node.edge.effect if node.edge else None
-            said = "" if effect is None else f", without it {100 * effect:+.0f} %"
+            said = "" if effect is None else f", without it {change(effect)}"
             lines.append("  " * indent + (f"{node}{said}" if node.edge else f"score {self.decision.value:.4g}"))
             if node.feature.edges:
                 for child in node.children:
@@ -218,6 +218,13 @@ class Tree(Result):
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+def change(effect: float) -> str:
+    """What becomes of a score that is lowered by a share of it: "−7.7 %" for 0.077."""
+    said = f"{100 * effect:.1f}"
+    sign = "±" if float(said) == 0 else "−" if effect > 0 else "+"
+    return f"{sign}{said.lstrip('-')} %"
 
 
 def tree_facts(tree: Tree) -> dict[str, Any]:
