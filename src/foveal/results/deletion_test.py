@@ -145,8 +145,10 @@ class DeletionTests(Result):
         blocks = []
         for test in self.tests:
             mean, spread = test.chance
-            bars = [SpreadBar("marked area hidden", -test.effect, 0.0, test._change(test.effect)),
-                    SpreadBar("same area elsewhere", -mean, spread, f"{test._change(mean)} ± {test._plain(spread)}")]  # fmt: skip
+            bars = [
+                SpreadBar("marked area hidden", -test.effect, 0.0, test._change(test.effect)),
+                SpreadBar("same area elsewhere", -mean, spread, f"{test._change(mean)} ± {test._plain(spread)}"),
+            ]
             blocks.append(BarBlock(f"{PurePath(test.source).name}, {test.method}, {test.target}", bars))
         notes = " ".join(f"{note[:1].upper()}{note[1:]}." for note in self.notes)
         return bar_sheet(
