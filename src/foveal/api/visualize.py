@@ -80,16 +80,16 @@ def visualize(
     layer: LayerSpec = None,
     seed: int = 0,
 ) -> FeatureImages:
-    """Feature visualization of a layer: an image for each kind of picture in a set, or for single units.
+    """Feature visualization of a layer: an image for each kind of image in a set, or for single units.
 
         made = foveal.visualize(model, ["a.jpg", "b.jpg", …], layer="layer4")
         made.figure().save("layer4.png")
         made[0].image, made[0].gain, made[0].fit             # (3, h, w) in 0..1, and how well it does
         unit = foveal.visualize(model, target=foveal.Neuron("layer3", 42))
 
-    The set is divided into facets; for each, the features of its most typical pictures, averaged over places, are the
+    The set is divided into facets; for each, the features of its most typical images, averaged over places, are the
     target a, and its largest entries the informative channels S. An image is optimized until its features u are strong
-    there and otherwise as in the pictures (`featurevis.objectives`). No class takes part, and the classifier is not
+    there and otherwise as in the images (`featurevis.objectives`). No class takes part, and the classifier is not
     run. (Stergiou, The Mind's Eye, ICIP 2021, arXiv:2101.12447, in a reading of our own: docs/visualize.md.)
 
     Ctrl-C ends it early and returns the best so far.
@@ -102,7 +102,7 @@ def visualize(
         channels: how informative channels are chosen: "top_mean" (published), "contrast", "mass", "variance", or the
             channels.
         count: how many of them; None is 50, but no more than a quarter of the layer.
-        keep: pictures that make a facet's target, at most.
+        keep: images that make a facet's target, at most.
         weighting: how those count, see `find_facets`.
         activation: the form of activation maximization: "dot", "mean", "caricature", None for none.
         distance: how the distance to the target is measured.
@@ -114,7 +114,7 @@ def visualize(
         schedule: everything about how, instead of `steps` and `seed`.
         seeds: images of each facet.
         published: near the published code instead, for comparison: see `foveal.featurevis.published_code`.
-        background: other pictures that "contrast" and "variance" compare with.
+        background: other images that "contrast" and "variance" compare with.
         precision: "bfloat16" runs the network under autocast.
         checkpoint: a file; work is saved there now and then, and resumed from there by the same call.
         progress: hears (what, done, total) after every step.
@@ -202,7 +202,7 @@ def optimize(
     """
     began = time.perf_counter()
     if seeds < 1:
-        raise MethodError(f"an image needs a seed at least, not {seeds}")
+        raise MethodError(f"seeds={seeds}: give at least 1")
     weights, schedule = objective_weights or ObjectiveWeights(), schedule or Schedule()
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images) if images is not None else None
@@ -223,7 +223,9 @@ def optimize(
     facet_tasks: list[FacetTask] = []
     if target is None:
         if batch is None:
-            raise MethodError("there is nothing to visualize: give images, or a unit as target")
+            raise MethodError(
+                "there is nothing to visualize: give images, or a unit as target, such as foveal.Neuron('layer4', 42)"
+            )
         layers = tuple(select_layers(unwrap(subject.module), layer, lambda: network.structure))
         image_set = _image_set(network, batch, layers, background, subject)
         kinds = find_facets(image_set.features[layers[-1]], facets, keep=keep, weighting=weighting, seed=schedule.seed)
@@ -272,7 +274,7 @@ def _image_set(
         image_set.background = network.features(shown, layers)
     for at, z in image_set.features.items():
         if not bool(torch.isfinite(z).all()):
-            raise LayerError(f"layer {at!r} gives values that are not numbers for these pictures: choose another layer")
+            raise LayerError(f"layer {at!r} gives values that are not numbers for these images: choose another layer")
     return image_set
 
 

@@ -1,7 +1,7 @@
 """Which channels of a layer are informative for a facet. Specification: minds_eye, section 4.3.
 
 top_mean   the largest of the target, as published
-contrast   the largest (a_c − μ_c) / σ_c against other pictures: channels that are always on do not count
+contrast   the largest (a_c − μ_c) / σ_c against other images: channels that are always on do not count
 mass       the fewest that hold 80 % of the target
 variance   the largest Fisher ratio: they vary little within the facet, and its mean lies far from the others'
 """
@@ -48,7 +48,7 @@ def informative(
     if not isinstance(rule, str):
         chosen = torch.as_tensor(list(rule), dtype=torch.long, device=a.device)
         if not len(chosen) or not bool(((chosen >= 0) & (chosen < c)).all()):
-            raise MethodError(f"the layer has channels 0 to {c - 1}: {list(rule)} does not fit")
+            raise MethodError(f"the layer has channels 0 to {c - 1}, but {list(rule)} were given")
         return _by_strength(a, chosen)
     count = min(c, count or min(USUAL, max(1, c // 4)))
     if rule == "mass":
@@ -65,7 +65,7 @@ def informative(
         within = (own.var(0, correction=0) + others.var(0, correction=0)).clamp(min=1e-12)
         return _by_strength(a, ((own.mean(0) - others.mean(0)).square() / within).topk(count).indices)
     raise UnknownMethod(
-        f"there is no rule {rule!r} for channels: say top_mean, contrast, mass, variance, or name channels"
+        f"channels={rule!r} is unknown: give top_mean, contrast, mass, variance, or numbers of channels"
     )
 
 
@@ -73,9 +73,7 @@ def _rest(z: Tensor, facet: Facet) -> Tensor:
     kept = torch.ones(len(z), dtype=torch.bool)
     kept[list(facet.members)] = False
     if not bool(kept.any()):
-        raise MethodError(
-            "there is nothing to compare these pictures with: give background pictures, or take rule top_mean"
-        )
+        raise MethodError("the rule needs background images to compare with: give them, or choose top_mean")
     return z[kept.to(z.device)]
 
 

@@ -1,7 +1,7 @@
-"""The kinds of picture in a set, as a layer sees them.
+"""The kinds of image in a set, as a layer sees them.
 
     z_i → unit length → PCA → k-means        facets; K given, or where the silhouette is best, or one
-    w   = softmax(−d / τ)                     the pictures nearest to the center count most; τ is the median distance
+    w   = softmax(−d / τ)                     the images nearest to the center count most; τ is the median distance
     a   = Σ w_i z_i                           the target
 
 (Stergiou, ICIP 2021; specification: minds_eye, section 4.2. k-means, PCA, silhouette: scikit-learn.)
@@ -37,14 +37,14 @@ def find_facets(
     unit: bool = True,
     seed: int = 0,
 ) -> tuple[Facet, ...]:
-    """The facets of n pictures, the largest first.
+    """The facets of n images, the largest first.
 
-    Pictures with the same features are one kind, so there may be fewer than asked for.
+    Images with the same features are one kind, so there may be fewer than asked for.
 
     Args:
         z: pooled features.
         count: how many; "auto" takes the number with the best silhouette, or one where no number separates them.
-        keep: pictures of each that make its target, at most: the nearest to its center.
+        keep: images of each that make its target, at most: the nearest to its center.
         weighting: "softmax" of −d / median d; "inv_exp" of 1 / (d / median d), at most 20, near the published code.
         unit: compare directions of features, not lengths.
         seed: of k-means.
@@ -55,7 +55,7 @@ def find_facets(
     """
     n = len(z)
     if count != "auto" and not 1 <= count <= n:
-        raise MethodError(f"{n} pictures cannot be divided into {count} facets: ask for 1 to {n}, or auto")
+        raise MethodError(f"{n} images cannot be divided into {count} facets: give 1 to {n}, or auto")
     points = reduced(z, unit=unit)
     labels = (
         torch.zeros(n, dtype=torch.long) if count == 1 or (n < 4 and count == "auto") else _grouped(points, count, seed)
@@ -72,7 +72,7 @@ def weights_of(distances: Float[Tensor, " m"], weighting: Weighting = "softmax")
         return (-relative).softmax(0)
     if weighting == "inv_exp":
         return (1 / relative.clamp(min=1 / 20)).softmax(0)
-    raise UnknownMethod(f"there is no weighting {weighting!r}: say softmax or inv_exp")
+    raise UnknownMethod(f"weighting={weighting!r} is unknown: give softmax or inv_exp")
 
 
 def _grouped(points: Tensor, count: FacetCount, seed: int) -> Int[Tensor, " n"]:

@@ -63,7 +63,7 @@ class ImageSet:
         """
         maps = self.network.look(self.images[list(facet.members)], (layer,), gradient=False).maps[layer].detach()
         if maps.ndim != 4:
-            raise MethodError(f"layer {layer!r} has no map to be compared place by place: leave out spatial")
+            raise MethodError(f"layer {layer!r} has no map, so spatial does not apply: leave it out")
         return torch.einsum("m,mchw->chw", facet.weights.to(maps), maps)
 
 
@@ -84,7 +84,7 @@ def start_image(image_set: ImageSet, facet: Facet, start: Start) -> Float[Tensor
         return image_set.images[facet.members[0]]
     if isinstance(start, int | float) and 0 <= start <= 1:
         return torch.full_like(image_set.images[0], float(start))
-    raise UnknownMethod(f"cannot start from {start!r}: say mean, photo or noise, or a gray value in 0..1")
+    raise UnknownMethod(f"start={start!r} is unknown: give mean, photo, noise, or a gray value from 0 to 1")
 
 
 def parametrizations(
@@ -103,10 +103,10 @@ def parametrizations(
     """
     channels = network.normalization.channels
     if kind not in KINDS:
-        raise UnknownMethod(f"there is no parametrization {kind!r}: say {', '.join(KINDS)}")
+        raise UnknownMethod(f"parametrization={kind!r} is unknown: give {', '.join(KINDS)}")
     if kind != "phase":
         return lambda size: parametrization_of(kind, (channels, *size), network.dtype)
     if image_set is None or facet is None:
-        raise MethodError("phases need photos for its strengths: give images, or take fourier")
+        raise MethodError("parametrization='phase' takes the spectrum of photos: give images, or choose fourier")
     members = image_set.images[list(facet.members)]
     return lambda size: Phase.of(at_size(members, size), facet.weights.to(members))

@@ -44,7 +44,7 @@ class Normalization:
             return cls(size, mean, std, preprocessing.channels == "BGR")
         if x is None:
             raise ImageError(
-                "Cannot make images for a network without knowing how it wants them: pass "
+                "Cannot make images for a network whose preprocessing is not known: pass "
                 "preprocessing=foveal.Preprocessing(…), a model from foveal.load_model, or example inputs."
             )
         low, high = x.detach().amin((0, 2, 3)).cpu(), x.detach().amax((0, 2, 3)).cpu()

@@ -56,7 +56,7 @@ def excite(
 
     forms: dict[str, Callable[[Tensor], Tensor]] = {"dot": dot, "mean": mean, "caricature": caricature}
     if form not in forms:
-        raise UnknownMethod(f"there is no activation maximization {form!r}: say {', '.join(forms)}")
+        raise UnknownMethod(f"activation={form!r} is unknown: give {', '.join(forms)}")
     activation = forms[form]
     return Objective(
         lambda seen: -activation(seen.features(layer)[:, channels]),
@@ -74,10 +74,10 @@ def near(
         MethodError: for an unknown distance, or a weight with which a distance with linear tails has no optimum.
     """
     if distance not in DISTANCES:
-        raise UnknownMethod(f"there is no distance {distance!r}: say {', '.join(DISTANCES)}")
+        raise UnknownMethod(f"distance={distance!r} is unknown: give {', '.join(DISTANCES)}")
     if distance in TAILED and 0 < weight <= 0.5:
         raise MethodError(
-            f"with {distance} and a weight of {weight:g} nothing ends activation maximization: weigh it above 0.5"
+            f"with {distance} and a weight of {weight:g} the objective has no minimum: give a weight above 0.5"
         )
     rho = DISTANCES[distance]
     return weight * Objective(lambda seen: rho(seen.features(layer), a, channels), f"{distance} of {layer}", (layer,))
@@ -142,7 +142,7 @@ def apart(layer: str, own: Float[Tensor, " c"], others: Sequence[Float[Tensor, "
         u = seen.features(layer) - middle
         return functional.cosine_similarity(u[:, None], directions[None], dim=2).relu().sum(1)
 
-    return Objective(alike, f"likeness to {len(others)} other facets at {layer}", (layer,))
+    return Objective(alike, f"similarity to {len(others)} other facets at {layer}", (layer,))
 
 
 def diverse(layer: str) -> Objective:
@@ -156,7 +156,7 @@ def diverse(layer: str) -> Objective:
         cos = gram @ gram.mT
         return (cos.sum(1) - cos.diagonal()) / (len(maps) - 1)
 
-    return Objective(alike, f"likeness of seeds at {layer}", (layer,))
+    return Objective(alike, f"similarity of seeds at {layer}", (layer,))
 
 
 def cell(layer: str, channel: int, place: tuple[float, float]) -> Objective:

@@ -119,4 +119,4 @@ def optimizer(name: OptimizerName, parameters: Sequence[Tensor]) -> Optimizer:
         return Stepper(torch.optim.SGD(parameters, lr=0.05, foreach=False), parameters)
     if name == "descent":
         return Descent(parameters)
-    raise UnknownMethod(f"there is no optimizer {name!r}: say adam, sgd, plain or descent")
+    raise UnknownMethod(f"optimizer={name!r} is unknown: give adam, sgd, plain or descent")

@@ -150,7 +150,7 @@ def parametrization_of(kind: Kind, shape: tuple[int, int, int], dtype: torch.dty
         return Pixels(shape, dtype)
     if kind == "fourier":
         return Fourier(shape, dtype)
-    raise UnknownMethod(f"there is no parametrization {kind!r}: say {', '.join(KINDS)}")
+    raise UnknownMethod(f"parametrization={kind!r} is unknown: give {', '.join(KINDS)}")
 
 
 def frequencies(h: int, w: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "h w2"]:

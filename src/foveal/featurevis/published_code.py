@@ -4,7 +4,7 @@
 
 Every image is also pushed along the other facets' channels, distance and sparsity count K² times, steps have no
 momentum (the optimizer is made anew each time: a step of 1.9 · rate · gradient); blur, total variation, brightness and
-a mask about the center are applied to the image itself. Kept out: the farthest pictures, swapped colors,
+a mask about the center are applied to the image itself. Kept out: the farthest images, swapped colors,
 rounding to 8 bits. (Stergiou, arXiv:2101.12447; numbers of the author's code: specification minds_eye, 3.5 to 3.8.)
 """
 

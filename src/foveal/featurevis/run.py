@@ -34,9 +34,9 @@ class FeatureVisRun(Optimization):
 
     Attributes:
         model: whose layers or units are visualized.
-        batch: the pictures; None for units without a set.
+        batch: the images; None for units without a set.
         image_set: the same as the network sees them.
-        facets: the kinds of picture in the set.
+        facets: the kinds of image in the set.
         facet_tasks: one a facet and layer; empty for units.
         parameters: of the call, as plain data.
         made_of: everything that decides the outcome.
@@ -55,7 +55,7 @@ class FeatureVisRun(Optimization):
         self.parameters, self.made_of, self.began = parameters, made_of, began
         self.notes = list(state_notes(model))
         if any(task.objective.whole for task in tasks):
-            self.notes.append("a decision of the whole network was asked for, so its classifier took part")
+            self.notes.append("the target is an output of the whole network, so its classifier took part")
 
     @recording
     def result(self) -> FeatureImages:
@@ -107,7 +107,7 @@ class FeatureVisRun(Optimization):
         save_state(file, self.state(), self.fingerprint)
 
     def resume(self, file: Path) -> bool:
-        """Go on from a file, where it is of the same model, pictures and settings; whether it was.
+        """Go on from a file, where it is of the same model, images and settings; whether it was.
 
         Raises:
             ResultError: where the file is damaged.
@@ -116,7 +116,9 @@ class FeatureVisRun(Optimization):
             return False
         saved = load_state(file, self.fingerprint)
         if saved is None:
-            self.notes.append(f"the work in {str(file)!r} was of another model, set or settings, so this began anew")
+            self.notes.append(
+                f"the unfinished run in {str(file)!r} has another model, images or settings, so this run starts again"
+            )
             return False
         with going_on(file):
             self.restore(saved)
@@ -132,7 +134,7 @@ class FeatureVisRun(Optimization):
         try:
             self.checkpoint(file)
         except ResultError as error:
-            if (note := f"where the work stood could not be kept: {error}") not in self.notes:
+            if (note := f"the progress could not be saved: {error}") not in self.notes:
                 self.notes.append(note)
 
     def _feature_image(self, i: int) -> FeatureImage:

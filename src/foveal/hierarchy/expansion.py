@@ -31,7 +31,7 @@ NUMBERS = 2**26  # of a stage's input that go through it at once, with what it m
 
 @dataclass(eq=False)
 class TreeExpander:
-    """Finds the edges, effects and patterns of features of one picture's tree.
+    """Finds the edges, effects and patterns of features of one image's tree.
 
     Attributes:
         stages: first next to the input.
@@ -40,7 +40,7 @@ class TreeExpander:
         segment: a stage's number -> what lies between the stage below and it.
         without: groups of channels of the last stage -> the score without each group.
         settings: how the tree is built.
-        patterns: what in the picture drives features.
+        patterns: what in the image drives features.
         features: every vertex found so far, by its key; the tree's own.
         slack: a stage's number -> how much its windows have to spare; None where it turned out not to be local.
     """
@@ -144,8 +144,8 @@ class TreeExpander:
         """Windows with room to spare, then whole maps: something in this stage looks further than it seems to."""
         if windows.are_whole:
             raise LayerError(
-                f"{self.stages[stage].name} is made of more than {self.stages[stage - 1].name}, so it cannot be taken "
-                "apart into it"
+                f"{self.stages[stage].name} depends on more than {self.stages[stage - 1].name}, so its "
+                "features cannot be decomposed into those of that stage"
             )
         self.slack[stage] = 2 if self.slack.get(stage, 0) == 0 else None
 

@@ -1,10 +1,10 @@
-"""What in the picture drives a feature: derivatives by the pixels. Specification: gAP, sections 5.4, 6.1 and 6.4.
+"""What in the image drives a feature: derivatives by the pixels. Specification: gAP, sections 5.4, 6.1 and 6.4.
 
-    guided       ∂ y / ∂ x by guided backpropagation. A picture of a pattern and no more: it is partly an edge detector
+    guided       ∂ y / ∂ x by guided backpropagation. An image of a pattern and no more: it is partly an edge detector
     smoothgrad   x ⊙ the mean of ∂ y / ∂ x over noisy copies: no rule but the derivative
     region       the box that leaves out 1.25 % of |∂ y / ∂ x| on each side, so holds 95 % of it at least
 
-A neuron of an early stage sees little, so the network runs on windows of the picture, all features of a stage at once.
+A neuron of an early stage sees little, so the network runs on windows of the image, all features of a stage at once.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
     from foveal.results.feature_graph import Feature
 
 KINDS = ("guided", "smoothgrad")
-COPIES, NOISE = 8, 0.1  # noisy copies; standard deviation in units of the picture's range
+COPIES, NOISE = 8, 0.1  # noisy copies; standard deviation in units of the image's range
 OUTSIDE = 0.0125  # of |∂ y / ∂ x|, on each side of the region
 
 
 @dataclass(eq=False)
 class FeaturePatterns:
-    """Looks at one picture through a network, up to its stages.
+    """Looks at one image through a network, up to its stages.
 
     Attributes:
         calls: of each stage, the number of its module's last call.
-        slack: a stage's number -> how much its windows have to spare; None where it looks at the whole picture.
+        slack: a stage's number -> how much its windows have to spare; None where it looks at the whole image.
     """
 
     model: nn.Module
@@ -60,7 +60,7 @@ class FeaturePatterns:
     def compute(self, features: Sequence[Feature], kind: str) -> list[Pattern]:
         """The patterns of features of one stage."""
         if kind not in KINDS:
-            raise UnknownMethod(f"there are no patterns {kind!r}: say {', '.join(KINDS)}")
+            raise UnknownMethod(f"unknown pattern {kind!r}: give {', '.join(KINDS)}")
         patterns: list[Pattern] = []
         while len(patterns) < len(features):
             stage = features[0].stage
@@ -75,7 +75,7 @@ class FeaturePatterns:
                     patterns += part
             except _NotLocalError:
                 if windows.are_whole:
-                    raise MethodError(f"{self.stages[stage].name} cannot be run alone up to its features") from None
+                    raise MethodError(f"{self.stages[stage].name} cannot be run up to its features alone") from None
                 self.slack[stage] = 2 if self.slack.get(stage, 0) == 0 else None
         return patterns
 
@@ -117,7 +117,7 @@ class FeaturePatterns:
     def _derivative(
         self, features: Sequence[Feature], crops: Tensor, at: Tensor, mode: GuidedMode | None, *, alone: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Each feature's number and its derivative by its window of the picture."""
+        """Each feature's number and its derivative by its window of the image."""
         stage = self.stages[features[0].stage]
         calls = {stage.name: self.calls[features[0].stage]}
         with capture(self.model, [INPUT, stage.name], last_calls=calls) as run:
@@ -132,7 +132,7 @@ class FeaturePatterns:
 
 
 class _NotLocalError(FovealError):
-    """In this window the feature is not what it is in the picture."""
+    """In this window the feature is not what it is in the image."""
 
 
 def _region(G: Float[Tensor, "c y x"], corner: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -44,11 +44,10 @@ class TreeSettings:
         known = {"rule": (*RULES,), "rank_by": RANKS, "nodes": NODES}
         for option, values in known.items():
             if getattr(self, option) not in values:
-                raise UnknownMethod(
-                    f"cannot take a decision apart by {option}={getattr(self, option)!r}: say {', '.join(values)}"
-                )
+                raise UnknownMethod(f"{option}={getattr(self, option)!r} is unknown: give {', '.join(values)}")
         if self.branching < 1 or not 0 < self.coverage <= 1 or self.opponents < 0:
             raise MethodError(
-                f"cannot give a node {self.branching} children that hold {self.coverage} of it: one at least, "
-                "above 0 to 1"
+                f"branching={self.branching}, coverage={self.coverage}, opponents={self.opponents}: give a "
+                "branching of at "
+                "least 1, a coverage above 0 and up to 1, and opponents of at least 0"
             )

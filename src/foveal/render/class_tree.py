@@ -21,7 +21,7 @@ SHOWN = 3  # examples, one below the other
 
 
 def class_tree_page(joined: JoinedGraphs, *, most: int = 8, side: int = 120) -> Page:
-    """A row a stage: the channels that carry most, what they see in the pictures where they carry most."""
+    """A row a stage: the channels that carry most, what they see in the images where they carry most."""
     stages = joined.trees[0].stages
     members = list(joined.members.values())
     rows = [[m for m in members if m.stage == stage][:most] for stage in reversed(range(len(stages)))]

@@ -17,7 +17,7 @@ ROW = 1.35  # of a name's lines, in sizes of the type
 
 
 @dataclass(frozen=True)
-class Curve:
+class NamedCurve:
     """A value a column, NaN where it is not known; `marks` are further columns, with a diamond and no line to it."""
 
     name: str
@@ -32,7 +32,7 @@ def percent(value: float) -> str:
 
 
 def curve_picture(
-    curves: Sequence[Curve], x: Sequence[float], *, width: int, height: int, size: float,
+    curves: Sequence[NamedCurve], x: Sequence[float], *, width: int, height: int, size: float,
     levels: Sequence[float] = (0.0, 1.0), label: Callable[[float], str] = percent, axis: str = "",
 ) -> Image.Image:  # fmt: skip
     """Curves with a point at each of the columns `x`, their names to the left.
@@ -40,8 +40,8 @@ def curve_picture(
     Args:
         curves: with as many values and marks as there are columns.
         x: of the columns, in pixels.
-        width: of the picture.
-        height: of the picture; it grows where the names need more.
+        width: of the image.
+        height: of the image; it grows where the names need more.
         size: of the type.
         levels: that have a line and a number; the lowest and highest value are added where they lie beyond.
         label: how a level is written.
@@ -81,7 +81,7 @@ def curve_picture(
 
 
 def _line(
-    draw: ImageDraw.ImageDraw, curve: Curve, x: Sequence[float], y: Callable[[float], float], size: float
+    draw: ImageDraw.ImageDraw, curve: NamedCurve, x: Sequence[float], y: Callable[[float], float], size: float
 ) -> None:
     points = [(float(a), y(v)) for a, v in zip(x, curve.values, strict=False) if np.isfinite(v)]
     if len(points) > 1:

@@ -1,4 +1,4 @@
-"""Feature images as pictures: beside the photos they stand for, on their way, in numbers, and the set in the plane."""
+"""Feature images as images: beside the photos they stand for, on their way, in numbers, and the set in the plane."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TARGET, ATTAINED = (190, 190, 198), (0, 114, 178)
 
 
 def as_picture(image: Float[Tensor, "c h w"]) -> Image.Image:
-    """Values in 0..1 (or bytes) as a picture; one channel is gray, and of more than three the mean is shown."""
+    """Values in 0..1 (or bytes) as an image; one channel is gray, and of more than three the mean is shown."""
     values = image.detach().cpu()
     values = values.float() / 255 if values.dtype.itemsize == 1 else values.float()
     if len(values) != 3:

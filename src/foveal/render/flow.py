@@ -1,4 +1,4 @@
-"""A flow as pictures: a strip from shallow to deep, an animation, how alike the layers are."""
+"""A flow as images: a strip from shallow to deep, an animation, how alike the layers are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from foveal.errors import ResultError
 from foveal.render.color import sequential
-from foveal.render.curves import Curve, curve_picture, ramp
+from foveal.render.curves import NamedCurve, curve_picture, ramp
 from foveal.render.figures import MUTED, Layout, fit_photo, grid, paragraph, stacked
 from foveal.render.overlay import INK, PAPER, fit
 from foveal.render.text import shorten, write
@@ -77,7 +77,7 @@ def _is_cropped(photo: Photo) -> bool:
 
 
 def layer_rows(flow: FlowMaps, *, layers: Sequence[str] | None = None, side: int = 224) -> Image.Image:
-    """One row of maps a picture."""
+    """One row of maps an image."""
     names = tuple(layers) if layers is not None else flow.layers
     cells = [
         [
@@ -97,7 +97,7 @@ def layer_rows(flow: FlowMaps, *, layers: Sequence[str] | None = None, side: int
 
 
 def mode_sheet(flows: Sequence[FlowMaps], i: int = 0, *, side: int = 192) -> Image.Image:
-    """Several flows of one picture below one another: modes, or decisions."""
+    """Several flows of one image below one another: modes, or decisions."""
     first = flows[0]
     cells = [[fit_photo(flow.photos[i], side), *_overlays(flow, i, side)] for flow in flows]
     rows = [f"{flow.parameters['mode']}\n{flow.target[i]}" for flow in flows]
@@ -116,19 +116,19 @@ def mask_picture(flow: FlowMaps, layer: str, i: int = 0, *, side: int = 224) -> 
     return Image.fromarray(np.where(np.isnan(seen)[..., None], np.asarray(around), gray))
 
 
-def _curves(flow: FlowMaps, i: int, audit: AuditedLayers | None, inside: NDArray[np.bool_] | None) -> list[Curve]:
+def _curves(flow: FlowMaps, i: int, audit: AuditedLayers | None, inside: NDArray[np.bool_] | None) -> list[NamedCurve]:
     """By depth, as shares."""
     curves = [
-        Curve("neurons kept", KEPT, [flow.number(layer, "kept", i) for layer in flow.layers]),
-        Curve("evidence ÷ score", TOTAL, [_share(flow, layer, i) for layer in flow.layers]),
+        NamedCurve("neurons kept", KEPT, [flow.number(layer, "kept", i) for layer in flow.layers]),
+        NamedCurve("evidence ÷ score", TOTAL, [_share(flow, layer, i) for layer in flow.layers]),
     ]
     if audit is not None:
         asked = [_survives(float(layer.score[i]), float(layer.without_abandoned[i])) for layer in audit]
-        curves.append(Curve("score, left-out neurons removed", ASKED, asked))
+        curves.append(NamedCurve("score, left-out neurons removed", ASKED, asked))
     if inside is not None:
         shown = [np.nan_to_num(flow.on_photo(i, layer=layer)) for layer in flow.layers]
         on = [float(map[inside].sum() / max(map.sum(), 1e-30)) for map in shown]
-        curves.append(Curve("evidence on the object", WITHIN, on))
+        curves.append(NamedCurve("evidence on the object", WITHIN, on))
     return curves
 
 

@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 _saving = Lock()
 SHOWN = 12  # overlays; a notebook is no place for hundreds
 LAYERS = 6  # of one explanation
-WIDEST, TALLEST = 1600, 4800  # pixels of a picture in a notebook
-MOST = 1_500_000  # characters that the pictures of one result take
+WIDEST, TALLEST = 1600, 4800  # pixels of an image in a notebook
+MOST = 1_500_000  # characters that the images of one result take
 LINES, LETTERS = 40, 20_000  # of what a result says of itself
 FEW = 4096  # colors of a chart; photos have more
 STYLE = "font-family:system-ui,sans-serif;line-height:1.4"
 
 
 def data_uri(picture: Image.Image, *, quality: int | None = None) -> str:
-    """The picture inside a link: lossless PNG, or WebP of a quality from 0 to 100."""
+    """The image inside a link: lossless PNG, or WebP of a quality from 0 to 100."""
     content = io.BytesIO()
     if quality is None:
         picture.save(content, "PNG", optimize=True)
@@ -43,7 +43,7 @@ def data_uri(picture: Image.Image, *, quality: int | None = None) -> str:
 
 
 def jpeg_uri(picture: Image.Image, *, quality: int) -> str:
-    """The picture inside a link as JPEG, which every program that opens SVG files can read."""
+    """The image inside a link as JPEG, which every program that opens SVG files can read."""
     content = io.BytesIO()
     with _room_for(picture):
         picture.convert("RGB").save(content, "JPEG", quality=quality, optimize=True, subsampling=0)
@@ -56,7 +56,7 @@ def _link(kind: str, content: io.BytesIO) -> str:
 
 @contextmanager
 def _room_for(picture: Image.Image) -> Iterator[None]:
-    """A buffer for the whole picture: of Pillow's own, all noise runs over, and libjpeg says so on standard error."""
+    """A buffer for the whole image: of Pillow's own, all noise runs over, and libjpeg says so on standard error."""
     with _saving:
         usual = ImageFile.MAXBLOCK
         ImageFile.MAXBLOCK = max(usual, 8 * picture.width * picture.height)
@@ -67,14 +67,14 @@ def _room_for(picture: Image.Image) -> Iterator[None]:
 
 
 def png(picture: Image.Image) -> bytes:
-    """The picture as notebooks take it."""
+    """The image as notebooks take it."""
     content = io.BytesIO()
     picture.save(content, "PNG")
     return content.getvalue()
 
 
 def bounded_uri(picture: Image.Image, most: int = MOST) -> str:
-    """The picture inside a link of at most so many characters: made smaller until it fits; charts stay lossless."""
+    """The image inside a link of at most so many characters: made smaller until it fits; charts stay lossless."""
     ratio = min(1.0, WIDEST / picture.width, TALLEST / picture.height)
     while True:
         shown = resized(picture, max(1, round(ratio * max(picture.size)))) if ratio < 1 else picture

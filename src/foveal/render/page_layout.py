@@ -33,7 +33,7 @@ class Page:
     _drawn: list[tuple[Callable[[Image.Image], None], str]] = field(default_factory=list)
 
     def place(self, at: Point, image: Image.Image, *, alt: str = "") -> None:
-        """A picture with its upper left corner at a point."""
+        """An image with its upper left corner at a point."""
         x, y = round(at[0]), round(at[1])
         size = f'x="{x}" y="{y}" width="{image.width}" height="{image.height}"'
         said = f"<title>{escape(printable(alt))}</title>" if alt else ""
@@ -81,7 +81,7 @@ class Page:
         return page
 
     def svg(self) -> str:
-        """The page in vectors; pictures are inside it as JPEG."""
+        """The page in vectors; images are inside it as JPEG."""
         inside = "\n".join(svg for _, svg in self._drawn)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" width="{self.width}" '

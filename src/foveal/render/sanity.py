@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from foveal.render.curves import Curve, curve_picture
+from foveal.render.curves import NamedCurve, curve_picture
 from foveal.render.figures import MUTED, paragraph, stacked
 from foveal.render.overlay import INK, PAPER
 from foveal.render.text import length, shorten, write
@@ -31,7 +31,7 @@ def curves(result: ForgettingCurves, how: str, *, width: int) -> Image.Image:
     x = [left + step * k for k in range(len(names))]
     x.append(x[-1] + max(step, size * 4))
     lines = [
-        Curve(name, COLORS[k % len(COLORS)], [1.0, *(step[how] for step in check.curve)], [check.null[how]])
+        NamedCurve(name, COLORS[k % len(COLORS)], [1.0, *(step[how] for step in check.curve)], [check.null[how]])
         for k, (name, check) in enumerate(result.checked.items())
     ]
     levels = (-1.0, -0.5, 0.0, 0.5, 1.0) if how != "hog" and _negative(lines) else (0.0, 0.5, 1.0)
@@ -56,7 +56,7 @@ def curves(result: ForgettingCurves, how: str, *, width: int) -> Image.Image:
     return stacked([title, chart, feet, paragraph(words, width, size, MUTED)], edge=size, gap=size // 2)
 
 
-def _negative(lines: Sequence[Curve]) -> bool:
+def _negative(lines: Sequence[NamedCurve]) -> bool:
     return any(value < 0 for line in lines for value in (*line.values, *line.marks))
 
 

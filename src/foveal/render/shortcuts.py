@@ -21,7 +21,7 @@ SHOWN = 6  # images of a group
 
 
 def group_sheet(result: GroupedClasses, k: int, *, side: int) -> Image.Image:
-    """A row a group: the mean of its maps on the mean of its pictures, then pictures of it with theirs."""
+    """A row a group: the mean of its maps on the mean of its images, then images of it with theirs."""
     suspect = result.suspects[k]
     cells, rows = [], []
     for group in suspect.groups:
@@ -60,7 +60,7 @@ def _legend(result: GroupedClasses) -> str:
 
 
 def _mean(photos: Sequence[Photo]) -> Photo:
-    """The mean of pictures, at the size of the first."""
+    """The mean of images, at the size of the first."""
     height, width = photos[0].geometry.photo_size
     each = [np.asarray(Image.fromarray(photo.pixels).resize((width, height)), np.float64) for photo in photos]
     mean = np.stack(each).mean(0)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from math import ceil, floor, hypot
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
-
-if TYPE_CHECKING:
-    from foveal.render.page_layout import Color, Point
 
 FINER = 4  # times as many pixels as are drawn
 
 
-def smooth_line(page: Image.Image, start: Point, stop: Point, color: Color, width: float) -> None:
+def smooth_line(
+    page: Image.Image, start: tuple[float, float], stop: tuple[float, float], color: tuple[int, int, int], width: float
+) -> None:
     """A line of any width, drawn several times as large and made smaller."""
     width = max(1.0, width)
     left, top = floor(min(start[0], stop[0]) - width), floor(min(start[1], stop[1]) - width)

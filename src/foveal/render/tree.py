@@ -86,7 +86,7 @@ def tree_page(tree: Graph, *, most: int = 8, side: int = 132) -> Page:
 
 
 def _cell(page: Page, tree: Graph, cell: Cell, at: Point, side: int, size: float, carried: float | None) -> None:
-    """Its pictures and words."""
+    """Its images and words."""
     (x, y), feature = at, cell.feature
     corner = (x - side / 2, y)
     alt = (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from foveal.render.drawable import Graph, Key, Support, Vertex
 
-MOST = 500  # features with pictures; what carries least is left out
+MOST = 500  # features with images; what carries least is left out
 SIDE, PHOTO, SHELF, QUALITY = 104, 460, 64, 78
 LARGE = 1.6  # times as large on a page of its own
 
@@ -29,7 +29,7 @@ def page(tree: Graph) -> str:
 
 
 def fragment(tree: Graph, *, most: int = MOST, finer: float = 1.0) -> str:
-    """A part of a page that has `tree.css` and `tree.js`; does not grow the tree. Pictures are `finer` times larger."""
+    """A part of a page that has `tree.css` and `tree.js`; does not grow the tree. Images are `finer` times larger."""
     data = script_json(_content(tree, most, finer))
     return environment().get_template("tree_fragment.html").render(title=tree.target, data=data)
 
@@ -67,7 +67,7 @@ def _shown(tree: Graph, most: int) -> list[Vertex]:
 
 
 def _shelves(tree: Graph, shown: Sequence[Vertex]) -> dict[str, list[str]]:
-    """ "stage/channel" -> pictures where the channel is strongest elsewhere."""
+    """ "stage/channel" -> images where the channel is strongest elsewhere."""
     crops = tree.channel_examples
     if crops is None:
         return {}

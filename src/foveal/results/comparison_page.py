@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SIDE = 190
 SURE = 0.05
-QUALITY = 78  # of the pictures, as WebP
+QUALITY = 78  # of the images, as WebP
 
 
 def comparison_page(
@@ -35,9 +35,9 @@ def comparison_page(
 
     Args:
         whys: explanations of the same images, by the names that `scores` has them under.
-        scores: of these, and of baseline maps, which stand in the table without pictures; None leaves numbers out.
+        scores: of these, and of baseline maps, which stand in the table without images; None leaves numbers out.
         title: of the page; the model and the number of methods if left out.
-        side: of a picture, in pixels.
+        side: of an image, in pixels.
 
     Raises:
         ResultError: where the scores are of other methods or other images.

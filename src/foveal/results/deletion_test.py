@@ -1,4 +1,4 @@
-"""What `foveal.audit` gives: for each picture, what hiding its marked places does, beside others."""
+"""What `foveal.audit` gives: for each image, what hiding the marked area does, and hiding the same area elsewhere."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ EXPLAINED = (
 
 @dataclass(frozen=True)
 class DeletionTest:
-    """One map of one picture.
+    """One map of one image.
 
     method, source, target      what was audited.
     of          what number was asked for: "probability of the class".
-    whole       that number, as the picture is.
-    area        the share of the picture that was hidden, 0 to 1.
+    whole       that number, as the image is.
+    area        the share of the image that was hidden, 0 to 1.
     marked      the number without what the map marks; None where it marks nothing.
     others      the same without an equal area elsewhere, once a draw.
     """
@@ -68,12 +68,12 @@ class DeletionTest:
     def summary(self) -> str:
         """The finding, as a person would say it."""
         if self.marked is None:
-            return f"this map marks nothing that could be hidden: it has no positive evidence for {self.target}"
+            return f"this map has no positive evidence for {self.target}, so there is nothing to hide"
         mean, spread = self.chance
         what = "score" if self.of == "score" else self.of.split()[0]
         unit = " %" if self._relative else ""
         return (
-            f"hiding what this map marks ({100 * self.area:.0f} % of the picture) {self._moves()} the {what} of "
+            f"hiding what this map marks ({100 * self.area:.0f} % of the image) {self._moves()} the {what} of "
             f"{self.target}{self._by()}; hiding an equal area at random, by {self._plain(mean)} ± "
             f"{self._plain(spread)}{unit}"
         )
@@ -119,7 +119,7 @@ class DeletionTest:
 
 @dataclass(frozen=True, eq=False)
 class DeletionTests(Result):
-    """The audits of several maps and pictures; `notes` say what was assumed about the network and how it was asked."""
+    """The audits of several maps and images; `notes` say what was assumed about the network and how it was asked."""
 
     FORMAT: ClassVar[str] = "foveal-audit/1"
 
@@ -138,7 +138,7 @@ class DeletionTests(Result):
         return self.tests[i]
 
     def figure(self, kind: str = "effects", *, side: int = 720) -> Image.Image:
-        """What hiding costs, of marked places and of others: a block a picture and map, `side` pixels wide."""
+        """What hiding the marked area does, and the same area elsewhere: a block an image and map."""
         from foveal.render.bar_sheet import BarBlock, SpreadBar, bar_sheet
 
         check_kind(kind, "effects")
@@ -168,7 +168,7 @@ class DeletionTests(Result):
         }  # fmt: skip
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """The effects as a picture; all numbers stand in the manifest."""
+        """The effects as an image; all numbers stand in the manifest."""
         self.figure().save(aside / "audit.png")
         return {
             "tests": [asdict(test) for test in self.tests], "notes": list(self.notes), "seconds": self.seconds,

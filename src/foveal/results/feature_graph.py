@@ -29,7 +29,7 @@ class Feature:
         opponents: to those that speak against it, where they were asked for.
         pro, contra: the positive and the negative part of Σ A ⊙ G over the stage below, both at least 0.
         offset: value − pro + contra, what biases between the stages bring; NaN before it is asked for.
-        pattern: what in the picture drives it; None before `Tree.look`.
+        pattern: what in the image drives it; None before `Tree.look`.
     """
 
     stage: int
@@ -158,7 +158,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Pattern:
-    """What a feature responds to in the picture.
+    """What a feature responds to in the image.
 
     Attributes:
         kind: "guided" or "smoothgrad".

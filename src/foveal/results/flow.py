@@ -44,12 +44,12 @@ ANIMATION: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Audited:
-    """What the network itself says of the neurons of one layer, for each of n pictures.
+    """The score with neurons of one layer removed, for each of n images.
 
-    score               as the picture is.
-    without_abandoned   with the abandoned neurons set to zero: nothing may change, if they take no part.
-    without_kept        with the kept ones set to zero: only the offset may be left, if all is in them.
-    offset              what no neuron of the layer accounts for, as the flow has it; NaN for similarities.
+    score               of the image as it is.
+    without_abandoned   with the left-out neurons set to zero: equal to the score if they do not influence it.
+    without_kept        with the kept neurons set to zero: close to the offset if these hold all evidence.
+    offset              the part of the score that no neuron of the layer accounts for; NaN for similarities.
     """
 
     layer: str
@@ -72,7 +72,7 @@ class Audited:
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """`Flow.audit`: the claim of abandonment, put to the network."""
+    """`Flow.audit`: the score without the left-out neurons of each layer, and without the kept ones."""
 
     layers: tuple[Audited, ...]
 
@@ -105,8 +105,8 @@ class Flow(Explanation):
     Everything an `Explanation` has; `maps` are Σ_c ReLU(B ⊙ G), at least 0, a map a layer. Beside them
 
     signed          layer -> (n, h, w), Σ_c A ⊙ G: evidence for and against; sums to `total`.
-    kept            layer -> (n, h, w) in 0..1, the share of the channels that take part at each place.
-    measured        layer -> "kept", the share of neurons that take part; "total", the sum of the signed map; "offset",
+    kept            layer -> (n, h, w) in 0..1, the share of the channels kept at each position.
+    measured        layer -> "kept", the share of neurons kept; "total", the sum of the signed map; "offset",
                     score − total, what biases (and curvature) after the layer account for; "residual" and
                     "iterations" of the inversion, 0 where none was needed.
     """
@@ -134,26 +134,29 @@ class Flow(Explanation):
         return float(measured[what][i])
 
     def audit(self, progress: Callable[[str, int, int], None] | None = None) -> Audit:
-        """Set the abandoned neurons of each layer to zero and run on, then the kept ones: what becomes of the score?
+        """Set the left-out neurons of each layer to zero and run on, then the kept ones: how does the score change?
 
-        Two partial forwards a layer and picture. Raises ResultError for a flow that was loaded or cut out of a larger
-        one: it does not know its network.
+        Two partial forward passes a layer and image. Raises ResultError for a flow that was loaded or is a part of
+        another: it has no network.
         """
         if self.auditor is None:
-            raise ResultError("this flow has no network to ask: audit the flow that foveal.flow returned")
+            raise ResultError(
+                "this flow was loaded or cut out of a larger one, so it has no network to audit: audit the flow "
+                "that foveal.flow returned"
+            )
         return self.auditor(progress)
 
     def figure(
         self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 224, i: int = 0,
         common: bool = False, audit: Audit | None = None, inside: Bool[NDArray[np.bool_], "h w"] | None = None,
     ) -> Image.Image:  # fmt: skip
-        """The maps of all pictures from shallow to deep, a row each; or a strip of one.
+        """The maps of all images from shallow to deep, a row each; or a strip of one.
 
         Args:
-            kind: "layers"; or "strip": picture i's maps, the neurons that take part, and curves by depth.
+            kind: "layers"; or "strip": image i's maps, the neurons kept, and curves by depth.
             layers: of the rows; all if left out.
             common: one scale for all layers of a strip, instead of one each.
-            audit: adds the curve of what is left of the score without the abandoned neurons.
+            audit: adds the curve of the score after the left-out neurons are removed.
             inside: (h, w) on the photo, true on the object: adds the curve of how much evidence lies there.
         """
         from foveal.render.flow import film_strip, layer_rows
@@ -175,19 +178,19 @@ class Flow(Explanation):
         return f"Attention flow for {self.target[i]} in {self.photos[i].source}. {layers}."
 
     def correlations(self, i: int = 0) -> Image.Image:
-        """How alike the maps of picture i are, each layer with each."""
+        """How alike the maps of image i are, each layer with each."""
         from foveal.render.flow import correlation_picture
 
         return correlation_picture(self, i)
 
     def animation(self, i: int = 0, *, side: int = 320) -> list[Image.Image]:
-        """Frames of attention forming on picture i; `save` writes them as an animated WebP."""
+        """Frames of attention forming on image i; `save` writes them as an animated WebP."""
         from foveal.render.flow import frames
 
         return frames(self, i, side=side)
 
     def save(self, folder: str | os.PathLike[str], *, audit: Audit | None = None) -> Path:
-        """As an explanation, with a strip and an animation a picture, and flow.npz for what is beside the maps.
+        """As an explanation, with a strip and an animation an image, and flow.npz for what is beside the maps.
 
         Args:
             audit: is drawn into the strips and written to the manifest.
@@ -225,9 +228,12 @@ class Flow(Explanation):
     __repr__ = __str__
 
     def caption(self, layer: str, i: int = 0) -> str:
-        """ "keeps 43 %, 5.2 of 8.1"; how well an inversion went, where there was one."""
+        """ "43 % of neurons kept; evidence 5.2, score 8.1"; how well an inversion went, where there was one."""
         total, offset = self.number(layer, "total", i), self.number(layer, "offset", i)
-        said = f"keeps {100 * self.number(layer, 'kept', i):.3g} %, {number(total)} of {number(total + offset)}"
+        said = (
+            f"{100 * self.number(layer, 'kept', i):.3g} % of neurons kept; evidence {number(total)}, "
+            f"score {number(total + offset)}"
+        )
         count = self.number(layer, "iterations", i)
         if count:
             said += f", residual {self.number(layer, 'residual', i):.1e} after {count:.0f} iterations"
