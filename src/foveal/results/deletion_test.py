@@ -100,11 +100,12 @@ class DeletionTest:
         said = f"{100 * value:.0f}" if self._relative else number(value)
         return {"-0": "0"}.get(said, said).replace("-", "−")
 
-    def _change(self, lowered: float) -> str:
-        """What becomes of the number: "−19 %" where it is lowered by 0.19 of itself."""
+    def _change(self, lowered: float, spread: float | None = None) -> str:
+        """What becomes of the number: "−19 %" where it is lowered by 0.19 of itself; "−14 ± 25 %" with a spread."""
         said = self._plain(abs(lowered))
         sign = "" if said == self._plain(0.0) else "−" if lowered > 0 else "+"
-        return f"{sign}{said}{' %' if self._relative else ''}"
+        beside = "" if spread is None else f" ± {self._plain(spread)}"
+        return f"{sign}{said}{beside}{' %' if self._relative else ''}"
 
     def _moves(self) -> str:
         if self._plain(abs(self.effect)) == self._plain(0.0):
@@ -147,7 +148,7 @@ class DeletionTests(Result):
             mean, spread = test.chance
             bars = [
                 SpreadBar("marked area hidden", -test.effect, 0.0, test._change(test.effect)),
-                SpreadBar("same area elsewhere", -mean, spread, f"{test._change(mean)} ± {test._plain(spread)}"),
+                SpreadBar("same area elsewhere", -mean, spread, test._change(mean, spread)),
             ]
             blocks.append(BarBlock(f"{PurePath(test.source).name}, {test.method}, {test.target}", bars))
         notes = " ".join(f"{note[:1].upper()}{note[1:]}." for note in self.notes)
