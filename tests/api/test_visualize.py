@@ -301,9 +301,9 @@ def test_what_does_not_fit_is_said_in_a_sentence() -> None:
         foveal.visualize(net, colored(), layer="nowhere")
     with pytest.raises(MethodError, match="1 to 18"):
         foveal.visualize(net, colored(), layer="relu2", facets=19)
-    with pytest.raises(MethodError, match="say mean"):
+    with pytest.raises(MethodError, match="give mean"):
         foveal.visualize(net, colored(), layer="relu2", start="middle")  # type: ignore[arg-type]
-    with pytest.raises(MethodError, match="say fourier"):
+    with pytest.raises(MethodError, match="give fourier"):
         foveal.visualize(net, colored(), layer="relu2", parametrization="oil")  # type: ignore[arg-type]
     with pytest.raises(ImageError, match="preprocessing"):
         foveal.visualize(Small().eval(), target=foveal.Neuron("relu2", 0))

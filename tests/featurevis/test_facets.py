@@ -84,7 +84,7 @@ def test_informative_channels_are_the_planted_ones() -> None:
         assert len(informative(z, facet)) == 10  # a quarter of the layer
     with pytest.raises(MethodError, match="channels 0 to 39"):
         informative(z, facet, [40])
-    with pytest.raises(MethodError, match="say top_mean"):
+    with pytest.raises(MethodError, match="give top_mean"):
         informative(z, facet, "best")  # type: ignore[arg-type]
     with pytest.raises(MethodError, match="background"):
         informative(z[:1], Facet((0,), torch.ones(1), 1), "contrast")

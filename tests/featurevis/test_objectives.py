@@ -67,9 +67,9 @@ def test_linear_tails_refuse_what_has_no_optimum() -> None:
     a, S = target()
     with pytest.raises(MethodError, match=r"above 0\.5"):
         near("body", a, S, "l1", 0.5)
-    with pytest.raises(MethodError, match="say l2"):
+    with pytest.raises(MethodError, match="give l2"):
         near("body", a, S, "far")  # type: ignore[arg-type]
-    with pytest.raises(MethodError, match="say dot"):
+    with pytest.raises(MethodError, match="give dot"):
         excite("body", a, S, "shout")  # type: ignore[arg-type]
 
 

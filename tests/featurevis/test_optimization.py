@@ -213,7 +213,7 @@ def test_half_precision_ends_near_full() -> None:
 
 def test_unknown_optimizer() -> None:
     network = network_of(small())
-    with pytest.raises(MethodError, match="say adam"):
+    with pytest.raises(MethodError, match="give adam"):
         Optimization(network, tasks(network), Schedule(optimizer="magic"))  # type: ignore[arg-type]
 
 

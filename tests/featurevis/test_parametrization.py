@@ -65,7 +65,7 @@ def test_phases_keep_the_strength_of_photos() -> None:
 
 
 def test_unknown_canvas() -> None:
-    with pytest.raises(MethodError, match="say fourier"):
+    with pytest.raises(MethodError, match="give fourier"):
         parametrization_of("oil", (3, 8, 8))  # type: ignore[arg-type]
 
 

@@ -91,7 +91,7 @@ def test_work_on_something_else_is_not_gone_on_with(what: str, tmp_path: Path) -
     interrupted(file)
     changed = CHANGES[what]()
     steps, made = begun(file, **changed)
-    assert steps == 0 and any("began anew" in note for note in made.notes)
+    assert steps == 0 and any("starts again" in note for note in made.notes)
     alone = made_of(changed)
     assert same(replace(made, notes=()), replace(alone, notes=()))
 
@@ -121,7 +121,7 @@ def test_sets_with_white_margins_are_told_apart(tmp_path: Path) -> None:
     a = foveal.visualize(model, photos(0), steps=3, facets=1, checkpoint=file)
     b = foveal.visualize(model, photos(9), steps=3, facets=1, checkpoint=file)
     assert not torch.equal(a[0].image, b[0].image)
-    assert [note for note in b.notes if "began anew" in note] and not a.notes
+    assert [note for note in b.notes if "starts again" in note] and not a.notes
     assert same(b, replace(foveal.visualize(model, photos(9), steps=3, facets=1), notes=b.notes))
 
 
@@ -211,7 +211,7 @@ def test_a_damaged_checkpoint_is_said_and_stays(tmp_path: Path) -> None:
 def test_work_that_cannot_be_kept_is_done_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     steps, made = begun(tmp_path / "file" / "k.pt")
-    assert steps == 0 and [note for note in made.notes if "could not be kept: Cannot write" in note]
+    assert steps == 0 and [note for note in made.notes if "could not be saved: Cannot write" in note]
     assert len(made.notes) == 1 and same(
         replace(made, notes=()), foveal.visualize(small(), colored(), layer="relu2", **OPTIONS)
     )

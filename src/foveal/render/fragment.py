@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from PIL import ImageFile
 
-from foveal.errors import printable
+from foveal.errors import printable, printable_lines
 from foveal.render.alt_text import describe_map
 from foveal.render.overlay import resized
 
@@ -88,7 +88,8 @@ def result_fragment(pictures: Sequence[tuple[Image.Image, str]], text: str) -> s
     """Pictures with their alternative texts, and below them what the result says of itself; bounded in size."""
     most = MOST // max(1, len(pictures))
     shown = "".join(_image(bounded_uri(picture, most), alt) for picture, alt in pictures)
-    return f'<div style="{STYLE}">{shown}<pre style="white-space:pre-wrap">{_html(_beginning(text))}</pre></div>'
+    words = escape(printable_lines(_beginning(text)))
+    return f'<div style="{STYLE}">{shown}<pre style="white-space:pre-wrap">{words}</pre></div>'
 
 
 def explanation_fragment(why: Maps, *, side: int) -> str:
