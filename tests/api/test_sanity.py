@@ -126,7 +126,7 @@ def test_a_method_without_maps_has_no_verdict(dead: str, no_trace: NoTrace) -> N
         found = foveal.sanity(model, X, 1, methods=["gradcam", "hirescam"], radii=(0.1,))
     for name, one in found.checked.items():
         assert not one.passed and one.undefined and one.classes is None and np.isnan(one.stability[0])
-        assert found.summary(name).startswith(f"{name} has no verdict: its maps are the same everywhere")
+        assert found.summary(name).startswith(f"{name} has no verdict: its maps are constant")
     facts = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert facts["methods"]["gradcam"]["stability"] == [None] and not facts["methods"]["gradcam"]["passed"]
     assert "2 of 2 maps" in str(found) and found.figure(side=500).width >= 500
@@ -204,7 +204,7 @@ def test_what_else_the_network_takes_and_how_it_is_found(no_trace: NoTrace) -> N
     with no_trace(model):
         found = foveal.sanity(model, X, 1, inputs=torch.tensor([1.0, 2.0]), radii=(0.1,))
     expected = foveal.sanity(plain(), X, 1, radii=(0.1,)).checked["gradcam"]
-    assert found.notes == ("no operation was seen to use unused: nothing of it was forgotten",)
+    assert found.notes == ("no operation was seen to use unused: these weights were not randomized",)
     for step, other in zip(found.checked["gradcam"].curve, expected.curve, strict=True):
         assert step == pytest.approx(other, abs=1e-6)
     with torch.no_grad():

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from foveal.render.charts import Bars, Column
 
-QUALITY = 72  # of the pictures, as WebP
+QUALITY = 68  # of the pictures, as WebP
 GRADIENT_STOPS = 17
 
 
