@@ -147,7 +147,7 @@ def test_a_tree_shows_what_its_channels_mean(folder: Path) -> None:
     assert '"shelves":{}' in page(tree)
     tree = replace(tree, channel_examples=foveal.channels(model, folder, cache=None))
     (first, *_) = tree.root.children
-    assert f'"{first.feature.stage}/{first.feature.channel}":["data:image/jpeg' in page(tree)
+    assert f'"{first.feature.stage}/{first.feature.channel}":["data:image/webp' in page(tree)
 
 
 def test_bad_wishes_get_one_sentence(folder: Path, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_work_on_other_pictures_is_not_gone_on_with(
     asked = ["visualize", birds, "-m", "demo", "-l", "stage1", "--facets", 1, "--octave", "0.3x60", "-o", tmp_path]
     signaled(signal.SIGKILL, (tmp_path / ".unfinished" / "checkpoint.pt").exists, lambda: app([str(a) for a in asked]))
     done = run(asked[0], birds / "0-0.png", *asked[2:-3], "0.3x2", *asked[-2:])
-    assert done.exit_code == 0 and "starts again" in done.stderr and "going on" not in done.stderr
+    assert done.exit_code == 0 and "starts again" in done.stderr and "continuing" not in done.stderr
     assert len(foveal.FeatureImages.load(tmp_path / "features").photos) == 1
 
 
