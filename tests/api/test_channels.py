@@ -156,5 +156,5 @@ def test_bad_wishes_get_one_sentence(folder: Path, tmp_path: Path) -> None:
     for layer, channel in (("stage1", 0), ("stage3", 10_000), ("stage3", -1)):
         with pytest.raises(LayerError, match="no examples of channel"):
             words.entries(layer, channel)
-    with pytest.raises(foveal.FovealError, match="no (pictures|images)"):
+    with pytest.raises(foveal.FovealError, match=r"no (pictures|images)"):
         foveal.channels(model, tmp_path)
