@@ -78,7 +78,7 @@ def test_what_was_found_is_kept_for_the_same_question_only(folder: Path, tmp_pat
         file.write_bytes(b"half of it")
     mended = found()
     assert torch.equal(mended.values["stage3"], changed.values["stage3"])
-    assert len(mended.notes) == 1 and "was damaged, so the pictures were looked through again" in mended.notes[0]
+    assert len(mended.notes) == 1 and "was damaged, so the images were searched again" in mended.notes[0]
     times = len(asked)
     assert not found().notes and len(asked) == times  # once only
 
@@ -147,7 +147,7 @@ def test_a_tree_shows_what_its_channels_mean(folder: Path) -> None:
     assert '"shelves":{}' in page(tree)
     tree = replace(tree, channel_examples=foveal.channels(model, folder, cache=None))
     (first, *_) = tree.root.children
-    assert f'"{first.feature.stage}/{first.feature.channel}":["data:image/jpeg' in page(tree)
+    assert f'"{first.feature.stage}/{first.feature.channel}":["data:image/webp' in page(tree)
 
 
 def test_bad_wishes_get_one_sentence(folder: Path, tmp_path: Path) -> None:
@@ -156,5 +156,5 @@ def test_bad_wishes_get_one_sentence(folder: Path, tmp_path: Path) -> None:
     for layer, channel in (("stage1", 0), ("stage3", 10_000), ("stage3", -1)):
         with pytest.raises(LayerError, match="no examples of channel"):
             words.entries(layer, channel)
-    with pytest.raises(foveal.FovealError, match="no pictures"):
+    with pytest.raises(foveal.FovealError, match=r"no (pictures|images)"):
         foveal.channels(model, tmp_path)

@@ -568,7 +568,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         assert torch.equal(again.kept[layer], flow.kept[layer])
         assert again.number(layer, "residual", 1) == pytest.approx(flow.number(layer, "residual", 1))
     assert str(again) == str(flow)
-    with pytest.raises(ResultError, match="no network to ask"):
+    with pytest.raises(ResultError, match="no network to audit"):
         again.audit()
     with pytest.raises(ResultError):
         foveal.Explanation.load(tmp_path / "out")

@@ -336,7 +336,7 @@ def test_other_places_have_the_same_shape_and_the_sentence_knows_nothing_from_so
     assert marked(-torch.rand(4, 4), (8, 8), None) is None
     model, (x, truth) = Patch().eval(), patched(1)
     nothing = foveal.audit(model, x, 0, explanations=-truth)[0]
-    assert nothing.marked is None and "marks nothing" in nothing.summary and nothing.to_dict()["effect"] is None
+    assert nothing.marked is None and "nothing to hide" in nothing.summary and nothing.to_dict()["effect"] is None
     with pytest.raises(MethodError, match="draws"):
         foveal.audit(model, x, 0, explanations=truth, draws=1)
 
@@ -376,7 +376,7 @@ def test_other_verbs_carry_the_sentence(tmp_path: Path) -> None:
     for verb in verbs:
         done = CliRunner().invoke(app, [*verb, "--audit", "-o", str(tmp_path / verb[0])])
         assert done.exit_code == 0, done.output
-        assert "hiding what this map marks" in done.stderr or "marks nothing" in done.stderr
+        assert "hiding what this map marks" in done.stderr or "nothing to hide" in done.stderr
 
 
 @pytest.mark.real

@@ -70,7 +70,7 @@ def test_a_map_of_edges_fails_and_a_map_of_the_network_passes(no_trace: NoTrace)
     assert found.checked["gradcam"].curve[-1]["spearman"] < 0.9
     assert all(value >= 0 for value in found.checked["gradcam"].stability)
     sheet = found.figure(side=500)
-    assert sheet.width >= 500 and "forgotten from fc to conv1" in str(found)
+    assert sheet.width >= 500 and "randomized from fc to conv1" in str(found)
     assert json.loads(json.dumps(found.to_dict()))["methods"]["gradcam"]["passed"] in (True, False)
     alone = foveal.sanity(model, x, methods=["gradcam"], steps=4, cascading=False, radii=())
     assert alone.checked["gradcam"].curve[0] == found.checked["gradcam"].curve[0]
@@ -126,7 +126,7 @@ def test_a_method_without_maps_has_no_verdict(dead: str, no_trace: NoTrace) -> N
         found = foveal.sanity(model, X, 1, methods=["gradcam", "hirescam"], radii=(0.1,))
     for name, one in found.checked.items():
         assert not one.passed and one.undefined and one.classes is None and np.isnan(one.stability[0])
-        assert found.summary(name).startswith(f"{name} has no verdict: its maps are the same everywhere")
+        assert found.summary(name).startswith(f"{name} has no verdict: its maps are constant")
     facts = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert facts["methods"]["gradcam"]["stability"] == [None] and not facts["methods"]["gradcam"]["passed"]
     assert "2 of 2 maps" in str(found) and found.figure(side=500).width >= 500
@@ -144,7 +144,7 @@ def test_maps_that_vanish_when_all_is_forgotten_pass_nothing(monkeypatch: pytest
 
     monkeypatch.setattr(sanity, "explanations", vanishing)
     found = foveal.sanity(plain(), X, 1, radii=())
-    assert "when all layers have forgotten" in found.summary("gradcam")
+    assert "with all layers randomized" in found.summary("gradcam")
 
 
 def test_a_random_network_without_a_map_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_layers_that_change_nothing_are_named_and_left_out() -> None:
     model = nn.Sequential(*layers[:3], nn.BatchNorm2d(10), *layers[3:]).eval()  # begins as it would begin again
     found = foveal.sanity(model, X, 1, radii=())
     assert found.layers == ("7", "3", "2", "0") and found.checked["gradcam"].changed == (True, False, True, True)
-    assert any("making 3 random changed nothing" in note for note in found.notes)
+    assert any("randomizing 3 did not change" in note for note in found.notes)
     assert found.to_dict()["methods"]["gradcam"]["changed"] == [True, False, True, True]
     together = foveal.sanity(model, X, 1, radii=(), steps=2)
     assert together.checked["gradcam"].changed == (True, True) and len(together.notes) == 1
@@ -204,7 +204,7 @@ def test_what_else_the_network_takes_and_how_it_is_found(no_trace: NoTrace) -> N
     with no_trace(model):
         found = foveal.sanity(model, X, 1, inputs=torch.tensor([1.0, 2.0]), radii=(0.1,))
     expected = foveal.sanity(plain(), X, 1, radii=(0.1,)).checked["gradcam"]
-    assert found.notes == ("no operation was seen to use unused: nothing of it was forgotten",)
+    assert found.notes == ("no operation was seen to use unused: these weights were not randomized",)
     for step, other in zip(found.checked["gradcam"].curve, expected.curve, strict=True):
         assert step == pytest.approx(other, abs=1e-6)
     with torch.no_grad():
@@ -246,4 +246,4 @@ def test_the_command(tmp_path: Path) -> None:
     )
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["methods"]["gradcam"]["summary"].startswith("gradcam ")
-    assert (tmp_path / "out" / "sanity.png").exists() and "likeness by step" in done.stderr
+    assert (tmp_path / "out" / "sanity.png").exists() and "correlation by step" in done.stderr

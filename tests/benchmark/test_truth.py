@@ -174,7 +174,7 @@ def test_the_compare_page_stands_alone(tmp_path: Path) -> None:
         "deletion ↓",
         "0.png",
         "probability of the class",
-        "data:image/jpeg",
+        "data:image/webp",
     ):
         assert words in text, words
     assert "http://" not in text and "https://" not in text and text.count("<img") == 2 * 3

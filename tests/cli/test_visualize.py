@@ -49,7 +49,7 @@ def test_a_folder_becomes_images(birds: Path, tmp_path: Path) -> None:
     assert not (out / ".unfinished").exists()
     features = foveal.FeatureImages.load(out / "features")
     assert len(features) == 2 and features.parameters["facets"] == 2
-    assert "gain" in done.stderr and "the classifier says" in done.stderr
+    assert "gain" in done.stderr and "classified as" in done.stderr
 
 
 def test_units(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_interrupted_work_is_taken_up(birds: Path, tmp_path: Path, monkeypatch: 
     assert (tmp_path / ".unfinished" / "checkpoint.pt").exists()
     assert foveal.FeatureImages.load(tmp_path / "features").notes
     second = run(*arguments)
-    assert second.exit_code == 0 and "going on from step 2" in second.stderr
+    assert second.exit_code == 0 and "continuing from step 2" in second.stderr
     assert steps == [0, 1, 2, 2, 3, 4] and not (tmp_path / ".unfinished").exists()
     assert not foveal.FeatureImages.load(tmp_path / "features").notes
 
@@ -102,7 +102,7 @@ def test_a_process_that_was_stopped_keeps_its_work(
     assert status == (130 if what == signal.SIGINT else -signal.SIGKILL) and kept.exists()
     assert (out / "features" / "manifest.json").exists() == (what == signal.SIGINT)
     again = run(*asked, "-o", out)
-    assert again.exit_code == 0 and "going on from step" in again.stderr and not kept.parent.exists()
+    assert again.exit_code == 0 and "continuing from step" in again.stderr and not kept.parent.exists()
     whole, made = (foveal.FeatureImages.load(folder / "features") for folder in (tmp_path / "whole", out))
     assert torch.equal(whole[0].image, made[0].image) and made[0].curve == whole[0].curve and not made.notes
 

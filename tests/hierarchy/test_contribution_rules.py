@@ -537,5 +537,5 @@ def test_bad_wishes_get_one_sentence() -> None:
     for options in ({"rule": "gap"}, {"branching": 0}, {"coverage": 0}, {"rank_by": "mean"}, {"nodes": "x"}):
         with pytest.raises(MethodError):
             foveal.decompose(model, x, **options)  # type: ignore[arg-type]
-    with pytest.raises(FovealError, match="one picture"):
+    with pytest.raises(FovealError, match="one image"):
         foveal.decompose(model, x.repeat(2, 1, 1, 1))

@@ -21,7 +21,7 @@ from foveal.models import Model
 from foveal.render.page_layout import Page
 from foveal.render.pages import script_json
 from foveal.render.tree_page import page as tree_page
-from foveal.report.comparison import comparison_page
+from foveal.results.comparison_page import comparison_page
 from foveal.synthetic import Split
 
 NAMES = (

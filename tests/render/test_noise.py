@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from foveal.render.fragment import data_uri
+from foveal.render.fragment import jpeg_uri
 
 
 @pytest.mark.parametrize("quality", [10, 82, 92, 100])
@@ -17,7 +17,7 @@ from foveal.render.fragment import data_uri
 def test_noise_makes_no_noise(quality: int, size: tuple[int, int], capfd: pytest.CaptureFixture[str]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     before = ImageFile.MAXBLOCK
-    uri = data_uri(Image.fromarray(pixels), quality=quality)
+    uri = jpeg_uri(Image.fromarray(pixels), quality=quality)
     assert capfd.readouterr() == ("", "")
     assert before == ImageFile.MAXBLOCK
     with Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) as again:

@@ -192,7 +192,7 @@ def test_every_panel_of_the_demo_can_be_shown() -> None:
 
     from foveal.demo import panels, pictures
 
-    css = (resources.files("foveal.report") / "templates" / "report.css").read_text(encoding="utf-8")
+    css = (resources.files("foveal.render") / "templates" / "report.css").read_text(encoding="utf-8")
     count = 3 + sum(name.endswith("_panel") for name in {**vars(panels), **vars(pictures)})
     assert count >= 6
     for number in range(1, count + 1):

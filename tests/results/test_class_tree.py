@@ -71,7 +71,7 @@ def test_trees_of_different_networks_are_not_joined(jays: ClassTree) -> None:
     other = foveal.decompose(nn.Sequential(conv, nn.ReLU(), pool, nn.Flatten()), torch.rand(1, 3, 9, 9))
     with pytest.raises(ResultError, match="different networks"):
         overlap(jays.trees[0], other)
-    with pytest.raises(ResultError, match="one tree at least"):
+    with pytest.raises(ResultError, match="give at least one"):
         ClassTree(())
 
 
@@ -87,4 +87,4 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     with Image.open(out / "together.png") as page:
         assert page.width > 300
     assert (out / "0" / "tree.html").exists()
-    assert "2 pictures, demo" in done.stderr
+    assert "2 images, demo" in done.stderr

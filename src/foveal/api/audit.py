@@ -1,4 +1,4 @@
-"""One sentence on whether a map is true: what hiding its places costs, and what hiding as much at random costs.
+"""A deletion test in a sentence: what hiding the marked area does to the score, and hiding as much at random.
 
 foveal.audit(model, "bird.jpg", explanations=why)
 "hiding what this map marks lowers the probability of jay (17) by 62 %;
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from foveal.images import Batch, ImageLike, Preprocessing
 
 LEAST, MOST = 0.05, 0.3
-"""The area that is hidden holds half of the evidence, but no less and no more of the picture than this."""
+"""The area that is hidden holds half of the evidence, but no less and no more of the image than this."""
 
 
 @checked
@@ -61,26 +61,26 @@ def audit(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> DeletionTests:
-    """What becomes of the score when the places that a map marks are hidden, and when as many others are.
+    """How the score changes when the area that a map marks is hidden, and when the same area elsewhere is.
 
-    The others have the same shape: the hidden area is mirrored or not and moved, over the picture's edges to the other
-    side. What is hidden is made up from its surroundings, so that no edge gives it away.
+    The other areas have the same shape: mirrored or not, and moved, across the image's edges to the other side. Hidden
+    pixels are filled from their surroundings, so that no edge shows.
 
         print(foveal.audit(model, "bird.jpg", explanations=why))
 
     Args:
         explanations: as in `foveal.measure`; results of any verb, names of methods, maps.
-        area: the share of the picture to hide; None for the least that holds half of the positive evidence, within 5
+        area: the share of the image to hide; None for the least that holds half of the positive evidence, within 5
             and 30 %.
-        draws: how many other places are tried.
+        draws: how many other areas are tried.
         fill: what is put there, see `foveal.metrics.baseline`.
 
     The other arguments and the errors are those of `measure`. A map without positive evidence marks nothing, and its
-    audit says so.
+    result says so.
     """
     began = time.perf_counter()
     if draws < 2:
-        raise MethodError(f"an area at random needs a few draws to compare with, not {draws}: ask for two at least")
+        raise MethodError(f"draws={draws}: give at least 2 random areas to compare with")
     many = by_name(explanations)
     target = target_of(many.values()) if target is None else target
     context = prepare(
@@ -116,7 +116,7 @@ def marked(
     grown = laid(map.detach().float().cpu(), size, place)
     share = min(max(area_holding(grown), LEAST), MOST) if area is None else area
     if not 0 < share < 1:
-        raise MethodError(f"cannot hide {share:.4g} of a picture: give a share above 0 and below 1")
+        raise MethodError(f"area={share:.4g}: give the share of the image to hide, above 0 and below 1")
     count = min(max(1, round(share * grown.numel())), grown.numel() - 1)
     return ranks(grown, seed=seed) < count
 

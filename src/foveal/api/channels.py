@@ -1,4 +1,4 @@
-"""What each channel of a network means: the pictures of a folder where it is strongest. Specification: gAP, 6.3."""
+"""What each channel of a network means: the images of a folder where it is strongest. Specification: gAP, 6.3."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from foveal.engine.structure import Stage
     from foveal.images import Preprocessing
 
-MOST = 9  # pictures a channel
+MOST = 9  # images a channel
 BATCH = 8
 
 
@@ -54,7 +54,7 @@ def channels(
     preprocessing: Preprocessing | None = None,
     layer: LayerSpec = "all",
 ) -> ChannelExamples:
-    """The pictures of a set in which each channel of the stages is strongest: one forward each, up to the last stage.
+    """The images of a set in which each channel of the stages is strongest: one forward each, up to the last stage.
 
         examples = foveal.channels(model, "photos/")
         examples.entries("layer4", 42)              # file, place and value, the strongest first
@@ -63,11 +63,11 @@ def channels(
     Args:
         model: as for `explain`.
         images: a folder, or files.
-        most: pictures a channel.
-        cache: a folder in which the examples are kept, for the same weights, pictures and layers; True is foveal's
+        most: images a channel.
+        cache: a folder in which the examples are kept, for the same weights, images and layers; True is foveal's
             own (`FOVEAL_CACHE`, or where the system keeps caches, such as ~/.cache/foveal), None or False keeps
             nothing.
-        progress: hears (what, done, total) after every few pictures.
+        progress: hears (what, done, total) after every few images.
         inputs: what else the model's forward takes, as for `explain`; rows of tensors follow the files.
         keywords: the same by name.
         preprocessing: as for `explain`.
@@ -77,7 +77,7 @@ def channels(
         For each channel of each stage its examples, the strongest first.
 
     Raises:
-        ImageError: for a folder without pictures, or pictures that cannot be read.
+        ImageError: for a folder without images, or images that cannot be read.
         LayerError: for a layer that is no stage.
     """
     began = time.perf_counter()
@@ -90,7 +90,9 @@ def channels(
     names = tuple(select_layers(unwrap(subject.module), layer, lambda: structure))
     known = {stage.name: stage for stage in structure.stages}
     if missing := [name for name in names if name not in known]:
-        raise UnknownLayer(f"channel examples are of stages, and {missing[0]!r} is none: say {', '.join(known)}")
+        raise UnknownLayer(
+            f"channel examples are made for stages, and {missing[0]!r} is not one: give {', '.join(known)}"
+        )
     stages = {name: known[name] for name in names}
     arrays: Mapping[str, Tensor] | None = None
     notes: list[str] = []
@@ -120,7 +122,7 @@ def _strongest(
     most: int,
     progress: Progress | None,
 ) -> dict[str, Tensor]:
-    """ "values/STAGE", "pictures/STAGE" and "places/STAGE": of each channel its strongest pictures."""
+    """ "values/STAGE", "pictures/STAGE" and "places/STAGE": of each channel its strongest images."""
     best: dict[str, Tensor] = {}
     module = unwrap(subject.module)
     for start in range(0, len(files), BATCH):
@@ -131,12 +133,12 @@ def _strongest(
             for name, stage in stages.items():
                 _merge(best, name, channels_first(run.activations[name], stage.layout), start, most)
         if progress:
-            progress("reading images", min(start + BATCH, len(files)), len(files))
+            progress("searching images", min(start + BATCH, len(files)), len(files))
     return best
 
 
 def _merge(best: dict[str, Tensor], name: str, A: Float[Tensor, "n c h w"], start: int, most: int) -> None:
-    """Put the maxima of pictures from number `start` on among the best of a stage so far."""
+    """Put the maxima of images from number `start` on among the best of a stage so far."""
     values, at = A.flatten(2).max(2)  # (n, c)
     at = at.cpu()
     new = {
@@ -155,8 +157,8 @@ def _merge(best: dict[str, Tensor], name: str, A: Float[Tensor, "n c h w"], star
 
 
 def _fingerprint(subject: Model, files: Sequence[Path], arguments: Arguments, names: Sequence[str], most: int) -> str:
-    """Of everything that decides what is found; not of where the pictures lie."""
-    with damage("Cannot read the pictures", ImageError):
+    """Of everything that decides what is found; not of where the images lie."""
+    with damage("Cannot read the images", ImageError):
         pictures = [file_fingerprint(file) for file in files]
     return fingerprint(
         weights=unwrap(subject.module), preprocessing=subject.preprocessing, pictures=pictures, arguments=arguments,
@@ -181,5 +183,5 @@ def _kept(file: Path, of: str, notes: list[str]) -> Mapping[str, Tensor] | None:
     except ResultError:
         arrays = None
     if arrays is None:
-        notes.append(f"what was kept in {str(file)!r} was damaged, so the pictures were looked through again")
+        notes.append(f"the cache file {str(file)!r} was damaged, so the images were searched again")
     return arrays

@@ -69,7 +69,7 @@ def decompose(
 
     Args:
         model: as for `explain`.
-        images: one picture.
+        images: one image.
         target: any target of `foveal.explain`.
         branching: children of a node, at most; fewer where `coverage` is reached.
         coverage: the share of what supports a node that its children are to hold together.
@@ -91,7 +91,7 @@ def decompose(
         task: as for `explain`.
 
     Raises:
-        LayerError: for more than one picture, or a network without stages.
+        LayerError: for more than one image, or a network without stages.
         MethodError, ImageError, ModelError, TargetError: as `explain`.
     """
     settings = _settings(branching, coverage, rule, gate, rank_by, merge, nodes, opponents)
@@ -99,7 +99,10 @@ def decompose(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
     if len(context.x) != 1:
-        raise LayerError(f"a tree is of one picture, but {len(context.x)} were given: call once for each")
+        raise LayerError(
+            f"a tree is of one image, but {len(context.x)} were given: call decompose once for each, or "
+            "class_tree for all"
+        )
     return _tree(context, settings, reference)
 
 
@@ -127,7 +130,7 @@ def class_tree(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> ClassTree:
-    """How a class is put together: the trees of many pictures, joined by channel.
+    """How a class is put together: the trees of many images, joined by channel.
 
         jays = foveal.class_tree(model, sorted(Path("jays").iterdir()))
         print(jays); jays.figure().save("jays.png")
@@ -135,8 +138,8 @@ def class_tree(
 
     Args:
         model: as for `explain`.
-        images: several pictures, as `explain` takes them.
-        target: any target of `foveal.explain`; None is each picture's predicted class.
+        images: several images, as `explain` takes them.
+        target: any target of `foveal.explain`; None is each image's predicted class.
         depth: levels; all if left out.
         branching: children of a node, at most, as for `decompose`.
         coverage: as for `decompose`.
@@ -147,8 +150,8 @@ def class_tree(
         nodes: as for `decompose`.
         opponents: as for `decompose`.
         reference: as for `decompose`.
-        progress: hears (what, done, total) after each picture.
-        inputs: what else the model's forward takes, as for `explain`; rows of tensors follow the pictures.
+        progress: hears (what, done, total) after each image.
+        inputs: what else the model's forward takes, as for `explain`; rows of tensors follow the images.
         keywords: the same by name.
         preprocessing: as for `explain`.
         labels: as for `explain`.
@@ -188,7 +191,7 @@ def _settings(
 
 
 def _tree(context: Context, settings: TreeSettings, reference: Reference) -> Tree:
-    """The tree of one picture, ready to grow."""
+    """The tree of one image, ready to grow."""
     began = time.perf_counter()
     names = context.every_layer()
     if settings.nodes == PARTS:

@@ -19,7 +19,7 @@ from foveal.engine.arguments import extra_inputs
 from foveal.engine.guard import unwrap
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
-from foveal.engine.stages import Stage, Structure, describe
+from foveal.engine.stages import Structure, describe
 from foveal.engine.transformer import looks_like_transformer
 from foveal.errors import ModelError, UnknownMethod
 from foveal.images import Batch
@@ -28,6 +28,7 @@ from foveal.models.model import Model, as_model, weight_of
 from foveal.results import Explanation
 from foveal.results.explanations import Explanations
 from foveal.results.provenance import versions
+from foveal.results.stages import Stages
 from foveal.targets import TargetLike, Task
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def stages(
     *,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
-) -> tuple[Stage, ...]:
+) -> Stages:
     """The stages of a network, first next to the input: name, shape, stride, receptive field, sign.
 
     Args:
@@ -233,7 +234,7 @@ def stages(
             f"cannot describe {subject.name} without knowing what it takes: pass an example, "
             "foveal.stages(model, torch.randn(1, 3, 224, 224))"
         )
-    return describe(subject.module, x, extra_inputs(len(x), inputs, keywords)).stages
+    return Stages(describe(subject.module, x, extra_inputs(len(x), inputs, keywords)).stages)
 
 
 def _layers(context: Context, wanted: LayerSpec, method: Method) -> tuple[str, ...]:

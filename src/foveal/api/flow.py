@@ -118,7 +118,7 @@ def flows(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> tuple[Flow, ...]:
-    """`flow` of several decisions about the same pictures: one forward for all, a backward each.
+    """`flow` of several decisions about the same images: one forward for all, a backward each.
 
         top, runner_up = foveal.flows(model, "bird.jpg", ["jay", "crow"])
 
@@ -126,7 +126,7 @@ def flows(
     decisions that look at different depths of the network, where "all" layers are not the same.
     """
     if not targets:
-        raise MethodError("there is no decision to follow: give one target at least")
+        raise MethodError("there is no decision to follow: give at least one target")
     started = time.perf_counter()
     first = prepare(
         model,
@@ -143,8 +143,7 @@ def flows(
     plans = [plan_of(context, layer, abandonment, how, coefficients, reference) for context in contexts]
     if len({plan.layers for plan in plans}) > 1:
         raise MethodError(
-            "these decisions look at different depths of the network: name the layers to follow them at, or follow "
-            "each with foveal.flow"
+            "these decisions end at different depths of the network: name the layers, or call foveal.flow for each"
         )
     if plans[0].reference:
         return tuple(_flow(plan, plan.run(progress), (time.perf_counter() - started) / len(plans)) for plan in plans)
@@ -247,8 +246,8 @@ def _remarks(plan: FlowPlan, kept: Mapping[str, Tensor], measured: Mapping[str, 
         and all(bool((share > 0.999).all()) for share in kept.values())
     ):
         notes.append(
-            "no neuron is abandoned anywhere, because this network's gradients never vanish: keep those that hold 99 % "
-            "of the evidence with mass=0.99"
+            "no neuron was left out, because the gradients of this network are nowhere zero: with mass=0.99 only the "
+            "neurons that hold 99 % of the evidence are kept"
         )
     worst = {layer: max(numbers["residual"]) for layer, numbers in measured.items()}
     loose = {layer: residual for layer, residual in worst.items() if residual > 0.05}
@@ -256,7 +255,7 @@ def _remarks(plan: FlowPlan, kept: Mapping[str, Tensor], measured: Mapping[str, 
         said = ", ".join(f"{layer} {100 * residual:.2g} %" for layer, residual in loose.items())
         # What comes from a layer that was itself rebuilt contradicts itself, and no number of steps mends that.
         hint = "; more iterations may help" if plan.how.mode == "project" else ""
-        notes.append(f"the inversion left a residual: {said}{hint}")
+        notes.append(f"the inversion did not converge: residual {said}{hint}")
     return notes
 
 
@@ -284,12 +283,12 @@ def follow_pair(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> tuple[Flow, Flow]:
-    """The flow of one similarity on both pictures: each is explained by the other, with the same weights of channels.
+    """The flow of one similarity on both images: each is explained by the other, with the same weights of channels.
 
         query, reference = foveal.follow_pair(model, "query.jpg", "shelf.jpg")
 
     Args:
-        images, references: the two pictures.
+        images, references: the two images.
         metric, embedding: as in `foveal.Similar`.
 
     The other arguments and the errors are those of `flow`.

@@ -104,9 +104,7 @@ def plan_of(
 def _rules(context: Context, coefficients: str) -> Rules | None:
     if coefficients not in (*CHANNELS, "linear", "gradient", "difference"):
         known = ", ".join([*CHANNELS, "linear", "gradient", "difference"])
-        raise UnknownMethod(f"there are no coefficients {coefficients!r} of a flow: say {known}")
+        raise UnknownMethod(f"coefficients={coefficients!r} is unknown: give {known}")
     if coefficients != "contribution" and not compares(context.target):
-        raise MethodError(
-            f"coefficients={coefficients!r} weigh the channels of a similarity, and this decision has none"
-        )
+        raise MethodError(f"coefficients={coefficients!r} is for similarities, and this decision is not one")
     return Weighed(coefficients) if compares(context.target) and coefficients != "gradient" else None

@@ -1,10 +1,10 @@
-"""Sanity: an explanation must change when the network forgets, when another class is asked, and not when nothing does.
+"""Sanity checks: a map must change with the weights and with the class, and must not change with a little noise.
 
     randomization   layers are made random again, from the last to the first; at each step, how alike the map still is.
                     An explanation of the network becomes as different as those of two random networks are (the null);
-                    one that stays alike shows the picture, not the network (Adebayo et al., arXiv:1810.03292)
+                    one that stays alike shows the image, not the network (Adebayo et al., arXiv:1810.03292)
     classes         how alike the maps of two classes are: 1 says the method does not know which was asked
-    stability       the largest relative change of the map among neighbors of the picture, by radius
+    stability       the largest relative change of the map among neighbors of the image, by radius
 
 What is forgotten is what layers compute with, however they come by it: see `foveal.engine.forgetting`. Specification:
 metrics, sections 9 and 10.
@@ -90,7 +90,7 @@ def sanity(
         steps: how many points the curve has at most; layers are made random in as many portions, each with all that it
             computes with.
         cascading: each portion on top of those before; else one portion at a time, alone.
-        radii: of stability, in the network's units, in which a picture's colors span about 4.
+        radii: of stability, in the network's units, in which an image's colors span about 4.
         seed: of the random weights; each layer has its own.
 
     The other arguments are those of `explain`. The model itself is not touched: a copy forgets. A step that changes
@@ -100,7 +100,7 @@ def sanity(
     """
     started = time.perf_counter()
     if steps < 1:
-        raise MethodError(f"a curve of {steps} steps shows nothing: ask for one at least")
+        raise MethodError(f"steps={steps}: give at least 1")
     context = prepare(
         model, images, target, inputs=inputs, keywords=keywords, preprocessing=preprocessing, labels=labels, task=task
     )
@@ -108,7 +108,9 @@ def sanity(
     verdict = decided(context).verdict
     assert verdict is not None
     if not verdict.per_image:
-        raise TargetError("this target cannot be asked of another network: pass a class, a margin or a similarity")
+        raise TargetError(
+            "the sanity check needs a target that a randomized network has, too: pass a class, a margin or a similarity"
+        )
     pinned = replace(context, target=FixedTarget(verdict))
     asked = _Asked(pinned, context.target, verdict, find_methods(methods), optional(methods), cast("str | None", layer))
     before = asked.maps(context.subject)
@@ -203,7 +205,7 @@ class _Course:
     """The way on which a network forgets.
 
     Attributes:
-        way: of the pictures, as far as the decision looks.
+        way: of the images, as far as the decision looks.
         network: with its layers on it, the last to run first.
         portions: numbers of the layers that forget at each step.
         differs: by the number of a layer, how far what it gives changed when it forgot.
@@ -226,7 +228,7 @@ class _Course:
         network = observed(unwrap(context.model), way)
         count = len(network.layers.each)
         if not count:
-            raise MethodError("this network has no weights that could be made random")
+            raise MethodError("this network has no weights to randomize")
         portions = [part.tolist() for part in np.array_split(np.arange(count), min(steps, count))]
         return cls(context, way, network, portions, cascading, seed)
 
@@ -261,12 +263,12 @@ class _Course:
     def notes(self) -> Iterator[str]:
         same = [self.network.layers.each[number].name for number, change in self.differs.items() if change <= SAME]
         if same:
-            yield f"making {counted(same)} random changed nothing that comes out there for these pictures"
+            yield f"randomizing {counted(same)} did not change the output of these layers for these images"
         if not all(self.changed):
             steps = [name for name, changed in zip(self.names, self.changed, strict=True) if not changed]
-            yield f"steps that changed nothing say nothing, and are left out of the verdict: {counted(steps)}"
+            yield f"steps that changed nothing are left out of the verdict: {counted(steps)}"
         if self.network.unmet:
-            yield f"no operation was seen to use {counted(self.network.unmet)}: nothing of it was forgotten"
+            yield f"no operation was seen to use {counted(self.network.unmet)}: these weights were not randomized"
 
 
 def _moved(
@@ -277,7 +279,7 @@ def _moved(
     radius: float,
     seed: int,
 ) -> float:
-    """The mean over pictures of how far the map moves within this radius; NaN where no picture has a map."""
+    """The mean over images of how far the map moves within this radius; NaN where no image has a map."""
     distances = []
     for i, decision in enumerate(verdict.per_image):
         if not _tells(maps[i]):
@@ -293,7 +295,7 @@ def _moved(
 
 
 def _likeness(maps: Float[Tensor, "n h w"] | None, others: Float[Tensor, "n h w"] | None) -> dict[str, float]:
-    """The mean over pictures; what is the same everywhere, or no number, has no likeness to anything."""
+    """The mean over images; what is the same everywhere, or no number, has no likeness to anything."""
     pairs = [] if maps is None or others is None else [*zip(maps, others, strict=True)]
     pairs = [(a, b) for a, b in pairs if _tells(a) and _tells(b)]
     likeness = {}
@@ -312,6 +314,4 @@ def _left_out(before: Mapping[str, Float[Tensor, "n h w"]]) -> Iterator[str]:
     for method, maps in before.items():
         blank = [i for i, map in enumerate(maps) if not _tells(map)]
         if blank:
-            yield (
-                f"{method}: {len(blank)} of {len(maps)} maps are the same everywhere, or not numbers, and were left out"
-            )
+            yield (f"{method}: {len(blank)} of {len(maps)} maps are constant, or not numbers, and were left out")

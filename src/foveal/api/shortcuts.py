@@ -1,11 +1,11 @@
-"""Does the network look at the thing, or at what stands around it? `foveal.shortcuts`, over pictures of classes.
+"""Does the network look at the object, or at its surroundings? `foveal.shortcuts`, over images of classes.
 
-Two questions are put to the network about each class, and its maps are grouped for people to look at.
+Two questions are tested for each class, and its maps are grouped for people to look at.
 
-    do the surroundings tell?    around the same middles, of any pictures: how often the class scores higher with the
-                                 outer eighth of its own pictures than with that of other classes' (0.5: chance)
-    does it listen to them?      the share of the class's probability that is lost when a picture of it gets the
-                                 surroundings of another class's picture
+    do the surroundings tell?    around the same middles, of any images: how often the class scores higher with the
+                                 outer eighth of its own images than with that of other classes' (0.5: chance)
+    does the score use them?     the share of the class's probability that is lost when an image of it gets the
+                                 surroundings of another class's image
 
 Both must hold for a class to be called suspicious. Groups are clusters of its maps by where evidence lies, how widely,
 and on what colors and edges, as spectral relevance analysis does it (Lapuschkin et al., Nature Communications, 2019).
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 RING = 1 / 8  # of each side
 TELLS, LISTENS, SURE = 0.75, 0.1, 0.01
 """From what chance, what loss and what p-value on surroundings are suspicious."""
-FEWEST = 4  # pictures of a class
+FEWEST = 4  # images of a class
 GROUPS = 3  # of a class, at most
 APART = 0.25  # silhouette from which groups are kept apart
 
@@ -77,24 +77,24 @@ def shortcuts(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> Shortcuts:
-    """What the surroundings say of each class, whether the network listens, and its maps in groups.
+    """Whether the surroundings tell a class, whether the network uses them, and its maps in groups.
 
         found = foveal.shortcuts(model, photos, classes)
         print(found.summary); found.suspects; found.figure().save("groups.png")
 
     Args:
-        images: pictures of two classes at least, four or more of each that is to be judged.
+        images: images of two classes at least, four or more of each that is to be judged.
         classes: the class of each, by name or number; None is what the network predicts.
         method, layer: of the maps that are grouped.
         ring: how much of each side counts as surroundings; objects should lie within.
-        hosts: how many other surroundings each picture is given, and around how many middles each is put.
+        hosts: how many other surroundings each image is given, and around how many middles each is put.
         progress: hears (what, done, total).
 
-    Needs scikit-learn (the extra "heads") to group maps. Raises FovealError: ImageError for too few pictures.
+    Needs scikit-learn (the extra "heads") to group maps. Raises FovealError: ImageError for too few images.
     """
     began = time.perf_counter()
     if not 0 < ring < 0.5 or hosts < 2:
-        raise MethodError(f"surroundings of {ring} of each side, swapped {hosts} times, leave nothing: try 0.125 and 4")
+        raise MethodError(f"ring={ring}, hosts={hosts}: give a ring above 0 and below 0.5, and at least 2 hosts")
     context = prepare(model, images, None, preprocessing=preprocessing, labels=labels, task=task)
     check_pictures(context.batch, "shortcuts")
     subject, x, tick = context.subject, context.x, progress or (lambda what, done, total: None)
@@ -106,8 +106,8 @@ def shortcuts(
         each = [c for c in t.unique().tolist() if int((t == c).sum()) >= FEWEST]
         if not each or len(t.unique()) < 2:
             raise ImageError(
-                f"{len(t)} pictures of {len(t.unique())} classes tell nothing of shortcuts: give two classes at least, "
-                f"and {FEWEST} pictures of one"
+                f"too few images per class ({len(t)} in {len(t.unique())} classes): give at least two classes, and at "
+                f"least {FEWEST} images of one of them"
             )
         middle = _middle(x, ring)
         around = _around(subject, x, ending, middle, hosts, seed, tick)
@@ -141,12 +141,12 @@ def shortcuts(
 def _log_chances(
     subject: Model, x: Float[Tensor, "n c h w"], ending: Ending, tick: Progress, what: str
 ) -> Float[Tensor, "n classes"]:
-    """Log-probabilities, a few pictures at a time."""
+    """Log-probabilities, a few images at a time."""
 
     def chances(start: int, stop: int) -> Tensor:
         log_probabilities = class_head(subject.module, subject.task, x[start:stop], ending).log_probabilities
         if log_probabilities is None:
-            raise MethodError("surroundings are tried on classes, and this network predicts values")
+            raise MethodError("shortcuts are searched for classes, and this network predicts values")
         return log_probabilities.float().cpu()
 
     chunks = chunked(None, x[:1], WHOLE, load_of(unwrap(subject.module), x[:1]))
@@ -163,15 +163,15 @@ def _around(
     seed: int,
     tick: Progress,
 ) -> Float[Tensor, "n k"]:
-    """Log-probabilities of all pictures' surroundings around the middles of a few, the mean over these.
+    """Log-probabilities of all images' surroundings around the middles of a few, the mean over these.
 
-    The middles are the same for all, so nothing of what stands there tells one picture from another.
+    The middles are the same for all, so nothing of what stands there tells one image from another.
     """
     chosen = np.random.default_rng(seed).choice(len(x), min(hosts, len(x)), replace=False).tolist()
     chances = []
     for j in chosen:
         said = _log_chances(subject, torch.where(middle, x[j : j + 1], x), ending, tick, "surroundings tell")
-        said[j] = torch.nan  # a picture around its own middle is itself
+        said[j] = torch.nan  # an image around its own middle is itself
         chances.append(said)
     return torch.stack(chances).nanmean(0)
 
@@ -182,7 +182,7 @@ def _targets(
     if classes is None:
         return scores.argmax(1)
     if len(classes) != len(scores):
-        raise ImageError(f"{len(scores)} pictures need as many classes, but {len(classes)} were given")
+        raise ImageError(f"{len(classes)} classes for {len(scores)} images: give one class for each image")
     return torch.tensor([class_index(name, names, scores.shape[1]) for name in classes])
 
 
@@ -197,7 +197,7 @@ def _middle(x: Float[Tensor, "n c h w"], ring: float) -> Bool[Tensor, "1 1 h w"]
 
 
 def _others(t: Int[Tensor, " n"], seed: int) -> Int[Tensor, " n"]:
-    """For each picture one of another class."""
+    """For each image one of another class."""
     random = np.random.default_rng(seed)
     return torch.tensor([int(random.choice((t != c).nonzero()[:, 0].numpy())) for c in t.tolist()])
 

@@ -223,7 +223,9 @@ def optimize(
     facet_tasks: list[FacetTask] = []
     if target is None:
         if batch is None:
-            raise MethodError("there is nothing to visualize: give images, or a unit as target")
+            raise MethodError(
+                "there is nothing to visualize: give images, or a unit as target, such as foveal.Neuron('layer4', 42)"
+            )
         layers = tuple(select_layers(unwrap(subject.module), layer, lambda: network.structure))
         image_set = _image_set(network, batch, layers, background, subject)
         kinds = find_facets(image_set.features[layers[-1]], facets, keep=keep, weighting=weighting, seed=schedule.seed)

@@ -8,10 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.choices import one_of
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.pictures import pictures
 from foveal.storage.atomic import write_text
+
+FILLS = ("impute", "mean", "blur", "zero", "noise", "black")
 
 
 @command
@@ -25,28 +28,31 @@ def audit(
         float | None,
         typer.Option(
             "--area", min=0, max=1, metavar="SHARE",
-            help="Of the picture to hide; the least that holds half of the evidence if left out.",
+            help="Share of the image to hide. Default: the smallest that holds half of the evidence.",
         ),
     ] = None,
     draws: Annotated[
-        int, typer.Option("--draws", min=2, metavar="N", help="How many other places are hidden for comparison.")
+        int, typer.Option("--draws", min=2, metavar="N", help="How many random areas are hidden for comparison.")
     ] = 20,
     fill: Annotated[
         str,
-        typer.Option("--fill", metavar="WHAT", help="Put there: impute, from what is around; mean, blur, zero, noise."),
+        typer.Option(
+            "--fill", metavar="WHAT", help="Fill hidden areas with: impute (from the surroundings), mean, blur, zero, "
+            "noise or black.", callback=one_of(*FILLS),
+        ),
     ] = "impute",
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Decides which other places.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the random areas.")] = 0,
     *,
     output: options.OutputOptions,
 ) -> None:  # fmt: skip
-    """Does a map mark what matters? What hiding its places costs, and what hiding as much elsewhere does.
+    """Deletion test: how the score changes when the marked area is hidden, and when a random area is.
 
     \b
       foveal audit bird.jpg -m demo
       foveal audit photos/ -m timm:resnet50 --method gradcam --method hirescam
       foveal audit bird.jpg -m timm:resnet50 --target "jay - crow" --area 0.1
 
-    A sentence for each photo and method: "hiding what this map marks (11 % of the picture) lowers the probability of
+    A sentence for each photo and method: "hiding what this map marks (11 % of the image) lowers the probability of
     jay (17) by 62 %; hiding an equal area at random, by 8 ± 3 %". --target as in `foveal explain`. For curves,
     intervals and many metrics see `foveal measure`.
 

@@ -28,26 +28,26 @@ def channels(
     layer: options.Layers = None,
     channel: Annotated[
         list[int] | None,
-        typer.Option("--channel", metavar="N", help="Draw this channel of each layer; repeat it."),
+        typer.Option("--channel", metavar="N", help="Draw this channel of each layer; may be repeated."),
     ] = None,
     count: Annotated[
-        int, typer.Option("--count", "-n", min=1, metavar="N", help="How many are drawn where none is named.")
+        int, typer.Option("--count", "-n", min=1, metavar="N", help="How many channels are drawn without --channel.")
     ] = 8,
     most: Annotated[int, typer.Option("--most", min=1, metavar="N", help="Pictures a channel.")] = 9,
     *,
     output: options.OutputOptions,
 ) -> None:
-    """What each channel responds to: the pictures where it is strongest, cut to what it sees there.
+    """What each channel responds to: the images where it is strongest, cropped to what the neuron sees.
 
     \b
       foveal channels photos/ -m demo
       foveal channels photos/ -m timm:resnet50 --layer layer4 --channel 42
       foveal channels photos/ -m timm:resnet50 --layer all --most 16 --json
 
-    The last stage if --layer is left out, else stages by name, number, wildcard or all. The folder gets channels.json,
-    every channel with its pictures, places and values, and a strip of cut-outs for each channel drawn, the strongest
-    left: those named, or the ones that respond most. What was found is kept, so that asking again is quick
-    (FOVEAL_CACHE, or ~/.cache/foveal). Prints the strips' paths.
+    --layer: stages by name, number, wildcard, or all. Default: the last stage. The folder gets channels.json, with the
+    images, positions and values of every channel, and a strip of crops for each channel drawn, the strongest on the
+    left. Results are cached, so that a repeat is fast (FOVEAL_CACHE, or ~/.cache/foveal). Prints the paths of the
+    strips.
     """
     network = source.load()
     from foveal.api.channels import channels as looked_through
@@ -67,7 +67,7 @@ def channels(
             "unread": read.failures(),
         }
         write_text(output.out / "channels.json", json.dumps(document, indent=1) + "\n")
-        info(f"{result.model}: {len(files)} pictures looked through")
+        info(f"{result.model}: {len(files)} image{'s' * (len(files) != 1)} searched")
         info(*(f"  {name}: channels {', '.join(map(str, numbers))} drawn of {len(result.values[name])}"
                for name, numbers in drawn.items()))  # fmt: skip
         info(*(f"note: {note}" for note in result.notes))
@@ -85,7 +85,7 @@ def _strongest(result: ChannelExamples, layer: str, count: int) -> list[int]:
 
 
 def _drawn(result: ChannelExamples, layer: str, numbers: Sequence[int], out: Path) -> list[Path]:
-    """A strip of cut-outs for each channel that is on in some picture."""
+    """A strip of crops for each channel that responds to some image."""
     from foveal.storage.naming import safe_name
 
     crops = result.crops_of([(layer, number) for number in numbers])

@@ -64,8 +64,9 @@ def compare(
     from foveal.api.measure import measure as measured
     from foveal.images import pictures_in
     from foveal.metrics.metric import find_metrics
-    from foveal.report.comparison import write_comparison
     from foveal.results import Scores
+    from foveal.results.comparison_page import comparison_page
+    from foveal.storage.atomic import write_text
 
     target = question.resolve(network)
     metrics = metric or METRICS
@@ -93,7 +94,8 @@ def compare(
         scores = Scores.joined(parts)
         scores.save(output.out)
         whys = {name: replace(_joined(each), drawing=drawing.drawing()) for name, each in columns.items()}
-        page = write_comparison(whys, scores, output.out / "compare.html")
+        page = output.out / "compare.html"
+        write_text(page, comparison_page(whys, scores))
         figure = Figure(drawing)
         figure.add([*whys.values()])
         saved = figure.save()

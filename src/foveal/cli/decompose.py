@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.choices import one_of
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.output_folder import OutputFolder
@@ -23,50 +24,72 @@ if TYPE_CHECKING:
     from foveal.results.tree import Tree
 
 
+RULES, NODES, PATTERNS = ("pool_up", "exact", "window"), ("neurons", "sums", "maps"), ("guided", "smoothgrad")
+
+
 @command
 def decompose(
     photos: options.Photos,
     source: options.ClassifierOptions,
     question: options.TargetOptions,
     depth: Annotated[
-        int | None, typer.Option("--depth", min=1, metavar="N", help="Levels; all stages if left out.")
+        int | None, typer.Option("--depth", min=1, metavar="N", help="Levels of the tree. Default: all stages.")
     ] = None,
-    branching: Annotated[int, typer.Option("--branching", min=1, metavar="N", help="Children of a node, at most.")] = 3,
+    branching: Annotated[
+        int, typer.Option("--branching", min=1, metavar="N", help="Maximum number of children of a node.")
+    ] = 3,
     rule: Annotated[
-        str, typer.Option("--rule", metavar="RULE", help="pool_up as published; exact or window, which add up.")
+        str,
+        typer.Option(
+            "--rule",
+            metavar="RULE",
+            help="pool_up (as published), or exact or window, whose shares add up.",
+            callback=one_of(*RULES),
+        ),
     ] = "pool_up",
     merge: Annotated[
-        bool, typer.Option("--merge", help="Channels that contribute in the same places are one.")
+        bool, typer.Option("--merge", help="Join channels that contribute at the same positions.")
     ] = False,
     nodes: Annotated[
         str,
         typer.Option(
-            "--nodes", metavar="WHAT", help="What a node stands for: neurons, sums of their channels, or maps."
+            "--nodes",
+            metavar="WHAT",
+            help="What a node is: neurons, sums (of their channels) or maps.",
+            callback=one_of(*NODES),
         ),
     ] = "neurons",
     opponents: Annotated[
-        int, typer.Option("--opponents", min=0, metavar="N", help="Also show N features that speak against each node.")
+        int,
+        typer.Option("--opponents", min=0, metavar="N", help="Also show the N strongest features against each node."),
     ] = 0,
     patterns: Annotated[
         str | None,
-        typer.Option("--patterns", metavar="KIND", help="Show what drives each neuron: guided or smoothgrad."),
+        typer.Option(
+            "--patterns",
+            metavar="KIND",
+            help="Show the pattern that drives each neuron: guided or smoothgrad.",
+            callback=one_of(*PATTERNS),
+        ),
     ] = None,
     channels: Annotated[
         Path | None,
-        typer.Option("--channels", metavar="FOLDER", help="Show where each channel is strongest in these pictures."),
+        typer.Option(
+            "--channels", metavar="FOLDER", help="Show where each channel is strongest in the images of this folder."
+        ),
     ] = None,
     audit: Annotated[
         bool,
-        typer.Option("--audit", help="Measure each edge, the parent without the child's channel; and the whole map."),
+        typer.Option(
+            "--audit", help="Measure each edge (the parent, after the child's channel is removed), and the whole map."
+        ),
     ] = False,
-    together: Annotated[
-        bool, typer.Option("--together", help="Also join the trees of all photos: how a class is put together.")
-    ] = False,
+    together: Annotated[bool, typer.Option("--together", help="Also join the trees of all photos by channel.")] = False,
     *,
     output: options.OutputOptions,
     work: OutputFolder,
 ) -> None:
-    """A decision taken apart, stage by stage, into the features that support it.
+    """Decompose a decision, stage by stage, into the features that support it.
 
     \b
       foveal decompose bird.jpg -m demo
@@ -122,7 +145,7 @@ def decompose(
 
 
 def _examples(network: Model, read: Pictures, folder: Path, move: Move) -> ChannelExamples:
-    """Where each channel is strongest in the pictures of a folder."""
+    """Where each channel is strongest in the images of a folder."""
     from foveal.api.channels import channels
     from foveal.images import pictures_in
 

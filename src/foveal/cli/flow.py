@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.choices import one_of
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.lists import repeatable
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from foveal.results.flow import Audit, Flow
 
 
+MODES = ("exact", "project", "cascade", "cascade_all", "damped")
+
+
 @command
 def flow(
     photos: options.Photos,
@@ -27,12 +31,21 @@ def flow(
     question: options.TargetOptions,
     mode: Annotated[
         list[str] | None,
-        repeatable("mode", metavar="MODE", help="exact (default), project, cascade, cascade_all or damped."),
+        repeatable(
+            "mode",
+            metavar="MODE",
+            help="exact (default), project, cascade, cascade_all or damped.",
+            callback=one_of(*MODES),
+        ),
     ] = None,
     layer: options.Layers = None,
     mass: Annotated[
         float,
-        typer.Option("--mass", metavar="SHARE", help="Keep the fewest neurons that hold this share of the evidence."),
+        typer.Option(
+            "--mass",
+            metavar="SHARE",
+            help="Keep the fewest neurons that hold this share of the evidence, above 0 to 1.",
+        ),
     ] = 1.0,
     iterations: Annotated[
         int, typer.Option("--iterations", min=1, metavar="N", help="Solver iterations (modes project, cascade).")
@@ -55,16 +68,17 @@ def flow(
       foveal flow bird.jpg -m timm:convnext_tiny --mass 0.99
 
     \b
-    --target and --layer as in `foveal explain`; all stages if --layer is left out.
-    --mode is how a layer is rebuilt from the one above it:
-      exact         its own activation, where neurons take part
-      project       the part of it that the neurons above can see
+    --target and --layer as in `foveal explain`. Default: all stages.
+    --mode is how a layer is rebuilt from the next deeper one:
+      exact         its own activation, at the neurons kept
+      project       the part of it that reaches the kept neurons above
       cascade       from the last layer down, each from the one above;
                     cascade_all with all neurons
-      damped        a correction of exact, which comes out as zero; for checks
+      damped        a correction of exact, which is zero; for checks
 
-    Neurons that take no part in the decision are abandoned. Each photo gets a folder FOLDER/PHOTO/MODE with a strip
-    from shallow to deep, an animation, maps (maps.npz, flow.npz) and manifest.json. Prints the strips' paths.
+    Neurons that do not influence the score are left out. Each photo gets a folder FOLDER/PHOTO/MODE with a strip of
+    maps from the first layer to the last, an animation, maps (maps.npz, flow.npz) and manifest.json. Prints the paths
+    of the strips.
     """
     network = source.load()
     from foveal.api.audit import audit as audited

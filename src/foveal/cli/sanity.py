@@ -20,21 +20,28 @@ def sanity(
     question: options.TargetOptions,
     method: options.Methods = None,
     layer: options.Layer = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Points of the curve.")] = 10,
+    steps: Annotated[
+        int,
+        typer.Option("--steps", min=1, metavar="N", help="Steps of randomization, from the last layer to the first."),
+    ] = 10,
     cascading: Annotated[
-        bool, typer.Option("--cascading/--independent", help="Layers forget on top of one another, or one at a time.")
+        bool,
+        typer.Option(
+            "--cascading/--independent", help="Randomize all later layers, too, or one step's layers at a time."
+        ),
     ] = True,
     *,
     output: options.OutputOptions,
 ) -> None:
-    """Does the explanation know the network? Layers are made random, and the map must change.
+    """Sanity check: does the map depend on the weights? Layers are randomized, and the map must change.
 
     \b
       foveal sanity bird.jpg -m demo --method gradcam --method guidedbackprop
       foveal sanity photos/*.jpg -m timm:resnet50 --method hirescam --steps 17
 
-    Also how alike maps of two classes are, and how far the map moves when the picture hardly does. --target as in
-    `foveal explain`. The folder gets sanity.png with the curves, and sanity.json. Prints the picture's path.
+    Also: how similar the maps of two classes are, and how much the map changes when the image changes a little.
+    --target as in `foveal explain`. The folder gets sanity.png with the curves, and sanity.json. Prints the path of
+    sanity.png.
     """
     import json
 

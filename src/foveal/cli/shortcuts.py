@@ -24,31 +24,34 @@ if TYPE_CHECKING:
 def shortcuts(
     photos: Annotated[
         Path,
-        typer.Argument(metavar="FOLDER", show_default=False, help="A folder for each class, or pictures of all."),
+        typer.Argument(
+            metavar="FOLDER", show_default=False, help="A folder with a folder for each class, or with images."
+        ),
     ],
     source: options.ClassifierOptions,
     method: Annotated[
-        str, typer.Option("--method", "--methods", metavar="METHOD", help="Of the maps that are grouped.")
+        str,
+        typer.Option("--method", "--methods", metavar="METHOD", help="Method of the maps that are grouped."),
     ] = "hirescam",
     layer: options.Layer = None,
     ring: Annotated[
-        float, typer.Option("--ring", metavar="SHARE", help="How much of each side counts as surroundings.")
+        float, typer.Option("--ring", metavar="SHARE", help="Share of each side that counts as surroundings.")
     ] = 0.125,
     *,
     output: options.OutputOptions,
 ) -> None:
-    """Does the network look at the thing, or at what stands around it?
+    """Does the network look at the object, or at its surroundings?
 
     \b
       foveal shortcuts photos/ -m timm:resnet50
       foveal shortcuts photos/ -m weights.safetensors --ring 0.2
 
-    Folders are classes: photos/jay/1.jpg, photos/crow/1.jpg. For each class: do its surroundings alone tell it from
-    other classes, and how much of its probability is lost with the surroundings of others? Where both are large, it
-    says so. Maps of each class are grouped by where evidence lies and on what. Folders whose names are no class of the
-    network, and loose pictures, count by the predicted class.
+    Folders are classes: photos/jay/1.jpg, photos/crow/1.jpg. For each class: can it be told from other classes by its
+    surroundings alone, and how much of its probability is lost with the surroundings of other classes? A class is
+    suspicious if both are large. The maps of each class are grouped by where the evidence is. If the folders do not
+    have the names of classes, the predicted classes are used.
 
-    The folder gets a sheet for each class that is suspicious (else for the first) and shortcuts.json. Prints the
+    The output folder gets a sheet for each suspicious class (or for the first class) and shortcuts.json. Prints the
     paths of the sheets.
     """
     import json
@@ -64,7 +67,7 @@ def shortcuts(
         classes = _numbered(names, network.labels)
     except (ImageError, TargetError) as error:
         files = pictures_in([photos])
-        info(f"note: classes are what the network predicts, because no folder names them ({error})")
+        info(f"note: the predicted classes are used, because the folders do not name classes ({error})")
     with pictures(network.preprocessing, json=output.json) as read, progress("searching classes") as move:
         kept = read.numbers(files)
         result = looked_for(
@@ -104,6 +107,6 @@ def _numbered(names: list[str], labels: Sequence[str] | None) -> list[int]:
     from foveal.targets.class_names import class_index
 
     if not labels and any(whole(name) is None for name in names):
-        raise TargetError("the names of the classes are not known, and the folders are not numbers")
+        raise TargetError("the network has no class names, and the names of the folders are not numbers: give --labels")
     choices = (f"not {labels[0]}", labels[0]) if labels and len(labels) == 1 else labels  # as of one logit
     return [class_index(name, choices, len(choices), parts=False) if choices else int(name) for name in names]

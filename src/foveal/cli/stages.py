@@ -49,20 +49,10 @@ def stages(
         return
     with busy(f"tracing {source.model}"):
         from foveal.api.explain import stages as traced
+        from foveal.results.stages import HEAD
 
         every = traced(network, photo)
     if json:
         print_json([{"number": number, **asdict(stage)} for number, stage in enumerate(every, 1)])
         return
-    rows = [
-        (
-            number,
-            stage.name,
-            "×".join(map(str, stage.shape)),
-            "×".join(f"{step:g}" for step in dict.fromkeys(stage.stride)),
-            "×".join(map(str, dict.fromkeys(stage.receptive_field))) + ("" if stage.local else " and the whole image"),
-            "≥ 0" if stage.sign == "nonnegative" else "signed",
-        )
-        for number, stage in enumerate(every, 1)
-    ]
-    print_table(rows, head=("stage", "layer", "channels×h×w", "stride", "receptive field", "values"))
+    print_table(every.rows(), head=HEAD)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import interrupts, options
+from foveal.cli.choices import one_of
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.contact_sheet import contact_sheet
@@ -26,58 +27,98 @@ if TYPE_CHECKING:
     from foveal.targets import Target
 
 
+CHOICES, KINDS = ("top_mean", "contrast", "mass", "variance"), ("fourier", "pixel", "phase")
+
+
 @command
 def visualize(
     source: options.ClassifierOptions,
     photos: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PHOTO", show_default=False, help="The set: pictures, or folders of them."),
+        typer.Argument(metavar="PHOTO", show_default=False, help="Images, or folders of images."),
     ] = None,
     layer: options.Layers = None,
-    facets: Annotated[str, typer.Option("--facets", metavar="K|auto", help="Kinds of picture in the set.")] = "auto",
+    facets: Annotated[
+        str, typer.Option("--facets", metavar="K|auto", help="Number of groups of similar images in the set.")
+    ] = "auto",
     channel: Annotated[
         list[int] | None,
-        typer.Option("--channel", metavar="N", help="Visualize this channel of --layer; repeat it."),
+        typer.Option("--channel", metavar="N", help="Visualize this channel of --layer; may be repeated."),
     ] = None,
     neuron: Annotated[
         list[str] | None,
-        typer.Option("--neuron", metavar="N:Y,X", help="The same, at one place: its middle if N stands alone."),
+        typer.Option(
+            "--neuron", metavar="N:Y,X", help="Visualize channel N at row Y, column X. Default: at the center."
+        ),
     ] = None,
     class_: Annotated[
         list[str] | None, typer.Option("--class", metavar="CLASS", help="Visualize a class, by its name or number.")
     ] = None,
     choose: Annotated[
-        str, typer.Option("--choose", metavar="RULE", help="Informative channels: top_mean, contrast, mass, variance.")
+        str,
+        typer.Option(
+            "--choose",
+            metavar="RULE",
+            help="How channels are chosen: top_mean, contrast, mass or variance.",
+            callback=one_of(*CHOICES),
+        ),
     ] = "top_mean",
-    count: Annotated[int | None, typer.Option("--count", "-n", min=1, metavar="N", help="How many of them.")] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", min=1, metavar="N", help="Number of channels chosen.")
+    ] = None,
     distance_weight: Annotated[
-        float, typer.Option("--distance-weight", metavar="X", help="Of staying like the photos; less exaggerates more.")
+        float,
+        typer.Option(
+            "--distance-weight",
+            metavar="X",
+            help="Weight of staying similar to the photos; a lower weight exaggerates more.",
+        ),
     ] = 1.0,
     start: Annotated[
-        str, typer.Option("--start", metavar="WHAT", help="mean or photo of the facet, or noise.")
+        str,
+        typer.Option(
+            "--start",
+            metavar="WHAT",
+            help="First image: mean or photo of the facet, noise, or a gray value from 0 to 1.",
+            callback=lambda text: _checked_start(text),
+        ),
     ] = "mean",
     parametrization: Annotated[
-        str, typer.Option("--parametrization", metavar="KIND", help="Of the image: fourier, pixel or phase.")
+        str,
+        typer.Option(
+            "--parametrization",
+            metavar="KIND",
+            help="Parametrization of the image: fourier, pixel or phase.",
+            callback=one_of(*KINDS),
+        ),
     ] = "fourier",
-    steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="At the network's size.")] = 256,
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, metavar="N", help="Optimization steps at the network's input size.")
+    ] = 256,
     octave: Annotated[
         list[str] | None,
-        typer.Option("--octave", metavar="SCALExSTEPS", help="Instead: 0.5x128 then 1x256, one option each."),
+        typer.Option(
+            "--octave",
+            metavar="SCALExSTEPS",
+            help="Instead of --steps: scale x steps, such as 0.5x128; may be repeated.",
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="Images of each facet or unit.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Decides everything random.")] = 0,
-    published: Annotated[bool, typer.Option("--published", help="Near the published code, for comparison.")] = False,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="Images per facet or unit.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Random seed.")] = 0,
+    published: Annotated[
+        bool, typer.Option("--published", help="Use the settings of the published code, for comparison.")
+    ] = False,
     half: Annotated[bool, typer.Option("--half", help="Run the network in bfloat16.")] = False,
     transfer: Annotated[
-        str | None, typer.Option("--transfer", metavar="MODEL", help="Show the images to this network, too.")
+        str | None, typer.Option("--transfer", metavar="MODEL", help="Also test the images on this network.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, metavar="N", help="Of the processor; fewer where others work.")
+        int | None, typer.Option("--threads", min=1, metavar="N", help="Number of processor threads.")
     ] = None,
     *,
     output: options.OutputOptions,
 ) -> None:
-    """What a layer responds to in a set of pictures, as images made for it.
+    """Synthetic images of what a layer responds to in a set of images.
 
     \b
       foveal visualize birds/ -m demo --layer stage3 -o features
@@ -86,11 +127,11 @@ def visualize(
       foveal visualize -m demo --layer stage3 --channel 42 --channel 43
       foveal visualize -m timm:resnet50 --class jay --octave 0.5x128 --octave 1x256
 
-    The set is divided into facets; for each facet and layer an image is made whose features are those of the photos,
-    the strongest ones stronger. No class takes part. FOLDER/preview.png shows how far it is; Ctrl-C keeps the best so
-    far, and the same command goes on from there, as it does when it was killed. At the end FOLDER/features holds
-    sheet.png (photos and images), strip.png, plane.png, bars, raw numbers and manifest.json. Prints the path of the
-    sheet.
+    The set is divided into facets (groups of similar images). For each facet and layer an image is optimized to have
+    the mean features of the photos, with the strongest channels stronger. Classes are not used. FOLDER/preview.png
+    shows the progress. After Ctrl-C the best images so far are saved, and the same command continues. At the end
+    FOLDER/features has sheet.png (photos and images), strip.png, plane.png, bars, raw numbers and manifest.json. Prints
+    the path of the sheet.
     """
     network = source.load()
     import torch
@@ -103,7 +144,7 @@ def visualize(
         torch.set_num_threads(threads)
     units = _units(network, layer, channel or [], neuron or [], class_ or [])
     if not units and not photos:
-        raise typer.BadParameter("name pictures or a folder, or a unit by --channel, --neuron or --class")
+        raise typer.BadParameter("give images or a folder, or a unit by --channel, --neuron or --class")
     out = output.out
     read = Pictures(network.preprocessing, json=output.json)
     run = optimize(
@@ -122,7 +163,7 @@ def visualize(
     )
     checkpoint = out / ".unfinished" / "checkpoint.pt"
     if run.resume(checkpoint):
-        info(f"going on from step {run.done}")
+        info(f"continuing from step {run.done}")
     with progress("optimizing steps") as move:
 
         def moved(step: ScheduleStep) -> None:
@@ -208,7 +249,7 @@ def _document(features: FeatureImages, network: Model, transfer: str | None, out
 
 
 def _classified(classes: Sequence[dict[str, Any]]) -> str:
-    return "the classifier says " + ", ".join(f"{c['class']} {100 * c['probability']:.0f} %" for c in classes[:3])
+    return "classified as " + ", ".join(f"{c['class']} {100 * c['probability']:.0f} %" for c in classes[:3])
 
 
 def _units(
@@ -218,7 +259,7 @@ def _units(
     from foveal.targets import Class, Neuron
 
     if (channels or neurons) and (not layer or len(layer) != 1):
-        raise typer.BadParameter("a channel or neuron is one of a layer: name it by --layer")
+        raise typer.BadParameter("--channel and --neuron need the layer: give one --layer")
     units: list[Target] = [Neuron(layer[0], n) for n in channels] if layer else []
     for text in neurons:
         number, _, place = text.partition(":")
@@ -226,7 +267,7 @@ def _units(
             at = tuple(int(value) for value in place.split(",")) if place else _middle(network, (layer or [""])[0])
             units.append(Neuron((layer or [""])[0], int(number), (at[0], at[1])))
         except (ValueError, IndexError):
-            raise typer.BadParameter(f"cannot read neuron {text!r}: write 42 or 42:7,7, row and column") from None
+            raise typer.BadParameter(f"--neuron {text!r}: give 42, or 42:7,7 for channel, row and column") from None
     return [*units, *(Class(name) for name in classes)]
 
 
@@ -240,7 +281,7 @@ def _middle(network: Model, layer: str) -> tuple[int, int]:
     features = FeatureNetwork(network.module, Normalization.of(network.preprocessing, None), weight_of(network.module))
     shape = features.structure.shapes.get(layer, ())
     if len(shape) != 4:
-        raise LayerError(f"layer {layer!r} has no map, so its units have no place: use --channel")
+        raise LayerError(f"layer {layer!r} has no map, so its units have no position: use --channel")
     return shape[2] // 2, shape[3] // 2
 
 
@@ -253,15 +294,25 @@ def _weights(choose: str, count: int | None, distance_weight: float) -> Any:
 def _facets(text: str) -> Any:
     number = whole(text)
     if text != "auto" and (number is None or number < 1):
-        raise typer.BadParameter(f"cannot read facets {text!r}: say auto or a number")
+        raise typer.BadParameter(f"--facets {text!r}: give auto or a number from 1")
     return text if number is None else number
 
 
+def _checked_start(text: str) -> str:
+    _start(text)
+    return text
+
+
 def _start(text: str) -> Any:
-    try:
-        return float(text)
-    except ValueError:
+    if text in ("mean", "photo", "noise"):
         return text
+    try:
+        gray = float(text)
+    except ValueError:
+        gray = -1.0
+    if not 0 <= gray <= 1:
+        raise typer.BadParameter(f"{text!r} is unknown: give mean, photo, noise, or a gray value from 0 to 1")
+    return gray
 
 
 def _plan(octaves: Sequence[str] | None, steps: int, seed: int) -> Any:
@@ -271,4 +322,4 @@ def _plan(octaves: Sequence[str] | None, steps: int, seed: int) -> Any:
         pairs = [octave.split("x") for octave in octaves or [f"1x{steps}"]]
         return Schedule(tuple(Octave(float(scale), int(number)) for scale, number in pairs), seed=seed)
     except ValueError:
-        raise typer.BadParameter("cannot read the octaves: write 0.5x128, a scale and a number of steps") from None
+        raise typer.BadParameter("--octave: give a scale and a number of steps, such as 0.5x128") from None

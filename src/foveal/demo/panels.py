@@ -29,24 +29,25 @@ ANOTHER = 1000  # seed of the scenes that images are matched with
 
 
 def flow_panel(model: Model, example: Example, class_name: str) -> Panel:
-    """The margin again, at the neurons that contribute, with a test."""
+    """The margin again, with the neurons kept, and the test without the others."""
     flow_of_margin = flow(model, example.image, sibling_margin([class_name]))
     bird = (example.labels > 0) & (example.labels < LABELS["occluder"])
     strip = flow_of_margin.figure("strip", audit=flow_of_margin.audit(), inside=bird, side=SIDE)
     last = flow_of_margin.layers[-1]
-    words = f"At {last}, {100 * flow_of_margin.number(last, 'kept'):.0f} % of the neurons contribute."
+    words = f"At {last}, {100 * flow_of_margin.number(last, 'kept'):.0f} % of the neurons are kept."
     return Panel(
         "How does attention develop?",
         (
             Tile(
                 f"{flow_of_margin.layers[0]} to {last}",
                 strip,
-                f"Maps of the margin at every stage, at the neurons that contribute. {words}",
+                f"Maps of the margin at every stage, and the neurons kept. {words}",
             ),
         ),
-        "Attention flow: neurons that do not influence the margin are left out, at every stage at once. The curves "
-        "show how many neurons are kept, how much of the margin a stage accounts for (the rest is biases), the "
-        "margin with the left-out neurons switched off, and how much of the evidence lies on the bird.",
+        "Attention flow: neurons that do not influence the margin are left out, at every stage at once. "
+        "The curves show "
+        "how many are kept, the evidence of a stage as a share of the margin (biases add the rest), the margin after "
+        "the left-out neurons are removed, and how much of the evidence lies on the bird.",
     )
 
 
@@ -61,10 +62,10 @@ def tree_panel(model: Model, example: Example, class_name: str) -> Panel:
         "Which features support the decision, and which support those?",
         (Tile(f"{tree.stages[-1].name} to {tree.stages[0].name}", tree.figure(most=6), words),),
         "Gradient-based activation propagation: the strongest channels of the last stage, each at its strongest "
-        "position, then the channels that support that neuron, and so on. Click a card to decompose it. Below, the "
-        "whole tree: a line is as thick as its contribution, and red if switching the channel off does not lower the "
-        "feature that it should support. The gray images show the pattern that activates each neuron (guided "
-        "backpropagation; this is not evidence).",
+        "position, then the channels that support that neuron, and so on. Click a card to see its features. The "
+        "drawn tree is below: lines are as thick as what flows along them; red where removing a channel does not lower what it was "
+        "found to support. The gray images show the pattern that drives each neuron (guided "
+        "backpropagation, not evidence).",
         tree=fragment(tree),
     )
 

@@ -72,7 +72,7 @@ def tasks_of_facets(
                 background=image_set.background.get(layer),
             )
             if not bool(targets[b][S].abs().sum() > 0):
-                raise MethodError(f"nothing in layer {layer!r} responds to facet {b + 1}: choose another layer")
+                raise MethodError(f"no channel of layer {layer!r} responds to facet {b + 1}: choose another layer")
             J = _objective(image_set, facets, b, layer, targets, S, objective_weights)
             begin = start_image(image_set, facet, start)
             tasks.append(FacetTask(f"facet {b + 1} at {layer}", layer, b, targets[b], S, J, begin))

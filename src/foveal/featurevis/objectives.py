@@ -142,7 +142,7 @@ def apart(layer: str, own: Float[Tensor, " c"], others: Sequence[Float[Tensor, "
         u = seen.features(layer) - middle
         return functional.cosine_similarity(u[:, None], directions[None], dim=2).relu().sum(1)
 
-    return Objective(alike, f"likeness to {len(others)} other facets at {layer}", (layer,))
+    return Objective(alike, f"similarity to {len(others)} other facets at {layer}", (layer,))
 
 
 def diverse(layer: str) -> Objective:
@@ -156,7 +156,7 @@ def diverse(layer: str) -> Objective:
         cos = gram @ gram.mT
         return (cos.sum(1) - cos.diagonal()) / (len(maps) - 1)
 
-    return Objective(alike, f"likeness of seeds at {layer}", (layer,))
+    return Objective(alike, f"similarity of seeds at {layer}", (layer,))
 
 
 def cell(layer: str, channel: int, place: tuple[float, float]) -> Objective:

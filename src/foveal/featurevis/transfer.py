@@ -40,7 +40,7 @@ def answers(
     first = first_head(subject.module, subject.task, x, labels=subject.labels)
     chances = class_head(subject.module, subject.task, x, first.ending).probabilities
     if chances is None:
-        raise MethodError(f"{subject.name} predicts values: only a classifier can name feature images")
+        raise MethodError(f"{subject.name} predicts values: only a classifier can classify feature images")
     best = chances.float().topk(min(count, chances.shape[1]))
     names = first.names(subject.labels)
     return tuple(
@@ -69,7 +69,9 @@ def transfer(
         MethodError: for images of single units, which stand for no facet.
     """
     if not faces.facets:
-        raise MethodError("only feature images of a set can be looked up in another network: these are of single units")
+        raise MethodError(
+            "only feature images of a set of images can be tested on another network: these are of single units"
+        )
     subject, x = shown_to(faces, model, preprocessing)
     photos = load_images([Image.fromarray(photo.pixels) for photo in faces.photos], subject.preprocessing)
     batch = placed(photos, subject.module)

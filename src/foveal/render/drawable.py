@@ -83,7 +83,7 @@ class FlowMaps(Maps, Protocol):
 
 
 class AuditedLayer(Protocol):
-    """Scores of n pictures, as they are and without the abandoned neurons of a layer."""
+    """Scores of n pictures, as they are and without the left-out neurons of a layer."""
 
     @property
     def score(self) -> Float[Tensor, " n"]: ...

@@ -1,4 +1,4 @@
-"""Feature images as pictures: beside the photos they stand for, on their way, in numbers, and the set in the plane."""
+"""Feature images as images: beside the photos they stand for, on their way, in numbers, and the set in the plane."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from foveal.errors import ResultError
 from foveal.render.figures import MUTED, grid
 from foveal.render.overlay import INK, PAPER
 from foveal.render.text import write
+from foveal.render.tree_words import count
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -30,7 +31,7 @@ TARGET, ATTAINED = (190, 190, 198), (0, 114, 178)
 
 
 def as_picture(image: Float[Tensor, "c h w"]) -> Image.Image:
-    """Values in 0..1 (or bytes) as a picture; one channel is gray, and of more than three the mean is shown."""
+    """Values in 0..1 (or bytes) as an image; one channel is gray, and of more than three the mean is shown."""
     values = image.detach().cpu()
     values = values.float() / 255 if values.dtype.itemsize == 1 else values.float()
     if len(values) != 3:
@@ -58,30 +59,40 @@ def facet_rows(made: MadeImages, *, side: int = 224) -> Image.Image:
     )
     return grid(
         cells,
-        columns=("most typical photos", f"begins as: {begun}", *made.layers),
+        columns=("most typical photos", f"start: {begun}", *made.layers),
         rows=rows,
-        title=f"What {made.model} sees in {len(made.photos)} pictures",
-        caption=" ".join((EXPLAINED, *(f"{note}." for note in made.notes))),
+        title=f"Feature images: what {made.model} sees in {count(len(made.photos), 'photo')}",
+        caption=" ".join((EXPLAINED, *_alone(made), *(f"{note[:1].upper()}{note[1:]}." for note in made.notes))),
         side=side,
     )
 
 
 EXPLAINED = (
-    "Made, not found: images whose features at a layer are those of the photos, the strongest ones stronger. Gain: "
-    "how much stronger, 1 is as in the photos. Fit: cosine of all features. Recall: share of the photos' strongest "
-    "channels that are the image's, too."
+    "Synthetic images (not photos), optimized to have the mean features of a facet's photos at a layer, with the "
+    "strongest channels stronger. Gain: how much stronger these are than in the photos (1 = equal). Fit: cosine "
+    "similarity of all features. Recall: share of the photos' strongest channels that are also the image's strongest."
 )
 
 
+def _alone(made: MadeImages) -> list[str]:
+    """What to expect of facets that hold one photo."""
+    alone = [f"{b + 1}" for b, facet in enumerate(made.facets) if len(facet.members) == 1]
+    if not alone or made.parameters.get("start") == "noise":
+        return []
+    which = "The facet holds" if len(made.facets) == 1 else f"Facet{'s' * (len(alone) > 1)} {', '.join(alone)}: "
+    own = " one photo" if len(made.facets) == 1 else "one photo each" if len(alone) > 1 else "one photo"
+    return [f"{which}{own}, so its image starts as this photo and stays similar to it, with added patterns."]
+
+
 def _words(own: Sequence[MadeImage], b: int, size: int, made: MadeImages) -> str:
-    lines = [f"facet {b + 1}", f"{size} pictures"]
+    lines = [f"facet {b + 1}", count(size, "photo")]
     for image in own:
         prefix = f"{image.layer}: " if len(own) > 1 else ""
         lines.append(f"{prefix}{image.caption()}")
     i = next(k for k, image in enumerate(made) if image is own[-1])
     if len(made.facets) > 1:
         right = made.retrieved(i) == b
-        lines.append("most like its own facet" if right else f"most like facet {made.retrieved(i) + 1}")
+        lines.append("nearest target: its own" if right else f"nearest target: facet {made.retrieved(i) + 1}")
     return "\n".join(lines)
 
 
@@ -148,7 +159,7 @@ def _seen(photo: Photo, side: int) -> Image.Image:
 def channel_bars(image: MadeImage, *, count: int = 24, side: int = 640) -> Image.Image:
     """Attained beside target activation, channel by channel, the strongest first."""
     if image.target is None:
-        raise ResultError(f"{image.name} was made for a unit, not for a set: there is no target to draw beside it")
+        raise ResultError(f"{image.name} was made for a unit, not for a set of images: it has no target to draw")
     shown = image.channels[:count]
     pairs = list(zip(shown.tolist(), image.target[shown].tolist(), image.attained[shown].tolist(), strict=True))
     size, line = 13, 20
@@ -187,7 +198,7 @@ def plane(
         labels: the facet of each.
     """
     if not made.facets:
-        raise ResultError("these feature images are of single units: there is no set to draw in the plane")
+        raise ResultError("these feature images are of single units: there is no set of images to draw in the plane")
     low, high = points.min(0), points.max(0)
     margin, thumb = 90, 96
     spread = np.where(high > low, high - low, 1)
@@ -213,7 +224,7 @@ def plane(
     write(
         draw,
         (16, 12),
-        f"{len(made.photos)} pictures as {layer} of {made.model} tells them apart",
+        f"{count(len(made.photos), 'photo')} in the feature space of {layer}, {made.model}",
         16,
         ink=INK,
     )

@@ -1,16 +1,17 @@
-"""A flow as pictures: a strip from shallow to deep, an animation, how alike the layers are."""
+"""A flow as images: a strip from shallow to deep, an animation, how alike the layers are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from foveal.errors import ResultError
 from foveal.render.color import sequential
+from foveal.render.curves import NamedCurve, curve_picture, ramp
 from foveal.render.figures import MUTED, Layout, fit_photo, grid, paragraph, stacked
 from foveal.render.overlay import INK, PAPER, fit
 from foveal.render.text import shorten, write
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
     from numpy.typing import NDArray
 
+    from foveal.images import Photo
     from foveal.render.drawable import AuditedLayers, FlowMaps
 
 KEPT, TOTAL, ASKED, WITHIN = (58, 110, 165), (178, 84, 62), (96, 140, 84), (140, 96, 160)
-RULE = (206, 206, 212)
 STEPS = 6  # frames from one layer to the next
 STILL = 4  # frames that a layer stays
 
@@ -31,7 +32,7 @@ def film_strip(
     flow: FlowMaps, i: int = 0, *, side: int = 224, common: bool = False, audit: AuditedLayers | None = None,
     inside: Bool[NDArray[np.bool_], "h w"] | None = None,
 ) -> Image.Image:  # fmt: skip
-    """Maps above, the share of neurons that take part below, curves by depth under both."""
+    """Maps above, the share of neurons kept below, curves by depth under both."""
     if audit is not None and any(len(layer.score) != len(flow) for layer in audit):
         raise ResultError("this audit is of another flow: audit the flow that is drawn")
     largest = max(float(map[i].max()) for map in flow.maps.values()) if common else 0.0
@@ -40,27 +41,43 @@ def film_strip(
         for layer in flow.layers
     ]
     masks = [mask_picture(flow, layer, i, side=side) for layer in flow.layers]
+    layout = Layout(side, len(flow.layers) + 1, labeled=True)
+    legend = ramp(side, layout.size, ("0 %", "100 %"), "channels kept at a position:")
     sheet = grid(
-        [[fit_photo(flow.photos[i], side), *maps], [None, *masks]],
+        [[fit_photo(flow.photos[i], side), *maps], [legend, *masks]],
         columns=["photo", *(f"{layer}, {_size(flow, layer)}" for layer in flow.layers)],
-        rows=["evidence\n" + "\n".join(flow.caption_lines(i)), "neurons taking part"],
-        title=f"{flow.method} of {flow.model}",
+        rows=["evidence\n" + "\n".join(flow.caption_lines(i)), "neurons kept\nthose that influence the score"],
+        title=f"Attention flow: {flow.method} of {flow.model}",
         side=side,
     )
-    layout = Layout(side, len(flow.layers) + 1, labeled=True)
-    curves = _curves(flow, i, audit, inside)
     middles = [layout.edge + layout.column(j + 1) + side / 2 for j in range(len(flow.layers))]
-    chart = curve_picture(curves, middles, width=sheet.width, height=round(side * 0.7), size=layout.size)
-    scaled = "All layers share one scale." if common else "Each layer has a scale of its own."
-    words = " ".join((scaled, *(f"{note}." for note in flow.notes)))
-    caption = paragraph(words, layout.width, layout.size, MUTED)
+    chart = curve_picture(
+        _curves(flow, i, audit, inside), middles, width=sheet.width, height=round(side * 0.7), size=layout.size
+    )
+    caption = paragraph(_caption(flow, i, common), layout.width, layout.size, MUTED)
     margin = Image.new("RGB", (layout.edge + caption.width, caption.height + layout.edge), PAPER)
     margin.paste(caption, (layout.edge, 0))
     return stacked([sheet, chart, margin], edge=0, gap=layout.gap)
 
 
+def _caption(flow: FlowMaps, i: int, common: bool) -> str:
+    said = ["All layers share one color scale." if common else "Each layer has its own color scale (98th percentile)."]
+    if _is_cropped(flow.photos[i]):
+        said.append("Hatched areas were not seen by the network.")
+    said.append(
+        "Evidence ÷ score: all evidence of a layer, for and against, as a share of the score. The biases after the "
+        "layer add the rest, so this share can be negative or above 100 %."
+    )
+    return " ".join((*said, *(f"{note[:1].upper()}{note[1:]}." for note in flow.notes)))
+
+
+def _is_cropped(photo: Photo) -> bool:
+    height, width = photo.geometry.photo_size
+    return tuple(round(edge) for edge in photo.geometry.seen) != (0, 0, width, height)
+
+
 def layer_rows(flow: FlowMaps, *, layers: Sequence[str] | None = None, side: int = 224) -> Image.Image:
-    """One row of maps a picture."""
+    """One row of maps an image."""
     names = tuple(layers) if layers is not None else flow.layers
     cells = [
         [
@@ -74,13 +91,13 @@ def layer_rows(flow: FlowMaps, *, layers: Sequence[str] | None = None, side: int
         columns=("photo", *names),
         rows=["\n".join(flow.caption_lines(i)) for i in range(len(flow))],
         title=f"{flow.method} of {flow.model}",
-        caption=" ".join(f"{note}." for note in flow.notes),
+        caption=" ".join(f"{note[:1].upper()}{note[1:]}." for note in flow.notes),
         side=side,
     )
 
 
 def mode_sheet(flows: Sequence[FlowMaps], i: int = 0, *, side: int = 192) -> Image.Image:
-    """Several flows of one picture below one another: modes, or decisions."""
+    """Several flows of one image below one another: modes, or decisions."""
     first = flows[0]
     cells = [[fit_photo(flow.photos[i], side), *_overlays(flow, i, side)] for flow in flows]
     rows = [f"{flow.parameters['mode']}\n{flow.target[i]}" for flow in flows]
@@ -88,59 +105,31 @@ def mode_sheet(flows: Sequence[FlowMaps], i: int = 0, *, side: int = 192) -> Ima
 
 
 def mask_picture(flow: FlowMaps, layer: str, i: int = 0, *, side: int = 224) -> Image.Image:
-    """The share of a layer's neurons that take part, place by place: black for none, white for all."""
+    """The share of a layer's channels kept at each position: black for none, white for all; hatched where not seen."""
     shown = fit(flow.photos[i], side)
     share = flow.kept[layer][i].detach().cpu().float().numpy()
     seen = shown.geometry.map_to_photo(share, place=flow.where.get(layer))
-    values = np.nan_to_num(seen, nan=0.0).clip(0, 1)
-    return Image.fromarray((255 * values).round().astype(np.uint8)).convert("RGB")
+    gray = (255 * np.nan_to_num(seen, nan=0.0).clip(0, 1)).round()[..., None].astype(np.uint8).repeat(3, axis=2)
+    if not np.isnan(seen).any():
+        return Image.fromarray(gray)
+    around = flow.overlay(i, layer=layer, color_bar=False, size=side).resize(gray.shape[1::-1])
+    return Image.fromarray(np.where(np.isnan(seen)[..., None], np.asarray(around), gray))
 
 
-Curve: TypeAlias = "tuple[str, tuple[int, int, int], list[float]]"
-
-
-def _curves(flow: FlowMaps, i: int, audit: AuditedLayers | None, inside: NDArray[np.bool_] | None) -> list[Curve]:
+def _curves(flow: FlowMaps, i: int, audit: AuditedLayers | None, inside: NDArray[np.bool_] | None) -> list[NamedCurve]:
     """By depth, as shares."""
-    curves: list[Curve] = [
-        ("neurons that take part", KEPT, [flow.number(layer, "kept", i) for layer in flow.layers]),
-        ("share of the score", TOTAL, [_share(flow, layer, i) for layer in flow.layers]),
+    curves = [
+        NamedCurve("neurons kept", KEPT, [flow.number(layer, "kept", i) for layer in flow.layers]),
+        NamedCurve("evidence ÷ score", TOTAL, [_share(flow, layer, i) for layer in flow.layers]),
     ]
     if audit is not None:
         asked = [_survives(float(layer.score[i]), float(layer.without_abandoned[i])) for layer in audit]
-        curves.append(("score without the abandoned", ASKED, asked))
+        curves.append(NamedCurve("score, left-out neurons removed", ASKED, asked))
     if inside is not None:
         shown = [np.nan_to_num(flow.on_photo(i, layer=layer)) for layer in flow.layers]
-        curves.append(("evidence on the object", WITHIN, [float(m[inside].sum() / max(m.sum(), 1e-30)) for m in shown]))
+        on = [float(map[inside].sum() / max(map.sum(), 1e-30)) for map in shown]
+        curves.append(NamedCurve("evidence on the object", WITHIN, on))
     return curves
-
-
-def curve_picture(curves: Sequence[Curve], x: Sequence[float], *, width: int, height: int, size: float) -> Image.Image:
-    """Shares as curves, a point under each of the columns at `x`."""
-    picture = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(picture)
-    values = [v for _, _, curve in curves for v in curve if np.isfinite(v)]
-    low, high = min(0.0, *values), max(1.0, *values)
-    top, bottom, thick = size, height - size, max(2, round(size / 5))
-    first, last = x[0] - size * 4, x[-1] + size * 4
-
-    def y(value: float) -> float:
-        return float(bottom - (value - low) / (high - low) * (bottom - top))
-
-    for level in sorted({low, 0.0, 1.0, high}):
-        if level in (low, high) and any(0 < abs(y(level) - y(other)) < 1.2 * size for other in (0.0, 1.0)):
-            continue  # its number would lie on that one
-        draw.line((first, y(level), last, y(level)), fill=RULE)
-        write(draw, (first - size * 0.5, y(level)), f"{100 * level:.0f} %", size, ink=MUTED, anchor="rm")
-    for row, (name, color, curve) in enumerate(curves):
-        points = [(float(a), y(v)) for a, v in zip(x, curve, strict=True) if np.isfinite(v)]
-        if len(points) > 1:
-            draw.line(points, fill=color, width=thick, joint="curve")
-        for a, b in points:
-            draw.ellipse((a - size / 3, b - size / 3, a + size / 3, b + size / 3), fill=color, outline=PAPER)
-        place = top + size + row * size * 1.7
-        draw.line((size * 1.5, place, size * 3, place), fill=color, width=thick)
-        write(draw, (size * 3.5, place), shorten(name, size, first - size * 7), size, ink=INK, anchor="lm")
-    return picture
 
 
 def correlation_picture(flow: FlowMaps, i: int = 0, *, cell: int = 64) -> Image.Image:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from PIL import ImageFile
 
+from foveal.errors import printable, printable_lines
 from foveal.render.alt_text import describe_map
+from foveal.render.overlay import resized
 from foveal.render.scale import shared_sign
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from PIL import Image
 
@@ -23,29 +25,45 @@ if TYPE_CHECKING:
     from foveal.render.scale import Sign
 
 _saving = Lock()
-SHOWN = 12  # images; a notebook is no place for hundreds
+SHOWN = 12  # overlays; a notebook is no place for hundreds
+LAYERS = 6  # of one explanation
+WIDEST, TALLEST = 1600, 4800  # pixels of an image in a notebook
+MOST = 1_500_000  # characters that the images of one result take
+LINES, LETTERS = 40, 20_000  # of what a result says of itself
+FEW = 4096  # colors of a chart; photos have more
+STYLE = "font-family:system-ui,sans-serif;line-height:1.4"
 
 
 def data_uri(picture: Image.Image, *, quality: int | None = None) -> str:
-    """The picture inside a link: lossless PNG, or JPEG of a quality."""
-    if quality is not None:
-        return f"data:image/jpeg;base64,{base64.b64encode(jpeg(picture, quality=quality)).decode()}"
+    """The image inside a link: lossless PNG, or WebP of a quality from 0 to 100."""
     content = io.BytesIO()
-    picture.save(content, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+    if quality is None:
+        picture.save(content, "PNG", optimize=True)
+    else:
+        picture.convert("RGB").save(content, "WEBP", quality=quality, method=6, use_sharp_yuv=True)
+    return _link("png" if quality is None else "webp", content.getvalue())
 
 
 def jpeg(picture: Image.Image, *, quality: int) -> bytes:
-    """The picture as JPEG, its colors at full resolution."""
+    """The image as JPEG, its colors at full resolution."""
     content = io.BytesIO()
     with _room_for(picture):
         picture.convert("RGB").save(content, "JPEG", quality=quality, optimize=True, subsampling=0)
     return content.getvalue()
 
 
+def jpeg_uri(picture: Image.Image, *, quality: int) -> str:
+    """The image inside a link as JPEG, which every program that opens SVG files can read."""
+    return _link("jpeg", jpeg(picture, quality=quality))
+
+
+def _link(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
 @contextmanager
 def _room_for(picture: Image.Image) -> Iterator[None]:
-    """A buffer for the whole picture: of Pillow's own, all noise runs over, and libjpeg says so on standard error."""
+    """A buffer for the whole image: of Pillow's own, all noise runs over, and libjpeg says so on standard error."""
     with _saving:
         usual = ImageFile.MAXBLOCK
         ImageFile.MAXBLOCK = max(usual, 8 * picture.width * picture.height)
@@ -56,46 +74,97 @@ def _room_for(picture: Image.Image) -> Iterator[None]:
 
 
 def png(picture: Image.Image) -> bytes:
-    """The picture as notebooks take it."""
+    """The image as notebooks take it."""
     content = io.BytesIO()
     picture.save(content, "PNG")
     return content.getvalue()
 
 
+def bounded_uri(picture: Image.Image, most: int = MOST) -> str:
+    """The image inside a link of at most so many characters: made smaller until it fits; charts stay lossless."""
+    ratio = min(1.0, WIDEST / picture.width, TALLEST / picture.height)
+    while True:
+        shown = resized(picture, max(1, round(ratio * max(picture.size)))) if ratio < 1 else picture
+        uri = data_uri(shown, quality=None if shown.getcolors(FEW) else 86)
+        if len(uri) <= most or max(shown.size) < 64:
+            return uri
+        ratio *= 0.8
+
+
+def result_fragment(pictures: Sequence[tuple[Image.Image, str]], text: str) -> str:
+    """Pictures with their alternative texts, and below them what the result says of itself; bounded in size."""
+    most = MOST // max(1, len(pictures))
+    shown = "".join(_image(bounded_uri(picture, most), alt) for picture, alt in pictures)
+    words = escape(printable_lines(_beginning(text)))
+    return f'<div style="{STYLE}">{shown}<pre style="white-space:pre-wrap">{words}</pre></div>'
+
+
 def explanation_fragment(why: Maps, *, side: int) -> str:
     """Overlays of every layer with their words, then the notes."""
     sign = shared_sign(map.detach().cpu().float().numpy() for map in why.maps.values())
-    shown = [(i, layer) for i in range(min(len(why), SHOWN)) for layer in why.layers]
-    figures = "".join(_figure(why, i, layer, sign, side) for i, layer in shown)
-    left_out = f"<p>… and {len(why) - SHOWN} more images.</p>" if len(why) > SHOWN else ""
-    notes = "".join(f"<li>{escape(note)}</li>" for note in why.notes)
+    layers = _some(why.layers)
+    count = min(len(why), max(1, SHOWN // len(layers)))
+    most = MOST // (count * len(layers))
+    figures = "".join(_figure(why, i, layer, sign, side, most) for i in range(count) for layer in layers)
+    left_out = f"<p>… and {len(why) - count} more images.</p>" if len(why) > count else ""
+    notes = "".join(f"<li>{_html(note)}</li>" for note in why.notes)
     listed = f"<ul>{notes}</ul>" if notes else ""
+    named = ", ".join(layers) + (f" ({len(layers)} of {len(why.layers)} layers)" * (len(layers) < len(why.layers)))
     return (
-        '<div style="font-family:system-ui,sans-serif;line-height:1.4">'
-        f"<p><strong>{escape(why.method)}</strong> of {escape(why.model)} at {escape(', '.join(why.layers))}</p>"
+        f'<div style="{STYLE}"><p><strong>{_html(why.method)}</strong> of {_html(why.model)} at {_html(named)}</p>'
         f'<div style="display:flex;flex-wrap:wrap;gap:1rem">{figures}</div>{left_out}{listed}</div>'
     )
 
 
-def _figure(why: Maps, i: int, layer: str, sign: Sign, side: int) -> str:
+def _some(layers: Sequence[str]) -> Sequence[str]:
+    """At most so many, from the first to the last."""
+    if len(layers) <= LAYERS:
+        return layers
+    step = (len(layers) - 1) / (LAYERS - 1)
+    return [layers[round(k * step)] for k in range(LAYERS)]
+
+
+def table_fragment(head: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", notes: str = "") -> str:
+    """A table of texts; the first column names the row, the others are set to the right."""
+    heads = "".join(f'<th scope="col" style="{_side(j)}">{_html(cell)}</th>' for j, cell in enumerate(head))
+    body = "".join(
+        "<tr>" + "".join(f'<td style="{_side(j)}">{_html(cell)}</td>' for j, cell in enumerate(row)) + "</tr>"
+        for row in rows
+    )
+    caption = f'<caption style="text-align:left">{_html(title)}</caption>' if title else ""
+    below = f"<p>{_html(notes)}</p>" if notes else ""
+    table = f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div style="{STYLE}">{table}{below}</div>'
+
+
+def _side(column: int) -> str:
+    return f"text-align:{'right' if column else 'left'};font-variant-numeric:tabular-nums"
+
+
+def _figure(why: Maps, i: int, layer: str, sign: Sign, side: int, most: int) -> str:
     map = why.maps[layer][i].detach().cpu().float().numpy()
     words = describe_map(map, why.photos[i].geometry, why.where.get(layer))
     if len(why.layers) > 1:
         words = f"{layer}: {words}"
     own = sign if why.drawing.sign == "auto" else why.drawing.sign
-    picture = data_uri(why.overlay(i, layer=layer, size=why.drawing.size or side, sign=own), quality=88)
-    alt = escape(f"{why.method} for {why.target[i]} at {layer}. {words}", quote=True)
+    alt = f"{why.method} for {why.target[i]} at {layer}. {words}"
+    picture = bounded_uri(why.overlay(i, layer=layer, size=why.drawing.size or side, sign=own), most)
     return (
-        f'<figure style="margin:0;max-width:{side + 120}px"><img src="{picture}" alt="{alt}" style="max-width:100%">'
-        f"<figcaption>{escape(why.summary(i))}<br><small>{escape(words)}</small></figcaption></figure>"
+        f'<figure style="margin:0;max-width:{side + 120}px">{_image(picture, alt)}'
+        f"<figcaption>{_html(why.summary(i))}<br><small>{_html(words)}</small></figcaption></figure>"
     )
 
 
-def figure_fragment(figure: Image.Image, text: str) -> str:
-    """A figure, and below it what the result says of itself."""
-    picture = data_uri(figure, quality=88)
-    return (
-        '<div style="font-family:system-ui,sans-serif;line-height:1.4">'
-        f'<img src="{picture}" alt="{escape(text.splitlines()[0] if text else "", quote=True)}" style="max-width:100%">'
-        f'<pre style="white-space:pre-wrap">{escape(text)}</pre></div>'
-    )
+def _image(uri: str, alt: str) -> str:
+    return f'<img src="{uri}" alt="{_html(alt[:LETTERS])}" style="max-width:100%">'
+
+
+def _html(text: str) -> str:
+    return escape(printable(text), quote=True)
+
+
+def _beginning(text: str) -> str:
+    """As many lines as there is room for."""
+    lines = text.splitlines()
+    left_out = [f"… and {len(lines) - LINES} more lines: print() shows all"] if len(lines) > LINES else []
+    return "\n".join([line[:LETTERS] for line in lines[:LINES]] + left_out)

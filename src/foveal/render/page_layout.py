@@ -11,9 +11,10 @@ from PIL import Image, ImageDraw
 
 from foveal.errors import printable
 from foveal.render.fonts import own_faces
-from foveal.render.fragment import data_uri
+from foveal.render.fragment import jpeg_uri
 from foveal.render.overlay import PAPER
 from foveal.render.pdf import Pdf, built_in_font
+from foveal.render.stroke import smooth_line
 from foveal.render.text import baseline, write
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Page:
         x, y = round(at[0]), round(at[1])
         w, h = size or image.size
         said = f"<title>{escape(printable(alt))}</title>" if alt else ""
-        href = data_uri(image, quality=92)
+        href = jpeg_uri(image, quality=92)
         svg = f'<g><image x="{x}" y="{y}" width="{w}" height="{h}" preserveAspectRatio="none" href="{href}"/>{said}</g>'
 
         def paste(page: Image.Image) -> None:
@@ -61,11 +62,13 @@ class Page:
             f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{_css(color)}" '
             f'stroke-width="{width:.2f}"/>'
         )
-
-        def stroke(page: Image.Image) -> None:
-            ImageDraw.Draw(page).line([start, stop], fill=color, width=max(1, round(width)))
-
-        self._marks.append(PageMark(stroke, svg, lambda pdf: pdf.line(start, stop, color, width)))
+        self._marks.append(
+            PageMark(
+                lambda page: smooth_line(page, start, stop, color, width),
+                svg,
+                lambda pdf: pdf.line(start, stop, color, width),
+            )
+        )
 
     def frame(self, box: Box, color: Color, width: int) -> None:
         """The outline of a box (x0, y0, x1, y1), inside it."""

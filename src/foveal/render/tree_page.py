@@ -17,26 +17,27 @@ if TYPE_CHECKING:
 
     from foveal.render.drawable import Graph, Key, Support, Vertex
 
-MOST = 500  # features with pictures; what carries least is left out
-SIDE, PHOTO, SHELF, QUALITY = 104, 460, 64, 82
+MOST = 500  # features with images; what carries least is left out
+SIDE, PHOTO, SHELF, QUALITY = 104, 460, 64, 78
+LARGE = 1.6  # times as large on a page of its own
 
 
 def page(tree: Graph) -> str:
     """The whole document."""
-    title = f"{tree.target}, by {tree.model}"
-    return environment().get_template("tree.html").render(title=title, tree=fragment(tree))
+    title = f"{tree.target}, {tree.model}"
+    return environment().get_template("tree.html").render(title=title, tree=fragment(tree, finer=LARGE))
 
 
-def fragment(tree: Graph, *, most: int = MOST) -> str:
-    """A part of a page that has `tree.css` and `tree.js`; does not grow the tree."""
-    data = script_json(_content(tree, most))
+def fragment(tree: Graph, *, most: int = MOST, finer: float = 1.0) -> str:
+    """A part of a page that has `tree.css` and `tree.js`; does not grow the tree. Images are `finer` times larger."""
+    data = script_json(_content(tree, most, finer))
     return environment().get_template("tree_fragment.html").render(title=tree.target, data=data)
 
 
-def _content(tree: Graph, most: int) -> dict[str, Any]:
+def _content(tree: Graph, most: int, finer: float) -> dict[str, Any]:
     shown = _shown(tree, most)
     number = {feature.key: i for i, feature in enumerate(shown)}
-    photo = fit(tree.photo, PHOTO)
+    photo = fit(tree.photo, round(PHOTO * finer))
     shelves = _shelves(tree, shown)
     known = 1 + len(tree.features)
     return {
@@ -46,7 +47,7 @@ def _content(tree: Graph, most: int) -> dict[str, Any]:
         "photo": data_uri(Image.fromarray(photo.pixels), quality=QUALITY),
         "size": list(photo.geometry.photo_size[::-1]),
         "stages": [stage.name for stage in tree.stages],
-        "features": [_feature(tree, feature, number, photo.pixels.shape[1]) for feature in shown],
+        "features": [_feature(tree, feature, number, photo.pixels.shape[1], round(SIDE * finer)) for feature in shown],
         "shelves": shelves,
         "left_out": known - len(shown),
         "notes": list(tree.notes),
@@ -66,7 +67,7 @@ def _shown(tree: Graph, most: int) -> list[Vertex]:
 
 
 def _shelves(tree: Graph, shown: Sequence[Vertex]) -> dict[str, list[str]]:
-    """ "stage/channel" -> pictures where the channel is strongest elsewhere."""
+    """ "stage/channel" -> images where the channel is strongest elsewhere."""
     crops = tree.channel_examples
     if crops is None:
         return {}
@@ -77,10 +78,10 @@ def _shelves(tree: Graph, shown: Sequence[Vertex]) -> dict[str, list[str]]:
     }
 
 
-def _feature(tree: Graph, feature: Vertex, number: Mapping[Key, int], width: int) -> dict[str, Any]:
+def _feature(tree: Graph, feature: Vertex, number: Mapping[Key, int], width: int, side: int) -> dict[str, Any]:
     ratio = width / tree.photo.geometry.photo_size[1]
     edges = [
-        _edge(tree, edge, number[edge.child.key], against=against)
+        _edge(tree, edge, number[edge.child.key], side, against=against)
         for against, group in ((False, feature.edges or ()), (True, feature.opponents))
         for edge in group
         if edge.child.key in number
@@ -98,15 +99,15 @@ def _feature(tree: Graph, feature: Vertex, number: Mapping[Key, int], width: int
         effective = effective_region(tree, feature)
         entry["effective"] = [value * ratio for value in effective] if effective else None
         if feature.pattern:
-            entry["pattern"] = data_uri(pattern_picture(tree, feature, side=SIDE), quality=QUALITY)
+            entry["pattern"] = data_uri(pattern_picture(tree, feature, side=side), quality=QUALITY)
     return entry
 
 
-def _edge(tree: Graph, edge: Support, child: int, *, against: bool) -> dict[str, Any]:
+def _edge(tree: Graph, edge: Support, child: int, side: int, *, against: bool) -> dict[str, Any]:
     return {
         "to": child,
         "share": edge.share,
         "effect": edge.effect,
         "against": against,
-        "picture": data_uri(feature_picture(tree, edge, side=SIDE, against=against), quality=QUALITY),
+        "picture": data_uri(feature_picture(tree, edge, side=side, against=against), quality=QUALITY),
     }

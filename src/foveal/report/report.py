@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from foveal.render.charts import Bars, Column
 
-QUALITY = 84  # of the JPEG pictures
+QUALITY = 68  # of the pictures, as WebP
 GRADIENT_STOPS = 17
 
 

@@ -1,4 +1,4 @@
-"""What channels respond to, with the pictures that show it."""
+"""What channels respond to, with the images that show it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
-from foveal.errors import UnknownLayer
+from foveal.errors import ImageError, UnknownLayer
 from foveal.images import Preprocessing, load_images
 from foveal.results.result import Result, check_kind, finite
 from foveal.results.storage import describe_stage, read_stage
@@ -28,10 +28,10 @@ TENSORS = ("values", "pictures", "places")
 
 @dataclass(frozen=True)
 class ChannelExample:
-    """One picture in which a channel is strong.
+    """One image in which a channel is strong.
 
     Attributes:
-        file: the picture.
+        file: the image.
         place: row and column in the stage.
         value: the activation there.
     """
@@ -43,14 +43,14 @@ class ChannelExample:
 
 @dataclass(frozen=True, eq=False)
 class ChannelExamples(Result):
-    """For each channel of each stage the pictures of a set where its largest activation is largest.
+    """For each channel of each stage the images of a set where its largest activation is largest.
 
     Attributes:
         model: its name.
-        files: the pictures that were looked at.
+        files: the images that were looked at.
         stages: by name.
         values: stage -> (c, m), largest activations, the largest first.
-        pictures: stage -> (c, m), numbers of the files.
+        images: stage -> (c, m), numbers of the files.
         places: stage -> (c, m, 2), rows and columns.
         notes: what a reader should know.
         seconds: the time it took.
@@ -71,14 +71,14 @@ class ChannelExamples(Result):
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def entries(self, layer: str, channel: int) -> tuple[ChannelExample, ...]:
-        """Where a channel is strongest; pictures in which it is nowhere on are left out.
+        """Where a channel is strongest; images in which it is nowhere on are left out.
 
         Raises:
             LayerError: for a stage or channel that is not in here.
         """
         if layer not in self.values or not 0 <= channel < len(self.values[layer]):
             known = ", ".join(f"{name} (0..{len(v) - 1})" for name, v in self.values.items())
-            raise UnknownLayer(f"there are no examples of channel {channel} of {layer!r}: there are of {known}")
+            raise UnknownLayer(f"there are no examples of channel {channel} of {layer!r}: there are some of {known}")
         rows = zip(
             self.pictures[layer][channel].tolist(),
             self.places[layer][channel].tolist(),
@@ -88,13 +88,13 @@ class ChannelExamples(Result):
         return tuple(ChannelExample(self.files[i], (y, x), value) for i, (y, x), value in rows if value > 0)
 
     def crops(self, layer: str, channel: int, *, side: int = 96) -> list[Image.Image]:
-        """The parts of those pictures that the channel sees where it is strongest, as squares."""
+        """The parts of those images that the channel sees where it is strongest, as squares."""
         return self.crops_of([(layer, channel)], side=side)[layer, channel]
 
     def crops_of(
         self, channels: Sequence[tuple[str, int]], *, side: int = 96
     ) -> dict[tuple[str, int], list[Image.Image]]:
-        """The same of several channels (layer, number); each picture is read once."""
+        """The same of several channels (layer, number); each image is read once."""
         from foveal.render.feature import seen_at
 
         entries = {key: self.entries(*key) for key in channels}
@@ -112,7 +112,7 @@ class ChannelExamples(Result):
     def strongest(self, layer: str, count: int) -> list[int]:
         """The channels of a stage with the largest activations, the largest first."""
         if layer not in self.values:
-            raise UnknownLayer(f"there are no examples of {layer!r}: there are of {', '.join(self.values)}")
+            raise UnknownLayer(f"there are no examples of {layer!r}: there are some of {', '.join(self.values)}")
         peaks = self.values[layer][:, 0] if self.values[layer].shape[1] else self.values[layer].sum(1)
         return [int(k) for k in peaks.argsort(descending=True, stable=True)[:count]]
 
@@ -120,7 +120,7 @@ class ChannelExamples(Result):
         self, kind: str = "examples", *, layer: str | None = None, channels: Sequence[int] | None = None,
         most: int = 8, side: int = 96,
     ) -> Image.Image:  # fmt: skip
-        """A row a channel: what it sees where it is strongest. The pictures are read again.
+        """A row a channel: what it sees where it is strongest. The images are read again.
 
         Args:
             kind: "examples".
@@ -133,15 +133,24 @@ class ChannelExamples(Result):
         layer = [*self.values][-1] if layer is None else layer
         numbers = self.strongest(layer, most) if channels is None else list(channels)
         crops = self.crops_of([(layer, k) for k in numbers], side=side)
-        rows = [f"channel {k}\nup to {self.entries(layer, k)[0].value:.3g}" if crops[layer, k] else f"channel {k}"
+        rows = [f"channel {k}\nmaximum {self.entries(layer, k)[0].value:.3g}" if crops[layer, k] else f"channel {k}"
                 for k in numbers]  # fmt: skip
         return grid(
             [crops[layer, k] for k in numbers],
             rows=rows,
-            title=f"What channels of {layer} of {self.model} respond to",
-            caption=" ".join(f"{note}." for note in self.notes),
+            title=f"Images where channels of {layer}, {self.model}, are strongest",
+            caption=" ".join(
+                ["Each crop is what the neuron can see.", *(f"{note[:1].upper()}{note[1:]}." for note in self.notes)]
+            ),
             side=side,
         )
+
+    def _shown(self) -> Sequence[tuple[Image.Image, str]]:
+        """The figure, as long as the image files are where they were."""
+        try:
+            return super()._shown()
+        except ImageError:
+            return []
 
     def to_dict(self) -> dict[str, Any]:
         """Where each channel of each stage is strongest."""
@@ -166,7 +175,7 @@ class ChannelExamples(Result):
         }  # fmt: skip
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """The numbers, in channels.npz; the pictures stay where they are."""
+        """The numbers, in channels.npz; the images stay where they are."""
         arrays = {f"{what}/{name}": getattr(self, what)[name] for what in TENSORS for name in self.values}
         write_arrays(aside / ARRAYS, arrays)
         return {**self._facts(), "layers": list(self.values), "arrays": described(arrays)}
@@ -192,7 +201,7 @@ class ChannelExamples(Result):
 
     def __str__(self) -> str:
         counts = ", ".join(f"{layer} {len(values)}" for layer, values in self.values.items())
-        lines = [f"{self.model}: channels of {len(self.files)} pictures, by stage {counts}"]
+        lines = [f"{self.model}: channels of {len(self.files)} images, by stage {counts}"]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__

@@ -29,13 +29,13 @@ ARRAYS = "trees.npz"
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A channel that pictures of a kind rest on.
+    """A channel that images of a kind rest on.
 
     Attributes:
         stage, layer, channel: which.
         share: of the decisions, what flows through it on the mean, 0 to 1.
-        presence: in how many of the pictures it was found, 0 to 1.
-        examples: (number of the picture, edge to it), where most flows through it.
+        presence: in how many of the images it was found, 0 to 1.
+        examples: (number of the image, edge to it), where most flows through it.
     """
 
     stage: int
@@ -48,10 +48,10 @@ class Member:
 
 @dataclass(frozen=True, eq=False)
 class ClassTree(Result):
-    """The trees of several pictures, joined by channel.
+    """The trees of several images, joined by channel.
 
     Attributes:
-        trees: one a picture, of one network.
+        trees: one an image, of one network.
         seconds: the time it took.
         versions: what it was made with.
         notes: what a reader must know; those of the trees are added.
@@ -66,7 +66,7 @@ class ClassTree(Result):
 
     def __post_init__(self) -> None:
         if not self.trees:
-            raise ResultError("there is nothing to put together: give one tree at least")
+            raise ResultError("there are no trees to join: give at least one")
         check_alike(self.trees)
         told = (note for tree in self.trees for note in tree.notes)
         object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told))))
@@ -171,7 +171,7 @@ class ClassTree(Result):
 
     def __str__(self) -> str:
         tree = self.trees[0]
-        lines = [f"{len(self.trees)} pictures, {tree.model}"]
+        lines = [f"{len(self.trees)} images, {tree.model}"]
         for stage in reversed(range(len(tree.stages))):
             top = [member for member in self.members.values() if member.stage == stage][:5]
             if not top:

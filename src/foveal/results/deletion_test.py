@@ -1,9 +1,10 @@
-"""What `foveal.audit` gives: for each picture, what hiding its marked places does, beside others."""
+"""What `foveal.audit` gives: for each image, what hiding the marked area does, and hiding the same area elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,15 +19,21 @@ if TYPE_CHECKING:
 
     from foveal.storage.manifest import Saved
 
+SHOWN = 12  # tests in a notebook's figure
+EXPLAINED = (
+    "The first bar: the area that the map marks is hidden. The second: the same shape at random positions, mean and "
+    "standard deviation. A faithful map has a first bar far to the left of the second."
+)
+
 
 @dataclass(frozen=True)
 class DeletionTest:
-    """One map of one picture.
+    """One map of one image.
 
     method, source, target      what was audited.
     of          what number was asked for: "probability of the class".
-    whole       that number, as the picture is.
-    area        the share of the picture that was hidden, 0 to 1.
+    whole       that number, as the image is.
+    area        the share of the image that was hidden, 0 to 1.
     marked      the number without what the map marks; None where it marks nothing.
     others      the same without an equal area elsewhere, once a draw.
     """
@@ -61,12 +68,12 @@ class DeletionTest:
     def summary(self) -> str:
         """The finding, as a person would say it."""
         if self.marked is None:
-            return f"this map marks nothing that could be hidden: it has no positive evidence for {self.target}"
+            return f"this map has no positive evidence for {self.target}, so there is nothing to hide"
         mean, spread = self.chance
         what = "score" if self.of == "score" else self.of.split()[0]
         unit = " %" if self._relative else ""
         return (
-            f"hiding what this map marks ({100 * self.area:.0f} % of the picture) {self._moves()} the {what} of "
+            f"hiding what this map marks ({100 * self.area:.0f} % of the image) {self._moves()} the {what} of "
             f"{self.target}{self._by()}; hiding an equal area at random, by {self._plain(mean)} ± "
             f"{self._plain(spread)}{unit}"
         )
@@ -93,6 +100,13 @@ class DeletionTest:
         said = f"{100 * value:.0f}" if self._relative else number(value)
         return {"-0": "0"}.get(said, said).replace("-", "−")
 
+    def _change(self, lowered: float, spread: float | None = None) -> str:
+        """What becomes of the number: "−19 %" where it is lowered by 0.19 of itself; "−14 ± 25 %" with a spread."""
+        said = self._plain(abs(lowered))
+        sign = "" if said == self._plain(0.0) else "−" if lowered > 0 else "+"
+        beside = "" if spread is None else f" ± {self._plain(spread)}"
+        return f"{sign}{said}{beside}{' %' if self._relative else ''}"
+
     def _moves(self) -> str:
         if self._plain(abs(self.effect)) == self._plain(0.0):
             return "does not change"
@@ -106,7 +120,7 @@ class DeletionTest:
 
 @dataclass(frozen=True, eq=False)
 class DeletionTests(Result):
-    """The audits of several maps and pictures; `notes` say what was assumed about the network and how it was asked."""
+    """The audits of several maps and images; `notes` say what was assumed about the network and how it was asked."""
 
     FORMAT: ClassVar[str] = "foveal-audit/1"
 
@@ -125,18 +139,27 @@ class DeletionTests(Result):
         return self.tests[checked_index(i, len(self.tests), "test")]
 
     def figure(self, kind: str = "effects", *, side: int = 720) -> Image.Image:
-        """What hiding costs, of marked places and of others: a block a picture and map, `side` pixels wide."""
+        """What hiding the marked area does, and the same area elsewhere: a block an image and map."""
         from foveal.render.bar_sheet import BarBlock, SpreadBar, bar_sheet
 
         check_kind(kind, "effects")
         blocks = []
         for test in self.tests:
             mean, spread = test.chance
-            bars = [SpreadBar("what it marks", test.effect, 0.0, number(test.effect)),
-                    SpreadBar("as much at random", mean, spread, f"{number(mean)} ± {number(spread)}")]  # fmt: skip
-            blocks.append(BarBlock(f"{test.source}, {test.method}, {test.target}", bars))
-        notes = " ".join(f"{note}." for note in self.notes)
-        return bar_sheet("How far hiding lowers the score", blocks, notes, width=side)
+            bars = [
+                SpreadBar("marked area hidden", -test.effect, 0.0, test._change(test.effect)),
+                SpreadBar("same area elsewhere", -mean, spread, test._change(mean, spread)),
+            ]
+            blocks.append(BarBlock(f"{PurePath(test.source).name}, {test.method}, {test.target}", bars))
+        notes = " ".join(f"{note[:1].upper()}{note[1:]}." for note in self.notes)
+        return bar_sheet(
+            "Deletion test: change of the score when an area is hidden", blocks, f"{EXPLAINED} {notes}", width=side
+        )
+
+    def _shown(self) -> Sequence[tuple[Image.Image, str]]:
+        """The first tests."""
+        first = replace(self, tests=self.tests[:SHOWN])
+        return [(first.figure(), " ".join(f"{test.source}, {test.method}: {test.summary}." for test in first))]
 
     def to_dict(self) -> dict[str, Any]:
         """Every test, and what was assumed."""
@@ -146,7 +169,7 @@ class DeletionTests(Result):
         }  # fmt: skip
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """The effects as a picture; all numbers stand in the manifest."""
+        """The effects as an image; all numbers stand in the manifest."""
         self.figure().save(aside / "audit.png")
         return {
             "tests": [asdict(test) for test in self.tests], "notes": list(self.notes), "seconds": self.seconds,

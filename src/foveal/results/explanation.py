@@ -112,20 +112,27 @@ class Explanation(DrawnMaps, Result):
         object.__setattr__(self, "_told", told)
         object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told))))
 
-    def __getitem__(self, i: int) -> Explanation:
-        i = checked_index(i, len(self))
+    def __getitem__(self, i: int | slice) -> Explanation:
+        """The explanation of one image, or of several by a slice.
+
+        Raises:
+            ResultError: for a slice that holds no image.
+        """
+        rows = slice_of(i, len(self))
         each = PER_IMAGE.get(str(self.target_spec.get("kind")), ())
-        spec = {key: _only(value, i) if key in each else value for key, value in self.target_spec.items()}
+        spec = {key: _only(value, rows) if key in each else value for key, value in self.target_spec.items()}
         return replace(
             self,
-            maps={layer: map[i : i + 1] for layer, map in self.maps.items()},
-            photos=self.photos[i : i + 1],
-            score=None if self.score is None else self.score[i : i + 1],
-            probability=None if self.probability is None else self.probability[i : i + 1],
-            target=self.target[i : i + 1],
+            maps={layer: map[rows] for layer, map in self.maps.items()},
+            photos=self.photos[rows],
+            score=None if self.score is None else self.score[rows],
+            probability=None if self.probability is None else self.probability[rows],
+            target=self.target[rows],
             target_spec=spec,
             notes=self._given,
-            measured={at: {key: _only(value, i) for key, value in numbers.items()} for at, numbers in _by_layer(self)},
+            measured={
+                at: {key: _only(value, rows) for key, value in numbers.items()} for at, numbers in _by_layer(self)
+            },
         )
 
     def __iter__(self) -> Iterator[Explanation]:
@@ -216,9 +223,6 @@ class Explanation(DrawnMaps, Result):
         from foveal.render.fragment import explanation_fragment
 
         return explanation_fragment(self, side=side)
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
 
     def to_dict(self) -> dict[str, Any]:
         """What was explained, how, and what came out but for the maps themselves."""
@@ -333,6 +337,14 @@ def _by_layer(why: Explanation) -> list[tuple[str, Mapping[str, JSON]]]:
     return [(at, numbers) for at, numbers in why.measured.items() if isinstance(numbers, Mapping)]
 
 
-def _only(values: JSON, i: int) -> JSON:
-    """The list with entry i alone; what is no list holds for every image."""
-    return [values[i]] if isinstance(values, (list, tuple)) else values
+def slice_of(i: int | slice, count: int) -> slice:
+    """The rows of one image, or of several, as a slice."""
+    if isinstance(i, slice):
+        return i
+    i = checked_index(i, count)
+    return slice(i, i + 1)
+
+
+def _only(values: JSON, rows: slice) -> JSON:
+    """These entries of a list; what is no list holds for every image."""
+    return list(values[rows]) if isinstance(values, (list, tuple)) else values

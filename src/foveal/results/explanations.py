@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 
     from foveal.render.drawing import ScaleRule
     from foveal.render.scale import Sign
+    from foveal.results.scores import Scores
     from foveal.storage.manifest import Saved
 
 ARRAYS = "explanations.npz"
+IMAGES, COLUMNS = 6, 6  # in one sheet of a notebook
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +147,59 @@ class Explanations(Result, Sequence[Explanation]):
                 if layer not in why.layers:
                     raise ResultError(f"There is no map of {layer!r} by {why.method}; it has {', '.join(why.layers)}.")
         return layers
+
+    def save_page(self, path: str | os.PathLike[str], scores: Scores | None = None, *, title: str = "") -> Path:
+        """Write the page that `foveal compare` writes: a column a method, a row an image, the numbers below each map.
+
+            whys = foveal.compare(model, photos, methods=["gradcam", "hirescam"])
+            whys.save_page("compare.html", foveal.measure(model, photos, explanations=whys))
+
+        Args:
+            path: of the HTML file, which needs no other file.
+            scores: from `foveal.measure(…, explanations=whys)`; rows can then be sorted by each metric. None leaves
+                numbers out.
+            title: of the page.
+
+        Returns:
+            The path.
+
+        Raises:
+            ResultError: where the scores are of other methods or images, or the file cannot be written.
+        """
+        from foveal.results.comparison_page import comparison_page
+        from foveal.storage.atomic import write_text
+
+        write_text(Path(path), comparison_page(self._named(), scores, title=title))
+        return Path(path)
+
+    def _named(self) -> Mapping[str, Explanation]:
+        """By the names that `foveal.measure` gives them: the method, numbered where there are several."""
+        named: dict[str, Explanation] = {}
+        for why in self.explanations:
+            names = (f"{why.method} {number}" if number > 1 else why.method for number in count(1))
+            named[next(name for name in names if name not in named)] = why
+        return named
+
+    def to_html(self) -> str:
+        """What a notebook shows: sheets of the first images by a few methods each, scores and notes."""
+        from foveal.render.fragment import result_fragment
+
+        shown = [Explanations(tuple(why[:IMAGES] for why in self.explanations[k : k + COLUMNS]))
+                 for k in range(0, len(self), COLUMNS)]  # fmt: skip
+        return result_fragment([(some.figure(), some._alt()) for some in shown], self._words())
+
+    def _alt(self) -> str:
+        first = self.explanations[0]
+        asked = "; ".join(f"{photo.source}, {target}" for photo, target in zip(first.photos, first.target, strict=True))
+        return f"Maps by {', '.join(self.methods)} of {asked}."
+
+    def _words(self) -> str:
+        """Each image once, then the notes."""
+        first = self.explanations[0]
+        head = f"{first.model}: {len(first)} image{'s' * (len(first) != 1)}, {len(self)} methods, {self.seconds:.2g} s"
+        lines = [f"  {first.photos[i].source}: {first.summary(i)}" for i in range(min(len(first), IMAGES))]
+        left_out = [f"  … and {len(first) - IMAGES} more"] if len(first) > IMAGES else []
+        return "\n".join([head, *lines, *left_out, *(f"  note: {note}" for note in self.notes)])
 
     def to_dict(self) -> dict[str, Any]:
         """What was explained, how, and what came out but for the maps themselves."""

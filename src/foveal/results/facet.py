@@ -1,4 +1,4 @@
-"""A facet of a set of pictures."""
+"""A facet of a set of images."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Facet:
-    """One kind of picture in the set.
+    """One kind of image in the set.
 
     Attributes:
-        members: the pictures kept, nearest to the center first.
+        members: the images kept, nearest to the center first.
         weights: (len(members),), at least 0, sum to 1.
-        size: how many pictures of the set belong to it, kept or not.
+        size: how many images of the set belong to it, kept or not.
     """
 
     members: tuple[int, ...]
@@ -27,7 +27,7 @@ class Facet:
     size: int
 
     def mean(self, values: Float[Tensor, "n ..."]) -> Float[Tensor, ...]:
-        """Σ w_i v_i of what is known of each picture of the set."""
+        """Σ w_i v_i of what is known of each image of the set."""
         chosen = values[list(self.members)]
         mean: Tensor = torch.einsum("m,m...->...", self.weights.to(chosen), chosen)
         return mean

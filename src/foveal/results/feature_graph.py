@@ -29,7 +29,7 @@ class Feature:
         opponents: to those that speak against it, where they were asked for.
         pro, contra: the positive and the negative part of Σ A ⊙ G over the stage below, both at least 0.
         offset: value − pro + contra, what biases between the stages bring; NaN before it is asked for.
-        pattern: what in the picture drives it; None before `Tree.look`.
+        pattern: what in the image drives it; None before `Tree.look`.
         part: its number among the parts of its stage; None of neurons and of the decision. A part's value is what it
             brings to the decision, and its channels are those that hold half of its evidence.
         box: x0, y0, x1, y1 in the network's input, where most of a part's evidence lies.
@@ -174,7 +174,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Pattern:
-    """What a feature responds to in the picture.
+    """What a feature responds to in the image.
 
     Attributes:
         kind: "guided" or "smoothgrad".

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from foveal.errors import ResultError
 from foveal.render.overlay import resized
+from foveal.render.tree_words import count
 from foveal.results.facet import Facet
 from foveal.results.result import Result, check_kind, checked_index, finite
 from foveal.results.storage import read_photo, write_photo
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from foveal.storage.manifest import Saved
 
 ARRAYS = "feature_images.npz"
+SHOWN = 36  # images of single units in a notebook
 TENSORS = ("image", "channels", "target", "attained", "before")
 
 
@@ -117,7 +119,9 @@ class FeatureImage:
     @property
     def _target(self) -> Tensor:
         if self.target is None:
-            raise ResultError(f"{self.name} was made for a unit, not for a set: it has no target to be compared with")
+            raise ResultError(
+                f"{self.name} was made for a unit, not for a set of images: it has no target to compare with"
+            )
         return self.target
 
 
@@ -187,7 +191,7 @@ class FeatureImages(Result):
         """The facets' targets at a layer."""
         return torch.stack([facet.mean(self.features[layer]) for facet in self.facets])
 
-    # --- pictures ---
+    # --- images ---
 
     def figure(self, kind: str = "facets", *, i: int = 0, side: int | None = None) -> Image.Image:
         """The images beside what they stand for, or on their way.
@@ -204,6 +208,12 @@ class FeatureImages(Result):
             return resized(alone, side) if side else alone
         return snapshot_rows(self, side=side or 192) if kind == "strip" else facet_rows(self, side=side or 224)
 
+    def _shown(self) -> Sequence[tuple[Image.Image, str]]:
+        """The facets; of single units the first."""
+        first = self if self.facets else replace(self, images=self.images[:SHOWN])
+        said = "; ".join(f"{image.name}, {image.caption()}" for image in first)
+        return [(first.figure(), f"Feature images of {self.model}: {said}.")]
+
     def bars(self, i: int = 0, *, count: int = 24) -> Image.Image:
         """Attained against target activation of the strongest channels of feature image i."""
         from foveal.render.feature_images import channel_bars
@@ -215,7 +225,9 @@ class FeatureImages(Result):
         from foveal.render.feature_images import plane
 
         if not self.facets:
-            raise ResultError("these feature images are of single units: there is no set to draw in the plane")
+            raise ResultError(
+                "these feature images are of single units: there is no set of images to draw in the plane"
+            )
         layer = layer or self.layers[-1]
         points = places(self.features[layer]).numpy()
         return plane(self, points, self._facet_of_each(layer), layer, side=side)
@@ -296,8 +308,8 @@ class FeatureImages(Result):
         return arrays | {f"features/{layer}": z for layer, z in self.features.items()}
 
     def __str__(self) -> str:
-        many = f" of {len(self.facets)} facets of {len(self.photos)} pictures" if self.facets else ""
-        lines = [f"{len(self)} feature images{many}, {self.model}, {self.seconds:.1f} s"]
+        many = f" of {count(len(self.facets), 'facet')} in {count(len(self.photos), 'image')}" if self.facets else ""
+        lines = [f"{count(len(self), 'feature image')}{many}, {self.model}, {self.seconds:.1f} s"]
         lines += [f"  {image.name:32} {image.caption()}" for image in self.images]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
@@ -338,7 +350,7 @@ class Transfer:
 
     def __str__(self) -> str:
         share = f"{100 * self.share:.0f} % of {len(self.facets)} feature images"
-        return f"{self.model} at {self.layer}: {share} are most like their own facet"
+        return f"{self.model} at {self.layer}: {share} are nearest to their own facet"
 
     __repr__ = __str__
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from foveal.errors import ResultError
 from foveal.render.scale import number
-from foveal.results.explanation import Explanation
+from foveal.results.explanation import Explanation, slice_of
 from foveal.results.result import check_kind, checked_index, finite
+from foveal.results.stages import aligned
 from foveal.storage.arrays import described, read_arrays, write_arrays
 
 if TYPE_CHECKING:
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 
     from foveal.storage.manifest import Saved
 
+HEAD = ("layer", "score", "left-out neurons removed", "kept neurons removed", "offset")
+TITLE = "The score, and what is left of it; the offset is what biases after the layer add"
 ARRAYS = "flow.npz"
 BESIDE = ("signed", "kept")
+SHOWN = 3  # images of many
 FRAME = 260  # milliseconds
 # WebP without loss, which shows every color of the tables; a GIF has 256 for photo, map and letters together.
 ANIMATION: dict[str, Any] = {
@@ -40,12 +44,12 @@ ANIMATION: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Audited:
-    """What the network itself says of the neurons of one layer, for each of n pictures.
+    """The score with neurons of one layer removed, for each of n images.
 
-    score               as the picture is.
-    without_abandoned   with the abandoned neurons set to zero: nothing may change, if they take no part.
-    without_kept        with the kept ones set to zero: only the offset may be left, if all is in them.
-    offset              what no neuron of the layer accounts for, as the flow has it; NaN for similarities.
+    score               of the image as it is.
+    without_abandoned   with the left-out neurons set to zero: equal to the score if they do not influence it.
+    without_kept        with the kept neurons set to zero: close to the offset if these hold all evidence.
+    offset              the part of the score that no neuron of the layer accounts for; NaN for similarities.
     """
 
     layer: str
@@ -53,6 +57,10 @@ class Audited:
     without_abandoned: Float[Tensor, " n"]
     without_kept: Float[Tensor, " n"]
     offset: Float[Tensor, " n"]
+
+    def values(self) -> tuple[list[float], ...]:
+        """The four scores of all images."""
+        return tuple(scores.tolist() for scores in (self.score, self.without_abandoned, self.without_kept, self.offset))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data; None for what is no number."""
@@ -64,20 +72,28 @@ class Audited:
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """`Flow.audit`: the claim of abandonment, put to the network."""
+    """`Flow.audit`: the score without the left-out neurons of each layer, and without the kept ones."""
 
     layers: tuple[Audited, ...]
 
     def __iter__(self) -> Iterator[Audited]:
         return iter(self.layers)
 
+    def rows(self) -> list[tuple[str, ...]]:
+        """A row a layer and image, under `HEAD`: the layer, then the scores."""
+        return [
+            (entry.layer, *(f"{value:.4g}".replace("-", "−") for value in each))
+            for entry in self.layers
+            for each in zip(*entry.values(), strict=True)
+        ]
+
+    def _repr_html_(self) -> str:
+        from foveal.render.fragment import table_fragment
+
+        return table_fragment(HEAD, self.rows(), title=TITLE)
+
     def __str__(self) -> str:
-        lines = [f"{'layer':>24}  {'score':>9}  {'without the abandoned':>22}  {'without the kept':>17}  {'offset':>9}"]
-        for entry in self.layers:
-            values = (entry.score, entry.without_abandoned, entry.without_kept, entry.offset)
-            for a, b, c, d in zip(*(value.tolist() for value in values), strict=True):
-                lines.append(f"{entry.layer:>24}  {a:>9.4g}  {b:>22.4g}  {c:>17.4g}  {d:>9.4g}")
-        return "\n".join(lines)
+        return aligned(HEAD, self.rows())
 
     __repr__ = __str__
 
@@ -89,8 +105,8 @@ class Flow(Explanation):
     Everything an `Explanation` has; `maps` are Σ_c ReLU(B ⊙ G), at least 0, a map a layer. Beside them
 
     signed          layer -> (n, h, w), Σ_c A ⊙ G: evidence for and against; sums to `total`.
-    kept            layer -> (n, h, w) in 0..1, the share of the channels that take part at each place.
-    measured        layer -> "kept", the share of neurons that take part; "total", the sum of the signed map; "offset",
+    kept            layer -> (n, h, w) in 0..1, the share of the channels kept at each position.
+    measured        layer -> "kept", the share of neurons kept; "total", the sum of the signed map; "offset",
                     score − total, what biases (and curvature) after the layer account for; "residual" and
                     "iterations" of the inversion, 0 where none was needed.
     """
@@ -101,14 +117,14 @@ class Flow(Explanation):
     kept: Mapping[str, Float[Tensor, "n h w"]] = field(default_factory=dict)
     auditor: Callable[[Any], Audit] | None = field(default=None, repr=False)
 
-    def __getitem__(self, i: int) -> Flow:
-        i = checked_index(i, len(self))
-        flow = super().__getitem__(i)
+    def __getitem__(self, i: int | slice) -> Flow:
+        rows = slice_of(i, len(self))
+        flow = super().__getitem__(rows)
         assert isinstance(flow, Flow)
         return replace(
             flow,
-            signed={layer: map[i : i + 1] for layer, map in self.signed.items()},
-            kept={layer: map[i : i + 1] for layer, map in self.kept.items()},
+            signed={layer: map[rows] for layer, map in self.signed.items()},
+            kept={layer: map[rows] for layer, map in self.kept.items()},
             auditor=None,
         )
 
@@ -118,26 +134,29 @@ class Flow(Explanation):
         return float(measured[what][checked_index(i, len(self))])
 
     def audit(self, progress: Callable[[str, int, int], None] | None = None) -> Audit:
-        """Set the abandoned neurons of each layer to zero and run on, then the kept ones: what becomes of the score?
+        """Set the left-out neurons of each layer to zero and run on, then the kept ones: how does the score change?
 
-        Two partial forwards a layer and picture. Raises ResultError for a flow that was loaded or cut out of a larger
-        one: it does not know its network.
+        Two partial forward passes a layer and image. Raises ResultError for a flow that was loaded or is a part of
+        another: it has no network.
         """
         if self.auditor is None:
-            raise ResultError("this flow has no network to ask: audit the flow that foveal.flow returned")
+            raise ResultError(
+                "this flow was loaded or cut out of a larger one, so it has no network to audit: audit the flow "
+                "that foveal.flow returned"
+            )
         return self.auditor(progress)
 
     def figure(  # type: ignore[override]
         self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 224, i: int = 0,
         common: bool = False, audit: Audit | None = None, inside: Bool[NDArray[np.bool_], "h w"] | None = None,
     ) -> Image.Image:  # fmt: skip
-        """The maps of all pictures from shallow to deep, a row each; or a strip of one.
+        """The maps of all images from shallow to deep, a row each; or a strip of one.
 
         Args:
-            kind: "layers"; or "strip": picture i's maps, the neurons that take part, and curves by depth.
+            kind: "layers"; or "strip": image i's maps, the neurons kept, and curves by depth.
             layers: of the rows; all if left out.
             common: one scale for all layers of a strip, instead of one each.
-            audit: adds the curve of what is left of the score without the abandoned neurons.
+            audit: adds the curve of the score after the left-out neurons are removed.
             inside: (h, w) on the photo, true on the object: adds the curve of how much evidence lies there.
         """
         from foveal.render.flow import film_strip, layer_rows
@@ -147,20 +166,31 @@ class Flow(Explanation):
             return film_strip(self, i, side=side, common=common, audit=audit, inside=inside)
         return layer_rows(self, layers=layers, side=side)
 
+    def to_html(self, *, side: int = 224) -> str:
+        """What a notebook shows: the strips of the first images, with maps of `side` pixels, and the numbers."""
+        from foveal.render.fragment import result_fragment
+
+        strips = [(self.figure("strip", i=i, side=side), self._alt(i)) for i in range(min(len(self), SHOWN))]
+        return result_fragment(strips, str(self))
+
+    def _alt(self, i: int) -> str:
+        layers = "; ".join(f"{layer} {self.caption(layer, i)}" for layer in self.layers)
+        return f"Attention flow for {self.target[i]} in {self.photos[i].source}. {layers}."
+
     def correlations(self, i: int = 0) -> Image.Image:
-        """How alike the maps of picture i are, each layer with each."""
+        """How alike the maps of image i are, each layer with each."""
         from foveal.render.flow import correlation_picture
 
         return correlation_picture(self, i)
 
     def animation(self, i: int = 0, *, side: int = 320) -> list[Image.Image]:
-        """Frames of attention forming on picture i; `save` writes them as an animated WebP."""
+        """Frames of attention forming on image i; `save` writes them as an animated WebP."""
         from foveal.render.flow import frames
 
         return frames(self, i, side=side)
 
     def save(self, folder: str | os.PathLike[str], *, audit: Audit | None = None) -> Path:
-        """As an explanation, with a strip and an animation a picture, and flow.npz for what is beside the maps.
+        """As an explanation, with a strip and an animation an image, and flow.npz for what is beside the maps.
 
         Args:
             audit: is drawn into the strips and written to the manifest.
@@ -190,7 +220,7 @@ class Flow(Explanation):
 
     def __str__(self) -> str:
         lines = [super().__str__()]
-        for i in range(min(len(self), 3)):
+        for i in range(min(len(self), SHOWN)):
             lines.append(f"  {self.photos[i].source}, from shallow to deep:")
             lines += [f"    {layer:24} {self.caption(layer, i)}" for layer in self.layers]
         return "\n".join(lines)
@@ -198,9 +228,12 @@ class Flow(Explanation):
     __repr__ = __str__
 
     def caption(self, layer: str, i: int = 0) -> str:
-        """ "keeps 43 %, 5.2 of 8.1"; how well an inversion went, where there was one."""
+        """ "43 % of neurons kept; evidence 5.2, score 8.1"; how well an inversion went, where there was one."""
         total, offset = self.number(layer, "total", i), self.number(layer, "offset", i)
-        said = f"keeps {100 * self.number(layer, 'kept', i):.3g} %, {number(total)} of {number(total + offset)}"
+        said = (
+            f"{100 * self.number(layer, 'kept', i):.3g} % of neurons kept; evidence {number(total)}, "
+            f"score {number(total + offset)}"
+        )
         count = self.number(layer, "iterations", i)
         if count:
             said += f", residual {self.number(layer, 'residual', i):.1e} after {count:.0f} iterations"

@@ -1,4 +1,4 @@
-"""What the numbers of a map tell that its picture may hide, and what was decided to read the photos."""
+"""Problems of a map that its overlay may hide, and what was decided to read the photos."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from foveal.images import Photo
 
-LISTED = 5  # pictures named one by one
+LISTED = 5  # images named one by one
 
 
 def map_notes(maps: Mapping[str, Float[Tensor, "n h w"]]) -> tuple[str, ...]:
@@ -40,12 +40,12 @@ def photo_notes(photos: Sequence[Photo]) -> tuple[str, ...]:
 
 
 def _which(found: Sequence[bool]) -> str:
-    """Which pictures, in brackets; nothing if there is only one."""
+    """Which images, in brackets; nothing if there is only one."""
     places = [i for i, here in enumerate(found) if here]
     if len(found) == 1:
         return ""
     if len(places) == len(found):
-        return " (every picture)"
+        return " (every image)"
     listed = ", ".join(str(i) for i in places[:LISTED])
     more = f" and {len(places) - LISTED} more" if len(places) > LISTED else ""
-    return f" (picture{'s' * (len(places) > 1)} {listed}{more}, counted from 0)"
+    return f" (image{'s' * (len(places) > 1)} {listed}{more}, counted from 0)"

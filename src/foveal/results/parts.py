@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from foveal.attention.grouping import Groups
 from foveal.render.scale import number
-from foveal.results.explanation import Explanation
+from foveal.results.explanation import Explanation, slice_of
 from foveal.results.result import check_kind, checked_index
 from foveal.storage.arrays import described, read_arrays, write_arrays
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ARRAYS = "parts.npz"
 BESIDE = ("places", "evidence", "remainder", "offset")
+SHOWN = 3  # images of many in a notebook
 GROUPS = tuple(field.name for field in fields(Groups))
 
 
@@ -63,12 +64,13 @@ class Parts(Explanation):
         assert isinstance(measured, dict)
         return float(measured["coverage"][i])
 
-    def __getitem__(self, i: int) -> Parts:
-        parts = super().__getitem__(i)
+    def __getitem__(self, i: int | slice) -> Parts:
+        rows = slice_of(i, len(self))
+        parts = super().__getitem__(rows)
         assert isinstance(parts, Parts)
-        groups = {f.name: getattr(self.groups, f.name)[i : i + 1] for f in fields(self.groups)}
-        rows = {name: getattr(self, name)[i : i + 1] for name in BESIDE}
-        return replace(parts, groups=type(self.groups)(**groups), **rows)
+        groups = {f.name: getattr(self.groups, f.name)[rows] for f in fields(self.groups)}
+        beside = {name: getattr(self, name)[rows] for name in BESIDE}
+        return replace(parts, groups=type(self.groups)(**groups), **beside)
 
     def rank_picture(self, i: int = 0, *, side: int | None = None, legend: bool = True) -> Image.Image:
         """Image i's photo with an outline a part, in colors that color-blind readers tell apart, and its rank.
@@ -97,6 +99,17 @@ class Parts(Explanation):
         check_kind(kind, "parts")
         return part_sheet(self, side=side)
 
+    def to_html(self, *, side: int = 224) -> str:
+        """What a notebook shows: the figure of the first images, with cells of `side` pixels, and the numbers."""
+        from foveal.render.fragment import result_fragment
+
+        shown = self[:SHOWN]
+        captions = (
+            f"{shown.photos[i].source}: " + "; ".join(f"part {k + 1}, {shown.caption(k, i)}" for k in range(self.count))
+            for i in range(len(shown))
+        )
+        return result_fragment([(shown.figure(side=side), f"Ranked parts. {'. '.join(captions)}.")], str(self))
+
     def _write(self, aside: Path) -> Mapping[str, Any]:
         self.figure().save(aside / "parts.png")
         for i in range(len(self)):
@@ -117,7 +130,7 @@ class Parts(Explanation):
 
     def __str__(self) -> str:
         lines = [super().__str__()]
-        for i in range(min(len(self), 3)):
+        for i in range(min(len(self), SHOWN)):
             lines.append(f"  {self.photos[i].source}, {100 * self.coverage(i):.0f} % of the activity covered:")
             lines += [f"    {k + 1}  {self.caption(k, i)}" for k in range(self.count)]
             lines.append(f"    remainder {number(float(self.remainder[i]))}, offset {number(float(self.offset[i]))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -75,10 +75,19 @@ class Result(ABC):
             write_manifest(aside, {"format": self.FORMAT, **write(aside)})
         return folder
 
-    def _repr_html_(self) -> str:
-        from foveal.render.fragment import figure_fragment
+    def to_html(self) -> str:
+        """What a notebook shows, an HTML fragment: pictures, then what `str` says. Needs no other file."""
+        from foveal.render.fragment import result_fragment
 
-        return figure_fragment(self.figure(), str(self))
+        return result_fragment(self._shown(), str(self))
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def _shown(self) -> Sequence[tuple[Image.Image, str]]:
+        """The pictures for a notebook, each with a text for those who do not see it."""
+        first, *_ = str(self).splitlines() or [""]
+        return [(self.figure(), f"{type(self).__name__}: {first}")]
 
 
 def check_kind(kind: str, *kinds: str) -> None:

@@ -1,4 +1,4 @@
-"""What `foveal.sanity` gives: curves of how far explanations change when they must, and when they must not."""
+"""What `foveal.sanity` gives: how maps change when weights are randomized, and when the image changes a little."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from foveal.storage.manifest import Saved
 
 MARGIN = 0.15
-"""How far above the null the likeness may be when everything is random."""
+"""How far above the null the similarity may be when all weights are random."""
 KEPT = 0.5
-"""How alike the maps may be on average while layers forget: more says that late layers hardly matter to it."""
+"""How similar the maps may be on average while layers are randomized: more means that late layers hardly matter."""
 
 
 LISTED = 5  # layers named one by one
@@ -29,7 +29,7 @@ LISTED = 5  # layers named one by one
 class Checked:
     """One method. What is not known, because maps are the same everywhere or no numbers, is NaN.
 
-    curve       after each step of forgetting: how alike the map still is, by "spearman", "absolute", "ssim", "hog".
+    curve       after each step: how similar the map still is to the original, by "spearman", "absolute", "ssim", "hog".
     null        the same of two networks that are random altogether.
     classes     Spearman's between the maps of two classes; None where none was asked.
     stability   the largest relative change of the map, a radius each.
@@ -52,7 +52,7 @@ class Checked:
 
     @property
     def kept(self) -> float:
-        """Spearman's, the mean over the steps of forgetting that changed something; NaN where there is none."""
+        """Spearman's, the mean over the steps that changed something; NaN where there is none."""
         known = [step["spearman"] for step in self.telling if not isnan(step["spearman"])]
         return sum(known) / len(known) if known else nan
 
@@ -60,20 +60,18 @@ class Checked:
     def undefined(self) -> str | None:
         """Why there is no verdict; None where there is one."""
         if self.blank:
-            return "its maps are the same everywhere, or not numbers"
+            return "its maps are constant, or not numbers"
         if not self.telling:
-            return "making layers random changed nothing of what they give for these pictures"
+            return "randomizing layers did not change their output for these images"
         if isnan(self.telling[-1]["spearman"]):
-            return "when all layers have forgotten, its maps are the same everywhere, or not numbers"
+            return "with all layers randomized, its maps are constant, or not numbers"
         if isnan(self.null["spearman"]):
-            return (
-                "maps of random networks are the same everywhere, or not numbers, so there is nothing to compare with"
-            )
+            return "the maps of random networks are constant, or not numbers, so there is nothing to compare with"
         return None
 
     @property
     def passed(self) -> bool:
-        """Whether the map is lost on the way, and at the end is no more like the original than chance has it."""
+        """Whether the map is lost on the way, and is at the end no more similar to the original than by chance."""
         return (
             self.undefined is None
             and self.kept <= KEPT
@@ -90,7 +88,7 @@ class Checked:
 
 @dataclass(frozen=True, eq=False)
 class Sanity(Result):
-    """Methods by name; `layers` are the last that forgot at each step, `radii` those of stability.
+    """Methods by name; `layers` are the last that were randomized at each step, `radii` those of stability.
 
     `notes` say which layers made no difference, and what was left out.
     """
@@ -111,14 +109,16 @@ class Sanity(Result):
         """The finding, as a person would say it."""
         check = self.checked[method]
         classes = (
-            "" if check.classes is None else f"; maps of two classes correlate {check.classes:.2f}".replace("-", "−")
+            ""
+            if check.classes is None
+            else f"; correlation of the maps of two classes {check.classes:.2f}".replace("-", "−")
         )
         if check.undefined is not None:
             return f"{method} {check.verdict}: {check.undefined}{classes}"
         end, null = check.telling[-1]["spearman"], check.null["spearman"]
         why = (
-            f"while layers forget, its map correlates {check.kept:.2f} with the original on average, {end:.2f} when "
-            f"all have (two random networks' {null:.2f}); structural similarity {check.telling[-1]['ssim']:.2f} "
+            f"correlation with the original map: mean {check.kept:.2f} while layers are randomized, {end:.2f} at the "
+            f"end (two random networks: {null:.2f}); structural similarity at the end {check.telling[-1]['ssim']:.2f} "
             f"({check.null['ssim']:.2f})"
         ).replace("-", "−")
         return f"{method} {check.verdict}: {why}{classes}"
@@ -141,10 +141,10 @@ class Sanity(Result):
         }  # fmt: skip
 
     def figure(self, kind: str = "spearman", *, side: int = 1000) -> Image.Image:
-        """The curves: how alike the maps still are, by how much has been forgotten; the null of each at the end.
+        """The curves: how similar the maps still are, by how many layers are random; the null of each beside them.
 
         Args:
-            kind: how likeness is measured: "spearman", "absolute", "ssim", "hog".
+            kind: how similarity is measured: "spearman", "absolute", "ssim", "hog".
             side: the width in pixels.
         """
         from foveal.render.sanity import curves
@@ -153,7 +153,7 @@ class Sanity(Result):
         return curves(self, kind, width=side)
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """The curves as a picture; all numbers stand in the manifest."""
+        """The curves as an image; all numbers stand in the manifest."""
         self.figure().save(aside / "sanity.png")
         return {
             "checked": {name: asdict(check) for name, check in self.checked.items()}, "layers": list(self.layers),
@@ -170,17 +170,20 @@ class Sanity(Result):
         )  # fmt: skip
 
     def __str__(self) -> str:
-        head = f"{self.model}: {self.pictures} pictures, layers forgotten from {self.layers[0]} to {self.layers[-1]}"
+        head = (
+            f"{self.model}: {self.pictures} image{'s' * (self.pictures != 1)}, layers randomized from "
+            f"{self.layers[0]} to {self.layers[-1]}"
+        )
         lines = [head]
         for name, check in self.checked.items():
             lines.append("  " + self.summary(name))
             steps = " ".join(_short(step["spearman"], "5.2f") for step in check.curve).replace("-", "−")
-            lines.append(f"    likeness by step   {steps}")
+            lines.append(f"    correlation by step  {steps}")
             moved = " ".join(
                 f"{_short(value, '.2g')} at {radius:g}"
                 for value, radius in zip(check.stability, self.radii, strict=True)
             )
-            lines.append(f"    relative change    {moved}")
+            lines.append(f"    relative change      {moved}")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 

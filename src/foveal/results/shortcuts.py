@@ -32,10 +32,10 @@ SUSPECT = ("name", "index", "count", "tells", "p", "loss", "flagged")
 class ClassGroup:
     """Pictures of one class whose evidence lies alike.
 
-    pictures    their numbers among all.
+    images    their numbers among all.
     mean        (h, w), the mean of their maps, each summing to 1, on the network's input.
     outside     the share of evidence in the surroundings; `lift` the same over their share of the area.
-    area        the least share of the picture that holds half of the evidence.
+    area        the least share of the image that holds half of the evidence.
     """
 
     pictures: tuple[int, ...]
@@ -45,7 +45,7 @@ class ClassGroup:
     area: float
 
     def caption(self) -> str:
-        """Where it lies: "in the middle, half of it on 9 % of the picture, 6 % in the surroundings"."""
+        """Where it lies: "in the middle, half of it on 9 % of the image, 6 % in the surroundings"."""
         h, w = self.mean.shape
         total = float(self.mean.sum())
         if total <= 0 or math.isnan(self.area):
@@ -57,7 +57,7 @@ class ClassGroup:
         place = " ".join(word for word in (rows, columns) if word)
         where = f"at the {place}" if place else ("all over" if self.area > 0.25 else "in the middle")
         half, outside = 100 * self.area, 100 * self.outside
-        return f"{where}, half of it on {half:.0f} % of the picture, {outside:.0f} % in the surroundings"
+        return f"{where}, half of it on {half:.0f} % of the image, {outside:.0f} % in the surroundings"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Suspect:
     """One class.
 
     name, index     "jay (17)", 17.
-    count           pictures of it.
+    count           images of it.
     tells           how often the class scores higher on surroundings of its own than on others'; 0.5 is chance.
     p               the chance of that, corrected for the number of classes (Holm).
     loss            the share of its probability that is lost with other surroundings.
@@ -85,11 +85,14 @@ class Suspect:
     @property
     def summary(self) -> str:
         """The finding about this class."""
-        lost = f"{100 * max(self.loss, 0):.0f} % of its probability is lost with the surroundings of other pictures"
+        lost = (
+            f"{100 * max(self.loss, 0):.0f} % of its probability is lost when the surroundings are replaced "
+            "by those of other classes"
+        )
         told = f"the surroundings tell {self.name} from other classes in {100 * self.tells:.0f} % of pairs"
         if self.flagged:
             return f"{told} (50 % is chance, p = {self.p:.1g}), and {lost}: this looks like a shortcut"
-        return f"{told} (50 % is chance), and {lost}: no shortcut is seen there"
+        return f"{told} (50 % is chance), and {lost}: no shortcut found"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -107,7 +110,7 @@ class Suspect:
 
 @dataclass(frozen=True, eq=False)
 class Shortcuts(Result):
-    """All classes, suspicious ones first; `photos` and `maps` (n, h, w) are those of all pictures, in their order."""
+    """All classes, suspicious ones first; `photos` and `maps` (n, h, w) are those of all images, in their order."""
 
     FORMAT: ClassVar[str] = "foveal-shortcuts/1"
 
@@ -136,14 +139,15 @@ class Shortcuts(Result):
             worst = self.flagged[0]
             return (
                 f"{self.model} seems to use a shortcut in {len(self.flagged)} of {count} classes: the surroundings "
-                f"({edge}) tell {worst.name} from other classes in {100 * worst.tells:.0f} % of pairs whatever stands "
+                f"({edge}) tell {worst.name} from other classes in {100 * worst.tells:.0f} % of pairs, whatever is "
                 f"in the middle (50 % is chance; {100 * tells:.0f} % over all classes), and {100 * worst.loss:.0f} % "
-                "of its probability is lost when they are swapped for others"
+                "of its probability is lost when they are replaced"
             )
         return (
-            f"no shortcut through the surroundings is seen in {self.model}: they ({edge}) tell a class from others in "
+            f"no shortcut through the surroundings was found in {self.model}: they ({edge}) tell a class "
+            "from others in "
             f"{100 * tells:.0f} % of pairs (50 % is chance), and {100 * max(loss, 0):.0f} % of the probability is lost "
-            f"when they are swapped, over {count} classes"
+            f"when they are replaced, over {count} classes"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -156,7 +160,7 @@ class Shortcuts(Result):
         }  # fmt: skip
 
     def figure(self, kind: str = "groups", *, k: int = 0, side: int = 192) -> Image.Image:
-        """The groups of the k-th class: a row each, the mean map first, then pictures with their maps."""
+        """The groups of the k-th class: a row each, the mean map first, then images with their maps."""
         from foveal.render.shortcuts import group_sheet
 
         check_kind(kind, "groups")
@@ -211,7 +215,7 @@ class Shortcuts(Result):
         for suspect in self.suspects:
             mark = "!" if suspect.flagged else " "
             lines.append(
-                f" {mark} {suspect.name:28} {suspect.count:4} pictures  surroundings tell {100 * suspect.tells:3.0f} "
+                f" {mark} {suspect.name:28} {suspect.count:4} images  surroundings tell {100 * suspect.tells:3.0f} "
                 f"%  p {suspect.p:.2g}  lost {100 * suspect.loss:3.0f} %"
             )
             lines += [f"      {len(group.pictures):4}  {group.caption()}" for group in suspect.groups]

@@ -38,7 +38,7 @@ class Tree(Result):
     Attributes:
         root: the decision, as a node.
         stages: of the network, first next to the input.
-        photo: the picture.
+        photo: the image.
         target, target_spec: what was decided, in words and for machines.
         model: its name.
         parameters: how it was taken apart.
@@ -75,7 +75,10 @@ class Tree(Result):
         if not todo:
             return
         if self.expander is None:
-            raise ResultError("this tree has no network to ask: it holds what was grown before it was saved")
+            raise ResultError(
+                "this tree was loaded, so it has no network and cannot grow: grow the tree that "
+                "foveal.decompose returned"
+            )
         for stage in sorted({f.stage for f in todo}, reverse=True):
             self.expander.expand([f for f in todo if f.stage == stage])
 
@@ -90,7 +93,9 @@ class Tree(Result):
     def audit(self) -> Tree:
         """Measure the effect of every edge so far: the parent's value without the child's channel."""
         if self.expander is None:
-            raise ResultError("this tree has no network to ask: audit the tree that foveal.decompose returned")
+            raise ResultError(
+                "this tree was loaded, so it has no network to audit: audit the tree that foveal.decompose returned"
+            )
         known = [self.decision, *self.features.values()]
         todo = [f for f in known if f.edges and any(edge.effect is None for edge in f.edges)]
         for stage in sorted({f.stage for f in todo}, reverse=True):
@@ -98,13 +103,15 @@ class Tree(Result):
         return self
 
     def look(self, kind: str = "guided") -> Tree:
-        """Find what in the picture drives each feature so far, and which part of it: `feature.pattern`.
+        """Find what in the image drives each feature so far, and which part of it: `feature.pattern`.
 
-        kind: "guided" backpropagation, a picture of a pattern and no evidence; or "smoothgrad", × input, by the
-        derivative alone. About as much work as a forward and a backward for each feature that sees all of the picture.
+        kind: "guided" backpropagation, an image of a pattern and no evidence; or "smoothgrad", × input, by the
+        derivative alone. About as much work as a forward and a backward for each feature that sees all of the image.
         """
         if self.expander is None:
-            raise ResultError("this tree has no network to ask: look with the tree that foveal.decompose returned")
+            raise ResultError(
+                "this tree was loaded, so it has no network: call look() on the tree that foveal.decompose returned"
+            )
         todo = [f for f in self.features.values() if f.pattern is None or f.pattern.kind != kind]
         for stage in sorted({f.stage for f in todo}, reverse=True):
             self.expander.look([f for f in todo if f.stage == stage], kind)
@@ -137,7 +144,7 @@ class Tree(Result):
     def overlap(self, other: Tree) -> Mapping[str, float]:
         """Stage -> how much both rest on the same channels, wherever they are: 0 not at all, 1 alike.
 
-        For the same picture before and after a change, or two decisions about one picture.
+        For the same image before and after a change, or two decisions about one image.
         """
         return overlap(self, other)
 
@@ -150,7 +157,7 @@ class Tree(Result):
         if layer is None:
             return fine_map(self, self.photo.geometry.input_size)
         if layer not in names:
-            raise ResultError(f"this tree has no stage {layer!r}: say {', '.join(names)}")
+            raise ResultError(f"this tree has no stage {layer!r}: it has {', '.join(names)}")
         return stage_map(self, names.index(layer))
 
     def figure(self, kind: str = "poster", *, most: int = 8, side: int = 132) -> Image.Image:
@@ -160,8 +167,13 @@ class Tree(Result):
         check_kind(kind, "poster")
         return tree_page(self, most=most, side=side).image()
 
+    def _shown(self) -> Sequence[tuple[Image.Image, str]]:
+        best = [f"{edge.child.name} {100 * edge.share:.1f} %" for edge in (self.decision.edges or ())[:8]]
+        said = f"What supports {self.target} in {self.photo.source}, by {self.model}: {', '.join(best) or 'nothing'}."
+        return [(self.figure(), said)]
+
     def svg(self, *, most: int = 8, side: int = 132) -> str:
-        """The same page in vectors, as an SVG file with its pictures inside."""
+        """The same page in vectors, as an SVG file with its images inside."""
         from foveal.render.tree import tree_page
 
         return tree_page(self, most=most, side=side).svg()
@@ -203,7 +215,7 @@ class Tree(Result):
 
         def tell(node: Node, indent: int) -> None:
             effect = node.edge.effect if node.edge else None
-            said = "" if effect is None else f", without it {100 * effect:+.0f} %"
+            said = "" if effect is None else f", without it {change(effect)}"
             lines.append("  " * indent + (f"{node}{said}" if node.edge else f"score {self.decision.value:.4g}"))
             if node.feature.edges:
                 for child in node.children:
@@ -215,8 +227,15 @@ class Tree(Result):
     __repr__ = __str__
 
 
+def change(effect: float) -> str:
+    """What becomes of a score that is lowered by a share of it: "−7.7 %" for 0.077."""
+    said = f"{100 * effect:.1f}"
+    sign = "±" if float(said) == 0 else "−" if effect > 0 else "+"
+    return f"{sign}{said.lstrip('-')} %"
+
+
 def tree_facts(tree: Tree) -> dict[str, Any]:
-    """Everything but the picture and the graph, as a manifest has it."""
+    """Everything but the image and the graph, as a manifest has it."""
     return {
         "model": tree.model,
         "target": tree.target,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from foveal.results.feature_graph import Edge, Feature, Key
 
 Place: TypeAlias = tuple[int, int]
-"""(stage, channel); wherever in the picture."""
+"""(stage, channel); wherever in the image."""
 
 
 class Grown(Protocol):

@@ -9,13 +9,14 @@ for (const home of document.querySelectorAll(".tree")) {
     return element;
   };
   const percent = (x) => (100 * x).toFixed(Math.abs(x) < 0.0995 ? 1 : 0) + "\u00a0%";
+  const change = (effect) => (effect > 0 ? "−" : effect < 0 ? "+" : "±") + percent(Math.abs(effect));  // of what is supported
   const short = (x) => Number(x.toPrecision(3)).toString().replace("-", "−");
 
   const side = make("div", "side");
   const scene = make("div", "scene");
   const photo = make("img");
   photo.src = tree.photo;
-  photo.alt = "the picture";
+  photo.alt = "the image";
   const boxes = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   boxes.setAttribute("viewBox", "0 0 " + tree.size.join(" "));
   boxes.setAttribute("aria-hidden", "true");
@@ -49,9 +50,9 @@ for (const home of document.querySelectorAll(".tree")) {
       say("biases", short(offset));
     }
     if (edge) {
-      say(edge.against ? "of what opposes" : "share", percent(edge.share));
-      say("of the decision", percent(path.reduce((all, step) => all * (step.edge ? step.edge.share : 1), 1)));
-      if (edge.effect !== null) say("lost without it", percent(edge.effect));
+      say(edge.against ? "share of what is against" : "share of its parent", percent(edge.share));
+      say("share of the decision", percent(path.reduce((all, step) => all * (step.edge ? step.edge.share : 1), 1)));
+      if (edge.effect !== null) say("without it", change(edge.effect));
     }
     told.append(list);
     const elsewhere = edge && tree.shelves[feature.stage + "/" + feature.channels[0]];
@@ -60,10 +61,10 @@ for (const home of document.querySelectorAll(".tree")) {
       for (const uri of elsewhere) {
         const one = make("img");
         one.src = uri;
-        one.alt = "where this channel is strongest elsewhere";
+        one.alt = "another image where this channel is strongest";
         shelf.append(one);
       }
-      told.append(make("span", "", "Where this channel is strongest elsewhere:"), shelf);
+      told.append(make("span", "", "Other images where this channel is strongest:"), shelf);
     }
   };
   const card = (edge, path) => {
@@ -85,9 +86,9 @@ for (const home of document.querySelectorAll(".tree")) {
     bar.style.width = Math.max(2, 100 * edge.share) + "%";
     const label = make("span");
     const more = feature.channels.length > 1 ? " +" + (feature.channels.length - 1) : "";
-    label.append(make("b", "", feature.channels[0] + more), " " + (edge.against ? "against, " : "") + percent(edge.share));
+    label.append(make("b", "", "channel " + feature.channels[0] + more), make("br"), (edge.against ? "against " : "") + percent(edge.share));
     button.append(bar, label);
-    if (edge.effect !== null) button.append(make("span", "effect", "without\u00a0it " + (edge.effect > 0 ? "−" : "+") + percent(Math.abs(edge.effect))));
+    if (edge.effect !== null) button.append(make("span", "effect", "without\u00a0it " + change(edge.effect)));
     button.setAttribute("aria-label", feature.name + ", " + percent(edge.share));
     button.setAttribute("aria-expanded", "false");
     button.addEventListener("focus", () => tell(here));
@@ -105,7 +106,7 @@ for (const home of document.querySelectorAll(".tree")) {
     if (!feature.edges.length) return;
     const row = make("div", "row");
     const cards = make("div", "cards");
-    const owner = path.length > 1 ? ", what channel " + feature.channels[0] + " rests on" : "";
+    const owner = path.length > 1 ? ": features that support channel " + feature.channels[0] : "";
     row.append(make("h4", "", tree.stages[feature.stage - 1] + owner), cards);
     cards.append(...feature.edges.map((edge) => card(edge, path)));
     rows.append(row);
@@ -132,5 +133,5 @@ for (const home of document.querySelectorAll(".tree")) {
   tell(root);
   rows.querySelector(".card")?.click();
   tell(root);
-  if (tree.left_out > 0) rows.append(make("p", "told", tree.left_out + " features that carry least are left out of this page."));
+  if (tree.left_out > 0) rows.append(make("p", "told", tree.left_out + " features with the smallest shares are not on this page."));
 }
