@@ -27,7 +27,7 @@ from tests.results.test_explanation import explanation
 HOSTILE = '<script>alert(1)</script><img src="http://evil" onerror="alert(2)">'
 FIGURES: dict[str, Callable[[Any], Image.Image]] = {  # where a notebook shows another than the usual figure
     "flow": lambda flow: flow.figure("strip"),
-    "explanation": lambda why: why.overlay(1, layer="late", side=320),
+    "explanation": lambda why: why.overlay(1, layer="late", size=320),
 }
 
 
@@ -141,7 +141,7 @@ def test_of_several_layers_all_are_shown() -> None:
     places = [(i, layer) for i in range(2) for layer in why.layers]
     assert len(page.images) == 4
     for image, (i, layer) in zip(page.images, places, strict=True):
-        assert difference(decoded(image["src"]), why.overlay(i, layer=layer, side=320)) < 0.02
+        assert difference(decoded(image["src"]), why.overlay(i, layer=layer, size=320)) < 0.02
         assert f"{why.target[i]} at {layer}." in image["alt"]
     wide = replace(why, maps={f"layer{k}": torch.rand(2, 2, 2) for k in range(40)})
     html = wide._repr_html_()

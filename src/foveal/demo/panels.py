@@ -63,8 +63,8 @@ def tree_panel(model: Model, example: Example, class_name: str) -> Panel:
         (Tile(f"{tree.stages[-1].name} to {tree.stages[0].name}", tree.figure(most=6), words),),
         "Gradient-based activation propagation: the strongest channels of the last stage, each at its strongest "
         "position, then the channels that support that neuron, and so on. Click a card to see its features. The "
-        "drawn tree is below: lines are as thick as what flows along them; red where removing a channel does not lower what it was "
-        "found to support. The gray images show the pattern that drives each neuron (guided "
+        "drawn tree is below: lines are as thick as what flows along them; red where removing a channel does not lower "
+        "what it was found to support. The gray images show the pattern that drives each neuron (guided "
         "backpropagation, not evidence).",
         tree=fragment(tree),
     )
