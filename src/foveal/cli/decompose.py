@@ -14,6 +14,7 @@ from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import pictures
+from foveal.engine.numerals import whole
 from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from foveal.results.tree import Tree
 
 
-RULES, NODES, PATTERNS = ("pool_up", "exact", "window"), ("neurons", "sums", "maps"), ("guided", "smoothgrad")
+NODES, PATTERNS = ("neurons", "sums", "maps", "parts"), ("guided", "smoothgrad")
+LINES = 13  # of a tree that the terminal shows
+BRANCHING = {"parts": 5}  # others 3
 
 
 @command
@@ -36,17 +39,24 @@ def decompose(
         int | None, typer.Option("--depth", min=1, metavar="N", help="Levels of the tree. Default: all stages.")
     ] = None,
     branching: Annotated[
-        int, typer.Option("--branching", min=1, metavar="N", help="Maximum number of children of a node.")
-    ] = 3,
+        str | None,
+        typer.Option(
+            "--branching",
+            metavar="N",
+            show_default=False,
+            help="Maximum number of children of a node (default: 3, of parts 5), or auto: as few as hold 90 % of it.",
+        ),
+    ] = None,
     rule: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--rule",
             metavar="RULE",
-            help="pool_up (as published), or exact or window, whose shares add up.",
-            callback=one_of(*RULES),
+            show_default=False,
+            help="pool_up (as published, default), or exact or window, whose shares add up. Of parts: difference "
+            "(default), exact, or a method with rules, such as lrp-gamma.",
         ),
-    ] = "pool_up",
+    ] = None,
     merge: Annotated[
         bool, typer.Option("--merge", help="Join channels that contribute at the same positions.")
     ] = False,
@@ -55,10 +65,17 @@ def decompose(
         typer.Option(
             "--nodes",
             metavar="WHAT",
-            help="What a node is: neurons, sums (of their channels) or maps.",
+            help="What a node is: neurons (as published), sums (of their channels), maps, or parts (groups of channels "
+            "and positions that add up to the decision).",
             callback=one_of(*NODES),
         ),
     ] = "neurons",
+    reference: Annotated[
+        str,
+        typer.Option(
+            "--reference", metavar="NAME|PHOTO", help="What parts compare the photo with: blur, zero, mean or a photo."
+        ),
+    ] = "blur",
     opponents: Annotated[
         int,
         typer.Option("--opponents", min=0, metavar="N", help="Also show the N strongest features against each node."),
@@ -93,6 +110,7 @@ def decompose(
 
     \b
       foveal decompose bird.jpg -m demo
+      foveal decompose bird.jpg -m timm:resnet50 --nodes parts --audit
       foveal decompose bird.jpg -m torchvision:vgg16 --branching 5 --depth 3
       foveal decompose bird.jpg -m timm:resnet50 --rule exact --opponents 3
       foveal decompose bird.jpg -m timm:resnet50 --channels photos/ --audit
@@ -106,6 +124,7 @@ def decompose(
     from foveal.api.audit import audit as audited
     from foveal.api.decompose import decompose as decomposed
 
+    children = _children(branching, nodes)
     target = question.resolve(network)
     rows: list[dict[str, Any]] = []
     trees = []
@@ -115,8 +134,9 @@ def decompose(
         for i, batch in read.one_by_one(files):
             photo, folder = files[i], places[i]
             tree = decomposed(
-                network, batch, target, branching=branching, rule=rule, merge=merge, nodes=nodes, opponents=opponents
-            ).grow(depth)
+                network, batch, target, branching=children, rule=rule, merge=merge, nodes=nodes, opponents=opponents,
+                reference=reference,
+            ).grow(depth)  # fmt: skip
             tree = replace(tree, channel_examples=examples)
             if patterns:
                 tree.look(patterns)
@@ -124,7 +144,7 @@ def decompose(
                 tree.audit()
             tree.save(folder)
             test = audited(network, batch, target, explanations=tree)[0] if audit else None
-            begin = str(tree).splitlines()[: 1 + branching * (1 + branching)]
+            begin = str(tree).splitlines()[:LINES]
             info(f"{photo.name}: {tree.target}", *begin, *([test.summary] if test else []))
             rows.append(_row(tree, photo, folder) | {"hiding": test.to_dict() if test else None})
             if together:
@@ -142,6 +162,15 @@ def decompose(
             print_json([*rows, *read.failures()])
         else:
             print_lines(*(row["page"] for row in rows))
+
+
+def _children(branching: str | None, nodes: str) -> int | str:
+    """How many children a node has at most, or "auto"."""
+    if branching is None:
+        return BRANCHING.get(nodes, 3)
+    if branching != "auto" and (whole(branching) or 0) < 1:
+        raise typer.BadParameter(f"--branching takes a number from 1 up, or auto, not {branching!r}")
+    return branching if branching == "auto" else whole(branching) or 1
 
 
 def _examples(network: Model, read: Pictures, folder: Path, move: Move) -> ChannelExamples:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MODES = ("exact", "project", "cascade", "cascade_all", "damped")
 
+COEFFICIENTS = ("contribution", "positive", "margin", "linear", "gradient", "difference")
+
 
 @command
 def flow(
@@ -47,6 +49,20 @@ def flow(
             help="Keep the fewest neurons that hold this share of the evidence, above 0 to 1.",
         ),
     ] = 1.0,
+    coefficients: Annotated[
+        str,
+        typer.Option(
+            "--coefficients",
+            metavar="NAME",
+            callback=one_of(*COEFFICIENTS),
+            help="difference: maps that sum to the score less that of a reference, at every layer. Of a similarity "
+            "also positive, margin, linear or gradient.",
+        ),
+    ] = "contribution",
+    reference: Annotated[
+        str,
+        typer.Option("--reference", metavar="NAME|PHOTO", help="Of difference: blur, zero, mean or a photo."),
+    ] = "blur",
     iterations: Annotated[
         int, typer.Option("--iterations", min=1, metavar="N", help="Solver iterations (modes project, cascade).")
     ] = 30,
@@ -64,6 +80,7 @@ def flow(
       foveal flow bird.jpg -m demo
       foveal flow bird.jpg -m timm:resnet50 --target "jay - crow" --audit
       foveal flow bird.jpg -m torchvision:vgg16 --mode exact --mode project
+      foveal flow bird.jpg -m timm:resnet50 --coefficients difference
       foveal flow query.jpg -m timm:resnet50 --like shelf.jpg
       foveal flow bird.jpg -m timm:convnext_tiny --mass 0.99
 
@@ -95,7 +112,7 @@ def flow(
             for name in mode or ["exact"]:
                 result = flowed(
                     network, batch, target, mode=name, layer=options.layer_spec(layer) or "all", mass=mass,  # type: ignore[arg-type]
-                    iterations=iterations, progress=move,
+                    coefficients=coefficients, reference=reference, iterations=iterations, progress=move,
                 )  # fmt: skip
                 runs = result.audit(move) if audit else None
                 result.save(folder / name, audit=runs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence  # typer reads the types of callbacks
+from collections.abc import Callable, Iterator, Sequence  # typer reads the types of callbacks
 from typing import Any
 
 import typer
@@ -11,10 +11,24 @@ import typer
 _PIECE = re.compile(r"(?:\[[^\]]*\]|[^,\[]|\[)+")
 
 
-def repeatable(name: str, *short: str, metavar: str, help: str) -> Any:
-    """The option --NAME and --NAMEs of a list of names: `--method a --method b` and `--methods a,b` are the same."""
+def repeatable(
+    name: str,
+    *short: str,
+    metavar: str,
+    help: str,
+    callback: Callable[[list[str] | None], list[str] | None] | None = None,
+) -> Any:
+    """The option --NAME and --NAMEs of a list of names: `--method a --method b` and `--methods a,b` are the same.
+
+    callback: checks the names, once they are separated.
+    """
+
+    def names(given: Sequence[str] | None) -> list[str] | None:
+        each = _separated(given)
+        return callback(each) if callback else each
+
     return typer.Option(
-        f"--{name}", f"--{name}s", *short, metavar=metavar, callback=_separated,
+        f"--{name}", f"--{name}s", *short, metavar=metavar, callback=names,
         help=f"{help} Repeat it, or put commas between.",
     )  # fmt: skip
 
