@@ -270,3 +270,10 @@ def test_an_image_may_be_the_reference() -> None:
     with torch.no_grad():
         rise = float((model(x) - model(other))[0, 2])
     assert expander_of(tree).taken == pytest.approx(rise, rel=1e-9)
+
+
+def test_maps_of_the_whole_tree_hold_what_it_holds(tree: Tree) -> None:
+    for level, stage in enumerate(reversed(tree.stages), 1):
+        assert float(tree.map(stage.name).sum()) == pytest.approx(tree.kept()[level], rel=1e-6)
+    fine = tree.map()
+    assert fine.shape == (24, 24) and bool(torch.isfinite(fine).all()) and float(fine.min()) >= 0 < float(fine.max())

@@ -1,6 +1,7 @@
 """One fine-grained map of a whole tree. Specification: gAP, section 6.5.
 
-H_l = Σ_{v at stage l} π(v) · h_v / Σ h_v       π the path share, h_v the contributions of v to its parent
+H_l = Σ_{v at stage l} π(v) · h_v / Σ h_v       π the path share, h_v the contributions of v to its parent;
+                                                parts against the decision have π below 0, and count in H_l alone
 H   = (Π_l (H_l + ε_l))^(1/L), less what it is where no H_l is anything    supported at every level
 """
 
@@ -31,7 +32,7 @@ def stage_map(tree: Grown, stage: int) -> Float[Tensor, "h w"]:
         if parent.stage != stage + 1 or parent.key not in flow:
             continue
         for edge in parent.edges or ():
-            h = edge.map.detach().cpu().double().relu()
+            h = (edge.map.detach().cpu().double() * (1 if edge.mass >= 0 else -1)).relu()
             total += placed(flow[parent.key] * edge.share * h / h.sum().clamp(min=1e-300), edge.corner, size)
     return total
 
@@ -41,7 +42,7 @@ def fine_map(tree: Grown, size: tuple[int, int]) -> Float[Tensor, "h w"]:
     logs = []
     for stage in range(len(tree.stages)):
         H, cells, image = stage_map(tree, stage), tree.stages[stage].place, tree.photo.geometry.input_size
-        H = laid(H, size, cells and Place(*cells).settled(H.shape, image), image)
+        H = laid(H, size, cells and Place(*cells).settled(H.shape, image), image).relu()
         if float(H.amax()) > 0:
             logs.append((H / H.amax() + FAINT).log())
     if not logs:
