@@ -180,7 +180,7 @@ def test_pages_speak_of_images_and_forward_passes(page: Path) -> None:
     [
         ("README.md", "MIT license"),
         ("docs/glossary.md", "abandoned"),
-        ("foveal methods", "needs"),
+        ("foveal methods", "costs"),
         ("foveal.explain", "Args:"),
         ("engine/select.py", "there is no stage …"),
         (".html", "<"),

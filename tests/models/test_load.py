@@ -250,7 +250,7 @@ def test_sidecars_that_are_not_there_or_not_json(tmp_path: Path) -> None:
         path.with_suffix(".json").write_text(text)
         assert "sidecar" in refusal(path)
     path.with_suffix(".json").unlink()
-    assert "docs/models.md" in refusal(path)
+    assert "foveal help models" in refusal(path)
     assert "No such file" in refusal(tmp_path / "nothing.safetensors")
 
 

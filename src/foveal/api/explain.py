@@ -78,7 +78,7 @@ def explain(
         scales: sizes of the picture, such as (1, 1.5, 2), over whose maps the mean is taken, at the largest one's
             resolution.
         inputs: what else the model's forward takes, after the image: `model(image, *inputs, **keywords)`. Tensors with
-            a row an image follow the images; the rest goes in as it is. Where the image does not come first, `...`
+            one row per image follow the images; the rest is passed unchanged. Where the image is not first, `...`
             stands in its place: `inputs=(metadata, ...)`, `inputs=([..., other],)` for a model that takes a list, or
             `keywords={"pixel_values": ...}`.
         keywords: the same by name.
@@ -140,7 +140,7 @@ def compare(
             forward and a backward pass, "all" those, too, that run the network hundreds of times; what does not apply
             is left out of these three.
 
-    The other arguments are those of `explain`, and so are the errors. Returns `Explanations`: one a method, by
+    The other arguments are those of `explain`, and so are the errors. Returns `Explanations`: one per method, by
     number or name.
     """
     started = time.perf_counter()

@@ -59,9 +59,9 @@ def flow(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> Flow:
-    """A map for every layer, of the neurons that take part in the decision: neuron abandoning attention flow.
+    """Attention flow (NAFlow): a map for every layer, of the neurons that contribute to the decision.
 
-    One forward and one backward for all layers in mode "exact"; the other modes invert what lies between them.
+    One forward and one backward pass for all layers in mode "exact"; the other modes invert what lies between them.
 
         flow = foveal.flow(model, "bird.jpg")
         flow.maps["layer1"], flow.signed["layer1"], flow.kept["layer1"]         # (n, h, w) each
@@ -69,17 +69,17 @@ def flow(
 
     Args:
         target: any decision of `foveal.explain`; a similarity flows by its channels' contributions.
-        mode: how each layer is rebuilt from the one above: "exact", "project", "cascade", "cascade_all", "damped"
+        mode: how each layer is rebuilt from the next deeper one: "exact", "project", "cascade", "cascade_all", "damped"
             (`foveal.methods.naflow` has the formulas; docs/flow.md what they are good for).
         layer: which layers, as in `explain`; all stages if left out. Modes that invert need layers of which each is
             made of the one before.
         mass: below 1, keep the fewest neurons that hold this share of Σ |A ⊙ G|, for networks of GELU or SiLU, whose
             gradients never vanish.
-        zero: abandon neurons whose gradient's absolute value does not exceed this.
+        zero: leave out neurons whose gradient's absolute value does not exceed this.
         coefficients: of a similarity: "contribution", "positive", "margin" or "linear" as in FAM, or "gradient", the
             derivative of the similarity itself. Of any decision: "difference", slopes to a reference, so that the total
             at every layer is the score less the reference's, and maps without the grid of strides.
-            The neurons that take part are then the fewest that hold `mass` of the evidence, 0.99 where it is 1.
+            The neurons kept are then the fewest that hold `mass` of the evidence, 0.99 where it is 1.
         reference: of "difference": "blur", "zero", "mean", or an image.
         iterations, tolerance: of the solver, where there is no closed form; few iterations regularize.
         damping: of mode "damped", in units of the mean squared gain of what lies between two layers.

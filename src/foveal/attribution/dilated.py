@@ -32,7 +32,7 @@ def at_resolution(
     """The evidence in maps `resolution` times finer at the deepest layer, and nowhere coarser than there."""
     layers = tuple(dict.fromkeys(layer for request in asked for layer in request.layers if layer != INPUT))
     if not layers:
-        raise MethodError(f"resolution={resolution} makes maps of layers finer; at the input there is a value a pixel")
+        raise MethodError(f"resolution={resolution} is for layers: a map at the input has one value per pixel already")
     at = with_resolution(context, layers, resolution)
     evidence = attribute(at.context, asked, progress)
     evidence.verdict = at.verdict
@@ -107,7 +107,7 @@ def _check_factor(layer: str, finer: Grid, built: Grid, resolution: int) -> None
         cells = f"{y} pixels" if y == x else f"{y} × {x} pixels"
         raise MethodError(
             f"the map of {layer}, whose cells lie {cells} apart, cannot be made {resolution} times finer: "
-            "choose a resolution that its strides make up (2 or 4, mostly), or a layer before any resizing"
+            "choose a resolution that divides its stride (2, 4 or 8), or a layer before any resizing"
         )
 
 

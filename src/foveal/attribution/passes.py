@@ -55,7 +55,7 @@ class PassResult:
         activations: layer -> (n, c, h, w), channels first whatever the network's own layout.
         cotangents: the same of d score / d activation, or what the rules made of it; empty without a backward.
         between: layer -> names of the operations between it and the score.
-        lost: (n,) what biases and stabilizers took on the way back, where rules count it.
+        lost: (n,) what went to biases and epsilon terms on the way back, where rules count it.
         begun: (n, 2) with what relevance began at the network's output: its sum, and that of its absolute values; where
             rules count it.
         notes: what a reader must know of the pass.
@@ -193,7 +193,7 @@ def _row_notes(context: Context, layers: Sequence[str]) -> list[str]:
     orders = row_orders(context.model, context.x, context.arguments, asked, structure.orders)
     if moved := [layer for layer in asked if orders[layer] == "others"]:
         raise LayerError(
-            f"the rows of {', '.join(moved)} are in another order than the images, so it is not known which are whose: "
+            f"the rows of {', '.join(moved)} are in another order than the images and cannot be assigned to them: "
             "explain one image at a time, or at layer='input'"
         )
     mixed = any(orders[layer] == "all" for layer in asked)

@@ -58,7 +58,7 @@ BENCHMARKS = """Every method on many images.
   foveal benchmark synthetic --truth-only            drawn images, known answers
   foveal benchmark folder photos/ -m timm:resnet50   your own photos
 
-After an interruption the same command goes on where it stopped. Each writes a table and a page.
+After an interruption the same command continues where it stopped. Each writes a table and a page.
 """
 
 TRAINING = """Train networks.
@@ -67,7 +67,7 @@ TRAINING = """Train networks.
   foveal train demo                                    a bundled network again
   foveal train brnpa --data birds/ --backbone timm:resnet50 -o low/
 
-After an interruption the same command goes on from the last epoch. Each writes weights for --model.
+After an interruption the same command continues from the last epoch. Each writes weights for --model.
 """
 
 FIRST = "Start here"

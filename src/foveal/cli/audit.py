@@ -32,7 +32,7 @@ def audit(
         ),
     ] = None,
     draws: Annotated[
-        int, typer.Option("--draws", min=2, metavar="N", help="How many random areas are hidden for comparison.")
+        int, typer.Option("--draws", min=2, metavar="N", help="Number of random areas hidden for comparison.")
     ] = 20,
     fill: Annotated[
         str,
@@ -45,7 +45,7 @@ def audit(
     *,
     output: options.OutputOptions,
 ) -> None:  # fmt: skip
-    """Deletion test: how the score changes when the marked area is hidden, and when a random area is.
+    """Deletion test: hide the area that a map marks, and equal areas elsewhere, and compare the scores.
 
     \b
       foveal audit bird.jpg -m demo

@@ -31,13 +31,13 @@ def channels(
         typer.Option("--channel", metavar="N", help="Draw this channel of each layer; may be repeated."),
     ] = None,
     count: Annotated[
-        int, typer.Option("--count", "-n", min=1, metavar="N", help="How many channels are drawn without --channel.")
+        int, typer.Option("--count", "-n", min=1, metavar="N", help="Number of channels to draw without --channel.")
     ] = 8,
-    most: Annotated[int, typer.Option("--most", min=1, metavar="N", help="Pictures a channel.")] = 9,
+    most: Annotated[int, typer.Option("--most", min=1, metavar="N", help="Images per channel.")] = 9,
     *,
     output: options.OutputOptions,
 ) -> None:
-    """What each channel responds to: the images where it is strongest, cropped to what the neuron sees.
+    """What each channel responds to: the images where it is strongest, cropped to the receptive field.
 
     \b
       foveal channels photos/ -m demo

@@ -45,7 +45,7 @@ def compare(
     output: options.OutputOptions,
     latex: options.Latex = False,
 ) -> None:
-    """Methods side by side on a page: a column each, an image a row, with faithfulness metrics.
+    """Methods side by side on a page: one column per method, one row per image, with faithfulness metrics.
 
     \b
       foveal compare photos/ -m timm:resnet50

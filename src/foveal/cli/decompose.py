@@ -44,7 +44,7 @@ def decompose(
             "--branching",
             metavar="N",
             show_default=False,
-            help="Maximum number of children of a node (default: 3, of parts 5), or auto: as few as hold 90 % of it.",
+            help="Maximum number of children per node (default: 3; parts: 5), or auto: as few as hold 90 % of it.",
         ),
     ] = None,
     rule: Annotated[
@@ -78,14 +78,14 @@ def decompose(
     ] = "blur",
     opponents: Annotated[
         int,
-        typer.Option("--opponents", min=0, metavar="N", help="Also show the N strongest features against each node."),
+        typer.Option("--opponents", min=0, metavar="N", help="Also show N features with evidence against each node."),
     ] = 0,
     patterns: Annotated[
         str | None,
         typer.Option(
             "--patterns",
             metavar="KIND",
-            help="Show the pattern that drives each neuron: guided or smoothgrad.",
+            help="Show the image pattern that activates each neuron: guided or smoothgrad.",
             callback=one_of(*PATTERNS),
         ),
     ] = None,
@@ -98,7 +98,7 @@ def decompose(
     audit: Annotated[
         bool,
         typer.Option(
-            "--audit", help="Measure each edge (the parent, after the child's channel is removed), and the whole map."
+            "--audit", help="Measure each edge (the parent without the child's channel), and test the whole map."
         ),
     ] = False,
     together: Annotated[bool, typer.Option("--together", help="Also join the trees of all photos by channel.")] = False,

@@ -32,7 +32,9 @@ def episode(
     source: options.NetworkOptions,
     method: Annotated[
         str,
-        typer.Option("--method", "--methods", metavar="METHOD", help="What draws the evidence; see `foveal methods`."),
+        typer.Option(
+            "--method", "--methods", metavar="METHOD", help="Method of the evidence maps; see `foveal methods`."
+        ),
     ] = "fam:weights=linear",
     metric: Annotated[str, typer.Option("--metric", "--metrics", metavar="NAME", help=METRIC_HELP)] = "cosine",
     rule: Annotated[
@@ -40,7 +42,7 @@ def episode(
         typer.Option(
             "--rule",
             metavar="RULE",
-            help="Compare with the mean, nearest or average example of a class; or logistic, svm.",
+            help="Compare with the mean, nearest or average example of a class; or fit logistic, svm.",
         ),
     ] = None,
     temperature: Annotated[
@@ -51,15 +53,15 @@ def episode(
     *,
     output: options.OutputOptions,
 ) -> None:
-    """Which class, given a few examples of each, and what is the evidence for each?
+    """Classify with a few examples per class, and show the evidence for each class.
 
     \b
       foveal episode query.jpg support/ -m embed
       foveal episode queries/ support/ -m timm:resnet50 --metric euclidean
 
-    SUPPORT holds support/jay/1.jpg, support/crow/1.jpg and so on. Any network will do, also one that was not trained
-    on these classes: they are compared by its embedding. The folder gets episode.png: the examples above, and below
-    for each query the evidence for each class less the mean over all classes. Prints its path.
+    SUPPORT holds support/jay/1.jpg, support/crow/1.jpg and so on. Works with any network, also if it was not trained
+    on these classes: they are compared by its embedding. Writes episode.png: the examples at the top, and below for
+    each query the evidence for each class minus the mean over all classes. Prints its path.
     """
     network = source.load()
     from foveal.api.episode import episode as run_episode

@@ -37,16 +37,16 @@ def explain(
     layer: options.Layers = None,
     fuse: Annotated[
         str | None,
-        typer.Option("--fuse", metavar="RULE", help="One map of all layers asked for: mean, product or max."),
+        typer.Option("--fuse", metavar="RULE", help="Combine the maps of all layers into one: mean, product or max."),
     ] = None,
     resolution: Annotated[
         int,
         typer.Option(
-            "--resolution", "-r", metavar="N", help="Maps at N times the resolution (2, 4 or 8), same weights."
+            "--resolution", "-r", metavar="N", help="Make maps N times finer (2, 4 or 8), with the same weights."
         ),
     ] = 1,
     scales: Annotated[
-        str, typer.Option("--scales", metavar="LIST", help="Mean of the maps of the photo at several sizes: 1,1.5,2.")
+        str, typer.Option("--scales", metavar="LIST", help="Average the maps over several image sizes: 1,1.5,2.")
     ] = "1",
     audit: options.Audit = False,
     flat: Annotated[
@@ -54,7 +54,7 @@ def explain(
         typer.Option(
             "--flat",
             rich_help_panel=options.OUTPUT_PANEL,
-            help="Overlays alone, all in one folder: FOLDER/PHOTO-METHOD-LAYER.png.",
+            help="Write the overlays only, into one folder: FOLDER/PHOTO-METHOD-LAYER.png.",
         ),
     ] = False,
     again: Annotated[
@@ -77,9 +77,9 @@ def explain(
 
     \b
     --target is one of
-      (left out)         the class the network predicts
-      jay, 17            a class: its name in any case, a part of the name that
-                         only it has, or its number
+      (default)          the class that the network predicts
+      jay, 17            a class: its name (upper or lower case), a unique part
+                         of the name, or its number
       "jay - crow"       why jay and not crow; also "predicted - crow" and
                          "jay - runner-up"
       neuron:layer3:17   channel 17 of layer3, averaged;
@@ -87,7 +87,7 @@ def explain(
 
     \b
     --layer is one of
-      (left out)         the last stage
+      (default)          the last stage
       layer3             a module by name; "layer*" matches names within a
                          level, "features.**" below it
       2, -1              a stage by number, from the input or from the end:
@@ -95,9 +95,9 @@ def explain(
       all                every stage
 
     Each photo and method gets a folder FOLDER/PHOTO/METHOD with overlays, raw maps (maps.npz) and manifest.json.
-    --flat gives the overlays alone, in one folder. --figure puts all photos, methods and layers into one figure for a
-    paper. Prints the paths of figure and overlays. After an interruption the same command goes on with the photos that
-    are left; with --figure it repeats all of them.
+    --flat writes the overlays only, into one folder. --figure puts all photos, methods and layers into one figure for a
+    paper. Prints the paths of figure and overlays. After an interruption the same command continues with the remaining
+    photos; with --figure it repeats all of them.
     """
     from foveal.cli.explain_photo import PhotoRequest, explain_photo
 

@@ -46,7 +46,7 @@ def flow(
         typer.Option(
             "--mass",
             metavar="SHARE",
-            help="Keep the fewest neurons that hold this share of the evidence, above 0 to 1.",
+            help="Keep the smallest number of neurons with this share of the evidence (above 0, at most 1).",
         ),
     ] = 1.0,
     coefficients: Annotated[
@@ -55,13 +55,13 @@ def flow(
             "--coefficients",
             metavar="NAME",
             callback=one_of(*COEFFICIENTS),
-            help="difference: maps that sum to the score less that of a reference, at every layer. Of a similarity "
+            help="difference: at every layer, maps sum to the score minus the score of a reference. For a similarity "
             "also positive, margin, linear or gradient.",
         ),
     ] = "contribution",
     reference: Annotated[
         str,
-        typer.Option("--reference", metavar="NAME|PHOTO", help="Of difference: blur, zero, mean or a photo."),
+        typer.Option("--reference", metavar="NAME|PHOTO", help="Reference of difference: blur, zero, mean or a photo."),
     ] = "blur",
     iterations: Annotated[
         int, typer.Option("--iterations", min=1, metavar="N", help="Solver iterations (modes project, cascade).")
@@ -86,12 +86,13 @@ def flow(
 
     \b
     --target and --layer as in `foveal explain`. Default: all stages.
-    --mode is how a layer is rebuilt from the next deeper one:
-      exact         its own activation, at the neurons kept
-      project       the part of it that reaches the kept neurons above
-      cascade       from the last layer down, each from the one above;
-                    cascade_all with all neurons
-      damped        a correction of exact, which is zero; for checks
+    --mode: how the activation of a layer is rebuilt from the next deeper layer
+      exact         its own activation, at the kept neurons
+      project       its projection onto what the kept neurons of the next
+                    layer depend on
+      cascade       rebuilt from the last layer to the first, each layer from
+                    the next one; cascade_all with all neurons
+      damped        exact with a correction that is zero in theory; for checks
 
     Neurons that do not influence the score are left out. Each photo gets a folder FOLDER/PHOTO/MODE with a strip of
     maps from the first layer to the last, an animation, maps (maps.npz, flow.npz) and manifest.json. Prints the paths

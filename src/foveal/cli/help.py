@@ -23,7 +23,7 @@ def help(
     context: typer.Context,
     topic: Annotated[
         str | None,
-        typer.Argument(metavar="TOPIC", show_default=False, help="A topic or a command; all topics if left out."),
+        typer.Argument(metavar="TOPIC", show_default=False, help="A topic or a command. Default: list the topics."),
     ] = None,
 ) -> None:
     """Show the documentation, topic by topic.

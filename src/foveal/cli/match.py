@@ -48,11 +48,11 @@ def match(
         int | None,
         typer.Option(
             "--show", min=0, metavar="N",
-            help=f"How many queries get maps. Default: with labels the wrong ones, {SHOWN} at most.",
+            help=f"Number of queries with maps. Default: with labels the wrong ones, {SHOWN} at most.",
         ),
     ] = None,
     top: Annotated[
-        int, typer.Option("--top", min=1, metavar="N", help="How many references are shown for each query.")
+        int, typer.Option("--top", min=1, metavar="N", help="Number of references shown per query.")
     ] = 6,
     metric: Annotated[str, typer.Option("--metric", "--metrics", metavar="NAME", help=METRIC_HELP)] = "cosine",
     channels: Annotated[
@@ -65,7 +65,7 @@ def match(
         int | None,
         typer.Option(
             "--lines", min=0, metavar="N",
-            help="Lines between positions for each pair. Default: 8 where they cost little.",
+            help="Number of lines between positions per pair. Default: 8 if they are cheap.",
         ),
     ] = None,
     audit: Annotated[
@@ -84,9 +84,9 @@ def match(
 
     References are ranked by similarity. With labels, from sub-folders or --labels, the command counts wrong first
     matches (rank-1, mAP) and shows for each where the wrong reference won over the right one, and how much of the query
-    must be hidden until the first match is right. The folder gets match.html, queries.csv, and for each query that is
-    shown a folder with match.png, ranks.png and its maps. Prints the path of match.html. For classes with a few
-    examples each, see `foveal episode`.
+    must be hidden until the first match is right. Writes match.html, queries.csv, and for each query that is shown a
+    folder with match.png, ranks.png and its maps. Prints the path of match.html. For classes with a few examples each,
+    see `foveal episode`.
     """
     network = source.load()
     from foveal.api.retrieve import retrieve

@@ -31,7 +31,7 @@ def measure(
         bool,
         typer.Option(
             "--baseline-maps/--no-baseline-maps",
-            help="Also measure maps that ignore the network: noise, center, edges …",
+            help="Baseline maps to compare with: noise, center, edges …",
         ),
     ] = True,
     audit: options.Audit = False,
@@ -39,7 +39,7 @@ def measure(
     output: options.OutputOptions,
     latex: options.Latex = False,
 ) -> None:
-    """Is the explanation true? What the score does when the areas a map highlights are hidden or shown.
+    """Measure faithfulness: how the score changes when the areas that a map highlights are hidden or shown.
 
     \b
       foveal measure bird.jpg -m demo
@@ -52,7 +52,7 @@ def measure(
     road, infidelity, faithfulness, sensitivity … (`foveal help measure`), or its abbreviation in papers. An arrow shows
     which direction is better, * the best method, † a baseline map (in parentheses) that beats every method.
 
-    Each row is printed as soon as it is measured. The folder gets scores.csv, a row a photo and method, and
+    Each row is printed as soon as it is measured. The folder gets scores.csv, one row per photo and method, and
     manifest.json. Prints the path of the table; --json adds intervals and the tests of all pairs of methods.
     """
     options.one_format(json=output.json, latex=latex)

@@ -19,7 +19,9 @@ def methods(
     name: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="METHOD", show_default=False, help="Everything about these; a line about each method if left out."
+            metavar="METHOD",
+            show_default=False,
+            help="Show all details of these methods. Default: list all methods.",
         ),
     ] = None,
     json: Json = False,
@@ -33,7 +35,7 @@ def methods(
       foveal explain bird.jpg -m demo --method my.py:mine
 
     Options follow the name; the others keep their defaults. A method of your own is a Python function
-    mine(A, G) -> (n, h, w) of the activations and gradients (n, c, h, w) of a layer (docs/methods.md).
+    mine(A, G) -> (n, h, w) of the activations and gradients (n, c, h, w) of a layer (`foveal help methods`).
     """
     from foveal.methods import METHODS, find_method
     from foveal.methods.listing import described

@@ -52,7 +52,7 @@ Embedding = Annotated[
     typer.Option(
         "--embedding",
         metavar="LAYER",
-        help="The embedding to compare: a layer, or fc.input (default: found by itself).",
+        help="The embedding to compare: a layer, or fc.input (default: found automatically).",
     ),
 ]
 Steps = Annotated[
@@ -67,7 +67,7 @@ Metrics = Annotated[
 ]
 Audit = Annotated[
     bool,
-    typer.Option("--audit", help="Deletion test: hide the highlighted positions, and as many others, and compare."),
+    typer.Option("--audit", help="Deletion test: compare hiding the marked positions with hiding others."),
 ]
 Device = Annotated[
     str | None,
@@ -104,22 +104,22 @@ class NetworkOptions:
         Path | None,
         typer.Option(
             "--weights", metavar="FILE", rich_help_panel=MODEL_PANEL,
-            help="A file of weights, .safetensors or .pth, instead of a download.",
+            help="File with weights (.safetensors or .pth) to load instead of downloading.",
         ),
     ] = None  # fmt: skip
     pretrained: Annotated[
         bool,
         typer.Option(
             "--pretrained/--no-pretrained", rich_help_panel=MODEL_PANEL,
-            help="Trained or random weights (timm and torchvision).",
+            help="Use pretrained or random weights (timm and torchvision).",
         ),
     ] = True  # fmt: skip
     preprocessing: Annotated[
         str | None,
         typer.Option(
             "--preprocessing", metavar="NAME|FILE", rich_help_panel=MODEL_PANEL,
-            help="How an image becomes the input, where the model does not say: imagenet, gray (one channel, values "
-            'from -1 to 1), or a JSON file ({"size": [224, 224], …}, as in docs/models.md).',
+            help="How to prepare an image if the model does not say: imagenet, gray (one channel, values "
+            'from -1 to 1), or a JSON file ({"size": [224, 224], …}, see `foveal help models`).',
         ),
     ] = None  # fmt: skip
     input_size: Annotated[
@@ -133,21 +133,21 @@ class NetworkOptions:
         str | None,
         typer.Option(
             "--mean", metavar="LIST", rich_help_panel=MODEL_PANEL,
-            help="Subtracted from pixels in 0..1: one number, or one a channel with commas: .5,.4,.4.",
+            help="Mean to subtract from pixels in 0..1: one number, or one per channel: .5,.4,.4.",
         ),
     ] = None  # fmt: skip
     std: Annotated[
         str | None,
         typer.Option(
             "--std", metavar="LIST", rich_help_panel=MODEL_PANEL,
-            help="What is left is divided by this: one number, or one a channel.",
+            help="Standard deviation to divide by: one number, or one per channel.",
         ),
     ] = None  # fmt: skip
     task: Annotated[
         str | None,
         typer.Option(
             "--task", metavar="TASK", rich_help_panel=MODEL_PANEL, autocompletion=lambda: list(TASKS),
-            help=f"What the output means, if the model does not state it: {', '.join(TASKS)}.",
+            help=f"Meaning of the output, if the model does not state it: {', '.join(TASKS)}.",
         ),
     ] = None  # fmt: skip
     device: Device = None
@@ -258,14 +258,14 @@ class DrawingOptions:
         int | None,
         typer.Option(
             "--size", metavar="PX", min=16, max=32768, rich_help_panel=DRAWING_PANEL, show_default=False,
-            help="Long side of an overlay; the photo's own if left out, 2048 at most.",
+            help="Long side of an overlay in pixels. Default: as the photo, 2048 at most.",
         ),
     ] = None  # fmt: skip
     alpha: Annotated[
         float | None,
         typer.Option(
             "--alpha", metavar="SHARE", min=0, max=1, rich_help_panel=DRAWING_PANEL, show_default=False,
-            help="How far the strongest evidence covers the photo, 0 to 1; 0.65 if left out, 0.5 on gray photos.",
+            help="Opacity of the strongest evidence, 0 to 1. Default: 0.65, on gray photos 0.5.",
         ),
     ] = None  # fmt: skip
     sign: Annotated[
@@ -280,8 +280,8 @@ class DrawingOptions:
         str | None,
         typer.Option(
             "--scale", metavar="RULE", rich_help_panel=DRAWING_PANEL, show_default=False,
-            help="Where the colors end: image (largest value), robust (98th percentile), batch (one scale for a "
-            "column of the figure), or a number.",
+            help="Value of the strongest color: image (the largest value), robust (98th percentile), batch (one scale "
+            "per column of the figure), or a number.",
             autocompletion=lambda: ["auto", "image", "robust", "batch"],
         ),
     ] = None  # fmt: skip
@@ -296,7 +296,7 @@ class DrawingOptions:
     contour: Annotated[
         bool,
         typer.Option(
-            "--contour", rich_help_panel=DRAWING_PANEL, help="Contour lines on the photo instead of a veil of color."
+            "--contour", rich_help_panel=DRAWING_PANEL, help="Draw contour lines on the photo instead of colors."
         ),
     ] = False
 

@@ -43,9 +43,9 @@ def parts(
       foveal parts bird.jpg -m timm:resnet50 --target "jay - crow"
       foveal parts bird.jpg -m parts          a network that decides by its parts
 
-    The most active position and what resembles it is the first part, then the same with what is left, and so on: no
-    training, no parameters, any network. --resolution gives finer maps with the same weights. --target and --layer as
-    in `foveal explain`.
+    The first part is the most active position and all similar positions; the next part comes from the rest, and so on.
+    This needs no training and no parameters, and works with any network. --resolution makes the maps finer, with the
+    same weights. --target and --layer as in `foveal explain`.
 
     Each photo gets a folder with parts.png (every part, and the evidence divided among them), ranks.png (all parts
     outlined on the photo), maps and vectors (maps.npz, parts.npz) and manifest.json. Prints the paths of parts.png.

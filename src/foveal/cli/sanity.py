@@ -27,13 +27,13 @@ def sanity(
     cascading: Annotated[
         bool,
         typer.Option(
-            "--cascading/--independent", help="Randomize all later layers, too, or one step's layers at a time."
+            "--cascading/--independent", help="Randomize layers cumulatively, or the layers of one step at a time."
         ),
     ] = True,
     *,
     output: options.OutputOptions,
 ) -> None:
-    """Sanity check: does the map depend on the weights? Layers are randomized, and the map must change.
+    """Sanity check: does the map depend on the weights? Layers are randomized, and the map should change.
 
     \b
       foveal sanity bird.jpg -m demo --method gradcam --method guidedbackprop

@@ -31,7 +31,7 @@ def shortcuts(
     source: options.ClassifierOptions,
     method: Annotated[
         str,
-        typer.Option("--method", "--methods", metavar="METHOD", help="Method of the maps that are grouped."),
+        typer.Option("--method", "--methods", metavar="METHOD", help="Method of the maps that are clustered."),
     ] = "hirescam",
     layer: options.Layer = None,
     ring: Annotated[
@@ -40,16 +40,16 @@ def shortcuts(
     *,
     output: options.OutputOptions,
 ) -> None:
-    """Does the network look at the object, or at its surroundings?
+    """Does the network use the object, or its surroundings?
 
     \b
       foveal shortcuts photos/ -m timm:resnet50
       foveal shortcuts photos/ -m weights.safetensors --ring 0.2
 
-    Folders are classes: photos/jay/1.jpg, photos/crow/1.jpg. For each class: can it be told from other classes by its
-    surroundings alone, and how much of its probability is lost with the surroundings of other classes? A class is
-    suspicious if both are large. The maps of each class are grouped by where the evidence is. If the folders do not
-    have the names of classes, the predicted classes are used.
+    Folders are classes: photos/jay/1.jpg, photos/crow/1.jpg. For each class: can its surroundings alone identify it,
+    and how far does its probability fall with the surroundings of other classes? A class is suspicious if both are
+    high. The maps of each class are clustered by where the evidence is. If the folders do not have the names of
+    classes, the predicted classes are used.
 
     The output folder gets a sheet for each suspicious class (or for the first class) and shortcuts.json. Prints the
     paths of the sheets.

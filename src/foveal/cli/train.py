@@ -42,7 +42,7 @@ class RecipeOptions:
 def demo(recipe: RecipeOptions, output: options.OutputOptions, work: OutputFolder) -> None:
     """Train the demo network again, on images drawn on the spot.
 
-    After an interruption the same command goes on from the last epoch.
+    After an interruption the same command continues from the last epoch.
     """
     from foveal.training.synthetic_classes import ClassesRecipe
 
@@ -54,7 +54,7 @@ def embed(recipe: RecipeOptions, output: options.OutputOptions, work: OutputFold
     """Train an embedding network that recognizes drawn individuals by their marks.
 
     It is trained on sixty individuals and tested on thirty others: images of one camera are searched for in those of
-    another. After an interruption the same command goes on from the last epoch.
+    another. After an interruption the same command continues from the last epoch.
     """
     from foveal.training.synthetic_individuals import IndividualsRecipe
 
@@ -65,7 +65,7 @@ def embed(recipe: RecipeOptions, output: options.OutputOptions, work: OutputFold
 def contrastive(recipe: RecipeOptions, output: options.OutputOptions, work: OutputFolder) -> None:
     """Train a network without labels: two views of a bird are similar, other birds are not (SimCLR).
 
-    It is tested by the vote of nearest neighbors. After an interruption the same command goes on from the last epoch.
+    It is tested by the vote of nearest neighbors. After an interruption the same command continues from the last epoch.
     """
     from foveal.training.synthetic_views import ViewsRecipe
 
@@ -77,7 +77,7 @@ def fewshot(recipe: RecipeOptions, output: options.OutputOptions, work: OutputFo
     """Train a network that classifies by a few examples of each class (ProtoNet).
 
     It is trained on twenty species and tested on ten others, five at a time, with one example of each. After an
-    interruption the same command goes on from the last epoch.
+    interruption the same command continues from the last epoch.
     """
     from foveal.training.synthetic_episodes import EpisodesRecipe
 
@@ -114,7 +114,7 @@ def brnpa(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other setting; may be repeated.")
     ] = None,
     accelerator: Annotated[str, typer.Option("--accelerator", help="auto, cpu, cuda, mps …")] = "auto",
-    devices: Annotated[str, typer.Option("--devices", help="The number of devices, or which: 1, 4, auto.")] = "1",
+    devices: Annotated[str, typer.Option("--devices", help="Number or names of devices: 1, 4, auto.")] = "1",
     nodes: Annotated[int, typer.Option("--nodes", min=1, help="Number of machines.")] = 1,
     strategy: Annotated[str, typer.Option("--strategy", help="Strategy for several processes: auto, ddp.")] = "auto",
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that read images.")] = 0,
@@ -139,8 +139,8 @@ def brnpa(
     First train a network at its own resolution, then one with a higher resolution that learns from it.
     DATA is FOLDER/CLASS/*.jpg, FOLDER/train/CLASS and FOLDER/test/CLASS, or an unpacked CUB-200-2011.
 
-    A tenth of the training images is held out to choose the best epoch. After an interruption the same command goes on
-    where it stopped, with the same result. Writes brnpa.safetensors and its card, settings.toml, log.csv and
+    A tenth of the training images is held out to choose the best epoch. After an interruption the same command
+    continues where it stopped, with the same result. Writes brnpa.safetensors and its card, settings.toml, log.csv and
     accuracy.json; use the network with --model FOLDER/brnpa.safetensors.
     """
     from foveal.training.brnpa import train
@@ -208,17 +208,15 @@ def _setting(text: str) -> tuple[str, Any]:
 @command
 def shortcut(
     recipe: RecipeOptions,
-    control: Annotated[
-        bool, typer.Option("--control", help="Train on backgrounds that say nothing about the class, to compare with.")
-    ] = False,
+    control: Annotated[bool, typer.Option("--control", help="Train with random backgrounds, for comparison.")] = False,
     *,
     output: options.OutputOptions,
     work: OutputFolder,
 ) -> None:
-    """Train a network to use a shortcut: in its images the background gives the class away.
+    """Train a network to use a shortcut: in its images the background reveals the class.
 
-    `foveal shortcuts` should find it. It is tested on backgrounds that say nothing about the class. After an
-    interruption the same command goes on from the last epoch.
+    `foveal shortcuts` should find it. It is tested on images with random backgrounds. After an interruption the same
+    command continues from the last epoch.
     """
     from foveal.training.synthetic_shortcut import ShortcutRecipe
 

@@ -120,7 +120,7 @@ class ChannelExamples(Result):
         self, kind: str = "examples", *, layer: str | None = None, channels: Sequence[int] | None = None,
         most: int = 8, side: int = 96,
     ) -> Image.Image:  # fmt: skip
-        """A row a channel: what it sees where it is strongest. The images are read again.
+        """One row per channel: what it sees where it is strongest. The images are read again.
 
         Args:
             kind: "examples".

@@ -145,7 +145,7 @@ class ClassTree(Result):
         }
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """The poster, a photo a tree, and trees.npz."""
+        """The poster, one photo per tree, and trees.npz."""
         self.figure().save(aside / "class.png")
         trees: list[dict[str, Any]] = []
         arrays: dict[str, Tensor] = {}

@@ -52,7 +52,7 @@ class Explanation(DrawnMaps, Result):
     target          n times, what was explained, in words: "jay (17)".
     target_spec     the same for machines.
     parameters      the method's options.
-    measured        what the method found out about itself: layer -> what -> a number an image.
+    measured        what the method found out about itself: layer -> what -> one number per image.
     notes           what a reader must know before believing the maps; what the maps (not numbers, all zero, none in
                     favor) and the photos (first frame) themselves tell is added.
     seconds         the time it took.
@@ -179,7 +179,7 @@ class Explanation(DrawnMaps, Result):
         sign: Sign | None = None, scale: ScaleRule | float | None = None, colors: str | None = None,
         contour: bool | None = None,
     ) -> Image.Image:  # fmt: skip
-        """A row an image: the photo, then the overlay at each layer with its color bar.
+        """One row per image: the photo, then the overlay at each layer with its color bar.
 
         Args:
             kind: "layers".

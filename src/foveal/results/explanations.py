@@ -30,12 +30,12 @@ IMAGES, COLUMNS = 6, 6  # in one sheet of a notebook
 
 @dataclass(frozen=True, eq=False)
 class Explanations(Result, Sequence[Explanation]):
-    """Explanations of the same images and target, one a method, in the order they were asked for.
+    """Explanations of the same images and target, one per method, in the order they were asked for.
 
         whys = foveal.compare(model, "bird.jpg", methods=["gradcam", "hirescam"])
         whys["hirescam"].map; whys[0]; len(whys); whys.figure().save("methods.png")
 
-    explanations        themselves, one a method.
+    explanations        the explanations, one per method.
     """
 
     FORMAT: ClassVar[str] = "foveal-explanations/1"
@@ -109,7 +109,7 @@ class Explanations(Result, Sequence[Explanation]):
         alpha: float | None = None, sign: Sign | None = None, scale: ScaleRule | float | None = None,
         colors: str | None = None, contour: bool | None = None,
     ) -> Image.Image:  # fmt: skip
-        """A row an image: its photo, then the map of each method and layer with its color bar.
+        """One row per image: its photo, then the map of each method and layer with its color bar.
 
         Args:
             kind: "methods".
@@ -149,7 +149,7 @@ class Explanations(Result, Sequence[Explanation]):
         return layers
 
     def save_page(self, path: str | os.PathLike[str], scores: Scores | None = None, *, title: str = "") -> Path:
-        """Write the page that `foveal compare` writes: a column a method, a row an image, the numbers below each map.
+        """Write the page of `foveal compare`: one column per method, one row per image, and metrics below each map.
 
             whys = foveal.compare(model, photos, methods=["gradcam", "hirescam"])
             whys.save_page("compare.html", foveal.measure(model, photos, explanations=whys))

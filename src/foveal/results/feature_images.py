@@ -194,11 +194,11 @@ class FeatureImages(Result):
     # --- images ---
 
     def figure(self, kind: str = "facets", *, i: int = 0, side: int | None = None) -> Image.Image:
-        """The images beside what they stand for, or on their way.
+        """The images beside the photos of their facets, or their progress.
 
         Args:
-            kind: "facets": a row a facet, with photos, what the image began with, and the image at each layer, in
-                numbers, too; "strip": a row an image, how it came about; "image": image i alone, as large as it is.
+            kind: "facets": one row per facet, with photos, the starting image, and the image at each layer with its
+                numbers; "strip": one row per image, its progress; "image": image i alone, at its own size.
         """
         from foveal.render.feature_images import as_picture, facet_rows, snapshot_rows
 

@@ -80,7 +80,7 @@ class Audit:
         return iter(self.layers)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """A row a layer and image, under `HEAD`: the layer, then the scores."""
+        """One row per layer and image, under `HEAD`: the layer, then the scores."""
         return [
             (entry.layer, *(f"{value:.4g}".replace("-", "−") for value in each))
             for entry in self.layers
@@ -102,7 +102,7 @@ class Audit:
 class Flow(Explanation):
     """How the evidence for one decision comes together, layer by layer, shallow to deep.
 
-    Everything an `Explanation` has; `maps` are Σ_c ReLU(B ⊙ G), at least 0, a map a layer. Beside them
+    Everything an `Explanation` has; `maps` are Σ_c ReLU(B ⊙ G), at least 0, one per layer. Also
 
     signed          layer -> (n, h, w), Σ_c A ⊙ G: evidence for and against; sums to `total`.
     kept            layer -> (n, h, w) in 0..1, the share of the channels kept at each position.
@@ -150,7 +150,7 @@ class Flow(Explanation):
         self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 224, i: int = 0,
         common: bool = False, audit: Audit | None = None, inside: Bool[NDArray[np.bool_], "h w"] | None = None,
     ) -> Image.Image:  # fmt: skip
-        """The maps of all images from shallow to deep, a row each; or a strip of one.
+        """The maps of all images from shallow to deep, one row per image; or a strip of one image.
 
         Args:
             kind: "layers"; or "strip": image i's maps, the neurons kept, and curves by depth.

@@ -87,7 +87,7 @@ class Parts(Explanation):
     def figure(  # type: ignore[override]
         self, kind: str = "parts", *, layers: Sequence[str] | None = None, side: int = 224
     ) -> Image.Image:
-        """A row an image: photo, all parts together, each part alone, what no part covers, and the evidence.
+        """One row per image: photo, all parts together, each part alone, what no part covers, and the evidence.
 
         Args:
             kind: "parts".

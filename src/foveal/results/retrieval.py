@@ -229,7 +229,7 @@ class Retrieval(Result):
         return contrast_sheet(self, side=side)
 
     def to_dict(self) -> dict[str, Any]:
-        """The numbers, and a row a query."""
+        """The numbers, and one row per query."""
         low, high = self.rank_1_interval
         facts: dict[str, Any] = finite({
             **self._facts(),
@@ -272,7 +272,7 @@ class Retrieval(Result):
         return dict(zip(COLUMNS, values, strict=True))
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """queries.csv with a row a query, wrong.png, and retrieval.npz, which holds the photos that are shown, too."""
+        """queries.csv with one row per query, wrong.png, and retrieval.npz, also with the photos that are shown."""
         table = [line(COLUMNS), *(line(row.values()) for row in self.rows())]
         write_text(aside / TABLE, "".join(table))
         arrays = {"similarity": self.similarity, "compared": self.compared.byte()}

@@ -20,7 +20,7 @@ class Stages(tuple["_Stage", ...]):
     __slots__ = ()
 
     def rows(self) -> list[tuple[str, ...]]:
-        """A row a stage, under `HEAD`: number, layer, shape, stride and receptive field in input pixels, sign."""
+        """One row per stage, under `HEAD`: number, layer, shape, stride and receptive field in input pixels, sign."""
         return [_row(number, stage) for number, stage in enumerate(self, 1)]
 
     def _repr_html_(self) -> str:

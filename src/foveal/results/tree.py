@@ -149,9 +149,10 @@ class Tree(Result):
         return overlap(self, other)
 
     def map(self, layer: str | None = None) -> Float[Tensor, "h w"]:
-        """What the tree holds, place by place, at a stage; None: what every level supports, as large as the input.
+        """The share of the decision that the tree shows at each position of a stage; None: of all stages, in the
+        input's size.
 
-        At least 0; at a stage it sums to the share of the decision that is held there. (Specification: gAP, 6.5.)
+        At least 0; at a stage it sums to the share of the decision that is shown there. (Specification: gAP, 6.5.)
         """
         names = [stage.name for stage in self.stages]
         if layer is None:
