@@ -207,7 +207,7 @@ def test_metrics_that_explain_again() -> None:
     )  # fmt: skip
     assert scores.values["(center)"]["sensitivity"] == (0.0,) and scores.values["(center)"]["coherency"] == (1.0,)
     assert scores.values["gradcam"]["sensitivity"][0] > 0 and 0 <= scores.values["inputxgradient"]["coherency"][0] <= 1
-    with pytest.raises(MethodError, match="name methods"):
+    with pytest.raises(MethodError, match="by name instead of maps"):
         foveal.measure(model, x, explanations=torch.rand(1, 4, 4), metrics="sensitivity", baseline_maps=False)
 
 

@@ -67,7 +67,7 @@ def test_a_network_by_parts_is_shown_by_its_own(no_trace: NoTrace) -> None:
     margin = foveal.parts(net, x, foveal.Margin(2, 0))
     against = foveal.parts(net, x, foveal.Class(0))
     assert torch.allclose(margin.evidence, found.evidence - against.evidence, atol=1e-4)
-    with pytest.raises(MethodError, match="by parts itself"):
+    with pytest.raises(MethodError, match="itself has part pooling"):
         foveal.parts(net, x, count=2)
 
 

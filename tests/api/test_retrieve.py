@@ -202,7 +202,7 @@ def test_a_file_is_never_compared_with_itself_nor_read_when_it_need_not_be(
     alone = foveal.retrieve(net, files[:2], files[-1:], query_labels="ab", reference_labels="a")
     assert alone.ranking(0) == [] and not alone.counted and alone.ranking(1) == [0]
     itself = foveal.retrieve(net, files[:1], files[-1:])
-    assert itself.ranking(0) == [0] and any("similarity to itself says nothing" in note for note in itself.notes)
+    assert itself.ranking(0) == [0] and any("similarity to itself has no meaning" in note for note in itself.notes)
 
 
 def test_local_metrics_and_distances() -> None:

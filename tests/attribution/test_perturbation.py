@@ -174,7 +174,7 @@ def test_networks_that_cannot_be_gone_on_with_are_said_to_be() -> None:
     torch.manual_seed(0)
     awkward = OneByOne().eval()
     why = foveal.explain(awkward, X[:1], 1, method="ablationcam", layer="relu1")
-    assert any("whole forward" in note for note in why.notes) and why.measured["relu1"] == {"resumed": [False]}
+    assert any("full forward pass" in note for note in why.notes) and why.measured["relu1"] == {"resumed": [False]}
 
 
 def test_a_network_that_ends_in_a_sigmoid(asking: Asking) -> None:

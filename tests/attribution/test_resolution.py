@@ -246,13 +246,13 @@ def resized(scale: int) -> nn.Module:
         (tiny, {"resolution": 3}, MethodError, "cannot be made 3 times finer"),
         (tiny, {"resolution": 0}, MethodError, "whole number"),
         (tiny, {"resolution": 1.5}, MethodError, "whole number"),
-        (tiny, {"resolution": 2, "layer": "input"}, MethodError, "a value a pixel"),
+        (tiny, {"resolution": 2, "layer": "input"}, MethodError, "one value per pixel"),
         (tiny, {"resolution": 2, "differentiable": True}, MethodError, "as built"),
         (tiny, {"scales": ()}, MethodError, "different numbers"),
         (tiny, {"scales": (1, 0)}, MethodError, "different numbers"),
         (tiny, {"scales": (1, 1)}, MethodError, "different numbers"),
         (OneSize, {"scales": (1, 2), "layer": "conv"}, ModelError, "does not take 16×16 pixels, so leave out scale 2"),
-        (tiny, {"scales": (1, 2), "target": foveal.Neuron("relu2", 1, (2, 2))}, MethodError, "another place"),
+        (tiny, {"scales": (1, 2), "target": foveal.Neuron("relu2", 1, (2, 2))}, MethodError, "another position"),
     ],
 )
 def test_what_cannot_be_had_is_said_in_a_sentence(

@@ -139,11 +139,11 @@ class Waves(nn.Module):
 
 @pytest.mark.parametrize("shape", [(2, 1, 400), (3, 1, 400), (1, 1, 400)])
 def test_three_axes_that_may_be_several_signals_say_what_they_were_taken_for(shape: tuple[int, ...]) -> None:
-    taken = f"taken as one picture of {shape[0]} channels, {shape[1]} × {shape[2]}"
+    taken = f"read as one image of {shape[0]} channels, {shape[1]} × {shape[2]}"
     why = foveal.explain(Waves().eval(), torch.randn(shape), 1, method="gradient")
     assert any(taken in remark for remark in why.notes)
     assert not any(
-        "taken as" in remark
+        "read as" in remark
         for remark in foveal.explain(Waves().eval(), torch.randn(1, 1, 20, 20), 1, method="gradient").notes
     )
 

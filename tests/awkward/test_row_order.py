@@ -74,7 +74,7 @@ def test_at_the_input_there_is_no_doubt(way: str) -> None:
 @pytest.mark.parametrize("way", MIXED)
 def test_what_depends_on_the_batch_says_so(way: str) -> None:
     net = Net(same, MIXED[way]).eval()
-    says = lambda net, x: any("depends on the others" in note for note in foveal.explain(net, x, 1).notes)  # noqa: E731
+    says = lambda net, x: any("depends on the other images" in note for note in foveal.explain(net, x, 1).notes)  # noqa: E731
     assert says(net, X)
     assert not says(Net(same, same).eval(), X) and not says(Net(same, same).eval(), X[:1])
 

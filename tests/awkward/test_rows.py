@@ -115,7 +115,7 @@ def test_every_verb_says_one_sentence_of_rows_that_are_nobodys(verb: str, no_tra
 
 @pytest.mark.parametrize("method", METHODS)
 def test_no_method_makes_a_map_of_such_a_layer(method: str) -> None:
-    with pytest.raises(FovealError, match=r"6 rows for 3 images|does not apply|looks at the input|similarities"):
+    with pytest.raises(FovealError, match=r"6 rows for 3 images|does not apply|explains the input|similarities"):
         foveal.explain(built(Views), pictures(), 1, method=method, layer="trunk")
 
 
@@ -189,7 +189,7 @@ class Insisting(Free):
 @pytest.mark.parametrize("method", ASKING)
 def test_methods_that_ask_again_count_the_answers(kind: type[nn.Module], method: str, no_trace: NoTrace) -> None:
     net, x = built(kind), pictures(4, 3)
-    with no_trace(net), pytest.raises(ModelError, match=r"asked about \d+ cop(y|ies).*gave 4 answers"):
+    with no_trace(net), pytest.raises(ModelError, match=r"for \d+ cop(y|ies).*returned 4 scores"):
         foveal.explain(net, x, 1, method=method)
 
 
@@ -205,7 +205,7 @@ def test_methods_that_do_not_ask_give_the_map_of_the_free_network(method: str) -
 
 @pytest.mark.parametrize("verb", [foveal.measure, foveal.audit])
 def test_measures_count_the_answers(verb: Callable[..., Any]) -> None:
-    with pytest.raises(ModelError, match="gave 4 answers"):
+    with pytest.raises(ModelError, match="returned 4 scores"):
         verb(built(Fixed), pictures(4, 3), 1, explanations="gradcam")
 
 

@@ -351,7 +351,7 @@ def test_backward_hooks_are_set_aside_with_a_remark(method: str, kind: str, no_t
         handle.remove()
     assert torch.equal(why.map, plain.map)
     (note,) = set(why.notes) - set(plain.notes)
-    assert "backward hooks" in note and "set aside" in note
+    assert "backward hooks" in note and "disabled during the explanation" in note
     assert foveal.explain(net, pictures(), 1, method=method, layer=layer).notes == plain.notes
 
 

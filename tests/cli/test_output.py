@@ -178,7 +178,7 @@ def test_an_interrupted_explain_goes_on(birds: Path, monkeypatch: pytest.MonkeyP
     words = ["explain", birds, "-m", "demo", "--json"]
     done = run(*words)
     assert done.exit_code == 130
-    assert "interrupted: 1 of 2 photos are done in out/explain; run the same command again to go on" in done.stderr
+    assert "interrupted: 1 of 2 photos are done in out/explain; run the same command again to continue" in done.stderr
     assert len(json.loads(done.stdout)) == 1 and Path("out/explain", NAME).exists()
     record = read_record(Path("out/explain"))
     assert record is not None and not record.finished

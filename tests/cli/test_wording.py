@@ -31,7 +31,7 @@ UNREACHABLE = (
     "cannot describe ",
     "layer={…}, finest={…}",
     "a callable must be wrapped",
-    "what black is depends",
+    "black depends on",
     "it must return an nn.Module or",
     "Cannot use {…} as labels",
     "cannot explain target {…}",

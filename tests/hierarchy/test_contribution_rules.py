@@ -514,7 +514,7 @@ def test_the_map_as_a_method(no_trace: NoTrace) -> None:
     assert torch.allclose(both.map[0], foveal.explain(model, x, method="gap:branching=3").map[0])
     with pytest.raises(MethodError, match="stages"):
         foveal.explain(model, x, method="gap", layer="stage2.0")
-    with pytest.raises(MethodError, match="as it was built"):
+    with pytest.raises(MethodError, match="at its own resolution"):
         foveal.explain(model, x, method="gap", layer="stage3", resolution=2)
 
 

@@ -126,8 +126,8 @@ def refused(path: Path) -> str:
 def test_files_that_are_no_pictures(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("not a picture")
     (tmp_path / "empty.png").touch()
-    assert "no picture" in refused(tmp_path / "text.jpg")
-    assert "no picture" in refused(tmp_path / "empty.png")
+    assert "cannot read this image format" in refused(tmp_path / "text.jpg")
+    assert "cannot read this image format" in refused(tmp_path / "empty.png")
     assert "no such file" in refused(tmp_path / "missing.jpg")
     assert "folder" in refused(tmp_path)
 

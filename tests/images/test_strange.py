@@ -154,7 +154,7 @@ class Bytes(os.PathLike[bytes]):
         (None, "NoneType"),
         ([None], "NoneType"),
         (object(), "object"),
-        (Image.Image, "type|ABC|metaclass|a picture"),
+        (Image.Image, "type|ABC|metaclass|an image"),
         ("a\0b.png", "null"),
         ("x" * 5000, "name too long"),
         (f"{'y/' * 3000}a.png", "name too long"),

@@ -51,13 +51,13 @@ def test_how_far_the_sum_is_off_is_measured_told_and_mended() -> None:
     model, x = architecture("mobilenet_v3_small").double(), torch.randn(2, 3, 64, 64).double()
     model.classifier[-1].weight.data *= 300  # type: ignore[index, union-attr]
     coarse = foveal.explain(model, x, [3, 4], method="integratedgradients:steps=1,tolerance=0.0001")
-    assert any("ask for more" in note for note in coarse.notes)
+    assert any("use more steps" in note for note in coarse.notes)
     measured = coarse.measured["input"]
     for i in range(2):
         rise = float((model(x) - model(torch.zeros_like(x)))[i, 3 + i].detach())
         assert measured["gap"][i] == pytest.approx(float(coarse.map[i].sum()) - rise, abs=1e-9)  # type: ignore[index, call-overload]
     fine = foveal.explain(model, x, [3, 4], method="integratedgradients:steps=1,tolerance=0.001,most=4096")
-    assert not any("ask for more" in note for note in fine.notes)
+    assert not any("use more steps" in note for note in fine.notes)
     assert all(steps > 1 for steps in fine.measured["input"]["steps"])  # type: ignore[index, call-overload]
     assert all(share <= 0.001 for share in fine.measured["input"]["gap as a share"])  # type: ignore[index, call-overload]
 
@@ -144,8 +144,8 @@ def test_all_steps_are_told() -> None:
 @pytest.mark.parametrize(
     ("method", "layer", "words"),
     [
-        ("smoothgrad", "relu1", "the input only, not at relu1"),
-        ("deeplift", "relu1", "the input only, not at relu1"),
+        ("smoothgrad", "relu1", "the input only, not relu1"),
+        ("deeplift", "relu1", "the input only, not relu1"),
         ("integratedgradients:baseline=black", None, "zero, mean, blur"),
         ("smoothgrad:samples=0", None, "one at least"),
     ],

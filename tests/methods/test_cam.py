@@ -238,7 +238,7 @@ BENT: dict[str, Callable[[], list[nn.Module]]] = {
 
 @pytest.mark.parametrize("end", BENT)
 def test_cam_is_refused_behind_what_is_not_linear(end: str) -> None:
-    with pytest.raises(MethodError, match=rf"the way to the score leads through .*{end}"):
+    with pytest.raises(MethodError, match=rf"the path to the score passes through .*{end}"):
         foveal.explain(Ended(*BENT[end]()).eval(), torch.randn(2, 3, 16, 20), 2, method="cam", layer="front")
 
 

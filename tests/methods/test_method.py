@@ -26,7 +26,7 @@ def test_options_follow_a_colon() -> None:
         ("lrp-zplus:bias=maybe", "it is a bool"),
         ("lrp-zplus:weight=2", "its options are: sums=same-sign, bias=True"),
         ("gradcam:epsilon=1", "its options are: none"),
-        ("lrp-zplus:sums=large", "it is plain"),
+        ("lrp-zplus:sums=large", "give plain"),
         ("lrp-epsilom", "lrp-epsilon"),
     ],
 )

@@ -75,7 +75,7 @@ def test_noise_comes_from_its_seed_and_no_picture_may_vanish() -> None:
     assert not torch.equal(impute(x, where, seed=3), impute(x, where, seed=4))
     difference = (impute(x, where) - impute(x, where, noise=0))[where.expand_as(x)]
     assert 0.003 < float(difference.std()) < 0.03
-    with pytest.raises(MethodError, match="altogether"):
+    with pytest.raises(MethodError, match="completely hidden"):
         impute(x, torch.ones(1, 1, 16, 16, dtype=torch.bool))
 
 

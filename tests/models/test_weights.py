@@ -254,7 +254,7 @@ def test_weights_that_are_no_numbers_are_remarked_on(value: float, tmp_path: Pat
     module.conv.weight.data[0, 0, 0, 0] = value
     torch.save(module.state_dict(), tmp_path / "net.pth")
     model = load_model("tests.models.factories:Net", weights=tmp_path / "net.pth")
-    assert model.notes == ("conv.weight has values that are infinite or no numbers",)
+    assert model.notes == ("conv.weight has values that are infinite or NaN",)
     assert load_model("tests.models.factories:Net").notes == ()
 
 
@@ -262,7 +262,7 @@ def test_a_checkpoint_that_holds_itself(tmp_path: Path) -> None:
     endless: dict[str, Any] = {}
     endless["model"] = endless
     torch.save(endless, tmp_path / "net.pth")
-    assert "without end" in refusal(tmp_path / "net.pth")
+    assert "at every level" in refusal(tmp_path / "net.pth")
 
 
 @pytest.mark.timeout(20)

@@ -168,7 +168,7 @@ def test_an_explanation_of_one_picture_knows_its_class() -> None:
         (foveal.Prototypes(SUPPORT, ["a"] * 6), "all support pictures are of one class, a"),
         (foveal.Prototypes([], []), "no support picture"),
         (foveal.Prototypes(SUPPORT, LABELS, rule="vote"), "by 'vote': the rules are"),  # type: ignore[arg-type]
-        (foveal.Prototypes(SUPPORT, LABELS, metric="nearest"), "compares places"),
+        (foveal.Prototypes(SUPPORT, LABELS, metric="nearest"), "compares positions"),
         (foveal.Prototypes(SUPPORT, LABELS, which="z"), "no class 'z'"),
         (foveal.Neighbors(SUPPORT, LABELS, k=0), "a vote of 0"),
         (foveal.Neighbors(SUPPORT, LABELS, temperature=0), "at temperature 0"),
@@ -187,5 +187,5 @@ def test_a_decision_without_its_model_says_so() -> None:
     from foveal.targets import ModelOutput
 
     for target in (foveal.Similar(S), foveal.Prototypes(S, "ab"), foveal.Neighbors(S, "ab")):
-        with pytest.raises(FovealError, match="not met its model"):
+        with pytest.raises(FovealError, match="not used with a model"):
             target.decide(ModelOutput(None))

@@ -89,7 +89,7 @@ def test_average_precision_by_its_definition() -> None:
     assert bool((found.cmc.diff() >= 0).all()) and len(found.cmc) == 5
     perfect = retrieval((who[0][:, None] == who[1]).float(), who, cameras)
     assert perfect.map == pytest.approx(1) and float(perfect.cmc[0]) == 1 and "mAP 100.0 %" in str(perfect)
-    with pytest.raises(TargetError, match="no picture of the same individual"):
+    with pytest.raises(TargetError, match="no image of the same individual"):
         retrieval(similarity, (torch.full((6,), 9), who[1]))
 
 

@@ -81,7 +81,7 @@ def target_of(explanations: Any) -> Target | None:
     for result in (source.why if isinstance(source, RepeatableMap) else source for source in explanations):
         if not isinstance(result, Explanation | Tree):
             if isinstance(result, Match):
-                raise TargetError("say what was compared with: target=foveal.Similar(reference, metric=…)")
+                raise TargetError("give the references of the comparison: target=foveal.Similar(reference, metric=…)")
             continue
         spec: Any = result.target_spec
         kind = spec.get("kind")
@@ -94,9 +94,7 @@ def target_of(explanations: Any) -> Target | None:
         if kind == "none":
             continue
         words = result.target if isinstance(result, Tree) else result.target[0]
-        raise TargetError(
-            f"a result about {words!r} does not hold its references: pass the same target again, target=…"
-        )
+        raise TargetError(f"a result about {words!r} has no references: pass the same target again, target=…")
     return None
 
 

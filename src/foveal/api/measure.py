@@ -192,7 +192,9 @@ def _lacking(metrics: Mapping[str, Metric]) -> str:
     needs = {metric.needs for metric in metrics.values()}
     ways = ["pass masks= or boxes= of the objects"] if needs & {"object", "boxes"} else []
     if "explainer" in needs:
-        ways.append("altered images are explained again: name methods instead of maps, with baseline_maps=False")
+        ways.append(
+            "this metric explains altered images again: give methods by name instead of maps, with baseline_maps=False"
+        )
     return "; ".join(ways)
 
 
@@ -202,7 +204,7 @@ def _black(setting: EvaluationSettings, subject: Model) -> EvaluationSettings:
     if not any(isinstance(fill, str) and fill == "black" for fill in own.values()):
         return setting
     if subject.preprocessing is None:
-        raise MethodError("what black is depends on the preprocessing, which this model lacks: pass preprocessing=")
+        raise MethodError("black depends on the preprocessing, which is not known for this model: pass preprocessing=")
     color = black(subject.preprocessing.mean, subject.preprocessing.std)
     fills: dict[str, Any] = {
         name: color if isinstance(fill, str) and fill == "black" else fill for name, fill in own.items()

@@ -183,7 +183,8 @@ def _one(layers: Sequence[str]) -> str:
 def _refuse(name: str, layer: LayerSpec, resolution: int, grouping: Grouping | None, count: int | None) -> None:
     if layer is not None or resolution != 1 or grouping is not None or count is not None:
         raise MethodError(
-            f"this network pools by parts itself, at {name}: it is shown by those, so leave out layer, resolution, "
+            f"this network itself has part pooling, at {name}: its own parts are shown, so leave out layer, "
+            "resolution, "
             "count and grouping"
         )
 
@@ -240,7 +241,7 @@ def _remarks(grouped: Division, how: Grouping) -> list[str]:
         )
     if not bool(groups.used.all()):
         fewest = int(groups.used.sum(1).min())
-        notes.append(f"only {fewest} of {how.count} slots found something: all other positions resemble those")
+        notes.append(f"only {fewest} of {how.count} slots found a part: all other positions are similar to these parts")
     if bool((groups.gaps[groups.used] < BARELY).any()) and groups.norm[0].numel() > 1:
         notes.append("a seed won by less than 0.01 % of the activity: another position could have been chosen")
     return notes

@@ -216,7 +216,9 @@ def _compared(queries: ImageSource, gallery: ImageSource, notes: list[str], *, l
         notes.append(f"{left_out} {several} of the gallery, too: no file is compared with itself")
     if itself:
         several = "queries have" if len(itself) > 1 else "query has"
-        notes.append(f"{len(itself)} {several} no reference but the same file, and a similarity to itself says nothing")
+        notes.append(
+            f"{len(itself)} {several} no reference but the same file, and the similarity to itself has no meaning"
+        )
     return compared
 
 

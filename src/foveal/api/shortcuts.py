@@ -146,7 +146,7 @@ def _log_chances(
     def chances(start: int, stop: int) -> Tensor:
         log_probabilities = class_head(subject.module, subject.task, x[start:stop], ending).log_probabilities
         if log_probabilities is None:
-            raise MethodError("shortcuts are searched for classes, and this network predicts values")
+            raise MethodError("shortcuts are defined for classes, and this network predicts values")
         return log_probabilities.float().cpu()
 
     chunks = chunked(None, x[:1], WHOLE, load_of(unwrap(subject.module), x[:1]))

@@ -229,8 +229,8 @@ def _refuse_by_path(request: MethodRequest, passed: PassResult) -> None:
         others = passed.between.get(layer, frozenset()) - (allowed or frozenset())
         if others:
             raise MethodError(
-                f"{request.name} does not apply at {layer}: it needs {request.method.condition}, but the way to the "
-                f"score leads through {', '.join(sorted(others))}; use hirescam, which is defined everywhere"
+                f"{request.name} does not apply at {layer}: it needs {request.method.condition}, but the path to the "
+                f"score passes through {', '.join(sorted(others))}; use hirescam, which is defined everywhere"
             )
 
 
@@ -263,7 +263,7 @@ def _not_finite(method: str, M: Tensor) -> MethodError:
     return MethodError(
         f"the {method} map is not finite, although activations and gradients are, in "
         f"{int((~torch.isfinite(M)).flatten(1).any(1).sum())} of {len(M)} images: the formula divides by zero, takes a "
-        "root or logarithm of what is not positive, or its numbers overflow"
+        "root or logarithm of a number that is not positive, or its numbers overflow"
     )
 
 
@@ -304,7 +304,7 @@ def _one_map(asked: MethodRequest, probe: PerturbationScorer) -> Tensor:
     if not isinstance(M, Tensor) or M.ndim != probe.x.ndim - 2 or not M.is_floating_point():
         what = f"{M.dtype} {tuple(M.shape)}" if isinstance(M, Tensor) else f"a {type(M).__name__}"
         raise FormulaError(
-            f"{asked.method.name} returned {what}: a formula that needs forwards returns the map of one image, a "
+            f"{asked.method.name} returned {what}: a formula that runs the network returns the map of one image, a "
             "floating-point tensor (h, w)"
         )
     return M

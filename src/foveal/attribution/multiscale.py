@@ -35,7 +35,10 @@ def at_scales(context: Context, asked: Sequence[MethodRequest], scales: Sequence
         if verdict and evidence.verdict and scale != 1:
             notes.append(other_score(f"scale {scale:g}", verdict, evidence.verdict))
     shown = ", ".join(f"{scale:g}" for scale in scales)
-    notes.append(f"a mean over scales {shown}, each map divided by its largest value: shares, no parts of the score")
+    notes.append(
+        f"a mean over scales {shown}, each map divided by its largest value: the maps are shares, not parts of the "
+        "score"
+    )
     refused = {name: error for evidence in each for name, error in evidence.refused.items()}
     kept = [request for request in asked if request.name not in refused]
     where = [_on(context.x, scale, evidence) for scale, evidence in zip(scales, each, strict=True)]

@@ -197,7 +197,7 @@ def _row_notes(context: Context, layers: Sequence[str]) -> list[str]:
             "explain one image at a time, or at layer='input'"
         )
     mixed = any(orders[layer] == "all" for layer in asked)
-    return ["what the network says of an image depends on the others in the batch, too"] if mixed else []
+    return ["the output for an image also depends on the other images in the batch"] if mixed else []
 
 
 def _laid_out(tensors: Mapping[str, Tensor], layouts: Mapping[str, Layout]) -> dict[str, Tensor]:
@@ -242,7 +242,7 @@ def _answers(
     for through_no_grad in (False, True):
         modes = [question.rules.mode() if question.rules else None for question in questions]
         mode = modes[0]
-        assert len(modes) == 1 or not any(modes), "one forward obeys one set of rules"
+        assert len(modes) == 1 or not any(modes), "one forward pass uses one set of rules"
         output = run.forward(
             context.x, context.arguments, stop=stop, through_no_grad=through_no_grad, mode=_under(context, mode)
         )
@@ -352,7 +352,7 @@ def _layout(run: ForwardRun, layer: str, context: Context) -> Layout:
 
 
 def _reused(layer: str, calls: int) -> str:
-    return f"{layer} runs {calls} times in one forward; this is the last call ({layer}#{calls - 1})"
+    return f"{layer} runs {calls} times in one forward pass; this is the last call ({layer}#{calls - 1})"
 
 
 class Rules(Protocol):

@@ -70,7 +70,7 @@ class PerturbationScorer:
     ) -> None:
         assert passed.verdict is not None
         if not passed.verdict.per_image:
-            raise MethodError("this target cannot be asked about altered copies of an image: use a gradient method")
+            raise MethodError("this target cannot be measured on altered copies of an image: use a gradient method")
         self.model = unwrap(context.model)
         self.x = context.x[image : image + 1].detach()
         self.layer = layer
@@ -175,7 +175,7 @@ class PerturbationScorer:
             except FovealError:
                 raise error from error.__cause__
         self._alone = True
-        self.cautions.append("the network takes one image at a time, so each copy was asked about alone")
+        self.cautions.append("the network takes one image at a time, so each copy ran alone")
         return torch.cat([first, *(self._at_once(image, number) for image in x[1:].split(1))])
 
     def _at_once(self, x: Float[Tensor, "k c h w"], number: Callable[[ModelOutput], Tensor]) -> Float[Tensor, " k"]:
@@ -183,9 +183,9 @@ class PerturbationScorer:
         numbers = numbers if torch.is_grad_enabled() else numbers.detach()
         if numbers.shape != (len(x),):
             raise ModelError(
-                f"asked about {len(x)} cop{'ies' if len(x) != 1 else 'y'}, {type(self.model).__name__} gave "
-                f"{numbers.numel()} answer{'s' * (numbers.numel() != 1)}: it does not take any number of images, so it "
-                "cannot be asked about altered copies; use a gradient method"
+                f"for {len(x)} cop{'ies' if len(x) != 1 else 'y'}, {type(self.model).__name__} returned "
+                f"{numbers.numel()} score{'s' * (numbers.numel() != 1)}: it does not take every number of images, so "
+                "altered copies cannot be measured; use a gradient method"
             )
         return numbers
 
@@ -223,7 +223,7 @@ class PerturbationScorer:
             MethodError: where the network runs in another way than as it was built, such as at a finer resolution.
         """
         if self._context.mode:
-            raise MethodError("this method looks at the network as it was built: leave resolution out")
+            raise MethodError("this method uses the network at its own resolution: leave resolution out")
         return replace(self._context, x=self.x, target=self._target, arguments=self._arguments)
 
     @cached_property
@@ -246,7 +246,7 @@ class PerturbationScorer:
         self.measured["resumed"] = resumption.refusal is None
         if resumption.refusal is not None:
             self.cautions.append(
-                f"the network cannot be gone on with from here, so each copy took a whole forward: {resumption.refusal}"
+                f"the network cannot continue from here, so each copy took a full forward pass: {resumption.refusal}"
             )
         return resumption
 

@@ -107,7 +107,7 @@ def perturbed_scores(context: Context, of: Of = "auto") -> Iterator[tuple[Pertur
     verdict = passed.verdict
     if asked is None or verdict is None or not verdict.per_image:
         raise TargetError(
-            "this target cannot be asked about altered copies of a picture: a callable must be wrapped in a decision "
+            "this target cannot be measured on altered copies of an image: a callable must be wrapped in a decision "
             "that pins itself, as foveal.Class does"
         )
     with untouched(context.model), runs_for(context, passed) as runs, torch.no_grad():

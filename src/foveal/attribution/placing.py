@@ -84,7 +84,7 @@ def _border(layer: str, place: Place, map: Sequence[int], image: Sequence[int]) 
         return None
     return (
         f"the cells of {layer} lie in rows {spans[0]} and columns {spans[1]} of the network's {image[0]} × {image[1]} "
-        "pixels: nothing is drawn beyond"
+        "pixels: nothing is drawn outside"
     )
 
 

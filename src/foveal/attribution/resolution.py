@@ -37,10 +37,10 @@ def attribute_at(
     if resolution < 1 or resolution != int(resolution):
         raise MethodError(f"cannot make maps {resolution} times finer: resolution is a whole number, mostly 2 or 4")
     if not scales or any(not 0 < scale < math.inf for scale in scales) or len(set(scales)) < len(scales):
-        raise MethodError(f"cannot look at scales {scales}: give different numbers above 0, such as 1, 1.5, 2")
+        raise MethodError(f"cannot use scales {scales}: give different numbers above 0, such as 1, 1.5, 2")
     h, w = (*context.x.shape[2:], 1, 1)[:2]
     if max(h * w * scale**2 for scale in scales) > LARGEST:
-        raise MethodError(f"cannot look at scale {max(scales):g} of {h}×{w} pixels: that is more than memory holds")
+        raise MethodError(f"cannot use scale {max(scales):g} of {h}×{w} pixels: this does not fit into memory")
     if resolution == 1 and scales == (1.0,):
         return attribute(context, asked, progress)
     _refuse(context)
@@ -53,10 +53,10 @@ def attribute_at(
 
 def _refuse(context: Context) -> None:
     if context.differentiable:
-        raise MethodError("differentiable maps are those of the network as built: leave out resolution and scales")
+        raise MethodError("differentiable maps need the network at its own resolution: leave out resolution and scales")
     if isinstance(context.target, Neuron) and context.target.position is not None:
         raise MethodError(
-            f"position {context.target.position} of {context.target.layer} is another place in a finer map: "
+            f"position {context.target.position} of {context.target.layer} is another position in a finer map: "
             "leave out resolution and scales, or the position"
         )
 

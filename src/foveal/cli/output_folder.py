@@ -97,7 +97,9 @@ class OutputFolder:
         count, total, what, resumes = self._done or (0, 0, "", False)
         if not count:
             return f"interrupted: nothing is done yet in {self.path}; run the same command again to start over"
-        goes_on = "run the same command again to go on" if resumes else "the same command starts again from the first"
+        goes_on = (
+            "run the same command again to continue" if resumes else "the same command starts again from the first"
+        )
         return f"interrupted: {count} of {total} {what} are done in {self.path}; {goes_on}"
 
     def show(self, *, open: bool) -> None:

@@ -176,7 +176,7 @@ def visualize(
     if not finished:
         info(
             f"foveal: interrupted: the images after {run.done} steps are in {out / 'features'}; "
-            "run the same command again to go on"
+            "run the same command again to continue"
         )
     features = run.result()
     features.save(out / "features")

@@ -43,10 +43,10 @@ def report(
         tables=_tables(evidence) if scored else (),
         caveats=(
             "A map shows what the decision is sensitive to at one layer, not what the network has understood.",
-            "Colors are scaled for each picture: compare places within a map, not brightness between maps.",
-            "A map from a coarse layer is blurred by its cells; what lies within one cell cannot be told apart.",
-            "Eigen-CAM looks at no decision: it shows what the layer responds to most, whichever class is asked about.",
-            "Scores here hold for this network and these drawings. On another network another method may do best.",
+            "Each map has its own color scale: compare positions within a map, not brightness between maps.",
+            "A map of a coarse layer has large cells; details within one cell cannot be distinguished.",
+            "Eigen-CAM ignores the decision: it shows what the layer responds to most, for every class the same.",
+            "These scores are for this network and these drawings. For another network another method may be best.",
         ),
         terms=(
             ("margin", "the logit of one class minus the logit of another: why this and not that"),

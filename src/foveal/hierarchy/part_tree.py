@@ -118,7 +118,7 @@ def _incomplete(evidence: Sequence[StageEvidence], stages: Sequence[Stage], take
         MethodError: where most of them are missing, or there is nothing to take apart.
     """
     if taken == 0:
-        raise MethodError("the reference has the same score as the image, so there is nothing to take apart")
+        raise MethodError("the reference has the same score as the image, so there is nothing to decompose")
     whole = [item.R.double() for item in evidence]
     gaps = {
         stage.name: (float(R.sum()) - taken) / max(abs(taken), CANCELLED * float(R.abs().sum()))
@@ -128,7 +128,7 @@ def _incomplete(evidence: Sequence[StageEvidence], stages: Sequence[Stage], take
     if abs(gaps[worst]) > TOO_MUCH:
         raise MethodError(
             f"differences do not add up in this network: at {worst} they are {100 * gaps[worst]:+.0f} % off, so an "
-            "operation on the way has no rule; use nodes='neurons', or rule='exact'"
+            "operation between them has no rule; use nodes='neurons', or rule='exact'"
         )
     missing = [f"{name} {100 * gap:+.1f} %" for name, gap in gaps.items() if abs(gap) > INCOMPLETE]
     return [f"differences do not add up exactly: {', '.join(missing)}"] if missing else []

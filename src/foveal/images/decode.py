@@ -61,7 +61,7 @@ def decode_file(path: Path) -> Decoded:
     except FileNotFoundError as error:
         raise ImageError(f"Cannot read {str(path)!r}: there is no such file.") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"Cannot read {str(path)!r}: it is no picture that Pillow knows.") from error
+        raise ImageError(f"Cannot read {str(path)!r}: Pillow cannot read this image format.") from error
     except Image.DecompressionBombError as error:
         raise ImageError(
             f"Cannot read {str(path)!r}: it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; "
@@ -71,7 +71,7 @@ def decode_file(path: Path) -> Decoded:
         raise ImageError(f"Cannot read {str(path)!r}: {error}") from error
     except DAMAGE as error:
         system = error.strerror if isinstance(error, OSError) else None
-        why = system or f"the picture is damaged ({reason(error)})"
+        why = system or f"the image is damaged ({reason(error)})"
         raise ImageError(f"Cannot read {str(path)!r}: {why}.") from error
 
 
@@ -88,10 +88,10 @@ def decode_image(image: Image.Image, path: Path | None = None, reopened: Reopen 
         image.seek(0)
         notes.append(f"first of {frames} frames")
     if 0 in image.size:
-        raise ImageError(f"a picture of {image.width}×{image.height} has no pixels.")
+        raise ImageError(f"an image of {image.width}×{image.height} has no pixels.")
     if is_deep(image):
         if image.format == "FITS":
-            raise ImageError("a FITS file of measurements does not say what is white: pass floats in 0..1.")
+            raise ImageError("a FITS file does not say which value is white: pass floats in 0..1.")
         samples = deep_samples(image, reopened)
         if samples is not None:
             return _seen(samples, range_of(image, samples, path), tuple(notes), image.info.get("transparency"))

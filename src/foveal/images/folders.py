@@ -160,7 +160,7 @@ def _reasons(skipped: list[Path]) -> list[str]:
     kinds = dict.fromkeys(_ending(file) for file in skipped if not _reads(file))
     endings = [printable(kind) for kind in kinds if kind][:NAMED]
     reasons = [f"Pillow reads no {', '.join(endings)} here: convert them to PNG or TIFF"] if endings else []
-    reasons += ["without an ending, nothing says that they are pictures"] if "" in kinds else []
+    reasons += ["without an ending, they are not known to be images"] if "" in kinds else []
     return reasons + (["not regular files, or links to nothing"] if any(map(_reads, skipped)) else [])
 
 

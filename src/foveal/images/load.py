@@ -103,7 +103,7 @@ def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None =
         inputs.append(tensor)
         photos.append(replace(photo, notes=(*photo.notes, *_taken_as(images)) if axes == 2 else photo.notes))
     if not inputs:
-        raise ImageError("Cannot load pictures from an empty list: pass at least one.")
+        raise ImageError("Cannot load images from an empty list: pass at least one.")
     if isinstance(images, torch.Tensor) and images.is_floating_point() and images.ndim > inputs[0].ndim:
         return Batch(images, tuple(photos))  # the caller's own tensor, not a copy
     _check_alike(inputs)
@@ -116,7 +116,7 @@ def _taken_as(images: ImageLike) -> tuple[str, ...]:
         return ()
     channels, *space = images.shape
     likely = channels in (1, 3, 4) and max(space) < LONG * min(space)
-    return () if likely else (f"taken as one picture of {channels} channels, {space[0]} × {space[1]}",)
+    return () if likely else (f"read as one image of {channels} channels, {space[0]} × {space[1]}",)
 
 
 def _one_by_one(images: ImageLike, axes: int, depth: int = 0) -> Iterator[OneImage]:
@@ -132,13 +132,13 @@ def _one_by_one(images: ImageLike, axes: int, depth: int = 0) -> Iterator[OneIma
             yield images
     elif isinstance(images, Iterable) and not isinstance(images, NO_LISTS):
         if depth == DEEPEST:
-            raise ImageError(f"Cannot read pictures from lists in lists, {DEEPEST} deep or more: pass one list.")
+            raise ImageError(f"Cannot read images from lists in lists, {DEEPEST} deep or more: pass one list.")
         for image in images:
             yield from _one_by_one(image, axes, depth + 1)
     else:
         hint = "; a set has no order" if isinstance(images, AbstractSet) else ""
         raise ImageError(
-            f"Cannot read a picture from a {type(images).__name__}: pass a path, a PIL image, an array, "
+            f"Cannot read an image from a {type(images).__name__}: pass a path, a PIL image, an array, "
             f"a tensor, or a list of these{hint}."
         )
 
@@ -172,7 +172,7 @@ def _decoded(image: OneImage) -> tuple[Decoded, str]:
         return _decode_opened(image), _named(Path(os.fsdecode(getattr(image, "filename", "") or "image")), "image")
     if isinstance(image, torch.Tensor):
         if image.ndim != 3:
-            raise ImageError(f"Cannot read a picture from a tensor of {image.dtype} {tuple(image.shape)}.")
+            raise ImageError(f"Cannot read an image from a tensor of {image.dtype} {tuple(image.shape)}.")
         return _decode_array(values_of(image).transpose(1, 2, 0)), "tensor"
     return _decode_array(image), "array"
 
@@ -200,15 +200,15 @@ def _decode_array(array: NDArray[Any]) -> Decoded:
     shape = array.shape
     if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or 0 in shape or shape[2:] > (4,):
         raise ImageError(
-            f"Cannot read a picture from an array of {array.dtype} {shape}: pass pixels (H, W) or "
+            f"Cannot read an image from an array of {array.dtype} {shape}: pass pixels (H, W) or "
             "(H, W, 1 to 4), or a float tensor (c, h, w) if it is the network's input."
         )
     if np.ma.is_masked(array):
-        raise ImageError(f"Cannot read a picture from an array of shape {shape} with masked pixels: fill them first.")
+        raise ImageError(f"Cannot read an image from an array of shape {shape} with masked pixels: fill them first.")
     try:
         return decode_array(np.asarray(array))
     except ImageError as error:
-        raise ImageError(f"Cannot read a picture from an array of shape {shape}: {error}") from error
+        raise ImageError(f"Cannot read an image from an array of shape {shape}: {error}") from error
 
 
 def _photo_of_input(tensor: torch.Tensor, preprocessing: Preprocessing | None, axes: int) -> Photo:

@@ -19,7 +19,7 @@ def check_plain(tensor: Tensor) -> None:
     """ImageError for a tensor whose numbers cannot be looked at one by one."""
     problem = _problem(tensor)
     if problem:
-        raise ImageError(f"Cannot read a picture from {_described(tensor)}: {problem}.")
+        raise ImageError(f"Cannot read an image from {_described(tensor)}: {problem}.")
 
 
 def values_of(tensor: Tensor) -> NDArray[Any]:
@@ -29,12 +29,12 @@ def values_of(tensor: Tensor) -> NDArray[Any]:
         plain = tensor.detach().cpu().resolve_neg()
         return np.asarray(plain.float() if plain.dtype in (torch.bfloat16, torch.float16) else plain)
     except (RuntimeError, NotImplementedError, TypeError) as error:
-        raise ImageError(f"Cannot read a picture from {_described(tensor)}: {reason(error)}.") from error
+        raise ImageError(f"Cannot read an image from {_described(tensor)}: {reason(error)}.") from error
 
 
 def _problem(tensor: Tensor) -> str | None:
     if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
-        return "it lives inside torch.func (vmap, grad, jvp); call foveal outside of it"
+        return "it is inside torch.func (vmap, grad, jvp); call foveal outside of it"
     if tensor.is_meta:
         return "it is on the meta device and has no values; make it on a real one"
     if tensor.is_nested:
@@ -46,7 +46,7 @@ def _problem(tensor: Tensor) -> str | None:
     if tensor.is_complex():
         return "it is complex; pass its real part or its absolute value"
     if tensor.is_floating_point() and tensor.element_size() == 1:
-        return "its numbers have 8 bits, in which networks do not run; pass tensor.float()"
+        return "its numbers have 8 bits, and networks do not run in 8 bits; pass tensor.float()"
     if _is_hollow(tensor):
         return f"a {type(tensor).__name__} has no values of its own; pass a plain tensor"
     return None

@@ -33,7 +33,7 @@ def ablationcam(
     weights = A.new_zeros(len(A))
     weights[channels] = probe.score - scores.to(A)
     if fill == "mean" and probe.unmoved:
-        probe.cautions.append("behind average pooling a channel's mean is all there is of it: use fill=zero")
+        probe.cautions.append("after average pooling only a channel's mean is left: use fill=zero")
     return weighted(A[None], weights[None])[0]
 
 

@@ -82,8 +82,8 @@ def integrated_gradients(
     probe.measured |= {"gap": gap, "gap as a share": share, "steps": steps}
     if share > tolerance:
         probe.cautions.append(
-            f"after {steps} steps the map's sum is still {100 * share:.2g} % off what the score rises by from the "
-            f"{baseline} baseline: ask for more, most={4 * steps} say"
+            f"after {steps} steps the map's sum is still {100 * share:.2g} % off the rise of the score from the "
+            f"{baseline} baseline: use more steps, most={4 * steps} say"
         )
     return M
 
@@ -118,7 +118,9 @@ def _scores(probe: PerturbationScorer, count: int) -> Callable[[Tensor], Tensor]
         nonlocal done
         y = probe.ask(x)
         if torch.is_grad_enabled() and not y.requires_grad:
-            raise MethodError("no gradient leads from the score to the input, as this network's forward turns them off")
+            raise MethodError(
+                "there is no gradient from the score to the input, because this network's forward turns gradients off"
+            )
         done += len(x)
         probe.tick(min(done, count), count)
         return y
@@ -152,9 +154,9 @@ def _map(attribution: Float[Tensor, "1 c h w"]) -> Float[Tensor, "h w"]:
 
 def _check(probe: PerturbationScorer, count: int) -> None:
     if probe.layer != INPUT:
-        raise MethodError(f"this method looks at the input only, not at {probe.layer}: leave the layer out")
+        raise MethodError(f"this method explains the input only, not {probe.layer}: leave the layer out")
     if count < 1:
-        raise MethodError(f"cannot take the mean of {count} gradients: ask for one at least")
+        raise MethodError(f"cannot average {count} gradients: use at least one")
 
 
 def _captum() -> Any:

@@ -47,7 +47,7 @@ def cam(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -> Float[Tenso
     spread = (G.amax(SPACE) - G.amin(SPACE)).amax(CHANNELS)
     if bool((spread > 1e-4 * G.abs().amax((1, 2, 3))).any()):
         raise MethodError(
-            "cam does not apply at this layer: it needs global average pooling and one linear layer right behind it; "
+            "cam does not apply at this layer: it needs global average pooling and one linear layer directly after it; "
             "use hirescam, which is the same map there and defined everywhere"
         )
     return weighted(A, G.sum(SPACE))
@@ -178,7 +178,7 @@ FAMILY = (
     ),
     Method(
         "gradcam++", "Grad-CAM++", gradcam_plus_plus, "gradients",
-        "channels weighted by positive gradients; several instances count alike",
+        "channels weighted by positive gradients; several instances count equally",
         "Chattopadhay et al., WACV 2018, arXiv:1710.11063",
         "derived for activations ≥ 0",
     ),

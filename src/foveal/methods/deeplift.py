@@ -27,7 +27,7 @@ def deeplift(probe: PerturbationScorer, *, baseline: str = "zero", tolerance: fl
     gap is more than `tolerance` (see `gap_of`).
     """
     if probe.layer != INPUT:
-        raise MethodError(f"deeplift looks at the input only, not at {probe.layer}: leave the layer out")
+        raise MethodError(f"deeplift explains the input only, not {probe.layer}: leave the layer out")
     b = baseline_of(probe.x, baseline)
     with torch.enable_grad(), Rescale():
         pair = torch.cat([probe.x, b]).requires_grad_()
@@ -41,7 +41,7 @@ def deeplift(probe: PerturbationScorer, *, baseline: str = "zero", tolerance: fl
     probe.measured |= {"gap": gap, "gap as a share": share}
     if share > tolerance and abs(gap) > 1e-4 * max(abs(at_x), abs(at_b)):  # less is rounding
         raise MethodError(
-            f"deeplift does not hold for this network: its parts sum to {float(M.sum()):.3g}, the score rises by "
+            f"deeplift is not valid for this network: its parts sum to {float(M.sum()):.3g}, the score rises by "
             f"{at_x - at_b:.3g} from the {baseline} baseline, so an operation without a rule is on the way; "
             "use integratedgradients, which needs none"
         )

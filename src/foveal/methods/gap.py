@@ -33,7 +33,7 @@ def hierarchical(
         tree = tree_of(probe.alone(), TreeSettings(branching, rule=rule, gate=gate))
         names = [stage.name for stage in tree.stages]
         if probe.layer not in (INPUT, *names):
-            raise MethodError(f"gap looks at stages, and {probe.layer} is none: say {', '.join(names)} or input")
+            raise MethodError(f"gap works at stages, and {probe.layer} is none: say {', '.join(names)} or input")
         tree.grow(None if probe.layer == INPUT else len(names) - names.index(probe.layer), least=0)
     probe.measured["kept"] = tree.kept()
     height, width = probe.x.shape[2:]

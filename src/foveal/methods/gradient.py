@@ -30,7 +30,7 @@ def input_x_gradient(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) -
 FAMILY = (
     Method(
         "gradient", "Gradient", gradient, "gradients",
-        "largest |gradient| over the colors; where the score is sensitive, not what speaks for it",
+        "largest |gradient| over the colors; where the score is sensitive, not the evidence for it",
         "Simonyan et al., ICLR workshop 2014, arXiv:1312.6034",
         place="input",
     ),

@@ -54,7 +54,7 @@ def strongest_channel(A: Float[Tensor, "n c h w"], G: Float[Tensor, "n c h w"]) 
 FAMILY = (
     Method(
         "guidedbackprop", "Guided backpropagation", strongest_channel, "gradients",
-        "edges that excite the units the score uses; says little about the target",
+        "edges that activate the units of the score; hardly depends on the target",
         "Springenberg et al., ICLR workshop 2015, arXiv:1412.6806",
         rules=partial(Guided, "guided"), place="input",
     ),

@@ -45,7 +45,9 @@ class MaskSet:
         if scaling not in ("before", "after"):
             raise MethodError(f"cannot scale masks {scaling!r} upsampling: say scaling=after or scaling=before")
         if precision not in ("float32", "bfloat16"):
-            raise MethodError(f"cannot run forwards in {precision!r}: say precision=float32 or precision=bfloat16")
+            raise MethodError(
+                f"cannot run forward passes in {precision!r}: say precision=float32 or precision=bfloat16"
+            )
         self.A = A = single(probe.A[0])
         self.channels: Int[Tensor, " v"] = (A.amax(SPACE) > A.amin(SPACE)).nonzero()[:, 0]
         self._probe, self._chunk, self._precision = probe, chunk, precision
@@ -53,7 +55,7 @@ class MaskSet:
         self._place = None if align_corners else probe.place
         if self._place:
             probe.cautions.append(
-                "masks cover what its cells see, which stretched edge to edge, as published, they miss"
+                "masks cover the cells at their exact position; masks from edge to edge, as published, miss them"
             )
 
     def scores(self, planes: Float[Tensor, "m h w"], alter: Alter | None = None, times: int = 1) -> Float[Tensor, " m"]:

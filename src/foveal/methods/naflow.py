@@ -106,7 +106,7 @@ class Inversion:
             raise UnknownMethod(f"there is no mode {self.mode!r} of the flow: say {', '.join(MODES)}")
         if not (isinstance(self.iterations, int) and self.iterations >= 1 and self.tolerance >= 0 and self.damping > 0):
             raise MethodError(
-                f"a flow needs an iteration at least, a tolerance of 0 or more and a damping above 0, but was given "
+                f"a flow needs at least one iteration, a tolerance of 0 or more and a damping above 0, but was given "
                 f"{self.iterations}, {self.tolerance}, {self.damping}"
             )
 
@@ -151,8 +151,8 @@ def rebuild(
         if not _made_of(block, G[above], G[below]):
             if not bool(block.vjp(torch.ones_like(block.y)).any()):
                 raise LayerError(
-                    f"{above!r} is not made of {below!r}, so the flow cannot be followed from one to the other: leave "
-                    "one of them out, or use layer='all', the stages that everything passes through"
+                    f"{above!r} is not made of {below!r}, so the flow cannot be computed from one to the other: leave "
+                    "one of them out, or use layer='all', the stages on every path to the score"
                 )
             rebuilt.notes.append(
                 f"the score depends on {below} in other ways than through {above}, which were left out"

@@ -98,7 +98,7 @@ def blurred(A: Float[Tensor, "1 c *space"], sigma: float) -> Float[Tensor, "1 c 
 FAMILY = (
     Method(
         "occlusion", "Occlusion", occlusion, "forwards",
-        "what the score loses under a sliding window; the network's own answer, as coarse as the window",
+        "what the score loses under a sliding window; measured on the network itself, as coarse as the window",
         "Zeiler & Fergus, ECCV 2014, arXiv:1311.2901",
         place="input",
         options={"window": None, "stride": None, "fill": "zero", "chunk": None},

@@ -193,7 +193,9 @@ def contrastive(sums: Sums) -> Relevance:
 
 def _known(sums: Sums) -> Sums:
     if sums not in ("plain", "same-sign"):
-        raise UnknownMethod(f"sums={sums} is unknown: it is plain (by size) or same-sign (parts that go the sum's way)")
+        raise UnknownMethod(
+            f"sums={sums} is unknown: give plain (in proportion) or same-sign (only terms with the sign of the sum)"
+        )
     return sums
 
 
@@ -230,7 +232,7 @@ FAMILY = (
     ),
     Method(
         "relevancecam", "Relevance-CAM", relevance_cam, "gradients",
-        "channels weighted by their relevance; contrasted with rival classes, holds at early layers",
+        "channels weighted by their relevance; contrasted with rival classes, valid at early layers",
         "Lee et al., CVPR 2021",
         rules=contrastive, options={"sums": "same-sign"},
     ),

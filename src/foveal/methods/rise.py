@@ -65,8 +65,8 @@ def _tell(probe: PerturbationScorer, mean: Float[Tensor, "*space"], error: Float
     probe.measured["standard error of spread"] = noise / spread if spread > 0 else 0.0
     if noise > spread / 2:
         probe.cautions.append(
-            f"chance makes up much of this map: its standard error is {noise:.2g} and it varies by {spread:.2g}; "
-            "ask for a higher count"
+            f"much of this map is chance: its standard error is {noise:.2g} and its variation {spread:.2g}; "
+            "use a higher count"
         )
 
 
@@ -96,7 +96,7 @@ class RandomMasks:
 FAMILY = (
     Method(
         "rise", "RISE", rise, "forwards",
-        "the score when random masks show a pixel; less its mean, an estimate with a standard error",
+        "the score when random masks show a pixel; minus its mean, an estimate with a standard error",
         "Petsiuk et al., BMVC 2018, arXiv:1806.07421",
         place="input",
         options={"count": 1000, "cells": 7, "probability": 0.5, "centered": True, "seed": 0, "chunk": None},

@@ -70,9 +70,7 @@ def baseline(
         noise = torch.randn(x.shape[1:], generator=random, device="cpu").to(x)
         return mean + noise * x.std((2, 3), keepdim=True)
     if kind == "black":
-        raise MethodError(
-            "what black is depends on the preprocessing: pass foveal.metrics.black(mean, std) as baseline"
-        )
+        raise MethodError("black depends on the preprocessing: pass foveal.metrics.black(mean, std) as baseline")
     raise UnknownMethod(f"there is no baseline {shown(kind)}: say {', '.join(BASELINES)}, or give a tensor")
 
 

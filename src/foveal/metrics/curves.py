@@ -185,7 +185,7 @@ def _path(
     if not bool(torch.isfinite(map).all()):
         raise MethodError("a curve needs a map of finite numbers, but this one has others")
     if steps < 1 or (chunk is not None and chunk < 1):
-        raise MethodError(f"a curve takes a step at least, one copy at once at least, not {steps} and {chunk}")
+        raise MethodError(f"a curve needs at least one step and at least one copy at a time, not {steps} and {chunk}")
     cells, rank = map.numel(), ranks(map, seed=seed)
     steps = min(steps, cells)
     counts = torch.tensor([round(k * cells / steps) for k in range(steps + 1)])
@@ -196,7 +196,9 @@ def _path(
         low, high = (ends[start:stop].to(grown).view(-1, 1, 1, 1) for ends in (first, counts))
         scores = ask(changed((grown >= low) & (grown < high))).detach().float().cpu()
         if scores.shape != (stop - start,):
-            raise MethodError(f"ask gave {tuple(scores.shape)} for {stop - start} copies: it must give a score each")
+            raise MethodError(
+                f"ask gave {tuple(scores.shape)} for {stop - start} copies: it must give one score per copy"
+            )
         return scores
 
     with torch.no_grad():

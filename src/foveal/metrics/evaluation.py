@@ -96,7 +96,7 @@ class Evaluation:
         if not self.map.is_floating_point():
             self.map = self.map.float()
         if not bool(torch.isfinite(self.map).all()):
-            raise MethodError("a map with values that are not finite cannot be measured: leave it out, and count it")
+            raise MethodError("a map with values that are not finite cannot be measured: leave it out")
 
     @cached_property
     def score(self) -> float:
@@ -178,13 +178,15 @@ class Evaluation:
     def mask(self) -> Bool[Tensor, "h w"]:
         """Where the object is."""
         if self.inside is None:
-            raise MethodError("where the object is was not said: pass masks= or boxes= for metrics of localization")
+            raise MethodError(
+                "the position of the object is not known: pass masks= or boxes= for metrics of localization"
+            )
         return self.inside.cpu()
 
     @property
     def _ask(self) -> Ask:
         if self.ask is None:
-            raise MethodError("this metric asks the network: say what to ask")
+            raise MethodError("this metric runs the network: give the score to measure")
         return self.ask
 
     @property

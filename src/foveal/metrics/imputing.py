@@ -45,7 +45,7 @@ def impute(
         MethodError: when an image is hidden altogether: there is nothing to fill it from.
     """
     if bool(where.flatten(1).all(1).any()):
-        raise MethodError("cannot impute an image that is hidden altogether: leave a pixel of it")
+        raise MethodError("cannot impute an image that is completely hidden: leave at least one pixel")
     k = max(len(x), len(where))
     x, where = x.expand(k, *x.shape[1:]), where.expand(k, *where.shape[1:])
     # Single precision is exact enough for what noise of 0.01 goes on top of.

@@ -86,7 +86,7 @@ def infidelity(
     if len(x) != 1 or map.ndim not in (2, 3) or not bool(torch.isfinite(map).all()):
         raise MethodError(f"infidelity takes one image and a finite map, not {tuple(x.shape)}, {tuple(map.shape)}")
     if samples < 2:
-        raise MethodError(f"infidelity is a mean over perturbations: ask for two at least, not {samples}")
+        raise MethodError(f"infidelity is a mean over perturbations: use at least two, not {samples}")
     Phi = spread(map, x, place).double()
     empty = baseline(x, fill, seed=seed)
     expected: list[Tensor] = []

@@ -95,5 +95,8 @@ def removed(
     """The top share of the image's pixels, exactly as many as it says; the seed breaks ties."""
     count = round(share * size[0] * size[1])
     if not 0 < count < size[0] * size[1]:
-        raise MethodError(f"cannot remove {100 * share:.4g} % of {size[0]} × {size[1]} pixels: leave one, and take one")
+        raise MethodError(
+            f"cannot remove {100 * share:.4g} % of {size[0]} × {size[1]} pixels: remove at least one pixel, and leave "
+            "at least one"
+        )
     return (ranks(laid(map.detach().float(), size, place), seed=seed) < count)[None, None]

@@ -42,7 +42,7 @@ def sensitivity(
     Returns NaN where the map is zero everywhere.
     """
     if samples < 1 or radius <= 0:
-        raise MethodError(f"sensitivity needs a neighbor at least, and a radius above 0, not {samples} and {radius}")
+        raise MethodError(f"sensitivity needs at least one neighbor, and a radius above 0, not {samples} and {radius}")
     random = torch.Generator().manual_seed(seed)
     own = (explain(x)[0] if map is None else map).detach().double().cpu()
     size = float(own.norm())

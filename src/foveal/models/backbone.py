@@ -61,7 +61,7 @@ class Backbone(nn.Module):
                 "use mode 'stride', or leave checkpointing out"
             )
         if name not in dict(network.named_modules()):
-            raise LayerError(f"this {type(network).__name__} has no module {name!r} to end at: name one that it has")
+            raise LayerError(f"this {type(network).__name__} has no module {name!r} to end at: name one of its modules")
         self.network, self.layer, self.mode = network, name, mode
         self.finest: tuple[float, float] | None = None
         F, self.grid = self._tried(example)

@@ -33,7 +33,7 @@ def soundness(module: nn.Module) -> tuple[str, ...]:
         return ("the weights are on the meta device and have no values",)
     broken = [name for name, tensor in module.state_dict().items() if not _finite(tensor)]
     more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-    return (f"{broken[0]}{more} has values that are infinite or no numbers",) if broken else ()
+    return (f"{broken[0]}{more} has values that are infinite or NaN",) if broken else ()
 
 
 def _problem(stored: Tensor, own: Tensor) -> str | None:
@@ -41,9 +41,9 @@ def _problem(stored: Tensor, own: Tensor) -> str | None:
     if stored.is_meta or stored.is_quantized or stored.layout != torch.strided:
         return f"is {_form(stored)} in the file; save ordinary tensors"
     if own.is_floating_point() and (not stored.is_floating_point() or stored.element_size() == 1):
-        return f"is {_kind(stored)} in the file and {_kind(own)} in the network, which would decide otherwise"
+        return f"is {_kind(stored)} in the file and {_kind(own)} in the network, which would give other decisions"
     if stored.is_complex() and not own.is_complex():
-        return f"is {_kind(stored)} in the file and {_kind(own)} in the network, which would lose half of it"
+        return f"is {_kind(stored)} in the file and {_kind(own)} in the network, which would lose the imaginary part"
     if stored.dtype != own.dtype and not _survives(stored, own):
         return f"has values in the file ({_kind(stored)}) that {_kind(own)} of the network cannot hold"
     return None

@@ -30,7 +30,7 @@ def checked_labels(labels: object) -> tuple[str, ...] | None:
     names = None if isinstance(labels, NO_LISTS) or not isinstance(labels, Iterable) else _listed(labels)
     if names is None:
         raise ModelError(
-            f"Cannot use {shown(labels)} as labels: pass a list of names, one a class in order, "
+            f"Cannot use {shown(labels)} as labels: pass a list of names, one per class in order, "
             "or foveal.models.read_labels(file)."
         )
     for number, name in enumerate(names):
@@ -86,7 +86,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     else:
         labels = _lines(text)
     if not labels:
-        raise ModelError(f"{cannot}: it is empty; write one label a line.")
+        raise ModelError(f"{cannot}: it is empty; write one label per line.")
     return labels
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _WEIGHTS = Path(__file__).parent / "weights"
 BUNDLED = {name: _WEIGHTS / f"{name}.safetensors" for name in ("demo", "embed", "parts")}
 """The networks that ship with foveal."""
-RANDOM = "the weights are random, nothing was learned: explanations show the architecture alone"
+RANDOM = "the weights are random, not trained: explanations show only the architecture"
 
 
 @checked

@@ -137,9 +137,14 @@ def state_notes(subject: Model) -> tuple[str, ...]:
     """The notes of the model, and what is to be noted of its state: training mode, backward hooks, compilation."""
     notes = list(subject.notes)
     if getattr(subject.module, "training", False):  # frozen TorchScript has no mode
-        notes.append("the model was in training mode; it was explained in evaluation mode and put back")
+        notes.append(
+            "the model was in training mode; it was explained in evaluation mode, and is in training mode again"
+        )
     if hooked := hooked_backward(unwrap(subject.module)):
-        notes.append(f"backward hooks were set aside, so that they change no map: those on {', '.join(hooked)}")
+        notes.append(
+            "backward hooks were disabled during the explanation, so that they do not change maps: those on "
+            f"{', '.join(hooked)}"
+        )
     if is_compiled(subject.module):
         notes.append("the model is compiled; the original module was run instead, uncompiled")
     return tuple(notes)

@@ -61,7 +61,7 @@ def described(path: Path) -> Sidecar | None:
             break
     raise ModelError(
         f"The weights in {path} are not those that {sidecar_path(path).name} was written with: save both again by "
-        'save_model, or take its "digest" out if you know that it describes them.'
+        'save_model, or remove its "digest" if you know that it describes them.'
     )
 
 

@@ -103,8 +103,8 @@ def _refusal(path: Path, message: str) -> str:
     if not called:
         return f"Cannot read {path}: it is damaged, or not a file of torch weights; get it again."
     return (
-        f"Refused to read {path}: it holds more than weights and asks to build {called[1]!r} while loading, "
-        "which could run anything; if it is yours, save model.state_dict() alone, as .safetensors or .pth."
+        f"Refused to read {path}: it contains more than weights and asks to build {called[1]!r} while loading, "
+        "which could run any code; if it is your file, save model.state_dict() alone, as .safetensors or .pth."
     )
 
 
@@ -113,7 +113,7 @@ def _unnest(saved: object, path: Path, depth: int = 0) -> dict[str, Tensor]:
     if not isinstance(saved, Mapping):
         raise ModelError(f"Cannot use {path}: it holds a {type(saved).__name__}, not a state dict.")
     if depth == DEEPEST:
-        raise ModelError(f"Cannot use {path}: it holds checkpoints in checkpoints without end; save the state dict.")
+        raise ModelError(f"Cannot use {path}: it holds checkpoints in checkpoints at every level; save the state dict.")
     for nest in NESTS:
         if isinstance(saved.get(nest), Mapping):
             return _unnest(saved[nest], path, depth + 1)

@@ -35,7 +35,8 @@ def class_tree_page(joined: JoinedGraphs, *, most: int = 8, side: int = 120) -> 
     head = wrap(f"{named}: {count(len(joined.trees), 'image')}, {joined.trees[0].model}", size * 1.5, width)
     foot = wrap(
         "Below each channel: the share of the decisions that flows through it (mean over the images), and in how many "
-        "images it was found. The crops show what the neuron can see in the images where its share is largest.",
+        "images it was found. The crops show the receptive field of the neuron in the images where its share is "
+        "largest.",
         size, width,
     )  # fmt: skip
     top = size + len(head) * size * 1.5 * LINE

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SHOWN = 6  # contrasts on a sheet
 LEGEND = (
-    "Red speaks for the wrong reference, blue for the right one. The margin map shows on the query what makes up the "
+    "Red is evidence for the wrong reference, blue for the right one. The margin map shows on the query what makes up "
+    "the "
     "margin, similarity(wrong) − similarity(right); the maps on the references show the two similarities. Each sum is "
     "given; the rest belongs to no position (bias terms, or "
     "the constant part of a distance)."
@@ -166,7 +167,7 @@ def contrast_words(found: Ranked, contrast: RightAndWrong) -> str:
     elif contrast.margin == 0:
         said = f"{who} is matched to {wrong}: a tie with {right}"
     else:
-        said = f"{who} is matched rightly: {signed(-contrast.margin)} ahead of {wrong}"
+        said = f"{who} is matched correctly: {signed(-contrast.margin)} ahead of {wrong}"
     return f"{said}. {_sentence(contrast.flip.summary)}." if contrast.flip else f"{said}."
 
 

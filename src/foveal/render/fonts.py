@@ -94,7 +94,7 @@ def _read(named: str) -> tuple[Face, ...]:
     for face in faces:
         if not _opens(face):
             warnings.warn(
-                f"FOVEAL_FONT names {printable(str(face.path))}, which is no font that can be read",
+                f"FOVEAL_FONT names {printable(str(face.path))}, which is not a readable font",
                 FovealWarning,
                 stacklevel=2,
             )

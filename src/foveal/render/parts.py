@@ -129,7 +129,7 @@ def part_sheet(parts: PartMaps, *, side: int = 224) -> Image.Image:
     words = (
         "All parts: outlines at half of each part's largest value. One part: lines at 50 and 75 % of it. "
         "Per cent of the evidence: of the absolute values of all parts and the remainder. "
-        "Not covered: activity that resembles no seed."
+        "Not covered: activity that is not similar to any seed."
     )
     return grid(
         [_cells(parts, i, side) for i in range(len(parts))],

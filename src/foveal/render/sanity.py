@@ -50,7 +50,7 @@ def curves(result: ForgettingCurves, how: str, *, width: int) -> Image.Image:
     words = (
         f"Similarity ({NAMES[how]}, 1 = same map) to the map of the trained network, while layers get random weights "
         f"from the last to the first, each {order}. Diamonds: similarity of the maps of two random networks, which is "
-        "what chance gives. A map that depends on the weights drops to this level."
+        "the level of chance. A map that depends on the weights drops to this level."
     )
     title = paragraph(f"Sanity check: does the map depend on the weights? {result.model}", width, size * 1.3, INK)
     return stacked([title, chart, feet, paragraph(words, width, size, MUTED)], edge=size, gap=size // 2)

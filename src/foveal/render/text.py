@@ -151,7 +151,8 @@ def _warn(text: str, pieces: Runs) -> None:
     """FovealWarning for what is drawn as a question mark and is none."""
     if not is_shaped() and any(unicodedata.bidirectional(char) in ("R", "AL") for char in text):
         warnings.warn(
-            f"this Pillow has no raqm, so the letters of {printable(text)[:60]!r} stand apart and the wrong way round",
+            f"this Pillow has no raqm, so the letters of {printable(text)[:60]!r} are not joined and in the wrong "
+            "order",
             FovealWarning,
             stacklevel=3,
         )

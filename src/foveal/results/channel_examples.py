@@ -140,7 +140,10 @@ class ChannelExamples(Result):
             rows=rows,
             title=f"Images where channels of {layer}, {self.model}, are strongest",
             caption=" ".join(
-                ["Each crop is what the neuron can see.", *(f"{note[:1].upper()}{note[1:]}." for note in self.notes)]
+                [
+                    "Each crop is the receptive field of the neuron.",
+                    *(f"{note[:1].upper()}{note[1:]}." for note in self.notes),
+                ]
             ),
             side=side,
         )

@@ -149,7 +149,7 @@ class Explanation(DrawnMaps, Result):
 
         if len(self.layers) < 2:
             raise ResultError(f"Cannot fuse the one map of {self.layer}: explain several layers, as layer='all' does.")
-        note = "each layer's map was divided by its largest value before they were fused: shares, no parts of the score"
+        note = "each layer's map was divided by its largest value before the fusion: shares, not parts of the score"
         name, maps = f"{rule} of {', '.join(self.layers)}", list(self.maps.values())
         places = [self.where.get(layer) for layer in self.layers]
         place = places[finest(maps)]

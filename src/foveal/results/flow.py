@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from foveal.storage.manifest import Saved
 
 HEAD = ("layer", "score", "left-out neurons removed", "kept neurons removed", "offset")
-TITLE = "The score, and what is left of it; the offset is what biases after the layer add"
+TITLE = "The score with and without neurons; the offset is the part of biases after the layer"
 ARRAYS = "flow.npz"
 BESIDE = ("signed", "kept")
 SHOWN = 3  # images of many

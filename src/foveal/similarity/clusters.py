@@ -78,5 +78,5 @@ def _import(name: str) -> Any:
         return import_module(name)
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            "cannot group what is alike: scikit-learn is not installed; pip install 'foveal[sklearn]'"
+            "cannot cluster images: scikit-learn is not installed; pip install 'foveal[sklearn]'"
         ) from error

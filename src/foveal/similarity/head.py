@@ -35,7 +35,7 @@ class LinearHead(Dot):
         return Linear(weights, s[..., -1] + torch.zeros_like(weights[..., 0]))
 
     def mirrored(self, q: Tensor, s: Tensor) -> Linear:
-        raise NotImplementedError("the rows of a head are no pictures")
+        raise NotImplementedError("the rows of a head are not images")
 
 
 def fit_head(s: Float[Tensor, "m d"], index: Int[Tensor, " m"], rule: str) -> Float[Tensor, "c d+1"]:

@@ -101,7 +101,7 @@ class EarthMovers(ByFlow):
             ot = importlib.import_module("ot")
         except ModuleNotFoundError as error:
             raise MissingExtra(
-                "metric 'emd' solves an optimal transport with POT, which is not installed: "
+                "metric 'emd' computes an optimal transport with POT, which is not installed: "
                 "pip install 'foveal[transport]'"
             ) from error
         cost = 1 - torch.einsum("pki,pkj->pij", _each(A), _each(B))
@@ -179,7 +179,9 @@ def _share(A: Descriptors, B: Descriptors) -> Float[Tensor, "p i"]:
 
 def _flat(q: Tensor, s: Tensor) -> tuple[Descriptors, Descriptors, torch.Size]:
     if q.ndim < -CHANNELS or s.ndim < -CHANNELS:
-        raise TargetError("this metric compares places: it takes feature maps (d, h, w), so name a layer that has them")
+        raise TargetError(
+            "this metric compares positions: it takes feature maps (d, h, w), so name a layer that has them"
+        )
     same_length(q, s, CHANNELS)
     pairs = torch.broadcast_shapes(q.shape[:CHANNELS], s.shape[:CHANNELS])
     return (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 PREPROCESSING = Preprocessing((160, 160), resize="short", mean=MEAN, std=STD)
 """What all networks of the drawn world expect."""
-LICENSE = "MIT, as foveal; trained on drawn pictures only"
+LICENSE = "MIT, as foveal; trained on drawn images only"
 
 
 class SplitDataset(Dataset[tuple[Tensor, int]]):

@@ -42,7 +42,7 @@ def class_index(
         raise UnknownTarget("a class without a name cannot be looked up: pass its index or label")
     if labels and len(labels) != classes:
         raise TargetError(
-            f"cannot look up class {wanted!r}: {counted(len(labels), 'name')} for {classes} classes; give one a class"
+            f"cannot look up class {wanted!r}: {counted(len(labels), 'name')} for {classes} classes; give one per class"
         )
     if not labels:
         raise UnknownTarget(

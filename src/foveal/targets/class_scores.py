@@ -67,7 +67,7 @@ def class_head(
     with untouched(model), torch.no_grad():
         head = read_head(output_of(model, given, gradient=False), task, ending)
     if len(head.scores) != len(x):
-        raise ModelError(f"asked about {len(x)} pictures, {type(model).__name__} gave {len(head.scores)} answers")
+        raise ModelError(f"for {len(x)} images, {type(model).__name__} returned {len(head.scores)} scores")
     return head
 
 

@@ -159,19 +159,20 @@ class Head:
         if self.squashed and self.task != "value":
             notes.append(
                 f"what the network returns lies in 0 to 1 behind {self.squashed}, and was read as logits: if these are "
-                "probabilities, the ones given here are none; let the network end in the sigmoid itself, or return "
+                "probabilities, those shown here are wrong; let the network end in the sigmoid itself, or return "
                 "logits"
             )
         k = self.scores.shape[1]
         if self.task is None and self.binary and self.ending == "logits":
             notes.append(
-                "the network's one number was read as a logit, class 1 where it is above 0 and class 0 below: if that "
+                "the network's one number was read as a logit, class 1 if it is above 0 and class 0 below: if that "
                 "is so, say task='classes'; for a regression say task='value'"
             )
         elif self.task is None and self.ending == "logits":
             notes.append(
-                f"the network's {k} numbers were read as logits of {k} classes of which one holds: if that is so, say "
-                "task='classes'; say task='labels' where several may hold, task='value' for a regression, "
+                f"the network's {k} numbers were read as logits of {k} classes that exclude each other: if that is "
+                "right, pass "
+                "task='classes'; pass task='labels' if several can be true, task='value' for a regression, "
                 "task='embedding' for an embedding"
             )
         return tuple(notes)
@@ -213,7 +214,7 @@ def read_head(
     fitting = [name for name in ordered if parts[name].ndim in (1, 2) and parts[name].is_floating_point()]
     if not fitting:
         raise TargetError(
-            f"the model returned {describe_output(output)}, in which no class scores (n, classes) were found: "
+            f"the model returned {describe_output(output)}, and no class scores (n, classes) were found in it: "
             "for an embedding, compare images with foveal.match (in Python, target=lambda output: … may return one "
             "score per image, shape (n,))"
         )

@@ -61,7 +61,7 @@ class Neighbors:
         metric = find_metric(self.metric)
         if self.k < 1 or self.temperature <= 0:
             raise TargetError(
-                f"a vote of {self.k} neighbors at temperature {self.temperature} decides nothing: both must be above 0"
+                f"a vote of {self.k} neighbors at temperature {self.temperature} is not possible: both must be above 0"
             )
         layer = embedder.layer(cast("str | None", self.embedding), local=metric.local)
         s, names = embedder.of(self.bank, layer, local=metric.local, what="bank picture")
@@ -98,8 +98,8 @@ class Vote:
         if not bool((share > 0).all()):
             worst = int((share == 0).nonzero()[0])
             raise UndecidedError(
-                f"none of the {near.shape[1]} nearest neighbors of picture {worst} is of class "
-                f"{self.classes[int(best[worst])]}: explain another class, or ask more neighbors"
+                f"none of the {near.shape[1]} nearest neighbors of image {worst} is of class "
+                f"{self.classes[int(best[worst])]}: explain another class, or use more neighbors"
             )
         second = votes.scatter(1, best[:, None], -1).argmax(1)
         a, against = (self._mean(weight * own[c]) for c in (best, second))

@@ -64,11 +64,11 @@ class Prototypes:
         if self.rule not in RULES:
             raise UnknownTarget(f"cannot decide between prototypes by {self.rule!r}: the rules are {', '.join(RULES)}")
         if not self.temperature > 0:
-            raise TargetError(f"a temperature of {self.temperature} makes no probabilities: it must be above 0")
+            raise TargetError(f"a temperature of {self.temperature} gives no probabilities: it must be above 0")
         metric = find_metric(self.metric)
         if metric.local and self.rule not in ("nearest", "average"):
             raise TargetError(
-                f"rule {self.rule!r} needs one embedding an image, and metric {metric.name!r} compares places: "
+                f"rule {self.rule!r} needs one embedding per image, and metric {metric.name!r} compares positions: "
                 "use rule='average' or 'nearest'"
             )
         layer = embedder.layer(cast("str | None", self.embedding), local=metric.local)

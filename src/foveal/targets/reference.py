@@ -119,7 +119,7 @@ def embedded(activation: Tensor, *, local: bool) -> Tensor:
     """
     if local and activation.ndim != 4:
         raise TargetError(
-            f"this metric compares places, but the embedding is {tuple(activation.shape)}: name a layer with a map "
+            f"this metric compares positions, but the embedding is {tuple(activation.shape)}: name a layer with a map "
             "(n, c, h, w) by embedding="
         )
     if local:
@@ -162,10 +162,10 @@ def numbered(labels: Sequence[str | int], m: int, *, what: str) -> tuple[Tensor,
     names = tuple(dict.fromkeys(plain))
     if len(names) < 2:
         raise TargetError(
-            f"all {what} are of one class, {names[0]}, so nothing is decided: give two classes at least, or explain "
+            f"all {what} are of one class, {names[0]}, so there is no decision: give at least two classes, or explain "
             "foveal.Similar"
             if names
-            else f"there are no {what}: give some of two classes at least"
+            else f"there are no {what}: give examples of at least two classes"
         )
     return torch.tensor([names.index(label) for label in plain]), names
 

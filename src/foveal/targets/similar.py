@@ -63,7 +63,7 @@ class OneEach:
     def __call__(self, pairs: Float[Tensor, "n m"]) -> RuleResult:
         n, m = pairs.shape
         if m not in (1, n):
-            raise TargetError(f"{m} references were given for {n} images: give one, or one an image")
+            raise TargetError(f"{m} references were given for {n} images: give one, or one per image")
         a = torch.eye(n, m).to(pairs) if m > 1 else torch.ones_like(pairs)
         names = self.names if m > 1 else self.names * n
         words = tuple(f"{self.metric} to {name}" for name in names)
@@ -72,4 +72,6 @@ class OneEach:
 
 def unprepared(what: str) -> TargetError:
     """What is wrong with a decision whose references were never embedded."""
-    return TargetError(f"{what} has not met its model yet, so its references have no embeddings: pass it to explain")
+    return TargetError(
+        f"{what} was not used with a model yet, so its references have no embeddings: pass it to explain"
+    )

@@ -85,7 +85,7 @@ class TargetScore:
         if len(self.score) != n:
             raise TargetError(
                 f"{len(self.score)} score{'s' * (len(self.score) != 1)} came out for {n} image{'s' * (n != 1)}: what "
-                f"the network returns, and what the target makes of it, must have one an image, shape ({n},)"
+                f"the network returns, and what the target makes of it, must have one per image, shape ({n},)"
             )
 
     def rows(self, start: int, stop: int) -> TargetScore:

@@ -181,7 +181,7 @@ def _fabric(accelerator: str, devices: int | str, nodes: int, strategy: str, pre
         from lightning_fabric import Fabric
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            "training by parts runs on Lightning Fabric, which is not installed: pip install 'foveal[train]'"
+            "training with parts needs Lightning Fabric, which is not installed: pip install 'foveal[train]'"
         ) from error
     try:
         fabric = Fabric(

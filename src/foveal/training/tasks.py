@@ -67,7 +67,7 @@ def retrieval(
     order = similarity.masked_fill(ignored, -torch.inf).argsort(dim=1, descending=True, stable=True)
     hits = (right & ~ignored).gather(1, order)
     if not bool(hits.any(1).all()):
-        raise TargetError("some queries have no picture of the same individual by another camera in the gallery")
+        raise TargetError("some queries have no image of the same individual by another camera in the gallery")
     hits_so_far = hits.cumsum(1)
     places = torch.arange(1, hits.shape[1] + 1)
     precision = (hits_so_far / places * hits).sum(1) / hits.sum(1)
@@ -99,7 +99,7 @@ def few_shot_accuracy(
     by_class = [own for own in by_class if len(own) >= shots + queries]
     if len(by_class) < ways:
         raise TargetError(
-            f"episodes of {ways} classes with {shots} + {queries} pictures each need as many classes; there are "
+            f"episodes of {ways} classes with {shots} + {queries} images each need as many classes; there are "
             f"{len(by_class)}"
         )
     random = np.random.default_rng(seed)

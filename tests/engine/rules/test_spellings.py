@@ -235,7 +235,7 @@ class Worded(nn.Module):
 @pytest.mark.parametrize("method", ["lrp-epsilon", "lrp-zplus"])
 def test_products_whose_rows_are_not_the_images_are_refused(method: str) -> None:
     torch.manual_seed(0)
-    with pytest.raises(MethodError, match="matmul, as it is called here"):
+    with pytest.raises(MethodError, match="matmul, with these arguments"):
         foveal.explain(Worded("across the images").eval(), pictures(), 1, method=method)
 
 

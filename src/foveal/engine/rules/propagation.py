@@ -227,7 +227,7 @@ class Propagation(RulesMode):
         others = [i for i in range(added, len(args)) if i != place and isinstance(args[i], Tensor)]
         readable = len(others) == 1 and not kwargs and place >= added and (bias is None or bias.ndim == 1)
         if not readable or not _images_lead(name, args, place):
-            raise _without_rule(f"{name}, as it is called here")
+            raise _without_rule(f"{name}, with these arguments")
         other = others[0]
         return self._weighted(args[place], _bilinear(func, args, place, other, bias), self._rule_of(args[place]))
 
