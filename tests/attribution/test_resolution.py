@@ -247,7 +247,7 @@ def resized(scale: int) -> nn.Module:
         (tiny, {"resolution": 0}, MethodError, "whole number"),
         (tiny, {"resolution": 1.5}, MethodError, "whole number"),
         (tiny, {"resolution": 2, "layer": "input"}, MethodError, "one value per pixel"),
-        (tiny, {"resolution": 2, "differentiable": True}, MethodError, "as built"),
+        (tiny, {"resolution": 2, "differentiable": True}, MethodError, "its own resolution"),
         (tiny, {"scales": ()}, MethodError, "different numbers"),
         (tiny, {"scales": (1, 0)}, MethodError, "different numbers"),
         (tiny, {"scales": (1, 1)}, MethodError, "different numbers"),

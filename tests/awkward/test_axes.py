@@ -143,7 +143,7 @@ def test_three_axes_that_may_be_several_signals_say_what_they_were_taken_for(sha
     why = foveal.explain(Waves().eval(), torch.randn(shape), 1, method="gradient")
     assert any(taken in remark for remark in why.notes)
     assert not any(
-        "read as" in remark
+        "read as one image" in remark
         for remark in foveal.explain(Waves().eval(), torch.randn(1, 1, 20, 20), 1, method="gradient").notes
     )
 

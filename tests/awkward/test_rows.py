@@ -212,7 +212,7 @@ def test_measures_count_the_answers(verb: Callable[..., Any]) -> None:
 def test_one_answer_for_many_images() -> None:
     with pytest.raises(FovealError, match="1 score came out for 3 images"):
         foveal.explain(built(First), pictures(3, 3), 1)
-    with pytest.raises(ModelError, match="gave 1 answer"):
+    with pytest.raises(ModelError, match="returned 1 score"):
         foveal.shortcuts(built(First), pictures(8, 3), [0, 1] * 4)
 
 

@@ -147,7 +147,7 @@ def test_all_steps_are_told() -> None:
         ("smoothgrad", "relu1", "the input only, not relu1"),
         ("deeplift", "relu1", "the input only, not relu1"),
         ("integratedgradients:baseline=black", None, "zero, mean, blur"),
-        ("smoothgrad:samples=0", None, "one at least"),
+        ("smoothgrad:samples=0", None, "at least one"),
     ],
 )
 def test_what_cannot_be_had_is_said(method: str, layer: str | None, words: str) -> None:

@@ -12,7 +12,7 @@ from foveal.engine.capture import capture
 from foveal.engine.forward import Given, output_of
 from foveal.engine.guard import untouched, unwrap
 from foveal.engine.stages import describe
-from foveal.errors import ModelError
+from foveal.errors import ModelError, counted
 from foveal.targets.heads import Ending, Head, read_head
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def class_head(
     with untouched(model), torch.no_grad():
         head = read_head(output_of(model, given, gradient=False), task, ending)
     if len(head.scores) != len(x):
-        raise ModelError(f"for {len(x)} images, {type(model).__name__} returned {len(head.scores)} scores")
+        raise ModelError(f"for {len(x)} images, {type(model).__name__} returned {counted(len(head.scores), 'score')}")
     return head
 
 
