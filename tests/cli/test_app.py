@@ -219,7 +219,7 @@ def test_a_trained_network_by_its_factory(data: Path, tmp_path: Path) -> None:
         (["explain", "beach.png", "-m", SHELLS, "--layer", "-9"], 2, "stage -9"),
         (["explain", "beach.png", "-m", SHELLS, "--device", "nowhere"], 2, "nowhere"),
         (["explain", "beach.png", "-m", SHELLS.replace("described", "Net")], 1, "--preprocessing"),
-        (["stages", SHELLS, "--preprocessing", "imagenot"], 1, "imagenot"),
+        (["stages", SHELLS, "--preprocessing", "imagenot"], 2, "imagenot"),
     ],
 )
 def test_failures_are_a_sentence(

@@ -104,7 +104,8 @@ def test_a_name_that_nothing_bears_is_misuse(words: str, named: str, bird: Path)
     done = CliRunner().invoke(app, words.split())
     assert done.exit_code == MISUSED, done.output
     assert done.stdout == "" and named in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("foveal: ") and "unexpected error" not in done.stderr
+    told = done.stderr.splitlines()[-1]  # foveal's own sentence, or the frame around one about an option
+    assert told.startswith(("foveal: ", "╰")) and "unexpected error" not in done.stderr
 
 
 @pytest.mark.parametrize(

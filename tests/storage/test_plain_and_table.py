@@ -75,7 +75,7 @@ def test_numbers_come_back_exactly(values: list[float]) -> None:
 
 def test_what_is_no_table_is_an_error_at_once() -> None:
     for text in ('a,"b', 'a"b,c\n', 'a,"' + "x" * 200_000, '"a"b\n'):
-        with pytest.raises(ValueError, match="line 1 is no row"):
+        with pytest.raises(ValueError, match="line 1 is not a row"):
             list(table.rows(text))
     assert list(table.rows("a,b\r\n\n1,2")) == [["a", "b"], ["1", "2"]]
     assert list(table.rows("a,\n,\n")) == [["a", ""], ["", ""]]

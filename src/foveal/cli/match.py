@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveal.cli import options
+from foveal.cli.choices import one_of
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.pictures import pictures
@@ -57,7 +58,12 @@ def match(
     metric: Annotated[str, typer.Option("--metric", "--metrics", metavar="NAME", help=METRIC_HELP)] = "cosine",
     channels: Annotated[
         str,
-        typer.Option("--channels", metavar="RULE", help="Channel weights of FAM: contribution, positive or linear."),
+        typer.Option(
+            "--channels",
+            metavar="RULE",
+            help="Channel weights of FAM: contribution, positive or linear.",
+            callback=one_of("contribution", "positive", "linear"),
+        ),
     ] = "contribution",
     layer: options.Layer = None,
     embedding: options.Embedding = None,

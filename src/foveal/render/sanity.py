@@ -27,6 +27,7 @@ def curves(result: ForgettingCurves, how: str, *, width: int) -> Image.Image:
     """A line a method, from the trained network on the left to one with random weights; two random networks apart."""
     size, names = max(11, width // 70), ["trained", *result.layers]
     left = size * 20
+    width = max(width, left + size * (8 + 2 * len(names)))
     step = (width - left - size * 8) / len(names)
     x = [left + step * k for k in range(len(names))]
     x.append(x[-1] + max(step, size * 4))
