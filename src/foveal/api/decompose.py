@@ -221,7 +221,7 @@ def _rules(context: Context, rule: str, reference: Reference) -> tuple[Rules | N
     method = find_method(rule)
     if method.needs != "gradients" or method.rules is None or method.similarity:
         raise UnknownMethod(
-            f"cannot propagate parts by rule={rule!r}: say difference, exact, or a method with rules, such as "
+            f"cannot carry parts back by rule={rule!r}: say difference, exact, or a method with rules, such as "
             "lrp-gamma or excitationbp"
         )
     return method.backward_rules(), None

@@ -59,7 +59,7 @@ def flow(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> Flow:
-    """Attention flow (NAFlow): a map for every layer, of the neurons that contribute to the decision.
+    """NAFlow (attention flow): a map for every layer, of the neurons that influence the score.
 
     One forward and one backward pass for all layers in mode "exact"; the other modes invert what lies between them.
 
@@ -79,7 +79,7 @@ def flow(
         coefficients: of a similarity: "contribution", "positive", "margin" or "linear" as in FAM, or "gradient", the
             derivative of the similarity itself. Of any decision: "difference", slopes to a reference, so that the total
             at every layer is the score less the reference's, and maps without the grid of strides.
-            The neurons kept are then the fewest that hold `mass` of the evidence, 0.99 where it is 1.
+            The neurons that take part are then the fewest that hold `mass` of the evidence, 0.99 where it is 1.
         reference: of "difference": "blur", "zero", "mean", or an image.
         iterations, tolerance: of the solver, where there is no closed form; few iterations regularize.
         damping: of mode "damped", in units of the mean squared gain of what lies between two layers.

@@ -61,7 +61,7 @@ def flow(
     ] = "contribution",
     reference: Annotated[
         str,
-        typer.Option("--reference", metavar="NAME|PHOTO", help="Reference of difference: blur, zero, mean or a photo."),
+        typer.Option("--reference", metavar="NAME|PHOTO", help="Of difference: blur, zero, mean or a photo."),
     ] = "blur",
     iterations: Annotated[
         int, typer.Option("--iterations", min=1, metavar="N", help="Solver iterations (modes project, cascade).")

@@ -61,8 +61,8 @@ class Abandonment:
     def __post_init__(self) -> None:
         if not (0 <= self.tolerance < float("inf") and 0 < self.mass <= 1):
             raise MethodError(
-                f"neurons cannot be left out by tolerance={self.tolerance}, mass={self.mass}: the tolerance must be 0 "
-                "or more, the mass a share above 0 and at most 1"
+                f"neurons cannot be left out by tolerance={self.tolerance}, mass={self.mass}: the tolerance is 0 or "
+                "more, the mass a share above 0 and up to 1"
             )
 
     def kept(self, A: Float[Tensor, "n ..."], G: Float[Tensor, "n ..."]) -> Bool[Tensor, "n ..."]:

@@ -118,7 +118,7 @@ class Relevance:
         score, arrived = numbers["score"][0], numbers["relevance"][0]
         taken = numbers.get("taken by biases and stabilizers", [0.0])[0]
         words = f"relevance at {first} sums to {arrived:.4g} of a score of {score:.4g}"
-        return [f"{words}; {taken:.4g} went to biases and epsilon terms"]
+        return [f"{words}; biases and epsilon terms took {taken:.4g}"]
 
 
 def _one_hot(classes: list[int], scores: Tensor) -> Tensor:

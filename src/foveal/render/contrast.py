@@ -167,7 +167,7 @@ def contrast_words(found: Ranked, contrast: RightAndWrong) -> str:
     elif contrast.margin == 0:
         said = f"{who} is matched to {wrong}: a tie with {right}"
     else:
-        said = f"{who} is matched correctly: {signed(-contrast.margin)} ahead of {wrong}"
+        said = f"{who} is matched rightly: {signed(-contrast.margin)} ahead of {wrong}"
     return f"{said}. {_sentence(contrast.flip.summary)}." if contrast.flip else f"{said}."
 
 

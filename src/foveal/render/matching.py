@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from foveal.render.drawable import ComparedImages
 
 HALF = 0.5  # of the evidence, whose area is told
-OWN_SCALES = "Each map has its own scale: the share of a position in the map's total absolute evidence, in per cent."
-LINES = "Lines connect the pairs of positions that contribute most to the similarity."
+OWN_SCALES = "Each map has its own scale: how many per cent of the map's total absolute evidence a position holds."
+LINES = "Lines join the pairs of positions that add most to the similarity."
 
 
 def pair_picture(

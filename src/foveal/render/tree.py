@@ -203,10 +203,7 @@ def _caption(tree: Graph, rows: Sequence[Sequence[Cell]], *, looked: bool) -> st
             f"(rule {tree.parameters.get('rule')})."
         ),
         _coverage(tree, rows),
-        (
-            "Each crop is the receptive field of the neuron, with the evidence in color; the boxes are the crops of "
-            "the first row."
-        ),
+        ("Each crop is what the neuron can see, with the evidence in color; the boxes are the crops of the first row."),
     ]
     if looked:
         kinds = {f.pattern.kind for f in tree.features.values() if f.pattern}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from foveal.storage.manifest import Saved
 
 HEAD = ("layer", "score", "left-out neurons removed", "kept neurons removed", "offset")
-TITLE = "The score with and without neurons; the offset is the part of biases after the layer"
+TITLE = "The score, and what is left of it; the offset is what biases after the layer add"
 ARRAYS = "flow.npz"
 BESIDE = ("signed", "kept")
 SHOWN = 3  # images of many
@@ -80,7 +80,7 @@ class Audit:
         return iter(self.layers)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """One row per layer and image, under `HEAD`: the layer, then the scores."""
+        """A row a layer and image, under `HEAD`: the layer, then the scores."""
         return [
             (entry.layer, *(f"{value:.4g}".replace("-", "−") for value in each))
             for entry in self.layers
@@ -102,7 +102,7 @@ class Audit:
 class Flow(Explanation):
     """How the evidence for one decision comes together, layer by layer, shallow to deep.
 
-    Everything an `Explanation` has; `maps` are Σ_c ReLU(B ⊙ G), at least 0, one per layer. Also
+    Everything an `Explanation` has; `maps` are Σ_c ReLU(B ⊙ G), at least 0, one map per layer. Beside them
 
     signed          layer -> (n, h, w), Σ_c A ⊙ G: evidence for and against; sums to `total`.
     kept            layer -> (n, h, w) in 0..1, the share of the channels kept at each position.

@@ -43,7 +43,7 @@ class Match(Result):
     contributions   (n, m, e), what each channel adds; they sum to the similarity (of a linear head: less its offset).
     places          (n, m, k, 5), the strongest pairs of positions: row and column on the query's map, row and column
                     on the reference's, what they add; NaN where there are fewer than k.
-    unplaced        (n, m), the part of the similarity from bias terms, which no pair has; NaN without lines.
+    unplaced        (n, m), the part of the similarity from bias terms, at no position; NaN without lines.
     queries, references     the photos.
     metric          how embeddings are compared; `distance` says whether the metric is a distance.
     weights         channel weights of FAM: "contribution", "positive", "linear".

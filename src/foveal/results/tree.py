@@ -149,8 +149,7 @@ class Tree(Result):
         return overlap(self, other)
 
     def map(self, layer: str | None = None) -> Float[Tensor, "h w"]:
-        """The share of the decision that the tree shows at each position of a stage; None: of all stages, in the
-        input's size.
+        """The evidence that the tree covers, by position, at a stage; None: that of all levels, in the input's size.
 
         At least 0; at a stage it sums to the share of the decision that is shown there. (Specification: gAP, 6.5.)
         """
