@@ -54,7 +54,7 @@ def channels(
     preprocessing: Preprocessing | None = None,
     layer: LayerSpec = "all",
 ) -> ChannelExamples:
-    """The images of a set in which each channel of the stages is strongest: one forward each, up to the last stage.
+    """The images of a set in which each channel of the stages is strongest: a forward pass each, to the last stage.
 
         examples = foveal.channels(model, "photos/")
         examples.entries("layer4", 42)              # file, place and value, the strongest first
@@ -63,7 +63,7 @@ def channels(
     Args:
         model: as for `explain`.
         images: a folder, or files.
-        most: images a channel.
+        most: images per channel.
         cache: a folder in which the examples are kept, for the same weights, images and layers; True is foveal's
             own (`FOVEAL_CACHE`, or where the system keeps caches, such as ~/.cache/foveal), None or False keeps
             nothing.

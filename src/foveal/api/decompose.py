@@ -72,7 +72,7 @@ def decompose(
         images: one image.
         target: any target of `foveal.explain`.
         branching: children of a node, at most; fewer where `coverage` is reached.
-        coverage: the share of what supports a node that its children are to hold together.
+        coverage: the share of a node's support that its children must reach together.
         rule: how contributions are found: "pool_up" as published; "exact", signed, adds up; "window", smooth, adds up.
             Of parts: "difference", which loses nothing on the way; "exact"; or a method with rules such as "lrp-gamma".
         gate: keep the decision's own features where Grad-CAM reaches half of its maximum.
@@ -81,7 +81,7 @@ def decompose(
         nodes: what features stand for: single "neurons", as published; "sums" of a channel over all places; or "maps",
             the sum where it supports its parent, so that every instance counts; or "parts", groups of channels at
             groups of positions that several parents share and that add up to the decision (docs/decompose.md).
-        opponents: how many features that speak against each node are found, too: `node.opponents`. Parts that speak
+        opponents: how many features with evidence against each node are found, too: `node.opponents`. Parts that speak
             against their parent are children with a share below 0.
         reference: what the rule "difference" compares with: "blur", "zero", "mean", or an image.
         inputs: what else the model's forward takes, as for `explain`.

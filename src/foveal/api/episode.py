@@ -52,7 +52,7 @@ def episode(
 ) -> Episode:
     """The most likely of the support's classes, and the evidence on the query for each of them.
 
-        support, classes = foveal.images.labeled_pictures("support/")      # a folder a class
+        support, classes = foveal.images.labeled_pictures("support/")      # one folder per class
         foveal.episode(model, "query.jpg", support, classes).figure().save("episode.png")
 
     Args:

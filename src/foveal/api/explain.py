@@ -55,7 +55,7 @@ def explain(
 ) -> Explanation:
     """What mattered, at one layer or several: a map for each image, and the decision it explains.
 
-    One forward, and for methods with gradients one backward that ends at the first layer asked for. The model
+    One forward pass, and for methods with gradients one backward pass that ends at the first layer asked for. The model
     is left exactly as it was found.
 
         why = foveal.explain(model, "bird.jpg")                                  # predicted class, last stage
@@ -73,9 +73,9 @@ def explain(
         progress: hears (what, done, total) from methods that take their time.
         layer: None for the last stage, a name, a module of the model (`model.layer4`), wildcard, stage number, "all",
             or a list of these.
-        resolution: how many times finer the map of the (deepest) layer is to be, 2 or 4 mostly: strides before it
+        resolution: how many times finer to make the map of the (deepest) layer, mostly 2 or 4: strides before it
             become dilations, so the weights see what they were trained on.
-        scales: sizes of the picture, such as (1, 1.5, 2), over whose maps the mean is taken, at the largest one's
+        scales: sizes of the image, such as (1, 1.5, 2), over whose maps the mean is taken, at the largest one's
             resolution.
         inputs: what else the model's forward takes, after the image: `model(image, *inputs, **keywords)`. Tensors with
             one row per image follow the images; the rest is passed unchanged. Where the image is not first, `...`
@@ -130,7 +130,7 @@ def compare(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> Explanations:
-    """The same target explained by several methods: those of activations and gradients share one forward and backward.
+    """Explain the same target with several methods: methods of activations and gradients share the passes.
 
         for why in foveal.compare(model, "bird.jpg", methods=["gradcam", "hirescam", mine]):
             print(why.method, why.map.shape)

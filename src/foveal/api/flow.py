@@ -118,7 +118,7 @@ def flows(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> tuple[Flow, ...]:
-    """`flow` of several decisions about the same images: one forward for all, a backward each.
+    """`flow` of several decisions about the same images: one forward pass for all, one backward pass each.
 
         top, runner_up = foveal.flows(model, "bird.jpg", ["jay", "crow"])
 

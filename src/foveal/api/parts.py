@@ -53,10 +53,10 @@ def parts(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> Parts:
-    """The parts of a picture in the order of their activity: a map and a vector each, and what they do to a decision.
+    """The parts of an image in the order of their activity: map, vector, and evidence for the decision.
 
-    The most active place of the layer and all that resembles it is the first part; what it speaks for is damped, and
-    the next is found. One forward and one backward; the network is not changed, nothing is trained.
+    The first part is the most active position of the layer and all similar positions; their activity is damped, and
+    the next part is found. One forward and one backward pass; the network is not changed, nothing is trained.
 
         found = foveal.parts(model, "bird.jpg", count=3, resolution=4)
         found.groups.display                                      # (n, 3, h, w), to be looked at
@@ -66,7 +66,7 @@ def parts(
     Args:
         target: the decision whose evidence is divided among the parts, as in `explain`; the parts do not depend on it.
         count: how many; 3 if left out.
-        resolution: how many times finer the layer's map is to be, 2 or 4 mostly: strides before it become dilations.
+        resolution: how many times finer to make the layer's map, mostly 2 or 4: strides before it become dilations.
         layer: where; one layer, the last stage if left out.
         grouping: other rules than the published ones, with a count of their own.
 

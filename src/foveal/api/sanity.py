@@ -93,8 +93,8 @@ def sanity(
         radii: of stability, in the network's units, in which an image's colors span about 4.
         seed: of the random weights; each layer has its own.
 
-    The other arguments are those of `explain`. The model itself is not touched: a copy forgets. A step that changes
-    nothing of what its layers give tells nothing, and a method whose maps are the same everywhere has no verdict;
+    The other arguments are those of `explain`. The model itself is not changed: a copy is randomized. A step that does
+    not change the output of its layers is left out, and a method whose maps are constant has no verdict;
     the result says so. Raises FovealError as `compare` does, and ModelError for networks whose weights cannot be
     observed.
     """

@@ -83,7 +83,7 @@ def shortcuts(
         print(found.summary); found.suspects; found.figure().save("groups.png")
 
     Args:
-        images: images of two classes at least, four or more of each that is to be judged.
+        images: images of two classes at least, four or more of each class to test.
         classes: the class of each, by name or number; None is what the network predicts.
         method, layer: of the maps that are grouped.
         ring: how much of each side counts as surroundings; objects should lie within.

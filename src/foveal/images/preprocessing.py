@@ -42,9 +42,9 @@ class Preprocessing:
                     network).
     resize_to       short side in pixels before the crop; None is the smaller side of `size`.
     channels        order of the input's channels; "L" is one gray channel.
-    mean, std       one number a channel, in that order, for pixels scaled to 0..1.
+    mean, std       one number per channel, in that order, for pixels scaled to 0..1.
 
-    The arithmetic is that of torchvision's `Resize`, `CenterCrop` and `Normalize` on a PIL picture.
+    The arithmetic is that of torchvision's `Resize`, `CenterCrop` and `Normalize` on a PIL image.
     """
 
     size: tuple[int, int]
@@ -70,7 +70,7 @@ class Preprocessing:
     def apply(
         self, photo: Image.Image | Float32[NDArray[np.float32], "H W c"]
     ) -> Float32[NDArray[np.float32], "c h w"]:
-        """The network's input, made from an upright photo: a picture of 8 bits, or (H, W, 1 or 3) in 0..1."""
+        """The network's input, made from an upright photo: an image of 8 bits, or (H, W, 1 or 3) in 0..1."""
         pixels = self._in_8_bits(photo) if isinstance(photo, Image.Image) else self._in_depth(photo)
         if self.channels == "BGR":
             pixels = pixels[..., ::-1]
@@ -79,7 +79,7 @@ class Preprocessing:
         return np.ascontiguousarray(((self._framed(pixels, ground) - mean) / std).transpose(2, 0, 1))
 
     def undo(self, tensor: Float32[NDArray[np.float32], "c h w"]) -> NDArray[np.uint8]:
-        """The (h, w, 3) picture that a network input shows."""
+        """The (h, w, 3) image that a network input shows."""
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
         pixels = tensor.transpose(1, 2, 0) * std + mean
         if self.channels == "BGR":
@@ -129,7 +129,7 @@ class Preprocessing:
             name: "imagenet" (short side 256, central 224×224, RGB, mean and std of ImageNet), or "gray" (one channel,
                 224×224, values from −1 to 1).
             size: side of the input, or (h, w); the short side before the crop changes in proportion.
-            mean, std: one number for every channel, or one a channel, for pixels scaled to 0..1.
+            mean, std: one number for all channels, or one per channel, for pixels scaled to 0..1.
 
         Raises:
             ImageError: for another name, and numbers that do not fit.

@@ -142,7 +142,7 @@ class Match(Result):
             j: the reference of a pair; None is the most similar.
             most: how many references; None is 6 below or 5 beside one another.
             side: of an image in pixels; None is as large as is legible.
-            lines: how many lines a pair has; None is all.
+            lines: number of lines per pair; None is all.
         """
         from foveal.render.matching import match_sheet, pair_picture, rank_strip
 

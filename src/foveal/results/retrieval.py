@@ -178,7 +178,7 @@ class Retrieval(Result):
         return -score if self.distance else score
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a query: its first match, whether that is right, the rank of the first right one, and the margin.
+        """One row per query: its first match, whether that is right, the rank of the first right one, and the margin.
 
         Labels and what follows from them are None where there are none.
         """

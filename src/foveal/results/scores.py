@@ -49,7 +49,7 @@ class Scores(Result):
     of              what the score is: "probability of the class".
     baseline_maps   those of the explanations that ignore the network or the decision.
     setting         what the experiments were made with.
-    forwards        altered copies that went through the network.
+    forwards        number of forward passes of altered copies.
 
     It prints a table, tests differences, and saves and loads itself: `to_markdown`, `to_html`, `to_latex`, `to_csv`,
     `to_pandas`, `pairwise`. Means are over images for which the metric is defined; how many are not is always said.
@@ -184,7 +184,7 @@ class Scores(Result):
         )
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """One an image and explanation, as the CSV file has them; None where undefined."""
+        """One row per image and explanation, as the CSV file has them; None where undefined."""
         for name, by_metric in self.values.items():
             for i, picture in enumerate(self.pictures):
                 measured = {metric: values[i] for metric, values in by_metric.items()}

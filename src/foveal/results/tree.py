@@ -106,7 +106,7 @@ class Tree(Result):
         """Find what in the image drives each feature so far, and which part of it: `feature.pattern`.
 
         kind: "guided" backpropagation, an image of a pattern and no evidence; or "smoothgrad", × input, by the
-        derivative alone. About as much work as a forward and a backward for each feature that sees all of the image.
+        derivative alone. About as much work as a forward and backward pass for each feature that sees the whole image.
         """
         if self.expander is None:
             raise ResultError(

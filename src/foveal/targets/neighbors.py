@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 class Neighbors:
     """The class that the k nearest of a bank vote for, each with weight exp(similarity / temperature).
 
-        foveal.Neighbors(bank, labels)         # bank: embeddings (m, d), or pictures
+        foveal.Neighbors(bank, labels)         # bank: embeddings (m, d), or images
 
     What is explained is the mean similarity to those of the k that voted for the class (specification: FAM, 3.1).
 
     Args:
-        bank: embeddings (m, d) or pictures.
+        bank: embeddings (m, d) or images.
         labels: the class of each.
         k: how many vote.
         temperature: of the vote; 0.07 is customary for cosines.
         metric: what compares.
         weighted: the similarity is averaged with the weights of the vote instead of plainly.
-        which: the class explained, or one an image; None is the one voted for.
+        which: the class explained, or one per image; None is the predicted class.
         margin: explain that class less the runner-up of the vote.
         embedding: the layer that is compared, by name or as a module of the model; None finds it.
     """

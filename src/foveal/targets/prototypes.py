@@ -35,13 +35,13 @@ class Prototypes:
         foveal.Prototypes(["jay1.jpg", "jay2.jpg", "crow1.jpg"], ["jay", "jay", "crow"])
 
     Args:
-        support: the examples, pictures or their embeddings (m, d).
+        support: the examples, images or their embeddings (m, d).
         labels: the class of each, names or numbers.
         metric: what compares with them.
         rule: "mean": with the mean of each class (ProtoNet); "nearest": with its closest example; "average": the
             similarities of its examples averaged; "logistic", "svm": a linear head fitted on the support's unit
             embeddings (RFS), to which the metric does not matter.
-        which: the class explained, or one an image; None is the one decided for.
+        which: the class explained, or one per image; None is the predicted class.
         margin: explain that class less the strongest other.
         temperature: probabilities are the softmax of the classes' similarities over it.
         embedding: the layer that is compared, by name or as a module of the model; None finds it.

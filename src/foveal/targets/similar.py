@@ -25,10 +25,10 @@ class Similar:
     """How similar an image's embedding is to that of a reference; larger is closer, whatever the metric.
 
         foveal.explain(model, "query.jpg", foveal.Similar("shelf.jpg"))
-        foveal.Similar(["a.jpg", "b.jpg"], metric="euclidean")          # one reference an image
+        foveal.Similar(["a.jpg", "b.jpg"], metric="euclidean")          # one reference per image
 
     Args:
-        reference: a picture, or one an image; or their embeddings, a tensor (d,) or (n, d).
+        reference: an image, or one per image; or their embeddings, a tensor (d,) or (n, d).
         metric: "cosine", "dot", "euclidean", "squared", "emd", "nearest", "crossattention", or an object.
         embedding: the layer that is compared, by name or as a module of the model; None finds it (see
             `foveal.find_embedding`).
