@@ -140,7 +140,7 @@ def test_what_does_not_follow_is_refused() -> None:
     model = PadsBySize().eval()
     x = torch.randn(1, 3, 40, 40)
     assert foveal.explain(model, x, layer="last", resolution=2).map.shape == (1, 9, 9)
-    with pytest.raises(MethodError, match="padding that goes by the size"):
+    with pytest.raises(MethodError, match="padding that depends on the"):
         foveal.explain(model, x, layer="last", resolution=4)
 
 

@@ -40,7 +40,7 @@ PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
 
 def says(end: Callable[[Tensor], Tensor], count: int, task: Any) -> bool:
     why = foveal.explain(Net(end, count).eval(), torch.randn(2, 3, 12, 12), 0 if count > 1 else None, task=task)
-    return any("was read as logits: if these are probabilities" in note for note in why.notes)
+    return any("were read as logits: if they are probabilities" in note for note in why.notes)
 
 
 @pytest.mark.parametrize("task", [None, "classes", "labels"])

@@ -184,8 +184,7 @@ def _refuse(name: str, layer: LayerSpec, resolution: int, grouping: Grouping | N
     if layer is not None or resolution != 1 or grouping is not None or count is not None:
         raise MethodError(
             f"this network itself has part pooling, at {name}: its own parts are shown, so leave out layer, "
-            "resolution, "
-            "count and grouping"
+            "resolution, count and grouping"
         )
 
 

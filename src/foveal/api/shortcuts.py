@@ -77,7 +77,7 @@ def shortcuts(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> Shortcuts:
-    """Whether the surroundings tell a class, whether the network uses them, and its maps in groups.
+    """Whether the surroundings reveal a class, whether the network uses them, and clusters of its maps.
 
         found = foveal.shortcuts(model, photos, classes)
         print(found.summary); found.suspects; found.figure().save("groups.png")
@@ -170,7 +170,7 @@ def _around(
     chosen = np.random.default_rng(seed).choice(len(x), min(hosts, len(x)), replace=False).tolist()
     chances = []
     for j in chosen:
-        said = _log_chances(subject, torch.where(middle, x[j : j + 1], x), ending, tick, "surroundings tell")
+        said = _log_chances(subject, torch.where(middle, x[j : j + 1], x), ending, tick, "testing surroundings")
         said[j] = torch.nan  # an image around its own middle is itself
         chances.append(said)
     return torch.stack(chances).nanmean(0)

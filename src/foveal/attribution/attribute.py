@@ -236,8 +236,8 @@ def _refuse_by_path(request: MethodRequest, passed: PassResult) -> None:
 
 def _own_backwards(names: Sequence[str]) -> str:
     return (
-        f"gradients go through {', '.join(names)}, where the network's own code says what they are: this map follows "
-        "it, whether or not they are the derivatives of what was computed"
+        f"gradients go through {', '.join(names)}, where the network's own code defines them: this map uses them, "
+        "even if they are not the derivatives"
     )
 
 

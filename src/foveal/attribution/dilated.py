@@ -126,8 +126,8 @@ def _shared(layer: str, built: Tensor, finer: Tensor, grid: Grid, resolution: in
         return None
     if grid.local:
         raise MethodError(
-            f"the map of {layer} at resolution={resolution} does not hold the network's own map: something before it, "
-            "such as padding that goes by the size of the map, does not follow; use a lower resolution, or scales"
+            f"the map of {layer} at resolution={resolution} does not contain the network's own map: an operation "
+            "before it, such as padding that depends on the map's size, differs; use a lower resolution, or scales"
         )
     return (
         f"at resolution {resolution} the cells of {layer} that both maps have differ by up to {100 * apart:.2g} % of "

@@ -103,6 +103,5 @@ def _check_attached(subject: Model, x: Tensor) -> None:
     if not x.requires_grad and not any(p.requires_grad for p in subject.module.parameters()):
         raise ModelError(
             f"a differentiable map of {subject.name} would have no gradient, as neither its weights nor the images "
-            "require "
-            "gradients: call requires_grad_() on what is to be changed, or leave out differentiable"
+            "require gradients: call requires_grad_() on what is to be changed, or leave out differentiable"
         )

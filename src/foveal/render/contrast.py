@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 SHOWN = 6  # contrasts on a sheet
 LEGEND = (
     "Red is evidence for the wrong reference, blue for the right one. The margin map shows on the query what makes up "
-    "the "
-    "margin, similarity(wrong) − similarity(right); the maps on the references show the two similarities. Each sum is "
+    "the margin, similarity(wrong) − similarity(right); the maps on the references show the two "
+    "similarities. Each sum is "
     "given; the rest belongs to no position (bias terms, or "
     "the constant part of a distance)."
 )

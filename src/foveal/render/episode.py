@@ -25,8 +25,7 @@ SHOWN = 4  # examples of a class
 MOST = 8  # classes beside one another
 READING = (
     "Each map is the evidence for a class minus the mean over all classes: red is evidence for this class rather than "
-    "the "
-    "others, blue against it. The maps of a query share a scale."
+    "the others, blue against it. The maps of a query share a scale."
 )
 
 

@@ -1,4 +1,4 @@
-"""What `foveal.shortcuts` gives: classes that the surroundings betray, and groups of maps to look at."""
+"""What `foveal.shortcuts` returns: classes that the surroundings reveal, and groups of maps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SUSPECT = ("name", "index", "count", "tells", "p", "loss", "flagged")
 
 @dataclass(frozen=True, eq=False)
 class ClassGroup:
-    """Pictures of one class whose evidence lies alike.
+    """Images of one class with evidence at similar positions.
 
     images    their numbers among all.
     mean        (h, w), the mean of their maps, each summing to 1, on the network's input.
@@ -89,7 +89,7 @@ class Suspect:
             f"{100 * max(self.loss, 0):.0f} % of its probability is lost when the surroundings are replaced "
             "by those of other classes"
         )
-        told = f"the surroundings tell {self.name} from other classes in {100 * self.tells:.0f} % of pairs"
+        told = f"the surroundings distinguish {self.name} from other classes in {100 * self.tells:.0f} % of pairs"
         if self.flagged:
             return f"{told} (50 % is chance, p = {self.p:.1g}), and {lost}: this looks like a shortcut"
         return f"{told} (50 % is chance), and {lost}: no shortcut found"
@@ -139,14 +139,14 @@ class Shortcuts(Result):
             worst = self.flagged[0]
             return (
                 f"{self.model} seems to use a shortcut in {len(self.flagged)} of {count} classes: the surroundings "
-                f"({edge}) tell {worst.name} from other classes in {100 * worst.tells:.0f} % of pairs, whatever is "
-                f"in the middle (50 % is chance; {100 * tells:.0f} % over all classes), and {100 * worst.loss:.0f} % "
-                "of its probability is lost when they are replaced"
+                f"({edge}) distinguish {worst.name} from other classes in {100 * worst.tells:.0f} % of pairs, "
+                f"whatever is in the middle (50 % is chance; {100 * tells:.0f} % over all classes), "
+                f"and {100 * worst.loss:.0f} % of its probability is lost when they are replaced"
             )
         return (
-            f"no shortcut through the surroundings was found in {self.model}: they ({edge}) tell a class "
-            "from others in "
-            f"{100 * tells:.0f} % of pairs (50 % is chance), and {100 * max(loss, 0):.0f} % of the probability is lost "
+            f"no shortcut through the surroundings was found in {self.model}: they ({edge}) distinguish a class "
+            f"from others in {100 * tells:.0f} % of pairs (50 % is chance), and {100 * max(loss, 0):.0f} % of "
+            "the probability is lost "
             f"when they are replaced, over {count} classes"
         )
 
@@ -215,7 +215,7 @@ class Shortcuts(Result):
         for suspect in self.suspects:
             mark = "!" if suspect.flagged else " "
             lines.append(
-                f" {mark} {suspect.name:28} {suspect.count:4} images  surroundings tell {100 * suspect.tells:3.0f} "
+                f" {mark} {suspect.name:28} {suspect.count:4} images  by surroundings {100 * suspect.tells:3.0f} "
                 f"%  p {suspect.p:.2g}  lost {100 * suspect.loss:3.0f} %"
             )
             lines += [f"      {len(group.pictures):4}  {group.caption()}" for group in suspect.groups]

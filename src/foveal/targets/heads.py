@@ -158,7 +158,7 @@ class Head:
             )
         if self.squashed and self.task != "value":
             notes.append(
-                f"what the network returns lies in 0 to 1 behind {self.squashed}, and was read as logits: if these are "
+                f"the outputs are between 0 and 1, after {self.squashed}, and were read as logits: if they are "
                 "probabilities, those shown here are wrong; let the network end in the sigmoid itself, or return "
                 "logits"
             )
@@ -166,14 +166,13 @@ class Head:
         if self.task is None and self.binary and self.ending == "logits":
             notes.append(
                 "the network's one number was read as a logit, class 1 if it is above 0 and class 0 below: if that "
-                "is so, say task='classes'; for a regression say task='value'"
+                "is right, pass task='classes'; for a regression pass task='value'"
             )
         elif self.task is None and self.ending == "logits":
             notes.append(
                 f"the network's {k} numbers were read as logits of {k} classes that exclude each other: if that is "
-                "right, pass "
-                "task='classes'; pass task='labels' if several can be true, task='value' for a regression, "
-                "task='embedding' for an embedding"
+                "right, pass task='classes'; pass task='labels' if several can be true, task='value' for a "
+                "regression, task='embedding' for an embedding"
             )
         return tuple(notes)
 
