@@ -72,7 +72,7 @@ PHRASES = {
     r"strides make up \(": "a resolution that divides the network's stride",
     r"tells? nothing of": "too few images per class",
     r"unforeseen": "unexpected error",
-    r"\b(one|passes) an? (image|class|channel|output|layer|method|query)\b(?! (is|and|the))": "one per image",
+    r"\bone an? (image|class|output|method|query)\b(?! (is|and|the))": "one per image",
     r"asked about (altered )?(copies|pictures)": "measured on altered copies",
     r"on something else than": "looks like a transformer",
     r"without a word": "without a warning",

@@ -42,7 +42,7 @@ class Preprocessing:
                     network).
     resize_to       short side in pixels before the crop; None is the smaller side of `size`.
     channels        order of the input's channels; "L" is one gray channel.
-    mean, std       one number per channel, in that order, for pixels scaled to 0..1.
+    mean, std       one number a channel, in that order, for pixels scaled to 0..1.
 
     The arithmetic is that of torchvision's `Resize`, `CenterCrop` and `Normalize` on a PIL image.
     """
@@ -129,7 +129,7 @@ class Preprocessing:
             name: "imagenet" (short side 256, central 224×224, RGB, mean and std of ImageNet), or "gray" (one channel,
                 224×224, values from −1 to 1).
             size: side of the input, or (h, w); the short side before the crop changes in proportion.
-            mean, std: one number for all channels, or one per channel, for pixels scaled to 0..1.
+            mean, std: one number for every channel, or one a channel, for pixels scaled to 0..1.
 
         Raises:
             ImageError: for another name, and numbers that do not fit.

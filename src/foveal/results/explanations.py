@@ -149,7 +149,7 @@ class Explanations(Result, Sequence[Explanation]):
         return layers
 
     def save_page(self, path: str | os.PathLike[str], scores: Scores | None = None, *, title: str = "") -> Path:
-        """Write the page of `foveal compare`: one column per method, one row per image, and metrics below each map.
+        """Write the page that `foveal compare` writes: one column per method, one row per image, with numbers.
 
             whys = foveal.compare(model, photos, methods=["gradcam", "hirescam"])
             whys.save_page("compare.html", foveal.measure(model, photos, explanations=whys))

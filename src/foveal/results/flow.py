@@ -80,7 +80,7 @@ class Audit:
         return iter(self.layers)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """One row per layer and image, under `HEAD`: the layer, then the scores."""
+        """A row a layer and image, under `HEAD`: the layer, then the scores."""
         return [
             (entry.layer, *(f"{value:.4g}".replace("-", "−") for value in each))
             for entry in self.layers
@@ -136,7 +136,7 @@ class Flow(Explanation):
     def audit(self, progress: Callable[[str, int, int], None] | None = None) -> Audit:
         """Set the left-out neurons of each layer to zero and run on, then the kept ones: how does the score change?
 
-        Two partial forward passes per layer and image. Raises ResultError for a flow that was loaded or is a part of
+        Two partial forward passes a layer and image. Raises ResultError for a flow that was loaded or is a part of
         another: it has no network.
         """
         if self.auditor is None:

@@ -165,8 +165,8 @@ class Head:
         k = self.scores.shape[1]
         if self.task is None and self.binary and self.ending == "logits":
             notes.append(
-                "the network's one number was read as a logit, class 1 if it is above 0 and class 0 below: if that "
-                "is right, pass task='classes'; for a regression pass task='value'"
+                "the network's one number was read as a logit, class 1 where it is above 0 and class 0 below: if that "
+                "is so, say task='classes'; for a regression say task='value'"
             )
         elif self.task is None and self.ending == "logits":
             notes.append(
