@@ -35,6 +35,8 @@ UNREACHABLE = (
     "it must return an nn.Module or",
     "Cannot use {…} as labels",
     "cannot explain target {…}",
+    "is no method: give a name",
+    "a name, a foveal.Method",
 )
 
 
