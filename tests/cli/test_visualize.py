@@ -121,13 +121,13 @@ def test_work_on_other_pictures_is_not_gone_on_with(
 @pytest.mark.parametrize(
     ("arguments", "words", "status"),
     [
-        ((), "name pictures", 2),
-        (("--channel", 3), "name it by --layer", 2),
+        ((), "give images", 2),
+        (("--channel", 3), "give one --layer", 2),
         (("--class", "phoenix"), "phoenix", 2),
-        (("--layer", "stage3", "--neuron", "x"), "write 42", 2),
-        (("here", "--facets", "many"), "say auto", 2),
-        (("here", "--octave", "big"), "write 0.5x128", 2),
-        (("here", "--start", "middle"), "choose mean", 2),
+        (("--layer", "stage3", "--neuron", "x"), "42:7,7", 2),
+        (("here", "--facets", "many"), "give auto", 2),
+        (("here", "--octave", "big"), "such as 0.5x128", 2),
+        (("here", "--start", "middle"), "give mean", 2),
     ],
 )
 def test_what_does_not_fit_is_said(

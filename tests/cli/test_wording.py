@@ -35,6 +35,11 @@ UNREACHABLE = (
     "it must return an nn.Module or",
     "Cannot use {…} as labels",
     "cannot explain target {…}",
+    "is no method: give a name",
+    "cannot register ",
+    "name a function f(A, G)",
+    "register this one by another name",
+    "a name, a foveal.Method",
 )
 
 

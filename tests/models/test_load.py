@@ -59,7 +59,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize("spec", ["timm:resnet18", "torchvision:resnet18"])
 def test_weights_that_cannot_be_fetched(offline: None, spec: str) -> None:
     message = refusal(spec)
-    assert spec in message and "--weights FILE" in message and "--no-pretrained" in message
+    assert spec in message and "weights=…" in message and "pretrained=False" in message
 
 
 @pytest.mark.parametrize("source", ["timm", "torchvision"])

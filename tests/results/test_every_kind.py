@@ -41,15 +41,18 @@ def test_it_comes_back_equal_and_as_json_that_every_program_reads(kind: str, tmp
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_kinds_replace_each_other_and_are_not_taken_for_each_other(kind: str, tmp_path: Path) -> None:
+def test_kinds_replace_themselves_and_no_other(kind: str, tmp_path: Path) -> None:
     other = list(KINDS)[list(KINDS).index(kind) - 1]
     copied(other, tmp_path / "out")
-    made(kind).save(tmp_path / "out")
-    assert known(KINDS[kind][1](tmp_path / "out")) == known(made(kind))
+    with pytest.raises(ResultError, match=rf"holds a result of another kind \(.*{other[:4]}"):
+        made(kind).save(tmp_path / "out")
+    assert known(KINDS[other][1](tmp_path / "out")) == known(made(other))
     with pytest.raises(ResultError, match="its format is"):
-        KINDS[other][1](tmp_path / "out")
-    said = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"manifest.json", *said["files"]}
+        KINDS[kind][1](tmp_path / "out")
+    copied(kind, tmp_path / "own")
+    made(kind).save(tmp_path / "own")
+    said = json.loads((tmp_path / "own" / "manifest.json").read_text())
+    assert {p.name for p in (tmp_path / "own").iterdir()} == {"manifest.json", *said["files"]}
 
 
 ODD = [

@@ -224,7 +224,8 @@ def optimize(
     if target is None:
         if batch is None:
             raise MethodError(
-                "there is nothing to visualize: give images, or a unit as target, such as foveal.Neuron('layer4', 42)"
+                "there is nothing to visualize: give images (in Python also a unit as target, such as "
+                "foveal.Neuron('layer4', 42))"
             )
         layers = tuple(select_layers(unwrap(subject.module), layer, lambda: network.structure))
         image_set = _image_set(network, batch, layers, background, subject)

@@ -178,8 +178,8 @@ def _distinct(given: Method | Formula) -> Method:
     if known.formula is (given.formula if isinstance(given, Method) else given):
         return given if isinstance(given, Method) else known
     raise UnknownMethod(
-        f"a method called {name!r} is known already, and yours is another: rename the function, or name it, "
-        f"foveal.Method('my-{known.name}', formula=…)"
+        f"a method called {name!r} is known already, and yours is another: rename the function "
+        f"(in Python also foveal.Method('my-{known.name}', formula=…))"
     )
 
 
