@@ -33,7 +33,7 @@ def labels_of(
     ours, theirs = ([label for label in side if label is not None] for side in sides)
     if len(ours) == len(queries) and len(theirs) == len(gallery):
         return (ours, theirs), None
-    if not ours or not theirs:
+    if not ours and (not theirs or not folders[0].is_dir()):
         return None, None
     lacking = len(queries) - len(ours), len(gallery) - len(theirs)
     return None, (

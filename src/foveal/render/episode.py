@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from foveal.render.figures import fit_photo
-from foveal.render.matching import sentence
+from foveal.render.figures import fit_photo, sentence
 from foveal.render.overlay import PAPER
 from foveal.render.scale import Scale
 from foveal.render.tile_grid import GridTile, map_tile, tile_grid, values_of
@@ -56,7 +55,7 @@ def episode_sheet(episode: ClassEvidence, *, side: int = 192, most: int = MOST) 
         [row for row in rows if row],
         side=side,
         title=f"Which of {len(episode.classes)} classes? {first.model}, {_method(first.method)} at {first.layer}",
-        caption=" ".join([READING, *more, *(f"{sentence(note)}." for note in episode.notes)]),
+        caption=" ".join([READING, *more, *map(sentence, episode.notes)]),
     )
 
 
