@@ -42,6 +42,18 @@ def labels_of(
     )
 
 
+def query_labels(queries: Sequence[Path], folder: Path, table: Path | None) -> list[str] | None:
+    """The label of each query: of a table, or the sub-folder it lies in; None where one lies in none.
+
+    Raises:
+        ImageError: for a table that cannot be read, or has no label for a query.
+    """
+    if table is not None:
+        return _looked_up(queries, _table(table, [folder]), table, "queries")
+    labels = [label for label in _below(queries, [folder]) if label is not None]
+    return labels if len(labels) == len(queries) else None
+
+
 def _below(files: Sequence[Path], folders: Sequence[Path]) -> list[str | None]:
     """For each file the first folder on the way to it; None where it lies in none."""
     labels: list[str | None] = []
