@@ -51,7 +51,10 @@ def episode(
         ),
     ] = None,
     temperature: Annotated[
-        float, typer.Option("--temperature", metavar="X", help="Temperature of the softmax over classes.")
+        float,
+        typer.Option(
+            "--temperature", metavar="X", help="Temperature of the softmax over classes: 0.1 is meant for cosines."
+        ),
     ] = 0.1,
     layer: options.Layer = None,
     embedding: options.Embedding = None,

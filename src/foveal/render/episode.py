@@ -57,8 +57,9 @@ def episode_sheet(episode: ClassEvidence, *, side: int = 192, most: int = MOST) 
         )])  # fmt: skip
     more = [] if fits else [f"Of {len(every)} classes the {most} likeliest of each query are shown."]
     if len(queries) < len(first.photos):
-        order = ", wrong ones first" if episode.wrong else ""
-        more.append(f"Of {len(first.photos)} queries {len(queries)} are shown{order}.")
+        more.append(f"Of {len(first.photos)} queries {len(queries)} are shown.")
+    if episode.wrong:
+        more.append("Wrong ones come first.")
     asked = f"Which of {len(episode.classes)} classes? {first.model}, {_method(first.method)} at {first.layer}"
     return tile_grid(
         [row for row in rows if row],
