@@ -202,4 +202,4 @@ def _audited(network: Model, pair: Match, query: Path, metric: str, embedding: s
     j = pair.ranking()[0]
     target = Similar(pair.references[j].source, metric=metric, embedding=embedding)
     (test,) = audit(network, query, target, explanations={"match": pair.query_maps[0, j][None]})
-    return f"{query.name}: {test.summary}"
+    return f"{query}: {test.summary}"
