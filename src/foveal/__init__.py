@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from foveal.models import Model, list_models, load_model, save_model
     from foveal.results import Explanation, Flow, Match, Parts, Scores
     from foveal.results.channel_examples import ChannelExamples
+    from foveal.results.episode import Episode
     from foveal.results.explanations import Explanations
     from foveal.results.feature_images import FeatureImages
     from foveal.results.retrieval import Retrieval
@@ -85,6 +86,7 @@ _HOME = {
     "Retrieval": "results.retrieval",
     "visualize": "api.visualize",
     "FeatureImages": "results.feature_images",
+    "Episode": "results.episode",
     "Explanation": "results",
     "Explanations": "results.explanations",
     "Flow": "results",
@@ -116,6 +118,7 @@ __all__ = [
     "METHODS",
     "ChannelExamples",
     "Class",
+    "Episode",
     "Explanation",
     "Explanations",
     "FeatureImages",

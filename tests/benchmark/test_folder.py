@@ -150,7 +150,7 @@ def test_a_bad_mask_target_or_photo_is_a_line_at_the_end(photos: Path) -> None:
 def test_where_nothing_can_be_measured_that_is_said(photos: Path) -> None:
     index(photos, "a.png,phoenix,,a.png.bmp", "b/a.png,phoenix,,")
     done = bench(photos)
-    assert done.exit_code == 1 and "None of 2 photos could be measured." in done.stderr
+    assert done.exit_code == 1 and "None of 2 photos could be measured: " in done.stderr
     assert not list((photos.parent / "out").glob("*"))  # nothing that blocks the next run
 
 
@@ -267,7 +267,7 @@ def test_a_class_that_is_not_there_is_named_with_photo_and_line_and_nothing_is_w
         index(photos, f"a.png,{target},,a.png.bmp")
         done = bench(photos)
         assert done.exit_code == 1 and target in done.stderr and not list(out.glob("*"))
-        assert "The photo could not be measured. Line 2 of" in done.stderr and "index.csv', a.png" in done.stderr
+        assert "The photo could not be measured: Line 2 of" in done.stderr and "index.csv', a.png" in done.stderr
     index(photos, "a.png,coral ibis,,a.png.bmp")
     assert bench(photos).exit_code == 0
 

@@ -66,7 +66,8 @@ def scores() -> Scores:
 def match() -> Match:
     net = Model(nn.Sequential(Tiny().one, Tiny().two, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval(), "body",
                 Preprocessing((16, 16)))  # fmt: skip
-    return foveal.match(net, pictures(1), pictures(2), lines=2)
+    pair = foveal.match(net, pictures(1), pictures(2), lines=2)
+    return replace(pair, query_labels=("a",), reference_labels=("a", "=b"), ranks=((9, 1),))
 
 
 def retrieval() -> Retrieval:
@@ -116,8 +117,9 @@ def episode() -> Episode:
     other = replace(why, maps={name: -map for name, map in why.maps.items()})
     support = {"a": why.photos[:1], "": ()}
     return Episode(
-        {"a": why, "": other}, support, torch.tensor([[0.75, 0.25], [0.5, 0.5]]), ("n",), 0.5, {"foveal": "0"}
-    )
+        {"a": why, "": other}, support, torch.tensor([[0.75, 0.25], [0.5, 0.5]]), ("n",), 0.5, {"foveal": "0"},
+        ("a", "=b"),
+    )  # fmt: skip
 
 
 def explanations() -> Explanations:

@@ -7,7 +7,7 @@ from pathlib import Path, PureWindowsPath
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveal.storage.naming import LONGEST, RESERVED, distinct_names, plain_name, safe_name
+from foveal.storage.naming import LONGEST, RESERVED, distinct_names, plain_name, safe_name, short_names
 
 ODD = [
     "..", ".", "", "   ", "...png", "../x", "/etc/passwd", "C:\\x", "a/b", "a\\b", "a\x00b", "con", "CON.txt", "nul .x",
@@ -37,3 +37,12 @@ def test_names_are_told_apart_also_without_capitals(texts: list[str]) -> None:
     names = list(distinct_names(texts))
     assert len(names) == len(texts) == len({name.casefold() for name in names})
     assert names == list(distinct_names(texts))
+
+
+def test_short_names_are_as_long_as_telling_apart_takes() -> None:
+    assert short_names(["a/1.png", "b/1.png"], ["c/2.png"]) == (["a/1.png", "b/1.png"], ["c/2.png"])
+    assert short_names(["x/1.png", "x/2.png"], ["y/1.png"]) == (["1.png", "2.png"], ["1.png"])
+    assert short_names(["x/1.png", "x/1.png"]) == (["1.png", "1.png"],)
+    assert short_names(["1.png", "x/1.png"], []) == (["1.png", "x/1.png"], [])
+    assert short_names(["/a/b/1.png", "/c/b/1.png"], ["query 0"]) == (["a/b/1.png", "c/b/1.png"], ["query 0"])
+    assert short_names([], [""]) == ([], ["."])

@@ -40,6 +40,7 @@ def episode(
     support: ImageLike | Batch,
     classes: Sequence[str | int],
     *,
+    query_labels: Sequence[str | int] | None = None,
     method: MethodLike = "fam:weights=linear",
     rule: RuleName = "mean",
     metric: MetricLike = "cosine",
@@ -58,6 +59,7 @@ def episode(
     Args:
         images: the queries, as `explain` takes them.
         support, classes: the examples and the class of each; examples are embedded once.
+        query_labels: the class of each query, where known: the result then says which are wrong.
         method: any method of `foveal methods`. Of FAM's weights only `linear` can be compared between classes: its
             maps sum to the similarities, the others are scaled for each class.
         rule, metric, temperature, embedding: as in `foveal.Prototypes`.
@@ -70,6 +72,9 @@ def episode(
     began = time.perf_counter()
     decision = Prototypes(support, classes, metric=metric, rule=rule, temperature=temperature, embedding=embedding)
     context = prepare(model, images, decision, preprocessing=preprocessing, task=task)
+    labels, n = () if query_labels is None else tuple(names_of(query_labels)), len(context.x)
+    if query_labels is not None and len(labels) != n:
+        raise TargetError(f"query_labels has {len(labels)} labels for {n} queries: give {n} labels")
     if len(context.layers(layer)) != 1:
         raise TargetError(f"an episode has maps at one layer, but {len(context.layers(layer))} were given: name one")
     compared, closest = context.target, getattr(context.target, "rule", None)
@@ -83,7 +88,7 @@ def episode(
     chances = [why.probability for why in evidence.values() if why.probability is not None]
     return Episode(
         evidence, _examples(support, names_of(classes), context), torch.stack(chances, 1), context.notes,
-        time.perf_counter() - began, versions(),
+        time.perf_counter() - began, versions(), labels,
     )  # fmt: skip
 
 

@@ -56,6 +56,7 @@ def rank_flip(
     counts = sorted({count for count in counts if count})
     shares, margins, overtaken = [], [], []
     found: Tensor | None = None
+    past_one: Tensor | None = None
     for start in range(0, len(counts), AT_ONCE):
         some = counts[start : start + AT_ONCE]
         where = torch.stack([order < count for count in some])
@@ -67,6 +68,8 @@ def rank_flip(
         shares += [count / order.numel() for count in some[:end]]
         margins.append(margin[:end])
         overtaken.append(ahead[:end])
+        if past_one is None and bool(ahead[:end].any()):
+            past_one = where[int(torch.nonzero(ahead)[0])]
         if len(flipped):
             found = where[end - 1]
             break
@@ -76,7 +79,7 @@ def rank_flip(
         hits = int((_margins(similarity, right, compared) < 0).sum())
     return RankFlip(
         torch.tensor(shares, dtype=torch.float64), torch.cat(margins), torch.cat(overtaken), found,
-        draws if found is not None else 0, hits,
+        draws if found is not None else 0, hits, past_one,
     )  # fmt: skip
 
 

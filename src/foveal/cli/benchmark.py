@@ -151,6 +151,7 @@ def folder(
     from foveal.benchmark.summary import markdown, page
     from foveal.errors import ResultError
     from foveal.methods import USUAL, find_methods
+    from foveal.targets.heads import COMPARE
 
     photos_there = shots(photos, index)
     left_out = unlisted(photos, photos_there)
@@ -174,7 +175,8 @@ def folder(
     names = {shot.name for shot in listed}
     if len(faults) == len(listed):
         none = f"None of {len(listed)} photos" if len(listed) > 1 else "The photo"
-        raise ResultError(f"{none} could {'' if len(listed) > 1 else 'not '}be measured. {_sentence(faults[0])}")
+        advice = f". `foveal measure {photos} --like PHOTO` measures a similarity" if COMPARE in faults[0] else ""
+        raise ResultError(f"{none} could {'' if len(listed) > 1 else 'not '}be measured: {faults[0]}{advice}")
     scores = log.scores("photo", model=network.name, pictures=names)
     text = markdown(scores, title=photos.name)
     html = page([(photos.name, scores, scores.metrics[0], None)], title="Methods on photos", about=ABOUT_PHOTOS)
@@ -221,10 +223,6 @@ def _metrics(listed: Sequence[Shot], asked: list[str] | None, columns: str) -> l
             "--no-baseline-maps`"
         )
     return metrics
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _not_indexed(names: Sequence[str], photos: int, index: Path | None) -> str:

@@ -12,7 +12,6 @@ from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
 from foveal.cli.match import METRIC_HELP, Query
 from foveal.cli.pictures import pictures
-from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +29,14 @@ def episode(
         ),
     ],
     source: options.NetworkOptions,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            metavar="FILE.csv",
+            help="The class of each query: columns file and label. Default: the names of sub-folders of QUERY.",
+        ),
+    ] = None,
     method: Annotated[
         str,
         typer.Option(
@@ -46,7 +53,10 @@ def episode(
         ),
     ] = None,
     temperature: Annotated[
-        float, typer.Option("--temperature", metavar="X", help="Temperature of the softmax over classes.")
+        float,
+        typer.Option(
+            "--temperature", metavar="X", help="Temperature of the softmax over classes: 0.1 is meant for cosines."
+        ),
     ] = 0.1,
     layer: options.Layer = None,
     embedding: options.Embedding = None,
@@ -57,14 +67,17 @@ def episode(
 
     \b
       foveal episode query.jpg support/ -m embed
+      foveal episode queries/ support/ -m timm:resnet50     queries/jay/7.jpg: accuracy
       foveal episode queries/ support/ -m timm:resnet50 --metric euclidean
 
-    SUPPORT holds support/jay/1.jpg, support/crow/1.jpg and so on. Works with any network, also if it was not trained
-    on these classes: they are compared by its embedding. Writes episode.png: the examples at the top, and below for
-    each query the evidence for each class minus the mean over all classes. Prints its path.
+    SUPPORT holds support/jay/1.jpg, support/crow/1.jpg and so on. Any network will do, also one that was not trained
+    on these classes: they are compared by its embedding. If queries lie in sub-folders too, or with --labels, the
+    command says which queries are wrong. The folder gets episode.png (the examples above, and below for each query the
+    evidence for each class less the mean over all classes), the photos and the maps. Prints the path of episode.png.
     """
     network = source.load()
     from foveal.api.episode import episode as run_episode
+    from foveal.cli.gallery_labels import query_labels
     from foveal.images import labeled_pictures, pictures_in
     from foveal.similarity import find_metric
 
@@ -74,12 +87,11 @@ def episode(
         queries, kept = read.readable(pictures_in([query])), read.numbers(files)
         result = run_episode(
             network, queries, [files[i] for i in kept], [names[i] for i in kept], method=method, metric=metric,
-            rule=rule or default, temperature=temperature, layer=layer, embedding=embedding,  # type: ignore[arg-type]
+            query_labels=query_labels(queries, query, labels), rule=rule or default,  # type: ignore[arg-type]
+            temperature=temperature, layer=layer, embedding=embedding,
             progress=move,
         )  # fmt: skip
-        sheet = output.out / "episode.png"
-        with whole_file(sheet) as aside:
-            result.figure().save(aside)
+        sheet = result.save(output.out) / "episode.png"
         info(str(result))
         if output.json:
             print_json([*_rows(result, queries, sheet), *read.failures()])
@@ -89,14 +101,19 @@ def episode(
 
 def _rows(result: Episode, queries: Sequence[Path], sheet: Path) -> list[dict[str, Any]]:
     """The same for machines, a query each."""
-    columns = zip(queries, result.decided, result.chances.tolist(), strict=True)
+    columns = enumerate(zip(queries, result.decided, result.chances.tolist(), strict=True))
     return [
         {
             "query": str(query),
             "class": name,
+            **(
+                {"label": result.labels[i], "right": {"right": True, "wrong": False}.get(result.verdict(i))}
+                if result.labels
+                else {}
+            ),
             "chances": dict(zip(result.classes, chances, strict=True)),
             "notes": list(result.notes),
             "sheet": str(sheet),
         }
-        for query, name, chances in columns
+        for i, (query, name, chances) in columns
     ]

@@ -33,13 +33,25 @@ def labels_of(
     ours, theirs = ([label for label in side if label is not None] for side in sides)
     if len(ours) == len(queries) and len(theirs) == len(gallery):
         return (ours, theirs), None
-    if not ours or not theirs:
+    if not ours and (not theirs or not folders[0].is_dir()):
         return None, None
     lacking = len(queries) - len(ours), len(gallery) - len(theirs)
     return None, (
         f"no labels are used: {lacking[0]} of {len(queries)} queries and {lacking[1]} of {len(gallery)} references lie "
         "in no sub-folder. Give each label a sub-folder on both sides, or pass --labels FILE.csv"
     )
+
+
+def query_labels(queries: Sequence[Path], folder: Path, table: Path | None) -> list[str] | None:
+    """The label of each query: of a table, or the sub-folder it lies in; None where one lies in none.
+
+    Raises:
+        ImageError: for a table that cannot be read, or has no label for a query.
+    """
+    if table is not None:
+        return _looked_up(queries, _table(table, [folder]), table, "queries")
+    labels = [label for label in _below(queries, [folder]) if label is not None]
+    return labels if len(labels) == len(queries) else None
 
 
 def _below(files: Sequence[Path], folders: Sequence[Path]) -> list[str | None]:

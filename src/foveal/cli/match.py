@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Query = Annotated[Path, typer.Argument(metavar="QUERY", show_default=False, help="A query image, or a folder of them.")]
 METRIC_HELP = "cosine, dot, euclidean, squared; emd, nearest, crossattention."
 SHOWN = 20  # queries with maps, where nobody says how many
+TOLD = 5  # rankings without labels that the command prints
 
 
 @command
@@ -118,7 +119,8 @@ def match(
             shown = [*range(len(queries))][: SHOWN if show is None else show]
             if show is None and len(queries) > SHOWN:
                 info(f"note: sheets are made for the first {SHOWN} of {len(queries)} queries: --show N for more")
-        folders = dict(zip(shown, distinct_names(queries[i].stem for i in shown), strict=True))
+        stems = distinct_names(str(Path(found.names[0][i]).with_suffix("")) for i in shown)
+        folders = dict(zip(shown, stems, strict=True))
         rows = {}
         for done, (i, folder) in enumerate(folders.items(), 1):
             rows[i] = sheets.saved(i, folder)
@@ -129,7 +131,9 @@ def match(
 
         links = {i: f"{folder}/match.png" for i, folder in folders.items()}
         page = write_retrieval(found, output.out / "match.html", photo, sheets=links)
-        info(str(found), *(str(rows[i]) for i in [*rows][:5] if not sides))
+        info(str(found), *(line for i in [*rows][:TOLD] if not sides for line in rows[i].ranking_lines(0, paths=True)))
+        more = dict.fromkeys(note for pair in rows.values() for note in pair.notes if note not in found.notes)
+        info(*(f"  note: {note}" for note in more))
         if audit:
             info(*(_audited(network, rows[i], queries[i], metric, embedding) for i in rows))
         if output.json:
@@ -162,6 +166,10 @@ class _Sheets:
         right = [j for j in order if self.found.right[i, j]][:1]
         shown = list(dict.fromkeys([*order[: self.top], *right]))
         pair: Match = self.matched(self.queries[i], [self.gallery[j] for j in shown])
+        pair = replace(
+            pair, query_labels=self.found.query_labels[i : i + 1], ranks=(tuple(order.index(j) + 1 for j in shown),),
+            reference_labels=tuple(self.found.reference_labels[j] for j in shown if self.found.reference_labels),
+        )  # fmt: skip
         pair.save(self.out / folder)
         return pair
 
@@ -200,4 +208,4 @@ def _audited(network: Model, pair: Match, query: Path, metric: str, embedding: s
     j = pair.ranking()[0]
     target = Similar(pair.references[j].source, metric=metric, embedding=embedding)
     (test,) = audit(network, query, target, explanations={"match": pair.query_maps[0, j][None]})
-    return f"{query.name}: {test.summary}"
+    return f"{query}: {test.summary}"

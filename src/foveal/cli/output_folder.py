@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 OTHER = "choose another folder with --out"
-KINDS = {"measure": "scores", "compare": "scores", "match": "match"}
+KINDS = {"measure": "scores", "compare": "scores", "match": "match", "episode": "episode"}
 """Commands that save a result in the folder itself, and the kind of it."""
 EVERY = 15.0
 """Seconds after which the page shows what was written since."""

@@ -58,6 +58,8 @@ class PreprocessingOptions:
         used = base.changed(self.size, mean=self.mean, std=self.std)
         if said:
             info(f"note: preprocessing: {_in_words(used)}")
+            if used.resize == "short" and used.size[0] != used.size[1]:
+                info('note: to show the network the whole image, set "resize": "exact" in --preprocessing FILE.json')
         return replace(model, preprocessing=used)
 
 
@@ -83,9 +85,13 @@ def _unknown(model: Model, name: str, channels: int | None) -> str:
 
 def _in_words(used: Preprocessing) -> str:
     """The settings in a line, as --show-preprocessing has them in JSON."""
-    short = f"short side {used.resize_to}, " if used.resize_to else ""
+    size = f"{used.size[0]}×{used.size[1]} pixels"
+    short = f"images are scaled to a short side of {used.resize_to or min(used.size)} and cropped to the central {size}"
+    placed = {"short": short, "exact": f"images are scaled to {size}, whatever their proportions"}.get(
+        used.resize, size
+    )
     mean, std = (", ".join(f"{x:g}" for x in numbers) for numbers in (used.mean, used.std))
-    return f"{short}{used.size[0]}×{used.size[1]} pixels, {used.channels}, mean {mean}, std {std}"
+    return f"{placed}, {used.channels}, mean {mean}, std {std}"
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

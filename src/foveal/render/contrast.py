@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from PIL import Image
 
-from foveal.render.figures import fit_photo
-from foveal.render.overlay import INK, fit, say
+from foveal.render.figures import fit_photo, sentence
+from foveal.render.overlay import INK, PAPER, fit, say
 from foveal.render.scale import Scale
 from foveal.render.tile_grid import GridTile, map_tile, signed, tile_grid, values_of
 
@@ -37,7 +36,11 @@ class Flip(Protocol):
     @property
     def hidden(self) -> Bool[Tensor, "H W"] | None: ...
     @property
+    def pair_hidden(self) -> Bool[Tensor, "H W"] | None: ...
+    @property
     def share(self) -> float | None: ...
+    @property
+    def pair_share(self) -> float | None: ...
     @property
     def summary(self) -> str: ...
 
@@ -79,9 +82,7 @@ class Ranked(Protocol):
     @property
     def contrasts(self) -> Sequence[RightAndWrong]: ...
     @property
-    def queries(self) -> tuple[str, ...]: ...
-    @property
-    def references(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[list[str], list[str]]: ...
     @property
     def query_labels(self) -> tuple[str, ...]: ...
     @property
@@ -106,8 +107,8 @@ def contrast_sheet(found: Ranked, *, most: int = SHOWN, side: int = 192) -> Imag
     headings = [contrast_words(found, contrast) for contrast in shown]
     left = len(found.contrasts) - len(shown)
     more = [f"{left} more are in the result."] if left else []
-    caption = " ".join([*([LEGEND] if shown else []), *more, *(f"{_sentence(note)}." for note in found.notes)])
-    title = f"{_sentence(found.summary)}. {found.model}, {found.metric}, maps at {found.layer}"
+    caption = " ".join([*([LEGEND] if shown else []), *more, *map(sentence, found.notes)])
+    title = f"{sentence(found.summary)} {found.model}, {found.metric}, maps at {found.layer}"
     return tile_grid(rows or [[GridTile()] * 4], side=side, title=title, caption=caption, headings=headings)
 
 
@@ -117,9 +118,9 @@ def contrast_row(found: Ranked, contrast: RightAndWrong, side: int) -> list[Grid
     pictures = contrast_pictures(contrast, found.metric, side)
     first = "wrong" if contrast.margin > 0 else "best wrong"
     details = {
-        "query": (f"query: {found.query_labels[q]}", Path(found.queries[q]).name),
-        "wrong": (f"{first}: {found.reference_labels[w]}", f"{signed(found.value(q, w))}  {_file(found, w)}"),
-        "right": (f"right: {found.reference_labels[r]}", f"{signed(found.value(q, r))}  {_file(found, r)}"),
+        "query": (f"query: {found.query_labels[q]}", found.names[0][q]),
+        "wrong": (f"{first}: {found.reference_labels[w]}", f"{signed(found.value(q, w))}  {found.names[1][w]}"),
+        "right": (f"right: {found.reference_labels[r]}", f"{signed(found.value(q, r))}  {found.names[1][r]}"),
         "margin": ("margin map", f"sum {signed(float(contrast.query_map.sum()))} of {signed(contrast.margin)}"),
         "on wrong": ("for the wrong", f"sum {signed(float(contrast.wrong_map.sum()))}"),
         "on right": ("for the right", f"sum {signed(-float(contrast.right_map.sum()))}"),
@@ -147,20 +148,30 @@ def contrast_pictures(contrast: RightAndWrong, metric: str, side: int) -> dict[s
 
 
 def hidden_picture(photo: Photo, flip: Flip, side: int) -> Image.Image:
-    """The query without the positions whose hiding makes the first match right."""
+    """The query without the positions whose hiding makes the first match right, or puts it behind a right one."""
     shown = fit(photo, side)
-    if flip.hidden is None:
+    hidden = flip.pair_hidden if flip.hidden is None else flip.hidden
+    if hidden is None:
         return say(Image.fromarray((shown.pixels * 0.5).astype(np.uint8)), "the first match stays wrong")
-    on_photo = shown.geometry.map_to_photo(flip.hidden.cpu().float().numpy(), place=None)
+    on_photo = shown.geometry.map_to_photo(hidden.cpu().float().numpy(), place=None)
     covered = np.nan_to_num(on_photo) > 0.5
     pixels = shown.pixels.copy()
     pixels[covered] = INK
+    pixels[_rim(covered)] = PAPER  # dark on a dark photo would not be seen
     return Image.fromarray(pixels)
+
+
+def _rim(area: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels of an area that have a neighbor outside it."""
+    wide = np.pad(area, 1, mode="edge")
+    inside = wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
+    rim: NDArray[np.bool_] = area & ~inside
+    return rim
 
 
 def contrast_words(found: Ranked, contrast: RightAndWrong) -> str:
     """What was found about one query, in a sentence or two."""
-    who = f"{Path(found.queries[contrast.query]).name} ({found.query_labels[contrast.query]})"
+    who = f"{found.names[0][contrast.query]} ({found.query_labels[contrast.query]})"
     wrong, right = found.reference_labels[contrast.wrong], found.reference_labels[contrast.right]
     if contrast.margin > 0:
         said = f"{who} is matched to {wrong}: {signed(contrast.margin)} ahead of {right}"
@@ -168,7 +179,7 @@ def contrast_words(found: Ranked, contrast: RightAndWrong) -> str:
         said = f"{who} is matched to {wrong}: a tie with {right}"
     else:
         said = f"{who} is matched rightly: {signed(-contrast.margin)} ahead of {wrong}"
-    return f"{said}. {_sentence(contrast.flip.summary)}." if contrast.flip else f"{said}."
+    return f"{said}. {sentence(contrast.flip.summary)}" if contrast.flip else f"{said}."
 
 
 def _signed(maps: Sequence[NDArray[np.floating]]) -> Scale:
@@ -178,13 +189,9 @@ def _signed(maps: Sequence[NDArray[np.floating]]) -> Scale:
 
 
 def _share(contrast: RightAndWrong) -> str:
-    share = contrast.flip.share if contrast.flip else None
-    return "not flipped" if share is None else f"{100 * share:.0f} % of the image"
-
-
-def _file(found: Ranked, j: int) -> str:
-    return Path(found.references[j]).name
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
+    flip = contrast.flip
+    if flip and flip.share is not None:
+        return f"{100 * flip.share:.0f} % of the image"
+    if flip and flip.pair_share is not None:
+        return f"{100 * flip.pair_share:.0f} %: another is first"
+    return "not flipped"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from foveal.render.figures import fit_photo
-from foveal.render.matching import sentence
+from foveal.render.figures import fit_photo, sentence
 from foveal.render.overlay import PAPER
 from foveal.render.scale import Scale
 from foveal.render.tile_grid import GridTile, map_tile, tile_grid, values_of
+from foveal.storage.naming import short_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SHOWN = 4  # examples of a class
 MOST = 8  # classes beside one another
+QUERIES = 20  # on a sheet
 READING = (
     "Each map is the evidence for a class minus the mean over all classes: red is evidence for this class rather than "
     "the others, blue against it. The maps of a query share a scale."
@@ -35,7 +36,10 @@ def episode_sheet(episode: ClassEvidence, *, side: int = 192, most: int = MOST) 
     every = list(range(len(episode.classes)))
     fits = len(every) <= most
     rows = [_support(episode, every, side)] if fits else []
-    for i, photo in enumerate(first.photos):
+    names = short_names([photo.source for photo in first.photos])[0]
+    queries = sorted(range(len(first.photos)), key=lambda i: i not in episode.wrong)[:QUERIES]
+    for i in queries:
+        photo = first.photos[i]
         shown = every if fits else episode.chances[i].argsort(descending=True, stable=True)[:most].tolist()
         if not fits:
             rows.append(_support(episode, shown, side))
@@ -43,7 +47,7 @@ def episode_sheet(episode: ClassEvidence, *, side: int = 192, most: int = MOST) 
         mean = np.mean(maps, 0)
         maps = [maps[k] - mean for k in shown]
         scale = _scale(maps)
-        query = GridTile(fit_photo(photo, side), f"decided: {episode.decided[i]}", _file(photo, i))
+        query = GridTile(fit_photo(photo, side), *_decision(episode, i, _file(photo, i, names[i])))
         chances = episode.chances[i].tolist()
         place = first.where.get(first.layer)
         rows.append([query, *(
@@ -52,11 +56,16 @@ def episode_sheet(episode: ClassEvidence, *, side: int = 192, most: int = MOST) 
             for k, map in zip(shown, maps, strict=True)
         )])  # fmt: skip
     more = [] if fits else [f"Of {len(every)} classes the {most} likeliest of each query are shown."]
+    if len(queries) < len(first.photos):
+        more.append(f"Of {len(first.photos)} queries {len(queries)} are shown.")
+    if episode.wrong:
+        more.append("Wrong ones come first.")
+    asked = f"Which of {len(episode.classes)} classes? {first.model}, {_method(first.method)} at {first.layer}"
     return tile_grid(
         [row for row in rows if row],
         side=side,
-        title=f"Which of {len(episode.classes)} classes? {first.model}, {_method(first.method)} at {first.layer}",
-        caption=" ".join([READING, *more, *(f"{sentence(note)}." for note in episode.notes)]),
+        title=f"{sentence(episode.summary)} {asked}" if episode.summary else asked,
+        caption=" ".join([READING, *more, *map(sentence, episode.notes)]),
     )
 
 
@@ -80,10 +89,18 @@ def _method(name: str) -> str:
     return f"{base.upper() if base == 'fam' else base}{f' with {said}' if said else ''}"
 
 
-def _file(photo: Photo, i: int) -> str:
-    return (
-        f"query {i}" if photo.source in ("tensor", "image", "array") else photo.source.replace("\\", "/").split("/")[-1]
-    )
+def _file(photo: Photo, i: int, name: str) -> str:
+    return f"query {i}" if photo.source in ("tensor", "image", "array") else name
+
+
+def _decision(episode: ClassEvidence, i: int, name: str) -> tuple[str, str]:
+    """The class of a query, and whether that is right."""
+    verdict, decided = episode.verdict(i), episode.decided[i]
+    if verdict == "wrong":
+        return f"decided: {decided}, wrong", f"is {episode.labels[i]}: {name}"
+    if episode.labels and not verdict:
+        return f"decided: {decided}", f"none of these: {name}"
+    return f"decided: {decided}{', right' if verdict else ''}", name
 
 
 def _examples(name: str, photos: tuple[Photo, ...], side: int) -> GridTile:
@@ -97,7 +114,7 @@ def _mosaic(photos: tuple[Photo, ...], side: int) -> Image.Image:
     if len(photos) == 1:
         return fit_photo(photos[0], side)
     half = side // 2 - 1
-    whole = Image.new("RGB", (side, side), PAPER)
+    whole = Image.new("RGB", (side, side if len(photos) > 2 else half), PAPER)
     for k, photo in enumerate(photos):
         picture = fit_photo(photo, half)
         x, y = (k % 2) * (half + 2), (k // 2) * (half + 2)

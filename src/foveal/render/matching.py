@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from foveal.render.color import sequential
-from foveal.render.figures import MUTED, fit_photo, paragraph, stacked
+from foveal.render.figures import MUTED, fit_photo, paragraph, sentence, stacked
 from foveal.render.overlay import INK, PAPER, draw_overlay, fit
 from foveal.render.scale import Sign, choose_scale, number
 from foveal.render.tile_grid import GridTile, cut_middle, map_tile, tile_grid, type_size, values_of, with_bar
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from foveal.images import Photo, Place
     from foveal.render.drawable import ComparedImages
 
+FRAME = 4  # pixels
+FRAMES = {"right": (23, 105, 74), "wrong": (155, 44, 44)}
 HALF = 0.5  # of the evidence, whose area is told
 OWN_SCALES = "Each map has its own scale: how many per cent of the map's total absolute evidence a position holds."
+SHARE = "% of its evidence"
 LINES = "Lines join the pairs of positions that add most to the similarity."
 
 
@@ -56,10 +59,7 @@ def pair_picture(
         ]
         whole = _lined(whole, ends[0], ends[1], links[:, 4])
     bars = [
-        with_bar(
-            Image.new("RGB", (side, 1), PAPER), choose_scale(map, sign=sign), map, f"% of evidence on {what}", side
-        )
-        for map, what in zip(values, ("the query", "the reference"), strict=True)
+        with_bar(Image.new("RGB", (side, 1), PAPER), choose_scale(map, sign=sign), map, SHARE, side) for map in values
     ]
     full = Image.new("RGB", (whole.width, whole.height + bars[0].height), PAPER)
     full.paste(whole, (0, 0))
@@ -74,9 +74,9 @@ def match_sheet(pair: ComparedImages, i: int = 0, *, most: int = 6, side: int = 
     size, query = type_size(side), pair.name(pair.queries[i], i, "query")
     sign = common_sign([values_of(maps[i, j]) for maps in (pair.query_maps, pair.reference_maps) for j in order])
     rows = []
-    for rank, j in enumerate(order, 1):
+    for j in order:
         picture = pair_picture(pair, i, j, side=side, sign=sign)
-        words = _words(pair, i, j, rank, width=round(side * 0.95), size=size)
+        words = _words(pair, i, j, width=round(side * 0.95), size=size)
         gap = side // 12
         whole = Image.new("RGB", (picture.width + gap + words.width, max(picture.height, words.height)), PAPER)
         whole.paste(picture, (0, 0))
@@ -85,8 +85,9 @@ def match_sheet(pair: ComparedImages, i: int = 0, *, most: int = 6, side: int = 
     width = rows[0].width
     left = len(pair.references) - len(order)
     said = [f"{left} less similar references are not shown."] if left else []
-    caption = " ".join([*said, OWN_SCALES, LINES, *(f"{sentence(note)}." for note in pair.notes)])
-    title = f"Why does {query} match? {pair.model}, FAM with {pair.weights} weights at {pair.layer}"
+    caption = " ".join([*said, OWN_SCALES, LINES, *map(sentence, pair.notes)])
+    known = f" ({pair.query_labels[i]})" if pair.query_labels else ""
+    title = f"Why does {query}{known} match? {pair.model}, FAM with {pair.weights} weights at {pair.layer}"
     strips = [
         paragraph(title, width, size * 1.3, INK), *rows, paragraph(caption, width, size * 0.85, MUTED)
     ]  # fmt: skip
@@ -108,15 +109,10 @@ def rank_strip(
     theirs = [values_of(pair.reference_maps[i, j]) for j in order]
     if not one_scale:
         ours, theirs = [shares(map) for map in ours], [shares(map) for map in theirs]
-    photos = [GridTile(fit_photo(pair.queries[i], side), "query", pair.name(pair.queries[i], i, "query"))]
-    photos += [
-        GridTile(
-            fit_photo(pair.references[j], side),
-            f"{headings[k] if headings else k + 1}: {pair.caption(i, j)}",
-            pair.name(pair.references[j], j, "reference"),
-        )
-        for k, j in enumerate(order)
-    ]
+    who = f": {pair.query_labels[i]}" if pair.query_labels else ""
+    photos = [GridTile(fit_photo(pair.queries[i], side), f"query{who}", pair.name(pair.queries[i], i, "query"))]
+    photos += [_ranked(pair, i, j, headings[k] if headings else str(pair.rank(i, j)), side)
+               for k, j in enumerate(order)]  # fmt: skip
     sign = common_sign([*ours, *theirs])
     shown = [pair.references[j] for j in order]
     on_query = _evidence([pair.queries[i]] * len(order), ours, pair.query_where, "on the query", side, sign, one_scale)
@@ -126,7 +122,7 @@ def rank_strip(
         [photos, [GridTile(), *on_query], [GridTile(), *on_references]],
         side=side,
         title=f"{pair.model}: FAM with {pair.weights} weights at {pair.layer}",
-        caption=" ".join([scales, *(f"{sentence(note)}." for note in pair.notes)]),
+        caption=" ".join([scales, *map(sentence, pair.notes)]),
     )
 
 
@@ -149,9 +145,14 @@ def area_of_half(map: NDArray[np.floating]) -> float:
     return float(np.searchsorted(sizes.cumsum(), HALF * sizes.sum()) + 1) / map.size
 
 
-def sentence(words: str) -> str:
-    """With a capital letter."""
-    return words[:1].upper() + words[1:]
+def _ranked(pair: ComparedImages, i: int, j: int, rank: str, side: int) -> GridTile:
+    """The photo of a reference under its rank; with labels in a frame, green or red, and the word for it."""
+    photo, name = fit_photo(pair.references[j], side), pair.name(pair.references[j], j, "reference")
+    verdict = pair.verdict(i, j)
+    if not verdict:
+        return GridTile(photo, f"{rank}: {pair.caption(i, j)}", name)
+    ImageDraw.Draw(photo).rectangle((0, 0, photo.width - 1, photo.height - 1), outline=FRAMES[verdict], width=FRAME)
+    return GridTile(photo, f"{rank}, {verdict}: {pair.reference_labels[j]}", f"{pair.caption(i, j)}  {name}")
 
 
 def _evidence(
@@ -160,7 +161,7 @@ def _evidence(
 ) -> list[GridTile]:  # fmt: skip
     whole = np.concatenate([map.ravel() for map in maps])
     scales = [choose_scale(whole if one_scale else map, sign=sign) for map in maps]
-    unit = "evidence" if one_scale else "% of its evidence"
+    unit = "evidence" if one_scale else SHARE
     return [
         GridTile(map_tile(photo, map, place, side=side, unit=unit, scale=scale), f"evidence {where}")
         for photo, map, scale in zip(photos, maps, scales, strict=True)
@@ -172,11 +173,12 @@ def _bare(photo: Photo, map: NDArray[np.floating], place: Place | None, side: in
     return draw_overlay(photo, map, place=place, sign=scale.sign, limit=scale.limit, color_bar=False, side=side)
 
 
-def _words(pair: ComparedImages, i: int, j: int, rank: int, *, width: int, size: float) -> Image.Image:
+def _words(pair: ComparedImages, i: int, j: int, *, width: int, size: float) -> Image.Image:
     """What the pair says, for whoever reads no colors."""
     name = pair.name(pair.references[j], j, "reference")
     halves = [area_of_half(values_of(map)) for map in (pair.query_maps[i, j], pair.reference_maps[i, j])]
-    lines = [cut_middle(f"{rank}. {name}", size, width), pair.caption(i, j)]
+    said = f"{pair.verdict(i, j)}: {pair.reference_labels[j]}" if pair.verdict(i, j) else ""
+    lines = [cut_middle(line, size, width) for line in (f"{pair.rank(i, j)}. {name}", said, pair.caption(i, j)) if line]
     told = []
     if all(np.isfinite(halves)):
         told.append(
@@ -190,7 +192,7 @@ def _words(pair: ComparedImages, i: int, j: int, rank: int, *, width: int, size:
         several = f"{len(linked)} lines hold" if len(linked) > 1 else "line holds"
         told.append(f"The {several} {_percent(share)} of the similarity.")
     told.append(
-        f"{sentence(pair.channels(i, j))}; the largest adds {number(100 * float(pair.shares(i, j).abs().max()))} %."
+        f"{pair.channels(i, j).capitalize()}; the largest adds {number(100 * float(pair.shares(i, j).abs().max()))} %."
     )
     strips = [
         paragraph(line, width, size * (1.1 if k == 0 else 1.0), INK) for k, line in enumerate(lines)

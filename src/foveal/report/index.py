@@ -73,12 +73,16 @@ def write_index(folder: Path, record: RunRecord) -> Path:
 def index_page(folder: Path, record: RunRecord) -> str:
     """The page for what a record lists, as HTML that refers to files beside it and to nothing else."""
     listings = [_listing(folder, place, names) for place, names in _by_folder(record.files, folder)]
+    new = {_group(name) for name in set(record.files) - set(record.earlier)}
+    sections = [(title, list(pairs)) for title, pairs in groupby(listings, key=lambda pair: pair[0])]
+    sections.sort(key=lambda section: bool(section[0]) and section[0] not in new)  # other runs' at the end
     groups = [
-        {"title": printable(title), "id": f"g{number}", "listings": [listing for _, listing in inside]}
-        for number, (title, inside) in enumerate(
-            (title, list(pairs)) for title, pairs in groupby(listings, key=lambda pair: pair[0])
-        )
-    ]
+        {
+            "title": printable(title), "id": f"g{number}", "listings": [listing for _, listing in inside],
+            "earlier": bool(title) and title not in new,
+        }
+        for number, (title, inside) in enumerate(sections)
+    ]  # fmt: skip
     return new_environment("foveal.report").get_template("index.html").render(
         record=record, groups=groups, several=sum(bool(group["title"]) for group in groups) > FEW,
         images=any(listing.drawings for _, listing in listings),
@@ -119,6 +123,11 @@ def _listing(folder: Path, place: PurePosixPath, names: Sequence[str]) -> tuple[
         printable(" / ".join(rest)), _facts(manifest), tuple(map(printable, _texts(manifest.get("notes")))),
         **{kind: tuple(links) for kind, links in kinds.items()},
     )  # fmt: skip
+
+
+def _group(name: str) -> str:
+    """The first folder on the way to a file; "" where it is in none."""
+    return PurePosixPath(name).parts[0] if len(PurePosixPath(name).parts) > 1 else ""
 
 
 def _kind(name: str, photos: Mapping[str, str]) -> str:

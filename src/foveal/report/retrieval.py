@@ -11,7 +11,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from foveal.render.contrast import LEGEND, contrast_row, contrast_words
-from foveal.render.figures import fit_photo
+from foveal.render.figures import fit_photo, sentence
 from foveal.render.fragment import data_uri
 from foveal.render.pages import environment as new_environment
 from foveal.render.tile_grid import GridTile, signed
@@ -41,11 +41,12 @@ def retrieval_page(
     environment.filters["uri"] = lambda picture: Markup(data_uri(picture, quality=82))
     order = _order(found)
     contrasts = {contrast.query: contrast for contrast in found.contrasts}
-    rows = []
+    rows, columns = [], 1
     for i in order[:ROWS]:
         contrast = contrasts.get(i)
         words = contrast_words(found, contrast) if contrast else _words(found, i)
         tiles = contrast_row(found, contrast, side) if contrast else [*_photos(found, i, read, side)]
+        columns = max(columns, len(tiles))
         margin = found.margin(i)
         rows.append({
             "name": found.queries[i], "words": words, "tiles": [tile for tile in tiles if tile.picture],
@@ -56,15 +57,16 @@ def retrieval_page(
     left = len(order) - len(rows)
     return environment.get_template("match.html").render(
         title=f"{found.model}: {len(found)} {'queries' if len(found) > 1 else 'query'}, "
-              f"{len(found.references)} references",
-        summary=f"{found.summary[:1].upper()}{found.summary[1:]}.",
+              f"{len(found.references)} reference{'s' * (len(found.references) > 1)}",
+        summary=sentence(found.summary),
         facts=_facts(found),
         legend=LEGEND if contrasts else "",
         rows=rows,
         labels=sorted(set(found.query_labels)),
         labeled=bool(found.query_labels),
+        columns=columns,
         left=f"{left} more queries are in queries.csv." if left else "",
-        notes=[f"{note[:1].upper()}{note[1:]}." for note in found.notes],
+        notes=[sentence(note) for note in found.notes],
         side=side,
     )  # fmt: skip
 
@@ -90,7 +92,7 @@ def _kind(found: Retrieval, i: int) -> str:
 
 
 def _words(found: Retrieval, i: int) -> str:
-    name = Path(found.queries[i]).name
+    name = found.names[0][i]
     if not found.query_labels:
         return f"{name}: its most similar references"
     kind, label = _kind(found, i), found.query_labels[i]
@@ -106,7 +108,7 @@ def _photos(found: Retrieval, i: int, read: Callable[[str], Photo], side: int) -
     def tile(what: str, name: str, detail: str) -> GridTile:
         return GridTile(fit_photo(read(name), side), what, detail)
 
-    yield tile("query", found.queries[i], Path(found.queries[i]).name)
+    yield tile("query", found.queries[i], found.names[0][i])
     ranking = found.ranking(i)
     shown = ranking[:BESIDE]
     if found.query_labels:
@@ -114,7 +116,7 @@ def _photos(found: Retrieval, i: int, read: Callable[[str], Photo], side: int) -
         shown = list(dict.fromkeys([*ranking[:1], *([] if right is None else [right])]))
     for j in shown:
         label = f": {found.reference_labels[j]}" if found.reference_labels else ""
-        name = Path(found.references[j]).name
+        name = found.names[1][j]
         yield tile(f"rank {ranking.index(j) + 1}{label}", found.references[j], f"{signed(found.value(i, j))}  {name}")
 
 

@@ -72,6 +72,8 @@ class Contrast:
             arrays |= {name: getattr(self.flip, name).double() for name in CURVES}
         if self.flip and self.flip.hidden is not None:
             arrays["hidden"] = self.flip.hidden.to(torch.uint8)
+        if self.flip and self.flip.pair_hidden is not None:
+            arrays["pair_hidden"] = self.flip.pair_hidden.to(torch.uint8)
         return arrays
 
     def facts(self) -> dict[str, Any]:
@@ -90,11 +92,12 @@ class Contrast:
         """The contrast of these facts and tensors."""
         flip = None
         if facts["flip"]:
-            hidden = arrays["hidden"].bool() if "hidden" in arrays else None
+            hidden, past_one = (arrays[name].bool() if name in arrays else None for name in ("hidden", "pair_hidden"))
             shares, margins, overtaken = (arrays[name] for name in CURVES)
             flip = RankFlip(
-                shares, margins, overtaken.bool(), hidden, int(facts["flip"]["draws"]), int(facts["flip"]["hits"])
-            )
+                shares, margins, overtaken.bool(), hidden, int(facts["flip"]["draws"]), int(facts["flip"]["hits"]),
+                past_one,
+            )  # fmt: skip
         wrong, right = map(float, facts["similarities"])
         fields: dict[str, Any] = {
             **{name: int(facts[name]) for name in NUMBERS},

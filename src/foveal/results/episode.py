@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from foveal.errors import ResultError
+from foveal.metrics.retrieval import wilson
 from foveal.results.explanation import Explanation, explanation_facts, explanation_fields
 from foveal.results.result import Result, check_kind, finite
 from foveal.results.storage import read_photo, write_photo
@@ -32,6 +34,7 @@ class Episode(Result):
     evidence        class -> its explanation on all queries.
     support         class -> its examples.
     chances         (n, classes), the softmax of the similarities.
+    labels          the class of each query, where known. One that is no class of the support is in no number.
     notes           assumptions and limits; those of the explanations are added.
     """
 
@@ -43,8 +46,13 @@ class Episode(Result):
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if len(self.labels) not in (0, len(self.chances)):
+            raise ResultError(
+                f"An episode of {len(self.chances)} queries has {len(self.labels)} labels: give one each."
+            )
         told = (note for why in self.evidence.values() for note in why.notes)
         object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told))))
 
@@ -57,10 +65,45 @@ class Episode(Result):
         """The most likely class of each query."""
         return tuple(self.classes[k] for k in self.chances.argmax(1).tolist())
 
+    @property
+    def counted(self) -> tuple[int, ...]:
+        """The queries whose label is a class of the support."""
+        return tuple(i for i, label in enumerate(self.labels) if label in self.evidence)
+
+    @property
+    def wrong(self) -> tuple[int, ...]:
+        """The queries that were assigned to another class than their own."""
+        decided = self.decided
+        return tuple(i for i in self.counted if self.labels[i] != decided[i])
+
+    @property
+    def accuracy(self) -> float:
+        """The share of queries that were assigned to their own class, 0 to 1; NaN without labels."""
+        return 1 - len(self.wrong) / len(self.counted) if self.counted else float("nan")
+
+    @property
+    def summary(self) -> str:
+        """ "1 of 4 queries is assigned to a wrong class: accuracy 75.0 % (95 % interval …)"; "" without labels."""
+        n, wrong, none = len(self.counted), len(self.wrong), len(self.labels) - len(self.counted)
+        unknown = f"the label of {none} of {len(self.labels)} queries is none of these classes" if none else ""
+        if not n:
+            return unknown
+        low, high = wilson(n - wrong, n)
+        said = (
+            f"{wrong} of {n} queries {'is' if wrong == 1 else 'are'} assigned to a wrong class: accuracy "
+            f"{100 * self.accuracy:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
+        )
+        return f"{said}; {unknown}" if unknown else said
+
+    def verdict(self, i: int) -> str:
+        """ "right" or "wrong"; "" for a query whose class is not known or not among the classes."""
+        return "" if i not in self.counted else "wrong" if i in self.wrong else "right"
+
     def figure(self, kind: str = "evidence", *, side: int = 192) -> Image.Image:
         """Examples above; below, for each query, the evidence for each class less the mean over classes, on one scale.
 
-        Of more than eight classes, the eight likeliest of each query are shown.
+        Of more than eight classes, the eight likeliest of each query are shown; of more than twenty queries, twenty,
+        wrong ones first.
         """
         from foveal.render.episode import episode_sheet
 
@@ -74,6 +117,7 @@ class Episode(Result):
             "model": first.model, "method": first.method, "classes": list(self.classes), "decided": list(self.decided),
             "queries": [photo.source for photo in first.photos], "chances": finite(self.chances.tolist()),
             "support": {name: [photo.source for photo in photos] for name, photos in self.support.items()},
+            **({"labels": list(self.labels), "accuracy": finite(self.accuracy)} if self.labels else {}),
             "notes": list(self.notes), "seconds": self.seconds, "versions": dict(self.versions),
         }  # fmt: skip
 
@@ -93,7 +137,7 @@ class Episode(Result):
                 for k, (name, photos) in enumerate(self.support.items())
             ],
             "arrays": described(arrays), "notes": list(self.notes), "seconds": self.seconds,
-            "versions": dict(self.versions),
+            "versions": dict(self.versions), **({"labels": list(self.labels)} if self.labels else {}),
         }  # fmt: skip
 
     @classmethod
@@ -107,17 +151,20 @@ class Episode(Result):
             evidence[name] = Explanation(**explanation_fields(facts, maps, queries))
         support = {name: tuple(read_photo(saved, photo) for photo in photos) for name, photos in saved["support"]}
         return cls(
-            evidence, support, arrays["chances"], tuple(saved["notes"]), float(saved["seconds"]), saved["versions"]
-        )
+            evidence, support, arrays["chances"], tuple(saved["notes"]), float(saved["seconds"]), saved["versions"],
+            tuple(map(str, saved.get("labels", ()))),
+        )  # fmt: skip
 
     def __str__(self) -> str:
         first = next(iter(self.evidence.values()))
-        lines = [f"{first.model}, {first.method}: {len(self.classes)} classes"]
-        for photo, name, row in zip(first.photos, self.decided, self.chances.tolist(), strict=True):
+        lines = [f"{first.model}, {first.method}: {len(self.classes)} classes{'; ' * bool(self.summary)}{self.summary}"]
+        columns = zip(first.photos, self.decided, self.chances.tolist(), strict=True)
+        for i, (photo, name, row) in enumerate(columns):
             ranked = sorted(zip(row, self.classes, strict=True), key=lambda pair: -pair[0])
             said = ", ".join(f"{c} {100 * chance:.0f} %" for chance, c in ranked[:TOLD])
             more = f", {len(ranked) - TOLD} more" if len(ranked) > TOLD else ""
-            lines.append(f"  {photo.source}: {name}  ({said}{more})")
+            other = f", wrong, it is {self.labels[i]}" if self.verdict(i) == "wrong" else ""
+            lines.append(f"  {photo.source}: {name}{other}  ({said}{more})")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +17,7 @@ from foveal.results.notes import photo_notes
 from foveal.results.result import Result, check_kind, finite
 from foveal.results.storage import read_photo, write_photo, write_picture
 from foveal.storage.arrays import described, read_arrays, write_arrays
-from foveal.storage.naming import plain_name
+from foveal.storage.naming import plain_name, short_names
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 ARRAYS = "match.npz"
 TENSORS = ("similarity", "query_maps", "reference_maps", "contributions", "places", "unplaced")
 WHERE = ("query_where", "reference_where")
+KNOWN = ("query_labels", "reference_labels", "ranks")
+UNNAMED = ("tensor", "image", "array")
 TOLD = 5  # queries and references that `str` lists
 PLAIN = ("metric", "distance", "weights", "layer", "embedding", "model", "seconds")
 
@@ -49,6 +52,8 @@ class Match(Result):
     weights         channel weights of FAM: "contribution", "positive", "linear".
     layer, embedding        the layer of the maps, and the one whose output is the embedding; "" is the model's output.
     query_where, reference_where        where a map's positions lie on the network's input; None is edge to edge.
+    query_labels, reference_labels      the label of each, where known; sheets then say which references are right.
+    ranks           (n, m), the ranks in a larger gallery that the references are taken from; empty if there is none.
 
     It draws itself, in a notebook too, prints a summary, and saves and loads itself.
     """
@@ -74,6 +79,9 @@ class Match(Result):
     versions: Mapping[str, str] = field(default_factory=dict)
     query_where: Place | None = None
     reference_where: Place | None = None
+    query_labels: tuple[str, ...] = ()
+    reference_labels: tuple[str, ...] = ()
+    ranks: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         pairs = (len(self.queries), len(self.references))
@@ -83,6 +91,9 @@ class Match(Result):
             tensor = getattr(self, name)
             if tuple(tensor.shape[:2]) != pairs or not tensor.is_floating_point():
                 raise ResultError(f"The {name} of a match must be {pairs} …, but are {tuple(tensor.shape)}.")
+        labels, ranks = (len(self.query_labels), len(self.reference_labels)), [len(row) for row in self.ranks]
+        if labels not in (pairs, (0, 0)) or ranks not in ([pairs[1]] * pairs[0], []):
+            raise ResultError(f"Labels and ranks of a match must be as many as its images, {pairs}.")
         for side, maps, place in (
             ("queries", self.query_maps, self.query_where),
             ("references", self.reference_maps, self.reference_where),
@@ -100,6 +111,16 @@ class Match(Result):
     def ranking(self, i: int = 0) -> list[int]:
         """The references from the most similar to the least."""
         return [int(j) for j in self.similarity[i].argsort(descending=True, stable=True)]
+
+    def rank(self, i: int, j: int) -> int:
+        """The rank of reference j for query i, from 1: in the larger gallery, if the references are taken from one."""
+        return self.ranks[i][j] if self.ranks else self.ranking(i).index(j) + 1
+
+    def verdict(self, i: int, j: int) -> str:
+        """ "right" or "wrong": whether reference j has the label of query i; "" without labels."""
+        if not self.query_labels:
+            return ""
+        return "right" if self.query_labels[i] == self.reference_labels[j] else "wrong"
 
     def shares(self, i: int = 0, j: int = 0) -> Float[Tensor, " e"]:
         """What each channel adds, as a share of all that is added and taken away; absolute values sum to 1."""
@@ -124,10 +145,17 @@ class Match(Result):
             raise ResultError(f"This match has no {wrong}: it has {n} queries and {m} references, counted from 0.")
 
     def name(self, photo: Photo, i: int, what: str) -> str:
-        """The photo's file name, or "query 0"."""
-        if photo.source in ("tensor", "image", "array"):
-            return f"{what} {i}"
-        return Path(photo.source).name
+        """The photo's file name, with its folder where files of one name must be told apart; or "query 0"."""
+        return self._names.get(photo.source, f"{what} {i}")
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        both = (self.queries, self.references)
+        paths = [[photo.source for photo in side if photo.source not in UNNAMED] for side in both]
+        names: dict[str, str] = {}
+        for side, short in zip(paths, short_names(*paths), strict=True):
+            names |= zip(side, short, strict=True)
+        return names
 
     def figure(
         self, kind: str = "references", *, i: int = 0, j: int | None = None, most: int | None = None,
@@ -192,11 +220,12 @@ class Match(Result):
         arrays = {name: getattr(self, name) for name in TENSORS}
         write_arrays(aside / ARRAYS, arrays)
         where = {name: place.to_dict() if (place := getattr(self, name)) else None for name in WHERE}
-        return {**self._facts(), "arrays": described(arrays), **where, **photos}
+        known = {name: list(getattr(self, name)) for name in KNOWN if getattr(self, name)}
+        return {**self._facts(), "arrays": described(arrays), **where, **photos, **known}
 
     def _stem(self, photo: Photo, i: int) -> str:
         """The photo's name in that of a file, without its ending."""
-        return plain_name(Path(self.name(photo, i, "")).stem)
+        return plain_name(self.name(photo, i, "").removesuffix(Path(photo.source).suffix))
 
     @classmethod
     def _read(cls, saved: Saved) -> Match:
@@ -206,19 +235,28 @@ class Match(Result):
             **{name: arrays[name] for name in TENSORS},
             **{what: tuple(read_photo(saved, photo) for photo in saved[what]) for what in ("queries", "references")},
             **{name: saved[name] for name in PLAIN},
+            **{name: tuple(map(str, saved.get(name, ()))) for name in KNOWN[:2]},
+            "ranks": tuple(tuple(map(int, row)) for row in saved.get("ranks", ())),
             **{name: Place.from_dict(place) for name in WHERE if (place := saved.get(name, None))},
         }
         return cls(**fields, notes=tuple(saved["notes"]), versions=saved["versions"])
+
+    def ranking_lines(self, i: int, *, paths: bool = False) -> list[str]:
+        """Query i and its first references, a line each, called by their names or by their whole paths."""
+
+        def called(photo: Photo, number: int, what: str) -> str:
+            return photo.source if paths else self.name(photo, number, what)
+
+        return [f"  {called(self.queries[i], i, 'query')}", *(
+            f"    {called(self.references[j], j, 'reference')}: {self.caption(i, j)}; {self.channels(i, j)}"
+            for j in self.ranking(i)[:TOLD]
+        )]  # fmt: skip
 
     def __str__(self) -> str:
         n, m = self.similarity.shape
         lines = [f"{self.model}, {self.metric} of {self.embedding or 'the output'}: {_counted(n, m)}"]
         for i in range(min(n, TOLD)):
-            lines.append(f"  {self.name(self.queries[i], i, 'query')}")
-            lines += [
-                f"    {self.name(self.references[j], j, 'reference')}: {self.caption(i, j)}; {self.channels(i, j)}"
-                for j in self.ranking(i)[:TOLD]
-            ]
+            lines += self.ranking_lines(i)
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__

@@ -23,6 +23,8 @@ class RankFlip:
         margins: (k,), similarity to the best wrong reference less that to the best right one, over all references.
         overtaken: (k,), whether a right reference was then more similar than the wrong first match.
         hidden: (H, W), of the network's input, the smallest set that makes the first match right; None where none did.
+        pair_hidden: (H, W), likewise, the smallest set with which a right reference overtakes the wrong first match,
+            whoever else is ahead; None where none did.
         draws: how many areas of the same size and shape elsewhere were tried.
         hits: how many of them made the first match right, too.
     """
@@ -33,6 +35,7 @@ class RankFlip:
     hidden: Bool[Tensor, "H W"] | None = None
     draws: int = 0
     hits: int = 0
+    pair_hidden: Bool[Tensor, "H W"] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.shares) == len(self.margins) == len(self.overtaken) > 0:

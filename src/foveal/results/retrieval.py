@@ -17,6 +17,7 @@ from foveal.results.contrast import Contrast
 from foveal.results.result import Result, check_kind, finite
 from foveal.storage.arrays import described, read_arrays, write_arrays
 from foveal.storage.atomic import write_text
+from foveal.storage.naming import short_names
 from foveal.storage.table import line
 
 if TYPE_CHECKING:
@@ -92,6 +93,12 @@ class Retrieval(Result):
 
     def __len__(self) -> int:
         return len(self.queries)
+
+    @cached_property
+    def names(self) -> tuple[list[str], list[str]]:
+        """What queries and references are called where there is little room: the last parts that tell them apart."""
+        queries, references = short_names(self.queries, self.references)
+        return queries, references
 
     @cached_property
     def right(self) -> Bool[NDArray[np.bool_], "n m"]:
@@ -201,7 +208,8 @@ class Retrieval(Result):
         """ "12 of 40 queries have a wrong first match: rank-1 70.0 % (95 % interval 54.6 to 81.9 %), mAP …"."""
         n, m = len(self.counted), len(self.references)
         if not self.query_labels:
-            return f"{len(self)} queries ranked against {m} references; without labels, right and wrong are not known"
+            sides = f"{len(self)} {'queries' if len(self) > 1 else 'query'} ranked against {m} reference{'s' * (m > 1)}"
+            return f"{sides}; without labels, right and wrong are not known"
         if not n:
             return "no query has a reference with its label: right and wrong are not known"
         low, high = self.rank_1_interval
@@ -307,7 +315,7 @@ class Retrieval(Result):
         for i in order[:TOLD]:
             row = self._row(i)
             lines.append(f"  {row['query']} ({row['label']}): first {row['first']} ({row['first_label']}), "
-                         f"first right at rank {row['rank_of_right']}")  # fmt: skip
+                         f"first right one at rank {row['rank_of_right']}")  # fmt: skip
         lines += [f"  … and {len(order) - TOLD} more wrong ones"] if len(order) > TOLD else []
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 

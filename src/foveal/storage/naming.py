@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
+from pathlib import PurePath
 
 LONGEST = 120
 """Bytes of a name: file systems take 255, and numbers, layers and endings are yet to be added."""
@@ -46,6 +47,19 @@ def distinct_names(texts: Iterable[str], *, instead: str = "picture") -> Iterato
         free = next(candidate for candidate in names if _alike(candidate) not in taken)
         taken.add(_alike(free))
         yield free
+
+
+def short_names(*sides: Sequence[str]) -> tuple[list[str], ...]:
+    """The last parts of paths, as many for all of them as tell the paths of each side apart.
+
+    ["a/1.png", "b/1.png"], ["c/2.png"] → ["a/1.png", "b/1.png"], ["c/2.png"]
+    ["x/1.png", "x/2.png"], ["y/1.png"] → ["1.png", "2.png"], ["1.png"]
+    """
+    parts = [[PurePath(path).parts or (path,) for path in side] for side in sides]
+    deepest = max((len(part) for side in parts for part in side), default=1)
+    enough = (k for k in range(1, deepest) if all(len({p[-k:] for p in side}) == len(set(side)) for side in parts))
+    depth = next(enough, deepest)
+    return tuple([str(PurePath(*part[-depth:])) for part in side] for side in parts)
 
 
 def _odd(character: str) -> bool:

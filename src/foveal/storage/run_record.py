@@ -34,6 +34,7 @@ class RunRecord:
         messages: what it said.
         finished: False where it was interrupted, or runs still.
         version: of foveal.
+        earlier: those of the files that another run of the command wrote.
     """
 
     command: str
@@ -42,6 +43,7 @@ class RunRecord:
     messages: tuple[str, ...]
     finished: bool
     version: str
+    earlier: tuple[str, ...] = ()
 
     def after(self, earlier: RunRecord | None, folder: Path) -> RunRecord:
         """The same with the files of an earlier run that are still there, and its messages where this one goes on."""
@@ -50,7 +52,11 @@ class RunRecord:
         kept = [name for name in earlier.files if name not in set(self.files) and (folder / name).is_file()]
         goes_on = not earlier.finished and earlier.line == self.line
         messages = (*(earlier.messages if goes_on else ()), *self.messages)
-        return replace(self, files=(*kept, *self.files), messages=messages[-LINES:])
+        others = set(earlier.earlier if goes_on else kept)
+        return replace(
+            self, files=(*kept, *self.files), messages=messages[-LINES:],
+            earlier=tuple(name for name in kept if name in others),
+        )  # fmt: skip
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
@@ -92,4 +98,5 @@ def _record(content: Mapping[str, Any]) -> RunRecord:
         raise ValueError("it has another format")
     files, messages = (tuple(map(str, content[key])) for key in ("files", "messages"))
     command, line, version = (str(content[key]) for key in ("command", "line", "version"))
-    return RunRecord(command, line, files, messages, bool(content["finished"]), version)
+    earlier = tuple(map(str, content.get("earlier", ())))
+    return RunRecord(command, line, files, messages, bool(content["finished"]), version, earlier)
