@@ -29,17 +29,16 @@ FORWARDS = [
 
 
 @pytest.fixture
-def asking(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[PerturbationScorer], Tensor]], str]:
+def asking() -> Callable[[Callable[[PerturbationScorer], Tensor]], Method]:
     """Makes a method of a formula, to see what a probe does from within."""
 
-    def make(formula: Callable[[PerturbationScorer], Tensor]) -> str:
-        monkeypatch.setitem(METHODS, "asking", Method("asking", "Asking", formula, "forwards", "", ""))
-        return "asking"
+    def make(formula: Callable[[PerturbationScorer], Tensor]) -> Method:
+        return Method("asking", "Asking", formula, "forwards", "", "")
 
     return make
 
 
-Asking = Callable[[Callable[..., Tensor]], str]
+Asking = Callable[[Callable[..., Tensor]], Method]
 
 
 # --- Chunks -------------------------------------------------------------------------------------------------------

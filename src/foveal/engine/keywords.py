@@ -128,6 +128,10 @@ def _each(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(part, str) for part in value)
 
 
+def _count_or_word(value: Any) -> Any:
+    return value if isinstance(value, str) else _whole(value)
+
+
 def _method(value: Any) -> Any:
     return value if isinstance(value, str) or (callable(value) and not isinstance(value, type)) else WRONG
 
@@ -163,6 +167,8 @@ KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "bool": (_flag, "True or False"),
     "int": (_whole, "a whole number"),
     "float": (_real, "a number"),
+    "int | str": (_count_or_word, "a whole number or 'auto'"),
+    "Callable[[Mapping[str, Any]], None]": (_callable, "a function"),
     "seed": (lambda value: WRONG if (number := _whole(value)) is WRONG or number < 0 else number, "a number from 0 up"),
     **dict.fromkeys(("str", "LayerName", "Mode", "Of", "RuleName"), (_text, "a name")),
     **dict.fromkeys(("Sequence[str] | str", "str | Sequence[str]"), (_names, "a name or a list")),
