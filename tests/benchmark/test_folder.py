@@ -18,6 +18,7 @@ from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.folder import folder, made_with, shots
 from foveal.benchmark.summary import markdown, page
 from foveal.cli.app import app
+from foveal.methods import find_methods
 from foveal.storage.leftovers import NAME
 from foveal.synthetic import Split
 from tests.storage.crashing import killed_after, kills, moments, together
@@ -157,7 +158,8 @@ def test_nothing_is_left_behind(photos: Path) -> None:
     index(photos, *LINES)
     bench(photos)
     out = photos.parent / "out"
-    assert {path.name for path in out.iterdir()} == {"photos.csv", "photos.json", "photos.md", "photos.html"}
+    tables = {f"photos.{end}" for end in ("csv", "json", "md", "tex", "html")}
+    assert {path.name for path in out.iterdir()} == {*tables, "index.html", "foveal-run.json"}
     assert not any(NAME.match(path.name) for path in photos.parent.rglob("*"))
 
 
@@ -193,7 +195,7 @@ TWO, MORE = ["gradcam", "lrp-gamma"], ["gradcam", "lrp-gamma", "layercam"]
 def measured(model: foveal.Model, photos: Path, out: Path, methods: list[str]) -> CsvLog:
     torch.set_num_threads(1)
     log = CsvLog(out / "photos.csv", ["deletion", "drop", "gini"], made_with(model, 4, predicted=False))
-    list(folder(log, model, shots(photos), methods=methods, steps=4))
+    list(folder(log, model, shots(photos), methods=find_methods(methods), steps=4))
     return log
 
 

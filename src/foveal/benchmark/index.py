@@ -1,8 +1,8 @@
 """What is known of the photos in a folder: index.csv.
 
-It has a line a photo: `file`, and as far as known `target` (a class by number, name or synonym; `class_index` is the
-same), `boxes` ([[x0, y0, x1, y1], …] in the photo's pixels) and `mask` (an image of the photo's size, not 0 on the
-object). Other columns are not read.
+It has a line for each photo: `file`, and as far as known `target` (a class by number, name or synonym; `class_index`
+is the same), `boxes` ([[x0, y0, x1, y1], …] in the photo's pixels) and `mask` (an image of the photo's size, not 0 on
+the object). Other columns are not read.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def synthetic(
       foveal benchmark synthetic --count 100 --truth-only
       foveal benchmark synthetic --target margin --method fast -o birds/
 
-    The folder gets synthetic.csv (a row an image and method), synthetic.md, synthetic.tex and synthetic.html.
+    The folder gets synthetic.csv (a row for each image and method), synthetic.md, synthetic.tex and synthetic.html.
     Prints their paths. An interrupted run continues when started again. A run with other methods adds them: it measures
     only what is new.
     """
@@ -134,14 +134,14 @@ def folder(
       foveal benchmark folder photos/ -m timm:resnet50 --method scorecam   # one more
 
     \b
-    FOLDER/index.csv, or --index, has a line a photo; other columns are not read:
+    FOLDER/index.csv, or --index, has a line for each photo; other columns are not read:
       file,target,boxes,mask
       jay1.jpg,jay,"[[10, 20, 180, 160]]",
       jay2.jpg,jay,,masks/jay2.png
 
-    The target is the number of a class, its name or a synonym. The folder gets photos.csv (a row a photo and method),
-    photos.md, photos.tex and photos.html. Prints their paths. An interrupted run continues when started again, and
-    several runs may share a folder. A run with other methods adds them: it measures only what is new. A photo, mask or
+    The target is the number of a class, its name or a synonym. The folder gets photos.csv (a row for each photo and
+    method), photos.md, photos.tex and photos.html. Prints their paths. An interrupted run continues when started again,
+    and several runs may share a folder. A run with other methods adds them: it measures only what is new. A photo, mask or
     target that cannot be used is named at the end, and the exit status is 1.
     """
     options.one_format(json=output.json, latex=latex)

@@ -52,10 +52,10 @@ def measure(
     road, infidelity, faithfulness, sensitivity … (`foveal help measure`), or its abbreviation in papers. An arrow shows
     which direction is better, * the best method, † a baseline map (in parentheses) that beats every method.
 
-    Each row is printed as soon as it is measured. The folder gets scores.csv, a row a photo and method, the table to
-    paste as scores.md, scores.tex and scores.html, and manifest.json. Prints the paths of the tables; --json adds
-    intervals and the tests of all pairs of methods. After an interruption the same command goes on with the photos that
-    are left. To add methods later, or for boxes of objects, see `foveal benchmark folder`.
+    Each row is printed as soon as it is measured. The folder gets scores.csv with a row for each photo and method, the
+    table to paste as scores.md, scores.tex and scores.html, and manifest.json. Prints the paths of the tables; --json
+    adds intervals and the tests of all pairs of methods. After an interruption the same command goes on with the photos
+    that are left. To add methods later, or for boxes of objects, see `foveal benchmark folder`.
     """
     options.one_format(json=output.json, latex=latex)
     network = source.load()

@@ -48,9 +48,9 @@ class MeasuredPhotos:
     def add(self, i: int, scores: Scores, extra: Any = None) -> None:
         """Photo i is done: its numbers are kept, and scores.csv is written with all that are done."""
         self.parts[i], self.extras[i] = scores, extra
-        self.scores().save(self._work.path)
         self._earlier.add(self._marks[i], [{"files": [], "scores": asdict(scores), "extra": extra}])
         self._work.done(len(self.parts), len(self._files), resumes=True)
+        self.scores().save(self._work.path)
 
     def scores(self) -> Scores:
         """Of all photos that are done, in the order in which they were given."""

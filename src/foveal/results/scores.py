@@ -204,7 +204,7 @@ class Scores(Result):
                 yield row_of(picture, self.target[i], self.whole[i], name, measured)
 
     def to_csv(self) -> str:
-        """Per-image values, a row an image and explanation; empty where undefined."""
+        """Per-image values, a row for each image and explanation; empty where undefined."""
         lines = [tables.line((*ROW, *self.metrics))]
         for name, by_metric in self.values.items():
             for i, picture in enumerate(self.pictures):
@@ -265,7 +265,7 @@ class Scores(Result):
         }  # fmt: skip
 
     def to_markdown(self, metrics: Sequence[str] | None = None, *, pairs: bool = False, by: str | None = None) -> str:
-        """A table of means with its legend, a row a method.
+        """A table of means with its legend, a row for each method.
 
         Args:
             metrics: the columns; None for all.
@@ -283,7 +283,7 @@ class Scores(Result):
         return "\n".join(table.to_latex() for table in self._tables(metrics, pairs, by))
 
     def to_pandas(self) -> Any:
-        """A `pandas.DataFrame`, a row an image and explanation: picture, target, score, method, and the metrics.
+        """A `pandas.DataFrame`, a row for each image and explanation: picture, target, score, method, and the metrics.
 
         Raises:
             MissingExtra: where pandas is not installed.
