@@ -96,7 +96,7 @@ def test_an_index_with_mistakes(photos: Path, tmp_path: Path) -> None:
 
 
 def test_a_measurement_that_is_interrupted_goes_on(photos: Path, tmp_path: Path) -> None:
-    words = ["measure", str(photos), *QUICK, "--methods", "gradcam,layercam", "-o"]
+    words = ["measure", str(photos), *QUICK, "--no-baseline-maps", "--methods", "gradcam,layercam", "-o"]
     whole = run(*words, "whole", at=tmp_path)
     begun = subprocess.Popen(
         [sys.executable, "-u", "-m", "foveal", *words, "parts"], cwd=tmp_path, env=ENVIRONMENT, text=True,

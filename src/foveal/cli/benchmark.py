@@ -141,8 +141,8 @@ def folder(
 
     The target is the number of a class, its name or a synonym. The folder gets photos.csv (a row for each photo and
     method), photos.md, photos.tex and photos.html. Prints their paths. An interrupted run continues when started again,
-    and several runs may share a folder. A run with other methods adds them: it measures only what is new. A photo, mask or
-    target that cannot be used is named at the end, and the exit status is 1.
+    and several runs may share a folder. A run with other methods adds them: it measures only what is new. A photo, mask
+    or target that cannot be used is named at the end, and the exit status is 1.
     """
     options.one_format(json=output.json, latex=latex)
     network = source.load()
