@@ -13,8 +13,8 @@ from foveal._version import __version__
 from foveal.api.map_sources import EVERY
 from foveal.api.measure import default_setting, measure
 from foveal.benchmark.csv_log import CsvLog
-from foveal.benchmark.index import Shot, shots
-from foveal.errors import FovealError, ImageError, ResultError, TargetError
+from foveal.benchmark.index import Shot, is_there, shots
+from foveal.errors import FovealError, ImageError, ResultError, TargetError, shown
 from foveal.images import Batch, load_images
 from foveal.methods import Method, own_sources
 from foveal.metrics.evaluation import EvaluationSettings
@@ -70,6 +70,8 @@ def folder(
 
 
 def _fingerprint(shot: Shot, *, predicted: bool) -> str:
+    if not is_there(shot.path):
+        raise ImageError(f"there is no photo {shown(str(shot.path))}.")
     with damage(f"Cannot read {str(shot.path)!r}", ImageError):
         photo = file_fingerprint(shot.path)
     with damage(f"Cannot read the mask {str(shot.mask)!r}", ImageError):

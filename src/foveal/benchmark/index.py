@@ -1,8 +1,8 @@
 """What is known of the photos in a folder: index.csv.
 
-It has a line a photo: `file`, and as far as known `target` (a class by number, name or synonym; `class_index` is the
-same), `boxes` ([[x0, y0, x1, y1], …] in the photo's pixels) and `mask` (an image of the photo's size, not 0 on the
-object). Other columns are not read.
+It has a line for each photo: `file`, and as far as known `target` (a class by number, name or synonym; `class_index`
+is the same), `boxes` ([[x0, y0, x1, y1], …] in the photo's pixels) and `mask` (an image of the photo's size, not 0 on
+the object). Other columns are not read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from foveal.errors import ImageError, shown
+from foveal.errors import ImageError
 from foveal.images import pictures_in
 from foveal.metrics.placement import Box
 from foveal.storage.reading import DAMAGE, damage, read_bytes, reason
@@ -46,8 +46,10 @@ def shots(folder: Path, index: Path | None = None) -> list[Shot]:
     """The photos of a folder, with what the index says of them.
 
     Raises:
-        ImageError: for an index that cannot be read, or names a photo that is not there; it says in which line.
+        ImageError: for an index that cannot be read; it says in which line.
     """
+    if not is_there(folder) and not folder.is_dir():
+        raise ImageError(f"There is no folder {str(folder)!r}.")
     index = index or folder / "index.csv"
     if not index.exists():
         return [Shot(path, name=path.relative_to(folder).as_posix()) for path in pictures_in([folder])]
@@ -59,7 +61,7 @@ def shots(folder: Path, index: Path | None = None) -> list[Shot]:
 
 def unlisted(folder: Path, listed: Sequence[Shot]) -> list[Path]:
     """Photos of the folder that its index does not name, neither as a photo nor as a mask."""
-    named = {path.resolve() for shot in listed for path in (shot.path, shot.mask) if path}
+    named = {path.resolve() for shot in listed for path in (shot.path, shot.mask) if path and is_there(path)}
     return [path for path in pictures_in([folder]) if path.resolve() not in named]
 
 
@@ -70,6 +72,20 @@ def unknown_columns(folder: Path, index: Path | None = None) -> str:
         return ""
     columns, _ = _read(index)
     return f"{str(index)!r} has the columns {', '.join(columns)}" if set(columns) - set(COLUMNS) else ""
+
+
+def untargeted(folder: Path, index: Path | None = None) -> bool:
+    """Whether there is an index, and it has no column of targets."""
+    index = index or folder / "index.csv"
+    return index.exists() and not {"target", "class_index"} & set(_read(index)[0])
+
+
+def is_there(path: Path) -> bool:
+    """Whether the path is a file; False for what is no name of a file at all."""
+    try:
+        return path.exists() and not path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _rows(index: Path) -> list[tuple[int, dict[str, str]]]:
@@ -112,24 +128,27 @@ def _text(index: Path) -> str:
 
 def _shot(folder: Path, index: Path, line: int, row: dict[str, str]) -> Shot:
     where = f"line {line} of {str(index)!r}"
-    path = folder / row["file"]
     try:
-        there = path.exists() and not path.is_dir()
-    except (OSError, ValueError):  # no name of a file at all
-        there = False
-    if not there:
-        raise ImageError(f"{where.capitalize()}: there is no photo {shown(row['file'])} in {str(folder)!r}.")
-    try:
-        boxes = [_box(box) for box in json.loads(row["boxes"])] if row.get("boxes", "").strip() else None
+        boxes = _boxes(row["boxes"]) if row.get("boxes", "").strip() else None
     except DAMAGE as error:
         raise ImageError(f"Cannot read the boxes in {where}: write [[x0, y0, x1, y1], …] ({reason(error)}).") from error
     target = row.get("target") or row.get("class_index") or None
     mask = folder / row["mask"] if row.get("mask") else None
-    return Shot(path, target, boxes, mask, row["file"], f"{where}, {row['file']}")
+    return Shot(folder / row["file"], target, boxes, mask, row["file"], f"{where}, {row['file']}")
+
+
+def _boxes(cell: str) -> list[Box]:
+    """Several boxes, or one without the outer brackets."""
+    found = json.loads(cell)
+    if not isinstance(found, list):
+        raise TypeError("this is no list")
+    if found and not any(isinstance(box, list) for box in found):
+        found = [found]
+    return [_box(box) for box in found]
 
 
 def _box(box: Sequence[float]) -> Box:
-    x0, y0, x1, y1 = map(float, box)
+    x0, y0, x1, y1 = map(float, box) if len(box) == 4 else [math.nan] * 4
     if not (all(map(math.isfinite, (x0, y0, x1, y1))) and x0 < x1 and y0 < y1):
         raise ValueError("a box has four numbers, x0 less than x1 and y0 less than y1")
     return x0, y0, x1, y1

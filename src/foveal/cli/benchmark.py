@@ -9,9 +9,10 @@ import typer
 
 from foveal.cli import options
 from foveal.cli.command import command
-from foveal.cli.console import error, info, print_json, print_lines, progress
+from foveal.cli.console import error, info, print_json, print_lines, print_text, progress
 from foveal.cli.lists import repeatable
 from foveal.cli.output_folder import OutputFolder
+from foveal.errors import shown
 from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 
 ABOUT_PHOTOS = (
     "Faithfulness metrics, and agreement with the object where the index has boxes or masks. "
-    "Made by `foveal benchmark folder`."
+    "Made by foveal benchmark folder."
 )
 ABOUT = (
     "Drawn birds, whose parts can be removed from the scene: the true importance of a part is what the score loses "
     "without it. "
     "hit: the map's highest position lies on the part that matters most. share: share of the positive evidence on that "
     "part. rank: rank correlation of the evidence per part with its true importance. distraction: share of the parts "
-    "without importance that the map leaves alone. Made by `foveal benchmark synthetic`."
+    "without importance that the map leaves alone. Made by foveal benchmark synthetic."
 )
 
 Methods = Annotated[list[str] | None, repeatable("method", metavar="METHOD", help="A method, METHOD@LAYER, or fast.")]
@@ -63,8 +64,9 @@ def synthetic(
       foveal benchmark synthetic --count 100 --truth-only
       foveal benchmark synthetic --target margin --method fast -o birds/
 
-    Writes synthetic.csv (one row per image and method), synthetic.md and synthetic.html. Prints their paths. An
-    interrupted run continues when started again. A run with other methods adds them: it measures only what is new.
+    The folder gets synthetic.csv (one row per image and method), synthetic.md, synthetic.tex and synthetic.html.
+    Prints their paths. An interrupted run continues when started again. A run with other methods adds them: it measures
+    only what is new.
     """
     options.one_format(json=output.json, latex=latex)
     from foveal.benchmark.csv_log import CsvLog
@@ -137,17 +139,17 @@ def folder(
       jay1.jpg,jay,"[[10, 20, 180, 160]]",
       jay2.jpg,jay,,masks/jay2.png
 
-    The target is the number of a class, its name or a synonym. Writes photos.csv (one row per photo and method),
-    photos.md and photos.html. Prints their paths. An interrupted run continues when started again, and several runs may
-    share a folder. A run with other methods adds them: it measures only what is new. A photo, mask or target that
-    cannot be used is named at the end, and the exit status is 1.
+    The target is the number of a class, its name or a synonym. The folder gets photos.csv (one row per photo and
+    method), photos.md, photos.tex and photos.html. Prints their paths. An interrupted run continues when started again,
+    and several runs may share a folder. A run with other methods adds them: it measures only what is new. A photo, mask
+    or target that cannot be used is named at the end, and the exit status is 1.
     """
     options.one_format(json=output.json, latex=latex)
     network = source.load()
     from foveal.benchmark.csv_log import CsvLog
     from foveal.benchmark.folder import folder as measured
     from foveal.benchmark.folder import made_with, shots
-    from foveal.benchmark.index import COLUMNS, unknown_columns, unlisted
+    from foveal.benchmark.index import COLUMNS, is_there, unknown_columns, unlisted, untargeted
     from foveal.benchmark.summary import markdown, page
     from foveal.errors import ResultError
     from foveal.methods import USUAL, find_methods
@@ -161,6 +163,10 @@ def folder(
     listed = photos_there[:count]
     if columns := unknown_columns(photos, index):
         info(f"note: {columns}; read are {', '.join(COLUMNS)}")
+    if not predicted and untargeted(photos, index):
+        info("note: the index has no column `target`: the predicted class of each photo is explained")
+    if absent := [shot.name for shot in listed if not is_there(shot.path)]:
+        info(f"note: {_not_there(absent, len(listed), index)}")
     metrics = _metrics(listed, metric, columns)
     methods = find_methods(method or USUAL)
     setting = made_with(network, steps, predicted=predicted, methods=methods.values())
@@ -227,9 +233,19 @@ def _metrics(listed: Sequence[Shot], asked: list[str] | None, columns: str) -> l
 
 def _not_indexed(names: Sequence[str], photos: int, index: Path | None) -> str:
     """ "1 photo of 2 is not in index.csv: b.jpg"."""
-    few = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     are = f"{len(names)} photos of {photos} are" if len(names) > 1 else f"1 photo of {photos} is"
-    return f"{are} not in {index.name if index else 'index.csv'}: {few}"
+    return f"{are} not in {index.name if index else 'index.csv'}: {_few(names)}"
+
+
+def _not_there(names: Sequence[str], photos: int, index: Path | None) -> str:
+    """ "1 photo of 3 in index.csv is not there: b.jpg"."""
+    are = f"{len(names)} photos of {photos} in" if len(names) > 1 else f"1 photo of {photos} in"
+    return f"{are} {index.name if index else 'index.csv'} {'are' if len(names) > 1 else 'is'} not there: {_few(names)}"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(shown(name).strip("'") for name in names[:3]) + more
 
 
 def _finish(
@@ -244,9 +260,10 @@ def _finish(
     pictures: Collection[str] | None = None,
     unread: Sequence[str] = (),
 ) -> None:
-    files = [log.path, stem.with_suffix(".md"), stem.with_suffix(".html")]
-    write_text(files[1], text + "\n")
-    write_text(files[2], html)
+    files = [log.path, *(stem.with_suffix(end) for end in (".md", ".tex", ".html"))]
+    tex = "\n".join(own.to_latex(pairs=True, by=own.metrics[0]) for own in scores.values())
+    for path, content in zip(files[1:], (text + "\n", tex, html), strict=True):
+        write_text(path, content)
     info(text)
     if json:
         tables = {
@@ -256,6 +273,6 @@ def _finish(
         rows = log.rows(pictures)
         print_json({"rows": rows, "tables": tables, "files": [*map(str, files)], "unread": [*unread]})
     elif latex:
-        print_lines(*(own.to_latex(pairs=True, by=own.metrics[0]) for own in scores.values()))
+        print_text(tex)
     else:
         print_lines(*files)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ARGUMENTS = "foveal.arguments"
 """Where the context keeps the words of the command line."""
-NO_SETTINGS = ("photos", "again", "out", "open", "json")
+NO_SETTINGS = ("photos", "again", "out", "open", "json", "latex")
 """Options that decide no number: what is explained is fingerprinted image by image."""
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from foveal.cli import options
 from foveal.cli.command import command
-from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.console import info, print_json, print_lines, print_text, progress
 from foveal.cli.figure import Figure
 from foveal.cli.lists import repeatable
-from foveal.cli.measure import counted, tell_row
-from foveal.cli.pictures import AT_ONCE, pictures
+from foveal.cli.measured_photos import MeasuredPhotos, counted, measured_photo, save_tables
+from foveal.cli.output_folder import EVERY, OutputFolder
+from foveal.cli.pictures import pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-    from foveal.results import Explanation
+    from foveal.render.drawing import Drawing
+    from foveal.results import Explanation, Scores
 
 METRICS = ["deletion", "insertion", "drop", "drop_in_deletion", "road"]
 
@@ -44,6 +48,7 @@ def compare(
     drawing: options.DrawingOptions,
     output: options.OutputOptions,
     latex: options.Latex = False,
+    work: OutputFolder,
 ) -> None:
     """Methods side by side on a page: one column per method, one row per image, with faithfulness metrics.
 
@@ -53,60 +58,84 @@ def compare(
       foveal compare query.jpg -m timm:resnet50 --like shelf.jpg --method fam
 
     --target as in `foveal explain`. naflow is the flow of `foveal flow` at the last stage. Each row is printed as soon
-    as it is measured. The folder gets compare.html, a single file whose images can be sorted by any metric, scores.csv
-    and manifest.json. --figure puts the maps into one figure for a paper. Prints the paths of page and figure; --json
-    adds intervals and the tests of all pairs of methods.
+    as it is measured. The folder gets compare.html, a single file whose images can be sorted by any metric, scores.csv,
+    the table to paste as scores.md, scores.tex and scores.html, and manifest.json. --figure puts the maps into one
+    figure for a paper. Prints the paths of page, figure and tables; --json adds intervals and the tests of all pairs of
+    methods. After an interruption the same command goes on with the photos that are left.
     """
     options.one_format(json=output.json, latex=latex)
     drawing.check()
     network = source.load()
-    from foveal.api.measure import default_setting
-    from foveal.api.measure import measure as measured
     from foveal.images import pictures_in
     from foveal.metrics.metric import find_metrics
-    from foveal.results import Scores
-    from foveal.results.comparison_page import comparison_page
-    from foveal.storage.atomic import write_text
 
     target = question.resolve(network)
     metrics = metric or METRICS
     find_metrics(metrics)
-    files, parts = pictures_in(photos), []
-    columns: dict[str, list[Explanation]] = {}
+    names = method or ["usual"]
+    files = pictures_in(photos)
+    done = MeasuredPhotos(files, network, work)
+    whys: dict[int, dict[str, Explanation]] = {}
+    page = PageSoFar(output.out / "compare.html", drawing.drawing())
     with pictures(network.preprocessing, json=output.json) as read, progress("comparing photos") as move:
-        for done, batch in read.batches(files, AT_ONCE):
-            explanations = _explained(network, batch, target, method or ["usual"], options.layer_spec(layer))
-            parts.append(
-                measured(
-                    network,
-                    batch,
-                    target,
-                    explanations=explanations,
-                    metrics=metrics,
-                    setting=default_setting(batch.tensor, steps=steps),
-                    progress=counted(move, done, len(files), len(batch.photos)),
-                    on_row=tell_row,
-                )
+        for i, batch in read.one_by_one(files):
+            if i in done.parts:
+                whys[i] = _explained(network, batch, target, names, options.layer_spec(layer))
+                continue
+            whys[i], table = measured_photo(
+                network,
+                batch,
+                target,
+                names,
+                lambda some: _explained(network, batch, target, some, options.layer_spec(layer)),  # noqa: B023
+                metrics=metrics,
+                steps=steps,
+                layer=layer,
+                move=counted(move, i, len(files)),
             )
-            for name, why in explanations.items():
-                columns.setdefault(name, []).append(why)
-        read.need(parts)
-        scores = Scores.joined(parts)
-        scores.save(output.out)
-        whys = {name: replace(_joined(each), drawing=drawing.drawing()) for name, each in columns.items()}
-        page = output.out / "compare.html"
-        write_text(page, comparison_page(whys, scores))
+            done.add(i, table)
+            page.show(whys, done)
+        read.need([*done.parts])
+        columns, scores = page.show(whys, done, now=True)
+        tables = save_tables(scores, output.out)
         figure = Figure(drawing)
-        figure.add([*whys.values()])
+        figure.add([*columns.values()])
         saved = figure.save()
         info(str(scores))
         if output.json:
-            facts = {"scores": list(scores.rows()), "page": str(page), "figure": saved and str(saved)}
+            facts = {"scores": list(scores.rows()), "page": str(page.path), "figure": saved and str(saved)}
             print_json({**scores.to_dict(), **facts, "unread": read.failures()})
         elif latex:
-            print_lines(scores.to_latex(pairs=True))
+            print_text(scores.to_latex(pairs=True))
         else:
-            print_lines(page, *([saved] if saved else []))
+            print_lines(page.path, *([saved] if saved else []), *tables)
+    done.end()
+
+
+class PageSoFar:
+    """compare.html, written anew while photos are measured, so that it can be looked at meanwhile."""
+
+    def __init__(self, path: Path, drawing: Drawing) -> None:
+        self.path, self._drawing = path, drawing
+        self._written = -EVERY
+
+    def show(
+        self, whys: Mapping[int, Mapping[str, Explanation]], done: MeasuredPhotos, *, now: bool = False
+    ) -> tuple[dict[str, Explanation], Scores]:
+        """The photos that are done, by method; written if the page is older than `EVERY`, or `now`."""
+        from foveal.results import Scores
+        from foveal.results.comparison_page import comparison_page
+        from foveal.storage.atomic import write_text
+
+        shown = sorted(whys.keys() & done.parts.keys())
+        columns = {
+            name: replace(_joined([whys[i][name] for i in shown]), drawing=self._drawing) for name in whys[shown[0]]
+        }
+        scores = Scores.joined([done.parts[i] for i in shown])
+        if now or time.monotonic() - self._written > EVERY:
+            write_text(self.path, comparison_page(columns, scores))
+            self._written = time.monotonic()
+        return columns, scores
 
 
 def _explained(network: Any, batch: Any, target: Any, names: Sequence[str], layer: Any) -> dict[str, Explanation]:

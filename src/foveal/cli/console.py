@@ -100,6 +100,12 @@ def print_lines(*things: object) -> None:
         _print(printable(str(thing)), _output())
 
 
+def print_text(text: str) -> None:
+    """A document of several lines on standard output, such as a table in LaTeX."""
+    for line in text.split("\n"):
+        _print(printable_lines(line), _output())
+
+
 def print_json(document: Any) -> None:
     """One JSON document on standard output; what does not print is escaped, so that nothing is lost."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)

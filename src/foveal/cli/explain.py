@@ -14,13 +14,10 @@ from foveal.cli.figure import Figure
 from foveal.cli.lists import repeatable
 from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import Pictures, pictures
-from foveal.cli.unfinished import UnfinishedRun
+from foveal.cli.unfinished import UnfinishedRun, fingerprints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from foveal.models import Model
+    from collections.abc import Iterator, Mapping
 
 
 @command
@@ -119,7 +116,7 @@ def explain(
     rows: dict[int, list[dict[str, Any]]] = {}
     files, places = options.folders(photos, output.out)
     earlier = UnfinishedRun(output.out, again=again or drawing.figure is not None)
-    marks = _fingerprints(files, places, network, work.settings)
+    marks = fingerprints(files, network, work.settings, places)
     with (
         pictures(network.preprocessing, json=output.json) as read,
         _printed(rows, read, json=output.json),
@@ -141,19 +138,6 @@ def explain(
         if rows and (saved := figure.save()):
             rows[min(rows)][0]["files"].insert(0, str(saved))
     earlier.end()
-
-
-def _fingerprints(files: Sequence[Path], places: Sequence[Path], network: Model, settings: object) -> list[str]:
-    """Of each photo, the network and all settings: what decides its results."""
-    from foveal._version import __version__
-    from foveal.storage.fingerprint import fingerprint
-
-    kinds = dict.fromkeys(type(part) for part in network.module.modules())
-    of = fingerprint(
-        weights=network.module, code=[getattr(kind, "forward", None) for kind in kinds], task=network.task,
-        preprocessing=network.preprocessing, labels=network.labels, settings=settings, foveal=__version__,
-    )  # fmt: skip
-    return [fingerprint(photo=file, folder=place, of=of) for file, place in zip(files, places, strict=True)]
 
 
 @contextmanager

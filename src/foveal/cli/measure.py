@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foveal.cli import options
 from foveal.cli.command import command
-from foveal.cli.console import info, print_json, print_lines, progress
-from foveal.cli.pictures import AT_ONCE, pictures
+from foveal.cli.console import info, print_json, print_lines, print_text, progress
+from foveal.cli.measured_photos import MeasuredPhotos, counted, measured_photo, save_tables
+from foveal.cli.output_folder import OutputFolder
+from foveal.cli.pictures import pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from foveal.cli.console import Move
+    from collections.abc import Sequence
 
 
 @command
@@ -38,6 +37,7 @@ def measure(
     *,
     output: options.OutputOptions,
     latex: options.Latex = False,
+    work: OutputFolder,
 ) -> None:
     """Measure faithfulness: how the score changes when the areas that a map highlights are hidden or shown.
 
@@ -52,71 +52,65 @@ def measure(
     road, infidelity, faithfulness, sensitivity … (`foveal help measure`), or its abbreviation in papers. An arrow shows
     which direction is better, * the best method, † a baseline map (in parentheses) that beats every method.
 
-    Each row is printed as soon as it is measured. The folder gets scores.csv, one row per photo and method, and
-    manifest.json. Prints the path of the table; --json adds intervals and the tests of all pairs of methods.
+    Each row is printed as soon as it is measured. The folder gets scores.csv with one row per photo and method, the
+    table to paste as scores.md, scores.tex and scores.html, and manifest.json. Prints the paths of the tables; --json
+    adds intervals and the tests of all pairs of methods. After an interruption the same command goes on with the photos
+    that are left. To add methods later, or for boxes of objects, see `foveal benchmark folder`.
     """
     options.one_format(json=output.json, latex=latex)
     network = source.load()
     from foveal.api.audit import audit as audited
     from foveal.api.map_sources import explained
-    from foveal.api.measure import default_setting
-    from foveal.api.measure import measure as measured
     from foveal.images import pictures_in
-    from foveal.metrics.metric import find_metrics
-    from foveal.results import Scores
 
     target = question.resolve(network)
-    find_metrics(metric or "usual")
-    files, parts, tests = pictures_in(photos), [], []
+    _measurable(metric or "usual")
+    files = pictures_in(photos)
+    done = MeasuredPhotos(files, network, work)
     with pictures(network.preprocessing, json=output.json) as read, progress("measuring photos") as move:
-        for done, batch in read.batches(files, AT_ONCE):
-            tick = counted(move, done, len(files), len(batch.photos))
-            explanations = explained(network, batch, target, method or ["gradcam"], options.layer_spec(layer))
-            parts.append(
-                measured(
-                    network,
-                    batch,
-                    target,
-                    explanations=explanations,
-                    metrics=metric or "usual",
-                    baseline_maps=baseline_maps,
-                    setting=default_setting(batch.tensor, steps=steps),
-                    progress=tick,
-                    on_row=tell_row,
-                )
+        left = [i for i in range(len(files)) if i not in done.parts]
+        for number, batch in read.one_by_one([files[i] for i in left]):
+            explanations, table = measured_photo(
+                network,
+                batch,
+                target,
+                method or ["gradcam"],
+                lambda names: explained(network, batch, target, names, options.layer_spec(layer)),  # noqa: B023
+                metrics=metric or "usual",
+                baseline_maps=baseline_maps,
+                steps=steps,
+                layer=layer,
+                move=counted(move, left[number], len(files)),
             )
-            if audit:
-                tests += list(audited(network, batch, target, explanations=explanations, progress=tick))
-        read.need(parts)
-        scores = Scores.joined(parts)
-        scores.save(output.out)
-        info(str(scores), *(f"{test.source}, {test.method}: {test.summary}" for test in tests))
+            tests = audited(network, batch, target, explanations=explanations, progress=move) if audit else ()
+            said = [f"{test.source}, {test.method}: {test.summary}" for test in tests]
+            done.add(left[number], table, {"said": said, "tests": [test.to_dict() for test in tests]})
+        read.need([*done.parts])
+        scores = done.scores()
+        tables = save_tables(scores, output.out)
+        audits = [done.extras[i] for i in sorted(done.extras)]
+        info(str(scores), *(line for each in audits for line in each["said"]))
         if output.json:
-            facts = {"audit": [test.to_dict() for test in tests], "table": str(output.out / "scores.csv")}
+            facts = {
+                "audit": [test for each in audits for test in each["tests"]],
+                "table": str(output.out / "scores.csv"),
+            }
             print_json({**scores.to_dict(), "scores": list(scores.rows()), **facts, "unread": read.failures()})
         elif latex:
-            print_lines(scores.to_latex(pairs=True))
+            print_text(scores.to_latex(pairs=True))
         else:
-            print_lines(output.out / "scores.csv")
+            print_lines(*tables)
+    done.end()
 
 
-def counted(move: Move, last: int, files: int, batch: int) -> Move:
-    """Moves one bar for all maps of all photos, while a batch that ends with photo `last` tells of its own maps."""
+def _measurable(metrics: str | Sequence[str]) -> None:
+    """That the metrics are known, and that some of them need no object: photos named one by one have no boxes."""
+    from foveal.errors import MethodError
+    from foveal.metrics.metric import find_metrics
 
-    def tick(phase: str, done: int, total: int, detail: str = "") -> None:
-        each = total // batch
-        move(phase, (last - batch) * each + done, files * each, detail)
-
-    return tick
-
-
-def tell_row(row: Mapping[str, Any]) -> None:
-    """A row for people, as soon as it is measured; those of baseline maps wait for the table."""
-    if not row["method"].startswith("("):
-        numbers = [f"{name} {number_text(value)}" for name, value in list(row.items())[4:]]
-        info(f"{Path(row['picture']).name}, {row['method']}: {', '.join(numbers)}")
-
-
-def number_text(value: float | None) -> str:
-    """Three significant digits with a real minus."""
-    return "undefined" if value is None else f"{value:.3g}".replace("-", "−")
+    chosen = find_metrics(metrics)
+    if all(metric.needs in ("object", "boxes") for metric in chosen.values()):
+        raise MethodError(
+            f"{', '.join(chosen)} need{'s' * (len(chosen) == 1)} the object: use `foveal benchmark folder`, whose "
+            "index.csv holds boxes and masks"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from foveal.errors import FovealError, ResultError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from foveal.storage.run_record import RunRecord
 
 OTHER = "choose another folder with --out"
 KINDS = {"measure": "scores", "compare": "scores", "match": "match", "episode": "episode"}
@@ -38,6 +41,7 @@ class OutputFolder:
         self._files: dict[str, None] = {}
         self._messages: list[str] = []
         self._written = -EVERY
+        self._earlier: RunRecord | None = None
         self._done: tuple[int, int, str, bool] | None = None
 
     @property
@@ -60,6 +64,7 @@ class OutputFolder:
             record = read_record(self.path)
         except ResultError as error:
             raise ResultError(f"{where}: {str(error).rstrip('.')}; {OTHER}.") from error
+        self._earlier = record
         if record and record.command != self.command:
             raise ResultError(f"{where}: it holds results of `foveal {record.command}`; {OTHER}.")
         if record is None and (kind := kind_of(self.path)) not in (None, KINDS.get(self.command)):
@@ -139,7 +144,8 @@ class OutputFolder:
         self._written = time.monotonic()
         with suppress(FovealError, OSError):
             mine = RunRecord(self.command, self._line, tuple(self._files), tuple(self._messages), finished, __version__)
-            record = mine.after(read_record(self.path), self.path)
+            files = mine.after(read_record(self.path), self.path).files  # those of runs beside this one, too
+            record = replace(mine.after(self._earlier, self.path), files=files)
             write_record(self.path, record)
             write_index(self.path, record)
 

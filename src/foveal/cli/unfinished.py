@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from foveal.models import Model
+
 NAME = ".foveal-unfinished.jsonl"
 
 
@@ -54,6 +56,22 @@ class UnfinishedRun:
             with suppress(*DAMAGE):  # a line that was being written when the run was killed
                 content = json.loads(line)
                 yield str(content["of"]), list(content["rows"])
+
+
+def fingerprints(
+    files: Sequence[Path], network: Model, settings: object, places: Sequence[Path] | None = None
+) -> list[str]:
+    """Of each photo, the folder of its results, the network and all settings: what decides its results."""
+    from foveal._version import __version__
+    from foveal.storage.fingerprint import fingerprint
+
+    kinds = dict.fromkeys(type(part) for part in network.module.modules())
+    of = fingerprint(
+        weights=network.module, code=[getattr(kind, "forward", None) for kind in kinds], task=network.task,
+        preprocessing=network.preprocessing, labels=network.labels, settings=settings, foveal=__version__,
+    )  # fmt: skip
+    where = places or [Path()] * len(files)
+    return [fingerprint(photo=file, folder=place, of=of) for file, place in zip(files, where, strict=True)]
 
 
 def _there(rows: Sequence[Mapping[str, Any]]) -> bool:

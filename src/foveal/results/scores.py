@@ -163,6 +163,19 @@ class Scores(Result):
         sign, own = sign_of(metric), self.summary(method, metric).mean
         return tuple(name for name in self.baseline_maps if sign * (own - self.summary(name, metric).mean) > 0)
 
+    def beside(self, others: Scores) -> Scores:
+        """With other methods on the same images, measured alike; methods that are in both stay as they are here."""
+        if self.pictures != others.pictures or self.metrics != others.metrics:
+            raise ResultError("Only scores of the same images by the same metrics can stand side by side.")
+        return replace(
+            self,
+            values={**self.values, **{name: own for name, own in others.values.items() if name not in self.values}},
+            baseline_maps=tuple(dict.fromkeys((*self.baseline_maps, *others.baseline_maps))),
+            forwards=self.forwards + others.forwards,
+            notes=tuple(dict.fromkeys((*self.notes, *others.notes))),
+            seconds=self.seconds + others.seconds,
+        )
+
     @staticmethod
     def joined(parts: Sequence[Scores]) -> Scores:
         """One result of several about other images, measured alike."""
@@ -294,7 +307,7 @@ class Scores(Result):
     def __str__(self) -> str:
         rows = [["", *self.methods], *([labeled(metric), *self._starred(metric)] for metric in self.metrics)]
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-        lines = [f"{self.title}; {self.forwards} forward passes, {self.seconds:.2g} s"]
+        lines = [f"{self.title}; {self.forwards} forward passes, {seconds_text(self.seconds)}"]
         for first, *rest in rows:
             cells = (cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))
             lines.append("  " + "  ".join((first.ljust(widths[0]), *cells)).rstrip())
@@ -333,6 +346,11 @@ class Scores(Result):
         if metric not in self.values[method]:
             raise ResultError(f"{metric!r} was not measured; there are {', '.join(self.metrics)}.")
         return self.values[method][metric]
+
+
+def seconds_text(seconds: float) -> str:
+    """ "6.9 s", "341 s"."""
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 
 def row_of(picture: str, target: str, score: float, method: str, measured: Mapping[str, float]) -> dict[str, Any]:
