@@ -61,7 +61,7 @@ class Abandonment:
     def __post_init__(self) -> None:
         if not (0 <= self.tolerance < float("inf") and 0 < self.mass <= 1):
             raise MethodError(
-                f"neurons cannot be abandoned by tolerance={self.tolerance}, mass={self.mass}: the tolerance is 0 or "
+                f"neurons cannot be left out by tolerance={self.tolerance}, mass={self.mass}: the tolerance is 0 or "
                 "more, the mass a share above 0 and up to 1"
             )
 

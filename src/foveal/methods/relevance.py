@@ -73,7 +73,7 @@ class Relevance:
         return (scores * shares * size[:, None] / _apart_from_zero(scores.detach())).sum(1)
 
     def account(self, passed: PassResult, measured: dict[str, Any], cautions: list[str]) -> None:
-        """How much relevance reached each layer, and what biases and stabilizers took on the way."""
+        """How much relevance reached each layer, and what biases and epsilon terms took on the way."""
         assert passed.verdict is not None
         score = passed.verdict.score.detach()
         for layer, A in passed.activations.items():
@@ -118,7 +118,7 @@ class Relevance:
         score, arrived = numbers["score"][0], numbers["relevance"][0]
         taken = numbers.get("taken by biases and stabilizers", [0.0])[0]
         words = f"relevance at {first} sums to {arrived:.4g} of a score of {score:.4g}"
-        return [f"{words}; biases and stabilizers took {taken:.4g}"]
+        return [f"{words}; biases and epsilon terms took {taken:.4g}"]
 
 
 def _one_hot(classes: list[int], scores: Tensor) -> Tensor:

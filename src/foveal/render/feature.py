@@ -22,14 +22,21 @@ Box = tuple[float, float, float, float]
 SMALLEST = 28  # pixels of the photo that a crop has at least
 
 
-def feature_picture(tree: Graph, edge: Support, *, side: int = 132, against: bool = False) -> Image.Image:
-    """The part of the photo that the feature can see, with its contributions to its parent."""
+def feature_picture(
+    tree: Graph, edge: Support, *, side: int = 132, against: bool = False, flipped: bool = False
+) -> Image.Image:
+    """The part of the photo that the feature can see, with its contributions to its parent.
+
+    Args:
+        against: the contributions below 0 are drawn, in blue, instead of those above.
+        flipped: what the edge holds counts with the other sign, as of what opposes its parent.
+    """
     map = whole_map(tree, edge)
     part = fit(cropped(tree.photo, crop_of(tree, edge.child)), side)
     stage = tree.stages[edge.child.stage]
     drawn = draw_overlay(
         part,
-        -map if against else map,
+        -map if flipped else map,
         place=stage.place and Place(*stage.place).settled(map.shape, part.geometry.input_size),
         sign="negative" if against else "positive",
         limit=float(np.abs(map).max()) or None,
