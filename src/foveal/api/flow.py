@@ -59,7 +59,7 @@ def flow(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> Flow:
-    """A map for every layer, of the neurons that influence the score: NAFlow, the attention flow without neurons that do not.
+    """A map for every layer, of the neurons that influence the score: NAFlow.
 
     One forward and one backward for all layers in mode "exact"; the other modes invert what lies between them.
 

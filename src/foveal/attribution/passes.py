@@ -193,7 +193,7 @@ def _row_notes(context: Context, layers: Sequence[str]) -> list[str]:
     orders = row_orders(context.model, context.x, context.arguments, asked, structure.orders)
     if moved := [layer for layer in asked if orders[layer] == "others"]:
         raise LayerError(
-            f"the rows of {', '.join(moved)} are in another order than the images, so they cannot be assigned to images: "
+            f"the rows of {', '.join(moved)} are in another order and cannot be assigned to images: "
             "explain one image at a time, or at layer='input'"
         )
     mixed = any(orders[layer] == "all" for layer in asked)

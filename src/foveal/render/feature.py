@@ -39,10 +39,18 @@ def feature_picture(
         -map if flipped else map,
         place=stage.place and Place(*stage.place).settled(map.shape, part.geometry.input_size),
         sign="negative" if against else "positive",
-        limit=float(np.abs(map).max()) or None,
+        limit=_limit(map, edge.child) or None,
         color_bar=False,
     )
     return drawn.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def _limit(map: Float[NDArray[np.float32], "h w"], feature: Vertex) -> float:
+    """What is drawn in the strongest color: the maximum; of a part, whose evidence is sparse, what 2 % of it exceed."""
+    size = np.abs(map)
+    if feature.part is None or not size.any():
+        return float(size.max())
+    return float(np.quantile(size[size > 0.01 * size.max()], 0.98))
 
 
 def pattern_picture(tree: Graph, feature: Vertex, *, side: int = 132) -> Image.Image:

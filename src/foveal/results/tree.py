@@ -154,7 +154,7 @@ class Tree(Result):
         return overlap(self, other)
 
     def map(self, layer: str | None = None) -> Float[Tensor, "h w"]:
-        """The evidence that the tree covers, by position, at a stage; None: what every level supports, as large as the input.
+        """The evidence that the tree covers at a stage, by position; None: what all levels support, at input size.
 
         At least 0; at a stage it sums to the share of the decision that is held there. (Specification: gAP, 6.5.)
         """
