@@ -57,7 +57,7 @@ for (const home of document.querySelectorAll(".tree")) {
       if (edge.average !== null) say("on average", change(edge.average));
     }
     told.append(list);
-    if (!edge && tree.reference) told.append(make("p", "", "Reference: " + tree.reference + ". For − against is the score less the score of the reference; the parts share it out."));
+    if (!edge && tree.reference) told.append(make("p", "", "Reference: " + tree.reference + ". The score less the score of the reference is what the parts add up to."));
     const elsewhere = edge && tree.shelves[feature.stage + "/" + feature.channels[0]];
     if (elsewhere?.length) {
       const shelf = make("div", "shelf");
