@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from foveal.api.references import reference_of
+from foveal.api.references import chosen_reference, reference_name, reference_of
 from foveal.attribution.context import Context
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import prepare, read
 from foveal.engine.arguments import extra_inputs
 from foveal.engine.graph import recording
 from foveal.engine.keywords import checked
-from foveal.errors import LayerError, UnknownMethod
+from foveal.errors import LayerError, MethodError, UnknownMethod
 from foveal.hierarchy.build import tree_of
+from foveal.hierarchy.contribution_rules import RULES
 from foveal.hierarchy.part_tree import part_tree
 from foveal.hierarchy.settings import PARTS, TreeSettings
 from foveal.images import Batch
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     Reference: TypeAlias = "str | ImageLike"
 
 
+DIFFERENCE = "difference"
+CARRIERS = "with nodes='parts', rule is difference, exact, or a method with rules, such as lrp-gamma or excitationbp"
+
+
 @checked
 @recording
 def decompose(
@@ -52,7 +57,7 @@ def decompose(
     merge: bool = False,
     nodes: str = "neurons",
     opponents: int = 0,
-    reference: Reference = "blur",
+    reference: Reference | None = None,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
@@ -83,7 +88,7 @@ def decompose(
             groups of positions that several parents share and that add up to the decision (docs/decompose.md).
         opponents: how many features with evidence against each node are found, too: `node.opponents`. Parts that speak
             against their parent are children with a share below 0.
-        reference: what the rule "difference" compares with: "blur", "zero", "mean", or an image.
+        reference: what the rule "difference" of parts compares with: "blur", the default, "zero", "mean", or an image.
         inputs: what else the model's forward takes, as for `explain`.
         keywords: the same by name.
         preprocessing: as for `explain`.
@@ -122,7 +127,6 @@ def class_tree(
     merge: bool = False,
     nodes: str = "neurons",
     opponents: int = 0,
-    reference: Reference = "blur",
     progress: Progress | None = None,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
@@ -147,9 +151,8 @@ def class_tree(
         gate: as for `decompose`.
         rank_by: as for `decompose`.
         merge: as for `decompose`.
-        nodes: as for `decompose`.
+        nodes: as for `decompose`, but for "parts", which are found in each image on its own.
         opponents: as for `decompose`.
-        reference: as for `decompose`.
         progress: hears (what, done, total) after each image.
         inputs: what else the model's forward takes, as for `explain`; rows of tensors follow the images.
         keywords: the same by name.
@@ -163,6 +166,11 @@ def class_tree(
     from foveal.results.class_tree import ClassTree
 
     settings = _settings(branching, coverage, rule, gate, rank_by, merge, nodes, opponents)
+    if settings.nodes == PARTS:
+        raise MethodError(
+            "parts are found in each image on its own, so the trees of several images cannot be joined: use nodes="
+            "'neurons', 'sums' or 'maps', or call decompose for each image"
+        )
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images)
     arguments = extra_inputs(len(batch.photos), inputs, keywords)
@@ -170,7 +178,7 @@ def class_tree(
     for number, photo in enumerate(batch.photos):
         alone, row = Batch(batch.tensor[number : number + 1], (photo,)), arguments.row(number)
         context = prepare(subject, alone, target, inputs=row.positional, keywords=row.keywords)
-        trees.append(_tree(context, settings, reference).grow(depth))
+        trees.append(_tree(context, settings).grow(depth))
         if progress:
             progress("decomposing photos", number + 1, len(batch.photos))
     return ClassTree(tuple(trees), time.perf_counter() - began, versions())
@@ -186,22 +194,26 @@ def _settings(
     nodes: str,
     opponents: int,
 ) -> TreeSettings:
-    usual = "difference" if nodes == PARTS else "pool_up"
+    usual = DIFFERENCE if nodes == PARTS else "pool_up"
     return TreeSettings(branching, coverage, rule or usual, gate, rank_by, merge, nodes, opponents)
 
 
-def _tree(context: Context, settings: TreeSettings, reference: Reference) -> Tree:
+def _tree(context: Context, settings: TreeSettings, reference: Reference | None = None) -> Tree:
     """The tree of one image, ready to grow."""
     began = time.perf_counter()
+    compares = settings.nodes == PARTS and settings.rule == DIFFERENCE
+    hint = f"nodes='parts' with rule='{DIFFERENCE}', its default, compares with one"
+    chosen = chosen_reference(reference, used=compares, hint=hint)
     names = context.every_layer()
     if settings.nodes == PARTS:
-        tree = part_tree(context, settings, *_rules(context, settings.rule, reference), names)
+        tree = part_tree(context, settings, *_rules(context, settings.rule, chosen), names)
     else:
         tree = tree_of(context, settings, names)
     return replace(
         tree,
         photo=context.photos[0],
         model=context.subject.name,
+        parameters={**tree.parameters, **({"reference": reference_name(chosen)} if compares else {})},
         notes=(*context.remarks(photos=True), *tree.notes),
         seconds=time.perf_counter() - began,
         versions=versions(),
@@ -212,16 +224,18 @@ def _rules(context: Context, rule: str, reference: Reference) -> tuple[Rules | N
     """What carries contributions of parts back, and the reference that it compares with.
 
     Raises:
-        MethodError: for a rule that there is not.
+        UnknownMethod: for a rule that there is not.
     """
-    if rule == "difference":
+    if rule == DIFFERENCE:
         return None, reference_of(context, reference, context.x)
     if rule == "exact":
         return None, None
-    method = find_method(rule)
+    if rule in RULES:
+        raise UnknownMethod(f"rule={rule!r} is for channels; {CARRIERS}")
+    try:
+        method = find_method(rule)
+    except UnknownMethod as error:
+        raise UnknownMethod(f"{error}; {CARRIERS}") from None
     if method.needs != "gradients" or method.rules is None or method.similarity:
-        raise UnknownMethod(
-            f"cannot carry parts back by rule={rule!r}: say difference, exact, or a method with rules, such as "
-            "lrp-gamma or excitationbp"
-        )
+        raise UnknownMethod(f"rule={rule!r} cannot carry contributions back; {CARRIERS}")
     return method.backward_rules(), None

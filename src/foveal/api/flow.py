@@ -48,7 +48,7 @@ def flow(
     mass: float = 1.0,
     zero: float = 0.0,
     coefficients: str = "contribution",
-    reference: str | ImageLike = "blur",
+    reference: str | ImageLike | None = None,
     iterations: int = 30,
     tolerance: float = 1e-5,
     damping: float = 1.0,
@@ -80,7 +80,7 @@ def flow(
             derivative of the similarity itself. Of any decision: "difference", slopes to a reference, so that the total
             at every layer is the score less the reference's, and maps without the grid of strides.
             The neurons that take part are then the fewest that hold `mass` of the evidence, 0.99 where it is 1.
-        reference: of "difference": "blur", "zero", "mean", or an image.
+        reference: of "difference": "blur", the default, "zero", "mean", or an image.
         iterations, tolerance: of the solver, where there is no closed form; few iterations regularize.
         damping: of mode "damped", in units of the mean squared gain of what lies between two layers.
         progress: hears (what, done, total).
@@ -107,7 +107,7 @@ def flows(
     mass: float = 1.0,
     zero: float = 0.0,
     coefficients: str = "contribution",
-    reference: str | ImageLike = "blur",
+    reference: str | ImageLike | None = None,
     iterations: int = 30,
     tolerance: float = 1e-5,
     damping: float = 1.0,
@@ -232,7 +232,7 @@ def _parameters(plan: FlowPlan) -> dict[str, Any]:
         "mass": abandonment.mass,
         "zero": abandonment.tolerance,
         **({"coefficients": plan.rules.weights} if isinstance(plan.rules, Weighed) else {}),
-        **({"coefficients": "difference"} if plan.reference else {}),
+        **({"coefficients": "difference", "reference": plan.compared} if plan.reference else {}),
         **(solving if how.mode != "exact" else {}),
         **({"damping": how.damping} if how.mode == "damped" else {}),
     }
@@ -272,7 +272,7 @@ def follow_pair(
     mass: float = 1.0,
     zero: float = 0.0,
     coefficients: str = "contribution",
-    reference: str | ImageLike = "blur",
+    reference: str | ImageLike | None = None,
     iterations: int = 30,
     tolerance: float = 1e-5,
     damping: float = 1.0,

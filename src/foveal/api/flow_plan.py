@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from foveal.api.references import reference_of
+from foveal.api.references import chosen_reference, reference_name, reference_of
 from foveal.attribution.batching import in_batches
 from foveal.attribution.context import Context
 from foveal.attribution.differences import differences
@@ -38,6 +38,7 @@ class FlowPlan:
         layers: in the order they were asked for.
         rules: where the backward pass starts, for similarities; None is the score.
         reference: an image -> what it is compared with, where coefficients are differences; None for derivatives.
+        compared: what results call the reference; "" for derivatives.
     """
 
     context: Context
@@ -46,6 +47,7 @@ class FlowPlan:
     how: Inversion
     rules: Rules | None
     reference: Callable[[Tensor], Tensor] | None = None
+    compared: str = ""
 
     def run(self, progress: Progress | None = None) -> PassResult:
         """Forward, backward, and the inversion where there is one."""
@@ -84,13 +86,16 @@ def plan_of(
     abandonment: Abandonment,
     how: Inversion,
     coefficients: str,
-    reference: str | ImageLike = "blur",
+    reference: str | ImageLike | None = None,
 ) -> FlowPlan:
     """The plan of a flow through these layers, "all" being every stage up to what the target looks at.
 
     Raises:
-        MethodError: for coefficients there are not, or that this target has not.
+        MethodError: for coefficients there are not, or that this target has not; a reference without differences.
     """
+    chosen = chosen_reference(
+        reference, used=coefficients == "difference", hint="give coefficients='difference', too, to compare with it"
+    )
     layers = context.every_layer(layer)
     if coefficients != "difference":
         return FlowPlan(context, layers, abandonment, how, _rules(context, coefficients))
@@ -98,7 +103,9 @@ def plan_of(
         raise MethodError(f"coefficients='difference' need no inversion: leave mode={how.mode!r} out")
     if abandonment.mass == 1:  # slopes hardly ever vanish
         abandonment = replace(abandonment, mass=NEARLY_ALL)
-    return FlowPlan(context, layers, abandonment, how, None, partial(reference_of, context, reference))
+    return FlowPlan(
+        context, layers, abandonment, how, None, partial(reference_of, context, chosen), reference_name(chosen)
+    )
 
 
 def _rules(context: Context, coefficients: str) -> Rules | None:
@@ -106,5 +113,5 @@ def _rules(context: Context, coefficients: str) -> Rules | None:
         known = ", ".join([*CHANNELS, "linear", "gradient", "difference"])
         raise UnknownMethod(f"coefficients={coefficients!r} is unknown: give {known}")
     if coefficients != "contribution" and not compares(context.target):
-        raise MethodError(f"coefficients={coefficients!r} is for similarities, and this decision is not one")
+        raise MethodError(f"coefficients={coefficients!r} need a similarity as target, and this one is none")
     return Weighed(coefficients) if compares(context.target) and coefficients != "gradient" else None

@@ -71,11 +71,14 @@ def decompose(
         ),
     ] = "neurons",
     reference: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--reference", metavar="NAME|PHOTO", help="What parts compare the photo with: blur, zero, mean or a photo."
+            "--reference",
+            metavar="NAME|PHOTO",
+            show_default=False,
+            help="What parts compare the photo with: blur (default), zero, mean or a photo.",
         ),
-    ] = "blur",
+    ] = None,
     opponents: Annotated[
         int,
         typer.Option("--opponents", min=0, metavar="N", help="Also show N features with evidence against each node."),
@@ -125,6 +128,11 @@ def decompose(
     from foveal.api.decompose import decompose as decomposed
 
     children = _children(branching, nodes)
+    if together and nodes == "parts":
+        raise typer.BadParameter(
+            "--together joins trees by channel, but parts are found in each photo on its own: leave --together or "
+            "--nodes parts out"
+        )
     target = question.resolve(network)
     rows: list[dict[str, Any]] = []
     trees = []
@@ -144,8 +152,7 @@ def decompose(
                 tree.audit()
             tree.save(folder)
             test = audited(network, batch, target, explanations=tree)[0] if audit else None
-            begin = str(tree).splitlines()[:LINES]
-            info(f"{photo.name}: {tree.target}", *begin, *([test.summary] if test else []))
+            info(f"{photo.name}: {tree.target}", *_begin(tree, folder), *([test.summary] if test else []))
             rows.append(_row(tree, photo, folder) | {"hiding": test.to_dict() if test else None})
             if together:
                 trees.append(tree)
@@ -162,6 +169,15 @@ def decompose(
             print_json([*rows, *read.failures()])
         else:
             print_lines(*(row["page"] for row in rows))
+
+
+def _begin(tree: Tree, folder: Path) -> list[str]:
+    """The decision and its own features, then as much below them as there is room for."""
+    lines = str(tree).splitlines()
+    if len(lines) <= LINES:
+        return lines
+    first = [line for line in lines if not line.startswith("    ")]
+    return [*(first if len(first) <= LINES else lines[:LINES]), f"  … the whole tree: {folder / 'tree.html'}"]
 
 
 def _children(branching: str | None, nodes: str) -> int | str:

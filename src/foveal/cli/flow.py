@@ -60,9 +60,14 @@ def flow(
         ),
     ] = "contribution",
     reference: Annotated[
-        str,
-        typer.Option("--reference", metavar="NAME|PHOTO", help="Of difference: blur, zero, mean or a photo."),
-    ] = "blur",
+        str | None,
+        typer.Option(
+            "--reference",
+            metavar="NAME|PHOTO",
+            show_default=False,
+            help="Of difference: blur (default), zero, mean or a photo.",
+        ),
+    ] = None,
     iterations: Annotated[
         int, typer.Option("--iterations", min=1, metavar="N", help="Solver iterations (modes project, cascade).")
     ] = 30,

@@ -51,11 +51,25 @@ class TreeSettings:
                 raise UnknownMethod(f"unknown {option}={getattr(self, option)!r}: choose {', '.join(values)}")
         if isinstance(self.branching, str) and self.branching != "auto":
             raise UnknownMethod(f"branching is a number of children or 'auto', not {self.branching!r}")
+        self._check_parts()
         if self.most_children < 1 or not 0 < self.coverage <= 1 or self.opponents < 0:
             raise MethodError(
                 f"branching={self.branching}, coverage={self.coverage}, opponents={self.opponents}: branching must be "
                 "1 or more, coverage above 0 and at most 1, opponents 0 or more"
             )
+
+    def _check_parts(self) -> None:
+        """Options of channels say nothing about parts."""
+        given = {
+            "merge=True": self.merge,
+            f"opponents={self.opponents}": self.opponents > 0,
+            f"rank_by={self.rank_by!r}": self.rank_by != RANKS[0],
+        }
+        for option, is_given in given.items():
+            if self.nodes == PARTS and is_given:
+                raise MethodError(
+                    f"{option} is not for nodes='parts', which are groups of channels for and against: leave it out"
+                )
 
     @property
     def most_children(self) -> int:

@@ -73,7 +73,7 @@ class Relevance:
         return (scores * shares * size[:, None] / _apart_from_zero(scores.detach())).sum(1)
 
     def account(self, passed: PassResult, measured: dict[str, Any], cautions: list[str]) -> None:
-        """How much relevance reached each layer, and what biases and stabilizers took on the way."""
+        """How much relevance reached each layer, and what biases and epsilon terms took on the way."""
         assert passed.verdict is not None
         score = passed.verdict.score.detach()
         for layer, A in passed.activations.items():

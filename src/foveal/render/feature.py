@@ -22,20 +22,35 @@ Box = tuple[float, float, float, float]
 SMALLEST = 28  # pixels of the photo that a crop has at least
 
 
-def feature_picture(tree: Graph, edge: Support, *, side: int = 132, against: bool = False) -> Image.Image:
-    """The part of the photo that the feature can see, with its contributions to its parent."""
+def feature_picture(
+    tree: Graph, edge: Support, *, side: int = 132, against: bool = False, flipped: bool = False
+) -> Image.Image:
+    """The part of the photo that the feature can see, with its contributions to its parent.
+
+    Args:
+        against: the contributions below 0 are drawn, in blue, instead of those above.
+        flipped: what the edge holds counts with the other sign, as of what opposes its parent.
+    """
     map = whole_map(tree, edge)
     part = fit(cropped(tree.photo, crop_of(tree, edge.child)), side)
     stage = tree.stages[edge.child.stage]
     drawn = draw_overlay(
         part,
-        -map if against else map,
+        -map if flipped else map,
         place=stage.place and Place(*stage.place).settled(map.shape, part.geometry.input_size),
         sign="negative" if against else "positive",
-        limit=float(np.abs(map).max()) or None,
+        limit=_limit(map, edge.child) or None,
         color_bar=False,
     )
     return drawn.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def _limit(map: Float[NDArray[np.float32], "h w"], feature: Vertex) -> float:
+    """What is drawn in the strongest color: the maximum; of a part, whose evidence is sparse, what 2 % of it exceed."""
+    size = np.abs(map)
+    if feature.part is None or not size.any():
+        return float(size.max())
+    return float(np.quantile(size[size > 0.01 * size.max()], 0.98))
 
 
 def pattern_picture(tree: Graph, feature: Vertex, *, side: int = 132) -> Image.Image:

@@ -14,6 +14,8 @@ from foveal.render.color import sequential
 from foveal.render.curves import NamedCurve, curve_picture, ramp
 from foveal.render.figures import MUTED, Layout, fit_photo, grid, paragraph, stacked
 from foveal.render.overlay import INK, PAPER, fit
+from foveal.render.reference_words import reference_words
+from foveal.render.scale import number
 from foveal.render.text import shorten, write
 
 if TYPE_CHECKING:
@@ -42,12 +44,13 @@ def film_strip(
     ]
     masks = [mask_picture(flow, layer, i, side=side) for layer in flow.layers]
     layout = Layout(side, len(flow.layers) + 1, labeled=True)
+    reference = reference_words(flow.parameters)
     legend = ramp(side, layout.size, ("0 %", "100 %"), "channels kept at a position:")
     sheet = grid(
         [[fit_photo(flow.photos[i], side), *maps], [legend, *masks]],
         columns=["photo", *(f"{layer}, {_size(flow, layer)}" for layer in flow.layers)],
-        rows=["evidence\n" + "\n".join(flow.caption_lines(i)), "neurons kept\nthose that influence the score"],
-        title=f"Attention flow: {flow.method} of {flow.model}",
+        rows=["evidence\n" + "\n".join(flow.caption_lines(i)), f"neurons kept\n{_kept_words(flow)}"],
+        title=f"Attention flow: {flow.method} of {flow.model}{f', compared with {reference}' if reference else ''}",
         side=side,
     )
     middles = [layout.edge + layout.column(j + 1) + side / 2 for j in range(len(flow.layers))]
@@ -64,11 +67,23 @@ def _caption(flow: FlowMaps, i: int, common: bool) -> str:
     said = ["All layers share one color scale." if common else "Each layer has its own color scale (98th percentile)."]
     if _is_cropped(flow.photos[i]):
         said.append("Hatched areas were not seen by the network.")
-    said.append(
-        "Evidence ÷ score: all evidence of a layer, for and against, as a share of the score. The biases after the "
-        "layer add the rest, so this share can be negative or above 100 %."
-    )
+    said.append("Evidence ÷ score: all evidence of a layer, for and against, as a share of the score.")
+    reference = reference_words(flow.parameters)
+    if reference is None:
+        said.append("The biases after the layer add the rest, so this share can be negative or above 100 %.")
+    else:
+        rest = number(flow.number(flow.layers[0], "offset", i))
+        said.append(
+            f"The rest, {rest}, is the score of the reference: {reference}. Neurons kept: averaged over the positions "
+            "that become one position of the next layer."
+        )
     return " ".join((*said, *(f"{note[:1].upper()}{note[1:]}." for note in flow.notes)))
+
+
+def _kept_words(flow: FlowMaps) -> str:
+    """Which neurons these are."""
+    mass = float(flow.parameters.get("mass", 1))
+    return "those that influence the score" if mass == 1 else f"the fewest with {100 * mass:g} % of the evidence"
 
 
 def _is_cropped(photo: Photo) -> bool:
@@ -105,15 +120,32 @@ def mode_sheet(flows: Sequence[FlowMaps], i: int = 0, *, side: int = 192) -> Ima
 
 
 def mask_picture(flow: FlowMaps, layer: str, i: int = 0, *, side: int = 224) -> Image.Image:
-    """The share of a layer's channels kept at each position: black for none, white for all; hatched where not seen."""
+    """The share of a layer's channels kept at each position: black for none, white for all; hatched where not seen.
+
+    Differences hold back the grid of strides, so here the positions that become one of the next layer share a mean.
+    """
     shown = fit(flow.photos[i], side)
     share = flow.kept[layer][i].detach().cpu().float().numpy()
+    if "reference" in flow.parameters:
+        share = _without_grid(share, flow, layer)
     seen = shown.geometry.map_to_photo(share, place=flow.where.get(layer))
     gray = (255 * np.nan_to_num(seen, nan=0.0).clip(0, 1)).round()[..., None].astype(np.uint8).repeat(3, axis=2)
     if not np.isnan(seen).any():
         return Image.fromarray(gray)
     around = flow.overlay(i, layer=layer, color_bar=False, size=side).resize(gray.shape[1::-1])
     return Image.fromarray(np.where(np.isnan(seen)[..., None], np.asarray(around), gray))
+
+
+def _without_grid(share: Float[NDArray[np.float32], "h w"], flow: FlowMaps, layer: str) -> NDArray[np.float32]:
+    """Means over the positions that become one position of the next layer."""
+    deeper = flow.layers[flow.layers.index(layer) + 1 :]
+    if not deeper:
+        return share
+    (h, w), (below, across) = share.shape, flow.kept[deeper[0]].shape[1:]
+    tall, wide = max(1, round(h / below)), max(1, round(w / across))
+    padded = np.pad(share, ((0, -h % tall), (0, -w % wide)), mode="edge")
+    means = padded.reshape(padded.shape[0] // tall, tall, padded.shape[1] // wide, wide).mean((1, 3))
+    return np.asarray(means.repeat(tall, 0).repeat(wide, 1)[:h, :w])
 
 
 def _curves(flow: FlowMaps, i: int, audit: AuditedLayers | None, inside: NDArray[np.bool_] | None) -> list[NamedCurve]:

@@ -11,10 +11,10 @@ from foveal.render.feature import crop_of, effective_region, feature_picture, pa
 from foveal.render.figures import LINE, MUTED
 from foveal.render.overlay import INK, fit
 from foveal.render.page_layout import Page
-from foveal.render.scale import number
 from foveal.render.text import shorten, wrap
+from foveal.render.tree_caption import caption, title
 from foveal.render.tree_lines import AGAINST, DOUBT, FLOW, THICKEST, Line, draw_lines, untangled
-from foveal.render.tree_words import percent
+from foveal.render.tree_words import label_of, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,10 +27,19 @@ BOX = (255, 255, 255)
 
 @dataclass(frozen=True)
 class Cell:
-    """A feature on the page, by the edge that carries most to it."""
+    """A feature on the page, by the edge that carries most to it.
+
+    Attributes:
+        edge: to it.
+        against: it speaks against the decision.
+        opponent: it was looked for as an opponent of the decision, so its edge counts what it takes away.
+        flipped: the map of its edge counts for the decision with the other sign.
+    """
 
     edge: Support
     against: bool = False
+    opponent: bool = False
+    flipped: bool = False
 
     @property
     def feature(self) -> Vertex:
@@ -52,8 +61,9 @@ def tree_page(tree: Graph, *, most: int = 8, side: int = 132) -> Page:
     left = side * 0.9
     broad = max((_width(row, side, gap) for row in rows), default=0)
     width = round(max(left + broad + gap, 6 * side))
-    head = wrap(f"{tree.target}, {tree.model}: score {tree.decision.value:.3g}{_balance(tree)}", size * 1.5, width)
-    foot = wrap(_caption(tree, rows, looked=looked), size, width)
+    head = wrap(title(tree), size * 1.5, width)
+    shown = [[cell.feature for cell in row if not cell.opponent] for row in rows]
+    foot = wrap(caption(tree, shown, looked=looked, hatched=_is_any_hatched(tree, rows)), size, width)
     top = size * 1.6 + len(head) * size * 1.5 * LINE
     tall = side * 1.8
     step = deep + between + size * LINE
@@ -89,20 +99,24 @@ def _cell(page: Page, tree: Graph, cell: Cell, at: Point, side: int, size: float
     """Its images and words."""
     (x, y), feature = at, cell.feature
     corner = (x - side / 2, y)
-    alt = (
-        f"{feature.name}: {100 * cell.edge.share:.1f} % of what {'opposes' if cell.against else 'supports'} its parent"
-    )
-    page.place(corner, feature_picture(tree, cell.edge, side=side, against=cell.against), alt=alt)
+    picture = feature_picture(tree, cell.edge, side=side, against=cell.against, flipped=cell.flipped)
+    page.place(corner, picture, alt=f"{feature.name}: {percent(cell.edge.share)} of {_owner(cell)}")
     if feature.pattern:
         page.place((corner[0], y + side), pattern_picture(tree, feature, side=side), alt=f"what drives {feature.name}")
     bottom = y + side * (2 if feature.pattern else 1)
     if cell.against:
         page.frame((corner[0], y, corner[0] + side, bottom), AGAINST, 2)
-    share = cell.edge.share if cell.against or carried is None else carried
-    more = f" +{len(feature.channels) - 1}" if len(feature.channels) > 1 else ""
-    page.text((x, bottom + size * 0.75), f"channel {feature.channel}{more}", size, ink=INK)
-    words = f"{'against ' if cell.against else ''}{percent(share)}"
+    share = cell.edge.share if cell.opponent or carried is None else carried
+    page.text((x, bottom + size * 0.75), label_of(feature), size, ink=INK)
+    words = f"against {percent(abs(share))}" if cell.against else percent(share)
     page.text((x, bottom + size * (0.75 + LINE * 0.9)), words, size, ink=MUTED)
+
+
+def _owner(cell: Cell) -> str:
+    """What its share is a share of."""
+    if cell.feature.part is not None:
+        return "what its parent brings"
+    return f"what {'opposes' if cell.opponent else 'supports'} its parent"
 
 
 def _rows(tree: Graph, most: int) -> list[list[Cell]]:
@@ -112,21 +126,26 @@ def _rows(tree: Graph, most: int) -> list[list[Cell]]:
     for stage in reversed(range(len(tree.stages))):
         features = [f for f in tree.features.values() if f.stage == stage and f.key in flow]
         if features:
-            best = sorted(features, key=lambda f: -flow[f.key])[:most]
-            rows.append([Cell(incoming[f.key]) for f in best])
+            best = sorted(features, key=lambda f: -abs(flow[f.key]))[:most]
+            best.sort(key=lambda f: -flow[f.key])
+            rows.append([_cell_of(*incoming[f.key], carried=flow[f.key]) for f in best])
     if rows:
         shown = {cell.feature.key for cell in rows[0]}
-        rows[0] += [Cell(edge, against=True) for edge in tree.decision.opponents if edge.child.key not in shown]
+        opponents = [edge for edge in tree.decision.opponents if edge.child.key not in shown]
+        rows[0] += [Cell(edge, against=True, opponent=True, flipped=True) for edge in opponents]
     return rows
 
 
 def _untangled(tree: Graph, rows: list[list[Cell]]) -> list[list[Cell]]:
-    """The rows with each feature as nearly below those it supports as can be."""
+    """The rows with each feature as nearly below those it supports as can be; those against the decision come last."""
     cells = {cell.feature.key: cell for row in rows for cell in row}
     links = {
-        (parent.key, edge.child.key): edge.share for parent in tree.features.values() for edge in parent.edges or ()
+        (parent.key, edge.child.key): abs(edge.share)
+        for parent in tree.features.values()
+        for edge in parent.edges or ()
     }
-    return [[cells[key] for key in row] for row in untangled([[c.feature.key for c in row] for row in rows], links)]
+    ordered = untangled([[cell.feature.key for cell in row] for row in rows], links)
+    return [sorted((cells[key] for key in row), key=lambda cell: cell.against) for row in ordered]
 
 
 def _width(row: Sequence[Cell], side: int, gap: float) -> float:
@@ -134,20 +153,32 @@ def _width(row: Sequence[Cell], side: int, gap: float) -> float:
     return len(row) * (side + gap) - gap + (2 * gap if any(cell.against for cell in row) else 0)
 
 
-def _strongest(tree: Graph) -> Mapping[Key, Support]:
-    """Vertex -> the edge to it that carries most."""
-    strongest: dict[Key, Support] = {}
+def _cell_of(edge: Support, above: float, *, carried: float) -> Cell:
+    """By an edge from a vertex that `above` of the decision flows through; `carried` through the feature itself."""
+    return Cell(edge, against=carried < 0, flipped=above < 0)
+
+
+def _strongest(tree: Graph) -> Mapping[Key, tuple[Support, float]]:
+    """Vertex -> the edge to it that is strongest, and the share of the decision that flows through its parent.
+
+    Of a part, the edge that carries most of the decision, for a part that supports it, or most against it.
+    """
+    flow = tree.flow()
+    strongest: dict[Key, tuple[float, Support, float]] = {}
     for parent in [tree.decision, *tree.features.values()]:
+        above = flow.get(parent.key, 0.0)
         for edge in parent.edges or ():
             key = edge.child.key
-            if key not in strongest or edge.share > strongest[key].share:
-                strongest[key] = edge
-    return strongest
+            side = -1 if flow.get(key, 0.0) < 0 else 1
+            weight = edge.share if edge.child.part is None else side * above * edge.share
+            if key not in strongest or weight > strongest[key][0]:
+                strongest[key] = (weight, edge, above)
+    return {key: (edge, above) for key, (_, edge, above) in strongest.items()}
 
 
 def _support(tree: Graph, places: Mapping[Key, Point], flow: Mapping[Key, float]) -> list[Line]:
     shown = [
-        (parent, edge, flow[parent.key] * edge.share)
+        (parent, edge, abs(flow[parent.key] * edge.share))
         for parent in [tree.decision, *tree.features.values()]
         for edge in parent.edges or ()
         if parent.key in flow and parent.key in places and edge.child.key in places
@@ -156,7 +187,7 @@ def _support(tree: Graph, places: Mapping[Key, Point], flow: Mapping[Key, float]
         parent.stage: max(weight for above, _, weight in shown if above.stage == parent.stage) for parent, *_ in shown
     }
     return [
-        Line(parent.key, edge.child.key, DOUBT if edge.disagrees else FLOW,
+        Line(parent.key, edge.child.key, DOUBT if edge.disagrees else AGAINST if edge.share < 0 else FLOW,
              max(1.0, THICKEST * weight / (most[parent.stage] or 1.0)))
         for parent, edge, weight in shown
     ]  # fmt: skip
@@ -167,7 +198,7 @@ def _opposition(tree: Graph, rows: Sequence[Sequence[Cell]]) -> list[Line]:
     return [
         Line(tree.decision.key, cell.feature.key, AGAINST, min(THICKEST, max(1.0, cell.edge.share * ratio)))
         for cell in (rows[0] if rows else ())
-        if cell.against
+        if cell.opponent
     ]
 
 
@@ -187,54 +218,8 @@ def _photo(page: Page, tree: Graph, row: Sequence[Cell], middle: float, top: flo
                 page.frame((left + x0, top + y0, left + x1, top + y1), color, thick)
 
 
-def _balance(tree: Graph) -> str:
-    """ " = 31.2 for − 12.5 against − 3.1 from biases"."""
-    decision = tree.decision
-    if decision.edges is None:
-        return ""
-    biases = f"{'−' if decision.offset < 0 else '+'} {number(abs(decision.offset))} from biases"
-    return f" = {number(decision.pro)} for − {number(decision.contra)} against {biases}"
-
-
-def _caption(tree: Graph, rows: Sequence[Sequence[Cell]], *, looked: bool) -> str:
-    said = [
-        (
-            "Below each feature: its channel, and the share of the decision that flows through it "
-            f"(rule {tree.parameters.get('rule')})."
-        ),
-        _coverage(tree, rows),
-        ("Each crop is what the neuron can see, with the evidence in color; the boxes are the crops of the first row."),
-    ]
-    if looked:
-        kinds = {f.pattern.kind for f in tree.features.values() if f.pattern}
-        said.append(
-            f"Below each crop: the pattern that drives the neuron ({', '.join(sorted(kinds))}), which is not evidence. "
-            "Bold boxes hold 95 % of it."
-        )
-    if tree.decision.opponents:
-        said.append("Blue: against the decision.")
-    if any(edge.disagrees for edge in _all_edges(tree)):
-        said.append("Red line: removing the channel does not lower what it was found to support.")
-    if any(_is_hatched(tree, cell.feature) for row in rows for cell in row):
-        said.append("Hatched areas were not seen by the network.")
-    return " ".join([*filter(None, said), *(f"{note[:1].upper()}{note[1:]}." for note in tree.notes)])
-
-
-def _coverage(tree: Graph, rows: Sequence[Sequence[Cell]]) -> str:
-    """ "Shown features cover 15 % (layer4) and 1 % (layer3) of the decision."."""
-    flow = tree.flow()
-    each = [
-        f"{percent(sum(flow[cell.feature.key] for cell in row if not cell.against))} ({row[0].feature.layer})"
-        for row in rows
-    ]
-    if not each:
-        return ""
-    listed = each[0] if len(each) == 1 else f"{', '.join(each[:-1])} and {each[-1]}"
-    return f"Shown features cover {listed} of the decision."
-
-
-def _all_edges(tree: Graph) -> list[Support]:
-    return [edge for parent in [tree.decision, *tree.features.values()] for edge in parent.edges or ()]
+def _is_any_hatched(tree: Graph, rows: Sequence[Sequence[Cell]]) -> bool:
+    return any(_is_hatched(tree, cell.feature) for row in rows for cell in row)
 
 
 def _is_hatched(tree: Graph, feature: Vertex) -> bool:

@@ -11,6 +11,8 @@ from foveal.render.feature import effective_region, feature_picture, pattern_pic
 from foveal.render.fragment import data_uri
 from foveal.render.overlay import fit
 from foveal.render.pages import environment, script_json
+from foveal.render.reference_words import reference_words
+from foveal.render.tree_words import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +52,8 @@ def _content(tree: Graph, most: int, finer: float) -> dict[str, Any]:
         "features": [_feature(tree, feature, number, photo.pixels.shape[1], round(SIDE * finer)) for feature in shown],
         "shelves": shelves,
         "left_out": known - len(shown),
+        "reference": reference_words(tree.parameters),
+        "parts": tree.parameters.get("nodes") == "parts",
         "notes": list(tree.notes),
     }
 
@@ -88,6 +92,7 @@ def _feature(tree: Graph, feature: Vertex, number: Mapping[Key, int], width: int
     ]
     entry: dict[str, Any] = {
         "name": feature.name,
+        "label": label_of(feature) if feature.channels else "",
         "stage": feature.stage,
         "channels": list(feature.channels),
         "value": feature.value,
@@ -108,6 +113,12 @@ def _edge(tree: Graph, edge: Support, child: int, side: int, *, against: bool) -
         "to": child,
         "share": edge.share,
         "effect": edge.effect,
-        "against": against,
-        "picture": data_uri(feature_picture(tree, edge, side=side, against=against), quality=QUALITY),
+        "average": edge.average,
+        "doubt": edge.disagrees and not against,
+        "opponent": against,
+        "against": against or edge.share < 0,
+        "picture": data_uri(
+            feature_picture(tree, edge, side=side, against=against or edge.share < 0, flipped=against),
+            quality=QUALITY,
+        ),
     }

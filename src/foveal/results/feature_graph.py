@@ -83,7 +83,8 @@ class Edge:
 
     Attributes:
         child: the supporting feature, a stage below.
-        share: of all that channels of that stage contribute in favor (or against, if it is such an edge), 0 to 1.
+        share: of all that channels of that stage contribute in favor (or against, if it is such an edge), 0 to 1. Of a
+            part, of its parent's value; below 0 where it speaks against its parent.
         mass: Σ R of its channels, signed where the rule is.
         map: (y, x), R of its channels, in the window at `corner` of the stage; zero elsewhere.
         effect: (value − value without the channel) / |value|, measured by running without it; None if not asked for.
@@ -103,8 +104,8 @@ class Edge:
 
     @property
     def disagrees(self) -> bool:
-        """Whether taking the channel away does not lower the feature, although it was found to support it."""
-        return self.effect is not None and self.effect <= 0
+        """Whether the measured effect has not the sign of the share: without it, a supporter lowers nothing."""
+        return self.effect is not None and self.effect * (-1 if self.share < 0 else 1) <= 0
 
 
 class Growing(Protocol):
@@ -167,7 +168,8 @@ class Node:
         return sum(node.share for node in self.children)
 
     def __str__(self) -> str:
-        return f"{self.feature.name}, {100 * self.share:.1f} %"
+        share = f"{100 * self.share:.1f} %".replace("-", "−")
+        return f"{self.feature.name}, {share}"
 
     __repr__ = __str__
 

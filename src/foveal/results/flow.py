@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 HEAD = ("layer", "score", "left-out neurons removed", "kept neurons removed", "offset")
 TITLE = "The score, and what is left of it; the offset is what biases after the layer add"
+COMPARED_HEAD = ("layer", "score", "left-out neurons from reference", "kept neurons from reference", "reference")
+COMPARED_TITLE = "The score, and what is left of it; the last column is the score of the reference"
 ARRAYS = "flow.npz"
 BESIDE = ("signed", "kept")
 SHOWN = 3  # images of many
@@ -50,6 +52,8 @@ class Audited:
     without_abandoned   with the left-out neurons set to zero: equal to the score if they do not influence it.
     without_kept        with the kept neurons set to zero: close to the offset if these hold all evidence.
     offset              the part of the score that no neuron of the layer accounts for; NaN for similarities.
+
+    Of a flow by differences, neurons are set to the reference's activations, and the offset is its score.
     """
 
     layer: str
@@ -72,15 +76,25 @@ class Audited:
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """`Flow.audit`: the score without the left-out neurons of each layer, and without the kept ones."""
+    """`Flow.audit`: the score without the left-out neurons of each layer, and without the kept ones.
+
+    layers      one entry a layer.
+    compared    the name of the reference whose activations take the place of the neurons; "" where zeros do.
+    """
 
     layers: tuple[Audited, ...]
+    compared: str = ""
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return COMPARED_HEAD if self.compared else HEAD
 
     def __iter__(self) -> Iterator[Audited]:
         return iter(self.layers)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """A row a layer and image, under `HEAD`: the layer, then the scores."""
+        """A row a layer and image, under `head`: the layer, then the scores."""
         return [
             (entry.layer, *(f"{value:.4g}".replace("-", "−") for value in each))
             for entry in self.layers
@@ -90,10 +104,10 @@ class Audit:
     def _repr_html_(self) -> str:
         from foveal.render.fragment import table_fragment
 
-        return table_fragment(HEAD, self.rows(), title=TITLE)
+        return table_fragment(self.head, self.rows(), title=COMPARED_TITLE if self.compared else TITLE)
 
     def __str__(self) -> str:
-        return aligned(HEAD, self.rows())
+        return aligned(self.head, self.rows())
 
     __repr__ = __str__
 
@@ -107,7 +121,8 @@ class Flow(Explanation):
     signed          layer -> (n, h, w), Σ_c A ⊙ G: evidence for and against; sums to `total`.
     kept            layer -> (n, h, w) in 0..1, the share of the channels kept at each position.
     measured        layer -> "kept", the share of neurons kept; "total", the sum of the signed map; "offset",
-                    score − total, what biases (and curvature) after the layer account for; "residual" and
+                    score − total, what biases (and curvature) after the layer account for, or, by differences,
+                    the score of the reference; "residual" and
                     "iterations" of the inversion, 0 where none was needed.
     """
 
@@ -136,6 +151,7 @@ class Flow(Explanation):
     def audit(self, progress: Callable[[str, int, int], None] | None = None) -> Audit:
         """Set the left-out neurons of each layer to zero and run on, then the kept ones: how does the score change?
 
+        By differences, neurons are set to the reference's activations instead.
         Two partial forward passes a layer and image. Raises ResultError for a flow that was loaded or is a part of
         another: it has no network.
         """
@@ -234,6 +250,8 @@ class Flow(Explanation):
             f"{100 * self.number(layer, 'kept', i):.3g} % of neurons kept; evidence {number(total)}, "
             f"score {number(total + offset)}"
         )
+        if self.parameters.get("reference"):
+            said += f", reference {number(offset)}"
         count = self.number(layer, "iterations", i)
         if count:
             said += f", residual {self.number(layer, 'residual', i):.1e} after {count:.0f} iterations"

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from foveal.errors import ResultError
-from foveal.results.feature_graph import Expander, Feature, Key, Node
+from foveal.render.reference_words import reference_words
+from foveal.render.tree_words import percent
+from foveal.results.feature_graph import Edge, Expander, Feature, Key, Node
 from foveal.results.feature_graph_rows import graph_from, graph_rows
 from foveal.results.result import Result, check_kind, finite
 from foveal.results.storage import describe_stage, read_photo, read_stage, write_photo
@@ -91,7 +93,10 @@ class Tree(Result):
         return self
 
     def audit(self) -> Tree:
-        """Measure the effect of every edge so far: the parent's value without the child's channel."""
+        """Measure the effect of every edge so far: the parent's value without the child's channel.
+
+        A part is not set to zero but to what the reference has there; see `hierarchy.part_effects`.
+        """
         if self.expander is None:
             raise ResultError(
                 "this tree was loaded, so it has no network to audit: audit the tree that foveal.decompose returned"
@@ -168,7 +173,7 @@ class Tree(Result):
         return tree_page(self, most=most, side=side).image()
 
     def _shown(self) -> Sequence[tuple[Image.Image, str]]:
-        best = [f"{edge.child.name} {100 * edge.share:.1f} %" for edge in (self.decision.edges or ())[:8]]
+        best = [f"{edge.child.name} {percent(edge.share)}" for edge in (self.decision.edges or ())[:8]]
         said = f"What supports {self.target} in {self.photo.source}, by {self.model}: {', '.join(best) or 'nothing'}."
         return [(self.figure(), said)]
 
@@ -214,9 +219,8 @@ class Tree(Result):
         lines = []
 
         def tell(node: Node, indent: int) -> None:
-            effect = node.edge.effect if node.edge else None
-            said = "" if effect is None else f", without it {change(effect)}"
-            lines.append("  " * indent + (f"{node}{said}" if node.edge else f"score {self.decision.value:.4g}"))
+            said = f"{node}{_measured(node.edge)}" if node.edge else f"score {self.decision.value:.4g}{_compared(self)}"
+            lines.append("  " * indent + said)
             if node.feature.edges:
                 for child in node.children:
                     tell(child, indent + 1)
@@ -232,6 +236,22 @@ def change(effect: float) -> str:
     said = f"{100 * effect:.1f}"
     sign = "±" if float(said) == 0 else "−" if effect > 0 else "+"
     return f"{sign}{said.lstrip('-')} %"
+
+
+def _measured(edge: Edge) -> str:
+    """What becomes of the parent without it; of a part, also on the average of which other parts are there."""
+    if edge.effect is None:
+        return ""
+    average = "" if edge.average is None else f" (on average {change(edge.average)})"
+    return f", without it {change(edge.effect)}{average}"
+
+
+def _compared(tree: Tree) -> str:
+    """ " less 1.162 of the reference (the same image, blurred)"; nothing for trees that compare with none."""
+    reference = reference_words(tree.parameters)
+    if reference is None or tree.decision.edges is None:
+        return ""
+    return f" less {f'{tree.decision.offset:.4g}'.replace('-', '−')} of the reference ({reference})"
 
 
 def tree_facts(tree: Tree) -> dict[str, Any]:

@@ -32,7 +32,12 @@ class Grown(Protocol):
 
 
 def check_alike(trees: Sequence[Grown]) -> None:
-    """Raises ResultError for trees of different networks."""
+    """Raises ResultError for trees of different networks, and for parts, which have no name that images share."""
+    if any(feature.part is not None for tree in trees for feature in tree.features.values()):
+        raise ResultError(
+            "parts are found in each image on its own, so trees of parts cannot be compared or joined by channel: use "
+            "trees of neurons, sums or maps"
+        )
     if len({tuple(stage.name for stage in tree.stages) for tree in trees}) > 1:
         raise ResultError("these trees are of different networks or decisions: their stages differ")
 

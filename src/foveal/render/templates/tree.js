@@ -8,7 +8,7 @@ for (const home of document.querySelectorAll(".tree")) {
     if (text !== undefined) element.textContent = text;
     return element;
   };
-  const percent = (x) => (100 * x).toFixed(Math.abs(x) < 0.0995 ? 1 : 0) + "\u00a0%";
+  const percent = (x) => (100 * x).toFixed(Math.abs(x) < 0.0995 ? 1 : 0).replace("-", "−") + "\u00a0%";
   const change = (effect) => (effect > 0 ? "−" : effect < 0 ? "+" : "±") + percent(Math.abs(effect));  // of what is supported
   const short = (x) => Number(x.toPrecision(3)).toString().replace("-", "−");
 
@@ -47,14 +47,17 @@ for (const home of document.querySelectorAll(".tree")) {
       const [pro, contra, offset] = feature.balance;
       say("for", short(pro));
       say("against", short(contra));
-      say("biases", short(offset));
+      if (!tree.reference) say("biases", short(offset));
+      else if (!edge) say("reference", short(offset));
     }
     if (edge) {
-      say(edge.against ? "share of what is against" : "share of its parent", percent(edge.share));
+      say(edge.opponent ? "share of what is against" : "share of its parent", percent(edge.share));
       say("share of the decision", percent(path.reduce((all, step) => all * (step.edge ? step.edge.share : 1), 1)));
       if (edge.effect !== null) say("without it", change(edge.effect));
+      if (edge.average !== null) say("on average", change(edge.average));
     }
     told.append(list);
+    if (!edge && tree.reference) told.append(make("p", "", "Reference: " + tree.reference + ". The score less the score of the reference is what the parts add up to."));
     const elsewhere = edge && tree.shelves[feature.stage + "/" + feature.channels[0]];
     if (elsewhere?.length) {
       const shelf = make("div", "shelf");
@@ -70,7 +73,7 @@ for (const home of document.querySelectorAll(".tree")) {
   const card = (edge, path) => {
     const feature = tree.features[edge.to];
     const here = [...path, { feature, edge }];
-    const button = make("button", "card" + (edge.against ? " against" : "") + (edge.effect !== null && edge.effect <= 0 && !edge.against ? " doubt" : ""));
+    const button = make("button", "card" + (edge.against ? " against" : "") + (edge.doubt ? " doubt" : ""));
     button.type = "button";
     const map = make("img");
     map.src = edge.picture;
@@ -83,13 +86,13 @@ for (const home of document.querySelectorAll(".tree")) {
       button.append(pattern);
     }
     const bar = make("i", "bar");
-    bar.style.width = Math.max(2, 100 * edge.share) + "%";
+    bar.style.width = Math.min(100, Math.max(2, 100 * Math.abs(edge.share))) + "%";
     const label = make("span");
-    const more = feature.channels.length > 1 ? " +" + (feature.channels.length - 1) : "";
-    label.append(make("b", "", "channel " + feature.channels[0] + more), make("br"), (edge.against ? "against " : "") + percent(edge.share));
+    const share = (edge.against ? "against " : "") + percent(Math.abs(edge.share));
+    label.append(make("b", "", feature.label), make("br"), share);
     button.append(bar, label);
     if (edge.effect !== null) button.append(make("span", "effect", "without\u00a0it " + change(edge.effect)));
-    button.setAttribute("aria-label", feature.name + ", " + percent(edge.share));
+    button.setAttribute("aria-label", feature.name + ", " + share);
     button.setAttribute("aria-expanded", "false");
     button.addEventListener("focus", () => tell(here));
     button.addEventListener("mouseenter", () => tell(here));
@@ -106,7 +109,8 @@ for (const home of document.querySelectorAll(".tree")) {
     if (!feature.edges.length) return;
     const row = make("div", "row");
     const cards = make("div", "cards");
-    const owner = path.length > 1 ? ": features that support channel " + feature.channels[0] : "";
+    const owned = tree.parts ? ": the parts that " + feature.label + " is made of" : ": features that support " + feature.label;
+    const owner = path.length > 1 ? owned : "";
     row.append(make("h4", "", tree.stages[feature.stage - 1] + owner), cards);
     cards.append(...feature.edges.map((edge) => card(edge, path)));
     rows.append(row);
