@@ -35,6 +35,8 @@ UNREACHABLE = (
     "it must return an nn.Module or",
     "Cannot use {…} as labels",
     "cannot explain target {…}",
+    "a foveal.Preprocessing, such as",
+    "load_model takes the name of a network",
 )
 
 
