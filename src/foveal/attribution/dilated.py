@@ -107,7 +107,7 @@ def _check_factor(layer: str, finer: Grid, built: Grid, resolution: int) -> None
         cells = f"{y} pixels" if y == x else f"{y} × {x} pixels"
         raise MethodError(
             f"the map of {layer}, whose cells lie {cells} apart, cannot be made {resolution} times finer: "
-            "choose a resolution that its strides make up (2 or 4, mostly), or a layer before any resizing"
+            "choose a resolution that divides its stride (2 or 4, mostly), or a layer before any resizing"
         )
 
 

@@ -269,6 +269,13 @@ class DrawingOptions:
             help="One figure of all photos, methods and layers: .pdf or .svg with text as text, .png, .jpg.",
         ),
     ] = None  # fmt: skip
+    title: Annotated[
+        str | None,
+        typer.Option(
+            "--title", metavar="TEXT", rich_help_panel=DRAWING_PANEL, show_default=False,
+            help="Title of the figure; the model's name if left out, \"\" for none.",
+        ),
+    ] = None  # fmt: skip
     size: Annotated[
         int | None,
         typer.Option(
@@ -320,6 +327,8 @@ class DrawingOptions:
         from foveal.errors import ResultError
         from foveal.render.figure_file import check_figure_file
 
+        if self.title is not None and not self.figure:
+            raise typer.BadParameter("--title is the title of the figure: give --figure FILE, too")
         try:
             self.drawing()
             if self.figure:

@@ -119,7 +119,7 @@ class Relevance:
         taken = numbers.get("taken by biases and stabilizers", [0.0])[0]
         words = f"relevance at {first} sums to {arrived:.4g} of a score of {score:.4g}"
         which = f" (image 0 of {len(numbers['score'])}, counted from 0)" if len(numbers["score"]) > 1 else ""
-        return [f"{words}; biases and stabilizers took {taken:.4g}{which}"]
+        return [f"{words}; {taken:.4g} went to biases and epsilon terms{which}"]
 
 
 def _one_hot(classes: list[int], scores: Tensor) -> Tensor:

@@ -123,7 +123,7 @@ class Backbone(nn.Module):
         if not (resolution * (h - 1) < H <= resolution * h and resolution * (w - 1) < W <= resolution * w):
             raise ModelError(
                 f"the map of {self.layer}, {h} × {w}, became {H} × {W} instead of {resolution} times as fine in mode "
-                f"{self.mode}: choose a resolution that its strides make up (2 or 4, mostly)"
+                f"{self.mode}: choose a resolution that divides its stride (2 or 4, mostly)"
             )
         shared = F[:, :, ::resolution, ::resolution]
         self.apart = float((shared - built).abs().amax() / built.abs().amax().clamp(min=1e-30))

@@ -179,7 +179,7 @@ class Explanation(DrawnMaps, Result):
         sign: Sign | None = None, scale: ScaleRule | float | None = None, colors: str | None = None,
         contour: bool | None = None,
     ) -> Image.Image:  # fmt: skip
-        """A row an image: the photo, then the overlay at each layer with its color bar.
+        """One row per image: the photo, then the overlay at each layer with its color bar.
 
         Args:
             kind: "layers".
@@ -200,13 +200,14 @@ class Explanation(DrawnMaps, Result):
     def save_figure(
         self, file: str | os.PathLike[str], *, layers: Sequence[str] | None = None, side: int | None = None,
         alpha: float | None = None, sign: Sign | None = None, scale: ScaleRule | float | None = None,
-        colors: str | None = None, contour: bool | None = None,
+        colors: str | None = None, contour: bool | None = None, title: str | None = None,
     ) -> Path:  # fmt: skip
         """The same figure as a file: .pdf and .svg with text as text, .png, .jpg and others in pixels.
 
         Args:
             file: its name; the ending says the kind. PDF needs `pip install 'foveal[pdf]'`.
             side: of an overlay in pixels; 512 in vectors and 256 in pixels if left out.
+            title: above the figure; the model's name if left out, nothing if "".
             layers, alpha, sign, scale, colors, contour: as in `figure`.
 
         Raises:
@@ -216,7 +217,7 @@ class Explanation(DrawnMaps, Result):
         from foveal.render.figure_file import save_figure
 
         drawing = self.drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
-        return save_figure(Path(file), self._rows, layers=self._known(layers), side=side, drawing=drawing)
+        return save_figure(Path(file), self._rows, layers=self._known(layers), side=side, drawing=drawing, title=title)
 
     def to_html(self, *, side: int = 320) -> str:
         """An HTML fragment with the overlays, what they explain, and the notes; needs no other file."""

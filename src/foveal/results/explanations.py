@@ -109,7 +109,7 @@ class Explanations(Result, Sequence[Explanation]):
         alpha: float | None = None, sign: Sign | None = None, scale: ScaleRule | float | None = None,
         colors: str | None = None, contour: bool | None = None,
     ) -> Image.Image:  # fmt: skip
-        """A row an image: its photo, then the map of each method and layer with its color bar.
+        """One row per image: its photo, then the map of each method and layer with its color bar.
 
         Args:
             kind: "methods".
@@ -129,13 +129,13 @@ class Explanations(Result, Sequence[Explanation]):
     def save_figure(
         self, file: str | os.PathLike[str], *, layers: Sequence[str] | None = None, side: int | None = None,
         alpha: float | None = None, sign: Sign | None = None, scale: ScaleRule | float | None = None,
-        colors: str | None = None, contour: bool | None = None,
+        colors: str | None = None, contour: bool | None = None, title: str | None = None,
     ) -> Path:  # fmt: skip
         """The same figure as a file, see `Explanation.save_figure`."""
         from foveal.render.figure_file import save_figure
 
         drawing = self[0].drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
-        return save_figure(Path(file), self._rows, layers=self._known(layers), side=side, drawing=drawing)
+        return save_figure(Path(file), self._rows, layers=self._known(layers), side=side, drawing=drawing, title=title)
 
     @property
     def _rows(self) -> list[tuple[tuple[Explanation, ...], int]]:
@@ -149,7 +149,7 @@ class Explanations(Result, Sequence[Explanation]):
         return layers
 
     def save_page(self, path: str | os.PathLike[str], scores: Scores | None = None, *, title: str = "") -> Path:
-        """Write the page that `foveal compare` writes: a column a method, a row an image, the numbers below each map.
+        """Write the page that `foveal compare` writes: one column per method, one row per image, numbers below each map.
 
             whys = foveal.compare(model, photos, methods=["gradcam", "hirescam"])
             whys.save_page("compare.html", foveal.measure(model, photos, explanations=whys))

@@ -1,0 +1,1 @@
+"""Situations of new users, as scripts of the commands that the README gives them."""
