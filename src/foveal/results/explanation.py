@@ -177,7 +177,7 @@ class Explanation(DrawnMaps, Result):
     def figure(
         self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 256, alpha: float | None = None,
         sign: Sign | None = None, scale: ScaleRule | float | None = None, colors: str | None = None,
-        contour: bool | None = None,
+        contour: bool | None = None, title: str | None = None,
     ) -> Image.Image:  # fmt: skip
         """One row per image: the photo, then the overlay at each layer with its color bar.
 
@@ -185,6 +185,7 @@ class Explanation(DrawnMaps, Result):
             kind: "layers".
             layers: those shown; all if left out.
             side: long side of an overlay in pixels.
+            title: above the figure; the model's name if left out, nothing if "".
             alpha, sign, scale, colors, contour: as in `overlay`; "auto" is one sign for the whole figure, and the
                 scale "robust".
 
@@ -195,7 +196,7 @@ class Explanation(DrawnMaps, Result):
         from foveal.render.figure_page import figure_page
 
         drawing = self.drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
-        return figure_page(self._rows, layers=self._known(layers), side=side, drawing=drawing).image()
+        return figure_page(self._rows, layers=self._known(layers), side=side, drawing=drawing, title=title).image()
 
     def save_figure(
         self, file: str | os.PathLike[str], *, layers: Sequence[str] | None = None, side: int | None = None,
@@ -207,8 +208,7 @@ class Explanation(DrawnMaps, Result):
         Args:
             file: its name; the ending says the kind. PDF needs `pip install 'foveal[pdf]'`.
             side: of an overlay in pixels; 512 in vectors and 256 in pixels if left out.
-            title: above the figure; the model's name if left out, nothing if "".
-            layers, alpha, sign, scale, colors, contour: as in `figure`.
+            layers, alpha, sign, scale, colors, contour, title: as in `figure`.
 
         Raises:
             ResultError: for an ending or value that there is not, or where nothing can be written.
