@@ -86,7 +86,9 @@ def test_a_figure_on_the_command_line(folder: Path) -> None:
         assert row["score"] == pytest.approx(float(logit), abs=1e-4)
         assert row["probability"] == pytest.approx(float(logit.sigmoid()), abs=1e-4)
     assert "note: preprocessing: squeezed to 16×16 pixels, gray, mean 0.5, std 0.25" in done.stderr
-    assert done.stderr.count("read as a logit") == 1  # not for each photo and method
+    assert (
+        done.stderr.count("as a logit, pneumonia where it is above 0 and not pneumonia below") == 1
+    )  # not for each photo and method
     assert "layer      input (lrp-gamma): the network's input" in done.stderr
     said = texts(folder / "fig.svg")
     assert said.startswith("Evidence for pneumonia photo gradcam") and "net.py:make" not in said

@@ -118,7 +118,7 @@ def range_notes(values: NDArray[Any], meant: Range) -> tuple[str, ...]:
     kind = f"{values.dtype.itemsize * 8}-bit" if values.dtype.kind in "iu" else str(values.dtype)
     least, most = sorted((meant.black, meant.white))
     spans = f"{kind} pixels span {low:g} to {high:g} of {least:g} to {most:g}"
-    return (f"{spans}: if the picture should not be so flat, {remedy}",)
+    return (f"{spans}: if the image should not be so flat, {remedy}",)
 
 
 def fits_8_bits(values: Float32[NDArray[np.float32], ...]) -> bool:

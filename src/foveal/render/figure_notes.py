@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from foveal.render.drawable import Maps
 
 ADVICE = ": if that is so, say "
-"""What follows tells a person at the keyboard what to do next; readers of a figure cannot."""
+FOR_THE_KEYBOARD = re.compile(rf"{ADVICE}.*|: if the image should not be so flat, .*", re.DOTALL)
+"""What tells a person at the keyboard what to do next; readers of a figure cannot."""
 NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
@@ -22,7 +23,7 @@ def figure_notes(rows: Sequence[tuple[Sequence[Maps], int]], layers: Sequence[st
     alike: dict[str, dict[str, list[tuple[int, str]]]] = {}  # by the note without numbers: the note, and who has it
     for k, (whys, _) in enumerate(rows):
         for why in whys:
-            for note in dict.fromkeys(note.partition(ADVICE)[0] for note in why.notes):
+            for note in dict.fromkeys(FOR_THE_KEYBOARD.sub("", note) for note in why.notes):
                 alike.setdefault(NUMBER.sub("0", note), {}).setdefault(note, []).append((k, why.method))
     return [_told(notes, rows, layers) for notes in alike.values()]
 
