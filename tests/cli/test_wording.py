@@ -36,6 +36,7 @@ UNREACHABLE = (
     "Cannot use {…} as labels",
     "cannot explain target {…}",
     "a foveal.Preprocessing, such as",
+    "give an nn.Module",
     "load_model takes the name of a network",
 )
 

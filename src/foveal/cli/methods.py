@@ -33,7 +33,7 @@ def methods(
       foveal explain bird.jpg -m demo --method my.py:mine
 
     Options follow the name; the others keep their defaults. A method of your own is a Python function
-    mine(A, G) -> (n, h, w) of the activations and gradients (n, c, h, w) of a layer (docs/methods.md).
+    mine(A, G) -> (n, h, w) of the activations and gradients (n, c, h, w) of a layer (`foveal help methods`).
     """
     from foveal.methods import METHODS, find_method
     from foveal.methods.listing import described

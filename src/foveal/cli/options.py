@@ -119,7 +119,7 @@ class NetworkOptions:
         typer.Option(
             "--preprocessing", metavar="NAME|FILE", rich_help_panel=MODEL_PANEL,
             help="How an image becomes the input, where the model does not say: imagenet, gray (one channel, values "
-            'from -1 to 1), or a JSON file ({"size": [224, 224], …}, as in docs/models.md).',
+            'from -1 to 1), or a JSON file ({"size": [224, 224], …}, see `foveal help models`).',
         ),
     ] = None  # fmt: skip
     input_size: Annotated[

@@ -81,7 +81,7 @@ def _unknown(model: Model, name: str, channels: int | None) -> str:
     takes = f"takes {counted(channels, 'channel')} and " if channels else ""
     return (
         f"{name} {takes}does not say how an image becomes its input: add --preprocessing {preset} --input-size {side} "
-        "(and --mean, --std), with the numbers of its training, or --preprocessing FILE.json (docs/models.md)."
+        "(and --mean, --std), with the numbers of its training, or --preprocessing FILE.json (`foveal help models`)."
     )
 
 
