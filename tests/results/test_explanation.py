@@ -82,10 +82,10 @@ def test_nothing_about_a_map_stays_unsaid() -> None:
     remarks = explanation(maps=maps).notes
     assert remarks == (
         "a note",
-        "a: there is no evidence, the map is all zero (picture 1, counted from 0)",
-        "b: all evidence is negative (every picture)",
+        "a: there is no evidence, the map is all zero (image 1, counted from 0)",
+        "b: all evidence is negative (every image)",
         "c: the map has values that are not numbers (picture 0, counted from 0)",
-        "d: the map has values that are not numbers (picture 1, counted from 0)",
+        "d: the map has values that are not numbers (image 1, counted from 0)",
     )
     assert explanation(maps=maps, notes=())[0].notes == (
         "b: all evidence is negative",
@@ -97,9 +97,9 @@ def test_nothing_about_a_map_stays_unsaid() -> None:
 def test_what_was_decided_to_read_a_photo_is_said() -> None:
     why = explanation()
     photos = tuple(replace(photo, notes=("first of 3 frames",)) for photo in why.photos)
-    assert replace(why, photos=photos).notes[-1] == "photo: first of 3 frames (every picture)"
+    assert replace(why, photos=photos).notes[-1] == "photo: first of 3 frames (every image)"
     one = replace(why, photos=(why.photos[0], photos[1]))
-    assert one.notes[-1] == "photo: first of 3 frames (picture 1, counted from 0)"
+    assert one.notes[-1] == "photo: first of 3 frames (image 1, counted from 0)"
     assert one[0].notes == ("a note",)
 
 
