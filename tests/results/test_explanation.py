@@ -84,7 +84,7 @@ def test_nothing_about_a_map_stays_unsaid() -> None:
         "a note",
         "a: there is no evidence, the map is all zero (image 1, counted from 0)",
         "b: all evidence is negative (every image)",
-        "c: the map has values that are not numbers (picture 0, counted from 0)",
+        "c: the map has values that are not numbers (image 0, counted from 0)",
         "d: the map has values that are not numbers (image 1, counted from 0)",
     )
     assert explanation(maps=maps, notes=())[0].notes == (
