@@ -40,6 +40,9 @@ UNREACHABLE = (
     "name a function f(A, G)",
     "register this one by another name",
     "a name, a foveal.Method",
+    "a foveal.Preprocessing, such as",
+    "give an nn.Module",
+    "load_model takes the name of a network",
 )
 
 

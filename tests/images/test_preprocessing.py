@@ -107,7 +107,9 @@ def test_it_survives_its_dictionary() -> None:
     [
         ({"size": (224,)}, "size must be two"),
         ({"size": (224, 0)}, "size must be two"),
-        ({"size": 224}, "size must be two"),
+        ({"size": "224"}, "size must be two"),
+        ({"size": (8, 8), "mean": 127.5, "std": 127.5}, "mean 127.5 looks like .* pixels of 0 to 255.* divide"),
+        ({"size": (8, 8), "mean": 0.0, "std": (58.4, 57.1, 57.4)}, "std .*58.4.* divide mean and std by 255"),
         ({"size": (8, 8), "resize": "crop"}, "one of short, exact, pad, not 'crop'"),
         ({"size": (8, 8), "resize_to": 0}, "resize_to"),
         ({"size": (8, 8), "channels": "L"}, r"mean must be 1 number"),
@@ -133,3 +135,18 @@ def test_unknown_and_missing_fields_are_named() -> None:
 def test_a_sliver_is_refused_before_it_fills_the_memory() -> None:
     with pytest.raises(ImageError, match=r"100000×1 .* set resize to exact or pad"):
         Preprocessing((224, 224), resize_to=256).apply(Image.new("RGB", (100_000, 1)))
+
+
+def test_one_number_is_enough() -> None:
+    """A side of a square, a mean and a deviation of every channel; lists are tuples."""
+    short = Preprocessing(28, channels="L", mean=0.5, std=0.25)  # type: ignore[arg-type]
+    assert short == Preprocessing((28, 28), channels="L", mean=(0.5,), std=(0.25,))
+    assert Preprocessing([8, 9], mean=0.5).mean == (0.5, 0.5, 0.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("way", ["short", "exact", "pad"])
+def test_a_named_preprocessing_resizes_in_another_way(way: Any) -> None:
+    made = Preprocessing.named("imagenet", 112, resize=way)
+    assert (made.resize, made.resize_to) == (way, 128 if way == "short" else None)
+    whole = made.geometry((100, 200)).seen == pytest.approx((0, 0, 200, 100))
+    assert whole == (way != "short")

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from foveal.cli.wording import as_options
 from foveal.errors import ModelError
 from foveal.images import Preprocessing
 from foveal.models import Model, list_models, load_model, read_labels, save_model
 from foveal.models.extras import import_timm, import_torchvision
+from foveal.models.untrained import untrained
 from tests.models.factories import Net, described
 
 if TYPE_CHECKING:
@@ -58,8 +60,8 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spec", ["timm:resnet18", "torchvision:resnet18"])
 def test_weights_that_cannot_be_fetched(offline: None, spec: str) -> None:
-    message = refusal(spec)
-    assert spec in message and "weights=…" in message and "pretrained=False" in message
+    message = as_options(refusal(spec))
+    assert spec in message and "--weights FILE" in message and "--no-pretrained" in message
 
 
 @pytest.mark.parametrize("source", ["timm", "torchvision"])
@@ -337,3 +339,14 @@ def test_the_demo_network_by_its_name(tmp_path: Path, monkeypatch: pytest.Monkey
     with torch.inference_mode():
         assert torch.allclose(demo.module(x), network(x), atol=1e-2)
     assert all(p.dtype == torch.float32 for p in demo.module.parameters())
+
+
+def test_a_network_that_was_never_trained_is_noted(tmp_path: Path) -> None:
+    """As long as every batch norm is as it was built; a batch through one is enough to end that."""
+    code = "from torch import nn\ndef make(): return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))\n"
+    (tmp_path / "net.py").write_text(code)
+    fresh = load_model(f"{tmp_path / 'net.py'}:make")
+    assert len(fresh.notes) == 1 and "nothing was learned" in fresh.notes[0]
+    assert untrained(fresh.module)
+    fresh.module.train()(torch.randn(4, 1, 5, 5))
+    assert not untrained(fresh.module) and not untrained(torch.nn.Conv2d(1, 2, 3))

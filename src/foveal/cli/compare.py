@@ -161,14 +161,16 @@ def _joined(parts: Sequence[Explanation]) -> Explanation:
 
     first = parts[0]
     scored = all(part.score is not None for part in parts)
+    chances = [part.probability for part in parts if part.probability is not None]
     return Explanation(
         maps={first.layer: torch.cat([part.map for part in parts])},
         photos=tuple(photo for part in parts for photo in part.photos),
         score=torch.cat([part.score for part in parts if part.score is not None]) if scored else None,
-        probability=None,
+        probability=torch.cat(chances) if len(chances) == len(parts) else None,
         target=tuple(label for part in parts for label in part.target),
         target_spec={"kind": "several"},
         method=first.method,
         parameters=first.parameters,
         model=first.model,
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )

@@ -16,6 +16,7 @@ from foveal.methods import METHODS
 from foveal.models.model import placed
 from foveal.render.drawing import Drawing
 from foveal.render.figure_file import save_figure
+from foveal.render.figure_notes import ADVICE
 from foveal.render.scale import percent
 from foveal.storage.atomic import whole_file
 from foveal.storage.naming import distinct_names, plain_name
@@ -47,6 +48,8 @@ class PhotoRequest:
     audit: bool = False
     drawing: Drawing = field(default_factory=Drawing)
     flat: bool = False
+    printed: set[str] = field(default_factory=set)
+    """Notes on the network that were printed with an earlier photo."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,10 @@ def explain_photo(
     predicted = _predicted(request.model, batch) if named else _explained_class(explanations[0])
     steps = stages(request.model, batch)
     rows = []
-    info(
-        f"{photo} → {folder}{'-*.png' if request.flat else ''}", *_in_words(request, explanations[0], predicted, steps)
-    )
+    info(f"{photo} → {folder}{'-*.png' if request.flat else ''}", *_in_words(request, explanations, predicted, steps))
+    info(*_notes(request, explanations))
     for why in explanations:
         files = _flat(why, folder) if request.flat else _whole(why, folder / why.method)
-        info(*(f"  {why.method} note: {remark}" for remark in why.notes))
         rows.append(_row(request, why, photo, predicted, steps) | {"folder": str(files[0].parent)})
         rows[-1]["files"] = [str(file) for file in files]
         if request.audit:
@@ -141,14 +142,35 @@ def _explained_class(why: Explanation) -> TargetScore:
 
 
 def _in_words(
-    request: PhotoRequest, why: Explanation, predicted: TargetScore | None, steps: Sequence[Stage]
+    request: PhotoRequest, explanations: Sequence[Explanation], predicted: TargetScore | None, steps: Sequence[Stage]
 ) -> list[str]:
     lines = []
     if predicted is not None:
         lines.append(f"  predicted  {predicted.label[0]}{_percent(predicted)}")
-    lines.append(f"  explained  {why.summary()}")
+    lines.append(f"  explained  {explanations[0].summary()}")
     chosen = request.layers is None
-    return lines + [f"  layer      {layer}: {_choice(layer, why, steps, chosen=chosen)}" for layer in why.layers]
+    by_layers: dict[tuple[str, ...], list[Explanation]] = {}
+    for why in explanations:
+        by_layers.setdefault(tuple(why.layers), []).append(why)
+    for layers, whys in by_layers.items():
+        of = f" ({', '.join(why.method for why in whys)})" if len(by_layers) > 1 else ""
+        lines += [f"  layer      {layer}{of}: {_choice(layer, whys[0], steps, chosen=chosen)}" for layer in layers]
+    return lines
+
+
+def _notes(request: PhotoRequest, explanations: Sequence[Explanation]) -> list[str]:
+    """Each note once, with its methods where it is not of all; those on the network are not repeated for each photo."""
+    methods: dict[str, list[str]] = {}
+    for why in explanations:
+        for note in why.notes:
+            methods.setdefault(note, []).append(why.method)
+    lines = [
+        f"  {'' if len(explanations) > 1 and len(who) == len(explanations) else ', '.join(who) + ' '}note: {note}"
+        for note, who in methods.items()
+        if note not in request.printed and note not in request.model.notes
+    ]
+    request.printed.update(note for note in methods if ADVICE in note)
+    return lines
 
 
 def _percent(verdict: TargetScore) -> str:
@@ -158,6 +180,8 @@ def _percent(verdict: TargetScore) -> str:
 def _choice(layer: str, why: Explanation, steps: Sequence[Stage], *, chosen: bool) -> str:
     """What a layer is among the stages, and why it was chosen if nobody named it."""
     number = next((i for i, stage in enumerate(steps, 1) if stage.name == layer), None)
+    if number is None and layer == "input":
+        return "the network's input, where this method makes its map" if chosen else "the network's input"
     if number is None:
         return "as asked"
     stage = steps[number - 1]

@@ -46,4 +46,7 @@ class Figure:
             return None
         from foveal.render.figure_file import save_figure
 
-        return save_figure(self._options.figure, self._rows, side=self._options.size, drawing=self._options.drawing())
+        return save_figure(
+            self._options.figure, self._rows, side=self._options.size, drawing=self._options.drawing(),
+            title=self._options.title,
+        )  # fmt: skip

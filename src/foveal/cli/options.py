@@ -143,6 +143,14 @@ class NetworkOptions:
             help="Standard deviation to divide by: one number, or one per channel.",
         ),
     ] = None  # fmt: skip
+    resize: Annotated[
+        str | None,
+        typer.Option(
+            "--resize", metavar="WAY", rich_help_panel=MODEL_PANEL, autocompletion=lambda: ["short", "exact", "pad"],
+            help="How a photo of another shape fits: short (its center, edges are cut off), exact (squeezed), pad "
+            "(whole, with bars).",
+        ),
+    ] = None  # fmt: skip
     task: Annotated[
         str | None,
         typer.Option(
@@ -159,7 +167,7 @@ class NetworkOptions:
             from foveal.engine.task import check_task
             from foveal.models import load_model
 
-            wanted = PreprocessingOptions.of(self.preprocessing, self.input_size, self.mean, self.std)
+            wanted = PreprocessingOptions.of(self.preprocessing, self.input_size, self.mean, self.std, self.resize)
             model = load_model(
                 self.model,
                 weights=self.weights,
@@ -173,7 +181,7 @@ class NetworkOptions:
         return model
 
     @property
-    def _labels(self) -> Path | None:
+    def _labels(self) -> Path | tuple[str, ...] | None:
         return None
 
 
@@ -182,16 +190,23 @@ class ClassifierOptions(NetworkOptions):
     """The same, for commands that name classes."""
 
     labels: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--labels", metavar="FILE", rich_help_panel=MODEL_PANEL,
-            help="Class names: a text file with one name per line, or a JSON list. For one output, one name.",
+            "--labels", metavar="FILE|NAMES", rich_help_panel=MODEL_PANEL,
+            help="Class names: a text file with one name per line, a JSON list, or the names with commas between. For "
+            "one output, one name.",
         ),
     ] = None  # fmt: skip
 
     @property
-    def _labels(self) -> Path | None:
-        return self.labels
+    def _labels(self) -> Path | tuple[str, ...] | None:
+        """The file, or the names themselves where the text cannot be meant as a file."""
+        if self.labels is None:
+            return None
+        file = Path(self.labels)
+        if file.exists() or ("," not in self.labels and (file.suffix or len(file.parts) != 1)):
+            return file
+        return tuple(name.strip() for name in self.labels.split(","))
 
 
 @dataclass(frozen=True)
@@ -254,6 +269,13 @@ class DrawingOptions:
             help="One figure of all photos, methods and layers: .pdf or .svg with text as text, .png, .jpg.",
         ),
     ] = None  # fmt: skip
+    title: Annotated[
+        str | None,
+        typer.Option(
+            "--title", metavar="TEXT", rich_help_panel=DRAWING_PANEL, show_default=False,
+            help="Title of the figure; the model's name if left out, \"\" for none.",
+        ),
+    ] = None  # fmt: skip
     size: Annotated[
         int | None,
         typer.Option(
@@ -305,6 +327,8 @@ class DrawingOptions:
         from foveal.errors import ResultError
         from foveal.render.figure_file import check_figure_file
 
+        if self.title is not None and not self.figure:
+            raise typer.BadParameter("--title is the title of the figure: give --figure FILE, too")
         try:
             self.drawing()
             if self.figure:

@@ -1,10 +1,10 @@
-"""--preprocessing, --input-size, --mean and --std: how an image becomes the network's input."""
+"""--preprocessing, --input-size, --mean, --std and --resize: how an image becomes the network's input."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import typer
 
@@ -13,6 +13,7 @@ from foveal.errors import ModelError, counted
 
 if TYPE_CHECKING:
     from foveal.images import Preprocessing
+    from foveal.images.preprocessing import Resize
     from foveal.models import Model
 
 
@@ -22,21 +23,24 @@ class PreprocessingOptions:
 
     Attributes:
         base: what --preprocessing names; None where it is left out.
-        size, mean, std: changes to it, or to what the model brings.
+        size, mean, std, resize: changes to it, or to what the model brings.
     """
 
     base: Preprocessing | None = None
     size: tuple[int, int] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    resize: Resize | None = None
 
     @classmethod
-    def of(cls, name: str | None, size: str | None, mean: str | None, std: str | None) -> PreprocessingOptions:
+    def of(
+        cls, name: str | None, size: str | None, mean: str | None, std: str | None, resize: str | None = None
+    ) -> PreprocessingOptions:
         """Raises ImageError and typer.BadParameter for what cannot be read."""
         from foveal.images.preprocessing_file import read_preprocessing
 
         base = None if name is None else read_preprocessing(name)
-        return cls(base, _size(size), _numbers("--mean", mean), _numbers("--std", std))
+        return cls(base, _size(size), _numbers("--mean", mean), _numbers("--std", std), _resize(resize))
 
     def applied(self, model: Model, name: str) -> Model:
         """The model with this preprocessing; its own where nothing was said.
@@ -49,13 +53,13 @@ class PreprocessingOptions:
         from foveal.images.preprocessing import USUAL
 
         base = self.base or model.preprocessing
-        said = self.size or self.mean or self.std
+        said = self.size or self.mean or self.std or self.resize
         if base is None:
             first = first_convolution(unwrap(model.module))
             base = USUAL.get(first.channels if first else 0) if said else None
             if base is None:
                 raise ModelError(_unknown(model, name, first.channels if first else None))
-        used = base.changed(self.size, mean=self.mean, std=self.std)
+        used = base.changed(self.size, mean=self.mean, std=self.std, resize=self.resize)
         if said:
             info(f"note: preprocessing: {_in_words(used)}")
             if used.resize == "short" and used.size[0] != used.size[1]:
@@ -87,11 +91,23 @@ def _in_words(used: Preprocessing) -> str:
     """The settings in a line, as --show-preprocessing has them in JSON."""
     size = f"{used.size[0]}×{used.size[1]} pixels"
     short = f"images are scaled to a short side of {used.resize_to or min(used.size)} and cropped to the central {size}"
-    placed = {"short": short, "exact": f"images are scaled to {size}, whatever their proportions"}.get(
-        used.resize, size
-    )
+    placed = {
+        "short": short,
+        "exact": f"images are scaled to {size}, whatever their proportions",
+        "pad": f"images are padded to {size}",
+    }[used.resize]
+    channels = "gray" if used.channels == "L" else used.channels
     mean, std = (", ".join(f"{x:g}" for x in numbers) for numbers in (used.mean, used.std))
-    return f"{placed}, {used.channels}, mean {mean}, std {std}"
+    return f"{placed}, {channels}, mean {mean}, std {std}"
+
+
+def _resize(text: str | None) -> Resize | None:
+    from foveal.images.preprocessing import Resize
+
+    ways: dict[str, Resize] = {way: way for way in get_args(Resize)}
+    if text is not None and text not in ways:
+        raise typer.BadParameter(f"cannot resize by {text!r}: write {', '.join(ways)}")
+    return None if text is None else ways[text]
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

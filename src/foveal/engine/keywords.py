@@ -184,9 +184,12 @@ KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "Sequence[Any] | Tensor": (_sequence, "a tuple of arguments"),
     "Progress": (_callable, "a function"),
     "Callable[[str, int, int], None]": (_callable, "a function"),
+    "Preprocessing": (
+        _is_a("Preprocessing"), "a foveal.Preprocessing, such as foveal.Preprocessing.named('gray', 128)"
+    ),
     **{
         name: (_is_a(name), f"a foveal {name}")
-        for name in ("Preprocessing", "Setting", "ObjectiveWeights", "Schedule", "Grouping")
+        for name in ("Setting", "ObjectiveWeights", "Schedule", "Grouping")
     },
 }  # fmt: skip
 """Annotations to what reads them, and what to ask for."""

@@ -150,7 +150,8 @@ def _load(image: OneImage, preprocessing: Preprocessing | None, axes: int) -> tu
     if preprocessing is None:
         raise ImageError(
             f"Cannot make a network input from {source!r}: the preprocessing of the network is not known; pass "
-            "preprocessing=foveal.Preprocessing(size=(h, w), …) (in Python also a model from foveal.load_model)."
+            "preprocessing=foveal.Preprocessing(size=(h, w), …) (in Python also foveal.Preprocessing.named('gray', "
+            "size), 'imagenet' for three channels, or a model from foveal.load_model)."
         )
     pixels = np.array(decoded.image)
     geometry = preprocessing.geometry((pixels.shape[0], pixels.shape[1]))

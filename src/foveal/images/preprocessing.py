@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from PIL import Image
 
-from foveal.errors import ImageError, UnknownPreprocessing, shown
+from foveal.errors import ImageError, UnknownPreprocessing, counted, shown
 from foveal.images.geometry import Geometry
 
 if TYPE_CHECKING:
@@ -29,20 +29,21 @@ GRAY = np.array([0.299, 0.587, 0.114], np.float32)
 LARGEST_RESIZE = 2**28
 LONGEST = 2**15  # pixels of an input's side
 SMALLEST, LARGEST = 1e-30, 1e30  # what single precision divides by, and holds
+LARGEST_FOR_UNIT_PIXELS = 8  # a mean or deviation above is one of pixels of 0 to 255, or of 12 bits
 
 
 @dataclass(frozen=True)
 class Preprocessing:
     """How a photo becomes the network's input: resize, crop or pad, then `x = (pixel / 255 - mean) / std`.
 
-    size            (h, w) fed to the network.
+    size            (h, w) fed to the network, or the side of a square.
     resize          "short": short side to `resize_to`, keeping proportions, then the central `size`; black
                     where the photo is too small for it. "exact": squeezed to `size`. "pad": the whole photo,
                     shrunk or enlarged to fit inside `size`, on a ground of the mean color (zero, to the
                     network).
     resize_to       short side in pixels before the crop; None is the smaller side of `size`.
     channels        order of the input's channels; "L" is one gray channel.
-    mean, std       one number a channel, in that order, for pixels scaled to 0..1.
+    mean, std       one number a channel, in that order, or one number for all, for pixels scaled to 0..1.
 
     The arithmetic is that of torchvision's `Resize`, `CenterCrop` and `Normalize` on a PIL image.
     """
@@ -56,6 +57,9 @@ class Preprocessing:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     def __post_init__(self) -> None:
+        count = 1 if self.channels == "L" else 3
+        for name, one_for_each in (("size", 2), ("mean", count), ("std", count)):
+            object.__setattr__(self, name, _spread(getattr(self, name), one_for_each))
         for problem in _problems(self):
             raise ImageError(f"Cannot use this preprocessing: {problem}.")
 
@@ -119,6 +123,7 @@ class Preprocessing:
         *,
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
+        resize: Resize | None = None,
     ) -> Preprocessing:
         """A preprocessing by name, with another size or other numbers if given.
 
@@ -130,6 +135,7 @@ class Preprocessing:
                 224×224, values from −1 to 1).
             size: side of the input, or (h, w); the short side before the crop changes in proportion.
             mean, std: one number for every channel, or one a channel, for pixels scaled to 0..1.
+            resize: "short" (cut to the center), "exact" (squeezed to the size) or "pad" (whole, with bars).
 
         Raises:
             ImageError: for another name, and numbers that do not fit.
@@ -138,7 +144,7 @@ class Preprocessing:
             near = get_close_matches(str(name), PRESETS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"the names are {', '.join(PRESETS)}."
             raise UnknownPreprocessing(f"There is no preprocessing named {shown(name)}: {hint}")
-        return PRESETS[name].changed((size, size) if isinstance(size, int) else size, mean=mean, std=std)
+        return PRESETS[name].changed((size, size) if isinstance(size, int) else size, mean=mean, std=std, resize=resize)
 
     def changed(
         self,
@@ -146,13 +152,17 @@ class Preprocessing:
         *,
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
+        resize: Resize | None = None,
     ) -> Preprocessing:
-        """The same with another size (h, w), mean or standard deviation; see `named`."""
+        """The same with another size (h, w), mean, standard deviation or resize; see `named`."""
         changes: dict[str, Any] = {"mean": self._for_each_channel(mean), "std": self._for_each_channel(std)}
         if size:
             short = self.resize_to and round(self.resize_to * min(size) / min(self.size))
             changes |= {"size": size, "resize_to": short}
-        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+        changed = replace(self, **{name: value for name, value in changes.items() if value is not None})
+        if resize in (None, self.resize):
+            return changed
+        return replace(changed, resize=resize, resize_to=None)
 
     def _for_each_channel(self, numbers: float | Sequence[float] | None) -> tuple[float, ...] | None:
         if numbers is None:
@@ -214,6 +224,13 @@ def _margin(length: int, kept: int) -> int:
     return round((length - kept) / 2) if length >= kept else -((kept - length) // 2)
 
 
+def _spread(value: object, count: int) -> object:
+    """One number as so many, a list as a tuple; anything else as it is."""
+    if isinstance(value, list):
+        return tuple(value)
+    return (value,) * count if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 def _problems(p: Preprocessing) -> list[str]:
     """What is wrong with these settings, in words."""
     problems = []
@@ -229,10 +246,21 @@ def _problems(p: Preprocessing) -> list[str]:
     for name in ("mean", "std"):
         numbers = getattr(p, name)
         if not (isinstance(numbers, tuple) and len(numbers) == count and all(_number(x) for x in numbers)):
-            problems.append(f"{name} must be {count} number(s) for channels={shown(p.channels)}, not {shown(numbers)}")
+            wanted = counted(count, "number")
+            problems.append(f"{name} must be {wanted} for channels={shown(p.channels)}, not {shown(numbers)}")
+        elif max(map(abs, numbers)) > LARGEST_FOR_UNIT_PIXELS:
+            problems.append(
+                f"{name} {shown(_fewest(numbers))} looks like a number for pixels of 0 to 255, and here pixels are "
+                "scaled to 0..1: divide mean and std by 255"
+            )
         elif name == "std" and min(numbers) <= SMALLEST:
             problems.append(f"std must be positive, not {shown(numbers)}")
     return problems
+
+
+def _fewest(numbers: tuple[float, ...]) -> float | tuple[float, ...]:
+    """One number where all are the same."""
+    return numbers[0] if len(set(numbers)) == 1 else numbers
 
 
 def _whole(value: object) -> bool:

@@ -118,7 +118,8 @@ class Relevance:
         score, arrived = numbers["score"][0], numbers["relevance"][0]
         taken = numbers.get("taken by biases and stabilizers", [0.0])[0]
         words = f"relevance at {first} sums to {arrived:.4g} of a score of {score:.4g}"
-        return [f"{words}; biases and epsilon terms took {taken:.4g}"]
+        which = f" (image 0 of {len(numbers['score'])}, counted from 0)" if len(numbers["score"]) > 1 else ""
+        return [f"{words}; biases and epsilon terms took {taken:.4g}{which}"]
 
 
 def _one_hot(classes: list[int], scores: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import re
@@ -53,6 +54,16 @@ def own_object(spec: str, *, what: str = "a network") -> object:
     with _importable(_folder(spec)):
         module = _import_file(Path(where), what) if where.endswith(".py") else _import_module(where, name)
         return _attribute(module, name, spec)
+
+
+def own_makers(file: str) -> list[str]:
+    """The functions and network classes that a person's file defines itself, read without running it."""
+    try:
+        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    except DAMAGE:
+        return []
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    return functions or [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
 
 
 def _folder(spec: str) -> Path | None:

@@ -76,7 +76,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     try:
         text = read_text(Path(path))
     except FileNotFoundError as error:
-        raise ModelError(f"{cannot}: there is no such file.") from error
+        raise ModelError(f"{cannot}: there is no such file. Write a text file with one name a line.") from error
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{cannot}: it is not a readable text file ({reason(error)}).") from error
     if text.lstrip().startswith("["):

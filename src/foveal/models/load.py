@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from foveal.engine.keywords import checked
 from foveal.errors import ModelError, UnknownModel
@@ -15,6 +16,7 @@ from foveal.models.kinds import soundness
 from foveal.models.labels import checked_labels, read_labels
 from foveal.models.pairing import described
 from foveal.models.sidecar import read_sidecar, sidecar_path
+from foveal.models.untrained import untrained
 from foveal.models.weight_files import PICKLED, check_file, fill, head_size, read_state
 from foveal.storage.reading import reason
 
@@ -71,6 +73,11 @@ def load_model(
     >>> load_model("demo").labels[:2]                   # doctest: +SKIP
     ('Coral Spoonbill', 'Coral Ibis')
     """
+    if isinstance(spec, nn.Module):
+        raise ModelError(
+            f"load_model takes the name of a network, and this is a {type(spec).__name__} itself: pass it to the verb, "
+            "foveal.explain(network, …), or foveal.Model(network, 'name', preprocessing, labels=[…])"
+        )
     asked, file = str(spec), Path(weights) if weights is not None else None
     if asked in BUNDLED:
         _check_bundled(asked)
@@ -87,7 +94,8 @@ def load_model(
         model = replace(model, task=task)
     _move(model, device)
     model.module.eval()
-    return model.noted(*soundness(model.module))
+    doubts = untrained(model.module) if file is None and not _is_zoo(asked) else ()
+    return model.noted(*soundness(model.module), *doubts)
 
 
 def _from_weights(path: Path, weights: Path | None) -> Model:
@@ -159,10 +167,12 @@ def _check_spec(spec: str) -> None:
     if spec.endswith(PICKLED):
         raise ModelError(
             f"{spec} holds weights but not the network they belong to: name it and pass the file as weights, "
-            f"e.g. load_model('timm:resnet50', weights={spec!r})."
+            f"e.g. load_model('timm:resnet50', weights={spec!r}); for a network of your own code write "
+            "'path/to/file.py:factory'."
         )
     if spec.endswith(".py"):
-        raise UnknownModel(f"Which function of {spec} makes the network? Write '{spec}:NAME'.")
+        name = next(iter(from_factory.own_makers(spec)), "NAME")
+        raise UnknownModel(f"Which function of {spec} makes the network? Write '{spec}:{name}'.")
     if not colon or not before or not after:
         raise UnknownModel(
             f"No model is called {spec!r}: write 'demo', 'embed', 'parts', 'timm:{after or 'NAME'}', "

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_NEEDED = {
+    "module": ": give an nn.Module",
+    "preprocessing": ": give a foveal.Preprocessing, such as foveal.Preprocessing.named('gray', 128), or None",
+}
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A network in evaluation mode, with what is needed to feed it and to name its outputs.
@@ -44,7 +50,8 @@ class Model:
         kinds = {"module": nn.Module, "name": str, "preprocessing": Preprocessing | None, "card": Mapping}
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
-                raise ModelError(f"Cannot make a Model whose {name} is {shown(getattr(self, name))}.")
+                hint = _NEEDED.get(name, "")
+                raise ModelError(f"Cannot make a Model whose {name} is {shown(getattr(self, name))}{hint}.")
         object.__setattr__(self, "labels", checked_labels(self.labels))
         check_task(self.task)
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from foveal.errors import ResultError
-from foveal.render.figure_page import figure_page
+from foveal.render.figure_page import figure_page, title_of
 from foveal.render.pdf import need_reportlab
 from foveal.storage.atomic import utf8, whole_file
 
@@ -43,21 +43,25 @@ def check_figure_file(file: Path) -> None:
 
 
 def save_figure(
-    file: Path, rows: Sequence[Row], *, layers: Sequence[str] | None = None, side: int | None = None, drawing: Drawing
-) -> Path:
+    file: Path, rows: Sequence[Row], *, layers: Sequence[str] | None = None, side: int | None = None, drawing: Drawing,
+    title: str | None = None,
+) -> Path:  # fmt: skip
     """The file, now holding the figure of `figure_page`, whole or not at all.
 
     side        of an overlay in pixels. In vectors the page stays as it is, and the images in it become finer.
+    title       above the figure; the model's name if left out, nothing if empty.
     """
     check_figure_file(file)
     ending = file.suffix.casefold()
     if ending in VECTORS:
-        page = figure_page(rows, layers=layers, side=SIDE, drawing=drawing, finer=(side or 2 * SIDE) / SIDE)
+        page = figure_page(
+            rows, layers=layers, side=SIDE, drawing=drawing, finer=(side or 2 * SIDE) / SIDE, title=title
+        )
     else:
-        page = figure_page(rows, layers=layers, side=side or SIDE, drawing=drawing)
+        page = figure_page(rows, layers=layers, side=side or SIDE, drawing=drawing, title=title)
     with whole_file(file) as aside:
         if ending == ".pdf":
-            aside.write_bytes(page.pdf())
+            aside.write_bytes(page.pdf(title_of(rows, title)))
         elif ending == ".svg":
             aside.write_bytes(utf8(page.svg()))
         else:

@@ -1,4 +1,4 @@
-"""A figure for a paper: a row a photo, with its overlays beside it, a color bar for each, and a caption."""
+"""A figure for a paper: one row per photo, with its overlays beside it, a color bar for each, and a caption."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from PIL import Image
 from foveal.images.planes import plane
 from foveal.render.contours import LEVELS
 from foveal.render.drawing import scale_of
-from foveal.render.figures import LINE, MUTED, fit_photo, sentence
+from foveal.render.figure_notes import figure_notes
+from foveal.render.figures import LINE, MUTED, fit_photo
 from foveal.render.overlay import INK, draw_overlay
 from foveal.render.page_layout import Page
-from foveal.render.scale import choose_scale, nothing_to_show, shared_sign, ticks, typeset
+from foveal.render.scale import choose_scale, nothing_to_show, number, shared_sign, ticks, typeset
 from foveal.render.text import length, shorten_middle, wrap
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = "tuple[Sequence[Maps], int]"
 ORANGE_AND_BLUE = "Orange is evidence for the target, blue is evidence against it."
+ABOVE_AND_BELOW = "Values above 0 are evidence for the target, values below 0 are evidence against it."
 LIMITS = {
     "image": "Each overlay has its own color scale.",
     "robust": "Each overlay has its own color scale (98th percentile).",
@@ -68,15 +70,17 @@ class Measures:
 
 
 def figure_page(
-    rows: Sequence[Row], *, layers: Sequence[str] | None = None, side: int, drawing: Drawing, finer: float = 1
-) -> Page:
-    """A row an image; a column for the photo, and one for each method and layer, with its color bar.
+    rows: Sequence[Row], *, layers: Sequence[str] | None = None, side: int, drawing: Drawing, finer: float = 1,
+    title: str | None = None,
+) -> Page:  # fmt: skip
+    """One row per image; a column for the photo, and one for each method and layer, with its color bar.
 
     All overlays have colors of one meaning: if any needs both signs, all show both.
 
     rows        of each, the explanations by several methods, and which of their images it is.
     layers      of each explanation; None is all that it has.
     finer       pixels of each image for one on the page: more of them for vectors.
+    title       above it; the model's name if left out, nothing if empty.
     """
     maps = [[(why, layer) for why in whys for layer in layers or why.layers] for whys, _ in rows]
     sign = shared_sign((_array(why, layer) for row in maps for why, layer in row), drawing.sign)
@@ -92,12 +96,13 @@ def figure_page(
     headings = max(maps, key=len)
     starts = [at.left + side + at.gap + k * (side + bar + at.gap) for k in range(len(headings))]
     width = starts[-1] + side + bar
-    head = wrap(rows[0][0][0].model, at.size * 1.2, width)
+    head = wrap(title_of(rows, title), at.size * 1.2, width) if title_of(rows, title) else []
     heights = [
         round(max(len(said) * at.size * LINE, *(image.height / finer for image in _images(photo, row))))
         for said, photo, row in zip(words, photos, cells, strict=True)
     ]
-    foot = wrap(" ".join(_caption(rows, headings, drawing)), at.size * 0.85, width)
+    caption = [*_colors_and_lines(rows, maps, drawing), *figure_notes(rows, [layer for _, layer in headings])]
+    foot = wrap(" ".join(caption), at.size * 0.85, width)
     edge = max(6, side // 16)
     top = edge + len(head) * at.size * 1.2 * LINE + at.size * 0.4
     under = top + 2 * at.size * LINE + at.size * 0.3
@@ -120,6 +125,11 @@ def figure_page(
         y += height + at.gap
     _lines(page, (edge, below), foot, at.size * 0.85, MUTED)
     return page
+
+
+def title_of(rows: Sequence[Row], title: str | None) -> str:
+    """What stands above the figure: the model's name, where nothing else is asked for."""
+    return rows[0][0][0].model if title is None else title
 
 
 def _column_scales(maps: Sequence[Sequence[tuple[Maps, str]]], drawing: Drawing) -> dict[int, Scale]:
@@ -189,18 +199,24 @@ def _heading(page: Page, at: Point, words: tuple[str, str], by: Measures) -> Non
             page.text((at[0], at[1] + k * by.size * LINE), shown, by.size, ink=ink, anchor="la")
 
 
-def _caption(rows: Sequence[Row], headings: Sequence[tuple[Maps, str]], drawing: Drawing) -> list[str]:
-    """What the colors and lines mean, and the notes."""
+def _colors_and_lines(rows: Sequence[Row], maps: Sequence[Sequence[tuple[Maps, str]]], drawing: Drawing) -> list[str]:
+    """What the colors and lines mean."""
     rule = "robust" if drawing.scale == "auto" else drawing.scale
-    said = [LIMITS[rule] if isinstance(rule, str) else f"All color scales end at {drawing.scale:g}."]
-    if drawing.sign == "signed" and drawing.colors is None:
-        said.append(ORANGE_AND_BLUE)
+    said = [LIMITS[rule]] if isinstance(rule, str) else [_ends_at(rule, rows, maps)]
+    if drawing.sign == "signed":
+        said.append(ORANGE_AND_BLUE if drawing.colors is None else ABOVE_AND_BELOW)
     if drawing.contour:
         said.append("Lines lie at 25, 50 and 75 % of the scale.")
     if any(_is_cropped(whys[0], i) for whys, i in rows):
         said.append("Hatched areas were not seen by the network.")
-    notes = dict.fromkeys(note for whys, _ in rows for why in whys for note in why.notes)
-    return said + [sentence(note, [layer for _, layer in headings]) for note in notes]
+    return said
+
+
+def _ends_at(limit: float, rows: Sequence[Row], maps: Sequence[Sequence[tuple[Maps, str]]]) -> str:
+    """A scale that somebody chose, and the largest value, which shows whether it fits."""
+    shown = [_array(why, layer)[i] for row, (_, i) in zip(maps, rows, strict=True) for why, layer in row]
+    largest = max(float(np.abs(values[np.isfinite(values)]).max(initial=0)) for values in shown)
+    return f"All color scales end at {limit:g}; the largest value, with either sign, is {number(largest)}."
 
 
 def _is_cropped(why: Maps, i: int) -> bool:

@@ -118,9 +118,9 @@ class Page:
             f'<rect width="100%" height="100%" fill="{_css(PAPER)}"/>\n{inside}\n</svg>\n'
         )
 
-    def pdf(self) -> bytes:
+    def pdf(self, title: str = "") -> bytes:
         """The page in vectors; fonts and images are inside it. Raises MissingExtra without ReportLab."""
-        page = Pdf(self.width, self.height)
+        page = Pdf(self.width, self.height, title)
         for mark in self._marks:
             mark.pdf(page)
         return page.content()

@@ -32,7 +32,7 @@ class Pdf:
         MissingExtra: where ReportLab is not installed.
     """
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, title: str = "") -> None:
         need_reportlab()
         from reportlab.pdfgen.canvas import Canvas
 
@@ -42,6 +42,9 @@ class Pdf:
             self._file, (width * POINTS, height * POINTS), invariant=1, initialFontName=_embedded(BUILT_IN)
         )
         self._canvas.setCreator("foveal")
+        self._canvas.setTitle(title or "foveal")
+        self._canvas.setAuthor("")  # ReportLab would write "anonymous"
+        self._canvas.setSubject("")
         self._canvas.scale(POINTS, POINTS)
 
     def image(self, box: Corners, image: Image.Image) -> None:

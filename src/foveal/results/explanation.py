@@ -177,7 +177,7 @@ class Explanation(DrawnMaps, Result):
     def figure(
         self, kind: str = "layers", *, layers: Sequence[str] | None = None, side: int = 256, alpha: float | None = None,
         sign: Sign | None = None, scale: ScaleRule | float | None = None, colors: str | None = None,
-        contour: bool | None = None,
+        contour: bool | None = None, title: str | None = None,
     ) -> Image.Image:  # fmt: skip
         """One row per image: the photo, then the overlay at each layer with its color bar.
 
@@ -185,6 +185,7 @@ class Explanation(DrawnMaps, Result):
             kind: "layers".
             layers: those shown; all if left out.
             side: long side of an overlay in pixels.
+            title: above the figure; the model's name if left out, nothing if "".
             alpha, sign, scale, colors, contour: as in `overlay`; "auto" is one sign for the whole figure, and the
                 scale "robust".
 
@@ -195,19 +196,19 @@ class Explanation(DrawnMaps, Result):
         from foveal.render.figure_page import figure_page
 
         drawing = self.drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
-        return figure_page(self._rows, layers=self._known(layers), side=side, drawing=drawing).image()
+        return figure_page(self._rows, layers=self._known(layers), side=side, drawing=drawing, title=title).image()
 
     def save_figure(
         self, file: str | os.PathLike[str], *, layers: Sequence[str] | None = None, side: int | None = None,
         alpha: float | None = None, sign: Sign | None = None, scale: ScaleRule | float | None = None,
-        colors: str | None = None, contour: bool | None = None,
+        colors: str | None = None, contour: bool | None = None, title: str | None = None,
     ) -> Path:  # fmt: skip
         """The same figure as a file: .pdf and .svg with text as text, .png, .jpg and others in pixels.
 
         Args:
             file: its name; the ending says the kind. PDF needs `pip install 'foveal[pdf]'`.
             side: of an overlay in pixels; 512 in vectors and 256 in pixels if left out.
-            layers, alpha, sign, scale, colors, contour: as in `figure`.
+            layers, alpha, sign, scale, colors, contour, title: as in `figure`.
 
         Raises:
             ResultError: for an ending or value that there is not, or where nothing can be written.
@@ -216,7 +217,7 @@ class Explanation(DrawnMaps, Result):
         from foveal.render.figure_file import save_figure
 
         drawing = self.drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
-        return save_figure(Path(file), self._rows, layers=self._known(layers), side=side, drawing=drawing)
+        return save_figure(Path(file), self._rows, layers=self._known(layers), side=side, drawing=drawing, title=title)
 
     def to_html(self, *, side: int = 320) -> str:
         """An HTML fragment with the overlays, what they explain, and the notes; needs no other file."""

@@ -107,7 +107,7 @@ class Explanations(Result, Sequence[Explanation]):
     def figure(
         self, kind: str = "methods", *, layers: Sequence[str] | None = None, side: int = 224,
         alpha: float | None = None, sign: Sign | None = None, scale: ScaleRule | float | None = None,
-        colors: str | None = None, contour: bool | None = None,
+        colors: str | None = None, contour: bool | None = None, title: str | None = None,
     ) -> Image.Image:  # fmt: skip
         """One row per image: its photo, then the map of each method and layer with its color bar.
 
@@ -115,6 +115,7 @@ class Explanations(Result, Sequence[Explanation]):
             kind: "methods".
             layers: those shown; all of each explanation if left out.
             side: long side of an overlay in pixels.
+            title: above the figure; the model's name if left out, nothing if "".
             alpha, sign, scale, colors, contour: as in `Explanation.figure`.
 
         Raises:
@@ -124,18 +125,18 @@ class Explanations(Result, Sequence[Explanation]):
 
         check_kind(kind, "methods")
         drawing = self[0].drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
-        return figure_page(self._rows, layers=self._known(layers), side=side, drawing=drawing).image()
+        return figure_page(self._rows, layers=self._known(layers), side=side, drawing=drawing, title=title).image()
 
     def save_figure(
         self, file: str | os.PathLike[str], *, layers: Sequence[str] | None = None, side: int | None = None,
         alpha: float | None = None, sign: Sign | None = None, scale: ScaleRule | float | None = None,
-        colors: str | None = None, contour: bool | None = None,
+        colors: str | None = None, contour: bool | None = None, title: str | None = None,
     ) -> Path:  # fmt: skip
         """The same figure as a file, see `Explanation.save_figure`."""
         from foveal.render.figure_file import save_figure
 
         drawing = self[0].drawing.with_given(alpha=alpha, sign=sign, scale=scale, colors=colors, contour=contour)
-        return save_figure(Path(file), self._rows, layers=self._known(layers), side=side, drawing=drawing)
+        return save_figure(Path(file), self._rows, layers=self._known(layers), side=side, drawing=drawing, title=title)
 
     @property
     def _rows(self) -> list[tuple[tuple[Explanation, ...], int]]:

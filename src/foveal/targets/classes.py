@@ -66,7 +66,7 @@ class Class:
             each = tuple(Class(i, ending=head.ending) for i in index.tolist())
             values = _at(scores, index)
             return TargetScore(
-                values, words, {"kind": "value", "index": index.tolist()}, None, each, None, scores, head.notes()
+                values, words, {"kind": "value", "index": index.tolist()}, None, each, None, scores, head.notes(labels)
             )
         chance = _at(probabilities, index)
         # A model that ends in a sigmoid or softmax has no logit to explain.
@@ -77,7 +77,7 @@ class Class:
             "predicted": self.which is None,
         }  # fmt: skip
         each = tuple(Class(i, "logit" if chances else self.of, ending=head.ending) for i in index.tolist())
-        return TargetScore(score, words, spec, chance.detach(), each, None, scores, head.notes())
+        return TargetScore(score, words, spec, chance.detach(), each, None, scores, head.notes(labels))
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Margin:
         each = tuple(Margin(i, j, ending=head.ending) for i, j in pairs)
         spec = {"kind": "margin", "a": a.tolist(), "b": b.tolist(), "of": head.kind}
         margin = _at(scores, a) - _at(scores, b)
-        return TargetScore(margin, words, spec, per_image=each, choices=scores, notes=head.notes())
+        return TargetScore(margin, words, spec, per_image=each, choices=scores, notes=head.notes(labels))
 
 
 def class_indices(

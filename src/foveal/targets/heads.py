@@ -138,8 +138,8 @@ class Head:
             return tuple(labels)
         raise TargetError(_misfit(len(labels), outputs, binary=self.binary, sign=self.sign))
 
-    def notes(self) -> tuple[str, ...]:
-        """What was assumed."""
+    def notes(self, names: Sequence[str] | None = None) -> tuple[str, ...]:
+        """What was assumed; `names` are those of the choices."""
         notes = []
         if self.ending == "embedding":
             seen = f": {self.sign.words}" if self.sign else ""
@@ -164,8 +164,9 @@ class Head:
             )
         k = self.scores.shape[1]
         if self.task is None and self.binary and self.ending == "logits":
+            below, above = names or ("class 0", "class 1")
             notes.append(
-                "the network's one number was read as a logit, class 1 where it is above 0 and class 0 below: if that "
+                f"the network's one number was read as a logit, {above} where it is above 0 and {below} below: if that "
                 "is so, say task='classes'; for a regression say task='value'"
             )
         elif self.task is None and self.ending == "logits":
