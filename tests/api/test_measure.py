@@ -356,7 +356,8 @@ def test_the_command_measures_audits_and_answers(tmp_path: Path) -> None:
     assert answer["means"]["hirescam"]["deletion"]["n"] == 1 and answer["audit"][0]["summary"].startswith("hiding")
     assert Scores.load(tmp_path / "out").metrics == ("deletion", "gini")
     plain = CliRunner().invoke(app, asked)
-    assert plain.stdout.strip() == str(tmp_path / "out" / "scores.csv") and "deletion ↓" in plain.stderr
+    tables = [str(tmp_path / "out" / f"scores.{end}") for end in ("csv", "md", "tex", "html")]
+    assert plain.stdout.split() == tables and "deletion ↓" in plain.stderr
     wrong = CliRunner().invoke(app, ["measure", str(picture), "-m", "demo", "--metric", "deletoin"])
     assert wrong.exit_code == 2 and "did you mean" in wrong.stderr
 

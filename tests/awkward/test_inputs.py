@@ -192,17 +192,15 @@ def test_structure_follows_what_else_goes_in() -> None:
     assert layers == ["relu2", "relu1", "relu2"]
 
 
-def test_copies_of_one_picture_take_its_rows_along(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_of_one_picture_take_its_rows_along() -> None:
     def asking(probe: PerturbationScorer) -> Tensor:
         scores = probe.scores(lambda start, stop: probe.x.repeat(stop - start, 1, 1, 1), 20)
         assert torch.allclose(scores, torch.full((20,), probe.score), atol=1e-6)
         return probe.x[0, 0]
 
-    from foveal.methods import METHODS
-
-    monkeypatch.setitem(METHODS, "asking", Method("asking", "Asking", asking, "forwards", "", "", place="input"))
+    method = Method("asking", "Asking", asking, "forwards", "", "", place="input")
     for target in (1, foveal.Neuron("conv2", 3)):
-        why = foveal.explain(informed(), PICTURES, target, method="asking", inputs=(FACTS,), layer="input")
+        why = foveal.explain(informed(), PICTURES, target, method=method, inputs=(FACTS,), layer="input")
         assert torch.equal(why.map, PICTURES[:, 0])
 
 

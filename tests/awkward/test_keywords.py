@@ -127,7 +127,7 @@ def test_numbers_and_flags_are_not_mistaken_for_each_other(verb: str, name: str)
         ({"labels": {"a", "b"}}, "as labels: pass a list"),
         ({"labels": ["a", 2, "c", "d"]}, "2 as the label of class 1"),
         ({"labels": ["a", "b", "c", "\ud800"]}, r"'\\ud800' as the label of class 3"),
-        ({"preprocessing": "imagenet"}, "a foveal Preprocessing, or None"),
+        ({"preprocessing": "imagenet"}, "a foveal.Preprocessing, such as"),
         ({"differentiable": 1}, "True or False"),
         ({"keywords": [("a", 1)]}, "a dict of arguments"),
         ({"inputs": 5}, "a tuple of arguments"),

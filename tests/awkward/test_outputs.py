@@ -156,7 +156,7 @@ def test_labels_of_which_several_may_hold(spelling: Callable[[Tensor], Any]) -> 
     assert not any("read as" in note for note in why.notes)
     guessed = foveal.explain(net, x)
     assert torch.allclose(guessed.probability, z.softmax(1).amax(1), atol=1e-6)  # type: ignore[arg-type]
-    assert any("6 numbers were read as logits of 6 classes of which one holds" in note for note in guessed.notes)
+    assert any("6 numbers were read as logits of 6 classes that exclude each other" in note for note in guessed.notes)
     table = foveal.measure(net, x, 2, explanations="gradcam", task="labels", baseline_maps=False)
     assert table.whole == pytest.approx(z.sigmoid()[:, 2].tolist(), abs=1e-5)
     assert "read as" not in "".join(table.notes)

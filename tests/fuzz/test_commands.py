@@ -184,7 +184,7 @@ def check(words: list[str], done: Any) -> None:
     assert "unexpected error" not in done.stderr and "Traceback" not in done.output, shown
     assert printable_lines(done.stdout) == done.stdout, shown
     if done.exit_code == 1 or (done.exit_code == 2 and done.stderr and "Error ─" not in done.stderr):
-        last = done.stderr.strip().splitlines()[-1]
+        last = [line for line in done.stderr.strip().splitlines() if not line.startswith("open ")][-1]
         assert last.startswith("foveal: ") and len(last) < 1200, shown
     if done.exit_code == 0 and "--json" in words:
         json.loads(done.stdout)

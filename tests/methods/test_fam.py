@@ -237,7 +237,7 @@ def test_zeroing_a_channel_takes_away_what_it_adds() -> None:
         (foveal.Similar(torch.full((8,), float("nan"))), "fam", "not finite"),
         (foveal.Similar(torch.ones(7)), "fam", "8 numbers with one of 7"),
         (foveal.Similar(S[0], embedding="nowhere"), "fam", "no layer 'nowhere'"),
-        (foveal.Similar(pictures(4)[:, :1]), "fam", "1 channel"),
+        (foveal.Similar(pictures(4)[:, :1]), "fam", "takes 3 channels"),
     ],
 )
 def test_what_does_not_fit_is_said(target: Any, method: str, words: str) -> None:

@@ -87,7 +87,7 @@ def test_the_command_line_takes_one(task: Task | None, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     why = foveal.Explanation.load(tmp_path / "out" / "bird" / "gradcam")
     assert (why.probability is None) == (task == "value")
-    assert any("say task=" in note for note in why.notes) == (task is None)
+    assert any("pass task=" in note for note in why.notes) == (task is None)
     if why.probability is not None:
         logistic = torch.sigmoid(why.score)
         assert torch.allclose(why.probability, logistic) == (task == "labels")

@@ -85,7 +85,10 @@ def test_a_figure_on_the_command_line(folder: Path) -> None:
             logit = network()(x[None, None])
         assert row["score"] == pytest.approx(float(logit), abs=1e-4)
         assert row["probability"] == pytest.approx(float(logit.sigmoid()), abs=1e-4)
-    assert "note: preprocessing: squeezed to 16×16 pixels, gray, mean 0.5, std 0.25" in done.stderr
+    assert (
+        "note: preprocessing: images are scaled to 16×16 pixels, whatever their proportions, gray, mean 0.5, std 0.25"
+        in done.stderr
+    )
     assert (
         done.stderr.count("as a logit, pneumonia where it is above 0 and not pneumonia below") == 1
     )  # not for each photo and method

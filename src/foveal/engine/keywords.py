@@ -179,6 +179,7 @@ KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "Sequence[Sequence[Box]]": (_for_each, "one list of boxes per image"),
     "str | Path": (lambda value: value if isinstance(value, str | PathLike) else WRONG, "a file name"),
     "str | torch.device": (_is_a("str", "device"), "the name of a device"),
+    **dict.fromkeys(("Sequence[str | int]", "Sequence[str | int] | Tensor"), (_sequence, "a list of names or numbers")),
     "Sequence[float]": (_reals, "a list of numbers"),
     "Mapping[str, Any]": (_named, "a dict of arguments by name"),
     "Sequence[Any] | Tensor": (_sequence, "a tuple of arguments"),
