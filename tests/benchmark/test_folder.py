@@ -261,7 +261,7 @@ def test_a_class_that_is_not_there_is_named_with_photo_and_line_and_nothing_is_w
         index(photos, f"a.png,{target},,a.png.bmp")
         done = bench(photos)
         assert done.exit_code == 1 and target in done.stderr and not list(out.glob("*"))
-        assert "The photo could not be measured: Line 2 of" in done.stderr and "index.csv', a.png" in done.stderr
+        assert "The photo could not be measured: line 2 of" in done.stderr and "index.csv', a.png" in done.stderr
     index(photos, "a.png,coral ibis,,a.png.bmp")
     assert bench(photos).exit_code == 0
 

@@ -150,8 +150,8 @@ def test_the_folder_command_reads_boxes_masks_and_goes_on_after_a_bad_file(tmp_p
     assert all(0 < float(row["energy"]) <= 1 for row in own.values()) and "broken.png" in done.stderr
     assert len(shots(folder)) >= 3
     index.write_text("file\nnothing.png\n")
-    with pytest.raises(ImageError, match="Line 2"):
-        shots(folder, index)
+    (missing,) = shots(folder, index)  # said when it is read, so that the others are measured
+    assert missing.name == "nothing.png" and "line 2" in missing.where.casefold()
     index.write_text('file,boxes\n0.png,"[[1, 2]]"\n')
     with pytest.raises(ImageError, match="boxes"):
         shots(folder, index)
@@ -166,7 +166,7 @@ def test_the_compare_page_stands_alone(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     text = (tmp_path / "out" / "compare.html").read_text()
-    assert done.stdout.strip().endswith("compare.html")
+    assert done.stdout.split()[0].endswith("compare.html")
     for words in (
         "gradcam",
         "naflow",

@@ -166,8 +166,8 @@ def test_a_note_names_options_and_what_is_saved_names_keywords(bird: Path) -> No
     ]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.stderr
-    assert "say --task " in done.stderr and "task=" not in done.stderr
-    assert any("say task=" in note for note in foveal.Explanation.load("out/bird/gradcam").notes)
+    assert "pass --task " in done.stderr and "task=" not in done.stderr
+    assert any("pass task=" in note for note in foveal.Explanation.load("out/bird/gradcam").notes)
 
 
 def test_an_interrupted_process_ends_with_130(bird: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_measurement_that_is_interrupted_goes_on(photos: Path, tmp_path: Path)
     begun.send_signal(signal.SIGINT)
     _, said = begun.communicate()
     if begun.returncode == 130:
-        assert "photos are done in parts; run the same command again to go on" in said
+        assert "photos are done in parts; run the same command again to continue" in said
     again = run(*words, "parts", at=tmp_path)
     assert "0.png, gradcam" not in again.stderr or begun.returncode == 0
     for name in ("scores.csv", "scores.md", "scores.tex", "scores.html"):
