@@ -191,7 +191,7 @@ def test_nothing_is_not_a_number(values: list[float], seed: int) -> None:
 def test_names() -> None:
     assert all(find_metric(name).name == name for name in METRICS)
     assert find_metric(LEARNED) is LEARNED
-    with pytest.raises(TargetError, match="say cosine, dot"):
+    with pytest.raises(TargetError, match="cosine, dot"):
         find_metric("manhattan")
 
 
