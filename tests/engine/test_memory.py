@@ -28,7 +28,7 @@ from foveal.featurevis.network import FeatureNetwork
 from foveal.featurevis.normalization import Normalization
 from foveal.models.model import as_model
 from foveal.targets import Class
-from foveal.targets.class_scores import ending_of
+from foveal.targets.class_scores import first_head
 from tests.networks import architecture, tiny
 
 MEBIBYTE = 2**20
@@ -209,7 +209,7 @@ class Grown(nn.Module):
 
 def surrounded(model: nn.Module, x: Tensor) -> Tensor:
     subject = as_model(model)
-    ending = ending_of(subject.module, subject.task, x)
+    ending = first_head(subject.module, subject.task, x).ending
     with torch.no_grad():
         return _log_chances(subject, x, ending, lambda *step: None, "looking")
 

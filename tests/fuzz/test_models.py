@@ -15,9 +15,9 @@ from PIL import Image
 from safetensors.torch import save
 from torch import nn
 
-from foveal.cli.options import _preprocessing
 from foveal.errors import FovealError
 from foveal.images import Preprocessing
+from foveal.images.preprocessing_file import read_preprocessing
 from foveal.models import Model, load_model, read_labels, save_model
 from foveal.models.weight_files import fill, read_state
 from tests.fuzz.mutation import damaged_copy, draw, limit, mutated_bytes, mutated_json, mutated_zip, mutations
@@ -162,7 +162,7 @@ def test_preprocessing(tmp_path: Path) -> None:
         else:
             path.write_bytes(mutated_bytes(whole.encode(), number)[0])
         try:
-            found = _preprocessing(str(path))
+            found = read_preprocessing(str(path))
         except FovealError as error:
             said_well(error)
             continue
