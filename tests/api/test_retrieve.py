@@ -194,12 +194,12 @@ def test_a_file_is_never_compared_with_itself_nor_read_when_it_need_not_be(
     monkeypatch.setattr(module, "AT_ONCE", 2)
     net = Model(embedder().float(), "small", Preprocessing((16, 16)))
     found = foveal.retrieve(
-        net, [files[-1], files[1]], files[:6], query_labels="ab", reference_labels="bacdef", draws=0
+        net, [files[-1], files[1]], files[:6], query_labels=["a", "b"], reference_labels=[*"bacdef"], draws=0
     )
     assert found.compared.sum() == 10 and 0 not in found.ranking(0) and 1 not in found.ranking(1)
     assert any("2 queries are files of the gallery" in note for note in found.notes)
     assert max(most) == 2
-    alone = foveal.retrieve(net, files[:2], files[-1:], query_labels="ab", reference_labels="a")
+    alone = foveal.retrieve(net, files[:2], files[-1:], query_labels=["a", "b"], reference_labels=["a"])
     assert alone.ranking(0) == [] and not alone.counted and alone.ranking(1) == [0]
     itself = foveal.retrieve(net, files[:1], files[-1:])
     assert itself.ranking(0) == [0] and any("similarity to itself has no meaning" in note for note in itself.notes)
