@@ -40,7 +40,7 @@ def data_uri(picture: Image.Image, *, quality: int | None = None) -> str:
     if quality is None:
         picture.save(content, "PNG", optimize=True)
     else:
-        picture.convert("RGB").save(content, "WEBP", quality=quality, method=6, use_sharp_yuv=True)
+        picture.convert("RGB").save(content, "WEBP", quality=quality, method=4, use_sharp_yuv=True)
     return _link("png" if quality is None else "webp", content.getvalue())
 
 
