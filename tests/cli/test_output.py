@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -230,3 +231,15 @@ def test_an_output_option_is_found_in_a_command() -> None:
     thing.__module__ = "foveal.cli.thing"
     found = {option.name: option.default for option in command(thing).__signature__.parameters.values()}  # type: ignore[attr-defined]
     assert found["out"] == Path("out/thing")
+
+
+def test_another_photo_of_the_same_name_gets_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs: neither takes the folder of the other's photo, and the same photo keeps its own."""
+    monkeypatch.chdir(tmp_path)
+    for side in ("a", "b"):
+        (tmp_path / side).mkdir()
+        Image.fromarray(np.full((32, 32, 3), ord(side), np.uint8)).save(tmp_path / side / "bird.png")
+        for _ in range(2):
+            done = CliRunner().invoke(app, ["explain", f"{side}/bird.png", "-m", "demo"])
+            assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in (tmp_path / "out" / "explain").iterdir() if path.is_dir()) == ["bird", "bird-2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from foveal.cli.console import busy, info
 from foveal.cli.lists import repeatable
 from foveal.engine.numerals import whole
+from foveal.errors import FovealError
 from foveal.storage.naming import distinct_names
 
 if TYPE_CHECKING:
@@ -358,7 +360,25 @@ def folders(photos: Sequence[Path], out: Path) -> tuple[list[Path], list[Path]]:
     from foveal.images import pictures_in
 
     files = pictures_in(photos)
-    return files, [out / name for name in distinct_names(photo.stem for photo in files)]
+    places: list[Path] = []
+    for photo, name in zip(files, distinct_names(photo.stem for photo in files), strict=True):
+        free = (out / (f"{name}-{number}" if number > 1 else name) for number in count(1))
+        places.append(next(at for at in free if at not in places and _photo_of(at) in (None, str(photo))))
+    return files, places
+
+
+def _photo_of(place: Path) -> str | None:
+    """The photo whose results of an earlier run are in a folder, by its path as it was given; None if there is none."""
+    from foveal.storage.reading import DAMAGE, read_json
+
+    for manifest in [place / "manifest.json", *sorted(place.glob("*/manifest.json"))]:
+        try:
+            content = read_json(manifest)
+            (photo, *_others) = content.get("photos") or [content["photo"]]
+            return str(photo["source"])
+        except (*DAMAGE, FovealError, KeyError, TypeError, AttributeError, ValueError):
+            continue
+    return None
 
 
 def one_format(*, json: bool, latex: bool) -> None:
