@@ -277,3 +277,11 @@ def test_maps_of_the_whole_tree_hold_what_it_holds(tree: Tree) -> None:
         assert float(tree.map(stage.name).sum()) == pytest.approx(tree.kept()[level], rel=1e-6)
     fine = tree.map()
     assert fine.shape == (24, 24) and bool(torch.isfinite(fine).all()) and float(fine.min()) >= 0 < float(fine.max())
+
+
+def test_a_part_that_loses_evidence_on_the_way_is_refused() -> None:
+    tree = foveal.decompose(Small(), picture(), 2, nodes="parts", branching=3, reference="zero").grow(1)
+    expander, parent = expander_of(tree), tree.levels()[1][0].feature
+    lossy = next(expander._contributions([parent])) * 0.5
+    with pytest.raises(MethodError, match=r"do not add up to stage3 part \d"):
+        expander._join(parent, lossy)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from foveal.engine.graph import recording
 from foveal.engine.subnetwork import Subnetwork
+from foveal.errors import MethodError
 from foveal.hierarchy.contribution_rules import spread
 from foveal.hierarchy.factoring import parts_of
 from foveal.hierarchy.feature_patterns import region_of
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 LEADING = 8  # channels that a part is named by, at most
 HELD = 0.5  # of a part's evidence, that these hold
+LOST = 1e-2  # of all that is for and against a part, that may be missing in the stage below
 TRIMMED = 0.1  # of the evidence, that a part's box leaves out at each side
 
 CarriedToInput: TypeAlias = Callable[[int, Sequence[Tensor]], "list[Tensor]"]
@@ -154,6 +156,12 @@ class PartExpander:
         positive = float(R.double().relu().sum())
         feature.pro, feature.contra = positive, positive - float(R.double().sum())
         feature.offset = feature.value - feature.pro + feature.contra
+        if self.pairs and feature.part is not None and abs(feature.offset) > LOST * (feature.pro + feature.contra):
+            raise MethodError(
+                f"the parts of {self.stages[stage].name} do not add up to {feature.name}: "
+                f"{feature.pro - feature.contra:.4g} arrives of {feature.value:.4g}. An operation between them has no "
+                "rule; use nodes='neurons', or rule='exact'"
+            )
         whole = self.taken if feature.stage == len(self.stages) else feature.value
         parts = self.parts(stage)
         maps = self._smooth((parts * R).sum(1), parts, stage)
