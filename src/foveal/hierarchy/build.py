@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from foveal.engine.structure import Stage
+    from foveal.hierarchy.part_expansion import PartExpander
+    from foveal.targets import TargetScore
 
 
 def tree_of(context: Context, settings: TreeSettings, names: Sequence[str] = ()) -> Tree:
@@ -52,19 +54,29 @@ def tree_of(context: Context, settings: TreeSettings, names: Sequence[str] = ())
             unwrap(context.model), context.x, context.arguments, stages, [_last_call(context, name) for name in names]
         ),
     )
-    decision = Feature(len(stages), "score", value=float(passed.verdict.score[0]))
+    return ungrown(context, stages, expander, passed.verdict, settings, below.notes)
+
+
+def ungrown(
+    context: Context,
+    stages: tuple[Stage, ...],
+    expander: TreeExpander | PartExpander,
+    verdict: TargetScore,
+    settings: TreeSettings,
+    notes: Sequence[str],
+) -> Tree:
+    """A tree of the decision alone, on a blank photo."""
     size = (int(context.x.shape[2]), int(context.x.shape[3]))
-    blank = Photo(np.zeros((*size, 3), np.uint8), Geometry.identity(size), "tensor")
     return Tree(
-        decision,
+        Feature(len(stages), "score", value=float(verdict.score[0])),
         stages,
         expander,
-        blank,
-        target=passed.verdict.label[0],
+        Photo(np.zeros((*size, 3), np.uint8), Geometry.identity(size), "tensor"),
+        target=verdict.label[0],
         model="",
-        target_spec=passed.verdict.spec,
+        target_spec=verdict.spec,
         parameters=asdict(settings),
-        notes=tuple(below.notes),
+        notes=tuple(notes),
         features=expander.features,
     )
 

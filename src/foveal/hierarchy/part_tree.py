@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,11 +19,9 @@ from foveal.engine.capture import capture
 from foveal.engine.layout import Layout
 from foveal.engine.rescale import Rescale
 from foveal.errors import MethodError
-from foveal.hierarchy.build import segment_between, single, stages_of, with_maps
+from foveal.hierarchy.build import segment_between, single, stages_of, ungrown, with_maps
 from foveal.hierarchy.part_expansion import PartExpander, StageEvidence
 from foveal.hierarchy.settings import TreeSettings
-from foveal.images import Geometry, Photo
-from foveal.results.feature_graph import Feature
 from foveal.results.tree import Tree
 
 if TYPE_CHECKING:
@@ -90,20 +86,7 @@ def part_tree(
         settings,
         (int(context.x.shape[2]), int(context.x.shape[3])),
     )
-    size = (int(context.x.shape[2]), int(context.x.shape[3]))
-    blank = Photo(np.zeros((*size, 3), np.uint8), Geometry.identity(size), "tensor")
-    return Tree(
-        Feature(len(stages), "score", value=score),
-        stages,
-        expander,
-        blank,
-        target=decision.verdict.label[0],
-        model="",
-        target_spec=decision.verdict.spec,
-        parameters=asdict(settings),
-        notes=(*passed.notes, *notes),
-        features=expander.features,
-    )
+    return ungrown(context, stages, expander, decision.verdict, settings, [*passed.notes, *notes])
 
 
 def _evidence(passed: PassResult, name: str, *, paired: bool) -> StageEvidence:
