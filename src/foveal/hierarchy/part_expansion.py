@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import Tensor
 
+from foveal.engine.blur import blurred
 from foveal.engine.graph import recording
 from foveal.engine.subnetwork import Subnetwork
 from foveal.errors import MethodError
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 LEADING = 8  # channels that a part is named by, at most
 HELD = 0.5  # of a part's evidence, that these hold
 LOST = 1e-2  # of all that is for and against a part, that may be missing in the stage below
+BLUR = 0.05  # of a stage's side, the deviation of the Gaussian under which parts are found: they stay where they are
+#            when the image moves by a few pixels
 TRIMMED = 0.1  # of the evidence, that a part's box leaves out at each side
 
 CarriedToInput: TypeAlias = Callable[[int, Sequence[Tensor]], "list[Tensor]"]
@@ -100,14 +103,15 @@ class PartExpander:
     size: tuple[int, int]
     features: dict[Key, Feature] = field(default_factory=dict)
     _parts: dict[int, Tensor] = field(default_factory=dict)
+    _activity: dict[int, Tensor] = field(default_factory=dict)
 
     def parts(self, stage: int) -> Float[Tensor, "k c h w"]:
         """w_k of a stage, one part more at each stage down."""
         if stage not in self._parts:
             count = self.settings.part_count(len(self.stages) - 1 - stage)
             item, pool = self.evidence[stage], self._pool(stage)
-            smooth = spread(item.R.abs()[None], item.difference.abs(), pool)[0]
-            self._parts[stage] = parts_of(smooth, count)
+            smooth = blurred(spread(item.R.abs()[None], item.difference.abs(), pool), BLUR * min(item.A.shape[2:]))
+            self._parts[stage] = parts_of(smooth[0], count)
         return self._parts[stage]
 
     @recording
@@ -164,7 +168,7 @@ class PartExpander:
             )
         whole = self.taken if feature.stage == len(self.stages) else feature.value
         parts = self.parts(stage)
-        maps = self._smooth((parts * R).sum(1), parts, stage)
+        maps = self._smooth((parts * R).sum(1), stage)
         values = maps.double().sum((1, 2))
         edges: list[Edge] = []
         held = 0.0
@@ -184,7 +188,7 @@ class PartExpander:
         if key in self.features:
             return self.features[key]
         R = self.parts(stage)[part] * self.evidence[stage].R
-        map = self._smooth(R.abs().sum(0)[None], self.parts(stage)[part : part + 1], stage)[0]
+        map = self._smooth(R.abs().sum(0)[None], stage, slice(part, part + 1))[0]
         place = divmod(int(map.argmax()), map.shape[1])
         new = Feature(stage, self.stages[stage].name, _leading(R), place, value=float(R.double().sum()), part=part)
         new.box = self._box(stage, map)
@@ -193,12 +197,11 @@ class PartExpander:
         self.features[key] = new
         return new
 
-    def _smooth(
-        self, maps: Float[Tensor, "k h w"], parts: Float[Tensor, "k c h w"], stage: int
-    ) -> Float[Tensor, "k h w"]:
+    def _smooth(self, maps: Float[Tensor, "k h w"], stage: int, which: slice = slice(None)) -> Float[Tensor, "k h w"]:
         """The same sums without the grid that strides and max pooling make: what one position above sees is shared."""
-        activity = (parts * self.evidence[stage].difference.abs()).sum(1)
-        return spread(maps[None], activity[None], self._pool(stage))[0]
+        if stage not in self._activity:
+            self._activity[stage] = (self.parts(stage) * self.evidence[stage].difference.abs()).sum(1)
+        return spread(maps[None], self._activity[stage][which][None], self._pool(stage))[0]
 
     def _pool(self, stage: int) -> tuple[int, int]:
         """Positions of a stage to one of the next, (y, x)."""
