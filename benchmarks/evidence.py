@@ -122,7 +122,7 @@ def shares(tree: Tree, note: Any) -> None:
 
 
 def node_maps(tree: Tree, stage: int, *, signed: bool = True) -> list[Tensor]:
-    """Of every part of a stage, what it brings to the decision, position by position; else how much is for or against."""
+    """Of every part of a stage, what it brings to the decision, position by position; unsigned, what it weighs."""
     expander = tree.expander
     assert isinstance(expander, PartExpander)
     R = expander.evidence[stage].R
