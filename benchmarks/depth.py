@@ -74,7 +74,8 @@ def drawn(network: foveal.Model, count: int, seed: int) -> Iterator[Case]:
 
         def ask(x: Tensor, own: int = own, other: int = other) -> Tensor:
             logits = network.module(x)
-            return (logits[:, own] - logits[:, other]).sigmoid()
+            margin: Tensor = logits[:, own] - logits[:, other]
+            return margin.sigmoid()
 
         yield Case(
             load_images(example.image, network.preprocessing), sibling_margin([class_name]), judge, ask, best=best
