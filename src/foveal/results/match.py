@@ -13,6 +13,7 @@ import torch
 from foveal.errors import ResultError
 from foveal.images import Place
 from foveal.render.scale import number
+from foveal.results.joined_parts import JoinedPart, JoinedParts
 from foveal.results.notes import photo_notes
 from foveal.results.result import Result, check_kind, finite
 from foveal.results.storage import read_photo, write_photo, write_picture
@@ -53,6 +54,7 @@ class Match(Result):
     layer, embedding        the layer of the maps, and the one whose output is the embedding; "" is the model's output.
     query_where, reference_where        where a map's positions lie on the network's input; None is edge to edge.
     query_labels, reference_labels      the label of each, where known; sheets then say which references are right.
+    joined          the parts of every query with each reference, where they were asked for; `parts` gives those of a pair.
     ranks           (n, m), the ranks in a larger gallery that the references are taken from; empty if there is none.
 
     It draws itself, in a notebook too, prints a summary, and saves and loads itself.
@@ -82,6 +84,7 @@ class Match(Result):
     query_labels: tuple[str, ...] = ()
     reference_labels: tuple[str, ...] = ()
     ranks: tuple[tuple[int, ...], ...] = ()
+    joined: tuple[JoinedParts, ...] = ()
 
     def __post_init__(self) -> None:
         pairs = (len(self.queries), len(self.references))
@@ -92,6 +95,8 @@ class Match(Result):
             if tuple(tensor.shape[:2]) != pairs or not tensor.is_floating_point():
                 raise ResultError(f"The {name} of a match must be {pairs} …, but are {tuple(tensor.shape)}.")
         labels, ranks = (len(self.query_labels), len(self.reference_labels)), [len(row) for row in self.ranks]
+        if len(self.joined) not in (0, pairs[1]):
+            raise ResultError(f"A match with {pairs[1]} references has parts with {len(self.joined)}: give one for each.")
         if labels not in (pairs, (0, 0)) or ranks not in ([pairs[1]] * pairs[0], []):
             raise ResultError(f"Labels and ranks of a match must be as many as its images, {pairs}.")
         for side, maps, place in (
@@ -133,6 +138,19 @@ class Match(Result):
         total = self.contributions.shape[2]
         what = "distance" if self.distance else "similarity"
         return f"about {min(count, total):.0f} of {total} channels make up the {what}"
+
+    def parts(self, i: int = 0, j: int = 0) -> tuple[JoinedPart, ...]:
+        """The parts of the similarity of query i and reference j, the largest first.
+
+        Their values sum to the similarity, up to `joined[j].unplaced[i]`.
+
+        Raises:
+            ResultError: where no parts were asked for.
+        """
+        self._checked(i, j)
+        if not self.joined:
+            raise ResultError("This match has no parts: foveal.match(…, parts=5) finds them.")
+        return self.joined[j].of(i)
 
     def caption(self, i: int = 0, j: int = 0) -> str:
         """ "cosine 0.83"."""
@@ -200,7 +218,13 @@ class Match(Result):
             "unplaced": finite(self.unplaced.tolist()),
             "queries": [photo.source for photo in self.queries],
             "references": [photo.source for photo in self.references],
+            **({"parts": self._part_rows()} if self.joined else {}),
         }
+
+    def _part_rows(self) -> list[list[list[dict[str, Any]]]]:
+        """The parts of every query with every reference."""
+        pairs = ([self.parts(i, j) for j in range(len(self.references))] for i in range(len(self.queries)))
+        return [[[part.to_dict() for part in parts] for parts in row] for row in pairs]
 
     def _facts(self) -> dict[str, Any]:
         facts = {name: getattr(self, name) for name in PLAIN}
@@ -218,6 +242,8 @@ class Match(Result):
             write_picture(aside, self.figure(i=i, most=len(self.references)), f"match{of}")
             write_picture(aside, self.figure("strip", i=i, most=len(self.references)), f"ranks{of}")
         arrays = {name: getattr(self, name) for name in TENSORS}
+        for j, parts in enumerate(self.joined):
+            arrays |= parts.arrays(f"parts/{j}/")
         write_arrays(aside / ARRAYS, arrays)
         where = {name: place.to_dict() if (place := getattr(self, name)) else None for name in WHERE}
         known = {name: list(getattr(self, name)) for name in KNOWN if getattr(self, name)}
@@ -238,6 +264,11 @@ class Match(Result):
             **{name: tuple(map(str, saved.get(name, ()))) for name in KNOWN[:2]},
             "ranks": tuple(tuple(map(int, row)) for row in saved.get("ranks", ())),
             **{name: Place.from_dict(place) for name in WHERE if (place := saved.get(name, None))},
+            "joined": tuple(
+                JoinedParts.read(arrays, f"parts/{j}/")
+                for j in range(len(saved["references"]))
+                if f"parts/{j}/similarity" in arrays
+            ),
         }
         return cls(**fields, notes=tuple(saved["notes"]), versions=saved["versions"])
 
@@ -247,10 +278,11 @@ class Match(Result):
         def called(photo: Photo, number: int, what: str) -> str:
             return photo.source if paths else self.name(photo, number, what)
 
-        return [f"  {called(self.queries[i], i, 'query')}", *(
-            f"    {called(self.references[j], j, 'reference')}: {self.caption(i, j)}; {self.channels(i, j)}"
-            for j in self.ranking(i)[:TOLD]
-        )]  # fmt: skip
+        lines = [f"  {called(self.queries[i], i, 'query')}"]
+        for j in self.ranking(i)[:TOLD]:
+            lines.append(f"    {called(self.references[j], j, 'reference')}: {self.caption(i, j)}; {self.channels(i, j)}")
+            lines += [f"      {line}" for line in (self.joined[j].lines(i) if self.joined else ())]
+        return lines
 
     def __str__(self) -> str:
         n, m = self.similarity.shape

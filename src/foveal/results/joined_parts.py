@@ -1,0 +1,140 @@
+"""Parts of a similarity: each lies on the query and on what the query is compared with, and has a share of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from foveal.errors import ResultError
+from foveal.results.result import finite
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+EFFECTS = ("query", "reference", "both", "random")
+LEADING = 5  # numbers of the embedding that a part names
+
+
+class JoinedPart(NamedTuple):
+    """One part, on both images.
+
+    Attributes:
+        number: from 1, the largest first.
+        value: what it adds to the similarity; below 0 it takes away.
+        share: of the similarity. The shares of all parts and of what no part holds sum to 1.
+        pro, contra: what in it is for the similarity and what is against it; value = pro − contra.
+        numbers: (e,), what each number of the embedding adds to it.
+        query_map: (h, w), where on the query.
+        reference_maps: (r, h2, w2), where on each of the r images that the query is compared with.
+        effects: the share of the similarity that is lost without the part on the "query", on the "reference" and on
+            "both", and with as much removed at "random"; NaN where it is not measured.
+    """
+
+    number: int
+    value: float
+    share: float
+    pro: float
+    contra: float
+    numbers: Float[Tensor, " e"]
+    query_map: Float[Tensor, "h w"]
+    reference_maps: Float[Tensor, "r h2 w2"]
+    effects: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers; the channels that count most."""
+        order = self.numbers.abs().argsort(descending=True, stable=True)[:LEADING]
+        plain = {name: getattr(self, name) for name in ("number", "value", "share", "pro", "contra")}
+        channels = [{"channel": int(e), "adds": float(self.numbers[e])} for e in order]
+        return dict(finite({**plain, "effects": dict(self.effects), "channels": channels}))
+
+    def __str__(self) -> str:
+        """ "part 1: 31.0 % (without it −12.4 %, at random −2.0 %)"."""
+        lost = self.effects
+        without = f" (without it {_change(lost['both'])}, at random {_change(lost['random'])})"
+        return f"part {self.number}: {_percent(self.share)}{without if lost['both'] == lost['both'] else ''}"
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedParts:
+    """The parts of n queries with one reference, or with r references that are compared as one.
+
+    Attributes:
+        similarity: (n,), larger is closer.
+        pro, contra: (n, k), what is for and against it, part by part; the largest part first.
+        numbers: (n, k, e), what each number of the embedding adds.
+        query_maps: (n, k, h, w).
+        reference_maps: (n, k, r, h2, w2).
+        effects: (n, k, 4), shares of the similarity that are lost; see `JoinedPart`.
+    """
+
+    similarity: Float[Tensor, " n"]
+    pro: Float[Tensor, "n k"]
+    contra: Float[Tensor, "n k"]
+    numbers: Float[Tensor, "n k e"]
+    query_maps: Float[Tensor, "n k h w"]
+    reference_maps: Float[Tensor, "n k r h2 w2"]
+    effects: Float[Tensor, "n k 4"]
+
+    def __post_init__(self) -> None:
+        n, k = self.pro.shape
+        for name, tensor in self.arrays().items():
+            if tuple(tensor.shape[:2]) != (n, k)[: 1 if name == "similarity" else 2]:
+                raise ResultError(f"The {name} of joined parts must be ({n}, {k}, …), but are {tuple(tensor.shape)}.")
+
+    @property
+    def values(self) -> Float[Tensor, "n k"]:
+        """What each part adds to the similarity."""
+        return self.pro - self.contra
+
+    @property
+    def shares(self) -> Float[Tensor, "n k"]:
+        """The same as shares of the similarity; NaN where it is 0."""
+        return self.values / torch.where(self.similarity == 0, torch.nan, self.similarity)[:, None]
+
+    @property
+    def unplaced(self) -> Float[Tensor, " n"]:
+        """What of the similarity no part holds: bias terms."""
+        return self.similarity - self.values.sum(1)
+
+    def of(self, i: int) -> tuple[JoinedPart, ...]:
+        """The parts of query i that there are."""
+        return tuple(
+            JoinedPart(
+                k + 1, float(self.values[i, k]), float(self.shares[i, k]), float(self.pro[i, k]),
+                float(self.contra[i, k]), self.numbers[i, k], self.query_maps[i, k], self.reference_maps[i, k],
+                dict(zip(EFFECTS, self.effects[i, k].tolist(), strict=True)),
+            )
+            for k in range(self.pro.shape[1])
+            if float(self.pro[i, k] + self.contra[i, k]) > 0
+        )  # fmt: skip
+
+    def arrays(self, prefix: str = "") -> dict[str, Tensor]:
+        """Its tensors by name."""
+        return {prefix + field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def read(cls, arrays: Mapping[str, Tensor], prefix: str) -> JoinedParts:
+        """What `arrays` of the same prefix gave."""
+        return cls(**{field.name: arrays[prefix + field.name] for field in fields(cls)})
+
+    def lines(self, i: int) -> list[str]:
+        """Each part of query i in words, and what no part holds."""
+        share = float(self.unplaced[i] / self.similarity[i]) if float(self.similarity[i]) else float("nan")
+        rest = [f"at no position: {_percent(share)}"] if abs(share) >= LEAST else []
+        return [*map(str, self.of(i)), *rest]
+
+
+LEAST = 1e-3  # share that is told
+
+
+def _percent(share: float) -> str:
+    return "no share" if share != share else f"{100 * share:.1f} %".replace("-", "−")
+
+
+def _change(lost: float) -> str:
+    """The change where this share is lost."""
+    return f"{-100 * lost:+.1f} %".replace("-", "−")
