@@ -1,7 +1,8 @@
 """Joined parts of pairs, and their measured effect: the network goes on from the layer without a part's activations.
 
     without it      A − w_k ⊙ A, on the query, on the reference or on both; then the embeddings, then the similarity
-    at random       the same on both sides, with a part's shares at other channels and positions
+    at random       the same on one side, with a part's shares at other channels and positions; the mean of both sides
+    same lengths    the same on one side, where a cosine keeps the lengths that the whole embeddings have
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from foveal.methods.joined import Division
 from foveal.methods.joining import Group, Joining
 from foveal.methods.pairwise import Side
 from foveal.results.joined_parts import EFFECTS, JoinedParts
+from foveal.similarity import Cosine
 from foveal.targets.reference import embedded
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ class Measuring:
     queries: GoOn
     references: GoOn
 
-    def effects(self, i: int, group: Group, division: Division) -> Float[Tensor, "k 4"] | None:
+    def effects(self, i: int, group: Group, division: Division) -> Float[Tensor, "k e"] | None:
         """What is lost of the similarity, as `EFFECTS` are ordered; None where the network cannot be run so."""
         ours, theirs = self.queries.side, self.references.side
         blocks = division.reference_share.unflatten(2, (len(group.members), -1)).unbind(2)
@@ -89,16 +91,22 @@ class Measuring:
         s = [_without(self.references, j, share) for j, share in zip(group.members, blocks, strict=True)]
         if q is None or any(one is None for one in s):
             return None
-        whole = ours.v[i : i + 1], [theirs.v[j : j + 1] for j in group.members]
-        count = len(division.pro)
+        own = ours.v[i : i + 1], [theirs.v[j : j + 1] for j in group.members]
+        gone, other = q.split(len(division.pro))
+        s_gone, s_other = zip(*(one.split(len(division.pro)) for one in s), strict=True)
 
-        def score(q: Tensor, s: Sequence[Tensor]) -> Tensor:
-            return group.score(self.joining.metric, i, q, s)
+        def lost(score: Callable[[Tensor, Sequence[Tensor]], Tensor]) -> list[Tensor]:
+            whole = score(*own)
+            each = [score(gone, own[1]), score(own[0], s_gone), score(gone, s_gone), score(other, own[1]), score(own[0], s_other)]
+            query, reference, both, *random = ((whole - less) / whole for less in each)
+            return [query, reference, both, sum(random) / 2]
 
-        (gone, other), (s_gone, s_other) = q.split(count), zip(*(one.split(count) for one in s), strict=True)
-        own = score(*whole)
-        each = [score(gone, whole[1]), score(whole[0], s_gone), score(gone, s_gone), score(other, s_other)]
-        return torch.stack([(own - less) / own for less in each], 1)
+        metric = self.joining.metric
+        real = lost(lambda q, s: group.score(metric, i, q, s))
+        if not isinstance(self.joining.inner, Cosine):
+            return torch.stack([*real, *[real[0].new_full((len(gone),), torch.nan)] * 2], 1)
+        query, reference, _, random = lost(lambda q, s: group.cosine_at_length(metric, i, q, s, own))
+        return torch.stack([*real, (query + reference) / 2, random], 1)
 
 
 def joined_parts(

@@ -41,11 +41,26 @@ class Group:
     weights: Float[Tensor, "n r"]
     pooled: bool = False
 
-    def score(self, metric: Distance, i: int, q: Float[Tensor, "k ..."], s: Sequence[Tensor]) -> Float[Tensor, " k"]:
-        """Of k forms of query i; `s` is a tensor for each member, in k forms or in one."""
+    def compared(self, i: int, s: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """(weight, what query i is compared with), one after the other; `s` is a tensor for each member."""
         if self.pooled:
-            return metric.score(q, torch.stack([*torch.broadcast_tensors(*s)]).mean(0))
-        return sum((w * metric.score(q, one) for w, one in zip(self.weights[i], s, strict=True)), q.new_zeros(len(q)))
+            return [(s[0].new_ones(()), torch.stack([*torch.broadcast_tensors(*s)]).mean(0))]
+        return [*zip(self.weights[i].to(s[0]), s, strict=True)]
+
+    def score(self, metric: Distance, i: int, q: Float[Tensor, "k ..."], s: Sequence[Tensor]) -> Float[Tensor, " k"]:
+        """Of k forms of query i with members in k forms, or in one."""
+        return torch.stack([w * metric.score(q, one) for w, one in self.compared(i, s)]).sum(0)
+
+    def cosine_at_length(
+        self, metric: Distance, i: int, q: Float[Tensor, "k d"], s: Sequence[Tensor], whole: tuple[Tensor, Sequence[Tensor]]
+    ) -> Float[Tensor, " k"]:
+        """q·s over the lengths that both have as a whole."""
+        size = length(metric.described(whole[0]))
+        rows = zip(self.compared(i, s), self.compared(i, whole[1]), strict=True)
+        return torch.stack([
+            w * (metric.described(q) / size * metric.described(one) / length(metric.described(own))).sum(-1)
+            for (w, one), (_, own) in rows
+        ]).sum(0)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,6 +94,11 @@ class Joining:
             shares(side)
         return cls(queries, references, metric, channels, flat)
 
+    @property
+    def inner(self) -> Distance:
+        """The metric, in the space of a learned one."""
+        return self.metric.distance if isinstance(self.metric, Learned) else self.metric
+
     def evidence(self, i: int, group: Group) -> Evidence:
         """Of query i with a group.
 
@@ -89,7 +109,7 @@ class Joining:
             return self._by_flow(self.metric, i, group)
         if isinstance(self.metric, CrossAttention):
             return self._attended(self.metric, i, group)
-        inner = self.metric.distance if isinstance(self.metric, Learned) else self.metric
+        inner = self.inner
         q, terms = self._projected(self.queries.v[i]), self._terms(i, group)
         if self.flat:
             return self._by_position(inner, i, q, terms)

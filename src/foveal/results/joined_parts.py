@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-EFFECTS = ("query", "reference", "both", "random")
+EFFECTS = ("query", "reference", "both", "random", "same lengths", "random, same lengths")
 LEADING = 5  # numbers of the embedding that a part names
 
 
@@ -31,7 +31,9 @@ class JoinedPart(NamedTuple):
         query_map: (h, w), where on the query.
         reference_maps: (r, h2, w2), where on each of the r images that the query is compared with.
         effects: the share of the similarity that is lost without the part on the "query", on the "reference" and on
-            "both", and with as much removed at "random"; NaN where it is not measured.
+            "both"; with as much removed at "random" on one of them (the mean of two). A cosine rescales what is left:
+            "same lengths" is what one image without the part loses before that, "random, same lengths" the same at
+            random. NaN where it is not measured.
     """
 
     number: int
@@ -51,11 +53,19 @@ class JoinedPart(NamedTuple):
         channels = [{"channel": int(e), "adds": float(self.numbers[e])} for e in order]
         return dict(finite({**plain, "effects": dict(self.effects), "channels": channels}))
 
+    @property
+    def one_sided(self) -> float:
+        """The share of the similarity that is lost without the part on one image, the mean of both."""
+        return (self.effects["query"] + self.effects["reference"]) / 2
+
     def __str__(self) -> str:
-        """ "part 1: 31.0 % (without it −12.4 %, at random −2.0 %)"."""
-        lost = self.effects
-        without = f" (without it {_change(lost['both'])}, at random {_change(lost['random'])})"
-        return f"part {self.number}: {_percent(self.share)}{without if lost['both'] == lost['both'] else ''}"
+        """ "part 1: 31.0 % of the similarity; without it on one image −12.4 %, at random −2.0 %"."""
+        told = [f"part {self.number}: {percent(self.share)} of the similarity"]
+        if self.effects["query"] == self.effects["query"]:
+            told.append(f"without it on one image {change(self.one_sided)}, at random {change(self.effects['random'])}")
+        if self.effects["same lengths"] == self.effects["same lengths"]:
+            told.append(f"at the same lengths {change(self.effects['same lengths'])}")
+        return "; ".join(told)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +78,7 @@ class JoinedParts:
         numbers: (n, k, e), what each number of the embedding adds.
         query_maps: (n, k, h, w).
         reference_maps: (n, k, r, h2, w2).
-        effects: (n, k, 4), shares of the similarity that are lost; see `JoinedPart`.
+        effects: (n, k, 6), shares of the similarity that are lost; see `JoinedPart`.
     """
 
     similarity: Float[Tensor, " n"]
@@ -77,7 +87,7 @@ class JoinedParts:
     numbers: Float[Tensor, "n k e"]
     query_maps: Float[Tensor, "n k h w"]
     reference_maps: Float[Tensor, "n k r h2 w2"]
-    effects: Float[Tensor, "n k 4"]
+    effects: Float[Tensor, "n k 6"]
 
     def __post_init__(self) -> None:
         n, k = self.pro.shape
@@ -124,17 +134,18 @@ class JoinedParts:
     def lines(self, i: int) -> list[str]:
         """Each part of query i in words, and what no part holds."""
         share = float(self.unplaced[i] / self.similarity[i]) if float(self.similarity[i]) else float("nan")
-        rest = [f"at no position: {_percent(share)}"] if abs(share) >= LEAST else []
+        rest = [f"at no position: {percent(share)}"] if abs(share) >= LEAST else []
         return [*map(str, self.of(i)), *rest]
 
 
 LEAST = 1e-3  # share that is told
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """ "31.0 %"."""
     return "no share" if share != share else f"{100 * share:.1f} %".replace("-", "−")
 
 
-def _change(lost: float) -> str:
+def change(lost: float) -> str:
     """The change where this share is lost."""
     return f"{-100 * lost:+.1f} %".replace("-", "−")
