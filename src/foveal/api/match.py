@@ -12,11 +12,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, nn
 
+from foveal.api.joined import pair_parts
 from foveal.attribution.embedding import ModelEmbedder, on_device
 from foveal.attribution.placing import Whereabouts
 from foveal.attribution.prepare import read
@@ -30,7 +30,6 @@ from foveal.engine.stages import describe
 from foveal.errors import MethodError, UnknownMethod
 from foveal.images import Batch, load_images
 from foveal.methods.correspondence import Correspondences, correspond
-from foveal.methods.joined_effects import GoOn, Measuring, joined_parts
 from foveal.methods.joining import Group, Joining
 from foveal.methods.pairwise import Pairs, Side
 from foveal.models.model import Model, as_model
@@ -123,13 +122,11 @@ def match(
             return compared, maps, places, [side.whereabouts(subject.module) for side in (query, reference)], joining
 
     compared, maps, places, lie, joining = kept_if_overwritten(compare)
-    joined: list[JoinedParts] = []
+    joined: tuple[JoinedParts, ...] = ()
     if joining:
         groups = [Group((j,), compared.score.new_ones(len(queries.photos), 1)) for j in range(len(shelf.photos))]
-        sides = (joining.queries, queries), (joining.references, shelf)
-        measuring = Measuring(joining, *(GoOn(side, subject.module, batch.tensor, arguments) for side, batch in sides))
-        joined, said = joined_parts(measuring, groups, parts, partial(progress, "joining parts") if progress else None)
-        notes += said
+        pictures = queries.tensor, shelf.tensor
+        joined = pair_parts(joining, subject.module, pictures, (arguments, arguments), groups, parts, notes, progress)
     return Match(
         similarity=compared.score,
         query_maps=maps[0],
@@ -150,5 +147,5 @@ def match(
         versions=versions(),
         query_where=lie[0].where.get(at),
         reference_where=lie[1].where.get(at),
-        joined=tuple(joined),
+        joined=joined,
     )

@@ -4,8 +4,8 @@
     |T| ≈ Σ_k c_ek a_xk b_yk                        non-negative factors (Shashua & Hazan, ICML 2005)
     w_k  = (c_ek a_xk b_yk)² / Σ_j (c_ej a_xj b_yj)²        part k's share of each T_exy; Σ_k w_k = 1
 
-So part k, the same channels here and there, adds Σ w_k ⊙ T, and all parts together the similarity. The form of T depends
-on how embeddings are compared:
+So part k, the same channels here and there, adds Σ w_k ⊙ T, and all parts together the similarity. The form of T
+depends on how embeddings are compared:
 
     `Pooled`        U_ex V_ey; each number of the embedding comes from one channel
     `Mixed`         Σ_e U_ex V_ey; a projection mixes channels, so that only positions are told apart
@@ -113,9 +113,7 @@ class Listed:
         sides = zip((self.x, self.y), self.sizes, strict=True)
         ours, theirs = (_placed(parts, at, size) for at, size in sides)
         sizes = (_placed(parts.abs(), at, size) for at, size in zip((self.x, self.y), self.sizes, strict=True))
-        return Division(
-            *_both(parts), parts.sum(2), ours.sum(1), theirs.sum(1), *(_normalized(each) for each in sizes)
-        )
+        return Division(*_both(parts), parts.sum(2), ours.sum(1), theirs.sum(1), *(_normalized(each) for each in sizes))
 
 
 @dataclass(frozen=True)

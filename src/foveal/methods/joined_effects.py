@@ -1,8 +1,8 @@
 """Joined parts of pairs, and their measured effect: the network goes on from the layer without a part's activations.
 
-    without it      A − w_k ⊙ A, on the query, on the reference or on both; then the embeddings, then the similarity
-    at random       the same on one side, with a part's shares at other channels and positions; the mean of both sides
-    same lengths    the same on one side, where a cosine keeps the lengths that the whole embeddings have
+without it      A − w_k ⊙ A, on the query, on the reference or on both; then the embeddings, then the similarity
+at random       the same on one side, with a part's shares at other channels and positions; the mean of both sides
+same lengths    the same on one side, where a cosine keeps the lengths that the whole embeddings have
 """
 
 from __future__ import annotations
@@ -88,8 +88,9 @@ class Measuring:
         ours, theirs = self.queries.side, self.references.side
         blocks = division.reference_share.unflatten(2, (len(group.members), -1)).unbind(2)
         q = _without(self.queries, i, division.query_share)
-        s = [_without(self.references, j, share) for j, share in zip(group.members, blocks, strict=True)]
-        if q is None or any(one is None for one in s):
+        each = (_without(self.references, j, share) for j, share in zip(group.members, blocks, strict=True))
+        s = [one for one in each if one is not None]
+        if q is None or len(s) < len(blocks):
             return None
         own = ours.v[i : i + 1], [theirs.v[j : j + 1] for j in group.members]
         gone, other = q.split(len(division.pro))
@@ -97,9 +98,9 @@ class Measuring:
 
         def lost(score: Callable[[Tensor, Sequence[Tensor]], Tensor]) -> list[Tensor]:
             whole = score(*own)
-            each = [score(gone, own[1]), score(own[0], s_gone), score(gone, s_gone), score(other, own[1]), score(own[0], s_other)]
-            query, reference, both, *random = ((whole - less) / whole for less in each)
-            return [query, reference, both, sum(random) / 2]
+            pairs = (gone, own[1]), (own[0], s_gone), (gone, s_gone), (other, own[1]), (own[0], s_other)
+            each = [(whole - score(*pair)) / whole for pair in pairs]
+            return [*each[:3], torch.stack(each[3:]).mean(0)]
 
         metric = self.joining.metric
         real = lost(lambda q, s: group.score(metric, i, q, s))
@@ -115,6 +116,7 @@ def joined_parts(
     """The parts of every query with each group, and notes."""
     ours, theirs = measuring.queries.side, measuring.references.side
     found, unmeasured, done = [], False, 0
+    distance = measuring.joining.metric.value(1.0) < 0
     for group in groups:
         rows = []
         for i in range(len(ours.A)):
@@ -130,7 +132,7 @@ def joined_parts(
             done += 1
             if tick:
                 tick(done, len(groups) * len(ours.A))
-        found.append(_stacked(rows, count, ours.A.shape[2:], (len(group.members), *theirs.A.shape[2:])))
+        found.append(_stacked(rows, count, (ours.A.shape[2:], (len(group.members), *theirs.A.shape[2:])), distance))
     return found, [UNMEASURED] if unmeasured else []
 
 
@@ -149,7 +151,10 @@ def _shuffled(share: Float[Tensor, "k c x"]) -> Float[Tensor, "k c x"]:
 
 
 def _stacked(
-    rows: Sequence[tuple[Tensor, Division, Tensor]], count: int, ours: Sequence[int], theirs: Sequence[int]
+    rows: Sequence[tuple[Tensor, Division, Tensor]],
+    count: int,
+    sizes: tuple[Sequence[int], Sequence[int]],
+    distance: bool,
 ) -> JoinedParts:
     """One result for all queries, with empty parts where a pair has fewer."""
 
@@ -161,7 +166,8 @@ def _stacked(
         all_of([getattr(division, name) for division in divisions])
         for name in ("pro", "contra", "numbers", "query", "reference")
     )
+    ours, theirs = sizes
     return JoinedParts(
         torch.stack([similarity for similarity, _, _ in rows]), pro, contra, numbers, query.unflatten(2, tuple(ours)),
-        reference.unflatten(2, tuple(theirs)), all_of([effects for _, _, effects in rows]),
+        reference.unflatten(2, tuple(theirs)), all_of([effects for _, _, effects in rows]), distance,
     )  # fmt: skip

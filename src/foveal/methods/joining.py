@@ -52,7 +52,12 @@ class Group:
         return torch.stack([w * metric.score(q, one) for w, one in self.compared(i, s)]).sum(0)
 
     def cosine_at_length(
-        self, metric: Distance, i: int, q: Float[Tensor, "k d"], s: Sequence[Tensor], whole: tuple[Tensor, Sequence[Tensor]]
+        self,
+        metric: Distance,
+        i: int,
+        q: Float[Tensor, "k d"],
+        s: Sequence[Tensor],
+        whole: tuple[Tensor, Sequence[Tensor]],
     ) -> Float[Tensor, " k"]:
         """q·s over the lengths that both have as a whole."""
         size = length(metric.described(whole[0]))
@@ -163,8 +168,8 @@ class Joining:
     def _attended(self, metric: CrossAttention, i: int, group: Group) -> Pooled:
         if len(group.members) > 1:
             raise MethodError(
-                f"metric {metric.name!r} pools the query anew for each example, so that several examples have no joined "
-                "parts: leave out parts=, or use one example a class"
+                f"metric {metric.name!r} pools the query anew for each example, so that several examples have no "
+                "joined parts: leave out parts=, or use one example a class"
             )
         A, B = self.queries.A[i].flatten(1), self.references.A[group.members[0]].flatten(1)
         a, b = metric.attention(A[None], B[None])

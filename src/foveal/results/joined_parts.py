@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from foveal.errors import ResultError
+from foveal.render.scale import number
 from foveal.results.result import finite
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 EFFECTS = ("query", "reference", "both", "random", "same lengths", "random, same lengths")
+DIFFERENT = 5e-3  # shares that are told apart in words
 LEADING = 5  # numbers of the embedding that a part names
 
 
@@ -30,6 +32,7 @@ class JoinedPart(NamedTuple):
         numbers: (e,), what each number of the embedding adds to it.
         query_map: (h, w), where on the query.
         reference_maps: (r, h2, w2), where on each of the r images that the query is compared with.
+        distance: the similarity is a distance with its sign turned: the shares are of the distance.
         effects: the share of the similarity that is lost without the part on the "query", on the "reference" and on
             "both"; with as much removed at "random" on one of them (the mean of two). A cosine rescales what is left:
             "same lengths" is what one image without the part loses before that, "random, same lengths" the same at
@@ -44,6 +47,7 @@ class JoinedPart(NamedTuple):
     numbers: Float[Tensor, " e"]
     query_map: Float[Tensor, "h w"]
     reference_maps: Float[Tensor, "r h2 w2"]
+    distance: bool
     effects: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
@@ -60,12 +64,17 @@ class JoinedPart(NamedTuple):
 
     def __str__(self) -> str:
         """ "part 1: 31.0 % of the similarity; without it on one image −12.4 %, at random −2.0 %"."""
-        told = [f"part {self.number}: {percent(self.share)} of the similarity"]
+        told = [f"part {self.number}: {percent(self.share)} of the {_what(self.distance)}"]
         if self.effects["query"] == self.effects["query"]:
             told.append(f"without it on one image {change(self.one_sided)}, at random {change(self.effects['random'])}")
-        if self.effects["same lengths"] == self.effects["same lengths"]:
+        if self.rescaled:
             told.append(f"at the same lengths {change(self.effects['same lengths'])}")
         return "; ".join(told)
+
+    @property
+    def rescaled(self) -> bool:
+        """What is lost at the same lengths is known, and another number than the share."""
+        return abs(self.effects["same lengths"] - self.share) >= DIFFERENT
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +88,7 @@ class JoinedParts:
         query_maps: (n, k, h, w).
         reference_maps: (n, k, r, h2, w2).
         effects: (n, k, 6), shares of the similarity that are lost; see `JoinedPart`.
+        distance: the similarity is a distance with its sign turned.
     """
 
     similarity: Float[Tensor, " n"]
@@ -88,6 +98,7 @@ class JoinedParts:
     query_maps: Float[Tensor, "n k h w"]
     reference_maps: Float[Tensor, "n k r h2 w2"]
     effects: Float[Tensor, "n k 6"]
+    distance: bool = False
 
     def __post_init__(self) -> None:
         n, k = self.pro.shape
@@ -110,12 +121,17 @@ class JoinedParts:
         """What of the similarity no part holds: bias terms."""
         return self.similarity - self.values.sum(1)
 
+    def caption(self, i: int) -> str:
+        """ "similarity 0.83"."""
+        return f"{_what(self.distance)} {number(float(self.similarity[i]) * (-1 if self.distance else 1))}"
+
     def of(self, i: int) -> tuple[JoinedPart, ...]:
         """The parts of query i that there are."""
         return tuple(
             JoinedPart(
                 k + 1, float(self.values[i, k]), float(self.shares[i, k]), float(self.pro[i, k]),
                 float(self.contra[i, k]), self.numbers[i, k], self.query_maps[i, k], self.reference_maps[i, k],
+                self.distance,
                 dict(zip(EFFECTS, self.effects[i, k].tolist(), strict=True)),
             )
             for k in range(self.pro.shape[1])
@@ -124,18 +140,23 @@ class JoinedParts:
 
     def arrays(self, prefix: str = "") -> dict[str, Tensor]:
         """Its tensors by name."""
-        return {prefix + field.name: getattr(self, field.name) for field in fields(self)}
+        return {prefix + field.name: getattr(self, field.name) for field in fields(self) if field.name != "distance"}
 
     @classmethod
-    def read(cls, arrays: Mapping[str, Tensor], prefix: str) -> JoinedParts:
+    def read(cls, arrays: Mapping[str, Tensor], prefix: str, *, distance: bool) -> JoinedParts:
         """What `arrays` of the same prefix gave."""
-        return cls(**{field.name: arrays[prefix + field.name] for field in fields(cls)})
+        names = (field.name for field in fields(cls) if field.name != "distance")
+        return cls(**{name: arrays[prefix + name] for name in names}, distance=distance)
 
     def lines(self, i: int) -> list[str]:
         """Each part of query i in words, and what no part holds."""
-        share = float(self.unplaced[i] / self.similarity[i]) if float(self.similarity[i]) else float("nan")
-        rest = [f"at no position: {percent(share)}"] if abs(share) >= LEAST else []
-        return [*map(str, self.of(i)), *rest]
+        return [*map(str, self.of(i)), *(f"at no position: {rest}" for rest in self.rest(i))]
+
+    def rest(self, i: int) -> list[str]:
+        """What of the similarity of query i no part holds, in words, if it is worth any."""
+        whole = float(self.similarity[i])
+        share = float(self.unplaced[i]) / whole if whole else float("nan")
+        return [f"{percent(share)} of the {_what(self.distance)} (bias terms)"] if abs(share) >= LEAST else []
 
 
 LEAST = 1e-3  # share that is told
@@ -149,3 +170,7 @@ def percent(share: float) -> str:
 def change(lost: float) -> str:
     """The change where this share is lost."""
     return f"{-100 * lost:+.1f} %".replace("-", "−")
+
+
+def _what(distance: bool) -> str:
+    return "distance" if distance else "similarity"

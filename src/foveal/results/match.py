@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,7 @@ TENSORS = ("similarity", "query_maps", "reference_maps", "contributions", "place
 WHERE = ("query_where", "reference_where")
 KNOWN = ("query_labels", "reference_labels", "ranks")
 UNNAMED = ("tensor", "image", "array")
+DRAWN = 6  # references of a query whose parts are drawn when a match is saved
 TOLD = 5  # queries and references that `str` lists
 PLAIN = ("metric", "distance", "weights", "layer", "embedding", "model", "seconds")
 
@@ -96,7 +97,9 @@ class Match(Result):
                 raise ResultError(f"The {name} of a match must be {pairs} …, but are {tuple(tensor.shape)}.")
         labels, ranks = (len(self.query_labels), len(self.reference_labels)), [len(row) for row in self.ranks]
         if len(self.joined) not in (0, pairs[1]):
-            raise ResultError(f"A match with {pairs[1]} references has parts with {len(self.joined)}: give one for each.")
+            raise ResultError(
+                f"A match with {pairs[1]} references has parts with {len(self.joined)}: give one for each."
+            )
         if labels not in (pairs, (0, 0)) or ranks not in ([pairs[1]] * pairs[0], []):
             raise ResultError(f"Labels and ranks of a match must be as many as its images, {pairs}.")
         for side, maps, place in (
@@ -184,7 +187,7 @@ class Match(Result):
         Args:
             kind: "references": the most similar references below one another, with lines between positions and a few
                 words; "strip": a rank list from left to right, photos and evidence on both images; "pair": with
-                reference j alone. Each map has its own scale, in per cent of its evidence.
+                reference j alone; "parts": the parts that both have, where they were asked for. Each map has its own scale, in per cent of its evidence.
             j: the reference of a pair; None is the most similar.
             most: how many references; None is 6 below or 5 beside one another.
             side: of an image in pixels; None is as large as is legible.
@@ -192,13 +195,31 @@ class Match(Result):
         """
         from foveal.render.matching import match_sheet, pair_picture, rank_strip
 
-        check_kind(kind, "references", "strip", "pair")
+        check_kind(kind, "references", "strip", "pair", "parts")
         self._checked(i, *(() if j is None else (j,)))
+        if kind == "parts":
+            return self._part_sheet(i, self.ranking(i)[0] if j is None else j, side or 224)
         if kind == "pair":
             return pair_picture(self, i, self.ranking(i)[0] if j is None else j, side=side or 384, lines=lines)
         if kind == "strip":
             return rank_strip(self, i, self.ranking(i)[: max(1, 5 if most is None else most)], side=side or 224)
         return match_sheet(self, i, most=6 if most is None else most, side=side or 320)
+
+    def _part_sheet(self, i: int, j: int, side: int) -> Image.Image:
+        from foveal.render.joined_parts import joined_sheet
+
+        query, reference = self.queries[i], self.references[j]
+        names = self.name(query, i, "query"), self.name(reference, j, "reference")
+        parts = self.parts(i, j)
+        if not parts:
+            raise ResultError(
+                f"There is nothing in the {self.metric} of {names[0]} and {names[1]} to divide into parts."
+            )
+        return joined_sheet(
+            (query, names[0]), [(reference, names[1])], parts, places=(self.query_where, self.reference_where), side=side,
+            title=f"{self.caption(i, j)}, divided among {len(parts)} parts; {self.model} at {self.layer}",
+            notes=[f"at no position: {rest}" for rest in self.joined[j].rest(i)] + [*self.notes],
+        )  # fmt: skip
 
     def control(self, i: int, match: int, mismatch: int, *, side: int = 320) -> Image.Image:
         """Query i beside a reference it should match and one it should not; the maps of a row share a scale.
@@ -209,6 +230,13 @@ class Match(Result):
 
         self._checked(i, match, mismatch)
         return rank_strip(self, i, [match, mismatch], headings=("match", "mismatch"), side=side, one_scale=True)
+
+    def _shown(self) -> Sequence[tuple[Image.Image, str]]:
+        shown = super()._shown()
+        if self.joined and self.parts(0, j := self.ranking()[0]):
+            told = "; ".join(self.joined[j].lines(0))
+            shown = [*shown, (self.figure("parts"), f"The parts of the most similar pair: {told}")]
+        return shown
 
     def to_dict(self) -> dict[str, Any]:
         """The settings, and every similarity; larger is closer."""
@@ -231,7 +259,7 @@ class Match(Result):
         return {**facts, "notes": list(self.notes), "versions": dict(self.versions)}
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """match.png and ranks.png for each query, the photos under their own names, and match.npz."""
+        """match.png, ranks.png and, with parts, parts-REFERENCE.png for each query, the photos under their own names, and match.npz."""
         photos: dict[str, list[object]] = {"queries": [], "references": []}
         for what, listed in photos.items():
             for i, photo in enumerate(getattr(self, what)):
@@ -241,6 +269,10 @@ class Match(Result):
             of = f"-{self._stem(photo, i)}" if len(self.queries) > 1 else ""
             write_picture(aside, self.figure(i=i, most=len(self.references)), f"match{of}")
             write_picture(aside, self.figure("strip", i=i, most=len(self.references)), f"ranks{of}")
+            for j in self.ranking(i)[:DRAWN] if self.joined else ():
+                to = f"-{self._stem(self.references[j], j)}" if len(self.references) > 1 else ""
+                if self.parts(i, j):
+                    write_picture(aside, self.figure("parts", i=i, j=j), f"parts{of}{to}")
         arrays = {name: getattr(self, name) for name in TENSORS}
         for j, parts in enumerate(self.joined):
             arrays |= parts.arrays(f"parts/{j}/")
@@ -265,7 +297,7 @@ class Match(Result):
             "ranks": tuple(tuple(map(int, row)) for row in saved.get("ranks", ())),
             **{name: Place.from_dict(place) for name in WHERE if (place := saved.get(name, None))},
             "joined": tuple(
-                JoinedParts.read(arrays, f"parts/{j}/")
+                JoinedParts.read(arrays, f"parts/{j}/", distance=bool(saved["distance"]))
                 for j in range(len(saved["references"]))
                 if f"parts/{j}/similarity" in arrays
             ),
@@ -280,7 +312,9 @@ class Match(Result):
 
         lines = [f"  {called(self.queries[i], i, 'query')}"]
         for j in self.ranking(i)[:TOLD]:
-            lines.append(f"    {called(self.references[j], j, 'reference')}: {self.caption(i, j)}; {self.channels(i, j)}")
+            lines.append(
+                f"    {called(self.references[j], j, 'reference')}: {self.caption(i, j)}; {self.channels(i, j)}"
+            )
             lines += [f"      {line}" for line in (self.joined[j].lines(i) if self.joined else ())]
         return lines
 
