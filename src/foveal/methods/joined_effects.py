@@ -83,6 +83,10 @@ class Measuring:
     queries: GoOn
     references: GoOn
 
+    @property
+    def distance(self) -> bool:
+        return self.joining.metric.value(1.0) < 0
+
     def effects(self, i: int, group: Group, division: Division) -> Float[Tensor, "k e"] | None:
         """What is lost of the similarity, as `EFFECTS` are ordered; None where the network cannot be run so."""
         ours, theirs = self.queries.side, self.references.side
@@ -98,8 +102,9 @@ class Measuring:
 
         def lost(score: Callable[[Tensor, Sequence[Tensor]], Tensor]) -> list[Tensor]:
             whole = score(*own)
-            pairs = (gone, own[1]), (own[0], s_gone), (gone, s_gone), (other, own[1]), (own[0], s_other)
-            each = [(whole - score(*pair)) / whole for pair in pairs]
+            pairs = (gone, own[1]), (own[0], s_gone), (gone, s_gone)
+            chance = [(other, s_other)] if self.distance else [(other, own[1]), (own[0], s_other)]
+            each = [(whole - score(*pair)) / whole for pair in (*pairs, *chance)]
             return [*each[:3], torch.stack(each[3:]).mean(0)]
 
         metric = self.joining.metric
@@ -116,7 +121,6 @@ def joined_parts(
     """The parts of every query with each group, and notes."""
     ours, theirs = measuring.queries.side, measuring.references.side
     found, unmeasured, done = [], False, 0
-    distance = measuring.joining.metric.value(1.0) < 0
     for group in groups:
         rows = []
         for i in range(len(ours.A)):
@@ -132,7 +136,9 @@ def joined_parts(
             done += 1
             if tick:
                 tick(done, len(groups) * len(ours.A))
-        found.append(_stacked(rows, count, (ours.A.shape[2:], (len(group.members), *theirs.A.shape[2:])), distance))
+        found.append(
+            _stacked(rows, count, (ours.A.shape[2:], (len(group.members), *theirs.A.shape[2:])), measuring.distance)
+        )
     return found, [UNMEASURED] if unmeasured else []
 
 

@@ -26,7 +26,10 @@ READING = (
     "Each part has one color and one number, on all images. Lines lie where a part's map reaches a half, and below "
     "also three quarters, of its largest value."
 )
-EFFECT = '"Without it": the similarity without the part on one image, the mean of both.'
+EFFECTS = (
+    '"Without it": how the similarity changes without the part on one image, the mean of both.',
+    '"Without it": how the distance changes without the part on both images.',
+)
 RESCALED = "A cosine rescales what is left, and so loses less than the share."
 LENGTHS = '"Same lengths": the similarity before that.'
 
@@ -59,7 +62,7 @@ def joined_sheet(
             GridTile(_one(references[strongest][0], theirs[strongest], places[1], k, side), "", _lengths(part)),
         ))  # fmt: skip
     said = [READING]
-    said += [EFFECT.format(what="distance" if parts[0].distance else "similarity")] if _told(parts[0]) else []
+    said += [EFFECTS[parts[0].distance]] if _told(parts[0]) else []
     said += [RESCALED] if parts[0].effects["same lengths"] == parts[0].effects["same lengths"] else []
     said += [LENGTHS] if any(part.rescaled for part in parts) else []
     said += [f"Of {len(references)} references {shown} are shown."] if len(references) > shown else []
@@ -87,7 +90,7 @@ def _one(
 
 def _told(part: PartOfPair) -> str:
     """ "without it −4.9 %, random −0.2 %"; nothing where it is not measured."""
-    lost = part.one_sided
+    lost = part.lost
     return "" if lost != lost else f"without it {_percent(-lost)}, random {_percent(-part.effects['random'])}"
 
 

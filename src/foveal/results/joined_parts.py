@@ -34,7 +34,8 @@ class JoinedPart(NamedTuple):
         reference_maps: (r, h2, w2), where on each of the r images that the query is compared with.
         distance: the similarity is a distance with its sign turned: the shares are of the distance.
         effects: the share of the similarity that is lost without the part on the "query", on the "reference" and on
-            "both"; with as much removed at "random" on one of them (the mean of two). A cosine rescales what is left:
+            "both"; with as much removed at "random" on one of them (the mean of two; of a distance, on both). A cosine
+            rescales what is left:
             "same lengths" is what one image without the part loses before that, "random, same lengths" the same at
             random. NaN where it is not measured.
     """
@@ -58,15 +59,20 @@ class JoinedPart(NamedTuple):
         return dict(finite({**plain, "effects": dict(self.effects), "channels": channels}))
 
     @property
-    def one_sided(self) -> float:
-        """The share of the similarity that is lost without the part on one image, the mean of both."""
-        return (self.effects["query"] + self.effects["reference"]) / 2
+    def lost(self) -> float:
+        """The share that is lost without the part: on one image, the mean of both; of a distance, on both images.
+
+        A distance is about what differs, and a part that one image alone is without makes it differ more.
+        """
+        one = (self.effects["query"] + self.effects["reference"]) / 2
+        return self.effects["both"] if self.distance else one
 
     def __str__(self) -> str:
         """ "part 1: 31.0 % of the similarity; without it on one image −12.4 %, at random −2.0 %"."""
         told = [f"part {self.number}: {percent(self.share)} of the {_what(self.distance)}"]
-        if self.effects["query"] == self.effects["query"]:
-            told.append(f"without it on one image {change(self.one_sided)}, at random {change(self.effects['random'])}")
+        if self.lost == self.lost:
+            where = "both images" if self.distance else "one image"
+            told.append(f"without it on {where} {change(self.lost)}, at random {change(self.effects['random'])}")
         if self.rescaled:
             told.append(f"at the same lengths {change(self.effects['same lengths'])}")
         return "; ".join(told)

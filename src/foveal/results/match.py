@@ -55,7 +55,7 @@ class Match(Result):
     layer, embedding        the layer of the maps, and the one whose output is the embedding; "" is the model's output.
     query_where, reference_where        where a map's positions lie on the network's input; None is edge to edge.
     query_labels, reference_labels      the label of each, where known; sheets then say which references are right.
-    joined          the parts of every query with each reference, where they were asked for; `parts` gives those of a pair.
+    joined          the parts of every query with each reference, where they were asked for; see `parts`.
     ranks           (n, m), the ranks in a larger gallery that the references are taken from; empty if there is none.
 
     It draws itself, in a notebook too, prints a summary, and saves and loads itself.
@@ -187,7 +187,8 @@ class Match(Result):
         Args:
             kind: "references": the most similar references below one another, with lines between positions and a few
                 words; "strip": a rank list from left to right, photos and evidence on both images; "pair": with
-                reference j alone; "parts": the parts that both have, where they were asked for. Each map has its own scale, in per cent of its evidence.
+                reference j alone; "parts": with reference j, the parts that both have, where they were asked for. Each
+                map has its own scale, in per cent of its evidence.
             j: the reference of a pair; None is the most similar.
             most: how many references; None is 6 below or 5 beside one another.
             side: of an image in pixels; None is as large as is legible.
@@ -216,7 +217,8 @@ class Match(Result):
                 f"There is nothing in the {self.metric} of {names[0]} and {names[1]} to divide into parts."
             )
         return joined_sheet(
-            (query, names[0]), [(reference, names[1])], parts, places=(self.query_where, self.reference_where), side=side,
+            (query, names[0]), [(reference, names[1])], parts,
+            places=(self.query_where, self.reference_where), side=side,
             title=f"{self.caption(i, j)}, divided among {len(parts)} parts; {self.model} at {self.layer}",
             notes=[f"at no position: {rest}" for rest in self.joined[j].rest(i)] + [*self.notes],
         )  # fmt: skip
@@ -259,7 +261,7 @@ class Match(Result):
         return {**facts, "notes": list(self.notes), "versions": dict(self.versions)}
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """match.png, ranks.png and, with parts, parts-REFERENCE.png for each query, the photos under their own names, and match.npz."""
+        """For each query match.png, ranks.png and, with parts, parts-REFERENCE.png; the photos, and match.npz."""
         photos: dict[str, list[object]] = {"queries": [], "references": []}
         for what, listed in photos.items():
             for i, photo in enumerate(getattr(self, what)):
