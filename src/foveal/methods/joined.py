@@ -9,7 +9,7 @@ depends on how embeddings are compared:
 
     `Pooled`        U_ex V_ey; each number of the embedding comes from one channel
     `Mixed`         Σ_e U_ex V_ey; a projection mixes channels, so that only positions are told apart
-    `Listed`        only some positions meet, each with few: local metrics, embeddings that are a whole map
+    `PositionPairs`        only some positions meet, each with few: local metrics, embeddings that are a whole map
     `Apart`         distances: what each side adds to them, the query's positions beside the reference's
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 AT_ONCE = 2**24  # numbers of w that are in memory together
 
 
-class Division(NamedTuple):
+class PartDivision(NamedTuple):
     """What k parts add, and where.
 
     Attributes:
@@ -48,16 +48,16 @@ class Division(NamedTuple):
     query_share: Float[Tensor, "k c x"]
     reference_share: Float[Tensor, "k c y"]
 
-    def ordered(self) -> Division:
+    def ordered(self) -> PartDivision:
         """The parts that add or take away most first."""
         order = (self.pro - self.contra).abs().argsort(descending=True, stable=True)
-        return Division(*(field[order] for field in self))
+        return PartDivision(*(field[order] for field in self))
 
 
-class Evidence(Protocol):
+class PairEvidence(Protocol):
     """A similarity before it is divided."""
 
-    def divided(self, count: int) -> Division:
+    def divided(self, count: int) -> PartDivision:
         """Among `count` parts, or as many as there can be."""
         ...
 
@@ -69,7 +69,7 @@ class Pooled:
     U: Float[Tensor, "e x"]
     V: Float[Tensor, "e y"]
 
-    def divided(self, count: int) -> Division:
+    def divided(self, count: int) -> PartDivision:
         c, a, b = factored_jointly(self.U.abs(), self.V.abs(), count)
         few = max(1, AT_ONCE // (a.numel() * len(b)))
         each = [
@@ -79,7 +79,7 @@ class Pooled:
                                          for name in ("pro", "contra", "query", "reference"))  # fmt: skip
         numbers, ours, theirs = (torch.cat([getattr(part, name) for part in each], 1)
                                  for name in ("numbers", "query_share", "reference_share"))  # fmt: skip
-        return Division(pro, contra, numbers, query, reference, ours, theirs)
+        return PartDivision(pro, contra, numbers, query, reference, ours, theirs)
 
 
 @dataclass(frozen=True)
@@ -89,18 +89,18 @@ class Mixed:
     U: Float[Tensor, "e x"]
     V: Float[Tensor, "e y"]
 
-    def divided(self, count: int) -> Division:
+    def divided(self, count: int) -> PartDivision:
         T = self.U.mT @ self.V
         w = parts_of(T[..., None], count)[..., 0]
         numbers = torch.einsum("kxy,ex,ey->ke", w, self.U, self.V)
         parts = w * T
-        return Division(
+        return PartDivision(
             *_both(parts), numbers, parts.sum(2), parts.sum(1), _share(parts, 2)[:, None], _share(parts, 1)[:, None]
         )
 
 
 @dataclass(frozen=True)
-class Listed:
+class PositionPairs:
     """T_ep, of pairs p of positions x_p and y_p."""
 
     T: Float[Tensor, "e p"]
@@ -108,12 +108,14 @@ class Listed:
     y: Int[Tensor, " p"]
     sizes: tuple[int, int]
 
-    def divided(self, count: int) -> Division:
+    def divided(self, count: int) -> PartDivision:
         parts = parts_of(self.T[..., None], count)[..., 0] * self.T
         sides = zip((self.x, self.y), self.sizes, strict=True)
         ours, theirs = (_placed(parts, at, size) for at, size in sides)
         sizes = (_placed(parts.abs(), at, size) for at, size in zip((self.x, self.y), self.sizes, strict=True))
-        return Division(*_both(parts), parts.sum(2), ours.sum(1), theirs.sum(1), *(_normalized(each) for each in sizes))
+        return PartDivision(
+            *_both(parts), parts.sum(2), ours.sum(1), theirs.sum(1), *(_normalized(each) for each in sizes)
+        )
 
 
 @dataclass(frozen=True)
@@ -128,13 +130,13 @@ class Apart:
     theirs: Float[Tensor, "e y"]
     channels: bool
 
-    def divided(self, count: int) -> Division:
+    def divided(self, count: int) -> PartDivision:
         R = torch.cat([self.ours, self.theirs], 1)
         parts = parts_of(R[..., None], count)[..., 0] * R
         ours, theirs = parts.split([self.ours.shape[1], self.theirs.shape[1]], 2)
         shares = (_normalized((each if self.channels else each.abs().sum(1, keepdim=True)).abs())
                   for each in (ours, theirs))  # fmt: skip
-        return Division(*_both(parts), parts.sum(2), ours.sum(1), theirs.sum(1), *shares)
+        return PartDivision(*_both(parts), parts.sum(2), ours.sum(1), theirs.sum(1), *shares)
 
 
 def factored_jointly(
@@ -164,12 +166,12 @@ def _divided_rows(
     c: Float[Tensor, "e k"],
     a: Float[Tensor, "x k"],
     b: Float[Tensor, "y k"],
-) -> Division:
+) -> PartDivision:
     """`Pooled` for a few numbers of the embedding."""
     w = torch.einsum("ek,xk,yk->kexy", c, a, b) ** SHARPNESS + torch.finfo(c.dtype).tiny
     w /= w.sum(0)
     parts = w * (U[:, :, None] * V[:, None, :])
-    return Division(
+    return PartDivision(
         *_both(parts), parts.sum((2, 3)), parts.sum((1, 3)), parts.sum((1, 2)), _share(parts, 3), _share(parts, 2)
     )
 

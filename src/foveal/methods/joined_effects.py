@@ -19,7 +19,7 @@ from foveal.engine.arguments import Arguments
 from foveal.engine.guard import unwrap
 from foveal.engine.subnetwork import Subnetwork
 from foveal.errors import FovealError
-from foveal.methods.joined import Division
+from foveal.methods.joined import PartDivision
 from foveal.methods.joining import Group, Joining
 from foveal.methods.pairwise import Side
 from foveal.results.joined_parts import EFFECTS, JoinedParts
@@ -55,7 +55,7 @@ class GoOn:
         except FovealError:
             return False
         close = 1e-4 * float(own.abs().amax())
-        return again.shape[1:] == own.shape and torch.allclose(again, own.expand_as(again), rtol=1e-3, atol=close)
+        return again.shape == (2, *own.shape) and torch.allclose(again, own.expand_as(again), rtol=1e-3, atol=close)
 
     def _embedded(self, i: int, maps: Tensor) -> Tensor:
         side = self.side
@@ -87,7 +87,7 @@ class Measuring:
     def distance(self) -> bool:
         return self.joining.metric.value(1.0) < 0
 
-    def effects(self, i: int, group: Group, division: Division) -> Float[Tensor, "k e"] | None:
+    def effects(self, i: int, group: Group, division: PartDivision) -> Float[Tensor, "k e"] | None:
         """What is lost of the similarity, as `EFFECTS` are ordered; None where the network cannot be run so."""
         ours, theirs = self.queries.side, self.references.side
         blocks = division.reference_share.unflatten(2, (len(group.members), -1)).unbind(2)
@@ -157,7 +157,7 @@ def _shuffled(share: Float[Tensor, "k c x"]) -> Float[Tensor, "k c x"]:
 
 
 def _stacked(
-    rows: Sequence[tuple[Tensor, Division, Tensor]],
+    rows: Sequence[tuple[Tensor, PartDivision, Tensor]],
     count: int,
     sizes: tuple[Sequence[int], Sequence[int]],
     distance: bool,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from foveal.errors import MethodError
 from foveal.methods.correspondence import channel_by_channel, shares
-from foveal.methods.joined import Apart, Evidence, Listed, Mixed, Pooled
+from foveal.methods.joined import Apart, Mixed, PairEvidence, Pooled, PositionPairs
 from foveal.similarity import Cosine, CrossAttention, Distance, Dot, Euclidean, Learned, Squared, unit
 from foveal.similarity.local import ByFlow
 from foveal.similarity.pooled import length
@@ -104,7 +104,7 @@ class Joining:
         """The metric, in the space of a learned one."""
         return self.metric.distance if isinstance(self.metric, Learned) else self.metric
 
-    def evidence(self, i: int, group: Group) -> Evidence:
+    def evidence(self, i: int, group: Group) -> PairEvidence:
         """Of query i with a group.
 
         Raises:
@@ -139,7 +139,7 @@ class Joining:
         """In the space of a learned metric."""
         return self.metric.L.to(v) @ v if isinstance(self.metric, Learned) else v
 
-    def _by_position(self, inner: Distance, i: int, q: Tensor, terms: Sequence[_Term]) -> Listed:
+    def _by_position(self, inner: Distance, i: int, q: Tensor, terms: Sequence[_Term]) -> PositionPairs:
         """The embedding is the map: each position meets the same one of the reference."""
         A, blocks = self.queries.A[i].flatten(1), []
         for term in terms:
@@ -150,9 +150,9 @@ class Joining:
                 blocks.append(-pull.view_as(A)[:, None] * (A[:, None] / term.V.shape[1] - term.V))
         T = torch.cat(blocks, 1)
         y = torch.arange(T[0].numel(), device=T.device)
-        return Listed(T.flatten(1), y % A.shape[1], y, (A.shape[1], len(y)))
+        return PositionPairs(T.flatten(1), y % A.shape[1], y, (A.shape[1], len(y)))
 
-    def _by_flow(self, metric: ByFlow, i: int, group: Group) -> Listed:
+    def _by_flow(self, metric: ByFlow, i: int, group: Group) -> PositionPairs:
         """Only where something flows from one position to another."""
         A, T, x, y = self.queries.A[i].flatten(1), [], [], []
         for number, (w, j) in enumerate(zip(group.weights[i], group.members, strict=True)):
@@ -163,7 +163,7 @@ class Joining:
             x.append(from_x)
             y.append(to_y + number * B.shape[1])
         sizes = A.shape[1], self.references.cells * len(group.members)
-        return Listed(torch.cat(T, 1), torch.cat(x), torch.cat(y), sizes)
+        return PositionPairs(torch.cat(T, 1), torch.cat(x), torch.cat(y), sizes)
 
     def _attended(self, metric: CrossAttention, i: int, group: Group) -> Pooled:
         if len(group.members) > 1:
