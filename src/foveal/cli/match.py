@@ -133,7 +133,9 @@ def match(
             return load_images(path, network.preprocessing).photos[0]
 
         links = {i: f"{folder}/match.png" for i, folder in folders.items()}
-        page = write_retrieval(found, output.out / "match.html", photo, sheets=links)
+        joined = {i: [f"{name}/{sheet.name}" for sheet in sorted((output.out / name).glob("parts*.png"))]
+                  for i, name in folders.items() if parts}  # fmt: skip
+        page = write_retrieval(found, output.out / "match.html", photo, sheets=links, parts=joined)
         info(str(found), *(line for i in [*rows][:TOLD] if not sides for line in rows[i].ranking_lines(0, paths=True)))
         more = dict.fromkeys(note for pair in rows.values() for note in pair.notes if note not in found.notes)
         info(*(f"  note: {note}" for note in more))

@@ -7,10 +7,10 @@
 So part k, the same channels here and there, adds Σ w_k ⊙ T, and all parts together the similarity. The form of T
 depends on how embeddings are compared:
 
-    `Pooled`        U_ex V_ey; each number of the embedding comes from one channel
-    `Mixed`         Σ_e U_ex V_ey; a projection mixes channels, so that only positions are told apart
-    `PositionPairs`        only some positions meet, each with few: local metrics, embeddings that are a whole map
-    `Apart`         distances: what each side adds to them, the query's positions beside the reference's
+    `Pooled`           U_ex V_ey; each number of the embedding comes from one channel
+    `Mixed`            Σ_e U_ex V_ey; a projection mixes channels, so that only positions are told apart
+    `PositionPairs`    only some positions meet, each with few: local metrics, embeddings that are a whole map
+    `Apart`            distances: what each side adds to them, the query's positions beside the reference's
 """
 
 from __future__ import annotations
