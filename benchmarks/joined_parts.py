@@ -9,8 +9,8 @@ cosine rescales what is left; "both": without the part on both images; "random":
 Spearman's correlation with the claimed share within a pair (mean and 95 % interval over pairs), the slope of the effect
 on the claim, and the mean distance of the two in points of per cent.
 
-Is a part the same thing on both images? Of drawn individuals: the largest part peaks on a mark, on both. Of persons: the
-height of a part on one photo against that on the other, and against that of the next part of the pair.
+Is a part the same thing on both images? Of drawn individuals: the largest part peaks on a mark, on both. Of persons:
+the height of a part on one photo against that on the other, and against that of the next part of the pair.
 """
 
 from __future__ import annotations

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
 import foveal
+from foveal.cli.app import app
 from foveal.errors import FovealError, MethodError, ResultError
 from foveal.hierarchy.factoring import SHARPNESS
 from foveal.methods.joined import Mixed, Pooled, factored_jointly
@@ -281,3 +284,21 @@ def test_the_tree_of_parts_of_a_similarity_is_measured() -> None:
             tree.decision.value - tree.decision.offset, rel=1e-4
         )
         assert all(edge.average is not None for edge in edges)
+
+
+def test_on_the_command_line(tmp_path: Path) -> None:
+    """Sheets of parts, links to them, the numbers for machines; an error names the option."""
+    for number in range(2):
+        Image.fromarray((pictures(number)[0].permute(1, 2, 0) * 255).byte().numpy()).save(tmp_path / f"{number}.png")
+    network = f"{__file__}:Colors"
+    images = [str(tmp_path / f"{number}.png") for number in range(2)]
+    done = CliRunner().invoke(
+        app,
+        ["match", *images, "-m", network, "--parts", "2", "--json", "-o", str(tmp_path / "out"), "--input-size", "12"],
+    )
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads(done.stdout)
+    parts = row["references"][0]["parts"]
+    assert sum(part["value"] for part in parts) == pytest.approx(row["references"][0]["cosine"], rel=1e-5)
+    assert 'href="0/parts.png"' in (tmp_path / "out" / "match.html").read_text(encoding="utf-8")
+    assert (tmp_path / "out" / "0" / "parts.png").exists() and "part 1:" in done.stderr
