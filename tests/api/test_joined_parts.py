@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -223,6 +224,15 @@ def test_saved_loaded_and_told(tmp_path: Path) -> None:
     assert str(loaded) == str(few) and "part 1" in str(few) and "of the distance" in str(few)
     assert (tmp_path / "few" / "parts-0000.png").exists()
     assert few.figure("parts", name="a").size[0] > 400
+
+
+def test_parts_that_do_not_fit_are_refused() -> None:
+    joined = foveal.match(Colors(), spots(r=(1, 1))[None], spots(r=(3, 3))[None], parts=2).joined[0]
+    for name, tensor in joined.arrays().items():
+        with pytest.raises(ResultError, match=f"The (pro|{name}) of joined parts|effects each"):
+            replace(joined, **{name: tensor[..., None]})
+    with pytest.raises(ResultError, match="6 effects each"):
+        replace(joined, effects=joined.effects[..., :4])
 
 
 def test_more_parts_than_there_can_be() -> None:

@@ -43,6 +43,7 @@ def joined_sheet(
     side: int,
     title: str,
     notes: Sequence[str] = (),
+    what: str = "reference",
     shown: int = 6,
 ) -> Image.Image:
     """All parts on all images; below, each part alone on the query and on the reference where it is strongest."""
@@ -50,7 +51,7 @@ def joined_sheet(
     theirs = np.stack([np.abs(values_of(part.reference_maps)) for part in parts]).swapaxes(0, 1)
     images = [(query, ours, places[0]), *((one, map, places[1]) for one, map in zip(references, theirs, strict=True))]
     whole = [
-        GridTile(_all(photo, maps, place, side), "query" if k == 0 else "reference", name)
+        GridTile(_all(photo, maps, place, side), "query" if k == 0 else what, name)
         for k, ((photo, name), maps, place) in enumerate(images[: shown + 1])
     ]
     alone = []
@@ -65,7 +66,7 @@ def joined_sheet(
     said += [EFFECTS[parts[0].distance]] if _told(parts[0]) else []
     said += [RESCALED] if parts[0].effects["same lengths"] == parts[0].effects["same lengths"] else []
     said += [LENGTHS] if any(part.rescaled for part in parts) else []
-    said += [f"Of {len(references)} references {shown} are shown."] if len(references) > shown else []
+    said += [f"Of {len(references)} {what}s {shown} are shown."] if len(references) > shown else []
     rows = [whole, *([tile[row] for tile in alone] for row in (0, 1))]
     return tile_grid(rows, side=side, title=title, caption=" ".join([*said, *map(sentence, notes)]))
 

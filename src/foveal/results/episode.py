@@ -150,7 +150,7 @@ class Episode(Result):
             (why.photos[i], short_names([photo.source for photo in why.photos])[0][i]),
             [(photo, name) for photo in self.support[name]], parts, places=(where, where), side=side,
             title=f"{joined.caption(i)} to {name}, divided among {len(parts)} parts; {why.model} at {why.layer}",
-            notes=[f"at no position: {rest}" for rest in joined.rest(i)] + [*self.notes],
+            notes=[f"at no position: {rest}" for rest in joined.rest(i)] + [*self.notes], what="example",
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:

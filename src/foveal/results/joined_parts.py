@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 EFFECTS = ("query", "reference", "both", "random", "same lengths", "random, same lengths")
+AXES = {
+    "similarity": 1, "pro": 2, "contra": 2, "numbers": 3, "query_maps": 4, "reference_maps": 5, "effects": 3,
+}  # fmt: skip
 DIFFERENT = 5e-3  # shares that are told apart in words
 LEADING = 5  # numbers of the embedding that a part names
 
@@ -107,10 +110,14 @@ class JoinedParts:
     distance: bool = False
 
     def __post_init__(self) -> None:
-        n, k = self.pro.shape
+        sizes = tuple(self.pro.shape)
         for name, tensor in self.arrays().items():
-            if tuple(tensor.shape[:2]) != (n, k)[: 1 if name == "similarity" else 2]:
-                raise ResultError(f"The {name} of joined parts must be ({n}, {k}, …), but are {tuple(tensor.shape)}.")
+            first = 1 if name == "similarity" else 2
+            fits = tensor.ndim == AXES[name] and tuple(tensor.shape[:first]) == sizes[:first]
+            if not fits or not tensor.is_floating_point():
+                raise ResultError(f"The {name} of joined parts must be {sizes} …, but are {tuple(tensor.shape)}.")
+        if self.effects.shape[2] != len(EFFECTS):
+            raise ResultError(f"Joined parts have {len(EFFECTS)} effects each, but here are {self.effects.shape[2]}.")
 
     @property
     def values(self) -> Float[Tensor, "n k"]:
@@ -146,13 +153,12 @@ class JoinedParts:
 
     def arrays(self, prefix: str = "") -> dict[str, Tensor]:
         """Its tensors by name."""
-        return {prefix + field.name: getattr(self, field.name) for field in fields(self) if field.name != "distance"}
+        return {prefix + name: getattr(self, name) for name in AXES}
 
     @classmethod
     def read(cls, arrays: Mapping[str, Tensor], prefix: str, *, distance: bool) -> JoinedParts:
         """What `arrays` of the same prefix gave."""
-        names = (field.name for field in fields(cls) if field.name != "distance")
-        return cls(**{name: arrays[prefix + name] for name in names}, distance=distance)
+        return cls(**{name: arrays[prefix + name] for name in AXES}, distance=distance)
 
     def lines(self, i: int) -> list[str]:
         """Each part of query i in words, and what no part holds."""
