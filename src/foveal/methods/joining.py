@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from foveal.methods.pairwise import Side
 
 
+SUMS = (Cosine, Dot, Squared, Euclidean, CrossAttention)  # a subclass may be anything
+
+
 @dataclass(frozen=True)
 class Group:
     """References that a query is compared with as one.
@@ -87,9 +90,9 @@ class Joining:
     def of(cls, queries: Side, references: Side, metric: Distance) -> Joining:
         """Raises MethodError for a metric that has no parts."""
         inner = metric.distance if isinstance(metric, Learned) else metric
-        if not isinstance(inner, Cosine | Dot | Squared | Euclidean | ByFlow | CrossAttention):
+        if not isinstance(inner, ByFlow) and type(inner) not in SUMS:
             raise MethodError(
-                f"metric {metric.name!r} is not known to be a sum over channels and positions, so it has no joined "
+                f"metric {metric.name!r} ({type(inner).__name__}) is not known to be a sum over channels and positions, so it has no joined "
                 "parts: leave out parts=, or use cosine, dot, euclidean, squared, emd, nearest or crossattention"
             )
         sides, learned = (queries, references), isinstance(metric, Learned)
