@@ -1,13 +1,18 @@
-"""Parts of a similarity: is the share that a part claims what the network loses without it?
+r"""Parts of a similarity: is the share that a part claims what the network loses without it?
 
     python -m benchmarks.joined_parts                                         # drawn individuals, network `embed`
     python -m benchmarks.joined_parts --model tests/real_networks.py:osnet --persons ../shared/data/images/persons
+    python -m benchmarks.joined_parts --model tests/real_networks.py:proto_mini \
+        --novel ../shared/data/images/imagenet_novel --metric squared
 
 Each query with the image of the same individual (person) before the other camera, five parts. "one image": the share
 of the similarity that is lost without the part on one image, the mean of both; "same lengths": the same, before the
 cosine rescales what is left; "both": without the part on both images; "random": as much at random on one image.
 Spearman's correlation with the claimed share within a pair (mean and 95 % interval over pairs), the slope of the effect
 on the claim, and the mean distance of the two in points of per cent.
+
+With --novel: few-shot queries, three of each of five classes with five examples, and the class decided; of a distance
+without the part on both images, in place of one.
 
 Is a part the same thing on both images? Of drawn individuals: the largest part peaks on a mark, on both. Of persons:
 the height of a part on one photo against that on the other, and against that of the next part of the pair.
@@ -26,6 +31,7 @@ import typer
 
 import foveal
 from foveal.metrics.statistics import spearman, summary
+from foveal.results.joined_parts import JoinedPart
 from foveal.results.match import Match
 from foveal.synthetic.individuals import INDIVIDUALS
 from foveal.synthetic.scene import LABELS
@@ -38,21 +44,21 @@ EFFECTS = ("one image", "same lengths", "both", "random")
 def main(
     model: Annotated[str, typer.Option(help="an embedding network, as --model takes it")] = "embed",
     persons: Annotated[Path | None, typer.Option(help="photos with index.csv: file, person, camera, direction")] = None,
+    novel: Annotated[Path | None, typer.Option(help="photos named CLASS_NUMBER.jpg, for few-shot decisions")] = None,
+    metric: Annotated[str, typer.Option(help="of few-shot decisions")] = "squared",
     count: Annotated[int, typer.Option(help="pairs")] = 38,
     parts: int = 5,
 ) -> None:
     torch.set_num_threads(1)
     network = foveal.load_model(model)
+    if novel:
+        _say(*_rows(_few_shot(network, novel, metric, parts)))
+        return
     pairs = _persons(persons, count) if persons else _individuals(count)
     found = [foveal.match(network, query, reference, parts=parts, lines=0) for query, reference, _, _ in pairs]
     print(f"{len(found)} pairs, similarity {np.mean([float(one.similarity) for one in found]):.3f} on average")
-    print("| effect | Spearman | slope | distance, points |\n|---|---|---|---|")
-    claims, measured = _rows(found)
-    for column, name in enumerate(EFFECTS):
-        within = summary([spearman(claim, effect[column]) for claim, effect in zip(claims, measured, strict=True)])
-        claim, effect = np.concatenate(claims), np.concatenate([row[column] for row in measured])
-        slope, distance = np.polyfit(claim, effect, 1)[0], 100 * np.abs(claim - effect).mean()
-        print(f"| {name} | {within.mean:.2f} ± {within.half:.2f} | {slope:.2f} | {distance:.1f} |")
+    claims, measured = _rows([one.parts() for one in found])
+    _say(claims, measured)
     rest = [float(one.joined[0].unplaced / one.similarity[:, 0]) for one in found]
     against = (np.concatenate(claims) < 0).mean()
     print(f"in no part {100 * np.mean(rest):.1f} % of the similarity; {100 * against:.0f} % of parts are against it")
@@ -62,14 +68,41 @@ def main(
         _say_marks(found, [(one, other) for _, _, one, other in pairs])
 
 
-def _rows(found: Sequence[Match]) -> tuple[list[Any], list[Any]]:
+def _say(claims: Sequence[Any], measured: Sequence[Any]) -> None:
+    """A row for each kind of effect that is measured."""
+    print(f"{len(claims)} decisions\n| effect | Spearman | slope | distance, points |\n|---|---|---|---|")
+    for column, name in enumerate(EFFECTS):
+        if np.isnan(measured[0][column]).any():
+            continue
+        within = summary([spearman(claim, effect[column]) for claim, effect in zip(claims, measured, strict=True)])
+        claim, effect = np.concatenate(claims), np.concatenate([row[column] for row in measured])
+        slope, distance = np.polyfit(claim, effect, 1)[0], 100 * np.abs(claim - effect).mean()
+        print(f"| {name} | {within.mean:.2f} ± {within.half:.2f} | {slope:.2f} | {distance:.1f} |")
+
+
+def _rows(each: Sequence[Sequence[JoinedPart]]) -> tuple[list[Any], list[Any]]:
     """Claimed shares and measured effects (4, k), pair by pair."""
-    each = [one.parts() for one in found]
     names = ("same lengths", "both", "random")
     claims = [np.array([part.share for part in parts]) for parts in each]
     effects = [np.array([[part.lost for part in parts], *([part.effects[name] for part in parts] for name in names)])
                for parts in each]  # fmt: skip
     return claims, effects
+
+
+def _few_shot(network: foveal.Model, folder: Path, metric: str, count: int) -> list[Sequence[JoinedPart]]:
+    """Parts of the similarity of queries to the class decided."""
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*.jpg")):
+        files.setdefault(path.stem.partition("_")[0], []).append(path)
+    classes = [*files][:5]
+    support = [(path, name) for name in classes for path in files[name][:5]]
+    queries = [files[name][k] for name in classes for k in (7, 9, 11)]
+    rule: Any = "mean" if metric in ("squared", "cosine") else "average"
+    found = foveal.episode(
+        network, queries, [path for path, _ in support], [name for _, name in support], metric=metric, rule=rule,
+        parts=count,
+    )  # fmt: skip
+    return [found.parts(i) for i in range(len(queries))]
 
 
 def _individuals(count: int) -> list[tuple[Any, Any, Example, Example]]:
