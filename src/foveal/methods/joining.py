@@ -92,8 +92,8 @@ class Joining:
         inner = metric.distance if isinstance(metric, Learned) else metric
         if not isinstance(inner, ByFlow) and type(inner) not in SUMS:
             raise MethodError(
-                f"metric {metric.name!r} ({type(inner).__name__}) is not known to be a sum over channels and positions, "
-                "so it has no joined parts: leave out parts=, or use cosine, dot, euclidean, squared, emd, nearest or "
+                f"metric {metric.name!r} ({type(inner).__name__}) is not known to be a sum over channels and "
+                "positions, so it has no joined parts: leave out parts=, or use cosine, dot, euclidean, squared, emd, nearest or "
                 "crossattention"
             )
         sides, learned = (queries, references), isinstance(metric, Learned)
