@@ -93,8 +93,8 @@ class Joining:
         if not isinstance(inner, ByFlow) and type(inner) not in SUMS:
             raise MethodError(
                 f"metric {metric.name!r} ({type(inner).__name__}) is not known to be a sum over channels and "
-                "positions, so it has no joined parts: leave out parts=, or use cosine, dot, euclidean, squared, emd, nearest or "
-                "crossattention"
+                "positions, so it has no joined parts: leave out parts=, or use cosine, dot, euclidean, squared, "
+                "emd, nearest or crossattention"
             )
         sides, learned = (queries, references), isinstance(metric, Learned)
         flat = not learned and not metric.local and all(torch.equal(side.v, side.A.flatten(1)) for side in sides)
