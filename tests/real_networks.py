@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
+from torch import nn
 
 from foveal import images
 from foveal.models import Model
@@ -60,6 +63,29 @@ def cifar_resnet56() -> Model:
     return _load("cifar10_resnet56")
 
 
+def osnet() -> Model:
+    """OSNet x0.25: an embedding of persons, compared by the cosine."""
+    return _task("osnet_x0_25_msmt17", lambda module: module)
+
+
+def proto_mini() -> Model:
+    """A prototypical network: 1600 numbers, compared by the squared distance."""
+    return _task("proto_mini", lambda module: nn.Sequential(module.encoder, nn.Flatten()))
+
+
+def dn4_mini() -> Model:
+    """The encoder of DN4: a map (64, 21, 21) whose positions are compared."""
+    return _task("dn4_mini_5shot", lambda module: module.encoder)
+
+
+def relation_omniglot() -> Any:
+    """A relation network, as it is: `encode`, and a second network that scores pairs of maps."""
+    with _importable(expected_folder() / "models" / "plain"):
+        import zoo_tasks
+
+        return zoo_tasks.load(str(expected_folder() / "models" / "relation_omniglot"))[0]
+
+
 def expected_folder() -> Path:
     """Where the data should be."""
     return Path(os.environ.get("FOVEAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
@@ -94,6 +120,17 @@ def _load(name: str) -> Model:
     return Model(module.eval(), name, preprocessing(info["input"]), _labels(folder, info), card)
 
 
+def _task(name: str, part: Callable[[Any], nn.Module]) -> Model:
+    """A network without classes."""
+    folder = expected_folder() / "models"
+    with _importable(folder / "plain"):
+        import zoo_tasks
+
+        module, info = zoo_tasks.load(str(folder / name))
+    card = {"source": info["source"], "license": info["licence"], "accuracy": info["measured"]}
+    return Model(part(module).eval(), name, preprocessing(info["input"]), None, card)
+
+
 def _labels(folder: Path, info: dict[str, Any]) -> tuple[str, ...]:
     if "classes" in info:
         return tuple(info["classes"])
@@ -102,12 +139,19 @@ def _labels(folder: Path, info: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _zoo(plain: Path) -> Any:
-    """The plain modules' loader, imported without leaving compiled files in a folder that is not ours."""
+    with _importable(plain):
+        import zoo
+
+        return zoo
+
+
+@contextmanager
+def _importable(plain: Path) -> Iterator[None]:
+    """The plain modules can be imported, without leaving compiled files in a folder that is not ours."""
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     sys.path.insert(0, str(plain))
     try:
-        import zoo
+        yield
     finally:
         sys.path.remove(str(plain))
         sys.dont_write_bytecode = before
-    return zoo
