@@ -165,7 +165,8 @@ def methods(network: str) -> dict[str, Find]:
         **{name: explained(name) for name in EXPLAINED},
         "parts, first": parted("first"), "parts, strongest": parted("strongest"),
         "parts, evidence, resolution 2": parted("evidence", resolution=2),
-        "tree of parts, strongest": node(1), "the same, pixel by pixel": node(1, on_image=True), "strongest below it": node(2),
+        "tree of parts, strongest": node(1), "the same, pixel by pixel": node(1, on_image=True),
+        "strongest below it": node(2),
         "activation map": activity,
         "random": lambda model, batch, target: _on_input(batch, random_map(batch.tensor)[0], None),
         "center": lambda model, batch, target: _on_input(batch, center_map(batch.tensor)[0], None),
@@ -231,15 +232,17 @@ def judge(model: foveal.Model, photos: Sequence[RealPhoto], classes: Sequence[in
             row.setdefault("rank", []).append(spearman(values, drops.numpy()))
             row.setdefault("top", []).append(float(np.nanargmax(values) == int(drops.argmax())))
             points.setdefault(method, Counter())[pointed(map, found)] += 1
-    _report(f"{model.name}: {right} of {len(photos)} birds named rightly", rows, points, measured, float(np.mean(chance)))
+    _report(
+        f"{model.name}: {right} of {len(photos)} birds named rightly", rows, points, measured, float(np.mean(chance))
+    )
 
 
 def _report(
-    title: str, rows: dict[str, dict[str, list[float]]], points: dict[str, Counter[str]],
+    rows: dict[str, dict[str, list[float]]], points: dict[str, Counter[str]],
     measured: dict[str, list[float]], chance: float,
 ) -> None:  # fmt: skip
     parts = sorted(measured, key=lambda part: -float(np.mean(measured[part])))
-    print(f"\n## {title}\n\ndensity, and effect in logits (n = birds that show the part)\n")
+    print("density, and effect in logits (n = birds that show the part)\n")
     print("| | " + " | ".join(f"{part} ({len(next(iter(rows.values()))[part])})" for part in parts) + " |")
     print("|---|" + "---:|" * len(parts))
     print("| effect | " + " | ".join(_short(measured[part]) for part in parts) + " |")
