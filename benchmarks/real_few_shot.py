@@ -32,7 +32,7 @@ from foveal.similarity.local import Nearest
 from foveal.targets.prototypes import ClosestClass
 from foveal.targets.reference import ReferenceTarget
 
-MARGINS = ("fam:weights=margin", "fam:weights=linear", "gradcam", "hirescam", "lrp-gamma")
+MARGINS = ("fam:weights=margin", "gradcam", "hirescam", "lrp-gamma")
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
@@ -91,7 +91,7 @@ def few_shot(
 
 
 @app.command()
-def novel(data: Path, count: int = 40, shots: int = 5, threads: int = 1) -> None:
+def novel(data: Path, count: int = 24, shots: int = 5, threads: int = 1) -> None:
     """Eight ImageNet classes that the networks never saw; where the object lies is not known."""
     torch.set_num_threads(threads)
     folder = data / "images" / "imagenet_novel"
@@ -102,7 +102,7 @@ def novel(data: Path, count: int = 40, shots: int = 5, threads: int = 1) -> None
 
 
 @app.command("birds")
-def bird_species(data: Path, count: int = 40, shots: int = 5, threads: int = 1) -> None:
+def bird_species(data: Path, count: int = 24, shots: int = 5, threads: int = 1) -> None:
     """Ten species; queries are the photos with boxes."""
     torch.set_num_threads(threads)
     photos = birds(data)
