@@ -48,6 +48,8 @@ class Decision:
 
 def report(decisions: Sequence[Decision]) -> None:
     """A line for each method, with 95 % intervals over the decisions."""
+    if not decisions:
+        return
     rows: dict[str, list[tuple[float, float, float]]] = {}
     for number, decision in enumerate(decisions):
         for name, map in {**decision.maps, "random": random_map(decision.x, seed=number)[0]}.items():

@@ -194,6 +194,7 @@ def subjects(data: Path, trained: str | None) -> Iterator[tuple[foveal.Model, li
     learn = [photo for photo in birds(data) if photo.box is None]
     truth = torch.tensor([photo.label for photo in learn])
     images = load_images([photo.file for photo in learn], backbone.preprocessing).tensor
+    torch.manual_seed(SETTINGS.seed)
     nets = networks(backbone, len(truth.unique()), attention=False)
     maps = trunk_maps(nets[AVERAGE], images)
     for name in (AVERAGE, PARTS):

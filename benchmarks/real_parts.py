@@ -202,6 +202,7 @@ def measure(
     """(network -> right or not, (network, map) -> scores), photo by photo."""
     labels = [photo.label for photo in photos]
     truth, images = torch.tensor(labels), load_images([photo.file for photo in photos], backbone.preprocessing).tensor
+    torch.manual_seed(settings.seed)
     nets = networks(backbone, len(set(labels)), attention)
     built = {name: deepcopy(net.state_dict()) for name, net in nets.items()}
     low, fine = trunk_maps(nets[AVERAGE], images), trunk_maps(nets[FINE], images)
