@@ -231,11 +231,12 @@ def judge(model: foveal.Model, photos: Sequence[RealPhoto], classes: Sequence[in
             positive = map.double().clamp(min=0)
             row.setdefault("on bird", []).append(float(positive[found.box].sum() / positive.sum().clamp(min=1e-30)))
             row.setdefault("rank", []).append(spearman(values, drops.numpy()))
-            row.setdefault("top", []).append(float(np.nanargmax(values) == int(drops.argmax())))
+            some = bool(np.isfinite(values).any())
+            row.setdefault("top", []).append(float(some and np.nanargmax(values) == int(drops.argmax())))
             points.setdefault(method, Counter())[pointed(map, found)] += 1
-    _report(
-        f"{model.name}: {right} of {len(photos)} birds named rightly", rows, points, measured, float(np.mean(chance))
-    )
+    print(f"\n## {model.name}: {right} of {len(photos)} birds named rightly\n")
+    if right:
+        _report(rows, points, measured, float(np.mean(chance)))
 
 
 def _report(
