@@ -80,10 +80,7 @@ def dn4_mini() -> Model:
 
 def relation_omniglot() -> Any:
     """A relation network, as it is: `encode`, and a second network that scores pairs of maps."""
-    with _importable(expected_folder() / "models" / "plain"):
-        import zoo_tasks
-
-        return zoo_tasks.load(str(expected_folder() / "models" / "relation_omniglot"))[0]
+    return _comparing("relation_omniglot")[0]
 
 
 def expected_folder() -> Path:
@@ -122,13 +119,23 @@ def _load(name: str) -> Model:
 
 def _task(name: str, part: Callable[[Any], nn.Module]) -> Model:
     """A network without classes."""
+    module, info = _comparing(name)
+    card = {"source": info["source"], "license": info["licence"], "accuracy": info["measured"]}
+    return Model(part(module).eval(), name, preprocessing(info["input"]), None, card)
+
+
+def _comparing(name: str) -> tuple[Any, dict[str, Any]]:
+    """A network of `zoo_tasks` in evaluation mode, and its description."""
     folder = expected_folder() / "models"
+    info = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     with _importable(folder / "plain"):
         import zoo_tasks
 
-        module, info = zoo_tasks.load(str(folder / name))
-    card = {"source": info["source"], "license": info["licence"], "accuracy": info["measured"]}
-    return Model(part(module).eval(), name, preprocessing(info["input"]), None, card)
+        module = zoo_tasks.build(info)
+    stored = load_file(folder / f"{name}.safetensors")
+    counters = {key: value for key, value in module.state_dict().items() if key.endswith("num_batches_tracked")}
+    module.load_state_dict({**counters, **{key: value.float() for key, value in stored.items()}})
+    return module.eval(), info
 
 
 def _labels(folder: Path, info: dict[str, Any]) -> tuple[str, ...]:
