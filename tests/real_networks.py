@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
+from torch import nn
 
 from foveal import images
 from foveal.models import Model
@@ -60,6 +63,26 @@ def cifar_resnet56() -> Model:
     return _load("cifar10_resnet56")
 
 
+def osnet() -> Model:
+    """OSNet x0.25: an embedding of persons, compared by the cosine."""
+    return _task("osnet_x0_25_msmt17", lambda module: module)
+
+
+def proto_mini() -> Model:
+    """A prototypical network: 1600 numbers, compared by the squared distance."""
+    return _task("proto_mini", lambda module: nn.Sequential(module.encoder, nn.Flatten()))
+
+
+def dn4_mini() -> Model:
+    """The encoder of DN4: a map (64, 21, 21) whose positions are compared."""
+    return _task("dn4_mini_5shot", lambda module: module.encoder)
+
+
+def relation_omniglot() -> Any:
+    """A relation network, as it is: `encode`, and a second network that scores pairs of maps."""
+    return _comparing("relation_omniglot")[0]
+
+
 def expected_folder() -> Path:
     """Where the data should be."""
     return Path(os.environ.get("FOVEAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
@@ -94,6 +117,27 @@ def _load(name: str) -> Model:
     return Model(module.eval(), name, preprocessing(info["input"]), _labels(folder, info), card)
 
 
+def _task(name: str, part: Callable[[Any], nn.Module]) -> Model:
+    """A network without classes."""
+    module, info = _comparing(name)
+    card = {"source": info["source"], "license": info["licence"], "accuracy": info["measured"]}
+    return Model(part(module).eval(), name, preprocessing(info["input"]), None, card)
+
+
+def _comparing(name: str) -> tuple[Any, dict[str, Any]]:
+    """A network of `zoo_tasks` in evaluation mode, and its description."""
+    folder = expected_folder() / "models"
+    info = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    with _importable(folder / "plain"):
+        import zoo_tasks
+
+        module = zoo_tasks.build(info)
+    stored = load_file(folder / f"{name}.safetensors")
+    counters = {key: value for key, value in module.state_dict().items() if key.endswith("num_batches_tracked")}
+    module.load_state_dict({**counters, **{key: value.float() for key, value in stored.items()}})
+    return module.eval(), info
+
+
 def _labels(folder: Path, info: dict[str, Any]) -> tuple[str, ...]:
     if "classes" in info:
         return tuple(info["classes"])
@@ -102,12 +146,19 @@ def _labels(folder: Path, info: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _zoo(plain: Path) -> Any:
-    """The plain modules' loader, imported without leaving compiled files in a folder that is not ours."""
+    with _importable(plain):
+        import zoo
+
+        return zoo
+
+
+@contextmanager
+def _importable(plain: Path) -> Iterator[None]:
+    """The plain modules can be imported, without leaving compiled files in a folder that is not ours."""
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     sys.path.insert(0, str(plain))
     try:
-        import zoo
+        yield
     finally:
         sys.path.remove(str(plain))
         sys.dont_write_bytecode = before
-    return zoo

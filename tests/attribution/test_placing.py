@@ -447,3 +447,19 @@ def test_a_layout_that_can_only_be_assumed_is_said() -> None:
     assert any("is only assumed to be (n, c, h, w)" in note for note in notes)
     wide = foveal.explain(Lost().eval(), torch.randn(1, 1, 128, 128), 1).notes
     assert any("is not known" in note for note in wide) and not any("assumed" in note for note in wide)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_finer_map_is_drawn_where_the_coarse_one_is(turned: bool) -> None:
+    # Padded below and on the right only, as TensorFlow does: middles are half a cell too far, and tiles are kept.
+    built = Place((31.5, 31.5), (32.0, 32.0), turned)
+    coarse = built.settled((7, 7), (224, 224)) or Place.covering((7, 7), (224, 224))
+    finer = built.settled_finer((13, 13), (224, 224), (2, 2))
+    assert finer is not None and finer.turned == turned
+    for axis in (0, 1):
+        np.testing.assert_allclose(finer.middles(axis, 13)[::2], coarse.middles(axis, 7))
+    # Padded on both sides, both maps keep their tiles; unpadded, both keep their middles.
+    assert Place((0.5, 0.5), (32.0, 32.0)).settled_finer((14, 14), (224, 224), (2, 2)) is None
+    bare = Place((50.0, 50.0), (32.0, 32.0))
+    assert bare.settled_finer((8, 8), (224, 224), (2, 2)) == bare.refined((2, 2))
+    assert bare.settled_finer((4, 4), (224, 224), (1, 1)) == bare.settled((4, 4), (224, 224)) == bare

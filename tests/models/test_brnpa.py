@@ -261,3 +261,16 @@ def test_the_shipped_network_is_held_to_its_card() -> None:
         for i, bird in enumerate(birds)
     ]
     assert sum(hits) >= 14  # of 24; a blind map has one in eight
+
+
+def test_average_pooling_gives_its_group_and_lets_relevance_through() -> None:
+    birds = torch.randn(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))
+    net = PartsNet("demo", 20, pooling="average").eval()
+    with torch.inference_mode():
+        F = net.trunk(birds)
+        torch.testing.assert_close(net.pool(F), net.pool.group(F).vectors.flatten(1))
+    own, plain = (
+        foveal.explain(model, birds, 3, method="lrp-zplus", layer="input").map
+        for model in (net, foveal.load_model("demo").module)
+    )
+    torch.testing.assert_close(own, plain, rtol=1e-3, atol=1e-4 * float(plain.abs().max()))

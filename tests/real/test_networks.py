@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from benchmarks.real_few_shot import Ways
 
 from foveal.images import load_images
 from foveal.models import load_model
@@ -50,3 +51,20 @@ def test_cifar_accuracy(data: Path) -> None:
     batch = load_images(list(pictures), model.preprocessing)
     with torch.inference_mode():
         assert (model.module(batch.tensor).argmax(1) == truth).float().mean() > 0.85
+
+
+def test_networks_without_classes_have_the_embeddings_they_say(data: Path) -> None:
+    for name, shape in (("osnet", (512,)), ("proto_mini", (1600,)), ("dn4_mini", (64, 21, 21))):
+        model = load_model(f"{real_networks.__file__}:{name}")
+        assert model.preprocessing is not None
+        with torch.inference_mode():
+            assert model.module(torch.zeros(1, 3, *model.preprocessing.size)).shape == (1, *shape)
+
+
+def test_a_relation_network_with_its_examples_scores_as_it_does_in_pairs(data: Path) -> None:
+    relation = real_networks.relation_omniglot()
+    s, q = torch.randn(5, 1, 28, 28), torch.randn(2, 1, 28, 28)
+    with torch.inference_mode():
+        ours = Ways(relation, s).eval()(q).sigmoid()
+        theirs = torch.stack([relation(s, one[None].expand(5, -1, -1, -1)) for one in q])
+    torch.testing.assert_close(ours, theirs)

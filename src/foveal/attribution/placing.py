@@ -54,7 +54,7 @@ def located(
         place = _traced(model, tracing, layer)
         if isinstance(place, str):
             unknown.setdefault(place, []).append(layer)
-        elif drawn := place.refined((finer or {}).get(layer, (1, 1))).settled(maps[layer].shape[-2:], shape[2:]):
+        elif drawn := place.settled_finer(maps[layer].shape[-2:], shape[2:], (finer or {}).get(layer, (1, 1))):
             where[layer] = drawn
     notes = [_unknown(of, why) for why, of in unknown.items()]
     notes += [

@@ -103,6 +103,19 @@ class Place:
         tiles = self._tiles(map, image)
         return None if tiles == Place.covering((map[0], map[1]), (image[0], image[1])) else tiles
 
+    def settled_finer(self, map: Sequence[int], image: Sequence[int], factor: tuple[int, int]) -> Place | None:
+        """The place of a map (h, w) of which every `factor`-th cell is this map's, drawn where this map draws them.
+
+        As `settled` of the finer map. Only where that leaves the tiles while this map keeps its own, off by up to half
+        of a larger cell, the finer map keeps to this map's tiles: the same numbers are not drawn in two places.
+        """
+        exact = self.refined(factor)
+        finer = exact.settled(map, image)
+        own = tuple(-(-cells // times) for cells, times in zip(map, factor, strict=True))
+        if finer != exact or self.settled(own, image) == self:
+            return finer
+        return self._tiles(own, image).refined(factor)
+
     def astray(self, map: Sequence[int], image: Sequence[int]) -> float:
         """How far the middles of a map's cells lie from those of their tiles, in cells, at most."""
         tiles, cells = self._tiles(map, image), self.cells_of((map[0], map[1]))
