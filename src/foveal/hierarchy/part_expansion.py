@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from foveal.attribution.sharing import grid_steps, without_grid
 from foveal.engine.graph import recording
 from foveal.engine.subnetwork import Subnetwork
 from foveal.errors import MethodError
@@ -196,9 +198,10 @@ class PartExpander:
     def _smooth(
         self, maps: Float[Tensor, "k h w"], parts: Float[Tensor, "k c h w"], stage: int
     ) -> Float[Tensor, "k h w"]:
-        """The same sums without the grid that strides and max pooling make: what one position above sees is shared."""
+        """The same sums without the grid that strides and max pooling make."""
         activity = (parts * self.evidence[stage].difference.abs()).sum(1)
-        return spread(maps[None], activity[None], self._pool(stage))[0]
+        steps = grid_steps([Windows.between(low, high, None).pool for low, high in pairwise(self.stages[stage:])])
+        return without_grid(maps[None], activity[None], steps)[0]
 
     def _pool(self, stage: int) -> tuple[int, int]:
         """Positions of a stage to one of the next, (y, x)."""
