@@ -10,6 +10,7 @@ from PIL import Image
 from foveal.images import Geometry, Photo, Place
 from foveal.images.window import placed
 from foveal.render.overlay import draw_overlay, fit
+from foveal.render.part_picture import part_picture
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
@@ -32,25 +33,22 @@ def feature_picture(
         flipped: what the edge holds counts with the other sign, as of what opposes its parent.
     """
     map = whole_map(tree, edge)
-    part = fit(cropped(tree.photo, crop_of(tree, edge.child)), side)
     stage = tree.stages[edge.child.stage]
+    if edge.child.part is not None:
+        photo = cropped(tree.photo, crop_of(tree, edge.child))
+        place = stage.place and Place(*stage.place).settled(map.shape, photo.geometry.input_size)
+        drawn = part_picture(photo, -map if flipped else map, place, side=side, against=against)
+        return drawn.resize((side, side), Image.Resampling.BICUBIC)
+    part = fit(cropped(tree.photo, crop_of(tree, edge.child)), side)
     drawn = draw_overlay(
         part,
         -map if flipped else map,
         place=stage.place and Place(*stage.place).settled(map.shape, part.geometry.input_size),
         sign="negative" if against else "positive",
-        limit=_limit(map, edge.child) or None,
+        limit=float(np.abs(map).max()) or None,
         color_bar=False,
     )
     return drawn.resize((side, side), Image.Resampling.BICUBIC)
-
-
-def _limit(map: Float[NDArray[np.float32], "h w"], feature: Vertex) -> float:
-    """What is drawn in the strongest color: the maximum; of a part, whose evidence is sparse, what 2 % of it exceed."""
-    size = np.abs(map)
-    if feature.part is None or not size.any():
-        return float(size.max())
-    return float(np.quantile(size[size > 0.01 * size.max()], 0.98))
 
 
 def pattern_picture(tree: Graph, feature: Vertex, *, side: int = 132) -> Image.Image:
