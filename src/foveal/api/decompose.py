@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from foveal.api.references import chosen_reference, reference_name, reference_of
+from foveal.api.tree_pictures import EvidenceElsewhere, TreePictures
 from foveal.attribution.context import Context
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import prepare, read
@@ -205,8 +207,12 @@ def _tree(context: Context, settings: TreeSettings, reference: Reference | None 
     hint = f"nodes='parts' with rule='{DIFFERENCE}', its default, compares with one"
     chosen = chosen_reference(reference, used=compares, hint=hint)
     names = context.every_layer()
+    elsewhere = None
     if settings.nodes == PARTS:
-        tree = part_tree(context, settings, *_rules(context, settings.rule, chosen), names)
+        rules, reference = _rules(context, settings.rule, chosen)
+        tree = part_tree(context, settings, rules, reference, names)
+        same = partial(reference_of, context, chosen) if compares else None
+        elsewhere = EvidenceElsewhere(context, [stage.name for stage in tree.stages], rules, same)
     else:
         tree = tree_of(context, settings, names)
     return replace(
@@ -215,6 +221,7 @@ def _tree(context: Context, settings: TreeSettings, reference: Reference | None 
         model=context.subject.name,
         parameters={**tree.parameters, **({"reference": reference_name(chosen)} if compares else {})},
         notes=(*context.remarks(photos=True), *tree.notes),
+        illustrator=TreePictures(context, elsewhere),
         seconds=time.perf_counter() - began,
         versions=versions(),
     )

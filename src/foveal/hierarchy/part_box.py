@@ -19,9 +19,7 @@ HELD = 0.5  # of the evidence, that is enough
 MARGIN = 0.1  # of the square, around it
 
 
-def densest_square(
-    map: Float[Tensor, "h w"], stage: Stage, size: tuple[int, int]
-) -> tuple[float, float, float, float]:
+def densest_square(map: Float[Tensor, "h w"], stage: Stage, size: tuple[int, int]) -> tuple[float, float, float, float]:
     """x0, y0, x1, y1 in the network's input: the smallest square with half of the evidence, else the best large one.
 
     Args:
@@ -39,9 +37,9 @@ def densest_square(
     ends = []
     for axis, first in ((0, y), (1, x)):
         step, length = abs(lie.step[axis]), (1 + 2 * MARGIN) * side * abs(lie.step[axis])
-        start = min(
-            lie.offset[axis] + (end - 0.5) * lie.step[axis] for end in (first, first + side)
-        ) - MARGIN * side * step
+        start = (
+            min(lie.offset[axis] + (end - 0.5) * lie.step[axis] for end in (first, first + side)) - MARGIN * side * step
+        )
         start = max(0.0, min(start, size[axis] - length))
         ends.append((start, min(float(size[axis]), start + length)))
     (y0, y1), (x0, x1) = ends

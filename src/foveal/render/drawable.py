@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jaxtyping import Float, Int, UInt8
     from numpy.typing import NDArray
     from PIL import Image
@@ -334,6 +336,19 @@ class DrivingPattern(Protocol):
     def region(self) -> tuple[float, float, float, float]: ...
 
 
+class PartPhoto(Protocol):
+    """Where a photo of a set shows a part."""
+
+    @property
+    def order(self) -> str: ...
+    @property
+    def file(self) -> Path: ...
+    @property
+    def pixels(self) -> UInt8[Tensor, "y x 3"]: ...
+    @property
+    def map(self) -> Float[Tensor, "h w"]: ...
+
+
 class Vertex(Protocol):
     """A feature, or the decision itself."""
 
@@ -364,7 +379,13 @@ class Vertex(Protocol):
     @property
     def offset(self) -> float: ...
     @property
+    def bias_share(self) -> float | None: ...
+    @property
     def pattern(self) -> DrivingPattern | None: ...
+    @property
+    def examples(self) -> Sequence[PartPhoto]: ...
+    @property
+    def image(self) -> Float[Tensor, "c h w"] | None: ...
     @property
     def key(self) -> Key: ...
     @property

@@ -13,6 +13,8 @@ from foveal.render.overlay import draw_overlay, fit
 from foveal.render.part_picture import part_picture
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Float, UInt8
     from numpy.typing import NDArray
 
@@ -119,6 +121,18 @@ def _legible(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
         max(1, min(wide, round(x1 + grow))),
         max(1, min(tall, round(y1 + grow))),
     )
+
+
+def is_any_hatched(tree: Graph, rows: Sequence[Sequence[Vertex]]) -> bool:
+    """Whether a crop shows some of what was cropped away."""
+    seen = tree.photo.geometry.seen
+    crops = [crop_of(tree, feature) for row in rows for feature in row]
+    return any(x0 < seen[0] - 1 or y0 < seen[1] - 1 or x1 > seen[2] + 1 or y1 > seen[3] + 1 for x0, y0, x1, y1 in crops)
+
+
+def crop_at(photo: Photo, box: Box) -> Photo:
+    """What lies in a box of the network's input, grown to a legible size."""
+    return cropped(photo, _legible(_on_photo(photo.geometry, box), photo.geometry.photo_size))
 
 
 def cropped(photo: Photo, box: tuple[int, int, int, int]) -> Photo:
