@@ -71,9 +71,7 @@ class TreePictures:
             if progress:
                 progress("searching photos", number + 1, len(files))
         for feature in parts:
-            feature.examples = tuple(
-                example for (of, _), found in search.found.items() if of is feature for example in found
-            )
+            feature.examples = search.of(feature)
 
     def feature_images(self, tree: Tree, most: int, steps: int, progress: Progress | None) -> None:
         """Give the strongest features so far an image each."""

@@ -18,10 +18,6 @@ from foveal.engine.numerals import whole
 from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
-    from foveal.cli.console import Move
-    from foveal.cli.pictures import Pictures
-    from foveal.models import Model
-    from foveal.results.channel_examples import ChannelExamples
     from foveal.results.tree import Tree
 
 
@@ -95,9 +91,17 @@ def decompose(
     channels: Annotated[
         Path | None,
         typer.Option(
-            "--channels", metavar="FOLDER", help="Show where each channel is strongest in the images of this folder."
+            "--channels",
+            metavar="FOLDER",
+            help="Show where each channel, or part, is strongest in the images of this folder.",
         ),
     ] = None,
+    feature_images: Annotated[
+        int,
+        typer.Option(
+            "--feature-images", min=0, metavar="N", help="Make an image for the N strongest channels or parts."
+        ),
+    ] = 0,
     audit: Annotated[
         bool,
         typer.Option(
@@ -117,6 +121,7 @@ def decompose(
       foveal decompose bird.jpg -m torchvision:vgg16 --branching 5 --depth 3
       foveal decompose bird.jpg -m timm:resnet50 --rule exact --opponents 3
       foveal decompose bird.jpg -m timm:resnet50 --channels photos/ --audit
+      foveal decompose bird.jpg -m timm:resnet50 --nodes parts --channels photos/
       foveal decompose jays/ -m timm:resnet50 --together
 
     --target as in `foveal explain`. Each photo gets a folder FOLDER/PHOTO with the strongest features of each stage on
@@ -125,7 +130,9 @@ def decompose(
     """
     network = source.load()
     from foveal.api.audit import audit as audited
+    from foveal.api.channels import channels as channel_examples
     from foveal.api.decompose import decompose as decomposed
+    from foveal.images import pictures_in
 
     children = _children(branching, nodes)
     if together and nodes == "parts":
@@ -138,7 +145,8 @@ def decompose(
     trees = []
     files, places = options.folders(photos, output.out)
     with pictures(network.preprocessing, json=output.json) as read, progress("decomposing photos") as move:
-        examples = _examples(network, read, channels, move) if channels else None
+        shown = read.readable(pictures_in([channels])) if channels else []
+        examples = channel_examples(network, shown, progress=move) if shown and nodes != "parts" else None
         for i, batch in read.one_by_one(files):
             photo, folder = files[i], places[i]
             tree = decomposed(
@@ -146,6 +154,10 @@ def decompose(
                 reference=reference,
             ).grow(depth)  # fmt: skip
             tree = replace(tree, channel_examples=examples)
+            if shown and nodes == "parts":
+                tree.find_examples(shown, progress=move)
+            if feature_images:
+                tree.make_images(most=feature_images, progress=move)
             if patterns:
                 tree.look(patterns)
             if audit:
@@ -189,14 +201,6 @@ def _children(branching: str | None, nodes: str) -> int | str:
     return branching if branching == "auto" else whole(branching) or 1
 
 
-def _examples(network: Model, read: Pictures, folder: Path, move: Move) -> ChannelExamples:
-    """Where each channel is strongest in the images of a folder."""
-    from foveal.api.channels import channels
-    from foveal.images import pictures_in
-
-    return channels(network, read.readable(pictures_in([folder])), progress=move)
-
-
 def _row(tree: Tree, photo: Path, folder: Path) -> dict[str, Any]:
     """The same for machines."""
     return {
@@ -206,6 +210,7 @@ def _row(tree: Tree, photo: Path, folder: Path) -> dict[str, Any]:
         "score": tree.decision.value,
         "kept": tree.kept(),
         "features": len(tree.features),
+        "bias_shares": {f.name: share for f in tree.features.values() if (share := f.bias_share) is not None},
         "page": str(folder / "tree.png"),
         "notes": list(tree.notes),
     }

@@ -49,9 +49,11 @@ def features_by_flow(tree: Tree) -> list[Feature]:
 
 
 def direction_of(feature: Feature) -> Direction:
-    """The channels of a part, as its evidence lies in them."""
+    """The channels that hold half of a part's evidence, as it lies in them."""
     assert feature.profile is not None
-    return Direction(feature.layer, feature.profile / feature.profile.norm().clamp(min=1e-30), feature.name)
+    strongest = torch.zeros_like(feature.profile)
+    strongest[list(feature.channels)] = feature.profile[list(feature.channels)]
+    return Direction(feature.layer, strongest / strongest.norm().clamp(min=1e-30), feature.name)
 
 
 def _unit(feature: Feature) -> tuple[str, int]:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from foveal.images import Photo
     from foveal.results.feature_graph import Feature
 
+FAINT = 0.1  # of the strongest photo's value, that others have at least
 SIDE = 224  # pixels of an example that are kept
 FINE = 4  # of these to one value of its map
 
@@ -70,6 +71,16 @@ class ExampleSearch:
                     kept.append(self._example(feature, order, photo, file, value, map))
                     kept.sort(key=lambda example: -example.value)
                     del kept[self.most :]
+
+    def of(self, feature: Feature) -> tuple[PartExample, ...]:
+        """Of a part, by contribution, then by activation; not those much weaker than the strongest."""
+        return tuple(
+            example
+            for order in ORDERS
+            if (found := self.found.get((feature, order)))
+            for example in found
+            if example.value >= FAINT * found[0].value
+        )
 
     def _map(self, feature: Feature, order: Order, item: StageEvidence) -> Float[Tensor, "h w"]:
         assert feature.profile is not None

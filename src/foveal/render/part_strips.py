@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from foveal.images import Geometry, Photo
+from foveal.render.feature_images import as_picture
 from foveal.render.part_picture import part_picture
 
 if TYPE_CHECKING:
@@ -30,6 +31,4 @@ def example_picture(example: PartPhoto, side: int, *, against: bool = False) -> 
 
 def image_picture(image: Float[Tensor, "c h w"], side: int) -> Image.Image:
     """An image that was made, as a square."""
-    values = image.expand(3, -1, -1) if len(image) == 1 else image[:3]
-    pixels = (values.permute(1, 2, 0).clamp(0, 1) * 255).round().byte().numpy()
-    return Image.fromarray(pixels).resize((side, side), Image.Resampling.LANCZOS)
+    return as_picture(image).resize((side, side), Image.Resampling.LANCZOS)

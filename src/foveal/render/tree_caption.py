@@ -69,8 +69,8 @@ def _of_parts(tree: Graph, shown: Sequence[Sequence[Vertex]], *, looked: bool) -
     ]
     if reference_words(tree.parameters) is None and any(feature.bias_share is not None for feature in features):
         said.append(
-            'With this rule biases take a share: "biases: 12 %" is what is missing between a part and the parts that '
-            "it is made of."
+            'Biases take a share by this rule: "biases 12 %" is what the parts below, shown or not, lack to 100 % of '
+            "a part."
         )
     if looked:
         said.append("In the row for each pixel, gray is no evidence.")

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from foveal.errors import ResultError
-from foveal.render.reference_words import reference_words
 from foveal.render.tree_words import percent
-from foveal.results.feature_graph import Edge, Expander, Feature, Key, Node
+from foveal.results.feature_graph import Expander, Feature, Key, Node
 from foveal.results.feature_graph_rows import graph_from, graph_rows
 from foveal.results.result import Result, check_kind, finite
 from foveal.results.storage import describe_stage, read_photo, read_stage, write_photo
 from foveal.results.tree_map import fine_map, stage_map
 from foveal.results.tree_overlap import overlap
+from foveal.results.tree_text import tree_text
 from foveal.storage.arrays import described, read_arrays, write_arrays
 from foveal.storage.atomic import utf8
 
@@ -281,42 +281,9 @@ class Tree(Result):
         return (node for level in self.levels() for node in level)
 
     def __str__(self) -> str:
-        lines = []
-
-        def tell(node: Node, indent: int) -> None:
-            said = f"{node}{_measured(node.edge)}" if node.edge else f"score {self.decision.value:.4g}{_compared(self)}"
-            lines.append("  " * indent + said)
-            if node.feature.edges:
-                for child in node.children:
-                    tell(child, indent + 1)
-
-        tell(self.root, 0)
-        return "\n".join(lines)
+        return tree_text(self)
 
     __repr__ = __str__
-
-
-def change(effect: float) -> str:
-    """What becomes of a score that is lowered by a share of it: "−7.7 %" for 0.077."""
-    said = f"{100 * effect:.1f}"
-    sign = "±" if float(said) == 0 else "−" if effect > 0 else "+"
-    return f"{sign}{said.lstrip('-')} %"
-
-
-def _measured(edge: Edge) -> str:
-    """What becomes of the parent without it; of a part, also on the average of which other parts are there."""
-    if edge.effect is None:
-        return ""
-    average = "" if edge.average is None else f" (on average {change(edge.average)})"
-    return f", without it {change(edge.effect)}{average}"
-
-
-def _compared(tree: Tree) -> str:
-    """ " less 1.162 of the reference (the same image, blurred)"; nothing for trees that compare with none."""
-    reference = reference_words(tree.parameters)
-    if reference is None or tree.decision.edges is None:
-        return ""
-    return f" less {f'{tree.decision.offset:.4g}'.replace('-', '−')} of the reference ({reference})"
 
 
 def tree_facts(tree: Tree) -> dict[str, Any]:
