@@ -37,7 +37,7 @@ def _signs(tree: Graph, colors: Set[Color]) -> Iterator[tuple[str, Color, str]]:
     decision = tree.decision
     yield "frame", FOR, "for the decision: inside the line lies half of the part's evidence, or more"
     if AGAINST in colors:
-        yield "frame", AGAINST, "against the decision, the same"
+        yield "frame", AGAINST, "against the decision"
     yield "line", FOR, "what the lower part brings to the upper; the thicker, the more of the decision"
     if UNCONFIRMED in colors:
         yield "line", UNCONFIRMED, "the measured effect of removing the lower part has the other sign"

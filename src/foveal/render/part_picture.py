@@ -55,7 +55,7 @@ def part_picture(
     color = np.array(AGAINST if against else FOR, np.float32) / 255
     if level > 0:
         cell = min(height / unit.shape[0], width / unit.shape[1])
-        mixed = draw_contours(mixed, on_photo, [(1.0, color)], width=1.3 * line_width(shown), cell=min(cell, 4.0))
+        mixed = draw_contours(mixed, on_photo, [(1.0, color)], width=1.6 * line_width(shown), cell=min(cell, 4.0))
     return mark_unseen(mixed, np.isnan(on_photo), shown)
 
 

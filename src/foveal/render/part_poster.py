@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     _Ends = Mapping[Key, Point]
 
-LEAST = 0.02  # of the decision, that a line carries, unless it is the only one to a part
+LEAST = 0.03  # of the decision, that a line carries, unless it is the only one to a part
 STRIPS = {
     "pattern": "evidence in each pixel",
     "contribution": "photos where it contributes most to this decision",

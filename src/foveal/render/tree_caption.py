@@ -65,7 +65,7 @@ def _of_parts(tree: Graph, shown: Sequence[Sequence[Vertex]], *, looked: bool) -
         _coverage(tree, shown),
         _comparison(tree),
         "The numbered boxes on the photo are the crops of the first row.",
-        "Lines of less than 2 % of the decision are left out, but for the strongest to each part.",
+        "Lines of less than 3 % of the decision are left out, but for the strongest to each part.",
     ]
     if reference_words(tree.parameters) is None and any(feature.bias_share is not None for feature in features):
         said.append(

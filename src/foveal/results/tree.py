@@ -281,7 +281,7 @@ class Tree(Result):
         return (node for level in self.levels() for node in level)
 
     def __str__(self) -> str:
-        return tree_text(self)
+        return tree_text(self, self.root)
 
     __repr__ = __str__
 

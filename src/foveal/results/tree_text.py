@@ -8,11 +8,11 @@ from foveal.render.part_words import bias_words
 from foveal.render.reference_words import reference_words
 
 if TYPE_CHECKING:
+    from foveal.render.drawable import Graph
     from foveal.results.feature_graph import Edge, Feature, Node
-    from foveal.results.tree import Tree
 
 
-def tree_text(tree: Tree) -> str:
+def tree_text(tree: Graph, root: Node) -> str:
     """A line a node, indented by level; does not grow the tree."""
     lines = []
 
@@ -26,7 +26,7 @@ def tree_text(tree: Tree) -> str:
             for child in node.children:
                 tell(child, indent + 1)
 
-    tell(tree.root, 0)
+    tell(root, 0)
     return "\n".join(lines)
 
 
@@ -45,13 +45,13 @@ def _measured(edge: Edge) -> str:
     return f", without it {change(edge.effect)}{average}"
 
 
-def _biases(tree: Tree, feature: Feature) -> str:
+def _biases(tree: Graph, feature: Feature) -> str:
     """ ", biases 12 %" of a part that was looked into, by rules that lose some to them."""
     words = bias_words(tree, feature) if feature.part is not None else None
     return f", {words}" if words else ""
 
 
-def _compared(tree: Tree) -> str:
+def _compared(tree: Graph) -> str:
     """ " less 1.162 of the reference (the same image, blurred)"; nothing for trees that compare with none."""
     reference = reference_words(tree.parameters)
     if reference is None or tree.decision.edges is None:
