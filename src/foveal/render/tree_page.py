@@ -34,7 +34,8 @@ def page(tree: Graph) -> str:
 def fragment(tree: Graph, *, most: int = MOST, finer: float = 1.0) -> str:
     """A part of a page that has `tree.css` and `tree.js`; does not grow the tree. Images are `finer` times larger."""
     data = script_json(_content(tree, most, finer))
-    return environment().get_template("tree_fragment.html").render(title=tree.target, data=data)
+    parts = tree.parameters.get("nodes") == "parts"
+    return environment().get_template("tree_fragment.html").render(title=tree.target, data=data, parts=parts)
 
 
 def _content(tree: Graph, most: int, finer: float) -> dict[str, Any]:

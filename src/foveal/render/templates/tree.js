@@ -67,7 +67,8 @@ for (const home of document.querySelectorAll(".tree")) {
       if (edge.average !== null) say("on average", change(edge.average));
     }
     told.append(list);
-    if (!edge && tree.reference) told.append(make("p", "", "Reference: " + tree.reference + ". The score less the score of the reference is what the parts add up to."));
+    if (!edge && tree.reference) told.append(make("p", "", "100 % is the score less that of the reference (" + tree.reference + "): what the parts add up to."));
+    if (!edge && tree.parts) told.append(make("p", "", "Inside an orange line lies half of a part's evidence, or more; blue is against what it is a part of. Press a part to see what it is made of."));
     for (const [order, uris] of Object.entries(feature.examples ?? {})) {
       shelve(order === "contribution" ? "Photos where it contributes most to this decision:" : "Photos where it is most active:", uris, "another photo with this part");
     }
@@ -93,7 +94,8 @@ for (const home of document.querySelectorAll(".tree")) {
     const bar = make("i", "bar");
     bar.style.width = Math.min(100, Math.max(2, 100 * Math.abs(edge.share))) + "%";
     const label = make("span");
-    const share = (edge.against ? "against " : "") + percent(Math.abs(edge.share));
+    const above = !tree.parts ? "" : path.length > 1 ? " of " + path.at(-1).feature.label : " of the decision";
+    const share = (edge.against ? "against: " : "") + percent(Math.abs(edge.share)) + above;
     label.append(make("b", "", feature.label), make("br"), share);
     button.append(bar, label);
     if (tree.parts && feature.bias !== null) label.append(make("br"), "biases\u00a0" + percent(feature.bias));
