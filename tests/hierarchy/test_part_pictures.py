@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
 import foveal
+from foveal.cli.app import app
 from foveal.engine.structure import Stage
 from foveal.errors import ImageError, MethodError, ResultError, TargetError
 from foveal.hierarchy.part_box import densest_square
@@ -249,3 +252,26 @@ def test_biases_are_said_where_a_rule_loses_to_them(photos: Path) -> None:
 def test_differences_lose_nothing_to_biases(tree: Tree) -> None:
     assert all(bias_words(tree, feature) is None for feature in tree.features.values())
     assert "biases" not in str(tree)
+
+
+# --- on the command line ---
+
+
+def test_the_command_shows_photos_and_images(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "network.py").write_text(
+        "from foveal.models import Model\n"
+        "from tests.hierarchy.test_part_pictures import Colors, PLAIN\n"
+        "def colors():\n    return Model(Colors(), 'colors', preprocessing=PLAIN)\n"
+    )
+    arguments = [
+        "decompose", str(photos / "asked.png"), "--model", f"{tmp_path / 'network.py'}:colors", "--target", "0",
+        "--nodes", "parts", "--rule", "exact", "--channels", str(photos), "--feature-images", "1", "--json",
+        "--out", str(tmp_path / "out"),
+    ]  # fmt: skip
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads(done.stdout)
+    assert set(row["bias_shares"]) >= {"high part 1"}
+    again = Tree.load(tmp_path / "out" / "asked")
+    assert {e.order for f in again.features.values() for e in f.examples} == {"contribution", "activation"}
+    assert sum(f.image is not None for f in again.features.values()) == 1

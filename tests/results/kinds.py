@@ -193,7 +193,8 @@ def copied(kind: str, place: Path) -> Path:
 def known(result: Any) -> str:
     """A fingerprint of all that is saved of a result."""
     if isinstance(result, Tree):
-        inside = {name: value for name, value in vars(result).items() if name not in ("expander", "channel_examples")}
+        unsaved = ("expander", "illustrator", "channel_examples")
+        inside = {name: value for name, value in vars(result).items() if name not in unsaved}
         return fingerprint(tree=inside)
     if isinstance(result, ClassTree):
         trees = [known(tree) for tree in result.trees]

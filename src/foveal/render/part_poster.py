@@ -70,7 +70,7 @@ class _Poster:
     @property
     def width(self) -> int:
         cards = max((len(row) for row in self.rows), default=0) * (self.side + self.gap)
-        return round(self.left + max(cards, 4 * self.side))
+        return round(self.left + max(cards, 5.4 * self.side))
 
     @cached_property
     def flow(self) -> Mapping[Key, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from foveal.errors import ResultError
-from foveal.results.feature_graph_rows import graph_rows
+from foveal.results.feature_graph_rows import TENSORS, graph_rows
 from foveal.results.result import Result, check_kind, finite
 from foveal.results.storage import read_photo, write_photo
 from foveal.results.tree import Tree, tree_facts, tree_from
@@ -165,7 +165,7 @@ class ClassTree(Result):
             arrays = read_arrays(file, saved["arrays"])
         trees = []
         for number, facts in enumerate(saved["trees"]):
-            tensors = {name: arrays[f"{number}/{name}"] for name in ("maps", "weights", "patterns")}
+            tensors = {name: arrays[f"{number}/{name}"] for name in TENSORS}
             trees.append(tree_from(facts, tensors, read_photo(saved, facts["photo"])))
         return cls(tuple(trees), float(saved["seconds"]), saved["versions"], tuple(saved["notes"]))
 
