@@ -10,7 +10,7 @@ from foveal.render.tree_words import brief
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from foveal.render.drawable import Graph, Key, Vertex
+    from foveal.render.drawable import Graph, Key, Support, Vertex
     from foveal.render.tree_rows import Cell
 
 PARENTS = 2  # that are named
@@ -20,7 +20,7 @@ LEAST = 0.005  # of the decision, for a parent to be named
 def card_lines(tree: Graph, cell: Cell, flow: Mapping[Key, float]) -> list[tuple[str, bool]]:
     """The words below a card, with whether they stand out.
 
-    "part 2 of layer3", "21 % of the decision", "31 % of part 1, 12 % of part 3", "measured: 28 % is lost without it",
+    "part 2 of layer3", "21 % of the decision", "31 % of part 1, 12 % of part 3", "without it −28 % of part 1",
     "biases 12 %".
     """
     feature = cell.feature
@@ -30,7 +30,7 @@ def card_lines(tree: Graph, cell: Cell, flow: Mapping[Key, float]) -> list[tuple
     if feature.stage < len(tree.stages) - 1:
         lines.append((_parents(tree, feature, flow), False))
     if cell.edge.effect is not None:
-        lines.append((f"measured: {brief(cell.edge.effect)} is lost without it", False))
+        lines.append((_measured(tree, cell.edge), False))
     if (biases := bias_words(tree, feature)) is not None:
         lines.append((biases, False))
     return lines
@@ -56,6 +56,14 @@ def row_words(tree: Graph, row: Sequence[Vertex], flow: Mapping[Key, float]) -> 
         return f"the parts of the decision; together {held} of it"
     above = tree.stages[row[0].stage + 1].name
     return f"what the parts of {above} are made of; together {held} of the decision"
+
+
+def _measured(tree: Graph, edge: Support) -> str:
+    """ "without it −28 % of part 1", the part that it brings most to; of the decision no name."""
+    parent = next((f for f in tree.features.values() if any(own is edge for own in f.edges or ())), None)
+    effect = edge.effect or 0.0
+    lost = f"without it {'+' if effect < 0 else ''}{brief(-effect)}"
+    return lost if parent is None else f"{lost} of part {(parent.part or 0) + 1}"
 
 
 def _parents(tree: Graph, feature: Vertex, flow: Mapping[Key, float]) -> str:

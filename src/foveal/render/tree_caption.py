@@ -72,6 +72,10 @@ def _of_parts(tree: Graph, shown: Sequence[Sequence[Vertex]], *, looked: bool) -
             'Biases take a share by this rule: "biases 12 %" is what the parts below, shown or not, lack to 100 % of '
             "a part."
         )
+    if any(edge.effect is not None for edge in _edges(tree)):
+        said.append(
+            '"Without it": the measured change of the upper part, or of the decision, when the part is removed.'
+        )
     if looked:
         said.append("In the row for each pixel, gray is no evidence.")
     if any(feature.examples for feature in features):
