@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from benchmarks.lattice import lattice_ratio
 
 from foveal.attribution.sharing import grid_steps, without_grid
 
@@ -54,3 +56,16 @@ def test_steps_reach_two_stages_further() -> None:
     assert grid_steps([(2, 2), (2, 1), (2, 2)]) == (4, 2)
     assert grid_steps([(2, 2)]) == (2, 2)
     assert grid_steps([]) == (1, 1)
+
+
+def test_the_measure_knows_a_grid() -> None:
+    """Dots of a stride have it, noise does not, nor dots that were shared."""
+    chance = np.random.default_rng(0)
+    noise = chance.random((30, 28, 28))
+    dots = np.zeros_like(noise)
+    dots[:, ::2, ::2] = noise[:, ::2, ::2]
+    assert lattice_ratio(noise, (2, 2))[0] == pytest.approx(1, abs=0.25)
+    ratio, low, high = lattice_ratio(dots, (2, 2))
+    assert low <= ratio <= high and ratio > 5
+    shared = without_grid(torch.from_numpy(dots)[:, None], torch.ones(30, 1, 28, 28, dtype=torch.double), (2, 2))
+    assert lattice_ratio(shared[:, 0].numpy(), (2, 2))[0] < 1.2
