@@ -73,9 +73,7 @@ def _of_parts(tree: Graph, shown: Sequence[Sequence[Vertex]], *, looked: bool) -
             "a part."
         )
     if any(edge.effect is not None for edge in _edges(tree)):
-        said.append(
-            '"Without it": the measured change of the upper part, or the decision, when the part is removed.'
-        )
+        said.append('"Without it": the measured change of the upper part, or the decision, when the part is removed.')
     if looked:
         said.append("In the row for each pixel, gray is no evidence.")
     if any(feature.examples for feature in features):
