@@ -29,7 +29,7 @@ from foveal.images import Batch, load_images
 from foveal.images.place import laid
 from foveal.metrics import deletion, insertion
 from foveal.metrics.baseline_maps import baseline_map_of_photo
-from foveal.synthetic import CLASS_NAMES, Split, sibling
+from foveal.synthetic import CLASS_NAMES, PARTS, Split, sibling
 from foveal.synthetic.agreement import hit, share
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part, sibling_margin
 
@@ -46,6 +46,7 @@ class Case:
 
     Attributes:
         judge: (map on the photo) -> (hit, share).
+        best: (map on the photo) -> the share of the drawn part that has most of it.
         ask: network inputs -> the decision's probability.
         boxes: of the object on a photo, x0, y0, x1, y1.
     """
@@ -55,6 +56,7 @@ class Case:
     judge: Callable[[Any], tuple[float, float]]
     ask: Callable[[Tensor], Tensor]
     boxes: Sequence[Sequence[float]] = ()
+    best: Callable[[Any], float] = lambda map: float("nan")
 
 
 def drawn(network: foveal.Model, count: int, seed: int) -> Iterator[Case]:
@@ -67,11 +69,17 @@ def drawn(network: foveal.Model, count: int, seed: int) -> Iterator[Case]:
         def judge(map: Any, labels: Any = example.labels, part: str = part) -> tuple[float, float]:
             return float(hit(map, labels, part)), share(map, labels, [part])
 
+        def best(map: Any, labels: Any = example.labels) -> float:
+            return max(share(map, labels, [part]) for part in PARTS)
+
         def ask(x: Tensor, own: int = own, other: int = other) -> Tensor:
             logits = network.module(x)
-            return (logits[:, own] - logits[:, other]).sigmoid()
+            margin: Tensor = logits[:, own] - logits[:, other]
+            return margin.sigmoid()
 
-        yield Case(load_images(example.image, network.preprocessing), sibling_margin([class_name]), judge, ask)
+        yield Case(
+            load_images(example.image, network.preprocessing), sibling_margin([class_name]), judge, ask, best=best
+        )
 
 
 def photographed(network: foveal.Model, folder: Path, count: int) -> Iterator[Case]:

@@ -13,10 +13,13 @@ average     the same with the loss averaged over which other parts are there (Sh
 together    what a parent loses when its shown children are moved to the reference
 area        share of the image that holds half of a node's evidence
 overlap     histogram intersection of the maps of two nodes of a level
-mirrored, noise, shifted: cosine of nodes' maps, best match, with those of the mirrored image (mirrored back), of the
-            image with noise of 1 % of its range, and of a crop 4 pixels further
-hit, part   drawn birds: whether the strongest node of the level points at the part that decides, and the share of its
-            evidence that its best part holds
+mirrored, noise, shifted: cosine of nodes' maps of evidence, for and against alike, best match, with those of the
+            mirrored image (mirrored back), of the image with noise of 1 % of its range, and of a crop 4 pixels further;
+            "values": the same of maps in which what is for and what is against cancels
+hit         drawn birds: whether the strongest node of the level points at the part that decides, by its evidence for
+            the decision, pixel by pixel
+decides     the share of this evidence that lies on that part
+part        the share that lies on the drawn part with most of it
 cost        seconds of the whole tree, and of all effects, in plain forwards
 """
 
@@ -118,12 +121,12 @@ def shares(tree: Tree, note: Any) -> None:
             note("overlap", level, statistics.mean(pairs))
 
 
-def node_maps(tree: Tree, stage: int) -> list[Tensor]:
-    """Of every part of a stage, what it brings to the decision, position by position."""
+def node_maps(tree: Tree, stage: int, *, signed: bool = True) -> list[Tensor]:
+    """Of every part of a stage, what it brings to the decision, position by position; unsigned, what it weighs."""
     expander = tree.expander
     assert isinstance(expander, PartExpander)
-    parts = expander.parts(stage)
-    return list(expander._smooth((parts * expander.evidence[stage].R).sum(1), parts, stage))
+    R = expander.evidence[stage].R
+    return list(expander._smooth((expander.parts(stage) * (R if signed else R.abs())).sum(1), stage))
 
 
 def measured(tree: Tree, note: Any) -> None:
@@ -156,35 +159,39 @@ def stability(network: foveal.Model, case: Case, tree: Tree, rule: str, note: An
             stage = len(tree.stages) - level
             if stage < 0:
                 break
-            mine, theirs = (stretched(t, stage, x.shape[2:]) for t in (tree, other))
-            theirs = theirs.flip(2) if name == "mirrored" else theirs
-            theirs = torch.roll(theirs, (-4, -4), (1, 2)) if name == "shifted" else theirs
-            a, b = (functional.normalize(maps.flatten(1), dim=1) for maps in (mine, theirs))
-            alike = a @ b.T
-            rows, columns = linear_sum_assignment(-alike.numpy())
-            note(name, level, float(np.median(alike.numpy()[rows, columns])))
+            for signed in (False, True):
+                mine, theirs = (stretched(t, stage, x.shape[2:], signed=signed) for t in (tree, other))
+                theirs = theirs.flip(2) if name == "mirrored" else theirs
+                theirs = torch.roll(theirs, (-4, -4), (1, 2)) if name == "shifted" else theirs
+                a, b = (functional.normalize(maps.flatten(1), dim=1) for maps in (mine, theirs))
+                alike = (a @ b.T).numpy()
+                matched = alike[linear_sum_assignment(-alike)]
+                note(f"{name}, values" if signed else name, level, float(np.median(matched)))
 
 
-def stretched(tree: Tree, stage: int, size: Sequence[int]) -> Tensor:
+def stretched(tree: Tree, stage: int, size: Sequence[int], *, signed: bool) -> Tensor:
     """Maps of a stage's parts on the network's input."""
     place = tree.stages[stage].place
-    maps = node_maps(tree, stage)
+    maps = node_maps(tree, stage, signed=signed)
     lie = place and Place(*place).settled(maps[0].shape, (size[0], size[1]))
     return torch.stack([torch.as_tensor(laid(map.double(), (size[0], size[1]), lie)) for map in maps])
 
 
 def aimed(case: Case, tree: Tree, note: Any) -> None:
-    geometry = case.batch.photos[0].geometry
+    """Where the strongest node of each level points, by its evidence pixel by pixel."""
+    expander = tree.expander
+    assert isinstance(expander, PartExpander)
     for level in range(1, min(LEVELS, len(tree.stages)) + 1):
-        stage = len(tree.stages) - level
-        maps, size = node_maps(tree, stage), geometry.input_size
-        best = max(maps, key=lambda map: float(map.sum()))
-        place = tree.stages[stage].place
-        lie = place and Place(*place).settled(best.shape, size)
-        on_photo = np.nan_to_num(geometry.map_to_photo(np.asarray(laid(best.float(), size, lie))))
-        hit, share = case.judge(on_photo)
-        note("hit", level, hit)
-        note("part", level, share)
+        strongest = max(
+            (f for f in tree.features.values() if f.stage == len(tree.stages) - level), key=lambda f: f.value
+        )
+        expander.look([strongest], "")
+        assert strongest.pattern is not None
+        pixels = np.asarray(strongest.pattern.values.sum(0).relu())
+        on_photo = np.nan_to_num(case.batch.photos[0].geometry.map_to_photo(pixels))
+        note("hit", level, case.judge(on_photo)[0])
+        note("decides", level, case.judge(on_photo)[1])
+        note("part", level, case.best(on_photo))
 
 
 def report(network: foveal.Model, n: int, measured: int, found: dict[str, dict[int, list[float]]]) -> None:
@@ -196,7 +203,7 @@ def report(network: foveal.Model, n: int, measured: int, found: dict[str, dict[i
         + "---:|" * LEVELS
     )
     for name, levels in found.items():
-        mean = name in ("hit", "part")
+        mean = name in ("hit", "decides", "part")
         cells = []
         for level in range(1, LEVELS + 1):
             values = levels.get(level, [])

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 import foveal
 from foveal.engine.guard import untouched
+from foveal.engine.weights import _Watch
 from foveal.errors import ModelError
 
 if TYPE_CHECKING:
@@ -595,3 +596,23 @@ def test_sanity_takes_turns_with_others_at_one_network(no_trace: NoTrace) -> Non
     with no_trace(net):
         failures = together(both, both, both, times=5)
     assert not failures and not different
+
+
+class _Plain(nn.Module):
+    """A network of a person's own, which only reads its weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x).relu_().mean((2, 3)))
+
+
+def test_weights_that_are_only_read_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Freezing them is no reason to."""
+    seen: list[_Watch] = []
+    made = _Watch.__init__
+    monkeypatch.setattr(_Watch, "__init__", lambda self, tensors: (made(self, tensors), seen.append(self))[0])
+    foveal.explain(_Plain(), torch.rand(1, 3, 8, 8), method="gradcam", layer="features")
+    assert seen and not any(watch.copies for watch in seen)

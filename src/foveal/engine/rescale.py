@@ -15,6 +15,7 @@ Functions, reused modules and in-place operations are seen like everything else,
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -46,24 +47,33 @@ def elementwise(func: Any, args: Any, kwargs: Any) -> Any:
         return func(x, *rest, **kwargs)  # type: ignore[no-any-return]
 
     x_, y = x.detach(), again(x.detach())
-    return pulled(y, lambda G: G * slope(again, x_, y.detach()), x)
+    steepness = cache(lambda: slope(again, x_, y.detach()))  # the same for every backward pass
+    return pulled(y, lambda G: torch.cat([G_ * steepness() for G_ in G.chunk(2)]), x)
 
 
 def slope(func: Any, x: Tensor, y: Tensor) -> Tensor:
-    """Δy / Δx for both halves, or the derivative where Δx is no more than rounding."""
+    """Δy / Δx, shaped like one half, or the derivative where Δx is no more than rounding."""
     (x1, x0), (y1, y0) = x.chunk(2), y.chunk(2)
     step = x1 - x0
     rounding = 32 * torch.finfo(x.dtype).eps * (x1.abs() + x0.abs())
     with torch.enable_grad():
         leaf = x1.clone().requires_grad_()
         (derivative,) = torch.autograd.grad(func(leaf).sum(), leaf)
-    between = torch.where(step.abs() > rounding, (y1 - y0) / torch.where(step == 0, 1, step), derivative)
-    return torch.cat([between, between])
+    return torch.where(step.abs() > rounding, (y1 - y0) / torch.where(step == 0, 1, step), derivative)
 
 
 def as_it_is(func: Any, args: Any, kwargs: Any) -> Any:
     """A linear operation, whose derivative already is its multiplier."""
     return func(*args, **kwargs)
+
+
+def convolution(func: Any, args: Any, kwargs: Any) -> Any:
+    """A linear operation whose backward pass is not spent on the reference, to which nothing is attributed."""
+    x, weight, *rest = args
+    if carries((weight, *rest)) or carries([*kwargs.values()]) or x.ndim != weight.ndim or len(x) % 2:
+        return func(*args, **kwargs)
+    x1, x0 = x.chunk(2)
+    return torch.cat([func(x1, weight, *rest, **kwargs), func(x0.detach(), weight, *rest, **kwargs)])
 
 
 def product(func: Any, args: Any, kwargs: Any) -> Any:
@@ -186,6 +196,7 @@ _ELEMENTWISE = (
 )  # fmt: skip
 _RULES: dict[str, Handler] = {
     **dict.fromkeys(_ELEMENTWISE, elementwise),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), convolution),
     **dict.fromkeys(("add", "sub"), as_it_is),  # out of place, so that nothing kept here is overwritten
     "mul": product,
     "div": quotient,

@@ -21,6 +21,7 @@ READERS = ("torch.nn.", "torchvision.", "timm.", "transformers.", "foveal.")
 
 Part = TypeVar("Part")
 
+_FLAGS = frozenset({"requires_grad_", "detach_"})  # written in place, and no number among them
 _GETTERS = frozenset({"data", "_typed_storage"})
 _POINTERS = frozenset(
     {"numpy", "__array__", "__array_interface__", "data_ptr", "const_data_ptr", "untyped_storage", "storage"}
@@ -128,6 +129,8 @@ def _may_write(func: Any, name: str, kwargs: Any) -> bool:
         if name in ("__get__", "__set__"):
             return getattr(func.__self__, "__name__", "") in _GETTERS
         return name.startswith("__i") or name == "__setitem__" or name in _POINTERS
+    if name in _FLAGS:
+        return False
     return name.endswith("_") or name in _POINTERS or (kwargs is not None and "out" in kwargs)
 
 

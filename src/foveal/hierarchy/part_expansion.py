@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from foveal.attribution.sharing import grid_steps, without_grid
+from foveal.engine.blur import blurred
 from foveal.engine.graph import recording
 from foveal.engine.subnetwork import Subnetwork
 from foveal.errors import MethodError
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 LEADING = 8  # channels that a part is named by, at most
 HELD = 0.5  # of a part's evidence, that these hold
 LOST = 1e-2  # of all that is for and against a part, that may be missing in the stage below
+BLUR = 0.05  # of a stage's side, the deviation of the Gaussian under which parts are found: they stay where they are
+#            when the image moves by a few pixels
 
 CarriedToInput: TypeAlias = Callable[[int, Sequence[Tensor]], "list[Tensor]"]
 """(stage, cotangents there) -> the contributions of each pixel, (c, h, w), for each."""
@@ -101,14 +104,15 @@ class PartExpander:
     size: tuple[int, int]
     features: dict[Key, Feature] = field(default_factory=dict)
     _parts: dict[int, Tensor] = field(default_factory=dict)
+    _activity: dict[int, Tensor] = field(default_factory=dict)
 
     def parts(self, stage: int) -> Float[Tensor, "k c h w"]:
         """w_k of a stage, one part more at each stage down."""
         if stage not in self._parts:
             count = self.settings.part_count(len(self.stages) - 1 - stage)
             item, pool = self.evidence[stage], self._pool(stage)
-            smooth = spread(item.R.abs()[None], item.difference.abs(), pool)[0]
-            self._parts[stage] = parts_of(smooth, count)
+            smooth = blurred(spread(item.R.abs()[None], item.difference.abs(), pool), BLUR * min(item.A.shape[2:]))
+            self._parts[stage] = parts_of(smooth[0], count)
         return self._parts[stage]
 
     @recording
@@ -165,7 +169,7 @@ class PartExpander:
             )
         whole = self.taken if feature.stage == len(self.stages) else feature.value
         parts = self.parts(stage)
-        maps = self._smooth((parts * R).sum(1), parts, stage)
+        maps = self._smooth((parts * R).sum(1), stage)
         values = maps.double().sum((1, 2))
         edges: list[Edge] = []
         held = 0.0
@@ -185,7 +189,7 @@ class PartExpander:
         if key in self.features:
             return self.features[key]
         R = self.parts(stage)[part] * self.evidence[stage].R
-        map = self._smooth(R.abs().sum(0)[None], self.parts(stage)[part : part + 1], stage)[0]
+        map = self._smooth(R.abs().sum(0)[None], stage, slice(part, part + 1))[0]
         place = divmod(int(map.argmax()), map.shape[1])
         new = Feature(stage, self.stages[stage].name, _leading(R), place, value=float(R.double().sum()), part=part)
         new.box, new.profile = densest_square(map, self.stages[stage], self.size), R.abs().sum((1, 2)).cpu()
@@ -194,13 +198,12 @@ class PartExpander:
         self.features[key] = new
         return new
 
-    def _smooth(
-        self, maps: Float[Tensor, "k h w"], parts: Float[Tensor, "k c h w"], stage: int
-    ) -> Float[Tensor, "k h w"]:
+    def _smooth(self, maps: Float[Tensor, "k h w"], stage: int, which: slice = slice(None)) -> Float[Tensor, "k h w"]:
         """The same sums without the grid that strides and max pooling make."""
-        activity = (parts * self.evidence[stage].difference.abs()).sum(1)
+        if stage not in self._activity:
+            self._activity[stage] = (self.parts(stage) * self.evidence[stage].difference.abs()).sum(1)
         steps = grid_steps([Windows.between(low, high, None).pool for low, high in pairwise(self.stages[stage:])])
-        return without_grid(maps[None], activity[None], steps)[0]
+        return without_grid(maps[None], self._activity[stage][which][None], steps)[0]
 
     def _pool(self, stage: int) -> tuple[int, int]:
         """Positions of a stage to one of the next, (y, x)."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv1d, pad
 
 from foveal.attribution.method import Method
+from foveal.engine.blur import blurred
 from foveal.errors import MethodError
 from foveal.methods.masks import single
 
@@ -80,19 +80,6 @@ def _cover(A: Float[Tensor, "1 c *space"], fill: str, window: int) -> Float[Tens
 def space_of(A: Tensor) -> tuple[int, ...]:
     """The axes behind images and channels."""
     return tuple(range(2, A.ndim))
-
-
-def blurred(A: Float[Tensor, "1 c *space"], sigma: float) -> Float[Tensor, "1 c *space"]:
-    """A Gaussian of deviation `sigma` over each channel, axis after axis; the border repeats outside."""
-    reach = max(1, round(3 * sigma))
-    at = torch.arange(-reach, reach + 1, device=A.device, dtype=torch.float64)
-    kernel = (-(at**2) / (2 * max(sigma, 1e-6) ** 2)).exp()
-    kernel = (kernel / kernel.sum()).to(A.dtype)
-    for axis in space_of(A):
-        lines = A.movedim(axis, -1)
-        rows = pad(lines.reshape(-1, 1, lines.shape[-1]), (reach, reach), mode="replicate")
-        A = conv1d(rows, kernel.view(1, 1, -1)).view(lines.shape).movedim(-1, axis)
-    return A
 
 
 FAMILY = (
