@@ -146,9 +146,9 @@ class _Poster:
         page.line((corner, y + side), (corner + side, y + side), color, 3)
         below = y + side
         for i, (text, strong) in enumerate(lines):
-            ink, big = (INK, 1.1) if strong else (MUTED, 1.0)
-            said = shorten(text, self.size * big, side + self.gap * 0.9)
-            page.text((x, below + self.size * LINE * (i + 0.9)), said, self.size * big, ink=ink)
+            ink = INK if strong else MUTED
+            said = shorten(text, self.size, side + self.gap * 0.9)
+            page.text((x, below + self.size * LINE * (i + 0.9)), said, self.size, ink=ink)
         row = next(row for row in self.rows if cell in row)
         below += self._words_height(row)
         for name, tall in self._strips(row):
