@@ -187,7 +187,7 @@ class PartExpander:
         map = self._smooth(R.abs().sum(0)[None], self.parts(stage)[part : part + 1], stage)[0]
         place = divmod(int(map.argmax()), map.shape[1])
         new = Feature(stage, self.stages[stage].name, _leading(R), place, value=float(R.double().sum()), part=part)
-        new.box = self._box(stage, map)
+        new.box, new.profile = self._box(stage, map), R.abs().sum((1, 2)).cpu()
         if stage == 0:
             new.edges = ()
         self.features[key] = new

@@ -155,7 +155,7 @@ def _width(row: Sequence[Cell], side: int, gap: float) -> float:
 
 def _cell_of(edge: Support, above: float, *, carried: float) -> Cell:
     """By an edge from a vertex that `above` of the decision flows through; `carried` through the feature itself."""
-    return Cell(edge, against=carried < 0, flipped=above < 0)
+    return Cell(edge, against=carried < 0, flipped=(edge.mass < 0) is not (above * edge.share < 0))
 
 
 def _strongest(tree: Graph) -> Mapping[Key, tuple[Support, float]]:

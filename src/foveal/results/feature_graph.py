@@ -33,6 +33,7 @@ class Feature:
         part: its number among the parts of its stage; None of neurons and of the decision. A part's value is what it
             brings to the decision, and its channels are those that hold half of its evidence.
         box: x0, y0, x1, y1 in the network's input, where most of a part's evidence lies.
+        profile: of a part, how much of its evidence lies in each channel, Σ w ⊙ |R| over positions; at least 0.
         together: measured: what it loses without all the children that it has here, as a share; None if not asked for.
     """
 
@@ -50,6 +51,7 @@ class Feature:
     pattern: Pattern | None = field(default=None, repr=False)
     part: int | None = None
     box: tuple[float, float, float, float] | None = None
+    profile: Float[Tensor, " c"] | None = field(default=None, repr=False)
     together: float | None = None
 
     @property

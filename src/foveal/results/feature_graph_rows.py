@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 
     from foveal.engine.structure import Stage
 
+TENSORS = ("maps", "weights", "patterns", "profiles")
 NUMBERS = ("value", "pro", "contra", "offset")
 
 
 def graph_rows(vertices: Sequence[Feature]) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Tensor]]:
-    """({"features": …, "edges": …}, {"maps": …, "weights": …, "patterns": …}); each tensor is many, in their order."""
+    """({"features": …, "edges": …}, {"maps": …, …}); each of `TENSORS` is many that were joined, in their order."""
     number = {id(feature): i for i, feature in enumerate(vertices)}
     edges, maps = _edges(vertices, number)
     weights = [feature.weights for feature in vertices if feature.weights is not None]
     patterns = [feature.pattern.values for feature in vertices if feature.pattern]
-    tensors = {"maps": _flat(maps), "weights": _flat(weights), "patterns": _flat(patterns)}
+    profiles = [feature.profile for feature in vertices if feature.profile is not None]
+    tensors = dict(zip(TENSORS, map(_flat, (maps, weights, patterns, profiles)), strict=True))
     return {"features": [_row(feature) for feature in vertices], "edges": edges}, tensors
 
 
@@ -33,11 +35,12 @@ def graph_from(
     rows: Mapping[str, Sequence[Mapping[str, Any]]], tensors: Mapping[str, Tensor], stages: Sequence[Stage]
 ) -> list[Feature]:
     """The vertices again, joined by their edges."""
-    weights, patterns = TensorReader(tensors["weights"]), TensorReader(tensors["patterns"])
+    weights, patterns, profiles = (TensorReader(tensors[name]) for name in TENSORS[1:])
     vertices = []
     for row in rows["features"]:
         spread = weights.next(*stages[row["stage"]].shape[1:]) if row["spread"] else None
         vertices.append(_feature(row, spread, patterns))
+        vertices[-1].profile = profiles.next(row["profile"]) if row["profile"] else None
     _join(vertices, rows["edges"], TensorReader(tensors["maps"]))
     return vertices
 
@@ -93,6 +96,7 @@ def _row(feature: Feature) -> dict[str, Any]:
         "part": feature.part,
         "box": None if feature.box is None else list(feature.box),
         "together": feature.together,
+        "profile": None if feature.profile is None else len(feature.profile),
         "pattern": _pattern_row(feature.pattern) if feature.pattern else None,
         **{name: getattr(feature, name) for name in NUMBERS},
     }

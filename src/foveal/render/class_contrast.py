@@ -1,0 +1,99 @@
+"""What two sets of decisions rest on: a row for each channel or part that they differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from PIL import Image
+
+from foveal.render.class_tree import SHOWN, example_picture
+from foveal.render.figures import sentence
+from foveal.render.overlay import PAPER
+from foveal.render.tile_grid import GridTile, tile_grid
+from foveal.render.tree_words import percent
+
+if TYPE_CHECKING:
+    from foveal.render.drawable import Graph, SharedFeature, SharedPlace
+
+
+class Spread(Protocol):
+    """A mean and its interval."""
+
+    @property
+    def mean(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+class Differing(Protocol):
+    """A feature that holds more of one set of decisions than of the other."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def members(self) -> Sequence[SharedFeature | None]: ...
+    @property
+    def here(self) -> Spread: ...
+    @property
+    def there(self) -> Spread: ...
+    @property
+    def difference(self) -> Spread: ...
+
+
+class Contrasted(Protocol):
+    """Two sets of decisions."""
+
+    @property
+    def here(self) -> Sequence[Graph]: ...
+    @property
+    def there(self) -> Sequence[Graph]: ...
+    @property
+    def names(self) -> tuple[str, str]: ...
+    @property
+    def gaps(self) -> Mapping[SharedPlace, Differing]: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+
+def class_contrast_sheet(contrast: Contrasted, *, most: int = 8, side: int = 120) -> Image.Image:
+    """The largest differences: to the left the best examples of one side, to the right those of the other."""
+    gaps = list(contrast.gaps.values())[:most]
+    here, there = contrast.names
+    title = f"{here} ({len(contrast.here)}) and {there} ({len(contrast.there)}), {contrast.here[0].model}"
+    caption = (
+        f"Above each row: the share of the decisions that it holds, {here} less {there}, and its 95 % interval "
+        f"(bootstrap over images, each row by itself). Left: where it holds most of {here}; right: of {there}. Blue "
+        "speaks against the decision."
+    )
+    more = len(contrast.gaps) - len(gaps)
+    notes = [caption, *([f"{more} more are in the result."] if more else []), *map(sentence, contrast.notes)]
+    rows = [_row(contrast, gap, side) for gap in gaps] or [[GridTile()] * (2 * SHOWN)]
+    return tile_grid(rows, side=side, title=title, caption=" ".join(notes), headings=[_heading(gap) for gap in gaps])
+
+
+def _row(contrast: Contrasted, gap: Differing, side: int) -> list[GridTile]:
+    blank = Image.new("RGB", (side, side), PAPER)
+    row = []
+    for member, trees in zip(gap.members, (contrast.here, contrast.there), strict=True):
+        examples = member.examples[:SHOWN] if member else ()
+        row += [
+            GridTile(example_picture(trees[example.image], example, side), percent(example.carried),
+                     trees[example.image].photo.source)
+            for example in examples
+        ]  # fmt: skip
+        row += [GridTile(blank, "" if examples or k else "not found") for k in range(SHOWN - len(examples))]
+    return row
+
+
+def _heading(gap: Differing) -> str:
+    """ "layer4 part 2: 45.0 % − 3.0 % = 42.0 % [36.1 %, 47.2 %]; found in 12 and 1"."""
+    found = " and ".join(str(member.found if member else 0) for member in gap.members)
+    difference = gap.difference
+    known = difference.low == difference.low
+    interval = f" [{percent(difference.low)}, {percent(difference.high)}]" if known else ""
+    shares = f"{percent(gap.here.mean)} less {percent(gap.there.mean)} is {percent(difference.mean)}"
+    undecided = ", undecided" if known and difference.low <= 0 <= difference.high else ""
+    return f"{gap.name}: {shares}{interval}{undecided}; found in {found}"

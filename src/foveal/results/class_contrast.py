@@ -1,0 +1,173 @@
+"""What some decisions rest on and others do not: two classes, or right and wrong decisions of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from foveal.errors import ResultError
+from foveal.metrics.statistics import Summary, difference, summary
+from foveal.render.tree_words import percent
+from foveal.results.class_member import members_of
+from foveal.results.joining import Joining, join
+from foveal.results.result import Result, check_kind, finite
+from foveal.results.tree_files import read_trees, write_trees
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL import Image
+
+    from foveal.results.class_member import Member
+    from foveal.results.joining import Place
+    from foveal.results.tree import Tree
+    from foveal.storage.manifest import Saved
+
+SAID = 6  # gaps, in words
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """What a channel or a joined part holds of the decisions here, and of those there.
+
+    Attributes:
+        name: "layer3 part 2".
+        members: of the decisions here and there; None where it was not found at all.
+        here, there: the mean share of the decisions that it holds, and its 95 % interval.
+        difference: here less there, and its 95 % interval; NaN where either has a single image.
+    """
+
+    name: str
+    members: tuple[Member | None, Member | None]
+    here: Summary
+    there: Summary
+    difference: Summary
+
+    @property
+    def is_decided(self) -> bool:
+        """The interval does not hold 0."""
+        return self.difference.low > 0 or self.difference.high < 0
+
+    def __str__(self) -> str:
+        sign = "+" if self.difference.mean > 0 else ""
+        said = f"{self.name}: {percent(self.here.mean)} and {percent(self.there.mean)}"
+        return f"{said}, {sign}{percent(self.difference.mean)} {_interval(self.difference)}".rstrip()
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, eq=False)
+class ClassContrast(Result):
+    """Two sets of decisions, joined as one: what each channel or part holds of them.
+
+    Attributes:
+        here, there: the trees of the two, one an image, of one network.
+        names: of the two.
+        notes: what a reader must know; those of the trees are added.
+        seconds: the time it took.
+        versions: what it was made with.
+    """
+
+    FORMAT: ClassVar[str] = "foveal-class-contrast/1"
+
+    here: tuple[Tree, ...]
+    there: tuple[Tree, ...]
+    names: tuple[str, str] = ("here", "there")
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.here or not self.there:
+            raise ResultError(
+                f"{len(self.here)} and {len(self.there)} trees cannot be contrasted: both sides need one at least"
+            )
+        told = (note for tree in self.trees for note in tree.notes)
+        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told))))
+        assert self.joining  # what cannot be joined is refused here
+
+    @property
+    def trees(self) -> tuple[Tree, ...]:
+        """All of them, those here first."""
+        return (*self.here, *self.there)
+
+    @cached_property
+    def joining(self) -> Joining:
+        """Which features of the trees are the same."""
+        return join(self.trees)
+
+    @cached_property
+    def gaps(self) -> Mapping[Place, Gap]:
+        """(stage, number) -> what it holds here and there; where that differs most, first."""
+        count, stages = len(self.here), self.trees[0].stages
+        sides = (
+            members_of(self.here, self.joining.select(slice(count)), stages),
+            members_of(self.there, self.joining.select(slice(count, None)), stages),
+        )
+        none = ((0.0,) * count, (0.0,) * len(self.there))
+        gaps = {}
+        for place in {**sides[0], **sides[1]}:
+            here, there = found = (sides[0].get(place), sides[1].get(place))
+            shares = (here.shares if here else none[0], there.shares if there else none[1])
+            name = (here or there or found[0]).name  # type: ignore[union-attr]
+            gaps[place] = Gap(name, found, summary(shares[0]), summary(shares[1]), difference(*shares))
+        return dict(sorted(gaps.items(), key=lambda item: -abs(item[1].difference.mean)))
+
+    def figure(self, kind: str = "sheet", *, most: int = 8, side: int = 120) -> Image.Image:
+        """A row for each of the largest differences, with the best examples of both sides."""
+        from foveal.render.class_contrast import class_contrast_sheet
+
+        check_kind(kind, "sheet")
+        return class_contrast_sheet(self, most=most, side=side)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What each channel or part holds of both, where it differs most, first."""
+        return {
+            "model": self.trees[0].model,
+            "names": list(self.names),
+            "pictures": [[tree.photo.source for tree in trees] for trees in (self.here, self.there)],
+            "targets": [[tree.target for tree in trees] for trees in (self.here, self.there)],
+            "gaps": [_row(gap) for gap in self.gaps.values()],
+            "notes": list(self.notes),
+            "seconds": self.seconds,
+            "versions": dict(self.versions),
+        }
+
+    def _write(self, aside: Path) -> Mapping[str, Any]:
+        """The sheet, one photo per tree, and trees.npz."""
+        self.figure().save(aside / "contrast.png")
+        facts = {"notes": list(self.notes), "seconds": self.seconds, "versions": dict(self.versions)}
+        return {**write_trees(aside, self.trees), "names": list(self.names), "here": len(self.here), **facts}
+
+    @classmethod
+    def _read(cls, saved: Saved) -> ClassContrast:
+        trees, count = read_trees(saved), int(saved["here"])
+        here, there = saved["names"]
+        facts = tuple(saved["notes"]), float(saved["seconds"]), saved["versions"]
+        return cls(trees[:count], trees[count:], (here, there), *facts)
+
+    def __str__(self) -> str:
+        tree, gaps = self.trees[0], list(self.gaps.values())
+        head = f"{self.names[0]} ({len(self.here)}) and {self.names[1]} ({len(self.there)}), {tree.model}"
+        return "\n".join([head, *(f"  {gap}" for gap in gaps[:SAID])])
+
+    __repr__ = __str__
+
+
+def _interval(found: Summary) -> str:
+    """ "[1.2 %, 3.4 %]"; nothing for a single image."""
+    return "" if found.low != found.low else f"[{percent(found.low)}, {percent(found.high)}]"
+
+
+def _row(gap: Gap) -> dict[str, Any]:
+    def told(found: Summary, member: Member | None = None) -> dict[str, Any]:
+        counted = {"found": member.found if member else 0}
+        return {"mean": found.mean, "low": found.low, "high": found.high, "images": found.n, **counted}
+
+    row = {
+        "name": gap.name, "here": told(gap.here, gap.members[0]), "there": told(gap.there, gap.members[1]),
+        "difference": {"mean": gap.difference.mean, "low": gap.difference.low, "high": gap.difference.high},
+    }  # fmt: skip
+    return {name: finite(value) for name, value in row.items()}
