@@ -17,30 +17,19 @@ if TYPE_CHECKING:
     from foveal.render.drawable import Graph, SharedFeature, SharedPlace
 
 
-class Spread(Protocol):
-    """A mean and its interval."""
-
-    @property
-    def mean(self) -> float: ...
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
+WHAT = {
+    "share": "the mean share of the decisions that it holds",
+    "score": "the mean that it adds to the score (less the reference's)",
+}
 
 
 class Differing(Protocol):
     """A feature that holds more of one set of decisions than of the other."""
 
     @property
-    def name(self) -> str: ...
-    @property
     def members(self) -> Sequence[SharedFeature | None]: ...
     @property
-    def here(self) -> Spread: ...
-    @property
-    def there(self) -> Spread: ...
-    @property
-    def difference(self) -> Spread: ...
+    def is_decided(self) -> bool: ...
 
 
 class Contrasted(Protocol):
@@ -53,6 +42,8 @@ class Contrasted(Protocol):
     @property
     def names(self) -> tuple[str, str]: ...
     @property
+    def by(self) -> str: ...
+    @property
     def gaps(self) -> Mapping[SharedPlace, Differing]: ...
     @property
     def notes(self) -> tuple[str, ...]: ...
@@ -64,9 +55,9 @@ def class_contrast_sheet(contrast: Contrasted, *, most: int = 8, side: int = 120
     here, there = contrast.names
     title = f"{here} ({len(contrast.here)}) and {there} ({len(contrast.there)}), {contrast.here[0].model}"
     caption = (
-        f"Above each row: the share of the decisions that it holds, {here} less {there}, and its 95 % interval "
-        f"(bootstrap over images, each row by itself). Left: where it holds most of {here}; right: of {there}. Blue "
-        "speaks against the decision."
+        f"Above each row: {WHAT[contrast.by]}, {here} less {there}, and the 95 % interval of the difference (bootstrap "
+        f"over images, each row by itself). Left: where most of {here} flows through it; right: of {there}; above each "
+        "crop the share of that decision. Blue speaks against the decision."
     )
     more = len(contrast.gaps) - len(gaps)
     notes = [caption, *([f"{more} more are in the result."] if more else []), *map(sentence, contrast.notes)]
@@ -89,11 +80,7 @@ def _row(contrast: Contrasted, gap: Differing, side: int) -> list[GridTile]:
 
 
 def _heading(gap: Differing) -> str:
-    """ "layer4 part 2: 45.0 % − 3.0 % = 42.0 % [36.1 %, 47.2 %]; found in 12 and 1"."""
+    """ "layer4 part 2: 45.0 % less 3.0 % is 42.0 % [36.1 %, 47.2 %]; found in 12 and 1"."""
     found = " and ".join(str(member.found if member else 0) for member in gap.members)
-    difference = gap.difference
-    known = difference.low == difference.low
-    interval = f" [{percent(difference.low)}, {percent(difference.high)}]" if known else ""
-    shares = f"{percent(gap.here.mean)} less {percent(gap.there.mean)} is {percent(difference.mean)}"
-    undecided = ", undecided" if known and difference.low <= 0 <= difference.high else ""
-    return f"{gap.name}: {shares}{interval}{undecided}; found in {found}"
+    undecided = "" if gap.is_decided else ", undecided"
+    return f"{gap}{undecided}; found in {found}"

@@ -73,7 +73,9 @@ def class_tree_page(joined: JoinedGraphs, *, most: int = 8, side: int = 120) -> 
 def example_picture(tree: Graph, example: BestExample, side: int) -> Image.Image:
     """The crop with what is for the decision, or against it where the example is."""
     against = example.carried < 0
-    return feature_picture(tree, example.edge, side=side, against=against, flipped=(example.edge.mass < 0) is not against)
+    return feature_picture(
+        tree, example.edge, side=side, against=against, flipped=(example.edge.mass < 0) is not against
+    )
 
 
 def _untangled(joined: JoinedGraphs, rows: list[list[SharedFeature]]) -> list[list[SharedFeature]]:

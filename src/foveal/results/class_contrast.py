@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from foveal.results.tree import Tree
     from foveal.storage.manifest import Saved
 
+UNITS = ("share", "score")
 SAID = 6  # gaps, in words
 
 
@@ -35,8 +37,9 @@ class Gap:
     Attributes:
         name: "layer3 part 2".
         members: of the decisions here and there; None where it was not found at all.
-        here, there: the mean share of the decisions that it holds, and its 95 % interval.
+        here, there: what it holds of the decisions, on the mean, and its 95 % interval.
         difference: here less there, and its 95 % interval; NaN where either has a single image.
+        by: "share" of the decisions, or units of the "score".
     """
 
     name: str
@@ -44,16 +47,24 @@ class Gap:
     here: Summary
     there: Summary
     difference: Summary
+    by: str = "share"
 
     @property
     def is_decided(self) -> bool:
         """The interval does not hold 0."""
         return self.difference.low > 0 or self.difference.high < 0
 
+    def told(self, value: float) -> str:
+        """ "12.3 %", or "1.23" of the score."""
+        return percent(value) if self.by == "share" else f"{value:.2f}".replace("-", "−")
+
     def __str__(self) -> str:
-        sign = "+" if self.difference.mean > 0 else ""
-        said = f"{self.name}: {percent(self.here.mean)} and {percent(self.there.mean)}"
-        return f"{said}, {sign}{percent(self.difference.mean)} {_interval(self.difference)}".rstrip()
+        here, there, gap, low, high = map(
+            self.told,
+            (self.here.mean, self.there.mean, self.difference.mean, self.difference.low, self.difference.high),
+        )
+        interval = f" [{low}, {high}]" if math.isfinite(self.difference.low) else ""
+        return f"{self.name}: {here} less {there} is {gap}{interval}"
 
     __repr__ = __str__
 
@@ -65,6 +76,7 @@ class ClassContrast(Result):
     Attributes:
         here, there: the trees of the two, one an image, of one network.
         names: of the two.
+        by: "share" of the decisions; or "score", of parts: their values, which add up to the difference of the scores.
         notes: what a reader must know; those of the trees are added.
         seconds: the time it took.
         versions: what it was made with.
@@ -75,6 +87,7 @@ class ClassContrast(Result):
     here: tuple[Tree, ...]
     there: tuple[Tree, ...]
     names: tuple[str, str] = ("here", "there")
+    by: str = "share"
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -84,9 +97,12 @@ class ClassContrast(Result):
             raise ResultError(
                 f"{len(self.here)} and {len(self.there)} trees cannot be contrasted: both sides need one at least"
             )
+        if self.by not in UNITS:
+            raise ResultError(f"unknown by={self.by!r}: choose {', '.join(UNITS)}")
+        if self.by == "score" and self.joining.kind != "part":
+            raise ResultError("channels hold shares that are not parts of the score: use by='share', or nodes='parts'")
         told = (note for tree in self.trees for note in tree.notes)
-        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told))))
-        assert self.joining  # what cannot be joined is refused here
+        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told, *self.joining.notes))))
 
     @property
     def trees(self) -> tuple[Tree, ...]:
@@ -107,12 +123,13 @@ class ClassContrast(Result):
             members_of(self.there, self.joining.select(slice(count, None)), stages),
         )
         none = ((0.0,) * count, (0.0,) * len(self.there))
+        held = {"share": lambda member: member.shares, "score": lambda member: member.values}[self.by]
         gaps = {}
         for place in {**sides[0], **sides[1]}:
             here, there = found = (sides[0].get(place), sides[1].get(place))
-            shares = (here.shares if here else none[0], there.shares if there else none[1])
+            values = (held(here) if here else none[0], held(there) if there else none[1])
             name = (here or there or found[0]).name  # type: ignore[union-attr]
-            gaps[place] = Gap(name, found, summary(shares[0]), summary(shares[1]), difference(*shares))
+            gaps[place] = Gap(name, found, summary(values[0]), summary(values[1]), difference(*values), self.by)
         return dict(sorted(gaps.items(), key=lambda item: -abs(item[1].difference.mean)))
 
     def figure(self, kind: str = "sheet", *, most: int = 8, side: int = 120) -> Image.Image:
@@ -127,6 +144,7 @@ class ClassContrast(Result):
         return {
             "model": self.trees[0].model,
             "names": list(self.names),
+            "by": self.by,
             "pictures": [[tree.photo.source for tree in trees] for trees in (self.here, self.there)],
             "targets": [[tree.target for tree in trees] for trees in (self.here, self.there)],
             "gaps": [_row(gap) for gap in self.gaps.values()],
@@ -139,13 +157,19 @@ class ClassContrast(Result):
         """The sheet, one photo per tree, and trees.npz."""
         self.figure().save(aside / "contrast.png")
         facts = {"notes": list(self.notes), "seconds": self.seconds, "versions": dict(self.versions)}
-        return {**write_trees(aside, self.trees), "names": list(self.names), "here": len(self.here), **facts}
+        return {
+            **write_trees(aside, self.trees),
+            "names": list(self.names),
+            "by": self.by,
+            "here": len(self.here),
+            **facts,
+        }
 
     @classmethod
     def _read(cls, saved: Saved) -> ClassContrast:
         trees, count = read_trees(saved), int(saved["here"])
         here, there = saved["names"]
-        facts = tuple(saved["notes"]), float(saved["seconds"]), saved["versions"]
+        facts = saved["by"], tuple(saved["notes"]), float(saved["seconds"]), saved["versions"]
         return cls(trees[:count], trees[count:], (here, there), *facts)
 
     def __str__(self) -> str:
@@ -154,11 +178,6 @@ class ClassContrast(Result):
         return "\n".join([head, *(f"  {gap}" for gap in gaps[:SAID])])
 
     __repr__ = __str__
-
-
-def _interval(found: Summary) -> str:
-    """ "[1.2 %, 3.4 %]"; nothing for a single image."""
-    return "" if found.low != found.low else f"[{percent(found.low)}, {percent(found.high)}]"
 
 
 def _row(gap: Gap) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class Member:
         kind: "channel" or "part".
         number: of the channel; of a joined part, 0 for the one that holds most of its stage.
         shares: (n,), of each image's decision, what it holds; 0 where it was not found, below 0 where it is against.
+        values: (n,), the same in units of the score; NaN of channels, whose shares are of no score.
         flow: of the decisions, what flows through it along the edges of the trees, on the mean.
         found: in how many of the images.
         examples: where most flows through it.
@@ -55,6 +56,7 @@ class Member:
     kind: str
     number: int
     shares: tuple[float, ...]
+    values: tuple[float, ...]
     flow: float
     found: int
     examples: tuple[Example, ...]
@@ -113,9 +115,10 @@ class Member:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         row = {
-            "stage": self.stage, "layer": self.layer, self.kind: self.number, "name": self.name, "share": self.share,
-            "low": self.summary.low, "high": self.summary.high, "flow": self.flow, "found": self.found,
-            "presence": self.presence, "channels": list(self.channels), "alike": self.alike,
+            "stage": self.stage, "layer": self.layer, self.kind: self.number, "name": self.name,
+            "share": self.share, "low": self.summary.low, "high": self.summary.high,
+            "value": sum(self.values) / len(self.values), "flow": self.flow,
+            "found": self.found, "presence": self.presence, "channels": list(self.channels), "alike": self.alike,
             "examples": [example.image for example in self.examples],
         }  # fmt: skip
         return {name: finite(value) for name, value in row.items()}
@@ -132,7 +135,8 @@ def members_of(trees: Sequence[Grown], joining: Joining, stages: Sequence[Stage]
     members = [
         Member(
             stage, stages[stage].name, joining.kind, number,
-            tuple(shares.get((stage, number), 0.0) for shares in held),
+            shares := tuple(known.get((stage, number), 0.0) for known in held),
+            tuple(share * whole for share, whole in zip(shares, joining.wholes, strict=True)),
             sum(flow.get((stage, number), 0.0) for flow in flows) / len(trees),
             len(best),
             tuple(sorted(best, key=lambda example: -abs(example.carried))[:EXAMPLES]),

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from foveal.errors import ResultError
 from foveal.render.tree_words import percent
+from foveal.results.class_contrast import ClassContrast
 from foveal.results.class_member import Member, members_of
 from foveal.results.joining import Joining, Place, join
 from foveal.results.result import Result, check_kind
-from foveal.results.class_contrast import ClassContrast
 from foveal.results.tree_files import read_trees, write_trees
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ class ClassTree(Result):
         if not self.trees:
             raise ResultError("there are no trees to join: give at least one")
         told = (note for tree in self.trees for note in tree.notes)
-        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told))))
-        assert self.joining  # what cannot be joined is refused here
+        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told, *self.joining.notes))))
 
     @cached_property
     def joining(self) -> Joining:
@@ -90,23 +89,48 @@ class ClassTree(Result):
         """The trees of some of the images, by their numbers from 0."""
         return ClassTree(tuple(self.trees[number] for number in numbers), versions=self.versions)
 
-    def contrast(self, other: ClassTree, names: tuple[str, str] | None = None) -> ClassContrast:
+    def contrast(self, other: ClassTree, names: tuple[str, str] | None = None, *, by: str = "share") -> ClassContrast:
         """What these decisions rest on and the others do not, and the other way round.
 
             jays.contrast(crows).figure()
-            right = [tree.target == "Fan-crested Jay" for tree in jays.trees]
-            jays.select(np.flatnonzero(right)).contrast(jays.select(np.flatnonzero(~right)), ("right", "wrong"))
 
         All trees are joined anew, so that a part is the same in both.
 
         Args:
             other: of the same network, over the same nodes.
             names: of the two, for figures; what was decided, if left out.
+            by: "share" of the decisions; or "score", of parts, in its units: what each part adds to the difference of
+                the mean scores (less those of the references).
 
         Raises:
             ResultError: for trees of different networks, or of parts and of channels.
         """
-        return ClassContrast(self.trees, other.trees, names or (self.target, other.target), versions=self.versions)
+        return ClassContrast(self.trees, other.trees, names or (self.target, other.target), by, versions=self.versions)
+
+    def right_and_wrong(self) -> ClassContrast:
+        """What speaks for a class where the network decides for it, and where it decides otherwise.
+
+        Of parts in units of the score: what the wrong decisions lack, part by part. Of channels as shares.
+
+            foveal.class_tree(model, jays, "Fan-crested Jay", nodes="parts").right_and_wrong().figure()
+
+        Raises:
+            ResultError: where the trees explain no class, or all images are decided alike.
+        """
+        decided = [tree.target_spec.get("strongest", ()) for tree in self.trees]
+        if not all(decided):
+            raise ResultError(
+                f"{self.target} is not a class or a margin, so decisions for it are neither right nor wrong"
+            )
+        right = [number for number, strongest in enumerate(decided) if any(strongest)]
+        wrong = [number for number in range(len(self.trees)) if number not in right]
+        if not right or not wrong:
+            raise ResultError(
+                f"the network decides {'for' if right else 'against'} {self.target} in all {len(self.trees)} images: "
+                "give images of both kinds, and the true class as their target"
+            )
+        by = {"part": "score", "channel": "share"}[self.joining.kind]
+        return self.select(right).contrast(self.select(wrong), ("right", "wrong"), by=by)
 
     @property
     def target(self) -> str:

@@ -65,6 +65,8 @@ class Joining:
         kind: what is joined, "channel" or "part".
         places: of each tree, feature -> what it is in all of them; with the decision.
         shares: of each tree, feature -> the share of the decision that it holds; below 0 where it speaks against it.
+        wholes: of each tree, what its parts share, in units of the score: the score, or what it is more than the
+            reference's; NaN where channels are joined, whose shares are of no such sum.
         common: what makes them the same.
         least: stage -> how alike parts must be to be the same; empty for channels.
     """
@@ -72,12 +74,22 @@ class Joining:
     kind: str
     places: tuple[Mapping[Key, Place], ...]
     shares: tuple[Mapping[Key, float], ...]
+    wholes: tuple[float, ...]
     common: Mapping[Place, Common]
     least: Mapping[int, float] = field(default_factory=dict)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the shares must know."""
+        below = sum(whole < 0 for whole in self.wholes)
+        if not below:
+            return ()
+        counted = f"in {below} of {len(self.wholes)} images the score is below the reference's"
+        return (f"{counted}: there a positive share speaks against the target",)
+
     def select(self, numbers: slice) -> Joining:
         """Of some of the trees; what is the same remains so."""
-        return replace(self, places=self.places[numbers], shares=self.shares[numbers])
+        return replace(self, places=self.places[numbers], shares=self.shares[numbers], wholes=self.wholes[numbers])
 
     def held(self, number: int) -> dict[Place, float]:
         """What each holds of the decision of one tree."""
@@ -110,13 +122,17 @@ def by_channel(trees: Sequence[Grown]) -> Joining:
     )
     shares = tuple({key: flow for key, flow in tree.flow().items() if key != tree.decision.key} for tree in trees)
     common = {place: Common((place[1],)) for known in places for place in known.values()}
-    return Joining("channel", places, shares, common)
+    return Joining("channel", places, shares, (math.nan,) * len(trees), common)
 
 
 def by_profile(trees: Sequence[Grown]) -> Joining:
     """Parts as `results.part_groups` finds them again, those that hold most first; a part holds its own value."""
     places: list[dict[Key, Place]] = [{tree.decision.key: (tree.decision.stage, -1)} for tree in trees]
-    shares = tuple(map(_values, trees))
+    wholes = tuple(map(_whole, trees))
+    shares = tuple(
+        {key: part.value / whole for key, part in tree.features.items()}
+        for tree, whole in zip(trees, wholes, strict=True)
+    )
     common, least = {}, {}
     for stage in range(len(trees[0].stages)):
         parts = [(i, part) for i, tree in enumerate(trees) for part in tree.features.values() if part.stage == stage]
@@ -132,7 +148,7 @@ def by_profile(trees: Sequence[Grown]) -> Joining:
             common[stage, number] = _common([profiles[k] for k in inside], table[np.ix_(inside, inside)])
             for k in inside:
                 places[parts[k][0]][parts[k][1].key] = (stage, number)
-    return Joining("part", tuple(places), shares, common, least)
+    return Joining("part", tuple(places), shares, wholes, common, least)
 
 
 def _common(profiles: Sequence[Float[Tensor, " c"]], table: Float[NDArray[np.float64], "m m"]) -> Common:
@@ -147,9 +163,6 @@ def _profile(part: Feature) -> Float[Tensor, " c"]:
     return part.profile
 
 
-def _values(tree: Grown) -> dict[Key, float]:
-    """What each part brings, as a share of what the parts of a stage share: the score, less the reference's."""
-    if not tree.features:
-        return {}
-    edge = next(edge for edge in tree.decision.edges or () if edge.share)
-    return {key: part.value * edge.share / edge.mass for key, part in tree.features.items()}
+def _whole(tree: Grown) -> float:
+    """The mass of an edge of the decision over its share; 1 where the decision has none, so that nothing is shared."""
+    return next((edge.mass / edge.share for edge in tree.decision.edges or () if edge.share), 1.0)
