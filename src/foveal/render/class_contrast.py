@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
@@ -72,7 +73,7 @@ def _row(contrast: Contrasted, gap: Differing, side: int) -> list[GridTile]:
         examples = member.examples[:SHOWN] if member else ()
         row += [
             GridTile(example_picture(trees[example.image], example, side), percent(example.carried),
-                     trees[example.image].photo.source)
+                     Path(trees[example.image].photo.source).name)
             for example in examples
         ]  # fmt: skip
         row += [GridTile(blank, "" if examples or k else "not found") for k in range(SHOWN - len(examples))]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from foveal.render.page_layout import Point
 
 SHOWN = 3  # examples, one below the other
+LEADING = 3  # channels that a part is told by
 CAPTIONS = {
     "channel": "Below each channel: the share of the decisions that flows through it (mean over the images and half of "
     "its 95 % interval), and in how many images it was found. The crops show the receptive field of the neuron in the "
@@ -98,11 +99,12 @@ def _cell(page: Page, joined: JoinedGraphs, member: SharedFeature, at: Point, si
     bottom, images = y + min(SHOWN, len(member.examples)) * side, len(joined.trees)
     if member.share < 0:
         page.frame((x - side / 2, y, x + side / 2, bottom), AGAINST, 2)
-    lines = [(member.label, INK), (f"{_spread(member)}, {member.found} of {images}", MUTED)]
+    lines = [(member.label, INK, 0.9), (f"{_spread(member)}, {member.found} of {images}", MUTED, 0.9)]
     if member.kind == "part":
-        lines.append((f"channels {', '.join(map(str, member.channels[:3]))}", MUTED))
-    for i, (line, ink) in enumerate(lines):
-        page.text((x, bottom + size * (0.75 + i * LINE * 0.85)), line, size * 0.9, ink=ink)
+        channels = f"channels {', '.join(map(str, member.channels[:LEADING]))}"
+        lines.append((shorten(channels, size * 0.75, side * 1.1), MUTED, 0.75))
+    for i, (line, ink, height) in enumerate(lines):
+        page.text((x, bottom + size * (0.75 + i * LINE * 0.85)), line, size * height, ink=ink)
 
 
 def _spread(member: SharedFeature) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from foveal.storage.manifest import Saved
 
 UNITS = ("share", "score")
+FEW = 8  # images, from which a bootstrap says too little
 SAID = 6  # gaps, in words
 
 
@@ -102,7 +103,13 @@ class ClassContrast(Result):
         if self.by == "score" and self.joining.kind != "part":
             raise ResultError("channels hold shares that are not parts of the score: use by='share', or nodes='parts'")
         told = (note for tree in self.trees for note in tree.notes)
-        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told, *self.joining.notes))))
+        notes = (*self.notes, *told, *self.joining.notes, *self._few())
+        object.__setattr__(self, "notes", tuple(dict.fromkeys(notes)))
+
+    def _few(self) -> list[str]:
+        few = min(len(self.here), len(self.there))
+        counted = f"one side has {few} image{'s' * (few != 1)}"
+        return [f"{counted}: intervals from so few are too narrow"] if 1 < few < FEW else []
 
     @property
     def trees(self) -> tuple[Tree, ...]:
