@@ -12,15 +12,18 @@ from foveal.render.class_tree import SHOWN, example_picture
 from foveal.render.figures import sentence
 from foveal.render.overlay import PAPER
 from foveal.render.tile_grid import GridTile, tile_grid
-from foveal.render.tree_words import percent
 
 if TYPE_CHECKING:
-    from foveal.render.drawable import Graph, SharedFeature, SharedPlace
+    from foveal.render.drawable import BestExample, Graph, SharedFeature, SharedPlace
 
 
-WHAT = {
-    "share": "the mean share of the decisions that it holds",
-    "score": "the mean that it adds to the score (less the reference's)",
+WORDS = {
+    "share": (
+        "the mean share of the decisions that it holds",
+        "its share of that decision",
+        "speaks against the decision",
+    ),
+    "score": ("the mean that it adds to the score (less the reference's)", "what it adds there", "lowers the score"),
 }
 
 
@@ -31,6 +34,7 @@ class Differing(Protocol):
     def members(self) -> Sequence[SharedFeature | None]: ...
     @property
     def is_decided(self) -> bool: ...
+    def told(self, value: float) -> str: ...
 
 
 class Contrasted(Protocol):
@@ -55,10 +59,11 @@ def class_contrast_sheet(contrast: Contrasted, *, most: int = 8, side: int = 120
     gaps = list(contrast.gaps.values())[:most]
     here, there = contrast.names
     title = f"{here} ({len(contrast.here)}) and {there} ({len(contrast.there)}), {contrast.here[0].model}"
+    what, crop, blue = WORDS[contrast.by]
     caption = (
-        f"Above each row: {WHAT[contrast.by]}, {here} less {there}, and the 95 % interval of the difference (bootstrap "
-        f"over images, each row by itself). Left: where most of {here} flows through it; right: of {there}; above each "
-        "crop the share of that decision. Blue speaks against the decision."
+        f"Above each row: {what}, {here} less {there}, and the 95 % interval of the difference (bootstrap over images, "
+        f"each row by itself). Left: where most of {here} flows through it; right: of {there}; above each crop {crop}. "
+        f"Blue {blue}."
     )
     more = len(contrast.gaps) - len(gaps)
     notes = [caption, *([f"{more} more are in the result."] if more else []), *map(sentence, contrast.notes)]
@@ -71,13 +76,16 @@ def _row(contrast: Contrasted, gap: Differing, side: int) -> list[GridTile]:
     row = []
     for member, trees in zip(gap.members, (contrast.here, contrast.there), strict=True):
         examples = member.examples[:SHOWN] if member else ()
-        row += [
-            GridTile(example_picture(trees[example.image], example, side), percent(example.carried),
-                     Path(trees[example.image].photo.source).name)
-            for example in examples
-        ]  # fmt: skip
+        row += [_tile(contrast, gap, trees[example.image], example, side) for example in examples]
         row += [GridTile(blank, "" if examples or k else "not found") for k in range(SHOWN - len(examples))]
     return row
+
+
+def _tile(contrast: Contrasted, gap: Differing, tree: Graph, example: BestExample, side: int) -> GridTile:
+    """By shares: blue is against the decision; by the score: blue is what lowers it."""
+    value = example.carried if contrast.by == "share" else example.edge.mass
+    picture = example_picture(tree, example, side, against=value < 0)
+    return GridTile(picture, gap.told(value), Path(tree.photo.source).name)
 
 
 def _heading(gap: Differing) -> str:

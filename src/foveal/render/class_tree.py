@@ -71,9 +71,9 @@ def class_tree_page(joined: JoinedGraphs, *, most: int = 8, side: int = 120) -> 
     return page
 
 
-def example_picture(tree: Graph, example: BestExample, side: int) -> Image.Image:
-    """The crop with what is for the decision, or against it where the example is."""
-    against = example.carried < 0
+def example_picture(tree: Graph, example: BestExample, side: int, *, against: bool | None = None) -> Image.Image:
+    """The crop with what is for the decision, or against it where the example is or the caller says so."""
+    against = example.carried < 0 if against is None else against
     return feature_picture(
         tree, example.edge, side=side, against=against, flipped=(example.edge.mass < 0) is not against
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -132,6 +133,7 @@ def members_of(trees: Sequence[Grown], joining: Joining, stages: Sequence[Stage]
     for i, (tree, places) in enumerate(zip(trees, joining.places, strict=True)):
         for place, (edge, carried) in _strongest(tree, places).items():
             examples.setdefault(place, []).append(Example(i, edge, carried))
+    scales = [abs(whole) if math.isfinite(whole) else 1.0 for whole in joining.wholes]
     members = [
         Member(
             stage, stages[stage].name, joining.kind, number,
@@ -139,7 +141,7 @@ def members_of(trees: Sequence[Grown], joining: Joining, stages: Sequence[Stage]
             tuple(share * whole for share, whole in zip(shares, joining.wholes, strict=True)),
             sum(flow.get((stage, number), 0.0) for flow in flows) / len(trees),
             len(best),
-            tuple(sorted(best, key=lambda example: -abs(example.carried))[:EXAMPLES]),
+            tuple(sorted(best, key=lambda example: -abs(example.carried) * scales[example.image])[:EXAMPLES]),
             joining.common[stage, number],
         )
         for (stage, number), best in examples.items()

@@ -142,8 +142,10 @@ def by_profile(trees: Sequence[Grown]) -> Joining:
         table = alike(profiles)
         least[stage] = least_alike(table, images)
         groups = grouped(table, images, least[stage])
-        sizes = np.bincount(groups, weights=[abs(shares[i][part.key]) for i, part in parts])
-        for number, group in enumerate(np.argsort(-sizes, kind="stable")[: len(set(groups))].tolist()):
+        held = {int(group): 0.0 for group in groups}
+        for (i, part), group in zip(parts, groups, strict=True):
+            held[int(group)] += shares[i][part.key]
+        for number, group in enumerate(sorted(held, key=lambda group: -abs(held[group]))):
             inside = np.flatnonzero(groups == group)
             common[stage, number] = _common([profiles[k] for k in inside], table[np.ix_(inside, inside)])
             for k in inside:
