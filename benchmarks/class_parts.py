@@ -13,6 +13,8 @@ differing   the same of two parts of one image, the median
 halves      how alike the joined parts of two halves of the images are (parts found in two images of a half or more, one
             to one by SciPy's linear sum assignment, weighted by the smaller share of evidence; ten random halvings)
 
+Then the joined tree in words and, if the network decides some of the images otherwise, what these lack.
+
 On drawn jays, whose margin to the sibling the crest decides: the strongest joined part of the last stage, and what the
 margin loses when the crest is not drawn, both as shares of what is decomposed.
 """
@@ -60,7 +62,9 @@ def main(
         chosen = sorted(photos.glob(files))
         chosen = chosen[:: max(1, len(chosen) // count)][:count]
         trees = foveal.class_tree(network, chosen, target, nodes="parts")
-        print(f"{trees.target}, {len(chosen)} images\n{table(trees)}")
+        print(f"{trees.target}, {len(chosen)} images\n{table(trees)}\n{trees}")
+        if target and len({tree.target_spec["strongest"][0] for tree in trees.trees}) == 2:
+            print(trees.right_and_wrong())
     if figure:
         trees.figure().save(figure)
 

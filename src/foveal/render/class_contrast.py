@@ -34,7 +34,7 @@ class Differing(Protocol):
     def members(self) -> Sequence[SharedFeature | None]: ...
     @property
     def is_decided(self) -> bool: ...
-    def told(self, value: float) -> str: ...
+    def amount(self, value: float) -> str: ...
 
 
 class Contrasted(Protocol):
@@ -85,7 +85,7 @@ def _tile(contrast: Contrasted, gap: Differing, tree: Graph, example: BestExampl
     """By shares: blue is against the decision; by the score: blue is what lowers it."""
     value = example.carried if contrast.by == "share" else example.edge.mass
     picture = example_picture(tree, example, side, against=value < 0)
-    return GridTile(picture, gap.told(value), Path(tree.photo.source).name)
+    return GridTile(picture, gap.amount(value), Path(tree.photo.source).name)
 
 
 def _heading(gap: Differing) -> str:

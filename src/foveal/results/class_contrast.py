@@ -55,17 +55,14 @@ class Gap:
         """The interval does not hold 0."""
         return self.difference.low > 0 or self.difference.high < 0
 
-    def told(self, value: float) -> str:
+    def amount(self, value: float) -> str:
         """ "12.3 %", or "1.23" of the score."""
         return percent(value) if self.by == "share" else f"{value:.2f}".replace("-", "−")
 
     def __str__(self) -> str:
-        here, there, gap, low, high = map(
-            self.told,
-            (self.here.mean, self.there.mean, self.difference.mean, self.difference.low, self.difference.high),
-        )
-        interval = f" [{low}, {high}]" if math.isfinite(self.difference.low) else ""
-        return f"{self.name}: {here} less {there} is {gap}{interval}"
+        gap, said = self.difference, self.amount
+        interval = f" [{said(gap.low)}, {said(gap.high)}]" if math.isfinite(gap.low) else ""
+        return f"{self.name}: {said(self.here.mean)} less {said(self.there.mean)} is {said(gap.mean)}{interval}"
 
     __repr__ = __str__
 

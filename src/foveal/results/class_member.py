@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EXAMPLES = 3
 
 
-class Example(NamedTuple):
+class MemberExample(NamedTuple):
     """Where a feature holds much of an image's decision.
 
     Attributes:
@@ -60,7 +60,7 @@ class Member:
     values: tuple[float, ...]
     flow: float
     found: int
-    examples: tuple[Example, ...]
+    examples: tuple[MemberExample, ...]
     common: Common
 
     @cached_property
@@ -129,10 +129,10 @@ def members_of(trees: Sequence[Grown], joining: Joining, stages: Sequence[Stage]
     """What the trees rest on, the last stage first; within a stage what holds most, for or against, first."""
     held = [joining.held(i) for i in range(len(trees))]
     flows = [_flows(tree, places) for tree, places in zip(trees, joining.places, strict=True)]
-    examples: dict[Place, list[Example]] = {}
+    examples: dict[Place, list[MemberExample]] = {}
     for i, (tree, places) in enumerate(zip(trees, joining.places, strict=True)):
         for place, (edge, carried) in _strongest(tree, places).items():
-            examples.setdefault(place, []).append(Example(i, edge, carried))
+            examples.setdefault(place, []).append(MemberExample(i, edge, carried))
     scales = [abs(whole) if math.isfinite(whole) else 1.0 for whole in joining.wholes]
     members = [
         Member(
