@@ -185,12 +185,13 @@ class ClassContrast(Result):
 
 
 def _row(gap: Gap) -> dict[str, Any]:
-    def told(found: Summary, member: Member | None = None) -> dict[str, Any]:
-        counted = {"found": member.found if member else 0}
-        return {"mean": found.mean, "low": found.low, "high": found.high, "images": found.n, **counted}
-
-    row = {
-        "name": gap.name, "here": told(gap.here, gap.members[0]), "there": told(gap.there, gap.members[1]),
-        "difference": {"mean": gap.difference.mean, "low": gap.difference.low, "high": gap.difference.high},
-    }  # fmt: skip
+    here, there = (
+        {**_spread(found), "images": found.n, "found": member.found if member else 0}
+        for found, member in zip((gap.here, gap.there), gap.members, strict=True)
+    )
+    row = {"name": gap.name, "here": here, "there": there, "difference": _spread(gap.difference)}
     return {name: finite(value) for name, value in row.items()}
+
+
+def _spread(found: Summary) -> dict[str, float]:
+    return {"mean": found.mean, "low": found.low, "high": found.high}
