@@ -111,7 +111,7 @@ def _spread(member: SharedFeature) -> str:
     """ "45 ± 6 %"; "45 %" of a single image."""
     if not math.isfinite(member.half):
         return percent(member.share)
-    digits = 0 if max(abs(member.share), member.half) >= 0.1 else 1
+    digits = 0 if max(abs(member.share), member.half) >= 0.1 and member.half >= 0.01 else 1
     return f"{100 * member.share:.{digits}f} ± {100 * member.half:.{digits}f} %".replace("-", "−")
 
 

@@ -126,15 +126,21 @@ class ClassContrast(Result):
             members_of(self.here, self.joining.select(slice(count)), stages),
             members_of(self.there, self.joining.select(slice(count, None)), stages),
         )
-        none = ((0.0,) * count, (0.0,) * len(self.there))
-        held = {"share": lambda member: member.shares, "score": lambda member: member.values}[self.by]
         gaps = {}
         for place in {**sides[0], **sides[1]}:
-            here, there = found = (sides[0].get(place), sides[1].get(place))
-            values = (held(here) if here else none[0], held(there) if there else none[1])
-            name = (here or there or found[0]).name  # type: ignore[union-attr]
-            gaps[place] = Gap(name, found, summary(values[0]), summary(values[1]), difference(*values), self.by)
+            members = (sides[0].get(place), sides[1].get(place))
+            here, there = (
+                self._held(member, len(side)) for member, side in zip(members, (self.here, self.there), strict=True)
+            )
+            name = next(member.name for member in members if member)
+            gaps[place] = Gap(name, members, summary(here), summary(there), difference(here, there), self.by)
         return dict(sorted(gaps.items(), key=lambda item: -abs(item[1].difference.mean)))
+
+    def _held(self, member: Member | None, count: int) -> tuple[float, ...]:
+        """By each of so many images; nothing where it was not found."""
+        if member is None:
+            return (0.0,) * count
+        return member.shares if self.by == "share" else member.values
 
     def figure(self, kind: str = "sheet", *, most: int = 8, side: int = 120) -> Image.Image:
         """A row for each of the largest differences, with the best examples of both sides."""
