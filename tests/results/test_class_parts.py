@@ -171,7 +171,7 @@ def test_right_and_wrong_decisions_differ_by_the_score(fans: ClassTree) -> None:
     gap = sum(gap.difference.mean for gap in contrast.gaps.values())
     assert gap == pytest.approx(np.mean(taken[:3]) - np.mean(taken[3:]), rel=1e-3)
     assert any("below the reference's" in note for note in contrast.notes)
-    with pytest.raises(ResultError, match="in all 4 images"):
+    with pytest.raises(ResultError, match="in each of 4 images"):
         fans.right_and_wrong()
 
 
@@ -190,15 +190,15 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         for number, picture in enumerate(pictures(name, 2)):
             Image.fromarray(picture).save(tmp_path / folder / f"{number}.png")
-    out = tmp_path / "out"
-    done = CliRunner().invoke(
-        app,
-        ["decompose", str(tmp_path / "fans"), "-m", "demo", "--nodes", "parts", "--depth", "1", "--contrast",
-         str(tmp_path / "crowns"), "--json", "-o", str(out)],
-    )  # fmt: skip
+    fans, crowns, out = str(tmp_path / "fans"), str(tmp_path / "crowns"), str(tmp_path / "out")
+    options = ["-m", "demo", "--nodes", "parts", "--depth", "1", "--target", FAN, "--json", "-o", out]
+    done = CliRunner().invoke(app, ["decompose", fans, crowns, *options, "--contrast", crowns, "--right-and-wrong"])
     assert done.exit_code == 0, done.stderr
-    *photos, together, contrast = json.loads(done.stdout)
-    assert len(photos) == 2 and together["members"] and contrast["gaps"][0]["difference"]["mean"]
-    for row in (together, contrast):
+    *photos, together, contrast, decided = json.loads(done.stdout)
+    assert len(photos) == 4 and together["members"] and contrast["gaps"][0]["difference"]["mean"]
+    assert decided["by"] == "score" and [len(side) for side in decided["pictures"]] == [2, 2]
+    for row in (together, contrast, decided):
         with Image.open(row["page"]) as page:
             assert page.width > 300
+    alike = CliRunner().invoke(app, ["decompose", f"{fans}/0.png", *options, "--right-and-wrong"])
+    assert "in each of 1 image:" in alike.stderr and len(json.loads(alike.stdout)) == 2

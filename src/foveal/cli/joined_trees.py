@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foveal.cli.console import info
+from foveal.cli.console import error, info
+from foveal.errors import ResultError
 from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 def joined_pages(
     trees: Sequence[Tree], others: Sequence[Tree] | None, out: Path, *, right_and_wrong: bool
 ) -> list[dict[str, Any]]:
-    """Draw together.png; contrast.png where there are others; right-and-wrong.png if asked for. Rows for JSON."""
+    """Draw together.png; contrast.png where there are others; right-and-wrong.png if asked for and there are both.
+
+    Returns:
+        What was found, for JSON.
+    """
     from foveal.results.class_tree import ClassTree
 
     joined = ClassTree(tuple(trees))
@@ -27,7 +32,10 @@ def joined_pages(
     if others is not None:
         rows.append(_page(joined.contrast(ClassTree(tuple(others))), out / "contrast.png"))
     if right_and_wrong:
-        rows.append(_page(joined.right_and_wrong(), out / "right-and-wrong.png"))
+        try:
+            rows.append(_page(joined.right_and_wrong(), out / "right-and-wrong.png"))
+        except ResultError as reason:  # only now is known that the network decides all alike; the trees are of use
+            error(str(reason))
     return rows
 
 

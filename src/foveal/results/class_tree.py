@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from foveal.errors import ResultError
-from foveal.render.tree_words import percent
+from foveal.render.tree_words import count, percent
 from foveal.results.class_contrast import ClassContrast
 from foveal.results.class_member import Member, members_of
 from foveal.results.joining import Joining, Place, join
@@ -126,8 +126,8 @@ class ClassTree(Result):
         wrong = [number for number in range(len(self.trees)) if number not in right]
         if not right or not wrong:
             raise ResultError(
-                f"the network decides {'for' if right else 'against'} {self.target} in all {len(self.trees)} images: "
-                "give images of both kinds, and the true class as their target"
+                f"the network decides {'for' if right else 'against'} {self.target} in each of "
+                f"{count(len(self.trees), 'image')}: give images of both kinds, and the true class as their target"
             )
         by = {"part": "score", "channel": "share"}[self.joining.kind]
         return self.select(right).contrast(self.select(wrong), ("right", "wrong"), by=by)
