@@ -170,7 +170,10 @@ def test_right_and_wrong_decisions_differ_by_the_score(fans: ClassTree) -> None:
     taken = [tree.decision.value - tree.decision.offset for tree in trees.trees]
     gap = sum(gap.difference.mean for gap in contrast.gaps.values())
     assert gap == pytest.approx(np.mean(taken[:3]) - np.mean(taken[3:]), rel=1e-3)
-    assert any("below the reference's" in note for note in contrast.notes)
+    assert any("below the reference's" in note for note in trees.notes) and "below the reference's" in str(trees)
+    by_share = trees.select([0, 1, 2]).contrast(trees.select([3, 4, 5]))
+    assert trees.cautions[0] in by_share.notes and trees.cautions[0] not in contrast.notes
+    assert any("too narrow" in note for note in contrast.notes)
     with pytest.raises(ResultError, match="in each of 4 images"):
         fans.right_and_wrong()
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from foveal.render.feature import feature_picture
-from foveal.render.figures import LINE, MUTED
+from foveal.render.figures import LINE, MUTED, sentence
 from foveal.render.overlay import INK
 from foveal.render.page_layout import Page
 from foveal.render.text import shorten, wrap
@@ -30,7 +30,7 @@ CAPTIONS = {
     "like none in the others. Blue speaks against the decision. The crops show where the part lies in the images where "
     "most flows through it.",
 }
-REST = " Rest: what features of that stage hold that are not shown. Lines are as thick as what flows along them."
+REST = "Rest: what features of that stage hold that are not shown. Lines are as thick as what flows along them."
 
 
 def class_tree_page(joined: JoinedGraphs, *, most: int = 8, side: int = 120) -> Page:
@@ -44,7 +44,8 @@ def class_tree_page(joined: JoinedGraphs, *, most: int = 8, side: int = 120) -> 
     width = round(left + max((len(row) for row in rows), default=1) * (side + gap) + gap)
     title = f"{joined.target}: {count(len(joined.trees), 'image')}, {joined.trees[0].model}"
     head = wrap(title, size * 1.5, width)
-    foot = wrap(CAPTIONS[members[0].kind if members else "channel"] + REST, size, width)
+    caption = CAPTIONS[members[0].kind if members else "channel"]
+    foot = wrap(" ".join([caption, REST, *map(sentence, joined.cautions)]), size, width)
     top = size + len(head) * size * 1.5 * LINE
     height = round(top + sum(deep) + len(rows) * between + size * (2 + len(foot) * LINE))
     page = Page(width + round(2 * size), height)

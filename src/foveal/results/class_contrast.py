@@ -100,7 +100,8 @@ class ClassContrast(Result):
         if self.by == "score" and self.joining.kind != "part":
             raise ResultError("channels hold shares that are not parts of the score: use by='share', or nodes='parts'")
         told = (note for tree in self.trees for note in tree.notes)
-        notes = (*self.notes, *told, *self.joining.notes, *self._few())
+        cautions = self.joining.notes if self.by == "share" else ()
+        notes = (*self.notes, *told, *cautions, *self._few())
         object.__setattr__(self, "notes", tuple(dict.fromkeys(notes)))
 
     def _few(self) -> list[str]:

@@ -133,6 +133,11 @@ class ClassTree(Result):
         return self.select(right).contrast(self.select(wrong), ("right", "wrong"), by=by)
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """The notes without which its shares are misread."""
+        return self.joining.notes
+
+    @property
     def target(self) -> str:
         """What was decided, in words."""
         targets = list(dict.fromkeys(tree.target for tree in self.trees))
@@ -190,6 +195,6 @@ class ClassTree(Result):
                 rest = self.rest(stage)
                 left = f", not shown {percent(rest)}" if abs(rest) >= FAINT else ""
                 lines.append(f"  {tree.stages[stage].name:16} {said}{more}{left}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  {note}" for note in self.cautions)])
 
     __repr__ = __str__
