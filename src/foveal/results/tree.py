@@ -202,9 +202,13 @@ class Tree(Result):
         return shares
 
     def overlap(self, other: Tree) -> Mapping[str, float]:
-        """Stage -> how much both rest on the same channels, wherever they are: 0 not at all, 1 alike.
+        """Stage -> how much both rest on the same channels, or the same parts, wherever: 0 not at all, 1 alike.
 
-        For the same image before and after a change, or two decisions about one image.
+        For the same image before and after a change, two decisions about one image, or two images. Parts are the same
+        as in `foveal.class_tree`.
+
+        Raises:
+            ResultError: for trees of different networks, or of parts and of channels.
         """
         return overlap(self, other)
 
