@@ -138,14 +138,12 @@ def measured(tree: Tree, note: Any) -> None:
             continue
         claimed = np.array([edge.share for edge in edges])
         for name in ("effect", "average"):
-            got = np.array([getattr(edge, name) for edge in edges]) * np.sign(
-                [parent.value for parent in parents for _ in parent.edges or ()]
-            )
+            got = np.array([getattr(edge, name) for edge in edges])
             title = "alone" if name == "effect" else name
             note(title, level, float(spearmanr(claimed, got).statistic))
             note(f"{title}, slope", level, float((claimed * got).sum() / (claimed**2).sum()))
         for parent in parents:
-            note("together", level, abs(parent.together or 0.0))
+            note("together", level, parent.together or 0.0)
 
 
 def stability(network: foveal.Model, case: Case, tree: Tree, rule: str, note: Any) -> None:

@@ -86,6 +86,12 @@ def match() -> Image.Image:
     return foveal.match(model, query, [same, other]).figure(side=280)
 
 
+def joined_parts() -> Image.Image:
+    """Two birds of a species, and the parts of their similarity."""
+    query, same = (render(class_scene(CLASS_NAMES[BIRDS[0]], seed))[0] for seed in (1, 2))
+    return foveal.match(foveal.load_model("demo"), query, same, parts=4).figure("parts", side=210)
+
+
 def wrong_matches() -> Image.Image:
     """Individuals that the bundled network never saw: 40 queries of one camera against 180 references of the other."""
     model, strangers = foveal.load_model("embed"), range(60, 90)
@@ -185,6 +191,7 @@ if __name__ == "__main__":
     overview().save(HERE / "overview.jpg", quality=88)
     methods(family).save(HERE / "methods.jpg", quality=88)
     match().save(HERE / "match.jpg", quality=88)
+    joined_parts().save(HERE / "joined_parts.jpg", quality=88)
     wrong_matches().save(HERE / "wrong_matches.jpg", quality=88)
     episode().save(HERE / "episode.jpg", quality=88)
     flow().save(HERE / "flow.jpg", quality=88)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from foveal.api.explain import explanations
+from foveal.api.joined import check_parts, class_parts
 from foveal.attribution.context import Context
 from foveal.attribution.prepare import prepare
 from foveal.engine.keywords import checked
@@ -47,6 +48,7 @@ def episode(
     temperature: float = 0.1,
     layer: LayerSpec = None,
     embedding: LayerName | None = None,
+    parts: int = 0,
     preprocessing: Preprocessing | None = None,
     task: Task | None = None,
     progress: Progress | None = None,
@@ -64,12 +66,15 @@ def episode(
             maps sum to the similarities, the others are scaled for each class.
         rule, metric, temperature, embedding: as in `foveal.Prototypes`.
         layer: the layer of the maps; one only.
+        parts: divide each similarity to a class among so many parts that lie on the query and on the class's examples:
+            `episode.parts(i)`; 0 for none.
         task: as in `match`.
 
     Raises:
         FovealError: as in `explain`, in one sentence.
     """
     began = time.perf_counter()
+    check_parts(parts, support, rule)
     decision = Prototypes(support, classes, metric=metric, rule=rule, temperature=temperature, embedding=embedding)
     context = prepare(model, images, decision, preprocessing=preprocessing, task=task)
     labels, n = () if query_labels is None else tuple(names_of(query_labels)), len(context.x)
@@ -85,10 +90,12 @@ def episode(
         (evidence[name],) = explanations(replace(context, target=target), chosen, layer)
         if progress:
             progress("explaining classes", number + 1, len(closest.classes))
+    notes = [*context.notes]
+    joined = class_parts(context, layer, support, names_of(classes), parts, notes, progress) if parts else ()
     chances = [why.probability for why in evidence.values() if why.probability is not None]
     return Episode(
-        evidence, _examples(support, names_of(classes), context), torch.stack(chances, 1), context.notes,
-        time.perf_counter() - began, versions(), labels,
+        evidence, _examples(support, names_of(classes), context), torch.stack(chances, 1), tuple(dict.fromkeys(notes)),
+        time.perf_counter() - began, versions(), labels, joined,
     )  # fmt: skip
 
 

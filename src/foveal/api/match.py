@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, nn
 
+from foveal.api.joined import pair_parts
 from foveal.attribution.embedding import ModelEmbedder, on_device
 from foveal.attribution.placing import Whereabouts
 from foveal.attribution.prepare import read
@@ -29,8 +30,10 @@ from foveal.engine.stages import describe
 from foveal.errors import MethodError, UnknownMethod
 from foveal.images import Batch, load_images
 from foveal.methods.correspondence import Correspondences, correspond
+from foveal.methods.joining import Group, Joining
 from foveal.methods.pairwise import Pairs, Side
 from foveal.models.model import Model, as_model
+from foveal.results.joined_parts import JoinedParts
 from foveal.results.match import Match
 from foveal.results.provenance import versions
 from foveal.similarity import MetricLike, find_metric
@@ -55,6 +58,7 @@ def match(
     layer: LayerName | None = None,
     embedding: LayerName | None = None,
     lines: int | None = None,
+    parts: int = 0,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
@@ -77,6 +81,7 @@ def match(
         embedding: the layer whose output is the embedding; None finds it.
         lines: how many pairs of positions to keep for each pair of images; 0 for none. None is 8 where they cost
             little.
+        parts: divide each similarity among so many parts that lie on both images: `pair.parts(i, j)`; 0 for none.
         inputs, keywords: further inputs of the model, as in `explain`; the same for all images.
         task: as in `explain`. With "embedding" the model's output is the embedding, with "classes" the input of the
             layer that computes the class scores.
@@ -92,6 +97,8 @@ def match(
         raise UnknownMethod(f"there are no weights {weights!r} of a match: use {', '.join(WEIGHTS)}")
     if lines is not None and lines < 0:
         raise MethodError(f"lines={lines} is below 0: use 0 for no lines")
+    if parts < 0:
+        raise MethodError(f"parts={parts} is below 0: use 0 for no parts")
     queries = read(subject, images)
     shelf = on_device(load_images(references, subject.preprocessing, axes=queries.tensor.ndim - 2), queries.tensor)
     arguments = extra_inputs(1, inputs, keywords)
@@ -101,7 +108,7 @@ def match(
     named = cast("str | None", layer)
     at = named or last_stage_before(site, describe(unwrap(subject.module), queries.tensor, arguments), itself=True)
 
-    def compare() -> tuple[Pairs, tuple[Tensor, Tensor], Correspondences, list[Whereabouts]]:
+    def compare() -> tuple[Pairs, tuple[Tensor, Tensor], Correspondences, list[Whereabouts], Joining | None]:
         with ExitStack() as block:
 
             def side(batch: Batch, what: str) -> Side:
@@ -111,9 +118,15 @@ def match(
             compared = Pairs(query, reference, chosen)
             maps = compared.maps(weights, progress)
             places = Correspondences.none(compared.score) if lines == 0 else correspond(query, reference, chosen, lines)
-            return compared, maps, places, [side.whereabouts(subject.module) for side in (query, reference)]
+            joining = Joining.of(query, reference, chosen) if parts else None
+            return compared, maps, places, [side.whereabouts(subject.module) for side in (query, reference)], joining
 
-    compared, maps, places, lie = kept_if_overwritten(compare)
+    compared, maps, places, lie, joining = kept_if_overwritten(compare)
+    joined: tuple[JoinedParts, ...] = ()
+    if joining:
+        groups = [Group((j,), compared.score.new_ones(len(queries.photos), 1)) for j in range(len(shelf.photos))]
+        pictures = queries.tensor, shelf.tensor
+        joined = pair_parts(joining, subject.module, pictures, (arguments, arguments), groups, parts, notes, progress)
     return Match(
         similarity=compared.score,
         query_maps=maps[0],
@@ -134,4 +147,5 @@ def match(
         versions=versions(),
         query_where=lie[0].where.get(at),
         reference_where=lie[1].where.get(at),
+        joined=joined,
     )

@@ -60,6 +60,7 @@ def episode(
     ] = 0.1,
     layer: options.Layer = None,
     embedding: options.Embedding = None,
+    parts: options.JoinedParts = 0,
     *,
     output: options.OutputOptions,
 ) -> None:
@@ -73,7 +74,8 @@ def episode(
     SUPPORT holds support/jay/1.jpg, support/crow/1.jpg and so on. Any network will do, also one that was not trained
     on these classes: they are compared by its embedding. If queries lie in sub-folders too, or with --labels, the
     command says which queries are wrong. The folder gets episode.png (the examples above, and below for each query the
-    evidence for each class less the mean over all classes), the photos and the maps. Prints the path of episode.png.
+    evidence for each class less the mean over all classes), the photos and the maps; with --parts also, for each query,
+    the parts that it shares with the examples of its class. Prints the path of episode.png.
     """
     network = source.load()
     from foveal.api.episode import episode as run_episode
@@ -88,7 +90,7 @@ def episode(
         result = run_episode(
             network, queries, [files[i] for i in kept], [names[i] for i in kept], method=method, metric=metric,
             query_labels=query_labels(queries, query, labels), rule=rule or default,  # type: ignore[arg-type]
-            temperature=temperature, layer=layer, embedding=embedding,
+            temperature=temperature, layer=layer, embedding=embedding, parts=parts,
             progress=move,
         )  # fmt: skip
         sheet = result.save(output.out) / "episode.png"
@@ -112,6 +114,7 @@ def _rows(result: Episode, queries: Sequence[Path], sheet: Path) -> list[dict[st
                 else {}
             ),
             "chances": dict(zip(result.classes, chances, strict=True)),
+            **({"parts": [part.to_dict() for part in result.parts(i)]} if result.joined else {}),
             "notes": list(result.notes),
             "sheet": str(sheet),
         }

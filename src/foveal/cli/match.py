@@ -75,6 +75,7 @@ def match(
             help="Number of lines between positions per pair. Default: 8 if they are cheap.",
         ),
     ] = None,
+    parts: options.JoinedParts = 0,
     audit: Annotated[
         bool, typer.Option("--audit", help="Deletion test: hide the positions that a map marks for the first match.")
     ] = False,
@@ -92,7 +93,8 @@ def match(
     References are ranked by similarity. With labels, from sub-folders or --labels, the command counts wrong first
     matches (rank-1, mAP) and shows for each where the wrong reference won over the right one, and how much of the query
     must be hidden until the first match is right. Writes match.html, queries.csv, and for each query that is shown a
-    folder with match.png, ranks.png and its maps. Prints the path of match.html. For classes with a few examples each,
+    folder with match.png, ranks.png and its maps; with --parts also the parts that make two images alike, of its first
+    references. Prints the path of match.html. For classes with a few examples each,
     see `foveal episode`.
     """
     network = source.load()
@@ -112,7 +114,8 @@ def match(
         )  # fmt: skip
         found.save(output.out)
         sheets = _Sheets(network, found, queries, gallery, top, output.out, partial(
-            _matched, network, metric=metric, weights=channels, layer=layer, embedding=embedding, lines=lines
+            _matched, network, metric=metric, weights=channels, layer=layer, embedding=embedding, lines=lines,
+            parts=parts,
         ))  # fmt: skip
         shown = [contrast.query for contrast in found.contrasts]
         if not sides:
@@ -130,7 +133,9 @@ def match(
             return load_images(path, network.preprocessing).photos[0]
 
         links = {i: f"{folder}/match.png" for i, folder in folders.items()}
-        page = write_retrieval(found, output.out / "match.html", photo, sheets=links)
+        joined = {i: [f"{name}/{sheet.name}" for sheet in sorted((output.out / name).glob("parts*.png"))]
+                  for i, name in folders.items() if parts}  # fmt: skip
+        page = write_retrieval(found, output.out / "match.html", photo, sheets=links, parts=joined)
         info(str(found), *(line for i in [*rows][:TOLD] if not sides for line in rows[i].ranking_lines(0, paths=True)))
         more = dict.fromkeys(note for pair in rows.values() for note in pair.notes if note not in found.notes)
         info(*(f"  note: {note}" for note in more))
@@ -197,7 +202,8 @@ class _Sheets:
             strongest = each.abs().topk(min(5, len(each))).indices
             channels = [{"channel": int(k), "adds": float(each[k])} for k in strongest]
         label = {"label": found.reference_labels[j]} if found.reference_labels else {}
-        return {"image": str(self.gallery[j]), **label, found.metric: found.value(i, j), "channels": channels}
+        parts = {"parts": [part.to_dict() for part in pair.parts(0, rank)]} if pair and pair.joined else {}
+        return {"image": str(self.gallery[j]), **label, found.metric: found.value(i, j), "channels": channels, **parts}
 
 
 def _audited(network: Model, pair: Match, query: Path, metric: str, embedding: str | None) -> str:

@@ -57,6 +57,15 @@ Embedding = Annotated[
         help="The embedding to compare: a layer, or fc.input (default: found automatically).",
     ),
 ]
+JoinedParts = Annotated[
+    int,
+    typer.Option(
+        "--parts",
+        min=0,
+        metavar="N",
+        help="Divide each similarity among N parts that lie on both images; 0 for none.",
+    ),
+]
 Steps = Annotated[
     int,
     typer.Option("--steps", min=1, metavar="N", help="Number of steps in the deletion and insertion curves."),

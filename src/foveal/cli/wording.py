@@ -13,8 +13,8 @@ import shlex
 OPTIONS = {
     name: f"--{name}"
     for name in (
-        "embedding", "labels", "layer", "lines", "method", "metric", "mode", "nodes", "preprocessing", "resolution",
-        "rule", "show", "target", "task", "weights",
+        "embedding", "labels", "layer", "lines", "method", "metric", "mode", "nodes", "parts", "preprocessing",
+        "resolution", "rule", "show", "target", "task", "weights",
     )
 } | {"methods": "--method", "metrics": "--metric"}  # fmt: skip
 SWITCHES = {

@@ -44,7 +44,10 @@ class PartEffects:
     read: Callable[[Tensor], Tensor]
 
     def measure(self, features: Sequence[Feature]) -> None:
-        """Give every edge its effects, as shares of its parent's value, and every feature that of all its children."""
+        """Give every edge its effects, as shares of its parent's value, and every feature that of all its children.
+
+        The value is signed, as it is where shares are taken: what is for a parent below 0 is below 0.
+        """
         k = len(self.parts)
         orders = self._orders(k)
         every, one = torch.ones(1, k), torch.eye(k)
@@ -58,7 +61,7 @@ class PartEffects:
         for order, steps in zip(orders, grown.split(k + 1), strict=True):
             average[order] += steps.diff(dim=0) / len(orders)
         for f, feature in enumerate(features):
-            size = max(abs(float(whole[0, f] - grown[0, f])), 1e-12)
+            size = float(whole[0, f] - grown[0, f]) or 1e-12
             for edge in feature.edges or ():
                 part = edge.child.part
                 edge.effect = float(whole[0, f] - alone[part, f]) / size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ def part_tree(
     else:
         asked, decision = with_reference(context, reference)
         passed = difference_pass(asked, names)
+        decision = replace(decision, activations={names[-1]: passed.activations[names[-1]][:1]})
     evidence = [stage_evidence(passed, name, paired=reference is not None) for name in names]
     assert decision.verdict is not None and passed.verdict is not None
     score = float(decision.verdict.score[0])

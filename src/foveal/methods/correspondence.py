@@ -83,10 +83,16 @@ def correspond(queries: Side, references: Side, metric: Distance, k: int | None)
 
 def shares(side: Side) -> Float[Tensor, "n d x"]:
     """U: what each place adds to the embedding."""
+    if side.placed is None:
+        side.placed = _shares(side)
+    return side.placed
+
+
+def _shares(side: Side) -> Float[Tensor, "n d x"]:
     if not side.runs:
         A = side.A.flatten(2)
         return A / A.shape[2]
-    if _channel_by_channel(side):
+    if channel_by_channel(side):
         return side.shares(torch.ones_like(side.v)[:, None])[:, 0].flatten(2)
     eye = torch.eye(side.v.shape[1], dtype=side.v.dtype, device=side.v.device)
     return side.pulled(eye.expand(len(side.v), -1, -1)).flatten(2)
@@ -94,11 +100,13 @@ def shares(side: Side) -> Float[Tensor, "n d x"]:
 
 def _passes(side: Side) -> int:
     """Backward passes through the head that `shares` takes."""
-    return 0 if not side.runs else 1 if _channel_by_channel(side) else side.v.shape[1]
+    return 0 if not side.runs else 1 if channel_by_channel(side) else side.v.shape[1]
 
 
-def _channel_by_channel(side: Side) -> bool:
+def channel_by_channel(side: Side) -> bool:
     """Whether number k of the embedding is made of channel k alone, as in every kind of pooling."""
+    if not side.runs:
+        return True
     if side.v.shape[1] != side.A.shape[1]:
         return False
     signs = torch.randint(0, 2, side.v.shape, generator=torch.Generator().manual_seed(0), device="cpu") * 2 - 1

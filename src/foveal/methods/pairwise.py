@@ -45,6 +45,7 @@ class Side:
         v: (n, d), or A itself where places are compared.
         runs: a pass each of a few pictures, with the graph from A to v; empty where v is A's mean.
         what: what a picture of this side is called.
+        placed: what each place adds to the embedding, once it is known.
     """
 
     A: Float[Tensor, "n c h w"]
@@ -55,6 +56,7 @@ class Side:
     structure: Structure
     image: tuple[int, ...]
     runs: list[ForwardRun] = field(default_factory=list)
+    placed: Tensor | None = None
 
     @classmethod
     def of(

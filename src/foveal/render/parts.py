@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -18,13 +18,13 @@ from foveal.render.scale import number, shared_sign, typeset
 from foveal.render.text import shorten, write
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from jaxtyping import UInt8
+    from jaxtyping import Float, UInt8
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from foveal.images import Photo
+    from foveal.images import Photo, Place
     from foveal.render.drawable import PartMaps, PartOrder
 
 # Hues that the common kinds of color blindness keep apart (Okabe and Ito 2008, https://jfly.uni-koeln.de/color/), those
@@ -67,32 +67,58 @@ def _outlined(
     parts: PartMaps, photo: Photo, maps: Tensor, lines: Sequence[tuple[int, Sequence[tuple[float, float]]]]
 ) -> Image.Image:
     """The photo as it is, with lines of part k at levels of its own largest value, each with a width."""
-    colors, where = palette(parts.count) / 255, parts.where.get(parts.layer)
+    return outlined(photo, _array(maps), parts.where.get(parts.layer), palette(parts.count), lines)
+
+
+def outlined(
+    photo: Photo,
+    maps: Float[NDArray[Any], "k h w"],
+    place: Place | None,
+    colors: UInt8[NDArray[np.uint8], "k 3"],
+    lines: Sequence[tuple[int, Sequence[tuple[float, float]]]],
+) -> Image.Image:
+    """The photo as it is, with lines of map k in its color at levels of its own largest value, each with a width."""
     height, width = photo.geometry.photo_size
     pixels = np.asarray(photo.pixels / np.float32(255), np.float32)
     cell = min(height / maps.shape[-2], width / maps.shape[-1])
     unseen = np.zeros((height, width), bool)
     for k, levels in lines:
-        values = ndimage.gaussian_filter(_array(maps[k]), max(height, width) / EVEN / cell, mode="nearest")
-        on_photo = np.asarray(photo.geometry.map_to_photo(values / (values.max() or 1.0), place=where), np.float32)
+        values = ndimage.gaussian_filter(maps[k], max(height, width) / EVEN / cell, mode="nearest")
+        on_photo = np.asarray(photo.geometry.map_to_photo(values / (values.max() or 1.0), place=place), np.float32)
         unseen = np.isnan(on_photo)
         for level, thick in levels:
-            pixels = draw_contours(pixels, on_photo, [(level, colors[k])], width=thick * line_width(photo), cell=cell)
+            line = [(level, colors[k] / 255)]
+            pixels = draw_contours(pixels, on_photo, line, width=thick * line_width(photo), cell=cell)
     return mark_unseen(pixels, unseen, photo)
 
 
 def _ranks(parts: PartMaps, i: int, picture: Image.Image, photo: Photo) -> None:
     """A disc with its rank at each part's seed."""
     shape = (parts.groups.norm.shape[-2], parts.groups.norm.shape[-1])
+    used = [k for k in range(parts.count) if bool(parts.groups.used[i, k])]
+    seeds = {k: divmod(int(parts.groups.seeds[i, k]), shape[1]) for k in used}
+    number_parts(picture, photo, seeds, shape, parts.where.get(parts.layer), palette(parts.count))
+
+
+def number_parts(
+    picture: Image.Image,
+    photo: Photo,
+    seeds: Mapping[int, tuple[int, int]],
+    shape: tuple[int, int],
+    place: Place | None,
+    colors: UInt8[NDArray[np.uint8], "k 3"],
+) -> None:
+    """A disc with the number of each part at its position; beside the discs that are there."""
     draw, size = ImageDraw.Draw(picture), max(9.0, max(picture.size) / 26)
-    for k in range(parts.count):
-        if not bool(parts.groups.used[i, k]):
-            continue
-        row, column = divmod(int(parts.groups.seeds[i, k]), shape[1])
-        x, y = photo.geometry.cells_to_photo([row, column], shape, parts.where.get(parts.layer))
-        x, y = (min(max(at, size), edge - size) for at, edge in zip((x, y), picture.size, strict=True))
+    there: list[tuple[float, float]] = []
+    for k, at in seeds.items():
+        x, y = photo.geometry.cells_to_photo(list(at), shape, place)
+        x, y = (min(max(float(at), size), edge - size) for at, edge in zip((x, y), picture.size, strict=True))
+        while any(math.hypot(x - u, y - v) < 1.4 * size for u, v in there) and x < picture.width - 2 * size:
+            x += 1.5 * size
+        there.append((x, y))
         box = (x - size * 0.75, y - size * 0.75, x + size * 0.75, y + size * 0.75)
-        draw.ellipse(box, fill=tuple(palette(parts.count)[k].tolist()), outline=INK)
+        draw.ellipse(box, fill=tuple(colors[k].tolist()), outline=INK)
         write(draw, (x, y), str(k + 1), size, ink=INK, anchor="mm")
 
 

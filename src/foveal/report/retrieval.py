@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -27,7 +27,12 @@ BESIDE = 5  # references beside a query without labels
 
 
 def retrieval_page(
-    found: Retrieval, read: Callable[[str], Photo], *, sheets: Mapping[int, str] | None = None, side: int = SIDE
+    found: Retrieval,
+    read: Callable[[str], Photo],
+    *,
+    sheets: Mapping[int, str] | None = None,
+    parts: Mapping[int, Sequence[str]] | None = None,
+    side: int = SIDE,
 ) -> str:
     """The page: a row a query, the shown ones with maps.
 
@@ -35,6 +40,7 @@ def retrieval_page(
         found: the rankings.
         read: gives the photo of a query or reference by its name in `found`.
         sheets: query -> where its sheet lies, relative to the page.
+        parts: query -> where the sheets of the parts that it shares with its first references lie.
         side: of an image in pixels.
     """
     environment = new_environment("foveal.report")
@@ -53,6 +59,7 @@ def retrieval_page(
             "kind": _kind(found, i), "label": found.query_labels[i] if found.query_labels else "",
             "margin": "" if math.isnan(margin) else margin,
             "sheet": quote((sheets or {}).get(i, "")),
+            "parts": [(_called(path), quote(path)) for path in (parts or {}).get(i, ())],
         })  # fmt: skip
     left = len(order) - len(rows)
     return environment.get_template("match.html").render(
@@ -69,6 +76,11 @@ def retrieval_page(
         notes=[sentence(note) for note in found.notes],
         side=side,
     )  # fmt: skip
+
+
+def _called(path: str) -> str:
+    """ "parts shelf1" of query/parts-shelf1.png."""
+    return PurePosixPath(path).stem.replace("-", " ", 1)
 
 
 def write_retrieval(found: Retrieval, path: Path, read: Callable[[str], Photo], **options: Any) -> Path:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from foveal.errors import ResultError
 from foveal.metrics.retrieval import wilson
 from foveal.results.explanation import Explanation, explanation_facts, explanation_fields
-from foveal.results.result import Result, check_kind, finite
+from foveal.results.joined_parts import JoinedPart, JoinedParts
+from foveal.results.result import Result, check_kind, checked_index, finite
 from foveal.results.storage import read_photo, write_photo
 from foveal.storage.arrays import described, read_arrays, write_arrays
+from foveal.storage.naming import short_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from foveal.storage.manifest import Saved
 
 ARRAYS = "episode.npz"
+DRAWN = 20  # queries whose parts are drawn when an episode is saved
 TOLD = 5  # classes that `str` lists for a query
 
 
@@ -35,6 +38,8 @@ class Episode(Result):
     support         class -> its examples.
     chances         (n, classes), the softmax of the similarities.
     labels          the class of each query, where known. One that is no class of the support is in no number.
+    joined          the parts of every query with the examples of each class, where they were asked for; `parts` gives
+                    those of one query.
     notes           assumptions and limits; those of the explanations are added.
     """
 
@@ -47,8 +52,13 @@ class Episode(Result):
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    joined: tuple[JoinedParts, ...] = ()
 
     def __post_init__(self) -> None:
+        if len(self.joined) not in (0, len(self.evidence)):
+            raise ResultError(
+                f"An episode of {len(self.evidence)} classes has parts with {len(self.joined)}: give one each."
+            )
         if len(self.labels) not in (0, len(self.chances)):
             raise ResultError(
                 f"An episode of {len(self.chances)} queries has {len(self.labels)} labels: give one each."
@@ -99,16 +109,49 @@ class Episode(Result):
         """ "right" or "wrong"; "" for a query whose class is not known or not among the classes."""
         return "" if i not in self.counted else "wrong" if i in self.wrong else "right"
 
-    def figure(self, kind: str = "evidence", *, side: int = 192) -> Image.Image:
+    def parts(self, i: int = 0, name: str | None = None) -> tuple[JoinedPart, ...]:
+        """The parts of the similarity of query i to a class, by default the one decided; the largest first.
+
+        Raises:
+            ResultError: where no parts were asked for, or there is no such query or class.
+        """
+        return self._joined(i, name).of(checked_index(i, len(self.chances), "query"))
+
+    def _joined(self, i: int, name: str | None) -> JoinedParts:
+        name = self.decided[checked_index(i, len(self.chances), "query")] if name is None else name
+        if name not in self.evidence:
+            raise ResultError(f"This episode has no class {name!r}: it has {', '.join(self.classes)}.")
+        if not self.joined:
+            raise ResultError("This episode has no parts: foveal.episode(…, parts=5) finds them.")
+        return self.joined[self.classes.index(name)]
+
+    def figure(self, kind: str = "evidence", *, i: int = 0, name: str | None = None, side: int = 192) -> Image.Image:
         """Examples above; below, for each query, the evidence for each class less the mean over classes, on one scale.
 
         Of more than eight classes, the eight likeliest of each query are shown; of more than twenty queries, twenty,
-        wrong ones first.
+        wrong ones first. "parts" shows the parts that query i shares with the examples of a class, by default of
+        the one decided.
         """
         from foveal.render.episode import episode_sheet
 
-        check_kind(kind, "evidence")
+        check_kind(kind, "evidence", "parts")
+        if kind == "parts":
+            return self._part_sheet(i, self.decided[i] if name is None else name, side)
         return episode_sheet(self, side=side)
+
+    def _part_sheet(self, i: int, name: str, side: int) -> Image.Image:
+        from foveal.render.joined_parts import joined_sheet
+
+        parts, joined, why = self.parts(i, name), self._joined(i, name), next(iter(self.evidence.values()))
+        if not parts:
+            raise ResultError(f"There is nothing in the similarity of query {i} to {name} to divide into parts.")
+        where = why.where.get(why.layer)
+        return joined_sheet(
+            (why.photos[i], short_names([photo.source for photo in why.photos])[0][i]),
+            [(photo, name) for photo in self.support[name]], parts, places=(where, where), side=side,
+            title=f"{joined.caption(i)} to {name}, divided among {len(parts)} parts; {why.model} at {why.layer}",
+            notes=[f"at no position: {rest}" for rest in joined.rest(i)] + [*self.notes], what="example",
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """The class of each query, and how likely each class is."""
@@ -118,16 +161,27 @@ class Episode(Result):
             "queries": [photo.source for photo in first.photos], "chances": finite(self.chances.tolist()),
             "support": {name: [photo.source for photo in photos] for name, photos in self.support.items()},
             **({"labels": list(self.labels), "accuracy": finite(self.accuracy)} if self.labels else {}),
+            **({"parts": self._part_rows()} if self.joined else {}),
             "notes": list(self.notes), "seconds": self.seconds, "versions": dict(self.versions),
         }  # fmt: skip
 
+    def _part_rows(self) -> list[dict[str, list[dict[str, Any]]]]:
+        """Query by query, the parts that it shares with each class."""
+        queries = range(len(self.chances))
+        return [{name: [part.to_dict() for part in self.parts(i, name)] for name in self.classes} for i in queries]
+
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """The figure, queries and examples, and episode.npz with the maps of each class."""
+        """Figures (with parts one of each query), queries and examples, and episode.npz with the maps of each class."""
         self.figure().save(aside / "episode.png")
         first = next(iter(self.evidence.values()))
         arrays = {"chances": self.chances}
         for k, why in enumerate(self.evidence.values()):
             arrays |= {f"{k}/{layer}": map for layer, map in why.maps.items()}
+        for k, parts in enumerate(self.joined):
+            arrays |= parts.arrays(f"parts/{k}/")
+        for i in range(min(DRAWN, len(self.chances))) if self.joined else ():
+            if self.parts(i):
+                self.figure("parts", i=i).save(aside / f"parts-{i:04d}.png")
         write_arrays(aside / ARRAYS, arrays)
         return {
             "evidence": [[name, explanation_facts(why)] for name, why in self.evidence.items()],
@@ -136,6 +190,7 @@ class Episode(Result):
                 [name, [write_photo(aside, photo, f"example-{k}-{i:04d}") for i, photo in enumerate(photos)]]
                 for k, (name, photos) in enumerate(self.support.items())
             ],
+            **({"distance": self.joined[0].distance} if self.joined else {}),
             "arrays": described(arrays), "notes": list(self.notes), "seconds": self.seconds,
             "versions": dict(self.versions), **({"labels": list(self.labels)} if self.labels else {}),
         }  # fmt: skip
@@ -153,6 +208,11 @@ class Episode(Result):
         return cls(
             evidence, support, arrays["chances"], tuple(saved["notes"]), float(saved["seconds"]), saved["versions"],
             tuple(map(str, saved.get("labels", ()))),
+            tuple(
+                JoinedParts.read(arrays, f"parts/{k}/", distance=bool(saved["distance"]))
+                for k in range(len(evidence))
+                if f"parts/{k}/similarity" in arrays
+            ),
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -165,6 +225,7 @@ class Episode(Result):
             more = f", {len(ranked) - TOLD} more" if len(ranked) > TOLD else ""
             other = f", wrong, it is {self.labels[i]}" if self.verdict(i) == "wrong" else ""
             lines.append(f"  {photo.source}: {name}{other}  ({said}{more})")
+            lines += [f"    {line}" for line in (self._joined(i, name).lines(i) if self.joined else ())]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from foveal.errors import ResultError
 from foveal.images import Place
 from foveal.render.scale import number
+from foveal.results.joined_parts import JoinedPart, JoinedParts
 from foveal.results.notes import photo_notes
 from foveal.results.result import Result, check_kind, finite
 from foveal.results.storage import read_photo, write_photo, write_picture
@@ -32,6 +33,7 @@ TENSORS = ("similarity", "query_maps", "reference_maps", "contributions", "place
 WHERE = ("query_where", "reference_where")
 KNOWN = ("query_labels", "reference_labels", "ranks")
 UNNAMED = ("tensor", "image", "array")
+DRAWN = 6  # references of a query whose parts are drawn when a match is saved
 TOLD = 5  # queries and references that `str` lists
 PLAIN = ("metric", "distance", "weights", "layer", "embedding", "model", "seconds")
 
@@ -53,6 +55,7 @@ class Match(Result):
     layer, embedding        the layer of the maps, and the one whose output is the embedding; "" is the model's output.
     query_where, reference_where        where a map's positions lie on the network's input; None is edge to edge.
     query_labels, reference_labels      the label of each, where known; sheets then say which references are right.
+    joined          the parts of every query with each reference, where they were asked for; see `parts`.
     ranks           (n, m), the ranks in a larger gallery that the references are taken from; empty if there is none.
 
     It draws itself, in a notebook too, prints a summary, and saves and loads itself.
@@ -82,6 +85,7 @@ class Match(Result):
     query_labels: tuple[str, ...] = ()
     reference_labels: tuple[str, ...] = ()
     ranks: tuple[tuple[int, ...], ...] = ()
+    joined: tuple[JoinedParts, ...] = ()
 
     def __post_init__(self) -> None:
         pairs = (len(self.queries), len(self.references))
@@ -92,6 +96,10 @@ class Match(Result):
             if tuple(tensor.shape[:2]) != pairs or not tensor.is_floating_point():
                 raise ResultError(f"The {name} of a match must be {pairs} …, but are {tuple(tensor.shape)}.")
         labels, ranks = (len(self.query_labels), len(self.reference_labels)), [len(row) for row in self.ranks]
+        if len(self.joined) not in (0, pairs[1]):
+            raise ResultError(
+                f"A match with {pairs[1]} references has parts with {len(self.joined)}: give one for each."
+            )
         if labels not in (pairs, (0, 0)) or ranks not in ([pairs[1]] * pairs[0], []):
             raise ResultError(f"Labels and ranks of a match must be as many as its images, {pairs}.")
         for side, maps, place in (
@@ -134,6 +142,19 @@ class Match(Result):
         what = "distance" if self.distance else "similarity"
         return f"about {min(count, total):.0f} of {total} channels make up the {what}"
 
+    def parts(self, i: int = 0, j: int = 0) -> tuple[JoinedPart, ...]:
+        """The parts of the similarity of query i and reference j, the largest first.
+
+        Their values sum to the similarity, up to `joined[j].unplaced[i]`.
+
+        Raises:
+            ResultError: where no parts were asked for.
+        """
+        self._checked(i, j)
+        if not self.joined:
+            raise ResultError("This match has no parts: foveal.match(…, parts=5) finds them.")
+        return self.joined[j].of(i)
+
     def caption(self, i: int = 0, j: int = 0) -> str:
         """ "cosine 0.83"."""
         return f"{self.metric}{' distance' if self.distance else ''} {number(self.value(i, j))}"
@@ -166,7 +187,8 @@ class Match(Result):
         Args:
             kind: "references": the most similar references below one another, with lines between positions and a few
                 words; "strip": a rank list from left to right, photos and evidence on both images; "pair": with
-                reference j alone. Each map has its own scale, in per cent of its evidence.
+                reference j alone; "parts": with reference j, the parts that both have, where they were asked for. Each
+                map has its own scale, in per cent of its evidence.
             j: the reference of a pair; None is the most similar.
             most: how many references; None is 6 below or 5 beside one another.
             side: of an image in pixels; None is as large as is legible.
@@ -174,13 +196,32 @@ class Match(Result):
         """
         from foveal.render.matching import match_sheet, pair_picture, rank_strip
 
-        check_kind(kind, "references", "strip", "pair")
+        check_kind(kind, "references", "strip", "pair", "parts")
         self._checked(i, *(() if j is None else (j,)))
+        if kind == "parts":
+            return self._part_sheet(i, self.ranking(i)[0] if j is None else j, side or 224)
         if kind == "pair":
             return pair_picture(self, i, self.ranking(i)[0] if j is None else j, side=side or 384, lines=lines)
         if kind == "strip":
             return rank_strip(self, i, self.ranking(i)[: max(1, 5 if most is None else most)], side=side or 224)
         return match_sheet(self, i, most=6 if most is None else most, side=side or 320)
+
+    def _part_sheet(self, i: int, j: int, side: int) -> Image.Image:
+        from foveal.render.joined_parts import joined_sheet
+
+        query, reference = self.queries[i], self.references[j]
+        names = self.name(query, i, "query"), self.name(reference, j, "reference")
+        parts = self.parts(i, j)
+        if not parts:
+            raise ResultError(
+                f"There is nothing in the {self.metric} of {names[0]} and {names[1]} to divide into parts."
+            )
+        return joined_sheet(
+            (query, names[0]), [(reference, names[1])], parts,
+            places=(self.query_where, self.reference_where), side=side,
+            title=f"{self.caption(i, j)}, divided among {len(parts)} parts; {self.model} at {self.layer}",
+            notes=[f"at no position: {rest}" for rest in self.joined[j].rest(i)] + [*self.notes],
+        )  # fmt: skip
 
     def control(self, i: int, match: int, mismatch: int, *, side: int = 320) -> Image.Image:
         """Query i beside a reference it should match and one it should not; the maps of a row share a scale.
@@ -192,6 +233,13 @@ class Match(Result):
         self._checked(i, match, mismatch)
         return rank_strip(self, i, [match, mismatch], headings=("match", "mismatch"), side=side, one_scale=True)
 
+    def _shown(self) -> Sequence[tuple[Image.Image, str]]:
+        shown = super()._shown()
+        if self.joined and self.parts(0, j := self.ranking()[0]):
+            told = "; ".join(self.joined[j].lines(0))
+            shown = [*shown, (self.figure("parts"), f"The parts of the most similar pair: {told}")]
+        return shown
+
     def to_dict(self) -> dict[str, Any]:
         """The settings, and every similarity; larger is closer."""
         return {
@@ -200,14 +248,20 @@ class Match(Result):
             "unplaced": finite(self.unplaced.tolist()),
             "queries": [photo.source for photo in self.queries],
             "references": [photo.source for photo in self.references],
+            **({"parts": self._part_rows()} if self.joined else {}),
         }
+
+    def _part_rows(self) -> list[list[list[dict[str, Any]]]]:
+        """The parts of every query with every reference."""
+        pairs = ([self.parts(i, j) for j in range(len(self.references))] for i in range(len(self.queries)))
+        return [[[part.to_dict() for part in parts] for parts in row] for row in pairs]
 
     def _facts(self) -> dict[str, Any]:
         facts = {name: getattr(self, name) for name in PLAIN}
         return {**facts, "notes": list(self.notes), "versions": dict(self.versions)}
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """match.png and ranks.png for each query, the photos under their own names, and match.npz."""
+        """For each query match.png, ranks.png and, with parts, parts-REFERENCE.png; the photos, and match.npz."""
         photos: dict[str, list[object]] = {"queries": [], "references": []}
         for what, listed in photos.items():
             for i, photo in enumerate(getattr(self, what)):
@@ -217,7 +271,13 @@ class Match(Result):
             of = f"-{self._stem(photo, i)}" if len(self.queries) > 1 else ""
             write_picture(aside, self.figure(i=i, most=len(self.references)), f"match{of}")
             write_picture(aside, self.figure("strip", i=i, most=len(self.references)), f"ranks{of}")
+            for j in self.ranking(i)[:DRAWN] if self.joined else ():
+                to = f"-{self._stem(self.references[j], j)}" if len(self.references) > 1 else ""
+                if self.parts(i, j):
+                    write_picture(aside, self.figure("parts", i=i, j=j), f"parts{of}{to}")
         arrays = {name: getattr(self, name) for name in TENSORS}
+        for j, parts in enumerate(self.joined):
+            arrays |= parts.arrays(f"parts/{j}/")
         write_arrays(aside / ARRAYS, arrays)
         where = {name: place.to_dict() if (place := getattr(self, name)) else None for name in WHERE}
         known = {name: list(getattr(self, name)) for name in KNOWN if getattr(self, name)}
@@ -238,6 +298,11 @@ class Match(Result):
             **{name: tuple(map(str, saved.get(name, ()))) for name in KNOWN[:2]},
             "ranks": tuple(tuple(map(int, row)) for row in saved.get("ranks", ())),
             **{name: Place.from_dict(place) for name in WHERE if (place := saved.get(name, None))},
+            "joined": tuple(
+                JoinedParts.read(arrays, f"parts/{j}/", distance=bool(saved["distance"]))
+                for j in range(len(saved["references"]))
+                if f"parts/{j}/similarity" in arrays
+            ),
         }
         return cls(**fields, notes=tuple(saved["notes"]), versions=saved["versions"])
 
@@ -247,10 +312,13 @@ class Match(Result):
         def called(photo: Photo, number: int, what: str) -> str:
             return photo.source if paths else self.name(photo, number, what)
 
-        return [f"  {called(self.queries[i], i, 'query')}", *(
-            f"    {called(self.references[j], j, 'reference')}: {self.caption(i, j)}; {self.channels(i, j)}"
-            for j in self.ranking(i)[:TOLD]
-        )]  # fmt: skip
+        lines = [f"  {called(self.queries[i], i, 'query')}"]
+        for j in self.ranking(i)[:TOLD]:
+            lines.append(
+                f"    {called(self.references[j], j, 'reference')}: {self.caption(i, j)}; {self.channels(i, j)}"
+            )
+            lines += [f"      {line}" for line in (self.joined[j].lines(i) if self.joined else ())]
+        return lines
 
     def __str__(self) -> str:
         n, m = self.similarity.shape

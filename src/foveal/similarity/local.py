@@ -150,7 +150,7 @@ class CrossAttention(_Local):
 
     def linear(self, q: Tensor, s: Tensor) -> Linear:
         A, B, pairs = _flat(q.detach(), s)
-        attention, _ = self._attention(A, B)
+        attention, _ = self.attention(A, B)
         a, b, _ = self._attended(q.detach(), s)
         weights = attention[:, None] * Cosine().linear(a, b).weights[:, :, None]
         return Linear(weights.reshape(*pairs, *q.shape[CHANNELS:]), weights.new_zeros(pairs))
@@ -160,10 +160,11 @@ class CrossAttention(_Local):
 
     def _attended(self, q: Tensor, s: Tensor) -> tuple[Tensor, Tensor, torch.Size]:
         A, B, pairs = _flat(q, s)
-        a, b = self._attention(A, B)
+        a, b = self.attention(A, B)
         return torch.einsum("pi,pki->pk", a, A), torch.einsum("pj,pkj->pk", b, B), pairs
 
-    def _attention(self, A: Descriptors, B: Descriptors) -> tuple[Tensor, Tensor]:
+    def attention(self, A: Descriptors, B: Descriptors) -> tuple[Tensor, Tensor]:
+        """(p, i) and (p, j), how much each place counts; each sums to 1."""
         with torch.no_grad():
             alike = torch.einsum("pki,pkj->pij", _each(A), _each(B))
             return (alike.mean(2) / self.temperature).softmax(1), (alike.mean(1) / self.temperature).softmax(1)

@@ -102,7 +102,7 @@ class ClosestClass:
     temperature: float
 
     def __call__(self, pairs: Float[Tensor, "n m"]) -> RuleResult:
-        counts = self._counts(pairs)
+        counts = self.counts(pairs)
         scores = torch.einsum("ncm,nm->nc", counts, pairs)
         best = class_indices(self.which, scores, self.classes)
         second = scores.scatter(1, best[:, None], -torch.inf).argmax(1)
@@ -120,7 +120,7 @@ class ClosestClass:
         a = counts[n, best]
         return RuleResult(a - against if self.margin else a, words, spec, a - against, None if self.margin else chance)
 
-    def _counts(self, pairs: Float[Tensor, "n m"]) -> Float[Tensor, "n c m"]:
+    def counts(self, pairs: Float[Tensor, "n m"]) -> Float[Tensor, "n c m"]:
         """How much each reference counts for each class."""
         index = self.index.to(pairs.device)
         own = (index[None] == torch.arange(len(self.classes), device=pairs.device)[:, None]).to(pairs)
