@@ -12,7 +12,7 @@ from foveal.errors import ResultError
 from foveal.metrics.statistics import Summary, difference, summary
 from foveal.render.tree_words import percent
 from foveal.results.class_member import members_of
-from foveal.results.joining import Joining, join
+from foveal.results.joining import JoinedTrees, join
 from foveal.results.result import Result, check_kind, finite
 from foveal.results.tree_files import read_trees, write_trees
 
@@ -115,7 +115,7 @@ class ClassContrast(Result):
         return (*self.here, *self.there)
 
     @cached_property
-    def joining(self) -> Joining:
+    def joining(self) -> JoinedTrees:
         """Which features of the trees are the same."""
         return join(self.trees)
 

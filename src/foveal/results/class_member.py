@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from foveal.engine.structure import Stage
     from foveal.results.feature_graph import Edge
-    from foveal.results.joining import Common, Grown, Joining, Place
+    from foveal.results.joining import Common, Grown, JoinedTrees, Place
 
 EXAMPLES = 3
 
@@ -125,7 +125,7 @@ class Member:
         return {name: finite(value) for name, value in row.items()}
 
 
-def members_of(trees: Sequence[Grown], joining: Joining, stages: Sequence[Stage]) -> dict[Place, Member]:
+def members_of(trees: Sequence[Grown], joining: JoinedTrees, stages: Sequence[Stage]) -> dict[Place, Member]:
     """What the trees rest on, the last stage first; within a stage what holds most, for or against, first."""
     held = [joining.held(i) for i in range(len(trees))]
     flows = [_flows(tree, places) for tree, places in zip(trees, joining.places, strict=True)]

@@ -12,7 +12,7 @@ from foveal.errors import ResultError
 from foveal.render.tree_words import count, percent
 from foveal.results.class_contrast import ClassContrast
 from foveal.results.class_member import Member, members_of
-from foveal.results.joining import Joining, Place, join
+from foveal.results.joining import JoinedTrees, Place, join
 from foveal.results.result import Result, check_kind
 from foveal.results.tree_files import read_trees, write_trees
 
@@ -51,7 +51,7 @@ class ClassTree(Result):
         object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *told, *self.joining.notes))))
 
     @cached_property
-    def joining(self) -> Joining:
+    def joining(self) -> JoinedTrees:
         """Which features of the trees are the same."""
         return join(self.trees)
 

@@ -58,7 +58,7 @@ class Common:
 
 
 @dataclass(frozen=True, eq=False)
-class Joining:
+class JoinedTrees:
     """Several trees, and which of their features are the same.
 
     Attributes:
@@ -87,7 +87,7 @@ class Joining:
         counted = f"in {below} of {len(self.wholes)} images the score is below the reference's"
         return (f"{counted}: there a positive share speaks against the target",)
 
-    def select(self, numbers: slice) -> Joining:
+    def select(self, numbers: slice) -> JoinedTrees:
         """Of some of the trees; what is the same remains so."""
         return replace(self, places=self.places[numbers], shares=self.shares[numbers], wholes=self.wholes[numbers])
 
@@ -100,7 +100,7 @@ class Joining:
         return held
 
 
-def join(trees: Sequence[Grown]) -> Joining:
+def join(trees: Sequence[Grown]) -> JoinedTrees:
     """Find what is the same.
 
     Raises:
@@ -114,7 +114,7 @@ def join(trees: Sequence[Grown]) -> Joining:
     return by_profile(trees) if True in are_parts else by_channel(trees)
 
 
-def by_channel(trees: Sequence[Grown]) -> Joining:
+def by_channel(trees: Sequence[Grown]) -> JoinedTrees:
     """A channel is the same in all images; it holds what flows through it."""
     places = tuple(
         {feature.key: (feature.stage, feature.channel) for feature in (tree.decision, *tree.features.values())}
@@ -122,10 +122,10 @@ def by_channel(trees: Sequence[Grown]) -> Joining:
     )
     shares = tuple({key: flow for key, flow in tree.flow().items() if key != tree.decision.key} for tree in trees)
     common = {place: Common((place[1],)) for known in places for place in known.values()}
-    return Joining("channel", places, shares, (math.nan,) * len(trees), common)
+    return JoinedTrees("channel", places, shares, (math.nan,) * len(trees), common)
 
 
-def by_profile(trees: Sequence[Grown]) -> Joining:
+def by_profile(trees: Sequence[Grown]) -> JoinedTrees:
     """Parts as `results.part_groups` finds them again, those that hold most first; a part holds its own value."""
     places: list[dict[Key, Place]] = [{tree.decision.key: (tree.decision.stage, -1)} for tree in trees]
     wholes = tuple(map(_whole, trees))
@@ -150,7 +150,7 @@ def by_profile(trees: Sequence[Grown]) -> Joining:
             common[stage, number] = _common([profiles[k] for k in inside], table[np.ix_(inside, inside)])
             for k in inside:
                 places[parts[k][0]][parts[k][1].key] = (stage, number)
-    return Joining("part", tuple(places), shares, wholes, common, least)
+    return JoinedTrees("part", tuple(places), shares, wholes, common, least)
 
 
 def _common(profiles: Sequence[Float[Tensor, " c"]], table: Float[NDArray[np.float64], "m m"]) -> Common:
