@@ -15,6 +15,7 @@ from foveal.render.figures import grid
 from foveal.render.flow import mode_sheet
 from foveal.render.parts import match_sheet
 from foveal.report.tiles import known_tile
+from foveal.results.class_tree import ClassTree
 from foveal.results.part_similarity import match_parts
 from foveal.synthetic import CLASS_NAMES, demo_scenes, render
 from foveal.synthetic.classes import NOVEL
@@ -138,11 +139,17 @@ def one_map() -> Image.Image:
     return grid([pictures], columns=("the image", "gap", "hirescam", "lrp-epsilon"), side=SIDE)
 
 
-def class_tree() -> Image.Image:
+def class_tree(name: str = "Fan-crested Jay", *, branching: int = 3, nodes: str = "neurons") -> ClassTree:
     """How the margin of a jay to its sibling is put together, over twelve pictures."""
     model = foveal.load_model("demo")
-    pictures = [render(class_scene("Fan-crested Jay", seed))[0] for seed in range(12)]
-    return foveal.class_tree(model, pictures, sibling_margin(["Fan-crested Jay"]), branching=3).figure(most=6)
+    pictures = [render(class_scene(name, seed))[0] for seed in range(12)]
+    return foveal.class_tree(model, pictures, sibling_margin([name]), branching=branching, nodes=nodes)
+
+
+def crests() -> Image.Image:
+    """The parts in which two kinds of jays differ most."""
+    fans, crowns = (class_tree(f"{crest}-crested Jay", branching=5, nodes="parts") for crest in ("Fan", "Crown"))
+    return fans.contrast(crowns, ("Fan-crested Jays", "Crown-crested Jays")).figure(most=4)
 
 
 def tree() -> Image.Image:
@@ -191,7 +198,8 @@ if __name__ == "__main__":
     modes().save(HERE / "modes.jpg", quality=88)
     tree().save(HERE / "tree.jpg", quality=88)
     one_map().save(HERE / "gap.jpg", quality=88)
-    class_tree().save(HERE / "class_tree.jpg", quality=86)
+    class_tree().figure(most=6).save(HERE / "class_tree.jpg", quality=86)
+    crests().save(HERE / "crests.jpg", quality=86)
     parts().save(HERE / "parts.jpg", quality=88)
     ranks().save(HERE / "ranks.jpg", quality=88)
     feature_images().save(HERE / "feature_images.jpg", quality=88)

@@ -89,6 +89,7 @@ FLAGS = (
     "--audit",
     "--merge",
     "--together",
+    "--right-and-wrong",
     "--no-pretrained",
     "--published",
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from foveal.metrics.paired import sign_flip_p
-from foveal.metrics.statistics import agreement, holm, kendall, pearson, ranked, spearman, summary
+from foveal.metrics.statistics import agreement, difference, holm, kendall, pearson, ranked, spearman, summary
 
 
 @settings(max_examples=40, deadline=None)
@@ -83,3 +83,17 @@ def test_agreement_of_pictures_about_methods() -> None:
     noisy[0, 0] = np.nan
     ranks = np.array([np.where(np.isfinite(row), stats.rankdata(row, nan_policy="omit"), np.nan) for row in noisy])
     assert agreement(noisy) == pytest.approx(slow_alpha(ranks))
+
+
+def test_a_difference_of_two_sets_is_that_of_their_means() -> None:
+    """Its interval holds the true difference about as often as it says, whichever set is larger."""
+    random, held = np.random.default_rng(0), 0
+    for k in range(200):
+        a, b = random.normal(5, 2, 40), random.normal(3, 1, 15)
+        found = difference(a, b, seed=k, resamples=500)
+        assert found.mean == pytest.approx(a.mean() - b.mean()) and found.n == 55
+        held += found.low <= 2 <= found.high
+    assert 0.88 <= held / 200 <= 0.99
+    alone = difference([1.0, math.nan], [3.0, 4.0])
+    assert (alone.mean, alone.n, alone.undefined) == (-2.5, 3, 1) and math.isnan(alone.low)
+    assert math.isnan(difference([], [1.0]).mean)

@@ -144,14 +144,10 @@ def test_an_option_that_does_nothing_is_refused(
         foveal.decompose(model, home / "bird.png", **options)
 
 
-def test_parts_of_different_images_are_not_joined(model: foveal.Model, home: Path) -> None:
-    with pytest.raises(MethodError, match="each image on its own"):
-        foveal.class_tree(model, home / "bird.png", nodes="parts")
-    tree = foveal.decompose(model, home / "bird.png", nodes="parts").grow(1)
-    with pytest.raises(ResultError, match="each image on its own"):
-        tree.overlap(tree)
-    refused = run(home, "decompose bird.png --model demo --nodes parts --together -o joined")
-    assert refused.returncode == 2 and not (home / "joined").exists()
+def test_parts_and_channels_are_not_joined(model: foveal.Model, home: Path) -> None:
+    parts, channels = (foveal.decompose(model, home / "bird.png", nodes=nodes).grow(1) for nodes in ("parts", "maps"))
+    with pytest.raises(ResultError, match="the same nodes="):
+        parts.overlap(channels)
     with pytest.raises(MethodError, match="coefficients='difference'"):
         foveal.flow(model, home / "bird.png", reference="zero")
 

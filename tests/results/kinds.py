@@ -21,6 +21,7 @@ from foveal.images import Photo, Preprocessing
 from foveal.models import Model
 from foveal.results import Explanation, Flow, Match, Parts, Scores
 from foveal.results.channel_examples import ChannelExamples
+from foveal.results.class_contrast import ClassContrast
 from foveal.results.class_tree import ClassTree
 from foveal.results.deletion_test import DeletionTest, DeletionTests
 from foveal.results.episode import Episode
@@ -93,6 +94,12 @@ def class_tree() -> ClassTree:
     return foveal.class_tree(tiny(), pictures(2), foveal.Class("b"), depth=1, branching=2)
 
 
+def class_contrast() -> ClassContrast:
+    images = [*pictures(2), *(255 - picture for picture in pictures(2))]
+    trees = foveal.class_tree(tiny(), images, foveal.Class("b"), depth=1, branching=2, nodes="parts", reference="zero")
+    return trees.select([0, 1]).contrast(trees.select([2, 3]), ("one", "b\u2028"), by="score")
+
+
 def sanity() -> Sanity:
     def curve(*values: float) -> dict[str, float]:
         return dict(zip(("spearman", "absolute", "ssim", "hog"), values, strict=True))
@@ -161,6 +168,7 @@ KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
     "tree": (tree, Tree.load),
     "scores": (scores, Scores.load),
     "class_tree": (class_tree, ClassTree.load),
+    "class_contrast": (class_contrast, ClassContrast.load),
     "sanity": (sanity, Sanity.load),
     "shortcuts": (shortcuts, Shortcuts.load),
     "episode": (episode, Episode.load),
@@ -193,11 +201,14 @@ def copied(kind: str, place: Path) -> Path:
 def known(result: Any) -> str:
     """A fingerprint of all that is saved of a result."""
     if isinstance(result, Tree):
-        inside = {name: value for name, value in vars(result).items() if name not in ("expander", "channel_examples")}
+        unsaved = ("expander", "illustrator", "channel_examples")
+        inside = {name: value for name, value in vars(result).items() if name not in unsaved}
         return fingerprint(tree=inside)
-    if isinstance(result, ClassTree):
-        trees = [known(tree) for tree in result.trees]
-        return fingerprint(trees=trees, notes=result.notes, seconds=result.seconds, versions=result.versions)
+    if isinstance(result, ClassTree | ClassContrast):
+        inside = {
+            one.name: getattr(result, one.name) for one in fields(result) if one.name not in ("trees", "here", "there")
+        }
+        return fingerprint(trees=[known(tree) for tree in result.trees], **inside)
     if isinstance(result, Flow):
         return fingerprint(flow={name: value for name, value in vars(result).items() if name != "auditor"})
     if isinstance(result, Retrieval):  # what it works out when it is asked is not saved

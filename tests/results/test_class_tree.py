@@ -15,7 +15,8 @@ import foveal
 from foveal.cli.app import app
 from foveal.errors import ResultError
 from foveal.results.class_tree import ClassTree
-from foveal.results.tree_overlap import flow_by_channel, overlap
+from foveal.results.tree import Tree
+from foveal.results.tree_overlap import overlap
 from foveal.synthetic import class_scene, render
 
 JAY = foveal.Margin("Fan-crested Jay", "Crown-crested Jay")
@@ -27,21 +28,37 @@ def jays() -> ClassTree:
     return foveal.class_tree(foveal.load_model("demo"), pictures, JAY, branching=3)
 
 
+def flow_through(tree: Tree, stage: int, channel: int) -> float:
+    """By its definition, from the tree's flow."""
+    return sum(
+        share
+        for key, share in tree.flow().items()
+        if key in tree.features and (tree.features[key].stage, tree.features[key].channel) == (stage, channel)
+    )
+
+
 def test_shares_are_means_over_the_pictures(jays: ClassTree) -> None:
     trees = jays.trees
     for (stage, channel), member in jays.members.items():
-        flows = [flow_by_channel(tree).get((stage, channel), 0.0) for tree in trees]
-        assert member.share == pytest.approx(np.mean(flows))
-        assert member.presence == np.mean([flow > 0 for flow in flows])
+        flows = [flow_through(tree, stage, channel) for tree in trees]
+        assert member.share == pytest.approx(np.mean(flows)) == pytest.approx(member.flow)
+        assert member.shares == pytest.approx(flows) and np.isnan(member.values).all()
+        assert member.presence == np.mean([flow > 0 for flow in flows]) == member.found / 4
+        assert member.summary.low <= member.share <= member.summary.high
         assert member.layer == trees[0].stages[stage].name and 1 <= len(member.examples) <= 3
-        for number, edge in member.examples:
-            assert edge.child.channel == channel and flows[number] > 0
+        assert (member.name, member.channels) == (f"{member.layer} channel {channel}", (channel,))
+        for example in member.examples:
+            assert example.edge.child.channel == channel and flows[example.image] >= example.carried > 0
     for level in (1, 2, 3):
         stage = len(trees[0].stages) - level
         held = sum(member.share for member in jays.members.values() if member.stage == stage)
         assert held == pytest.approx(np.mean([tree.kept()[level] for tree in trees]))
         into = sum(carried for (_, child), carried in jays.links.items() if child[0] == stage)
         assert into == pytest.approx(held)
+        assert jays.rest(stage) == pytest.approx(1 - held)
+        parents = {parent for parent, child in jays.links if child[0] == stage}
+        lost = sum(jays.rests[parent] for parent in parents)
+        assert sum(jays.members[p].flow if p in jays.members else 1 for p in parents) - lost == pytest.approx(into)
 
 
 def test_the_same_channels_make_the_same_class(jays: ClassTree) -> None:
@@ -52,8 +69,13 @@ def test_the_same_channels_make_the_same_class(jays: ClassTree) -> None:
     top = [member for member in jays.members.values() if member.stage == last][:3]
     assert all(member.presence == 1 for member in top)
     difference = jays.contrast(other)
-    assert {place for place, more in list(difference.items())[:6] if more > 0} >= {(last, m.channel) for m in top[:2]}
-    assert other.contrast(jays)[last, top[0].channel] == pytest.approx(-difference[last, top[0].channel])
+    first = {place for place, gap in list(difference.gaps.items())[:6] if gap.difference.mean > 0}
+    assert first >= {(last, member.number) for member in top[:2]}
+    place = (last, top[0].number)
+    assert difference.gaps[place].here.mean == pytest.approx(top[0].share)
+    assert other.contrast(jays).gaps[place].difference.mean == pytest.approx(-difference.gaps[place].difference.mean)
+    with pytest.raises(ResultError, match="by='share'"):
+        jays.contrast(other, by="score")
     alike, unlike = jays.trees[0].overlap(jays.trees[1]), jays.trees[0].overlap(other.trees[0])
     deep = jays.trees[0].stages[-1].name
     assert alike[deep] > 0.5 > unlike[deep]

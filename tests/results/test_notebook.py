@@ -227,3 +227,15 @@ def test_the_page_of_a_comparison(tmp_path: Any) -> None:
         one = foveal.measure(model, pictures(1), explanations=["gradcam", "hirescam"], metrics=["deletion"])
         whys.save_page(tmp_path / "none.html", one)
     assert not (tmp_path / "none.html").exists()
+
+
+def test_a_feature_image_and_a_facet_alone_are_shown() -> None:
+    images = made("feature_images")
+    image = images[0]
+    shown = Page(image._repr_html_())
+    assert len(shown.images) == 1 and image.name in shown.images[0]["alt"]
+    assert difference(decoded(shown.images[0]["src"]), image.figure(side=320)) < 0.02
+    assert str(image) == f"{image.name}: {image.caption()}" == repr(image)
+    facet = images.facets[0]
+    table = Page(facet._repr_html_())
+    assert table.tags.count("tr") == 1 + len(facet.members) and "facet of" in str(facet)

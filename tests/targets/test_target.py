@@ -42,6 +42,7 @@ def decide(target: Any, output: Any = SCORES, labels: Any = LABELS) -> Any:
 def test_classes_as_people_write_them(target: Any, index: list[int]) -> None:
     verdict = decide(target)
     assert verdict.spec["index"] == index
+    assert verdict.spec["strongest"] == [i == best for i, best in zip(index, SCORES.argmax(1).tolist(), strict=True)]
     assert torch.equal(verdict.score, SCORES[torch.arange(2), torch.tensor(index)])
     assert torch.allclose(verdict.probability, SCORES.softmax(1)[torch.arange(2), torch.tensor(index)])
     assert verdict.label == tuple(f"{LABELS[i]} ({i})" for i in index)
@@ -91,7 +92,8 @@ def test_margins() -> None:
     assert decide(Margin(["crow", "jay"], [0, 0])).score.tolist() == [2.0, -3.0]
     runner_up = decide(Margin())
     assert (runner_up.spec["a"], runner_up.spec["b"]) == ([1, 0], [4, 4])
-    assert runner_up.score.tolist() == [1.0, 1.0]
+    assert runner_up.score.tolist() == [1.0, 1.0] and runner_up.spec["strongest"] == [True, True]
+    assert decide(Margin("crow", "jay")).rows(0, 1).spec["strongest"] == [False]
     assert decide(Margin(4)).spec["b"] == [1, 0]
 
 

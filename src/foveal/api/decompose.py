@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from foveal.api.references import chosen_reference, reference_name, reference_of
+from foveal.api.tree_pictures import EvidenceElsewhere, TreePictures
 from foveal.attribution.context import Context
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.prepare import prepare, read
 from foveal.engine.arguments import extra_inputs
 from foveal.engine.graph import recording
 from foveal.engine.keywords import checked
-from foveal.errors import LayerError, MethodError, UnknownMethod
+from foveal.errors import LayerError, UnknownMethod
 from foveal.hierarchy.build import tree_of
 from foveal.hierarchy.contribution_rules import RULES
 from foveal.hierarchy.part_tree import part_tree
@@ -127,6 +129,7 @@ def class_tree(
     merge: bool = False,
     nodes: str = "neurons",
     opponents: int = 0,
+    reference: Reference | None = None,
     progress: Progress | None = None,
     inputs: Sequence[Any] | Tensor = (),
     keywords: Mapping[str, Any] | None = None,
@@ -134,11 +137,14 @@ def class_tree(
     labels: Sequence[str] | None = None,
     task: Task | None = None,
 ) -> ClassTree:
-    """How a class is put together: the trees of many images, joined by channel.
+    """How a class is put together: the trees of many images, joined by channel, or part by part.
 
         jays = foveal.class_tree(model, sorted(Path("jays").iterdir()))
         print(jays); jays.figure().save("jays.png")
-        jays.contrast(foveal.class_tree(model, crows))        # channels that one class rests on and the other does not
+        jays.contrast(foveal.class_tree(model, crows))        # what one class rests on and the other does not
+
+    With nodes="parts" the parts of different images are the same part if their evidence lies in the same channels
+    (`results.part_groups`); one that is like none in other images stays alone.
 
     Args:
         model: as for `explain`.
@@ -151,8 +157,9 @@ def class_tree(
         gate: as for `decompose`.
         rank_by: as for `decompose`.
         merge: as for `decompose`.
-        nodes: as for `decompose`, but for "parts", which are found in each image on its own.
+        nodes: as for `decompose`.
         opponents: as for `decompose`.
+        reference: as for `decompose`.
         progress: hears (what, done, total) after each image.
         inputs: what else the model's forward takes, as for `explain`; rows of tensors follow the images.
         keywords: the same by name.
@@ -166,11 +173,6 @@ def class_tree(
     from foveal.results.class_tree import ClassTree
 
     settings = _settings(branching, coverage, rule, gate, rank_by, merge, nodes, opponents)
-    if settings.nodes == PARTS:
-        raise MethodError(
-            "parts are found in each image on its own, so the trees of several images cannot be joined: use nodes="
-            "'neurons', 'sums' or 'maps', or call decompose for each image"
-        )
     subject = as_model(model, preprocessing, labels, task)
     batch = read(subject, images)
     arguments = extra_inputs(len(batch.photos), inputs, keywords)
@@ -178,7 +180,7 @@ def class_tree(
     for number, photo in enumerate(batch.photos):
         alone, row = Batch(batch.tensor[number : number + 1], (photo,)), arguments.row(number)
         context = prepare(subject, alone, target, inputs=row.positional, keywords=row.keywords)
-        trees.append(_tree(context, settings).grow(depth))
+        trees.append(_tree(context, settings, reference).grow(depth))
         if progress:
             progress("decomposing photos", number + 1, len(batch.photos))
     return ClassTree(tuple(trees), time.perf_counter() - began, versions())
@@ -205,8 +207,12 @@ def _tree(context: Context, settings: TreeSettings, reference: Reference | None 
     hint = f"nodes='parts' with rule='{DIFFERENCE}', its default, compares with one"
     chosen = chosen_reference(reference, used=compares, hint=hint)
     names = context.every_layer()
+    elsewhere = None
     if settings.nodes == PARTS:
-        tree = part_tree(context, settings, *_rules(context, settings.rule, chosen), names)
+        rules, reference = _rules(context, settings.rule, chosen)
+        tree = part_tree(context, settings, rules, reference, names)
+        same = partial(reference_of, context, chosen) if compares else None
+        elsewhere = EvidenceElsewhere(context, [stage.name for stage in tree.stages], rules, same)
     else:
         tree = tree_of(context, settings, names)
     return replace(
@@ -215,6 +221,7 @@ def _tree(context: Context, settings: TreeSettings, reference: Reference | None 
         model=context.subject.name,
         parameters={**tree.parameters, **({"reference": reference_name(chosen)} if compares else {})},
         notes=(*context.remarks(photos=True), *tree.notes),
+        illustrator=TreePictures(context, elsewhere),
         seconds=time.perf_counter() - began,
         versions=versions(),
     )

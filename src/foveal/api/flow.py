@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,10 +18,10 @@ from foveal.attribution.passes import PassResult, forward_backward_each
 from foveal.attribution.perturbation import Progress
 from foveal.attribution.placing import whereabouts
 from foveal.attribution.prepare import prepare, with_target
+from foveal.attribution.sharing import grid_steps, without_grid
 from foveal.engine.keywords import checked
 from foveal.engine.select import LayerName, LayerSpec
 from foveal.errors import MethodError
-from foveal.hierarchy.contribution_rules import spread
 from foveal.hierarchy.windows import Windows
 from foveal.images import Batch
 from foveal.methods.fam import Weighed
@@ -202,14 +203,14 @@ def _flow(plan: FlowPlan, passed: PassResult, seconds: float) -> Flow:
 
 
 def _without_grid(plan: FlowPlan, difference: Tensor, layer: str, *maps: Tensor) -> list[Tensor]:
-    """The same sums, shared among the positions that become one at the next stage."""
-    stages = {stage.name: stage for stage in plan.context.tracing().stages}
-    names = list(stages)
-    if layer not in stages or layer == names[-1]:
+    """The same sums, without the grid that the strides of the next stages leave."""
+    names, stages = [stage.name for stage in plan.context.tracing().stages], plan.context.tracing().stages
+    if layer not in names:
         return list(maps)
-    pool = Windows.between(stages[layer], stages[names[names.index(layer) + 1]], None).pool
+    later = stages[names.index(layer) :]
+    steps = grid_steps([Windows.between(low, high, None).pool for low, high in pairwise(later)])
     activity = difference.abs().sum(1, keepdim=True)
-    return [spread(map[:, None], activity, pool)[:, 0] for map in maps]
+    return [without_grid(map[:, None], activity, steps)[:, 0] for map in maps]
 
 
 def _start(plan: FlowPlan, passed: PassResult, like: Float[Tensor, " n"]) -> Float[Tensor, " n"]:

@@ -12,16 +12,13 @@ from foveal.cli import options
 from foveal.cli.choices import one_of
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.joined_trees import joined_pages
 from foveal.cli.output_folder import OutputFolder
 from foveal.cli.pictures import pictures
 from foveal.engine.numerals import whole
-from foveal.storage.atomic import whole_file
 
 if TYPE_CHECKING:
-    from foveal.cli.console import Move
-    from foveal.cli.pictures import Pictures
-    from foveal.models import Model
-    from foveal.results.channel_examples import ChannelExamples
+    from foveal.images import Batch
     from foveal.results.tree import Tree
 
 
@@ -95,16 +92,41 @@ def decompose(
     channels: Annotated[
         Path | None,
         typer.Option(
-            "--channels", metavar="FOLDER", help="Show where each channel is strongest in the images of this folder."
+            "--channels",
+            metavar="FOLDER",
+            help="Show where each channel, or part, is strongest in the images of this folder.",
         ),
     ] = None,
+    feature_images: Annotated[
+        int,
+        typer.Option(
+            "--feature-images", min=0, metavar="N", help="Make an image for the N strongest channels or parts."
+        ),
+    ] = 0,
     audit: Annotated[
         bool,
         typer.Option(
             "--audit", help="Measure each edge (the parent without the child's channel), and test the whole map."
         ),
     ] = False,
-    together: Annotated[bool, typer.Option("--together", help="Also join the trees of all photos by channel.")] = False,
+    together: Annotated[
+        bool, typer.Option("--together", help="Also join the trees of all photos, channel by channel or part by part.")
+    ] = False,
+    contrast: Annotated[
+        Path | None,
+        typer.Option(
+            "--contrast",
+            metavar="FOLDER",
+            help="Also compare the joined trees with those of the photos in this folder.",
+        ),
+    ] = None,
+    right_and_wrong: Annotated[
+        bool,
+        typer.Option(
+            "--right-and-wrong",
+            help="Also compare photos that the network decides for the target with those it decides otherwise.",
+        ),
+    ] = False,
     *,
     output: options.OutputOptions,
     work: OutputFolder,
@@ -117,35 +139,45 @@ def decompose(
       foveal decompose bird.jpg -m torchvision:vgg16 --branching 5 --depth 3
       foveal decompose bird.jpg -m timm:resnet50 --rule exact --opponents 3
       foveal decompose bird.jpg -m timm:resnet50 --channels photos/ --audit
-      foveal decompose jays/ -m timm:resnet50 --together
+      foveal decompose bird.jpg -m timm:resnet50 --nodes parts --channels photos/
+      foveal decompose jays/ -m timm:resnet50 --nodes parts --together --contrast crows/
 
     --target as in `foveal explain`. Each photo gets a folder FOLDER/PHOTO with the strongest features of each stage on
     one page (tree.png, .pdf, .svg), the whole tree to click through (tree.html), and everything in numbers
-    (manifest.json, tree.npz). --together adds FOLDER/together.png, all photos by channel. Prints the pages' paths.
+    (manifest.json, tree.npz). --together adds FOLDER/together.png, all photos in one tree; --contrast and
+    --right-and-wrong add contrast.png and right-and-wrong.png. Prints the pages' paths.
     """
     network = source.load()
     from foveal.api.audit import audit as audited
+    from foveal.api.channels import channels as channel_examples
     from foveal.api.decompose import decompose as decomposed
+    from foveal.images import pictures_in
 
     children = _children(branching, nodes)
-    if together and nodes == "parts":
-        raise typer.BadParameter(
-            "--together joins trees by channel, but parts are found in each photo on its own: leave --together or "
-            "--nodes parts out"
-        )
     target = question.resolve(network)
+    joins = together or right_and_wrong or contrast is not None
     rows: list[dict[str, Any]] = []
     trees = []
+
+    def grown(batch: Batch) -> Tree:
+        return decomposed(
+            network, batch, target, branching=children, rule=rule, merge=merge, nodes=nodes, opponents=opponents,
+            reference=reference,
+        ).grow(depth)  # fmt: skip
+
     files, places = options.folders(photos, output.out)
+    against = pictures_in([contrast]) if contrast else []
+    total = len(files) + len(against)
     with pictures(network.preprocessing, json=output.json) as read, progress("decomposing photos") as move:
-        examples = _examples(network, read, channels, move) if channels else None
+        shown = read.readable(pictures_in([channels])) if channels else []
+        examples = channel_examples(network, shown, progress=move) if shown and nodes != "parts" else None
         for i, batch in read.one_by_one(files):
             photo, folder = files[i], places[i]
-            tree = decomposed(
-                network, batch, target, branching=children, rule=rule, merge=merge, nodes=nodes, opponents=opponents,
-                reference=reference,
-            ).grow(depth)  # fmt: skip
-            tree = replace(tree, channel_examples=examples)
+            tree = replace(grown(batch), channel_examples=examples)
+            if shown and nodes == "parts":
+                tree.find_examples(shown, progress=move)
+            if feature_images:
+                tree.make_images(most=feature_images, progress=move)
             if patterns:
                 tree.look(patterns)
             if audit:
@@ -154,17 +186,15 @@ def decompose(
             test = audited(network, batch, target, explanations=tree)[0] if audit else None
             info(f"{photo.name}: {tree.target}", *_begin(tree, folder), *([test.summary] if test else []))
             rows.append(_row(tree, photo, folder) | {"hiding": test.to_dict() if test else None})
-            if together:
-                trees.append(tree)
-            move("decomposing photos", i + 1, len(files), photo.name)
+            trees += [tree] if joins else []
+            move("decomposing photos", i + 1, total, photo.name)
             work.done(len(rows), len(files))
-        if trees:
-            from foveal.results.class_tree import ClassTree
-
-            joined = ClassTree(tuple(trees))
-            with whole_file(output.out / "together.png") as aside:
-                joined.figure().save(aside)
-            info(str(joined))
+        others = []
+        for i, batch in read.one_by_one(against):
+            others.append(grown(batch))
+            move("decomposing photos", len(files) + i + 1, total, against[i].name)
+        if trees and joins:
+            rows += joined_pages(trees, others if contrast else None, output.out, right_and_wrong=right_and_wrong)
         if output.json:
             print_json([*rows, *read.failures()])
         else:
@@ -189,14 +219,6 @@ def _children(branching: str | None, nodes: str) -> int | str:
     return branching if branching == "auto" else whole(branching) or 1
 
 
-def _examples(network: Model, read: Pictures, folder: Path, move: Move) -> ChannelExamples:
-    """Where each channel is strongest in the images of a folder."""
-    from foveal.api.channels import channels
-    from foveal.images import pictures_in
-
-    return channels(network, read.readable(pictures_in([folder])), progress=move)
-
-
 def _row(tree: Tree, photo: Path, folder: Path) -> dict[str, Any]:
     """The same for machines."""
     return {
@@ -206,6 +228,7 @@ def _row(tree: Tree, photo: Path, folder: Path) -> dict[str, Any]:
         "score": tree.decision.value,
         "kept": tree.kept(),
         "features": len(tree.features),
+        "bias_shares": {f.name: share for f in tree.features.values() if (share := f.bias_share) is not None},
         "page": str(folder / "tree.png"),
         "notes": list(tree.notes),
     }

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from foveal.targets import Class, Neuron, Target
+from foveal.targets import Class, Direction, Neuron, Target
 
 if TYPE_CHECKING:
+    from foveal.results.feature_graph import Feature
     from foveal.results.tree import Tree
 from foveal.featurevis.image_objectives import low_saturation, smooth
 from foveal.featurevis.image_set import parametrizations
@@ -24,21 +25,39 @@ AWAKE = 0.2  # deviation of waves to begin with: on nearly gray images most unit
 EASE = 20.0
 
 
-def units_of(tree: Tree, most: int = 12) -> list[Neuron]:
-    """The channels in a tree of `foveal.decompose` so far, those with the largest contribution first.
+def units_of(tree: Tree, most: int = 12) -> list[Neuron] | list[Direction]:
+    """The channels, or the parts, in a tree of `foveal.decompose` so far, those with the largest contribution first.
 
     tree = foveal.decompose(model, "bird.jpg").grow(2)
     made = foveal.visualize(model, target=foveal.featurevis.units_of(tree))
     """
-    flow = tree.flow()
+    if parts := [feature for feature in features_by_flow(tree) if feature.profile is not None]:
+        return [direction_of(feature) for feature in parts[:most]]
+    units = dict.fromkeys((feature.layer, feature.channel) for feature in features_by_flow(tree))
+    return [Neuron(layer, channel) for layer, channel in [*units][:most]]
+
+
+def features_by_flow(tree: Tree) -> list[Feature]:
+    """Those found so far, the ones through whose channel, or part, most of the decision flows first."""
     flows: dict[tuple[str, int], float] = {}
-    for key, share in flow.items():
-        feature = tree.features.get(key)
-        if feature is not None:
-            unit = feature.layer, feature.channel
-            flows[unit] = flows.get(unit, 0.0) + share
-    ordered = sorted(flows, key=lambda unit: -flows[unit])
-    return [Neuron(layer, channel) for layer, channel in ordered[:most]]
+    for key, share in tree.flow().items():
+        if (feature := tree.features.get(key)) is not None:
+            flows[_unit(feature)] = flows.get(_unit(feature), 0.0) + share
+    known = [feature for feature in tree.features.values() if _unit(feature) in flows]
+    size = abs if any(feature.part is not None for feature in known) else float
+    return sorted(known, key=lambda feature: -size(flows[_unit(feature)]))
+
+
+def direction_of(feature: Feature) -> Direction:
+    """The channels that hold half of a part's evidence, as it lies in them."""
+    assert feature.profile is not None
+    strongest = torch.zeros_like(feature.profile)
+    strongest[list(feature.channels)] = feature.profile[list(feature.channels)]
+    return Direction(feature.layer, strongest / strongest.norm().clamp(min=1e-30), feature.name)
+
+
+def _unit(feature: Feature) -> tuple[str, int]:
+    return feature.layer, feature.channel if feature.part is None else feature.part
 
 
 def unit_task(
@@ -103,6 +122,8 @@ def _named(target: Target) -> str:
     if isinstance(target, Neuron):
         place = f" at {target.position[0]},{target.position[1]}" if target.position else ""
         return f"{target.layer} channel {target.channel}{place}"
+    if isinstance(target, Direction):
+        return target.name or f"direction in {target.layer}"
     if isinstance(target, Class):
         return f"class {target.which}"
     return type(target).__name__.lower()

@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from foveal.attribution.sharing import grid_steps, without_grid
 from foveal.engine.blur import blurred
 from foveal.engine.graph import recording
 from foveal.engine.subnetwork import Subnetwork
@@ -28,10 +30,10 @@ from foveal.errors import MethodError
 from foveal.hierarchy.contribution_rules import spread
 from foveal.hierarchy.factoring import parts_of
 from foveal.hierarchy.feature_patterns import region_of
+from foveal.hierarchy.part_box import densest_square
 from foveal.hierarchy.part_effects import PartEffects
 from foveal.hierarchy.settings import TreeSettings
 from foveal.hierarchy.windows import Windows
-from foveal.images.place import Place
 from foveal.results.feature_graph import Edge, Feature, Key, Pattern
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ HELD = 0.5  # of a part's evidence, that these hold
 LOST = 1e-2  # of all that is for and against a part, that may be missing in the stage below
 BLUR = 0.05  # of a stage's side, the deviation of the Gaussian under which parts are found: they stay where they are
 #            when the image moves by a few pixels
-TRIMMED = 0.1  # of the evidence, that a part's box leaves out at each side
 
 CarriedToInput: TypeAlias = Callable[[int, Sequence[Tensor]], "list[Tensor]"]
 """(stage, cotangents there) -> the contributions of each pixel, (c, h, w), for each."""
@@ -191,36 +192,24 @@ class PartExpander:
         map = self._smooth(R.abs().sum(0)[None], stage, slice(part, part + 1))[0]
         place = divmod(int(map.argmax()), map.shape[1])
         new = Feature(stage, self.stages[stage].name, _leading(R), place, value=float(R.double().sum()), part=part)
-        new.box = self._box(stage, map)
+        new.box, new.profile = densest_square(map, self.stages[stage], self.size), R.abs().sum((1, 2)).cpu()
         if stage == 0:
             new.edges = ()
         self.features[key] = new
         return new
 
     def _smooth(self, maps: Float[Tensor, "k h w"], stage: int, which: slice = slice(None)) -> Float[Tensor, "k h w"]:
-        """The same sums without the grid that strides and max pooling make: what one position above sees is shared."""
+        """The same sums without the grid that strides and max pooling make."""
         if stage not in self._activity:
             self._activity[stage] = (self.parts(stage) * self.evidence[stage].difference.abs()).sum(1)
-        return spread(maps[None], self._activity[stage][which][None], self._pool(stage))[0]
+        steps = grid_steps([Windows.between(low, high, None).pool for low, high in pairwise(self.stages[stage:])])
+        return without_grid(maps[None], self._activity[stage][which][None], steps)[0]
 
     def _pool(self, stage: int) -> tuple[int, int]:
         """Positions of a stage to one of the next, (y, x)."""
         if stage == len(self.stages) - 1:
             return 1, 1
         return Windows.between(self.stages[stage], self.stages[stage + 1], None).pool
-
-    def _box(self, stage: int, map: Float[Tensor, "h w"]) -> tuple[float, float, float, float]:
-        """x0, y0, x1, y1 in the network's input: where most of the evidence lies."""
-        place = self.stages[stage].place
-        lie = Place(*place) if place else Place.covering((map.shape[0], map.shape[1]), self.size)
-        rows, columns = (_interval(lie.upright(map).sum(axis)) for axis in (1, 0))
-        edges = [
-            sorted((lie.offset[axis] + (end - 0.5) * lie.step[axis]) for end in interval)
-            for axis, interval in enumerate((rows, columns))
-        ]
-        (y0, y1), (x0, x1) = edges
-        height, width = self.size
-        return max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)
 
     def _readouts(self, features: Sequence[Feature]) -> Callable[[Tensor], Tensor]:
         """Maps of the stage below -> what each feature is worth with them, (maps, features)."""
@@ -244,11 +233,3 @@ def _leading(R: Float[Tensor, "c h w"]) -> tuple[int, ...]:
     held = mass[order].cumsum(0) / mass.sum().clamp(min=1e-300)
     enough = int((held < HELD).sum()) + 1
     return tuple(int(k) for k in order[: min(enough, LEADING)])
-
-
-def _interval(mass: Float[Tensor, " s"]) -> tuple[int, int]:
-    """First position and the one after the last, without what lies far out."""
-    before = mass.double().cumsum(0) / mass.double().sum().clamp(min=1e-300)
-    first = int((before <= TRIMMED).sum())
-    last = min(int((before < 1 - TRIMMED).sum()), len(mass) - 1)
-    return min(first, last), last + 1

@@ -61,7 +61,7 @@ def part_tree(
         asked, decision = with_reference(context, reference)
         passed = difference_pass(asked, names)
         decision = replace(decision, activations={names[-1]: passed.activations[names[-1]][:1]})
-    evidence = [_evidence(passed, name, paired=reference is not None) for name in names]
+    evidence = [stage_evidence(passed, name, paired=reference is not None) for name in names]
     assert decision.verdict is not None and passed.verdict is not None
     score = float(decision.verdict.score[0])
     taken = score - float(passed.verdict.score[1]) if reference is not None else score
@@ -91,7 +91,8 @@ def part_tree(
     return ungrown(context, stages, expander, decision.verdict, settings, [*passed.notes, *notes])
 
 
-def _evidence(passed: PassResult, name: str, *, paired: bool) -> StageEvidence:
+def stage_evidence(passed: PassResult, name: str, *, paired: bool) -> StageEvidence:
+    """What the first image of a pass brings at a layer; `paired` with its reference, the second."""
     A, G = single(passed.activations[name]), single(passed.cotangents[name])
     return StageEvidence(A[:1], A[1:] if paired else torch.zeros_like(A), G[:1])
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from foveal.engine.blur import blurred
 from foveal.errors import UnknownMethod
-from foveal.methods.occlusion import blurred, space_of
+from foveal.methods.occlusion import space_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float

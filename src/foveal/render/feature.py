@@ -10,8 +10,11 @@ from PIL import Image
 from foveal.images import Geometry, Photo, Place
 from foveal.images.window import placed
 from foveal.render.overlay import draw_overlay, fit
+from foveal.render.part_picture import part_picture
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Float, UInt8
     from numpy.typing import NDArray
 
@@ -32,25 +35,22 @@ def feature_picture(
         flipped: what the edge holds counts with the other sign, as of what opposes its parent.
     """
     map = whole_map(tree, edge)
-    part = fit(cropped(tree.photo, crop_of(tree, edge.child)), side)
     stage = tree.stages[edge.child.stage]
+    if edge.child.part is not None:
+        photo = cropped(tree.photo, crop_of(tree, edge.child))
+        place = stage.place and Place(*stage.place).settled(map.shape, photo.geometry.input_size)
+        drawn = part_picture(photo, -map if flipped else map, place, side=side, against=against)
+        return drawn.resize((side, side), Image.Resampling.BICUBIC)
+    part = fit(cropped(tree.photo, crop_of(tree, edge.child)), side)
     drawn = draw_overlay(
         part,
         -map if flipped else map,
         place=stage.place and Place(*stage.place).settled(map.shape, part.geometry.input_size),
         sign="negative" if against else "positive",
-        limit=_limit(map, edge.child) or None,
+        limit=float(np.abs(map).max()) or None,
         color_bar=False,
     )
     return drawn.resize((side, side), Image.Resampling.BICUBIC)
-
-
-def _limit(map: Float[NDArray[np.float32], "h w"], feature: Vertex) -> float:
-    """What is drawn in the strongest color: the maximum; of a part, whose evidence is sparse, what 2 % of it exceed."""
-    size = np.abs(map)
-    if feature.part is None or not size.any():
-        return float(size.max())
-    return float(np.quantile(size[size > 0.01 * size.max()], 0.98))
 
 
 def pattern_picture(tree: Graph, feature: Vertex, *, side: int = 132) -> Image.Image:
@@ -121,6 +121,18 @@ def _legible(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
         max(1, min(wide, round(x1 + grow))),
         max(1, min(tall, round(y1 + grow))),
     )
+
+
+def is_any_hatched(tree: Graph, rows: Sequence[Sequence[Vertex]]) -> bool:
+    """Whether a crop shows some of what was cropped away."""
+    seen = tree.photo.geometry.seen
+    crops = [crop_of(tree, feature) for row in rows for feature in row]
+    return any(x0 < seen[0] - 1 or y0 < seen[1] - 1 or x1 > seen[2] + 1 or y1 > seen[3] + 1 for x0, y0, x1, y1 in crops)
+
+
+def crop_at(photo: Photo, box: Box) -> Photo:
+    """What lies in a box of the network's input, grown to a legible size."""
+    return cropped(photo, _legible(_on_photo(photo.geometry, box), photo.geometry.photo_size))
 
 
 def cropped(photo: Photo, box: tuple[int, int, int, int]) -> Photo:

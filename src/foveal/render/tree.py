@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from foveal.render.feature import crop_of, effective_region, feature_picture, pattern_picture, region
+from foveal.render.feature import effective_region, feature_picture, is_any_hatched, pattern_picture, region
 from foveal.render.figures import LINE, MUTED
 from foveal.render.overlay import INK, fit
 from foveal.render.page_layout import Page
 from foveal.render.text import shorten, wrap
 from foveal.render.tree_caption import caption, title
-from foveal.render.tree_lines import AGAINST, DOUBT, FLOW, THICKEST, Line, draw_lines, untangled
+from foveal.render.tree_lines import AGAINST, DOUBT, FLOW, THICKEST, Line, draw_lines
+from foveal.render.tree_rows import rows_of
 from foveal.render.tree_words import label_of, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from foveal.render.drawable import Graph, Key, Support, Vertex
+    from foveal.render.drawable import Graph, Key
     from foveal.render.page_layout import Point
+    from foveal.render.tree_rows import Cell
 
 BOX = (255, 255, 255)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A feature on the page, by the edge that carries most to it.
-
-    Attributes:
-        edge: to it.
-        against: it speaks against the decision.
-        opponent: it was looked for as an opponent of the decision, so its edge counts what it takes away.
-        flipped: the map of its edge counts for the decision with the other sign.
-    """
-
-    edge: Support
-    against: bool = False
-    opponent: bool = False
-    flipped: bool = False
-
-    @property
-    def feature(self) -> Vertex:
-        return self.edge.child
 
 
 def tree_page(tree: Graph, *, most: int = 8, side: int = 132) -> Page:
@@ -53,7 +33,7 @@ def tree_page(tree: Graph, *, most: int = 8, side: int = 132) -> Page:
     by level. A line whose measured effect says otherwise is drawn in another color. What speaks against the decision
     stands to the right of what supports it; what drives a feature, below it, where `Tree.look` has found it.
     """
-    rows = _untangled(tree, _rows(tree, most))
+    rows = rows_of(tree, most)
     size = side / 9
     gap, between = side / 6, side * 0.75
     looked = any(cell.feature.pattern for row in rows for cell in row)
@@ -63,7 +43,13 @@ def tree_page(tree: Graph, *, most: int = 8, side: int = 132) -> Page:
     width = round(max(left + broad + gap, 6 * side))
     head = wrap(title(tree), size * 1.5, width)
     shown = [[cell.feature for cell in row if not cell.opponent] for row in rows]
-    foot = wrap(caption(tree, shown, looked=looked, hatched=_is_any_hatched(tree, rows)), size, width)
+    foot = wrap(
+        caption(
+            tree, shown, looked=looked, hatched=is_any_hatched(tree, [[cell.feature for cell in row] for row in rows])
+        ),
+        size,
+        width,
+    )
     top = size * 1.6 + len(head) * size * 1.5 * LINE
     tall = side * 1.8
     step = deep + between + size * LINE
@@ -119,61 +105,9 @@ def _owner(cell: Cell) -> str:
     return f"what {'opposes' if cell.opponent else 'supports'} its parent"
 
 
-def _rows(tree: Graph, most: int) -> list[list[Cell]]:
-    """The features shown, the last stage first, the strongest to the left; there also what opposes the decision."""
-    flow, incoming = tree.flow(), _strongest(tree)
-    rows = []
-    for stage in reversed(range(len(tree.stages))):
-        features = [f for f in tree.features.values() if f.stage == stage and f.key in flow]
-        if features:
-            best = sorted(features, key=lambda f: -abs(flow[f.key]))[:most]
-            best.sort(key=lambda f: -flow[f.key])
-            rows.append([_cell_of(*incoming[f.key], carried=flow[f.key]) for f in best])
-    if rows:
-        shown = {cell.feature.key for cell in rows[0]}
-        opponents = [edge for edge in tree.decision.opponents if edge.child.key not in shown]
-        rows[0] += [Cell(edge, against=True, opponent=True, flipped=True) for edge in opponents]
-    return rows
-
-
-def _untangled(tree: Graph, rows: list[list[Cell]]) -> list[list[Cell]]:
-    """The rows with each feature as nearly below those it supports as can be; those against the decision come last."""
-    cells = {cell.feature.key: cell for row in rows for cell in row}
-    links = {
-        (parent.key, edge.child.key): abs(edge.share)
-        for parent in tree.features.values()
-        for edge in parent.edges or ()
-    }
-    ordered = untangled([[cell.feature.key for cell in row] for row in rows], links)
-    return [sorted((cells[key] for key in row), key=lambda cell: cell.against) for row in ordered]
-
-
 def _width(row: Sequence[Cell], side: int, gap: float) -> float:
     """A row of cells, with room before what speaks against."""
     return len(row) * (side + gap) - gap + (2 * gap if any(cell.against for cell in row) else 0)
-
-
-def _cell_of(edge: Support, above: float, *, carried: float) -> Cell:
-    """By an edge from a vertex that `above` of the decision flows through; `carried` through the feature itself."""
-    return Cell(edge, against=carried < 0, flipped=above < 0)
-
-
-def _strongest(tree: Graph) -> Mapping[Key, tuple[Support, float]]:
-    """Vertex -> the edge to it that is strongest, and the share of the decision that flows through its parent.
-
-    Of a part, the edge that carries most of the decision, for a part that supports it, or most against it.
-    """
-    flow = tree.flow()
-    strongest: dict[Key, tuple[float, Support, float]] = {}
-    for parent in [tree.decision, *tree.features.values()]:
-        above = flow.get(parent.key, 0.0)
-        for edge in parent.edges or ():
-            key = edge.child.key
-            side = -1 if flow.get(key, 0.0) < 0 else 1
-            weight = edge.share if edge.child.part is None else side * above * edge.share
-            if key not in strongest or weight > strongest[key][0]:
-                strongest[key] = (weight, edge, above)
-    return {key: (edge, above) for key, (_, edge, above) in strongest.items()}
 
 
 def _support(tree: Graph, places: Mapping[Key, Point], flow: Mapping[Key, float]) -> list[Line]:
@@ -216,13 +150,3 @@ def _photo(page: Page, tree: Graph, row: Sequence[Cell], middle: float, top: flo
                 x0, y0, x1, y1 = (value * ratio for value in box)
                 color = AGAINST if cell.against else BOX
                 page.frame((left + x0, top + y0, left + x1, top + y1), color, thick)
-
-
-def _is_any_hatched(tree: Graph, rows: Sequence[Sequence[Cell]]) -> bool:
-    return any(_is_hatched(tree, cell.feature) for row in rows for cell in row)
-
-
-def _is_hatched(tree: Graph, feature: Vertex) -> bool:
-    """Whether its crop shows some of what was cropped away."""
-    (x0, y0, x1, y1), seen = crop_of(tree, feature), tree.photo.geometry.seen
-    return x0 < seen[0] - 1 or y0 < seen[1] - 1 or x1 > seen[2] + 1 or y1 > seen[3] + 1

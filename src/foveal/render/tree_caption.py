@@ -58,21 +58,31 @@ def _of_channels(tree: Graph, shown: Sequence[Sequence[Vertex]], *, looked: bool
 
 
 def _of_parts(tree: Graph, shown: Sequence[Sequence[Vertex]], *, looked: bool) -> list[str]:
+    features = [feature for row in shown for feature in row]
     said = [
         "A part is a group of channels at a group of positions.",
-        f"Below each part: the share of the decision that flows through it ({_rule(tree)}).",
+        f"The parts of a stage add up to the decision ({_rule(tree)}).",
         _coverage(tree, shown),
         _comparison(tree),
-        "Each crop is where most of the part's evidence lies, in color; the boxes are the crops of the first row.",
+        "The numbered boxes on the photo are the crops of the first row.",
+        "Lines of less than 3 % of the decision are left out, but for the strongest to each part.",
     ]
+    if reference_words(tree.parameters) is None and any(feature.bias_share is not None for feature in features):
+        said.append(
+            'Biases take a share by this rule: "biases 12 %" is what the parts below, shown or not, lack to 100 % of '
+            "a part."
+        )
+    if any(edge.effect is not None for edge in _edges(tree)):
+        said.append('"Without it": the measured change of the upper part, or the decision, when the part is removed.')
     if looked:
-        said.append("Below each crop: the part's evidence in each pixel. Bold boxes hold 95 % of it.")
-    if any(share < 0 for share in tree.flow().values()):
-        said.append("Blue frame: against the decision.")
-    if any(edge.share < 0 for edge in _edges(tree)):
-        said.append("Blue line: the lower part counts against the upper one.")
-    if any(edge.disagrees for edge in _edges(tree)):
-        said.append("Red line: removing the lower part has the opposite effect of what its share says.")
+        said.append("In the row for each pixel, gray is no evidence.")
+    if any(feature.examples for feature in features):
+        said.append(
+            "Photos where a part contributes most were asked for the same decision; a photo in which it is only active "
+            "can be of anything."
+        )
+    if any(feature.image is not None for feature in features):
+        said.append("An image made for a part is optimized until its channels are strong, and shows no photo.")
     return said
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 K = TypeVar("K", bound=Hashable)
 FLOW, DOUBT, AGAINST = (96, 128, 168), (190, 92, 70), (42, 107, 224)
+FOR, UNCONFIRMED = (232, 122, 12), (168, 168, 174)  # of parts
 THICKEST = 9  # pixels
 APART = 3  # pixels between lines
 

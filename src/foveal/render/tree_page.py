@@ -11,6 +11,7 @@ from foveal.render.feature import effective_region, feature_picture, pattern_pic
 from foveal.render.fragment import data_uri
 from foveal.render.overlay import fit
 from foveal.render.pages import environment, script_json
+from foveal.render.part_strips import example_picture, image_picture
 from foveal.render.reference_words import reference_words
 from foveal.render.tree_words import label_of
 
@@ -33,7 +34,8 @@ def page(tree: Graph) -> str:
 def fragment(tree: Graph, *, most: int = MOST, finer: float = 1.0) -> str:
     """A part of a page that has `tree.css` and `tree.js`; does not grow the tree. Images are `finer` times larger."""
     data = script_json(_content(tree, most, finer))
-    return environment().get_template("tree_fragment.html").render(title=tree.target, data=data)
+    parts = tree.parameters.get("nodes") == "parts"
+    return environment().get_template("tree_fragment.html").render(title=tree.target, data=data, parts=parts)
 
 
 def _content(tree: Graph, most: int, finer: float) -> dict[str, Any]:
@@ -97,6 +99,7 @@ def _feature(tree: Graph, feature: Vertex, number: Mapping[Key, int], width: int
         "channels": list(feature.channels),
         "value": feature.value,
         "edges": edges,
+        "bias": feature.bias_share if reference_words(tree.parameters) is None else None,
         "balance": None if math.isnan(feature.pro) else [feature.pro, feature.contra, feature.offset],
     }
     if feature.channels:
@@ -105,6 +108,13 @@ def _feature(tree: Graph, feature: Vertex, number: Mapping[Key, int], width: int
         entry["effective"] = [value * ratio for value in effective] if effective else None
         if feature.pattern:
             entry["pattern"] = data_uri(pattern_picture(tree, feature, side=side), quality=QUALITY)
+        if feature.image is not None:
+            entry["image"] = data_uri(image_picture(feature.image, 2 * SHELF), quality=QUALITY)
+        entry["examples"] = {
+            order: [data_uri(example_picture(each, 2 * SHELF), quality=QUALITY) for each in several]
+            for order in ("contribution", "activation")
+            if (several := [example for example in feature.examples if example.order == order])
+        }
     return entry
 
 

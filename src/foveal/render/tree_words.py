@@ -14,6 +14,12 @@ def percent(share: float) -> str:
     return f"{sign}{size:.1f} %" if size >= 1 or size == 0 else f"{sign}{size:.1g} %"
 
 
+def brief(share: float) -> str:
+    """Two digits: "42 %", "3.5 %", "−12 %", "0 %"."""
+    size = 100 * abs(share)
+    return f"{'−' if share < 0 and size >= 0.05 else ''}{f'{size:.0f}' if size >= 9.95 else f'{size:.1f}'} %"
+
+
 def count(number: int, what: str) -> str:
     """ "1 image", "2 images"."""
     return f"{number} {what}{'s' * (number != 1)}"

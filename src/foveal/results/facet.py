@@ -31,3 +31,19 @@ class Facet:
         chosen = values[list(self.members)]
         mean: Tensor = torch.einsum("m,m...->...", self.weights.to(chosen), chosen)
         return mean
+
+    def to_html(self) -> str:
+        """What a notebook shows, an HTML fragment: the images kept, by number, and their weights."""
+        from foveal.render.fragment import table_fragment
+
+        rows = [(str(i), f"{weight:.3f}") for i, weight in zip(self.members, self.weights.tolist(), strict=True)]
+        return table_fragment(("image", "weight"), rows, title=str(self))
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def __str__(self) -> str:
+        kept, of = len(self.members), f"{self.size} image{'s' * (self.size != 1)}"
+        return f"facet of {of}" if kept == self.size else f"facet of {of}, of which {kept} make its target"
+
+    __repr__ = __str__

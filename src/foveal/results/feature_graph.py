@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
+
+    from foveal.results.part_example import PartExample
 
 
 Key: TypeAlias = tuple[int, ...]
@@ -33,6 +36,9 @@ class Feature:
         part: its number among the parts of its stage; None of neurons and of the decision. A part's value is what it
             brings to the decision, and its channels are those that hold half of its evidence.
         box: x0, y0, x1, y1 in the network's input, where most of a part's evidence lies.
+        profile: of a part, how much of its evidence lies in each channel, Σ w ⊙ |R| over positions; at least 0.
+        examples: photos of a set in which a part is strongest, after `Tree.find_examples`.
+        image: (c, h, w) in 0..1, optimized for its channels, after `Tree.make_images`; None before.
         together: measured: what it loses without all the children that it has here, as a share; None if not asked for.
     """
 
@@ -50,6 +56,9 @@ class Feature:
     pattern: Pattern | None = field(default=None, repr=False)
     part: int | None = None
     box: tuple[float, float, float, float] | None = None
+    profile: Float[Tensor, " c"] | None = field(default=None, repr=False)
+    examples: tuple[PartExample, ...] = field(default=(), repr=False)
+    image: Float[Tensor, "c h w"] | None = field(default=None, repr=False)
     together: float | None = None
 
     @property
@@ -64,6 +73,14 @@ class Feature:
     def channel(self) -> int:
         """The strongest; −1 of the decision."""
         return self.channels[0] if self.channels else -1
+
+    @property
+    def bias_share(self) -> float | None:
+        """What biases between it and the stage below bring, as a share of its value; None before it is asked for.
+
+        Of a decision that is compared with a reference, this is the share of the reference's score instead.
+        """
+        return self.offset / self.value if math.isfinite(self.offset) and self.value else None
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from foveal.results.feature_graph import Edge, Feature, Pattern
+from foveal.results.part_example import PartExample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,16 +17,22 @@ if TYPE_CHECKING:
 
     from foveal.engine.structure import Stage
 
+TENSORS = ("maps", "weights", "patterns", "profiles", "images", "example_pixels", "example_maps")
 NUMBERS = ("value", "pro", "contra", "offset")
 
 
 def graph_rows(vertices: Sequence[Feature]) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Tensor]]:
-    """({"features": …, "edges": …}, {"maps": …, "weights": …, "patterns": …}); each tensor is many, in their order."""
+    """({"features": …, "edges": …}, {"maps": …, …}); each of `TENSORS` is many that were joined, in their order."""
     number = {id(feature): i for i, feature in enumerate(vertices)}
     edges, maps = _edges(vertices, number)
     weights = [feature.weights for feature in vertices if feature.weights is not None]
     patterns = [feature.pattern.values for feature in vertices if feature.pattern]
-    tensors = {"maps": _flat(maps), "weights": _flat(weights), "patterns": _flat(patterns)}
+    profiles = [feature.profile for feature in vertices if feature.profile is not None]
+    images = [feature.image for feature in vertices if feature.image is not None]
+    examples = [example for feature in vertices for example in feature.examples]
+    pixels, evidence = [example.pixels for example in examples], [example.map for example in examples]
+    each = (maps, weights, patterns, profiles, images, pixels, evidence)
+    tensors = dict(zip(TENSORS, map(_flat, each), strict=True))
     return {"features": [_row(feature) for feature in vertices], "edges": edges}, tensors
 
 
@@ -33,11 +40,17 @@ def graph_from(
     rows: Mapping[str, Sequence[Mapping[str, Any]]], tensors: Mapping[str, Tensor], stages: Sequence[Stage]
 ) -> list[Feature]:
     """The vertices again, joined by their edges."""
-    weights, patterns = TensorReader(tensors["weights"]), TensorReader(tensors["patterns"])
+    weights, patterns, profiles, images, pixels, evidence = (TensorReader(tensors[name]) for name in TENSORS[1:])
     vertices = []
     for row in rows["features"]:
         spread = weights.next(*stages[row["stage"]].shape[1:]) if row["spread"] else None
         vertices.append(_feature(row, spread, patterns))
+        vertices[-1].profile = profiles.next(row["profile"]) if row["profile"] else None
+        vertices[-1].image = images.next(*row["image"]) if row["image"] else None
+        vertices[-1].examples = tuple(
+            PartExample.from_dict(example, pixels.next(*example["pixels"]), evidence.next(*example["shape"]))
+            for example in row["examples"]
+        )
     _join(vertices, rows["edges"], TensorReader(tensors["maps"]))
     return vertices
 
@@ -93,6 +106,10 @@ def _row(feature: Feature) -> dict[str, Any]:
         "part": feature.part,
         "box": None if feature.box is None else list(feature.box),
         "together": feature.together,
+        "bias_share": feature.bias_share,
+        "profile": None if feature.profile is None else len(feature.profile),
+        "image": None if feature.image is None else list(feature.image.shape),
+        "examples": [example.to_dict() for example in feature.examples],
         "pattern": _pattern_row(feature.pattern) if feature.pattern else None,
         **{name: getattr(feature, name) for name in NUMBERS},
     }

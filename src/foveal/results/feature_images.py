@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from foveal.storage.manifest import Saved
 
 ARRAYS = "feature_images.npz"
+SIDE = 320  # pixels of one image in a notebook
 SHOWN = 36  # images of single units in a notebook
 TENSORS = ("image", "channels", "target", "attained", "before")
 
@@ -116,6 +117,27 @@ class FeatureImage:
         scores = {what: getattr(self, what) for what in ("gain", "fit", "fit_before", "error", "recall")}
         return {**known, **scores, "channels": self.channels.tolist()}
 
+    def figure(self, *, side: int | None = None) -> Image.Image:
+        """The image, at its own size or with a long side of `side` pixels."""
+        from foveal.render.feature_images import as_picture
+
+        alone = as_picture(self.image)
+        return resized(alone, side) if side else alone
+
+    def to_html(self) -> str:
+        """What a notebook shows, an HTML fragment: the image, then what `str` says."""
+        from foveal.render.fragment import result_fragment
+
+        return result_fragment([(self.figure(side=SIDE), f"Feature image: {self}.")], str(self))
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.caption()}"
+
+    __repr__ = __str__
+
     @property
     def _target(self) -> Tensor:
         if self.target is None:
@@ -200,12 +222,11 @@ class FeatureImages(Result):
             kind: "facets": one row per facet, with photos, the starting image, and the image at each layer with its
                 numbers; "strip": one row per image, its progress; "image": image i alone, at its own size.
         """
-        from foveal.render.feature_images import as_picture, facet_rows, snapshot_rows
+        from foveal.render.feature_images import facet_rows, snapshot_rows
 
         check_kind(kind, "facets", "strip", "image")
         if kind == "image":
-            alone = as_picture(self[i].image)
-            return resized(alone, side) if side else alone
+            return self[i].figure(side=side)
         return snapshot_rows(self, side=side or 192) if kind == "strip" else facet_rows(self, side=side or 224)
 
     def _shown(self) -> Sequence[tuple[Image.Image, str]]:

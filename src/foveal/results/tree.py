@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from foveal.errors import ResultError
-from foveal.render.reference_words import reference_words
 from foveal.render.tree_words import percent
-from foveal.results.feature_graph import Edge, Expander, Feature, Key, Node
+from foveal.results.feature_graph import Expander, Feature, Key, Node
 from foveal.results.feature_graph_rows import graph_from, graph_rows
 from foveal.results.result import Result, check_kind, finite
 from foveal.results.storage import describe_stage, read_photo, read_stage, write_photo
 from foveal.results.tree_map import fine_map, stage_map
 from foveal.results.tree_overlap import overlap
+from foveal.results.tree_text import tree_text
 from foveal.storage.arrays import described, read_arrays, write_arrays
 from foveal.storage.atomic import utf8
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import TypeAlias
 
     from jaxtyping import Float
     from PIL import Image
@@ -27,10 +28,25 @@ if TYPE_CHECKING:
 
     from foveal.engine.structure import Stage
     from foveal.images import Photo
+    from foveal.render.page_layout import Page
     from foveal.results.channel_examples import ChannelExamples
     from foveal.storage.manifest import Saved
 
+    PhotoSet: TypeAlias = "Path | str | Sequence[Path | str]"
+
 ARRAYS = "tree.npz"
+
+
+class Illustrator(Protocol):
+    """What finds photos and makes images of a tree's features."""
+
+    def examples(
+        self, tree: Tree, photos: PhotoSet, most: int, progress: Callable[[str, int, int], None] | None
+    ) -> None: ...
+
+    def feature_images(
+        self, tree: Tree, most: int, steps: int, progress: Callable[[str, int, int], None] | None
+    ) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +63,7 @@ class Tree(Result):
         notes: what a reader must know.
         features: every vertex so far, by its key: a feature that supports several others is one vertex.
         channel_examples: what its channels mean, from `foveal.channels`; shown beside the tree by `save`.
+        illustrator: what finds photos and makes images of its features; None of a tree that was loaded.
         seconds: the time that the decision took; growing takes more.
         versions: what it was made with.
     """
@@ -64,6 +81,7 @@ class Tree(Result):
     notes: tuple[str, ...] = ()
     features: dict[Key, Feature] = field(default_factory=dict, repr=False)
     channel_examples: ChannelExamples | None = field(default=None, repr=False)
+    illustrator: Illustrator | None = field(default=None, repr=False)
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -122,6 +140,43 @@ class Tree(Result):
             self.expander.look([f for f in todo if f.stage == stage], kind)
         return self
 
+    def find_examples(
+        self, photos: PhotoSet, *, most: int = 4, progress: Callable[[str, int, int], None] | None = None
+    ) -> Tree:
+        """Find the photos in which each part so far is strongest, and where: `feature.examples`.
+
+        By contribution, to the same target and by the tree's own rule, and by activation: `most` of each. A forward
+        pass, and the rule's backward pass, for each photo. (Relevance maximization: Achtibat et al., 2023.)
+
+        Args:
+            photos: a folder, or files; the image of the tree itself is left out.
+            most: photos by each order.
+            progress: hears (what, done, total) after each photo.
+
+        Raises:
+            MethodError: for a tree of channels: `foveal.channels` finds their examples.
+        """
+        self._illustrated("find examples").examples(self, photos, most, progress)
+        return self
+
+    def make_images(
+        self, *, most: int = 8, steps: int = 128, progress: Callable[[str, int, int], None] | None = None
+    ) -> Tree:
+        """Make a feature image of each of the `most` strongest channels or parts so far: `feature.image`.
+
+        An image is optimized until these channels are strongest in it, as by `foveal.visualize`.
+        """
+        self._illustrated("make images").feature_images(self, most, steps, progress)
+        return self
+
+    def _illustrated(self, what: str) -> Illustrator:
+        if self.illustrator is None:
+            raise ResultError(
+                f"this tree was loaded, so it has no network to {what} with: use the tree that foveal.decompose "
+                "returned"
+            )
+        return self.illustrator
+
     def levels(self) -> list[list[Node]]:
         """The nodes so far, level by level, without growing any."""
         level, levels = [self.root], []
@@ -147,9 +202,13 @@ class Tree(Result):
         return shares
 
     def overlap(self, other: Tree) -> Mapping[str, float]:
-        """Stage -> how much both rest on the same channels, wherever they are: 0 not at all, 1 alike.
+        """Stage -> how much both rest on the same channels, or the same parts, wherever: 0 not at all, 1 alike.
 
-        For the same image before and after a change, or two decisions about one image.
+        For the same image before and after a change, two decisions about one image, or two images. Parts are the same
+        as in `foveal.class_tree`.
+
+        Raises:
+            ResultError: for trees of different networks, or of parts and of channels.
         """
         return overlap(self, other)
 
@@ -165,23 +224,33 @@ class Tree(Result):
             raise ResultError(f"this tree has no stage {layer!r}: it has {', '.join(names)}")
         return stage_map(self, names.index(layer))
 
-    def figure(self, kind: str = "poster", *, most: int = 8, side: int = 132) -> Image.Image:
-        """One page: the photo, the strongest features of each stage, and what flows between them."""
+    def figure(self, kind: str = "poster", *, most: int | None = None, side: int | None = None) -> Image.Image:
+        """One page: the photo, the strongest features of each stage, and what flows between them.
+
+        Args:
+            kind: "poster".
+            most: features of a stage; None is 8, and 6 parts.
+            side: pixels of a crop; None is 132, and 216 for parts.
+        """
+        check_kind(kind, "poster")
+        return self._poster(most, side).image()
+
+    def _poster(self, most: int | None, side: int | None) -> Page:
+        from foveal.render.part_poster import part_poster
         from foveal.render.tree import tree_page
 
-        check_kind(kind, "poster")
-        return tree_page(self, most=most, side=side).image()
+        if self.parameters.get("nodes") == "parts":
+            return part_poster(self, most=most or 6, side=side or 216)
+        return tree_page(self, most=most or 8, side=side or 132)
 
     def _shown(self) -> Sequence[tuple[Image.Image, str]]:
         best = [f"{edge.child.name} {percent(edge.share)}" for edge in (self.decision.edges or ())[:8]]
         said = f"What supports {self.target} in {self.photo.source}, by {self.model}: {', '.join(best) or 'nothing'}."
         return [(self.figure(), said)]
 
-    def svg(self, *, most: int = 8, side: int = 132) -> str:
+    def svg(self, *, most: int | None = None, side: int | None = None) -> str:
         """The same page in vectors, as an SVG file with its images inside."""
-        from foveal.render.tree import tree_page
-
-        return tree_page(self, most=most, side=side).svg()
+        return self._poster(most, side).svg()
 
     def to_dict(self) -> dict[str, Any]:
         """The decision, and every feature and edge found so far, but for their maps."""
@@ -216,42 +285,9 @@ class Tree(Result):
         return (node for level in self.levels() for node in level)
 
     def __str__(self) -> str:
-        lines = []
-
-        def tell(node: Node, indent: int) -> None:
-            said = f"{node}{_measured(node.edge)}" if node.edge else f"score {self.decision.value:.4g}{_compared(self)}"
-            lines.append("  " * indent + said)
-            if node.feature.edges:
-                for child in node.children:
-                    tell(child, indent + 1)
-
-        tell(self.root, 0)
-        return "\n".join(lines)
+        return tree_text(self, self.root)
 
     __repr__ = __str__
-
-
-def change(effect: float) -> str:
-    """What becomes of a score that is lowered by a share of it: "−7.7 %" for 0.077."""
-    said = f"{100 * effect:.1f}"
-    sign = "±" if float(said) == 0 else "−" if effect > 0 else "+"
-    return f"{sign}{said.lstrip('-')} %"
-
-
-def _measured(edge: Edge) -> str:
-    """What becomes of the parent without it; of a part, also on the average of which other parts are there."""
-    if edge.effect is None:
-        return ""
-    average = "" if edge.average is None else f" (on average {change(edge.average)})"
-    return f", without it {change(edge.effect)}{average}"
-
-
-def _compared(tree: Tree) -> str:
-    """ " less 1.162 of the reference (the same image, blurred)"; nothing for trees that compare with none."""
-    reference = reference_words(tree.parameters)
-    if reference is None or tree.decision.edges is None:
-        return ""
-    return f" less {f'{tree.decision.offset:.4g}'.replace('-', '−')} of the reference ({reference})"
 
 
 def tree_facts(tree: Tree) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from foveal.images.window import placed
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from foveal.results.tree_overlap import Grown
+    from foveal.results.joining import Grown
 
 FAINT = 0.01  # ε_l, in units of the largest of H_l
 

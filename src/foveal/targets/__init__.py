@@ -13,6 +13,7 @@ from foveal.targets.class_scores import class_scores
 from foveal.targets.classes import Class, Margin
 from foveal.targets.comparison import Comparison
 from foveal.targets.custom import Custom
+from foveal.targets.direction import Direction
 from foveal.targets.heads import Head, read_head
 from foveal.targets.neighbors import Neighbors
 from foveal.targets.neuron import Neuron
@@ -43,6 +44,7 @@ __all__ = [
     "Class",
     "Comparison",
     "Custom",
+    "Direction",
     "Head",
     "Margin",
     "ModelOutput",

@@ -74,7 +74,7 @@ class Class:
         score = chance if self.of == "probability" else _at(scores, index)
         spec: dict[str, Any] = {
             "kind": "class", "index": index.tolist(), "of": "probability" if chances else self.of,
-            "predicted": self.which is None,
+            "predicted": self.which is None, "strongest": _strongest(scores, index),
         }  # fmt: skip
         each = tuple(Class(i, "logit" if chances else self.of, ending=head.ending) for i in index.tolist())
         return TargetScore(score, words, spec, chance.detach(), each, None, scores, head.notes(labels))
@@ -121,9 +121,14 @@ class Margin:
         pairs = list(zip(a.tolist(), b.tolist(), strict=True))
         words = tuple(" − ".join(class_words(k, labels, kind=head.kind) for k in pair) for pair in pairs)
         each = tuple(Margin(i, j, ending=head.ending) for i, j in pairs)
-        spec = {"kind": "margin", "a": a.tolist(), "b": b.tolist(), "of": head.kind}
+        spec = {"kind": "margin", "a": a.tolist(), "b": b.tolist(), "of": head.kind, "strongest": _strongest(scores, a)}
         margin = _at(scores, a) - _at(scores, b)
         return TargetScore(margin, words, spec, per_image=each, choices=scores, notes=head.notes(labels))
+
+
+def _strongest(scores: Float[Tensor, "n classes"], index: Int[Tensor, " n"]) -> list[bool]:
+    """Whether no class of each image has a higher score: the network decides for it."""
+    return (_at(scores, index) >= scores.amax(1)).tolist()
 
 
 def class_indices(

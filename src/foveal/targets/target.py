@@ -41,9 +41,9 @@ class ModelOutput:
 
 
 PER_IMAGE: Mapping[str, tuple[str, ...]] = {
-    "class": ("index",),
+    "class": ("index", "strongest"),
     "value": ("index",),
-    "margin": ("a", "b"),
+    "margin": ("a", "b", "strongest"),
     "similar": ("reference",),
     "prototypes": ("class", "against"),
     "neighbors": ("class", "against"),

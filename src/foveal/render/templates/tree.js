@@ -34,6 +34,16 @@ for (const home of document.querySelectorAll(".tree")) {
     for (const [name, value] of Object.entries({ x: x0, y: y0, width: x1 - x0, height: y1 - y0, class: kind })) rect.setAttribute(name, value);
     boxes.append(rect);
   };
+  const shelve = (words, uris, alt) => {
+    const shelf = make("div", "shelf");
+    for (const uri of uris) {
+      const one = make("img");
+      one.src = uri;
+      one.alt = alt;
+      shelf.append(one);
+    }
+    told.append(make("span", "", words), shelf);
+  };
   const tell = (path) => {
     const { feature, edge } = path.at(-1);
     boxes.replaceChildren();
@@ -47,7 +57,7 @@ for (const home of document.querySelectorAll(".tree")) {
       const [pro, contra, offset] = feature.balance;
       say("for", short(pro));
       say("against", short(contra));
-      if (!tree.reference) say("biases", short(offset));
+      if (!tree.reference) say("biases", short(offset) + (feature.bias === null ? "" : " (" + percent(feature.bias) + " of it)"));
       else if (!edge) say("reference", short(offset));
     }
     if (edge) {
@@ -57,18 +67,14 @@ for (const home of document.querySelectorAll(".tree")) {
       if (edge.average !== null) say("on average", change(edge.average));
     }
     told.append(list);
-    if (!edge && tree.reference) told.append(make("p", "", "Reference: " + tree.reference + ". The score less the score of the reference is what the parts add up to."));
-    const elsewhere = edge && tree.shelves[feature.stage + "/" + feature.channels[0]];
-    if (elsewhere?.length) {
-      const shelf = make("div", "shelf");
-      for (const uri of elsewhere) {
-        const one = make("img");
-        one.src = uri;
-        one.alt = "another image where this channel is strongest";
-        shelf.append(one);
-      }
-      told.append(make("span", "", "Other images where this channel is strongest:"), shelf);
+    if (!edge && tree.reference) told.append(make("p", "", "100 % is the score less that of the reference (" + tree.reference + "): what the parts add up to."));
+    if (!edge && tree.parts) told.append(make("p", "", "Inside an orange line lies half of a part's evidence, or more; blue is against what it is a part of. Press a part to see what it is made of."));
+    for (const [order, uris] of Object.entries(feature.examples ?? {})) {
+      shelve(order === "contribution" ? "Photos where it contributes most to this decision:" : "Photos where it is most active:", uris, "another photo with this part");
     }
+    if (feature.image) shelve("Image made for its channels:", [feature.image], "image made for " + feature.name);
+    const elsewhere = edge && tree.shelves[feature.stage + "/" + feature.channels[0]];
+    if (elsewhere?.length) shelve("Other images where this channel is strongest:", elsewhere, "another image where this channel is strongest");
   };
   const card = (edge, path) => {
     const feature = tree.features[edge.to];
@@ -88,9 +94,11 @@ for (const home of document.querySelectorAll(".tree")) {
     const bar = make("i", "bar");
     bar.style.width = Math.min(100, Math.max(2, 100 * Math.abs(edge.share))) + "%";
     const label = make("span");
-    const share = (edge.against ? "against " : "") + percent(Math.abs(edge.share));
+    const above = !tree.parts ? "" : path.length > 1 ? " of " + path.at(-1).feature.label : " of the decision";
+    const share = (edge.against ? "against: " : "") + percent(Math.abs(edge.share)) + above;
     label.append(make("b", "", feature.label), make("br"), share);
     button.append(bar, label);
+    if (tree.parts && feature.bias !== null) label.append(make("br"), "biases\u00a0" + percent(feature.bias));
     if (edge.effect !== null) button.append(make("span", "effect", "without\u00a0it " + change(edge.effect)));
     button.setAttribute("aria-label", feature.name + ", " + share);
     button.setAttribute("aria-expanded", "false");
