@@ -2,7 +2,7 @@
 
     python -m benchmarks.stories                       # the first two
     foveal train shortcut -o nets/ && foveal train shortcut --control -o nets/
-    python -m benchmarks.stories --shortcut nets/shortcut.safetensors --control nets/shortcut-control.safetensors
+    python -m benchmarks.stories --shortcut nets/shortcut.safetensors --control nets/control.safetensors
 
 Every part with its share of the decision, what the decision loses without it, and where its evidence lies, pixel by
 pixel: the drawn parts that hold most of it.
