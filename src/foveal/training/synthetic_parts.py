@@ -55,7 +55,7 @@ def save_as_parts(folder: Path, settings: Settings) -> Path:
         "data": "drawn world, split `classes`, train=True; parts are missing or borrowed in 60 % of the scenes",
         "recipe": student.card["recipe"],
         "accuracy": student.card["accuracy"],
-        "decides": "by three vectors of 128 numbers in the order of their activity, linearly; maps of 80 x 80 positions",
+        "decides": student.card["decides"],
         "foveal": __version__,
         "teacher": {"recipe": teacher.card["recipe"], "accuracy": teacher.card["accuracy"]},
         "license": LICENSE,
