@@ -10,7 +10,8 @@ birds. The first table has means, the second has differences from Grad-CAM on th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Annotated
 
 import numpy as np
@@ -26,6 +27,7 @@ from benchmarks.parts import GRID, STEPS
 from foveal.images import Batch, load_images
 from foveal.metrics import deletion
 from foveal.metrics.paired import PairedComparison, compare_pairs
+from foveal.metrics.retrieval import wilson
 from foveal.metrics.statistics import summary
 from foveal.synthetic import CLASS_NAMES, Split, sibling
 from foveal.synthetic.agreement import hit, share
@@ -53,10 +55,9 @@ def rows(plain: foveal.Model, networks: dict[str, foveal.Model]) -> dict[str, tu
     return found | {f"{name}, evidence": (model, by_parts(model)) for name, model in networks.items()}
 
 
-def margins(count: int, seed: int) -> Iterator[Example]:
+def margins(count: int, seed: int) -> list[Example]:
     """Drawn birds whose deciding part is visible."""
-    visible = filter(decides_visibly, Split("classes", 4 * count, seed=seed))
-    return (example for _, example in zip(range(count), visible, strict=False))
+    return list(islice(filter(decides_visibly, Split("classes", 4 * count, seed=seed)), count))
 
 
 def judged(model: foveal.Model, find: Find, examples: Sequence[Example], curves: int) -> Values:
@@ -81,10 +82,9 @@ def judged(model: foveal.Model, find: Find, examples: Sequence[Example], curves:
     return {"hit": np.array(hits), "share": np.array(shares), "deletion": np.array(areas)}
 
 
-def measured(find: dict[str, tuple[foveal.Model, Find]], count: int, curves: int, seed: int) -> dict[str, Values]:
+def measured(find: dict[str, tuple[foveal.Model, Find]], drawn: Sequence[Example], curves: int) -> dict[str, Values]:
     """Of all rows, on the same margins."""
     parts: dict[str, list[Values]] = {row: [] for row in find}
-    drawn = list(margins(count, seed))
     with typer.progressbar(range(0, len(drawn), BATCH), label="images") as bar:
         for first in bar:
             for row, (model, map_of) in find.items():
@@ -119,19 +119,40 @@ def main(
         model.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     plain = loaded.pop("demo")
     find = rows(plain, loaded)
-    values = measured(find, count, curves, seed)
+    drawn = margins(count, seed)
+    values = measured(find, drawn, curves)
     birds = list(DataLoader(SplitDataset(Split("classes", tests, seed=seed + 1)), batch_size=50))
     by_model = {id(model): correct(model, birds) for model, _ in find.values()}
     for row, (model, _) in find.items():
         values[row]["correct"] = by_model[id(model)]
     print(f"\n{count} margins, {min(curves, count)} with curves, {tests} birds to classify\n")
+    print_means(values)
+    print_differences(values)
+    print_hits_by_part(values, [deciding_part(CLASS_NAMES[example.target]) for example in drawn])
+
+
+def print_means(values: dict[str, Values]) -> None:
+    """A row each, half a 95 % interval after ±."""
     print("| | hit % | share % | deletion | correct % |\n|---|---|---|---|---|")
     for row, own in values.items():
         print(f"| {row} | {' | '.join(_cell(metric, own[metric]) for metric in METRICS)} |")
+
+
+def print_differences(values: dict[str, Values]) -> None:
+    """From Grad-CAM on the plain network, the interval in brackets."""
     print(f"\nbeside {PLAIN}\n\n| | hit, points | share, points | deletion | correct, points |\n|---|---|---|---|---|")
     for row in [row for row in values if row != PLAIN]:
         cells = [_difference(metric, values[row][metric], values[PLAIN][metric]) for metric in METRICS]
         print(f"| {row} | {' | '.join(cells)} |")
+
+
+def print_hits_by_part(values: dict[str, Values], deciding: Sequence[str]) -> None:
+    """The share of hits, by the part that decides."""
+    parts = sorted(set(deciding))
+    print(f"\n| hit %, by the deciding part | {' | '.join(parts)} |\n|---|{'---|' * len(parts)}")
+    for row, own in values.items():
+        hits = [own["hit"][np.array(deciding) == part].mean() for part in parts]
+        print(f"| {row} | {' | '.join(f'{100 * each:.0f}' for each in hits)} |")
 
 
 def _scale(metric: str) -> tuple[float, int]:
@@ -141,6 +162,9 @@ def _scale(metric: str) -> tuple[float, int]:
 
 def _cell(metric: str, values: NDArray[np.float64]) -> str:
     factor, digits = _scale(metric)
+    if metric == "correct":  # nearly all: the bootstrap knows no errors beside those it saw
+        low, high = wilson(int(values.sum()), len(values))
+        return f"{100 * values.mean():.2f} ({100 * low:.2f} to {100 * high:.2f})"
     found = summary(values)
     return f"{factor * found.mean:.{digits}f} ± {factor * found.half:.{digits}f}"
 
