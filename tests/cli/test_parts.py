@@ -96,5 +96,5 @@ def test_train_parts_passes_its_options_on(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(synthetic_parts, "train_parts", quick)
     done = run("train", "parts", "-o", tmp_path, "--images", 64, "--seed", 3, "--json")
     assert done.exit_code == 0, done.output
-    assert asked == [(tmp_path, {"accelerator": "auto", "images": 64, "seed": 3})]
+    assert asked == [(tmp_path, {"accelerator": "auto", "devices": 1, "images": 64, "seed": 3})]
     assert json.loads(done.stdout) == {"weights": str(tmp_path / "parts.safetensors"), "accuracy": 0.75}

@@ -96,7 +96,9 @@ def parts(recipe: RecipeOptions, output: options.OutputOptions, work: OutputFold
     from foveal.training.synthetic_parts import train_parts
 
     given = {name: value for name in ("images", "epochs", "seed") if (value := getattr(recipe, name)) is not None}
-    accuracy = _moved(train_parts(output.out, accelerator=recipe.device or "auto", **given), work)
+    accelerator, _, number = (recipe.device or "auto").partition(":")
+    devices = f"{number}," if number else 1  # a list with one number, or one of any number
+    accuracy = _moved(train_parts(output.out, accelerator=accelerator, devices=devices, **given), work)
     info(f"accuracy: {accuracy or 0:.1%}")
     _print_weights(output, "parts", accuracy)
 

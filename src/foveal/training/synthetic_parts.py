@@ -27,13 +27,15 @@ STUDENT = replace(
 )  # fmt: skip
 
 
-def train_parts(out: str | Path, *, accelerator: str = "auto", **wanted: Any) -> Iterator[TrainStep]:
+def train_parts(
+    out: str | Path, *, accelerator: str = "auto", devices: int | str = 1, **wanted: Any
+) -> Iterator[TrainStep]:
     """Train the teacher in `out`/teacher, then the student; leaves parts.safetensors and its card in `out`.
 
     Yields a `TrainStep` after every batch of both. What was finished is not done again.
 
     Args:
-        accelerator: of `lightning_fabric.Fabric`: "cpu", "cuda".
+        accelerator, devices: of `lightning_fabric.Fabric`: "cpu", "cuda"; how many, or "1," for the one of that number.
         wanted: settings of both, in place of `TEACHER` and `STUDENT`.
 
     Raises:
@@ -42,9 +44,9 @@ def train_parts(out: str | Path, *, accelerator: str = "auto", **wanted: Any) ->
     folder = Path(out)
     teacher = replace(TEACHER, **wanted)
     if not _trained(folder / "teacher", teacher):
-        yield from train(teacher, folder / "teacher", accelerator=accelerator)
+        yield from train(teacher, folder / "teacher", accelerator=accelerator, devices=devices)
     student = replace(STUDENT, teacher=str(folder / "teacher" / "brnpa.safetensors"), **wanted)
-    yield from train(student, folder, accelerator=accelerator)
+    yield from train(student, folder, accelerator=accelerator, devices=devices)
     save_as_parts(folder, student)
 
 
