@@ -16,6 +16,8 @@ from foveal.cli.app import app
 from foveal.synthetic import Split
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from typer.testing import Result
 
 
@@ -77,3 +79,22 @@ def test_training_from_the_command_line(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert Path(done.stdout.strip()) == out / "brnpa.safetensors" and (out / "brnpa.safetensors").exists()
     assert 'optimizer = "adamw"' in (out / "settings.toml").read_text()
+
+
+def test_train_parts_passes_its_options_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("lightning_fabric")
+    from foveal.training import synthetic_parts
+    from foveal.training.train_step import TrainStep
+
+    asked = []
+
+    def quick(out: Path, **given: object) -> Iterator[TrainStep]:
+        asked.append((out, given))
+        yield TrainStep("train", 1, 1, 1.5)
+        yield TrainStep("test", 10, 10, accuracy=0.75)
+
+    monkeypatch.setattr(synthetic_parts, "train_parts", quick)
+    done = run("train", "parts", "-o", tmp_path, "--images", 64, "--seed", 3, "--json")
+    assert done.exit_code == 0, done.output
+    assert asked == [(tmp_path, {"accelerator": "auto", "devices": 1, "images": 64, "seed": 3})]
+    assert json.loads(done.stdout) == {"weights": str(tmp_path / "parts.safetensors"), "accuracy": 0.75}

@@ -115,7 +115,7 @@ for panel, commands in {
         app.command(rich_help_panel=panel)(function)
 for function in (benchmark.synthetic, benchmark.folder):
     benchmarks.command()(function)
-for function in (train.demo, train.embed, train.contrastive, train.fewshot, train.brnpa, train.shortcut):
+for function in (train.demo, train.embed, train.contrastive, train.fewshot, train.parts, train.brnpa, train.shortcut):
     training.command()(function)
 app.add_typer(benchmarks, name="benchmark", rich_help_panel=MORE)
 app.add_typer(training, name="train", rich_help_panel=MORE)

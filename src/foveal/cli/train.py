@@ -16,7 +16,10 @@ from foveal.cli.output_folder import OutputFolder
 from foveal.engine.numerals import whole
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from foveal.training.synthetic_recipe import Recipe
+    from foveal.training.train_step import TrainStep
 
 
 Images = Annotated[int | None, typer.Option("--images", min=64, metavar="N", help="Number of images to draw.")]
@@ -82,6 +85,35 @@ def fewshot(recipe: RecipeOptions, output: options.OutputOptions, work: OutputFo
     from foveal.training.synthetic_episodes import EpisodesRecipe
 
     _train(EpisodesRecipe(), recipe, output, work, "accuracy on unknown species, 5-way 1-shot: {:.1%}")
+
+
+@command
+def parts(recipe: RecipeOptions, output: options.OutputOptions, work: OutputFolder) -> None:
+    """Train a network that classifies drawn birds by ranked parts: a teacher first, then the student, which is kept.
+
+    The options apply to both. After an interruption the same command continues where it stopped.
+    """
+    from foveal.training.synthetic_parts import train_parts
+
+    given = {name: value for name in ("images", "epochs", "seed") if (value := getattr(recipe, name)) is not None}
+    accelerator, _, number = (recipe.device or "auto").partition(":")
+    devices = f"{number}," if number else 1  # a list with one number, or one of any number
+    accuracy = _moved(train_parts(output.out, accelerator=accelerator, devices=devices, **given), work)
+    info(f"accuracy: {accuracy or 0:.1%}")
+    _print_weights(output, "parts", accuracy)
+
+
+def _moved(steps: Iterator[TrainStep], work: OutputFolder) -> float | None:
+    """Follows a training with a progress bar; returns the last accuracy."""
+    accuracy = None
+    with progress("training steps") as move:
+        for step in steps:
+            loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
+            accuracy = step.accuracy if step.accuracy is not None else accuracy
+            move(PHASES[step.phase], step.done, step.total, loss)
+            if step.phase == "train":
+                work.done(step.done, step.total, "steps", resumes=True)
+    return accuracy
 
 
 @command
@@ -159,17 +191,11 @@ def brnpa(
     if search:
         _searched(chosen, search, workers, accelerator, output)
         return
-    accuracy = None
-    with progress("training steps") as move:
-        for step in train(
-            chosen, output.out, accelerator=accelerator, devices=whole(devices) or devices,
-            nodes=nodes, strategy=strategy, workers=workers,
-        ):  # fmt: skip
-            loss = f"loss {step.loss:.3f}" if step.loss is not None else ""
-            accuracy = step.accuracy if step.accuracy is not None else accuracy
-            move(PHASES[step.phase], step.done, step.total, loss)
-            if step.phase == "train":
-                work.done(step.done, step.total, "steps", resumes=True)
+    steps = train(
+        chosen, output.out, accelerator=accelerator, devices=whole(devices) or devices, nodes=nodes, strategy=strategy,
+        workers=workers,
+    )  # fmt: skip
+    accuracy = _moved(steps, work)
     if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("NODE_RANK", "0") != "0":
         return  # of several processes one speaks
     info(f"accuracy: {accuracy:.1%}" if accuracy is not None else "the training was finished already")
