@@ -32,6 +32,7 @@ Pixels = NDArray[np.uint8]
 
 JAY, COCKATOO = "Crown-crested Jay", "Saffron Cockatoo"
 FAR = 8  # times smaller than it was drawn
+MOST = 4  # parts of a stage that a drawn tree shows
 SEEN = 0.1  # of a part's evidence, that a drawn part must hold to be named
 SHOWN = 3  # of the images of the third story
 
@@ -100,8 +101,10 @@ def rows(tree: Tree, labels: Pixels) -> Iterable[str]:
         yield f"| {edge.child.name} | {' | '.join(numbers)} | {where} |"
 
 
-def tell(title: str, tree: Tree, labels: Pixels) -> None:
+def tell(title: str, tree: Tree, labels: Pixels, picture: Path | None) -> None:
     decision = tree.decision
+    if picture:
+        tree.figure(most=MOST).convert("RGB").save(picture, quality=86)
     print(f"\n{title}\n{tree.target}: score {decision.value:.2f}, reference {decision.offset:.2f}")
     print("| part | share | without it | on average | at random | where its evidence lies |\n|---|---|---|---|---|---|")
     print("\n".join(rows(tree, labels)))
@@ -111,11 +114,14 @@ def main(
     shortcut_weights: Annotated[Path | None, typer.Option("--shortcut", help="a network trained on `shortcut`")] = None,
     control_weights: Annotated[Path | None, typer.Option("--control", help="its control")] = None,
     count: Annotated[int, typer.Option(help="images of the third story")] = 40,
+    pictures: Annotated[Path | None, typer.Option(help="a folder for the drawn trees")] = None,
     threads: int = 2,
 ) -> None:
     torch.set_num_threads(threads)
-    tell("A right decision", *right())
-    tell("A wrong decision", *wrong())
+    if pictures:
+        pictures.mkdir(parents=True, exist_ok=True)
+    tell("A right decision", *right(), pictures and pictures / "story-right.jpg")
+    tell("A wrong decision", *wrong(), pictures and pictures / "story-wrong.jpg")
     for name, weights in (("shortcut", shortcut_weights), ("control", control_weights), ("demo", Path("demo"))):
         if weights is None or shortcut_weights is None:
             continue
@@ -124,7 +130,8 @@ def main(
             tree = shortcut(network, example)
             found.append(on_background(tree.grow(1), example.labels))
             if number == SHOWN:
-                tell(f"The same image, {name}", tree.grow(2).audit(), example.labels)
+                picture = pictures and pictures / f"story-{name}.jpg"
+                tell(f"The same image, {name}", shortcut(network, example).grow(2).audit(), example.labels, picture)
         found = [value for value in found if value == value]
         low, middle, high = (f"{100 * np.quantile(found, q):.0f} %" for q in (0.1, 0.5, 0.9))
         print(

@@ -189,9 +189,10 @@ class PartExpander:
         if key in self.features:
             return self.features[key]
         R = self.parts(stage)[part] * self.evidence[stage].R
-        map = self._smooth(R.abs().sum(0)[None], stage, slice(part, part + 1))[0]
+        value = float(R.double().sum())
+        map = self._smooth(R.sum(0)[None], stage, slice(part, part + 1))[0] * (-1 if value < 0 else 1)
         place = divmod(int(map.argmax()), map.shape[1])
-        new = Feature(stage, self.stages[stage].name, _leading(R), place, value=float(R.double().sum()), part=part)
+        new = Feature(stage, self.stages[stage].name, _leading(R), place, value=value, part=part)
         new.box, new.profile = densest_square(map, self.stages[stage], self.size), R.abs().sum((1, 2)).cpu()
         if stage == 0:
             new.edges = ()

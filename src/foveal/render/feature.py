@@ -13,8 +13,6 @@ from foveal.render.overlay import draw_overlay, fit
 from foveal.render.part_picture import part_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jaxtyping import Float, UInt8
     from numpy.typing import NDArray
 
@@ -33,14 +31,18 @@ def feature_picture(
     Args:
         against: the contributions below 0 are drawn, in blue, instead of those above.
         flipped: what the edge holds counts with the other sign, as of what opposes its parent.
+
+    Of a part, what it brings to all that it is part of is drawn.
     """
-    map = whole_map(tree, edge)
     stage = tree.stages[edge.child.stage]
     if edge.child.part is not None:
-        photo = cropped(tree.photo, crop_of(tree, edge.child))
+        photo, map = cropped(tree.photo, crop_of(tree, edge.child)), part_map(tree, edge.child)
         place = stage.place and Place(*stage.place).settled(map.shape, photo.geometry.input_size)
-        drawn = part_picture(photo, -map if flipped else map, place, side=side, against=against)
+        drawn = part_picture(
+            photo, -map if bool(map.sum() < 0) is not against else map, place, side=side, against=against
+        )
         return drawn.resize((side, side), Image.Resampling.BICUBIC)
+    map = whole_map(tree, edge)
     part = fit(cropped(tree.photo, crop_of(tree, edge.child)), side)
     drawn = draw_overlay(
         part,
@@ -76,6 +78,12 @@ def whole_map(tree: Graph, edge: Support) -> Float[NDArray[np.float32], "h w"]:
     """The contributions of an edge on the whole stage."""
     whole = placed(edge.map.detach().cpu().float(), edge.corner, tree.stages[edge.child.stage].shape[1:])
     return whole.numpy()
+
+
+def part_map(tree: Graph, part: Vertex) -> Float[NDArray[np.float32], "h w"]:
+    """The contributions of a part to all parts above that are known to rest on it."""
+    edges = [edge for above in [tree.decision, *tree.features.values()] for edge in above.edges or ()]
+    return np.asarray(sum(whole_map(tree, edge) for edge in edges if edge.child.key == part.key), np.float32)
 
 
 def region(tree: Graph, feature: Vertex) -> Box:
@@ -123,11 +131,11 @@ def _legible(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
     )
 
 
-def is_any_hatched(tree: Graph, rows: Sequence[Sequence[Vertex]]) -> bool:
-    """Whether a crop shows some of what was cropped away."""
-    seen = tree.photo.geometry.seen
-    crops = [crop_of(tree, feature) for row in rows for feature in row]
-    return any(x0 < seen[0] - 1 or y0 < seen[1] - 1 or x1 > seen[2] + 1 or y1 > seen[3] + 1 for x0, y0, x1, y1 in crops)
+def is_cropped(tree: Graph) -> bool:
+    """Whether the network did not see all of the photo."""
+    height, width = tree.photo.geometry.photo_size
+    x0, y0, x1, y1 = tree.photo.geometry.seen
+    return x0 > 1 or y0 > 1 or x1 < width - 1 or y1 < height - 1
 
 
 def crop_at(photo: Photo, box: Box) -> Photo:

@@ -171,6 +171,12 @@ def mark_unseen(pixels: NDArray[np.float32], unseen: NDArray[np.bool_], photo: P
     return picture
 
 
+def seen_photo(photo: Photo) -> Image.Image:
+    """The photo, dimmed and hatched where the network did not look."""
+    everywhere = np.asarray(photo.geometry.map_to_photo(np.ones(photo.geometry.input_size, np.float32)))
+    return mark_unseen(np.asarray(photo.pixels / np.float32(255), np.float32), np.isnan(everywhere), photo)
+
+
 def line_width(photo: Photo) -> float:
     """Of contour lines, in pixels."""
     return max(1.5, max(photo.geometry.photo_size) / 180)

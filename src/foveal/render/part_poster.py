@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
-from foveal.render.feature import feature_picture, is_any_hatched, pattern_picture, region
+from foveal.render.feature import feature_picture, pattern_picture, region
 from foveal.render.figures import LINE, MUTED
-from foveal.render.overlay import INK, PAPER, fit
+from foveal.render.overlay import INK, PAPER, fit, seen_photo
 from foveal.render.page_layout import Page
 from foveal.render.part_legend import draw_legend
 from foveal.render.part_strips import EXAMPLES_ACROSS, example_picture, image_picture
@@ -81,9 +79,7 @@ class _Poster:
         shown = [[cell.feature for cell in row] for row in self.rows]
         looked = any(feature.pattern for row in shown for feature in row)
         head = wrap(title(self.tree), size * 1.5, self.width)
-        foot = wrap(
-            caption(self.tree, shown, looked=looked, hatched=is_any_hatched(self.tree, shown)), size, self.width
-        )
+        foot = wrap(caption(self.tree, shown, looked=looked), size, self.width)
         top = size * (1.6 + len(head) * 1.5 * LINE)
         tops, y = [], top + tall
         for number, row in enumerate(self.rows):
@@ -189,7 +185,7 @@ class _Poster:
         """The photo, with the crops of the first row, each with its number."""
         height, wide = self.tree.photo.geometry.photo_size
         shown = fit(self.tree.photo, max(1, round(max(tall, tall * wide / height))))
-        picture = Image.fromarray(shown.pixels)
+        picture = seen_photo(shown)
         left, ratio, size = middle - picture.width / 2, picture.width / wide, self.size
         page.place((left, top), picture, alt=self.tree.photo.source)
         for cell in self.rows[0] if self.rows else ():

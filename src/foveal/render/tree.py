@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
-from foveal.render.feature import effective_region, feature_picture, is_any_hatched, pattern_picture, region
+from foveal.render.feature import effective_region, feature_picture, pattern_picture, region
 from foveal.render.figures import LINE, MUTED
-from foveal.render.overlay import INK, fit
+from foveal.render.overlay import INK, fit, seen_photo
 from foveal.render.page_layout import Page
 from foveal.render.text import shorten, wrap
 from foveal.render.tree_caption import caption, title
@@ -44,9 +42,7 @@ def tree_page(tree: Graph, *, most: int = 8, side: int = 132) -> Page:
     head = wrap(title(tree), size * 1.5, width)
     shown = [[cell.feature for cell in row if not cell.opponent] for row in rows]
     foot = wrap(
-        caption(
-            tree, shown, looked=looked, hatched=is_any_hatched(tree, [[cell.feature for cell in row] for row in rows])
-        ),
+        caption(tree, shown, looked=looked),
         size,
         width,
     )
@@ -140,7 +136,7 @@ def _photo(page: Page, tree: Graph, row: Sequence[Cell], middle: float, top: flo
     """The photo, with what the features of the last stage see outlined: what they respond to, if that is known."""
     tall, wide = tree.photo.geometry.photo_size
     shown = fit(tree.photo, max(1, round(max(height, height * wide / tall))))
-    picture = Image.fromarray(shown.pixels)
+    picture = seen_photo(shown)
     left, ratio = middle - picture.width / 2, picture.width / wide
     page.place((left, top), picture, alt=tree.photo.source)
     for cell in row:

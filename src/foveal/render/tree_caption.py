@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from foveal.render.feature import is_cropped
 from foveal.render.reference_words import reference_words
 from foveal.render.scale import number
 from foveal.render.tree_words import percent
@@ -19,17 +20,16 @@ def title(tree: Graph) -> str:
     return f"{tree.target}, {tree.model}: score {tree.decision.value:.3g}{_balance(tree)}"
 
 
-def caption(tree: Graph, shown: Sequence[Sequence[Vertex]], *, looked: bool, hatched: bool) -> str:
+def caption(tree: Graph, shown: Sequence[Sequence[Vertex]], *, looked: bool) -> str:
     """How to read the page, and the notes.
 
     Args:
         tree: what is drawn.
         shown: the features of each row, without the opponents of the decision.
         looked: what drives each feature is drawn, too.
-        hatched: some of what is drawn was not seen by the network.
     """
     said = _of_parts(tree, shown, looked=looked) if _is_of_parts(tree) else _of_channels(tree, shown, looked=looked)
-    if hatched:
+    if is_cropped(tree):
         said.append("Hatched areas were not seen by the network.")
     return " ".join([*filter(None, said), *(f"{note[:1].upper()}{note[1:]}." for note in tree.notes)])
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from foveal.render.feature import effective_region, feature_picture, pattern_picture, region
 from foveal.render.fragment import data_uri
-from foveal.render.overlay import fit
+from foveal.render.overlay import fit, seen_photo
 from foveal.render.pages import environment, script_json
 from foveal.render.part_strips import example_picture, image_picture
 from foveal.render.reference_words import reference_words
@@ -48,7 +46,7 @@ def _content(tree: Graph, most: int, finer: float) -> dict[str, Any]:
         "target": tree.target,
         "model": tree.model,
         "rule": tree.parameters.get("rule", ""),
-        "photo": data_uri(Image.fromarray(photo.pixels), quality=QUALITY),
+        "photo": data_uri(seen_photo(photo), quality=QUALITY),
         "size": list(photo.geometry.photo_size[::-1]),
         "stages": [stage.name for stage in tree.stages],
         "features": [_feature(tree, feature, number, photo.pixels.shape[1], round(SIDE * finer)) for feature in shown],
