@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, print_text, progress
+from foveal.cli.drawing_options import DrawingOptions
 from foveal.cli.figure import Figure
 from foveal.cli.lists import repeatable
 from foveal.cli.measured_photos import MeasuredPhotos, counted, measured_photo, save_tables
@@ -45,7 +46,7 @@ def compare(
     layer: options.Layer = None,
     steps: options.Steps = 28,
     *,
-    drawing: options.DrawingOptions,
+    drawing: DrawingOptions,
     output: options.OutputOptions,
     latex: options.Latex = False,
     work: OutputFolder,

@@ -10,6 +10,7 @@ import typer
 from foveal.cli import options
 from foveal.cli.command import command
 from foveal.cli.console import info, print_json, print_lines, progress
+from foveal.cli.drawing_options import DrawingOptions
 from foveal.cli.figure import Figure
 from foveal.cli.lists import repeatable
 from foveal.cli.output_folder import OutputFolder
@@ -58,7 +59,7 @@ def explain(
         bool, typer.Option("--again", help="After an interruption, explain the finished photos again, too.")
     ] = False,
     *,
-    drawing: options.DrawingOptions,
+    drawing: DrawingOptions,
     output: options.OutputOptions,
     work: OutputFolder,
 ) -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from foveal.cli.options import DrawingOptions
+    from foveal.cli.drawing_options import DrawingOptions
     from foveal.results import Explanation
 
 ENOUGH = 1024  # pixels of a photo that is kept for the figure, unless --size asks for more

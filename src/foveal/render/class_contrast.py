@@ -14,7 +14,7 @@ from foveal.render.overlay import PAPER
 from foveal.render.tile_grid import GridTile, tile_grid
 
 if TYPE_CHECKING:
-    from foveal.render.drawable import BestExample, Graph, SharedFeature, SharedPlace
+    from foveal.render.drawable_trees import BestExample, Graph, SharedFeature, SharedPlace
 
 
 WORDS = {

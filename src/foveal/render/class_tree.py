@@ -16,7 +16,7 @@ from foveal.render.tree_words import count, percent
 if TYPE_CHECKING:
     from PIL import Image
 
-    from foveal.render.drawable import BestExample, Graph, JoinedGraphs, SharedFeature, SharedPlace
+    from foveal.render.drawable_trees import BestExample, Graph, JoinedGraphs, SharedFeature, SharedPlace
     from foveal.render.page_layout import Point
 
 SHOWN = 3  # examples, one below the other

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from foveal.engine.structure import Stage
-    from foveal.render.drawable import Graph, Support, Vertex
+    from foveal.render.drawable_trees import Graph, Support, Vertex
 
 Box = tuple[float, float, float, float]
 SMALLEST = 28  # pixels of the photo that a crop has at least

@@ -14,7 +14,7 @@ from foveal.render.tree_lines import AGAINST, FOR, UNCONFIRMED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Set
 
-    from foveal.render.drawable import Graph
+    from foveal.render.drawable_trees import Graph
     from foveal.render.page_layout import Color, Page, Point
 
 

@@ -25,7 +25,7 @@ from foveal.render.tree_rows import rows_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from foveal.render.drawable import Graph, Key
+    from foveal.render.drawable_trees import Graph, Key
     from foveal.render.page_layout import Point
     from foveal.render.tree_rows import Cell
 

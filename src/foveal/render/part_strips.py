@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from foveal.render.drawable import PartPhoto
+    from foveal.render.drawable_trees import PartPhoto
 
 EXAMPLES_ACROSS = 2  # photos side by side below a part
 

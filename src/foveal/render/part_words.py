@@ -10,7 +10,7 @@ from foveal.render.tree_words import brief
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from foveal.render.drawable import Graph, Key, Support, Vertex
+    from foveal.render.drawable_trees import Graph, Key, Support, Vertex
     from foveal.render.tree_rows import Cell
 
 PARENTS = 2  # that are named

@@ -12,7 +12,7 @@ from foveal.render.tree_words import percent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from foveal.render.drawable import Graph, Support, Vertex
+    from foveal.render.drawable_trees import Graph, Support, Vertex
 
 
 def title(tree: Graph) -> str:

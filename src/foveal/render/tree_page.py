@@ -16,7 +16,7 @@ from foveal.render.tree_words import label_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from foveal.render.drawable import Graph, Key, Support, Vertex
+    from foveal.render.drawable_trees import Graph, Key, Support, Vertex
 
 MOST = 500  # features with images; what carries least is left out
 SIDE, PHOTO, SHELF, QUALITY = 104, 460, 64, 78

@@ -10,7 +10,7 @@ from foveal.render.tree_lines import untangled
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from foveal.render.drawable import Graph, Key, Support, Vertex
+    from foveal.render.drawable_trees import Graph, Key, Support, Vertex
 
 
 @dataclass(frozen=True)

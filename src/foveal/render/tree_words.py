@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from foveal.render.drawable import Vertex
+    from foveal.render.drawable_trees import Vertex
 
 
 def percent(share: float) -> str:

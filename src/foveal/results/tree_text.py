@@ -8,7 +8,7 @@ from foveal.render.part_words import bias_words
 from foveal.render.reference_words import reference_words
 
 if TYPE_CHECKING:
-    from foveal.render.drawable import Graph
+    from foveal.render.drawable_trees import Graph
     from foveal.results.feature_graph import Edge, Feature, Node
 
 
