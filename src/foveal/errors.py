@@ -17,7 +17,7 @@ class FovealError(Exception):
 
     def __str__(self) -> str:
         """The message, with nothing in it that a terminal obeys, whatever strangers called their files and layers."""
-        return printable(super().__str__())
+        return printable(Exception.__str__(self))
 
 
 class FovealWarning(UserWarning):
@@ -68,8 +68,8 @@ class UnknownTarget(UnknownName, TargetError):
     """A class that this network does not have, or a name that several classes share."""
 
 
-class UnknownMethod(UnknownName, MethodError):
-    """A method, a metric or one of their options and choices that does not exist."""
+class UnknownMethod(UnknownName, MethodError, KeyError):
+    """A method, a metric or one of their options and choices that does not exist; `foveal.METHODS` raises it, too."""
 
 
 class UnknownPreprocessing(UnknownName, ImageError):

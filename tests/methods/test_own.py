@@ -294,3 +294,9 @@ def test_methods_of_installed_packages(tmp_path: Path, monkeypatch: pytest.Monke
         find_method("lost")
     with pytest.raises(UnknownMethod, match="plug-cam"):
         find_method("plug-kam")
+
+
+def test_a_name_that_the_registry_does_not_have_is_one_sentence() -> None:
+    with pytest.raises(UnknownMethod, match=r"^there is no method 'grad-camm': `foveal methods` lists them$"):
+        foveal.METHODS["grad-camm"]
+    assert "grad-camm" not in foveal.METHODS and foveal.METHODS.get("grad-camm") is None

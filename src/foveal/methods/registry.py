@@ -36,7 +36,7 @@ class MethodRegistry(Mapping[str, Method]):
         for methods in (*self._families.values(), self._own):
             if name in methods:
                 return methods[name]
-        raise KeyError(name)
+        raise UnknownMethod(f"there is no method {name!r}: `foveal methods` lists them")
 
     def __iter__(self) -> Iterator[str]:
         return iter([name for methods in (*self._families.values(), self._own) for name in methods])
