@@ -100,4 +100,4 @@ def _lengths(part: PartOfPair) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %".replace("-", "−")
+    return f"{round(100 * share, 1) + 0.0:.1f} %".replace("-", "−")
