@@ -29,6 +29,7 @@ FLOORS = (
     ("methods",),
     ("api",),
     ("demo", "benchmark"),
+    ("webapp",),
     ("cli",),
 )
 """From below. A package may import from lower floors only, not from its neighbors."""

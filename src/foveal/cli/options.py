@@ -237,8 +237,8 @@ class TargetOptions:
 
     def resolve(self, network: Model) -> Any:
         """The target that a verb takes."""
-        from foveal.cli.target import parse_target
         from foveal.targets import Similar
+        from foveal.targets.parsing import parse_target
 
         if self.like and self.target:
             raise typer.BadParameter("--target explains a class, --like a similarity: give one of them")

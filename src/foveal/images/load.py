@@ -110,6 +110,19 @@ def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None =
     return Batch(torch.stack(inputs), tuple(photos))
 
 
+def photo_of(image: OneImage) -> Photo:
+    """The upright original of one image, to look at; no network is asked.
+
+    Raises:
+        ImageError: for whatever cannot be read.
+    """
+    if _is_input(image):
+        return _photo_of_input(image, None, 2)
+    decoded, source = _decoded(image)
+    pixels = np.array(decoded.image)
+    return Photo(pixels, Geometry.identity((pixels.shape[0], pixels.shape[1])), source, decoded.notes)
+
+
 def _taken_as(images: ImageLike) -> tuple[str, ...]:
     """What three axes were read as, where they might have been several signals."""
     if not _is_input(images) or images.ndim != 3:

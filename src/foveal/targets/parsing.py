@@ -1,4 +1,4 @@
-"""What follows --target."""
+"""Targets as text: what follows --target, and what the studio has in its address."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from foveal.errors import UnknownTarget
+from foveal.targets.classes import Class, Margin
+from foveal.targets.neuron import Neuron
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from foveal.targets import Neuron, Target
+    from foveal.targets.target import Target
 
 # Stand-ins for classes that only the network's answer can name.
 PREDICTED, RUNNER_UP = STAND_INS = "predicted", "runner-up"
@@ -27,8 +29,6 @@ def parse_target(text: str | None, labels: Sequence[str] | None) -> Target | Non
 
     A class that is called like one of these is that class, as in Python.
     """
-    from foveal.targets import Class, Margin
-
     if text is None or (text.strip() == PREDICTED and not _is_label(text, labels)):
         return None
     if _is_label(text, labels):
@@ -60,8 +60,6 @@ def _is_label(text: str, labels: Sequence[str] | None) -> bool:
 
 
 def _neuron(text: str) -> Neuron:
-    from foveal.targets import Neuron
-
     parts = re.fullmatch(
         r"neuron:(?P<layer>[^:]+):(?P<channel>\d{1,9})(:(?P<row>\d{1,9}),(?P<column>\d{1,9}))?", text, re.ASCII
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from foveal.cli.target import parse_target
 from foveal.errors import UnknownTarget
 from foveal.targets import Class, Margin, Neuron
+from foveal.targets.parsing import parse_target
 
 LABELS = ("jay", "crow, raven", "Crow - hooded", "neuron:of sorts")
 

@@ -1,0 +1,55 @@
+"""An explanation as a page shows it: the map at each of its layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from foveal.report.answers.wire import MapAnswer, Wire, map_answer
+
+if TYPE_CHECKING:
+    from foveal.results import Explanation
+
+
+class DecisionAnswer(Wire):
+    """The maps of one method for one photo and target, first layer next to the input.
+
+    Attributes:
+        target: what is explained, in words: "jay (17)".
+        score: the explained score; None where the method looks at no target.
+        probability: in 0..1, where the score has one.
+        layers: names, in the order of the maps.
+        notes: what a reader must know before believing the maps.
+        seconds: what it took.
+    """
+
+    target: str
+    score: float | None
+    probability: float | None
+    method: str
+    title: str
+    layers: list[str]
+    maps: list[MapAnswer]
+    notes: list[str]
+    seconds: float
+
+
+def decision_answer(why: Explanation, i: int = 0, *, title: str = "") -> DecisionAnswer:
+    """Image i of an explanation.
+
+    Args:
+        why: any explanation of two-dimensional maps.
+        i: which of its images.
+        title: the method's name in print.
+    """
+    geometry = why.photos[i].geometry
+    return DecisionAnswer(
+        target=why.target[i],
+        score=None if why.score is None else float(why.score[i]),
+        probability=None if why.probability is None else float(why.probability[i]),
+        method=why.method,
+        title=title or why.method,
+        layers=list(why.layers),
+        maps=[map_answer(map[i], geometry, why.where.get(layer)) for layer, map in why.maps.items()],
+        notes=list(why.notes),
+        seconds=why.seconds,
+    )

@@ -1,0 +1,155 @@
+"""The server: the page, its photos, and a path for each ask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import FastAPI, Header, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+import foveal.webapp.asks  # noqa: F401  registers what can be asked
+from foveal.errors import FovealError
+from foveal.report.answers.library import PhotoEntry
+from foveal.report.answers.wire import Wire
+from foveal.webapp.ask import ASKS, Ask
+from foveal.webapp.asks.upload import uploaded
+from foveal.webapp.jobs import Busy, Event, Jobs
+from foveal.webapp.photos import UnknownPhoto
+
+if TYPE_CHECKING:
+    from foveal.webapp.studio import Studio
+
+PATIENCE = 0.15  # seconds that a question waits for its answer before it becomes a job with progress
+
+
+class Ticket(Wire):
+    """The answer takes longer: its events are at /api/jobs/TICKET."""
+
+    job: str
+
+
+class Problem(Wire):
+    """What went wrong, in one sentence, and what to do."""
+
+    sentence: str
+
+
+def create_app(studio: Studio) -> FastAPI:
+    """The server of a studio; whoever runs it puts `webapp.security` around it."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.jobs = Jobs(studio)
+        yield
+        app.state.jobs.close()
+
+    app = FastAPI(title="foveal studio", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_exception_handler(FovealError, _problem)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    for one in ASKS.values():
+        _route(app, one)
+
+    @app.get("/api/jobs/{job}", response_class=EventSourceResponse, responses=_problems(404))
+    async def events(job: str, request: Request) -> AsyncIterator[ServerSentEvent]:
+        """What happens to a job: progress, then its answer, an error, or that it was canceled."""
+        jobs: Jobs = request.app.state.jobs
+        waited = jobs.job(job)
+        if waited is None:
+            yield ServerSentEvent(data=Event(kind="canceled").model_dump())
+            return
+        async for event in jobs.events(job):
+            data = event.model_dump()
+            if event.kind == "answer":
+                data["answer"] = json.loads(waited.answer or b"null")
+            yield ServerSentEvent(data=data)
+        jobs.cancel(job)
+
+    @app.delete("/api/jobs/{job}")
+    async def cancel(job: str, request: Request) -> bool:
+        """Give up waiting; work that nobody waits for stops after the chunk it is in."""
+        stopped: bool = request.app.state.jobs.cancel(job)
+        return stopped
+
+    @app.post("/api/photos", responses=_problems(400, 413), openapi_extra=_BYTES)
+    async def add_photo(request: Request, x_name: Annotated[str, Header(max_length=1000)] = "photo") -> PhotoEntry:
+        """Add a photo: the bytes of its file are the body, X-Name its name (percent-encoded)."""
+        import asyncio
+        from urllib.parse import unquote
+
+        data = await request.body()
+        return await asyncio.to_thread(uploaded, studio, data, unquote(x_name))
+
+    @app.get("/photos/{hash}", responses={**_problems(404), 200: {"content": {"image/webp": {}}}})
+    async def photo(hash: str) -> Response:
+        """A photo as the page draws it."""
+        forever = {"Cache-Control": "private, max-age=31536000, immutable"}
+        return Response(studio.photos[hash].encoded(), media_type="image/webp", headers=forever)
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return Response(_static("studio.html"), media_type="text/html; charset=utf-8")
+
+    @app.get("/studio.js", include_in_schema=False)
+    async def script() -> Response:
+        return Response(_static("studio.js"), media_type="text/javascript; charset=utf-8")
+
+    @app.get("/studio.css", include_in_schema=False)
+    async def style() -> Response:
+        return Response(_static("studio.css"), media_type="text/css; charset=utf-8")
+
+    return app
+
+
+def _route(app: FastAPI, one: Ask) -> None:
+    async def answer(query: Any, request: Request) -> Response:
+        jobs: Jobs = request.app.state.jobs
+        ticket = jobs.start(one, query)
+        job = await jobs.wait(ticket, PATIENCE)
+        if job is None or not job.over:
+            return JSONResponse({"job": ticket}, 202)
+        jobs.cancel(ticket)
+        if job.answer is not None:
+            return Response(job.answer, media_type="application/json")
+        return JSONResponse({"sentence": job.state.sentence}, 400)
+
+    answer.__annotations__.update(query=one.query, request=Request, **{"return": Response})
+    app.add_api_route(
+        f"/api/{one.name}",
+        answer,
+        methods=["POST"],
+        name=one.name,
+        description=one.answer.__doc__,
+        responses={200: {"model": one.result}, 202: {"model": Ticket}, **_problems(400, 503)},
+    )
+
+
+def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+    return {code: {"model": Problem} for code in codes}
+
+
+_BYTES = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    code = 404 if isinstance(error, UnknownPhoto) else 503 if isinstance(error, Busy) else 400
+    return JSONResponse({"sentence": str(error)}, code)
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "body")
+    return JSONResponse({"sentence": f"the page asked something unreadable: {where}: {first['msg']}"}, 422)
+
+
+def _static(name: str) -> bytes:
+    file = files("foveal.render") / "static" / name
+    if not file.is_file():
+        raise HTTPException(404)
+    return file.read_bytes()

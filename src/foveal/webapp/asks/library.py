@@ -1,0 +1,80 @@
+"""What a studio has: photos, models with their layers and classes, methods, and the color tables."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+from foveal.methods import METHODS
+from foveal.methods.listing import passes
+from foveal.render.color import diverging, sequential
+from foveal.report.answers.library import (
+    ColorTables,
+    LibraryAnswer,
+    MethodEntry,
+    ModelEntry,
+    PhotoEntry,
+)
+from foveal.webapp.ask import Progress, Query, ask
+
+if TYPE_CHECKING:
+    from foveal.models import Model
+    from foveal.webapp.photos import StudioPhoto
+    from foveal.webapp.studio import Studio
+
+
+class LibraryQuery(Query):
+    """Everything that the page can choose from."""
+
+
+@ask("library", lasting=False)
+def library(studio: Studio, query: LibraryQuery, progress: Progress) -> LibraryAnswer:
+    """What there is to choose from."""
+    return LibraryAnswer(
+        photos=[photo_entry(photo) for photo in studio.photos],
+        models=[_model_entry(name, model) for name, model in studio.models.items()],
+        methods=[
+            MethodEntry(
+                name=method.name,
+                title=method.title,
+                about=method.about,
+                cost=passes(method),
+                place=method.place,
+                needs=method.needs,
+                similarity=method.similarity,
+            )
+            for method in METHODS.values()
+        ],
+        colors=ColorTables(
+            diverging=base64.b64encode(diverging().tobytes()).decode(),
+            sequential=base64.b64encode(sequential().tobytes()).decode(),
+        ),
+        own_targets=list(studio.targets),
+        live=True,
+    )
+
+
+def photo_entry(photo: StudioPhoto) -> PhotoEntry:
+    """A photo as the page knows it."""
+    return PhotoEntry(
+        hash=photo.hash,
+        name=photo.name,
+        width=photo.size[1],
+        height=photo.size[0],
+        url=f"photos/{photo.hash}",
+        drawn=photo.scene is not None,
+        truth=photo.scene.class_name if photo.scene else "",
+        source=photo.source,
+    )
+
+
+def _model_entry(name: str, model: Model) -> ModelEntry:
+    size = model.preprocessing.size if model.preprocessing else None
+    return ModelEntry(
+        name=name,
+        source=model.name,
+        labels=list(model.labels or ()),
+        task=model.task,
+        input_size=list(size) if size else None,
+        notes=list(model.notes),
+    )

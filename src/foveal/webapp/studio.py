@@ -1,0 +1,107 @@
+"""What a studio holds: models, photos and answers. The server asks it, whatever the page wants to know."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from foveal.errors import FovealError, UnknownModel
+from foveal.targets import as_decision
+from foveal.targets.parsing import parse_target
+from foveal.webapp.cache import AnswerCache
+from foveal.webapp.photos import Photos
+
+if TYPE_CHECKING:
+    from foveal.images.load import OneImage
+    from foveal.models import Model
+    from foveal.synthetic.scene import Scene
+    from foveal.targets import Target
+    from foveal.webapp.photos import StudioPhoto
+
+Kept = TypeVar("Kept")
+MOST_KEPT = 32  # live objects, such as trees that grow
+
+
+class Studio:
+    """Models, photos, and what was answered.
+
+    Attributes:
+        models: by the name that the page shows.
+        photos: see `Photos`.
+        answers: JSON by what was asked.
+        targets: functions of the person's own that are explained, by name.
+    """
+
+    def __init__(self, models: Mapping[str, Model], targets: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
+        if not models:
+            raise UnknownModel("a studio needs a model: name one")
+        self.models = dict(models)
+        self.photos = Photos()
+        self.answers = AnswerCache()
+        self.targets = dict(targets or {})
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = Lock()
+
+    def add_photos(self, images: Iterable[OneImage]) -> None:
+        """Photos that the person named.
+
+        Raises:
+            ImageError: for what cannot be read.
+        """
+        for number, image in enumerate(images, 1):
+            if isinstance(image, str | os.PathLike):
+                self.photos.add(image, Path(image).name, source=repr(str(image)))
+            else:
+                self.photos.add(image, f"image {number}", source=f"images[{number - 1}]")
+
+    def add_scenes(self, scenes: Iterable[Scene]) -> None:
+        """Drawn scenes, whose truth is known."""
+        from foveal.synthetic.drawing import render
+
+        for scene in scenes:
+            self.photos.add(render(scene)[0], f"{scene.class_name}.png".replace(" ", "-").lower(), scene=scene)
+
+    def model(self, name: str) -> Model:
+        """The model of that name. Raises UnknownModel where there is none."""
+        if name not in self.models:
+            raise UnknownModel(f"this studio has no model {name!r}: it has {', '.join(self.models)}")
+        return self.models[name]
+
+    def photo(self, hash: str) -> StudioPhoto:
+        """The photo of that hash. Raises UnknownPhoto where there is none."""
+        return self.photos[hash]
+
+    def target(self, text: str, model: Model) -> Target | None:
+        """The target that the page means, see `foveal.targets.parsing`; "own:NAME" is one of `targets`.
+
+        Raises:
+            TargetError: for what names none.
+        """
+        if text.startswith("own:") and text[4:] in self.targets:
+            return as_decision(self.targets[text[4:]])
+        return parse_target(text or None, model.labels)
+
+    def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """A live object such as a growing tree: made when first needed, the last `MOST_KEPT` are kept."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]  # type: ignore[no-any-return]
+        made = make()
+        with self._lock:
+            self._kept[key] = made
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return made
+
+    def failed(self, ask: str, error: Exception) -> None:
+        """Tell the terminal of a fault of our own."""
+        if not isinstance(error, FovealError):
+            print(f"foveal studio: {ask} failed", file=sys.stderr)
+            traceback.print_exception(error, file=sys.stderr)
