@@ -19,6 +19,7 @@ from foveal.models import load_model
 from foveal.synthetic import demo_scenes
 from foveal.webapp.serve import StudioServer, serving
 from foveal.webapp.studio import Studio
+from tests.studio.asking import Client
 from tests.studio.browsing import Watch, violations
 
 QUIET = (
@@ -44,6 +45,12 @@ def studio_server(studio: Studio) -> Iterator[StudioServer]:
     """The studio on a free port of this machine; `studio_server.address` opens it."""
     with serving(studio, port=0) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def client(studio_server: StudioServer) -> Client:
+    """Asks the studio without a browser."""
+    return Client(studio_server)
 
 
 @pytest.fixture(scope="session")

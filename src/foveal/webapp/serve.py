@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import threading
@@ -13,6 +14,7 @@ import uvicorn
 
 from foveal.errors import FovealError
 from foveal.webapp.app import create_app
+from foveal.webapp.security import Guard, is_loopback
 
 if TYPE_CHECKING:
     from foveal.webapp.studio import Studio
@@ -30,13 +32,14 @@ class StudioServer(uvicorn.Server):
     """
 
     def __init__(self, studio: Studio, *, host: str = LOOPBACK, port: int | None = None, token: str = "") -> None:
+        _check_key(host, token)
         self._socket = _listening(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.host, self.token = host, token or secrets.token_urlsafe(24)
         self._app = create_app(studio)
         super().__init__(
             uvicorn.Config(
-                self._app,
+                Guard(self._app, host=host, port=self.port, token=self.token),
                 lifespan="on",
                 log_config=None,
                 log_level="warning",
@@ -76,6 +79,16 @@ def serving(
     finally:
         server.should_exit = True
         thread.join()
+
+
+def _check_key(host: str, token: str) -> None:
+    if token and not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", token):
+        raise FovealError("a token for the studio is 16 to 200 letters, digits, - or _: choose one that nobody guesses")
+    if not token and not is_loopback(host):
+        raise FovealError(
+            f"with {host} as its host, other machines reach the studio: whoever has its address can use the models and "
+            "see the photos, and what they send is not encrypted; if you want that, name a key of your own with token="
+        )
 
 
 def _listening(host: str, port: int | None) -> socket.socket:
