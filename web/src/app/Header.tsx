@@ -8,7 +8,7 @@ export function Header({ view }: { view: string }) {
   const { photos = [], models = [] } = library.value ?? {};
   const number = photo.value ? photos.indexOf(photo.value) : -1;
   return (
-    <header class="bar">
+    <header class="header">
       <strong class="brand">foveal</strong>
       <nav class="tabs" aria-label="Views">
         {views().map((one) => (

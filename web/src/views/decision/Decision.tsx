@@ -4,7 +4,8 @@ import { Legend } from "../../controls/Legend";
 import { PhotoMap } from "../../controls/PhotoMap";
 import { ScoreTable } from "../../controls/ScoreTable";
 import { Waiting } from "../../controls/Waiting";
-import { outlineOf, placesOf } from "../../draw/places";
+import { outlineOf } from "../../draw/contour";
+import { placesOf } from "../../draw/places";
 import { chooseScale, type Sign } from "../../draw/scale";
 import { useAnswer } from "../../state/answers";
 import { address, go } from "../../state/address";
@@ -56,7 +57,7 @@ export function Decision() {
               {!bare &&
                 field &&
                 places.map((place) => (
-                  <path class={`place${isHovered("place", place.number) ? " same" : ""}`} d={outlineOf(field, place.cells)} />
+                  <path class={`place${isHovered("place", place.number) ? " same" : ""}`} d={outlineOf(field, place)} />
                 ))}
             </PhotoMap>
             {!bare && field && <Badges field={field} places={places} />}
