@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from foveal.report.answers.wire import MapAnswer, Wire, map_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from foveal.results import Explanation
 
 
@@ -15,6 +18,7 @@ class DecisionAnswer(Wire):
 
     Attributes:
         target: what is explained, in words: "jay (17)".
+        asked: names of the classes that the target is about: one, two of a margin, none of other targets.
         score: the explained score; None where the method looks at no target.
         probability: in 0..1, where the score has one.
         layers: names, in the order of the maps.
@@ -23,6 +27,7 @@ class DecisionAnswer(Wire):
     """
 
     target: str
+    asked: list[str]
     score: float | None
     probability: float | None
     method: str
@@ -44,6 +49,7 @@ def decision_answer(why: Explanation, i: int = 0, *, title: str = "") -> Decisio
     geometry = why.photos[i].geometry
     return DecisionAnswer(
         target=why.target[i],
+        asked=asked_classes(why.target[i], why.target_spec),
         score=None if why.score is None else float(why.score[i]),
         probability=None if why.probability is None else float(why.probability[i]),
         method=why.method,
@@ -53,3 +59,16 @@ def decision_answer(why: Explanation, i: int = 0, *, title: str = "") -> Decisio
         notes=list(why.notes),
         seconds=why.seconds,
     )
+
+
+def asked_classes(target: str, spec: Mapping[str, Any]) -> list[str]:
+    """The names of the classes that a target is about, out of its words.
+
+    Args:
+        target: "jay (17)", or "jay (17) \N{MINUS SIGN} crow (3)" of a margin.
+        spec: the same for machines.
+    """
+    if spec.get("kind") not in ("class", "margin"):
+        return []
+    sides = target.split(" \N{MINUS SIGN} ") if spec["kind"] == "margin" else [target]
+    return [re.sub(r" \(\d+\)$", "", side).removeprefix("class ") for side in sides]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -31,7 +32,8 @@ class GridAnswer(Wire):
         offset: (x, y), the middle of the first position.
         step: (x, y), to the next one; negative where the map is mirrored.
         seen: (x0, y0, x1, y1), the part of the photo that the network saw.
-        turned: the map's rows are the photo's columns.
+        turned: the layer has the photo's columns as rows; the map is turned to stand upright, so position (row, column)
+            of the map is (column, row) of the layer.
     """
 
     offset: Pair
@@ -63,6 +65,8 @@ def map_answer(values: Float[Tensor, "h w"], geometry: Geometry, place: Place | 
     Values that are not numbers travel as such and are no part of scale and total.
     """
     array = values.detach().float().cpu().numpy()
+    if place and place.turned:
+        array = np.ascontiguousarray(array.T)
     known = array[np.isfinite(array)]
     scale = float(np.abs(known).max()) if known.size else 0.0
     with np.errstate(over="ignore", invalid="ignore"):
@@ -79,9 +83,9 @@ def map_answer(values: Float[Tensor, "h w"], geometry: Geometry, place: Place | 
 
 
 def grid_answer(cells: tuple[int, int], geometry: Geometry, place: Place | None) -> GridAnswer:
-    """Where the positions of a map (h, w) lie on the photo."""
-    first, after = ([0, 0], [1, 1])
-    (x0, y0), (x1, y1) = geometry.cells_to_photo([first, after], cells, place)
+    """Where the positions of an upright map (h, w) lie on the photo."""
+    upright = replace(place, turned=False) if place else None
+    (x0, y0), (x1, y1) = geometry.cells_to_photo([[0, 0], [1, 1]], cells, upright)
     height, width = geometry.photo_size
     left, top, right, bottom = geometry.seen
     return GridAnswer(

@@ -1,0 +1,43 @@
+// The frame: header, the view that the address names, and the line of code that makes the same.
+import { useEffect, useRef } from "preact/hooks";
+import { address } from "../state/address";
+import { library, lost } from "../state/store";
+import { Footer } from "./Footer";
+import { Header } from "./Header";
+import { useKeys } from "./keys";
+import { Start } from "./Start";
+import { useDrop } from "./drop";
+import { views } from "./views";
+
+export function App() {
+  const home = useRef<HTMLDivElement>(null);
+  useKeys();
+  const dropping = useDrop(home);
+  const view = views().find((one) => one.name === address.value.view) ?? views()[0]!;
+  useEffect(() => {
+    document.title = `${view.title} · foveal`;
+  }, [view]);
+  const ready = library.value;
+  return (
+    <div class={`studio${dropping ? " dropping" : ""}`} ref={home}>
+      <a class="skip" href="#main" onClick={toMain}>
+        Skip to the evidence
+      </a>
+      {lost.value && (
+        <p class="lost" role="alert">
+          foveal has stopped. Start it again; this page will find it.
+        </p>
+      )}
+      <Header view={view.name} />
+      <main id="main" tabIndex={-1}>
+        {!ready ? <p class="wait">Reading what there is …</p> : ready.photos.length ? <view.View /> : <Start />}
+      </main>
+      {ready && ready.photos.length > 0 && <Footer />}
+    </div>
+  );
+}
+
+function toMain(event: Event) {
+  event.preventDefault();
+  document.getElementById("main")?.focus();
+}

@@ -1,0 +1,55 @@
+// Whose page it is, its views, the photo and the model.
+import { go, linkTo } from "../state/address";
+import { library, model, photo } from "../state/store";
+import { views } from "./views";
+import { stepPhoto } from "./keys";
+
+export function Header({ view }: { view: string }) {
+  const { photos = [], models = [] } = library.value ?? {};
+  const number = photo.value ? photos.indexOf(photo.value) : -1;
+  return (
+    <header class="header">
+      <strong class="brand">foveal</strong>
+      <nav class="tabs" aria-label="Views">
+        {views().map((one) => (
+          <a href={linkTo({ view: one.name })} aria-current={one.name === view ? "page" : undefined}>
+            {one.title}
+          </a>
+        ))}
+      </nav>
+      {photo.value && (
+        <div class="which">
+          <img src={photo.value.url} alt="" width="28" height="28" />
+          <span class="name">{photo.value.name}</span>
+          {photos.length > 1 && (
+            <span class="steps">
+              <span class="quiet">
+                {number + 1} of {photos.length}
+              </span>
+              <button type="button" class="plain" aria-label="Previous photo" title="Previous photo (K)" onClick={() => stepPhoto(-1)}>
+                ‹
+              </button>
+              <button type="button" class="plain" aria-label="Next photo" title="Next photo (J)" onClick={() => stepPhoto(1)}>
+                ›
+              </button>
+            </span>
+          )}
+        </div>
+      )}
+      {model.value && (
+        <label class="model">
+          <span class="quiet">model</span>
+          {models.length > 1 ? (
+            <select value={model.value.name} onChange={(event) => go({ model: event.currentTarget.value, target: undefined, layer: undefined })}>
+              {models.map((one) => (
+                <option value={one.name}>{one.name}</option>
+              ))}
+            </select>
+          ) : (
+            <b>{model.value.name}</b>
+          )}
+        </label>
+      )}
+    </header>
+  );
+}

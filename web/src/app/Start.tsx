@@ -1,0 +1,19 @@
+// Nothing is open yet.
+import { transport } from "../state/store";
+import { addPhotos, uploadProblem } from "./drop";
+
+export function Start() {
+  return (
+    <section class="start">
+      <h1>Drop a photo here.</h1>
+      <p>See what your network looked at, and whether that is true.</p>
+      {transport.value.upload && (
+        <label class="button primary">
+          Choose photos …
+          <input type="file" accept="image/*" multiple class="hidden" onChange={(event) => void addPhotos(event.currentTarget.files ?? [])} />
+        </label>
+      )}
+      {uploadProblem.value && <p role="alert">{uploadProblem.value}</p>}
+    </section>
+  );
+}

@@ -1,0 +1,29 @@
+// Keys that work everywhere but in a field that is typed into.
+import { useEffect } from "preact/hooks";
+import { go } from "../state/address";
+import { library, photo } from "../state/store";
+import { views } from "./views";
+
+export function stepPhoto(by: 1 | -1): void {
+  const photos = library.value?.photos ?? [];
+  if (!photo.value || photos.length < 2) return;
+  const next = photos[(photos.indexOf(photo.value) + by + photos.length) % photos.length]!;
+  go({ photo: next.hash, target: undefined });
+}
+
+const held: Record<string, () => void> = { j: () => stepPhoto(1), k: () => stepPhoto(-1) };
+
+export function useKeys(): void {
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      const at = event.target as HTMLElement;
+      if (event.ctrlKey || event.metaKey || event.altKey || at.closest("input, select, textarea, dialog")) return;
+      const number = Number(event.key);
+      const view = Number.isInteger(number) && number > 0 ? views()[number - 1] : undefined;
+      if (view) go({ view: view.name });
+      else held[event.key.toLowerCase()]?.();
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  }, []);
+}

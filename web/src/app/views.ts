@@ -1,0 +1,18 @@
+// The views, in the order of their tabs; one is there only if model and data support it.
+import type { ComponentType } from "preact";
+import { library } from "../state/store";
+import { Decision } from "../views/decision/Decision";
+
+export interface View {
+  name: string;
+  title: string;
+  View: ComponentType;
+  /** Whether there is something to show. */
+  there?: () => boolean;
+}
+
+const all: View[] = [{ name: "decision", title: "Decision", View: Decision }];
+
+export function views(): View[] {
+  return library.value ? all.filter((view) => !view.there || view.there()) : all;
+}

@@ -1,0 +1,42 @@
+// The photo's pixels at the size they are drawn; each size is read once.
+import { useEffect, useState } from "preact/hooks";
+
+const images = new Map<string, Promise<HTMLImageElement>>();
+
+export function imageOf(url: string): Promise<HTMLImageElement> {
+  let image = images.get(url);
+  if (!image) {
+    image = new Promise((resolve, reject) => {
+      const element = new Image();
+      element.onload = () => resolve(element);
+      element.onerror = () => reject(new Error("the photo could not be loaded"));
+      element.src = url;
+    });
+    images.set(url, image);
+  }
+  return image;
+}
+
+/** The pixels of a photo, `side` pixels at its long side (never enlarged); null until they are there. */
+export function usePixels(url: string, side: number): ImageData | null {
+  const [pixels, setPixels] = useState<{ url: string; data: ImageData } | null>(null);
+  useEffect(() => {
+    let wanted = true;
+    imageOf(url).then((image) => wanted && setPixels({ url, data: pixelsOf(image, side) }), () => undefined);
+    return () => {
+      wanted = false;
+    };
+  }, [url, side]);
+  return pixels && pixels.url === url ? pixels.data : null;
+}
+
+function pixelsOf(image: HTMLImageElement, side: number): ImageData {
+  const ratio = Math.min(1, side / Math.max(image.naturalWidth, image.naturalHeight));
+  const width = Math.max(1, Math.round(image.naturalWidth * ratio));
+  const height = Math.max(1, Math.round(image.naturalHeight * ratio));
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", { willReadFrequently: true })!;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height);
+}

@@ -1,0 +1,63 @@
+// The whole view is in the address: #/decision?photo=…&model=…&target=…; what is at its default is left out.
+import { signal } from "@preact/signals";
+
+export interface Address {
+  /** "decision", "tree", …; further parts of the path in `path`. */
+  view: string;
+  path: string[];
+  [field: string]: string | string[] | undefined;
+  photo?: string;
+  model?: string;
+  target?: string;
+  method?: string;
+  layer?: string;
+  sign?: string;
+}
+
+/** A report inside of another page keeps its state to itself. */
+const inAddressBar = typeof location !== "undefined";
+
+export function parse(hash: string): Address {
+  const [path = "", search = ""] = hash.replace(/^#?\/?/, "").split("?");
+  const [view, ...rest] = path.split("/").map(decodeURIComponent);
+  return { ...Object.fromEntries(new URLSearchParams(search)), view: view || "decision", path: rest };
+}
+
+export function format({ view, path, ...fields }: Address): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)))
+    if (typeof value === "string" && value !== "") search.set(name, value);
+  const text = search.toString();
+  return `#/${[view, ...path].map(encodeURIComponent).join("/")}${text ? `?${text}` : ""}`;
+}
+
+export const address = signal<Address>(parse(inAddressBar ? location.hash : ""));
+
+/** Change the view; each change is a step of the history, unless it is a small one such as dragging. */
+export function go(change: Partial<Address>, step: "new" | "same" = "new"): void {
+  const next = { ...address.value, ...change };
+  if (change.view && change.view !== address.value.view && !change.path) next.path = [];
+  address.value = next;
+  const hash = format(next);
+  if (inAddressBar && hash !== location.hash) {
+    if (step === "new") history.pushState(null, "", hash);
+    else history.replaceState(null, "", hash);
+  }
+}
+
+/** The address of a change, for links. */
+export function linkTo(change: Partial<Address>): string {
+  const next = { ...address.value, ...change };
+  if (change.view && change.view !== address.value.view && !change.path) next.path = [];
+  return format(next);
+}
+
+export function listen(): () => void {
+  const read = () => (address.value = parse(location.hash));
+  addEventListener("popstate", read);
+  addEventListener("hashchange", read);
+  return () => {
+    removeEventListener("popstate", read);
+    removeEventListener("hashchange", read);
+  };
+}

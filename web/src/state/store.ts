@@ -1,0 +1,58 @@
+// What the page knows: the library, the address, and what is under the pointer. Everything else follows from these.
+import { computed, signal } from "@preact/signals";
+import { ColorTables } from "../draw/scale";
+import type { Library, MethodEntry, ModelEntry, PhotoEntry } from "../wire/types";
+import { address } from "./address";
+import { http } from "./http";
+import type { Transport } from "./transport";
+
+export const transport = signal<Transport>(http);
+export const library = signal<Library | null>(null);
+/** The server does not answer. */
+export const lost = signal(false);
+
+export const tables = computed(() => (library.value ? new ColorTables(library.value.colors) : null));
+
+export const photo = computed<PhotoEntry | null>(() => {
+  const photos = library.value?.photos ?? [];
+  return photos.find((one) => one.hash === address.value.photo) ?? photos[0] ?? null;
+});
+
+export const model = computed<ModelEntry | null>(() => {
+  const models = library.value?.models ?? [];
+  return models.find((one) => one.name === address.value.model) ?? models[0] ?? null;
+});
+
+export const method = computed<MethodEntry | null>(() => {
+  const methods = library.value?.methods ?? [];
+  const wanted = (address.value.method ?? DEFAULT_METHOD).split(":")[0];
+  return methods.find((one) => one.name === wanted) ?? null;
+});
+
+/** The method as queries name it, options included. */
+export const methodName = computed(() => address.value.method ?? DEFAULT_METHOD);
+/** What is explained, as text. Unless the address says otherwise: why the predicted class and not the runner-up. */
+export const target = computed(() => address.value.target ?? defaultTarget(model.value));
+
+function defaultTarget(of: ModelEntry | null): string {
+  const classes = of && (of.task === null || of.task === "classes") && of.labels.length !== 1;
+  return classes ? "predicted - runner-up" : "";
+}
+
+export const DEFAULT_METHOD = "hirescam";
+
+/** One hovered thing: every panel answers. `kind` says what it is: "place", "class", "layer", "node", "channel". */
+export const hovered = signal<{ kind: string; id: string } | null>(null);
+
+export function hover(kind: string, id: string | number) {
+  return {
+    onPointerEnter: () => (hovered.value = { kind, id: String(id) }),
+    onPointerLeave: () => (hovered.value = null),
+    onFocus: () => (hovered.value = { kind, id: String(id) }),
+    onBlur: () => (hovered.value = null),
+  };
+}
+
+export function isHovered(kind: string, id: string | number): boolean {
+  return hovered.value?.kind === kind && hovered.value.id === String(id);
+}
