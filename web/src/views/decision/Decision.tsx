@@ -12,13 +12,13 @@ import { address, go } from "../../state/address";
 import { isHovered, methodName, model, photo, target } from "../../state/store";
 import { fieldOf } from "../../wire/map";
 import type { Decision as DecisionAnswer, Scores } from "../../wire/types";
-import { raw } from "../../words/numbers";
 import { Answer } from "./Answer";
 import { Badges } from "./Badges";
 import { Controls } from "./Controls";
 import { DepthScrubber } from "./DepthScrubber";
 import { Notes } from "./Notes";
 import { Places } from "./Places";
+import { Reading } from "./Reading";
 import { Question } from "./Question";
 import { useCode } from "./code";
 
@@ -36,9 +36,9 @@ export function Decision() {
     [field, address.value.sign, limit],
   );
   const places = useMemo(() => (field ? placesOf(field) : []), [field]);
+  const outlines = useMemo(() => places.map((place) => outlineOf(field!, place)), [places]);
   useCode(answer, layer);
   const bare = address.value.show === "photo";
-  const value = field && position ? field.values[position[0] * field.columns + position[1]]! : null;
   return (
     <div class="decision">
       <Question answer={answer} scores={scored.answer} />
@@ -55,19 +55,14 @@ export function Decision() {
               onPosition={setPosition}
             >
               {!bare &&
-                field &&
-                places.map((place) => (
-                  <path class={`place${isHovered("place", place.number) ? " same" : ""}`} d={outlineOf(field, place)} />
+                places.map((place, i) => (
+                  <path class={`place${isHovered("place", place.number) ? " same" : ""}`} d={outlines[i]!.path} />
                 ))}
             </PhotoMap>
-            {!bare && field && <Badges field={field} places={places} />}
+            {!bare && <Badges places={places} outlines={outlines} />}
             {field && scale && !bare && <Legend scale={scale} field={field} onChange={(most, from) => setLimit({ limit: most, from })} />}
           </div>
-          <p class="read" aria-live="polite">
-            {value !== null && position && answer
-              ? `Row ${position[0] + 1}, column ${position[1] + 1} of ${answer.layers[layer]}: ${raw(value, true)}`
-              : "\u00a0"}
-          </p>
+          <Reading answer={answer} layer={layer} field={field} places={places} position={position} />
         </figure>
         <Waiting asked={decided} what={decided.progress?.what} />
         <Controls />
