@@ -9,7 +9,7 @@ import { placesOf } from "../../draw/places";
 import { chooseScale, type Sign } from "../../draw/scale";
 import { useAnswer } from "../../state/answers";
 import { address, go } from "../../state/address";
-import { isHovered, methodName, model, photo, target } from "../../state/store";
+import { colors, isHovered, methodName, model, photo, target } from "../../state/store";
 import { fieldOf } from "../../wire/map";
 import type { Decision as DecisionAnswer, Scores } from "../../wire/types";
 import { Answer } from "./Answer";
@@ -27,13 +27,14 @@ export function Decision() {
   const decided = useAnswer<DecisionAnswer>("decision", { ...on, target: target.value, method: methodName.value });
   const scored = useAnswer<Scores>("scores", on);
   const [position, setPosition] = useState<[number, number] | null>(null);
+  const sign = (address.value.sign as Sign | undefined) ?? "auto";
   const [limit, setLimit] = useState<{ limit?: number; from?: number }>({});
   const { answer } = decided;
   const layer = answer ? Math.max(0, answer.layers.indexOf(address.value.layer ?? answer.layers.at(-1)!)) : 0;
   const field = answer ? fieldOf(answer.maps[layer]!) : null;
   const scale = useMemo(
-    () => (field ? chooseScale([field], (address.value.sign as Sign) ?? "auto", limit.limit, limit.from) : undefined),
-    [field, address.value.sign, limit],
+    () => (field ? chooseScale([field], { sign, colors: colors.value, ...limit }) : undefined),
+    [field, sign, colors.value, limit],
   );
   const places = useMemo(() => (field ? placesOf(field) : []), [field]);
   const outlines = useMemo(() => places.map((place) => outlineOf(field!, place)), [places]);
@@ -66,7 +67,7 @@ export function Decision() {
         </figure>
         <Waiting asked={decided} what={decided.progress?.what} />
         <Controls />
-        {answer && <DepthScrubber answer={answer} chosen={layer} sign={(address.value.sign as Sign) ?? "auto"} onChange={(next) => go({ layer: next })} />}
+        {answer && <DepthScrubber answer={answer} chosen={layer} sign={sign} onChange={(next) => go({ layer: next })} />}
       </div>
       <div class={`answers${decided.waiting && answer ? " old" : ""}`}>
         {answer && field && <Answer answer={answer} places={places} />}
