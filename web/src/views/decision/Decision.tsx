@@ -9,9 +9,9 @@ import { placesOf } from "../../draw/places";
 import { chooseScale, type Sign } from "../../draw/scale";
 import { useAnswer } from "../../state/answers";
 import { address, go } from "../../state/address";
-import { colors, isHovered, methodName, model, photo, target } from "../../state/store";
+import { colors, isHovered, methodName, model, photo, target, transport } from "../../state/store";
 import { fieldOf } from "../../wire/map";
-import type { Decision as DecisionAnswer, Scores } from "../../wire/types";
+import type { Decision as DecisionAnswer, Scores, Stages } from "../../wire/types";
 import { Answer } from "./Answer";
 import { Badges } from "./Badges";
 import { Controls } from "./Controls";
@@ -25,7 +25,8 @@ import { useCode } from "./code";
 export function Decision() {
   const on = { photo: photo.value!.hash, model: model.value!.name };
   const decided = useAnswer<DecisionAnswer>("decision", { ...on, target: target.value, method: methodName.value });
-  const scored = useAnswer<Scores>("scores", on);
+  const scored = useAnswer<Scores>("scores", transport.value.has("scores", on) ? on : null);
+  const staged = useAnswer<Stages>("stages", transport.value.has("stages", on) ? on : null);
   const [position, setPosition] = useState<[number, number] | null>(null);
   const sign = (address.value.sign as Sign | undefined) ?? "auto";
   const [limit, setLimit] = useState<{ limit?: number; from?: number }>({});
@@ -74,7 +75,9 @@ export function Decision() {
         {scored.answer && <ScoreTable classes={scored.answer.classes} kind={scored.answer.kind} asked={answer?.asked ?? []} />}
         <Waiting asked={scored} />
         {answer && field && <Places field={field} places={places} photo={photo.value!} scale={scale!} />}
-        {answer && <Notes notes={[...answer.notes, ...(scored.answer?.notes ?? [])]} />}
+        {answer && field && (
+          <Notes notes={[...answer.notes, ...(scored.answer?.notes ?? [])]} stages={staged.answer} layer={answer.layers[layer]!} field={field} />
+        )}
       </div>
     </div>
   );
