@@ -180,11 +180,9 @@ def tree_answer(tree: Tree) -> TreeAnswer:
 def branch_answer(tree: Tree, feature: Feature) -> BranchAnswer:
     """What supports a feature, which is grown where that is not known."""
     tree.expand([feature])
-    shown = {edge.child.channels for edge in feature.edges or ()}
-    against = [edge for edge in feature.opponents if edge.child.channels not in shown]
     nodes = [
         *(_node(tree, feature, edge) for edge in feature.edges or ()),
-        *(_node(tree, feature, edge, opponent=True) for edge in against),
+        *(_node(tree, feature, edge, opponent=True) for edge in opposing(feature)),
     ]
     nodes.sort(key=lambda node: _size(node), reverse=True)
     value = taken_apart(tree, feature)
@@ -205,8 +203,6 @@ def branch_answer(tree: Tree, feature: Feature) -> BranchAnswer:
 def effects_answer(tree: Tree, feature: Feature) -> EffectsAnswer | None:
     """What was measured of a feature's branch; None where nothing was."""
     unit = unit_of(tree, feature)
-    shown = {edge.child.channels for edge in feature.edges or ()}
-    against = [edge for edge in feature.opponents if edge.child.channels not in shown]
     effects = [
         NodeEffect(
             id=feature_id(edge.child),
@@ -214,7 +210,7 @@ def effects_answer(tree: Tree, feature: Feature) -> EffectsAnswer | None:
             average=None if edge.average is None else edge.average * unit,
             random=None if edge.random is None else edge.random * unit,
         )
-        for edge in [*(feature.edges or ()), *against]
+        for edge in [*(feature.edges or ()), *opposing(feature)]
         if edge.effect is not None
     ]
     if not effects:
@@ -228,6 +224,12 @@ def known_branches(tree: Tree) -> Iterator[tuple[str, BranchAnswer, EffectsAnswe
     for feature in [tree.decision, *tree.features.values()]:
         if feature.edges:
             yield feature_id(feature), branch_answer(tree, feature), effects_answer(tree, feature)
+
+
+def opposing(feature: Feature) -> list[Edge]:
+    """What speaks against it, but for channels whose support, which counts both, is shown already."""
+    shown = {edge.child.channels for edge in feature.edges or ()}
+    return [edge for edge in feature.opponents if edge.child.channels not in shown]
 
 
 def feature_id(feature: Feature) -> str:
