@@ -44,6 +44,86 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/match": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Match
+         * @description FAM's maps come with the match; another method explains the similarity on the one photo, then on the other.
+         */
+        readonly post: operations["match_api_match_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/counterpart": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Counterpart
+         * @description One product of matrices, once both photos were seen.
+         */
+        readonly post: operations["counterpart_api_counterpart_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/ranks": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Ranks
+         * @description One forward pass up to the embedding for each photo that was not seen before.
+         */
+        readonly post: operations["ranks_api_ranks_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/contrast": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Contrast
+         * @description The evidence for the one less the evidence for the other, each with linear weights: it sums to the margin.
+         */
+        readonly post: operations["contrast_api_contrast_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/scores": {
         readonly parameters: {
             readonly query?: never;
@@ -153,6 +233,16 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * ChannelShare
+         * @description A number of the embedding, and its share of all that is added and taken away.
+         */
+        readonly ChannelShare: {
+            /** Index */
+            readonly index: number;
+            /** Share */
+            readonly share: number;
+        };
+        /**
          * ClassScore
          * @description One class: its number, its name, its score, and its probability in 0..1 where it has one.
          */
@@ -175,6 +265,111 @@ export interface components {
             readonly diverging: string;
             /** Sequential */
             readonly sequential: string;
+        };
+        /**
+         * ContrastAnswer
+         * @description Why one photo is more similar than another: the margin, on all three.
+         *
+         *     Attributes:
+         *         values: the numbers of the metric, of the one and of the other.
+         *         margin: similarity to the one less similarity to the other.
+         *         unplaced: what of the margin lies at no position of the query.
+         *         query_map: on the query, for the one less for the other; it sums to the margin less `unplaced`.
+         *         one_map, other_map: on either, evidence for its similarity to the query.
+         */
+        readonly ContrastAnswer: {
+            /** Values */
+            readonly values: readonly [
+                number,
+                number
+            ];
+            /** Margin */
+            readonly margin: number;
+            /** Unplaced */
+            readonly unplaced: number;
+            /** Metric */
+            readonly metric: string;
+            /** Distance */
+            readonly distance: boolean;
+            /** Layer */
+            readonly layer: string;
+            readonly query_map: components["schemas"]["MapAnswer"];
+            readonly one_map: components["schemas"]["MapAnswer"];
+            readonly other_map: components["schemas"]["MapAnswer"];
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
+         * ContrastQuery
+         * @description What sets the second photo apart from a third: why the first is more like the one.
+         *
+         *     Attributes:
+         *         than: the hash of the third.
+         */
+        readonly ContrastQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /** Other */
+            readonly other: string;
+            /**
+             * Metric
+             * @default cosine
+             */
+            readonly metric: string;
+            /** Than */
+            readonly than: string;
+        };
+        /**
+         * CounterpartAnswer
+         * @description What the positions add together with each position of the other photo.
+         *
+         *     Attributes:
+         *         map: on the other photo.
+         *         peak: its row and column of the largest value.
+         *         share: of the similarity, what the positions add with all of the other photo.
+         */
+        readonly CounterpartAnswer: {
+            readonly map: components["schemas"]["MapAnswer"];
+            /** Peak */
+            readonly peak: readonly [
+                number,
+                number
+            ];
+            /** Share */
+            readonly share: number | null;
+        };
+        /**
+         * CounterpartQuery
+         * @description The counterpart of positions.
+         *
+         *     Attributes:
+         *         side: the photo that the positions lie on: "query" is `photo`, "reference" is `other`.
+         *         positions: (row, column) of the upright map.
+         */
+        readonly CounterpartQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /** Other */
+            readonly other: string;
+            /**
+             * Metric
+             * @default cosine
+             */
+            readonly metric: string;
+            /**
+             * Side
+             * @enum {string}
+             */
+            readonly side: "query" | "reference";
+            /** Positions */
+            readonly positions: readonly (readonly [
+                number,
+                number
+            ])[];
         };
         /**
          * DecisionAnswer
@@ -293,6 +488,27 @@ export interface components {
          */
         readonly LibraryQuery: Record<string, never>;
         /**
+         * LineAnswer
+         * @description Two positions, one on each photo, and what they add to the similarity together.
+         *
+         *     Attributes:
+         *         query, reference: row and column of the position on either map, as it stands upright.
+         */
+        readonly LineAnswer: {
+            /** Query */
+            readonly query: readonly [
+                number,
+                number
+            ];
+            /** Reference */
+            readonly reference: readonly [
+                number,
+                number
+            ];
+            /** Value */
+            readonly value: number;
+        };
+        /**
          * MapAnswer
          * @description A map of a layer: `values` are float16, row by row, base64; times `scale` they are the raw, signed map.
          *
@@ -313,6 +529,96 @@ export interface components {
             /** Total */
             readonly total: number;
             readonly grid: components["schemas"]["GridAnswer"];
+        };
+        /**
+         * MatchAnswer
+         * @description One photo beside another.
+         *
+         *     Attributes:
+         *         value: the number of the metric: a similarity, or a distance where `distance` is True.
+         *         numbers: how many numbers are compared.
+         *         embedding: the layer whose output is compared; "" is the model's output.
+         *         method: what made the maps, as `foveal.explain` takes it; `title` is its name in print.
+         *         adds_up: the maps sum to the similarity, up to what lies at no position.
+         *         lines: the strongest pairs of positions, the strongest first; none where the metric is no sum over them.
+         *         held: the share of the similarity that the lines hold; None without lines.
+         *         unplaced: what of the similarity lies at no position; None where that is not known.
+         *         channels: the strongest numbers of the embedding.
+         *         carriers: about how many of them make up the similarity.
+         *         parts: what both photos have, where it was asked for.
+         *         notes: what a reader must know before believing the maps.
+         */
+        readonly MatchAnswer: {
+            /** Value */
+            readonly value: number;
+            /** Metric */
+            readonly metric: string;
+            /** Distance */
+            readonly distance: boolean;
+            /** Numbers */
+            readonly numbers: number;
+            /** Embedding */
+            readonly embedding: string;
+            /** Layer */
+            readonly layer: string;
+            /** Method */
+            readonly method: string;
+            /** Title */
+            readonly title: string;
+            /** Adds Up */
+            readonly adds_up: boolean;
+            readonly query_map: components["schemas"]["MapAnswer"];
+            readonly reference_map: components["schemas"]["MapAnswer"];
+            /** Lines */
+            readonly lines: readonly components["schemas"]["LineAnswer"][];
+            /** Held */
+            readonly held: number | null;
+            /** Unplaced */
+            readonly unplaced: number | null;
+            /** Channels */
+            readonly channels: readonly components["schemas"]["ChannelShare"][];
+            /** Carriers */
+            readonly carriers: number;
+            /** Parts */
+            readonly parts?: readonly components["schemas"]["SharedPart"][];
+            /** Notes */
+            readonly notes: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * MatchQuery
+         * @description The maps of one method on both photos.
+         *
+         *     Attributes:
+         *         method: "fam" with its weights, or any method of `foveal.explain`.
+         *         lines: how many; None is 8 where they cost little.
+         *         parts: how many parts that lie on both photos.
+         */
+        readonly MatchQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /** Other */
+            readonly other: string;
+            /**
+             * Metric
+             * @default cosine
+             */
+            readonly metric: string;
+            /**
+             * Method
+             * @default fam
+             */
+            readonly method: string;
+            /** Lines */
+            readonly lines?: number | null;
+            /**
+             * Parts
+             * @default 0
+             */
+            readonly parts: number;
         };
         /**
          * MethodEntry
@@ -406,6 +712,57 @@ export interface components {
             readonly sentence: string;
         };
         /**
+         * RankedPhoto
+         * @description A photo by its hash, and the number of the metric.
+         */
+        readonly RankedPhoto: {
+            /** Photo */
+            readonly photo: string;
+            /** Value */
+            readonly value: number;
+        };
+        /**
+         * RanksAnswer
+         * @description The most similar first.
+         *
+         *     Attributes:
+         *         distance: the values are distances: the smallest is the most similar.
+         *         embedding: the layer whose output is compared; "" is the model's output.
+         */
+        readonly RanksAnswer: {
+            /** Ranked */
+            readonly ranked: readonly components["schemas"]["RankedPhoto"][];
+            /** Metric */
+            readonly metric: string;
+            /** Distance */
+            readonly distance: boolean;
+            /** Embedding */
+            readonly embedding: string;
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
+         * RanksQuery
+         * @description The order of other photos.
+         *
+         *     Attributes:
+         *         among: the hashes of the photos that are compared with it.
+         *         metric: how embeddings are compared; see `foveal.Similar`.
+         */
+        readonly RanksQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /** Among */
+            readonly among: readonly string[];
+            /**
+             * Metric
+             * @default cosine
+             */
+            readonly metric: string;
+        };
+        /**
          * ScoresAnswer
          * @description The classes from the highest score to the lowest.
          *
@@ -430,6 +787,28 @@ export interface components {
             readonly photo: string;
             /** Model */
             readonly model: string;
+        };
+        /**
+         * SharedPart
+         * @description A part that lies on both photos.
+         *
+         *     Attributes:
+         *         value: what it adds to the similarity.
+         *         share: of the similarity.
+         *         lost: the share that is lost without it; None where that is not measured.
+         *         by_chance: the share that is lost without as much at random.
+         */
+        readonly SharedPart: {
+            /** Value */
+            readonly value: number;
+            /** Share */
+            readonly share: number | null;
+            /** Lost */
+            readonly lost: number | null;
+            /** By Chance */
+            readonly by_chance: number | null;
+            readonly query_map: components["schemas"]["MapAnswer"];
+            readonly reference_map: components["schemas"]["MapAnswer"];
         };
         /**
          * StageEntry
@@ -586,6 +965,246 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["LibraryAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly match_api_match_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["MatchQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["MatchAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly counterpart_api_counterpart_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["CounterpartQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["CounterpartAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly ranks_api_ranks_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["RanksQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RanksAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly contrast_api_contrast_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ContrastQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ContrastAnswer"];
                 };
             };
             /** @description Accepted */
