@@ -64,6 +64,66 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/scene": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Scene
+         * @description A drawing, and two forward passes.
+         */
+        readonly post: operations["scene_api_scene_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/draw": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Draw
+         * @description Each drawn from its own seed, so that code can draw it again.
+         */
+        readonly post: operations["draw_api_draw_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/truth": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Truth
+         * @description About 30 drawings, and a forward pass for each.
+         */
+        readonly post: operations["truth_api_truth_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/jobs/{job}": {
         readonly parameters: {
             readonly query?: never;
@@ -218,6 +278,33 @@ export interface components {
             readonly layer?: string | null;
         };
         /**
+         * DrawAnswer
+         * @description The new scenes, photos of the studio now.
+         */
+        readonly DrawAnswer: {
+            /** Photos */
+            readonly photos: readonly components["schemas"]["PhotoEntry"][];
+        };
+        /**
+         * DrawQuery
+         * @description New scenes of the drawn world.
+         *
+         *     Attributes:
+         *         species: None is one after another.
+         *         seed: of the first; the others follow.
+         */
+        readonly DrawQuery: {
+            /** Species */
+            readonly species?: string | null;
+            /** Seed */
+            readonly seed: number;
+            /**
+             * Count
+             * @default 1
+             */
+            readonly count: number;
+        };
+        /**
          * GridAnswer
          * @description Where the positions of a map lie on the photo, in fractions of its width and height.
          *
@@ -245,6 +332,18 @@ export interface components {
         readonly HTTPValidationError: {
             /** Detail */
             readonly detail?: readonly components["schemas"]["ValidationError"][];
+        };
+        /**
+         * LayerShare
+         * @description The share of a layer's positive evidence on the deciding part, and how many pixels a position there sees.
+         */
+        readonly LayerShare: {
+            /** Layer */
+            readonly layer: string;
+            /** Share */
+            readonly share: number;
+            /** Sees */
+            readonly sees: readonly number[] | null;
         };
         /**
          * LibraryAnswer
@@ -341,6 +440,89 @@ export interface components {
             readonly notes: readonly string[];
         };
         /**
+         * Move
+         * @description A part, with what hangs on it, drawn elsewhere; in 1/160 of the picture.
+         */
+        readonly Move: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "move";
+            /**
+             * Part
+             * @enum {string}
+             */
+            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
+            /** Dx */
+            readonly dx: number;
+            /** Dy */
+            readonly dy: number;
+        };
+        /**
+         * OtherBackground
+         * @description The same creature in other surroundings.
+         */
+        readonly OtherBackground: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "background";
+            /**
+             * Background
+             * @enum {string}
+             */
+            readonly background: "water" | "sky" | "foliage" | "sand" | "stones";
+        };
+        /**
+         * OtherLook
+         * @description A part as another species has it.
+         */
+        readonly OtherLook: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "look";
+            /**
+             * Part
+             * @enum {string}
+             */
+            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
+            /** Species */
+            readonly species: string;
+        };
+        /**
+         * PartTruth
+         * @description One part, the background, or what stands in front.
+         *
+         *     Attributes:
+         *         name: in words.
+         *         effect: what the score loses when the part is taken away or, for body, head and background, replaced; None for
+         *             what nothing was done to.
+         *         share: of the map's positive evidence, 0..1.
+         *         box: where it shows, in fractions of the picture; None where it does not show, and for the background.
+         *         removable: whether the scene can be drawn without it.
+         *         looks: species whose look of it is another.
+         */
+        readonly PartTruth: {
+            /** Part */
+            readonly part: string;
+            /** Name */
+            readonly name: string;
+            /** Effect */
+            readonly effect: number | null;
+            /** Share */
+            readonly share: number;
+            /** Box */
+            readonly box: readonly number[] | null;
+            /** Removable */
+            readonly removable: boolean;
+            /** Looks */
+            readonly looks: readonly string[];
+        };
+        /**
          * PhotoEntry
          * @description A photo: its hash, its name, its size, and where the page finds it.
          *
@@ -386,6 +568,86 @@ export interface components {
             readonly sentence: string;
         };
         /**
+         * Removal
+         * @description The scene without a part.
+         */
+        readonly Removal: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "remove";
+            /**
+             * Part
+             * @enum {string}
+             */
+            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs" | "mark";
+        };
+        /**
+         * SceneAnswer
+         * @description What the network says of a changed scene.
+         *
+         *     Attributes:
+         *         picture: a data URI.
+         *         score: of the target about the scene as drawn.
+         *         boxes: part -> where it shows, in fractions of the picture.
+         *         labels: of `foveal.synthetic.LABELS`, uint8, row by row, base64; "" unless large.
+         *         side: rows, and columns, of labels.
+         *         code: the scene as Python.
+         *         photo: of the studio, where it was to be kept.
+         */
+        readonly SceneAnswer: {
+            /** Picture */
+            readonly picture: string;
+            /** Score */
+            readonly score: number;
+            readonly scores: components["schemas"]["ScoresAnswer"];
+            /** Boxes */
+            readonly boxes: {
+                readonly [key: string]: readonly number[];
+            };
+            /** Labels */
+            readonly labels: string;
+            /** Side */
+            readonly side: number;
+            /** Background */
+            readonly background: string;
+            /** Code */
+            readonly code: string;
+            readonly photo: components["schemas"]["PhotoEntry"] | null;
+        };
+        /**
+         * SceneQuery
+         * @description A scene after changes. The target is what it is about the scene as drawn: its runner-up stays the runner-up.
+         *
+         *     Attributes:
+         *         large: the picture as a page shows it, and the parts' labels; else at the size that the network sees.
+         *         keep: make it a photo of the studio.
+         */
+        readonly SceneQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Changes */
+            readonly changes?: readonly (components["schemas"]["Removal"] | components["schemas"]["OtherLook"] | components["schemas"]["Move"] | components["schemas"]["OtherBackground"])[];
+            /**
+             * Large
+             * @default false
+             */
+            readonly large: boolean;
+            /**
+             * Keep
+             * @default false
+             */
+            readonly keep: boolean;
+        };
+        /**
          * ScoresAnswer
          * @description The classes from the highest score to the lowest.
          *
@@ -418,6 +680,74 @@ export interface components {
         readonly Ticket: {
             /** Job */
             readonly job: string;
+        };
+        /**
+         * TruthAnswer
+         * @description A map and the truth about a drawn scene.
+         *
+         *     Attributes:
+         *         score: of the scene as drawn.
+         *         parts: the largest effect, in either direction, first.
+         *         deciding: the part with the largest effect; None where no effect is worth the name.
+         *         pointed: the part where the map is strongest on average; None where it marks nothing.
+         *         verdict: "right" where these are the same.
+         *         layers: the deciding part at each layer of the method.
+         *         drawings: how many scenes were drawn and asked about.
+         */
+        readonly TruthAnswer: {
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Score */
+            readonly score: number;
+            /** Parts */
+            readonly parts: readonly components["schemas"]["PartTruth"][];
+            /** Deciding */
+            readonly deciding: string | null;
+            /** Pointed */
+            readonly pointed: string | null;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            readonly verdict: "right" | "wrong" | "marks nothing" | "no part decides";
+            /** Layer */
+            readonly layer: string;
+            /** Method */
+            readonly method: string;
+            /** Title */
+            readonly title: string;
+            /** Layers */
+            readonly layers: readonly components["schemas"]["LayerShare"][];
+            /** Drawings */
+            readonly drawings: number;
+            /** Seconds */
+            readonly seconds: number;
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
+         * TruthQuery
+         * @description A decision about a drawn scene, and the map to judge; of its layers the last where none is named.
+         */
+        readonly TruthQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Method
+             * @default gradcam
+             */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
         };
         /** ValidationError */
         readonly ValidationError: {
@@ -581,6 +911,186 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ScoresAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly scene_api_scene_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["SceneQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SceneAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly draw_api_draw_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["DrawQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DrawAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly truth_api_truth_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["TruthQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["TruthAnswer"];
                 };
             };
             /** @description Accepted */
