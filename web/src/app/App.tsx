@@ -6,7 +6,7 @@ import { Footer } from "./Footer";
 import { Header } from "./Header";
 import { useKeys } from "./keys";
 import { Start } from "./Start";
-import { useDrop } from "./drop";
+import { uploadProblem, useDrop } from "./drop";
 import { views } from "./views";
 
 export function App() {
@@ -29,6 +29,14 @@ export function App() {
         </p>
       )}
       <Header view={view.name} />
+      {uploadProblem.value && (
+        <p class="problem" role="alert">
+          {uploadProblem.value}{" "}
+          <button type="button" onClick={() => (uploadProblem.value = null)}>
+            Close
+          </button>
+        </p>
+      )}
       <main id="main" tabIndex={-1}>
         {!ready ? <p class="wait">Reading what there is …</p> : ready.photos.length ? <view.View /> : <Start />}
       </main>
