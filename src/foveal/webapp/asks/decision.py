@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from foveal.api.explain import explain
-from foveal.methods.find import find_method
 from foveal.report.answers.decision import DecisionAnswer, decision_answer
 from foveal.webapp.ask import Progress, TargetQuery, ask
 
@@ -31,12 +30,12 @@ class DecisionQuery(TargetQuery):
 @ask("decision")
 def decision(studio: Studio, query: DecisionQuery, progress: Progress) -> DecisionAnswer:
     """For methods of activations and gradients one forward and one backward pass, whatever the number of layers."""
-    return decision_answer(explained(studio, query, progress), title=find_method(query.method).title)
+    return decision_answer(explained(studio, query, progress), title=studio.method(query.method).title)
 
 
 def explained(studio: Studio, query: DecisionQuery, progress: Progress) -> Explanation:
     """The explanation that the page shows, as Python has it."""
-    model, method = studio.model(query.model), find_method(query.method)
+    model, method = studio.model(query.model), studio.method(query.method)
     layer = query.layer
     if layer is None and method.needs != "forwards" and method.place == "last stage":
         layer = "all"
