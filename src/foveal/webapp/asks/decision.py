@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from foveal.api.explain import explain
+from foveal.images import Batch
 from foveal.report.answers.decision import DecisionAnswer, decision_answer
 from foveal.webapp.ask import Progress, TargetQuery, ask
+from foveal.webapp.questions import question_of
+from foveal.webapp.shapes import Edit, rasterized
+from foveal.webapp.switchboard import Switch, switched_off
 
 if TYPE_CHECKING:
     from foveal.results import Explanation
@@ -21,10 +27,19 @@ class DecisionQuery(TargetQuery):
     Attributes:
         method: as `foveal.explain` takes it; options after a colon.
         layer: None is every stage for methods of layers, and the input for the others.
+        edit: what is hidden in the photo; the decision stays that about the photo as it is.
+        switch: channels of a layer that are switched off or scaled; the same holds.
     """
 
     method: str = Field(default="gradcam", max_length=300)
     layer: str | None = Field(default=None, max_length=300)
+    edit: Edit | None = None
+    switch: Switch | None = None
+
+    @property
+    def asked(self) -> str:
+        """Equal for queries that have one explanation."""
+        return self.model_dump_json(include=set(DecisionQuery.model_fields))
 
 
 @ask("decision")
@@ -34,16 +49,21 @@ def decision(studio: Studio, query: DecisionQuery, progress: Progress) -> Decisi
 
 
 def explained(studio: Studio, query: DecisionQuery, progress: Progress) -> Explanation:
-    """The explanation that the page shows, as Python has it."""
+    """The explanation that the page shows, as Python has it; made once for all that is asked about it."""
+    return studio.kept(("explained", query.asked), lambda: _explained(studio, query, progress))
+
+
+def _explained(studio: Studio, query: DecisionQuery, progress: Progress) -> Explanation:
     model, method = studio.model(query.model), studio.method(query.method)
     layer = query.layer
     if layer is None and method.needs != "forwards" and method.place == "last stage":
         layer = "all"
-    return explain(
-        model,
-        [studio.photo(query.photo).image],
-        studio.target(query.target, model),
-        method=method,
-        layer=layer,
-        progress=progress,
-    )
+    explaining = partial(explain, model, method=method, layer=layer, progress=progress)
+    if query.edit is None and query.switch is None:
+        return explaining(images=[studio.photo(query.photo).image], target=studio.target(query.target, model))
+    question = question_of(studio, query)
+    x = question.x
+    if query.edit is not None:
+        x = question.altered(rasterized(query.edit.shape, question.geometry)[None], query.edit)
+    with nullcontext() if query.switch is None else switched_off(question.context, query.switch):
+        return explaining(images=Batch(x, question.context.photos), target=question.pinned)
