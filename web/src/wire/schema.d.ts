@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    readonly "/api/baselines": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Baselines
+         * @description A forward pass up to the layer.
+         */
+        readonly post: operations["baselines_api_baselines_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/decision": {
         readonly parameters: {
             readonly query?: never;
@@ -18,6 +38,46 @@ export interface paths {
          * @description For methods of activations and gradients one forward and one backward pass, whatever the number of layers.
          */
         readonly post: operations["decision_api_decision_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/comparison": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Comparison
+         * @description One forward and one backward pass, and one more of both for each method with backward rules of its own.
+         */
+        readonly post: operations["comparison_api_comparison_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/deciding": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Deciding
+         * @description A forward pass for each part, and four for those that are replaced and not removed.
+         */
+        readonly post: operations["deciding_api_deciding_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -44,6 +104,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/method_scores": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Method Scores
+         * @description The passes that make the maps, and a forward pass for each.
+         */
+        readonly post: operations["method_scores_api_method_scores_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/scores": {
         readonly parameters: {
             readonly query?: never;
@@ -58,6 +138,26 @@ export interface paths {
          * @description One forward pass.
          */
         readonly post: operations["scores_api_scores_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/stages": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Stages
+         * @description One traced forward pass.
+         */
+        readonly post: operations["stages_api_stages_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -133,6 +233,74 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * BaselineMap
+         * @description One of them: its name in `foveal.metrics.baseline_maps`.
+         */
+        readonly BaselineMap: {
+            /** Name */
+            readonly name: string;
+            readonly map: components["schemas"]["MapAnswer"];
+        };
+        /**
+         * BaselinesAnswer
+         * @description Maps that know nothing of the decision.
+         *
+         *     Attributes:
+         *         layer: whose activations "activation" shows.
+         */
+        readonly BaselinesAnswer: {
+            /** Layer */
+            readonly layer: string;
+            /** Maps */
+            readonly maps: readonly components["schemas"]["BaselineMap"][];
+        };
+        /**
+         * BaselinesQuery
+         * @description Baseline maps of a photo.
+         *
+         *     Attributes:
+         *         layer: whose activations are shown; None is the last stage.
+         */
+        readonly BaselinesQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /** Layer */
+            readonly layer?: string | null;
+        };
+        /**
+         * Cell
+         * @description The map of a method at a layer; None is the method's own place.
+         */
+        readonly Cell: {
+            /** Method */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
+        };
+        /**
+         * CellScore
+         * @description One map, put to the test.
+         *
+         *     Attributes:
+         *         method: as it was asked for; of a baseline map, its name.
+         *         layer: of the map; "" for a map of no layer.
+         *         hidden: the score with the marked places hidden; None where the map marks nothing.
+         *         lost: the share of the score that goes with them: 0.3 is 30 %, negative where the score rises; None where the
+         *             whole score is not above 0.
+         */
+        readonly CellScore: {
+            /** Method */
+            readonly method: string;
+            /** Layer */
+            readonly layer: string;
+            /** Hidden */
+            readonly hidden: number | null;
+            /** Lost */
+            readonly lost: number | null;
+        };
+        /**
          * ClassScore
          * @description One class: its number, its name, its score, and its probability in 0..1 where it has one.
          */
@@ -157,12 +325,86 @@ export interface components {
             readonly sequential: string;
         };
         /**
+         * ComparisonAnswer
+         * @description Methods in the order in which they were asked for.
+         *
+         *     Attributes:
+         *         layers: the stages of the network, first next to the input.
+         *         seconds: what all of it took.
+         */
+        readonly ComparisonAnswer: {
+            /** Methods */
+            readonly methods: readonly components["schemas"]["MethodAnswer"][];
+            /** Layers */
+            readonly layers: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * ComparisonQuery
+         * @description The maps of several methods.
+         *
+         *     Attributes:
+         *         methods: as `foveal.compare` takes them. Those of many forward passes are not run: what they take is told.
+         */
+        readonly ComparisonQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Methods */
+            readonly methods: readonly string[];
+        };
+        /**
+         * DecidingAnswer
+         * @description The true effect of each part, measured by drawing the scene without it.
+         *
+         *     Attributes:
+         *         score: of the scene as it is.
+         *         effects: part -> how much of the score goes when it goes; of the background, what other ones take on average.
+         *         part: the one with the largest effect; "" where no part that can be seen has a fifth of the score.
+         *         labels: the pixels of each part.
+         */
+        readonly DecidingAnswer: {
+            /** Score */
+            readonly score: number;
+            /** Effects */
+            readonly effects: {
+                readonly [key: string]: number;
+            };
+            /** Part */
+            readonly part: string;
+            readonly labels: components["schemas"]["SceneLabels"];
+        };
+        /**
+         * DecidingQuery
+         * @description The true effects of the parts of a drawn scene on a decision.
+         */
+        readonly DecidingQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+        };
+        /**
          * DecisionAnswer
          * @description The maps of one method for one photo and target, first layer next to the input.
          *
          *     Attributes:
          *         target: what is explained, in words: "jay (17)".
-         *         asked: names of the classes that the target is about: one, two of a margin, none of other targets.
+         *         kind: of target: "class", "margin", "value" (an output that is no class), "neuron", "callable" (a function of the
+         *             person's own), …; "none" where the method looks at no target.
+         *         asked: names of the classes, labels or values that the target is about: one, two of a margin, none of others.
          *         score: the explained score; None where the method looks at no target.
          *         probability: in 0..1, where the score has one.
          *         layers: names, in the order of the maps.
@@ -172,6 +414,8 @@ export interface components {
         readonly DecisionAnswer: {
             /** Target */
             readonly target: string;
+            /** Kind */
+            readonly kind: string;
             /** Asked */
             readonly asked: readonly string[];
             /** Score */
@@ -197,7 +441,7 @@ export interface components {
          *
          *     Attributes:
          *         method: as `foveal.explain` takes it; options after a colon.
-         *         layer: None is every stage for methods of layers, and the input for the others.
+         *         layer: None is every stage for methods that one pass serves at all of them, the method's own place for others.
          */
         readonly DecisionQuery: {
             /** Photo */
@@ -295,16 +539,51 @@ export interface components {
             readonly grid: components["schemas"]["GridAnswer"];
         };
         /**
+         * MethodAnswer
+         * @description What one method says.
+         *
+         *     Attributes:
+         *         method: as it was asked for.
+         *         decision: its maps; None where it was not run.
+         *         refused: why it cannot run here, in a sentence.
+         *         seconds: of a method of many forward passes, which was not run: what a map takes at each layer, about.
+         */
+        readonly MethodAnswer: {
+            /** Method */
+            readonly method: string;
+            readonly decision?: components["schemas"]["DecisionAnswer"] | null;
+            /**
+             * Refused
+             * @default
+             */
+            readonly refused: string;
+            /** Seconds */
+            readonly seconds?: {
+                readonly [key: string]: number;
+            } | null;
+        };
+        /**
          * MethodEntry
          * @description A method of `foveal methods`.
+         *
+         *     Attributes:
+         *         family: under which it is listed.
+         *         condition: where it applies.
+         *         options: what can follow its name after a colon, with the values that hold: "clusters=64,seed=0".
          */
         readonly MethodEntry: {
             /** Name */
             readonly name: string;
             /** Title */
             readonly title: string;
+            /** Family */
+            readonly family: string;
             /** About */
             readonly about: string;
+            /** Condition */
+            readonly condition: string;
+            /** Options */
+            readonly options: string;
             /** Cost */
             readonly cost: string;
             /** Place */
@@ -316,6 +595,46 @@ export interface components {
             readonly needs: "activations" | "gradients" | "forwards";
             /** Similarity */
             readonly similarity: boolean;
+        };
+        /**
+         * MethodScoresAnswer
+         * @description Maps of methods and, beside them, maps that know nothing.
+         *
+         *     Attributes:
+         *         of: what is measured: "score", or "probability of the class".
+         *         whole: the same of the photo as it is.
+         *         share: of the photo's area that is hidden.
+         */
+        readonly MethodScoresAnswer: {
+            /** Of */
+            readonly of: string;
+            /** Whole */
+            readonly whole: number;
+            /** Share */
+            readonly share: number;
+            /** Cells */
+            readonly cells: readonly components["schemas"]["CellScore"][];
+            /** Baselines */
+            readonly baselines: readonly components["schemas"]["CellScore"][];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * MethodScoresQuery
+         * @description The maps to measure.
+         */
+        readonly MethodScoresQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Cells */
+            readonly cells: readonly components["schemas"]["Cell"][];
         };
         /**
          * ModelEntry
@@ -386,6 +705,20 @@ export interface components {
             readonly sentence: string;
         };
         /**
+         * SceneLabels
+         * @description What is where on a drawn scene: a number a pixel, row by row, base64; `names` are the parts by number.
+         */
+        readonly SceneLabels: {
+            /** Rows */
+            readonly rows: number;
+            /** Columns */
+            readonly columns: number;
+            /** Values */
+            readonly values: string;
+            /** Names */
+            readonly names: readonly string[];
+        };
+        /**
          * ScoresAnswer
          * @description The classes from the highest score to the lowest.
          *
@@ -406,6 +739,40 @@ export interface components {
          * @description The scores of all classes for a photo.
          */
         readonly ScoresQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+        };
+        /**
+         * StageAnswer
+         * @description One stage: its name, the shape of what it gives, and input pixels from one position to the next, (y, x).
+         */
+        readonly StageAnswer: {
+            /** Name */
+            readonly name: string;
+            /** Channels */
+            readonly channels: number;
+            /** Rows */
+            readonly rows: number;
+            /** Columns */
+            readonly columns: number;
+            /** Stride */
+            readonly stride: readonly number[];
+        };
+        /**
+         * StagesAnswer
+         * @description The stages in forward order, the first next to the input.
+         */
+        readonly StagesAnswer: {
+            /** Stages */
+            readonly stages: readonly components["schemas"]["StageAnswer"][];
+        };
+        /**
+         * StagesQuery
+         * @description The stages of a model, for the size that this photo has as its input.
+         */
+        readonly StagesQuery: {
             /** Photo */
             readonly photo: string;
             /** Model */
@@ -441,6 +808,66 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    readonly baselines_api_baselines_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["BaselinesQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["BaselinesAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly decision_api_decision_post: {
         readonly parameters: {
             readonly query?: never;
@@ -461,6 +888,126 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["DecisionAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly comparison_api_comparison_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ComparisonQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ComparisonAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly deciding_api_deciding_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["DecidingQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DecidingAnswer"];
                 };
             };
             /** @description Accepted */
@@ -561,6 +1108,66 @@ export interface operations {
             };
         };
     };
+    readonly method_scores_api_method_scores_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["MethodScoresQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["MethodScoresAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly scores_api_scores_post: {
         readonly parameters: {
             readonly query?: never;
@@ -581,6 +1188,66 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ScoresAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly stages_api_stages_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["StagesQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["StagesAnswer"];
                 };
             };
             /** @description Accepted */
