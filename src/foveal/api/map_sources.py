@@ -218,7 +218,8 @@ def baseline_maps_at(context: Context, layer: str | None, names: Sequence[str]) 
         LayerError, ModelError: where the layer has no map.
     """
     x = context.x
-    named = {name: NamedMaps(BASELINE_MAPS[name](x), partial(_unasked, name)) for name in names if name in BASELINE_MAPS}
+    blind = [name for name in names if name != "activation"]
+    named = {name: NamedMaps(BASELINE_MAPS[name](x), partial(_unasked, name)) for name in blind}
     if "activation" in names:
         at = layer if layer and " of " not in layer else context.layers(None)[0]
         passed = forward_backward(context, [at], gradient=False, backward=False)

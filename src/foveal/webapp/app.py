@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote
 
-from fastapi import FastAPI, Header, HTTPException, Request, Response
+from fastapi import FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.exceptions import HTTPException
 
 import foveal.webapp.asks  # noqa: F401  registers what can be asked
-from foveal.errors import FovealError
+from foveal.errors import FovealError, printable
 from foveal.report.answers.library import PhotoEntry
 from foveal.report.answers.wire import Wire
+from foveal.storage.reading import reason
 from foveal.webapp.ask import ASKS, Ask
 from foveal.webapp.asks.upload import uploaded
-from foveal.webapp.jobs import Busy, Event, Jobs
+from foveal.webapp.jobs import UNEXPECTED, Busy, Event, Jobs
 from foveal.webapp.photos import UnknownPhoto
 
 if TYPE_CHECKING:
     from foveal.webapp.studio import Studio
 
 PATIENCE = 0.15  # seconds that a question waits for its answer before it becomes a job with progress
+
+FORGETTING = 5.0  # seconds between two looks for tickets that nobody asks about
 
 
 class Ticket(Wire):
@@ -45,13 +50,17 @@ def create_app(studio: Studio) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.jobs = Jobs(studio)
+        app.state.jobs = jobs = Jobs(studio)
+        forgetting = asyncio.create_task(_forget(jobs))
         yield
-        app.state.jobs.close()
+        forgetting.cancel()
+        jobs.close()
 
-    app = FastAPI(title="foveal studio", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="foveal studio", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     app.add_exception_handler(FovealError, _problem)
     app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(HTTPException, _not_found)
+    app.add_exception_handler(Exception, _failed)
     for one in ASKS.values():
         _route(app, one)
 
@@ -61,14 +70,13 @@ def create_app(studio: Studio) -> FastAPI:
         jobs: Jobs = request.app.state.jobs
         waited = jobs.job(job)
         if waited is None:
-            yield ServerSentEvent(data=Event(kind="canceled").model_dump())
+            yield ServerSentEvent(raw_data=_told(Event(kind="canceled"), None))
             return
-        async for event in jobs.events(job):
-            data = event.model_dump()
-            if event.kind == "answer":
-                data["answer"] = json.loads(waited.answer or b"null")
-            yield ServerSentEvent(data=data)
-        jobs.cancel(job)
+        try:
+            async for event in jobs.events(job):
+                yield ServerSentEvent(raw_data=_told(event, waited.answer))
+        finally:  # also when the page was closed
+            jobs.cancel(job)
 
     @app.delete("/api/jobs/{job}")
     async def cancel(job: str, request: Request) -> bool:
@@ -79,14 +87,11 @@ def create_app(studio: Studio) -> FastAPI:
     @app.post("/api/photos", responses=_problems(400, 413), openapi_extra=_BYTES)
     async def add_photo(request: Request, x_name: Annotated[str, Header(max_length=1000)] = "photo") -> PhotoEntry:
         """Add a photo: the bytes of its file are the body, X-Name its name (percent-encoded)."""
-        import asyncio
-        from urllib.parse import unquote
-
         data = await request.body()
         return await asyncio.to_thread(uploaded, studio, data, unquote(x_name))
 
     @app.get("/photos/{hash}", responses={**_problems(404), 200: {"content": {"image/webp": {}}}})
-    async def photo(hash: str) -> Response:
+    def photo(hash: str) -> Response:
         """A photo as the page draws it."""
         forever = {"Cache-Control": "private, max-age=31536000, immutable"}
         return Response(studio.photos[hash].encoded(), media_type="image/webp", headers=forever)
@@ -104,6 +109,18 @@ def create_app(studio: Studio) -> FastAPI:
         return Response(_static("studio.css"), media_type="text/css; charset=utf-8")
 
     return app
+
+
+async def _forget(jobs: Jobs) -> None:
+    while True:
+        await asyncio.sleep(FORGETTING)
+        jobs.forget()
+
+
+def _told(event: Event, answer: bytes | None) -> str:
+    """An event as JSON, with the answer in it if that is what happened."""
+    text = event.model_dump_json()
+    return f'{text[:-1]},"answer":{(answer or b"null").decode()}}}' if event.kind == "answer" else text
 
 
 def _route(app: FastAPI, one: Ask) -> None:
@@ -139,6 +156,16 @@ _BYTES = {"requestBody": {"content": {"application/octet-stream": {"schema": {"t
 async def _problem(request: Request, error: Exception) -> Response:
     code = 404 if isinstance(error, UnknownPhoto) else 503 if isinstance(error, Busy) else 400
     return JSONResponse({"sentence": str(error)}, code)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return JSONResponse({"sentence": f"{UNEXPECTED}{type(error).__name__}: {reason(error)}"}, 500)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    sentence = f"the studio has no answer to {request.method} {request.url.path}: {error.detail}"
+    return JSONResponse({"sentence": printable(sentence)[:300]}, error.status_code)
 
 
 async def _unreadable(request: Request, error: Exception) -> Response:

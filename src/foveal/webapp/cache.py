@@ -7,7 +7,7 @@ from threading import Lock
 
 
 class AnswerCache:
-    """The answers used last, as JSON; at most `most` bytes of them."""
+    """The answers used last, as JSON; at most `most` bytes of them and of what was asked."""
 
     def __init__(self, most: int = 2**28) -> None:
         self._most, self._size, self._lock = most, 0, Lock()
@@ -23,13 +23,15 @@ class AnswerCache:
     def put(self, key: str, answer: bytes) -> None:
         """Keep an answer; those unused for longest go. One that alone is too large is not kept."""
         with self._lock:
-            self._size -= len(self._kept.pop(key, b""))
-            if len(answer) > self._most:
+            if key in self._kept:
+                self._size -= len(key) + len(self._kept.pop(key))
+            if len(key) + len(answer) > self._most:
                 return
             self._kept[key] = answer
-            self._size += len(answer)
+            self._size += len(key) + len(answer)
             while self._size > self._most:
-                self._size -= len(self._kept.popitem(last=False)[1])
+                oldest, gone = self._kept.popitem(last=False)
+                self._size -= len(oldest) + len(gone)
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -13,11 +13,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from foveal.errors import FovealError
 from foveal.report.answers.wire import Wire
+from foveal.storage.reading import reason
 from foveal.webapp.ask import Canceled
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Jobs:
         self._by_key: dict[str, Job] = {}
         self._by_ticket: dict[str, tuple[Job, float]] = {}
         self._workers: dict[str, ThreadPoolExecutor] = {}
-        self._waiting, self._lock = 0, Lock()
+        self._waiting = 0
 
     def start(self, ask: Ask, query: Query) -> str:
         """A ticket for the answer to a query; a job that makes it already is shared.
@@ -80,7 +80,7 @@ class Jobs:
         Raises:
             Busy: when too much work is waiting.
         """
-        self._forget()
+        self.forget()
         key, ticket = f"{ask.name} {query.model_dump_json()}", secrets.token_urlsafe(12)
         job = self._by_key.get(key)
         if job is None or job.over or not job.tickets:
@@ -155,6 +155,7 @@ class Jobs:
         self._waiting += 1
         self._by_key[job.key] = job
         model = getattr(query, "model", "")
+        model = model if model in self._studio.models else ""
         worker = self._workers.get(model)
         if worker is None:
             worker = self._workers[model] = ThreadPoolExecutor(1, thread_name_prefix="foveal")
@@ -182,9 +183,9 @@ class Jobs:
             self._tell(job, Event(kind="canceled"))
         except FovealError as error:
             self._tell(job, Event(kind="error", sentence=str(error)))
-        except Exception as error:  # noqa: BLE001  the page must hear of it, whatever it is
+        except (Exception, SystemExit) as error:  # noqa: BLE001  the page must hear of it, whatever it is
             self._studio.failed(ask.name, error)
-            self._tell(job, Event(kind="error", sentence=f"{UNEXPECTED}{type(error).__name__}: {error}"))
+            self._tell(job, Event(kind="error", sentence=f"{UNEXPECTED}{type(error).__name__}: {reason(error)}"))
         else:
             if ask.lasting:
                 self._studio.answers.put(job.key, answer)
@@ -205,8 +206,8 @@ class Jobs:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(call)
 
-    def _forget(self) -> None:
-        """Tickets that nobody asked about for a while: a page was closed."""
+    def forget(self) -> None:
+        """Give back tickets that nobody asked about for a while: a page was closed."""
         old = time.monotonic() - FORGOTTEN
         for ticket in [ticket for ticket, (_, seen) in self._by_ticket.items() if seen < old]:
             self.cancel(ticket)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SHOWN = 1440  # long side in pixels that a page is given
 MOST_UPLOADS = 200
+MOST_UPLOADED = 2**29  # bytes of their files together
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
+"""Files that a page may send: those that Pillow reads by itself, without another program."""
 
 
 class UnknownPhoto(FovealError, LookupError):
@@ -36,22 +39,25 @@ class StudioPhoto:
     Attributes:
         hash: of its pixels.
         name: what the person calls it; never a path.
-        image: what the verbs get: a path, a picture or an array.
+        origin: a path, a picture or an array; the bytes of the file that a page sent.
         pixels: (H, W, 3), upright, at most `SHOWN` wide or high: what the page draws.
         size: (height, width) of the photo.
         scene: how it was drawn, in the drawn world.
-        uploaded: it came from a page.
         source: how code names it: a path on this machine, or a call.
     """
 
     hash: str
     name: str
-    image: OneImage
+    origin: OneImage | bytes
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
     scene: Scene | None = None
-    uploaded: bool = False
     source: str = ""
+
+    @property
+    def image(self) -> OneImage:
+        """What the verbs get: a path, a picture or an array."""
+        return opened(self.origin) if isinstance(self.origin, bytes) else self.origin
 
     def encoded(self) -> bytes:
         """The picture as a file that browsers read (WebP)."""
@@ -61,16 +67,23 @@ class StudioPhoto:
 
 
 class Photos:
-    """Photos in the order in which they came; of uploads the last `MOST_UPLOADS` are kept."""
+    """Photos in the order in which they came; of those that a page sent the last `MOST_UPLOADS` are kept."""
 
     def __init__(self) -> None:
         self._by_hash: dict[str, StudioPhoto] = {}
         self._lock = Lock()
 
     def add(
-        self, image: OneImage, name: str, *, scene: Scene | None = None, uploaded: bool = False, source: str = ""
+        self, image: OneImage, name: str, *, data: bytes = b"", scene: Scene | None = None, source: str = ""
     ) -> StudioPhoto:
         """Read a photo; one that is known already is that one.
+
+        Args:
+            image: whatever a verb takes.
+            name: what the page calls it.
+            data: the file of the image that a page sent; it is kept instead.
+            scene: how it was drawn, in the drawn world.
+            source: how code names it.
 
         Raises:
             ImageError: for what cannot be read.
@@ -79,24 +92,21 @@ class Photos:
         identity = blake2b(repr((pixels.shape, scene)).encode() + pixels.tobytes(), digest_size=12).hexdigest()
         shown = _drawn(scene) if scene else Image.fromarray(pixels)
         shown.thumbnail((SHOWN, SHOWN))
+        height, width = pixels.shape[:2]
+        photo = StudioPhoto(
+            identity, printable(name)[:200], data or image, np.asarray(shown), (height, width), scene, source or name
+        )
         with self._lock:
-            photo = self._by_hash.setdefault(
-                identity,
-                StudioPhoto(
-                    identity,
-                    printable(name)[:200],
-                    image,
-                    np.asarray(shown),
-                    (pixels.shape[0], pixels.shape[1]),
-                    scene,
-                    uploaded,
-                    source or name,
-                ),
-            )
-            uploads = [photo.hash for photo in self._by_hash.values() if photo.uploaded]
-            for hash in uploads[:-MOST_UPLOADS]:
-                del self._by_hash[hash]
+            photo = self._by_hash.setdefault(identity, photo)
+            self._drop_uploads()
         return photo
+
+    def _drop_uploads(self) -> None:
+        """The oldest, until the others are few and small enough."""
+        sizes = {photo.hash: len(photo.origin) for photo in self._by_hash.values() if isinstance(photo.origin, bytes)}
+        while len(sizes) > MOST_UPLOADS or sum(sizes.values()) > MOST_UPLOADED:
+            oldest = next(iter(sizes))
+            del sizes[oldest], self._by_hash[oldest]
 
     def __getitem__(self, hash: str) -> StudioPhoto:
         photo = self._by_hash.get(hash)
@@ -109,6 +119,15 @@ class Photos:
 
     def __len__(self) -> int:
         return len(self._by_hash)
+
+
+def opened(data: bytes) -> Image.Image:
+    """The picture in the bytes of a file, not decoded yet.
+
+    Raises:
+        OSError: for what is in none of `FORMATS`; and what else decoders raise on damaged files.
+    """
+    return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
 def _drawn(scene: Scene) -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections import OrderedDict
@@ -11,13 +12,17 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from foveal.errors import FovealError, UnknownModel
+from foveal.errors import FovealError, UnknownMethod, UnknownModel
+from foveal.methods import METHODS
+from foveal.methods.find import find_method
+from foveal.methods.registry import plain
 from foveal.targets import as_decision
 from foveal.targets.parsing import parse_target
 from foveal.webapp.cache import AnswerCache
 from foveal.webapp.photos import Photos
 
 if TYPE_CHECKING:
+    from foveal.attribution.method import Method
     from foveal.images.load import OneImage
     from foveal.models import Model
     from foveal.synthetic.scene import Scene
@@ -77,6 +82,17 @@ class Studio:
         """The photo of that hash. Raises UnknownPhoto where there is none."""
         return self.photos[hash]
 
+    def method(self, text: str) -> Method:
+        """The method of that name, with options after a colon; never code in a file, whatever a page asks for.
+
+        Raises:
+            UnknownMethod: for what `foveal methods` does not list.
+        """
+        name = re.fullmatch(r"([\w -]+)(:[\w=.,+ -]*)?", text)
+        if name is None or plain(name[1]) not in map(plain, METHODS):
+            raise UnknownMethod(f"the studio has no method {text!r}: choose one of those that it lists")
+        return find_method(text)
+
     def target(self, text: str, model: Model) -> Target | None:
         """The target that the page means, see `foveal.targets.parsing`; "own:NAME" is one of `targets`.
 
@@ -100,7 +116,7 @@ class Studio:
                 self._kept.popitem(last=False)
         return made
 
-    def failed(self, ask: str, error: Exception) -> None:
+    def failed(self, ask: str, error: BaseException) -> None:
         """Tell the terminal of a fault of our own."""
         if not isinstance(error, FovealError):
             print(f"foveal studio: {ask} failed", file=sys.stderr)

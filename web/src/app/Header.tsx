@@ -1,6 +1,7 @@
 // Whose page it is, its views, the photo and the model.
 import { go, linkTo } from "../state/address";
-import { library, model, photo } from "../state/store";
+import { library, model, photo, transport } from "../state/store";
+import { addPhotos } from "./drop";
 import { views } from "./views";
 import { stepPhoto } from "./keys";
 
@@ -8,7 +9,7 @@ export function Header({ view }: { view: string }) {
   const { photos = [], models = [] } = library.value ?? {};
   const number = photo.value ? photos.indexOf(photo.value) : -1;
   return (
-    <header class="bar">
+    <header class="header">
       <strong class="brand">foveal</strong>
       <nav class="tabs" aria-label="Views">
         {views().map((one) => (
@@ -35,6 +36,12 @@ export function Header({ view }: { view: string }) {
             </span>
           )}
         </div>
+      )}
+      {transport.value.upload && (
+        <label class="button add" title="Add photos; or drop them on the page, or paste them">
+          Add photos …
+          <input type="file" accept="image/*" multiple class="spoken" onChange={(event) => void addPhotos(event.currentTarget.files ?? [])} />
+        </label>
       )}
       {model.value && (
         <label class="model">

@@ -29,6 +29,9 @@ export const method = computed<MethodEntry | null>(() => {
   return methods.find((one) => one.name === wanted) ?? null;
 });
 
+/** Maps of activations alone have no sign. */
+export const colors = computed(() => (method.value?.needs === "activations" ? "sequential" : "diverging"));
+
 /** The method as queries name it, options included. */
 export const methodName = computed(() => address.value.method ?? DEFAULT_METHOD);
 /** What is explained, as text. Unless the address says otherwise: why the predicted class and not the runner-up. */

@@ -155,7 +155,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Stages
-         * @description One traced forward pass.
+         * @description One traced forward pass, the first time.
          */
         readonly post: operations["stages_api_stages_post"];
         readonly delete?: never;
@@ -402,8 +402,8 @@ export interface components {
          *
          *     Attributes:
          *         target: what is explained, in words: "jay (17)".
-         *         kind: of target: "class", "margin", "value" (an output that is no class), "neuron", "callable" (a function of the
-         *             person's own), …; "none" where the method looks at no target.
+         *         kind: of target: "class", "margin", "value" (an output that is no class), "neuron", "callable" (a person's own
+         *             function), …; "none" where the method looks at no target.
          *         asked: names of the classes, labels or values that the target is about: one, two of a margin, none of others.
          *         score: the explained score; None where the method looks at no target.
          *         probability: in 0..1, where the score has one.
@@ -745,10 +745,15 @@ export interface components {
             readonly model: string;
         };
         /**
-         * StageAnswer
-         * @description One stage: its name, the shape of what it gives, and input pixels from one position to the next, (y, x).
+         * StageEntry
+         * @description One stage, as `foveal.stages` has it.
+         *
+         *     Attributes:
+         *         stride: pixels of the network's input from one position to the next, (y, x).
+         *         receptive_field: side of what one position sees, in pixels of the input, (y, x).
+         *         local: a position sees no more than that.
          */
-        readonly StageAnswer: {
+        readonly StageEntry: {
             /** Name */
             readonly name: string;
             /** Channels */
@@ -759,18 +764,24 @@ export interface components {
             readonly columns: number;
             /** Stride */
             readonly stride: readonly number[];
+            /** Receptive Field */
+            readonly receptive_field: readonly number[];
+            /** Local */
+            readonly local: boolean;
         };
         /**
          * StagesAnswer
-         * @description The stages in forward order, the first next to the input.
+         * @description The stages, first next to the input, and the size of that input: (height, width).
          */
         readonly StagesAnswer: {
             /** Stages */
-            readonly stages: readonly components["schemas"]["StageAnswer"][];
+            readonly stages: readonly components["schemas"]["StageEntry"][];
+            /** Input Size */
+            readonly input_size: readonly number[];
         };
         /**
          * StagesQuery
-         * @description The stages of a model, for the size that this photo has as its input.
+         * @description The stages, traced with a photo.
          */
         readonly StagesQuery: {
             /** Photo */

@@ -18,8 +18,8 @@ class DecisionAnswer(Wire):
 
     Attributes:
         target: what is explained, in words: "jay (17)".
-        kind: of target: "class", "margin", "value" (an output that is no class), "neuron", "callable" (a function of the
-            person's own), …; "none" where the method looks at no target.
+        kind: of target: "class", "margin", "value" (an output that is no class), "neuron", "callable" (a person's own
+            function), …; "none" where the method looks at no target.
         asked: names of the classes, labels or values that the target is about: one, two of a margin, none of others.
         score: the explained score; None where the method looks at no target.
         probability: in 0..1, where the score has one.

@@ -1,6 +1,6 @@
 """What the page can ask: one file an ask. Importing this package registers all of them."""
 
-from foveal.webapp.asks import baselines, comparison, decision, deciding, library, method_scores, scores, stages, upload
+from foveal.webapp.asks import baselines, comparison, deciding, decision, library, method_scores, scores, stages, upload
 
 __all__ = [
     "baselines",

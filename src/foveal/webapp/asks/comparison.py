@@ -15,7 +15,6 @@ from foveal.engine.forward import output_of
 from foveal.engine.guard import untouched
 from foveal.errors import LayerError
 from foveal.methods.cost import forward_passes
-from foveal.methods.find import find_method
 from foveal.report.answers.comparison import ComparisonAnswer, MethodAnswer, comparison_answer
 from foveal.webapp.ask import Progress, TargetQuery, ask
 from foveal.webapp.asks.decision import layers_of
@@ -44,7 +43,7 @@ class ComparisonQuery(TargetQuery):
 def comparison(studio: Studio, query: ComparisonQuery, progress: Progress) -> ComparisonAnswer:
     """One forward and one backward pass, and one more of both for each method with backward rules of its own."""
     started = time.perf_counter()
-    chosen = {name: find_method(name) for name in query.methods}
+    chosen = {name: studio.method(name) for name in query.methods}
     model = studio.model(query.model)
     target = studio.target(query.target, model)
     context = prepare(model, [studio.photo(query.photo).image], target)

@@ -10,7 +10,6 @@ from foveal.api.explain import explanations
 from foveal.attribution.prepare import prepare
 from foveal.engine.address import INPUT
 from foveal.errors import LayerError
-from foveal.methods.find import find_method
 from foveal.report.answers.decision import DecisionAnswer, decision_answer
 from foveal.webapp.ask import Progress, TargetQuery, ask
 
@@ -36,12 +35,12 @@ class DecisionQuery(TargetQuery):
 @ask("decision")
 def decision(studio: Studio, query: DecisionQuery, progress: Progress) -> DecisionAnswer:
     """For methods of activations and gradients one forward and one backward pass, whatever the number of layers."""
-    return decision_answer(explained(studio, query, progress), title=find_method(query.method).title)
+    return decision_answer(explained(studio, query, progress), title=studio.method(query.method).title)
 
 
 def explained(studio: Studio, query: DecisionQuery, progress: Progress) -> Explanation:
     """The explanation that the page shows, as Python has it."""
-    model, method = studio.model(query.model), find_method(query.method)
+    model, method = studio.model(query.model), studio.method(query.method)
     target = studio.target(query.target, model)
     blind = target is None and method.needs == "activations"
     context = prepare(model, [studio.photo(query.photo).image], target, blind=blind)

@@ -14,16 +14,16 @@ from foveal.attribution.perturbed_score import SAID, PerturbedScore, perturbed_s
 from foveal.attribution.prepare import check_pictures, prepare
 from foveal.metrics.curves import regrid
 from foveal.metrics.hidden_share import marked, score_without
-from foveal.methods.find import find_method
 from foveal.report.answers.method_scores import CellScore, MethodScoresAnswer
 from foveal.targets import Margin
 from foveal.webapp.ask import Progress, Query, TargetQuery, ask
 from foveal.webapp.asks.baselines import SHOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from foveal.attribution.context import Context
+    from foveal.methods import Method
     from foveal.webapp.studio import Studio
 
 HIDDEN = 0.1  # of the photo
@@ -50,7 +50,8 @@ def method_scores(studio: Studio, query: MethodScoresQuery, progress: Progress) 
     target = studio.target(query.target, model)
     context = prepare(model, [studio.photo(query.photo).image], target)
     check_pictures(context.batch, "metrics")
-    maps = _maps(context, query.cells, progress)
+    chosen = {cell.method: studio.method(cell.method) for cell in query.cells}
+    maps = _maps(context, query.cells, chosen, progress)
     known = baseline_maps_at(context, None, SHOWN)
     with perturbed_scores(context, "score" if isinstance(target, Margin) else "auto") as (question,):
         cells = []
@@ -67,11 +68,11 @@ def method_scores(studio: Studio, query: MethodScoresQuery, progress: Progress) 
         )
 
 
-def _maps(context: Context, cells: Sequence[Cell], progress: Progress) -> list[NamedMaps]:
+def _maps(context: Context, cells: Sequence[Cell], chosen: Mapping[str, Method], progress: Progress) -> list[NamedMaps]:
     """In the order of the cells; those of one layer share their passes."""
     made: dict[Cell, NamedMaps] = {}
     for layer in dict.fromkeys(cell.layer for cell in cells):
-        here = {cell.method: find_method(cell.method) for cell in cells if cell.layer == layer}
+        here = {cell.method: chosen[cell.method] for cell in cells if cell.layer == layer}
         for why in explanations(context, here, layer, progress):
             made[Cell(method=why.method, layer=layer)] = NamedMaps(
                 why.map, layer=why.layer, place=why.where.get(why.layer)

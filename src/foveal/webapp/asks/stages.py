@@ -1,10 +1,10 @@
-"""The stages of a network for a photo."""
+"""The stages of a network: what one position of a map sees."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from foveal.api.explain import stages as stages_of
+from foveal.attribution.prepare import prepare
 from foveal.report.answers.stages import StagesAnswer, stages_answer
 from foveal.webapp.ask import PhotoQuery, Progress, ask
 
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 
 class StagesQuery(PhotoQuery):
-    """The stages of a model, for the size that this photo has as its input."""
+    """The stages, traced with a photo."""
 
 
 @ask("stages")
 def stages(studio: Studio, query: StagesQuery, progress: Progress) -> StagesAnswer:
-    """One traced forward pass."""
-    return stages_answer(stages_of(studio.model(query.model), [studio.photo(query.photo).image]))
+    """One traced forward pass, the first time."""
+    context = prepare(studio.model(query.model), [studio.photo(query.photo).image], None, blind=True)
+    height, width = context.x.shape[-2:]
+    return stages_answer(context.tracing().stages, (height, width))

@@ -1,0 +1,1 @@
+"""The studio: its server, and its pages in a real browser."""
