@@ -45,14 +45,18 @@ class ModelEntry(Wire):
 
 
 class MethodEntry(Wire):
-    """A method of `foveal methods`."""
+    """A method of `foveal methods`.
+
+    Attributes:
+        needs: None in the page of a saved result, which knows the method's name.
+    """
 
     name: str
     title: str
     about: str
     cost: str
     place: str
-    needs: Literal["activations", "gradients", "forwards"]
+    needs: Literal["activations", "gradients", "forwards"] | None
     similarity: bool
 
 
