@@ -22,7 +22,7 @@ def explanation_page(why: Maps) -> str:
 
 def record_explanation(page: RecordedPage, why: Maps, name: str) -> None:
     """Put the maps of each image under a name of their method."""
-    page.method(name)
+    page.method(name, targeted=why.score is not None)
     for i in range(len(why)):
         photo = page.photo(why.photos[i], i)
         query = {"photo": photo, "model": page.model(why.model), "target": target_text(why, i), "method": name}

@@ -11,7 +11,7 @@ import base64
 import io
 import re
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
@@ -72,9 +72,14 @@ class RecordedPage:
         entry = ModelEntry(name=name, source=name, labels=[], task=None, input_size=None, notes=[])
         return self._models.setdefault(name, entry).name
 
-    def method(self, name: str) -> str:
-        """A method by name, which the page now has."""
-        entry = MethodEntry(name=name, title=name, about="", cost="", place="", needs=None, similarity=False)
+    def method(self, name: str, *, targeted: bool = True) -> str:
+        """A method by name, which the page now has.
+
+        Args:
+            targeted: it explains a decision; maps of activations alone have no sign.
+        """
+        needs: Literal["activations"] | None = None if targeted else "activations"
+        entry = MethodEntry(name=name, title=name, about="", cost="", place="", needs=needs, similarity=False)
         return self._methods.setdefault(name, entry).name
 
     def html(self, address: str = "", *, title: str = "foveal") -> str:

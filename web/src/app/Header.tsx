@@ -1,6 +1,7 @@
 // Whose page it is, its views, the photo and the model.
 import { go, linkTo } from "../state/address";
-import { model, models, photo, photos } from "../state/store";
+import { model, models, photo, photos, transport } from "../state/store";
+import { addPhotos } from "./drop";
 import { views } from "./views";
 import { stepPhoto } from "./keys";
 
@@ -34,6 +35,12 @@ export function Header({ view }: { view: string }) {
             </span>
           )}
         </div>
+      )}
+      {transport.value.upload && (
+        <label class="button add" title="Add photos; or drop them on the page, or paste them">
+          Add photos …
+          <input type="file" accept="image/*" multiple class="spoken" onChange={(event) => void addPhotos(event.currentTarget.files ?? [])} />
+        </label>
       )}
       {model.value && (
         <label class="model">

@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { go } from "../state/address";
 import { photo, photos } from "../state/store";
+import { keysShown } from "./KeysHelp";
 import { views } from "./views";
 
 export function stepPhoto(by: 1 | -1): void {
@@ -11,7 +12,11 @@ export function stepPhoto(by: 1 | -1): void {
   go({ photo: next.hash, target: undefined });
 }
 
-const held: Record<string, () => void> = { j: () => stepPhoto(1), k: () => stepPhoto(-1) };
+const keys: Record<string, () => void> = {
+  j: () => stepPhoto(1),
+  k: () => stepPhoto(-1),
+  "?": () => (keysShown.value = true),
+};
 
 export function useKeys(): void {
   useEffect(() => {
@@ -21,7 +26,7 @@ export function useKeys(): void {
       const number = Number(event.key);
       const view = Number.isInteger(number) && number > 0 ? views()[number - 1] : undefined;
       if (view) go({ view: view.name });
-      else held[event.key.toLowerCase()]?.();
+      else keys[event.key.toLowerCase()]?.();
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);

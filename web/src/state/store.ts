@@ -42,6 +42,9 @@ export const method = computed<MethodEntry | null>(() => {
   return methods.find((one) => one.name === methodName.value.split(":")[0]) ?? null;
 });
 
+/** Maps of activations alone have no sign. */
+export const colors = computed(() => (method.value?.needs === "activations" ? "sequential" : "diverging"));
+
 const chosen = computed(() =>
   nearest(transport.value, address.value.view, photo.value?.hash ?? "", model.value?.name ?? "", {
     target: address.value.target ?? defaultTarget(model.value),

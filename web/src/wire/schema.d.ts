@@ -64,6 +64,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/stages": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Stages
+         * @description One traced forward pass, the first time.
+         */
+        readonly post: operations["stages_api_stages_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/jobs/{job}": {
         readonly parameters: {
             readonly query?: never;
@@ -412,6 +432,51 @@ export interface components {
             readonly model: string;
         };
         /**
+         * StageEntry
+         * @description One stage, as `foveal.stages` has it.
+         *
+         *     Attributes:
+         *         stride: pixels of the network's input from one position to the next, (y, x).
+         *         receptive_field: side of what one position sees, in pixels of the input, (y, x).
+         *         local: a position sees no more than that.
+         */
+        readonly StageEntry: {
+            /** Name */
+            readonly name: string;
+            /** Channels */
+            readonly channels: number;
+            /** Rows */
+            readonly rows: number;
+            /** Columns */
+            readonly columns: number;
+            /** Stride */
+            readonly stride: readonly number[];
+            /** Receptive Field */
+            readonly receptive_field: readonly number[];
+            /** Local */
+            readonly local: boolean;
+        };
+        /**
+         * StagesAnswer
+         * @description The stages, first next to the input, and the size of that input: (height, width).
+         */
+        readonly StagesAnswer: {
+            /** Stages */
+            readonly stages: readonly components["schemas"]["StageEntry"][];
+            /** Input Size */
+            readonly input_size: readonly number[];
+        };
+        /**
+         * StagesQuery
+         * @description The stages, traced with a photo.
+         */
+        readonly StagesQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+        };
+        /**
          * Ticket
          * @description The answer takes longer: its events are at /api/jobs/TICKET.
          */
@@ -581,6 +646,66 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ScoresAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly stages_api_stages_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["StagesQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["StagesAnswer"];
                 };
             };
             /** @description Accepted */
