@@ -139,4 +139,4 @@ def _pinned(studio: Studio, query: SceneQuery) -> Target:
 def _kept(studio: Studio, scene: Scene, name: str, code: str) -> PhotoEntry:
     """The scene as a photo of the studio, as if the person had given it."""
     source = f"foveal.synthetic.render({code})[0]"
-    return photo_entry(studio.photos.add(render(scene)[0], name, scene=scene, uploaded=True, source=source))
+    return photo_entry(studio.photos.add(render(scene)[0], name, scene=scene, source=source))
