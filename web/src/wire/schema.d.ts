@@ -1476,14 +1476,11 @@ export interface components {
          * MethodEntry
          * @description A method of `foveal methods`.
          *
-         *         Attributes:
-         *     <<<<<<< HEAD
-         *             family: under which it is listed.
-         *             condition: where it applies.
-         *             options: what can follow its name after a colon, with the values that hold: "clusters=64,seed=0".
-         *     =======
-         *             needs: None in the page of a saved result, which knows the method's name.
-         *     >>>>>>> reports
+         *     Attributes:
+         *         family: under which it is listed.
+         *         condition: where it applies.
+         *         options: what can follow its name after a colon, with the values that hold: "clusters=64,seed=0".
+         *         needs: None in the page of a saved result, which knows the method's name.
          */
         readonly MethodEntry: {
             /** Name */
