@@ -80,13 +80,13 @@ class Waiting:
 
     Attributes:
         until: when a ticket is forgotten whose page does not listen.
-        told: the version of the job that the page knows.
+        heard: the version of the job that the page knows.
     """
 
     job: Job
     until: float
     page: str = ""
-    told: int = -1
+    heard: int = -1
 
 
 class Jobs:
@@ -147,9 +147,9 @@ class Jobs:
                 changed.clear()
                 for ticket, waiting in list(self._tickets.items()):
                     job = waiting.job
-                    if waiting.page != page or waiting.told == job.version:
+                    if waiting.page != page or waiting.heard == job.version:
                         continue
-                    waiting.told = job.version
+                    waiting.heard = job.version
                     yield job.state.model_copy(update={"job": ticket}), job.answer
                     if job.over:
                         self.cancel(ticket)
@@ -159,7 +159,7 @@ class Jobs:
                 del self._listening[page]
                 for waiting in self._tickets.values():
                     if waiting.page == page:
-                        waiting.until, waiting.told = time.monotonic() + GRACE, -1
+                        waiting.until, waiting.heard = time.monotonic() + GRACE, -1
 
     def cancel(self, ticket: str) -> bool:
         """Give a ticket back; False where there is no such ticket. Work that nobody waits for stops by itself."""

@@ -82,7 +82,7 @@ export function PhotoMap({ photo, alt, describedBy, field, scale, side = 640, po
         const chosen = point(event);
         if (chosen && !zoom.dragged()) onChoose?.(chosen);
       }}
-      style={{ aspectRatio: `${photo.width} / ${photo.height}` }}
+      style={{ aspectRatio: `${photo.width} / ${photo.height}`, "--aspect": photo.width / photo.height }}
     >
       <div class="zoomed" style={{ transform: zoom.transform }}>
         <canvas ref={canvas} role="img" aria-label={alt} />

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { hover, isHovered } from "../state/store";
 import type { ClassScore } from "../wire/types";
+import { shortName } from "../words/names";
 import { chance, count, points } from "../words/numbers";
 
 interface Props {
@@ -41,7 +42,9 @@ export function ScoreTable({ classes, kind, asked, before, most = 5, heading }: 
         <tbody>
           {shown.map((one) => (
             <tr class={[asked.includes(one.name) ? "asked" : "", isHovered("class", one.name) ? "same" : ""].join(" ")} {...hover("class", one.name)}>
-              <th scope="row">{one.name}</th>
+              <th scope="row" title={one.name}>
+                {shortName(one.name)}
+              </th>
               <td class="track" aria-hidden="true">
                 <i class="zero" style={{ left: `${at(0)}%` }} />
                 <Bar from={at(0)} to={at(one.score ?? 0)} old={before?.has(one.index) ? at(before.get(one.index)!) : null} />

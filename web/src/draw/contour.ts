@@ -7,8 +7,14 @@ const FINER = 4; // samples a position, each way
 
 type Point = readonly [number, number];
 
-/** An SVG path in fractions of the photo. */
-export function outlineOf(field: Field, place: Place): string {
+export interface Outline {
+  /** An SVG path in fractions of the photo. */
+  path: string;
+  /** Its point furthest to the upper right, where its number stands. */
+  corner: Point;
+}
+
+export function outlineOf(field: Field, place: Place): Outline {
   const inside = new Set(place.cells);
   const rows = place.cells.map((cell) => Math.floor(cell / field.columns));
   const columns = place.cells.map((cell) => cell % field.columns);
@@ -26,9 +32,9 @@ export function outlineOf(field: Field, place: Place): string {
     return Number.isFinite(value) && value !== 0 ? sign * (value - place.level) : -Math.abs(place.level);
   };
   const heights = Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => heightAt(x, y)));
-  return loops(heights)
-    .map((loop) => `M${loop.map(([x, y]) => onPhoto(field, left + x / FINER, top + y / FINER).map((v) => v.toFixed(4)).join(" ")).join("L")}Z`)
-    .join("");
+  const lines = loops(heights).map((loop) => loop.map(([x, y]) => onPhoto(field, left + x / FINER, top + y / FINER)));
+  const corner = lines.flat().reduce((best, point) => (point[0] - point[1] > best[0] - best[1] ? point : best), [0, 1]);
+  return { path: lines.map((line) => `M${line.map((point) => point.map((v) => v.toFixed(4)).join(" ")).join("L")}Z`).join(""), corner };
 }
 
 function onPhoto({ grid }: Field, column: number, row: number): [number, number] {

@@ -11,3 +11,4 @@ export type Library = Schemas["LibraryAnswer"];
 export type PhotoEntry = Schemas["PhotoEntry"];
 export type ModelEntry = Schemas["ModelEntry"];
 export type MethodEntry = Schemas["MethodEntry"];
+export type Stages = Schemas["StagesAnswer"];

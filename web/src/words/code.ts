@@ -1,7 +1,9 @@
 // Targets as Python writes them.
+const STAND_INS = ["predicted", "runner-up"];
 const text = (value: string) => JSON.stringify(value);
 
-export function pythonTarget(target: string): string {
+/** `asked` are the classes that it turned out to be about. */
+export function pythonTarget(target: string, asked: readonly string[] = []): string {
   if (!target || target === "predicted") return "";
   const neuron = /^neuron:([^:]+):(\d+)(?::(\d+),(\d+))?$/.exec(target);
   if (neuron) {
@@ -10,7 +12,7 @@ export function pythonTarget(target: string): string {
   }
   const sides = target.split(" - ");
   if (sides.length === 2) {
-    const [a, b] = sides.map((side) => (side === "predicted" || side === "runner-up" ? "None" : text(side)));
+    const [a, b] = sides.map((side, i) => (STAND_INS.includes(side) ? (asked[i] ? text(asked[i]) : "None") : text(side)));
     return `foveal.Margin(${a}, ${b})`;
   }
   return `foveal.Class(${text(target)})`;

@@ -1,23 +1,26 @@
 // The answer in words.
 import type { Place } from "../../draw/places";
 import type { Decision } from "../../wire/types";
+import { shortName } from "../../words/names";
 import { percent } from "../../words/numbers";
 
 export function Answer({ answer, places }: { answer: Decision; places: readonly Place[] }) {
   const first = places.find((place) => !place.against);
+  const [x0, y0, x1, y1] = answer.maps[0]!.grid.seen as [number, number, number, number];
+  const seen = (x1 - x0) * (y1 - y0) > 0.98 ? "the photo" : "what the network sees";
   return (
     <p class="answer" id="answer">
       {first ? (
         <>
-          <b>Because of place {first.number}.</b> It covers {percent(first.area)} of the photo and holds{" "}
-          <span class="for">{percent(first.share)} of the evidence for</span> {answer.asked[0] ?? answer.target}.
+          <b>Because of place {first.number}.</b> It covers {percent(first.area)} of {seen} and holds{" "}
+          <span class="for">{percent(first.share)} of the evidence for</span> {shortName(answer.asked[0] ?? answer.target)}.
         </>
       ) : places.length ? (
         <>
           <b>
             All evidence is <span class="against">against</span>.
           </b>{" "}
-          {answer.title} finds nothing here that speaks for {answer.asked[0] ?? answer.target}.
+          {answer.title} finds nothing here that speaks for {shortName(answer.asked[0] ?? answer.target)}.
         </>
       ) : (
         <>

@@ -1,19 +1,18 @@
-// The numbers of the places, beside their upper right corners.
-import { hover, isHovered } from "../../state/store";
+// The numbers of the places, on the upper right of their outlines.
+import type { Outline } from "../../draw/contour";
 import type { Place } from "../../draw/places";
-import { tileOf, type Field } from "../../wire/map";
+import { hover, isHovered } from "../../state/store";
 
-export function Badges({ field, places }: { field: Field; places: readonly Place[] }) {
+export function Badges({ places, outlines }: { places: readonly Place[]; outlines: readonly Outline[] }) {
+  const inside = (value: number) => `${100 * Math.min(Math.max(value, 0.03), 0.97)}%`;
   return (
     <div class="badges">
-      {places.map((place) => {
-        const tiles = place.cells.map((cell) => tileOf(field, Math.floor(cell / field.columns), cell % field.columns));
-        const right = Math.max(...tiles.map((tile) => tile[2]));
-        const top = Math.min(...tiles.map((tile) => tile[1]));
+      {places.map((place, i) => {
+        const [x, y] = outlines[i]!.corner;
         return (
           <span
             class={`badge${isHovered("place", place.number) ? " same" : ""}`}
-            style={{ left: `${100 * Math.min(right, 0.98)}%`, top: `${100 * Math.max(top, 0.03)}%` }}
+            style={{ left: inside(x), top: inside(y) }}
             {...hover("place", place.number)}
           >
             {place.number}

@@ -9,36 +9,39 @@ import { placesOf } from "../../draw/places";
 import { chooseScale, type Sign } from "../../draw/scale";
 import { useAnswer } from "../../state/answers";
 import { address, go } from "../../state/address";
-import { isHovered, methodName, model, photo, target } from "../../state/store";
-import { fieldOf } from "../../wire/map";
-import type { Decision as DecisionAnswer, Scores } from "../../wire/types";
-import { raw } from "../../words/numbers";
+import { colors, isHovered, methodName, model, photo, target, transport } from "../../state/store";
+import { fieldOf, type Field } from "../../wire/map";
+import type { Decision as DecisionAnswer, Scores, Stages } from "../../wire/types";
 import { Answer } from "./Answer";
 import { Badges } from "./Badges";
 import { Controls } from "./Controls";
 import { DepthScrubber } from "./DepthScrubber";
 import { Notes } from "./Notes";
 import { Places } from "./Places";
+import { Reading } from "./Reading";
 import { Question } from "./Question";
 import { useCode } from "./code";
 
 export function Decision() {
   const on = { photo: photo.value!.hash, model: model.value!.name };
   const decided = useAnswer<DecisionAnswer>("decision", { ...on, target: target.value, method: methodName.value });
-  const scored = useAnswer<Scores>("scores", on);
-  const [position, setPosition] = useState<[number, number] | null>(null);
+  const scored = useAnswer<Scores>("scores", transport.value.has("scores", on) ? on : null);
+  const staged = useAnswer<Stages>("stages", transport.value.has("stages", on) ? on : null);
+  const [pointed, setPointed] = useState<{ field: Field; at: [number, number] } | null>(null);
+  const sign = (address.value.sign as Sign | undefined) ?? "auto";
   const [limit, setLimit] = useState<{ limit?: number; from?: number }>({});
   const { answer } = decided;
   const layer = answer ? Math.max(0, answer.layers.indexOf(address.value.layer ?? answer.layers.at(-1)!)) : 0;
   const field = answer ? fieldOf(answer.maps[layer]!) : null;
   const scale = useMemo(
-    () => (field ? chooseScale([field], (address.value.sign as Sign) ?? "auto", limit.limit, limit.from) : undefined),
-    [field, address.value.sign, limit],
+    () => (field ? chooseScale([field], { sign, colors: colors.value, ...limit }) : undefined),
+    [field, sign, colors.value, limit],
   );
+  const position = pointed?.field === field ? (pointed?.at ?? null) : null; // of this map, not of an earlier one
   const places = useMemo(() => (field ? placesOf(field) : []), [field]);
+  const outlines = useMemo(() => places.map((place) => outlineOf(field!, place)), [places]);
   useCode(answer, layer);
   const bare = address.value.show === "photo";
-  const value = field && position ? field.values[position[0] * field.columns + position[1]]! : null;
   return (
     <div class="decision">
       <Question answer={answer} scores={scored.answer} />
@@ -52,33 +55,30 @@ export function Decision() {
               field={field}
               scale={bare ? undefined : scale}
               position={position}
-              onPosition={setPosition}
+              onPosition={(at) => setPointed(at && field && { field, at })}
             >
               {!bare &&
-                field &&
-                places.map((place) => (
-                  <path class={`place${isHovered("place", place.number) ? " same" : ""}`} d={outlineOf(field, place)} />
+                places.map((place, i) => (
+                  <path class={`place${isHovered("place", place.number) ? " same" : ""}`} d={outlines[i]!.path} />
                 ))}
             </PhotoMap>
-            {!bare && field && <Badges field={field} places={places} />}
+            {!bare && <Badges places={places} outlines={outlines} />}
             {field && scale && !bare && <Legend scale={scale} field={field} onChange={(most, from) => setLimit({ limit: most, from })} />}
           </div>
-          <p class="read" aria-live="polite">
-            {value !== null && position && answer
-              ? `Row ${position[0] + 1}, column ${position[1] + 1} of ${answer.layers[layer]}: ${raw(value, true)}`
-              : "\u00a0"}
-          </p>
+          <Reading answer={answer} layer={layer} field={field} places={places} position={position} />
         </figure>
         <Waiting asked={decided} what={decided.progress?.what} />
         <Controls />
-        {answer && <DepthScrubber answer={answer} chosen={layer} sign={(address.value.sign as Sign) ?? "auto"} onChange={(next) => go({ layer: next })} />}
+        {answer && <DepthScrubber answer={answer} chosen={layer} sign={sign} onChange={(next) => go({ layer: next })} />}
       </div>
       <div class={`answers${decided.waiting && answer ? " old" : ""}`}>
         {answer && field && <Answer answer={answer} places={places} />}
         {scored.answer && <ScoreTable classes={scored.answer.classes} kind={scored.answer.kind} asked={answer?.asked ?? []} />}
         <Waiting asked={scored} />
         {answer && field && <Places field={field} places={places} photo={photo.value!} scale={scale!} />}
-        {answer && <Notes notes={[...answer.notes, ...(scored.answer?.notes ?? [])]} />}
+        {answer && field && (
+          <Notes notes={[...answer.notes, ...(scored.answer?.notes ?? [])]} stages={staged.answer} layer={answer.layers[layer]!} field={field} />
+        )}
       </div>
     </div>
   );

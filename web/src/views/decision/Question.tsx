@@ -2,6 +2,7 @@
 import { useRef } from "preact/hooks";
 import { TargetPicker, type Side } from "../../controls/TargetPicker";
 import { signal } from "@preact/signals";
+import { shortName } from "../../words/names";
 import type { Decision, Scores } from "../../wire/types";
 
 const open = signal<Side | null>(null);
@@ -15,7 +16,7 @@ export function Question({ answer, scores }: { answer: Decision | null; scores: 
   const [first, second] = answer?.asked ?? [];
   const button = (side: Side, text: string) => (
     <button type="button" class="asked" aria-haspopup="dialog" onClick={choose(side)}>
-      {text}
+      {shortName(text)}
     </button>
   );
   return (

@@ -9,7 +9,7 @@ export function useCode(answer: Decision | null, layer: number): void {
   useEffect(() => {
     if (!answer || !photo.value || !model.value) return;
     const at = answer.layers[layer]!;
-    const target_ = pythonTarget(target.value);
+    const target_ = pythonTarget(target.value, answer.asked);
     const named = target.value ? ` --target ${JSON.stringify(target.value)}` : "";
     code.value = {
       python: `foveal.explain(model, ${photo.value.source}${target_ ? `, ${target_}` : ""}, method="${methodName.value}", layer="${at}")`,
