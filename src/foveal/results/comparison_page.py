@@ -1,76 +1,149 @@
-"""A page with a column for each method and a row for each image, with their numbers; needs no other file."""
+"""The page of a comparison: the maps of each method on each image, and their numbers as tables that sort."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
 from foveal.errors import ResultError
-from foveal.metrics.metric import sign_of
-from foveal.render.alt_text import describe_map
-from foveal.render.figures import fit_photo
-from foveal.render.fragment import data_uri
-from foveal.render.pages import environment as new_environment
-from foveal.render.pages import script_json
-from foveal.render.scale import shared_sign
+from foveal.metrics.metric import DIRECTIONS, METRICS
+from foveal.report.answers.measured import (
+    MeasuredAnswer,
+    MeasuredCell,
+    MeasuredColumn,
+    MeasuredRow,
+    MeasuredTable,
+    Said,
+)
+from foveal.report.explanations import record_explanations
+from foveal.report.recorded_page import RecordedPage
 from foveal.results.score_table import labeled, pairs_table, score_table
 
 if TYPE_CHECKING:
-    from foveal.render.scale import Sign
-    from foveal.render.typeset import TypesetTable
+    from collections.abc import Iterable, Sequence
+
+    from foveal.render.typeset import TextCell, TypesetTable
     from foveal.results.explanation import Explanation
     from foveal.results.scores import Scores
 
-SIDE = 190
-TIE = 0.01  # of the best number of an image: maps as near as this are framed, too
-QUALITY = 78  # of the images, as WebP
+SIDES = ((24, 1024), (100, 512))  # up to so many photos, their long side on the page in pixels; beyond, SMALL
+SMALL = 256
 
 
-def comparison_page(
-    whys: Mapping[str, Explanation], scores: Scores | None = None, *, title: str = "", side: int = SIDE
-) -> str:
-    """The page, that `foveal compare` writes, too.
+def comparison_page(whys: Mapping[str, Explanation], scores: Scores | None = None, *, title: str = "") -> str:
+    """The page, that `foveal compare` writes, too; it needs no other file.
 
     Args:
         whys: explanations of the same images, by the names that `scores` has them under.
         scores: of these, and of baseline maps, which stand in the table without images; None leaves numbers out.
         title: of the page; the model and the number of methods if left out.
-        side: of an image, in pixels.
 
     Raises:
         ResultError: where the scores are of other methods or other images.
     """
-    environment = new_environment()
-    environment.filters["uri"] = lambda picture: Markup(data_uri(picture, quality=QUALITY))
     first = next(iter(whys.values()))
     count = len(first)
+    page = RecordedPage(side=next((side for most, side in SIDES if count <= most), SMALL))
+    record_explanations(page, whys)
+    name = title or f"{first.model}: {len(whys)} method{'s' * (len(whys) != 1)}"
     if scores is not None:
         _check(whys, scores, count)
-    sign = shared_sign(why.map.detach().cpu().float().numpy() for why in whys.values())
-    measured = (
-        " The metrics measure how the score changes when highlighted areas are hidden or shown "
-        f"({scores.forwards} forward passes)."
-        if scores
-        else ""
+        names = {entry.hash: entry.name for entry in page.library().photos}
+        photos = [page.photo(photo, i) for i, photo in enumerate(first.photos)]
+        page.add("measured", {}, measured_answer(scores, [(hash, names[hash]) for hash in photos], name))
+    return page.html(title=name)
+
+
+def measured_answer(scores: Scores, photos: Sequence[tuple[str, str]], title: str) -> MeasuredAnswer:
+    """Means over all images, tests of pairs, and each metric image by image.
+
+    Args:
+        photos: hash and name of each image, as the page has them.
+    """
+    count, baselines = len(scores.pictures), len(scores.baseline_maps)
+    several = count > 1 and len(scores.methods) - baselines > 1
+    return MeasuredAnswer(
+        title=title,
+        intro=(
+            f"{count} image{'s' * (count != 1)}. The metrics measure how the {scores.of} changes when highlighted "
+            f"areas are hidden or shown ({scores.forwards} forward passes)."
+        ),
+        tables=[
+            _means(scores),
+            *([_table(pairs_table(scores, scores.metrics), "pair")] if several else []),
+            *(_by_image(scores, metric, photos) for metric in scores.metrics if count > 1),
+        ],
+        caveats=list(scores.notes),
+        terms=[Said(what=name, says=METRICS[name].about) for name in scores.metrics if name in METRICS],
     )
-    return environment.get_template("compare.html").render(
-        title=title or f"{first.model}: {len(whys)} method{'s' * (len(whys) != 1)}",
-        intro=f"{count} image{'s' * (count != 1)}, explained by {', '.join(whys)}.{measured}",
-        of=scores.of if scores else "score",
-        side=side,
-        columns=["", *whys],
-        metrics=[{"label": labeled(metric)} for metric in (scores.metrics if scores else ())],
-        rows=[_row(whys, scores, i, side, sign) for i in range(count)],
-        **(_table(scores) if scores else {}),
-        notes=list(scores.notes if scores else dict.fromkeys(note for why in whys.values() for note in why.notes)),
-        directions=script_json([sign_of(metric) for metric in (scores.metrics if scores else ())]),
-        tie=TIE,
+
+
+def _means(scores: Scores) -> MeasuredTable:
+    """A row a method; numbers lie on the scale of their column, with their intervals."""
+    typeset = score_table(scores, scores.metrics)
+    rows = []
+    for name, *cells in typeset.rows:
+        summaries = [scores.summary(name.text, metric) for metric in scores.metrics]
+        rows.append(
+            MeasuredRow(
+                name=name.text,
+                aside=name.text in scores.baseline_maps,
+                cells=[
+                    _cell(cell, _defined(found.low), _defined(found.high))
+                    for cell, found in zip(cells, summaries, strict=True)
+                ],
+            )
+        )
+    columns = [_column(metric, [row.cells[k] for row in rows]) for k, metric in enumerate(scores.metrics)]
+    return MeasuredTable(
+        title=typeset.title, rows_are="method", columns=columns, rows=rows, notes=[*typeset.legend, *typeset.comments]
     )
+
+
+def _by_image(scores: Scores, metric: str, photos: Sequence[tuple[str, str]]) -> MeasuredTable:
+    """A row an image and a column a method, all on one scale."""
+    rows = [
+        MeasuredRow(
+            name=name,
+            photo=hash,
+            cells=[
+                MeasuredCell(text=_text(value), value=_defined(value))
+                for value in (scores.values[method][metric][i] for method in scores.methods)
+            ],
+        )
+        for i, (hash, name) in enumerate(photos)
+    ]
+    shared = _column(metric, [cell for row in rows for cell in row.cells])
+    columns = [shared.model_copy(update={"title": name, "about": ""}) for name in scores.methods]
+    return MeasuredTable(title=f"{labeled(metric)}, image by image", rows_are="image", columns=columns, rows=rows)
+
+
+def _table(typeset: TypesetTable, rows_are: str) -> MeasuredTable:
+    """A table of texts."""
+    return MeasuredTable(
+        title=typeset.title,
+        rows_are=rows_are,
+        columns=[MeasuredColumn(title=title) for title in typeset.head[1:]],
+        rows=[MeasuredRow(name=name.text, cells=[_cell(cell) for cell in cells]) for name, *cells in typeset.rows],
+        notes=[*typeset.legend, *typeset.comments],
+    )
+
+
+def _column(metric: str, cells: Iterable[MeasuredCell]) -> MeasuredColumn:
+    """The scale holds zero and every number and interval of the column."""
+    ends = [end for cell in cells for end in (cell.value, cell.low, cell.high) if end is not None]
+    low, high = min([0.0, *ends]), max([0.0, *ends])
+    return MeasuredColumn(
+        title=metric,
+        about=METRICS[metric].about if metric in METRICS else "",
+        ends=[low, high] if low < high else None,
+        better=DIRECTIONS.get(metric),
+    )
+
+
+def _cell(cell: TextCell, low: float | None = None, high: float | None = None) -> MeasuredCell:
+    return MeasuredCell(text=cell.text, value=cell.value, low=low, high=high, best=cell.bold)
 
 
 def _check(whys: Mapping[str, Explanation], scores: Scores, count: int) -> None:
@@ -81,44 +154,9 @@ def _check(whys: Mapping[str, Explanation], scores: Scores, count: int) -> None:
         raise ResultError(f"The scores are of {len(scores.pictures)} images, but {count} were explained.")
 
 
-def _row(whys: Mapping[str, Explanation], scores: Scores | None, i: int, side: int, sign: Sign) -> dict[str, Any]:
-    first = next(iter(whys.values()))
-    return {
-        "name": Path(first.photos[i].source).name or f"image {i}",
-        "target": first.target[i],
-        "score": scores.whole[i] if scores else float("nan") if first.score is None else float(first.score[i]),
-        "photo": fit_photo(first.photos[i], side),
-        "cells": [_cell(name, why, scores, i, side, sign) for name, why in whys.items()],
-    }
-
-
-def _cell(name: str, why: Explanation, scores: Scores | None, i: int, side: int, sign: Sign) -> dict[str, Any]:
-    metrics = scores.metrics if scores else ()
-    values = [scores.values[name][metric][i] for metric in metrics] if scores else []
-    map = why.map[i].detach().cpu().float().numpy()
-    words = describe_map(map, why.photos[i].geometry, why.where.get(why.layer))
-    return {
-        "picture": why.overlay(i, color_bar=False, size=side, sign=sign if why.drawing.sign == "auto" else None),
-        "alt": f"{name} for {why.target[i]}. {words}",
-        "lines": [f"{metric} {_text(value)}" for metric, value in zip(metrics, values, strict=True)],
-        "numbers": json.dumps([value if math.isfinite(value) else None for value in values]),
-    }
-
-
-def _table(scores: Scores) -> dict[str, Any]:
-    """Means of all images together, with what may be said of them."""
-    means = score_table(scores, scores.metrics)
-    baselines = set(scores.baseline_maps)
-    rows = [
-        {"name": name.text, "baseline": name.text in baselines, "cells": cells} for name, *cells in means.rows
-    ]  # fmt: skip
-    pairs: TypesetTable | None = None
-    if len(scores.pictures) > 1 and len(scores.methods) - len(baselines) > 1:
-        pairs = pairs_table(scores, scores.metrics)
-    return {
-        "head": means.head[1:], "body": rows, "legend": means.legend, "definitions": means.comments, "pairs": pairs
-    }  # fmt: skip
-
-
 def _text(value: float) -> str:
     return f"{value:.3g}".replace("-", "−") if math.isfinite(value) else "undefined"
+
+
+def _defined(value: float) -> float | None:
+    return value if math.isfinite(value) else None
