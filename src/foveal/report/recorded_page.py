@@ -85,7 +85,10 @@ class RecordedPage:
             targeted: it explains a decision; maps of activations alone have no sign.
         """
         needs: Literal["activations"] | None = None if targeted else "activations"
-        entry = MethodEntry(name=name, title=name, about="", cost="", place="", needs=needs, similarity=False)
+        entry = MethodEntry(
+            name=name, title=name, family="", about="", condition="", options="", cost="", place="", needs=needs,
+            similarity=False,
+        )  # fmt: skip
         return self._methods.setdefault(name, entry).name
 
     def html(self, address: str = "", *, title: str = "foveal") -> str:

@@ -19,7 +19,9 @@ class DecisionAnswer(Wire):
 
     Attributes:
         target: what is explained, in words: "jay (17)".
-        asked: names of the classes that the target is about: one, two of a margin, none of other targets.
+        kind: of target: "class", "margin", "value" (an output that is no class), "neuron", "callable" (a person's own
+            function), …; "none" where the method looks at no target.
+        asked: names of the classes, labels or values that the target is about: one, two of a margin, none of others.
         score: the explained score; None where the method looks at no target.
         probability: in 0..1, where the score has one.
         layers: names, in the order of the maps.
@@ -28,6 +30,7 @@ class DecisionAnswer(Wire):
     """
 
     target: str
+    kind: str
     asked: list[str]
     score: float | None
     probability: float | None
@@ -50,6 +53,7 @@ def decision_answer(why: Maps, i: int = 0, *, title: str = "") -> DecisionAnswer
     geometry = why.photos[i].geometry
     return DecisionAnswer(
         target=why.target[i],
+        kind=str(why.target_spec.get("kind", "")),
         asked=asked_classes(why.target[i], why.target_spec),
         score=None if why.score is None else float(why.score[i]),
         probability=None if why.probability is None else float(why.probability[i]),
@@ -78,7 +82,7 @@ def asked_classes(target: str, spec: Mapping[str, Any]) -> list[str]:
         target: "jay (17)", or "jay (17) \N{MINUS SIGN} crow (3)" of a margin.
         spec: the same for machines.
     """
-    if spec.get("kind") not in ("class", "margin"):
+    if spec.get("kind") not in ("class", "margin", "value"):
         return []
     sides = target.split(" \N{MINUS SIGN} ") if spec["kind"] == "margin" else [target]
-    return [re.sub(r" \(\d+\)$", "", side).removeprefix("class ") for side in sides]
+    return [re.sub(r"^(class|label|value|output) (?=\d+$)| \(\d+\)$", "", side) for side in sides]

@@ -30,13 +30,17 @@ def library(studio: Studio, query: LibraryQuery, progress: Progress) -> LibraryA
             MethodEntry(
                 name=method.name,
                 title=method.title,
+                family=family,
                 about=method.about,
+                condition=method.condition,
+                options=",".join(f"{option}={value}" for option, value in method.options.items()),
                 cost=passes(method),
                 place=method.place,
                 needs=method.needs,
                 similarity=method.similarity,
             )
-            for method in METHODS.values()
+            for family, methods in METHODS.families.items()
+            for method in methods
         ],
         colors=color_tables(),
         own_targets=list(studio.targets),
