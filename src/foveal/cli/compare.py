@@ -125,7 +125,7 @@ class PageSoFar:
     ) -> tuple[dict[str, Explanation], Scores]:
         """The photos that are done, by method; written if the page is older than `EVERY`, or `now`."""
         from foveal.results import Scores
-        from foveal.results.comparison_page import comparison_page
+        from foveal.report.comparison_page import comparison_page
         from foveal.storage.atomic import write_text
 
         shown = sorted(whys.keys() & done.parts.keys())
