@@ -3,6 +3,7 @@ import type { ComponentType } from "preact";
 import { recordedOf } from "../state/recorded";
 import { library, transport } from "../state/store";
 import { Decision } from "../views/decision/Decision";
+import { Measured } from "../views/measured/Measured";
 
 export interface View {
   name: string;
@@ -12,7 +13,10 @@ export interface View {
   there?: () => boolean;
 }
 
-const all: View[] = [{ name: "decision", title: "Decision", View: Decision }];
+const all: View[] = [
+  { name: "decision", title: "Decision", View: Decision },
+  { name: "measured", title: "Scores", View: Measured, there: () => transport.value.has("measured", {}) && !transport.value.live },
+];
 
 export function views(): View[] {
   return library.value ? all.filter((view) => inReport(view.name) && (!view.there || view.there())) : all;

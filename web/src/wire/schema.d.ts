@@ -585,7 +585,28 @@ export interface paths {
         readonly trace?: never;
     };
 }
-export type webhooks = Record<string, never>;
+export interface webhooks {
+    readonly measured: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Measured
+         * @description No server answers this: pages that open from disk have it inside, and its shape is told here.
+         */
+        readonly post: operations["measuredmeasured_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+}
 export interface components {
     schemas: {
         /**
@@ -1193,9 +1214,9 @@ export interface components {
             /** Of */
             readonly of: string;
             /** Effects */
-            readonly effects?: readonly components["schemas"]["NodeEffect"][];
+            readonly effects: readonly components["schemas"]["NodeEffect"][];
             /** Together */
-            readonly together?: number | null;
+            readonly together: number | null;
         };
         /**
          * FeatureQuery
@@ -1424,7 +1445,7 @@ export interface components {
             /** Carriers */
             readonly carriers: number;
             /** Parts */
-            readonly parts?: readonly components["schemas"]["SharedPart"][];
+            readonly parts: readonly components["schemas"]["SharedPart"][];
             /** Notes */
             readonly notes: readonly string[];
             /** Seconds */
@@ -1465,6 +1486,134 @@ export interface components {
             readonly parts: number;
         };
         /**
+         * MeasuredAnswer
+         * @description The tables of a page, and what stands around them.
+         *
+         *     Attributes:
+         *         highlights: a few numbers, with a line each.
+         *         caveats: how to read maps and numbers, a sentence each.
+         *         terms: words and their meanings.
+         *         provenance: how to make the page again.
+         */
+        readonly MeasuredAnswer: {
+            /** Title */
+            readonly title: string;
+            /** Intro */
+            readonly intro: string;
+            /** Highlights */
+            readonly highlights: readonly components["schemas"]["Said"][];
+            /** Tables */
+            readonly tables: readonly components["schemas"]["MeasuredTable"][];
+            /** Caveats */
+            readonly caveats: readonly string[];
+            /** Terms */
+            readonly terms: readonly components["schemas"]["Said"][];
+            /** Provenance */
+            readonly provenance: readonly components["schemas"]["Said"][];
+        };
+        /**
+         * MeasuredCell
+         * @description A number as it is written, and where it lies on the scale of its column.
+         *
+         *     Attributes:
+         *         value: None where it is undefined or not measured; such cells stand at the end when a table is sorted.
+         *         low, high: the ends of its interval.
+         *         best: no other row is better, as far as can be said.
+         */
+        readonly MeasuredCell: {
+            /** Text */
+            readonly text: string;
+            /** Value */
+            readonly value: number | null;
+            /** Low */
+            readonly low: number | null;
+            /** High */
+            readonly high: number | null;
+            /**
+             * Best
+             * @default false
+             */
+            readonly best: boolean;
+        };
+        /**
+         * MeasuredColumn
+         * @description One measure.
+         *
+         *     Attributes:
+         *         ends: of its scale, the same for all rows; None draws none.
+         *         better: the direction in which it is better, where there is one.
+         *         reference: a value to compare with, such as chance; `reference_name` says what it is.
+         */
+        readonly MeasuredColumn: {
+            /** Title */
+            readonly title: string;
+            /**
+             * About
+             * @default
+             */
+            readonly about: string;
+            /** Ends */
+            readonly ends: readonly number[] | null;
+            /** Better */
+            readonly better: ("higher" | "lower") | null;
+            /** Reference */
+            readonly reference: number | null;
+            /**
+             * Reference Name
+             * @default
+             */
+            readonly reference_name: string;
+        };
+        /**
+         * MeasuredRow
+         * @description A name and a cell a column.
+         *
+         *     Attributes:
+         *         photo: the hash of the photo that the row is about.
+         *         aside: a map that ignores the network, to compare with.
+         */
+        readonly MeasuredRow: {
+            /** Name */
+            readonly name: string;
+            /** Cells */
+            readonly cells: readonly components["schemas"]["MeasuredCell"][];
+            /**
+             * About
+             * @default
+             */
+            readonly about: string;
+            /**
+             * Photo
+             * @default
+             */
+            readonly photo: string;
+            /**
+             * Aside
+             * @default false
+             */
+            readonly aside: boolean;
+        };
+        /**
+         * MeasuredTable
+         * @description Rows under their columns.
+         *
+         *     Attributes:
+         *         rows_are: what a row is: "method", "image".
+         *         notes: what the numbers are, a sentence each.
+         */
+        readonly MeasuredTable: {
+            /** Title */
+            readonly title: string;
+            /** Rows Are */
+            readonly rows_are: string;
+            /** Columns */
+            readonly columns: readonly components["schemas"]["MeasuredColumn"][];
+            /** Rows */
+            readonly rows: readonly components["schemas"]["MeasuredRow"][];
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
          * MethodAnswer
          * @description What one method says.
          *
@@ -1477,14 +1626,14 @@ export interface components {
         readonly MethodAnswer: {
             /** Method */
             readonly method: string;
-            readonly decision?: components["schemas"]["DecisionAnswer"] | null;
+            readonly decision: components["schemas"]["DecisionAnswer"] | null;
             /**
              * Refused
              * @default
              */
             readonly refused: string;
             /** Seconds */
-            readonly seconds?: {
+            readonly seconds: {
                 readonly [key: string]: number;
             } | null;
         };
@@ -1619,9 +1768,9 @@ export interface components {
             /** Alone */
             readonly alone: number;
             /** Average */
-            readonly average?: number | null;
+            readonly average: number | null;
             /** Random */
-            readonly random?: number | null;
+            readonly random: number | null;
         };
         /**
          * OtherBackground
@@ -1867,6 +2016,16 @@ export interface components {
              * @enum {string}
              */
             readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs" | "mark";
+        };
+        /**
+         * Said
+         * @description Something and what is said of it: a word and its meaning, a number and what it counts.
+         */
+        readonly Said: {
+            /** What */
+            readonly what: string;
+            /** Says */
+            readonly says: string;
         };
         /**
          * Scaled
@@ -4231,6 +4390,26 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    readonly measuredmeasured_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["MeasuredAnswer"];
                 };
             };
         };

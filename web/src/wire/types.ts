@@ -12,3 +12,7 @@ export type PhotoEntry = Schemas["PhotoEntry"];
 export type ModelEntry = Schemas["ModelEntry"];
 export type MethodEntry = Schemas["MethodEntry"];
 export type Stages = Schemas["StagesAnswer"];
+export type Measured = Schemas["MeasuredAnswer"];
+export type MeasuredTable = Schemas["MeasuredTable"];
+export type MeasuredColumn = Schemas["MeasuredColumn"];
+export type MeasuredCell = Schemas["MeasuredCell"];

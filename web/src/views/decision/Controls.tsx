@@ -1,7 +1,7 @@
 // Map or photo, which method, which sign.
 import { Segmented } from "../../controls/Segmented";
 import { address, go } from "../../state/address";
-import { DEFAULT_METHOD, library, methodName } from "../../state/store";
+import { DEFAULT_METHOD, library, methodName, model, photo, target, transport } from "../../state/store";
 
 const SIGNS = [
   ["", "For and against"],
@@ -11,7 +11,9 @@ const SIGNS = [
 ] as const;
 
 export function Controls() {
-  const methods = (library.value?.methods ?? []).filter((one) => !one.similarity);
+  const on = { photo: photo.value!.hash, model: model.value!.name, target: target.value };
+  const there = (method: string) => transport.value.has("decision", { ...on, method });
+  const methods = (library.value?.methods ?? []).filter((one) => !one.similarity && there(one.name));
   const slow = (cost: string) => !["1", "1 + 1", "1 forward", ""].includes(cost) && /\d{2,}|channel|position/.test(cost);
   return (
     <div class="controls">
