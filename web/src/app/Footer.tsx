@@ -5,6 +5,7 @@ import { seconds } from "../words/numbers";
 
 export interface Code {
   python: string;
+  /** "" where the command line cannot do it. */
   command: string;
   /** What the answer took. */
   seconds?: number;
@@ -29,9 +30,11 @@ export function Footer() {
       <button type="button" onClick={copy(shown.python)}>
         Copy as Python
       </button>
-      <button type="button" class="plain" onClick={copy(shown.command)}>
-        as command
-      </button>
+      {shown.command && (
+        <button type="button" class="plain" onClick={copy(shown.command)}>
+          as command
+        </button>
+      )}
       <span class="spoken" aria-live="polite">
         {copied ? "Copied" : ""}
       </span>

@@ -1,7 +1,8 @@
 // The views, in the order of their tabs; one is there only if model and data support it.
 import type { ComponentType } from "preact";
-import { library } from "../state/store";
+import { library, photo, transport } from "../state/store";
 import { Decision } from "../views/decision/Decision";
+import { Truth } from "../views/truth/Truth";
 
 export interface View {
   name: string;
@@ -11,7 +12,10 @@ export interface View {
   there?: () => boolean;
 }
 
-const all: View[] = [{ name: "decision", title: "Decision", View: Decision }];
+const all: View[] = [
+  { name: "decision", title: "Decision", View: Decision },
+  { name: "truth", title: "Truth", View: Truth, there: () => transport.value.live && Boolean(photo.value?.drawn) },
+];
 
 export function views(): View[] {
   return library.value ? all.filter((view) => !view.there || view.there()) : all;
