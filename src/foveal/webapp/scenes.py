@@ -70,7 +70,9 @@ Changes = Annotated[list[Change], Field(max_length=MOST_CHANGES)]
 def scene_of(photo: StudioPhoto) -> Scene:
     """How a photo was drawn. Raises NotDrawn for one that was not."""
     if photo.scene is None:
-        raise NotDrawn(f"{photo.name} was not drawn by foveal, so the truth about it is not known: choose a drawn scene")
+        raise NotDrawn(
+            f"{photo.name} was not drawn by foveal, so the truth about it is not known: choose a drawn scene"
+        )
     return photo.scene
 
 

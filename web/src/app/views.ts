@@ -1,6 +1,7 @@
 // The views, in the order of their tabs; one is there only if model and data support it.
 import type { ComponentType } from "preact";
 import { library, photo, transport } from "../state/store";
+import { Channel } from "../views/channel/Channel";
 import { Decision } from "../views/decision/Decision";
 import { Truth } from "../views/truth/Truth";
 
@@ -14,6 +15,7 @@ export interface View {
 
 const all: View[] = [
   { name: "decision", title: "Decision", View: Decision },
+  { name: "channel", title: "Channels", View: Channel, there: () => transport.value.live },
   { name: "truth", title: "Truth", View: Truth, there: () => transport.value.live && Boolean(photo.value?.drawn) },
 ];
 

@@ -95,9 +95,7 @@ def score_of(model: Model, question: PerturbedScore) -> Score:
     return scores
 
 
-def _effects(
-    model: Model, scene: Scene, question: PerturbedScore, progress: Progress
-) -> tuple[int, dict[str, float]]:
+def _effects(model: Model, scene: Scene, question: PerturbedScore, progress: Progress) -> tuple[int, dict[str, float]]:
     """How many drawings, and the effect of each part that the scene has and of the background."""
     drawn, ask_ = 0, score_of(model, question)
 
