@@ -12,11 +12,8 @@ import numpy as np
 from foveal.attribution.channel_sums import channel_sums
 from foveal.attribution.prepare import prepare
 from foveal.errors import TargetError, UnknownLayer
-from foveal.images.place import Place
-from foveal.render.feature import seen_box
-from foveal.report.answers.channels import ChannelInPhoto
+from foveal.report.answers.channels import ChannelInPhoto, sees_most, strong_box
 from foveal.report.answers.decision import asked_classes
-from foveal.report.answers.wire import grid_answer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,6 +59,11 @@ class LayerRecord:
     rows: dict[str, PhotoRow] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
     off: dict[int, dict[str, WithoutChannel]] = field(default_factory=dict)
+
+    @property
+    def sees_most(self) -> bool:
+        """See `foveal.report.answers.channels.sees_most`."""
+        return any(sees_most(stage, size) for size, stage in self.stages.items())
 
     def of(self, channel: int, photos: list[str]) -> list[ChannelInPhoto]:
         """One channel in those of these photos that were looked at.
@@ -135,10 +137,6 @@ def _row(record: LayerRecord, context: Context, layer: str) -> PhotoRow:
 
 def _in_photo(hash: str, row: PhotoRow, channel: int) -> ChannelInPhoto:
     y, x = row.places[channel].tolist()
-    x0, y0, x1, y1 = seen_box(row.geometry, row.stage, (y, x))
-    height, width = row.geometry.photo_size
     brings = None if row.brings is None else float(row.brings[channel])
-    box = (x0 / width, y0 / height, x1 / width, y1 / height)
-    grid = grid_answer(row.stage.shape[1:], row.geometry, Place(*row.stage.place) if row.stage.place else None)
-    at = (grid.offset[0] + x * grid.step[0], grid.offset[1] + y * grid.step[1])
-    return ChannelInPhoto(hash, float(row.peaks[channel]), box, at, brings, row.name)
+    box = strong_box(row.geometry, row.stage, (y, x))
+    return ChannelInPhoto(hash, float(row.peaks[channel]), box, brings, row.name)

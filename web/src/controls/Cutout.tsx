@@ -1,16 +1,13 @@
-// A square of a photo: what a position sees, and a ring where it is if that is most of the photo.
+// A square of a photo, about a box.
 import type { PhotoEntry } from "../wire/types";
 
 interface Props {
   photo: PhotoEntry;
   /** x0, y0, x1, y1 in fractions of the photo. */
   box: readonly number[];
-  at?: readonly number[];
 }
 
-const MOST = 0.6; // of the photo's short side: a larger cutout does not say where
-
-export function Cutout({ photo, box, at }: Props) {
+export function Cutout({ photo, box }: Props) {
   const { width, height } = photo;
   const [x0, y0, x1, y1] = box as [number, number, number, number];
   const side = Math.min(Math.max((x1 - x0) * width, (y1 - y0) * height), width, height);
@@ -18,7 +15,6 @@ export function Cutout({ photo, box, at }: Props) {
   const left = corner(((x0 + x1) / 2) * width, width);
   const top = corner(((y0 + y1) / 2) * height, height);
   const share = (start: number, most: number) => `${most > side ? (100 * start) / (most - side) : 0}%`;
-  const ring = at && side > MOST * Math.min(width, height);
   return (
     <span
       class="cutout"
@@ -27,8 +23,6 @@ export function Cutout({ photo, box, at }: Props) {
         backgroundSize: `${(100 * width) / side}% ${(100 * height) / side}%`,
         backgroundPosition: `${share(left, width)} ${share(top, height)}`,
       }}
-    >
-      {ring && <i style={{ left: `${(100 * (at[0]! * width - left)) / side}%`, top: `${(100 * (at[1]! * height - top)) / side}%` }} />}
-    </span>
+    />
   );
 }

@@ -331,7 +331,7 @@ export interface components {
          *     Attributes:
          *         brings: to the score.
          *         peak: its largest activation.
-         *         box: what the position of the peak sees, in fractions of the photo.
+         *         box: where that is, see `strong_box`.
          */
         readonly ChannelEntry: {
             /** Channel */
@@ -350,7 +350,7 @@ export interface components {
          *     Attributes:
          *         map: its activations.
          *         peak: the largest of them.
-         *         box: what the position of the peak sees, in fractions of the photo.
+         *         box: where that is, see `strong_box`.
          *         brings: to the score of the target; None where that looks at no class.
          *         alone: what it brings to the score of the predicted class, and the name of that.
          */
@@ -400,6 +400,7 @@ export interface components {
          *         classes: from the one it brings most to.
          *         all: every photo, in the order in which they came.
          *         predicted: the class of each.
+         *         sees_most: a position sees most of the image.
          */
         readonly ChannelPhotos: {
             /** Photos */
@@ -418,6 +419,8 @@ export interface components {
             readonly all: readonly components["schemas"]["PhotoOfChannel"][];
             /** Predicted */
             readonly predicted: readonly string[];
+            /** Sees Most */
+            readonly sees_most: boolean;
             /** Notes */
             readonly notes: readonly string[];
         };
@@ -452,6 +455,7 @@ export interface components {
          *         between: the sum of all others.
          *         half: the least number of channels that hold half of what speaks for it.
          *         rest: what no channel brings, such as biases.
+         *         sees_most: a position sees most of the image.
          */
         readonly ChannelsAnswer: {
             /** Target */
@@ -472,6 +476,8 @@ export interface components {
             readonly half: number;
             /** Rest */
             readonly rest: number;
+            /** Sees Most */
+            readonly sees_most: boolean;
             /** Notes */
             readonly notes: readonly string[];
             /** Seconds */
@@ -966,8 +972,7 @@ export interface components {
          *
          *     Attributes:
          *         value: the largest activation, or what the channel brings to the predicted class.
-         *         box: what the position of the largest activation sees, in fractions of the photo.
-         *         at: (x, y), where that position is.
+         *         box: where its largest activation is, see `strong_box`.
          */
         readonly PhotoOfChannel: {
             /** Photo */
@@ -976,8 +981,6 @@ export interface components {
             readonly value: number;
             /** Box */
             readonly box: readonly number[];
-            /** At */
-            readonly at: readonly number[];
         };
         /**
          * Problem

@@ -6,12 +6,18 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from foveal.report.answers.wire import Box, MapAnswer, Pair, Wire
+from foveal.images.place import Place
+from foveal.render.feature import seen_box
+from foveal.report.answers.wire import Box, MapAnswer, Wire, grid_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from foveal.engine.structure import Stage
+    from foveal.images import Geometry
+
 MOST = 8
+MOST_SEEN = 0.6  # of the image's side
 
 
 class ChannelEntry(Wire):
@@ -20,7 +26,7 @@ class ChannelEntry(Wire):
     Attributes:
         brings: to the score.
         peak: its largest activation.
-        box: what the position of the peak sees, in fractions of the photo.
+        box: where that is, see `strong_box`.
     """
 
     channel: int
@@ -40,6 +46,7 @@ class ChannelsAnswer(Wire):
         between: the sum of all others.
         half: the least number of channels that hold half of what speaks for it.
         rest: what no channel brings, such as biases.
+        sees_most: a position sees most of the image.
     """
 
     target: str
@@ -51,6 +58,7 @@ class ChannelsAnswer(Wire):
     between: float
     half: int
     rest: float
+    sees_most: bool
     notes: list[str]
     seconds: float
 
@@ -61,7 +69,7 @@ class ChannelHere(Wire):
     Attributes:
         map: its activations.
         peak: the largest of them.
-        box: what the position of the peak sees, in fractions of the photo.
+        box: where that is, see `strong_box`.
         brings: to the score of the target; None where that looks at no class.
         alone: what it brings to the score of the predicted class, and the name of that.
     """
@@ -82,14 +90,12 @@ class PhotoOfChannel(Wire):
 
     Attributes:
         value: the largest activation, or what the channel brings to the predicted class.
-        box: what the position of the largest activation sees, in fractions of the photo.
-        at: (x, y), where that position is.
+        box: where its largest activation is, see `strong_box`.
     """
 
     photo: str
     value: float
     box: Box
-    at: Pair
 
 
 class ClassOfChannel(Wire):
@@ -112,6 +118,7 @@ class ChannelPhotos(Wire):
         classes: from the one it brings most to.
         all: every photo, in the order in which they came.
         predicted: the class of each.
+        sees_most: a position sees most of the image.
     """
 
     photos: int
@@ -122,6 +129,7 @@ class ChannelPhotos(Wire):
     classes: list[ClassOfChannel]
     all: list[PhotoOfChannel]
     predicted: list[str]
+    sees_most: bool
     notes: list[str]
 
 
@@ -173,17 +181,40 @@ class ChannelInPhoto:
 
     photo: str
     peak: float
-    box: tuple[float, float, float, float]
-    at: tuple[float, float]
+    box: Sequence[float]
     brings: float | None
     predicted: str
 
 
-def channel_photos(rows: Sequence[ChannelInPhoto], of: int, notes: Sequence[str] = ()) -> ChannelPhotos:
+def sees_most(stage: Stage, input_size: tuple[int, int]) -> bool:
+    """Whether a position of a stage sees so much of the image that this does not say where it is."""
+    return any(field > MOST_SEEN * side for field, side in zip(stage.receptive_field, input_size, strict=True))
+
+
+def strong_box(geometry: Geometry, stage: Stage, place: tuple[int, int]) -> list[float]:
+    """What a position sees, or where that is most of the image the position and those around it.
+
+    In fractions of the photo: x0, y0, x1, y1.
+    """
+    height, width = geometry.photo_size
+    if not sees_most(stage, geometry.input_size):
+        x0, y0, x1, y1 = seen_box(geometry, stage, place)
+        return [x0 / width, y0 / height, x1 / width, y1 / height]
+    grid = grid_answer(stage.shape[1:], geometry, Place(*stage.place) if stage.place else None)
+    middle = [start + at * step for start, at, step in zip(grid.offset, reversed(place), grid.step, strict=True)]
+    reach = [1.5 * abs(step) for step in grid.step]
+    low = [max(0.0, at - by) for at, by in zip(middle, reach, strict=True)]
+    high = [min(1.0, at + by) for at, by in zip(middle, reach, strict=True)]
+    return [*low, *high]
+
+
+def channel_photos(
+    rows: Sequence[ChannelInPhoto], of: int, *, sees_most: bool, notes: Sequence[str] = ()
+) -> ChannelPhotos:
     """One channel through these photos, of so many."""
 
     def entry(row: ChannelInPhoto, value: float) -> PhotoOfChannel:
-        return PhotoOfChannel(photo=row.photo, value=value, box=list(row.box), at=list(row.at))
+        return PhotoOfChannel(photo=row.photo, value=value, box=list(row.box))
 
     deciding = [(row, row.brings) for row in rows if row.brings is not None]
     by_class: dict[str, list[float]] = defaultdict(list)
@@ -203,5 +234,6 @@ def channel_photos(rows: Sequence[ChannelInPhoto], of: int, notes: Sequence[str]
         ),
         all=[entry(row, row.peak) for row in rows],
         predicted=[row.predicted for row in rows],
+        sees_most=sees_most,
         notes=list(notes),
     )

@@ -16,7 +16,6 @@ from foveal.attribution.perturbation import cut_at
 from foveal.attribution.placing import whereabouts
 from foveal.attribution.prepare import prepare
 from foveal.engine.guard import untouched
-from foveal.render.feature import seen_box
 from foveal.report.answers.channels import (
     ChangedPhoto,
     ChannelEntry,
@@ -26,6 +25,8 @@ from foveal.report.answers.channels import (
     ChannelsAnswer,
     ClassLoss,
     channel_photos,
+    sees_most,
+    strong_box,
 )
 from foveal.report.answers.decision import asked_classes
 from foveal.report.answers.wire import map_answer
@@ -100,13 +101,14 @@ def channels(studio: Studio, query: ChannelsQuery, progress: Progress) -> Channe
                 channel=k,
                 brings=float(each[k]),
                 peak=float(values[0, k]),
-                box=_seen(context, stage, places[0, k]),
+                box=strong_box(context.photos[0].geometry, stage, tuple(places[0, k].tolist())),
             )
             for k in shown
         ],
         between=float(each.sum() - each[shown].sum()),
         half=int((positive < positive[-1] / 2).sum()) + 1,
         rest=score - float(each.sum()),
+        sees_most=sees_most(stage, context.photos[0].geometry.input_size),
         notes=list(dict.fromkeys([*context.remarks(), *sums.notes])),
         seconds=time.perf_counter() - began,
     )
@@ -130,7 +132,7 @@ def channel(studio: Studio, query: ChannelQuery, progress: Progress) -> ChannelH
     return ChannelHere(
         map=map_answer(map, geometry, place),
         peak=float(values[0, query.channel]),
-        box=_seen(context, stage, places[0, query.channel]),
+        box=strong_box(geometry, stage, tuple(places[0, query.channel].tolist())),
         target=label,
         asked=asked_classes(label, sums.verdict.spec) if sums.verdict else [],
         brings=None if sums.brings is None else float(sums.brings[0, query.channel]),
@@ -144,7 +146,8 @@ def channel(studio: Studio, query: ChannelQuery, progress: Progress) -> ChannelH
 def photos(studio: Studio, query: EveryPhotoQuery, progress: Progress) -> ChannelPhotos:
     """A forward and a backward pass a photo, once for all channels of a layer."""
     record, every = looked_at(studio, query.model, query.layer, progress), every_photo(studio)
-    return channel_photos(record.of(query.channel, [photo.hash for photo in every]), len(every), list(record.notes))
+    rows = record.of(query.channel, [photo.hash for photo in every])
+    return channel_photos(rows, len(every), sees_most=record.sees_most, notes=list(record.notes))
 
 
 @ask("channel_off", lasting=False)
@@ -195,15 +198,6 @@ def _without(studio: Studio, query: EveryPhotoQuery, photo: StudioPhoto, row: Ph
         row.score - float(scores[row.predicted]),
         row.name if now == row.predicted else names[now] if names else f"class {now}",
     )
-
-
-def _seen(context: Context, stage: Stage, place: Tensor) -> list[float]:
-    """What a position sees, in fractions of the photo."""
-    geometry = context.photos[0].geometry
-    height, width = geometry.photo_size
-    y, x = place.tolist()
-    x0, y0, x1, y1 = seen_box(geometry, stage, (y, x))
-    return [x0 / width, y0 / height, x1 / width, y1 / height]
 
 
 def without_channel(returned: Tensor, stage: Stage, channel: int) -> Tensor:

@@ -71,7 +71,7 @@ export function AllPhotos({ photos }: { photos: ChannelPhotos }) {
           </g>
         )}
       </svg>
-      {own && <p class="hint">Black: taken for {shortName(own)}, like this photo.</p>}
+      {own && <p class="hint">Strong dots are taken for {shortName(own)}, like this photo.</p>}
     </section>
   );
 }

@@ -25,7 +25,7 @@ export function Front() {
     <div class="decision channels">
       <Question answer={answer as unknown as Decision | null} scores={scored.answer} />
       <div class="evidence">
-        {shown && answer && <Pictured entry={shown} layer={answer.layer} />}
+        {shown && answer && <Pictured entry={shown} layer={answer.layer} seesMost={answer.sees_most} />}
         {staged.answer && answer && (
           <label class="select">
             Channels of{" "}
@@ -67,19 +67,19 @@ function sentence(answer: Channels) {
 }
 
 /** The photo, and what the channel under the pointer sees of it where it is strongest. */
-function Pictured({ entry, layer }: { entry: ChannelEntry; layer: string }) {
+function Pictured({ entry, layer, seesMost }: { entry: ChannelEntry; layer: string; seesMost: boolean }) {
   const [x0, y0, x1, y1] = entry.box as [number, number, number, number];
   const { width, height } = photo.value!;
   return (
-    <figure class="pictured" style={{ "--aspect": width / height }}>
-      <a href={linkTo({ view: "channel", path: [layer, String(entry.channel)] })} class="photomap" style={{ aspectRatio: `${width} / ${height}` }}>
+    <figure>
+      <a href={linkTo({ view: "channel", path: [layer, String(entry.channel)] })} class="photomap" style={{ aspectRatio: `${width} / ${height}`, "--aspect": width / height }}>
         <img src={photo.value!.url} alt={`${photo.value!.name}, with what channel ${entry.channel} sees where it is strongest`} />
         <svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
           <rect class="cell" x={x0} y={y0} width={x1 - x0} height={y1 - y0} />
         </svg>
       </a>
       <figcaption class="read">
-        Channel {entry.channel} is strongest here; the frame is what the position sees.
+        Channel {entry.channel} is strongest here; {seesMost ? `the position sees most of the photo` : "the frame is what the position sees"}.
       </figcaption>
     </figure>
   );

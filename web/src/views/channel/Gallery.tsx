@@ -12,13 +12,12 @@ const ENOUGH = 20;
 const MORE = 60;
 
 export function Gallery({ photos }: { photos: ChannelPhotos }) {
-  const wide = photos.strongest.some((one) => (one.box[2]! - one.box[0]!) * (one.box[3]! - one.box[1]!) > 0.5);
   return (
     <>
       {photos.of > 1 && (
         <section>
           <h2>
-            Strongest <span class="quiet">by activation; what the position sees{wide ? ", a ring where it is" : ""}</span>
+            Strongest <span class="quiet">by activation; {photos.sees_most ? "around the position" : "what the position sees"}</span>
           </h2>
           {photos.strongest.length ? <Crops of={photos.strongest} say={raw} label="Strongest photos" /> : <p class="hint">It is on in none of your photos.</p>}
         </section>
@@ -69,7 +68,7 @@ function Crops({ of, say, label }: { of: readonly PhotoOfChannel[]; say: (value:
           photo && (
             <li>
               <a href={linkTo({ photo: one.photo, target: undefined })} title={photo.name}>
-                <Cutout photo={photo} box={one.box} at={one.at} />
+                <Cutout photo={photo} box={one.box} />
                 <span class="spoken">{photo.name}: </span>
                 {say(one.value)}
               </a>
