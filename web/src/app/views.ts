@@ -1,5 +1,6 @@
 // The views, in the order of their tabs; one is there only if model and data support it.
 import type { ComponentType } from "preact";
+import { recordedOf } from "../state/recorded";
 import { library, photo, transport } from "../state/store";
 import { Channel } from "../views/channel/Channel";
 import { Decision } from "../views/decision/Decision";
@@ -20,5 +21,10 @@ const all: View[] = [
 ];
 
 export function views(): View[] {
-  return library.value ? all.filter((view) => !view.there || view.there()) : all;
+  return library.value ? all.filter((view) => inReport(view.name) && (!view.there || view.there())) : all;
+}
+
+/** A report has the views that it has answers for. */
+function inReport(view: string): boolean {
+  return transport.value.live || recordedOf(transport.value, view).length > 0;
 }
