@@ -2,11 +2,11 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { drawOverlay } from "../draw/overlay";
-import { usePixels } from "../draw/pixels";
+import { usePatched, usePixels } from "../draw/pixels";
 import type { Scale } from "../draw/scale";
 import { tables } from "../state/store";
 import { positionAt, tileOf, type Field } from "../wire/map";
-import type { PhotoEntry } from "../wire/types";
+import type { Patch, PhotoEntry } from "../wire/types";
 import { reset, useZoom } from "./zoom";
 
 interface Props {
@@ -24,14 +24,18 @@ interface Props {
   onChoose?: (position: [number, number]) => void;
   /** SVG in fractions of the photo: 0..1 each way. */
   children?: ComponentChildren;
+  /** What stands in the photo instead, as the network gets it. */
+  patch?: Patch | null;
+  /** What lies on the photo, and moves and grows with it. */
+  over?: ComponentChildren;
 }
 
 const MOVES: Record<string, [number, number]> = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
-export function PhotoMap({ photo, alt, describedBy, field, scale, side = 640, position, onPosition, onChoose, children }: Props) {
+export function PhotoMap({ photo, alt, describedBy, field, scale, side = 640, position, onPosition, onChoose, children, patch = null, over }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const frame = useRef<HTMLDivElement>(null);
-  const pixels = usePixels(photo.url, side);
+  const pixels = usePatched(usePixels(photo.url, side), patch);
   const [plain, setPlain] = useState(false);
   const zoom = useZoom(frame);
 
@@ -92,6 +96,7 @@ export function PhotoMap({ photo, alt, describedBy, field, scale, side = 640, po
             {cell && <rect class="cell" x={cell[0]} y={cell[1]} width={cell[2] - cell[0]} height={cell[3] - cell[1]} />}
           </svg>
         )}
+        {over}
       </div>
     </div>
   );

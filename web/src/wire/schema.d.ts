@@ -24,6 +24,86 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/deletion": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Deletion
+         * @description Two forward passes a step.
+         */
+        readonly post: operations["deletion_api_deletion_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/depth": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Depth
+         * @description One forward and one backward pass, then two partial forward passes a stage.
+         */
+        readonly post: operations["depth_api_depth_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/edited": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Edited
+         * @description One forward pass.
+         */
+        readonly post: operations["edited_api_edited_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/places": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Places
+         * @description One forward pass a place and draw.
+         */
+        readonly post: operations["places_api_places_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/library": {
         readonly parameters: {
             readonly query?: never;
@@ -58,6 +138,46 @@ export interface paths {
          * @description One forward pass.
          */
         readonly post: operations["scores_api_scores_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/switched": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Switched
+         * @description What comes after the layer runs once.
+         */
+        readonly post: operations["switched_api_switched_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/channels": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Channels
+         * @description No forward pass where the layer was looked at already.
+         */
+        readonly post: operations["channels_api_channels_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -133,6 +253,68 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * ChannelShare
+         * @description One channel at these positions.
+         *
+         *     Attributes:
+         *         channel: its number.
+         *         brings: activation times gradient, summed: the part of the score that is due to it, by the gradient.
+         *         active: its mean activation.
+         */
+        readonly ChannelShare: {
+            /** Channel */
+            readonly channel: number;
+            /** Brings */
+            readonly brings: number;
+            /** Active */
+            readonly active: number;
+        };
+        /**
+         * ChannelsAnswer
+         * @description The channels that bring most, for or against, the largest first.
+         *
+         *     Attributes:
+         *         of: how many channels the layer has.
+         *         total: what all of them bring.
+         */
+        readonly ChannelsAnswer: {
+            /** Of */
+            readonly of: number;
+            /** Total */
+            readonly total: number;
+            /** Channels */
+            readonly channels: readonly components["schemas"]["ChannelShare"][];
+        };
+        /**
+         * ChannelsQuery
+         * @description Channels of a layer by what they bring.
+         *
+         *     Attributes:
+         *         layer: where.
+         *         runs: (row, first column, last column) of positions of its upright map; None is all of them.
+         *         most: how many channels.
+         */
+        readonly ChannelsQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Layer */
+            readonly layer: string;
+            /** Runs */
+            readonly runs?: readonly (readonly number[])[] | null;
+            /**
+             * Most
+             * @default 8
+             */
+            readonly most: number;
+        };
+        /**
          * ClassScore
          * @description One class: its number, its name, its score, and its probability in 0..1 where it has one.
          */
@@ -198,6 +380,8 @@ export interface components {
          *     Attributes:
          *         method: as `foveal.explain` takes it; options after a colon.
          *         layer: None is every stage for methods of layers, and the input for the others.
+         *         edit: what is hidden in the photo; the decision stays that about the photo as it is.
+         *         switch: channels of a layer that are switched off or scaled; the same holds.
          */
         readonly DecisionQuery: {
             /** Photo */
@@ -216,6 +400,163 @@ export interface components {
             readonly method: string;
             /** Layer */
             readonly layer?: string | null;
+            readonly edit?: components["schemas"]["Edit"] | null;
+            readonly switch?: components["schemas"]["Switch"] | null;
+        };
+        /**
+         * DeletionAnswer
+         * @description Two curves.
+         *
+         *     Attributes:
+         *         shares: of positions that are hidden, from 0 to 1.
+         *         scores: with the strongest positions hidden first.
+         *         chance: with as many hidden in a random order.
+         */
+        readonly DeletionAnswer: {
+            /** Shares */
+            readonly shares: readonly number[];
+            /** Scores */
+            readonly scores: readonly (number | null)[];
+            /** Chance */
+            readonly chance: readonly (number | null)[];
+        };
+        /**
+         * DeletionQuery
+         * @description The curve of one map of a decision.
+         *
+         *     Attributes:
+         *         at: the layer whose map says what is hidden first.
+         *         steps: at most, spread evenly over the positions.
+         *         fill: what stands there, see `Edit`.
+         */
+        readonly DeletionQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Method
+             * @default gradcam
+             */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
+            readonly edit?: components["schemas"]["Edit"] | null;
+            readonly switch?: components["schemas"]["Switch"] | null;
+            /** At */
+            readonly at: string;
+            /**
+             * Steps
+             * @default 16
+             */
+            readonly steps: number;
+            /**
+             * Fill
+             * @default blur
+             * @enum {string}
+             */
+            readonly fill: "blur" | "mean" | "black" | "noise" | "impute";
+        };
+        /**
+         * DepthAnswer
+         * @description A decision at every stage.
+         *
+         *     Attributes:
+         *         score: of the image as it is.
+         *         stages: first next to the input.
+         *         notes: what a reader must know of the neurons that were kept.
+         */
+        readonly DepthAnswer: {
+            /** Score */
+            readonly score: number;
+            /** Stages */
+            readonly stages: readonly components["schemas"]["StageDepth"][];
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
+         * DepthQuery
+         * @description The curves under the maps of all stages.
+         */
+        readonly DepthQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+        };
+        /**
+         * Edit
+         * @description A change of a photo.
+         *
+         *     Attributes:
+         *         shape: what is hidden.
+         *         keep: everything else is hidden instead.
+         *         fill: what stands there: the photo, blurred; its mean color; black; noise of its mean and deviation; what may
+         *             have stood there, made up from the surroundings ("impute").
+         */
+        readonly Edit: {
+            readonly shape: components["schemas"]["Shape"];
+            /**
+             * Keep
+             * @default false
+             */
+            readonly keep: boolean;
+            /**
+             * Fill
+             * @default blur
+             * @enum {string}
+             */
+            readonly fill: "blur" | "mean" | "black" | "noise" | "impute";
+        };
+        /**
+         * EditedAnswer
+         * @description The scores of the altered photo.
+         *
+         *     Attributes:
+         *         whole: the explained score of the photo as it is.
+         *         score: the same score of the altered photo; None where it is no number.
+         *         kind, classes: as in `ScoresAnswer`; empty where the network has no classes.
+         *         area: the share of the network's input that the shape covers.
+         *         patch: None where nobody knows the colors that the network's input shows.
+         */
+        readonly EditedAnswer: {
+            /** Whole */
+            readonly whole: number;
+            /** Score */
+            readonly score: number | null;
+            /** Kind */
+            readonly kind: string;
+            /** Classes */
+            readonly classes: readonly components["schemas"]["ClassScore"][];
+            /** Area */
+            readonly area: number;
+            readonly patch: components["schemas"]["Patch"] | null;
+        };
+        /**
+         * EditedQuery
+         * @description A photo with something hidden.
+         */
+        readonly EditedQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            readonly edit: components["schemas"]["Edit"];
         };
         /**
          * GridAnswer
@@ -245,6 +586,23 @@ export interface components {
         readonly HTTPValidationError: {
             /** Detail */
             readonly detail?: readonly components["schemas"]["ValidationError"][];
+        };
+        /**
+         * HiddenPlace
+         * @description The score without one place.
+         *
+         *     Attributes:
+         *         area: the share of the network's input that it covers.
+         *         score: None where it is no number.
+         *         elsewhere: the score with the same shape, mirrored or not, hidden elsewhere; once a draw.
+         */
+        readonly HiddenPlace: {
+            /** Area */
+            readonly area: number;
+            /** Score */
+            readonly score: number | null;
+            /** Elsewhere */
+            readonly elsewhere: readonly (number | null)[];
         };
         /**
          * LibraryAnswer
@@ -341,6 +699,20 @@ export interface components {
             readonly notes: readonly string[];
         };
         /**
+         * Patch
+         * @description What stands in the photo now, as the network gets it.
+         *
+         *     Attributes:
+         *         picture: a PNG in base64, one pixel a pixel of the network's input, clear where nothing changed.
+         *         box: (x0, y0, x1, y1), where it lies, in fractions of the photo.
+         */
+        readonly Patch: {
+            /** Picture */
+            readonly picture: string;
+            /** Box */
+            readonly box: readonly number[];
+        };
+        /**
          * PhotoEntry
          * @description A photo: its hash, its name, its size, and where the page finds it.
          *
@@ -378,6 +750,62 @@ export interface components {
             readonly source: string;
         };
         /**
+         * PlacesAnswer
+         * @description What hiding each place does.
+         *
+         *     Attributes:
+         *         whole: the score of the photo as it is.
+         *         places: in the order of the query.
+         *         forwards: passes through the network.
+         */
+        readonly PlacesAnswer: {
+            /** Whole */
+            readonly whole: number;
+            /** Places */
+            readonly places: readonly components["schemas"]["HiddenPlace"][];
+            /** Forwards */
+            readonly forwards: number;
+        };
+        /**
+         * PlacesQuery
+         * @description Places, each hidden alone.
+         *
+         *     Attributes:
+         *         shapes: the places.
+         *         keep: everything but the place is hidden.
+         *         fill: what stands there, see `Edit`.
+         *         draws: at how many other places the same shape is hidden.
+         */
+        readonly PlacesQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Shapes */
+            readonly shapes: readonly components["schemas"]["Shape"][];
+            /**
+             * Keep
+             * @default false
+             */
+            readonly keep: boolean;
+            /**
+             * Fill
+             * @default blur
+             * @enum {string}
+             */
+            readonly fill: "blur" | "mean" | "black" | "noise" | "impute";
+            /**
+             * Draws
+             * @default 24
+             */
+            readonly draws: number;
+        };
+        /**
          * Problem
          * @description What went wrong, in one sentence, and what to do.
          */
@@ -412,12 +840,146 @@ export interface components {
             readonly model: string;
         };
         /**
+         * Shape
+         * @description Positions of a map, and strokes of a brush over them, in the order in which they were drawn.
+         */
+        readonly Shape: {
+            readonly tiles?: components["schemas"]["Tiles"] | null;
+            /**
+             * Strokes
+             * @default []
+             */
+            readonly strokes: readonly components["schemas"]["Stroke"][];
+        };
+        /**
+         * StageDepth
+         * @description One stage.
+         *
+         *     Attributes:
+         *         layer: its name.
+         *         kept: the share of its neurons that influence the score, 0 to 1.
+         *         evidence: the sum of activation times gradient over them.
+         *         measured: the score with all other neurons set to zero; None where that is no number.
+         */
+        readonly StageDepth: {
+            /** Layer */
+            readonly layer: string;
+            /** Kept */
+            readonly kept: number;
+            /** Evidence */
+            readonly evidence: number;
+            /** Measured */
+            readonly measured: number | null;
+        };
+        /**
+         * Stroke
+         * @description A circle, or one that was drawn along a line.
+         *
+         *     Attributes:
+         *         radius: in fractions of the photo's width.
+         *         points: (x, y) in fractions of its width and height.
+         *         erase: it takes away from what was there.
+         */
+        readonly Stroke: {
+            /** Radius */
+            readonly radius: number;
+            /** Points */
+            readonly points: readonly (readonly number[])[];
+            /**
+             * Erase
+             * @default false
+             */
+            readonly erase: boolean;
+        };
+        /**
+         * Switch
+         * @description Channels of a layer, and what they are multiplied by.
+         *
+         *     Attributes:
+         *         layer: where.
+         *         channels: which; all of them where none is named.
+         *         runs: (row, first column, last column) of the positions of the layer's upright map; None is everywhere.
+         *         factor: 0 switches off.
+         */
+        readonly Switch: {
+            /** Layer */
+            readonly layer: string;
+            /**
+             * Channels
+             * @default []
+             */
+            readonly channels: readonly number[];
+            /** Runs */
+            readonly runs?: readonly (readonly number[])[] | null;
+            /**
+             * Factor
+             * @default 0
+             */
+            readonly factor: number;
+        };
+        /**
+         * SwitchedAnswer
+         * @description What that does.
+         *
+         *     Attributes:
+         *         whole: the explained score of the photo as it is.
+         *         score: the same with these channels switched; None where it is no number.
+         *         claimed: what the switched neurons bring by activation times gradient: how far the score should fall.
+         *         kind, classes: as in `ScoresAnswer`.
+         *         resumed: the network went on from the layer; False where it had to run from its input.
+         */
+        readonly SwitchedAnswer: {
+            /** Whole */
+            readonly whole: number;
+            /** Score */
+            readonly score: number | null;
+            /** Claimed */
+            readonly claimed: number;
+            /** Kind */
+            readonly kind: string;
+            /** Classes */
+            readonly classes: readonly components["schemas"]["ClassScore"][];
+            /** Resumed */
+            readonly resumed: boolean;
+        };
+        /**
+         * SwitchedQuery
+         * @description Channels that are switched off or scaled.
+         */
+        readonly SwitchedQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            readonly switch: components["schemas"]["Switch"];
+        };
+        /**
          * Ticket
          * @description The answer takes longer: its events are at /api/jobs/TICKET.
          */
         readonly Ticket: {
             /** Job */
             readonly job: string;
+        };
+        /**
+         * Tiles
+         * @description Positions of a map that lies on the photo as a `GridAnswer` says.
+         *
+         *     Attributes:
+         *         runs: (row, first column, last column) each.
+         */
+        readonly Tiles: {
+            /** Offset */
+            readonly offset: readonly number[];
+            /** Step */
+            readonly step: readonly number[];
+            /** Runs */
+            readonly runs: readonly (readonly number[])[];
         };
         /** ValidationError */
         readonly ValidationError: {
@@ -461,6 +1023,246 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["DecisionAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly deletion_api_deletion_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["DeletionQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DeletionAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly depth_api_depth_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["DepthQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DepthAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly edited_api_edited_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["EditedQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["EditedAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly places_api_places_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PlacesQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PlacesAnswer"];
                 };
             };
             /** @description Accepted */
@@ -581,6 +1383,126 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ScoresAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly switched_api_switched_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["SwitchedQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SwitchedAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly channels_api_channels_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ChannelsQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ChannelsAnswer"];
                 };
             };
             /** @description Accepted */
