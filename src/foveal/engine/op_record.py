@@ -154,9 +154,9 @@ class Replay(TorchFunctionMode):
 
     def _seen(self, tensor: Tensor) -> Tensor:
         own = tensor if len(tensor) == 1 else tensor[self._image : self._image + 1]
-        if self._k == 1 and any(own.stride()):
-            return own.clone()  # it would be seen as it lies, and what works in place would write into it
-        return seen(own, self._k)
+        if self._k > 1 or not any(own.stride()):  # nobody writes into what is seen many times, or has no memory
+            return seen(own, self._k)
+        return own.clone()
 
 
 def seen(tensor: Tensor, k: int) -> Tensor:

@@ -4,9 +4,10 @@ import { address } from "../state/address";
 import { library, lost } from "../state/store";
 import { Footer } from "./Footer";
 import { Header } from "./Header";
+import { KeysHelp } from "./KeysHelp";
 import { useKeys } from "./keys";
 import { Start } from "./Start";
-import { useDrop } from "./drop";
+import { uploadProblem, useDrop } from "./drop";
 import { views } from "./views";
 
 export function App() {
@@ -29,10 +30,19 @@ export function App() {
         </p>
       )}
       <Header view={view.name} />
+      {uploadProblem.value && (
+        <p class="problem" role="alert">
+          {uploadProblem.value}{" "}
+          <button type="button" onClick={() => (uploadProblem.value = null)}>
+            Close
+          </button>
+        </p>
+      )}
       <main id="main" tabIndex={-1}>
         {!ready ? <p class="wait">Reading what there is …</p> : ready.photos.length ? <view.View /> : <Start />}
       </main>
       {ready && ready.photos.length > 0 && <Footer />}
+      <KeysHelp />
     </div>
   );
 }

@@ -1,6 +1,6 @@
 // Nothing is open yet.
 import { transport } from "../state/store";
-import { addPhotos, uploadProblem } from "./drop";
+import { addPhotos } from "./drop";
 
 export function Start() {
   return (
@@ -10,10 +10,9 @@ export function Start() {
       {transport.value.upload && (
         <label class="button primary">
           Choose photos …
-          <input type="file" accept="image/*" multiple class="hidden" onChange={(event) => void addPhotos(event.currentTarget.files ?? [])} />
+          <input type="file" accept="image/*" multiple class="spoken" onChange={(event) => void addPhotos(event.currentTarget.files ?? [])} />
         </label>
       )}
-      {uploadProblem.value && <p role="alert">{uploadProblem.value}</p>}
     </section>
   );
 }

@@ -17,7 +17,7 @@ interface Props {
   lowest: string;
 }
 
-const [DOT, PITCH, FOOT, HEAD] = [3.2, 9, 24, 20];
+const [DOT, PITCH, FOOT, HEAD, TALL] = [3.2, 8, 24, 20, 96];
 const LETTER = 6.4; // pixels of a letter, about
 
 export function DotPlot({ whole, here, others, label, wholeLabel, lowest }: Props) {
@@ -33,7 +33,8 @@ export function DotPlot({ whole, here, others, label, wholeLabel, lowest }: Prop
     stacks.set(bin, [...(stacks.get(bin) ?? []), value]);
   }
   const tallest = Math.max(1, ...[...stacks.values()].map((stack) => stack.length));
-  const floor = HEAD + Math.max(tallest * PITCH, 78) + 6;
+  const rise = Math.min(PITCH, TALL / tallest); // dots of tall stacks overlap
+  const floor = HEAD + TALL + 6;
   const least = others.length ? Math.min(...others) : null;
   const apart = (text: string, value: number, other: number) => Math.abs(x(value) - x(other)) > LETTER * text.length;
   const leastText = least === null ? "" : `${lowest} ${points(least)}`;
@@ -52,7 +53,7 @@ export function DotPlot({ whole, here, others, label, wholeLabel, lowest }: Prop
             </text>
           </g>
         ))}
-        {[...stacks].map(([bin, stack]) => stack.map((value, i) => <circle cx={bin * PITCH} cy={floor - 5 - i * PITCH} r={DOT}><title>{points(value)}</title></circle>))}
+        {[...stacks].map(([bin, stack]) => stack.map((value, i) => <circle cx={bin * PITCH} cy={floor - 5 - i * rise} r={DOT}><title>{points(value)}</title></circle>))}
         <line class="whole" x1={x(whole)} x2={x(whole)} y1={HEAD - 8} y2={floor} />
         <text x={x(whole) + (wholeLeft ? -8 : 8)} y={HEAD + 2} text-anchor={wholeLeft ? "end" : "start"}>
           {wholeText}
@@ -62,7 +63,7 @@ export function DotPlot({ whole, here, others, label, wholeLabel, lowest }: Prop
           here {points(here)}
         </text>
         {least !== null && apart(leastText, least, here) && apart(leastText, least, whole) && (
-          <text class="quiet" x={Math.min(Math.max(x(least), (LETTER * leastText.length) / 2), width - (LETTER * leastText.length) / 2)} y={floor - PITCH * (stacks.get(Math.round(x(least) / PITCH))?.length ?? 1) - 8} text-anchor="middle">
+          <text class="quiet" x={Math.min(Math.max(x(least), (LETTER * leastText.length) / 2), width - (LETTER * leastText.length) / 2)} y={floor - rise * (stacks.get(Math.round(x(least) / PITCH))?.length ?? 1) - 8} text-anchor="middle">
             {leastText}
           </text>
         )}

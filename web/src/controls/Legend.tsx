@@ -1,6 +1,6 @@
 // The colors and what they are worth; its ends are dragged: the value that gets the last color, and where color begins.
 import { useRef } from "preact/hooks";
-import { chooseScale, type Scale } from "../draw/scale";
+import { largest, type Scale } from "../draw/scale";
 import { tables } from "../state/store";
 import type { Field } from "../wire/map";
 import { raw } from "../words/numbers";
@@ -14,7 +14,7 @@ interface Props {
 
 export function Legend({ scale, field, onChange }: Props) {
   const bar = useRef<HTMLDivElement>(null);
-  const most = chooseScale([field], scale.sign).limit;
+  const most = largest([field], scale.sign);
   const sides = scale.sign === "signed" ? 2 : 1;
   const drag = (which: "limit" | "from") => (event: PointerEvent) => {
     const handle = event.currentTarget as HTMLElement;
@@ -55,14 +55,17 @@ export function Legend({ scale, field, onChange }: Props) {
     />
   );
   const end = (scale.limit / most + (sides - 1)) / sides;
-  const start = (scale.from / most + (sides - 1)) / sides;
-  const top = scale.sign === "negative" ? "against" : "for";
+  const start = (scale.from / scale.limit + (sides - 1)) / sides;
+  const top = scale.colors === "sequential" ? "most" : scale.sign === "negative" ? "against" : "for";
   return (
     <div class={`legend ${scale.sign}`} ref={bar}>
       <div class="ramp" style={{ backgroundImage: tables.value?.gradient(scale, "to top"), "--across": tables.value?.gradient(scale, "to right") }} />
       {handle("limit", "Value of the strongest color", scale.limit, end)}
       {handle("from", "Show evidence from", scale.from, start)}
-      <span class="end top">{raw(scale.sign === "negative" ? -scale.limit : scale.limit, true)}</span>
+      <span class="end top">
+        {scale.limit < 0.999 * most ? "≥ " : ""}
+        {raw(scale.sign === "negative" ? -scale.limit : scale.limit, true)}
+      </span>
       <span class={`side ${top}`}>{top}</span>
       {sides === 2 && <span class="side against low">against</span>}
       <span class="end zero">{scale.from ? raw(scale.from) : "0"}</span>

@@ -6,7 +6,8 @@ import { usePatched, usePixels } from "../draw/pixels";
 import type { Scale } from "../draw/scale";
 import { tables } from "../state/store";
 import { positionAt, tileOf, type Field } from "../wire/map";
-import type { Patch, PhotoEntry } from "../wire/types";
+import type { Patch } from "../wire/altered";
+import type { PhotoEntry } from "../wire/types";
 import { reset, useZoom } from "./zoom";
 
 interface Props {

@@ -15,7 +15,7 @@ export function drawOverlay(
   const { width, height, data } = photo;
   const mixed = context.createImageData(width, height);
   const out = mixed.data;
-  const keep = scale.sign === "positive" ? 0.35 : 0.2; // of the photo's own color
+  const keep = scale.colors === "sequential" ? 0.35 : 0.2; // of the photo's own color
   const pitch = Math.max(6, Math.round(Math.min(width, height) / 40));
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at += 4) {
@@ -28,7 +28,7 @@ export function drawOverlay(
         continue;
       }
       const full = strength(scale, value);
-      const opacity = ALPHA * (scale.sign === "positive" ? full ** 0.7 : full);
+      const opacity = ALPHA * (scale.colors === "sequential" ? full ** 0.7 : full);
       const detail = 0.4 * (gray - 127.5) * opacity;
       const [table, entry] = tables.entry(scale, value);
       for (let c = 0; c < 3; c++) {

@@ -1,7 +1,7 @@
 // The photo's pixels at the size they are drawn; each size is read once.
 import { useEffect, useState } from "preact/hooks";
 import { bytesOf } from "../wire/map";
-import type { Patch } from "../wire/types";
+import type { Patch } from "../wire/altered";
 
 const images = new Map<string, Promise<HTMLImageElement>>();
 

@@ -9,11 +9,23 @@ export interface Scale {
   limit: number;
   /** Values between −from and from get no color. */
   from: number;
+  /** Orange and blue for evidence for and against; dark to bright for what has no sign, such as activations. */
+  colors: "diverging" | "sequential";
 }
 
+export interface ScaleOptions {
+  sign?: Sign | undefined;
+  limit?: number | undefined;
+  from?: number | undefined;
+  colors?: Scale["colors"] | undefined;
+}
+
+const FINE = 900; // positions: in finer maps a few outshine all others, so the last color is what 98 % do not exceed
+const ROBUST = 0.98;
 const NEGLIGIBLE = 0.1; // of the largest positive value: a smaller negative part is not worth a second color
 
-export function chooseScale(fields: readonly Field[], sign: Sign = "auto", limit?: number, from = 0): Scale {
+/** The scale that shows all of these maps: both signs if both matter; up to the largest value, of fine maps the usual. */
+export function chooseScale(fields: readonly Field[], { sign = "auto", limit, from = 0, colors = "diverging" }: ScaleOptions = {}): Scale {
   let [low, high] = [0, 0];
   for (const field of fields)
     for (const value of field.values) {
@@ -23,7 +35,26 @@ export function chooseScale(fields: readonly Field[], sign: Sign = "auto", limit
     }
   const shown = sign === "auto" ? (-low > NEGLIGIBLE * high ? "signed" : "positive") : sign;
   const most = shown === "signed" ? Math.max(high, -low) : shown === "positive" ? high : -low;
-  return { sign: shown, limit: limit || most || 1, from };
+  return { sign: shown, limit: limit || usual(fields, shown) || most || 1, from, colors };
+}
+
+/** The size that 98 % of the shown values of fine maps do not exceed; 0 for coarse maps. */
+function usual(fields: readonly Field[], sign: Scale["sign"]): number {
+  if (fields.every((field) => field.values.length <= FINE)) return 0;
+  const size = (value: number) => (sign === "signed" ? Math.abs(value) : sign === "positive" ? value : -value);
+  const sizes = fields.flatMap((field) => Array.from(field.values, size)).filter((value) => value > 0);
+  return sizes.sort((a, b) => a - b)[Math.floor(ROBUST * (sizes.length - 1))] ?? 0;
+}
+
+/** The largest value that is shown. */
+export function largest(fields: readonly Field[], sign: Scale["sign"]): number {
+  let most = 0;
+  for (const field of fields)
+    for (const value of field.values) {
+      const size = sign === "signed" ? Math.abs(value) : sign === "positive" ? value : -value;
+      if (size > most) most = size;
+    }
+  return most || 1;
 }
 
 /** 0 for none, 1 at the limit. */
@@ -44,7 +75,7 @@ export class ColorTables {
   /** Where in which table a value's color starts. */
   entry(scale: Scale, value: number): [Uint8Array, number] {
     const full = strength(scale, value);
-    if (scale.sign === "positive") return [this.sequential, 3 * Math.round(255 * full)];
+    if (scale.colors === "sequential") return [this.sequential, 3 * Math.round(255 * full)];
     const side = scale.sign === "negative" || value < 0 ? -1 : 1;
     return [this.diverging, 3 * Math.round(127.5 + 127.5 * side * full)];
   }

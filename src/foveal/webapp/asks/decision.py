@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from foveal.api.explain import explain
+from foveal.api.explain import explanations
+from foveal.attribution.prepare import prepare
+from foveal.engine.address import INPUT
+from foveal.errors import LayerError
 from foveal.images import Batch
 from foveal.report.answers.decision import DecisionAnswer, decision_answer
 from foveal.webapp.ask import Progress, TargetQuery, ask
@@ -17,6 +19,8 @@ from foveal.webapp.shapes import Edit, rasterized
 from foveal.webapp.switchboard import Switch, switched_off
 
 if TYPE_CHECKING:
+    from foveal.attribution.context import Context
+    from foveal.methods import Method
     from foveal.results import Explanation
     from foveal.webapp.studio import Studio
 
@@ -26,7 +30,7 @@ class DecisionQuery(TargetQuery):
 
     Attributes:
         method: as `foveal.explain` takes it; options after a colon.
-        layer: None is every stage for methods of layers, and the input for the others.
+        layer: None is every stage for methods that one pass serves at all of them, the method's own place for others.
         edit: what is hidden in the photo; the decision stays that about the photo as it is.
         switch: channels of a layer that are switched off or scaled; the same holds.
     """
@@ -55,15 +59,31 @@ def explained(studio: Studio, query: DecisionQuery, progress: Progress) -> Expla
 
 def _explained(studio: Studio, query: DecisionQuery, progress: Progress) -> Explanation:
     model, method = studio.model(query.model), studio.method(query.method)
-    layer = query.layer
-    if layer is None and method.needs != "forwards" and method.place == "last stage":
-        layer = "all"
-    explaining = partial(explain, model, method=method, layer=layer, progress=progress)
-    if query.edit is None and query.switch is None:
-        return explaining(images=[studio.photo(query.photo).image], target=studio.target(query.target, model))
-    question = question_of(studio, query)
-    x = question.x
-    if query.edit is not None:
-        x = question.altered(rasterized(query.edit.shape, question.geometry)[None], query.edit)
+    images: list[Any] | Batch = [studio.photo(query.photo).image]
+    target = studio.target(query.target, model)
+    if query.edit is not None or query.switch is not None:
+        question = question_of(studio, query)
+        x = question.x
+        if query.edit is not None:
+            x = question.altered(rasterized(query.edit.shape, question.geometry)[None], query.edit)
+        images, target = Batch(x, question.context.photos), question.pinned
     with nullcontext() if query.switch is None else switched_off(question.context, query.switch):
-        return explaining(images=Batch(x, question.context.photos), target=question.pinned)
+        context = prepare(model, images, target, blind=target is None and method.needs == "activations")
+        layer = layers_of(context, method) if query.layer is None else query.layer
+        (why,) = explanations(context, {query.method: method}, layer, progress)
+        return why
+
+
+def layers_of(context: Context, method: Method) -> str | tuple[str, ...] | None:
+    """Where a method is asked if no layer is named: at every stage, if one pass serves all of them.
+
+    A method of many passes, or one that does not apply everywhere, is asked at its own place. A target that looks at a
+    layer has the stages before it, or the input.
+    """
+    if method.place == "input":
+        return None
+    try:
+        stages = context.every_layer()
+    except LayerError:
+        return INPUT
+    return stages if method.needs != "forwards" and method.between is None else None

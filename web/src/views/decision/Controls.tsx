@@ -1,4 +1,6 @@
 // Map or photo, which method, which sign.
+import { BrushBar } from "./brush/BrushBar";
+import { brushing, showsMap } from "./brush/state";
 import { Segmented } from "../../controls/Segmented";
 import { address, go } from "../../state/address";
 import { DEFAULT_METHOD, library, methodName } from "../../state/store";
@@ -11,8 +13,6 @@ const SIGNS = [
 ] as const;
 
 export function Controls() {
-  const methods = (library.value?.methods ?? []).filter((one) => !one.similarity);
-  const slow = (cost: string) => !["1", "1 + 1", "1 forward", ""].includes(cost) && /\d{2,}|channel|position/.test(cost);
   return (
     <div class="controls">
       <Segmented
@@ -21,9 +21,20 @@ export function Controls() {
           { value: "map", title: "Map" },
           { value: "photo", title: "Photo" },
         ]}
-        value={address.value.show === "photo" ? "photo" : "map"}
-        onChange={(show) => go({ show: show === "photo" ? "photo" : undefined }, "same")}
+        value={showsMap() ? "map" : "photo"}
+        onChange={(show) => go({ show: show === "map" && !brushing.value ? undefined : show, ...(show === "photo" && { left: undefined }) }, "same")}
       />
+      <BrushBar />
+      {(showsMap() || !brushing.value) && <MapMenus />}
+    </div>
+  );
+}
+
+function MapMenus() {
+  const methods = (library.value?.methods ?? []).filter((one) => !one.similarity);
+  const slow = (cost: string) => !["1", "1 + 1", "1 forward", ""].includes(cost) && /\d{2,}|channel|position/.test(cost);
+  return (
+    <>
       <label class="select">
         <span class="spoken">Method</span>
         <select
@@ -46,6 +57,6 @@ export function Controls() {
           ))}
         </select>
       </label>
-    </div>
+    </>
   );
 }

@@ -9,36 +9,56 @@ import { placesOf } from "../../draw/places";
 import { chooseScale, type Sign } from "../../draw/scale";
 import { useAnswer } from "../../state/answers";
 import { address, go } from "../../state/address";
-import { isHovered, methodName, model, photo, target } from "../../state/store";
-import { fieldOf } from "../../wire/map";
-import type { Decision as DecisionAnswer, Scores } from "../../wire/types";
+import { colors, isHovered, methodName, model, photo, target, transport } from "../../state/store";
+import { fieldOf, type Field } from "../../wire/map";
+import type { Decision as DecisionAnswer, Scores, Stages } from "../../wire/types";
+import { scoreNoun } from "../../words/scores";
+import { useAltered } from "./altered";
 import { Answer } from "./Answer";
 import { Badges } from "./Badges";
+import { BrushLayer } from "./brush/BrushLayer";
+import { BrushSide } from "./brush/BrushSide";
+import { showsMap } from "./brush/state";
+import { BrushTools } from "./brush/BrushTools";
 import { Controls } from "./Controls";
 import { DepthScrubber } from "./DepthScrubber";
 import { Notes } from "./Notes";
+import { useHidden } from "./hidden";
 import { Places } from "./Places";
 import { Reading } from "./Reading";
 import { Question } from "./Question";
+import { startAt } from "./switch/state";
+import { SwitchSide } from "./switch/SwitchSide";
 import { useCode } from "./code";
+import { WhatIf } from "./WhatIf";
 
 export function Decision() {
   const on = { photo: photo.value!.hash, model: model.value!.name };
-  const decided = useAnswer<DecisionAnswer>("decision", { ...on, target: target.value, method: methodName.value });
-  const scored = useAnswer<Scores>("scores", on);
-  const [position, setPosition] = useState<[number, number] | null>(null);
+  const asking = { ...on, target: target.value };
+  const altered = useAltered(asking);
+  const asIs = useAnswer<DecisionAnswer>("decision", { ...asking, method: methodName.value });
+  const left = useAnswer<DecisionAnswer>("decision", altered.change && { ...asking, method: methodName.value, ...altered.change });
+  const decided = altered.change && (left.answer || left.problem) ? left : asIs;
+  const scored = useAnswer<Scores>("scores", transport.value.has("scores", on) ? on : null);
+  const staged = useAnswer<Stages>("stages", transport.value.has("stages", on) ? on : null);
+  const [pointed, setPointed] = useState<{ field: Field; at: [number, number] } | null>(null);
+  const sign = (address.value.sign as Sign | undefined) ?? "auto";
   const [limit, setLimit] = useState<{ limit?: number; from?: number }>({});
   const { answer } = decided;
   const layer = answer ? Math.max(0, answer.layers.indexOf(address.value.layer ?? answer.layers.at(-1)!)) : 0;
   const field = answer ? fieldOf(answer.maps[layer]!) : null;
   const scale = useMemo(
-    () => (field ? chooseScale([field], (address.value.sign as Sign) ?? "auto", limit.limit, limit.from) : undefined),
-    [field, address.value.sign, limit],
+    () => (field ? chooseScale([field], { sign, colors: colors.value, ...limit }) : undefined),
+    [field, sign, colors.value, limit],
   );
+  const position = pointed?.field === field ? (pointed?.at ?? null) : null; // of this map, not of an earlier one
   const places = useMemo(() => (field ? placesOf(field) : []), [field]);
   const outlines = useMemo(() => places.map((place) => outlineOf(field!, place)), [places]);
+  const plain = !altered.brushing && !altered.switching;
+  const hidden = useHidden(plain && !decided.waiting ? asking : null, field, places);
+  const noun = answer ? scoreNoun(answer, target.value, scored.answer?.kind) : "the score";
   useCode(answer, layer);
-  const bare = address.value.show === "photo";
+  const bare = !showsMap();
   return (
     <div class="decision">
       <Question answer={answer} scores={scored.answer} />
@@ -52,7 +72,10 @@ export function Decision() {
               field={field}
               scale={bare ? undefined : scale}
               position={position}
-              onPosition={setPosition}
+              onPosition={altered.brushing ? undefined : (at) => setPointed(at && field && { field, at })}
+              onChoose={altered.brushing ? undefined : (at) => answer && field && startAt(answer.layers[layer]!, at)}
+              patch={altered.patch}
+              over={altered.brushing && <BrushLayer photo={photo.value!} />}
             >
               {!bare &&
                 places.map((place, i) => (
@@ -60,20 +83,26 @@ export function Decision() {
                 ))}
             </PhotoMap>
             {!bare && <Badges places={places} outlines={outlines} />}
-            {field && scale && !bare && <Legend scale={scale} field={field} onChange={(most, from) => setLimit({ limit: most, from })} />}
+            {altered.brushing && <BrushTools photo={photo.value!} />}
+            {field && scale && !bare && !altered.brushing && <Legend scale={scale} field={field} onChange={(most, from) => setLimit({ limit: most, from })} />}
           </div>
           <Reading answer={answer} layer={layer} field={field} places={places} position={position} />
         </figure>
         <Waiting asked={decided} what={decided.progress?.what} />
         <Controls />
-        {answer && <DepthScrubber answer={answer} chosen={layer} sign={(address.value.sign as Sign) ?? "auto"} onChange={(next) => go({ layer: next })} />}
+        {answer && <DepthScrubber answer={answer} chosen={layer} sign={sign} onChange={(next) => go({ layer: next })} />}
       </div>
       <div class={`answers${decided.waiting && answer ? " old" : ""}`}>
-        {answer && field && <Answer answer={answer} places={places} />}
-        {scored.answer && <ScoreTable classes={scored.answer.classes} kind={scored.answer.kind} asked={answer?.asked ?? []} />}
+        {answer && altered.brushing && <BrushSide on={asking} answer={answer} scores={scored.answer} edited={altered.edited} />}
+        {answer && altered.switching && <SwitchSide on={asking} answer={answer} scores={scored.answer} asIs={asIs.answer} />}
+        {plain && answer && field && <Answer answer={answer} places={places} hidden={hidden.answer} noun={noun} />}
+        {plain && scored.answer && <ScoreTable classes={scored.answer.classes} kind={scored.answer.kind} asked={answer?.asked ?? []} />}
         <Waiting asked={scored} />
-        {answer && field && <Places field={field} places={places} photo={photo.value!} scale={scale!} />}
-        {answer && <Notes notes={[...answer.notes, ...(scored.answer?.notes ?? [])]} />}
+        {plain && answer && field && <Places field={field} places={places} photo={photo.value!} scale={scale!} hidden={hidden} noun={noun} />}
+        {plain && answer && field && <WhatIf field={field} places={places} layer={answer.layers[layer]!} />}
+        {answer && field && (
+          <Notes notes={[...answer.notes, ...(scored.answer?.notes ?? [])]} stages={staged.answer} layer={answer.layers[layer]!} field={field} />
+        )}
       </div>
     </div>
   );

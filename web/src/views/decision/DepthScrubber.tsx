@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { drawOverlay } from "../../draw/overlay";
 import { usePixels } from "../../draw/pixels";
 import { chooseScale, type Sign } from "../../draw/scale";
-import { photo, tables } from "../../state/store";
+import { colors, photo, tables } from "../../state/store";
 import { fieldOf } from "../../wire/map";
 import type { Decision, WireMap } from "../../wire/types";
 
@@ -63,7 +63,7 @@ function Thumbnail({ map, sign }: { map: WireMap; sign: Sign }) {
     canvas.current!.width = pixels.width;
     canvas.current!.height = pixels.height;
     const field = fieldOf(map);
-    drawOverlay(canvas.current!.getContext("2d")!, pixels, field, chooseScale([field], sign), tables.value);
-  }, [pixels, map, sign, tables.value]);
+    drawOverlay(canvas.current!.getContext("2d")!, pixels, field, chooseScale([field], { sign, colors: colors.value }), tables.value);
+  }, [pixels, map, sign, colors.value, tables.value]);
   return <canvas ref={canvas} aria-hidden="true" />;
 }

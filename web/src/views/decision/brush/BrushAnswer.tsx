@@ -1,5 +1,6 @@
 // What hiding does, in words.
-import type { Decision, Edited } from "../../../wire/types";
+import type { Edited } from "../../../wire/altered";
+import type { Decision } from "../../../wire/types";
 import { shortName } from "../../../words/names";
 import { chance, percent, points } from "../../../words/numbers";
 import { changeWords, median, unchanged } from "../../../words/scores";

@@ -2,7 +2,7 @@
 import { Segmented } from "../../../controls/Segmented";
 import { go } from "../../../state/address";
 import { transport } from "../../../state/store";
-import type { FillName } from "../../../wire/types";
+import type { FillName } from "../../../wire/altered";
 import { brushing, fill, FILLS, finish, keeping, start } from "./state";
 
 export function BrushBar() {

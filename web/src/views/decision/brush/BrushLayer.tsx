@@ -1,7 +1,8 @@
 // What a person paints with on the photo: by pointer, by finger, or by the arrows and Enter.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { percent } from "../../../words/numbers";
-import type { PhotoEntry, Stroke } from "../../../wire/types";
+import type { Stroke } from "../../../wire/altered";
+import type { PhotoEntry } from "../../../wire/types";
 import { change, drawing, erasing, keeping, shape, size } from "./state";
 import { drawOutline } from "./outline";
 import { settled } from "./shape";

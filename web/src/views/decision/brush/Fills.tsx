@@ -1,6 +1,6 @@
 // The score with each fill: where fills disagree, the network also answers to the patch itself.
 import { useAnswer } from "../../../state/answers";
-import type { Edit, Edited, FillName } from "../../../wire/types";
+import type { Edit, Edited, FillName } from "../../../wire/altered";
 import { points } from "../../../words/numbers";
 import { FILLS } from "./state";
 

@@ -1,5 +1,5 @@
 // The line around a shape: white on dark, so that it shows on every photo.
-import type { Shape } from "../../../wire/types";
+import type { Shape } from "../../../wire/altered";
 
 export function drawOutline(context: CanvasRenderingContext2D, shape: Shape, dense: number): void {
   const { width, height } = context.canvas;

@@ -1,6 +1,6 @@
 // A shape on the photo: positions of a map, and strokes of a brush over them; as text for the address.
 import type { Field } from "../../../wire/map";
-import type { Shape, Stroke, Tiles } from "../../../wire/types";
+import type { Shape, Stroke, Tiles } from "../../../wire/altered";
 
 export const EMPTY: Shape = { tiles: null, strokes: [] };
 const FINE = 1000; // steps of the photo's side, in the address

@@ -1,7 +1,7 @@
 // What is brushed: all of it is in the address but the stroke that is being drawn.
 import { computed, signal } from "@preact/signals";
 import { address, go } from "../../../state/address";
-import type { Edit, FillName, Shape } from "../../../wire/types";
+import type { Edit, FillName, Shape } from "../../../wire/altered";
 import { EMPTY, formatShape, isEmpty, parseShape } from "./shape";
 
 export const FILLS: readonly (readonly [FillName, string])[] = [
@@ -19,9 +19,15 @@ export const fill = computed<FillName>(() => FILLS.find(([name]) => name === add
 /** The map is that of the altered photo. */
 export const explainingLeft = computed(() => brushing.value && address.value.left === "1" && !isEmpty(shape.value));
 
+/** A photo that is brushed shows no map, unless the person says so or asks for that of what is left. */
+export function showsMap(): boolean {
+  if (explainingLeft.value) return true;
+  return brushing.value ? address.value.show === "map" : address.value.show !== "photo";
+}
+
 /** The shape while a stroke is being drawn. */
 export const drawing = signal<Shape | null>(null);
-const drawn = computed(() => parseShape(address.value.shape));
+const drawn = computed(() => parseShape(address.value.shape as string | undefined));
 export const shape = computed<Shape>(() => drawing.value ?? drawn.value);
 
 export const edit = computed<Edit | null>(() =>
@@ -39,7 +45,7 @@ export function resize(by: number): void {
 export function start(change: { keep?: boolean; shape?: Shape } = {}): void {
   drawing.value = null;
   erasing.value = false;
-  const text = change.shape ? formatShape(change.shape) : address.value.shape;
+  const text = change.shape ? formatShape(change.shape) : (address.value.shape as string | undefined);
   go({ brush: change.keep ? "keep" : "hide", shape: text, left: undefined, off: undefined });
 }
 

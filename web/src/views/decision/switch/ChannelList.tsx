@@ -3,12 +3,12 @@ import { useState } from "preact/hooks";
 import { Waiting } from "../../../controls/Waiting";
 import { useAnswer } from "../../../state/answers";
 import { hover, isHovered } from "../../../state/store";
-import type { Channels } from "../../../wire/types";
+import type { Brings } from "../../../wire/altered";
 import { count, points } from "../../../words/numbers";
 import { at, choose, chosen, where } from "./state";
 
 export function ChannelList({ on }: { on: { photo: string; model: string; target: string } }) {
-  const asked = useAnswer<Channels>("channels", { ...on, layer: at.value, runs: where.value, most: 8 });
+  const asked = useAnswer<Brings>("brings", { ...on, layer: at.value, runs: where.value, most: 8 });
   const [other, setOther] = useState("");
   const { answer } = asked;
   if (!answer) return <Waiting asked={asked} what="The channels that bring most" />;

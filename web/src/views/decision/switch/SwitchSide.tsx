@@ -1,9 +1,11 @@
 // Channels switched off or scaled: what the map claims they bring, and what the network says without them.
+import { useMemo } from "preact/hooks";
 import { ScoreTable } from "../../../controls/ScoreTable";
 import { useNewest } from "../../../state/newest";
-import type { Place } from "../../../draw/places";
-import type { Field } from "../../../wire/map";
-import type { Decision, Scores, Switched } from "../../../wire/types";
+import { placesOf } from "../../../draw/places";
+import { fieldOf } from "../../../wire/map";
+import type { Switched } from "../../../wire/altered";
+import type { Decision, Scores } from "../../../wire/types";
 import { count, points } from "../../../words/numbers";
 import { changeWords, scoreNoun, unchanged } from "../../../words/scores";
 import { ChannelList } from "./ChannelList";
@@ -15,12 +17,14 @@ interface Props {
   on: { photo: string; model: string; target: string };
   answer: Decision;
   scores: Scores | null;
-  /** Of the layer that is switched, as it is without a change; null while another layer is shown. */
-  field: Field | null;
-  places: readonly Place[];
+  /** The decision with nothing switched off. */
+  asIs: Decision | null;
 }
 
-export function SwitchSide({ on, answer, scores, field, places }: Props) {
+export function SwitchSide({ on, answer, scores, asIs }: Props) {
+  const number = asIs?.layers.indexOf(at.value) ?? -1;
+  const field = useMemo(() => (number >= 0 ? fieldOf(asIs!.maps[number]!) : null), [asIs, number]);
+  const places = useMemo(() => (field ? placesOf(field) : []), [field]);
   const now = switched.value;
   const { answer: said, problem } = useNewest<Switched>("switched", now ? { ...on, switch: now } : null);
   const noun = scoreNoun(answer, on.target, scores?.kind);

@@ -1,7 +1,7 @@
 // Which channels of which layer are switched off, where, and how far: all of it is in the address.
 import { computed } from "@preact/signals";
 import { address, go } from "../../../state/address";
-import type { Switch } from "../../../wire/types";
+import type { Switch } from "../../../wire/altered";
 
 export type Run = [number, number, number];
 const NONE = "-";
@@ -30,6 +30,11 @@ export const switched = computed<Switch | null>(() => {
 
 export function startSwitch({ layer, runs = null }: { layer: string; runs?: Run[] | null }): void {
   go({ off: NONE, at: layer, where: textOf(runs), times: undefined, brush: undefined, shape: undefined, left: undefined });
+}
+
+/** The channels of one position. */
+export function startAt(layer: string, [row, column]: readonly [number, number]): void {
+  if (layer !== "input") startSwitch({ layer, runs: [[row, column, column]] });
 }
 
 export function finishSwitch(): void {
