@@ -13,14 +13,15 @@ interface Props {
   label: string;
   /** What the whole photo is called: "nothing hidden". */
   wholeLabel: string;
-  /** What the lowest dot is called. */
-  lowest: string;
+  /** Which dot has a name, and the name. */
+  edge: "least" | "most";
+  edgeLabel: string;
 }
 
 const [DOT, PITCH, FOOT, HEAD, TALL] = [3.2, 8, 24, 20, 96];
 const LETTER = 6.4; // pixels of a letter, about
 
-export function DotPlot({ whole, here, others, label, wholeLabel, lowest }: Props) {
+export function DotPlot({ whole, here, others, label, wholeLabel, edge, edgeLabel }: Props) {
   const home = useRef<HTMLDivElement>(null);
   const width = useWidth(home);
   const low = Math.min(0, whole, here, ...others);
@@ -35,9 +36,10 @@ export function DotPlot({ whole, here, others, label, wholeLabel, lowest }: Prop
   const tallest = Math.max(1, ...[...stacks.values()].map((stack) => stack.length));
   const rise = Math.min(PITCH, TALL / tallest); // dots of tall stacks overlap
   const floor = HEAD + TALL + 6;
-  const least = others.length ? Math.min(...others) : null;
+  const extreme = edge === "least" ? Math.min : Math.max;
+  const least = others.length ? extreme(...others) : null;
   const apart = (text: string, value: number, other: number) => Math.abs(x(value) - x(other)) > LETTER * text.length;
-  const leastText = least === null ? "" : `${lowest} ${points(least)}`;
+  const leastText = least === null ? "" : `${edgeLabel} ${points(least)}`;
   const hereRight = x(here) + 8 + LETTER * `here ${points(here)}`.length < width;
   const wholeText = `${wholeLabel} ${points(whole)}`;
   const wholeLeft = x(whole) - 8 - LETTER * wholeText.length > 0;

@@ -1,6 +1,7 @@
 // The photo with a map on it: hover tells a position's value, the wheel zooms, dragging pans, arrows move by a position.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { crossFade } from "../draw/fade";
 import { drawOverlay } from "../draw/overlay";
 import { usePatched, usePixels } from "../draw/pixels";
 import type { Scale } from "../draw/scale";
@@ -36,6 +37,7 @@ const MOVES: Record<string, [number, number]> = { ArrowUp: [-1, 0], ArrowDown: [
 export function PhotoMap({ photo, alt, describedBy, field, scale, side = 640, position, onPosition, onChoose, children, patch = null, over }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const frame = useRef<HTMLDivElement>(null);
+  const drawn = useRef<Field | null>(null);
   const pixels = usePatched(usePixels(photo.url, side), patch);
   const [plain, setPlain] = useState(false);
   const zoom = useZoom(frame);
@@ -43,6 +45,8 @@ export function PhotoMap({ photo, alt, describedBy, field, scale, side = 640, po
   useEffect(() => {
     const context = canvas.current?.getContext("2d");
     if (!context || !pixels || !tables.value) return;
+    if (drawn.current && field && drawn.current !== field) crossFade(canvas.current!);
+    drawn.current = field ?? null;
     canvas.current!.width = pixels.width;
     canvas.current!.height = pixels.height;
     if (field && scale && !plain) drawOverlay(context, pixels, field, scale, tables.value);

@@ -1,5 +1,6 @@
 // Map or photo, which method, which sign.
 import { BrushBar } from "./brush/BrushBar";
+import { LeastArea, least } from "./LeastArea";
 import { brushing, showsMap } from "./brush/state";
 import { Segmented } from "../../controls/Segmented";
 import { address, go } from "../../state/address";
@@ -11,6 +12,12 @@ const SIGNS = [
   ["negative", "Against"],
   ["signed", "Both, always"],
 ] as const;
+
+const AREA = "area";
+
+function shown(value: string) {
+  return value === AREA ? { sign: undefined, area: "50" } : { sign: value || undefined, area: undefined };
+}
 
 export function Controls() {
   return (
@@ -51,12 +58,14 @@ function MapMenus() {
       </label>
       <label class="select">
         <span class="spoken">Sign</span>
-        <select value={address.value.sign ?? ""} onChange={(event) => go({ sign: event.currentTarget.value || undefined }, "same")}>
+        <select value={least() === null ? (address.value.sign ?? "") : AREA} onChange={(event) => go(shown(event.currentTarget.value), "same")}>
           {SIGNS.map(([value, title]) => (
             <option value={value}>{title}</option>
           ))}
+          <option value={AREA}>Least area that holds …</option>
         </select>
       </label>
+      <LeastArea />
     </>
   );
 }

@@ -4,6 +4,7 @@ import { Legend } from "../../controls/Legend";
 import { PhotoMap } from "../../controls/PhotoMap";
 import { ScoreTable } from "../../controls/ScoreTable";
 import { Waiting } from "../../controls/Waiting";
+import { leastArea } from "../../draw/area";
 import { outlineOf } from "../../draw/contour";
 import { placesOf } from "../../draw/places";
 import { chooseScale, type Sign } from "../../draw/scale";
@@ -21,7 +22,11 @@ import { BrushSide } from "./brush/BrushSide";
 import { showsMap } from "./brush/state";
 import { BrushTools } from "./brush/BrushTools";
 import { Controls } from "./Controls";
+import { useCurves } from "./curves";
+import { DeletionCurve } from "./DeletionCurve";
+import { DepthCurves } from "./DepthCurves";
 import { DepthScrubber } from "./DepthScrubber";
+import { least } from "./LeastArea";
 import { Notes } from "./Notes";
 import { useHidden } from "./hidden";
 import { Places } from "./Places";
@@ -47,18 +52,24 @@ export function Decision() {
   const { answer } = decided;
   const layer = answer ? Math.max(0, answer.layers.indexOf(address.value.layer ?? answer.layers.at(-1)!)) : 0;
   const field = answer ? fieldOf(answer.maps[layer]!) : null;
-  const scale = useMemo(
-    () => (field ? chooseScale([field], { sign, colors: colors.value, ...limit }) : undefined),
-    [field, sign, colors.value, limit],
-  );
+  const share = least();
+  const scale = useMemo(() => {
+    const area = field && share !== null ? leastArea(field, share) : null;
+    return field ? chooseScale([field], { sign: area ? "positive" : sign, colors: colors.value, ...limit, ...(area && { from: area.from }) }) : undefined;
+  }, [field, sign, share, colors.value, limit]);
   const position = pointed?.field === field ? (pointed?.at ?? null) : null; // of this map, not of an earlier one
   const places = useMemo(() => (field ? placesOf(field) : []), [field]);
   const outlines = useMemo(() => places.map((place) => outlineOf(field!, place)), [places]);
   const plain = !altered.brushing && !altered.switching;
   const hidden = useHidden(plain && !decided.waiting ? asking : null, field, places);
+  const { depth, deletion } = useCurves(plain && !decided.waiting && !hidden.waiting ? asking : null, answer, layer);
   const noun = answer ? scoreNoun(answer, target.value, scored.answer?.kind) : "the score";
   useCode(answer, layer);
   const bare = !showsMap();
+  const rescale = (most: number | undefined, from: number | undefined) => {
+    if (share !== null && from !== scale?.from) go({ area: undefined }, "same");
+    setLimit({ limit: most, from });
+  };
   return (
     <div class="decision">
       <Question answer={answer} scores={scored.answer} />
@@ -84,13 +95,14 @@ export function Decision() {
             </PhotoMap>
             {!bare && <Badges places={places} outlines={outlines} />}
             {altered.brushing && <BrushTools photo={photo.value!} />}
-            {field && scale && !bare && !altered.brushing && <Legend scale={scale} field={field} onChange={(most, from) => setLimit({ limit: most, from })} />}
+            {field && scale && !bare && !altered.brushing && <Legend scale={scale} field={field} onChange={rescale} />}
           </div>
           <Reading answer={answer} layer={layer} field={field} places={places} position={position} />
         </figure>
         <Waiting asked={decided} what={decided.progress?.what} />
         <Controls />
         {answer && <DepthScrubber answer={answer} chosen={layer} sign={sign} onChange={(next) => go({ layer: next })} />}
+        {answer && plain && <DepthCurves answer={answer} asked={depth} noun={noun} />}
       </div>
       <div class={`answers${decided.waiting && answer ? " old" : ""}`}>
         {answer && altered.brushing && <BrushSide on={asking} answer={answer} scores={scored.answer} edited={altered.edited} />}
@@ -100,6 +112,7 @@ export function Decision() {
         <Waiting asked={scored} />
         {plain && answer && field && <Places field={field} places={places} photo={photo.value!} scale={scale!} hidden={hidden} noun={noun} />}
         {plain && answer && field && <WhatIf field={field} places={places} layer={answer.layers[layer]!} />}
+        {plain && field && scale && deletion.asked && <DeletionCurve asked={deletion} field={field} from={scale.from} noun={noun} />}
         {answer && field && (
           <Notes notes={[...answer.notes, ...(scored.answer?.notes ?? [])]} stages={staged.answer} layer={answer.layers[layer]!} field={field} />
         )}

@@ -46,7 +46,8 @@ export function BrushSide({ on, answer, scores, edited }: Props) {
             here={said.score}
             others={dots}
             wholeLabel="nothing hidden"
-            lowest="costliest place"
+            edge={keeping.value ? "most" : "least"}
+            edgeLabel={keeping.value ? "best other place" : "costliest place"}
             label={`${noun}: ${points(said.score)} here, ${points(said.whole)} with nothing hidden${dots.length ? `, from ${points(Math.min(...dots))} to ${points(Math.max(...dots))} at ${dots.length} other places` : ""}`}
           />
           <Waiting asked={others} what={`The same shape at ${DRAWS} other places`} />

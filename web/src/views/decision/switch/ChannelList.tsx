@@ -27,7 +27,7 @@ export function ChannelList({ on }: { on: { photo: string; model: string; target
     <div class={`channels${asked.waiting ? " old" : ""}`}>
       <table>
         <caption class="quiet">
-          What channels bring {where.value ? "there" : ""}, by the gradient: {points(answer.total, true)} by all {answer.of.toLocaleString("en")}
+          What channels bring{where.value ? " there" : ""}, by the gradient; all {answer.of.toLocaleString("en")} together {points(answer.total, true)}
         </caption>
         <tbody>
           {answer.channels.map((one) => (

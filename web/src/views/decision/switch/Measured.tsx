@@ -1,7 +1,7 @@
 // A claim in color above what was measured in ink, on one scale from zero.
 import { points } from "../../../words/numbers";
 
-export function Measured({ claimed, cost }: { claimed: number; cost: number | null }) {
+export function Measured({ claimed, cost, noun }: { claimed: number; cost: number | null; noun: string }) {
   const low = Math.min(0, claimed, cost ?? 0);
   const high = Math.max(0, claimed, cost ?? 0, low + 1e-9);
   const at = (value: number) => (100 * (value - low)) / (high - low);
@@ -9,7 +9,7 @@ export function Measured({ claimed, cost }: { claimed: number; cost: number | nu
   return (
     <table class="measured">
       <caption>
-        <b>What they bring</b> <span class="quiet">in points of the score</span>
+        <b>What they bring</b> <span class="quiet">in points of {noun}</span>
       </caption>
       <tbody>
         <tr>

@@ -39,7 +39,7 @@ export function SwitchSide({ on, answer, scores, asIs }: Props) {
               With {nameOf(chosen.value)} {factor.value ? `times ${factor.value}` : "off"} {whereWords(where.value, field, places)}: {noun}{" "}
               {changeWords(result.whole, result.score)}.
             </b>{" "}
-            {agreement(result)}
+            {agreement(result)} The map is that of what is left.
           </>
         ) : (
           <>
@@ -48,7 +48,7 @@ export function SwitchSide({ on, answer, scores, asIs }: Props) {
         )}
       </p>
       {problem && <p class="problem" role="alert">{problem}</p>}
-      {result && <Measured claimed={result.claimed} cost={result.score === null ? null : result.whole - result.score} />}
+      {result && <Measured claimed={result.claimed} cost={result.score === null ? null : result.whole - result.score} noun={noun} />}
       {scores && <ScoreTable classes={result?.classes.length ? result.classes : scores.classes} kind={scores.kind} asked={answer.asked} before={result ? before : undefined} heading={result ? "the stroke is where they were" : undefined} />}
       <section class="switch">
         <h2>Switch off a part of {at.value}</h2>
