@@ -384,7 +384,7 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
-    readonly "/api/channels": {
+    readonly "/api/brings": {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -394,10 +394,10 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Channels
+         * Brings
          * @description No forward pass where the layer was looked at already.
          */
-        readonly post: operations["channels_api_channels_post"];
+        readonly post: operations["brings_api_brings_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -675,6 +675,51 @@ export interface components {
             readonly rest: number | null;
         };
         /**
+         * BringsAnswer
+         * @description The channels that bring most, for or against, the largest first.
+         *
+         *     Attributes:
+         *         of: how many channels the layer has.
+         *         total: what all of them bring.
+         */
+        readonly BringsAnswer: {
+            /** Of */
+            readonly of: number;
+            /** Total */
+            readonly total: number;
+            /** Channels */
+            readonly channels: readonly components["schemas"]["ChannelBrings"][];
+        };
+        /**
+         * BringsQuery
+         * @description Channels of a layer by what they bring.
+         *
+         *     Attributes:
+         *         layer: where.
+         *         runs: (row, first column, last column) of positions of its upright map; None is all of them.
+         *         most: how many channels.
+         */
+        readonly BringsQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Layer */
+            readonly layer: string;
+            /** Runs */
+            readonly runs?: readonly (readonly number[])[] | null;
+            /**
+             * Most
+             * @default 8
+             */
+            readonly most: number;
+        };
+        /**
          * Cell
          * @description The map of a method at a layer; None is the method's own place.
          */
@@ -706,49 +751,31 @@ export interface components {
             readonly lost: number | null;
         };
         /**
-         * ChannelsAnswer
-         * @description The channels that bring most, for or against, the largest first.
+         * ChannelBrings
+         * @description One channel at these positions.
          *
          *     Attributes:
-         *         of: how many channels the layer has.
-         *         total: what all of them bring.
+         *         channel: its number.
+         *         brings: activation times gradient, summed: the part of the score that is due to it, by the gradient.
+         *         active: its mean activation.
          */
-        readonly ChannelsAnswer: {
-            /** Of */
-            readonly of: number;
-            /** Total */
-            readonly total: number;
-            /** Channels */
-            readonly channels: readonly components["schemas"]["foveal__webapp__asks__switched__ChannelShare"][];
+        readonly ChannelBrings: {
+            /** Channel */
+            readonly channel: number;
+            /** Brings */
+            readonly brings: number;
+            /** Active */
+            readonly active: number;
         };
         /**
-         * ChannelsQuery
-         * @description Channels of a layer by what they bring.
-         *
-         *     Attributes:
-         *         layer: where.
-         *         runs: (row, first column, last column) of positions of its upright map; None is all of them.
-         *         most: how many channels.
+         * ChannelShare
+         * @description A number of the embedding, and its share of all that is added and taken away.
          */
-        readonly ChannelsQuery: {
-            /** Photo */
-            readonly photo: string;
-            /** Model */
-            readonly model: string;
-            /**
-             * Target
-             * @default
-             */
-            readonly target: string;
-            /** Layer */
-            readonly layer: string;
-            /** Runs */
-            readonly runs?: readonly (readonly number[])[] | null;
-            /**
-             * Most
-             * @default 8
-             */
-            readonly most: number;
+        readonly ChannelShare: {
+            /** Index */
+            readonly index: number;
+            /** Share */
+            readonly share: number;
         };
         /**
          * ClassScore
@@ -1441,7 +1468,7 @@ export interface components {
             /** Unplaced */
             readonly unplaced: number | null;
             /** Channels */
-            readonly channels: readonly components["schemas"]["foveal__report__answers__match__ChannelShare"][];
+            readonly channels: readonly components["schemas"]["ChannelShare"][];
             /** Carriers */
             readonly carriers: number;
             /** Parts */
@@ -1840,7 +1867,7 @@ export interface components {
          * @description What stands in the photo now, as the network gets it.
          *
          *     Attributes:
-         *         picture: a PNG as a data URI, one pixel a pixel of the network's input, clear where nothing changed.
+         *         picture: a PNG in base64, one pixel a pixel of the network's input, clear where nothing changed.
          *         box: (x0, y0, x1, y1), where it lies, in fractions of the photo.
          */
         readonly Patch: {
@@ -2651,33 +2678,6 @@ export interface components {
             readonly reference: string;
             /** Scaled */
             readonly scaled: readonly components["schemas"]["Scaled"][];
-        };
-        /**
-         * ChannelShare
-         * @description A number of the embedding, and its share of all that is added and taken away.
-         */
-        readonly foveal__report__answers__match__ChannelShare: {
-            /** Index */
-            readonly index: number;
-            /** Share */
-            readonly share: number;
-        };
-        /**
-         * ChannelShare
-         * @description One channel at these positions.
-         *
-         *     Attributes:
-         *         channel: its number.
-         *         brings: activation times gradient, summed: the part of the score that is due to it, by the gradient.
-         *         active: its mean activation.
-         */
-        readonly foveal__webapp__asks__switched__ChannelShare: {
-            /** Channel */
-            readonly channel: number;
-            /** Brings */
-            readonly brings: number;
-            /** Active */
-            readonly active: number;
         };
     };
     responses: never;
@@ -3866,7 +3866,7 @@ export interface operations {
             };
         };
     };
-    readonly channels_api_channels_post: {
+    readonly brings_api_brings_post: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
@@ -3877,7 +3877,7 @@ export interface operations {
         };
         readonly requestBody: {
             readonly content: {
-                readonly "application/json": components["schemas"]["ChannelsQuery"];
+                readonly "application/json": components["schemas"]["BringsQuery"];
             };
         };
         readonly responses: {
@@ -3887,7 +3887,7 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["ChannelsAnswer"];
+                    readonly "application/json": components["schemas"]["BringsAnswer"];
                 };
             };
             /** @description Accepted */
