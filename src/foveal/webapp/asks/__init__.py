@@ -1,5 +1,5 @@
 """What the page can ask: one file an ask. Importing this package registers all of them."""
 
-from foveal.webapp.asks import decision, library, scores, stages, upload
+from foveal.webapp.asks import decision, library, scores, stages, tree, tree_without, upload
 
-__all__ = ["decision", "library", "scores", "stages", "upload"]
+__all__ = ["decision", "library", "scores", "stages", "tree", "tree_without", "upload"]
