@@ -84,6 +84,86 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/tree": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Tree
+         * @description The decision and its first level: a forward and a backward pass, of photo and reference where parts compare.
+         */
+        readonly post: operations["tree_api_tree_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/tree/branch": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Tree/Branch
+         * @description What supports one feature: a pass back through one stage.
+         */
+        readonly post: operations["tree_branch_api_tree_branch_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/tree/effects": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Tree/Effects
+         * @description What the feature loses without each that supports it: the network runs without them.
+         */
+        readonly post: operations["tree_effects_api_tree_effects_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/tree/without": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Tree/Without
+         * @description A forward pass from the lowest stage of the nodes on.
+         */
+        readonly post: operations["tree_without_api_tree_without_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/jobs/{job}": {
         readonly parameters: {
             readonly query?: never;
@@ -152,6 +232,34 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * BranchAnswer
+         * @description What supports one feature, or the decision.
+         *
+         *     Attributes:
+         *         of: its id; "" is the decision.
+         *         value: what is taken apart: the score, less that of the reference where there is one; an activation.
+         *         nodes: those that bring most for it first, those most against it last.
+         *         pro, contra: all evidence for and against it in the stage below, at least 0.
+         *         biases: what biases on the way bring; None where both sides of a comparison have them.
+         *         rest: value − biases − what the nodes bring; None where that does not add up.
+         */
+        readonly BranchAnswer: {
+            /** Of */
+            readonly of: string;
+            /** Value */
+            readonly value: number;
+            /** Nodes */
+            readonly nodes: readonly components["schemas"]["TreeNode"][];
+            /** Pro */
+            readonly pro: number;
+            /** Contra */
+            readonly contra: number;
+            /** Biases */
+            readonly biases: number | null;
+            /** Rest */
+            readonly rest: number | null;
+        };
         /**
          * ClassScore
          * @description One class: its number, its name, its score, and its probability in 0..1 where it has one.
@@ -236,6 +344,72 @@ export interface components {
             readonly method: string;
             /** Layer */
             readonly layer?: string | null;
+        };
+        /**
+         * EffectsAnswer
+         * @description Measured: the network ran without each node of a branch.
+         *
+         *     Attributes:
+         *         of: whose branch.
+         *         together: without all of them; None where it was not measured.
+         */
+        readonly EffectsAnswer: {
+            /** Of */
+            readonly of: string;
+            /** Effects */
+            readonly effects?: readonly components["schemas"]["NodeEffect"][];
+            /** Together */
+            readonly together?: number | null;
+        };
+        /**
+         * FeatureQuery
+         * @description One feature of a tree.
+         *
+         *     Attributes:
+         *         of: "" is the decision; "2.3" part 3 of stage 2; "2.121.8.12" channel 121 at row 8, column 12 of stage 2.
+         */
+        readonly FeatureQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Nodes
+             * @default parts
+             * @enum {string}
+             */
+            readonly nodes: "parts" | "neurons";
+            /**
+             * Branching
+             * @default 5
+             */
+            readonly branching: number;
+            /**
+             * Rule
+             * @default exact
+             * @enum {string}
+             */
+            readonly rule: "exact" | "window" | "pool_up";
+            /**
+             * Opponents
+             * @default 2
+             */
+            readonly opponents: number;
+            /**
+             * Reference
+             * @default blur
+             */
+            readonly reference: string;
+            /**
+             * Of
+             * @default
+             */
+            readonly of: string;
         };
         /**
          * GridAnswer
@@ -361,6 +535,26 @@ export interface components {
             readonly notes: readonly string[];
         };
         /**
+         * NodeEffect
+         * @description What a feature loses without one that supports it, in units of its value; below 0 where it gains.
+         *
+         *     Attributes:
+         *         id: of the one.
+         *         alone: without it alone.
+         *         average: averaged over which of the other parts are there; None of neurons.
+         *         random: with as much switched off at random; None of neurons.
+         */
+        readonly NodeEffect: {
+            /** Id */
+            readonly id: string;
+            /** Alone */
+            readonly alone: number;
+            /** Average */
+            readonly average?: number | null;
+            /** Random */
+            readonly random?: number | null;
+        };
+        /**
          * PhotoEntry
          * @description A photo: its hash, its name, its size, and where the page finds it.
          *
@@ -404,6 +598,16 @@ export interface components {
         readonly Problem: {
             /** Sentence */
             readonly sentence: string;
+        };
+        /**
+         * Scaled
+         * @description A node and its scale: 0 switches it off, 1 leaves it as it is.
+         */
+        readonly Scaled: {
+            /** Of */
+            readonly of: string;
+            /** Scale */
+            readonly scale: number;
         };
         /**
          * ScoresAnswer
@@ -484,6 +688,160 @@ export interface components {
             /** Job */
             readonly job: string;
         };
+        /**
+         * TreeAnswer
+         * @description A decision and its first level.
+         *
+         *     Attributes:
+         *         target: in words.
+         *         asked: the classes it is about.
+         *         nodes: "parts" or "neurons", or what else a saved tree is of.
+         *         reference: what the photo is compared with, in words; None where with nothing.
+         *         score: of the photo.
+         *         reference_score: of the reference.
+         *         stages: first next to the input.
+         *         branch: what the decision rests on.
+         */
+        readonly TreeAnswer: {
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Nodes */
+            readonly nodes: string;
+            /** Rule */
+            readonly rule: string;
+            /** Branching */
+            readonly branching: number | string;
+            /** Reference */
+            readonly reference: string | null;
+            /** Score */
+            readonly score: number;
+            /** Reference Score */
+            readonly reference_score: number | null;
+            /** Adds Up */
+            readonly adds_up: boolean;
+            /** Stages */
+            readonly stages: readonly components["schemas"]["TreeStage"][];
+            readonly branch: components["schemas"]["BranchAnswer"];
+            /** Notes */
+            readonly notes: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * TreeNode
+         * @description A feature that supports another, or speaks against it.
+         *
+         *     Attributes:
+         *         id: "2.3" for part 3 of stage 2 (0 is next to the input), "2.121.8.12" for channel 121 at row 8, column 12.
+         *         name: "part 3", "channel 121 at 8, 12".
+         *         stage: its number.
+         *         value: of a neuron, its activation; of a part, what it brings to the decision.
+         *         share: of its parent; of a neuron, of all that speaks for its parent, or of all against it.
+         *         brings: what it brings to its parent, in the units of the parent's value, below 0 against it; None where the
+         *             rule's contributions do not add up.
+         *         against: it speaks against its parent.
+         *         part: its number, from 1; None of a neuron.
+         *         channels: those it stands for, or that hold half of a part's evidence; the strongest first.
+         *         position: row and column of a neuron.
+         *         map: what it brings to its parent, position by position.
+         *         box: x0, y0, x1, y1 in fractions of the photo, where it is looked at.
+         *         sees: the same, of all that a neuron can see; None of a part.
+         *         grows: there is a stage below it.
+         */
+        readonly TreeNode: {
+            /** Id */
+            readonly id: string;
+            /** Name */
+            readonly name: string;
+            /** Stage */
+            readonly stage: number;
+            /** Value */
+            readonly value: number;
+            /** Share */
+            readonly share: number;
+            /** Brings */
+            readonly brings: number | null;
+            /** Against */
+            readonly against: boolean;
+            /** Part */
+            readonly part: number | null;
+            /** Channels */
+            readonly channels: readonly number[];
+            /** Position */
+            readonly position: readonly number[] | null;
+            readonly map: components["schemas"]["MapAnswer"];
+            /** Box */
+            readonly box: readonly number[];
+            /** Sees */
+            readonly sees: readonly number[] | null;
+            /** Grows */
+            readonly grows: boolean;
+        };
+        /**
+         * TreeQuery
+         * @description A decision, and how it is taken apart.
+         *
+         *     Attributes:
+         *         nodes: what features stand for.
+         *         branching: children of a node, at most.
+         *         rule: of neurons: "exact" or "window", which add up, or "pool_up", as published.
+         *         opponents: of neurons: how many that speak against a node are found.
+         *         reference: of parts: what the photo is compared with: "blur", "zero", "mean", or the hash of another photo.
+         */
+        readonly TreeQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Nodes
+             * @default parts
+             * @enum {string}
+             */
+            readonly nodes: "parts" | "neurons";
+            /**
+             * Branching
+             * @default 5
+             */
+            readonly branching: number;
+            /**
+             * Rule
+             * @default exact
+             * @enum {string}
+             */
+            readonly rule: "exact" | "window" | "pool_up";
+            /**
+             * Opponents
+             * @default 2
+             */
+            readonly opponents: number;
+            /**
+             * Reference
+             * @default blur
+             */
+            readonly reference: string;
+        };
+        /**
+         * TreeStage
+         * @description A stage: its name, how many rows and columns of positions it has, and channels.
+         */
+        readonly TreeStage: {
+            /** Name */
+            readonly name: string;
+            /** Rows */
+            readonly rows: number;
+            /** Columns */
+            readonly columns: number;
+            /** Channels */
+            readonly channels: number;
+        };
         /** ValidationError */
         readonly ValidationError: {
             /** Location */
@@ -496,6 +854,66 @@ export interface components {
             readonly input?: unknown;
             /** Context */
             readonly ctx?: Record<string, never>;
+        };
+        /**
+         * WithoutAnswer
+         * @description What the network says then.
+         *
+         *     Attributes:
+         *         score: of the decision.
+         *         before: of the photo as it is, computed the same way.
+         *         scores: of all classes; None where the decision is read from a layer, and the network stops there.
+         */
+        readonly WithoutAnswer: {
+            /** Score */
+            readonly score: number;
+            /** Before */
+            readonly before: number;
+            readonly scores: components["schemas"]["ScoresAnswer"] | null;
+        };
+        /**
+         * WithoutQuery
+         * @description Nodes to scale, all at once.
+         */
+        readonly WithoutQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Nodes
+             * @default parts
+             * @enum {string}
+             */
+            readonly nodes: "parts" | "neurons";
+            /**
+             * Branching
+             * @default 5
+             */
+            readonly branching: number;
+            /**
+             * Rule
+             * @default exact
+             * @enum {string}
+             */
+            readonly rule: "exact" | "window" | "pool_up";
+            /**
+             * Opponents
+             * @default 2
+             */
+            readonly opponents: number;
+            /**
+             * Reference
+             * @default blur
+             */
+            readonly reference: string;
+            /** Scaled */
+            readonly scaled: readonly components["schemas"]["Scaled"][];
         };
     };
     responses: never;
@@ -706,6 +1124,246 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["StagesAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly tree_api_tree_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["TreeQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["TreeAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly tree_branch_api_tree_branch_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["FeatureQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["BranchAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly tree_effects_api_tree_effects_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["FeatureQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["EffectsAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly tree_without_api_tree_without_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["WithoutQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["WithoutAnswer"];
                 };
             };
             /** @description Accepted */

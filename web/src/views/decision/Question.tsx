@@ -7,7 +7,7 @@ import type { Decision, Scores } from "../../wire/types";
 
 const open = signal<Side | null>(null);
 
-export function Question({ answer, scores }: { answer: Decision | null; scores: Scores | null }) {
+export function Question({ answer, scores }: { answer: Pick<Decision, "asked" | "target"> | null; scores: Scores | null }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const choose = (side: Side) => () => {
     open.value = side;
