@@ -46,7 +46,7 @@ export function Trunk({ tree, level, top, levels }: { tree: Tree; level: Level; 
             <p>
               {fine(level.whole)} = <span class="for">{fine(pro)}</span>
               {contra < 0 && <span class="against"> − {fine(-contra)}</span>}
-              {rest(tree, level)}
+              {rest(level)}
             </p>
           )}
           <p class="quiet">{closing(tree, level)}</p>
@@ -56,7 +56,7 @@ export function Trunk({ tree, level, top, levels }: { tree: Tree; level: Level; 
   );
 }
 
-function rest(tree: Tree, level: Level): string {
+function rest(level: Level): string {
   const more = (level.rest ?? 0) + (level.biases ?? 0);
   return Math.abs(more) < 0.005 ? "" : ` ${more < 0 ? "\u2212" : "+"} ${fine(Math.abs(more))}`;
 }
