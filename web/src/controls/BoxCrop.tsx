@@ -25,5 +25,5 @@ export function BoxCrop({ url, box, side, field, scale }: Props) {
     if (field && scale) drawOverlay(context, pixels, within(field, box), scale, tables.value);
     else context.putImageData(pixels, 0, 0);
   }, [pixels, field, scale?.sign, scale?.limit, tables.value]);
-  return <canvas class="boxcrop" ref={canvas} width={2 * side} height={2 * side} style={{ width: side, height: side }} aria-hidden="true" />;
+  return <canvas class="boxcrop" ref={canvas} width={2 * side} height={2 * side} style={{ width: `${side}px`, height: `${side}px` }} aria-hidden="true" />;
 }

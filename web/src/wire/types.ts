@@ -18,3 +18,5 @@ export type TreeNode = Schemas["TreeNode"];
 export type Branch = Schemas["BranchAnswer"];
 export type Effects = Schemas["EffectsAnswer"];
 export type Without = Schemas["WithoutAnswer"];
+export type Elsewhere = Schemas["ElsewhereAnswer"];
+export type PartImage = Schemas["PartImageAnswer"];

@@ -46,26 +46,31 @@ export function sumWords(tree: Tree, level: Level): string {
   return `sum ${fine(brought)} of ${fine(level.whole)}; the other ${others.toLocaleString("en")} channels bring ${fine(level.rest)}`;
 }
 
+/** What is taken apart: a margin is a lead. */
+export function scoreWord(tree: Tree): string {
+  return tree.asked.length === 2 ? "lead" : "score";
+}
+
 /** What its parent is called. */
-export function parentWords(parent: Shown | null): string {
-  return parent ? (/^(part|channel) \d/.test(parent.name) ? parent.name : `the ${parent.name}`) : "the score";
+export function parentWords(tree: Tree, parent: Shown | null): string {
+  return parent ? (/^(part|channel) \d/.test(parent.name) ? parent.name : `the ${parent.name}`) : `the ${scoreWord(tree)}`;
 }
 
 export function claimWords(tree: Tree, one: Shown, level: Level): [verb: string, claim: string, rest: string] {
-  const whole = tree.adds_up ? ` of ${possessive(level.parent)} ${fine(level.whole)}.` : ` of what speaks ${one.against ? "against" : "for"} ${parentWords(level.parent)}.`;
+  const whole = tree.adds_up ? ` of ${possessive(tree, level.parent)} ${fine(level.whole)}.` : ` of what speaks ${one.against ? "against" : "for"} ${parentWords(tree, level.parent)}.`;
   const supports = one.against === (level.whole < 0);
   return [supports || !tree.adds_up ? "Carries" : "Takes", amount(tree, one.brings, tree.adds_up), whole];
 }
 
-function possessive(parent: Shown | null): string {
-  return parent ? `${parentWords(parent)}\u2019s` : "the decision\u2019s";
+function possessive(tree: Tree, parent: Shown | null): string {
+  return parent ? `${parentWords(tree, parent)}\u2019s` : "the decision\u2019s";
 }
 
 /** What the network answers when the node is switched off. */
 export function measuredWords(tree: Tree, one: Shown, parent: Shown | null): string | null {
   if (one.measured === null) return null;
   const what = one.node.part === null ? `With channel ${one.node.channels[0]} switched off` : "Switched off";
-  const who = parentWords(parent);
+  const who = parentWords(tree, parent);
   const lost = `${what}, ${who} ${one.measured < 0 ? "gains" : "loses"} ${amount(tree, Math.abs(one.measured))}`;
   if (!tree.adds_up) return `${lost} of its value.`;
   const ratio = one.measured / one.brings;

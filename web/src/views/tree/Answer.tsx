@@ -2,7 +2,7 @@
 import type { Asked } from "../../state/answers";
 import type { Tree, Without } from "../../wire/types";
 import { percent } from "../../words/numbers";
-import { fine, numberWord, referenceWords } from "../../words/tree";
+import { fine, numberWord, parentWords, referenceWords, scoreWord } from "../../words/tree";
 import { all, sum, type Level } from "./levels";
 import { opened } from "./state";
 
@@ -31,7 +31,7 @@ export function Answer({ tree, level, levels, off, without }: Props) {
 function PartsSay({ tree, level }: { tree: Tree; level: Level }) {
   const nodes = all(level).sort((a, b) => b.brings - a.brings);
   const [pro, contra] = [nodes.filter((one) => !one.against), nodes.filter((one) => one.against)];
-  const whole = tree.reference ? `what the score has more than that of ${referenceWords(tree.reference)}` : "the score";
+  const whole = tree.reference ? `the whole difference to ${referenceWords(tree.reference)}` : `the ${scoreWord(tree)}`;
   const first = pro[0];
   return (
     <>
@@ -42,7 +42,7 @@ function PartsSay({ tree, level }: { tree: Tree; level: Level }) {
         </>
       )}
       : together {fine(sum(nodes))}, {whole}.{" "}
-      {first && level.whole > 0 && `${capital(first.name)} alone carries ${percent(first.brings / level.whole)}.`}
+      {first && level.whole > 0 && `${capital(parentWords(tree, first))} alone carries ${percent(first.brings / level.whole)}.`}
     </>
   );
 }
@@ -54,7 +54,7 @@ function ChannelsSay({ tree, level }: { tree: Tree; level: Level }) {
   return (
     <>
       In {level.stage.name}, <span class="for">{fine(forIt, true)}</span> speaks for it and <span class="against">{fine(-contra)}</span> against;{" "}
-      {biases !== null && Math.abs(biases) >= 0.005 && `biases bring ${fine(biases, true)}; `}together {fine(tree.score)}, the score.{" "}
+      {biases !== null && Math.abs(biases) >= 0.005 && `biases bring ${fine(biases, true)}; `}together {fine(tree.score)}, the {scoreWord(tree)}.{" "}
       {tree.adds_up
         ? `The ${numberWord(pro.length)} strongest of ${level.stage.channels.toLocaleString("en")} channels bring ${fine(sum(pro), true)}.`
         : `The ${numberWord(pro.length)} strongest of ${level.stage.channels.toLocaleString("en")} channels hold ${percent(sum(pro))} of what speaks for it.`}
@@ -73,7 +73,7 @@ function Then({ tree, levels, off, then }: { tree: Tree; levels: readonly Level[
   });
   return (
     <p role="status">
-      With {names.join(" and ")} the score goes from {fine(then.before)} to <b>{fine(then.score)}</b>, {fine(then.score - then.before, true)}
+      With {names.join(" and ")} the {scoreWord(tree)} goes from {fine(then.before)} to <b>{fine(then.score)}</b>, {fine(then.score - then.before, true)}
       {claimed !== null ? `; the tree claims ${fine(claimed, true)}.` : "."}
     </p>
   );

@@ -2,7 +2,6 @@
 import { Segmented } from "../../controls/Segmented";
 import { address, go } from "../../state/address";
 import { transport } from "../../state/store";
-import type { Tree } from "../../wire/types";
 import { DEFAULT_BRANCHING, FORGOTTEN, least, nodesShown, treeQuery } from "./state";
 
 const KINDS = [
@@ -12,9 +11,9 @@ const KINDS = [
 const BRANCHING = [3, 4, 5, 6, 8, 12];
 const WORDS: Record<number, string> = { 3: "Three", 4: "Four", 5: "Five", 6: "Six", 8: "Eight", 12: "Twelve" };
 const REFERENCES = [
-  ["blur", "than the photo blurred"],
-  ["mean", "than its mean color"],
-  ["zero", "than an empty input"],
+  ["blur", "the photo blurred"],
+  ["mean", "its mean color"],
+  ["zero", "an empty input"],
 ] as const;
 const RULES = [
   ["exact", "Contributions that add up"],
@@ -22,7 +21,7 @@ const RULES = [
   ["pool_up", "As published"],
 ] as const;
 
-export function Controls({ tree }: { tree: Tree | null }) {
+export function Controls() {
   const field = (name: string) => address.value[name] as string | undefined;
   const live = transport.value.live;
   const parts = nodesShown() === "parts";
@@ -31,7 +30,7 @@ export function Controls({ tree }: { tree: Tree | null }) {
     go({ ...FORGOTTEN, [name]: event.currentTarget.value === usual ? undefined : event.currentTarget.value });
   const menu = (label: string, name: string, usual: string, options: readonly (readonly [string, string])[]) => (
     <label class="select">
-      <span class="spoken">{label}</span>
+      <span class={label === "rather than" ? "quiet" : "spoken"}>{label}</span>
       <select value={field(name) ?? usual} onChange={choose(name, usual)}>
         {options.map(([value, title]) => (
           <option value={value}>{title}</option>
@@ -50,7 +49,7 @@ export function Controls({ tree }: { tree: Tree | null }) {
         />
       )}
       {live && menu("Nodes of a level", "branching", String(DEFAULT_BRANCHING), BRANCHING.map((n) => [String(n), `${WORDS[n]} a level`] as const))}
-      {live && (parts ? menu("Compared with", "reference", "blur", REFERENCES) : menu("Rule", "rule", "exact", RULES))}
+      {live && (parts ? menu("rather than", "reference", "blur", REFERENCES) : menu("Rule", "rule", "exact", RULES))}
       <label class="least">
         <span>Show what carries at least</span>
         <input
@@ -66,11 +65,11 @@ export function Controls({ tree }: { tree: Tree | null }) {
       </label>
       <span class="key">
         <span>
-          <i class="claimed" /> what the {tree && !tree.adds_up ? "rule" : "map"} claims
+          <i class="claimed" /> claimed
         </span>
         {live && (
           <span>
-            <i class="asked-for" /> measured by switching it off
+            <i class="asked-for" /> measured, switched off
           </span>
         )}
       </span>

@@ -7,6 +7,7 @@ import { outlineOfBox } from "./box";
 import type { Tree } from "../../wire/types";
 import { count } from "../../words/numbers";
 import { averageWords, claimWords, measuredWords } from "../../words/tree";
+import { ChannelLink, Elsewhere } from "./Elsewhere";
 import type { Level, Shown } from "./levels";
 import { fieldFor, scaleFor } from "./maps";
 import { nameOf, rename } from "./state";
@@ -21,7 +22,7 @@ interface Props {
   children: ComponentChildren;
 }
 
-export function Panel({ tree, one, level, renaming, children }: Props) {
+export function Panel({ tree, one, level, query, renaming, children }: Props) {
   const [verb, claim, rest] = claimWords(tree, one, level);
   const measured = measuredWords(tree, one, level.parent);
   const { node } = one;
@@ -45,6 +46,7 @@ export function Panel({ tree, one, level, renaming, children }: Props) {
       </p>
       {transport.value.live && <Switch one={one} />}
       {children}
+      {transport.value.live && (node.part ? <Elsewhere one={one} query={query} /> : <ChannelLink one={one} level={level} />)}
     </aside>
   );
 }

@@ -43,7 +43,7 @@ export function Tree() {
     <div class="treeview">
       <Question answer={tree} scores={scored.answer} />
       {tree && levels[0] && <Answer tree={tree} level={levels[0]} levels={levels} off={off} without={off.length ? without : null} />}
-      <Controls tree={tree} />
+      <Controls />
       <div class={`taken${asked.waiting && tree ? " old" : ""}`}>
         {tree && levels[0] && (
           <>

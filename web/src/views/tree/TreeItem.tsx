@@ -25,9 +25,9 @@ interface Props {
 export function TreeItem({ tree, one, level, most, place, open, chosen, scale, onPress, onClick }: Props) {
   const [sign, id] = [one.against ? "against" : "for", one.node.id];
   const width = (value: number) => `${Math.min(100, (100 * Math.abs(value)) / most)}%`;
-  const lost = one.measured === null ? "" : `; without it ${parentWords(level.parent)} loses ${amount(tree, one.measured)}`;
+  const lost = one.measured === null ? "" : `; without it ${parentWords(tree, level.parent)} loses ${amount(tree, one.measured)}`;
   const state = scale === 1 ? "" : scale === 0 ? "; switched off" : `; times ${scale}`;
-  const classes = ["node", sign, chosen && "chosen", open && "open", scale !== 1 && "off", isHovered("node", id) && "same"];
+  const classes = ["node", one.against && "opposed", chosen && "chosen", open && "open", scale !== 1 && "off", isHovered("node", id) && "same"];
   return (
     <div
       role="treeitem"
@@ -47,12 +47,12 @@ export function TreeItem({ tree, one, level, most, place, open, chosen, scale, o
     >
       <BoxCrop url={photo.value!.url} box={one.node.box} side={CROP} field={fieldFor(one)} scale={scaleFor(one)} />
       <div class="said" aria-hidden="true">
-        <span class="name">{one.name}</span>
+        <span class={`name${one.name.length > 17 ? " long" : ""}`}>{one.name}</span>
         <span class={`claim ${sign}`}>{amount(tree, one.brings, true)}</span>
         <span class="measured">{one.measured === null ? "" : amount(tree, one.measured, true)}</span>
         <span class="track">
           <i class={`bar ${sign}`} style={{ width: width(one.brings) }} />
-          {one.measured !== null && <i class={`lost${Math.sign(one.measured) === Math.sign(one.brings) ? "" : " other"}`} style={{ width: width(one.measured) }} />}
+          {one.measured !== null && <i class={`gone-without${Math.sign(one.measured) === Math.sign(one.brings) ? "" : " other"}`} style={{ width: width(one.measured) }} />}
         </span>
       </div>
     </div>

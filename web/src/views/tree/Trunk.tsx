@@ -2,7 +2,7 @@
 import { useRef } from "preact/hooks";
 import { hovered, isHovered, photo } from "../../state/store";
 import type { Tree } from "../../wire/types";
-import { amount, fine } from "../../words/tree";
+import { amount, fine, scoreWord } from "../../words/tree";
 import { FIRST } from "./layout";
 import { all, sum, type Level, type Shown } from "./levels";
 import { selected } from "./state";
@@ -27,7 +27,7 @@ export function Trunk({ tree, level, top, levels }: { tree: Tree; level: Level; 
       <p class="stage">
         <b>Decision</b>
         <span>
-          score {fine(tree.score)}
+          {scoreWord(tree)} {fine(tree.score)}
           {tree.reference_score !== null && ` · reference ${fine(tree.reference_score)}`}
         </span>
       </p>

@@ -6,7 +6,7 @@ export const CROP = 60;
 export const HEAD = 48; // above the nodes: what the column is
 export const FIRST = { photo: 168, column: 220 };
 export const COLUMN = 254;
-const NODE = 204;
+const NODE = 212; // of a node, with the frame around it
 const GAP = 24; // before what is of the other sign
 const LINE = 24;
 
