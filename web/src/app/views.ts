@@ -6,6 +6,7 @@ import { Channel } from "../views/channel/Channel";
 import { Decision } from "../views/decision/Decision";
 import { Measured } from "../views/measured/Measured";
 import { Truth } from "../views/truth/Truth";
+import { Tree, treeIsThere } from "../views/tree/Tree";
 
 export interface View {
   name: string;
@@ -20,6 +21,7 @@ const all: View[] = [
   { name: "measured", title: "Scores", View: Measured, there: () => transport.value.has("measured", {}) && !transport.value.live },
   { name: "channel", title: "Channels", View: Channel, there: () => transport.value.live },
   { name: "truth", title: "Truth", View: Truth, there: () => transport.value.live && Boolean(photo.value?.drawn) },
+  { name: "tree", title: "Tree", View: Tree, there: treeIsThere },
 ];
 
 export function views(): View[] {

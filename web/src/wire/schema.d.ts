@@ -464,6 +464,46 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/tree/elsewhere": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Tree/Elsewhere
+         * @description A pass forward and back for each photo.
+         */
+        readonly post: operations["tree_elsewhere_api_tree_elsewhere_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/tree/image": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Tree/Image
+         * @description The image is optimized until the part's channels are strongest in it.
+         */
+        readonly post: operations["tree_image_api_tree_image_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/tree/without": {
         readonly parameters: {
             readonly query?: never;
@@ -1246,6 +1286,71 @@ export interface components {
             readonly together: number | null;
         };
         /**
+         * ElsewhereAnswer
+         * @description The photos in which a part is strongest, by contribution first.
+         *
+         *     Attributes:
+         *         searched: how many were looked at, without the tree's own.
+         */
+        readonly ElsewhereAnswer: {
+            /** Examples */
+            readonly examples: readonly components["schemas"]["PartPhotoEntry"][];
+            /** Searched */
+            readonly searched: number;
+        };
+        /**
+         * ElsewhereQuery
+         * @description A part, to be looked for in all photos of the studio.
+         *
+         *     Attributes:
+         *         photos: hashes of those photos: with others the answer is another.
+         */
+        readonly ElsewhereQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Nodes
+             * @default parts
+             * @enum {string}
+             */
+            readonly nodes: "parts" | "neurons";
+            /**
+             * Branching
+             * @default 5
+             */
+            readonly branching: number;
+            /**
+             * Rule
+             * @default exact
+             * @enum {string}
+             */
+            readonly rule: "exact" | "window" | "pool_up";
+            /**
+             * Opponents
+             * @default 2
+             */
+            readonly opponents: number;
+            /**
+             * Reference
+             * @default blur
+             */
+            readonly reference: string;
+            /**
+             * Of
+             * @default
+             */
+            readonly of: string;
+            /** Photos */
+            readonly photos: readonly string[];
+        };
+        /**
          * FeatureQuery
          * @description One feature of a tree.
          *
@@ -1832,6 +1937,37 @@ export interface components {
             readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
             /** Species */
             readonly species: string;
+        };
+        /**
+         * PartImageAnswer
+         * @description An image that was optimized for a part's channels, as a data URI.
+         */
+        readonly PartImageAnswer: {
+            /** Image */
+            readonly image: string;
+        };
+        /**
+         * PartPhotoEntry
+         * @description A photo in which a part is strong.
+         *
+         *     Attributes:
+         *         photo: its hash.
+         *         order: what it is strong by: its contribution to the same decision, or its activation.
+         *         value: see `foveal.results.part_example`.
+         *         box: where, in fractions of the photo.
+         */
+        readonly PartPhotoEntry: {
+            /** Photo */
+            readonly photo: string;
+            /**
+             * Order
+             * @enum {string}
+             */
+            readonly order: "contribution" | "activation";
+            /** Value */
+            readonly value: number;
+            /** Box */
+            readonly box: readonly number[];
         };
         /**
          * PartTruth
@@ -2635,9 +2771,6 @@ export interface components {
         /**
          * WithoutQuery
          * @description Nodes to scale, all at once.
-         *
-         *     Attributes:
-         *         nodes_scaled: none twice.
          */
         readonly WithoutQuery: {
             /** Photo */
@@ -4074,6 +4207,126 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["EffectsAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly tree_elsewhere_api_tree_elsewhere_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ElsewhereQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ElsewhereAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly tree_image_api_tree_image_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["FeatureQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PartImageAnswer"];
                 };
             };
             /** @description Accepted */

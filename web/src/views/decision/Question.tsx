@@ -9,7 +9,7 @@ import { RecordedQuestion } from "./RecordedQuestion";
 
 const open = signal<Side | null>(null);
 
-export function Question({ answer, scores }: { answer: Decision | null; scores: Scores | null }) {
+export function Question({ answer, scores }: { answer: Pick<Decision, "asked" | "target"> | null; scores: Scores | null }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const choose = (side: Side) => () => {
     open.value = side;
