@@ -2,6 +2,7 @@
 import type { ComponentType } from "preact";
 import { library } from "../state/store";
 import { Decision } from "../views/decision/Decision";
+import { Methods } from "../views/methods/Methods";
 
 export interface View {
   name: string;
@@ -11,7 +12,10 @@ export interface View {
   there?: () => boolean;
 }
 
-const all: View[] = [{ name: "decision", title: "Decision", View: Decision }];
+const all: View[] = [
+  { name: "decision", title: "Decision", View: Decision },
+  { name: "methods", title: "Methods", View: Methods },
+];
 
 export function views(): View[] {
   return library.value ? all.filter((view) => !view.there || view.there()) : all;

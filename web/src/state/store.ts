@@ -35,7 +35,12 @@ export const colors = computed(() => (method.value?.needs === "activations" ? "s
 /** The method as queries name it, options included. */
 export const methodName = computed(() => address.value.method ?? DEFAULT_METHOD);
 /** What is explained, as text. Unless the address says otherwise: why the predicted class and not the runner-up. */
-export const target = computed(() => address.value.target ?? defaultTarget(model.value));
+export const target = computed(() => targetOf(model.value));
+
+/** The same for any model. */
+export function targetOf(of: ModelEntry | null): string {
+  return address.value.target ?? defaultTarget(of);
+}
 
 function defaultTarget(of: ModelEntry | null): string {
   const classes = of && (of.task === null || of.task === "classes") && of.labels.length !== 1;
