@@ -55,7 +55,7 @@ def correspond(queries: Side, references: Side, metric: Distance, k: int | None)
     A place is in one pair at most, so that lines spread over the pictures instead of ending in one place.
     """
     n, m = len(queries.A), len(references.A)
-    if k is None and (passes := _passes(queries)) > WIDEST:
+    if k is None and (passes := passes_of(queries)) > WIDEST:
         score = metric.score(queries.v[:, None], references.v[None])
         note = f"lines between positions were left out: they take {passes} backward passes for each image"
         return Correspondences.none(score, f"{note}; lines=8 draws them")
@@ -98,7 +98,7 @@ def _shares(side: Side) -> Float[Tensor, "n d x"]:
     return side.pulled(eye.expand(len(side.v), -1, -1)).flatten(2)
 
 
-def _passes(side: Side) -> int:
+def passes_of(side: Side) -> int:
     """Backward passes through the head that `shares` takes."""
     return 0 if not side.runs else 1 if channel_by_channel(side) else side.v.shape[1]
 

@@ -1,14 +1,14 @@
 // Keys that work everywhere but in a field that is typed into.
 import { useEffect } from "preact/hooks";
 import { go } from "../state/address";
-import { library, photo } from "../state/store";
+import { photo, photos } from "../state/store";
 import { keysShown } from "./KeysHelp";
 import { views } from "./views";
 
 export function stepPhoto(by: 1 | -1): void {
-  const photos = library.value?.photos ?? [];
-  if (!photo.value || photos.length < 2) return;
-  const next = photos[(photos.indexOf(photo.value) + by + photos.length) % photos.length]!;
+  const all = photos.value;
+  if (!photo.value || all.length < 2) return;
+  const next = all[(all.indexOf(photo.value) + by + all.length) % all.length]!;
   go({ photo: next.hash, target: undefined });
 }
 

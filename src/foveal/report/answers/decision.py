@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from foveal.images.planes import plane
 from foveal.report.answers.wire import MapAnswer, Wire, map_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from foveal.results import Explanation
+    from foveal.render.drawable import Maps
 
 
 class DecisionAnswer(Wire):
@@ -41,11 +42,11 @@ class DecisionAnswer(Wire):
     seconds: float
 
 
-def decision_answer(why: Explanation, i: int = 0, *, title: str = "") -> DecisionAnswer:
+def decision_answer(why: Maps, i: int = 0, *, title: str = "") -> DecisionAnswer:
     """Image i of an explanation.
 
     Args:
-        why: any explanation of two-dimensional maps.
+        why: any explanation; of signals and volumes what is drawn of them.
         i: which of its images.
         title: the method's name in print.
     """
@@ -59,10 +60,19 @@ def decision_answer(why: Explanation, i: int = 0, *, title: str = "") -> Decisio
         method=why.method,
         title=title or why.method,
         layers=list(why.layers),
-        maps=[map_answer(map[i], geometry, why.where.get(layer)) for layer, map in why.maps.items()],
+        maps=[map_answer(plane(map[i]), geometry, why.where.get(layer)) for layer, map in why.maps.items()],
         notes=list(why.notes),
         seconds=why.seconds,
     )
+
+
+def target_text(why: Maps, i: int = 0) -> str:
+    """What is explained in image i, as --target has it; "own:" and words where the command line has none for it."""
+    spec, asked = why.target_spec, asked_classes(why.target[i], why.target_spec)
+    if spec.get("kind") == "neuron":
+        place = spec.get("position")
+        return f"neuron:{spec['layer']}:{spec['channel']}" + (f":{place[0]},{place[1]}" if place else "")
+    return " - ".join(asked) if asked else f"own:{why.target[i]}"
 
 
 def asked_classes(target: str, spec: Mapping[str, Any]) -> list[str]:

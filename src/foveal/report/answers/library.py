@@ -51,6 +51,7 @@ class MethodEntry(Wire):
         family: under which it is listed.
         condition: where it applies.
         options: what can follow its name after a colon, with the values that hold: "clusters=64,seed=0".
+        needs: None in the page of a saved result, which knows the method's name.
     """
 
     name: str
@@ -61,7 +62,7 @@ class MethodEntry(Wire):
     options: str
     cost: str
     place: str
-    needs: Literal["activations", "gradients", "forwards"]
+    needs: Literal["activations", "gradients", "forwards"] | None
     similarity: bool
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -10,8 +11,12 @@ from foveal.api.explain import explanations
 from foveal.attribution.prepare import prepare
 from foveal.engine.address import INPUT
 from foveal.errors import LayerError
+from foveal.images import Batch
 from foveal.report.answers.decision import DecisionAnswer, decision_answer
 from foveal.webapp.ask import Progress, TargetQuery, ask
+from foveal.webapp.questions import question_of
+from foveal.webapp.shapes import Edit, rasterized
+from foveal.webapp.switchboard import Switch, switched_off
 
 if TYPE_CHECKING:
     from foveal.attribution.context import Context
@@ -26,10 +31,19 @@ class DecisionQuery(TargetQuery):
     Attributes:
         method: as `foveal.explain` takes it; options after a colon.
         layer: None is every stage for methods that one pass serves at all of them, the method's own place for others.
+        edit: what is hidden in the photo; the decision stays that about the photo as it is.
+        switch: channels of a layer that are switched off or scaled; the same holds.
     """
 
     method: str = Field(default="gradcam", max_length=300)
     layer: str | None = Field(default=None, max_length=300)
+    edit: Edit | None = None
+    switch: Switch | None = None
+
+    @property
+    def asked(self) -> str:
+        """Equal for queries that have one explanation."""
+        return self.model_dump_json(include=set(DecisionQuery.model_fields))
 
 
 @ask("decision")
@@ -39,14 +53,25 @@ def decision(studio: Studio, query: DecisionQuery, progress: Progress) -> Decisi
 
 
 def explained(studio: Studio, query: DecisionQuery, progress: Progress) -> Explanation:
-    """The explanation that the page shows, as Python has it."""
+    """The explanation that the page shows, as Python has it; made once for all that is asked about it."""
+    return studio.kept(("explained", query.asked), lambda: _explained(studio, query, progress))
+
+
+def _explained(studio: Studio, query: DecisionQuery, progress: Progress) -> Explanation:
     model, method = studio.model(query.model), studio.method(query.method)
+    images: list[Any] | Batch = [studio.photo(query.photo).image]
     target = studio.target(query.target, model)
-    blind = target is None and method.needs == "activations"
-    context = prepare(model, [studio.photo(query.photo).image], target, blind=blind)
-    layer = layers_of(context, method) if query.layer is None else query.layer
-    (why,) = explanations(context, {query.method: method}, layer, progress)
-    return why
+    if query.edit is not None or query.switch is not None:
+        question = question_of(studio, query)
+        x = question.x
+        if query.edit is not None:
+            x = question.altered(rasterized(query.edit.shape, question.geometry)[None], query.edit)
+        images, target = Batch(x, question.context.photos), question.pinned
+    with nullcontext() if query.switch is None else switched_off(question.context, query.switch):
+        context = prepare(model, images, target, blind=target is None and method.needs == "activations")
+        layer = layers_of(context, method) if query.layer is None else query.layer
+        (why,) = explanations(context, {query.method: method}, layer, progress)
+        return why
 
 
 def layers_of(context: Context, method: Method) -> str | tuple[str, ...] | None:
