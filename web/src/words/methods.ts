@@ -16,12 +16,12 @@ export function costWords(cost: string): string {
 }
 
 /** Whether it runs the network more than a few times. */
-export function isSlow(needs: string): boolean {
+export function isSlow(needs: string | null): boolean {
   return needs === "forwards";
 }
 
 /** A method in a menu: what takes long says so. */
-export function menuTitle(method: { title: string; cost: string; needs: string }): string {
+export function menuTitle(method: { title: string; cost: string; needs: string | null }): string {
   return isSlow(method.needs) ? `${method.title} (${costWords(method.cost)})` : method.title;
 }
 

@@ -1,8 +1,8 @@
 // The answer in words.
 import type { Place } from "../../draw/places";
 import type { Decision } from "../../wire/types";
-import { shortName } from "../../words/names";
 import { percent } from "../../words/numbers";
+import { claimOf } from "../../words/target";
 
 export function Answer({ answer, places }: { answer: Decision; places: readonly Place[] }) {
   const first = places.find((place) => !place.against);
@@ -13,14 +13,14 @@ export function Answer({ answer, places }: { answer: Decision; places: readonly 
       {first ? (
         <>
           <b>Because of place {first.number}.</b> It covers {percent(first.area)} of {seen} and holds{" "}
-          <span class="for">{percent(first.share)} of the evidence for</span> {shortName(answer.asked[0] ?? answer.target)}.
+          <span class="for">{percent(first.share)} of the evidence for</span> {claimOf(answer)}.
         </>
       ) : places.length ? (
         <>
           <b>
             All evidence is <span class="against">against</span>.
           </b>{" "}
-          {answer.title} finds nothing here that speaks for {shortName(answer.asked[0] ?? answer.target)}.
+          {answer.title} finds nothing here that speaks for {claimOf(answer)}.
         </>
       ) : (
         <>

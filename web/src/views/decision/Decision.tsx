@@ -20,6 +20,7 @@ import { Notes } from "./Notes";
 import { Places } from "./Places";
 import { Reading } from "./Reading";
 import { Question } from "./Question";
+import { Trouble } from "./Trouble";
 import { useCode } from "./code";
 
 export function Decision() {
@@ -30,7 +31,7 @@ export function Decision() {
   const [pointed, setPointed] = useState<{ field: Field; at: [number, number] } | null>(null);
   const sign = (address.value.sign as Sign | undefined) ?? "auto";
   const [limit, setLimit] = useState<{ limit?: number; from?: number }>({});
-  const { answer } = decided;
+  const answer = decided.problem ? null : decided.answer;
   const layer = answer ? Math.max(0, answer.layers.indexOf(address.value.layer ?? answer.layers.at(-1)!)) : 0;
   const field = answer ? fieldOf(answer.maps[layer]!) : null;
   const scale = useMemo(
@@ -44,7 +45,8 @@ export function Decision() {
   const bare = address.value.show === "photo";
   return (
     <div class="decision">
-      <Question answer={answer} scores={scored.answer} />
+      <Question answer={answer} scores={scored.answer} failed={Boolean(decided.problem)} />
+      {decided.problem && <Trouble problem={decided.problem} />}
       <div class={`evidence${decided.waiting && answer ? " old" : ""}`}>
         <figure>
           <div class="pictured">
@@ -67,13 +69,13 @@ export function Decision() {
           </div>
           <Reading answer={answer} layer={layer} field={field} places={places} position={position} />
         </figure>
-        <Waiting asked={decided} what={decided.progress?.what} />
+        {!decided.problem && <Waiting asked={decided} what={decided.progress?.what} />}
         <Controls />
         {answer && <DepthScrubber answer={answer} chosen={layer} sign={sign} onChange={(next) => go({ layer: next })} />}
       </div>
       <div class={`answers${decided.waiting && answer ? " old" : ""}`}>
         {answer && field && <Answer answer={answer} places={places} />}
-        {scored.answer && <ScoreTable classes={scored.answer.classes} kind={scored.answer.kind} asked={answer?.asked ?? []} />}
+        {scored.answer && <ScoreTable classes={scored.answer.classes} kind={scored.answer.kind} asked={answer?.asked ?? []} live={transport.value.live} />}
         <Waiting asked={scored} />
         {answer && field && <Places field={field} places={places} photo={photo.value!} scale={scale!} />}
         {answer && field && (
