@@ -7,6 +7,7 @@ import { Decision } from "../views/decision/Decision";
 import { Measured } from "../views/measured/Measured";
 import { Truth } from "../views/truth/Truth";
 import { Tree, treeIsThere } from "../views/tree/Tree";
+import { Methods } from "../views/methods/Methods";
 
 export interface View {
   name: string;
@@ -22,6 +23,7 @@ const all: View[] = [
   { name: "channel", title: "Channels", View: Channel, there: () => transport.value.live },
   { name: "truth", title: "Truth", View: Truth, there: () => transport.value.live && Boolean(photo.value?.drawn) },
   { name: "tree", title: "Tree", View: Tree, there: treeIsThere },
+  { name: "methods", title: "Methods", View: Methods },
 ];
 
 export function views(): View[] {
