@@ -1,8 +1,8 @@
 """Which position of the other image is like this one? A similarity taken apart over pairs of positions, one row of it.
 
-    T_xy    what position x of the image and y of the reference add together; Σ_xy T is the similarity
-    of      Σ_{x in positions} T_xy, a map on the reference
-    back    Σ_{y in positions} T_xy, a map on the image
+T_xy    what position x of the image and y of the reference add together; Σ_xy T is the similarity
+of      Σ_{x in positions} T_xy, a map on the reference
+back    Σ_{y in positions} T_xy, a map on the image
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 import type { ComponentType } from "preact";
 import { library } from "../state/store";
 import { Decision } from "../views/decision/Decision";
+import { Match } from "../views/match/Match";
 
 export interface View {
   name: string;
@@ -11,7 +12,10 @@ export interface View {
   there?: () => boolean;
 }
 
-const all: View[] = [{ name: "decision", title: "Decision", View: Decision }];
+const all: View[] = [
+  { name: "decision", title: "Decision", View: Decision },
+  { name: "match", title: "Match", View: Match },
+];
 
 export function views(): View[] {
   return library.value ? all.filter((view) => !view.there || view.there()) : all;

@@ -12,3 +12,7 @@ export type PhotoEntry = Schemas["PhotoEntry"];
 export type ModelEntry = Schemas["ModelEntry"];
 export type MethodEntry = Schemas["MethodEntry"];
 export type Stages = Schemas["StagesAnswer"];
+export type Matched = Schemas["MatchAnswer"];
+export type Counterpart = Schemas["CounterpartAnswer"];
+export type Ranks = Schemas["RanksAnswer"];
+export type Contrast = Schemas["ContrastAnswer"];
