@@ -23,13 +23,15 @@ FLOORS = (
     ("storage",),
     ("engine", "images", "similarity", "attention"),
     ("targets", "models", "metrics", "render"),
+    ("report",),
     ("results", "synthetic"),
-    ("attribution", "featurevis", "training", "report"),
+    ("attribution", "featurevis", "training"),
     ("hierarchy",),
     ("methods",),
     ("api",),
-    ("demo", "benchmark"),
+    ("benchmark",),
     ("webapp",),
+    ("demo",),
     ("cli",),
 )
 """From below. A package may import from lower floors only, not from its neighbors."""

@@ -1,7 +1,7 @@
 // The page starts here: on a server, in a report that has its answers inside, or as a widget of a notebook.
 import { render } from "preact";
 import { App } from "./app/App";
-import { listen } from "./state/address";
+import { address, listen, parse } from "./state/address";
 import { recorded } from "./state/recorded";
 import { library, transport } from "./state/store";
 import type { Transport } from "./state/transport";
@@ -25,8 +25,15 @@ export async function load(): Promise<void> {
   library.value = await transport.value.ask<Library>("library", {}, new AbortController().signal);
 }
 
+export { keyOf } from "./state/transport";
+
 const home = typeof document === "undefined" ? null : document.getElementById("foveal");
 if (home) {
   const inside = document.getElementById("foveal-answers");
+  const start = home.dataset.address;
+  if (start && !location.hash) {
+    history.replaceState(null, "", start);
+    address.value = parse(start);
+  }
   mount(home, inside ? recorded(JSON.parse(inside.textContent ?? "{}") as Record<string, unknown>) : undefined);
 }

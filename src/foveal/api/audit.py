@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 LEAST, MOST = 0.05, 0.3
 """The area that is hidden holds half of the evidence, but no less and no more of the image than this."""
 
+TRIES = 20  # to find a place that has little in common with another
+
 
 @checked
 def audit(
@@ -121,15 +123,31 @@ def marked(
     return ranks(grown, seed=seed) < count
 
 
-def elsewhere(where: Bool[Tensor, "h w"], draws: int, seed: int = 0) -> Bool[Tensor, "k h w"]:
-    """The same shape in other places, mirrored or not; as large to the pixel."""
+def elsewhere(where: Bool[Tensor, "h w"], draws: int, seed: int = 0, *, shared: float = 1.0) -> Bool[Tensor, "k h w"]:
+    """The same shape in other places, mirrored or not; as large to the pixel.
+
+    Args:
+        shared: the largest share of the shape that another place may have in common with it; where none of several
+            tries has so little, the one that has least is taken.
+    """
     random = np.random.default_rng(seed)
     h, w = where.shape
+    size = max(int(where.sum()), 1)
+
+    def draw() -> tuple[float, Tensor]:
+        flips = [dim for dim in (0, 1) if random.random() < 0.5]
+        shape = where.flip(flips).roll((int(random.integers(h)), int(random.integers(w))), (0, 1))
+        return float((shape & where).sum()) / size, shape
+
     shapes = []
     for _ in range(draws):
-        flips = [dim for dim in (0, 1) if random.random() < 0.5]
-        shapes.append(where.flip(flips).roll((int(random.integers(h)), int(random.integers(w))), (0, 1)))
-    return torch.stack(shapes)
+        best = draw()
+        for _ in range(TRIES):
+            if best[0] <= shared:
+                break
+            best = min(best, draw(), key=lambda drawn: drawn[0])
+        shapes.append(best[1])
+    return torch.stack(shapes) if shapes else where.new_empty((0, h, w))
 
 
 def _asked(

@@ -21,7 +21,7 @@ from foveal.engine.keywords import checked
 from foveal.engine.select import LayerSpec
 from foveal.engine.stages import Structure, describe
 from foveal.engine.transformer import looks_like_transformer
-from foveal.errors import ModelError, UnknownMethod
+from foveal.errors import FovealError, ModelError, UnknownMethod
 from foveal.images import Batch
 from foveal.methods import Method, MethodLike, MethodsLike, find_methods, optional
 from foveal.models.model import Model, as_model, weight_of
@@ -174,6 +174,7 @@ def explanations(
     resolution: int = 1,
     scales: Sequence[float] = (1.0,),
     leave_out: Collection[str] = (),
+    refused: dict[str, FovealError] | None = None,
     started: float | None = None,
 ) -> Explanations:
     """`compare` of what is prepared: what verbs call that explain by the way.
@@ -181,6 +182,7 @@ def explanations(
     Args:
         methods: what `find_methods` gives.
         leave_out: names of methods that are left out where they do not apply, as long as one does.
+        refused: methods that do not apply are left out, and the reasons are put in here.
         started: when the clock began; None is now.
 
     Raises:
@@ -189,9 +191,10 @@ def explanations(
     started = time.perf_counter() if started is None else started
     asked = [MethodRequest(name, method, _layers(context, layer, method)) for name, method in methods.items()]
     evidence = attribute_at(context, asked, progress, resolution=resolution, scales=scales)
-    refused = {name: error for name, error in evidence.refused.items() if name not in leave_out or not evidence.maps}
-    if refused:
-        raise next(iter(refused.values()))
+    if refused is not None:
+        refused.update(evidence.refused)
+    elif faults := [error for name, error in evidence.refused.items() if name not in leave_out or not evidence.maps]:
+        raise faults[0]
     evidence.notes[:0] = context.remarks()
     reads_layers = context.target is not None and context.target.layers
     if layer is None and not reads_layers and any(method.place == "last stage" for method in methods.values()):

@@ -200,19 +200,32 @@ def collect_baseline_maps(
     unknown = [name for name in names if name not in EVERY]
     if unknown:
         raise UnknownMethod(f"there is no baseline map {unknown[0]!r}: say {', '.join(EVERY)}")
-    x = context.x
-    named = {name: NamedMaps(BASELINE_MAPS[name](x), partial(_unasked, name)) for name in names if name != "activation"}
     layer = next((entry.layer for entry in maps.values() if entry.layer and entry.layer != INPUT), None)
+    named = baseline_maps_at(context, layer, [name for name in names if name != "activation"])
     if "activation" in names:
         try:
-            at = layer if layer and " of " not in layer else context.layers(None)[0]
-            passed = forward_backward(context, [at], gradient=False, backward=False)
-            map = norm_map(passed.activations[at])
-            named["activation"] = NamedMaps(map, place=whereabouts(context, {at: map}).where.get(at))
+            named |= baseline_maps_at(context, layer, ["activation"])
         except FovealError:
             if wanted is not True:
                 raise  # asked for by name
     return {f"({name})": entry for name, entry in named.items()}
+
+
+def baseline_maps_at(context: Context, layer: str | None, names: Sequence[str]) -> dict[str, NamedMaps]:
+    """Baseline maps by name; that of the activations is of this layer, or of the last stage.
+
+    Raises:
+        LayerError, ModelError: where the layer has no map.
+    """
+    x = context.x
+    blind = [name for name in names if name != "activation"]
+    named = {name: NamedMaps(BASELINE_MAPS[name](x), partial(_unasked, name)) for name in blind}
+    if "activation" in names:
+        at = layer if layer and " of " not in layer else context.layers(None)[0]
+        passed = forward_backward(context, [at], gradient=False, backward=False)
+        map = norm_map(passed.activations[at])
+        named["activation"] = NamedMaps(map, layer=at, place=whereabouts(context, {at: map}).where.get(at))
+    return named
 
 
 def _unasked(name: str, i: int, target: Target, x: Float[Tensor, "k c h w"]) -> Float[Tensor, "k h w"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from foveal.attribution.context import Context
+    from foveal.attribution.passes import PassResult
 
 Of: TypeAlias = "Literal['auto', 'probability', 'score']"
 SAID = {
@@ -47,22 +48,39 @@ class PerturbedScore:
     """
 
     def __init__(
-        self, probe: PerturbationScorer, decision: Target, of: str, label: str, notes: Sequence[str] = ()
+        self,
+        probe: PerturbationScorer,
+        decision: Target,
+        of: str,
+        label: str,
+        notes: Sequence[str] = (),
+        whole: float | None = None,
     ) -> None:
         self._probe, self.decision, self._notes = probe, decision, tuple(notes)
         self.of, self.label, self.count = of, label, 0
         self.load = Load(probe.x.device)
-        with self.load.weighed(1):
-            self.whole = float(self(probe.x)[0])
+        if whole is None:
+            with self.load.weighed(1):
+                whole = float(self(probe.x)[0])
+        self.whole = whole
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of the decision, and of how the network was asked."""
         return (*self._notes, *self._probe.cautions)
 
-    def __call__(self, x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
+    def __call__(
+        self, x: Float[Tensor, "k c h w"], look: Callable[[ModelOutput], None] | None = None
+    ) -> Float[Tensor, " k"]:
+        """The numbers of altered copies; `look` sees what the network made of them."""
         self.count += len(x)
-        return self._probe.read(x, self._numbers)
+
+        def numbers(outcome: ModelOutput) -> Tensor:
+            if look:
+                look(outcome)
+            return self._numbers(outcome)
+
+        return self._probe.read(x, numbers)
 
     def _numbers(self, outcome: ModelOutput) -> Float[Tensor, " k"]:
         try:
@@ -90,20 +108,24 @@ class PerturbedScore:
 
 
 @contextmanager
-def perturbed_scores(context: Context, of: Of = "auto") -> Iterator[tuple[PerturbedScore, ...]]:
+def perturbed_scores(
+    context: Context, of: Of = "auto", *, passed: PassResult | None = None, wholes: Sequence[float] = ()
+) -> Iterator[tuple[PerturbedScore, ...]]:
     """One question a picture, inside a block that leaves the model as it was.
 
     Args:
         of: "auto" asks for the probability where the decision has one: of a class; of the pair, for a margin of two
             classes; of the class among prototypes; the share of a vote. Of everything else, similarities among them,
             the score. "score" asks for that always.
+        passed: what `decided` gave for this context, where it was asked before.
+        wholes: the numbers of the pictures as they are, where they are known.
 
     Raises:
         TargetError: for a decision that cannot be asked about altered copies.
     """
     if of not in ("auto", "probability", "score"):
         raise MethodError(f"cannot measure the {of!r} of a decision: say auto, probability or score")
-    asked, passed = context.target, decided(context)
+    asked, passed = context.target, decided(context) if passed is None else passed
     verdict = passed.verdict
     if asked is None or verdict is None or not verdict.per_image:
         raise TargetError(
@@ -115,7 +137,8 @@ def perturbed_scores(context: Context, of: Of = "auto") -> Iterator[tuple[Pertur
         for i in range(len(context.x)):
             probe = PerturbationScorer(context, passed, i, INPUT, lambda done, total: None, runs)
             decision, kind = _readable(asked, verdict, i, of)
-            scores.append(PerturbedScore(probe, decision, kind, verdict.label[i], passed.notes))
+            whole = wholes[i] if wholes else None
+            scores.append(PerturbedScore(probe, decision, kind, verdict.label[i], passed.notes, whole))
         yield tuple(scores)
 
 

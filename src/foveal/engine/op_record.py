@@ -153,7 +153,10 @@ class Replay(TorchFunctionMode):
         return tree_map(lambda value: self._seen(value) if isinstance(value, Tensor) else value, step.result)
 
     def _seen(self, tensor: Tensor) -> Tensor:
-        return seen(tensor if len(tensor) == 1 else tensor[self._image : self._image + 1], self._k)
+        own = tensor if len(tensor) == 1 else tensor[self._image : self._image + 1]
+        if self._k > 1 or not any(own.stride()):  # nobody writes into what is seen many times, or has no memory
+            return seen(own, self._k)
+        return own.clone()
 
 
 def seen(tensor: Tensor, k: int) -> Tensor:

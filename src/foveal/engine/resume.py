@@ -164,12 +164,7 @@ class Resumption:
         """The scores where the layer returns these copies instead."""
         if self._alone:
             return torch.cat([self._whole(copy[None]) for copy in copies])
-        if self.refusal is not None:
-            return self._whole(copies)
-        if len(copies) == 1:
-            # One image's recorded results would be seen as they lie, and what works in place would write into them.
-            return self._resumed(torch.cat([copies, copies]))[:1]
-        return self._resumed(copies)
+        return self._resumed(copies) if self.refusal is None else self._whole(copies)
 
     def _resumed(self, copies: Float[Tensor, "k ..."]) -> Float[Tensor, " k"]:
         replay = Replay(self._recording.record, self._image, len(copies))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from foveal.engine.graph import recording
 from foveal.engine.subnetwork import Subnetwork
-from foveal.errors import LayerError
+from foveal.errors import LayerError, ResultError
 from foveal.hierarchy.contribution_rules import RULES, Frame, gate
 from foveal.hierarchy.feature_patterns import FeaturePatterns
 from foveal.hierarchy.feature_value import feature_values, weights_of
@@ -70,10 +70,26 @@ class TreeExpander:
                 if opposed is not None:
                     feature.opponents = self._edges(opposed[i], feature.stage - 1, frame.corners[i], most=less)
 
+    def vertex(self, key: Key) -> Feature:
+        """The neuron (stage, row, column, channel). Raises ResultError where there is none."""
+        if len(key) != 4 or self.settings.nodes != "neurons":
+            raise ResultError(f"this tree has no neuron {key}: name stage, row, column and channel")
+        stage, *place, channel = key
+        if not 0 <= stage < len(self.stages):
+            raise ResultError(f"this tree has stages 0 to {len(self.stages) - 1}, and no stage {stage}")
+        c, h, w = self.stages[stage].shape
+        if not (0 <= channel < c and 0 <= place[0] < h and 0 <= place[1] < w):
+            raise ResultError(
+                f"{self.stages[stage].name} has {c} channels of {h} × {w} positions, and no channel {channel} at "
+                f"{place[0]}, {place[1]}"
+            )
+        return self._vertex(Feature(stage, self.stages[stage].name, (channel,), (place[0], place[1])))
+
     @recording
-    def measure(self, features: Sequence[Feature]) -> None:
+    def measure(self, features: Sequence[Feature], tick: Callable[[int, int], None]) -> None:
         """Run without each child's channel."""
-        for feature in features:
+        for number, feature in enumerate(features):
+            tick(number, len(features))
             edges = feature.edges or ()
             left = self.values_without(feature, [edge.child.channels for edge in edges])
             for edge, value in zip(edges, left, strict=True):
@@ -100,6 +116,13 @@ class TreeExpander:
             copy[list(channels)] = 0
         start = feature_values([feature] * len(groups), windows.local(places, corners).expand(len(groups), -1))
         return [float(value) for value in self.subnetwork(stage).scores(copies, start)]
+
+    def scaled(self, stage: int, A: Float[Tensor, "n c h w"], scales: Mapping[Feature, float]) -> Tensor:
+        """A of a stage with the channels of these features times their scales, at every position."""
+        A = A.clone()
+        for feature, scale in scales.items():
+            A[:, list(feature.channels)] *= scale
+        return A
 
     def _expand_decision(self, decision: Feature) -> None:
         A, last = self.A[-1], len(self.stages) - 1
@@ -188,12 +211,15 @@ class TreeExpander:
         y, x = divmod(int(leading.argmax()), leading.shape[1])
         place = (y + corner[0], x + corner[1])
         weights = weights_of(self.settings.nodes, placed(map, corner, self.stages[stage].shape[1:]))
-        new = Feature(stage, self.stages[stage].name, channels, place, weights=weights)
+        return self._vertex(Feature(stage, self.stages[stage].name, channels, place, weights=weights))
+
+    def _vertex(self, new: Feature) -> Feature:
+        """The same, the one that is known already if there is one."""
         if new.key in self.features:
             return self.features[new.key]
-        here = torch.tensor([place])
-        new.value = float(feature_values([new], here)(self.A[stage])[0])
-        if stage == 0:
+        here = torch.tensor([new.place])
+        new.value = float(feature_values([new], here)(self.A[new.stage])[0])
+        if new.stage == 0:
             new.edges = ()
         self.features[new.key] = new
         return new

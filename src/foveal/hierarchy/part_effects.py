@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from foveal.results.feature_graph import Feature
 
 PAIRS = 4  # of orders, each with its reverse
-AT_ONCE = 2**25  # numbers of the stage that go through the network together
+AT_ONCE = 2**21  # numbers of the stage that go through the network together: under half a second of one core
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +36,14 @@ class PartEffects:
         A: its activations.
         difference: A less those of the reference.
         read: maps of the stage -> the features' values with them, (maps, features).
+        tick: hears how many runs are done, of how many.
     """
 
     parts: Float[Tensor, "k c h w"]
     A: Float[Tensor, "1 c h w"]
     difference: Float[Tensor, "1 c h w"]
     read: Callable[[Tensor], Tensor]
+    tick: Callable[[int, int], None]
 
     def measure(self, features: Sequence[Feature]) -> None:
         """Give every edge its effects, as shares of its parent's value, and every feature that of all its children.
@@ -54,9 +56,10 @@ class PartEffects:
         shown = [[edge.child.part or 0 for edge in feature.edges or ()] for feature in features]
         there = torch.cat([every, every - one, *(1 - one[parts].sum(0, keepdim=True) for parts in shown),
                            *map(_growing, orders)])  # fmt: skip
-        values = self._without(1 - there)
+        total = len(there) + k
+        values = self._without(1 - there, total)
         whole, alone, rest, grown = values.split([1, k, len(shown), (k + 1) * len(orders)])
-        random = self._moved_chunked(self._shuffled())
+        random = self._moved(self._shuffled().split(self._rows), len(there), total)
         average = torch.zeros_like(alone)
         for order, steps in zip(orders, grown.split(k + 1), strict=True):
             average[order] += steps.diff(dim=0) / len(orders)
@@ -69,10 +72,10 @@ class PartEffects:
                 edge.average = float(average[part, f]) / size
             feature.together = float(whole[0, f] - rest[f, f]) / size
 
-    def _without(self, removed: Float[Tensor, "m k"]) -> Float[Tensor, "m f"]:
+    def _without(self, removed: Float[Tensor, "m k"], total: int) -> Float[Tensor, "m f"]:
         """With these parts moved to the reference, set by set."""
-        masks = (torch.einsum("mk,kchw->mchw", few.to(self.parts), self.parts) for few in removed.split(self._rows))
-        return torch.cat([self._moved(few) for few in masks])
+        few = removed.split(self._rows)
+        return self._moved((torch.einsum("mk,kchw->mchw", each.to(self.parts), self.parts) for each in few), 0, total)
 
     def _shuffled(self) -> Float[Tensor, "k c h w"]:
         """Each part's shares at other channels and positions."""
@@ -82,15 +85,18 @@ class PartEffects:
             [part.flatten()[order].view_as(part) for part, order in zip(self.parts, orders, strict=True)]
         )
 
-    def _moved_chunked(self, masks: Float[Tensor, "m c h w"]) -> Float[Tensor, "m f"]:
-        return torch.cat([self._moved(few) for few in masks.split(self._rows)])
-
     @property
     def _rows(self) -> int:
         return max(1, AT_ONCE // self.A.numel())
 
-    def _moved(self, masks: Float[Tensor, "m c h w"]) -> Float[Tensor, "m f"]:
-        return self.read(self.A - masks * self.difference).double().cpu()
+    def _moved(self, masks: Iterable[Float[Tensor, "m c h w"]], done: int, total: int) -> Float[Tensor, "n f"]:
+        """The values with these shares of A moved to the reference, chunk by chunk."""
+        values = []
+        for few in masks:
+            self.tick(done, total)
+            values.append(self.read(self.A - few * self.difference).double().cpu())
+            done += len(few)
+        return torch.cat(values)
 
     @staticmethod
     def _orders(k: int) -> list[Tensor]:

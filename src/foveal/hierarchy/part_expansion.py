@@ -13,7 +13,7 @@ Parts of a stage are found once, from the whole decision, so that several parent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -26,7 +26,7 @@ from foveal.attribution.sharing import grid_steps, without_grid
 from foveal.engine.blur import blurred
 from foveal.engine.graph import recording
 from foveal.engine.subnetwork import Subnetwork
-from foveal.errors import MethodError
+from foveal.errors import MethodError, ResultError
 from foveal.hierarchy.contribution_rules import spread
 from foveal.hierarchy.factoring import parts_of
 from foveal.hierarchy.feature_patterns import region_of
@@ -121,13 +121,28 @@ class PartExpander:
         for feature, R in zip(features, self._contributions(features), strict=True):
             self._join(feature, R)
 
+    def vertex(self, key: Key) -> Feature:
+        """The part (stage, number). Raises ResultError where there is none."""
+        if len(key) != 2 or not 0 <= key[0] < len(self.stages):
+            raise ResultError(f"this tree has no part {key}: name a stage, 0 to {len(self.stages) - 1}, and a part")
+        count = len(self.parts(key[0]))
+        if not 0 <= key[1] < count:
+            raise ResultError(f"{self.stages[key[0]].name} has parts 1 to {count}, and no part {key[1] + 1}")
+        return self._feature(*key)
+
+    def scaled(self, stage: int, A: Float[Tensor, "n c h w"], scales: Mapping[Feature, float]) -> Tensor:
+        """A of a stage, with the parts' shares of it moved to the reference's: all the way where the scale is 0."""
+        parts, moved = self.parts(stage), torch.zeros_like(self.evidence[stage].A)
+        for feature, scale in scales.items():
+            moved += (1 - scale) * parts[feature.part or 0]
+        return A - moved * (A - self.evidence[stage].reference)
+
     @recording
-    def measure(self, features: Sequence[Feature]) -> None:
+    def measure(self, features: Sequence[Feature], tick: Callable[[int, int], None]) -> None:
         """Run with the children's part of the activations moved to the reference's."""
         stage = features[0].stage
         below = self.evidence[stage - 1]
-        effects = PartEffects(self.parts(stage - 1), below.A, below.difference, self._readouts(features))
-        effects.measure(features)
+        PartEffects(self.parts(stage - 1), below.A, below.difference, self._readouts(features), tick).measure(features)
 
     @recording
     def look(self, features: Sequence[Feature], kind: str) -> None:

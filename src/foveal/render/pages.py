@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 # What could end a script element, begin a comment in it, or a line in old JavaScript.
-_TELLING = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_TELLING = re.compile("[<>&\u2028\u2029]")
 
 
 def environment(*packages: str) -> jinja2.Environment:
@@ -28,7 +29,11 @@ def environment(*packages: str) -> jinja2.Environment:
 
 def script_json(value: Any) -> Markup:
     """JSON that may stand inside a script element, whatever names are in it."""
+    return script_text(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+
+
+def script_text(text: str) -> Markup:
+    """The same of a text that is JSON already."""
     from markupsafe import Markup
 
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup("".join(_TELLING.get(char, char) for char in text))
+    return Markup(_TELLING.sub(lambda char: f"\\u{ord(char[0]):04x}", text))

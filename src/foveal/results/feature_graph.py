@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -136,7 +136,9 @@ class Expander(Protocol):
 
     def expand(self, features: Sequence[Feature]) -> None: ...
 
-    def measure(self, features: Sequence[Feature]) -> None: ...
+    def vertex(self, key: Key) -> Feature: ...
+
+    def measure(self, features: Sequence[Feature], tick: Callable[[int, int], None]) -> None: ...
 
     def look(self, features: Sequence[Feature], kind: str) -> None: ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from foveal.errors import ResultError
@@ -110,19 +111,40 @@ class Tree(Result):
             level = [child for node in level for child in node.children if abs(child.path_share) >= least]
         return self
 
-    def audit(self) -> Tree:
+    def vertex(self, key: Key) -> Feature:
+        """The feature of a key, whether it was found on some way from the decision or not.
+
+        Raises:
+            ResultError: where there is no such feature; of a tree that was loaded, where it does not know it.
+        """
+        if key == self.decision.key:
+            return self.decision
+        if key not in self.features and self.expander is not None:
+            return self.expander.vertex(key)
+        if key not in self.features:
+            raise ResultError(f"this tree has no feature {key}: choose one of its features")
+        return self.features[key]
+
+    def audit(
+        self, features: Sequence[Feature] | None = None, *, progress: Callable[[str, int, int], None] | None = None
+    ) -> Tree:
         """Measure the effect of every edge so far: the parent's value without the child's channel.
 
         A part is not set to zero but to what the reference has there; see `hierarchy.part_effects`.
+
+        Args:
+            features: whose edges; those of all features so far if left out.
+            progress: hears (what, done, total) while the network runs.
         """
         if self.expander is None:
             raise ResultError(
                 "this tree was loaded, so it has no network to audit: audit the tree that foveal.decompose returned"
             )
-        known = [self.decision, *self.features.values()]
+        known = [self.decision, *self.features.values()] if features is None else features
         todo = [f for f in known if f.edges and any(edge.effect is None for edge in f.edges)]
+        tick = partial(progress, "measuring what is lost") if progress else lambda done, total: None
         for stage in sorted({f.stage for f in todo}, reverse=True):
-            self.expander.measure([f for f in todo if f.stage == stage])
+            self.expander.measure([f for f in todo if f.stage == stage], tick)
         return self
 
     def look(self, kind: str = "guided") -> Tree:

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 FAINT = 0.01  # ε_l, in units of the largest of H_l
 
 
+def place_of(tree: Grown, stage: int) -> Place | None:
+    """Where the positions of a stage lie on the network's input; None is edge to edge."""
+    cells, shape = tree.stages[stage].place, tree.stages[stage].shape[1:]
+    return cells and Place(*cells).settled(shape, tree.photo.geometry.input_size)
+
+
 def stage_map(tree: Grown, stage: int) -> Float[Tensor, "h w"]:
     """H_l at the stage's own resolution; sums to the share of the decision that the tree holds there."""
     flow = tree.flow()
@@ -41,8 +47,7 @@ def fine_map(tree: Grown, size: tuple[int, int]) -> Float[Tensor, "h w"]:
     """H at any size; what is larger than every stage is interpolated."""
     logs = []
     for stage in range(len(tree.stages)):
-        H, cells, image = stage_map(tree, stage), tree.stages[stage].place, tree.photo.geometry.input_size
-        H = laid(H, size, cells and Place(*cells).settled(H.shape, image), image).relu()
+        H = laid(stage_map(tree, stage), size, place_of(tree, stage), tree.photo.geometry.input_size).relu()
         if float(H.amax()) > 0:
             logs.append((H / H.amax() + FAINT).log())
     if not logs:

@@ -10,7 +10,7 @@ from foveal.synthetic.gallery import demo_scenes
 from foveal.synthetic.individuals import individual_scene, marks_of
 from foveal.synthetic.pairs import Pair, PositivePairs, shared_parts
 from foveal.synthetic.sampling import class_scene
-from foveal.synthetic.scene import LABELS, PARTS, REMOVABLE, Creature, Look, Scene, SceneError
+from foveal.synthetic.scene import LABELS, PARTS, REMOVABLE, Creature, Look, Scene, SceneError, Shift
 from foveal.synthetic.splits import SPLITS, Example, Split
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "PositivePairs",
     "Scene",
     "SceneError",
+    "Shift",
     "Split",
     "class_scene",
     "creature_of",

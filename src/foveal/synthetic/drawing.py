@@ -16,7 +16,7 @@ from foveal.synthetic.outline import Placement, turn
 from foveal.synthetic.palette import ramp, rgb, tones
 from foveal.synthetic.part_shapes import HIP, NECK, RUMP, axis, form
 from foveal.synthetic.patterns import pattern
-from foveal.synthetic.scene import LABELS, Look, Pose, Scene
+from foveal.synthetic.scene import LABELS, Look, Pose, Scene, Shift
 
 ORDER = ("legs", "tail", "body", "beak", "crest", "head", "eye", "wing")  # from the back to the front
 ROUNDNESS = {"body": 9.0, "head": 6.0, "beak": 2.5, "crest": 2.5, "wing": 4.0, "tail": 3.0, "legs": 1.0}
@@ -34,10 +34,11 @@ def render(scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     canvas = Canvas(background(scene.backdrop, scene.size))
     draw_distractors(canvas, scene.distractors)
     _draw_ground_shadow(canvas, scene)
+    shifts = {shift.part: shift for shift in scene.shifts}
     for part in ORDER:
         look = scene.creature[part]
         if look is not None:
-            placement = place(part, scene.pose, scene.size)
+            placement = place(part, scene.pose, scene.size, shifts.get(part))
             _draw_part(canvas, scene, part, look, placement)
             for mark in scene.individual_marks:
                 if mark.host == part:
@@ -47,13 +48,15 @@ def render(scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return develop(canvas.pixels, scene.light, scene.camera, scene.seed), canvas.labels
 
 
-def place(part: str, pose: Pose, size: int) -> Placement:
+def place(part: str, pose: Pose, size: int, shift: Shift | None = None) -> Placement:
     """Where the creature's units land in the image, for one part: pose first, then the part's own joint."""
     unit = size / 160
     scale = pose.scale * unit
     cos, sin = math.cos(math.radians(pose.angle)) * scale, math.sin(math.radians(pose.angle)) * scale
     mirror = -1 if pose.flip else 1
     x, y = pose.x * unit, pose.y * unit
+    if shift is not None:
+        x, y = x + shift.x * unit, y + shift.y * unit
     stand = Placement(mirror * cos, -mirror * sin, x + mirror * 46 * sin, sin, cos, y - 46 * cos)
     joint = {"tail": (pose.tail, *RUMP), "legs": (pose.legs, *HIP)}.get(part)
     if part in ("head", "eye", "beak", "crest"):

@@ -9,6 +9,7 @@ from foveal.errors import FovealError
 
 PARTS = ("body", "head", "eye", "beak", "crest", "wing", "tail", "legs")
 REMOVABLE = ("eye", "beak", "crest", "wing", "tail", "legs")  # a creature without body or head is none
+RIDERS = {"head": ("head", "eye", "beak", "crest")}  # what moves along with a part
 LABELS = {"background": 0, **{part: code for code, part in enumerate(PARTS, 1)}, "mark": 9, "occluder": 10}
 
 
@@ -115,6 +116,15 @@ class Camera:
 
 
 @dataclass(frozen=True)
+class Shift:
+    """One part drawn elsewhere than the pose has it, in 1/160 of the image."""
+
+    part: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
 class Scene:
     """An image to be drawn: `render(scene)` depends on this value alone.
 
@@ -139,6 +149,7 @@ class Scene:
     seed: int = 0  # of the sensor's noise
     size: int = 160
     class_name: str = ""  # a name for people; drawing never looks at it
+    shifts: tuple[Shift, ...] = ()  # at most one a part
 
     def without(self, part: str) -> Scene:
         """The scene with one part missing (with the marks on it); "mark" removes all personal marks."""
@@ -176,6 +187,20 @@ class Scene:
     def moved(self, dx: float, dy: float = 0.0) -> Scene:
         """The creature, with its shadow, moved in units of 1/160 of the image; everything else stays."""
         return replace(self, pose=replace(self.pose, x=self.pose.x + dx, y=self.pose.y + dy))
+
+    def shifted(self, part: str, dx: float, dy: float = 0.0) -> Scene:
+        """One part drawn elsewhere, in units of 1/160 of the image, with the marks on it.
+
+        The head takes eye, beak and crest along; the body takes everything, as `moved` does.
+        """
+        part_index(part)
+        if part == "body":
+            return self.moved(dx, dy)
+        at = {shift.part: (shift.x, shift.y) for shift in self.shifts}
+        for rider in RIDERS.get(part, (part,)):
+            x, y = at.get(rider, (0.0, 0.0))
+            at[rider] = (x + dx, y + dy)
+        return replace(self, shifts=tuple(Shift(name, *at[name]) for name in PARTS if at.get(name, (0, 0)) != (0, 0)))
 
 
 def part_index(part: str) -> int:

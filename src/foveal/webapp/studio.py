@@ -68,9 +68,12 @@ class Studio:
     def add_scenes(self, scenes: Iterable[Scene]) -> None:
         """Drawn scenes, whose truth is known."""
         from foveal.synthetic.drawing import render
+        from foveal.webapp.scenes import source_of
 
         for scene in scenes:
-            self.photos.add(render(scene)[0], f"{scene.class_name}.png".replace(" ", "-").lower(), scene=scene)
+            name = f"{scene.class_name}.png".replace(" ", "-").lower()
+            source = f"foveal.synthetic.render({source_of(scene)})[0]"
+            self.photos.add(render(scene)[0], name, scene=scene, source=source)
 
     def model(self, name: str) -> Model:
         """The model of that name. Raises UnknownModel where there is none."""

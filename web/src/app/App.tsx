@@ -4,6 +4,7 @@ import { address } from "../state/address";
 import { library, lost } from "../state/store";
 import { Footer } from "./Footer";
 import { Header } from "./Header";
+import { KeysHelp } from "./KeysHelp";
 import { useKeys } from "./keys";
 import { Start } from "./Start";
 import { uploadProblem, useDrop } from "./drop";
@@ -41,6 +42,7 @@ export function App() {
         {!ready ? <p class="wait">Reading what there is …</p> : ready.photos.length ? <view.View /> : <Start />}
       </main>
       {ready && ready.photos.length > 0 && <Footer />}
+      <KeysHelp />
     </div>
   );
 }

@@ -1,6 +1,7 @@
 // The exact call for what is shown.
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
+import { keysShown } from "./KeysHelp";
 import { seconds } from "../words/numbers";
 
 export interface Code {
@@ -31,6 +32,9 @@ export function Footer() {
       </button>
       <button type="button" class="plain" onClick={copy(shown.command)}>
         as command
+      </button>
+      <button type="button" class="plain" aria-label="Keys" title="Keys (?)" onClick={() => (keysShown.value = true)}>
+        ?
       </button>
       <span class="spoken" aria-live="polite">
         {copied ? "Copied" : ""}

@@ -1,13 +1,12 @@
 // Whose page it is, its views, the photo and the model.
 import { go, linkTo } from "../state/address";
-import { library, model, photo, transport } from "../state/store";
+import { model, models, photo, photos, transport } from "../state/store";
 import { addPhotos } from "./drop";
 import { views } from "./views";
 import { stepPhoto } from "./keys";
 
 export function Header({ view }: { view: string }) {
-  const { photos = [], models = [] } = library.value ?? {};
-  const number = photo.value ? photos.indexOf(photo.value) : -1;
+  const number = photo.value ? photos.value.indexOf(photo.value) : -1;
   return (
     <header class="header">
       <strong class="brand">foveal</strong>
@@ -22,10 +21,10 @@ export function Header({ view }: { view: string }) {
         <div class="which">
           <img src={photo.value.url} alt="" width="28" height="28" />
           <span class="name">{photo.value.name}</span>
-          {photos.length > 1 && (
+          {photos.value.length > 1 && (
             <span class="steps">
               <span class="quiet">
-                {number + 1} of {photos.length}
+                {number + 1} of {photos.value.length}
               </span>
               <button type="button" class="plain" aria-label="Previous photo" title="Previous photo (K)" onClick={() => stepPhoto(-1)}>
                 ‹
@@ -46,9 +45,9 @@ export function Header({ view }: { view: string }) {
       {model.value && (
         <label class="model">
           <span class="quiet">model</span>
-          {models.length > 1 ? (
+          {models.value.length > 1 ? (
             <select value={model.value.name} onChange={(event) => go({ model: event.currentTarget.value, target: undefined, layer: undefined })}>
-              {models.map((one) => (
+              {models.value.map((one) => (
                 <option value={one.name}>{one.name}</option>
               ))}
             </select>

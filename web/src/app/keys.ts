@@ -1,17 +1,22 @@
 // Keys that work everywhere but in a field that is typed into.
 import { useEffect } from "preact/hooks";
 import { go } from "../state/address";
-import { library, photo } from "../state/store";
+import { photo, photos } from "../state/store";
+import { keysShown } from "./KeysHelp";
 import { views } from "./views";
 
 export function stepPhoto(by: 1 | -1): void {
-  const photos = library.value?.photos ?? [];
-  if (!photo.value || photos.length < 2) return;
-  const next = photos[(photos.indexOf(photo.value) + by + photos.length) % photos.length]!;
+  const all = photos.value;
+  if (!photo.value || all.length < 2) return;
+  const next = all[(all.indexOf(photo.value) + by + all.length) % all.length]!;
   go({ photo: next.hash, target: undefined });
 }
 
-const held: Record<string, () => void> = { j: () => stepPhoto(1), k: () => stepPhoto(-1) };
+const keys: Record<string, () => void> = {
+  j: () => stepPhoto(1),
+  k: () => stepPhoto(-1),
+  "?": () => (keysShown.value = true),
+};
 
 export function useKeys(): void {
   useEffect(() => {
@@ -21,7 +26,7 @@ export function useKeys(): void {
       const number = Number(event.key);
       const view = Number.isInteger(number) && number > 0 ? views()[number - 1] : undefined;
       if (view) go({ view: view.name });
-      else held[event.key.toLowerCase()]?.();
+      else keys[event.key.toLowerCase()]?.();
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);

@@ -1,6 +1,7 @@
 // The views, in the order of their tabs; one is there only if model and data support it.
 import type { ComponentType } from "preact";
-import { library } from "../state/store";
+import { recordedOf } from "../state/recorded";
+import { library, transport } from "../state/store";
 import { Decision } from "../views/decision/Decision";
 import { Match } from "../views/match/Match";
 
@@ -18,5 +19,10 @@ const all: View[] = [
 ];
 
 export function views(): View[] {
-  return library.value ? all.filter((view) => !view.there || view.there()) : all;
+  return library.value ? all.filter((view) => inReport(view.name) && (!view.there || view.there())) : all;
+}
+
+/** A report has the views that it has answers for. */
+function inReport(view: string): boolean {
+  return transport.value.live || recordedOf(transport.value, view).length > 0;
 }

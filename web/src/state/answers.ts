@@ -32,9 +32,9 @@ export async function ask<Answer>(name: string, query: object, signal = new Abor
   return answer;
 }
 
-/** The answer to a query, asked again whenever it changes; null asks nothing. */
+/** The answer to a query, asked again whenever it changes; null asks nothing, nor does what a report does not have. */
 export function useAnswer<Answer>(name: string, query: object | null): Asked<Answer> {
-  const key = query ? keyOf(name, query) : "";
+  const key = query && transport.value.has(name, query) ? keyOf(name, query) : "";
   const [state, setState] = useState<{ key: string; progress: Progress | null; problem: string | null }>({
     key: "",
     progress: null,

@@ -1,9 +1,14 @@
 // Answers that were recorded in the page itself: a report opens from disk, without a server.
-import { keyOf, Problem, type Transport } from "./transport";
+import { keyOf, Problem, type Recorded, type Transport } from "./transport";
 
 export function recorded(answers: Readonly<Record<string, unknown>>): Transport {
+  const all: Recorded[] = Object.entries(answers).map(([key, answer]) => {
+    const space = key.indexOf(" ");
+    return { name: key.slice(0, space), query: JSON.parse(key.slice(space + 1)) as Record<string, unknown>, answer };
+  });
   return {
     live: false,
+    recorded: all,
     has: (name, query) => keyOf(name, query) in answers,
     ask<Answer>(name: string, query: object) {
       const answer = answers[keyOf(name, query)];
@@ -12,4 +17,25 @@ export function recorded(answers: Readonly<Record<string, unknown>>): Transport 
         : Promise.resolve(answer as Answer);
     },
   };
+}
+
+/** What a report has about a view; of one photo and model, where these are named. */
+export function recordedOf({ recorded: all = [] }: Transport, view: string, photo?: string, model?: string): readonly Recorded[] {
+  return all.filter(
+    ({ name, query }) => name === view && (!photo || query.photo === photo) && (!model || query.model === model),
+  );
+}
+
+type Choice = Record<"target" | "method", string>;
+
+/** What the address wants, where the report has it; otherwise the nearest that it has. A studio has everything. */
+export function nearest(transport: Transport, view: string, photo: string, model: string, wanted: Choice): Choice {
+  const here = recordedOf(transport, view, photo, model);
+  let best: Partial<Choice> = {};
+  let most = -1;
+  for (const { query } of here) {
+    const fits = Number(query.target === wanted.target) * 2 + Number(query.method === wanted.method);
+    if (fits > most) [best, most] = [query as Partial<Choice>, fits];
+  }
+  return { target: best.target ?? wanted.target, method: best.method ?? wanted.method };
 }

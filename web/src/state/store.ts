@@ -4,6 +4,7 @@ import { ColorTables } from "../draw/scale";
 import type { Library, MethodEntry, ModelEntry, PhotoEntry } from "../wire/types";
 import { address } from "./address";
 import { http } from "./http";
+import { nearest, recordedOf } from "./recorded";
 import type { Transport } from "./transport";
 
 export const transport = signal<Transport>(http);
@@ -13,29 +14,47 @@ export const lost = signal(false);
 
 export const tables = computed(() => (library.value ? new ColorTables(library.value.colors) : null));
 
-export const photo = computed<PhotoEntry | null>(() => {
-  const photos = library.value?.photos ?? [];
-  return photos.find((one) => one.hash === address.value.photo) ?? photos[0] ?? null;
+/** The photos to choose from; in a report those that this view was recorded with. */
+export const photos = computed<readonly PhotoEntry[]>(() => {
+  const all = library.value?.photos ?? [];
+  const here = recordedOf(transport.value, address.value.view);
+  const known = all.filter((one) => here.some(({ query }) => query.photo === one.hash));
+  return known.length ? known : all;
 });
 
+export const photo = computed<PhotoEntry | null>(
+  () => photos.value.find((one) => one.hash === address.value.photo) ?? photos.value[0] ?? null,
+);
+
 export const model = computed<ModelEntry | null>(() => {
-  const models = library.value?.models ?? [];
-  return models.find((one) => one.name === address.value.model) ?? models[0] ?? null;
+  return models.value.find((one) => one.name === address.value.model) ?? models.value[0] ?? null;
+});
+
+/** The models to choose from; in a report those that this view was recorded with. */
+export const models = computed<readonly ModelEntry[]>(() => {
+  const all = library.value?.models ?? [];
+  const here = recordedOf(transport.value, address.value.view, photo.value?.hash);
+  return here.length ? all.filter((one) => here.some(({ query }) => query.model === one.name)) : all;
 });
 
 export const method = computed<MethodEntry | null>(() => {
   const methods = library.value?.methods ?? [];
-  const wanted = (address.value.method ?? DEFAULT_METHOD).split(":")[0];
-  return methods.find((one) => one.name === wanted) ?? null;
+  return methods.find((one) => one.name === methodName.value.split(":")[0]) ?? null;
 });
 
 /** Maps of activations alone have no sign. */
 export const colors = computed(() => (method.value?.needs === "activations" ? "sequential" : "diverging"));
 
+const chosen = computed(() =>
+  nearest(transport.value, address.value.view, photo.value?.hash ?? "", model.value?.name ?? "", {
+    target: address.value.target ?? defaultTarget(model.value),
+    method: address.value.method ?? DEFAULT_METHOD,
+  }),
+);
 /** The method as queries name it, options included. */
-export const methodName = computed(() => address.value.method ?? DEFAULT_METHOD);
+export const methodName = computed(() => chosen.value.method);
 /** What is explained, as text. Unless the address says otherwise: why the predicted class and not the runner-up. */
-export const target = computed(() => address.value.target ?? defaultTarget(model.value));
+export const target = computed(() => chosen.value.target);
 
 function defaultTarget(of: ModelEntry | null): string {
   const classes = of && (of.task === null || of.task === "classes") && of.labels.length !== 1;

@@ -7,6 +7,13 @@ export interface Progress {
   left: number | null;
 }
 
+/** An answer that a report has. */
+export interface Recorded {
+  name: string;
+  query: Readonly<Record<string, unknown>>;
+  answer: unknown;
+}
+
 export interface Transport {
   /** Whether a network answers; a report has what was recorded. */
   readonly live: boolean;
@@ -14,6 +21,8 @@ export interface Transport {
   ask<Answer>(name: string, query: object, signal: AbortSignal, progress?: (progress: Progress) => void): Promise<Answer>;
   /** Whether there can be an answer. */
   has(name: string, query: object): boolean;
+  /** Everything that was recorded, in a report. */
+  readonly recorded?: readonly Recorded[];
   /** Add a photo; its entry is what the server makes of it. */
   upload?(file: Blob, name: string): Promise<unknown>;
 }

@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    readonly "/api/baselines": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Baselines
+         * @description A forward pass up to the layer.
+         */
+        readonly post: operations["baselines_api_baselines_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/decision": {
         readonly parameters: {
             readonly query?: never;
@@ -18,6 +38,126 @@ export interface paths {
          * @description For methods of activations and gradients one forward and one backward pass, whatever the number of layers.
          */
         readonly post: operations["decision_api_decision_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/comparison": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Comparison
+         * @description One forward and one backward pass, and one more of both for each method with backward rules of its own.
+         */
+        readonly post: operations["comparison_api_comparison_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/deciding": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Deciding
+         * @description A forward pass for each part, and four for those that are replaced and not removed.
+         */
+        readonly post: operations["deciding_api_deciding_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/deletion": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Deletion
+         * @description Two forward passes a step.
+         */
+        readonly post: operations["deletion_api_deletion_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/depth": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Depth
+         * @description One forward and one backward pass, then two partial forward passes a stage.
+         */
+        readonly post: operations["depth_api_depth_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/edited": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Edited
+         * @description One forward pass.
+         */
+        readonly post: operations["edited_api_edited_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/places": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Places
+         * @description One forward pass a place and draw.
+         */
+        readonly post: operations["places_api_places_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -84,6 +224,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/method_scores": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Method Scores
+         * @description The passes that make the maps, and a forward pass for each.
+         */
+        readonly post: operations["method_scores_api_method_scores_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/ranks": {
         readonly parameters: {
             readonly query?: never;
@@ -144,6 +304,46 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/scene": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Scene
+         * @description A drawing, and two forward passes.
+         */
+        readonly post: operations["scene_api_scene_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/draw": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Draw
+         * @description Each drawn from its own seed, so that code can draw it again.
+         */
+        readonly post: operations["draw_api_draw_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/stages": {
         readonly parameters: {
             readonly query?: never;
@@ -158,6 +358,146 @@ export interface paths {
          * @description One traced forward pass, the first time.
          */
         readonly post: operations["stages_api_stages_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/switched": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Switched
+         * @description What comes after the layer runs once.
+         */
+        readonly post: operations["switched_api_switched_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/channels": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Channels
+         * @description No forward pass where the layer was looked at already.
+         */
+        readonly post: operations["channels_api_channels_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/tree": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Tree
+         * @description The decision and its first level: a forward and a backward pass, of photo and reference where parts compare.
+         */
+        readonly post: operations["tree_api_tree_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/tree/branch": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Tree/Branch
+         * @description What supports one feature: a pass back through one stage.
+         */
+        readonly post: operations["tree_branch_api_tree_branch_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/tree/effects": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Tree/Effects
+         * @description What the feature loses without each that supports it: the network runs without them.
+         */
+        readonly post: operations["tree_effects_api_tree_effects_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/tree/without": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Tree/Without
+         * @description A forward pass from the lowest stage of the nodes on.
+         */
+        readonly post: operations["tree_without_api_tree_without_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/truth": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Truth
+         * @description About 30 drawings, and a forward pass for each.
+         */
+        readonly post: operations["truth_api_truth_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -233,14 +573,145 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * ChannelShare
-         * @description A number of the embedding, and its share of all that is added and taken away.
+         * BaselineMap
+         * @description One of them: its name in `foveal.metrics.baseline_maps`.
          */
-        readonly ChannelShare: {
-            /** Index */
-            readonly index: number;
-            /** Share */
-            readonly share: number;
+        readonly BaselineMap: {
+            /** Name */
+            readonly name: string;
+            readonly map: components["schemas"]["MapAnswer"];
+        };
+        /**
+         * BaselinesAnswer
+         * @description Maps that know nothing of the decision.
+         *
+         *     Attributes:
+         *         layer: whose activations "activation" shows.
+         */
+        readonly BaselinesAnswer: {
+            /** Layer */
+            readonly layer: string;
+            /** Maps */
+            readonly maps: readonly components["schemas"]["BaselineMap"][];
+        };
+        /**
+         * BaselinesQuery
+         * @description Baseline maps of a photo.
+         *
+         *     Attributes:
+         *         layer: whose activations are shown; None is the last stage.
+         */
+        readonly BaselinesQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /** Layer */
+            readonly layer?: string | null;
+        };
+        /**
+         * BranchAnswer
+         * @description What supports one feature, or the decision.
+         *
+         *     Attributes:
+         *         of: its id; "" is the decision.
+         *         value: what is taken apart: the score, less that of the reference where there is one; an activation.
+         *         nodes: those that bring most for it first, those most against it last.
+         *         pro, contra: all evidence for and against it in the stage below, at least 0.
+         *         biases: what biases on the way bring; None where both sides of a comparison have them.
+         *         rest: value − biases − what the nodes bring; None where that does not add up.
+         */
+        readonly BranchAnswer: {
+            /** Of */
+            readonly of: string;
+            /** Value */
+            readonly value: number;
+            /** Nodes */
+            readonly nodes: readonly components["schemas"]["TreeNode"][];
+            /** Pro */
+            readonly pro: number;
+            /** Contra */
+            readonly contra: number;
+            /** Biases */
+            readonly biases: number | null;
+            /** Rest */
+            readonly rest: number | null;
+        };
+        /**
+         * Cell
+         * @description The map of a method at a layer; None is the method's own place.
+         */
+        readonly Cell: {
+            /** Method */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
+        };
+        /**
+         * CellScore
+         * @description One map, put to the test.
+         *
+         *     Attributes:
+         *         method: as it was asked for; of a baseline map, its name.
+         *         layer: of the map; "" for a map of no layer.
+         *         hidden: the score with the marked places hidden; None where the map marks nothing.
+         *         lost: the share of the score that goes with them: 0.3 is 30 %, negative where the score rises; None where the
+         *             whole score is not above 0.
+         */
+        readonly CellScore: {
+            /** Method */
+            readonly method: string;
+            /** Layer */
+            readonly layer: string;
+            /** Hidden */
+            readonly hidden: number | null;
+            /** Lost */
+            readonly lost: number | null;
+        };
+        /**
+         * ChannelsAnswer
+         * @description The channels that bring most, for or against, the largest first.
+         *
+         *     Attributes:
+         *         of: how many channels the layer has.
+         *         total: what all of them bring.
+         */
+        readonly ChannelsAnswer: {
+            /** Of */
+            readonly of: number;
+            /** Total */
+            readonly total: number;
+            /** Channels */
+            readonly channels: readonly components["schemas"]["foveal__webapp__asks__switched__ChannelShare"][];
+        };
+        /**
+         * ChannelsQuery
+         * @description Channels of a layer by what they bring.
+         *
+         *     Attributes:
+         *         layer: where.
+         *         runs: (row, first column, last column) of positions of its upright map; None is all of them.
+         *         most: how many channels.
+         */
+        readonly ChannelsQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Layer */
+            readonly layer: string;
+            /** Runs */
+            readonly runs?: readonly (readonly number[])[] | null;
+            /**
+             * Most
+             * @default 8
+             */
+            readonly most: number;
         };
         /**
          * ClassScore
@@ -265,6 +736,42 @@ export interface components {
             readonly diverging: string;
             /** Sequential */
             readonly sequential: string;
+        };
+        /**
+         * ComparisonAnswer
+         * @description Methods in the order in which they were asked for.
+         *
+         *     Attributes:
+         *         layers: the stages of the network, first next to the input.
+         *         seconds: what all of it took.
+         */
+        readonly ComparisonAnswer: {
+            /** Methods */
+            readonly methods: readonly components["schemas"]["MethodAnswer"][];
+            /** Layers */
+            readonly layers: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * ComparisonQuery
+         * @description The maps of several methods.
+         *
+         *     Attributes:
+         *         methods: as `foveal.compare` takes them. Those of many forward passes are not run: what they take is told.
+         */
+        readonly ComparisonQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Methods */
+            readonly methods: readonly string[];
         };
         /**
          * ContrastAnswer
@@ -372,12 +879,50 @@ export interface components {
             ])[];
         };
         /**
+         * DecidingAnswer
+         * @description The true effect of each part, measured by drawing the scene without it.
+         *
+         *     Attributes:
+         *         score: of the scene as it is.
+         *         effects: part -> how much of the score goes when it goes; of the background, what other ones take on average.
+         *         part: the one with the largest effect; "" where no part that can be seen has a fifth of the score.
+         *         labels: the pixels of each part.
+         */
+        readonly DecidingAnswer: {
+            /** Score */
+            readonly score: number;
+            /** Effects */
+            readonly effects: {
+                readonly [key: string]: number;
+            };
+            /** Part */
+            readonly part: string;
+            readonly labels: components["schemas"]["SceneLabels"];
+        };
+        /**
+         * DecidingQuery
+         * @description The true effects of the parts of a drawn scene on a decision.
+         */
+        readonly DecidingQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+        };
+        /**
          * DecisionAnswer
          * @description The maps of one method for one photo and target, first layer next to the input.
          *
          *     Attributes:
          *         target: what is explained, in words: "jay (17)".
-         *         asked: names of the classes that the target is about: one, two of a margin, none of other targets.
+         *         kind: of target: "class", "margin", "value" (an output that is no class), "neuron", "callable" (a person's own
+         *             function), …; "none" where the method looks at no target.
+         *         asked: names of the classes, labels or values that the target is about: one, two of a margin, none of others.
          *         score: the explained score; None where the method looks at no target.
          *         probability: in 0..1, where the score has one.
          *         layers: names, in the order of the maps.
@@ -387,6 +932,8 @@ export interface components {
         readonly DecisionAnswer: {
             /** Target */
             readonly target: string;
+            /** Kind */
+            readonly kind: string;
             /** Asked */
             readonly asked: readonly string[];
             /** Score */
@@ -412,7 +959,9 @@ export interface components {
          *
          *     Attributes:
          *         method: as `foveal.explain` takes it; options after a colon.
-         *         layer: None is every stage for methods of layers, and the input for the others.
+         *         layer: None is every stage for methods that one pass serves at all of them, the method's own place for others.
+         *         edit: what is hidden in the photo; the decision stays that about the photo as it is.
+         *         switch: channels of a layer that are switched off or scaled; the same holds.
          */
         readonly DecisionQuery: {
             /** Photo */
@@ -431,6 +980,256 @@ export interface components {
             readonly method: string;
             /** Layer */
             readonly layer?: string | null;
+            readonly edit?: components["schemas"]["Edit"] | null;
+            readonly switch?: components["schemas"]["Switch"] | null;
+        };
+        /**
+         * DeletionAnswer
+         * @description Two curves.
+         *
+         *     Attributes:
+         *         shares: of positions that are hidden, from 0 to 1.
+         *         scores: with the strongest positions hidden first.
+         *         chance: with as many hidden in a random order.
+         */
+        readonly DeletionAnswer: {
+            /** Shares */
+            readonly shares: readonly number[];
+            /** Scores */
+            readonly scores: readonly (number | null)[];
+            /** Chance */
+            readonly chance: readonly (number | null)[];
+        };
+        /**
+         * DeletionQuery
+         * @description The curve of one map of a decision.
+         *
+         *     Attributes:
+         *         at: the layer whose map says what is hidden first.
+         *         steps: at most, spread evenly over the positions.
+         *         fill: what stands there, see `Edit`.
+         */
+        readonly DeletionQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Method
+             * @default gradcam
+             */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
+            readonly edit?: components["schemas"]["Edit"] | null;
+            readonly switch?: components["schemas"]["Switch"] | null;
+            /** At */
+            readonly at: string;
+            /**
+             * Steps
+             * @default 16
+             */
+            readonly steps: number;
+            /**
+             * Fill
+             * @default blur
+             * @enum {string}
+             */
+            readonly fill: "blur" | "mean" | "black" | "noise" | "impute";
+        };
+        /**
+         * DepthAnswer
+         * @description A decision at every stage.
+         *
+         *     Attributes:
+         *         score: of the image as it is.
+         *         stages: first next to the input.
+         *         notes: what a reader must know of the neurons that were kept.
+         */
+        readonly DepthAnswer: {
+            /** Score */
+            readonly score: number;
+            /** Stages */
+            readonly stages: readonly components["schemas"]["StageDepth"][];
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
+         * DepthQuery
+         * @description The curves under the maps of all stages.
+         */
+        readonly DepthQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+        };
+        /**
+         * DrawAnswer
+         * @description The new scenes, photos of the studio now.
+         */
+        readonly DrawAnswer: {
+            /** Photos */
+            readonly photos: readonly components["schemas"]["PhotoEntry"][];
+        };
+        /**
+         * DrawQuery
+         * @description New scenes of the drawn world.
+         *
+         *     Attributes:
+         *         species: None is one after another.
+         *         seed: of the first; the others follow.
+         */
+        readonly DrawQuery: {
+            /** Species */
+            readonly species?: string | null;
+            /** Seed */
+            readonly seed: number;
+            /**
+             * Count
+             * @default 1
+             */
+            readonly count: number;
+        };
+        /**
+         * Edit
+         * @description A change of a photo.
+         *
+         *     Attributes:
+         *         shape: what is hidden.
+         *         keep: everything else is hidden instead.
+         *         fill: what stands there: the photo, blurred; its mean color; black; noise of its mean and deviation; what may
+         *             have stood there, made up from the surroundings ("impute").
+         */
+        readonly Edit: {
+            readonly shape: components["schemas"]["Shape"];
+            /**
+             * Keep
+             * @default false
+             */
+            readonly keep: boolean;
+            /**
+             * Fill
+             * @default blur
+             * @enum {string}
+             */
+            readonly fill: "blur" | "mean" | "black" | "noise" | "impute";
+        };
+        /**
+         * EditedAnswer
+         * @description The scores of the altered photo.
+         *
+         *     Attributes:
+         *         whole: the explained score of the photo as it is.
+         *         score: the same score of the altered photo; None where it is no number.
+         *         kind, classes: as in `ScoresAnswer`; empty where the network has no classes.
+         *         area: the share of the network's input that the shape covers.
+         *         patch: None where nobody knows the colors that the network's input shows.
+         */
+        readonly EditedAnswer: {
+            /** Whole */
+            readonly whole: number;
+            /** Score */
+            readonly score: number | null;
+            /** Kind */
+            readonly kind: string;
+            /** Classes */
+            readonly classes: readonly components["schemas"]["ClassScore"][];
+            /** Area */
+            readonly area: number;
+            readonly patch: components["schemas"]["Patch"] | null;
+        };
+        /**
+         * EditedQuery
+         * @description A photo with something hidden.
+         */
+        readonly EditedQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            readonly edit: components["schemas"]["Edit"];
+        };
+        /**
+         * EffectsAnswer
+         * @description Measured: the network ran without each node of a branch.
+         *
+         *     Attributes:
+         *         of: whose branch.
+         *         together: without all of them; None where it was not measured.
+         */
+        readonly EffectsAnswer: {
+            /** Of */
+            readonly of: string;
+            /** Effects */
+            readonly effects?: readonly components["schemas"]["NodeEffect"][];
+            /** Together */
+            readonly together?: number | null;
+        };
+        /**
+         * FeatureQuery
+         * @description One feature of a tree.
+         *
+         *     Attributes:
+         *         of: "" is the decision; "2.3" part 3 of stage 2; "2.121.8.12" channel 121 at row 8, column 12 of stage 2.
+         */
+        readonly FeatureQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Nodes
+             * @default parts
+             * @enum {string}
+             */
+            readonly nodes: "parts" | "neurons";
+            /**
+             * Branching
+             * @default 5
+             */
+            readonly branching: number;
+            /**
+             * Rule
+             * @default exact
+             * @enum {string}
+             */
+            readonly rule: "exact" | "window" | "pool_up";
+            /**
+             * Opponents
+             * @default 2
+             */
+            readonly opponents: number;
+            /**
+             * Reference
+             * @default blur
+             */
+            readonly reference: string;
+            /**
+             * Of
+             * @default
+             */
+            readonly of: string;
         };
         /**
          * GridAnswer
@@ -460,6 +1259,35 @@ export interface components {
         readonly HTTPValidationError: {
             /** Detail */
             readonly detail?: readonly components["schemas"]["ValidationError"][];
+        };
+        /**
+         * HiddenPlace
+         * @description The score without one place.
+         *
+         *     Attributes:
+         *         area: the share of the network's input that it covers.
+         *         score: None where it is no number.
+         *         elsewhere: the score with the same shape, mirrored or not, hidden elsewhere; once a draw.
+         */
+        readonly HiddenPlace: {
+            /** Area */
+            readonly area: number;
+            /** Score */
+            readonly score: number | null;
+            /** Elsewhere */
+            readonly elsewhere: readonly (number | null)[];
+        };
+        /**
+         * LayerShare
+         * @description The share of a layer's positive evidence on the deciding part, and how many pixels a position there sees.
+         */
+        readonly LayerShare: {
+            /** Layer */
+            readonly layer: string;
+            /** Share */
+            readonly share: number;
+            /** Sees */
+            readonly sees: readonly number[] | null;
         };
         /**
          * LibraryAnswer
@@ -576,7 +1404,7 @@ export interface components {
             /** Unplaced */
             readonly unplaced: number | null;
             /** Channels */
-            readonly channels: readonly components["schemas"]["ChannelShare"][];
+            readonly channels: readonly components["schemas"]["foveal__report__answers__match__ChannelShare"][];
             /** Carriers */
             readonly carriers: number;
             /** Parts */
@@ -621,27 +1449,100 @@ export interface components {
             readonly parts: number;
         };
         /**
+         * MethodAnswer
+         * @description What one method says.
+         *
+         *     Attributes:
+         *         method: as it was asked for.
+         *         decision: its maps; None where it was not run.
+         *         refused: why it cannot run here, in a sentence.
+         *         seconds: of a method of many forward passes, which was not run: what a map takes at each layer, about.
+         */
+        readonly MethodAnswer: {
+            /** Method */
+            readonly method: string;
+            readonly decision?: components["schemas"]["DecisionAnswer"] | null;
+            /**
+             * Refused
+             * @default
+             */
+            readonly refused: string;
+            /** Seconds */
+            readonly seconds?: {
+                readonly [key: string]: number;
+            } | null;
+        };
+        /**
          * MethodEntry
          * @description A method of `foveal methods`.
+         *
+         *     Attributes:
+         *         family: under which it is listed.
+         *         condition: where it applies.
+         *         options: what can follow its name after a colon, with the values that hold: "clusters=64,seed=0".
+         *         needs: None in the page of a saved result, which knows the method's name.
          */
         readonly MethodEntry: {
             /** Name */
             readonly name: string;
             /** Title */
             readonly title: string;
+            /** Family */
+            readonly family: string;
             /** About */
             readonly about: string;
+            /** Condition */
+            readonly condition: string;
+            /** Options */
+            readonly options: string;
             /** Cost */
             readonly cost: string;
             /** Place */
             readonly place: string;
-            /**
-             * Needs
-             * @enum {string}
-             */
-            readonly needs: "activations" | "gradients" | "forwards";
+            /** Needs */
+            readonly needs: ("activations" | "gradients" | "forwards") | null;
             /** Similarity */
             readonly similarity: boolean;
+        };
+        /**
+         * MethodScoresAnswer
+         * @description Maps of methods and, beside them, maps that know nothing.
+         *
+         *     Attributes:
+         *         of: what is measured: "score", or "probability of the class".
+         *         whole: the same of the photo as it is.
+         *         share: of the photo's area that is hidden.
+         */
+        readonly MethodScoresAnswer: {
+            /** Of */
+            readonly of: string;
+            /** Whole */
+            readonly whole: number;
+            /** Share */
+            readonly share: number;
+            /** Cells */
+            readonly cells: readonly components["schemas"]["CellScore"][];
+            /** Baselines */
+            readonly baselines: readonly components["schemas"]["CellScore"][];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * MethodScoresQuery
+         * @description The maps to measure.
+         */
+        readonly MethodScoresQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Cells */
+            readonly cells: readonly components["schemas"]["Cell"][];
         };
         /**
          * ModelEntry
@@ -665,6 +1566,123 @@ export interface components {
             readonly input_size: readonly number[] | null;
             /** Notes */
             readonly notes: readonly string[];
+        };
+        /**
+         * Move
+         * @description A part, with what hangs on it, drawn elsewhere; in 1/160 of the picture.
+         */
+        readonly Move: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "move";
+            /**
+             * Part
+             * @enum {string}
+             */
+            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
+            /** Dx */
+            readonly dx: number;
+            /** Dy */
+            readonly dy: number;
+        };
+        /**
+         * NodeEffect
+         * @description What a feature loses without one that supports it, in units of its value; below 0 where it gains.
+         *
+         *     Attributes:
+         *         id: of the one.
+         *         alone: without it alone.
+         *         average: averaged over which of the other parts are there; None of neurons.
+         *         random: with as much switched off at random; None of neurons.
+         */
+        readonly NodeEffect: {
+            /** Id */
+            readonly id: string;
+            /** Alone */
+            readonly alone: number;
+            /** Average */
+            readonly average?: number | null;
+            /** Random */
+            readonly random?: number | null;
+        };
+        /**
+         * OtherBackground
+         * @description The same creature in other surroundings.
+         */
+        readonly OtherBackground: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "background";
+            /**
+             * Background
+             * @enum {string}
+             */
+            readonly background: "water" | "sky" | "foliage" | "sand" | "stones";
+        };
+        /**
+         * OtherLook
+         * @description A part as another species has it.
+         */
+        readonly OtherLook: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "look";
+            /**
+             * Part
+             * @enum {string}
+             */
+            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
+            /** Species */
+            readonly species: string;
+        };
+        /**
+         * PartTruth
+         * @description One part, the background, or what stands in front.
+         *
+         *     Attributes:
+         *         name: in words.
+         *         effect: what the score loses when the part is taken away or, for body, head and background, replaced; None for
+         *             what nothing was done to.
+         *         share: of the map's positive evidence, 0..1.
+         *         box: where it shows, in fractions of the picture; None where it does not show, and for the background.
+         *         removable: whether the scene can be drawn without it.
+         *         looks: species whose look of it is another.
+         */
+        readonly PartTruth: {
+            /** Part */
+            readonly part: string;
+            /** Name */
+            readonly name: string;
+            /** Effect */
+            readonly effect: number | null;
+            /** Share */
+            readonly share: number;
+            /** Box */
+            readonly box: readonly number[] | null;
+            /** Removable */
+            readonly removable: boolean;
+            /** Looks */
+            readonly looks: readonly string[];
+        };
+        /**
+         * Patch
+         * @description What stands in the photo now, as the network gets it.
+         *
+         *     Attributes:
+         *         picture: a PNG as a data URI, one pixel a pixel of the network's input, clear where nothing changed.
+         *         box: (x0, y0, x1, y1), where it lies, in fractions of the photo.
+         */
+        readonly Patch: {
+            /** Picture */
+            readonly picture: string;
+            /** Box */
+            readonly box: readonly number[];
         };
         /**
          * PhotoEntry
@@ -702,6 +1720,62 @@ export interface components {
              * @default
              */
             readonly source: string;
+        };
+        /**
+         * PlacesAnswer
+         * @description What hiding each place does.
+         *
+         *     Attributes:
+         *         whole: the score of the photo as it is.
+         *         places: in the order of the query.
+         *         forwards: passes through the network.
+         */
+        readonly PlacesAnswer: {
+            /** Whole */
+            readonly whole: number;
+            /** Places */
+            readonly places: readonly components["schemas"]["HiddenPlace"][];
+            /** Forwards */
+            readonly forwards: number;
+        };
+        /**
+         * PlacesQuery
+         * @description Places, each hidden alone.
+         *
+         *     Attributes:
+         *         shapes: the places.
+         *         keep: everything but the place is hidden.
+         *         fill: what stands there, see `Edit`.
+         *         draws: at how many other places the same shape is hidden.
+         */
+        readonly PlacesQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Shapes */
+            readonly shapes: readonly components["schemas"]["Shape"][];
+            /**
+             * Keep
+             * @default false
+             */
+            readonly keep: boolean;
+            /**
+             * Fill
+             * @default blur
+             * @enum {string}
+             */
+            readonly fill: "blur" | "mean" | "black" | "noise" | "impute";
+            /**
+             * Draws
+             * @default 24
+             */
+            readonly draws: number;
         };
         /**
          * Problem
@@ -763,6 +1837,110 @@ export interface components {
             readonly metric: string;
         };
         /**
+         * Removal
+         * @description The scene without a part.
+         */
+        readonly Removal: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "remove";
+            /**
+             * Part
+             * @enum {string}
+             */
+            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs" | "mark";
+        };
+        /**
+         * Scaled
+         * @description A node and its scale: 0 switches it off, 1 leaves it as it is.
+         */
+        readonly Scaled: {
+            /** Of */
+            readonly of: string;
+            /** Scale */
+            readonly scale: number;
+        };
+        /**
+         * SceneAnswer
+         * @description What the network says of a changed scene.
+         *
+         *     Attributes:
+         *         picture: a data URI.
+         *         score: of the target about the scene as drawn.
+         *         boxes: part -> where it shows, in fractions of the picture.
+         *         labels: of `foveal.synthetic.LABELS`, uint8, row by row, base64; "" unless large.
+         *         side: rows, and columns, of labels.
+         *         code: the scene as Python.
+         *         photo: of the studio, where it was to be kept.
+         */
+        readonly SceneAnswer: {
+            /** Picture */
+            readonly picture: string;
+            /** Score */
+            readonly score: number;
+            readonly scores: components["schemas"]["ScoresAnswer"];
+            /** Boxes */
+            readonly boxes: {
+                readonly [key: string]: readonly number[];
+            };
+            /** Labels */
+            readonly labels: string;
+            /** Side */
+            readonly side: number;
+            /** Background */
+            readonly background: string;
+            /** Code */
+            readonly code: string;
+            readonly photo: components["schemas"]["PhotoEntry"] | null;
+        };
+        /**
+         * SceneLabels
+         * @description What is where on a drawn scene: a number a pixel, row by row, base64; `names` are the parts by number.
+         */
+        readonly SceneLabels: {
+            /** Rows */
+            readonly rows: number;
+            /** Columns */
+            readonly columns: number;
+            /** Values */
+            readonly values: string;
+            /** Names */
+            readonly names: readonly string[];
+        };
+        /**
+         * SceneQuery
+         * @description A scene after changes. The target is what it is about the scene as drawn: its runner-up stays the runner-up.
+         *
+         *     Attributes:
+         *         large: the picture as a page shows it, and the parts' labels; else at the size that the network sees.
+         *         keep: make it a photo of the studio.
+         */
+        readonly SceneQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Changes */
+            readonly changes?: readonly (components["schemas"]["Removal"] | components["schemas"]["OtherLook"] | components["schemas"]["Move"] | components["schemas"]["OtherBackground"])[];
+            /**
+             * Large
+             * @default false
+             */
+            readonly large: boolean;
+            /**
+             * Keep
+             * @default false
+             */
+            readonly keep: boolean;
+        };
+        /**
          * ScoresAnswer
          * @description The classes from the highest score to the lowest.
          *
@@ -789,6 +1967,18 @@ export interface components {
             readonly model: string;
         };
         /**
+         * Shape
+         * @description Positions of a map, and strokes of a brush over them, in the order in which they were drawn.
+         */
+        readonly Shape: {
+            readonly tiles?: components["schemas"]["Tiles"] | null;
+            /**
+             * Strokes
+             * @default []
+             */
+            readonly strokes: readonly components["schemas"]["Stroke"][];
+        };
+        /**
          * SharedPart
          * @description A part that lies on both photos.
          *
@@ -809,6 +1999,26 @@ export interface components {
             readonly by_chance: number | null;
             readonly query_map: components["schemas"]["MapAnswer"];
             readonly reference_map: components["schemas"]["MapAnswer"];
+        };
+        /**
+         * StageDepth
+         * @description One stage.
+         *
+         *     Attributes:
+         *         layer: its name.
+         *         kept: the share of its neurons that influence the score, 0 to 1.
+         *         evidence: the sum of activation times gradient over them.
+         *         measured: the score with all other neurons set to zero; None where that is no number.
+         */
+        readonly StageDepth: {
+            /** Layer */
+            readonly layer: string;
+            /** Kept */
+            readonly kept: number;
+            /** Evidence */
+            readonly evidence: number;
+            /** Measured */
+            readonly measured: number | null;
         };
         /**
          * StageEntry
@@ -856,12 +2066,338 @@ export interface components {
             readonly model: string;
         };
         /**
+         * Stroke
+         * @description A circle, or one that was drawn along a line.
+         *
+         *     Attributes:
+         *         radius: in fractions of the photo's width.
+         *         points: (x, y) in fractions of its width and height.
+         *         erase: it takes away from what was there.
+         */
+        readonly Stroke: {
+            /** Radius */
+            readonly radius: number;
+            /** Points */
+            readonly points: readonly (readonly number[])[];
+            /**
+             * Erase
+             * @default false
+             */
+            readonly erase: boolean;
+        };
+        /**
+         * Switch
+         * @description Channels of a layer, and what they are multiplied by.
+         *
+         *     Attributes:
+         *         layer: where.
+         *         channels: which; all of them where none is named.
+         *         runs: (row, first column, last column) of the positions of the layer's upright map; None is everywhere.
+         *         factor: 0 switches off.
+         */
+        readonly Switch: {
+            /** Layer */
+            readonly layer: string;
+            /**
+             * Channels
+             * @default []
+             */
+            readonly channels: readonly number[];
+            /** Runs */
+            readonly runs?: readonly (readonly number[])[] | null;
+            /**
+             * Factor
+             * @default 0
+             */
+            readonly factor: number;
+        };
+        /**
+         * SwitchedAnswer
+         * @description What that does.
+         *
+         *     Attributes:
+         *         whole: the explained score of the photo as it is.
+         *         score: the same with these channels switched; None where it is no number.
+         *         claimed: what the switched neurons bring by activation times gradient: how far the score should fall.
+         *         kind, classes: as in `ScoresAnswer`.
+         *         resumed: the network went on from the layer; False where it had to run from its input.
+         */
+        readonly SwitchedAnswer: {
+            /** Whole */
+            readonly whole: number;
+            /** Score */
+            readonly score: number | null;
+            /** Claimed */
+            readonly claimed: number;
+            /** Kind */
+            readonly kind: string;
+            /** Classes */
+            readonly classes: readonly components["schemas"]["ClassScore"][];
+            /** Resumed */
+            readonly resumed: boolean;
+        };
+        /**
+         * SwitchedQuery
+         * @description Channels that are switched off or scaled.
+         */
+        readonly SwitchedQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            readonly switch: components["schemas"]["Switch"];
+        };
+        /**
          * Ticket
          * @description The answer takes longer: its events are at /api/jobs/TICKET.
          */
         readonly Ticket: {
             /** Job */
             readonly job: string;
+        };
+        /**
+         * Tiles
+         * @description Positions of a map that lies on the photo as a `GridAnswer` says.
+         *
+         *     Attributes:
+         *         runs: (row, first column, last column) each.
+         */
+        readonly Tiles: {
+            /** Offset */
+            readonly offset: readonly number[];
+            /** Step */
+            readonly step: readonly number[];
+            /** Runs */
+            readonly runs: readonly (readonly number[])[];
+        };
+        /**
+         * TreeAnswer
+         * @description A decision and its first level.
+         *
+         *     Attributes:
+         *         target: in words.
+         *         asked: the classes it is about.
+         *         nodes: "parts" or "neurons", or what else a saved tree is of.
+         *         reference: what the photo is compared with, in words; None where with nothing.
+         *         score: of the photo.
+         *         reference_score: of the reference.
+         *         stages: first next to the input.
+         *         branch: what the decision rests on.
+         */
+        readonly TreeAnswer: {
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Nodes */
+            readonly nodes: string;
+            /** Rule */
+            readonly rule: string;
+            /** Branching */
+            readonly branching: number | string;
+            /** Reference */
+            readonly reference: string | null;
+            /** Score */
+            readonly score: number;
+            /** Reference Score */
+            readonly reference_score: number | null;
+            /** Adds Up */
+            readonly adds_up: boolean;
+            /** Stages */
+            readonly stages: readonly components["schemas"]["TreeStage"][];
+            readonly branch: components["schemas"]["BranchAnswer"];
+            /** Notes */
+            readonly notes: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * TreeNode
+         * @description A feature that supports another, or speaks against it.
+         *
+         *     Attributes:
+         *         id: "2.3" for part 3 of stage 2 (0 is next to the input), "2.121.8.12" for channel 121 at row 8, column 12.
+         *         name: "part 3", "channel 121 at 8, 12".
+         *         stage: its number.
+         *         value: of a neuron, its activation; of a part, what it brings to the decision.
+         *         share: of its parent; of a neuron, of all that speaks for its parent, or of all against it.
+         *         brings: what it brings to its parent, in the units of the parent's value, below 0 against it; None where the
+         *             rule's contributions do not add up.
+         *         against: it speaks against its parent.
+         *         part: its number, from 1; None of a neuron.
+         *         channels: those it stands for, or that hold half of a part's evidence; the strongest first.
+         *         position: row and column of a neuron.
+         *         map: what it brings to its parent, position by position.
+         *         box: x0, y0, x1, y1 in fractions of the photo, where it is looked at.
+         *         sees: the same, of all that a neuron can see; None of a part.
+         *         grows: there is a stage below it.
+         */
+        readonly TreeNode: {
+            /** Id */
+            readonly id: string;
+            /** Name */
+            readonly name: string;
+            /** Stage */
+            readonly stage: number;
+            /** Value */
+            readonly value: number;
+            /** Share */
+            readonly share: number;
+            /** Brings */
+            readonly brings: number | null;
+            /** Against */
+            readonly against: boolean;
+            /** Part */
+            readonly part: number | null;
+            /** Channels */
+            readonly channels: readonly number[];
+            /** Position */
+            readonly position: readonly number[] | null;
+            readonly map: components["schemas"]["MapAnswer"];
+            /** Box */
+            readonly box: readonly number[];
+            /** Sees */
+            readonly sees: readonly number[] | null;
+            /** Grows */
+            readonly grows: boolean;
+        };
+        /**
+         * TreeQuery
+         * @description A decision, and how it is taken apart.
+         *
+         *     Attributes:
+         *         nodes: what features stand for.
+         *         branching: children of a node, at most.
+         *         rule: of neurons: "exact" or "window", which add up, or "pool_up", as published.
+         *         opponents: of neurons: how many that speak against a node are found.
+         *         reference: of parts: what the photo is compared with: "blur", "zero", "mean", or the hash of another photo.
+         */
+        readonly TreeQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Nodes
+             * @default parts
+             * @enum {string}
+             */
+            readonly nodes: "parts" | "neurons";
+            /**
+             * Branching
+             * @default 5
+             */
+            readonly branching: number;
+            /**
+             * Rule
+             * @default exact
+             * @enum {string}
+             */
+            readonly rule: "exact" | "window" | "pool_up";
+            /**
+             * Opponents
+             * @default 2
+             */
+            readonly opponents: number;
+            /**
+             * Reference
+             * @default blur
+             */
+            readonly reference: string;
+        };
+        /**
+         * TreeStage
+         * @description A stage: its name, how many rows and columns of positions it has, and channels.
+         */
+        readonly TreeStage: {
+            /** Name */
+            readonly name: string;
+            /** Rows */
+            readonly rows: number;
+            /** Columns */
+            readonly columns: number;
+            /** Channels */
+            readonly channels: number;
+        };
+        /**
+         * TruthAnswer
+         * @description A map and the truth about a drawn scene.
+         *
+         *     Attributes:
+         *         score: of the scene as drawn.
+         *         parts: the largest effect, in either direction, first.
+         *         deciding: the part with the largest effect; None where no effect is worth the name.
+         *         pointed: the part where the map is strongest on average; None where it marks nothing.
+         *         verdict: "right" where these are the same.
+         *         layers: the deciding part at each layer of the method.
+         *         drawings: how many scenes were drawn and asked about.
+         */
+        readonly TruthAnswer: {
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Score */
+            readonly score: number;
+            /** Parts */
+            readonly parts: readonly components["schemas"]["PartTruth"][];
+            /** Deciding */
+            readonly deciding: string | null;
+            /** Pointed */
+            readonly pointed: string | null;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            readonly verdict: "right" | "wrong" | "marks nothing" | "no part decides";
+            /** Layer */
+            readonly layer: string;
+            /** Method */
+            readonly method: string;
+            /** Title */
+            readonly title: string;
+            /** Layers */
+            readonly layers: readonly components["schemas"]["LayerShare"][];
+            /** Drawings */
+            readonly drawings: number;
+            /** Seconds */
+            readonly seconds: number;
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
+         * TruthQuery
+         * @description A decision about a drawn scene, and the map to judge; of its layers the last where none is named.
+         */
+        readonly TruthQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Method
+             * @default gradcam
+             */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
+            readonly edit?: components["schemas"]["Edit"] | null;
+            readonly switch?: components["schemas"]["Switch"] | null;
         };
         /** ValidationError */
         readonly ValidationError: {
@@ -876,6 +2412,96 @@ export interface components {
             /** Context */
             readonly ctx?: Record<string, never>;
         };
+        /**
+         * WithoutAnswer
+         * @description What the network says then.
+         *
+         *     Attributes:
+         *         score: of the decision.
+         *         before: of the photo as it is, computed the same way.
+         *         scores: of all classes; None where the decision is read from a layer, and the network stops there.
+         */
+        readonly WithoutAnswer: {
+            /** Score */
+            readonly score: number;
+            /** Before */
+            readonly before: number;
+            readonly scores: components["schemas"]["ScoresAnswer"] | null;
+        };
+        /**
+         * WithoutQuery
+         * @description Nodes to scale, all at once.
+         *
+         *     Attributes:
+         *         nodes_scaled: none twice.
+         */
+        readonly WithoutQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Nodes
+             * @default parts
+             * @enum {string}
+             */
+            readonly nodes: "parts" | "neurons";
+            /**
+             * Branching
+             * @default 5
+             */
+            readonly branching: number;
+            /**
+             * Rule
+             * @default exact
+             * @enum {string}
+             */
+            readonly rule: "exact" | "window" | "pool_up";
+            /**
+             * Opponents
+             * @default 2
+             */
+            readonly opponents: number;
+            /**
+             * Reference
+             * @default blur
+             */
+            readonly reference: string;
+            /** Scaled */
+            readonly scaled: readonly components["schemas"]["Scaled"][];
+        };
+        /**
+         * ChannelShare
+         * @description A number of the embedding, and its share of all that is added and taken away.
+         */
+        readonly foveal__report__answers__match__ChannelShare: {
+            /** Index */
+            readonly index: number;
+            /** Share */
+            readonly share: number;
+        };
+        /**
+         * ChannelShare
+         * @description One channel at these positions.
+         *
+         *     Attributes:
+         *         channel: its number.
+         *         brings: activation times gradient, summed: the part of the score that is due to it, by the gradient.
+         *         active: its mean activation.
+         */
+        readonly foveal__webapp__asks__switched__ChannelShare: {
+            /** Channel */
+            readonly channel: number;
+            /** Brings */
+            readonly brings: number;
+            /** Active */
+            readonly active: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -885,6 +2511,66 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    readonly baselines_api_baselines_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["BaselinesQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["BaselinesAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly decision_api_decision_post: {
         readonly parameters: {
             readonly query?: never;
@@ -905,6 +2591,366 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["DecisionAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly comparison_api_comparison_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ComparisonQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ComparisonAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly deciding_api_deciding_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["DecidingQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DecidingAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly deletion_api_deletion_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["DeletionQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DeletionAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly depth_api_depth_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["DepthQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DepthAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly edited_api_edited_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["EditedQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["EditedAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly places_api_places_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PlacesQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PlacesAnswer"];
                 };
             };
             /** @description Accepted */
@@ -1125,6 +3171,66 @@ export interface operations {
             };
         };
     };
+    readonly method_scores_api_method_scores_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["MethodScoresQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["MethodScoresAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly ranks_api_ranks_post: {
         readonly parameters: {
             readonly query?: never;
@@ -1305,6 +3411,126 @@ export interface operations {
             };
         };
     };
+    readonly scene_api_scene_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["SceneQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SceneAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly draw_api_draw_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["DrawQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DrawAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly stages_api_stages_post: {
         readonly parameters: {
             readonly query?: never;
@@ -1325,6 +3551,426 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["StagesAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly switched_api_switched_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["SwitchedQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SwitchedAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly channels_api_channels_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ChannelsQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ChannelsAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly tree_api_tree_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["TreeQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["TreeAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly tree_branch_api_tree_branch_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["FeatureQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["BranchAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly tree_effects_api_tree_effects_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["FeatureQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["EffectsAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly tree_without_api_tree_without_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["WithoutQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["WithoutAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly truth_api_truth_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["TruthQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["TruthAnswer"];
                 };
             };
             /** @description Accepted */

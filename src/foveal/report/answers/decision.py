@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from foveal.images.planes import plane
 from foveal.report.answers.wire import MapAnswer, Wire, map_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from foveal.results import Explanation
+    from foveal.render.drawable import Maps
 
 
 class DecisionAnswer(Wire):
@@ -18,7 +19,9 @@ class DecisionAnswer(Wire):
 
     Attributes:
         target: what is explained, in words: "jay (17)".
-        asked: names of the classes that the target is about: one, two of a margin, none of other targets.
+        kind: of target: "class", "margin", "value" (an output that is no class), "neuron", "callable" (a person's own
+            function), …; "none" where the method looks at no target.
+        asked: names of the classes, labels or values that the target is about: one, two of a margin, none of others.
         score: the explained score; None where the method looks at no target.
         probability: in 0..1, where the score has one.
         layers: names, in the order of the maps.
@@ -27,6 +30,7 @@ class DecisionAnswer(Wire):
     """
 
     target: str
+    kind: str
     asked: list[str]
     score: float | None
     probability: float | None
@@ -38,27 +42,37 @@ class DecisionAnswer(Wire):
     seconds: float
 
 
-def decision_answer(why: Explanation, i: int = 0, *, title: str = "") -> DecisionAnswer:
+def decision_answer(why: Maps, i: int = 0, *, title: str = "") -> DecisionAnswer:
     """Image i of an explanation.
 
     Args:
-        why: any explanation of two-dimensional maps.
+        why: any explanation; of signals and volumes what is drawn of them.
         i: which of its images.
         title: the method's name in print.
     """
     geometry = why.photos[i].geometry
     return DecisionAnswer(
         target=why.target[i],
+        kind=str(why.target_spec.get("kind", "")),
         asked=asked_classes(why.target[i], why.target_spec),
         score=None if why.score is None else float(why.score[i]),
         probability=None if why.probability is None else float(why.probability[i]),
         method=why.method,
         title=title or why.method,
         layers=list(why.layers),
-        maps=[map_answer(map[i], geometry, why.where.get(layer)) for layer, map in why.maps.items()],
+        maps=[map_answer(plane(map[i]), geometry, why.where.get(layer)) for layer, map in why.maps.items()],
         notes=list(why.notes),
         seconds=why.seconds,
     )
+
+
+def target_text(why: Maps, i: int = 0) -> str:
+    """What is explained in image i, as --target has it; "own:" and words where the command line has none for it."""
+    spec, asked = why.target_spec, asked_classes(why.target[i], why.target_spec)
+    if spec.get("kind") == "neuron":
+        place = spec.get("position")
+        return f"neuron:{spec['layer']}:{spec['channel']}" + (f":{place[0]},{place[1]}" if place else "")
+    return " - ".join(asked) if asked else f"own:{why.target[i]}"
 
 
 def asked_classes(target: str, spec: Mapping[str, Any]) -> list[str]:
@@ -68,7 +82,7 @@ def asked_classes(target: str, spec: Mapping[str, Any]) -> list[str]:
         target: "jay (17)", or "jay (17) \N{MINUS SIGN} crow (3)" of a margin.
         spec: the same for machines.
     """
-    if spec.get("kind") not in ("class", "margin"):
+    if spec.get("kind") not in ("class", "margin", "value"):
         return []
     sides = target.split(" \N{MINUS SIGN} ") if spec["kind"] == "margin" else [target]
-    return [re.sub(r" \(\d+\)$", "", side).removeprefix("class ") for side in sides]
+    return [re.sub(r"^(class|label|value|output) (?=\d+$)| \(\d+\)$", "", side) for side in sides]

@@ -45,14 +45,24 @@ class ModelEntry(Wire):
 
 
 class MethodEntry(Wire):
-    """A method of `foveal methods`."""
+    """A method of `foveal methods`.
+
+    Attributes:
+        family: under which it is listed.
+        condition: where it applies.
+        options: what can follow its name after a colon, with the values that hold: "clusters=64,seed=0".
+        needs: None in the page of a saved result, which knows the method's name.
+    """
 
     name: str
     title: str
+    family: str
     about: str
+    condition: str
+    options: str
     cost: str
     place: str
-    needs: Literal["activations", "gradients", "forwards"]
+    needs: Literal["activations", "gradients", "forwards"] | None
     similarity: bool
 
 

@@ -1,5 +1,9 @@
 """What the page can ask: one file an ask. Importing this package registers all of them."""
 
-from foveal.webapp.asks import decision, library, match, ranks, scores, stages, upload
+from __future__ import annotations
 
-__all__ = ["decision", "library", "match", "ranks", "scores", "stages", "upload"]
+import pkgutil
+from importlib import import_module
+
+for _module in pkgutil.iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING
 
 from foveal.methods import METHODS
 from foveal.methods.listing import passes
-from foveal.render.color import diverging, sequential
-from foveal.report.answers.library import (
-    ColorTables,
-    LibraryAnswer,
-    MethodEntry,
-    ModelEntry,
-    PhotoEntry,
-)
+from foveal.report.answers.library import LibraryAnswer, MethodEntry, ModelEntry, PhotoEntry
+from foveal.report.recorded_page import color_tables
 from foveal.webapp.ask import Progress, Query, ask
 
 if TYPE_CHECKING:
@@ -37,18 +30,19 @@ def library(studio: Studio, query: LibraryQuery, progress: Progress) -> LibraryA
             MethodEntry(
                 name=method.name,
                 title=method.title,
+                family=family,
                 about=method.about,
+                condition=method.condition,
+                options=",".join(f"{option}={value}" for option, value in method.options.items()),
                 cost=passes(method),
                 place=method.place,
                 needs=method.needs,
                 similarity=method.similarity,
             )
-            for method in METHODS.values()
+            for family, methods in METHODS.families.items()
+            for method in methods
         ],
-        colors=ColorTables(
-            diverging=base64.b64encode(diverging().tobytes()).decode(),
-            sequential=base64.b64encode(sequential().tobytes()).decode(),
-        ),
+        colors=color_tables(),
         own_targets=list(studio.targets),
         live=True,
     )

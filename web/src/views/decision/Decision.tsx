@@ -10,7 +10,7 @@ import { chooseScale, type Sign } from "../../draw/scale";
 import { useAnswer } from "../../state/answers";
 import { address, go } from "../../state/address";
 import { colors, isHovered, methodName, model, photo, target, transport } from "../../state/store";
-import { fieldOf } from "../../wire/map";
+import { fieldOf, type Field } from "../../wire/map";
 import type { Decision as DecisionAnswer, Scores, Stages } from "../../wire/types";
 import { Answer } from "./Answer";
 import { Badges } from "./Badges";
@@ -27,7 +27,7 @@ export function Decision() {
   const decided = useAnswer<DecisionAnswer>("decision", { ...on, target: target.value, method: methodName.value });
   const scored = useAnswer<Scores>("scores", transport.value.has("scores", on) ? on : null);
   const staged = useAnswer<Stages>("stages", transport.value.has("stages", on) ? on : null);
-  const [position, setPosition] = useState<[number, number] | null>(null);
+  const [pointed, setPointed] = useState<{ field: Field; at: [number, number] } | null>(null);
   const sign = (address.value.sign as Sign | undefined) ?? "auto";
   const [limit, setLimit] = useState<{ limit?: number; from?: number }>({});
   const { answer } = decided;
@@ -37,6 +37,7 @@ export function Decision() {
     () => (field ? chooseScale([field], { sign, colors: colors.value, ...limit }) : undefined),
     [field, sign, colors.value, limit],
   );
+  const position = pointed?.field === field ? (pointed?.at ?? null) : null; // of this map, not of an earlier one
   const places = useMemo(() => (field ? placesOf(field) : []), [field]);
   const outlines = useMemo(() => places.map((place) => outlineOf(field!, place)), [places]);
   useCode(answer, layer);
@@ -54,7 +55,7 @@ export function Decision() {
               field={field}
               scale={bare ? undefined : scale}
               position={position}
-              onPosition={setPosition}
+              onPosition={(at) => setPointed(at && field && { field, at })}
             >
               {!bare &&
                 places.map((place, i) => (
