@@ -8,6 +8,7 @@ import { Measured } from "../views/measured/Measured";
 import { Truth } from "../views/truth/Truth";
 import { Tree, treeIsThere } from "../views/tree/Tree";
 import { Methods } from "../views/methods/Methods";
+import { Match } from "../views/match/Match";
 
 export interface View {
   name: string;
@@ -24,6 +25,7 @@ const all: View[] = [
   { name: "truth", title: "Truth", View: Truth, there: () => transport.value.live && Boolean(photo.value?.drawn) },
   { name: "tree", title: "Tree", View: Tree, there: treeIsThere },
   { name: "methods", title: "Methods", View: Methods },
+  { name: "match", title: "Match", View: Match },
 ];
 
 export function views(): View[] {

@@ -24,6 +24,106 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/scores": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Scores
+         * @description One forward pass.
+         */
+        readonly post: operations["scores_api_scores_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/channels": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Channels
+         * @description A forward and a backward pass.
+         */
+        readonly post: operations["channels_api_channels_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/channel": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Channel
+         * @description Two passes: for the target, and for the predicted class alone.
+         */
+        readonly post: operations["channel_api_channel_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/channel_photos": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Channel Photos
+         * @description A forward and a backward pass a photo, once for all channels of a layer.
+         */
+        readonly post: operations["channel_photos_api_channel_photos_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/channel_off": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Channel Off
+         * @description A forward pass a photo in which the channel is zero; scores as they are come from looking at the photos.
+         */
+        readonly post: operations["channel_off_api_channel_off_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/decision": {
         readonly parameters: {
             readonly query?: never;
@@ -64,6 +164,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/truth": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Truth
+         * @description About 30 drawings, and a forward pass for each.
+         */
+        readonly post: operations["truth_api_truth_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/deciding": {
         readonly parameters: {
             readonly query?: never;
@@ -75,7 +195,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Deciding
-         * @description A forward pass for each part, and four for those that are replaced and not removed.
+         * @description About 30 drawings, and a forward pass for each.
          */
         readonly post: operations["deciding_api_deciding_post"];
         readonly delete?: never;
@@ -138,6 +258,26 @@ export interface paths {
          * @description One forward pass.
          */
         readonly post: operations["edited_api_edited_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/feature_image": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Feature Image
+         * @description As many steps as fit in a quarter of a second, one at least.
+         */
+        readonly post: operations["feature_image_api_feature_image_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -278,26 +418,6 @@ export interface paths {
          * @description The evidence for the one less the evidence for the other, each with linear weights: it sums to the margin.
          */
         readonly post: operations["contrast_api_contrast_post"];
-        readonly delete?: never;
-        readonly options?: never;
-        readonly head?: never;
-        readonly patch?: never;
-        readonly trace?: never;
-    };
-    readonly "/api/scores": {
-        readonly parameters: {
-            readonly query?: never;
-            readonly header?: never;
-            readonly path?: never;
-            readonly cookie?: never;
-        };
-        readonly get?: never;
-        readonly put?: never;
-        /**
-         * Scores
-         * @description One forward pass.
-         */
-        readonly post: operations["scores_api_scores_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -518,26 +638,6 @@ export interface paths {
          * @description A forward pass from the lowest stage of the nodes on.
          */
         readonly post: operations["tree_without_api_tree_without_post"];
-        readonly delete?: never;
-        readonly options?: never;
-        readonly head?: never;
-        readonly patch?: never;
-        readonly trace?: never;
-    };
-    readonly "/api/truth": {
-        readonly parameters: {
-            readonly query?: never;
-            readonly header?: never;
-            readonly path?: never;
-            readonly cookie?: never;
-        };
-        readonly get?: never;
-        readonly put?: never;
-        /**
-         * Truth
-         * @description About 30 drawings, and a forward pass for each.
-         */
-        readonly post: operations["truth_api_truth_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -791,6 +891,18 @@ export interface components {
             readonly lost: number | null;
         };
         /**
+         * ChangedPhoto
+         * @description A photo that is taken for another class.
+         */
+        readonly ChangedPhoto: {
+            /** Photo */
+            readonly photo: string;
+            /** Before */
+            readonly before: string;
+            /** After */
+            readonly after: string;
+        };
+        /**
          * ChannelBrings
          * @description One channel at these positions.
          *
@@ -808,6 +920,125 @@ export interface components {
             readonly active: number;
         };
         /**
+         * ChannelEntry
+         * @description One channel in one photo.
+         *
+         *     Attributes:
+         *         brings: to the score.
+         *         peak: its largest activation.
+         *         box: where that is, see `strong_box`.
+         */
+        readonly ChannelEntry: {
+            /** Channel */
+            readonly channel: number;
+            /** Brings */
+            readonly brings: number;
+            /** Peak */
+            readonly peak: number;
+            /** Box */
+            readonly box: readonly number[];
+        };
+        /**
+         * ChannelHere
+         * @description One channel in one photo.
+         *
+         *     Attributes:
+         *         map: its activations.
+         *         peak: the largest of them.
+         *         box: where that is, see `strong_box`.
+         *         brings: to the score of the target; None where that looks at no class.
+         *         alone: what it brings to the score of the predicted class, and the name of that.
+         */
+        readonly ChannelHere: {
+            readonly map: components["schemas"]["MapAnswer"];
+            /** Peak */
+            readonly peak: number;
+            /** Box */
+            readonly box: readonly number[];
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Brings */
+            readonly brings: number | null;
+            /** Alone */
+            readonly alone: number | null;
+            /** Predicted */
+            readonly predicted: string;
+            /** On */
+            readonly on: number;
+        };
+        /**
+         * ChannelOff
+         * @description What happens when a channel is zero in photos, `photos` of them so far; losses from the largest.
+         */
+        readonly ChannelOff: {
+            /** Photos */
+            readonly photos: number;
+            /** Of */
+            readonly of: number;
+            /** Changed */
+            readonly changed: readonly components["schemas"]["ChangedPhoto"][];
+            /** Losses */
+            readonly losses: readonly components["schemas"]["ClassLoss"][];
+        };
+        /**
+         * ChannelPhotos
+         * @description One channel through all photos.
+         *
+         *     Attributes:
+         *         photos: how many were looked at so far.
+         *         of: how many there are to look at.
+         *         on: in how many it is above zero somewhere.
+         *         strongest: by largest activation.
+         *         brings: by what it brings to the predicted class; empty where the network has no classes.
+         *         classes: from the one it brings most to.
+         *         all: every photo, in the order in which they came.
+         *         predicted: the class of each.
+         *         sees_most: a position sees most of the image.
+         */
+        readonly ChannelPhotos: {
+            /** Photos */
+            readonly photos: number;
+            /** Of */
+            readonly of: number;
+            /** On */
+            readonly on: number;
+            /** Strongest */
+            readonly strongest: readonly components["schemas"]["PhotoOfChannel"][];
+            /** Brings */
+            readonly brings: readonly components["schemas"]["PhotoOfChannel"][];
+            /** Classes */
+            readonly classes: readonly components["schemas"]["ClassOfChannel"][];
+            /** All */
+            readonly all: readonly components["schemas"]["PhotoOfChannel"][];
+            /** Predicted */
+            readonly predicted: readonly string[];
+            /** Sees Most */
+            readonly sees_most: boolean;
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
+         * ChannelQuery
+         * @description One channel in a photo.
+         */
+        readonly ChannelQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Layer */
+            readonly layer: string;
+            /** Channel */
+            readonly channel: number;
+        };
+        /**
          * ChannelShare
          * @description A number of the embedding, and its share of all that is added and taken away.
          */
@@ -816,6 +1047,87 @@ export interface components {
             readonly index: number;
             /** Share */
             readonly share: number;
+        };
+        /**
+         * ChannelsAnswer
+         * @description The channels of a layer by what they bring; `entries`, `between` and `rest` sum to the score.
+         *
+         *     Attributes:
+         *         target: what is explained, in words.
+         *         score: of the target.
+         *         channels: how many the layer has.
+         *         entries: those that bring most, and those that speak most against it; what brings most first.
+         *         between: the sum of all others.
+         *         half: the least number of channels that hold half of what speaks for it.
+         *         rest: what no channel brings, such as biases.
+         *         sees_most: a position sees most of the image.
+         */
+        readonly ChannelsAnswer: {
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Score */
+            readonly score: number;
+            /** Layer */
+            readonly layer: string;
+            /** Channels */
+            readonly channels: number;
+            /** Entries */
+            readonly entries: readonly components["schemas"]["ChannelEntry"][];
+            /** Between */
+            readonly between: number;
+            /** Half */
+            readonly half: number;
+            /** Rest */
+            readonly rest: number;
+            /** Sees Most */
+            readonly sees_most: boolean;
+            /** Notes */
+            readonly notes: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * ChannelsQuery
+         * @description The channels of a stage; None is the last one before the target.
+         */
+        readonly ChannelsQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Layer */
+            readonly layer?: string | null;
+        };
+        /**
+         * ClassLoss
+         * @description What a class loses on average over its photos.
+         */
+        readonly ClassLoss: {
+            /** Name */
+            readonly name: string;
+            /** Mean */
+            readonly mean: number;
+            /** Photos */
+            readonly photos: number;
+        };
+        /**
+         * ClassOfChannel
+         * @description What a channel brings to a class, on average over the photos that the network takes for it.
+         */
+        readonly ClassOfChannel: {
+            /** Name */
+            readonly name: string;
+            /** Mean */
+            readonly mean: number;
+            /** Photos */
+            readonly photos: number;
         };
         /**
          * ClassScore
@@ -1349,6 +1661,81 @@ export interface components {
             readonly of: string;
             /** Photos */
             readonly photos: readonly string[];
+        };
+        /**
+         * EveryPhotoQuery
+         * @description One channel in all photos.
+         *
+         *     Attributes:
+         *         seen: how many photos the page has seen so far; each answer goes further, until all were looked at.
+         */
+        readonly EveryPhotoQuery: {
+            /** Model */
+            readonly model: string;
+            /** Layer */
+            readonly layer: string;
+            /** Channel */
+            readonly channel: number;
+            /**
+             * Seen
+             * @default 0
+             */
+            readonly seen: number;
+        };
+        /**
+         * FeatureFrame
+         * @description A feature image in the making.
+         *
+         *     Attributes:
+         *         image: a data URI: as it is now or, once it is finished or stopped, the best.
+         *         peak: the largest activation of the channel in that image.
+         *         finished: nothing more is gained by going on.
+         */
+        readonly FeatureFrame: {
+            /** Image */
+            readonly image: string;
+            /** Done */
+            readonly done: number;
+            /** Total */
+            readonly total: number;
+            /** Peak */
+            readonly peak: number;
+            /** Finished */
+            readonly finished: boolean;
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
+         * FeatureImageQuery
+         * @description Go on with the feature image of a channel.
+         *
+         *     Attributes:
+         *         done: the steps that the page has seen.
+         *         steps: of the whole optimization.
+         *         stop: do not go on; give the best so far.
+         */
+        readonly FeatureImageQuery: {
+            /** Model */
+            readonly model: string;
+            /** Layer */
+            readonly layer: string;
+            /** Channel */
+            readonly channel: number;
+            /**
+             * Done
+             * @default 0
+             */
+            readonly done: number;
+            /**
+             * Steps
+             * @default 160
+             */
+            readonly steps: number;
+            /**
+             * Stop
+             * @default false
+             */
+            readonly stop: boolean;
         };
         /**
          * FeatureQuery
@@ -2048,6 +2435,22 @@ export interface components {
              * @default
              */
             readonly source: string;
+        };
+        /**
+         * PhotoOfChannel
+         * @description One photo in which a channel was looked at.
+         *
+         *     Attributes:
+         *         value: the largest activation, or what the channel brings to the predicted class.
+         *         box: where its largest activation is, see `strong_box`.
+         */
+        readonly PhotoOfChannel: {
+            /** Photo */
+            readonly photo: string;
+            /** Value */
+            readonly value: number;
+            /** Box */
+            readonly box: readonly number[];
         };
         /**
          * PlacesAnswer
@@ -2883,6 +3286,316 @@ export interface operations {
             };
         };
     };
+    readonly scores_api_scores_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ScoresQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ScoresAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly channels_api_channels_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ChannelsQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ChannelsAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly channel_api_channel_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ChannelQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ChannelHere"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly channel_photos_api_channel_photos_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["EveryPhotoQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ChannelPhotos"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly channel_off_api_channel_off_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["EveryPhotoQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ChannelOff"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly decision_api_decision_post: {
         readonly parameters: {
             readonly query?: never;
@@ -2967,6 +3680,68 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ComparisonAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly truth_api_truth_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["TruthQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["TruthAnswer"];
                 };
             };
             /** @description Accepted */
@@ -3215,6 +3990,68 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["EditedAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly feature_image_api_feature_image_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["FeatureImageQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["FeatureFrame"];
                 };
             };
             /** @description Accepted */
@@ -3649,68 +4486,6 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ContrastAnswer"];
-                };
-            };
-            /** @description Accepted */
-            readonly 202: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Ticket"];
-                };
-            };
-            /** @description Bad Request */
-            readonly 400: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Validation Error */
-            readonly 422: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-            /** @description Service Unavailable */
-            readonly 503: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    readonly scores_api_scores_post: {
-        readonly parameters: {
-            readonly query?: never;
-            readonly header?: {
-                readonly "x-job"?: string;
-            };
-            readonly path?: never;
-            readonly cookie?: never;
-        };
-        readonly requestBody: {
-            readonly content: {
-                readonly "application/json": components["schemas"]["ScoresQuery"];
-            };
-        };
-        readonly responses: {
-            /** @description Successful Response */
-            readonly 200: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["ScoresAnswer"];
                 };
             };
             /** @description Accepted */
@@ -4250,7 +5025,9 @@ export interface operations {
     readonly tree_elsewhere_api_tree_elsewhere_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -4310,7 +5087,9 @@ export interface operations {
     readonly tree_image_api_tree_image_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -4389,68 +5168,6 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["WithoutAnswer"];
-                };
-            };
-            /** @description Accepted */
-            readonly 202: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Ticket"];
-                };
-            };
-            /** @description Bad Request */
-            readonly 400: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Validation Error */
-            readonly 422: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-            /** @description Service Unavailable */
-            readonly 503: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    readonly truth_api_truth_post: {
-        readonly parameters: {
-            readonly query?: never;
-            readonly header?: {
-                readonly "x-job"?: string;
-            };
-            readonly path?: never;
-            readonly cookie?: never;
-        };
-        readonly requestBody: {
-            readonly content: {
-                readonly "application/json": components["schemas"]["TruthQuery"];
-            };
-        };
-        readonly responses: {
-            /** @description Successful Response */
-            readonly 200: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["TruthAnswer"];
                 };
             };
             /** @description Accepted */

@@ -42,3 +42,7 @@ export type Baselines = Schemas["BaselinesAnswer"];
 export type Deciding = Schemas["DecidingAnswer"];
 export type SceneLabels = Schemas["SceneLabels"];
 export type MethodScores = Schemas["MethodScoresAnswer"];
+export type Matched = Schemas["MatchAnswer"];
+export type Counterpart = Schemas["CounterpartAnswer"];
+export type Ranks = Schemas["RanksAnswer"];
+export type Contrast = Schemas["ContrastAnswer"];
