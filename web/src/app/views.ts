@@ -20,12 +20,12 @@ export interface View {
 
 const all: View[] = [
   { name: "decision", title: "Decision", View: Decision },
-  { name: "measured", title: "Scores", View: Measured, there: () => transport.value.has("measured", {}) && !transport.value.live },
+  { name: "tree", title: "Tree", View: Tree, there: treeIsThere },
+  { name: "match", title: "Match", View: Match },
+  { name: "methods", title: "Methods", View: Methods },
   { name: "channel", title: "Channels", View: Channel, there: () => transport.value.live },
   { name: "truth", title: "Truth", View: Truth, there: () => transport.value.live && Boolean(photo.value?.drawn) },
-  { name: "tree", title: "Tree", View: Tree, there: treeIsThere },
-  { name: "methods", title: "Methods", View: Methods },
-  { name: "match", title: "Match", View: Match },
+  { name: "measured", title: "Scores", View: Measured, there: () => transport.value.has("measured", {}) && !transport.value.live },
 ];
 
 export function views(): View[] {

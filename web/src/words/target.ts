@@ -2,6 +2,9 @@
 import type { ClassScore, Decision } from "../wire/types";
 import { shortName } from "./names";
 
+/** What answers of every verb say of the target. */
+export type AboutTarget = Pick<Decision, "asked" | "target"> & { readonly kind?: string };
+
 const UNIT = /^(.*), channel (\d+), (?:average|\((\d+), (\d+)\))$/;
 export const RUNNER_UP = "runner-up";
 export const PREDICTED = "predicted";
@@ -20,13 +23,13 @@ export function unitName(target: string): string {
 }
 
 /** One line: "jay − crow". */
-export function targetLabel(answer: Decision): string {
+export function targetLabel(answer: AboutTarget): string {
   if (answer.kind === "neuron") return unitName(answer.target);
   return answer.asked.length ? answer.asked.map((name) => outputName(name)).join(" \u2212 ") : answer.target;
 }
 
 /** What evidence is for. */
-export function claimOf(answer: Decision): string {
+export function claimOf(answer: AboutTarget): string {
   return answer.asked.length ? outputName(answer.asked[0]!, answer.kind === "value" ? "value" : "class") : targetLabel(answer);
 }
 

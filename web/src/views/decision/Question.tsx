@@ -2,18 +2,18 @@
 import { useRef, useState } from "preact/hooks";
 import { TargetPicker, type Side } from "../../controls/TargetPicker";
 import { library, target } from "../../state/store";
-import { outputName, targetLabel } from "../../words/target";
-import type { Decision, Scores } from "../../wire/types";
+import { outputName, targetLabel, type AboutTarget } from "../../words/target";
+import type { Scores } from "../../wire/types";
 import { RecordedQuestion } from "./RecordedQuestion";
 
 interface Props {
   /** Null as long as there is none, or where the target cannot be explained. */
-  answer: Decision | null;
+  answer: AboutTarget | null;
   scores: Scores | null;
-  failed: boolean;
+  failed?: boolean;
 }
 
-export function Question({ answer, scores, failed }: Props) {
+export function Question({ answer, scores, failed = false }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [open, setOpen] = useState<Side | null>(null);
   const choose = (side: Side) => () => {
@@ -36,7 +36,7 @@ export function Question({ answer, scores, failed }: Props) {
 
 type Button = (side: Side, text: string) => preact.JSX.Element;
 
-function headline(answer: Decision | null, scores: Scores | null, failed: boolean, button: Button) {
+function headline(answer: AboutTarget | null, scores: Scores | null, failed: boolean, button: Button) {
   if (!answer) return <>Why {button("for", failed ? target.value || "…" : "…")}?</>;
   const [first, second] = answer.asked;
   const kind = scores?.kind ?? "class";
