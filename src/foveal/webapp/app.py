@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 import foveal.webapp.asks  # noqa: F401  registers what can be asked
 from foveal.errors import FovealError, printable
 from foveal.report.answers.library import PhotoEntry
+from foveal.report.answers.measured import MeasuredAnswer
 from foveal.report.answers.wire import Wire
 from foveal.storage.reading import reason
 from foveal.webapp.ask import ASKS, Ask
@@ -96,6 +97,11 @@ def create_app(studio: Studio) -> FastAPI:
         """A photo as the page draws it."""
         forever = {"Cache-Control": "private, max-age=31536000, immutable"}
         return Response(studio.photos[hash].encoded(), media_type="image/webp", headers=forever)
+
+    @app.webhooks.post("measured")
+    def measured() -> MeasuredAnswer:
+        """No server answers this: pages that open from disk have it inside, and its shape is told here."""
+        raise NotImplementedError
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
