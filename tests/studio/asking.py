@@ -94,5 +94,10 @@ class Client:
         return self.send("POST", "/api/photos", data, x_name=name, **self.key)
 
     @property
+    def authorization(self) -> dict[str, str]:
+        """What every request must have."""
+        return {"Authorization": f"Bearer {self.server.token}"}
+
+    @property
     def key(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.server.token}"}
