@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.15  # seconds that a question waits for its answer before it becomes a job with progress
 
+UNREADABLE = "the page asked something unreadable: "
 FORGETTING = 1.0  # seconds between two looks for tickets that nobody asks about
 
 
@@ -182,7 +183,7 @@ async def _unreadable(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part != "body")
-    return JSONResponse({"sentence": f"the page asked something unreadable: {where}: {first['msg']}"}, 422)
+    return JSONResponse({"sentence": f"{UNREADABLE}{where}: {first['msg']}"}, 422)
 
 
 def _static(name: str) -> bytes:

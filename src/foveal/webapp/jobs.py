@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import ValidationError
+
 from foveal.errors import FovealError
 from foveal.report.answers.wire import Wire
 from foveal.storage.reading import reason
@@ -30,6 +32,7 @@ MOST_WAITING = 64
 FORGOTTEN = 30.0  # seconds after which a ticket is gone whose page does not listen
 GRACE = 3.0  # the same for a page that listened and went away
 BETWEEN = 0.05  # seconds between two events of progress
+NO_NUMBER = "what was measured is infinite or no number, so nothing can be shown: check the input's scale and the model's weights"
 UNEXPECTED = "foveal failed on this, which is a fault of foveal: "
 
 
@@ -221,6 +224,9 @@ class Jobs:
         except FovealError as error:
             self._tell(job, Event(kind="error", sentence=str(error)))
         except (Exception, SystemExit) as error:  # noqa: BLE001  the page must hear of it, whatever it is
+            if isinstance(error, ValidationError) and {entry["type"] for entry in error.errors()} == {"finite_number"}:
+                self._tell(job, Event(kind="error", sentence=NO_NUMBER))
+                return
             self._studio.failed(ask.name, error)
             self._tell(job, Event(kind="error", sentence=f"{UNEXPECTED}{type(error).__name__}: {reason(error)}"))
         else:
