@@ -65,10 +65,9 @@ def test_every_question_has_an_answer_or_a_sentence(awkward: Client, name: str, 
     said = {
         "photo": first, "other": second, "query": first, "than": second, "photos": [first], "among": [second],
         "model": model, "methods": ["gradcam"], "cells": [{"method": "gradcam", "layer": "conv"}], "of": "",
-        "at": "conv", "layer": "conv", "channel": 0, "scaled": [{"of": "", "scale": 0.0}], "seed": 1, "side": "query", "positions": [[0, 0]],
-        "switch": {"layer": "conv", "channels": [0]},
-        "edit": {"shape": SHAPE},
-        "shapes": [SHAPE],
+        "at": "conv", "layer": "conv", "channel": 0, "scaled": [{"of": "", "scale": 0.0}], "seed": 1,
+        "side": "query", "positions": [[0, 0]], "switch": {"layer": "conv", "channels": [0]},
+        "edit": {"shape": SHAPE}, "shapes": [SHAPE],
     }  # fmt: skip
     needed = {field for field, about in ASKS[name].query.model_fields.items() if about.is_required()}
     reply = awkward.ask(name, **{field: value for field, value in said.items() if field in needed})

@@ -32,7 +32,7 @@ MOST_WAITING = 64
 FORGOTTEN = 30.0  # seconds after which a ticket is gone whose page does not listen
 GRACE = 3.0  # the same for a page that listened and went away
 BETWEEN = 0.05  # seconds between two events of progress
-NO_NUMBER = "what was measured is infinite or no number, so nothing can be shown: check the input's scale and the model's weights"
+NO_NUMBER = "what was measured is infinite or no number, so nothing is shown: check the input and the weights"
 UNEXPECTED = "foveal failed on this, which is a fault of foveal: "
 
 
