@@ -69,6 +69,7 @@ class Client:
         reply = self.ask(name, **query)
         if reply.status == 202:
             *_, last = self.events(reply.json["job"])
+            self.cancel(reply.json["job"])
             assert last["kind"] == "answer", last
             return last["answer"]
         assert reply.status == 200, (reply.status, reply.body[:300])

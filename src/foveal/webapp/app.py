@@ -83,7 +83,7 @@ def create_app(studio: Studio) -> FastAPI:
 
     @app.delete("/api/jobs/{job}")
     async def cancel(job: str, request: Request) -> bool:
-        """Give up waiting; work that nobody waits for stops after the chunk it is in."""
+        """The answer is there, or is not waited for any more; work that nobody waits for stops after its chunk."""
         stopped: bool = request.app.state.jobs.cancel(job)
         return stopped
 
