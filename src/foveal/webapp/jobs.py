@@ -108,7 +108,7 @@ class Jobs:
         """
         if ticket in self._tickets:
             raise Busy("this question has the number of another that is not answered yet: ask again")
-        key = f"{ask.name} {query.model_dump_json()}"
+        key = ask.key(query)
         job = self._by_key.get(key)
         if job is None or job.over or not job.tickets:
             kept = self._studio.answers.get(key) if ask.lasting else None

@@ -144,6 +144,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/figure": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Figure
+         * @description The photo and its map at each layer, as `save_figure` of the explanation writes it.
+         */
+        readonly post: operations["figure_api_figure_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/places": {
         readonly parameters: {
             readonly query?: never;
@@ -238,6 +258,26 @@ export interface paths {
          * @description The passes that make the maps, and a forward pass for each.
          */
         readonly post: operations["method_scores_api_method_scores_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/page": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Page
+         * @description Nothing is computed: an answer that is not kept any more must be looked at again.
+         */
+        readonly post: operations["page_api_page_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -609,6 +649,18 @@ export interface webhooks {
 }
 export interface components {
     schemas: {
+        /**
+         * AskedQuery
+         * @description Something that the page asked: of which ask, and its query as it was sent.
+         */
+        readonly AskedQuery: {
+            /** Name */
+            readonly name: string;
+            /** Query */
+            readonly query: {
+                readonly [key: string]: unknown;
+            };
+        };
         /**
          * BaselineMap
          * @description One of them: its name in `foveal.metrics.baseline_maps`.
@@ -1269,6 +1321,57 @@ export interface components {
             readonly of: string;
         };
         /**
+         * FigureAnswer
+         * @description A file: its bytes as base64.
+         */
+        readonly FigureAnswer: {
+            /** Name */
+            readonly name: string;
+            /** Type */
+            readonly type: string;
+            /** Content */
+            readonly content: string;
+        };
+        /**
+         * FigureQuery
+         * @description The figure of a decision.
+         *
+         *     Attributes:
+         *         format: "pdf" needs `pip install 'foveal[pdf]'`.
+         *         sign: which evidence is drawn, as `foveal.Explanation.figure` takes it.
+         */
+        readonly FigureQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Method
+             * @default gradcam
+             */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
+            readonly edit?: components["schemas"]["Edit"] | null;
+            readonly switch?: components["schemas"]["Switch"] | null;
+            /**
+             * Format
+             * @enum {string}
+             */
+            readonly format: "png" | "svg" | "pdf";
+            /**
+             * Sign
+             * @default auto
+             * @enum {string}
+             */
+            readonly sign: "auto" | "positive" | "negative" | "signed";
+        };
+        /**
          * GridAnswer
          * @description Where the positions of a map lie on the photo, in fractions of its width and height.
          *
@@ -1805,6 +1908,37 @@ export interface components {
             readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
             /** Species */
             readonly species: string;
+        };
+        /**
+         * PageAnswer
+         * @description The page, one HTML document.
+         */
+        readonly PageAnswer: {
+            /** Name */
+            readonly name: string;
+            /** Html */
+            readonly html: string;
+        };
+        /**
+         * PageQuery
+         * @description A page with the answers to these, and no others.
+         *
+         *     Attributes:
+         *         asked: what the page asked so far.
+         *         address: the view to begin with.
+         */
+        readonly PageQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /** Asked */
+            readonly asked: readonly components["schemas"]["AskedQuery"][];
+            /**
+             * Address
+             * @default
+             */
+            readonly address: string;
         };
         /**
          * PartTruth
@@ -3122,6 +3256,68 @@ export interface operations {
             };
         };
     };
+    readonly figure_api_figure_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["FigureQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["FigureAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly places_api_places_post: {
         readonly parameters: {
             readonly query?: never;
@@ -3392,6 +3588,68 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["MethodScoresAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly page_api_page_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PageQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PageAnswer"];
                 };
             };
             /** @description Accepted */

@@ -16,3 +16,5 @@ export type Measured = Schemas["MeasuredAnswer"];
 export type MeasuredTable = Schemas["MeasuredTable"];
 export type MeasuredColumn = Schemas["MeasuredColumn"];
 export type MeasuredCell = Schemas["MeasuredCell"];
+export type Figure = Schemas["FigureAnswer"];
+export type SavedPage = Schemas["PageAnswer"];
