@@ -90,3 +90,28 @@ export function tileOf(field: Field, row: number, column: number): [number, numb
   const y = field.grid.offset[1]! + row * field.grid.step[1]!;
   return [x - dx / 2, y - dy / 2, x + dx / 2, y + dy / 2];
 }
+
+/** The same map as it lies on a part of the photo, a box in fractions of it. */
+export function within(field: Field, [x0, y0, x1, y1]: readonly number[]): Field {
+  const [width, height] = [x1! - x0!, y1! - y0!];
+  const { offset, step, seen, turned } = field.grid;
+  const grid = {
+    offset: [(offset[0]! - x0!) / width, (offset[1]! - y0!) / height],
+    step: [step[0]! / width, step[1]! / height],
+    seen: [(seen[0]! - x0!) / width, (seen[1]! - y0!) / height, (seen[2]! - x0!) / width, (seen[3]! - y0!) / height],
+    turned,
+  };
+  return { ...field, grid };
+}
+
+const turnedAround = new WeakMap<Field, Field>();
+
+/** The same map with the other sign. */
+export function opposite(field: Field): Field {
+  let other = turnedAround.get(field);
+  if (!other) {
+    other = { ...field, values: field.values.map((value) => -value), total: -field.total };
+    turnedAround.set(field, other);
+  }
+  return other;
+}
