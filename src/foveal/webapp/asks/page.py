@@ -63,6 +63,6 @@ def _kept(studio: Studio, asked: AskedQuery) -> str:
             answer = None
     if answer is None:
         raise ResultError(
-            f"the studio does not have its answer to {asked.name!r} any more: look at the view again, then save the page"
+            f"the studio has its answer to {asked.name!r} no more: look at the view again, then save the page"
         )
     return answer.decode()
