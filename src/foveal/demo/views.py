@@ -46,6 +46,8 @@ def match(record: Record, studio: Studio, photo: str) -> None:
     """The other images by their similarity, and what the image shares with the first of them."""
     on = {"photo": photo, "model": MODEL, "metric": "cosine"}
     others = [other.hash for other in studio.photos if other.hash != photo]
+    if not others:
+        return
     ranks = cast("RanksAnswer", record.ask("ranks", {**on, "among": others}))
     order = [one.photo for one in ranks.ranked]
     for other, after in pairwise(order[: NEAREST + 1]):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foveal.report.answers.decision import spec_text
-from foveal.report.answers.tree import known_branches, tree_answer
+from foveal.report.answers.tree import feature_id, known_branches, tree_answer
+from foveal.report.answers.tree_pictures import pictures_answer
 from foveal.report.recorded_page import RecordedPage
 
 if TYPE_CHECKING:
@@ -32,4 +33,7 @@ def tree_page(tree: Tree, *, title: str = "") -> str:
             page.add("tree/branch", {**query, "of": of}, branch)
         if effects:
             page.add("tree/effects", {**query, "of": of}, effects)
+    for feature in tree.features.values():
+        if pictures := pictures_answer(tree, feature):
+            page.add("tree/pictures", {**query, "of": feature_id(feature)}, pictures)
     return page.html(f"#/tree?nodes={whole.nodes}", title=title or f"{tree.target}, {tree.model}")

@@ -20,6 +20,7 @@ import foveal.webapp.asks  # noqa: F401  registers what can be asked
 from foveal.errors import FovealError, printable
 from foveal.report.answers.library import PhotoEntry
 from foveal.report.answers.measured import MeasuredAnswer
+from foveal.report.answers.tree_pictures import PicturesAnswer
 from foveal.report.answers.wire import Wire
 from foveal.storage.reading import reason
 from foveal.webapp.ask import ASKS, Ask
@@ -98,8 +99,8 @@ def create_app(studio: Studio) -> FastAPI:
         forever = {"Cache-Control": "private, max-age=31536000, immutable"}
         return Response(studio.photos[hash].encoded(), media_type="image/webp", headers=forever)
 
-    @app.webhooks.post("measured")
-    def measured() -> MeasuredAnswer:
+    @app.webhooks.post("recorded")
+    def recorded() -> MeasuredAnswer | PicturesAnswer:
         """No server answers this: pages that open from disk have it inside, and its shape is told here."""
         raise NotImplementedError
 

@@ -766,7 +766,7 @@ export interface paths {
     };
 }
 export interface webhooks {
-    readonly measured: {
+    readonly recorded: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -776,10 +776,10 @@ export interface webhooks {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Measured
+         * Recorded
          * @description No server answers this: pages that open from disk have it inside, and its shape is told here.
          */
-        readonly post: operations["measuredmeasured_post"];
+        readonly post: operations["recordedrecorded_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -2585,6 +2585,24 @@ export interface components {
             readonly value: number;
             /** Box */
             readonly box: readonly number[];
+        };
+        /**
+         * PictureRow
+         * @description Pictures of one kind, as data URIs; `about` says what they show.
+         */
+        readonly PictureRow: {
+            /** About */
+            readonly about: string;
+            /** Pictures */
+            readonly pictures: readonly string[];
+        };
+        /**
+         * PicturesAnswer
+         * @description What there is of one feature.
+         */
+        readonly PicturesAnswer: {
+            /** Rows */
+            readonly rows: readonly components["schemas"]["PictureRow"][];
         };
         /**
          * PlacesAnswer
@@ -5622,7 +5640,7 @@ export interface operations {
             };
         };
     };
-    readonly measuredmeasured_post: {
+    readonly recordedrecorded_post: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -5637,7 +5655,7 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["MeasuredAnswer"];
+                    readonly "application/json": components["schemas"]["MeasuredAnswer"] | components["schemas"]["PicturesAnswer"];
                 };
             };
         };

@@ -48,3 +48,4 @@ export type Ranks = Schemas["RanksAnswer"];
 export type Contrast = Schemas["ContrastAnswer"];
 export type Figure = Schemas["FigureAnswer"];
 export type SavedPage = Schemas["PageAnswer"];
+export type TreePictures = Schemas["PicturesAnswer"];
