@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.15  # seconds that a question waits for its answer before it becomes a job with progress
 
+UNREADABLE = "the page asked something unreadable: "
 FORGETTING = 1.0  # seconds between two looks for tickets that nobody asks about
 
 
@@ -83,7 +84,7 @@ def create_app(studio: Studio) -> FastAPI:
 
     @app.delete("/api/jobs/{job}")
     async def cancel(job: str, request: Request) -> bool:
-        """Give up waiting; work that nobody waits for stops after the chunk it is in."""
+        """The answer is there, or is not waited for any more; work that nobody waits for stops after its chunk."""
         stopped: bool = request.app.state.jobs.cancel(job)
         return stopped
 
@@ -183,7 +184,7 @@ async def _unreadable(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part != "body")
-    return JSONResponse({"sentence": f"the page asked something unreadable: {where}: {first['msg']}"}, 422)
+    return JSONResponse({"sentence": f"{UNREADABLE}{where}: {first['msg']}"}, 422)
 
 
 def _static(name: str) -> bytes:

@@ -716,7 +716,7 @@ export interface paths {
         readonly post?: never;
         /**
          * Cancel
-         * @description Give up waiting; work that nobody waits for stops after the chunk it is in.
+         * @description The answer is there, or is not waited for any more; work that nobody waits for stops after its chunk.
          */
         readonly delete: operations["cancel_api_jobs__job__delete"];
         readonly options?: never;
