@@ -44,7 +44,7 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
-    readonly "/api/channels": {
+    readonly "/api/layer_channels": {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -54,10 +54,10 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Channels
-         * @description No forward pass where the layer was looked at already.
+         * Layer Channels
+         * @description A forward and a backward pass.
          */
-        readonly post: operations["channels_api_channels_post"];
+        readonly post: operations["layer_channels_api_layer_channels_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -484,6 +484,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/channels": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Channels
+         * @description No forward pass where the layer was looked at already.
+         */
+        readonly post: operations["channels_api_channels_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/tree": {
         readonly parameters: {
             readonly query?: never;
@@ -759,6 +779,25 @@ export interface components {
             readonly before: string;
             /** After */
             readonly after: string;
+        };
+        /**
+         * ChannelEntry
+         * @description One channel in one photo.
+         *
+         *     Attributes:
+         *         brings: to the score.
+         *         peak: its largest activation.
+         *         box: where that is, see `strong_box`.
+         */
+        readonly ChannelEntry: {
+            /** Channel */
+            readonly channel: number;
+            /** Brings */
+            readonly brings: number;
+            /** Peak */
+            readonly peak: number;
+            /** Box */
+            readonly box: readonly number[];
         };
         /**
          * ChannelHere
@@ -1567,6 +1606,63 @@ export interface components {
             readonly score: number | null;
             /** Elsewhere */
             readonly elsewhere: readonly (number | null)[];
+        };
+        /**
+         * LayerChannels
+         * @description The channels of a layer by what they bring; `entries`, `between` and `rest` sum to the score.
+         *
+         *     Attributes:
+         *         target: what is explained, in words.
+         *         score: of the target.
+         *         channels: how many the layer has.
+         *         entries: those that bring most, and those that speak most against it; what brings most first.
+         *         between: the sum of all others.
+         *         half: the least number of channels that hold half of what speaks for it.
+         *         rest: what no channel brings, such as biases.
+         *         sees_most: a position sees most of the image.
+         */
+        readonly LayerChannels: {
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Score */
+            readonly score: number;
+            /** Layer */
+            readonly layer: string;
+            /** Channels */
+            readonly channels: number;
+            /** Entries */
+            readonly entries: readonly components["schemas"]["ChannelEntry"][];
+            /** Between */
+            readonly between: number;
+            /** Half */
+            readonly half: number;
+            /** Rest */
+            readonly rest: number;
+            /** Sees Most */
+            readonly sees_most: boolean;
+            /** Notes */
+            readonly notes: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * LayerChannelsQuery
+         * @description The channels of a stage; None is the last one before the target.
+         */
+        readonly LayerChannelsQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Layer */
+            readonly layer?: string | null;
         };
         /**
          * LayerShare
@@ -2938,7 +3034,7 @@ export interface operations {
             };
         };
     };
-    readonly channels_api_channels_post: {
+    readonly layer_channels_api_layer_channels_post: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -2947,7 +3043,7 @@ export interface operations {
         };
         readonly requestBody: {
             readonly content: {
-                readonly "application/json": components["schemas"]["ChannelsQuery"];
+                readonly "application/json": components["schemas"]["LayerChannelsQuery"];
             };
         };
         readonly responses: {
@@ -2957,7 +3053,7 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["ChannelsAnswer"];
+                    readonly "application/json": components["schemas"]["LayerChannels"];
                 };
             };
             /** @description Accepted */
@@ -4218,6 +4314,66 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["SwitchedAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly channels_api_channels_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ChannelsQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ChannelsAnswer"];
                 };
             };
             /** @description Accepted */

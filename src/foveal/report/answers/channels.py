@@ -35,7 +35,7 @@ class ChannelEntry(Wire):
     box: Box
 
 
-class ChannelsAnswer(Wire):
+class LayerChannels(Wire):
     """The channels of a layer by what they bring; `entries`, `between` and `rest` sum to the score.
 
     Attributes:

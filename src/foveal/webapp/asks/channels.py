@@ -22,8 +22,8 @@ from foveal.report.answers.channels import (
     ChannelHere,
     ChannelOff,
     ChannelPhotos,
-    ChannelsAnswer,
     ClassLoss,
+    LayerChannels,
     channel_photos,
     sees_most,
     strong_box,
@@ -47,7 +47,7 @@ Number = Field(ge=0, le=10**6)
 MOST_FOR, MOST_AGAINST = 14, 6
 
 
-class ChannelsQuery(TargetQuery):
+class LayerChannelsQuery(TargetQuery):
     """The channels of a stage; None is the last one before the target."""
 
     layer: str | None = Field(default=None, max_length=300)
@@ -73,8 +73,8 @@ class EveryPhotoQuery(Query):
     seen: int = Field(default=0, ge=0, le=10**6)
 
 
-@ask("channels")
-def channels(studio: Studio, query: ChannelsQuery, progress: Progress) -> ChannelsAnswer:
+@ask("layer_channels")
+def layer_channels(studio: Studio, query: LayerChannelsQuery, progress: Progress) -> LayerChannels:
     """A forward and a backward pass."""
     began = time.perf_counter()
     context = _context(studio, query)
@@ -90,7 +90,7 @@ def channels(studio: Studio, query: ChannelsQuery, progress: Progress) -> Channe
     shown = list(dict.fromkeys([*order[:MOST_FOR], *against]))
     positive = each.clamp(min=0).sort(descending=True).values.cumsum(0)
     values, places = sums.peaks
-    return ChannelsAnswer(
+    return LayerChannels(
         target=verdict.label[0],
         asked=asked_classes(verdict.label[0], verdict.spec),
         score=score,

@@ -13,7 +13,7 @@ import { useChannelsCode } from "./code";
 
 export function Front() {
   const on = { photo: photo.value!.hash, model: model.value!.name };
-  const found = useAnswer<Channels>("channels", { ...on, target: target.value, layer: address.value.layer ?? null });
+  const found = useAnswer<Channels>("layer_channels", { ...on, target: target.value, layer: address.value.layer ?? null });
   const scored = useAnswer<Scores>("scores", on);
   const staged = useAnswer<Stages>("stages", on);
   const { answer } = found;
