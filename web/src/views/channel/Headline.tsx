@@ -30,7 +30,8 @@ export function Headline({ layer, channel, photos, off }: Props) {
           max={most}
           aria-label="Channel"
           style={{ width: `${String(channel).length + 1}ch` }}
-          value={channel}
+          key={channel}
+          defaultValue={String(channel)}
           onChange={(event) => event.currentTarget.reportValidity() && open(layer, Number(event.currentTarget.value))}
         />{" "}
         of{" "}
@@ -45,7 +46,7 @@ export function Headline({ layer, channel, photos, off }: Props) {
         {photos && said(photos)} {off && photos && off.photos >= photos.of && <>{switched(off)} </>}
         <label>
           <span class="quiet">Your name for it:</span>{" "}
-          <input class="called" type="text" size={14} placeholder="none yet" value={nameOf(layer, channel)} onChange={(event) => setName(layer, channel, event.currentTarget.value)} />
+          <input class="called" type="text" size={14} placeholder="none yet" value={nameOf(layer, channel)} onInput={(event) => setName(layer, channel, event.currentTarget.value)} />
         </label>{" "}
         <a href={linkTo({ view: "channel", path: [], layer })}>All channels of {layer}</a>
       </p>
