@@ -218,7 +218,7 @@ def test_numbers_are_kept_and_each_photo_is_looked_at_once(own_studio: Studio) -
 def test_a_channel_or_layer_that_does_not_exist_is_told(own_studio: Studio) -> None:
     with pytest.raises(LayerError, match="channels 0 to 127, and no channel 128"):
         photos(own_studio, EveryPhotoQuery(model="demo", layer=LAYER, channel=128), silent)
-    with pytest.raises(LayerError, match="'head' is none: choose one of .*stage3"):
+    with pytest.raises(LayerError, match=r"'head' is none: choose one of .*stage3"):
         photos(own_studio, EveryPhotoQuery(model="demo", layer="head", channel=0), silent)
 
 
