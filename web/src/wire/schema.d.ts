@@ -2252,26 +2252,6 @@ export interface components {
             readonly notes: readonly string[];
         };
         /**
-         * Move
-         * @description A part, with what hangs on it, drawn elsewhere; in 1/160 of the picture.
-         */
-        readonly Move: {
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            readonly kind: "move";
-            /**
-             * Part
-             * @enum {string}
-             */
-            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
-            /** Dx */
-            readonly dx: number;
-            /** Dy */
-            readonly dy: number;
-        };
-        /**
          * NodeEffect
          * @description What a feature loses without one that supports it, in units of its value; below 0 where it gains.
          *
@@ -2332,6 +2312,26 @@ export interface components {
         readonly PartImageAnswer: {
             /** Image */
             readonly image: string;
+        };
+        /**
+         * PartMove
+         * @description A part, with what hangs on it, drawn elsewhere; in 1/160 of the picture.
+         */
+        readonly PartMove: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "move";
+            /**
+             * Part
+             * @enum {string}
+             */
+            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
+            /** Dx */
+            readonly dx: number;
+            /** Dy */
+            readonly dy: number;
         };
         /**
          * PartPhotoEntry
@@ -2669,7 +2669,7 @@ export interface components {
              */
             readonly target: string;
             /** Changes */
-            readonly changes?: readonly (components["schemas"]["Removal"] | components["schemas"]["OtherLook"] | components["schemas"]["Move"] | components["schemas"]["OtherBackground"])[];
+            readonly changes?: readonly (components["schemas"]["Removal"] | components["schemas"]["OtherLook"] | components["schemas"]["PartMove"] | components["schemas"]["OtherBackground"])[];
             /**
              * Large
              * @default false
