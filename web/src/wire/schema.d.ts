@@ -55,7 +55,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Layer Channels
-         * @description A forward and a backward pass.
+         * @description A forward and a backward pass; without a decision a forward pass.
          */
         readonly post: operations["layer_channels_api_layer_channels_post"];
         readonly delete?: never;
@@ -924,7 +924,7 @@ export interface components {
          * @description One channel in one photo.
          *
          *     Attributes:
-         *         brings: to the score.
+         *         brings: to the score; None where nothing is decided.
          *         peak: its largest activation.
          *         box: where that is, see `strong_box`.
          */
@@ -932,7 +932,7 @@ export interface components {
             /** Channel */
             readonly channel: number;
             /** Brings */
-            readonly brings: number;
+            readonly brings: number | null;
             /** Peak */
             readonly peak: number;
             /** Box */
@@ -1780,9 +1780,11 @@ export interface components {
          * LayerChannels
          * @description The channels of a layer by what they bring; `entries`, `between` and `rest` sum to the score.
          *
+         *     Without a decision, as of an embedding, by their largest activation.
+         *
          *     Attributes:
          *         target: what is explained, in words.
-         *         score: of the target.
+         *         score: of the target; None without one.
          *         channels: how many the layer has.
          *         entries: those that bring most, and those that speak most against it; what brings most first.
          *         between: the sum of all others.
@@ -1796,7 +1798,7 @@ export interface components {
             /** Asked */
             readonly asked: readonly string[];
             /** Score */
-            readonly score: number;
+            readonly score: number | null;
             /** Layer */
             readonly layer: string;
             /** Channels */

@@ -17,6 +17,7 @@ interface Props {
 export function Headline({ layer, channel, photos, off }: Props) {
   const staged = useAnswer<Stages>("stages", { photo: photo.value!.hash, model: model.value!.name });
   const stages = staged.answer?.stages ?? [];
+  const known = stages.some((stage) => stage.name === layer);
   const most = (stages.find((stage) => stage.name === layer)?.channels ?? channel + 1) - 1;
   const open = (at: string, number: number) => go({ path: [at, String(number)] });
   return (
@@ -36,7 +37,7 @@ export function Headline({ layer, channel, photos, off }: Props) {
         />{" "}
         of{" "}
         <select class="asked" aria-label="Layer" value={layer} onChange={(event) => open(event.currentTarget.value, 0)}>
-          {(stages.length ? stages.map((stage) => stage.name) : [layer]).map((name) => (
+          {(known ? [] : [layer]).concat(stages.map((stage) => stage.name)).map((name) => (
             <option value={name}>{name}</option>
           ))}
         </select>{" "}
@@ -48,7 +49,7 @@ export function Headline({ layer, channel, photos, off }: Props) {
           <span class="quiet">Your name for it:</span>{" "}
           <input class="called" type="text" size={14} placeholder="none yet" value={nameOf(layer, channel)} onInput={(event) => setName(layer, channel, event.currentTarget.value)} />
         </label>{" "}
-        <a href={linkTo({ view: "channel", path: [], layer })}>All channels of {layer}</a>
+        <a href={linkTo({ view: "channel", path: [], layer: known ? layer : undefined })}>All channels{known && ` of ${layer}`}</a>
       </p>
     </div>
   );

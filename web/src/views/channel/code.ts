@@ -10,6 +10,10 @@ export function useChannelsCode(answer: Channels | null): void {
     if (!answer || !photo.value || !model.value) return;
     const asked = pythonTarget(target.value, answer.asked);
     const named = target.value ? ` --target ${JSON.stringify(target.value)}` : "";
+    if (answer.score === null) {
+      code.value = { python: `foveal.channels(model, [${photo.value.source}], layer="${answer.layer}")`, command: "" };
+      return;
+    }
     code.value = {
       python: `foveal.explain(model, ${photo.value.source}${asked ? `, ${asked}` : ""}, method="hirescam", layer="${answer.layer}")`,
       command: `foveal explain ${photo.value.source} --model ${model.value.source}${named} --method hirescam --layer ${answer.layer}`,

@@ -54,7 +54,7 @@ export function Truth() {
   const before = new Map(changes.length || dragging ? drawn.answer?.scores.classes.map((one) => [one.index, one.score ?? 0]) : []);
   return (
     <div class="truth">
-      <Question answer={decided.answer} scores={scored.answer} />
+      <Question answer={decided.answer} scores={scored.answer} failed={Boolean(decided.problem)} />
       <div class="drawn">
         {shown === "map" ? (
           <MapPicture decided={decided.answer} layer={truth?.layer} />
