@@ -1655,6 +1655,7 @@ export interface components {
          *     Attributes:
          *         done: the steps that the page has seen.
          *         steps: of the whole optimization.
+         *         smoothness, low_saturation: weights, see `ObjectiveWeights`; other weights make another image.
          *         stop: do not go on; give the best so far.
          */
         readonly FeatureImageQuery: {
@@ -1674,6 +1675,16 @@ export interface components {
              * @default 160
              */
             readonly steps: number;
+            /**
+             * Smoothness
+             * @default 2
+             */
+            readonly smoothness: number;
+            /**
+             * Low Saturation
+             * @default 0
+             */
+            readonly low_saturation: number;
             /**
              * Stop
              * @default false

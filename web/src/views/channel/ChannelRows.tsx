@@ -16,7 +16,7 @@ export function ChannelRows({ answer, onOver }: { answer: Channels; onOver: (cha
     const brings = one.brings ?? 0;
     const side = brings < 0 ? "against" : "for";
     return (
-      <tr class={isHovered("channel", one.channel) ? "same" : ""} {...hover("channel", one.channel)} onPointerDown={() => onOver(one.channel)}>
+      <tr class={isHovered("channel", `${answer.layer}/${one.channel}`) ? "same" : ""} {...hover("channel", `${answer.layer}/${one.channel}`)} onPointerDown={() => onOver(one.channel)}>
         <td>
           <Cutout photo={photo.value!} box={one.box} />
         </td>

@@ -19,10 +19,10 @@ export function Front() {
   const { answer } = found;
   useChannelsCode(answer);
   const [last, setLast] = useState<number | null>(null);
-  const over = hovered.value?.kind === "channel" ? Number(hovered.value.id) : last;
+  const over = hovered.value?.kind === "channel" ? Number(hovered.value.id.split("/").at(-1)) : last;
   const shown = answer?.entries.find((one) => one.channel === over) ?? answer?.entries[0];
   return (
-    <div class="decision channels">
+    <div class="decision channelfront">
       {answer?.score === null ? <div class="question"><h1>Which channels answer to this photo?</h1></div> : <Question answer={answer} scores={scored.answer} failed={Boolean(found.problem)} />}
       <div class="evidence">
         {shown && answer && <Pictured entry={shown} layer={answer.layer} seesMost={answer.sees_most} />}
