@@ -85,6 +85,7 @@ def ask(name: str, *, lasting: bool = True) -> Callable[[Answering], Answering]:
     def register(function: Answering) -> Answering:
         from foveal.webapp.studio import Studio
 
+        assert name not in ASKS, f"{name!r} is asked in two ways"
         hints = get_type_hints(function, localns={"Studio": Studio})
         ASKS[name] = Ask(name, hints["query"], hints["return"], function, lasting)
         return function

@@ -44,7 +44,7 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
-    readonly "/api/channels": {
+    readonly "/api/layer_channels": {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -54,10 +54,10 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Channels
-         * @description A forward and a backward pass.
+         * Layer Channels
+         * @description A forward and a backward pass; without a decision a forward pass.
          */
-        readonly post: operations["channels_api_channels_post"];
+        readonly post: operations["layer_channels_api_layer_channels_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -976,7 +976,7 @@ export interface components {
          * @description One channel in one photo.
          *
          *     Attributes:
-         *         brings: to the score.
+         *         brings: to the score; None where nothing is decided.
          *         peak: its largest activation.
          *         box: where that is, see `strong_box`.
          */
@@ -984,7 +984,7 @@ export interface components {
             /** Channel */
             readonly channel: number;
             /** Brings */
-            readonly brings: number;
+            readonly brings: number | null;
             /** Peak */
             readonly peak: number;
             /** Box */
@@ -1099,63 +1099,6 @@ export interface components {
             readonly index: number;
             /** Share */
             readonly share: number;
-        };
-        /**
-         * ChannelsAnswer
-         * @description The channels of a layer by what they bring; `entries`, `between` and `rest` sum to the score.
-         *
-         *     Attributes:
-         *         target: what is explained, in words.
-         *         score: of the target.
-         *         channels: how many the layer has.
-         *         entries: those that bring most, and those that speak most against it; what brings most first.
-         *         between: the sum of all others.
-         *         half: the least number of channels that hold half of what speaks for it.
-         *         rest: what no channel brings, such as biases.
-         *         sees_most: a position sees most of the image.
-         */
-        readonly ChannelsAnswer: {
-            /** Target */
-            readonly target: string;
-            /** Asked */
-            readonly asked: readonly string[];
-            /** Score */
-            readonly score: number;
-            /** Layer */
-            readonly layer: string;
-            /** Channels */
-            readonly channels: number;
-            /** Entries */
-            readonly entries: readonly components["schemas"]["ChannelEntry"][];
-            /** Between */
-            readonly between: number;
-            /** Half */
-            readonly half: number;
-            /** Rest */
-            readonly rest: number;
-            /** Sees Most */
-            readonly sees_most: boolean;
-            /** Notes */
-            readonly notes: readonly string[];
-            /** Seconds */
-            readonly seconds: number;
-        };
-        /**
-         * ChannelsQuery
-         * @description The channels of a stage; None is the last one before the target.
-         */
-        readonly ChannelsQuery: {
-            /** Photo */
-            readonly photo: string;
-            /** Model */
-            readonly model: string;
-            /**
-             * Target
-             * @default
-             */
-            readonly target: string;
-            /** Layer */
-            readonly layer?: string | null;
         };
         /**
          * ClassLoss
@@ -1764,6 +1707,7 @@ export interface components {
          *     Attributes:
          *         done: the steps that the page has seen.
          *         steps: of the whole optimization.
+         *         smoothness, low_saturation: weights, see `ObjectiveWeights`; other weights make another image.
          *         stop: do not go on; give the best so far.
          */
         readonly FeatureImageQuery: {
@@ -1783,6 +1727,16 @@ export interface components {
              * @default 160
              */
             readonly steps: number;
+            /**
+             * Smoothness
+             * @default 2
+             */
+            readonly smoothness: number;
+            /**
+             * Low Saturation
+             * @default 0
+             */
+            readonly low_saturation: number;
             /**
              * Stop
              * @default false
@@ -1935,6 +1889,65 @@ export interface components {
             readonly score: number | null;
             /** Elsewhere */
             readonly elsewhere: readonly (number | null)[];
+        };
+        /**
+         * LayerChannels
+         * @description The channels of a layer by what they bring; `entries`, `between` and `rest` sum to the score.
+         *
+         *     Without a decision, as of an embedding, by their largest activation.
+         *
+         *     Attributes:
+         *         target: what is explained, in words.
+         *         score: of the target; None without one.
+         *         channels: how many the layer has.
+         *         entries: those that bring most, and those that speak most against it; what brings most first.
+         *         between: the sum of all others.
+         *         half: the least number of channels that hold half of what speaks for it.
+         *         rest: what no channel brings, such as biases.
+         *         sees_most: a position sees most of the image.
+         */
+        readonly LayerChannels: {
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Score */
+            readonly score: number | null;
+            /** Layer */
+            readonly layer: string;
+            /** Channels */
+            readonly channels: number;
+            /** Entries */
+            readonly entries: readonly components["schemas"]["ChannelEntry"][];
+            /** Between */
+            readonly between: number;
+            /** Half */
+            readonly half: number;
+            /** Rest */
+            readonly rest: number;
+            /** Sees Most */
+            readonly sees_most: boolean;
+            /** Notes */
+            readonly notes: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * LayerChannelsQuery
+         * @description The channels of a stage; None is the last one before the target.
+         */
+        readonly LayerChannelsQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Layer */
+            readonly layer?: string | null;
         };
         /**
          * LayerShare
@@ -2355,26 +2368,6 @@ export interface components {
             readonly notes: readonly string[];
         };
         /**
-         * Move
-         * @description A part, with what hangs on it, drawn elsewhere; in 1/160 of the picture.
-         */
-        readonly Move: {
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            readonly kind: "move";
-            /**
-             * Part
-             * @enum {string}
-             */
-            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
-            /** Dx */
-            readonly dx: number;
-            /** Dy */
-            readonly dy: number;
-        };
-        /**
          * NodeEffect
          * @description What a feature loses without one that supports it, in units of its value; below 0 where it gains.
          *
@@ -2466,6 +2459,26 @@ export interface components {
         readonly PartImageAnswer: {
             /** Image */
             readonly image: string;
+        };
+        /**
+         * PartMove
+         * @description A part, with what hangs on it, drawn elsewhere; in 1/160 of the picture.
+         */
+        readonly PartMove: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "move";
+            /**
+             * Part
+             * @enum {string}
+             */
+            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
+            /** Dx */
+            readonly dx: number;
+            /** Dy */
+            readonly dy: number;
         };
         /**
          * PartPhotoEntry
@@ -2821,7 +2834,7 @@ export interface components {
              */
             readonly target: string;
             /** Changes */
-            readonly changes?: readonly (components["schemas"]["Removal"] | components["schemas"]["OtherLook"] | components["schemas"]["Move"] | components["schemas"]["OtherBackground"])[];
+            readonly changes?: readonly (components["schemas"]["Removal"] | components["schemas"]["OtherLook"] | components["schemas"]["PartMove"] | components["schemas"]["OtherBackground"])[];
             /**
              * Large
              * @default false
@@ -3500,7 +3513,7 @@ export interface operations {
             };
         };
     };
-    readonly channels_api_channels_post: {
+    readonly layer_channels_api_layer_channels_post: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
@@ -3511,7 +3524,7 @@ export interface operations {
         };
         readonly requestBody: {
             readonly content: {
-                readonly "application/json": components["schemas"]["ChannelsQuery"];
+                readonly "application/json": components["schemas"]["LayerChannelsQuery"];
             };
         };
         readonly responses: {
@@ -3521,7 +3534,7 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["ChannelsAnswer"];
+                    readonly "application/json": components["schemas"]["LayerChannels"];
                 };
             };
             /** @description Accepted */
