@@ -3,6 +3,7 @@ import type { ComponentType } from "preact";
 import { recordedOf } from "../state/recorded";
 import { library, transport } from "../state/store";
 import { Decision } from "../views/decision/Decision";
+import { Parts, partsAreThere } from "../views/parts/Parts";
 import { Tree, treeIsThere } from "../views/tree/Tree";
 
 export interface View {
@@ -16,6 +17,7 @@ export interface View {
 const all: View[] = [
   { name: "decision", title: "Decision", View: Decision },
   { name: "tree", title: "Tree", View: Tree, there: treeIsThere },
+  { name: "parts", title: "Parts", View: Parts, there: partsAreThere },
 ];
 
 export function views(): View[] {

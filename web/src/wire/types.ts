@@ -20,3 +20,5 @@ export type Effects = Schemas["EffectsAnswer"];
 export type Without = Schemas["WithoutAnswer"];
 export type Elsewhere = Schemas["ElsewhereAnswer"];
 export type PartImage = Schemas["PartImageAnswer"];
+export type Parts = Schemas["PartsAnswer"];
+export type RankedPart = Schemas["RankedPart"];

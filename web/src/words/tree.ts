@@ -47,8 +47,8 @@ export function sumWords(tree: Tree, level: Level): string {
 }
 
 /** What is taken apart: a margin is a lead. */
-export function scoreWord(tree: Tree): string {
-  return tree.asked.length === 2 ? "lead" : "score";
+export function scoreWord({ asked }: { asked: readonly string[] }): string {
+  return asked.length === 2 ? "lead" : "score";
 }
 
 /** What its parent is called. */

@@ -26,15 +26,12 @@ export function Panel({ tree, one, level, query, renaming, children }: Props) {
   const [verb, claim, rest] = claimWords(tree, one, level);
   const measured = measuredWords(tree, one, level.parent);
   const { node } = one;
-  const where = level.parent ? `of ${level.parent.name}, ` : "";
-  const own = node.part ? `part ${node.part} ` : "";
+  const own = nameOf(node.id) ? [`${node.name}${level.parent ? ` of ${level.parent.name}` : ""}`] : level.parent ? [`of ${level.parent.name}`] : [];
   return (
     <aside class="panel" aria-label={`About ${one.name}`}>
       <Name key={node.id} one={one} renaming={renaming} />
       <p class="quiet small">
-        {nameOf(node.id) ? own : ""}
-        {where}
-        {level.stage.name}
+        {[...own, level.stage.name].join(", ")}
         {node.part ? ` · ${count(node.channels.length, "channel")} hold${node.channels.length === 1 ? "s" : ""} half of it` : ` · activation ${node.value.toPrecision(3)}`}
       </p>
       <PhotoMap photo={photo.value!} alt={`${photo.value!.name} with what ${one.name} brings`} describedBy="node-words" field={fieldFor(one)} scale={scaleFor(one)} side={520}>

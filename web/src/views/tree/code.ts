@@ -11,11 +11,12 @@ export function useCode(tree: Tree | null, query: Record<string, string | number
     const parts = query["nodes"] === "parts";
     const asked = pythonTarget(target.value, tree.asked);
     const image = photo.value.source;
+    const alone = query["reference"] === "none";
     const options = parts
-      ? `nodes="parts", reference="${query["reference"]}", branching=${query["branching"]}`
+      ? `nodes="parts", ${alone ? `rule="exact"` : `reference="${query["reference"]}"`}, branching=${query["branching"]}`
       : `rule="${query["rule"]}", gate=${query["rule"] === "pool_up" ? "True" : "False"}, opponents=${query["opponents"]}, branching=${query["branching"]}`;
     const flags = parts
-      ? `--nodes parts --reference ${query["reference"]}`
+      ? `--nodes parts ${alone ? "--rule exact" : `--reference ${query["reference"]}`}`
       : `--rule ${query["rule"]}${query["rule"] === "pool_up" ? "" : " --no-gate"} --opponents ${query["opponents"]}`;
     const named = target.value ? ` --target ${JSON.stringify(target.value)}` : "";
     code.value = {
