@@ -1,10 +1,13 @@
 // The views, in the order of their tabs; one is there only if model and data support it.
 import type { ComponentType } from "preact";
 import { recordedOf } from "../state/recorded";
-import { library, transport } from "../state/store";
+import { library, photo, transport } from "../state/store";
+import { Channel } from "../views/channel/Channel";
 import { Decision } from "../views/decision/Decision";
+import { Measured } from "../views/measured/Measured";
 import { Parts, partsAreThere } from "../views/parts/Parts";
 import { Tree, treeIsThere } from "../views/tree/Tree";
+import { Truth } from "../views/truth/Truth";
 
 export interface View {
   name: string;
@@ -18,6 +21,9 @@ const all: View[] = [
   { name: "decision", title: "Decision", View: Decision },
   { name: "tree", title: "Tree", View: Tree, there: treeIsThere },
   { name: "parts", title: "Parts", View: Parts, there: partsAreThere },
+  { name: "measured", title: "Scores", View: Measured, there: () => transport.value.has("measured", {}) && !transport.value.live },
+  { name: "channel", title: "Channels", View: Channel, there: () => transport.value.live },
+  { name: "truth", title: "Truth", View: Truth, there: () => transport.value.live && Boolean(photo.value?.drawn) },
 ];
 
 export function views(): View[] {

@@ -1,5 +1,7 @@
 // The photo's pixels at the size they are drawn; each size is read once.
 import { useEffect, useState } from "preact/hooks";
+import { bytesOf } from "../wire/map";
+import type { Patch } from "../wire/altered";
 
 const images = new Map<string, Promise<HTMLImageElement>>();
 
@@ -60,5 +62,30 @@ function pixelsOf(image: HTMLImageElement, side: number): ImageData {
   const context = canvas.getContext("2d", { willReadFrequently: true })!;
   context.imageSmoothingQuality = "high";
   context.drawImage(image, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height);
+}
+
+/** The same pixels with a patch in them, as the network gets it; until the patch is read, those with the one before. */
+export function usePatched(pixels: ImageData | null, patch: Patch | null): ImageData | null {
+  const [patched, setPatched] = useState<{ pixels: ImageData; data: ImageData } | null>(null);
+  useEffect(() => {
+    if (!pixels || !patch) return setPatched(null);
+    let wanted = true;
+    const file = new Blob([bytesOf(patch.picture) as BlobPart], { type: "image/png" });
+    void createImageBitmap(file).then((picture) => wanted && setPatched({ pixels, data: put(pixels, picture, patch.box) }));
+    return () => {
+      wanted = false;
+    };
+  }, [pixels, patch]);
+  return patch && patched?.pixels === pixels ? patched.data : pixels;
+}
+
+function put(pixels: ImageData, picture: ImageBitmap, box: readonly number[]): ImageData {
+  const { width, height } = pixels;
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", { willReadFrequently: true })!;
+  context.putImageData(pixels, 0, 0);
+  const [x0, y0, x1, y1] = box as [number, number, number, number];
+  context.drawImage(picture, x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height);
   return context.getImageData(0, 0, width, height);
 }

@@ -19,8 +19,8 @@ export function fieldOf(map: WireMap): Field {
   let field = fields.get(map);
   if (!field) {
     const bytes = bytesOf(map.values);
-    const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
-    const values = Float32Array.from(halves, (half) => fromHalf(half) * map.scale);
+    const relative = bytes.length === map.rows * map.columns ? inSteps(bytes) : halves(bytes);
+    const values = Float32Array.from(relative, (value) => value * map.scale);
     field = { rows: map.rows, columns: map.columns, values, scale: map.scale, total: map.total, grid: map.grid };
     fields.set(map, field);
   }
@@ -29,6 +29,15 @@ export function fieldOf(map: WireMap): Field {
 
 export function bytesOf(base64: string): Uint8Array {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+}
+
+function halves(bytes: Uint8Array): Float32Array {
+  return Float32Array.from(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2), fromHalf);
+}
+
+/** Large maps of a report: from −127 to 127; −128 is not a number. */
+function inSteps(bytes: Uint8Array): Float32Array {
+  return Float32Array.from(new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length), (step) => (step === -128 ? NaN : step / 127));
 }
 
 function fromHalf(half: number): number {

@@ -1,7 +1,10 @@
 // Map or photo, which method, which sign.
+import { BrushBar } from "./brush/BrushBar";
+import { LeastArea, least } from "./LeastArea";
+import { brushing, showsMap } from "./brush/state";
 import { Segmented } from "../../controls/Segmented";
 import { address, go } from "../../state/address";
-import { DEFAULT_METHOD, library, methodName } from "../../state/store";
+import { DEFAULT_METHOD, library, methodName, model, photo, target, transport } from "../../state/store";
 
 const SIGNS = [
   ["", "For and against"],
@@ -10,9 +13,13 @@ const SIGNS = [
   ["signed", "Both, always"],
 ] as const;
 
+const AREA = "area";
+
+function shown(value: string) {
+  return value === AREA ? { sign: undefined, area: "50" } : { sign: value || undefined, area: undefined };
+}
+
 export function Controls() {
-  const methods = (library.value?.methods ?? []).filter((one) => !one.similarity);
-  const slow = (cost: string) => !["1", "1 + 1", "1 forward", ""].includes(cost) && /\d{2,}|channel|position/.test(cost);
   return (
     <div class="controls">
       <Segmented
@@ -21,9 +28,22 @@ export function Controls() {
           { value: "map", title: "Map" },
           { value: "photo", title: "Photo" },
         ]}
-        value={address.value.show === "photo" ? "photo" : "map"}
-        onChange={(show) => go({ show: show === "photo" ? "photo" : undefined }, "same")}
+        value={showsMap() ? "map" : "photo"}
+        onChange={(show) => go({ show: show === "map" && !brushing.value ? undefined : show, ...(show === "photo" && { left: undefined }) }, "same")}
       />
+      <BrushBar />
+      {(showsMap() || !brushing.value) && <MapMenus />}
+    </div>
+  );
+}
+
+function MapMenus() {
+  const on = { photo: photo.value!.hash, model: model.value!.name, target: target.value };
+  const there = (method: string) => transport.value.has("decision", { ...on, method });
+  const methods = (library.value?.methods ?? []).filter((one) => !one.similarity && there(one.name));
+  const slow = (cost: string) => !["1", "1 + 1", "1 forward", ""].includes(cost) && /\d{2,}|channel|position/.test(cost);
+  return (
+    <>
       <label class="select">
         <span class="spoken">Method</span>
         <select
@@ -40,12 +60,14 @@ export function Controls() {
       </label>
       <label class="select">
         <span class="spoken">Sign</span>
-        <select value={address.value.sign ?? ""} onChange={(event) => go({ sign: event.currentTarget.value || undefined }, "same")}>
+        <select value={least() === null ? (address.value.sign ?? "") : AREA} onChange={(event) => go(shown(event.currentTarget.value), "same")}>
           {SIGNS.map(([value, title]) => (
             <option value={value}>{title}</option>
           ))}
+          <option value={AREA}>Least area that holds …</option>
         </select>
       </label>
-    </div>
+      <LeastArea />
+    </>
   );
 }

@@ -2,8 +2,10 @@
 import { useRef } from "preact/hooks";
 import { TargetPicker, type Side } from "../../controls/TargetPicker";
 import { signal } from "@preact/signals";
+import { library } from "../../state/store";
 import { shortName } from "../../words/names";
 import type { Decision, Scores } from "../../wire/types";
+import { RecordedQuestion } from "./RecordedQuestion";
 
 const open = signal<Side | null>(null);
 
@@ -13,6 +15,7 @@ export function Question({ answer, scores }: { answer: Pick<Decision, "asked" | 
     open.value = side;
     dialog.current?.showModal();
   };
+  if (!library.value?.live) return <RecordedQuestion />;
   const [first, second] = answer?.asked ?? [];
   const button = (side: Side, text: string) => (
     <button type="button" class="asked" aria-haspopup="dialog" onClick={choose(side)}>
