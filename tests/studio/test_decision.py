@@ -167,6 +167,14 @@ def test_a_damaged_photo_is_one_sentence(opened: Page) -> None:
     expect(opened.get_by_role("alert")).to_contain_text("a.png is no image that the studio reads")
 
 
+def test_an_address_of_another_studio_says_so(studio_server: StudioServer, page: Page) -> None:
+    page.goto(f"{studio_server.address}#/decision?photo=0123456789&model=other")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("this one does not have its photo (coral-spoonbill.png is shown) and the model other")
+    alert.get_by_role("button").click()
+    expect(alert).to_have_count(0)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_barriers(

@@ -6,7 +6,7 @@ import { seconds } from "../words/numbers";
 
 export interface Code {
   python: string;
-  /** "" where the command line cannot do it. */
+  /** "" where the command line cannot say it. */
   command: string;
   /** What the answer took. */
   seconds?: number;

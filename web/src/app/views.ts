@@ -5,6 +5,8 @@ import { library, photo, transport } from "../state/store";
 import { Channel } from "../views/channel/Channel";
 import { Decision } from "../views/decision/Decision";
 import { Measured } from "../views/measured/Measured";
+import { Match } from "../views/match/Match";
+import { Methods } from "../views/methods/Methods";
 import { Parts, partsAreThere } from "../views/parts/Parts";
 import { Tree, treeIsThere } from "../views/tree/Tree";
 import { Truth } from "../views/truth/Truth";
@@ -21,9 +23,11 @@ const all: View[] = [
   { name: "decision", title: "Decision", View: Decision },
   { name: "tree", title: "Tree", View: Tree, there: treeIsThere },
   { name: "parts", title: "Parts", View: Parts, there: partsAreThere },
-  { name: "measured", title: "Scores", View: Measured, there: () => transport.value.has("measured", {}) && !transport.value.live },
+  { name: "match", title: "Match", View: Match },
+  { name: "methods", title: "Methods", View: Methods },
   { name: "channel", title: "Channels", View: Channel, there: () => transport.value.live },
   { name: "truth", title: "Truth", View: Truth, there: () => transport.value.live && Boolean(photo.value?.drawn) },
+  { name: "measured", title: "Scores", View: Measured, there: () => transport.value.has("measured", {}) && !transport.value.live },
 ];
 
 export function views(): View[] {

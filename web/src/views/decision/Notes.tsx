@@ -1,4 +1,5 @@
 // What a reader must know before believing the map.
+import { NoteList } from "../../controls/NoteList";
 import type { Field } from "../../wire/map";
 import type { Stages } from "../../wire/types";
 
@@ -12,17 +13,7 @@ interface Props {
 
 export function Notes({ notes, stages, layer, field }: Props) {
   const all = [stages && layer && field ? sight(stages, layer, field) : null, ...notes].filter((note): note is string => Boolean(note));
-  if (!all.length) return null;
-  return (
-    <section class="notes">
-      <h2>Know before you believe it</h2>
-      <ul>
-        {[...new Set(all)].map((note) => (
-          <li>{note}</li>
-        ))}
-      </ul>
-    </section>
-  );
+  return <NoteList notes={all} />;
 }
 
 /** What a position is, and what it sees: the edge of the map is not the edge of the thing. */
