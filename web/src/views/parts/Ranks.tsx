@@ -32,7 +32,7 @@ export function Ranks({ answer, chosen, onChoose }: Props) {
         <thead>
           <tr>
             <th scope="col">part</th>
-            <th scope="col">positions</th>
+            <th scope="col">positions like it</th>
             <th scope="col" colSpan={2}>
               activity
             </th>

@@ -6,7 +6,7 @@ import { photo, transport } from "../../state/store";
 import { outlineOfBox } from "./box";
 import type { Tree } from "../../wire/types";
 import { count } from "../../words/numbers";
-import { averageWords, claimWords, measuredWords } from "../../words/tree";
+import { claimWords, measuredWords } from "../../words/tree";
 import { ChannelLink, Elsewhere } from "./Elsewhere";
 import type { Level, Shown } from "./levels";
 import { fieldFor, scaleFor } from "./maps";
@@ -39,7 +39,7 @@ export function Panel({ tree, one, level, query, renaming, children }: Props) {
       </PhotoMap>
       <p class="words" id="node-words">
         {verb} <span class={one.against ? "against" : "for"}>{claim}</span>
-        {rest} {measured} {averageWords(one)}
+        {rest} {measured}
       </p>
       {transport.value.live && <Switch one={one} />}
       {children}
