@@ -41,6 +41,13 @@ export function unitText(layer: string, channel: number, at: readonly [number, n
   return `neuron:${layer}:${channel}${at ? `:${at[0] - 1},${at[1] - 1}` : ""}`;
 }
 
+/** What a form shows of a target. */
+export function unitOf(target: string): Record<"layer" | "channel" | "row" | "column", string> {
+  const [, layer = "", channel = "0", row, column] = /^neuron:(.+?):(\d+)(?::(\d+),(\d+))?$/.exec(target) ?? [];
+  const shown = (text: string | undefined) => (text ? String(Number(text) + 1) : "");
+  return { layer, channel, row: shown(row), column: shown(column) };
+}
+
 export interface Sides {
   /** Texts of the classes of a margin as the target has them; "" where it is of another kind. */
   first: string;

@@ -3,6 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { Legend } from "../../controls/Legend";
 import { PhotoMap } from "../../controls/PhotoMap";
 import { ScoreTable } from "../../controls/ScoreTable";
+import { Trouble } from "../../controls/Trouble";
 import { Waiting } from "../../controls/Waiting";
 import { outlineOf } from "../../draw/contour";
 import { placesOf } from "../../draw/places";
@@ -20,7 +21,6 @@ import { Notes } from "./Notes";
 import { Places } from "./Places";
 import { Reading } from "./Reading";
 import { Question } from "./Question";
-import { Trouble } from "./Trouble";
 import { useCode } from "./code";
 
 export function Decision() {
@@ -46,7 +46,7 @@ export function Decision() {
   return (
     <div class="decision">
       <Question answer={answer} scores={scored.answer} failed={Boolean(decided.problem)} />
-      {decided.problem && <Trouble problem={decided.problem} />}
+      {decided.problem && <Trouble problem={decided.problem} scores={scored.answer} />}
       <div class={`evidence${decided.waiting && answer ? " old" : ""}`}>
         <figure>
           <div class="pictured">

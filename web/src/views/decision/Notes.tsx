@@ -1,4 +1,6 @@
 // What a reader must know before believing the map.
+import { linkTo } from "../../state/address";
+import { transport } from "../../state/store";
 import type { Field } from "../../wire/map";
 import type { Stages } from "../../wire/types";
 
@@ -11,7 +13,8 @@ interface Props {
 
 export function Notes({ notes, stages, layer, field }: Props) {
   const all = [sight(stages, layer, field), ...notes].filter((note): note is string => Boolean(note));
-  if (!all.length) return null;
+  const { live } = transport.value;
+  if (!all.length && !live) return null;
   return (
     <section class="notes">
       <h2>Know before you believe it</h2>
@@ -19,6 +22,11 @@ export function Notes({ notes, stages, layer, field }: Props) {
         {[...new Set(all)].map((note) => (
           <li>{note}</li>
         ))}
+        {live && (
+          <li>
+            <a href={linkTo({ view: "methods" })}>See whether other methods say the same, and what maps say that know nothing.</a>
+          </li>
+        )}
       </ul>
     </section>
   );

@@ -35,6 +35,7 @@ export function Question({ answer, scores, failed }: Props) {
 type Button = (side: Side, text: string) => preact.JSX.Element;
 
 function headline(answer: Decision | null, scores: Scores | null, failed: boolean, button: Button) {
+  if (!answer && scores?.kind === "output" && !target.value) return <>What raises {button("for", "which unit …")}?</>;
   if (!answer) return <>Why {button("for", failed ? target.value || "…" : "…")}?</>;
   const [first, second] = answer.asked;
   const kind = scores?.kind ?? "class";
