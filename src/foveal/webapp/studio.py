@@ -91,7 +91,7 @@ class Studio:
         Raises:
             UnknownMethod: for what `foveal methods` does not list.
         """
-        name = re.fullmatch(r"([\w -]+)(:[\w=.,+ -]*)?", text)
+        name = re.fullmatch(r"([\w +-]+)(:[\w=.,+ -]*)?", text)
         if name is None or plain(name[1]) not in map(plain, METHODS):
             raise UnknownMethod(f"the studio has no method {text!r}: choose one of those that it lists")
         return find_method(text)

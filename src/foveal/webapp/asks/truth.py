@@ -11,7 +11,6 @@ import numpy as np
 
 from foveal.attribution.perturbed_score import PerturbedScore, perturbed_scores
 from foveal.attribution.prepare import prepare, read
-from foveal.methods.find import find_method
 from foveal.report.answers.decision import asked_classes
 from foveal.report.answers.truth import LayerShare, TruthAnswer, part_rows, verdict_of
 from foveal.synthetic.agreement import share
@@ -64,7 +63,7 @@ def truth(studio: Studio, query: TruthQuery, progress: Progress) -> TruthAnswer:
         verdict=verdict,
         layer=layer,
         method=why.method,
-        title=find_method(query.method).title,
+        title=studio.method(query.method).title,
         layers=[
             LayerShare(layer=at, share=share(np.nan_to_num(map), labels, [deciding]), sees=stages.get(at))
             for at, map in maps.items()

@@ -1,7 +1,10 @@
-// Map or photo, which method, which sign.
+// Map or photo, the brush, which method, which sign.
 import { Segmented } from "../../controls/Segmented";
 import { SignMenu } from "../../controls/SignMenu";
-import { address, go } from "../../state/address";
+import { go } from "../../state/address";
+import { BrushBar } from "./brush/BrushBar";
+import { brushing, showsMap } from "./brush/state";
+import { LeastArea } from "./LeastArea";
 import { MethodMenu } from "./MethodMenu";
 
 export function Controls() {
@@ -13,11 +16,17 @@ export function Controls() {
           { value: "map", title: "Map" },
           { value: "photo", title: "Photo" },
         ]}
-        value={address.value.show === "photo" ? "photo" : "map"}
-        onChange={(show) => go({ show: show === "photo" ? "photo" : undefined }, "same")}
+        value={showsMap() ? "map" : "photo"}
+        onChange={(show) => go({ show: show === "map" && !brushing.value ? undefined : show, ...(show === "photo" && { left: undefined }) }, "same")}
       />
-      <MethodMenu />
-      <SignMenu />
+      <BrushBar />
+      {(showsMap() || !brushing.value) && (
+        <>
+          <MethodMenu />
+          <SignMenu area />
+          <LeastArea />
+        </>
+      )}
     </div>
   );
 }

@@ -1,13 +1,14 @@
 // Which method, by family; what takes long says so, and its options can be set.
 import { go } from "../../state/address";
-import { DEFAULT_METHOD, library, method, methodName, transport } from "../../state/store";
+import { DEFAULT_METHOD, library, method, methodName, model, photo, target, transport } from "../../state/store";
 import type { MethodEntry } from "../../wire/types";
 import { menuTitle } from "../../words/methods";
 
 export function MethodMenu() {
   const families = new Map<string, MethodEntry[]>();
+  const on = { photo: photo.value!.hash, model: model.value!.name, target: target.value };
   for (const one of library.value?.methods ?? [])
-    if (!one.similarity) families.set(one.family, [...(families.get(one.family) ?? []), one]);
+    if (!one.similarity && transport.value.has("decision", { ...on, method: one.name })) families.set(one.family, [...(families.get(one.family) ?? []), one]);
   const [name = "", options = ""] = methodName.value.split(/:(.*)/s);
   const choose = (text: string) => go({ method: text === DEFAULT_METHOD ? undefined : text });
   const known = method.value?.options;

@@ -1,9 +1,10 @@
 // The question is the headline and the control: which class and against which, or what else is explained.
 import { useRef, useState } from "preact/hooks";
 import { TargetPicker, type Side } from "../../controls/TargetPicker";
-import { target } from "../../state/store";
+import { library, target } from "../../state/store";
 import { outputName, targetLabel } from "../../words/target";
 import type { Decision, Scores } from "../../wire/types";
+import { RecordedQuestion } from "./RecordedQuestion";
 
 interface Props {
   /** Null as long as there is none, or where the target cannot be explained. */
@@ -19,6 +20,7 @@ export function Question({ answer, scores, failed }: Props) {
     setOpen(side);
     dialog.current?.showModal();
   };
+  if (!library.value?.live) return <RecordedQuestion />;
   const button = (side: Side, text: string) => (
     <button type="button" class="asked" aria-haspopup="dialog" onClick={choose(side)}>
       {text}
