@@ -2,18 +2,18 @@
 import { useRef, useState } from "preact/hooks";
 import { TargetPicker, type Side } from "../../controls/TargetPicker";
 import { library, target } from "../../state/store";
-import { outputName, targetLabel } from "../../words/target";
-import type { Decision, Scores } from "../../wire/types";
+import { outputName, targetLabel, type About } from "../../words/target";
+import type { Scores } from "../../wire/types";
 import { RecordedQuestion } from "./RecordedQuestion";
 
 interface Props {
   /** Null as long as there is none, or where the target cannot be explained. */
-  answer: Decision | null;
+  answer: About | null;
   scores: Scores | null;
-  failed: boolean;
+  failed?: boolean;
 }
 
-export function Question({ answer, scores, failed }: Props) {
+export function Question({ answer, scores, failed = false }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [open, setOpen] = useState<Side | null>(null);
   const choose = (side: Side) => () => {
@@ -36,16 +36,13 @@ export function Question({ answer, scores, failed }: Props) {
 
 type Button = (side: Side, text: string) => preact.JSX.Element;
 
-function headline(answer: Decision | null, scores: Scores | null, failed: boolean, button: Button) {
+function headline(answer: About | null, scores: Scores | null, failed: boolean, button: Button) {
   if (!answer && scores?.kind === "output" && !target.value) return <>What raises {button("for", "which unit …")}?</>;
   if (!answer) return <>Why {button("for", failed ? target.value || "…" : "…")}?</>;
   const [first, second] = answer.asked;
   const kind = scores?.kind ?? "class";
   if (answer.kind === "none") return <>What does the network look at, whatever it says?</>;
-  if (!first || answer.kind === "value") {
-    const what = first ? outputName(first, "value") : targetLabel(answer);
-    return <>What raises {button("for", what)}?</>;
-  }
+  if (!first || answer.kind === "value") return <>What raises {button("for", targetLabel(answer))}?</>;
   const against = second ? <> and not {button("against", outputName(second, kind))}</> : <> {button("against", "rather than …")}</>;
   return (
     <>

@@ -19,7 +19,7 @@ export function Agreement({ blocks, chosen }: { blocks: readonly Block[]; chosen
 
 function Sentences({ block, chosen, alone }: { block: Block; chosen: Cell | null; alone: boolean }) {
   const said = verdictsOf(block, chosen);
-  if (!block.cells.length) return null;
+  if (!block.cells.length || (block.deciding.waiting && !block.deciding.answer)) return null;
   const truth = block.deciding.answer;
   const inModel = alone ? "" : `In ${block.model.name}, `;
   const start = (text: string) => (inModel ? inModel + text : text.charAt(0).toUpperCase() + text.slice(1));
