@@ -912,16 +912,6 @@ export interface components {
             readonly most: number;
         };
         /**
-         * Cell
-         * @description The map of a method at a layer; None is the method's own place.
-         */
-        readonly Cell: {
-            /** Method */
-            readonly method: string;
-            /** Layer */
-            readonly layer?: string | null;
-        };
-        /**
          * CellScore
          * @description One map, put to the test.
          *
@@ -2031,6 +2021,16 @@ export interface components {
             readonly grid: components["schemas"]["GridAnswer"];
         };
         /**
+         * MapQuery
+         * @description The map of a method at a layer; None is the method's own place.
+         */
+        readonly MapQuery: {
+            /** Method */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
+        };
+        /**
          * MatchAnswer
          * @description One photo beside another.
          *
@@ -2342,7 +2342,7 @@ export interface components {
              */
             readonly target: string;
             /** Cells */
-            readonly cells: readonly components["schemas"]["Cell"][];
+            readonly cells: readonly components["schemas"]["MapQuery"][];
         };
         /**
          * ModelEntry
