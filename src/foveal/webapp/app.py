@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -26,6 +27,7 @@ from foveal.webapp.jobs import UNEXPECTED, Busy, Event, Jobs
 from foveal.webapp.photos import UnknownPhoto
 
 if TYPE_CHECKING:
+    from foveal.webapp.openings import Openings
     from foveal.webapp.studio import Studio
 
 PATIENCE = 0.15  # seconds that a question waits for its answer before it becomes a job with progress
@@ -78,6 +80,13 @@ def create_app(studio: Studio) -> FastAPI:
         finally:  # also when the page was closed
             jobs.cancel(job)
 
+    @app.get("/api/openings", response_class=EventSourceResponse, include_in_schema=False)
+    async def openings() -> AsyncIterator[ServerSentEvent]:
+        """Addresses that Python opens on the page."""
+        if studio.openings:
+            async for address in _heard(studio.openings):
+                yield ServerSentEvent(data={"address": address})
+
     @app.delete("/api/jobs/{job}")
     async def cancel(job: str, request: Request) -> bool:
         """Give up waiting; work that nobody waits for stops after the chunk it is in."""
@@ -115,6 +124,22 @@ async def _forget(jobs: Jobs) -> None:
     while True:
         await asyncio.sleep(FORGETTING)
         jobs.forget()
+
+
+async def _heard(openings: Openings) -> AsyncIterator[str]:
+    """What is opened, as long as the page listens."""
+    loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+    deaf = openings.listen(lambda address: _soon(loop, queue, address))
+    try:
+        while (address := await queue.get()) is not None:
+            yield address
+    finally:
+        deaf()
+
+
+def _soon(loop: asyncio.AbstractEventLoop, queue: asyncio.Queue[str | None], address: str | None) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and the page with it
+        loop.call_soon_threadsafe(queue.put_nowait, address)
 
 
 def _told(event: Event, answer: bytes | None) -> str:

@@ -11,9 +11,10 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from foveal.errors import FovealError
 from foveal.report.answers.wire import Wire
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from foveal.webapp.ask import Ask, Query
     from foveal.webapp.studio import Studio
 
+Made = TypeVar("Made")
 MOST_WAITING = 64
 FORGOTTEN = 60.0  # seconds after which a ticket that nobody listens to is gone
 BETWEEN = 0.05  # seconds between two events of progress
@@ -68,7 +70,8 @@ class Jobs:
     """The work of one studio; made inside of a running event loop."""
 
     def __init__(self, studio: Studio) -> None:
-        self._studio, self._loop = studio, asyncio.get_running_loop()
+        self._studio, self.loop = studio, asyncio.get_running_loop()
+        self._lock = Lock()
         self._by_key: dict[str, Job] = {}
         self._by_ticket: dict[str, tuple[Job, float]] = {}
         self._workers: dict[str, ThreadPoolExecutor] = {}
@@ -156,10 +159,17 @@ class Jobs:
         self._by_key[job.key] = job
         model = getattr(query, "model", "")
         model = model if model in self._studio.models else ""
-        worker = self._workers.get(model)
-        if worker is None:
-            worker = self._workers[model] = ThreadPoolExecutor(1, thread_name_prefix="foveal")
-        worker.submit(self._answer, job, ask, query)
+        self._worker(model).submit(self._answer, job, ask, query)
+
+    def submit(self, model: str, call: Callable[[], Made]) -> Future[Made]:
+        """Run `call` in the thread of this model, from any thread."""
+        return self._worker(model).submit(call)
+
+    def _worker(self, model: str) -> ThreadPoolExecutor:
+        with self._lock:
+            if model not in self._workers:
+                self._workers[model] = ThreadPoolExecutor(1, thread_name_prefix="foveal")
+            return self._workers[model]
 
     def _answer(self, job: Job, ask: Ask, query: Query) -> None:
         """In the worker's thread."""
@@ -203,8 +213,8 @@ class Jobs:
         self._on_loop(tell)
 
     def _on_loop(self, call: Callable[[], Any]) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(call)
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(call)
 
     def forget(self) -> None:
         """Give back tickets that nobody asked about for a while: a page was closed."""

@@ -1,6 +1,6 @@
 // The frame: header, the view that the address names, and the line of code that makes the same.
 import { useEffect, useRef } from "preact/hooks";
-import { address } from "../state/address";
+import { address, isEmbedded } from "../state/address";
 import { library, lost } from "../state/store";
 import { Footer } from "./Footer";
 import { Header } from "./Header";
@@ -12,11 +12,11 @@ import { views } from "./views";
 
 export function App() {
   const home = useRef<HTMLDivElement>(null);
-  useKeys();
+  useKeys(home);
   const dropping = useDrop(home);
   const view = views().find((one) => one.name === address.value.view) ?? views()[0]!;
   useEffect(() => {
-    document.title = `${view.title} · foveal`;
+    if (!isEmbedded()) document.title = `${view.title} · foveal`;
   }, [view]);
   const ready = library.value;
   return (

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from foveal.report.answers.scores import ScoresAnswer, scores_answer
+from foveal.report.answers.scores import ScoresAnswer
 from foveal.report.answers.wire import Wire
-from foveal.targets.heads import read_head
 from foveal.webapp.ask import Progress, Query, ask
 from foveal.webapp.trees import MOST_NODES, TreeQuery, live_tree
 
 if TYPE_CHECKING:
-    from foveal.targets import ModelOutput
     from foveal.webapp.studio import Studio
 
 
