@@ -97,10 +97,8 @@ def test_lines_and_channels_are_those_of_python(studio: Studio, studio_server: S
 def test_a_hovered_line_shows_its_positions(studio_server: StudioServer, page: Page) -> None:
     open_match(page, studio_server)
     line = page.locator(".lines g:not(.current)").first
-    ends = [
-        line.locator("circle").nth(k).evaluate("circle => [circle.cx.baseVal.value, circle.cy.baseVal.value]")
-        for k in (0, 1)
-    ]
+    middle = "circle => [circle.cx.baseVal.value, circle.cy.baseVal.value]"
+    x, y = line.locator("circle").first.evaluate(middle)
     pair = page.locator(".pair").bounding_box()
     assert pair
     page.mouse.move(pair["x"] + x, pair["y"] + y)

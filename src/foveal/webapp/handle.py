@@ -49,8 +49,8 @@ def studio(
         s.open(foveal.explain(model, "owl.jpg"))                # the page goes there
         s.close()                                               # or: with foveal.studio(model) as s: …
 
-    The page runs the network in a thread of its own: do not train or run it elsewhere in the meantime. The same models
-    again give the studio that is open already, with the new images.
+    The page asks the network in a thread of its own. foveal's verbs take turns with it; do not train or run the network
+    yourself while the page computes. The same models again give the studio that is open already, with the new images.
 
     Args:
         model: an nn.Module, a `Model`, the name of one for `load_model`; or several, in a list or by name.
@@ -110,7 +110,7 @@ class StudioHandle:
         """What the person looks at now; None as long as no page was opened."""
         from foveal.webapp.selected import selected_in
 
-        return selected_in(self._studio, self._server)
+        return selected_in(self._studio)
 
     def open(self, result: Openable, i: int = 0) -> StudioHandle:
         """Show a result on the page: the view, photo, target and method that it is about.

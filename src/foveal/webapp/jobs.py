@@ -11,10 +11,9 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from foveal.errors import FovealError
 from foveal.report.answers.wire import Wire
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from foveal.webapp.ask import Ask, Query
     from foveal.webapp.studio import Studio
 
-Made = TypeVar("Made")
 MOST_WAITING = 64
 FORGOTTEN = 60.0  # seconds after which a ticket that nobody listens to is gone
 BETWEEN = 0.05  # seconds between two events of progress
@@ -71,7 +69,6 @@ class Jobs:
 
     def __init__(self, studio: Studio) -> None:
         self._studio, self.loop = studio, asyncio.get_running_loop()
-        self._lock = Lock()
         self._by_key: dict[str, Job] = {}
         self._by_ticket: dict[str, tuple[Job, float]] = {}
         self._workers: dict[str, ThreadPoolExecutor] = {}
@@ -161,15 +158,10 @@ class Jobs:
         model = model if model in self._studio.models else ""
         self._worker(model).submit(self._answer, job, ask, query)
 
-    def submit(self, model: str, call: Callable[[], Made]) -> Future[Made]:
-        """Run `call` in the thread of this model, from any thread."""
-        return self._worker(model).submit(call)
-
     def _worker(self, model: str) -> ThreadPoolExecutor:
-        with self._lock:
-            if model not in self._workers:
-                self._workers[model] = ThreadPoolExecutor(1, thread_name_prefix="foveal")
-            return self._workers[model]
+        if model not in self._workers:
+            self._workers[model] = ThreadPoolExecutor(1, thread_name_prefix="foveal")
+        return self._workers[model]
 
     def _answer(self, job: Job, ask: Ask, query: Query) -> None:
         """In the worker's thread."""

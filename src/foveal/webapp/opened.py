@@ -58,11 +58,12 @@ def address_of(studio: Studio, result: Openable, i: int = 0) -> str:
 
 def _explanation(studio: Studio, why: Explanation, i: int) -> str:
     _check(i, len(why.photos))
+    model = _model(studio, why.model)
     layer = why.layer if len(why.layers) == 1 else ""
     return _address(
         "decision",
         photo=_photo(studio, why.photos[i]).hash,
-        model=_model(studio, why.model),
+        model=model,
         target=_target(studio, why, i),
         method=_method(why),
         layer=layer,
@@ -71,29 +72,30 @@ def _explanation(studio: Studio, why: Explanation, i: int) -> str:
 
 def _match(studio: Studio, pair: Match, i: int) -> str:
     _check(i, len(pair.queries))
-    first = pair.references[pair.ranking(i)[0]]
+    model, first = _model(studio, pair.model), pair.references[pair.ranking(i)[0]]
     query = _photo(studio, pair.queries[i])
     for reference in pair.references:
         _photo(studio, reference)
     weights = "" if pair.weights == "contribution" else f"fam:weights={pair.weights}"
     metric = "" if pair.metric == "cosine" else pair.metric
     fields = {"with": _photo(studio, first).hash, "by": weights, "metric": metric}
-    return _address("match", photo=query.hash, model=_model(studio, pair.model), **fields)
+    return _address("match", photo=query.hash, model=model, **fields)
 
 
 def _contrast(studio: Studio, found: Retrieval, i: int) -> str:
     if not found.contrasts:
         raise ResultError("this retrieval has no query with maps: foveal.retrieve(…, show=20) makes them")
     _check(i, len(found.contrasts))
-    one = found.contrasts[i]
+    model, one = _model(studio, found.model), found.contrasts[i]
     photos = [_photo(studio, photo).hash for photo in (one.query_photo, one.wrong_photo, one.right_photo)]
     fields = {"with": photos[1], "than": photos[2], "show": "apart"}
     metric = "" if found.metric == "cosine" else found.metric
-    return _address("match", photo=photos[0], model=_model(studio, found.model), metric=metric, **fields)
+    return _address("match", photo=photos[0], model=model, metric=metric, **fields)
 
 
 def _parted(studio: Studio, result: Tree | Parts, i: int) -> str:
     """A tree, or the parts at its first level."""
+    model = _model(studio, result.model)
     if isinstance(result, Tree):
         view, photo = "tree", result.photo
         nodes = str(result.parameters.get("nodes", ""))
@@ -103,7 +105,7 @@ def _parted(studio: Studio, result: Tree | Parts, i: int) -> str:
     return _address(
         view,
         photo=_photo(studio, photo).hash,
-        model=_model(studio, result.model),
+        model=model,
         target=_target(studio, result, i) if hasattr(result, "target_spec") else "",
         nodes=nodes,
     )

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from foveal.targets import Target
     from foveal.webapp.openings import Viewed
     from foveal.webapp.photos import StudioPhoto
-    from foveal.webapp.serve import StudioServer
     from foveal.webapp.studio import Studio
 
 
@@ -50,7 +49,6 @@ class Selected:
     node: str | None = None
     address: str = ""
     _studio: Studio | None = field(default=None, repr=False, compare=False)
-    _server: StudioServer | None = field(default=None, repr=False, compare=False)
     _hashes: tuple[str, str] = field(default=("", ""), repr=False, compare=False)
 
     @property
@@ -62,9 +60,7 @@ class Selected:
         """The same as `foveal.explain(model, image, target, method=…, layer=…)`."""
         studio, model, target = self._asked()
         method = studio.method(self.method)
-        return self._server_of().run_with(
-            self.model, lambda: explain(model, [self._photo(0).image], target, method=method, layer=self.layer)
-        )
+        return explain(model, [self._photo(0).image], target, method=method, layer=self.layer)
 
     def match(self) -> Match:
         """The two photos that are compared, as `foveal.match(model, image, other)`.
@@ -79,23 +75,19 @@ class Selected:
         fields = _fields(self.address)
         metric = fields.get("metric", "cosine")
         weights = fields.get("by", "").partition("weights=")[2] or "contribution"
-        return self._server_of().run_with(self.model, lambda: match(model, *images, metric=metric, weights=weights))
+        return match(model, *images, metric=metric, weights=weights)
 
     def _asked(self) -> tuple[Studio, Model, Target | None]:
         assert self._studio is not None
         model = self._studio.model(self.model)
         return self._studio, model, self._studio.target(self.target, model)
 
-    def _server_of(self) -> StudioServer:
-        assert self._server is not None
-        return self._server
-
     def _photo(self, which: int) -> StudioPhoto:
         assert self._studio is not None
         return self._studio.photo(self._hashes[which])
 
 
-def selected_in(studio: Studio, server: StudioServer) -> Selected | None:
+def selected_in(studio: Studio) -> Selected | None:
     """What the page told last; None where it told nothing, or its photo is gone."""
     viewed: Viewed | None = studio.openings.viewed if studio.openings else None
     if viewed is None or not studio.photos.has(viewed.photo):
@@ -118,7 +110,6 @@ def selected_in(studio: Studio, server: StudioServer) -> Selected | None:
         node=fields.get("node"),
         address=viewed.address,
         _studio=studio,
-        _server=server,
         _hashes=(viewed.photo, other),
     )
 

@@ -6,9 +6,9 @@ import re
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -19,8 +19,6 @@ from foveal.webapp.security import Guard, is_loopback
 if TYPE_CHECKING:
     from foveal.webapp.jobs import Jobs
     from foveal.webapp.studio import Studio
-
-Made = TypeVar("Made")
 
 LOOPBACK = "127.0.0.1"
 USUAL_PORT = 8765
@@ -73,10 +71,6 @@ class StudioServer(uvicorn.Server):
         """Where the work is done; once the server has started."""
         jobs: Jobs = self._app.state.jobs
         return jobs
-
-    def run_with(self, model: str, call: Callable[[], Made]) -> Made:
-        """What `call` gives, in the thread where this model of the studio runs: two threads at once disturb it."""
-        return self.jobs.submit(model, call).result()
 
 
 @contextmanager

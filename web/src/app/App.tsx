@@ -38,7 +38,7 @@ export function App() {
           </button>
         </p>
       )}
-      <main id="main" tabIndex={-1}>
+      <main id="main" tabIndex={-1} {...(isEmbedded() && { role: "region", "aria-label": "Studio" })}>
         {!ready ? <p class="wait">Reading what there is …</p> : ready.photos.length ? <view.View /> : <Start />}
       </main>
       {ready && ready.photos.length > 0 && <Footer />}
