@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -41,7 +43,8 @@ class Messages:
 
     def __init__(self, studio: Studio, jobs: Jobs, send: Callable[[dict[str, Any], list[bytes]], None]) -> None:
         self._studio, self._jobs, self._send = studio, jobs, send
-        self._tickets: dict[str, str] = {}
+        self._page = secrets.token_urlsafe(9)
+        self._telling = asyncio.run_coroutine_threadsafe(self._tell(), jobs.loop)
         self._deaf: Callable[[], None] | None = None
 
     def hear(self, content: Mapping[str, Any], buffers: Buffers = ()) -> None:
@@ -54,17 +57,16 @@ class Messages:
         if self._deaf:
             self._deaf()
             self._deaf = None
-        for ticket in [*self._tickets.values()]:
-            self._jobs.loop.call_soon_threadsafe(self._jobs.cancel, ticket)
+        self._telling.cancel()
 
     async def _answer(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         id, kind = str(content.get("id", ""))[:64], content.get("kind")
         try:
             match kind:
                 case "ask":
-                    await self._ask(id, str(content.get("name")), content.get("query"))
+                    self._ask(id, str(content.get("name")), content.get("query"))
                 case "cancel":
-                    self._jobs.cancel(self._tickets.pop(id, ""))
+                    self._jobs.cancel(f"{self._page}.{id}")
                 case "upload":
                     entry = await asyncio.to_thread(self._uploaded, buffers, str(content.get("name", "photo")))
                     self._say(id, "answer", answer=entry.model_dump())
@@ -83,22 +85,21 @@ class Messages:
             self._studio.failed(str(kind), error)
             self._say(id, "error", sentence=f"{UNEXPECTED}{type(error).__name__}: {reason(error)}")
 
-    async def _ask(self, id: str, name: str, query: Any) -> None:
-        one = ASKS.get(name)
+    def _ask(self, id: str, name: str, query: Any) -> None:
+        one, ticket = ASKS.get(name), f"{self._page}.{id}"
         if one is None:
             raise FovealError(f"the studio has no answer to {name!r}")
-        ticket = self._jobs.start(one, one.query.model_validate(query))
-        self._tickets[id] = ticket
-        try:
-            job = self._jobs.job(ticket)
-            async for event in self._jobs.events(ticket):
-                told = event.model_dump()
-                if event.kind == "answer" and job is not None:
-                    told["answer"] = json.loads(job.answer or b"null")
-                self._say(id, **told)
-        finally:
-            self._tickets.pop(id, None)
-            self._jobs.cancel(ticket)
+        self._jobs.start(ticket, one, one.query.model_validate(query))
+        self._jobs.follow(ticket)
+
+    async def _tell(self) -> None:
+        """What happens to the jobs of this page."""
+        async with aclosing(self._jobs.events(self._page)) as heard:
+            async for event, answer in heard:
+                told = event.model_dump(exclude={"job"})
+                if event.kind == "answer":
+                    told["answer"] = json.loads(answer or b"null")
+                self._say(event.job.partition(".")[2], **told)
 
     def _uploaded(self, buffers: list[bytes], name: str) -> Any:
         if len(buffers) != 1 or len(buffers[0]) > MOST_UPLOAD:

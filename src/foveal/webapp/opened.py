@@ -161,7 +161,7 @@ def _target(studio: Studio, result: Any, i: int) -> str:
         return ""
     if spec.get("kind") == "callable":
         for name, target in studio.targets.items():
-            if getattr(target, "__name__", type(target).__name__) == spec["name"]:
+            if spec["name"] in (name, getattr(target, "__name__", type(target).__name__)):
                 return f"own:{name}"
     text = target_text(result, i)
     if text.startswith("own:"):

@@ -6,9 +6,13 @@ import { Footer } from "./Footer";
 import { Header } from "./Header";
 import { KeysHelp } from "./KeysHelp";
 import { useKeys } from "./keys";
+import { Strayed } from "./Strayed";
 import { Start } from "./Start";
 import { uploadProblem, useDrop } from "./drop";
 import { views } from "./views";
+
+/** The page around the studio has a main part of its own. */
+const INSIDE = "region" as "main";
 
 export function App() {
   const home = useRef<HTMLDivElement>(null);
@@ -30,6 +34,7 @@ export function App() {
         </p>
       )}
       <Header view={view.name} />
+      <Strayed />
       {uploadProblem.value && (
         <p class="problem" role="alert">
           {uploadProblem.value}{" "}
@@ -38,7 +43,7 @@ export function App() {
           </button>
         </p>
       )}
-      <main id="main" tabIndex={-1} {...(isEmbedded() && { role: "region", "aria-label": "Studio" })}>
+      <main id="main" tabIndex={-1} role={isEmbedded() ? INSIDE : undefined} aria-label={isEmbedded() ? "Studio" : undefined}>
         {!ready ? <p class="wait">Reading what there is …</p> : ready.photos.length ? <view.View /> : <Start />}
       </main>
       {ready && ready.photos.length > 0 && <Footer />}

@@ -1,4 +1,5 @@
-// The colors and what they are worth; its ends are dragged: the value that gets the last color, and where color begins.
+// The colors and what they are worth; its ends are dragged, with Shift both:
+// the value that gets the last color, and where color begins.
 import { useRef } from "preact/hooks";
 import { largest, type Scale } from "../draw/scale";
 import { tables } from "../state/store";
@@ -24,8 +25,9 @@ export function Legend({ scale, field, onChange }: Props) {
       const wide = box.width > box.height;
       const unit = wide ? (now.clientX - box.left) / box.width : 1 - (now.clientY - box.top) / box.height;
       const size = Math.min(Math.max(sides === 2 ? 2 * unit - 1 : unit, 0), 1);
-      if (which === "from") onChange(scale.limit, size * scale.limit);
-      else onChange(Math.max(size, 0.02) * most, scale.from);
+      if (which === "from" && !now.shiftKey) return onChange(scale.limit, size * scale.limit);
+      const limit = Math.max(size, 0.02) * most;
+      onChange(limit, now.shiftKey ? (scale.from / scale.limit) * limit : scale.from);
     };
     handle.onpointermove = move;
     handle.onpointerup = () => (handle.onpointermove = null);
@@ -35,7 +37,9 @@ export function Legend({ scale, field, onChange }: Props) {
     if (!by) return;
     event.preventDefault();
     const step = (by / 50) * most;
-    if (which === "limit") onChange(Math.min(Math.max(scale.limit + step, 0.02 * most), most), scale.from);
+    const limit = Math.min(Math.max(scale.limit + step, 0.02 * most), most);
+    if (event.shiftKey) onChange(limit, (scale.from / scale.limit) * limit);
+    else if (which === "limit") onChange(limit, scale.from);
     else onChange(scale.limit, Math.min(Math.max(scale.from + step, 0), scale.limit));
   };
   const handle = (which: "limit" | "from", label: string, value: number, at: number) => (

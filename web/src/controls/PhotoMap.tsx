@@ -1,11 +1,13 @@
 // The photo with a map on it: hover tells a position's value, the wheel zooms, dragging pans, arrows move by a position.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { crossFade } from "../draw/fade";
 import { drawOverlay } from "../draw/overlay";
-import { usePixels } from "../draw/pixels";
+import { usePatched, usePixels } from "../draw/pixels";
 import type { Scale } from "../draw/scale";
 import { tables } from "../state/store";
 import { positionAt, tileOf, type Field } from "../wire/map";
+import type { Patch } from "../wire/altered";
 import type { PhotoEntry } from "../wire/types";
 import { reset, useZoom } from "./zoom";
 
@@ -24,20 +26,27 @@ interface Props {
   onChoose?: (position: [number, number]) => void;
   /** SVG in fractions of the photo: 0..1 each way. */
   children?: ComponentChildren;
+  /** What stands in the photo instead, as the network gets it. */
+  patch?: Patch | null;
+  /** What lies on the photo, and moves and grows with it. */
+  over?: ComponentChildren;
 }
 
 const MOVES: Record<string, [number, number]> = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
-export function PhotoMap({ photo, alt, describedBy, field, scale, side = 640, position, onPosition, onChoose, children }: Props) {
+export function PhotoMap({ photo, alt, describedBy, field, scale, side = 640, position, onPosition, onChoose, children, patch = null, over }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const frame = useRef<HTMLDivElement>(null);
-  const pixels = usePixels(photo.url, side);
+  const drawn = useRef<Field | null>(null);
+  const pixels = usePatched(usePixels(photo.url, side), patch);
   const [plain, setPlain] = useState(false);
   const zoom = useZoom(frame);
 
   useEffect(() => {
     const context = canvas.current?.getContext("2d");
     if (!context || !pixels || !tables.value) return;
+    if (drawn.current && field && drawn.current !== field) crossFade(canvas.current!);
+    drawn.current = field ?? null;
     canvas.current!.width = pixels.width;
     canvas.current!.height = pixels.height;
     if (field && scale && !plain) drawOverlay(context, pixels, field, scale, tables.value);
@@ -92,6 +101,7 @@ export function PhotoMap({ photo, alt, describedBy, field, scale, side = 640, po
             {cell && <rect class="cell" x={cell[0]} y={cell[1]} width={cell[2] - cell[0]} height={cell[3] - cell[1]} />}
           </svg>
         )}
+        {over}
       </div>
     </div>
   );

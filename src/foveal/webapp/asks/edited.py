@@ -32,7 +32,7 @@ class Patch(Wire):
     """What stands in the photo now, as the network gets it.
 
     Attributes:
-        picture: a PNG as a data URI, one pixel a pixel of the network's input, clear where nothing changed.
+        picture: a PNG in base64, one pixel a pixel of the network's input, clear where nothing changed.
         box: (x0, y0, x1, y1), where it lies, in fractions of the photo.
     """
 
@@ -89,7 +89,4 @@ def patch_of(question: Question, x: Float[Tensor, "1 c h w"], hidden: Bool[Tenso
     Image.fromarray(part).save(file, "PNG", compress_level=1)
     (height, width), corners = question.geometry.photo_size, [left, top, right, bottom]
     box = question.geometry.boxes_to_photo(corners) / (width, height, width, height)
-    return Patch(
-        picture=f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}",
-        box=[float(side) for side in box],
-    )
+    return Patch(picture=base64.b64encode(file.getvalue()).decode(), box=[float(side) for side in box])

@@ -43,7 +43,7 @@ class SwitchedAnswer(Wire):
     resumed: bool
 
 
-class ChannelsQuery(TargetQuery):
+class BringsQuery(TargetQuery):
     """Channels of a layer by what they bring.
 
     Attributes:
@@ -57,7 +57,7 @@ class ChannelsQuery(TargetQuery):
     most: int = Field(default=8, ge=1, le=64)
 
 
-class ChannelShare(Wire):
+class ChannelBrings(Wire):
     """One channel at these positions.
 
     Attributes:
@@ -71,7 +71,7 @@ class ChannelShare(Wire):
     active: float
 
 
-class ChannelsAnswer(Wire):
+class BringsAnswer(Wire):
     """The channels that bring most, for or against, the largest first.
 
     Attributes:
@@ -81,7 +81,7 @@ class ChannelsAnswer(Wire):
 
     of: int
     total: float
-    channels: list[ChannelShare]
+    channels: list[ChannelBrings]
 
 
 @ask("switched")
@@ -99,19 +99,19 @@ def switched(studio: Studio, query: SwitchedQuery, progress: Progress) -> Switch
     )
 
 
-@ask("channels")
-def channels(studio: Studio, query: ChannelsQuery, progress: Progress) -> ChannelsAnswer:
+@ask("brings")
+def brings(studio: Studio, query: BringsQuery, progress: Progress) -> BringsAnswer:
     """No forward pass where the layer was looked at already."""
     board = board_at(studio, query, query.layer)
     chosen = board.factors(Switch(layer=query.layer, runs=query.runs)) == 0
     by_channel = (board.brings * chosen).double().sum((0, 2, 3))
     active = (board.A * chosen).double().sum((0, 2, 3)) / chosen[0, 0].sum().clamp(min=1)
     order = by_channel.abs().argsort(descending=True, stable=True)[: query.most]
-    return ChannelsAnswer(
+    return BringsAnswer(
         of=len(by_channel),
         total=float(by_channel.sum()),
         channels=[
-            ChannelShare(channel=int(c), brings=float(by_channel[c]), active=float(active[c]))
+            ChannelBrings(channel=int(c), brings=float(by_channel[c]), active=float(active[c]))
             for c in order
             if bool(torch.isfinite(by_channel[c]))
         ],

@@ -1,18 +1,13 @@
-// Map or photo, which method, which sign.
+// Map or photo, the brush, which method, which sign.
 import { Segmented } from "../../controls/Segmented";
-import { address, go } from "../../state/address";
-import { DEFAULT_METHOD, library, methodName } from "../../state/store";
-
-const SIGNS = [
-  ["", "For and against"],
-  ["positive", "For"],
-  ["negative", "Against"],
-  ["signed", "Both, always"],
-] as const;
+import { SignMenu } from "../../controls/SignMenu";
+import { go } from "../../state/address";
+import { BrushBar } from "./brush/BrushBar";
+import { brushing, showsMap } from "./brush/state";
+import { LeastArea } from "./LeastArea";
+import { MethodMenu } from "./MethodMenu";
 
 export function Controls() {
-  const methods = (library.value?.methods ?? []).filter((one) => !one.similarity);
-  const slow = (cost: string) => !["1", "1 + 1", "1 forward", ""].includes(cost) && /\d{2,}|channel|position/.test(cost);
   return (
     <div class="controls">
       <Segmented
@@ -21,31 +16,17 @@ export function Controls() {
           { value: "map", title: "Map" },
           { value: "photo", title: "Photo" },
         ]}
-        value={address.value.show === "photo" ? "photo" : "map"}
-        onChange={(show) => go({ show: show === "photo" ? "photo" : undefined }, "same")}
+        value={showsMap() ? "map" : "photo"}
+        onChange={(show) => go({ show: show === "map" && !brushing.value ? undefined : show, ...(show === "photo" && { left: undefined }) }, "same")}
       />
-      <label class="select">
-        <span class="spoken">Method</span>
-        <select
-          value={methodName.value.split(":")[0]}
-          onChange={(event) => go({ method: event.currentTarget.value === DEFAULT_METHOD ? undefined : event.currentTarget.value })}
-        >
-          {methods.map((one) => (
-            <option value={one.name} title={one.about}>
-              {one.title}
-              {slow(one.cost) ? " (slow)" : ""}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label class="select">
-        <span class="spoken">Sign</span>
-        <select value={address.value.sign ?? ""} onChange={(event) => go({ sign: event.currentTarget.value || undefined }, "same")}>
-          {SIGNS.map(([value, title]) => (
-            <option value={value}>{title}</option>
-          ))}
-        </select>
-      </label>
+      <BrushBar />
+      {(showsMap() || !brushing.value) && (
+        <>
+          <MethodMenu />
+          <SignMenu area />
+          <LeastArea />
+        </>
+      )}
     </div>
   );
 }

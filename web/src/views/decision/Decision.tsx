@@ -4,6 +4,7 @@ import { Legend } from "../../controls/Legend";
 import { PhotoMap } from "../../controls/PhotoMap";
 import { ScoreTable } from "../../controls/ScoreTable";
 import { Waiting } from "../../controls/Waiting";
+import { leastArea } from "../../draw/area";
 import { outlineOf } from "../../draw/contour";
 import { placesOf } from "../../draw/places";
 import { chooseScale, type Sign } from "../../draw/scale";
@@ -12,39 +13,68 @@ import { address, go } from "../../state/address";
 import { colors, isHovered, methodName, model, photo, target, transport } from "../../state/store";
 import { fieldOf, type Field } from "../../wire/map";
 import type { Decision as DecisionAnswer, Scores, Stages } from "../../wire/types";
+import { scoreNoun } from "../../words/scores";
+import { useAltered } from "./altered";
 import { Answer } from "./Answer";
 import { Badges } from "./Badges";
+import { BrushLayer } from "./brush/BrushLayer";
+import { BrushSide } from "./brush/BrushSide";
+import { showsMap } from "./brush/state";
+import { BrushTools } from "./brush/BrushTools";
 import { Controls } from "./Controls";
+import { useCurves } from "./curves";
+import { DeletionCurve } from "./DeletionCurve";
+import { DepthCurves } from "./DepthCurves";
 import { DepthScrubber } from "./DepthScrubber";
+import { least } from "./LeastArea";
 import { Notes } from "./Notes";
+import { useHidden } from "./hidden";
 import { Places } from "./Places";
 import { Reading } from "./Reading";
 import { Question } from "./Question";
+import { startAt } from "./switch/state";
+import { SwitchSide } from "./switch/SwitchSide";
+import { Trouble } from "./Trouble";
 import { useCode } from "./code";
+import { WhatIf } from "./WhatIf";
 
 export function Decision() {
   const on = { photo: photo.value!.hash, model: model.value!.name };
-  const decided = useAnswer<DecisionAnswer>("decision", { ...on, target: target.value, method: methodName.value });
+  const asking = { ...on, target: target.value };
+  const altered = useAltered(asking);
+  const asIs = useAnswer<DecisionAnswer>("decision", { ...asking, method: methodName.value });
+  const left = useAnswer<DecisionAnswer>("decision", altered.change && { ...asking, method: methodName.value, ...altered.change });
+  const decided = altered.change && (left.answer || left.problem) ? left : asIs;
   const scored = useAnswer<Scores>("scores", transport.value.has("scores", on) ? on : null);
   const staged = useAnswer<Stages>("stages", transport.value.has("stages", on) ? on : null);
   const [pointed, setPointed] = useState<{ field: Field; at: [number, number] } | null>(null);
   const sign = (address.value.sign as Sign | undefined) ?? "auto";
   const [limit, setLimit] = useState<{ limit?: number; from?: number }>({});
-  const { answer } = decided;
+  const answer = decided.problem ? null : decided.answer;
   const layer = answer ? Math.max(0, answer.layers.indexOf(address.value.layer ?? answer.layers.at(-1)!)) : 0;
   const field = answer ? fieldOf(answer.maps[layer]!) : null;
-  const scale = useMemo(
-    () => (field ? chooseScale([field], { sign, colors: colors.value, ...limit }) : undefined),
-    [field, sign, colors.value, limit],
-  );
+  const share = least();
+  const scale = useMemo(() => {
+    const area = field && share !== null ? leastArea(field, share) : null;
+    return field ? chooseScale([field], { sign: area ? "positive" : sign, colors: colors.value, ...limit, ...(area && { from: area.from }) }) : undefined;
+  }, [field, sign, share, colors.value, limit]);
   const position = pointed?.field === field ? (pointed?.at ?? null) : null; // of this map, not of an earlier one
   const places = useMemo(() => (field ? placesOf(field) : []), [field]);
   const outlines = useMemo(() => places.map((place) => outlineOf(field!, place)), [places]);
+  const plain = !altered.brushing && !altered.switching;
+  const hidden = useHidden(plain && !decided.waiting ? asking : null, field, places);
+  const { depth, deletion } = useCurves(plain && !decided.waiting && !hidden.waiting ? asking : null, answer, layer);
+  const noun = answer ? scoreNoun(answer, target.value, scored.answer?.kind) : "the score";
   useCode(answer, layer);
-  const bare = address.value.show === "photo";
+  const bare = !showsMap();
+  const rescale = (most: number | undefined, from: number | undefined) => {
+    if (share !== null && from !== scale?.from) go({ area: undefined }, "same");
+    setLimit({ limit: most, from });
+  };
   return (
     <div class="decision">
-      <Question answer={answer} scores={scored.answer} />
+      <Question answer={answer} scores={scored.answer} failed={Boolean(decided.problem)} />
+      {decided.problem && <Trouble problem={decided.problem} />}
       <div class={`evidence${decided.waiting && answer ? " old" : ""}`}>
         <figure>
           <div class="pictured">
@@ -55,7 +85,10 @@ export function Decision() {
               field={field}
               scale={bare ? undefined : scale}
               position={position}
-              onPosition={(at) => setPointed(at && field && { field, at })}
+              onPosition={altered.brushing ? undefined : (at) => setPointed(at && field && { field, at })}
+              onChoose={altered.brushing ? undefined : (at) => answer && field && startAt(answer.layers[layer]!, at)}
+              patch={altered.patch}
+              over={altered.brushing && <BrushLayer photo={photo.value!} />}
             >
               {!bare &&
                 places.map((place, i) => (
@@ -63,19 +96,27 @@ export function Decision() {
                 ))}
             </PhotoMap>
             {!bare && <Badges places={places} outlines={outlines} />}
-            {field && scale && !bare && <Legend scale={scale} field={field} onChange={(most, from) => setLimit({ limit: most, from })} />}
+            {altered.brushing && <BrushTools photo={photo.value!} />}
+            {field && scale && !bare && !altered.brushing && <Legend scale={scale} field={field} onChange={rescale} />}
           </div>
           <Reading answer={answer} layer={layer} field={field} places={places} position={position} />
         </figure>
-        <Waiting asked={decided} what={decided.progress?.what} />
+        {!decided.problem && <Waiting asked={decided} what={decided.progress?.what} />}
         <Controls />
         {answer && <DepthScrubber answer={answer} chosen={layer} sign={sign} onChange={(next) => go({ layer: next })} />}
+        {answer && plain && <DepthCurves answer={answer} asked={depth} noun={noun} />}
       </div>
       <div class={`answers${decided.waiting && answer ? " old" : ""}`}>
-        {answer && field && <Answer answer={answer} places={places} />}
-        {scored.answer && <ScoreTable classes={scored.answer.classes} kind={scored.answer.kind} asked={answer?.asked ?? []} />}
+        {answer && altered.brushing && <BrushSide on={asking} answer={answer} scores={scored.answer} edited={altered.edited} />}
+        {answer && altered.switching && <SwitchSide on={asking} answer={answer} scores={scored.answer} asIs={asIs.answer} />}
+        {plain && answer && field && <Answer answer={answer} places={places} hidden={hidden.answer} noun={noun} />}
+        {plain && scored.answer && (
+          <ScoreTable classes={scored.answer.classes} kind={scored.answer.kind} asked={answer?.asked ?? []} live={transport.value.live} />
+        )}
         <Waiting asked={scored} />
-        {answer && field && <Places field={field} places={places} photo={photo.value!} scale={scale!} />}
+        {plain && answer && field && <Places field={field} places={places} photo={photo.value!} scale={scale!} hidden={hidden} noun={noun} />}
+        {plain && answer && field && <WhatIf field={field} places={places} layer={answer.layers[layer]!} />}
+        {plain && field && scale && deletion.asked && <DeletionCurve asked={deletion} field={field} from={scale.from} noun={noun} />}
         {answer && field && (
           <Notes notes={[...answer.notes, ...(scored.answer?.notes ?? [])]} stages={staged.answer} layer={answer.layers[layer]!} field={field} />
         )}

@@ -1,5 +1,6 @@
 // The map at every stage, from the input to the last: a slider of thumbnails; moving it asks nothing of the network.
 import { useEffect, useRef } from "preact/hooks";
+import { crossFade } from "../../draw/fade";
 import { drawOverlay } from "../../draw/overlay";
 import { usePixels } from "../../draw/pixels";
 import { chooseScale, type Sign } from "../../draw/scale";
@@ -57,9 +58,12 @@ export function DepthScrubber({ answer, chosen, sign, onChange }: Props) {
 
 function Thumbnail({ map, sign }: { map: WireMap; sign: Sign }) {
   const canvas = useRef<HTMLCanvasElement>(null);
+  const drawn = useRef<WireMap | null>(null);
   const pixels = usePixels(photo.value!.url, 176);
   useEffect(() => {
     if (!pixels || !tables.value) return;
+    if (drawn.current && drawn.current !== map) crossFade(canvas.current!);
+    drawn.current = map;
     canvas.current!.width = pixels.width;
     canvas.current!.height = pixels.height;
     const field = fieldOf(map);
