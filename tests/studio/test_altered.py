@@ -14,21 +14,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import foveal
 from foveal.api.audit import elsewhere
-from foveal.images import load_images
 from foveal.metrics import black, hidden
 from foveal.metrics.curves import deletion
 from foveal.webapp.ask import ASKS
-from foveal.webapp.shapes import Shape, rasterized
+from tests.studio.altered_page import JAY, OTHER, input_of, lead, mask, photo_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.studio.asking import Client
-
     from foveal.models import Model
     from foveal.webapp.studio import Studio
+    from tests.studio.asking import Client
 
-JAY, OTHER = "Fan-crested Jay", "Crown-crested Jay"
 CREST: dict[str, Any] = {"strokes": [{"radius": 0.09, "points": [[0.55, 0.3], [0.72, 0.27]]}]}
 LEAD = "predicted - runner-up"
 
@@ -40,30 +37,18 @@ def model(studio: Studio) -> Model:
 
 @pytest.fixture(scope="module")
 def jay(studio: Studio) -> str:
-    return next(photo.hash for photo in studio.photos if photo.scene and photo.scene.class_name == JAY)
+    return photo_named(studio, JAY)
 
 
 @pytest.fixture(scope="module")
 def batch(studio: Studio, jay: str, model: Model) -> Any:
-    return load_images([studio.photos[jay].image], model.preprocessing)
+    return input_of(studio, jay, model)
 
 
 @pytest.fixture(scope="module")
 def ask(client: Client, jay: str) -> Callable[..., Any]:
     """The answer about the jay's lead."""
     return lambda name, **query: client.answer(name, **{"photo": jay, "model": "demo", "target": LEAD} | query)
-
-
-def lead(model: Model, x: torch.Tensor) -> torch.Tensor:
-    """Why a jay and not its sister, whatever the network says now."""
-    assert model.labels is not None
-    with torch.no_grad():
-        z = model.module.eval()(x)
-    return z[:, model.labels.index(JAY)] - z[:, model.labels.index(OTHER)]
-
-
-def mask(shape: dict[str, Any], batch: Any) -> torch.Tensor:
-    return rasterized(Shape.model_validate(shape), batch.photos[0].geometry)
 
 
 @pytest.mark.parametrize("keep", [False, True])
