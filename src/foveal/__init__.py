@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from foveal.images import Preprocessing
     from foveal.methods import METHODS, Method, register
     from foveal.models import Model, list_models, load_model, save_model
+    from foveal.report.saved_page import save_page
     from foveal.results import Explanation, Flow, Match, Parts, Scores
     from foveal.results.channel_examples import ChannelExamples
     from foveal.results.episode import Episode
@@ -81,6 +82,7 @@ _HOME = {
     "list_models": "models",
     "load_model": "models",
     "save_model": "models",
+    "save_page": "report.saved_page",
     "parts": "api.parts",
     "retrieve": "api.retrieve",
     "Retrieval": "results.retrieval",
@@ -161,6 +163,7 @@ __all__ = [
     "retrieve",
     "sanity",
     "save_model",
+    "save_page",
     "shortcuts",
     "stages",
     "visualize",

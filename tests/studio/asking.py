@@ -6,12 +6,16 @@ import http.client
 import json
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from foveal.webapp.serve import StudioServer
+
+
+NUMBERS = count()
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Client:
     """Asks a server; it has the token unless it is told otherwise."""
 
     server: StudioServer
+    page: str = "tests"
 
     def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
         """One request with exactly these headers (`_` for `-`); `host` is the server's unless named."""
@@ -55,9 +60,9 @@ class Client:
 
     def ask(self, name: str, **query: Any) -> Reply:
         """Ask; the answer may be a job's ticket."""
-        return self.send(
-            "POST", f"/api/{name}", json.dumps(query).encode(), content_type="application/json", **self.key
-        )
+        body = json.dumps(query).encode()
+        headers = {"content_type": "application/json", "x_job": f"{self.page}.{next(NUMBERS)}", **self.key}
+        return self.send("POST", f"/api/{name}", body, **headers)
 
     def answer(self, name: str, **query: Any) -> Any:
         """Ask, and wait for the answer however long it takes."""
@@ -70,12 +75,15 @@ class Client:
         return reply.json
 
     def events(self, job: str) -> Iterator[dict[str, Any]]:
-        """What happens to a job."""
+        """What happens to a job, up to its end."""
         with closing(http.client.HTTPConnection(self.server.host, self.server.port, timeout=60)) as connection:
-            connection.request("GET", f"/api/jobs/{job}", headers=self.key)
+            connection.request("GET", f"/api/events/{self.page}", headers=self.key)
             for line in connection.getresponse():
-                if line.startswith(b"data: "):
-                    yield json.loads(line[6:])
+                event = json.loads(line[6:]) if line.startswith(b"data: ") else {}
+                if event.get("job") == job:
+                    yield event
+                    if event["kind"] != "progress":
+                        return
 
     def cancel(self, job: str) -> Reply:
         """Give a ticket back."""

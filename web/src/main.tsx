@@ -2,7 +2,7 @@
 import { render } from "preact";
 import { App } from "./app/App";
 import { address, listen, parse } from "./state/address";
-import { recorded } from "./state/recorded";
+import { inside, recorded } from "./state/recorded";
 import { library, transport } from "./state/store";
 import type { Transport } from "./state/transport";
 import type { Library } from "./wire/types";
@@ -29,11 +29,11 @@ export { keyOf } from "./state/transport";
 
 const home = typeof document === "undefined" ? null : document.getElementById("foveal");
 if (home) {
-  const inside = document.getElementById("foveal-answers");
+  const data = document.getElementById("foveal-answers");
   const start = home.dataset.address;
   if (start && !location.hash) {
     history.replaceState(null, "", start);
     address.value = parse(start);
   }
-  mount(home, inside ? recorded(JSON.parse(inside.textContent ?? "{}") as Record<string, unknown>) : undefined);
+  mount(home, data ? recorded(inside(data.textContent ?? "{}")) : undefined);
 }

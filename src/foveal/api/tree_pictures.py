@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from foveal.attribution.passes import Rules
     from foveal.attribution.perturbation import Progress
     from foveal.hierarchy.part_expansion import StageEvidence
+    from foveal.images.load import OneImage
+    from foveal.results.feature_graph import Feature
     from foveal.results.tree import PhotoSet, Tree
 
 
@@ -46,6 +48,22 @@ class TreePictures:
 
     def examples(self, tree: Tree, photos: PhotoSet, most: int, progress: Progress | None) -> None:
         """Give each part so far its examples."""
+        paths = [photos] if isinstance(photos, str | Path) else photos
+        files = pictures_in([Path(path) for path in paths])
+        parts = [feature for feature in tree.features.values() if feature.profile is not None]
+        search = self.strongest(tree, parts, [(file, file) for file in files], most, progress)
+        for feature in parts:
+            feature.examples = search.of(feature)
+
+    def strongest(
+        self,
+        tree: Tree,
+        parts: Sequence[Feature],
+        images: Sequence[tuple[Path, OneImage]],
+        most: int,
+        progress: Progress | None,
+    ) -> ExampleSearch:
+        """Look for these parts in images, each with a file that names it."""
         if self.evidence is None:
             raise MethodError(
                 "find_examples is for nodes='parts'; this tree is of channels, whose examples foveal.channels finds"
@@ -54,13 +72,10 @@ class TreePictures:
             raise MethodError(f"most={most}: at least one photo is needed")
         if self.context.arguments.positional or self.context.arguments.keywords:
             raise MethodError("the network takes more than images, and photos of a set have no such inputs")
-        paths = [photos] if isinstance(photos, str | Path) else photos
-        files = pictures_in([Path(path) for path in paths])
-        parts = [feature for feature in tree.features.values() if feature.profile is not None]
         size = (int(self.context.x.shape[2]), int(self.context.x.shape[3]))
         search = ExampleSearch(parts, tree.stages, size, most)
-        for number, file in enumerate(files):
-            batch = placed(load_images(file, self.context.subject.preprocessing), self.context.model)
+        for number, (file, image) in enumerate(images):
+            batch = placed(load_images([image], self.context.subject.preprocessing), self.context.model)
             if batch.tensor.shape != self.context.x.shape:
                 raise ImageError(
                     f"{str(file)!r} becomes an input of {tuple(batch.tensor.shape[1:])}, and the image of the tree of "
@@ -69,9 +84,8 @@ class TreePictures:
             if not torch.equal(batch.tensor, self.context.x):
                 search.add(batch.photos[0], file, self.evidence(batch.tensor))
             if progress:
-                progress("searching photos", number + 1, len(files))
-        for feature in parts:
-            feature.examples = search.of(feature)
+                progress("searching photos", number + 1, len(images))
+        return search
 
     def feature_images(self, tree: Tree, most: int, steps: int, progress: Progress | None) -> None:
         """Give the strongest features so far an image each."""

@@ -124,8 +124,8 @@ class PageSoFar:
         self, whys: Mapping[int, Mapping[str, Explanation]], done: MeasuredPhotos, *, now: bool = False
     ) -> tuple[dict[str, Explanation], Scores]:
         """The photos that are done, by method; written if the page is older than `EVERY`, or `now`."""
+        from foveal.report.comparison_page import comparison_page
         from foveal.results import Scores
-        from foveal.results.comparison_page import comparison_page
         from foveal.storage.atomic import write_text
 
         shown = sorted(whys.keys() & done.parts.keys())
@@ -159,8 +159,10 @@ def _joined(parts: Sequence[Explanation]) -> Explanation:
     import torch
 
     from foveal.results import Explanation
+    from foveal.targets.target import PER_IMAGE
 
     first = parts[0]
+    kind = str(first.target_spec.get("kind"))
     scored = all(part.score is not None for part in parts)
     chances = [part.probability for part in parts if part.probability is not None]
     return Explanation(
@@ -169,7 +171,7 @@ def _joined(parts: Sequence[Explanation]) -> Explanation:
         score=torch.cat([part.score for part in parts if part.score is not None]) if scored else None,
         probability=torch.cat(chances) if len(chances) == len(parts) else None,
         target=tuple(label for part in parts for label in part.target),
-        target_spec={"kind": "several"},
+        target_spec={key: value for key, value in first.target_spec.items() if key not in PER_IMAGE.get(kind, ())},
         method=first.method,
         parameters=first.parameters,
         model=first.model,

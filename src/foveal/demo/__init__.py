@@ -1,4 +1,4 @@
-"""The main job on the bundled images: explain them by every method, beside what is known, as one report.
+"""The main job on the bundled images: explain them by every fast method, beside what is known, as one page.
 
 for step in foveal.demo.run("out/demo"):
     print(step.description, step.done, step.total)
@@ -30,8 +30,9 @@ def run(
 ) -> Generator[DemoStep, None, None]:
     """Write `out`/report.html, one step at a time.
 
-    The report with the explained images comes first, and is written again with the scores of the methods at the end.
-    A run that is stopped, by Ctrl-C or by closing the iterator, leaves a report of what is done.
+    The page is a studio with recorded answers. It is there after the first image, and is written again with the scores
+    of the methods at the end. A run that is stopped, by Ctrl-C or by closing the iterator, leaves a page of what is
+    done.
 
     Args:
         out: the folder, made if need be.
@@ -39,44 +40,44 @@ def run(
         intervened: the number of them whose parts are removed one by one, to measure true effects.
         seed: of those scenes.
     """
-    from foveal.demo.feature_images import feature_images_section
-    from foveal.demo.page import report
-    from foveal.demo.pictures import picture_section
+    from foveal.demo.page import measured_answer
     from foveal.demo.truth import TruthMeasurements, measure
+    from foveal.demo.views import MODEL, VIEWS
     from foveal.models import load_model
-    from foveal.report.report import Section, write_report
-    from foveal.synthetic import CLASS_NAMES, demo_scenes, render
-    from foveal.synthetic.splits import Example
+    from foveal.storage.atomic import write_text
+    from foveal.synthetic import demo_scenes
+    from foveal.webapp.record import Record
+    from foveal.webapp.studio import Studio
 
     started = time.perf_counter()
     Path(out).mkdir(parents=True, exist_ok=True)  # now, not after the work is done
-    model = load_model("demo")
-    sections: list[Section] = []
-    evidence = TruthMeasurements()
+    model = load_model(MODEL)
+    studio = Studio({MODEL: model})
+    studio.add_scenes(demo_scenes())
+    record, evidence = Record(studio), TruthMeasurements()
     written = (0, 0)
 
     def write() -> None:
-        """The report of what is done, unless it is written already."""
+        """The page of what is done, unless it is written already."""
         nonlocal written
-        if sections and written != (len(sections), len(evidence.correct)):
+        if record.answers and written != (len(record.answers), len(evidence.correct)):
+            written = (len(record.answers), len(evidence.correct))
             seconds = time.perf_counter() - started
-            page = report(model, sections, evidence, seconds=seconds, seed=seed, command=f"foveal demo --out {out}")
-            write_report(page, Path(out) / "report.html")
-            written = (len(sections), len(evidence.correct))
+            command = f"foveal demo --out {out}"
+            record.keep("measured", {}, measured_answer(model, evidence, seconds=seconds, seed=seed, command=command))
+            page = record.page("#/decision", title="Why did the network look there?", coarse=True)
+            write_text(Path(out) / "report.html", page)
 
-    pictures = demo_scenes()
+    photos = [photo.hash for photo in studio.photos]
     try:
-        for done, scene in enumerate(pictures):
-            yield DemoStep("explaining images", done, len(pictures))
-            sections.append(picture_section(model, Example(*render(scene), CLASS_NAMES.index(scene.class_name), scene)))
+        for done, photo in enumerate(photos):
+            yield DemoStep("explaining images", done, len(photos))
+            for view in VIEWS.values():
+                view(record, photo)
             if done == 0:
                 write()
-        yield DemoStep("explaining images", len(pictures), len(pictures))
+        yield DemoStep("explaining images", len(photos), len(photos))
         write()
-        yield DemoStep("optimizing sections of feature images", 0, 1)
-        sections.append(feature_images_section(model))
-        write()
-        yield DemoStep("optimizing sections of feature images", 1, 1)
         yield DemoStep("scoring scenes", 0, scenes)
         for done in measure(model, evidence, scenes=scenes, intervened=intervened, seed=seed):
             yield DemoStep("scoring scenes", done, scenes)

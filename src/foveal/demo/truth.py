@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 BATCH = 20
 UNTOLD = ("random", "center", "edges")  # maps that know nothing of the network
-PATIENT = ("ablationcam", "scorecam", "occlusion")
 Key = tuple[str, str]  # method, layer ("" for baseline maps, which have none)
 
 
@@ -81,12 +80,6 @@ def explain_everywhere(model: Model, pictures: Sequence[NDArray[np.uint8]], targ
     ]
     by_name = {why.method: why for why in explanations}
     return {name: by_name[name] for name in FAST if name in by_name}
-
-
-def explain_fully(model: Model, picture: NDArray[np.uint8], target: Target) -> dict[str, Explanation]:
-    """The same, and methods that ask the network again, as far as a demonstration has time for them."""
-    slow = compare(model, [picture], target, methods=PATIENT)
-    return explain_everywhere(model, [picture], target) | {why.method: why for why in slow}
 
 
 def on_photo(why: Explanation, layer: str, i: int) -> NDArray[np.floating]:

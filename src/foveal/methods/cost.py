@@ -11,21 +11,27 @@ from foveal.attribution.method import Method
 BACKWARD = 2.0  # forward passes: two matrix products where a forward pass has one
 
 
-def forward_passes(method: Method, shape: Sequence[int]) -> float | None:
-    """How many forward passes of the whole network one map takes at most; a backward pass counts as two.
+BEHIND = ("ablationcam",)
+"""Methods whose passes begin at the layer."""
 
-    Passes that begin behind the layer take less. None where the number of passes depends on the image.
+
+def forward_passes(method: Method, shape: Sequence[int], *, behind: float = 1.0) -> float | None:
+    """How many forward passes of the whole network one map takes, about; a backward pass counts as two.
+
+    None where the number of passes depends on the image.
 
     Args:
         method: with its options.
         shape: (c, h, w) of the layer, or of the input for a method of the input.
+        behind: the share of the network that lies behind the layer.
     """
     if method.needs != "forwards":
         return 1.0 if method.needs == "activations" else 1 + BACKWARD
     options: dict[str, Any] = dict(method.options)
     number, _, each = method.cost.partition("/")
     if each == "channel":
-        return float(number) * (options.get("clusters") or shape[0])
+        channels = options.get("clusters") or shape[0]
+        return float(number) * channels * (behind if method.name in BEHIND else 1.0)
     if each == "window":
         return float(number) * _windows(options, shape[1:])
     forward, _, backward = method.cost.partition(" + ")

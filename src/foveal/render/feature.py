@@ -95,8 +95,13 @@ def region(tree: Graph, feature: Vertex) -> Box:
 
 def seen_at(photo: Photo, stage: Stage, place: tuple[int, int], *, side: int) -> Image.Image:
     """What a neuron of a stage sees of a photo, as a square."""
-    box = _legible(_receptive(photo.geometry, stage, place), photo.geometry.photo_size)
+    box = seen_box(photo.geometry, stage, place)
     return Image.fromarray(cropped(photo, box).pixels).resize((side, side), Image.Resampling.LANCZOS)
+
+
+def seen_box(geometry: Geometry, stage: Stage, place: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Where that lies: x0, y0, x1, y1 in pixels of the photo, grown to a legible size."""
+    return _legible(_receptive(geometry, stage, place), geometry.photo_size)
 
 
 def _receptive(geometry: Geometry, stage: Stage, place: tuple[int, int]) -> Box:

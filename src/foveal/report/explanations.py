@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from foveal.render.drawable import Maps
 
 
-def explanation_page(why: Maps) -> str:
+def explanation_page(why: Maps, *, title: str = "") -> str:
     """A page that shows the maps at each layer of each image."""
     page = RecordedPage()
     record_explanation(page, why, why.method)
-    return page.html(title=f"{why.method} of {why.model}")
+    return page.html(title=title or f"{why.method} of {why.model}")
 
 
 def record_explanation(page: RecordedPage, why: Maps, name: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from foveal.render.pages import environment, script_text
 from foveal.report.answers.wire import Wire
 from foveal.report.keys import key_of
+from foveal.report.shared_text import once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def studio_page(
-    answers: Mapping[str, Wire | str], library: LibraryAnswer, address: str = "", *, title: str = "foveal"
+    answers: Mapping[str, Wire | str],
+    library: LibraryAnswer,
+    address: str = "",
+    *,
+    title: str = "foveal",
+    coarse: bool = False,
 ) -> str:
     """One HTML document that shows these answers as the studio does. What is not among them is absent in it.
 
@@ -30,11 +36,13 @@ def studio_page(
         library: what there is to choose from, with the photos inside as data URIs.
         address: the view to begin with, such as "#/decision?method=gradcam"; "" is the first.
         title: of the page, until a view names its own.
+        coarse: large maps in 255 steps, from minus to plus their largest absolute value: half the size.
     """
     from markupsafe import Markup
 
     inside = {key_of("library", {}): library.model_copy(update={"live": False}), **answers}
     fields = (f"{json.dumps(key)}:{_json(answer)}" for key, answer in inside.items())
+    shared, text = once("{" + ",".join(fields) + "}", coarse=coarse)
     script, style = _bundle()
     policy = (
         f"default-src 'none'; img-src data: blob:; script-src {_digest(script)}; style-src {_digest(style)}; "
@@ -48,7 +56,7 @@ def studio_page(
             policy=Markup(policy),
             style=Markup(style),
             address=address,
-            answers=script_text("{" + ",".join(fields) + "}"),
+            answers=script_text(f'{{"shared":{json.dumps(shared)},"answers":{text}}}'),
             script=Markup(script),
         )
     )

@@ -27,14 +27,20 @@ if TYPE_CHECKING:
     from foveal.images import Photo
     from foveal.report.answers.wire import Wire
 
-SHOWN = 1024  # long side of a photo on the page, in pixels
+SHOWN = 1024
+EXACT = 256  # smaller pictures are kept pixel by pixel
 QUALITY = 86
 
 
 class RecordedPage:
-    """Answers by what was asked, and what they are about, in the order in which they came."""
+    """Answers by what was asked, and what they are about, in the order in which they came.
 
-    def __init__(self) -> None:
+    Args:
+        side: long side of a photo on the page, in pixels.
+    """
+
+    def __init__(self, *, side: int = SHOWN) -> None:
+        self._side = side
         self.answers: dict[str, Wire | str] = {}
         self._photos: dict[str, PhotoEntry] = {}
         self._models: dict[str, ModelEntry] = {}
@@ -62,7 +68,7 @@ class RecordedPage:
                 name=printable(name)[:200] if file else f"image {number + 1}",
                 width=width,
                 height=height,
-                url=photo_uri(Image.fromarray(photo.pixels)),
+                url=photo_uri(Image.fromarray(photo.pixels), side=self._side),
                 source=repr(photo.source) if file else f"images[{number}]",
             )
         return hash
@@ -107,12 +113,11 @@ def photo_hash(photo: Photo) -> str:
 
 
 def photo_uri(picture: Image.Image, *, side: int = SHOWN) -> str:
-    """A photo inside a page, reduced to what is drawn of it. Small ones are kept exactly: a pixel is a position there."""
-    small = max(picture.size) <= 256
+    """A photo inside a page, reduced to what is drawn of it."""
     shown = picture.copy()
     shown.thumbnail((side, side))
     buffer = io.BytesIO()
-    shown.save(buffer, "WEBP", quality=QUALITY, lossless=small)
+    shown.save(buffer, "WEBP", quality=QUALITY, lossless=max(picture.size) <= EXACT)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

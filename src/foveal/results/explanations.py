@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from foveal.render.drawing import ScaleRule
     from foveal.render.scale import Sign
-    from foveal.results.scores import Scores
     from foveal.storage.manifest import Saved
 
 ARRAYS = "explanations.npz"
@@ -149,31 +148,7 @@ class Explanations(Result, Sequence[Explanation]):
                     raise ResultError(f"There is no map of {layer!r} by {why.method}; it has {', '.join(why.layers)}.")
         return layers
 
-    def save_page(self, path: str | os.PathLike[str], scores: Scores | None = None, *, title: str = "") -> Path:
-        """Write the page that `foveal compare` writes: one column per method, one row per image, with numbers.
-
-            whys = foveal.compare(model, photos, methods=["gradcam", "hirescam"])
-            whys.save_page("compare.html", foveal.measure(model, photos, explanations=whys))
-
-        Args:
-            path: of the HTML file, which needs no other file.
-            scores: from `foveal.measure(…, explanations=whys)`; rows can then be sorted by each metric. None leaves
-                numbers out.
-            title: of the page.
-
-        Returns:
-            The path.
-
-        Raises:
-            ResultError: where the scores are of other methods or images, or the file cannot be written.
-        """
-        from foveal.results.comparison_page import comparison_page
-        from foveal.storage.atomic import write_text
-
-        write_text(Path(path), comparison_page(self._named(), scores, title=title))
-        return Path(path)
-
-    def _named(self) -> Mapping[str, Explanation]:
+    def by_name(self) -> Mapping[str, Explanation]:
         """By the names that `foveal.measure` gives them: the method, numbered where there are several."""
         named: dict[str, Explanation] = {}
         for why in self.explanations:

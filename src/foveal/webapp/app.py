@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote
 
-from fastapi import FastAPI, Header, Request, Response
+from fastapi import FastAPI, Header, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -18,6 +19,7 @@ from starlette.exceptions import HTTPException
 import foveal.webapp.asks  # noqa: F401  registers what can be asked
 from foveal.errors import FovealError, printable
 from foveal.report.answers.library import PhotoEntry
+from foveal.report.answers.measured import MeasuredAnswer
 from foveal.report.answers.wire import Wire
 from foveal.storage.reading import reason
 from foveal.webapp.ask import ASKS, Ask
@@ -30,11 +32,18 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.15  # seconds that a question waits for its answer before it becomes a job with progress
 
-FORGETTING = 5.0  # seconds between two looks for tickets that nobody asks about
+FORGETTING = 1.0  # seconds between two looks for tickets that nobody asks about
+
+
+TICKET = r"^[A-Za-z0-9_-]{1,40}\.[0-9]{1,9}$"
+PageName = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,40}$")]
 
 
 class Ticket(Wire):
-    """The answer takes longer: its events are at /api/jobs/TICKET."""
+    """The answer takes longer: of the job PAGE.NUMBER one hears at /api/events/PAGE.
+
+    A page names its jobs itself, by the header X-Job, so that it can cancel what it has just asked.
+    """
 
     job: str
 
@@ -64,19 +73,12 @@ def create_app(studio: Studio) -> FastAPI:
     for one in ASKS.values():
         _route(app, one)
 
-    @app.get("/api/jobs/{job}", response_class=EventSourceResponse, responses=_problems(404))
-    async def events(job: str, request: Request) -> AsyncIterator[ServerSentEvent]:
-        """What happens to a job: progress, then its answer, an error, or that it was canceled."""
-        jobs: Jobs = request.app.state.jobs
-        waited = jobs.job(job)
-        if waited is None:
-            yield ServerSentEvent(raw_data=_told(Event(kind="canceled"), None))
-            return
-        try:
-            async for event in jobs.events(job):
-                yield ServerSentEvent(raw_data=_told(event, waited.answer))
-        finally:  # also when the page was closed
-            jobs.cancel(job)
+    @app.get("/api/events/{page}", response_class=EventSourceResponse)
+    async def events(page: PageName, request: Request) -> AsyncIterator[ServerSentEvent]:
+        """What happens to the jobs of a page: progress, then the answer, an error, or that it was canceled."""
+        async with aclosing(request.app.state.jobs.events(page)) as heard:
+            async for event, answer in heard:
+                yield ServerSentEvent(raw_data=_told(event, answer))
 
     @app.delete("/api/jobs/{job}")
     async def cancel(job: str, request: Request) -> bool:
@@ -95,6 +97,11 @@ def create_app(studio: Studio) -> FastAPI:
         """A photo as the page draws it."""
         forever = {"Cache-Control": "private, max-age=31536000, immutable"}
         return Response(studio.photos[hash].encoded(), media_type="image/webp", headers=forever)
+
+    @app.webhooks.post("measured")
+    def measured() -> MeasuredAnswer:
+        """No server answers this: pages that open from disk have it inside, and its shape is told here."""
+        raise NotImplementedError
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
@@ -124,18 +131,21 @@ def _told(event: Event, answer: bytes | None) -> str:
 
 
 def _route(app: FastAPI, one: Ask) -> None:
-    async def answer(query: Any, request: Request) -> Response:
+    async def answer(query: Any, request: Request, x_job: str = "") -> Response:
         jobs: Jobs = request.app.state.jobs
-        ticket = jobs.start(one, query)
+        ticket = x_job or f"{secrets.token_hex(12)}.0"
+        jobs.start(ticket, one, query)
         job = await jobs.wait(ticket, PATIENCE)
-        if job is None or not job.over:
+        if job is not None and not job.over and not await request.is_disconnected():
+            jobs.follow(ticket)
             return JSONResponse({"job": ticket}, 202)
         jobs.cancel(ticket)
-        if job.answer is not None:
+        if job is not None and job.answer is not None:
             return Response(job.answer, media_type="application/json")
-        return JSONResponse({"sentence": job.state.sentence}, 400)
+        return JSONResponse({"sentence": (job and job.state.sentence) or "this question was canceled"}, 400)
 
-    answer.__annotations__.update(query=one.query, request=Request, **{"return": Response})
+    named = Annotated[str, Header(pattern=TICKET)]
+    answer.__annotations__.update(query=one.query, request=Request, x_job=named, **{"return": Response})
     app.add_api_route(
         f"/api/{one.name}",
         answer,

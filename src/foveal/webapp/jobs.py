@@ -1,17 +1,19 @@
 """Work in threads, one a model: what is asked twice is done once, and what nobody waits for stops.
 
-ticket = jobs.start(ask, query)         many tickets can wait for one job
-jobs.events(ticket)                     progress, then the answer or an error
-jobs.cancel(ticket)                     the job stops when its last ticket is gone
+jobs.start("page.1", ask, query)     many tickets, such as page.1, can wait for one job
+await jobs.wait("page.1", 0.15)      the job, over or not
+jobs.follow("page.1")                from now on the page hears of it
+jobs.events("page")                  of all that a page follows: progress, then the answer or an error
+jobs.cancel("page.1")                the job stops when its last ticket is gone
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from foveal.webapp.studio import Studio
 
 MOST_WAITING = 64
-FORGOTTEN = 60.0  # seconds after which a ticket that nobody listens to is gone
+FORGOTTEN = 30.0  # seconds after which a ticket is gone whose page does not listen
+GRACE = 3.0  # the same for a page that listened and went away
 BETWEEN = 0.05  # seconds between two events of progress
 UNEXPECTED = "foveal failed on this, which is a fault of foveal: "
 
@@ -35,9 +38,16 @@ class Busy(FovealError):
 
 
 class Event(Wire):
-    """What is heard of a job: `progress` with what, done, total and the seconds left (None at first); then one of
-    `answer`, `error` with a sentence, `canceled`."""
+    """What a page hears of a job of its own: first `progress`, then one of the others.
 
+    Attributes:
+        job: its name.
+        what, done, total: how far it is.
+        left: seconds that are left; None where that is not known yet.
+        sentence: of an error.
+    """
+
+    job: str = ""
     kind: Literal["progress", "answer", "error", "canceled"]
     what: str = ""
     done: int = 0
@@ -64,90 +74,117 @@ class Job:
         return self.state.kind != "progress"
 
 
+@dataclass(eq=False)
+class Waiting:
+    """Someone who waits for a job.
+
+    Attributes:
+        until: when a ticket is forgotten whose page does not listen.
+        heard: the version of the job that the page knows.
+    """
+
+    job: Job
+    until: float
+    page: str = ""
+    heard: int = -1
+
+
 class Jobs:
     """The work of one studio; made inside of a running event loop."""
 
     def __init__(self, studio: Studio) -> None:
         self._studio, self._loop = studio, asyncio.get_running_loop()
         self._by_key: dict[str, Job] = {}
-        self._by_ticket: dict[str, tuple[Job, float]] = {}
+        self._tickets: dict[str, Waiting] = {}
+        self._listening: dict[str, asyncio.Event] = {}
         self._workers: dict[str, ThreadPoolExecutor] = {}
-        self._waiting = 0
+        self._waiting, self._closed = 0, False
 
-    def start(self, ask: Ask, query: Query) -> str:
-        """A ticket for the answer to a query; a job that makes it already is shared.
+    def start(self, ticket: str, ask: Ask, query: Query) -> None:
+        """Make the answer to a query, or wait for a job that makes it already.
 
         Raises:
-            Busy: when too much work is waiting.
+            Busy: when too much work is waiting, or the ticket is in use.
         """
-        self.forget()
-        key, ticket = f"{ask.name} {query.model_dump_json()}", secrets.token_urlsafe(12)
+        if ticket in self._tickets:
+            raise Busy("this question has the number of another that is not answered yet: ask again")
+        key = f"{ask.name} {query.model_dump_json()}"
         job = self._by_key.get(key)
         if job is None or job.over or not job.tickets:
             kept = self._studio.answers.get(key) if ask.lasting else None
             job = Job(key, {ticket})
             if kept is not None:
                 job.answer, job.state = kept, Event(kind="answer")
-                job.changed.set()
             else:
                 self._work(job, ask, query)
         job.tickets.add(ticket)
-        self._by_ticket[ticket] = (job, time.monotonic())
-        return ticket
-
-    def job(self, ticket: str) -> Job | None:
-        """The job of a ticket, or None where there is no such ticket (any more)."""
-        entry = self._by_ticket.get(ticket)
-        if entry is None:
-            return None
-        self._by_ticket[ticket] = (entry[0], time.monotonic())
-        return entry[0]
+        self._tickets[ticket] = Waiting(job, time.monotonic() + FORGOTTEN)
 
     async def wait(self, ticket: str, seconds: float) -> Job | None:
-        """The job, when it is over or the time is."""
-        job = self.job(ticket)
+        """The job of a ticket, when it is over or the time is; None where there is no such ticket (any more)."""
+        waiting = self._tickets.get(ticket)
         until = time.monotonic() + seconds
-        while job and not job.over and (left := until - time.monotonic()) > 0:
-            await self._next(job, left)
-        return job
+        while waiting and not waiting.job.over and (left := until - time.monotonic()) > 0:
+            waiting.job.changed.clear()
+            await _set(waiting.job.changed, left)
+        return waiting.job if waiting else None
 
-    async def events(self, ticket: str) -> AsyncIterator[Event]:
-        """What happens to the job from now on; the last event is its end."""
-        job = self.job(ticket)
-        heard = -1
-        while job:
-            if job.version != heard:
-                heard = job.version
-                yield job.state
-                if job.over:
-                    return
-            if self.job(ticket) is None:
-                yield Event(kind="canceled")
-                return
-            await self._next(job, 5.0)
+    def follow(self, ticket: str) -> None:
+        """Let the page of a ticket hear of its job; where it is not listening yet, as soon as it is."""
+        if waiting := self._tickets.get(ticket):
+            waiting.page = ticket.partition(".")[0]
+            self._wake(waiting.page)
+
+    async def events(self, page: str) -> AsyncGenerator[tuple[Event, bytes | None]]:
+        """What happens to the jobs that a page follows, with the answer where there is one; without end.
+
+        Args:
+            page: any name; who listens under the same name later hears everything from there on.
+        """
+        changed = self._listening[page] = asyncio.Event()
+        try:
+            while self._listening.get(page) is changed and not self._closed:
+                changed.clear()
+                for ticket, waiting in list(self._tickets.items()):
+                    job = waiting.job
+                    if waiting.page != page or waiting.heard == job.version:
+                        continue
+                    waiting.heard = job.version
+                    yield job.state.model_copy(update={"job": ticket}), job.answer
+                    if job.over:
+                        self.cancel(ticket)
+                await _set(changed, 5.0)
+        finally:
+            if self._listening.get(page) is changed:
+                del self._listening[page]
+                for waiting in self._tickets.values():
+                    if waiting.page == page:
+                        waiting.until, waiting.heard = time.monotonic() + GRACE, -1
 
     def cancel(self, ticket: str) -> bool:
         """Give a ticket back; False where there is no such ticket. Work that nobody waits for stops by itself."""
-        entry = self._by_ticket.pop(ticket, None)
-        if entry is None:
+        waiting = self._tickets.pop(ticket, None)
+        if waiting is None:
             return False
-        entry[0].tickets.discard(ticket)
-        entry[0].changed.set()
+        waiting.job.tickets.discard(ticket)
         return True
+
+    def forget(self) -> None:
+        """Give back the tickets of pages that do not listen: they were closed."""
+        now = time.monotonic()
+        for ticket, waiting in list(self._tickets.items()):
+            if waiting.page not in self._listening and waiting.until < now:
+                self.cancel(ticket)
 
     def close(self) -> None:
         """Stop everything."""
-        for ticket in list(self._by_ticket):
+        self._closed = True
+        for ticket in list(self._tickets):
             self.cancel(ticket)
+        for listening in self._listening.values():
+            listening.set()
         for worker in self._workers.values():
             worker.shutdown(wait=True, cancel_futures=True)
-
-    async def _next(self, job: Job, seconds: float) -> None:
-        job.changed.clear()
-        try:
-            await asyncio.wait_for(job.changed.wait(), seconds)
-        except TimeoutError:
-            return
 
     def _work(self, job: Job, ask: Ask, query: Query) -> None:
         if self._waiting >= MOST_WAITING:
@@ -195,6 +232,8 @@ class Jobs:
         def tell() -> None:
             job.state, job.answer, job.version = state, answer, job.version + 1
             job.changed.set()
+            for page in {self._tickets[ticket].page for ticket in job.tickets}:
+                self._wake(page)
             if job.over:
                 self._waiting -= 1
                 if self._by_key.get(job.key) is job:
@@ -202,12 +241,17 @@ class Jobs:
 
         self._on_loop(tell)
 
+    def _wake(self, page: str) -> None:
+        if listening := self._listening.get(page):
+            listening.set()
+
     def _on_loop(self, call: Callable[[], Any]) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(call)
 
-    def forget(self) -> None:
-        """Give back tickets that nobody asked about for a while: a page was closed."""
-        old = time.monotonic() - FORGOTTEN
-        for ticket in [ticket for ticket, (_, seen) in self._by_ticket.items() if seen < old]:
-            self.cancel(ticket)
+
+async def _set(changed: asyncio.Event, seconds: float) -> None:
+    """Wait for something to change, or so long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await changed.wait()

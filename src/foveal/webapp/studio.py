@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from foveal.errors import FovealError, UnknownMethod, UnknownModel
+from foveal.errors import FovealError, UnknownMethod, UnknownModel, UnknownTarget
 from foveal.methods import METHODS
 from foveal.methods.find import find_method
 from foveal.methods.registry import plain
@@ -91,7 +91,7 @@ class Studio:
         Raises:
             UnknownMethod: for what `foveal methods` does not list.
         """
-        name = re.fullmatch(r"([\w -]+)(:[\w=.,+ -]*)?", text)
+        name = re.fullmatch(r"([\w +-]+)(:[\w=.,+ -]*)?", text)
         if name is None or plain(name[1]) not in map(plain, METHODS):
             raise UnknownMethod(f"the studio has no method {text!r}: choose one of those that it lists")
         return find_method(text)
@@ -102,8 +102,12 @@ class Studio:
         Raises:
             TargetError: for what names none.
         """
-        if text.startswith("own:") and text[4:] in self.targets:
-            return as_decision(self.targets[text[4:]])
+        if text.startswith("own:") and text not in (model.labels or ()):
+            name = text.removeprefix("own:")
+            if name not in self.targets:
+                known = ", ".join(self.targets) or "none: give some to foveal.studio(…, targets={name: function})"
+                raise UnknownTarget(f"this studio has no function {name!r} to explain; those it has: {known}")
+            return as_decision(_named(self.targets[name], name))
         return parse_target(text or None, model.labels)
 
     def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
@@ -124,3 +128,13 @@ class Studio:
         if not isinstance(error, FovealError):
             print(f"foveal studio: {ask} failed", file=sys.stderr)
             traceback.print_exception(error, file=sys.stderr)
+
+
+def _named(function: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
+    """The function, called as the page calls it."""
+
+    def own(output: Any) -> Any:
+        return function(output)
+
+    own.__name__ = name
+    return own

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from foveal.webapp.studio import Studio
 
 MOST = 3  # trees of a model: each holds the activations of all stages
-MOST_NODES = 12
+MOST_NODES = 12  # children of a node, and nodes switched off at once
 
 
 class TreeQuery(TargetQuery):

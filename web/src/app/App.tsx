@@ -6,6 +6,7 @@ import { Footer } from "./Footer";
 import { Header } from "./Header";
 import { KeysHelp } from "./KeysHelp";
 import { useKeys } from "./keys";
+import { Strayed } from "./Strayed";
 import { Start } from "./Start";
 import { uploadProblem, useDrop } from "./drop";
 import { views } from "./views";
@@ -30,6 +31,7 @@ export function App() {
         </p>
       )}
       <Header view={view.name} />
+      <Strayed />
       {uploadProblem.value && (
         <p class="problem" role="alert">
           {uploadProblem.value}{" "}

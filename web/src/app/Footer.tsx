@@ -6,6 +6,7 @@ import { seconds } from "../words/numbers";
 
 export interface Code {
   python: string;
+  /** "" where the command line cannot say it. */
   command: string;
   /** What the answer took. */
   seconds?: number;
@@ -30,9 +31,11 @@ export function Footer() {
       <button type="button" onClick={copy(shown.python)}>
         Copy as Python
       </button>
-      <button type="button" class="plain" onClick={copy(shown.command)}>
-        as command
-      </button>
+      {shown.command && (
+        <button type="button" class="plain" onClick={copy(shown.command)}>
+          as command
+        </button>
+      )}
       <button type="button" class="plain" aria-label="Keys" title="Keys (?)" onClick={() => (keysShown.value = true)}>
         ?
       </button>

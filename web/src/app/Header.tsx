@@ -12,7 +12,7 @@ export function Header({ view }: { view: string }) {
       <strong class="brand">foveal</strong>
       <nav class="tabs" aria-label="Views">
         {views().map((one) => (
-          <a href={linkTo({ view: one.name })} aria-current={one.name === view ? "page" : undefined}>
+          <a href={linkTo({ view: one.name, path: [] })} aria-current={one.name === view ? "page" : undefined}>
             {one.title}
           </a>
         ))}

@@ -3,28 +3,34 @@ import { signal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { load } from "../main";
-import { go } from "../state/address";
-import { transport } from "../state/store";
+import { address, go } from "../state/address";
+import { photo, transport } from "../state/store";
 import type { PhotoEntry } from "../wire/types";
+import { droppedFiles } from "./folder";
 
 /** What went wrong with the last photo that was added; one sentence. */
 export const uploadProblem = signal<string | null>(null);
 
-export async function addPhotos(files: Iterable<File>): Promise<void> {
+/** Add photos; the last one is shown: as the photo, or as the second one of a match. */
+export async function addPhotos(files: Iterable<File>, as: "photo" | "second" = "photo"): Promise<void> {
   const upload = transport.value.upload;
   if (!upload) return;
   uploadProblem.value = null;
+  const before = photo.value;
   let last: PhotoEntry | null = null;
+  let count = 0;
   for (const file of files) {
     try {
       last = (await upload(file, file.name)) as PhotoEntry;
+      count += 1;
     } catch (error) {
       uploadProblem.value = error instanceof Error ? error.message : String(error);
     }
   }
   if (!last) return;
   await load();
-  go({ photo: last.hash, target: undefined });
+  if (as === "photo" || !before) go({ photo: last.hash, target: undefined });
+  else go({ view: "match", photo: before.hash, with: count === 1 ? last.hash : undefined, at: undefined });
 }
 
 export function useDrop(home: RefObject<HTMLElement | null>): boolean {
@@ -41,9 +47,11 @@ export function useDrop(home: RefObject<HTMLElement | null>): boolean {
       setDropping(false);
       if (!event.dataTransfer?.files.length || event.defaultPrevented) return;
       event.preventDefault();
-      void addPhotos(event.dataTransfer.files);
+      const second = address.value.view === "match" || (event.target as Element).closest("h1") !== null;
+      void droppedFiles(event.dataTransfer).then((files) => addPhotos(files, second && photo.value ? "second" : "photo"));
     };
-    const paste = (event: ClipboardEvent) => event.clipboardData?.files.length && void addPhotos(event.clipboardData.files);
+    const paste = (event: ClipboardEvent) =>
+      event.clipboardData?.files.length && void addPhotos(event.clipboardData.files, address.value.view === "match" ? "second" : "photo");
     element.addEventListener("dragover", over);
     element.addEventListener("dragleave", leave);
     element.addEventListener("drop", drop);

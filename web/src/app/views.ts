@@ -1,8 +1,14 @@
 // The views, in the order of their tabs; one is there only if model and data support it.
 import type { ComponentType } from "preact";
 import { recordedOf } from "../state/recorded";
-import { library, transport } from "../state/store";
+import { library, photo, transport } from "../state/store";
+import { Channel } from "../views/channel/Channel";
 import { Decision } from "../views/decision/Decision";
+import { Measured } from "../views/measured/Measured";
+import { Truth } from "../views/truth/Truth";
+import { Tree, treeIsThere } from "../views/tree/Tree";
+import { Methods } from "../views/methods/Methods";
+import { Match } from "../views/match/Match";
 
 export interface View {
   name: string;
@@ -12,7 +18,15 @@ export interface View {
   there?: () => boolean;
 }
 
-const all: View[] = [{ name: "decision", title: "Decision", View: Decision }];
+const all: View[] = [
+  { name: "decision", title: "Decision", View: Decision },
+  { name: "tree", title: "Tree", View: Tree, there: treeIsThere },
+  { name: "match", title: "Match", View: Match },
+  { name: "methods", title: "Methods", View: Methods },
+  { name: "channel", title: "Channels", View: Channel, there: () => transport.value.live },
+  { name: "truth", title: "Truth", View: Truth, there: () => transport.value.live && Boolean(photo.value?.drawn) },
+  { name: "measured", title: "Scores", View: Measured, there: () => transport.value.has("measured", {}) && !transport.value.live },
+];
 
 export function views(): View[] {
   return library.value ? all.filter((view) => inReport(view.name) && (!view.there || view.there())) : all;

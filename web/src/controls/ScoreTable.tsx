@@ -2,8 +2,9 @@
 import { useState } from "preact/hooks";
 import { hover, isHovered } from "../state/store";
 import type { ClassScore } from "../wire/types";
-import { shortName } from "../words/names";
 import { chance, count, points } from "../words/numbers";
+import { outputName } from "../words/target";
+import { AskButton, dragged } from "./ScoreRow";
 
 interface Props {
   classes: readonly ClassScore[];
@@ -15,9 +16,11 @@ interface Props {
   before?: ReadonlyMap<number, number>;
   most?: number;
   heading?: string;
+  /** Classes can be asked about: a click on one, one dragged onto another. */
+  live?: boolean;
 }
 
-export function ScoreTable({ classes, kind, asked, before, most = 5, heading }: Props) {
+export function ScoreTable({ classes, kind, asked, before, most = 5, heading, live = false }: Props) {
   const [all, setAll] = useState(false);
   const mentioned = classes.filter((one) => asked.includes(one.name));
   const shown = all ? classes : [...new Set([...classes.slice(0, most), ...mentioned])];
@@ -41,9 +44,13 @@ export function ScoreTable({ classes, kind, asked, before, most = 5, heading }: 
         </thead>
         <tbody>
           {shown.map((one) => (
-            <tr class={[asked.includes(one.name) ? "asked" : "", isHovered("class", one.name) ? "same" : ""].join(" ")} {...hover("class", one.name)}>
+            <tr
+              class={[asked.includes(one.name) ? "asked" : "", isHovered("class", one.name) ? "same" : ""].join(" ")}
+              {...hover("class", one.name)}
+              {...(live && kind !== "output" ? dragged(one, classes) : {})}
+            >
               <th scope="row" title={one.name}>
-                {shortName(one.name)}
+                {live && kind !== "output" ? <AskButton one={one} classes={classes} asked={asked} kind={kind} /> : outputName(one.name, kind)}
               </th>
               <td class="track" aria-hidden="true">
                 <i class="zero" style={{ left: `${at(0)}%` }} />

@@ -1,68 +1,90 @@
-// What is explained: search the classes, the runner-up, the class alone.
+// What is explained: a class, the runner-up, the class alone, one unit, a function of the person's own.
 import type { RefObject } from "preact";
 import { useState } from "preact/hooks";
 import { go } from "../state/address";
-import type { Scores } from "../wire/types";
-import { points } from "../words/numbers";
+import { library, target } from "../state/store";
+import type { ClassScore, Scores } from "../wire/types";
+import { margin, PREDICTED, RUNNER_UP, sidesOf, textOf } from "../words/target";
+import { ClassList } from "./ClassList";
+import { UnitForm } from "./UnitForm";
 
 export type Side = "for" | "against";
 
 interface Props {
   dialog: RefObject<HTMLDialogElement | null>;
+  open: boolean;
   side: Side;
-  scores: Scores;
+  /** Null where the network predicts no class. */
+  scores: Scores | null;
   /** The classes that are asked about now: one, or two. */
   asked: readonly string[];
+  onClose: () => void;
 }
 
-export function TargetPicker({ dialog, side, scores, asked }: Props) {
-  const [words, setWords] = useState("");
+export function TargetPicker({ dialog, open, side, scores, asked, onClose }: Props) {
+  return (
+    <dialog ref={dialog} class="picker" aria-label={side === "for" ? "What to explain" : "Compared with what"} onClose={onClose}>
+      {open && <Choices side={side} scores={scores} asked={asked} onDone={() => dialog.current?.close()} />}
+    </dialog>
+  );
+}
+
+interface ChoicesProps extends Pick<Props, "side" | "scores" | "asked"> {
+  onDone: () => void;
+}
+
+function Choices({ side, scores, asked, onDone }: ChoicesProps) {
+  const [unit, setUnit] = useState(false);
+  const classes = scores && scores.kind !== "output" ? scores.classes : [];
+  const kind = scores?.kind ?? "class";
+  const { first, second } = sidesOf(target.value, asked, classes);
   const choose = (text?: string) => {
     go({ target: text });
-    dialog.current?.close();
-    setWords("");
+    onDone();
   };
-  const [first = "", second] = asked;
-  const pick = (name: string) => choose(side === "against" ? `${first} - ${name}` : second ? `${name} - ${second}` : name);
-  const found = scores.classes.filter((one) => one.name.toLowerCase().includes(words.toLowerCase())).slice(0, 60);
+  const alone = kind !== "class" && !second;
+  const pick = (one: ClassScore) => {
+    const name = textOf(one.name, classes);
+    if (side === "against") choose(margin(first || PREDICTED, name));
+    else choose(alone ? name : margin(name, second || RUNNER_UP));
+  };
+  const others = side === "against" ? classes.filter((one) => one.name !== asked[0]) : classes;
+  const own = side === "for" ? (library.value?.own_targets ?? []) : [];
   return (
-    <dialog ref={dialog} class="picker" aria-label={side === "for" ? "What to explain" : "Compared with what"}>
-      <input
-        type="search"
-        placeholder={`Search ${scores.classes.length} ${scores.kind === "class" ? "classes" : `${scores.kind}s`}`}
-        aria-label="Search classes"
-        value={words}
-        onInput={(event) => setWords(event.currentTarget.value)}
-      />
+    <>
+      {classes.length > 1 && !unit && <ClassList classes={others} kind={kind} onChoose={pick} />}
+      {!classes.length && <p>This network predicts no class. Choose one unit, or drop a second photo to see what the two have in common.</p>}
+      {unit && <UnitForm onChoose={choose} />}
       <div class="quick">
-        {side === "for" ? (
-          <button type="button" onClick={() => choose(second ? undefined : "predicted")}>
+        {classes.length > 0 && side === "for" && (
+          <button type="button" onClick={() => choose()}>
             what the network says
           </button>
-        ) : (
+        )}
+        {side === "against" && (
           <>
-            <button type="button" onClick={() => choose(`${first} - runner-up`)}>
+            <button type="button" onClick={() => choose(`${first || PREDICTED} - ${RUNNER_UP}`)}>
               the runner-up
             </button>
-            <button type="button" onClick={() => choose(first)}>
-              nothing: the class alone
+            <button type="button" onClick={() => choose(first || PREDICTED)}>
+              the {kind} alone
             </button>
           </>
         )}
-      </div>
-      <ul>
-        {found.map((one) => (
-          <li>
-            <button type="button" class="row" onClick={() => pick(one.name)}>
-              <span>{one.name}</span>
-              <span class="number">{one.score === null ? "" : points(one.score)}</span>
-            </button>
-          </li>
+        {side === "for" && (
+          <button type="button" aria-pressed={unit} onClick={() => setUnit(!unit)}>
+            one unit …
+          </button>
+        )}
+        {own.map((name) => (
+          <button type="button" aria-label={`your own function ${name}`} onClick={() => choose(`own:${name}`)}>
+            <span class="quiet">your own:</span> {name}
+          </button>
         ))}
-      </ul>
-      <button type="button" onClick={() => dialog.current?.close()}>
-        Close
-      </button>
-    </dialog>
+        <button type="button" class="plain" onClick={onDone}>
+          Close
+        </button>
+      </div>
+    </>
   );
 }

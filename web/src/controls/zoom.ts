@@ -11,6 +11,12 @@ export function reset(): void {
   zoom.value = { k: 1, x: 0, y: 0 };
 }
 
+/** Where a point of the picture (fractions of its size) lies in its frame now. */
+export function placed(x: number, y: number): [number, number] {
+  const { k, x: left, y: top } = zoom.value;
+  return [(x - left) * k, (y - top) * k];
+}
+
 function bounded(k: number, x: number, y: number) {
   const room = 1 - 1 / k;
   return { k, x: Math.min(Math.max(x, 0), room), y: Math.min(Math.max(y, 0), room) };

@@ -32,6 +32,28 @@ export function usePixels(url: string, side: number): ImageData | null {
   return pixels && pixels.url === url ? pixels.data : null;
 }
 
+/** The pixels of a part of a photo (x0, y0, x1, y1 in fractions of it), as a square; null until they are there. */
+export function useBoxPixels(url: string, box: readonly number[], side: number): ImageData | null {
+  const [pixels, setPixels] = useState<{ key: string; data: ImageData } | null>(null);
+  const key = `${url} ${box.join()} ${side}`;
+  useEffect(() => {
+    let wanted = true;
+    imageOf(url).then((image) => wanted && setPixels({ key, data: boxOf(image, box, side) }), () => undefined);
+    return () => {
+      wanted = false;
+    };
+  }, [key]);
+  return pixels && pixels.key === key ? pixels.data : null;
+}
+
+function boxOf(image: HTMLImageElement, [x0, y0, x1, y1]: readonly number[], side: number): ImageData {
+  const [width, height] = [image.naturalWidth, image.naturalHeight];
+  const context = new OffscreenCanvas(side, side).getContext("2d", { willReadFrequently: true })!;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, x0! * width, y0! * height, (x1! - x0!) * width, (y1! - y0!) * height, 0, 0, side, side);
+  return context.getImageData(0, 0, side, side);
+}
+
 function pixelsOf(image: HTMLImageElement, side: number): ImageData {
   const ratio = Math.min(1, side / Math.max(image.naturalWidth, image.naturalHeight));
   const width = Math.max(1, Math.round(image.naturalWidth * ratio));

@@ -19,8 +19,17 @@ const inAddressBar = typeof location !== "undefined";
 
 export function parse(hash: string): Address {
   const [path = "", search = ""] = hash.replace(/^#?\/?/, "").split("?");
-  const [view, ...rest] = path.split("/").map(decodeURIComponent);
+  const [view, ...rest] = path.split("/").map(decoded);
   return { ...Object.fromEntries(new URLSearchParams(search)), view: view || "decision", path: rest };
+}
+
+/** What is no percent-encoding stands for itself. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 export function format({ view, path, ...fields }: Address): string {

@@ -1,4 +1,5 @@
 // An answer as a view uses it: the old one stays until the new one is whole; late ones are dropped.
+import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { lost, transport } from "./store";
 import { keyOf, Problem, type Progress } from "./transport";
@@ -16,11 +17,19 @@ export interface Asked<Answer> {
 
 const KEPT = 400;
 const kept = new Map<string, unknown>();
+const changes = signal(0);
 
 export function keep(key: string, answer: unknown): void {
   kept.delete(key);
   kept.set(key, answer);
   if (kept.size > KEPT) kept.delete(kept.keys().next().value!);
+  changes.value++;
+}
+
+/** The answer where the page has it already; a view that looks is drawn again when there is more. */
+export function known<Answer>(name: string, query: object): Answer | null {
+  void changes.value;
+  return (kept.get(keyOf(name, query)) as Answer | undefined) ?? null;
 }
 
 /** Ask once, outside of a view. */

@@ -1,13 +1,6 @@
 // Answers from the server: at once, or as a job whose events are listened to.
+import { Job, LOST } from "./events";
 import { Problem, type Progress, type Transport } from "./transport";
-
-const LOST = "foveal has stopped. Start it again; this page will find it.";
-
-interface JobEvent extends Progress {
-  kind: "progress" | "answer" | "error" | "canceled";
-  sentence: string;
-  answer?: unknown;
-}
 
 async function send(path: string, init: RequestInit): Promise<Response> {
   try {
@@ -23,44 +16,26 @@ async function problemOf(response: Response): Promise<Problem> {
   return new Problem(said?.sentence || `The server answered ${response.status} ${response.statusText}.`);
 }
 
-function follow<Answer>(job: string, signal: AbortSignal, progress?: (progress: Progress) => void): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const events = new EventSource(`api/jobs/${job}`);
-    const end = (finish: () => void) => {
-      events.close();
-      signal.removeEventListener("abort", stop);
-      finish();
-    };
-    const stop = () => {
-      void fetch(`api/jobs/${job}`, { method: "DELETE", credentials: "same-origin" }).catch(() => undefined);
-      end(() => reject(new DOMException("canceled", "AbortError")));
-    };
-    signal.addEventListener("abort", stop);
-    if (signal.aborted) stop();
-    events.onerror = () => end(() => reject(new Problem(LOST, true)));
-    events.onmessage = (message) => {
-      const event = JSON.parse(message.data as string) as JobEvent;
-      if (event.kind === "progress") progress?.(event);
-      else if (event.kind === "answer") end(() => resolve(event.answer as Answer));
-      else if (event.kind === "error") end(() => reject(new Problem(event.sentence)));
-      else end(() => reject(new DOMException("canceled", "AbortError")));
-    };
-  });
-}
-
 export const http: Transport = {
   live: true,
   has: () => true,
   async ask<Answer>(name: string, query: object, signal: AbortSignal, progress?: (progress: Progress) => void) {
-    const response = await send(`api/${name}`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(query),
-      signal,
-    });
-    if (!response.ok) throw await problemOf(response);
-    const answer = (await response.json()) as Answer | { job: string };
-    return response.status === 202 ? follow<Answer>((answer as { job: string }).job, signal, progress) : (answer as Answer);
+    const job = new Job<Answer>(signal, progress);
+    const cancel = () => job.cancel();
+    signal.addEventListener("abort", cancel);
+    try {
+      const response = await send(`api/${name}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "X-Job": job.name },
+        body: JSON.stringify(query),
+        signal,
+      });
+      if (!response.ok) throw await problemOf(response);
+      return response.status === 202 ? await job.answer() : ((await response.json()) as Answer);
+    } finally {
+      signal.removeEventListener("abort", cancel);
+      job.leave();
+    }
   },
   async upload(file: Blob, name: string) {
     const response = await send("api/photos", {

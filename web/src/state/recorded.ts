@@ -1,6 +1,16 @@
 // Answers that were recorded in the page itself: a report opens from disk, without a server.
 import { keyOf, Problem, type Recorded, type Transport } from "./transport";
 
+/** The answers inside a page; long texts that occur several times stand there once, and "~3" in their places. */
+export function inside(text: string): Record<string, unknown> {
+  const { shared } = JSON.parse(text) as { shared: readonly string[] };
+  const whole = (_: string, value: unknown) => {
+    if (typeof value !== "string" || !/^~+\d+$/.test(value)) return value;
+    return value[1] === "~" ? value.slice(1) : shared[Number(value.slice(1))];
+  };
+  return (JSON.parse(text, whole) as { answers: Record<string, unknown> }).answers;
+}
+
 export function recorded(answers: Readonly<Record<string, unknown>>): Transport {
   const all: Recorded[] = Object.entries(answers).map(([key, answer]) => {
     const space = key.indexOf(" ");

@@ -56,6 +56,11 @@ export const methodName = computed(() => chosen.value.method);
 /** What is explained, as text. Unless the address says otherwise: why the predicted class and not the runner-up. */
 export const target = computed(() => chosen.value.target);
 
+/** The same for any model. */
+export function targetOf(of: ModelEntry | null): string {
+  return address.value.target ?? defaultTarget(of);
+}
+
 function defaultTarget(of: ModelEntry | null): string {
   const classes = of && (of.task === null || of.task === "classes") && of.labels.length !== 1;
   return classes ? "predicted - runner-up" : "";

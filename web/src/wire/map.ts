@@ -19,8 +19,8 @@ export function fieldOf(map: WireMap): Field {
   let field = fields.get(map);
   if (!field) {
     const bytes = bytesOf(map.values);
-    const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
-    const values = Float32Array.from(halves, (half) => fromHalf(half) * map.scale);
+    const relative = bytes.length === map.rows * map.columns ? inSteps(bytes) : halves(bytes);
+    const values = Float32Array.from(relative, (value) => value * map.scale);
     field = { rows: map.rows, columns: map.columns, values, scale: map.scale, total: map.total, grid: map.grid };
     fields.set(map, field);
   }
@@ -29,6 +29,15 @@ export function fieldOf(map: WireMap): Field {
 
 export function bytesOf(base64: string): Uint8Array {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+}
+
+function halves(bytes: Uint8Array): Float32Array {
+  return Float32Array.from(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2), fromHalf);
+}
+
+/** Large maps of a report: from −127 to 127; −128 is not a number. */
+function inSteps(bytes: Uint8Array): Float32Array {
+  return Float32Array.from(new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length), (step) => (step === -128 ? NaN : step / 127));
 }
 
 function fromHalf(half: number): number {
@@ -80,4 +89,29 @@ export function tileOf(field: Field, row: number, column: number): [number, numb
   const x = field.grid.offset[0]! + column * field.grid.step[0]!;
   const y = field.grid.offset[1]! + row * field.grid.step[1]!;
   return [x - dx / 2, y - dy / 2, x + dx / 2, y + dy / 2];
+}
+
+/** The same map as it lies on a part of the photo, a box in fractions of it. */
+export function within(field: Field, [x0, y0, x1, y1]: readonly number[]): Field {
+  const [width, height] = [x1! - x0!, y1! - y0!];
+  const { offset, step, seen, turned } = field.grid;
+  const grid = {
+    offset: [(offset[0]! - x0!) / width, (offset[1]! - y0!) / height],
+    step: [step[0]! / width, step[1]! / height],
+    seen: [(seen[0]! - x0!) / width, (seen[1]! - y0!) / height, (seen[2]! - x0!) / width, (seen[3]! - y0!) / height],
+    turned,
+  };
+  return { ...field, grid };
+}
+
+const turnedAround = new WeakMap<Field, Field>();
+
+/** The same map with the other sign. */
+export function opposite(field: Field): Field {
+  let other = turnedAround.get(field);
+  if (!other) {
+    other = { ...field, values: field.values.map((value) => -value), total: -field.total };
+    turnedAround.set(field, other);
+  }
+  return other;
 }

@@ -24,6 +24,106 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/scores": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Scores
+         * @description One forward pass.
+         */
+        readonly post: operations["scores_api_scores_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/channels": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Channels
+         * @description A forward and a backward pass.
+         */
+        readonly post: operations["channels_api_channels_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/channel": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Channel
+         * @description Two passes: for the target, and for the predicted class alone.
+         */
+        readonly post: operations["channel_api_channel_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/channel_photos": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Channel Photos
+         * @description A forward and a backward pass a photo, once for all channels of a layer.
+         */
+        readonly post: operations["channel_photos_api_channel_photos_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/channel_off": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Channel Off
+         * @description A forward pass a photo in which the channel is zero; scores as they are come from looking at the photos.
+         */
+        readonly post: operations["channel_off_api_channel_off_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/decision": {
         readonly parameters: {
             readonly query?: never;
@@ -64,6 +164,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/truth": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Truth
+         * @description About 30 drawings, and a forward pass for each.
+         */
+        readonly post: operations["truth_api_truth_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/deciding": {
         readonly parameters: {
             readonly query?: never;
@@ -75,7 +195,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Deciding
-         * @description A forward pass for each part, and four for those that are replaced and not removed.
+         * @description About 30 drawings, and a forward pass for each.
          */
         readonly post: operations["deciding_api_deciding_post"];
         readonly delete?: never;
@@ -138,6 +258,26 @@ export interface paths {
          * @description One forward pass.
          */
         readonly post: operations["edited_api_edited_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/feature_image": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Feature Image
+         * @description As many steps as fit in a quarter of a second, one at least.
+         */
+        readonly post: operations["feature_image_api_feature_image_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -278,26 +418,6 @@ export interface paths {
          * @description The evidence for the one less the evidence for the other, each with linear weights: it sums to the margin.
          */
         readonly post: operations["contrast_api_contrast_post"];
-        readonly delete?: never;
-        readonly options?: never;
-        readonly head?: never;
-        readonly patch?: never;
-        readonly trace?: never;
-    };
-    readonly "/api/scores": {
-        readonly parameters: {
-            readonly query?: never;
-            readonly header?: never;
-            readonly path?: never;
-            readonly cookie?: never;
-        };
-        readonly get?: never;
-        readonly put?: never;
-        /**
-         * Scores
-         * @description One forward pass.
-         */
-        readonly post: operations["scores_api_scores_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -464,6 +584,46 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/tree/elsewhere": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Tree/Elsewhere
+         * @description A pass forward and back for each photo.
+         */
+        readonly post: operations["tree_elsewhere_api_tree_elsewhere_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/tree/image": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Tree/Image
+         * @description The image is optimized until the part's channels are strongest in it.
+         */
+        readonly post: operations["tree_image_api_tree_image_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/tree/without": {
         readonly parameters: {
             readonly query?: never;
@@ -484,20 +644,20 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
-    readonly "/api/truth": {
+    readonly "/api/events/{page}": {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
         };
-        readonly get?: never;
-        readonly put?: never;
         /**
-         * Truth
-         * @description About 30 drawings, and a forward pass for each.
+         * Events
+         * @description What happens to the jobs of a page: progress, then the answer, an error, or that it was canceled.
          */
-        readonly post: operations["truth_api_truth_post"];
+        readonly get: operations["events_api_events__page__get"];
+        readonly put?: never;
+        readonly post?: never;
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -511,11 +671,7 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /**
-         * Events
-         * @description What happens to a job: progress, then its answer, an error, or that it was canceled.
-         */
-        readonly get: operations["events_api_jobs__job__get"];
+        readonly get?: never;
         readonly put?: never;
         readonly post?: never;
         /**
@@ -569,7 +725,28 @@ export interface paths {
         readonly trace?: never;
     };
 }
-export type webhooks = Record<string, never>;
+export interface webhooks {
+    readonly measured: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Measured
+         * @description No server answers this: pages that open from disk have it inside, and its shape is told here.
+         */
+        readonly post: operations["measuredmeasured_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+}
 export interface components {
     schemas: {
         /**
@@ -714,6 +891,18 @@ export interface components {
             readonly lost: number | null;
         };
         /**
+         * ChangedPhoto
+         * @description A photo that is taken for another class.
+         */
+        readonly ChangedPhoto: {
+            /** Photo */
+            readonly photo: string;
+            /** Before */
+            readonly before: string;
+            /** After */
+            readonly after: string;
+        };
+        /**
          * ChannelBrings
          * @description One channel at these positions.
          *
@@ -731,6 +920,125 @@ export interface components {
             readonly active: number;
         };
         /**
+         * ChannelEntry
+         * @description One channel in one photo.
+         *
+         *     Attributes:
+         *         brings: to the score.
+         *         peak: its largest activation.
+         *         box: where that is, see `strong_box`.
+         */
+        readonly ChannelEntry: {
+            /** Channel */
+            readonly channel: number;
+            /** Brings */
+            readonly brings: number;
+            /** Peak */
+            readonly peak: number;
+            /** Box */
+            readonly box: readonly number[];
+        };
+        /**
+         * ChannelHere
+         * @description One channel in one photo.
+         *
+         *     Attributes:
+         *         map: its activations.
+         *         peak: the largest of them.
+         *         box: where that is, see `strong_box`.
+         *         brings: to the score of the target; None where that looks at no class.
+         *         alone: what it brings to the score of the predicted class, and the name of that.
+         */
+        readonly ChannelHere: {
+            readonly map: components["schemas"]["MapAnswer"];
+            /** Peak */
+            readonly peak: number;
+            /** Box */
+            readonly box: readonly number[];
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Brings */
+            readonly brings: number | null;
+            /** Alone */
+            readonly alone: number | null;
+            /** Predicted */
+            readonly predicted: string;
+            /** On */
+            readonly on: number;
+        };
+        /**
+         * ChannelOff
+         * @description What happens when a channel is zero in photos, `photos` of them so far; losses from the largest.
+         */
+        readonly ChannelOff: {
+            /** Photos */
+            readonly photos: number;
+            /** Of */
+            readonly of: number;
+            /** Changed */
+            readonly changed: readonly components["schemas"]["ChangedPhoto"][];
+            /** Losses */
+            readonly losses: readonly components["schemas"]["ClassLoss"][];
+        };
+        /**
+         * ChannelPhotos
+         * @description One channel through all photos.
+         *
+         *     Attributes:
+         *         photos: how many were looked at so far.
+         *         of: how many there are to look at.
+         *         on: in how many it is above zero somewhere.
+         *         strongest: by largest activation.
+         *         brings: by what it brings to the predicted class; empty where the network has no classes.
+         *         classes: from the one it brings most to.
+         *         all: every photo, in the order in which they came.
+         *         predicted: the class of each.
+         *         sees_most: a position sees most of the image.
+         */
+        readonly ChannelPhotos: {
+            /** Photos */
+            readonly photos: number;
+            /** Of */
+            readonly of: number;
+            /** On */
+            readonly on: number;
+            /** Strongest */
+            readonly strongest: readonly components["schemas"]["PhotoOfChannel"][];
+            /** Brings */
+            readonly brings: readonly components["schemas"]["PhotoOfChannel"][];
+            /** Classes */
+            readonly classes: readonly components["schemas"]["ClassOfChannel"][];
+            /** All */
+            readonly all: readonly components["schemas"]["PhotoOfChannel"][];
+            /** Predicted */
+            readonly predicted: readonly string[];
+            /** Sees Most */
+            readonly sees_most: boolean;
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
+         * ChannelQuery
+         * @description One channel in a photo.
+         */
+        readonly ChannelQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Layer */
+            readonly layer: string;
+            /** Channel */
+            readonly channel: number;
+        };
+        /**
          * ChannelShare
          * @description A number of the embedding, and its share of all that is added and taken away.
          */
@@ -739,6 +1047,87 @@ export interface components {
             readonly index: number;
             /** Share */
             readonly share: number;
+        };
+        /**
+         * ChannelsAnswer
+         * @description The channels of a layer by what they bring; `entries`, `between` and `rest` sum to the score.
+         *
+         *     Attributes:
+         *         target: what is explained, in words.
+         *         score: of the target.
+         *         channels: how many the layer has.
+         *         entries: those that bring most, and those that speak most against it; what brings most first.
+         *         between: the sum of all others.
+         *         half: the least number of channels that hold half of what speaks for it.
+         *         rest: what no channel brings, such as biases.
+         *         sees_most: a position sees most of the image.
+         */
+        readonly ChannelsAnswer: {
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Score */
+            readonly score: number;
+            /** Layer */
+            readonly layer: string;
+            /** Channels */
+            readonly channels: number;
+            /** Entries */
+            readonly entries: readonly components["schemas"]["ChannelEntry"][];
+            /** Between */
+            readonly between: number;
+            /** Half */
+            readonly half: number;
+            /** Rest */
+            readonly rest: number;
+            /** Sees Most */
+            readonly sees_most: boolean;
+            /** Notes */
+            readonly notes: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * ChannelsQuery
+         * @description The channels of a stage; None is the last one before the target.
+         */
+        readonly ChannelsQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Layer */
+            readonly layer?: string | null;
+        };
+        /**
+         * ClassLoss
+         * @description What a class loses on average over its photos.
+         */
+        readonly ClassLoss: {
+            /** Name */
+            readonly name: string;
+            /** Mean */
+            readonly mean: number;
+            /** Photos */
+            readonly photos: number;
+        };
+        /**
+         * ClassOfChannel
+         * @description What a channel brings to a class, on average over the photos that the network takes for it.
+         */
+        readonly ClassOfChannel: {
+            /** Name */
+            readonly name: string;
+            /** Mean */
+            readonly mean: number;
+            /** Photos */
+            readonly photos: number;
         };
         /**
          * ClassScore
@@ -1204,9 +1593,149 @@ export interface components {
             /** Of */
             readonly of: string;
             /** Effects */
-            readonly effects?: readonly components["schemas"]["NodeEffect"][];
+            readonly effects: readonly components["schemas"]["NodeEffect"][];
             /** Together */
-            readonly together?: number | null;
+            readonly together: number | null;
+        };
+        /**
+         * ElsewhereAnswer
+         * @description The photos in which a part is strongest, by contribution first.
+         *
+         *     Attributes:
+         *         searched: how many were looked at, without the tree's own.
+         */
+        readonly ElsewhereAnswer: {
+            /** Examples */
+            readonly examples: readonly components["schemas"]["PartPhotoEntry"][];
+            /** Searched */
+            readonly searched: number;
+        };
+        /**
+         * ElsewhereQuery
+         * @description A part, to be looked for in all photos of the studio.
+         *
+         *     Attributes:
+         *         photos: hashes of those photos: with others the answer is another.
+         */
+        readonly ElsewhereQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Nodes
+             * @default parts
+             * @enum {string}
+             */
+            readonly nodes: "parts" | "neurons";
+            /**
+             * Branching
+             * @default 5
+             */
+            readonly branching: number;
+            /**
+             * Rule
+             * @default exact
+             * @enum {string}
+             */
+            readonly rule: "exact" | "window" | "pool_up";
+            /**
+             * Opponents
+             * @default 2
+             */
+            readonly opponents: number;
+            /**
+             * Reference
+             * @default blur
+             */
+            readonly reference: string;
+            /**
+             * Of
+             * @default
+             */
+            readonly of: string;
+            /** Photos */
+            readonly photos: readonly string[];
+        };
+        /**
+         * EveryPhotoQuery
+         * @description One channel in all photos.
+         *
+         *     Attributes:
+         *         seen: how many photos the page has seen so far; each answer goes further, until all were looked at.
+         */
+        readonly EveryPhotoQuery: {
+            /** Model */
+            readonly model: string;
+            /** Layer */
+            readonly layer: string;
+            /** Channel */
+            readonly channel: number;
+            /**
+             * Seen
+             * @default 0
+             */
+            readonly seen: number;
+        };
+        /**
+         * FeatureFrame
+         * @description A feature image in the making.
+         *
+         *     Attributes:
+         *         image: a data URI: as it is now or, once it is finished or stopped, the best.
+         *         peak: the largest activation of the channel in that image.
+         *         finished: nothing more is gained by going on.
+         */
+        readonly FeatureFrame: {
+            /** Image */
+            readonly image: string;
+            /** Done */
+            readonly done: number;
+            /** Total */
+            readonly total: number;
+            /** Peak */
+            readonly peak: number;
+            /** Finished */
+            readonly finished: boolean;
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
+         * FeatureImageQuery
+         * @description Go on with the feature image of a channel.
+         *
+         *     Attributes:
+         *         done: the steps that the page has seen.
+         *         steps: of the whole optimization.
+         *         stop: do not go on; give the best so far.
+         */
+        readonly FeatureImageQuery: {
+            /** Model */
+            readonly model: string;
+            /** Layer */
+            readonly layer: string;
+            /** Channel */
+            readonly channel: number;
+            /**
+             * Done
+             * @default 0
+             */
+            readonly done: number;
+            /**
+             * Steps
+             * @default 160
+             */
+            readonly steps: number;
+            /**
+             * Stop
+             * @default false
+             */
+            readonly stop: boolean;
         };
         /**
          * FeatureQuery
@@ -1435,7 +1964,7 @@ export interface components {
             /** Carriers */
             readonly carriers: number;
             /** Parts */
-            readonly parts?: readonly components["schemas"]["SharedPart"][];
+            readonly parts: readonly components["schemas"]["SharedPart"][];
             /** Notes */
             readonly notes: readonly string[];
             /** Seconds */
@@ -1476,6 +2005,134 @@ export interface components {
             readonly parts: number;
         };
         /**
+         * MeasuredAnswer
+         * @description The tables of a page, and what stands around them.
+         *
+         *     Attributes:
+         *         highlights: a few numbers, with a line each.
+         *         caveats: how to read maps and numbers, a sentence each.
+         *         terms: words and their meanings.
+         *         provenance: how to make the page again.
+         */
+        readonly MeasuredAnswer: {
+            /** Title */
+            readonly title: string;
+            /** Intro */
+            readonly intro: string;
+            /** Highlights */
+            readonly highlights: readonly components["schemas"]["Said"][];
+            /** Tables */
+            readonly tables: readonly components["schemas"]["MeasuredTable"][];
+            /** Caveats */
+            readonly caveats: readonly string[];
+            /** Terms */
+            readonly terms: readonly components["schemas"]["Said"][];
+            /** Provenance */
+            readonly provenance: readonly components["schemas"]["Said"][];
+        };
+        /**
+         * MeasuredCell
+         * @description A number as it is written, and where it lies on the scale of its column.
+         *
+         *     Attributes:
+         *         value: None where it is undefined or not measured; such cells stand at the end when a table is sorted.
+         *         low, high: the ends of its interval.
+         *         best: no other row is better, as far as can be said.
+         */
+        readonly MeasuredCell: {
+            /** Text */
+            readonly text: string;
+            /** Value */
+            readonly value: number | null;
+            /** Low */
+            readonly low: number | null;
+            /** High */
+            readonly high: number | null;
+            /**
+             * Best
+             * @default false
+             */
+            readonly best: boolean;
+        };
+        /**
+         * MeasuredColumn
+         * @description One measure.
+         *
+         *     Attributes:
+         *         ends: of its scale, the same for all rows; None draws none.
+         *         better: the direction in which it is better, where there is one.
+         *         reference: a value to compare with, such as chance; `reference_name` says what it is.
+         */
+        readonly MeasuredColumn: {
+            /** Title */
+            readonly title: string;
+            /**
+             * About
+             * @default
+             */
+            readonly about: string;
+            /** Ends */
+            readonly ends: readonly number[] | null;
+            /** Better */
+            readonly better: ("higher" | "lower") | null;
+            /** Reference */
+            readonly reference: number | null;
+            /**
+             * Reference Name
+             * @default
+             */
+            readonly reference_name: string;
+        };
+        /**
+         * MeasuredRow
+         * @description A name and a cell a column.
+         *
+         *     Attributes:
+         *         photo: the hash of the photo that the row is about.
+         *         aside: a map that ignores the network, to compare with.
+         */
+        readonly MeasuredRow: {
+            /** Name */
+            readonly name: string;
+            /** Cells */
+            readonly cells: readonly components["schemas"]["MeasuredCell"][];
+            /**
+             * About
+             * @default
+             */
+            readonly about: string;
+            /**
+             * Photo
+             * @default
+             */
+            readonly photo: string;
+            /**
+             * Aside
+             * @default false
+             */
+            readonly aside: boolean;
+        };
+        /**
+         * MeasuredTable
+         * @description Rows under their columns.
+         *
+         *     Attributes:
+         *         rows_are: what a row is: "method", "image".
+         *         notes: what the numbers are, a sentence each.
+         */
+        readonly MeasuredTable: {
+            /** Title */
+            readonly title: string;
+            /** Rows Are */
+            readonly rows_are: string;
+            /** Columns */
+            readonly columns: readonly components["schemas"]["MeasuredColumn"][];
+            /** Rows */
+            readonly rows: readonly components["schemas"]["MeasuredRow"][];
+            /** Notes */
+            readonly notes: readonly string[];
+        };
+        /**
          * MethodAnswer
          * @description What one method says.
          *
@@ -1488,14 +2145,14 @@ export interface components {
         readonly MethodAnswer: {
             /** Method */
             readonly method: string;
-            readonly decision?: components["schemas"]["DecisionAnswer"] | null;
+            readonly decision: components["schemas"]["DecisionAnswer"] | null;
             /**
              * Refused
              * @default
              */
             readonly refused: string;
             /** Seconds */
-            readonly seconds?: {
+            readonly seconds: {
                 readonly [key: string]: number;
             } | null;
         };
@@ -1630,9 +2287,9 @@ export interface components {
             /** Alone */
             readonly alone: number;
             /** Average */
-            readonly average?: number | null;
+            readonly average: number | null;
             /** Random */
-            readonly random?: number | null;
+            readonly random: number | null;
         };
         /**
          * OtherBackground
@@ -1667,6 +2324,37 @@ export interface components {
             readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
             /** Species */
             readonly species: string;
+        };
+        /**
+         * PartImageAnswer
+         * @description An image that was optimized for a part's channels, as a data URI.
+         */
+        readonly PartImageAnswer: {
+            /** Image */
+            readonly image: string;
+        };
+        /**
+         * PartPhotoEntry
+         * @description A photo in which a part is strong.
+         *
+         *     Attributes:
+         *         photo: its hash.
+         *         order: what it is strong by: its contribution to the same decision, or its activation.
+         *         value: see `foveal.results.part_example`.
+         *         box: where, in fractions of the photo.
+         */
+        readonly PartPhotoEntry: {
+            /** Photo */
+            readonly photo: string;
+            /**
+             * Order
+             * @enum {string}
+             */
+            readonly order: "contribution" | "activation";
+            /** Value */
+            readonly value: number;
+            /** Box */
+            readonly box: readonly number[];
         };
         /**
          * PartTruth
@@ -1747,6 +2435,22 @@ export interface components {
              * @default
              */
             readonly source: string;
+        };
+        /**
+         * PhotoOfChannel
+         * @description One photo in which a channel was looked at.
+         *
+         *     Attributes:
+         *         value: the largest activation, or what the channel brings to the predicted class.
+         *         box: where its largest activation is, see `strong_box`.
+         */
+        readonly PhotoOfChannel: {
+            /** Photo */
+            readonly photo: string;
+            /** Value */
+            readonly value: number;
+            /** Box */
+            readonly box: readonly number[];
         };
         /**
          * PlacesAnswer
@@ -1878,6 +2582,16 @@ export interface components {
              * @enum {string}
              */
             readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs" | "mark";
+        };
+        /**
+         * Said
+         * @description Something and what is said of it: a word and its meaning, a number and what it counts.
+         */
+        readonly Said: {
+            /** What */
+            readonly what: string;
+            /** Says */
+            readonly says: string;
         };
         /**
          * Scaled
@@ -2181,7 +2895,9 @@ export interface components {
         };
         /**
          * Ticket
-         * @description The answer takes longer: its events are at /api/jobs/TICKET.
+         * @description The answer takes longer: of the job PAGE.NUMBER one hears at /api/events/PAGE.
+         *
+         *     A page names its jobs itself, by the header X-Job, so that it can cancel what it has just asked.
          */
         readonly Ticket: {
             /** Job */
@@ -2458,9 +3174,6 @@ export interface components {
         /**
          * WithoutQuery
          * @description Nodes to scale, all at once.
-         *
-         *     Attributes:
-         *         nodes_scaled: none twice.
          */
         readonly WithoutQuery: {
             /** Photo */
@@ -2514,7 +3227,9 @@ export interface operations {
     readonly baselines_api_baselines_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -2571,10 +3286,322 @@ export interface operations {
             };
         };
     };
+    readonly scores_api_scores_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ScoresQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ScoresAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly channels_api_channels_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ChannelsQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ChannelsAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly channel_api_channel_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ChannelQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ChannelHere"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly channel_photos_api_channel_photos_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["EveryPhotoQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ChannelPhotos"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly channel_off_api_channel_off_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["EveryPhotoQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ChannelOff"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly decision_api_decision_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -2634,7 +3661,9 @@ export interface operations {
     readonly comparison_api_comparison_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -2691,10 +3720,74 @@ export interface operations {
             };
         };
     };
+    readonly truth_api_truth_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["TruthQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["TruthAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly deciding_api_deciding_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -2754,7 +3847,9 @@ export interface operations {
     readonly deletion_api_deletion_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -2814,7 +3909,9 @@ export interface operations {
     readonly depth_api_depth_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -2874,7 +3971,9 @@ export interface operations {
     readonly edited_api_edited_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -2931,10 +4030,74 @@ export interface operations {
             };
         };
     };
+    readonly feature_image_api_feature_image_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["FeatureImageQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["FeatureFrame"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly places_api_places_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -2994,7 +4157,9 @@ export interface operations {
     readonly library_api_library_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3054,7 +4219,9 @@ export interface operations {
     readonly match_api_match_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3114,7 +4281,9 @@ export interface operations {
     readonly counterpart_api_counterpart_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3174,7 +4343,9 @@ export interface operations {
     readonly method_scores_api_method_scores_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3234,7 +4405,9 @@ export interface operations {
     readonly ranks_api_ranks_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3294,7 +4467,9 @@ export interface operations {
     readonly contrast_api_contrast_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3351,70 +4526,12 @@ export interface operations {
             };
         };
     };
-    readonly scores_api_scores_post: {
-        readonly parameters: {
-            readonly query?: never;
-            readonly header?: never;
-            readonly path?: never;
-            readonly cookie?: never;
-        };
-        readonly requestBody: {
-            readonly content: {
-                readonly "application/json": components["schemas"]["ScoresQuery"];
-            };
-        };
-        readonly responses: {
-            /** @description Successful Response */
-            readonly 200: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["ScoresAnswer"];
-                };
-            };
-            /** @description Accepted */
-            readonly 202: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Ticket"];
-                };
-            };
-            /** @description Bad Request */
-            readonly 400: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Validation Error */
-            readonly 422: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-            /** @description Service Unavailable */
-            readonly 503: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     readonly scene_api_scene_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3474,7 +4591,9 @@ export interface operations {
     readonly draw_api_draw_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3534,7 +4653,9 @@ export interface operations {
     readonly stages_api_stages_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3594,7 +4715,9 @@ export interface operations {
     readonly switched_api_switched_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3654,7 +4777,9 @@ export interface operations {
     readonly brings_api_brings_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3714,7 +4839,9 @@ export interface operations {
     readonly tree_api_tree_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3774,7 +4901,9 @@ export interface operations {
     readonly tree_branch_api_tree_branch_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3834,7 +4963,9 @@ export interface operations {
     readonly tree_effects_api_tree_effects_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3891,10 +5022,136 @@ export interface operations {
             };
         };
     };
+    readonly tree_elsewhere_api_tree_elsewhere_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ElsewhereQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ElsewhereAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly tree_image_api_tree_image_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["FeatureQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PartImageAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly tree_without_api_tree_without_post: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -3951,72 +5208,12 @@ export interface operations {
             };
         };
     };
-    readonly truth_api_truth_post: {
-        readonly parameters: {
-            readonly query?: never;
-            readonly header?: never;
-            readonly path?: never;
-            readonly cookie?: never;
-        };
-        readonly requestBody: {
-            readonly content: {
-                readonly "application/json": components["schemas"]["TruthQuery"];
-            };
-        };
-        readonly responses: {
-            /** @description Successful Response */
-            readonly 200: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["TruthAnswer"];
-                };
-            };
-            /** @description Accepted */
-            readonly 202: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Ticket"];
-                };
-            };
-            /** @description Bad Request */
-            readonly 400: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Validation Error */
-            readonly 422: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-            /** @description Service Unavailable */
-            readonly 503: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    readonly events_api_jobs__job__get: {
+    readonly events_api_events__page__get: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
             readonly path: {
-                readonly job: string;
+                readonly page: string;
             };
             readonly cookie?: never;
         };
@@ -4029,15 +5226,6 @@ export interface operations {
                 };
                 content: {
                     readonly "text/event-stream": unknown;
-                };
-            };
-            /** @description Not Found */
-            readonly 404: {
-                headers: {
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "text/event-stream": components["schemas"]["Problem"];
                 };
             };
             /** @description Validation Error */
@@ -4172,6 +5360,26 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    readonly measuredmeasured_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["MeasuredAnswer"];
                 };
             };
         };

@@ -5,6 +5,7 @@ const text = (value: string) => JSON.stringify(value);
 /** `asked` are the classes that it turned out to be about. */
 export function pythonTarget(target: string, asked: readonly string[] = []): string {
   if (!target || target === "predicted") return "";
+  if (target.startsWith("own:")) return target.slice(4);
   const neuron = /^neuron:([^:]+):(\d+)(?::(\d+),(\d+))?$/.exec(target);
   if (neuron) {
     const [, layer, channel, row, column] = neuron;

@@ -1,5 +1,6 @@
 // Class names as a person says them: of "ostrich, Struthio camelus" the first, where no other class is called so.
 import { library } from "../state/store";
+import type { PhotoEntry } from "../wire/types";
 
 let known: { labels: readonly string[]; first: Map<string, number> } | null = null;
 
@@ -20,4 +21,10 @@ export function shortName(name: string): string {
     return known.first.get(short) === 1 ? short : name;
   }
   return name;
+}
+
+/** A photo's name, with a number where others are called the same. */
+export function photoName(photo: PhotoEntry): string {
+  const same = (library.value?.photos ?? []).filter((one) => one.name === photo.name);
+  return same.length > 1 ? `${photo.name} (${same.indexOf(photo) + 1})` : photo.name;
 }

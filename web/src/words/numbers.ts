@@ -43,3 +43,9 @@ export function seconds(value: number): string {
 export function count(number: number, noun: string, plural = `${noun}s`): string {
   return `${number.toLocaleString("en")} ${number === 1 ? noun : plural}`;
 }
+
+/** Points with a sign, two decimals: for sums of which each part is small. */
+export function signedPoints(value: number): string {
+  const text = Math.abs(value).toFixed(2);
+  return (Number(text) === 0 ? "" : value < 0 ? MINUS : "+") + text;
+}

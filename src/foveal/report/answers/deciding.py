@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from foveal.report.answers.truth import DECIDES
 from foveal.report.answers.wire import Wire
 from foveal.synthetic.agreement import SMALLEST
 from foveal.synthetic.scene import LABELS
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from foveal.synthetic.agreement import Labels
-
-DECIDES = 0.2  # of the score: with a smaller effect, no part decides
 
 
 class SceneLabels(Wire):

@@ -44,7 +44,7 @@ def scores_answer(head: Head, labels: Sequence[str] | None, notes: Sequence[str]
     names = None if embedding else head.names(labels)
     order = sorted(range(len(values)), key=lambda k: (math.isnan(values[k]), -values[k]))
     return ScoresAnswer(
-        kind=head.kind,
+        kind="output" if embedding else head.kind,
         classes=[
             ClassScore(
                 index=k,

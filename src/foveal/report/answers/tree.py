@@ -10,8 +10,6 @@ import math
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from foveal.images.window import placed
 from foveal.render.reference_words import reference_words
 from foveal.report.answers.decision import asked_classes
@@ -149,7 +147,7 @@ class EffectsAnswer(Wire):
     """
 
     of: str
-    effects: list[NodeEffect] = Field(default_factory=list)
+    effects: list[NodeEffect]
     together: float | None = None
 
 

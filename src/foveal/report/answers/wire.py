@@ -22,7 +22,9 @@ Box = Annotated[list[float], Field(min_length=4, max_length=4)]
 class Wire(BaseModel):
     """What crosses the wire: exactly these fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, json_schema_serialization_defaults_required=True
+    )
 
 
 class GridAnswer(Wire):

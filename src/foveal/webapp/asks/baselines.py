@@ -39,7 +39,7 @@ def baselines(studio: Studio, query: BaselinesQuery, progress: Progress) -> Base
     return BaselinesAnswer(
         layer=named["activation"].layer or "",
         maps=[
-            BaselineMap(name=name, map=map_answer(entry.maps[0], photo.geometry, entry.place))
-            for name, entry in named.items()
+            BaselineMap(name=name, map=map_answer(named[name].maps[0], photo.geometry, named[name].place))
+            for name in SHOWN
         ],
     )

@@ -81,10 +81,14 @@ def _explained(
 def _estimated(name: str, method: Method, context: Context, forward: float) -> MethodAnswer:
     """What the map of a method takes at each layer where it can be asked."""
     if method.place == "input":
-        shapes = {"input": tuple(context.x.shape[1:])}
+        passes = {INPUT: forward_passes(method, tuple(context.x.shape[1:]))}
     else:
-        shapes = {stage.name: stage.shape for stage in context.tracing().stages if stage.name in _stages(context)}
-    passes = {layer: forward_passes(method, shape) for layer, shape in shapes.items()}
+        structure, asked = context.tracing(), _stages(context)
+        passes = {
+            stage.name: forward_passes(method, stage.shape, behind=1 - stage.depth / max(structure.depth + 1, 1))
+            for stage in structure.stages
+            if stage.name in asked
+        }
     return MethodAnswer(
         method=name, seconds={layer: forward * number for layer, number in passes.items() if number is not None}
     )

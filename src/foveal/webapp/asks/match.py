@@ -9,7 +9,6 @@ from pydantic import Field
 from foveal.api.counterparts import counterparts
 from foveal.api.explain import explain
 from foveal.api.match import WEIGHTS, match
-from foveal.methods.find import find_method
 from foveal.report.answers.match import MatchAnswer, match_answer, upright
 from foveal.report.answers.wire import MapAnswer, Wire, map_answer
 from foveal.targets import Similar
@@ -51,7 +50,7 @@ class MatchQuery(PairQuery):
 @ask("match")
 def matched(studio: Studio, query: MatchQuery, progress: Progress) -> MatchAnswer:
     """FAM's maps come with the match; another method explains the similarity on the one photo, then on the other."""
-    model, method = studio.model(query.model), find_method(query.method)
+    model, method = studio.model(query.model), studio.method(query.method)
     ours, theirs = studio.photo(query.photo).image, studio.photo(query.other).image
     fam = method.name == "fam" and bool(method.options["oriented"]) and method.options["weights"] in WEIGHTS
     pair = match(

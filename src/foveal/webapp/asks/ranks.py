@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pydantic import Field
-
 from torch import Tensor
 
 from foveal.api.match import match

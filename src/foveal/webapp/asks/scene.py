@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from PIL import Image
 from pydantic import Field
 
 from foveal.attribution.passes import decided
@@ -137,6 +139,8 @@ def _pinned(studio: Studio, query: SceneQuery) -> Target:
 
 
 def _kept(studio: Studio, scene: Scene, name: str, code: str) -> PhotoEntry:
-    """The scene as a photo of the studio, as if the person had given it."""
+    """The scene as a photo of the studio, as if the page had sent it: the last ones are kept."""
+    pixels, file = render(scene)[0], io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
     source = f"foveal.synthetic.render({code})[0]"
-    return photo_entry(studio.photos.add(render(scene)[0], name, scene=scene, source=source))
+    return photo_entry(studio.photos.add(pixels, name, data=file.getvalue(), scene=scene, source=source))

@@ -12,6 +12,7 @@ from foveal.webapp.ask import PhotoQuery, Progress, ask
 if TYPE_CHECKING:
     from foveal.attribution.context import Context
     from foveal.targets import Head
+    from foveal.targets.heads import Ending
     from foveal.webapp.studio import Studio
 
 
@@ -29,9 +30,15 @@ def scores(studio: Studio, query: ScoresQuery, progress: Progress) -> ScoresAnsw
 
 
 def head_of(studio: Studio, model: str, context: Context) -> Head:
-    """What the network says of the images of a context; how its output ends is read once a model."""
+    """What the network says of the images of a context."""
+    ending = ending_of(studio, model, context)
+    return class_head(context.model, context.task, context.x, ending, context.arguments)
+
+
+def ending_of(studio: Studio, model: str, context: Context) -> Ending:
+    """How the network's output ends; read once a model."""
     module, task = context.model, context.task
     first = studio.kept(
         ("head", model), lambda: first_head(module, task, context.x[:1], context.arguments, context.labels)
     )
-    return class_head(module, task, context.x, first.ending, context.arguments)
+    return first.ending

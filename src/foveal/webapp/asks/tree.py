@@ -53,7 +53,7 @@ def effects(studio: Studio, query: FeatureQuery, progress: Progress) -> EffectsA
     live.tree.audit([feature], progress=progress)
     answer = effects_answer(live.tree, feature)
     if answer is None:
-        return EffectsAnswer(of=query.of)
+        return EffectsAnswer(of=query.of, effects=[])
     return answer.model_copy(update={"effects": [*answer.effects, *_of_opponents(live.tree, feature)]})
 
 

@@ -10,9 +10,11 @@ from foveal.report.answers.scores import ScoresAnswer, scores_answer
 from foveal.report.answers.wire import Wire
 from foveal.targets.heads import read_head
 from foveal.webapp.ask import Progress, Query, ask
-from foveal.webapp.trees import MOST_NODES, TreeQuery, live_tree
+from foveal.webapp.asks.scores import ending_of
+from foveal.webapp.trees import MOST_NODES, TreeQuery, live_tree, pictures_of
 
 if TYPE_CHECKING:
+    from foveal.attribution.context import Context
     from foveal.targets import ModelOutput
     from foveal.webapp.studio import Studio
 
@@ -25,11 +27,7 @@ class Scaled(Query):
 
 
 class WithoutQuery(TreeQuery):
-    """Nodes to scale, all at once.
-
-    Attributes:
-        nodes_scaled: none twice.
-    """
+    """Nodes to scale, all at once."""
 
     scaled: list[Scaled] = Field(min_length=1, max_length=MOST_NODES)
 
@@ -53,5 +51,13 @@ def without(studio: Studio, query: WithoutQuery, progress: Progress) -> WithoutA
     """A forward pass from the lowest stage of the nodes on."""
     progress("switching off", 0, 0)
     live = live_tree(studio, query)
+    context = pictures_of(live).context
     found = live.switched({live.feature(one.of): one.scale for one in query.scaled})
-    return WithoutAnswer(score=found.score, before=found.before, scores=_scores(studio, query, found.output))
+    return WithoutAnswer(score=found.score, before=found.before, scores=_scores(studio, query, context, found.output))
+
+
+def _scores(studio: Studio, query: WithoutQuery, context: Context, outcome: ModelOutput) -> ScoresAnswer | None:
+    if outcome.output is None:
+        return None
+    head = read_head(outcome.output, context.task, ending_of(studio, query.model, context))
+    return scores_answer(head, context.labels)

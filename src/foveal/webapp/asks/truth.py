@@ -11,13 +11,12 @@ import numpy as np
 
 from foveal.attribution.perturbed_score import PerturbedScore, perturbed_scores
 from foveal.attribution.prepare import prepare, read
-from foveal.methods.find import find_method
 from foveal.report.answers.decision import asked_classes
 from foveal.report.answers.truth import LayerShare, TruthAnswer, part_rows, verdict_of
 from foveal.synthetic.agreement import share
 from foveal.synthetic.drawing import render
 from foveal.synthetic.effects import effects
-from foveal.webapp.ask import Progress, ask
+from foveal.webapp.ask import Progress, TargetQuery, ask
 from foveal.webapp.asks.decision import DecisionQuery, explained
 from foveal.webapp.scenes import scene_of
 
@@ -48,7 +47,7 @@ def truth(studio: Studio, query: TruthQuery, progress: Progress) -> TruthAnswer:
     layer = query.layer if query.layer in why.layers else why.layers[-1]
     maps = {at: why.on_photo(0, layer=at) for at in why.layers}
     with questioned(studio, query) as (context, question):
-        drawings, found = _effects(model, scene, question, progress)
+        drawings, found = effects_of(model, scene, question, progress)
         words = question.label
         stages = {stage.name: list(stage.receptive_field) for stage in context.tracing().stages}
         score, notes = question.whole, [*context.remarks(), *question.notes]
@@ -64,7 +63,7 @@ def truth(studio: Studio, query: TruthQuery, progress: Progress) -> TruthAnswer:
         verdict=verdict,
         layer=layer,
         method=why.method,
-        title=find_method(query.method).title,
+        title=studio.method(query.method).title,
         layers=[
             LayerShare(layer=at, share=share(np.nan_to_num(map), labels, [deciding]), sees=stages.get(at))
             for at, map in maps.items()
@@ -77,7 +76,7 @@ def truth(studio: Studio, query: TruthQuery, progress: Progress) -> TruthAnswer:
 
 
 @contextmanager
-def questioned(studio: Studio, query: DecisionQuery) -> Iterator[tuple[Context, PerturbedScore]]:
+def questioned(studio: Studio, query: TargetQuery) -> Iterator[tuple[Context, PerturbedScore]]:
     """The decision about a photo, ready to be asked about other drawings: it stays what it was about the photo."""
     model = studio.model(query.model)
     context = prepare(model, [studio.photo(query.photo).image], studio.target(query.target, model))
@@ -95,7 +94,9 @@ def score_of(model: Model, question: PerturbedScore) -> Score:
     return scores
 
 
-def _effects(model: Model, scene: Scene, question: PerturbedScore, progress: Progress) -> tuple[int, dict[str, float]]:
+def effects_of(
+    model: Model, scene: Scene, question: PerturbedScore, progress: Progress
+) -> tuple[int, dict[str, float]]:
     """How many drawings, and the effect of each part that the scene has and of the background."""
     drawn, ask_ = 0, score_of(model, question)
 

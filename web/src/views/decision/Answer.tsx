@@ -2,8 +2,8 @@
 import type { Place } from "../../draw/places";
 import type { Hidden } from "../../wire/altered";
 import type { Decision } from "../../wire/types";
-import { shortName } from "../../words/names";
 import { percent } from "../../words/numbers";
+import { claimOf } from "../../words/target";
 import { confirmed, hiddenSentence, elsewhereWords } from "./belief";
 import { measurements } from "./measurement";
 
@@ -20,7 +20,7 @@ export function Answer({ answer, places, hidden, noun }: Props) {
   const first = places.find((place) => !place.against) ?? places[0];
   const [x0, y0, x1, y1] = answer.maps[0]!.grid.seen as [number, number, number, number];
   const seen = (x1 - x0) * (y1 - y0) > 0.98 ? "the photo" : "what the network sees";
-  const who = shortName(answer.asked[0] ?? answer.target);
+  const who = claimOf(answer);
   if (!first)
     return (
       <p class="answer" id="answer">

@@ -1,23 +1,11 @@
-// Map or photo, which method, which sign.
-import { BrushBar } from "./brush/BrushBar";
-import { LeastArea, least } from "./LeastArea";
-import { brushing, showsMap } from "./brush/state";
+// Map or photo, the brush, which method, which sign.
 import { Segmented } from "../../controls/Segmented";
-import { address, go } from "../../state/address";
-import { DEFAULT_METHOD, library, methodName } from "../../state/store";
-
-const SIGNS = [
-  ["", "For and against"],
-  ["positive", "For"],
-  ["negative", "Against"],
-  ["signed", "Both, always"],
-] as const;
-
-const AREA = "area";
-
-function shown(value: string) {
-  return value === AREA ? { sign: undefined, area: "50" } : { sign: value || undefined, area: undefined };
-}
+import { SignMenu } from "../../controls/SignMenu";
+import { go } from "../../state/address";
+import { BrushBar } from "./brush/BrushBar";
+import { brushing, showsMap } from "./brush/state";
+import { LeastArea } from "./LeastArea";
+import { MethodMenu } from "./MethodMenu";
 
 export function Controls() {
   return (
@@ -32,40 +20,13 @@ export function Controls() {
         onChange={(show) => go({ show: show === "map" && !brushing.value ? undefined : show, ...(show === "photo" && { left: undefined }) }, "same")}
       />
       <BrushBar />
-      {(showsMap() || !brushing.value) && <MapMenus />}
+      {(showsMap() || !brushing.value) && (
+        <>
+          <MethodMenu />
+          <SignMenu area />
+          <LeastArea />
+        </>
+      )}
     </div>
-  );
-}
-
-function MapMenus() {
-  const methods = (library.value?.methods ?? []).filter((one) => !one.similarity);
-  const slow = (cost: string) => !["1", "1 + 1", "1 forward", ""].includes(cost) && /\d{2,}|channel|position/.test(cost);
-  return (
-    <>
-      <label class="select">
-        <span class="spoken">Method</span>
-        <select
-          value={methodName.value.split(":")[0]}
-          onChange={(event) => go({ method: event.currentTarget.value === DEFAULT_METHOD ? undefined : event.currentTarget.value })}
-        >
-          {methods.map((one) => (
-            <option value={one.name} title={one.about}>
-              {one.title}
-              {slow(one.cost) ? " (slow)" : ""}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label class="select">
-        <span class="spoken">Sign</span>
-        <select value={least() === null ? (address.value.sign ?? "") : AREA} onChange={(event) => go(shown(event.currentTarget.value), "same")}>
-          {SIGNS.map(([value, title]) => (
-            <option value={value}>{title}</option>
-          ))}
-          <option value={AREA}>Least area that holds …</option>
-        </select>
-      </label>
-      <LeastArea />
-    </>
   );
 }

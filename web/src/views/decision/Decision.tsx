@@ -34,6 +34,7 @@ import { Reading } from "./Reading";
 import { Question } from "./Question";
 import { startAt } from "./switch/state";
 import { SwitchSide } from "./switch/SwitchSide";
+import { Trouble } from "./Trouble";
 import { useCode } from "./code";
 import { WhatIf } from "./WhatIf";
 
@@ -49,7 +50,7 @@ export function Decision() {
   const [pointed, setPointed] = useState<{ field: Field; at: [number, number] } | null>(null);
   const sign = (address.value.sign as Sign | undefined) ?? "auto";
   const [limit, setLimit] = useState<{ limit?: number; from?: number }>({});
-  const { answer } = decided;
+  const answer = decided.problem ? null : decided.answer;
   const layer = answer ? Math.max(0, answer.layers.indexOf(address.value.layer ?? answer.layers.at(-1)!)) : 0;
   const field = answer ? fieldOf(answer.maps[layer]!) : null;
   const share = least();
@@ -72,7 +73,8 @@ export function Decision() {
   };
   return (
     <div class="decision">
-      <Question answer={answer} scores={scored.answer} />
+      <Question answer={answer} scores={scored.answer} failed={Boolean(decided.problem)} />
+      {decided.problem && <Trouble problem={decided.problem} />}
       <div class={`evidence${decided.waiting && answer ? " old" : ""}`}>
         <figure>
           <div class="pictured">
@@ -101,7 +103,7 @@ export function Decision() {
           </div>
           <Reading answer={answer} layer={layer} field={field} places={places} position={position} />
         </figure>
-        <Waiting asked={decided} what={decided.progress?.what} />
+        {!decided.problem && <Waiting asked={decided} what={decided.progress?.what} />}
         <Controls />
         {answer && <DepthScrubber answer={answer} chosen={layer} sign={sign} onChange={(next) => go({ layer: next })} />}
         {answer && plain && <DepthCurves answer={answer} asked={depth} noun={noun} />}
@@ -110,7 +112,9 @@ export function Decision() {
         {answer && altered.brushing && <BrushSide on={asking} answer={answer} scores={scored.answer} edited={altered.edited} />}
         {answer && altered.switching && <SwitchSide on={asking} answer={answer} scores={scored.answer} asIs={asIs.answer} />}
         {plain && answer && field && <Answer answer={answer} places={places} hidden={hidden.answer} noun={noun} />}
-        {plain && scored.answer && <ScoreTable classes={scored.answer.classes} kind={scored.answer.kind} asked={answer?.asked ?? []} />}
+        {plain && scored.answer && (
+          <ScoreTable classes={scored.answer.classes} kind={scored.answer.kind} asked={answer?.asked ?? []} live={transport.value.live} />
+        )}
         <Waiting asked={scored} />
         {plain && answer && field && <Places field={field} places={places} photo={photo.value!} scale={scale!} hidden={hidden} noun={noun} />}
         {plain && answer && field && <WhatIf field={field} places={places} layer={answer.layers[layer]!} />}

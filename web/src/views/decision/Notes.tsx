@@ -1,33 +1,25 @@
 // What a reader must know before believing the map.
+import { NoteList } from "../../controls/NoteList";
 import type { Field } from "../../wire/map";
 import type { Stages } from "../../wire/types";
 
 interface Props {
   notes: readonly string[];
-  stages: Stages | null;
-  layer: string;
-  field: Field;
+  /** Where there is a map: what its positions see is a note, too. */
+  stages?: Stages | null;
+  layer?: string;
+  field?: Field;
 }
 
 export function Notes({ notes, stages, layer, field }: Props) {
-  const all = [sight(stages, layer, field), ...notes].filter((note): note is string => Boolean(note));
-  if (!all.length) return null;
-  return (
-    <section class="notes">
-      <h2>Know before you believe it</h2>
-      <ul>
-        {[...new Set(all)].map((note) => (
-          <li>{note}</li>
-        ))}
-      </ul>
-    </section>
-  );
+  const all = [stages && layer && field ? sight(stages, layer, field) : null, ...notes].filter((note): note is string => Boolean(note));
+  return <NoteList notes={all} />;
 }
 
 /** What a position is, and what it sees: the edge of the map is not the edge of the thing. */
-function sight(stages: Stages | null, layer: string, field: Field): string | null {
-  const stage = stages?.stages.find((one) => one.name === layer);
-  if (!stage || !stages) return null;
+function sight(stages: Stages, layer: string, field: Field): string | null {
+  const stage = stages.stages.find((one) => one.name === layer);
+  if (!stage) return null;
   const wide = Math.round(stage.stride[1]!);
   const sees = Math.min(stage.receptive_field[1]!, stages.input_size[1]!);
   const what = !stage.local || sees === stages.input_size[1] ? "the whole image" : `${sees} pixels`;

@@ -1,0 +1,61 @@
+"""A result as a page of the studio that opens from disk."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foveal.errors import ResultError
+from foveal.report.comparison_page import comparison_page
+from foveal.report.explanations import explanation_page
+from foveal.results import Explanation
+from foveal.results.explanations import Explanations
+from foveal.storage.atomic import write_text
+
+if TYPE_CHECKING:
+    import os
+
+    from foveal.results import Scores
+
+
+def save_page(result: Any, path: str | os.PathLike[str], scores: Scores | None = None, *, title: str = "") -> Path:
+    """Write a page that shows a result as the studio does; it needs no other file, no network and no model.
+
+        foveal.save_page(foveal.explain(model, photos, layer="all"), "why.html")
+        whys = foveal.compare(model, photos, methods=["gradcam", "hirescam"])
+        foveal.save_page(whys, "compare.html", foveal.measure(model, photos, explanations=whys))
+
+    Args:
+        result: what `foveal.explain`, `compare` or `flow` gave, or a saved one.
+        path: of the HTML file.
+        scores: of a comparison, from `foveal.measure(…, explanations=whys)`: tables that sort. None leaves them out.
+        title: of the page; what it shows if left out.
+
+    Returns:
+        The path.
+
+    Raises:
+        ResultError: for a result that has no page, for scores of other methods or images, or where the file cannot be
+            written.
+    """
+    write_text(Path(path), page_of(result, scores, title))
+    return Path(path)
+
+
+@singledispatch
+def page_of(result: Any, scores: Scores | None = None, title: str = "") -> str:
+    """The page of a result."""
+    raise ResultError(f"Cannot make a page of {type(result).__name__}: pages show explanations, comparisons and flows.")
+
+
+@page_of.register
+def _(result: Explanation, scores: Scores | None = None, title: str = "") -> str:
+    if scores is not None:
+        return comparison_page({result.method: result}, scores, title=title)
+    return explanation_page(result, title=title)
+
+
+@page_of.register
+def _(result: Explanations, scores: Scores | None = None, title: str = "") -> str:
+    return comparison_page(result.by_name(), scores, title=title)

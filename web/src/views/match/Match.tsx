@@ -1,0 +1,48 @@
+// Why is this photo like that one? Two photos with their evidence, the strongest pairs of positions, and the ranks.
+import { PhotoMap } from "../../controls/PhotoMap";
+import { Waiting } from "../../controls/Waiting";
+import { address } from "../../state/address";
+import { useAnswer } from "../../state/answers";
+import { model, photo } from "../../state/store";
+import type { PhotoEntry, Ranks } from "../../wire/types";
+import { photoName } from "../../words/names";
+import { Alone } from "./Alone";
+import { Apart } from "./Apart";
+import { Headline } from "./Headline";
+import { RankList } from "./RankList";
+import { Shared } from "./Shared";
+import { find, metric, others } from "./state";
+
+export function Match() {
+  const one = photo.value!;
+  const on = { photo: one.hash, model: model.value!.name, metric: metric.value };
+  const among = others.value.map((other) => other.hash);
+  const ranked = useAnswer<Ranks>("ranks", among.length ? { ...on, among } : null);
+  if (!among.length) return <Alone />;
+  const order = (ranked.answer?.ranked ?? []).map(({ photo: hash }) => find(hash)).filter((other): other is PhotoEntry => other !== null);
+  const other = find(address.value.with) ?? order[0] ?? null;
+  const at = other ? order.indexOf(other) : -1;
+  const named = find(address.value.than);
+  const next = named && named !== other ? named : (order[at + 1] ?? order[at - 1] ?? null);
+  const apart = address.value.show === "apart" && next !== null;
+  return (
+    <div class="match">
+      <Headline one={one} other={other} rank={at + 1} ranks={ranked.answer} />
+      <div class="matched">
+        {!other ? (
+          <figure class="single">
+            <PhotoMap photo={one} alt={photoName(one)} />
+          </figure>
+        ) : apart ? (
+          <Apart on={on} one={one} other={other} than={next} order={order} />
+        ) : (
+          <Shared on={on} one={one} other={other} rank={at + 1} of={order.length} divisible={next !== null} />
+        )}
+      </div>
+      <aside class="ranks" aria-label="Ranks">
+        <Waiting asked={ranked} what="Comparing the photos" />
+        {ranked.answer && <RankList ranks={ranked.answer} chosen={other?.hash ?? ""} old={ranked.waiting} />}
+      </aside>
+    </div>
+  );
+}

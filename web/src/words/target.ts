@@ -1,0 +1,66 @@
+// What is explained, in words and as text: "jay", "jay - crow", "neuron:layer3:17:4,9", "own:NAME".
+import type { ClassScore, Decision } from "../wire/types";
+import { shortName } from "./names";
+
+/** What answers of every verb say of the target. */
+export type AboutTarget = Pick<Decision, "asked" | "target"> & { readonly kind?: string };
+
+const UNIT = /^(.*), channel (\d+), (?:average|\((\d+), (\d+)\))$/;
+export const RUNNER_UP = "runner-up";
+export const PREDICTED = "predicted";
+
+/** A name of an output; a number alone says of what it is. */
+export function outputName(name: string, kind = "class"): string {
+  return /^\d+$/.test(name) ? `${kind} ${name}` : shortName(name);
+}
+
+/** "channel 17 of layer3", "channel 17 of layer3 at row 5, column 10". */
+export function unitName(target: string): string {
+  const unit = UNIT.exec(target);
+  if (!unit) return target;
+  const [, layer, channel, row, column] = unit;
+  return `channel ${channel} of ${layer}${row ? ` at row ${Number(row) + 1}, column ${Number(column) + 1}` : ""}`;
+}
+
+/** One line: "jay − crow". */
+export function targetLabel(answer: AboutTarget): string {
+  if (answer.kind === "neuron") return unitName(answer.target);
+  return answer.asked.length ? answer.asked.map((name) => outputName(name)).join(" \u2212 ") : answer.target;
+}
+
+/** What evidence is for. */
+export function claimOf(answer: AboutTarget): string {
+  return answer.asked.length ? outputName(answer.asked[0]!, answer.kind === "value" ? "value" : "class") : targetLabel(answer);
+}
+
+/** How a class is named in a target: its number where another has the same name. */
+export function textOf(name: string, classes: readonly ClassScore[]): string {
+  const same = classes.filter((one) => one.name === name);
+  return same.length === 1 ? name : String(same[0]?.index ?? name);
+}
+
+/** Row and column are counted from 1 on the page, from 0 in targets. */
+export function unitText(layer: string, channel: number, at: readonly [number, number] | null): string {
+  return `neuron:${layer}:${channel}${at ? `:${at[0] - 1},${at[1] - 1}` : ""}`;
+}
+
+export interface Sides {
+  /** Texts of the classes of a margin as the target has them; "" where it is of another kind. */
+  first: string;
+  second: string;
+}
+
+/** The sides of the target, as text: stand-ins where it has them. */
+export function sidesOf(target: string, asked: readonly string[], classes: readonly ClassScore[]): Sides {
+  const [a, b] = asked.map((name) => textOf(name, classes));
+  if (target === "" || target === PREDICTED) return { first: PREDICTED, second: "" };
+  return {
+    first: target.startsWith(`${PREDICTED} - `) ? PREDICTED : (a ?? ""),
+    second: b === undefined ? "" : target.endsWith(` - ${RUNNER_UP}`) ? RUNNER_UP : b,
+  };
+}
+
+/** Why this and not that. */
+export function margin(first: string, second: string): string {
+  return first === second ? `${first} - ${RUNNER_UP}` : `${first} - ${second}`;
+}
