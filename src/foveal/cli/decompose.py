@@ -159,6 +159,7 @@ def decompose(
     from foveal.api.channels import channels as channel_examples
     from foveal.api.decompose import decompose as decomposed
     from foveal.images import pictures_in
+    from foveal.report.saved_page import save_page
 
     children = _children(branching, nodes)
     target = question.resolve(network)
@@ -190,6 +191,7 @@ def decompose(
             if audit:
                 tree.audit()
             tree.save(folder)
+            save_page(tree, folder / "tree.html")
             test = audited(network, batch, target, explanations=tree)[0] if audit else None
             info(f"{photo.name}: {tree.target}", *_begin(tree, folder), *([test.summary] if test else []))
             rows.append(_row(tree, photo, folder) | {"hiding": test.to_dict() if test else None})

@@ -1,7 +1,7 @@
 // The views, in the order of their tabs; one is there only if model and data support it.
 import type { ComponentType } from "preact";
 import { recordedOf } from "../state/recorded";
-import { library, photo, transport } from "../state/store";
+import { library, model, photo, transport } from "../state/store";
 import { Channel } from "../views/channel/Channel";
 import { Decision } from "../views/decision/Decision";
 import { Measured } from "../views/measured/Measured";
@@ -26,7 +26,7 @@ const all: View[] = [
   { name: "match", title: "Match", View: Match },
   { name: "methods", title: "Methods", View: Methods },
   { name: "channel", title: "Channels", View: Channel, there: () => transport.value.live },
-  { name: "truth", title: "Truth", View: Truth, there: () => transport.value.live && Boolean(photo.value?.drawn) },
+  { name: "truth", title: "Truth", View: Truth, there: () => transport.value.live && Boolean(photo.value?.drawn) && model.value?.task !== "embedding" },
   { name: "measured", title: "Scores", View: Measured, there: () => transport.value.has("measured", {}) && !transport.value.live },
 ];
 

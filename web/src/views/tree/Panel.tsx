@@ -11,6 +11,7 @@ import { ChannelLink, Elsewhere } from "./Elsewhere";
 import type { Level, Shown } from "./levels";
 import { fieldFor, scaleFor } from "./maps";
 import { nameOf, rename } from "./state";
+import { Pictures } from "./Pictures";
 import { Switch } from "./Switch";
 
 interface Props {
@@ -43,6 +44,7 @@ export function Panel({ tree, one, level, query, renaming, children }: Props) {
       </p>
       {transport.value.live && <Switch one={one} />}
       {children}
+      {!transport.value.live && <Pictures of={node.id} name={one.name} query={query} />}
       {transport.value.live && (node.part ? <Elsewhere one={one} query={query} /> : <ChannelLink one={one} level={level} />)}
     </aside>
   );

@@ -1,6 +1,7 @@
 // What the address says of the tree: how it is grown, what is open, selected, switched off, and called by which name.
 import { address, go } from "../../state/address";
-import { model, photo, target } from "../../state/store";
+import { recordedOf } from "../../state/recorded";
+import { model, photo, target, transport } from "../../state/store";
 
 export const DEFAULT_BRANCHING = 5;
 export const OPPONENTS = 2;
@@ -10,6 +11,9 @@ const LEAST: Record<string, number> = { parts: 3 };
 export function treeQuery(nodes = nodesShown(), compared?: string): Record<string, string | number> {
   const { branching, rule, reference = "blur" } = address.value as Record<string, string | undefined>;
   const on = { photo: photo.value!.hash, model: model.value!.name, target: target.value, nodes };
+  const here = recordedOf(transport.value, "tree", on.photo, on.model);
+  const recorded = here.find(({ query }) => query.target === on.target && query.nodes === nodes);
+  if (recorded) return recorded.query as Record<string, string | number>;
   const grown = { ...on, branching: Number(branching ?? DEFAULT_BRANCHING) };
   return nodes === "parts"
     ? { ...grown, reference: compared ?? reference }
