@@ -704,6 +704,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/viewed": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Viewed
+         * @description Keep it; the last one that any page told holds.
+         */
+        readonly post: operations["viewed_api_viewed_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/events/{page}": {
         readonly parameters: {
             readonly query?: never;
@@ -1978,6 +1998,7 @@ export interface components {
          *     Attributes:
          *         own_targets: names of the person's own functions that can be explained.
          *         live: a network answers; False for a report, which has what was recorded.
+         *         python: a program holds the studio: it hears what is looked at, and opens results on the page.
          */
         readonly LibraryAnswer: {
             /** Photos */
@@ -1991,6 +2012,11 @@ export interface components {
             readonly own_targets: readonly string[];
             /** Live */
             readonly live: boolean;
+            /**
+             * Python
+             * @default false
+             */
+            readonly python: boolean;
         };
         /**
          * LibraryQuery
@@ -3432,6 +3458,53 @@ export interface components {
             readonly input?: unknown;
             /** Context */
             readonly ctx?: Record<string, never>;
+        };
+        /**
+         * Viewed
+         * @description What a person looks at on a page.
+         *
+         *     Attributes:
+         *         address: of the page, `#/decision?photo=…`; what is at its default is left out.
+         *         photo: its hash.
+         *         model: its name in this studio.
+         *         target: what is explained, as on the command line.
+         *         method: with its options.
+         *         layer: "" where none was chosen.
+         */
+        readonly Viewed: {
+            /** Address */
+            readonly address: string;
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Method
+             * @default
+             */
+            readonly method: string;
+            /**
+             * Layer
+             * @default
+             */
+            readonly layer: string;
+        };
+        /**
+         * ViewedAnswer
+         * @description It was heard.
+         */
+        readonly ViewedAnswer: Record<string, never>;
+        /**
+         * ViewedQuery
+         * @description What the person looks at now.
+         */
+        readonly ViewedQuery: {
+            readonly now: components["schemas"]["Viewed"];
         };
         /**
          * WithoutAnswer
@@ -5632,6 +5705,68 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["WithoutAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly viewed_api_viewed_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ViewedQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ViewedAnswer"];
                 };
             };
             /** @description Accepted */
