@@ -21,6 +21,7 @@ import foveal.webapp.asks  # noqa: F401  registers what can be asked
 from foveal.errors import FovealError, printable
 from foveal.report.answers.library import PhotoEntry
 from foveal.report.answers.measured import MeasuredAnswer
+from foveal.report.answers.tree_pictures import PicturesAnswer
 from foveal.report.answers.wire import Wire
 from foveal.storage.reading import reason
 from foveal.webapp.ask import ASKS, Ask
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.15  # seconds that a question waits for its answer before it becomes a job with progress
 
+UNREADABLE = "the page asked something unreadable: "
 FORGETTING = 1.0  # seconds between two looks for tickets that nobody asks about
 
 
@@ -92,7 +94,7 @@ def create_app(studio: Studio) -> FastAPI:
 
     @app.delete("/api/jobs/{job}")
     async def cancel(job: str, request: Request) -> bool:
-        """Give up waiting; work that nobody waits for stops after the chunk it is in."""
+        """The answer is there, or is not waited for any more; work that nobody waits for stops after its chunk."""
         stopped: bool = request.app.state.jobs.cancel(job)
         return stopped
 
@@ -108,8 +110,8 @@ def create_app(studio: Studio) -> FastAPI:
         forever = {"Cache-Control": "private, max-age=31536000, immutable"}
         return Response(studio.photos[hash].encoded(), media_type="image/webp", headers=forever)
 
-    @app.webhooks.post("measured")
-    def measured() -> MeasuredAnswer:
+    @app.webhooks.post("recorded")
+    def recorded() -> MeasuredAnswer | PicturesAnswer:
         """No server answers this: pages that open from disk have it inside, and its shape is told here."""
         raise NotImplementedError
 
@@ -208,7 +210,7 @@ async def _unreadable(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part != "body")
-    return JSONResponse({"sentence": f"the page asked something unreadable: {where}: {first['msg']}"}, 422)
+    return JSONResponse({"sentence": f"{UNREADABLE}{where}: {first['msg']}"}, 422)
 
 
 def _static(name: str) -> bytes:

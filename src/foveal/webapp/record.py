@@ -7,6 +7,7 @@ record.page("#/decision")
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from foveal.report.keys import key_of
 from foveal.report.page import studio_page
 from foveal.report.recorded_page import photo_uri
 from foveal.webapp.ask import ASKS
-from foveal.webapp.asks.library import LibraryQuery, library
 
 if TYPE_CHECKING:
     from foveal.report.answers.library import LibraryAnswer
@@ -45,6 +45,8 @@ class Record:
         Raises:
             FovealError: for what cannot be answered; nothing is kept then.
         """
+        import foveal.webapp.asks  # noqa: F401  registers what can be asked
+
         one = ASKS[name]
         answer = one.answer(self._studio, one.query.model_validate(query), progress)
         self.keep(name, query, answer)
@@ -62,6 +64,8 @@ class Record:
 
     def library(self) -> LibraryAnswer:
         """What the studio has, with the photos that were asked about inside."""
+        from foveal.webapp.asks.library import LibraryQuery, library
+
         whole = library(self._studio, LibraryQuery(), lambda what, done, total: None)
         photos = [
             entry.model_copy(update={"url": self._inside(entry.hash)})
@@ -71,7 +75,8 @@ class Record:
         return whole.model_copy(update={"photos": photos, "live": False})
 
     def _inside(self, hash: str) -> str:
-        return photo_uri(Image.fromarray(self._studio.photo(hash).pixels), side=SIDE)
+        with Image.open(io.BytesIO(self._studio.photo(hash).encoded())) as picture:
+            return photo_uri(picture.convert("RGB"), side=SIDE)
 
 
 def _texts(value: Any) -> Iterator[str]:

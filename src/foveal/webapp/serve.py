@@ -33,7 +33,7 @@ class StudioServer(uvicorn.Server):
     """
 
     def __init__(self, studio: Studio, *, host: str = LOOPBACK, port: int | None = None, token: str = "") -> None:
-        _check_key(host, token)
+        check_key(host, token)
         self._socket = _listening(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.host, self.token = host, token or secrets.token_urlsafe(24)
@@ -98,7 +98,12 @@ def started(
     return server, thread
 
 
-def _check_key(host: str, token: str) -> None:
+def check_key(host: str, token: str) -> None:
+    """A host that other machines reach needs a key that the person chose.
+
+    Raises:
+        FovealError: says what that means.
+    """
     if token and not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", token):
         raise FovealError("a token for the studio is 16 to 200 letters, digits, - or _: choose one that nobody guesses")
     if not token and not is_loopback(host):
@@ -117,7 +122,7 @@ def _listening(host: str, port: int | None) -> socket.socket:
             if candidate == 0 or port is not None:
                 raise FovealError(
                     f"the studio cannot listen on {host}, port {candidate}: {error.strerror or error}; choose another "
-                    "--port"
+                    "port="
                 ) from error
     raise AssertionError
 
@@ -128,6 +133,7 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen()  # who reads the address may ask at once
     except BaseException:
         listening.close()
         raise

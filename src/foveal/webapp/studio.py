@@ -111,7 +111,7 @@ class Studio:
         if text.startswith("own:") and text not in (model.labels or ()):
             name = text.removeprefix("own:")
             if name not in self.targets:
-                known = ", ".join(self.targets) or "none: give some to foveal.studio(…, targets={name: function})"
+                known = ", ".join(self.targets) or "none"
                 raise UnknownTarget(f"this studio has no function {name!r} to explain; those it has: {known}")
             own = self.targets[name]
             return as_decision(_named(own, name) if callable(own) else own)
