@@ -55,13 +55,13 @@ def opened(width: int = 1280, height: int = 860, **options: object) -> Iterator[
 
 
 def settled(page: Page) -> None:
-    """Wait until nothing is asked any more."""
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(600)
-    page.wait_for_load_state("networkidle")
+    """Wait until nothing on the page is awaited any more."""
+    page.wait_for_timeout(1500)
+    page.wait_for_function("!document.querySelector('.waiting, .wait')", timeout=120_000)
+    page.wait_for_timeout(500)
 
 
-VIEWS = ("decision", "tree", "parts", "match", "methods", "channels", "truth")
+VIEWS = ("decision", "tree", "match", "methods", "channel", "truth")
 
 
 def pictures(names: tuple[str, ...] = VIEWS) -> None:

@@ -124,8 +124,8 @@ class PageSoFar:
         self, whys: Mapping[int, Mapping[str, Explanation]], done: MeasuredPhotos, *, now: bool = False
     ) -> tuple[dict[str, Explanation], Scores]:
         """The photos that are done, by method; written if the page is older than `EVERY`, or `now`."""
-        from foveal.results import Scores
         from foveal.report.comparison_page import comparison_page
+        from foveal.results import Scores
         from foveal.storage.atomic import write_text
 
         shown = sorted(whys.keys() & done.parts.keys())

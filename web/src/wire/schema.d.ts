@@ -44,7 +44,7 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
-    readonly "/api/channels": {
+    readonly "/api/layer_channels": {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -54,10 +54,10 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Channels
-         * @description A forward and a backward pass.
+         * Layer Channels
+         * @description A forward and a backward pass; without a decision a forward pass.
          */
-        readonly post: operations["channels_api_channels_post"];
+        readonly post: operations["layer_channels_api_layer_channels_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -284,6 +284,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/figure": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Figure
+         * @description The photo and its map at each layer, as `save_figure` of the explanation writes it.
+         */
+        readonly post: operations["figure_api_figure_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/places": {
         readonly parameters: {
             readonly query?: never;
@@ -378,6 +398,26 @@ export interface paths {
          * @description The passes that make the maps, and a forward pass for each.
          */
         readonly post: operations["method_scores_api_method_scores_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/page": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Page
+         * @description Nothing is computed: an answer that is not kept any more must be looked at again.
+         */
+        readonly post: operations["page_api_page_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -644,6 +684,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/viewed": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Viewed
+         * @description Keep it; the last one that any page told holds.
+         */
+        readonly post: operations["viewed_api_viewed_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/events/{page}": {
         readonly parameters: {
             readonly query?: never;
@@ -676,7 +736,7 @@ export interface paths {
         readonly post?: never;
         /**
          * Cancel
-         * @description Give up waiting; work that nobody waits for stops after the chunk it is in.
+         * @description The answer is there, or is not waited for any more; work that nobody waits for stops after its chunk.
          */
         readonly delete: operations["cancel_api_jobs__job__delete"];
         readonly options?: never;
@@ -726,7 +786,7 @@ export interface paths {
     };
 }
 export interface webhooks {
-    readonly measured: {
+    readonly recorded: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -736,10 +796,10 @@ export interface webhooks {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Measured
+         * Recorded
          * @description No server answers this: pages that open from disk have it inside, and its shape is told here.
          */
-        readonly post: operations["measuredmeasured_post"];
+        readonly post: operations["recordedrecorded_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -749,6 +809,18 @@ export interface webhooks {
 }
 export interface components {
     schemas: {
+        /**
+         * AskedQuery
+         * @description Something that the page asked: of which ask, and its query as it was sent.
+         */
+        readonly AskedQuery: {
+            /** Name */
+            readonly name: string;
+            /** Query */
+            readonly query: {
+                readonly [key: string]: unknown;
+            };
+        };
         /**
          * BaselineMap
          * @description One of them: its name in `foveal.metrics.baseline_maps`.
@@ -914,7 +986,7 @@ export interface components {
          * @description One channel in one photo.
          *
          *     Attributes:
-         *         brings: to the score.
+         *         brings: to the score; None where nothing is decided.
          *         peak: its largest activation.
          *         box: where that is, see `strong_box`.
          */
@@ -922,7 +994,7 @@ export interface components {
             /** Channel */
             readonly channel: number;
             /** Brings */
-            readonly brings: number;
+            readonly brings: number | null;
             /** Peak */
             readonly peak: number;
             /** Box */
@@ -1037,63 +1109,6 @@ export interface components {
             readonly index: number;
             /** Share */
             readonly share: number;
-        };
-        /**
-         * ChannelsAnswer
-         * @description The channels of a layer by what they bring; `entries`, `between` and `rest` sum to the score.
-         *
-         *     Attributes:
-         *         target: what is explained, in words.
-         *         score: of the target.
-         *         channels: how many the layer has.
-         *         entries: those that bring most, and those that speak most against it; what brings most first.
-         *         between: the sum of all others.
-         *         half: the least number of channels that hold half of what speaks for it.
-         *         rest: what no channel brings, such as biases.
-         *         sees_most: a position sees most of the image.
-         */
-        readonly ChannelsAnswer: {
-            /** Target */
-            readonly target: string;
-            /** Asked */
-            readonly asked: readonly string[];
-            /** Score */
-            readonly score: number;
-            /** Layer */
-            readonly layer: string;
-            /** Channels */
-            readonly channels: number;
-            /** Entries */
-            readonly entries: readonly components["schemas"]["ChannelEntry"][];
-            /** Between */
-            readonly between: number;
-            /** Half */
-            readonly half: number;
-            /** Rest */
-            readonly rest: number;
-            /** Sees Most */
-            readonly sees_most: boolean;
-            /** Notes */
-            readonly notes: readonly string[];
-            /** Seconds */
-            readonly seconds: number;
-        };
-        /**
-         * ChannelsQuery
-         * @description The channels of a stage; None is the last one before the target.
-         */
-        readonly ChannelsQuery: {
-            /** Photo */
-            readonly photo: string;
-            /** Model */
-            readonly model: string;
-            /**
-             * Target
-             * @default
-             */
-            readonly target: string;
-            /** Layer */
-            readonly layer?: string | null;
         };
         /**
          * ClassLoss
@@ -1702,6 +1717,7 @@ export interface components {
          *     Attributes:
          *         done: the steps that the page has seen.
          *         steps: of the whole optimization.
+         *         smoothness, low_saturation: weights, see `ObjectiveWeights`; other weights make another image.
          *         stop: do not go on; give the best so far.
          */
         readonly FeatureImageQuery: {
@@ -1721,6 +1737,16 @@ export interface components {
              * @default 160
              */
             readonly steps: number;
+            /**
+             * Smoothness
+             * @default 2
+             */
+            readonly smoothness: number;
+            /**
+             * Low Saturation
+             * @default 0
+             */
+            readonly low_saturation: number;
             /**
              * Stop
              * @default false
@@ -1778,6 +1804,57 @@ export interface components {
             readonly of: string;
         };
         /**
+         * FigureAnswer
+         * @description A file: its bytes as base64.
+         */
+        readonly FigureAnswer: {
+            /** Name */
+            readonly name: string;
+            /** Type */
+            readonly type: string;
+            /** Content */
+            readonly content: string;
+        };
+        /**
+         * FigureQuery
+         * @description The figure of a decision.
+         *
+         *     Attributes:
+         *         format: "pdf" needs `pip install 'foveal[pdf]'`.
+         *         sign: which evidence is drawn, as `foveal.Explanation.figure` takes it.
+         */
+        readonly FigureQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Method
+             * @default gradcam
+             */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
+            readonly edit?: components["schemas"]["Edit"] | null;
+            readonly switch?: components["schemas"]["Switch"] | null;
+            /**
+             * Format
+             * @enum {string}
+             */
+            readonly format: "png" | "svg" | "pdf";
+            /**
+             * Sign
+             * @default auto
+             * @enum {string}
+             */
+            readonly sign: "auto" | "positive" | "negative" | "signed";
+        };
+        /**
          * GridAnswer
          * @description Where the positions of a map lie on the photo, in fractions of its width and height.
          *
@@ -1824,6 +1901,65 @@ export interface components {
             readonly elsewhere: readonly (number | null)[];
         };
         /**
+         * LayerChannels
+         * @description The channels of a layer by what they bring; `entries`, `between` and `rest` sum to the score.
+         *
+         *     Without a decision, as of an embedding, by their largest activation.
+         *
+         *     Attributes:
+         *         target: what is explained, in words.
+         *         score: of the target; None without one.
+         *         channels: how many the layer has.
+         *         entries: those that bring most, and those that speak most against it; what brings most first.
+         *         between: the sum of all others.
+         *         half: the least number of channels that hold half of what speaks for it.
+         *         rest: what no channel brings, such as biases.
+         *         sees_most: a position sees most of the image.
+         */
+        readonly LayerChannels: {
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Score */
+            readonly score: number | null;
+            /** Layer */
+            readonly layer: string;
+            /** Channels */
+            readonly channels: number;
+            /** Entries */
+            readonly entries: readonly components["schemas"]["ChannelEntry"][];
+            /** Between */
+            readonly between: number;
+            /** Half */
+            readonly half: number;
+            /** Rest */
+            readonly rest: number;
+            /** Sees Most */
+            readonly sees_most: boolean;
+            /** Notes */
+            readonly notes: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * LayerChannelsQuery
+         * @description The channels of a stage; None is the last one before the target.
+         */
+        readonly LayerChannelsQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Layer */
+            readonly layer?: string | null;
+        };
+        /**
          * LayerShare
          * @description The share of a layer's positive evidence on the deciding part, and how many pixels a position there sees.
          */
@@ -1842,6 +1978,7 @@ export interface components {
          *     Attributes:
          *         own_targets: names of the person's own functions that can be explained.
          *         live: a network answers; False for a report, which has what was recorded.
+         *         python: a program holds the studio: it hears what is looked at, and opens results on the page.
          */
         readonly LibraryAnswer: {
             /** Photos */
@@ -1855,6 +1992,11 @@ export interface components {
             readonly own_targets: readonly string[];
             /** Live */
             readonly live: boolean;
+            /**
+             * Python
+             * @default false
+             */
+            readonly python: boolean;
         };
         /**
          * LibraryQuery
@@ -2252,26 +2394,6 @@ export interface components {
             readonly notes: readonly string[];
         };
         /**
-         * Move
-         * @description A part, with what hangs on it, drawn elsewhere; in 1/160 of the picture.
-         */
-        readonly Move: {
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            readonly kind: "move";
-            /**
-             * Part
-             * @enum {string}
-             */
-            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
-            /** Dx */
-            readonly dx: number;
-            /** Dy */
-            readonly dy: number;
-        };
-        /**
          * NodeEffect
          * @description What a feature loses without one that supports it, in units of its value; below 0 where it gains.
          *
@@ -2326,12 +2448,63 @@ export interface components {
             readonly species: string;
         };
         /**
+         * PageAnswer
+         * @description The page, one HTML document.
+         */
+        readonly PageAnswer: {
+            /** Name */
+            readonly name: string;
+            /** Html */
+            readonly html: string;
+        };
+        /**
+         * PageQuery
+         * @description A page with the answers to these, and no others.
+         *
+         *     Attributes:
+         *         asked: what the page asked so far.
+         *         address: the view to begin with.
+         */
+        readonly PageQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /** Asked */
+            readonly asked: readonly components["schemas"]["AskedQuery"][];
+            /**
+             * Address
+             * @default
+             */
+            readonly address: string;
+        };
+        /**
          * PartImageAnswer
          * @description An image that was optimized for a part's channels, as a data URI.
          */
         readonly PartImageAnswer: {
             /** Image */
             readonly image: string;
+        };
+        /**
+         * PartMove
+         * @description A part, with what hangs on it, drawn elsewhere; in 1/160 of the picture.
+         */
+        readonly PartMove: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "move";
+            /**
+             * Part
+             * @enum {string}
+             */
+            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
+            /** Dx */
+            readonly dx: number;
+            /** Dy */
+            readonly dy: number;
         };
         /**
          * PartPhotoEntry
@@ -2451,6 +2624,24 @@ export interface components {
             readonly value: number;
             /** Box */
             readonly box: readonly number[];
+        };
+        /**
+         * PictureRow
+         * @description Pictures of one kind, as data URIs; `about` says what they show.
+         */
+        readonly PictureRow: {
+            /** About */
+            readonly about: string;
+            /** Pictures */
+            readonly pictures: readonly string[];
+        };
+        /**
+         * PicturesAnswer
+         * @description What there is of one feature.
+         */
+        readonly PicturesAnswer: {
+            /** Rows */
+            readonly rows: readonly components["schemas"]["PictureRow"][];
         };
         /**
          * PlacesAnswer
@@ -2669,7 +2860,7 @@ export interface components {
              */
             readonly target: string;
             /** Changes */
-            readonly changes?: readonly (components["schemas"]["Removal"] | components["schemas"]["OtherLook"] | components["schemas"]["Move"] | components["schemas"]["OtherBackground"])[];
+            readonly changes?: readonly (components["schemas"]["Removal"] | components["schemas"]["OtherLook"] | components["schemas"]["PartMove"] | components["schemas"]["OtherBackground"])[];
             /**
              * Large
              * @default false
@@ -3156,6 +3347,53 @@ export interface components {
             readonly ctx?: Record<string, never>;
         };
         /**
+         * Viewed
+         * @description What a person looks at on a page.
+         *
+         *     Attributes:
+         *         address: of the page, `#/decision?photo=…`; what is at its default is left out.
+         *         photo: its hash.
+         *         model: its name in this studio.
+         *         target: what is explained, as on the command line.
+         *         method: with its options.
+         *         layer: "" where none was chosen.
+         */
+        readonly Viewed: {
+            /** Address */
+            readonly address: string;
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Method
+             * @default
+             */
+            readonly method: string;
+            /**
+             * Layer
+             * @default
+             */
+            readonly layer: string;
+        };
+        /**
+         * ViewedAnswer
+         * @description It was heard.
+         */
+        readonly ViewedAnswer: Record<string, never>;
+        /**
+         * ViewedQuery
+         * @description What the person looks at now.
+         */
+        readonly ViewedQuery: {
+            readonly now: components["schemas"]["Viewed"];
+        };
+        /**
          * WithoutAnswer
          * @description What the network says then.
          *
@@ -3348,7 +3586,7 @@ export interface operations {
             };
         };
     };
-    readonly channels_api_channels_post: {
+    readonly layer_channels_api_layer_channels_post: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
@@ -3359,7 +3597,7 @@ export interface operations {
         };
         readonly requestBody: {
             readonly content: {
-                readonly "application/json": components["schemas"]["ChannelsQuery"];
+                readonly "application/json": components["schemas"]["LayerChannelsQuery"];
             };
         };
         readonly responses: {
@@ -3369,7 +3607,7 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["ChannelsAnswer"];
+                    readonly "application/json": components["schemas"]["LayerChannels"];
                 };
             };
             /** @description Accepted */
@@ -4092,6 +4330,68 @@ export interface operations {
             };
         };
     };
+    readonly figure_api_figure_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["FigureQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["FigureAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly places_api_places_post: {
         readonly parameters: {
             readonly query?: never;
@@ -4362,6 +4662,68 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["MethodScoresAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly page_api_page_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PageQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PageAnswer"];
                 };
             };
             /** @description Accepted */
@@ -5208,6 +5570,68 @@ export interface operations {
             };
         };
     };
+    readonly viewed_api_viewed_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ViewedQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ViewedAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly events_api_events__page__get: {
         readonly parameters: {
             readonly query?: never;
@@ -5364,7 +5788,7 @@ export interface operations {
             };
         };
     };
-    readonly measuredmeasured_post: {
+    readonly recordedrecorded_post: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -5379,7 +5803,7 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["MeasuredAnswer"];
+                    readonly "application/json": components["schemas"]["MeasuredAnswer"] | components["schemas"]["PicturesAnswer"];
                 };
             };
         };
