@@ -90,13 +90,7 @@ class Photos:
             ImageError: for what cannot be read.
         """
         pixels = photo_of(image).pixels
-<<<<<<< HEAD
-        identity = blake2b(repr((pixels.shape, scene)).encode() + pixels.tobytes(), digest_size=12).hexdigest()
-=======
         identity = _identity(pixels, scene)
-        shown = _drawn(scene) if scene else Image.fromarray(pixels)
-        shown.thumbnail((SHOWN, SHOWN))
->>>>>>> match
         height, width = pixels.shape[:2]
         photo = StudioPhoto(identity, printable(name)[:200], data or image, (height, width), scene, source or name)
         with self._lock:

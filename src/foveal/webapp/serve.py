@@ -86,14 +86,6 @@ def serving(
         thread.join()
 
 
-<<<<<<< HEAD
-def check_key(host: str, token: str) -> None:
-    """A host that other machines reach needs a key that the person chose.
-
-    Raises:
-        FovealError: says what that means.
-    """
-=======
 def started(
     studio: Studio, *, host: str = LOOPBACK, port: int | None = None, token: str = ""
 ) -> tuple[StudioServer, threading.Thread]:
@@ -106,8 +98,12 @@ def started(
     return server, thread
 
 
-def _check_key(host: str, token: str) -> None:
->>>>>>> match
+def check_key(host: str, token: str) -> None:
+    """A host that other machines reach needs a key that the person chose.
+
+    Raises:
+        FovealError: says what that means.
+    """
     if token and not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", token):
         raise FovealError("a token for the studio is 16 to 200 letters, digits, - or _: choose one that nobody guesses")
     if not token and not is_loopback(host):

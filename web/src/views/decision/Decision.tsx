@@ -78,24 +78,26 @@ export function Decision() {
       <div class={`evidence${decided.waiting && answer ? " old" : ""}`}>
         <figure>
           <div class="pictured">
-            <PhotoMap
-              photo={photo.value!}
-              alt={`${photo.value!.name} with the evidence of ${answer?.title ?? "the network"}`}
-              describedBy="answer"
-              field={field}
-              scale={bare ? undefined : scale}
-              position={position}
-              onPosition={altered.brushing ? undefined : (at) => setPointed(at && field && { field, at })}
-              onChoose={altered.brushing ? undefined : (at) => answer && field && startAt(answer.layers[layer]!, at)}
-              patch={altered.patch}
-              over={altered.brushing && <BrushLayer photo={photo.value!} />}
-            >
-              {!bare &&
-                places.map((place, i) => (
-                  <path class={`place${isHovered("place", place.number) ? " same" : ""}`} d={outlines[i]!.path} />
-                ))}
-            </PhotoMap>
-            {!bare && <Badges places={places} outlines={outlines} />}
+            <div class="framed">
+              <PhotoMap
+                photo={photo.value!}
+                alt={`${photo.value!.name} with the evidence of ${answer?.title ?? "the network"}`}
+                describedBy="answer"
+                field={field}
+                scale={bare ? undefined : scale}
+                position={position}
+                onPosition={altered.brushing ? undefined : (at) => setPointed(at && field && { field, at })}
+                onChoose={altered.brushing ? undefined : (at) => answer && field && startAt(answer.layers[layer]!, at)}
+                patch={altered.patch}
+                over={altered.brushing && <BrushLayer photo={photo.value!} />}
+              >
+                {!bare &&
+                  places.map((place, i) => (
+                    <path class={`place${isHovered("place", place.number) ? " same" : ""}`} d={outlines[i]!.path} />
+                  ))}
+              </PhotoMap>
+              {!bare && <Badges places={places} outlines={outlines} />}
+            </div>
             {altered.brushing && <BrushTools photo={photo.value!} />}
             {field && scale && !bare && !altered.brushing && <Legend scale={scale} field={field} onChange={rescale} />}
           </div>
