@@ -66,6 +66,10 @@ class Ask:
     answer: Callable[[Studio, Any, Progress], Wire]
     lasting: bool
 
+    def key(self, query: Query) -> str:
+        """What its answer to a query is kept under."""
+        return f"{self.name} {query.model_dump_json()}"
+
 
 ASKS: dict[str, Ask] = {}
 

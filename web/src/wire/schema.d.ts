@@ -284,6 +284,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/figure": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Figure
+         * @description The photo and its map at each layer, as `save_figure` of the explanation writes it.
+         */
+        readonly post: operations["figure_api_figure_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/places": {
         readonly parameters: {
             readonly query?: never;
@@ -378,6 +398,46 @@ export interface paths {
          * @description The passes that make the maps, and a forward pass for each.
          */
         readonly post: operations["method_scores_api_method_scores_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/page": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Page
+         * @description Nothing is computed: an answer that is not kept any more must be looked at again.
+         */
+        readonly post: operations["page_api_page_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/parts": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Parts
+         * @description A forward and a backward pass.
+         */
+        readonly post: operations["parts_api_parts_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -644,6 +704,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/viewed": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Viewed
+         * @description Keep it; the last one that any page told holds.
+         */
+        readonly post: operations["viewed_api_viewed_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/events/{page}": {
         readonly parameters: {
             readonly query?: never;
@@ -676,7 +756,7 @@ export interface paths {
         readonly post?: never;
         /**
          * Cancel
-         * @description Give up waiting; work that nobody waits for stops after the chunk it is in.
+         * @description The answer is there, or is not waited for any more; work that nobody waits for stops after its chunk.
          */
         readonly delete: operations["cancel_api_jobs__job__delete"];
         readonly options?: never;
@@ -726,7 +806,7 @@ export interface paths {
     };
 }
 export interface webhooks {
-    readonly measured: {
+    readonly recorded: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -736,10 +816,10 @@ export interface webhooks {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Measured
+         * Recorded
          * @description No server answers this: pages that open from disk have it inside, and its shape is told here.
          */
-        readonly post: operations["measuredmeasured_post"];
+        readonly post: operations["recordedrecorded_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -749,6 +829,18 @@ export interface webhooks {
 }
 export interface components {
     schemas: {
+        /**
+         * AskedQuery
+         * @description Something that the page asked: of which ask, and its query as it was sent.
+         */
+        readonly AskedQuery: {
+            /** Name */
+            readonly name: string;
+            /** Query */
+            readonly query: {
+                readonly [key: string]: unknown;
+            };
+        };
         /**
          * BaselineMap
          * @description One of them: its name in `foveal.metrics.baseline_maps`.
@@ -858,16 +950,6 @@ export interface components {
              * @default 8
              */
             readonly most: number;
-        };
-        /**
-         * Cell
-         * @description The map of a method at a layer; None is the method's own place.
-         */
-        readonly Cell: {
-            /** Method */
-            readonly method: string;
-            /** Layer */
-            readonly layer?: string | null;
         };
         /**
          * CellScore
@@ -1742,6 +1824,57 @@ export interface components {
             readonly of: string;
         };
         /**
+         * FigureAnswer
+         * @description A file: its bytes as base64.
+         */
+        readonly FigureAnswer: {
+            /** Name */
+            readonly name: string;
+            /** Type */
+            readonly type: string;
+            /** Content */
+            readonly content: string;
+        };
+        /**
+         * FigureQuery
+         * @description The figure of a decision.
+         *
+         *     Attributes:
+         *         format: "pdf" needs `pip install 'foveal[pdf]'`.
+         *         sign: which evidence is drawn, as `foveal.Explanation.figure` takes it.
+         */
+        readonly FigureQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Method
+             * @default gradcam
+             */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
+            readonly edit?: components["schemas"]["Edit"] | null;
+            readonly switch?: components["schemas"]["Switch"] | null;
+            /**
+             * Format
+             * @enum {string}
+             */
+            readonly format: "png" | "svg" | "pdf";
+            /**
+             * Sign
+             * @default auto
+             * @enum {string}
+             */
+            readonly sign: "auto" | "positive" | "negative" | "signed";
+        };
+        /**
          * GridAnswer
          * @description Where the positions of a map lie on the photo, in fractions of its width and height.
          *
@@ -1865,6 +1998,7 @@ export interface components {
          *     Attributes:
          *         own_targets: names of the person's own functions that can be explained.
          *         live: a network answers; False for a report, which has what was recorded.
+         *         python: a program holds the studio: it hears what is looked at, and opens results on the page.
          */
         readonly LibraryAnswer: {
             /** Photos */
@@ -1878,6 +2012,11 @@ export interface components {
             readonly own_targets: readonly string[];
             /** Live */
             readonly live: boolean;
+            /**
+             * Python
+             * @default false
+             */
+            readonly python: boolean;
         };
         /**
          * LibraryQuery
@@ -1926,6 +2065,16 @@ export interface components {
             /** Total */
             readonly total: number;
             readonly grid: components["schemas"]["GridAnswer"];
+        };
+        /**
+         * MapQuery
+         * @description The map of a method at a layer; None is the method's own place.
+         */
+        readonly MapQuery: {
+            /** Method */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
         };
         /**
          * MatchAnswer
@@ -2239,7 +2388,7 @@ export interface components {
              */
             readonly target: string;
             /** Cells */
-            readonly cells: readonly components["schemas"]["Cell"][];
+            readonly cells: readonly components["schemas"]["MapQuery"][];
         };
         /**
          * ModelEntry
@@ -2317,6 +2466,37 @@ export interface components {
             readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
             /** Species */
             readonly species: string;
+        };
+        /**
+         * PageAnswer
+         * @description The page, one HTML document.
+         */
+        readonly PageAnswer: {
+            /** Name */
+            readonly name: string;
+            /** Html */
+            readonly html: string;
+        };
+        /**
+         * PageQuery
+         * @description A page with the answers to these, and no others.
+         *
+         *     Attributes:
+         *         asked: what the page asked so far.
+         *         address: the view to begin with.
+         */
+        readonly PageQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /** Asked */
+            readonly asked: readonly components["schemas"]["AskedQuery"][];
+            /**
+             * Address
+             * @default
+             */
+            readonly address: string;
         };
         /**
          * PartImageAnswer
@@ -2399,6 +2579,76 @@ export interface components {
             readonly looks: readonly string[];
         };
         /**
+         * PartsAnswer
+         * @description The parts of a layer, and the score divided among them: evidence, `remainder` and `offset` sum to it.
+         *
+         *     Attributes:
+         *         own: the network itself decides by these parts; if not, they describe its features.
+         *         wanted: how many were looked for; slots that stayed empty are not among `parts`.
+         *         total: positions of the layer's map.
+         *         remainder: what positions outside of all parts add.
+         *         offset: biases, and what is not linear after the layer.
+         *         coverage: of the activity, the share that is like some part, 0..1.
+         */
+        readonly PartsAnswer: {
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Layer */
+            readonly layer: string;
+            /** Own */
+            readonly own: boolean;
+            /** Wanted */
+            readonly wanted: number;
+            /** Parts */
+            readonly parts: readonly components["schemas"]["RankedPart"][];
+            /** Total */
+            readonly total: number;
+            /** Score */
+            readonly score: number;
+            /** Remainder */
+            readonly remainder: number;
+            /** Offset */
+            readonly offset: number;
+            /** Coverage */
+            readonly coverage: number;
+            /** Notes */
+            readonly notes: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * PartsQuery
+         * @description Parts by their rank.
+         *
+         *     Attributes:
+         *         count: how many; a network that decides by parts has its own number.
+         *         resolution: how many times finer than the layer's map; not of such a network.
+         */
+        readonly PartsQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Count
+             * @default 3
+             */
+            readonly count: number;
+            /**
+             * Resolution
+             * @default 1
+             * @enum {integer}
+             */
+            readonly resolution: 1 | 2 | 4;
+        };
+        /**
          * Patch
          * @description What stands in the photo now, as the network gets it.
          *
@@ -2466,6 +2716,24 @@ export interface components {
             readonly box: readonly number[];
         };
         /**
+         * PictureRow
+         * @description Pictures of one kind, as data URIs; `about` says what they show.
+         */
+        readonly PictureRow: {
+            /** About */
+            readonly about: string;
+            /** Pictures */
+            readonly pictures: readonly string[];
+        };
+        /**
+         * PicturesAnswer
+         * @description What there is of one feature.
+         */
+        readonly PicturesAnswer: {
+            /** Rows */
+            readonly rows: readonly components["schemas"]["PictureRow"][];
+        };
+        /**
          * PlacesAnswer
          * @description What hiding each place does.
          *
@@ -2528,6 +2796,28 @@ export interface components {
         readonly Problem: {
             /** Sentence */
             readonly sentence: string;
+        };
+        /**
+         * RankedPart
+         * @description A part, by its rank.
+         *
+         *     Attributes:
+         *         rank: from 1, the most active.
+         *         activity: of its seed; never higher than that of the rank before.
+         *         positions: how many it has, fractions included.
+         *         evidence: what it adds to the score.
+         *         map: the activity of its positions, at least 0.
+         */
+        readonly RankedPart: {
+            /** Rank */
+            readonly rank: number;
+            /** Activity */
+            readonly activity: number;
+            /** Positions */
+            readonly positions: number;
+            /** Evidence */
+            readonly evidence: number;
+            readonly map: components["schemas"]["MapAnswer"];
         };
         /**
          * RankedPhoto
@@ -3031,7 +3321,8 @@ export interface components {
          *         branching: children of a node, at most.
          *         rule: of neurons: "exact" or "window", which add up, or "pool_up", as published.
          *         opponents: of neurons: how many that speak against a node are found.
-         *         reference: of parts: what the photo is compared with: "blur", "zero", "mean", or the hash of another photo.
+         *         reference: of parts: what the photo is compared with: "blur", "zero", "mean", or the hash of another photo;
+         *             "none" carries contributions back by the derivative, and biases take their part.
          */
         readonly TreeQuery: {
             /** Photo */
@@ -3167,6 +3458,53 @@ export interface components {
             readonly input?: unknown;
             /** Context */
             readonly ctx?: Record<string, never>;
+        };
+        /**
+         * Viewed
+         * @description What a person looks at on a page.
+         *
+         *     Attributes:
+         *         address: of the page, `#/decision?photo=…`; what is at its default is left out.
+         *         photo: its hash.
+         *         model: its name in this studio.
+         *         target: what is explained, as on the command line.
+         *         method: with its options.
+         *         layer: "" where none was chosen.
+         */
+        readonly Viewed: {
+            /** Address */
+            readonly address: string;
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Method
+             * @default
+             */
+            readonly method: string;
+            /**
+             * Layer
+             * @default
+             */
+            readonly layer: string;
+        };
+        /**
+         * ViewedAnswer
+         * @description It was heard.
+         */
+        readonly ViewedAnswer: Record<string, never>;
+        /**
+         * ViewedQuery
+         * @description What the person looks at now.
+         */
+        readonly ViewedQuery: {
+            readonly now: components["schemas"]["Viewed"];
         };
         /**
          * WithoutAnswer
@@ -4105,6 +4443,68 @@ export interface operations {
             };
         };
     };
+    readonly figure_api_figure_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["FigureQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["FigureAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly places_api_places_post: {
         readonly parameters: {
             readonly query?: never;
@@ -4375,6 +4775,130 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["MethodScoresAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly page_api_page_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PageQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PageAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly parts_api_parts_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PartsQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PartsAnswer"];
                 };
             };
             /** @description Accepted */
@@ -5221,6 +5745,68 @@ export interface operations {
             };
         };
     };
+    readonly viewed_api_viewed_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ViewedQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ViewedAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly events_api_events__page__get: {
         readonly parameters: {
             readonly query?: never;
@@ -5377,7 +5963,7 @@ export interface operations {
             };
         };
     };
-    readonly measuredmeasured_post: {
+    readonly recordedrecorded_post: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -5392,7 +5978,7 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["MeasuredAnswer"];
+                    readonly "application/json": components["schemas"]["MeasuredAnswer"] | components["schemas"]["PicturesAnswer"];
                 };
             };
         };
