@@ -14,7 +14,7 @@ from torch import Tensor
 from foveal.errors import ResultError, shown
 from foveal.images.load import NO_FILE
 from foveal.methods import METHODS
-from foveal.report.answers.decision import target_text
+from foveal.report.answers.decision import spec_text
 from foveal.results import Explanation, Match, Parts
 from foveal.results.feature_images import FeatureImages
 from foveal.results.retrieval import Retrieval
@@ -163,7 +163,7 @@ def _target(studio: Studio, result: Any, i: int) -> str:
         for name, target in studio.targets.items():
             if spec["name"] in (name, getattr(target, "__name__", type(target).__name__)):
                 return f"own:{name}"
-    text = target_text(result, i)
+    text = spec_text(result.target[i], spec)
     if text.startswith("own:"):
         raise ResultError(
             f"this result explains {text[4:]}, which the page cannot ask for: name it when the studio is opened, "

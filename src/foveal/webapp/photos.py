@@ -15,6 +15,9 @@ from foveal.errors import FovealError, printable
 from foveal.images.load import photo_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from foveal.images.load import OneImage
     from foveal.synthetic.scene import Scene
 

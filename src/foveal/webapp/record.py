@@ -7,6 +7,7 @@ record.page("#/decision")
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,8 @@ class Record:
         return whole.model_copy(update={"photos": photos, "live": False})
 
     def _inside(self, hash: str) -> str:
-        return photo_uri(Image.fromarray(self._studio.photo(hash).pixels), side=SIDE)
+        with Image.open(io.BytesIO(self._studio.photo(hash).encoded())) as picture:
+            return photo_uri(picture.convert("RGB"), side=SIDE)
 
 
 def _texts(value: Any) -> Iterator[str]:
