@@ -2557,7 +2557,7 @@ export interface components {
          *         name: in words.
          *         effect: what the score loses when the part is taken away or, for body, head and background, replaced; None for
          *             what nothing was done to.
-         *         share: of the map's positive evidence, 0..1.
+         *         share: of the map's evidence on the side of the largest effect, 0..1.
          *         box: where it shows, in fractions of the picture; None where it does not show, and for the background.
          *         removable: whether the scene can be drawn without it.
          *         looks: species whose look of it is another.
@@ -3383,8 +3383,9 @@ export interface components {
          *     Attributes:
          *         score: of the scene as drawn.
          *         parts: the largest effect, in either direction, first.
+         *         side: that of the largest effect, and of the evidence that is compared with it.
          *         deciding: the part with the largest effect; None where no effect is worth the name.
-         *         pointed: the part where the map is strongest on average; None where it marks nothing.
+         *         pointed: the part where the map is strongest on average; None where it marks nothing on that side.
          *         verdict: "right" where these are the same.
          *         layers: the deciding part at each layer of the method.
          *         drawings: how many scenes were drawn and asked about.
@@ -3398,6 +3399,11 @@ export interface components {
             readonly score: number;
             /** Parts */
             readonly parts: readonly components["schemas"]["PartTruth"][];
+            /**
+             * Side
+             * @enum {string}
+             */
+            readonly side: "for" | "against";
             /** Deciding */
             readonly deciding: string | null;
             /** Pointed */
