@@ -13,6 +13,7 @@ NPM    := $(abspath $(BIN))/python npm.py
 
 demo: $(READY)                     ## explain the bundled pictures, write demo/report.html
 	$(BIN)/foveal demo --out demo
+	@echo "To explore these images in the browser: make studio"
 
 studio: $(READY)                   ## open the studio on the bundled network and pictures
 	$(BIN)/foveal studio

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 import foveal
 from foveal.demo.truth import true_effects
+from foveal.images import Geometry, Photo
 from foveal.methods import cam
 from foveal.methods.naflow import MODES
 from foveal.render.figures import grid
 from foveal.render.flow import mode_sheet
+from foveal.render.overlay import draw_overlay
 from foveal.render.parts import match_sheet
-from foveal.report.tiles import known_tile
 from foveal.results.class_tree import ClassTree
 from foveal.results.part_similarity import match_parts
 from foveal.synthetic import CLASS_NAMES, demo_scenes, render
@@ -41,7 +44,7 @@ def overview() -> Image.Image:
         columns.append(
             (
                 Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS),
-                known_tile(why.photos[0], labels, LABELS, margin, sign="positive", side=SIDE).picture,
+                painted(why.photos[0], labels, margin),
                 why.overlay(color_bar=False, size=SIDE, sign="positive"),
             )
         )
@@ -51,6 +54,15 @@ def overview() -> Image.Image:
         rows=("the image", "true effect\nparts taken away,\none at a time", "Grad-CAM\nof the margin"),
         side=SIDE,
     )
+
+
+def painted(photo: Photo, labels: NDArray[np.integer], effects: Mapping[str, float]) -> Image.Image:
+    """The true effects on the parts that they belong to, in the colors of maps."""
+    values = np.zeros(labels.shape)
+    for part in effects.keys() & LABELS.keys():
+        values[labels == LABELS[part]] = effects[part]
+    whole = Photo(photo.pixels, Geometry.identity(photo.geometry.photo_size), photo.source)
+    return draw_overlay(whole, values, sign="positive", color_bar=False, side=SIDE, alpha=0.95)
 
 
 BIRDS = (0, 3, 5, 8, 14, 16)

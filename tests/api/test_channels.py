@@ -140,14 +140,19 @@ def test_a_cache_that_cannot_be_written_or_is_no_file_is_no_reason_to_fail(folde
 
 
 def test_a_tree_shows_what_its_channels_mean(folder: Path) -> None:
-    from foveal.render.tree_page import page
+    from foveal.report.answers.tree import feature_id
+    from foveal.report.trees import tree_page
+    from tests.recorded import answers
 
     model = foveal.load_model("demo")
     tree = foveal.decompose(model, sorted(folder.iterdir())[0], branching=2).grow(1)
-    assert '"shelves":{}' in page(tree)
+    assert not answers(tree_page(tree), "tree/pictures")
     tree = replace(tree, channel_examples=foveal.channels(model, folder, cache=None))
     (first, *_) = tree.root.children
-    assert f'"{first.feature.stage}/{first.feature.channel}":["data:image/webp' in page(tree)
+    found = {query["of"]: answer["rows"] for query, answer in answers(tree_page(tree), "tree/pictures")}
+    (row,) = found[feature_id(first.feature)]
+    assert row["about"] == "Where the channel is strongest elsewhere"
+    assert row["pictures"] and all(picture.startswith("data:image/webp") for picture in row["pictures"])
 
 
 def test_bad_wishes_get_one_sentence(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,13 @@ import foveal
 from foveal.demo import run
 from foveal.demo.intervals import mean, proportion
 from foveal.demo.truth import TruthMeasurements, largest_part, measure, true_effects
+from foveal.demo.views import MARGIN
 from foveal.methods import FAST
 from foveal.metrics.baseline_maps import BASELINE_MAPS, baseline_map_of_photo
 from foveal.synthetic import CLASS_NAMES, Split, demo_scenes, render
 from foveal.synthetic.ground_truth import decides_visibly, deciding_part
 from foveal.synthetic.splits import Example
+from tests.recorded import answers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,13 +33,41 @@ def model() -> foveal.Model:
 
 
 def test_the_page_opens_alone_and_holds_what_it_promises(tmp_path: Path) -> None:
-    steps = list(run(tmp_path, scenes=10, intervened=4))
+    steps = list(run(tmp_path, images=2, scenes=10, intervened=4))
     assert steps[-1].done == steps[-1].total
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
-    assert page.count("data:image/") > 8 * 2 * len(FAST)
-    for word in (*(foveal.METHODS[name].title for name in FAST), "Coral Ibis", "random", "true effect"):
-        assert word in page
+    ((_, library),) = answers(page, "library")
+    photos = [photo["hash"] for photo in library["photos"]]
+    assert len(photos) == 2 and not library["live"]
+    explained = {(query["photo"], query["target"], query["method"]) for query, _ in answers(page, "decision")}
+    assert explained >= {(photo, MARGIN, method) for photo in photos for method in FAST}
+    for asked in ("scores", "stages", "tree", "ranks", "comparison", "deciding"):
+        assert [query["photo"] for query, _ in answers(page, asked)] == photos, asked
+    ((_, measured),) = answers(page, "measured")
+    hits, agreement = measured["tables"]
+    names = [foveal.METHODS[name].title for name in FAST]
+    assert [row["name"] for row in hits["rows"]] == [*names, "random", "center", "edges"]
+    assert [row["name"] for row in agreement["rows"]] == [row["name"] for row in hits["rows"]]
+    assert "true effect" in [word["what"] for word in measured["terms"]]
+
+
+def test_the_maps_of_the_page_are_those_of_python(tmp_path: Path, model: foveal.Model) -> None:
+    for step in run(tmp_path, images=1, scenes=1, intervened=0):
+        if step.description == "scoring scenes":
+            break
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    picture = render(demo_scenes()[0])[0]
+    found = {query["method"]: answer for query, answer in answers(page, "decision") if query["target"] == MARGIN}
+    for method, coarse in (("hirescam", False), ("gradient", True)):
+        layers = "all" if method == "hirescam" else None
+        why = foveal.explain(model, picture, foveal.Margin(), method=method, layer=layers)
+        told = found[method]["maps"][-1]
+        values = np.frombuffer(base64.b64decode(told["values"]), np.int8 if coarse else "<f2").astype(float)
+        relative = values / 127 if coarse else values
+        step = 1 / 254 if coarse else 1 / 1024
+        truth = why.map[0].numpy().ravel() / told["scale"]
+        assert np.abs(relative - truth).max() <= step * 1.01
 
 
 @pytest.mark.slow

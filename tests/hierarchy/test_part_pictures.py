@@ -21,8 +21,11 @@ from foveal.hierarchy.part_expansion import PartExpander
 from foveal.images import Geometry, Photo, Preprocessing
 from foveal.render.part_picture import level_that_holds, part_picture
 from foveal.render.part_words import bias_words, row_words
+from foveal.report.answers.tree_pictures import ORDERS
+from foveal.report.saved_page import save_page
 from foveal.results.tree import Tree
 from foveal.targets import Direction, ModelOutput
+from tests.recorded import answers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,8 +161,13 @@ def test_saved_with_examples_and_images(tree: Tree, tmp_path: Path) -> None:
         for a, b in zip(other.examples, feature.examples, strict=True):
             assert torch.equal(a.pixels, b.pixels) and torch.equal(a.map, b.map)
         assert (other.image is None) == (feature.image is None)
-    page = (tmp_path / "tree" / "tree.html").read_text("utf-8")
-    assert "Photos where it contributes most" in page and '"activation":["data:image' in page
+    page = save_page(again, tmp_path / "tree.html").read_text("utf-8")
+    rows = [row for _, answer in answers(page, "tree/pictures") for row in answer["rows"]]
+    assert all(picture.startswith("data:image/webp") for row in rows for picture in row["pictures"])
+    for order, about in ORDERS.items():
+        known = sum(e.order == order for f in tree.features.values() for e in f.examples)
+        assert known and sum(len(row["pictures"]) for row in rows if row["about"] == about) == known
+    assert sum(row["about"] == "An image made for it" for row in rows) == 1
     assert again.figure().height > foveal.Tree.figure(without_examples(again)).height
 
 

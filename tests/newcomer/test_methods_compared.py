@@ -20,6 +20,7 @@ import foveal
 from foveal.images import load_images
 from foveal.metrics import EvaluationSettings
 from foveal.synthetic import CLASS_NAMES, Split
+from tests.recorded import answers
 
 SOURCE = Path(foveal.__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
@@ -127,7 +128,12 @@ def test_the_page_of_methods_and_its_numbers(photos: Path, tmp_path: Path) -> No
     )  # fmt: skip
     found = json.loads(done.stdout)
     page = (tmp_path / "out" / "compare" / "compare.html").read_text()
-    assert page.count("probability of the class") >= 2 and "0.png" in page and "1.png" in page
+    ((_, measured),) = answers(page, "measured")
+    assert "probability of the class" in measured["tables"][0]["title"]
+    assert {photo["name"] for _, library in answers(page, "library") for photo in library["photos"]} == {
+        "0.png",
+        "1.png",
+    }
     # At the last stage, before average pooling, the two methods are one: a tie, and no p-value says otherwise.
     (pair,) = [pair for pair in found["pairwise"] if pair["metric"] == "deletion"]
     assert pair["superiority"] == 0.5 and pair["p"] == 1.0

@@ -22,6 +22,7 @@ from foveal.render.scale import shared_sign
 from foveal.results.deletion_test import DeletionTests
 from foveal.results.explanations import Explanations
 from foveal.results.stages import Stages
+from tests.recorded import answers
 from tests.results.kinds import KINDS, made, pictures, tiny
 from tests.results.test_explanation import explanation
 
@@ -214,18 +215,24 @@ def test_images_that_are_gone_leave_the_numbers(tmp_path: Any) -> None:
 def test_the_page_of_a_comparison(tmp_path: Any) -> None:
     model = tiny()
     whys = foveal.compare(model, pictures(2), methods=["gradcam", "hirescam"])
-    plain = whys.save_page(tmp_path / "plain.html").read_text(encoding="utf-8")
-    page = Page(plain)
-    assert len(page.images) == 2 * 3 and "http" not in plain and 'id="metric"' not in plain
+    plain = foveal.save_page(whys, tmp_path / "plain.html").read_text(encoding="utf-8")
+    assert len(answers(plain, "decision")) == 2 * 2 and not answers(plain, "measured")
     scores = foveal.measure(model, pictures(2), explanations=whys, metrics=["deletion"])
-    full = whys.save_page(tmp_path / "full.html", scores, title="<b>").read_text(encoding="utf-8")
-    assert 'id="metric"' in full and "&lt;b&gt;" in full and len(Page(full).images) == 6
+    full = foveal.save_page(whys, tmp_path / "full.html", scores, title="<b>").read_text(encoding="utf-8")
+    ((_, measured),) = answers(full, "measured")
+    assert "<title>&lt;b&gt;</title>" in full and measured["title"] == "<b>"
+    by_image = measured["tables"][-1]
+    assert [column["title"] for column in by_image["columns"]] == list(scores.methods)
+    for i, row in enumerate(by_image["rows"]):
+        assert [cell["value"] for cell in row["cells"]] == [
+            scores.values[name]["deletion"][i] for name in scores.methods
+        ]
     with pytest.raises(foveal.errors.ResultError, match="There are no scores of hirescam"):
         one = foveal.measure(model, pictures(2), explanations=whys[:1], metrics=["deletion"])
-        whys.save_page(tmp_path / "none.html", one)
+        foveal.save_page(whys, tmp_path / "none.html", one)
     with pytest.raises(foveal.errors.ResultError, match="of 1 images, but 2"):
         one = foveal.measure(model, pictures(1), explanations=["gradcam", "hirescam"], metrics=["deletion"])
-        whys.save_page(tmp_path / "none.html", one)
+        foveal.save_page(whys, tmp_path / "none.html", one)
     assert not (tmp_path / "none.html").exists()
 
 

@@ -69,6 +69,7 @@ class Client:
         reply = self.ask(name, **query)
         if reply.status == 202:
             *_, last = self.events(reply.json["job"])
+            self.cancel(reply.json["job"])
             assert last["kind"] == "answer", last
             return last["answer"]
         assert reply.status == 200, (reply.status, reply.body[:300])
@@ -92,6 +93,11 @@ class Client:
     def upload(self, data: bytes, name: str = "photo.png") -> Reply:
         """Add a photo."""
         return self.send("POST", "/api/photos", data, x_name=name, **self.key)
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """What every request must have."""
+        return {"Authorization": f"Bearer {self.server.token}"}
 
     @property
     def key(self) -> dict[str, str]:

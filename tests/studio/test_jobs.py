@@ -266,6 +266,25 @@ def test_a_page_that_comes_back_hears_what_it_missed(run: Any, work: Work) -> No
     run(body)
 
 
+def test_an_answer_reaches_the_page_though_its_last_stream_was_gone(run: Any, work: Work) -> None:
+    """The page closed one stream and opened another; the server tells the first of the answer, which nobody reads."""
+
+    async def body(jobs: Jobs) -> None:
+        old = jobs.events("page")
+        lost = asyncio.create_task(anext(old))
+        await asyncio.sleep(0.01)
+        jobs.start("page.0", work.ask, Number(number=9))
+        work.go.set()
+        await jobs.wait("page.0", 5)
+        jobs.follow("page.0")
+        assert (await lost)[1] == b'{"number":18}'
+        assert (await heard(jobs, "page"))[-1][1] == b'{"number":18}'
+        assert jobs.cancel("page.0"), "kept until the page says that it has the answer"
+        await old.aclose()
+
+    run(body)
+
+
 def test_tickets_that_nobody_asks_about_are_forgotten(run: Any, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs_module, "FORGOTTEN", 0.0)
     work.go.set()

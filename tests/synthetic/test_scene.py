@@ -96,6 +96,33 @@ def test_moving_moves_the_creature_and_nothing_else() -> None:
     assert not changed(scene, moved)[far].any()
 
 
+def test_a_shifted_part_is_the_same_part_elsewhere() -> None:
+    scene = replace(class_scene("Coral Ibis", 5), occluder=None)
+    wing = LABELS["wing"]  # nothing is drawn over it
+    before, after = render(scene)[1] == wing, render(scene.shifted("wing", 7, -5))[1] == wing
+    assert (np.roll(before, (-5, 7), (0, 1)) == after).all()
+    others = [part for part in PARTS if part != "wing"]
+    still = scene.without("wing"), scene.shifted("wing", 7, -5).without("wing")
+    assert all(((render(still[0])[1] == LABELS[p]) == (render(still[1])[1] == LABELS[p])).all() for p in others)
+
+
+def test_the_head_takes_along_what_is_on_it_and_the_body_everything() -> None:
+    scene = replace(class_scene("Fan-crested Jay", 2), occluder=None)
+    before, after = render(scene)[1], render(scene.shifted("head", 4, -6))[1]
+    for part in ("eye", "beak"):  # nothing is drawn over them here
+        assert (np.roll(before == LABELS[part], (-6, 4), (0, 1)) == (after == LABELS[part])).mean() > 0.999
+    assert {shift.part for shift in scene.shifted("head", 4, -6).shifts} == {"head", "eye", "beak", "crest"}
+    assert scene.shifted("body", 3, 1) == scene.moved(3, 1)
+
+
+def test_shifts_add_up_and_come_back() -> None:
+    scene = class_scene("Coral Ibis", 5)
+    assert scene.shifted("tail", 3).shifted("tail", 1, 2) == scene.shifted("tail", 4, 2)
+    assert scene.shifted("head", 3, 1).shifted("head", -3, -1) == scene
+    with pytest.raises(SceneError, match="no part is called 'hat'"):
+        scene.shifted("hat", 1)
+
+
 def test_marks_go_with_their_host() -> None:
     from foveal.synthetic import individual_scene
 

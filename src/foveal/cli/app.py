@@ -30,6 +30,7 @@ from foveal.cli import (
     sanity,
     shortcuts,
     stages,
+    studio,
     train,
     visualize,
 )
@@ -44,6 +45,7 @@ The evidence that a convolutional network used for a decision, drawn on your own
   foveal explain bird.jpg -m timm:resnet50 --target "jay - crow"
   foveal compare birds/ -m timm:resnet50    methods side by side, measured
   foveal match query.jpg shelf/ -m embed    why two photos are similar
+  foveal studio birds/ -m timm:resnet50     explore it all in the browser
   foveal demo                               everything at once, on bundled images
   foveal help models                        the documentation, topic by topic
 
@@ -99,7 +101,7 @@ benchmarks = typer.Typer(help=BENCHMARKS, no_args_is_help=True, context_settings
 training = typer.Typer(help=TRAINING, no_args_is_help=True, context_settings=OPTIONS)
 
 for panel, commands in {
-    FIRST: (explain.explain, compare.compare, match.match),
+    FIRST: (explain.explain, compare.compare, match.match, studio.studio),
     DEEPER: (
         flow.flow,
         decompose.decompose,

@@ -54,6 +54,13 @@ def decompose(
             "(default), exact, or a method with rules, such as lrp-gamma.",
         ),
     ] = None,
+    gate: Annotated[
+        bool,
+        typer.Option(
+            "--gate/--no-gate",
+            help="Keep the decision's own features only where Grad-CAM reaches half of its maximum, as published.",
+        ),
+    ] = True,
     merge: Annotated[
         bool, typer.Option("--merge", help="Join channels that contribute at the same positions.")
     ] = False,
@@ -152,6 +159,7 @@ def decompose(
     from foveal.api.channels import channels as channel_examples
     from foveal.api.decompose import decompose as decomposed
     from foveal.images import pictures_in
+    from foveal.report.saved_page import save_page
 
     children = _children(branching, nodes)
     target = question.resolve(network)
@@ -161,8 +169,8 @@ def decompose(
 
     def grown(batch: Batch) -> Tree:
         return decomposed(
-            network, batch, target, branching=children, rule=rule, merge=merge, nodes=nodes, opponents=opponents,
-            reference=reference,
+            network, batch, target, branching=children, rule=rule, gate=gate, merge=merge, nodes=nodes,
+            opponents=opponents, reference=reference,
         ).grow(depth)  # fmt: skip
 
     files, places = options.folders(photos, output.out)
@@ -183,6 +191,7 @@ def decompose(
             if audit:
                 tree.audit()
             tree.save(folder)
+            save_page(tree, folder / "tree.html")
             test = audited(network, batch, target, explanations=tree)[0] if audit else None
             info(f"{photo.name}: {tree.target}", *_begin(tree, folder), *([test.summary] if test else []))
             rows.append(_row(tree, photo, folder) | {"hiding": test.to_dict() if test else None})

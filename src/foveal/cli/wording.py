@@ -13,8 +13,8 @@ import shlex
 OPTIONS = {
     name: f"--{name}"
     for name in (
-        "embedding", "labels", "layer", "lines", "method", "metric", "mode", "nodes", "parts", "preprocessing",
-        "resolution", "rule", "show", "target", "task", "weights",
+        "embedding", "labels", "layer", "lines", "method", "metric", "mode", "nodes", "parts", "port", "preprocessing",
+        "resolution", "rule", "show", "target", "task", "token", "weights",
     )
 } | {"methods": "--method", "metrics": "--metric"}  # fmt: skip
 SWITCHES = {
@@ -24,7 +24,7 @@ SWITCHES = {
 }
 COMMANDS = (
     "audit", "channels", "compare", "decompose", "episode", "explain", "flow", "match", "measure", "parts", "sanity",
-    "shortcuts", "stages", "visualize",
+    "shortcuts", "stages", "studio", "visualize",
 )  # fmt: skip
 # What an option takes instead of an object of Python.
 STAND_INS = {"labels": "FILE", "preprocessing": "NAME|FILE", "weights": "FILE"}

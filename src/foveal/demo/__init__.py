@@ -26,7 +26,7 @@ class DemoStep:
 
 
 def run(
-    out: str | os.PathLike[str], *, scenes: int = 200, intervened: int = 60, seed: int = 7
+    out: str | os.PathLike[str], *, images: int = 8, scenes: int = 200, intervened: int = 60, seed: int = 7
 ) -> Generator[DemoStep, None, None]:
     """Write `out`/report.html, one step at a time.
 
@@ -36,6 +36,7 @@ def run(
 
     Args:
         out: the folder, made if need be.
+        images: the number of bundled images that are explained.
         scenes: newly drawn scenes that the methods are scored on.
         intervened: the number of them whose parts are removed one by one, to measure true effects.
         seed: of those scenes.
@@ -53,7 +54,7 @@ def run(
     Path(out).mkdir(parents=True, exist_ok=True)  # now, not after the work is done
     model = load_model(MODEL)
     studio = Studio({MODEL: model})
-    studio.add_scenes(demo_scenes())
+    studio.add_scenes(demo_scenes()[:images])
     record, evidence = Record(studio), TruthMeasurements()
     written = (0, 0)
 
@@ -73,7 +74,7 @@ def run(
         for done, photo in enumerate(photos):
             yield DemoStep("explaining images", done, len(photos))
             for view in VIEWS.values():
-                view(record, photo)
+                view(record, studio, photo)
             if done == 0:
                 write()
         yield DemoStep("explaining images", len(photos), len(photos))

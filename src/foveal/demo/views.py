@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, cast
 
 from foveal.methods import FAST
-from foveal.webapp.record import Record
+from foveal.report.answers.ranks import RanksAnswer
+from foveal.report.answers.tree import TreeAnswer
+
+if TYPE_CHECKING:
+    from foveal.webapp.record import Record
+    from foveal.webapp.studio import Studio
 
 MODEL = "demo"
 MARGIN = "predicted - runner-up"  # why this species and not its sibling
+COMPARED = ("gradcam", "hirescam", "layercam", "excitationbp", "lrp-gamma", "guidedbackprop", "gradient")
+NEAREST = 3  # images that each is matched with
+
+Recorder = Callable[["Record", "Studio", str], None]
 
 
-def decision(record: Record, photo: str) -> None:
+def decision(record: Record, studio: Studio, photo: str) -> None:
     """The maps of every fast method, at all stages or at the input, and the scores of all species."""
     on = {"photo": photo, "model": MODEL}
     for method in FAST:
@@ -19,7 +30,38 @@ def decision(record: Record, photo: str) -> None:
     record.ask("decision", {**on, "target": "predicted", "method": "hirescam"})
     record.ask("scores", on)
     record.ask("stages", on)
+    record.ask("depth", {**on, "target": MARGIN})
 
 
-VIEWS: Mapping[str, Callable[[Record, str], None]] = {"decision": decision}
-"""View -> what records it; in the order of the tabs."""
+def tree(record: Record, studio: Studio, photo: str) -> None:
+    """The parts that add up to the margin, those that add up to each of them, and what the network loses without."""
+    query = {"photo": photo, "model": MODEL, "target": MARGIN, "nodes": "parts", "branching": 5, "reference": "blur"}
+    whole = cast("TreeAnswer", record.ask("tree", query))
+    record.ask("tree/effects", {**query, "of": ""})
+    for node in whole.branch.nodes:
+        record.ask("tree/branch", {**query, "of": node.id})
+
+
+def match(record: Record, studio: Studio, photo: str) -> None:
+    """The other images by their similarity, and what the image shares with the first of them."""
+    on = {"photo": photo, "model": MODEL, "metric": "cosine"}
+    others = [other.hash for other in studio.photos if other.hash != photo]
+    if not others:
+        return
+    ranks = cast("RanksAnswer", record.ask("ranks", {**on, "among": others}))
+    order = [one.photo for one in ranks.ranked]
+    for other, after in pairwise(order[: NEAREST + 1]):
+        record.ask("match", {**on, "other": other, "method": "fam", "lines": None, "parts": 0})
+        record.ask("contrast", {**on, "other": other, "than": after})
+
+
+def methods(record: Record, studio: Studio, photo: str) -> None:
+    """Methods side by side, maps that know nothing, and which part decides."""
+    on = {"photo": photo, "model": MODEL}
+    record.ask("comparison", {**on, "target": MARGIN, "methods": list(COMPARED)})
+    record.ask("baselines", on)
+    record.ask("deciding", {**on, "target": MARGIN})
+
+
+VIEWS: Mapping[str, Recorder] = {"decision": decision, "tree": tree, "match": match, "methods": methods}
+"""View -> what records it, in the order of the tabs."""

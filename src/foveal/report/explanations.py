@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from foveal.report.answers.decision import decision_answer, target_text
+from foveal.report.answers.decision import decision_answer, spec_text
+from foveal.report.answers.depth import depth_answer
 from foveal.report.recorded_page import RecordedPage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from foveal.render.drawable import Maps
+    from foveal.results import Flow
 
 
 def explanation_page(why: Maps, *, title: str = "") -> str:
@@ -20,12 +22,27 @@ def explanation_page(why: Maps, *, title: str = "") -> str:
     return page.html(title=title or f"{why.method} of {why.model}")
 
 
+def flow_page(flow: Flow, *, title: str = "") -> str:
+    """The same of attention flow, with what is kept and what the evidence sums to at each layer."""
+    page = RecordedPage()
+    record_explanation(page, flow, flow.method)
+    for i, photo in enumerate(flow.photos):
+        on = {"photo": page.photo(photo, i), "model": flow.model, "target": spec_text(flow.target[i], flow.target_spec)}
+        page.add("depth", on, depth_answer(flow, (), i))
+    return page.html(title=title or f"{flow.method} of {flow.model}")
+
+
 def record_explanation(page: RecordedPage, why: Maps, name: str) -> None:
     """Put the maps of each image under a name of their method."""
     page.method(name, targeted=why.score is not None)
     for i in range(len(why)):
         photo = page.photo(why.photos[i], i)
-        query = {"photo": photo, "model": page.model(why.model), "target": target_text(why, i), "method": name}
+        query = {
+            "photo": photo,
+            "model": page.model(why.model),
+            "target": spec_text(why.target[i], why.target_spec),
+            "method": name,
+        }
         page.add("decision", query, decision_answer(why, i, title=name))
 
 

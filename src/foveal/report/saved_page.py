@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from foveal.errors import ResultError
 from foveal.report.comparison_page import comparison_page
-from foveal.report.explanations import explanation_page
-from foveal.results import Explanation
+from foveal.report.explanations import explanation_page, flow_page
+from foveal.report.matches import match_page
+from foveal.report.trees import tree_page
+from foveal.results import Explanation, Flow, Match
 from foveal.results.explanations import Explanations
+from foveal.results.tree import Tree
 from foveal.storage.atomic import write_text
 
 if TYPE_CHECKING:
     import os
 
     from foveal.results import Scores
+    from foveal.results.result import Result
 
 
-def save_page(result: Any, path: str | os.PathLike[str], scores: Scores | None = None, *, title: str = "") -> Path:
+def save_page(result: Result, path: str | os.PathLike[str], scores: Scores | None = None, *, title: str = "") -> Path:
     """Write a page that shows a result as the studio does; it needs no other file, no network and no model.
 
         foveal.save_page(foveal.explain(model, photos, layer="all"), "why.html")
@@ -27,7 +30,7 @@ def save_page(result: Any, path: str | os.PathLike[str], scores: Scores | None =
         foveal.save_page(whys, "compare.html", foveal.measure(model, photos, explanations=whys))
 
     Args:
-        result: what `foveal.explain`, `compare` or `flow` gave, or a saved one.
+        result: of `foveal.explain`, `compare`, `flow`, `parts`, `decompose` or `match`, or loaded from a folder.
         path: of the HTML file.
         scores: of a comparison, from `foveal.measure(…, explanations=whys)`: tables that sort. None leaves them out.
         title: of the page; what it shows if left out.
@@ -43,19 +46,21 @@ def save_page(result: Any, path: str | os.PathLike[str], scores: Scores | None =
     return Path(path)
 
 
-@singledispatch
-def page_of(result: Any, scores: Scores | None = None, title: str = "") -> str:
-    """The page of a result."""
-    raise ResultError(f"Cannot make a page of {type(result).__name__}: pages show explanations, comparisons and flows.")
-
-
-@page_of.register
-def _(result: Explanation, scores: Scores | None = None, title: str = "") -> str:
-    if scores is not None:
-        return comparison_page({result.method: result}, scores, title=title)
-    return explanation_page(result, title=title)
-
-
-@page_of.register
-def _(result: Explanations, scores: Scores | None = None, title: str = "") -> str:
-    return comparison_page(result.by_name(), scores, title=title)
+def page_of(result: Result, scores: Scores | None = None, title: str = "") -> str:
+    """The page of a result, see `save_page`."""
+    match result:
+        case Explanations():
+            return comparison_page(result.by_name(), scores, title=title)
+        case Explanation() if scores is not None:
+            return comparison_page({result.method: result}, scores, title=title)
+        case Flow():
+            return flow_page(result, title=title)
+        case Explanation():
+            return explanation_page(result, title=title)
+        case Tree():
+            return tree_page(result, title=title)
+        case Match():
+            return match_page(result, title=title)
+    raise ResultError(
+        f"Cannot make a page of {type(result).__name__}: pages show explanations, comparisons, trees, matches."
+    )

@@ -281,17 +281,14 @@ class Tree(Result):
         return {name: finite(value) for name, value in facts.items()}
 
     def _write(self, aside: Path) -> Mapping[str, Any]:
-        """The photo, the poster (tree.png, .pdf, .svg), the page to click through (tree.html), and tree.npz.
+        """The photo, the poster (tree.png, .pdf, .svg), and tree.npz.
 
         What the tree knows is written, no more; vertices in the order in which they were found, the decision first.
         """
-        from foveal.render.tree_page import page
-
         poster = self.figure()
         for name in ("tree.png", "tree.pdf"):
             poster.save(aside / name)
         (aside / "tree.svg").write_bytes(utf8(self.svg()))
-        (aside / "tree.html").write_bytes(utf8(page(self)))
         rows, arrays = graph_rows([self.decision, *self.features.values()])
         write_arrays(aside / ARRAYS, arrays)
         photo = write_photo(aside, self.photo, "photo")

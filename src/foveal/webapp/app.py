@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ import foveal.webapp.asks  # noqa: F401  registers what can be asked
 from foveal.errors import FovealError, printable
 from foveal.report.answers.library import PhotoEntry
 from foveal.report.answers.measured import MeasuredAnswer
+from foveal.report.answers.tree_pictures import PicturesAnswer
 from foveal.report.answers.wire import Wire
 from foveal.storage.reading import reason
 from foveal.webapp.ask import ASKS, Ask
@@ -28,10 +30,12 @@ from foveal.webapp.jobs import UNEXPECTED, Busy, Event, Jobs
 from foveal.webapp.photos import UnknownPhoto
 
 if TYPE_CHECKING:
+    from foveal.webapp.openings import Openings
     from foveal.webapp.studio import Studio
 
 PATIENCE = 0.15  # seconds that a question waits for its answer before it becomes a job with progress
 
+UNREADABLE = "the page asked something unreadable: "
 FORGETTING = 1.0  # seconds between two looks for tickets that nobody asks about
 
 
@@ -80,9 +84,17 @@ def create_app(studio: Studio) -> FastAPI:
             async for event, answer in heard:
                 yield ServerSentEvent(raw_data=_told(event, answer))
 
+    @app.get("/api/openings", response_class=EventSourceResponse, include_in_schema=False)
+    async def openings() -> AsyncIterator[ServerSentEvent]:
+        """Addresses that Python opens on the page."""
+        if studio.openings:
+            async with aclosing(_heard(studio.openings)) as heard:
+                async for address in heard:
+                    yield ServerSentEvent(data={"address": address})
+
     @app.delete("/api/jobs/{job}")
     async def cancel(job: str, request: Request) -> bool:
-        """Give up waiting; work that nobody waits for stops after the chunk it is in."""
+        """The answer is there, or is not waited for any more; work that nobody waits for stops after its chunk."""
         stopped: bool = request.app.state.jobs.cancel(job)
         return stopped
 
@@ -98,8 +110,8 @@ def create_app(studio: Studio) -> FastAPI:
         forever = {"Cache-Control": "private, max-age=31536000, immutable"}
         return Response(studio.photos[hash].encoded(), media_type="image/webp", headers=forever)
 
-    @app.webhooks.post("measured")
-    def measured() -> MeasuredAnswer:
+    @app.webhooks.post("recorded")
+    def recorded() -> MeasuredAnswer | PicturesAnswer:
         """No server answers this: pages that open from disk have it inside, and its shape is told here."""
         raise NotImplementedError
 
@@ -122,6 +134,22 @@ async def _forget(jobs: Jobs) -> None:
     while True:
         await asyncio.sleep(FORGETTING)
         jobs.forget()
+
+
+async def _heard(openings: Openings) -> AsyncGenerator[str]:
+    """What is opened, as long as the page listens."""
+    loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+    deaf = openings.listen(lambda address: _soon(loop, queue, address))
+    try:
+        while (address := await queue.get()) is not None:
+            yield address
+    finally:
+        deaf()
+
+
+def _soon(loop: asyncio.AbstractEventLoop, queue: asyncio.Queue[str | None], address: str | None) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and the page with it
+        loop.call_soon_threadsafe(queue.put_nowait, address)
 
 
 def _told(event: Event, answer: bytes | None) -> str:
@@ -182,7 +210,7 @@ async def _unreadable(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part != "body")
-    return JSONResponse({"sentence": f"the page asked something unreadable: {where}: {first['msg']}"}, 422)
+    return JSONResponse({"sentence": f"{UNREADABLE}{where}: {first['msg']}"}, 422)
 
 
 def _static(name: str) -> bytes:

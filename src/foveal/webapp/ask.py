@@ -66,6 +66,10 @@ class Ask:
     answer: Callable[[Studio, Any, Progress], Wire]
     lasting: bool
 
+    def key(self, query: Query) -> str:
+        """What its answer to a query is kept under."""
+        return f"{self.name} {query.model_dump_json()}"
+
 
 ASKS: dict[str, Ask] = {}
 
@@ -81,6 +85,7 @@ def ask(name: str, *, lasting: bool = True) -> Callable[[Answering], Answering]:
     def register(function: Answering) -> Answering:
         from foveal.webapp.studio import Studio
 
+        assert name not in ASKS, f"{name!r} is asked in two ways"
         hints = get_type_hints(function, localns={"Studio": Studio})
         ASKS[name] = Ask(name, hints["query"], hints["return"], function, lasting)
         return function

@@ -4,7 +4,7 @@ jobs.start("page.1", ask, query)     many tickets, such as page.1, can wait for 
 await jobs.wait("page.1", 0.15)      the job, over or not
 jobs.follow("page.1")                from now on the page hears of it
 jobs.events("page")                  of all that a page follows: progress, then the answer or an error
-jobs.cancel("page.1")                the job stops when its last ticket is gone
+jobs.cancel("page.1")                the page has the answer, or gives up: without tickets, a job stops
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
 
 from foveal.errors import FovealError
 from foveal.report.answers.wire import Wire
@@ -30,6 +32,7 @@ MOST_WAITING = 64
 FORGOTTEN = 30.0  # seconds after which a ticket is gone whose page does not listen
 GRACE = 3.0  # the same for a page that listened and went away
 BETWEEN = 0.05  # seconds between two events of progress
+NO_NUMBER = "what was measured is infinite or no number, so nothing is shown: check the input and the weights"
 UNEXPECTED = "foveal failed on this, which is a fault of foveal: "
 
 
@@ -79,7 +82,7 @@ class Waiting:
     """Someone who waits for a job.
 
     Attributes:
-        until: when a ticket is forgotten whose page does not listen.
+        until: when a ticket is forgotten whose page does not listen, or has heard the end.
         heard: the version of the job that the page knows.
     """
 
@@ -93,7 +96,7 @@ class Jobs:
     """The work of one studio; made inside of a running event loop."""
 
     def __init__(self, studio: Studio) -> None:
-        self._studio, self._loop = studio, asyncio.get_running_loop()
+        self._studio, self.loop = studio, asyncio.get_running_loop()
         self._by_key: dict[str, Job] = {}
         self._tickets: dict[str, Waiting] = {}
         self._listening: dict[str, asyncio.Event] = {}
@@ -108,7 +111,7 @@ class Jobs:
         """
         if ticket in self._tickets:
             raise Busy("this question has the number of another that is not answered yet: ask again")
-        key = f"{ask.name} {query.model_dump_json()}"
+        key = ask.key(query)
         job = self._by_key.get(key)
         if job is None or job.over or not job.tickets:
             kept = self._studio.answers.get(key) if ask.lasting else None
@@ -142,6 +145,9 @@ class Jobs:
             page: any name; who listens under the same name later hears everything from there on.
         """
         changed = self._listening[page] = asyncio.Event()
+        for waiting in self._tickets.values():
+            if waiting.page == page:  # an earlier stream may have ended before it got there
+                waiting.heard = -1
         try:
             while self._listening.get(page) is changed and not self._closed:
                 changed.clear()
@@ -150,16 +156,16 @@ class Jobs:
                     if waiting.page != page or waiting.heard == job.version:
                         continue
                     waiting.heard = job.version
-                    yield job.state.model_copy(update={"job": ticket}), job.answer
                     if job.over:
-                        self.cancel(ticket)
+                        waiting.until = time.monotonic() + FORGOTTEN
+                    yield job.state.model_copy(update={"job": ticket}), job.answer
                 await _set(changed, 5.0)
         finally:
             if self._listening.get(page) is changed:
                 del self._listening[page]
                 for waiting in self._tickets.values():
                     if waiting.page == page:
-                        waiting.until, waiting.heard = time.monotonic() + GRACE, -1
+                        waiting.until = time.monotonic() + GRACE
 
     def cancel(self, ticket: str) -> bool:
         """Give a ticket back; False where there is no such ticket. Work that nobody waits for stops by itself."""
@@ -173,7 +179,7 @@ class Jobs:
         """Give back the tickets of pages that do not listen: they were closed."""
         now = time.monotonic()
         for ticket, waiting in list(self._tickets.items()):
-            if waiting.page not in self._listening and waiting.until < now:
+            if waiting.until < now and (waiting.job.over or waiting.page not in self._listening):
                 self.cancel(ticket)
 
     def close(self) -> None:
@@ -193,10 +199,12 @@ class Jobs:
         self._by_key[job.key] = job
         model = getattr(query, "model", "")
         model = model if model in self._studio.models else ""
-        worker = self._workers.get(model)
-        if worker is None:
-            worker = self._workers[model] = ThreadPoolExecutor(1, thread_name_prefix="foveal")
-        worker.submit(self._answer, job, ask, query)
+        self._worker(model).submit(self._answer, job, ask, query)
+
+    def _worker(self, model: str) -> ThreadPoolExecutor:
+        if model not in self._workers:
+            self._workers[model] = ThreadPoolExecutor(1, thread_name_prefix="foveal")
+        return self._workers[model]
 
     def _answer(self, job: Job, ask: Ask, query: Query) -> None:
         """In the worker's thread."""
@@ -221,6 +229,9 @@ class Jobs:
         except FovealError as error:
             self._tell(job, Event(kind="error", sentence=str(error)))
         except (Exception, SystemExit) as error:  # noqa: BLE001  the page must hear of it, whatever it is
+            if isinstance(error, ValidationError) and {entry["type"] for entry in error.errors()} == {"finite_number"}:
+                self._tell(job, Event(kind="error", sentence=NO_NUMBER))
+                return
             self._studio.failed(ask.name, error)
             self._tell(job, Event(kind="error", sentence=f"{UNEXPECTED}{type(error).__name__}: {reason(error)}"))
         else:
@@ -246,8 +257,8 @@ class Jobs:
             listening.set()
 
     def _on_loop(self, call: Callable[[], Any]) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(call)
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(call)
 
 
 async def _set(changed: asyncio.Event, seconds: float) -> None:

@@ -9,15 +9,12 @@ from hashlib import blake2b
 from threading import Lock
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image
 
 from foveal.errors import FovealError, printable
 from foveal.images.load import photo_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from foveal.images.load import OneImage
     from foveal.synthetic.scene import Scene
 
@@ -40,7 +37,6 @@ class StudioPhoto:
         hash: of its pixels.
         name: what the person calls it; never a path.
         origin: a path, a picture or an array; the bytes of the file that a page sent.
-        pixels: (H, W, 3), upright, at most `SHOWN` wide or high: what the page draws.
         size: (height, width) of the photo.
         scene: how it was drawn, in the drawn world.
         source: how code names it: a path on this machine, or a call.
@@ -49,7 +45,6 @@ class StudioPhoto:
     hash: str
     name: str
     origin: OneImage | bytes
-    pixels: NDArray[np.uint8]
     size: tuple[int, int]
     scene: Scene | None = None
     source: str = ""
@@ -60,9 +55,15 @@ class StudioPhoto:
         return opened(self.origin) if isinstance(self.origin, bytes) else self.origin
 
     def encoded(self) -> bytes:
-        """The picture as a file that browsers read (WebP)."""
+        """The picture as the page draws it, upright and at most `SHOWN` wide or high, as WebP.
+
+        Raises:
+            ImageError: when its file cannot be read any more.
+        """
         buffer = io.BytesIO()
-        Image.fromarray(self.pixels).save(buffer, "WEBP", quality=90)
+        shown = _drawn(self.scene) if self.scene else Image.fromarray(photo_of(self.image).pixels)
+        shown.thumbnail((SHOWN, SHOWN))
+        shown.save(buffer, "WEBP", quality=90)
         return buffer.getvalue()
 
 
@@ -89,13 +90,9 @@ class Photos:
             ImageError: for what cannot be read.
         """
         pixels = photo_of(image).pixels
-        identity = blake2b(repr((pixels.shape, scene)).encode() + pixels.tobytes(), digest_size=12).hexdigest()
-        shown = _drawn(scene) if scene else Image.fromarray(pixels)
-        shown.thumbnail((SHOWN, SHOWN))
+        identity = _identity(pixels, scene)
         height, width = pixels.shape[:2]
-        photo = StudioPhoto(
-            identity, printable(name)[:200], data or image, np.asarray(shown), (height, width), scene, source or name
-        )
+        photo = StudioPhoto(identity, printable(name)[:200], data or image, (height, width), scene, source or name)
         with self._lock:
             photo = self._by_hash.setdefault(identity, photo)
             self._drop_uploads()
@@ -108,6 +105,16 @@ class Photos:
             oldest = next(iter(sizes))
             del sizes[oldest], self._by_hash[oldest]
 
+    def has(self, hash: str) -> bool:
+        """Whether there is a photo of this hash."""
+        return hash in self._by_hash
+
+    def find(self, pixels: NDArray[np.uint8]) -> StudioPhoto | None:
+        """The photo with exactly these pixels, drawn or not."""
+        plain = self._by_hash.get(_identity(pixels, None))
+        drawn = (photo for photo in self if photo.scene and photo.hash == _identity(pixels, photo.scene))
+        return plain or next(drawn, None)
+
     def __getitem__(self, hash: str) -> StudioPhoto:
         photo = self._by_hash.get(hash)
         if photo is None:
@@ -119,6 +126,10 @@ class Photos:
 
     def __len__(self) -> int:
         return len(self._by_hash)
+
+
+def _identity(pixels: NDArray[np.uint8], scene: Scene | None) -> str:
+    return blake2b(repr((pixels.shape, scene)).encode() + pixels.tobytes(), digest_size=12).hexdigest()
 
 
 def opened(data: bytes) -> Image.Image:

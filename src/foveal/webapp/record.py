@@ -16,7 +16,6 @@ from foveal.report.keys import key_of
 from foveal.report.page import studio_page
 from foveal.report.recorded_page import photo_uri
 from foveal.webapp.ask import ASKS
-from foveal.webapp.asks.library import LibraryQuery, library
 
 if TYPE_CHECKING:
     from foveal.report.answers.library import LibraryAnswer
@@ -45,6 +44,8 @@ class Record:
         Raises:
             FovealError: for what cannot be answered; nothing is kept then.
         """
+        import foveal.webapp.asks  # noqa: F401  registers what can be asked
+
         one = ASKS[name]
         answer = one.answer(self._studio, one.query.model_validate(query), progress)
         self.keep(name, query, answer)
@@ -62,6 +63,8 @@ class Record:
 
     def library(self) -> LibraryAnswer:
         """What the studio has, with the photos that were asked about inside."""
+        from foveal.webapp.asks.library import LibraryQuery, library
+
         whole = library(self._studio, LibraryQuery(), lambda what, done, total: None)
         photos = [
             entry.model_copy(update={"url": self._inside(entry.hash)})

@@ -47,7 +47,7 @@ class OtherLook(Wire):
     species: str = Field(max_length=80)
 
 
-class Move(Wire):
+class PartMove(Wire):
     """A part, with what hangs on it, drawn elsewhere; in 1/160 of the picture."""
 
     kind: Literal["move"]
@@ -63,7 +63,7 @@ class OtherBackground(Wire):
     background: Literal["water", "sky", "foliage", "sand", "stones"]
 
 
-Change = Annotated[Removal | OtherLook | Move | OtherBackground, Field(discriminator="kind")]
+Change = Annotated[Removal | OtherLook | PartMove | OtherBackground, Field(discriminator="kind")]
 Changes = Annotated[list[Change], Field(max_length=MOST_CHANGES)]
 
 
@@ -88,7 +88,7 @@ def changed(scene: Scene, changes: Sequence[Change]) -> Scene:
                 scene = scene.without(part)
             case OtherLook(part=part, species=species):
                 scene = scene.with_look(part, creature_of(species)[part])
-            case Move(part=part, dx=dx, dy=dy):
+            case PartMove(part=part, dx=dx, dy=dy):
                 scene = scene.shifted(part, dx, dy)
             case OtherBackground(background=kind):
                 scene = scene.with_background(kind)
@@ -104,7 +104,7 @@ def in_words(changes: Sequence[Change]) -> str:
                 words.append(f'.without("{part}")')
             case OtherLook(part=part, species=species):
                 words.append(f'.with_look("{part}", foveal.synthetic.creature_of("{species}")["{part}"])')
-            case Move(part=part, dx=dx, dy=dy):
+            case PartMove(part=part, dx=dx, dy=dy):
                 words.append(f'.shifted("{part}", {dx:g}, {dy:g})')
             case OtherBackground(background=kind):
                 words.append(f'.with_background("{kind}")')

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def schema() -> str:
     """The schema of the studio's server, as the page's types are made of it."""
-    return json.dumps(create_app(cast("Studio", None)).openapi(), indent=4, ensure_ascii=False) + "\n"
+    return json.dumps(create_app(cast("Studio", None)).openapi(), indent=4) + "\n"
 
 
 if __name__ == "__main__":

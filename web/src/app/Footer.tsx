@@ -1,6 +1,6 @@
 // The exact call for what is shown.
 import { signal } from "@preact/signals";
-import { useState } from "preact/hooks";
+import { copy, done } from "./copy";
 import { keysShown } from "./KeysHelp";
 import { seconds } from "../words/numbers";
 
@@ -16,32 +16,29 @@ export interface Code {
 export const code = signal<Code | null>(null);
 
 export function Footer() {
-  const [copied, setCopied] = useState(false);
   const shown = code.value;
-  if (!shown) return <footer class="code" />;
-  const copy = (text: string) => async () => {
-    await navigator.clipboard.writeText(text);
-    setCopied(true);
-    setTimeout(() => setCopied(false), 1500);
-  };
+  const said = (
+    <span class="said" aria-live="polite">
+      {done.value}
+    </span>
+  );
+  if (!shown) return <footer class="code">{said}</footer>;
   return (
     <footer class="code">
       <code>{shown.python}</code>
       {shown.seconds !== undefined && <span class="quiet">{seconds(shown.seconds)}</span>}
-      <button type="button" onClick={copy(shown.python)}>
+      <button type="button" onClick={() => void copy(shown.python)}>
         Copy as Python
       </button>
       {shown.command && (
-        <button type="button" class="plain" onClick={copy(shown.command)}>
+        <button type="button" class="plain" onClick={() => void copy(shown.command)}>
           as command
         </button>
       )}
       <button type="button" class="plain" aria-label="Keys" title="Keys (?)" onClick={() => (keysShown.value = true)}>
         ?
       </button>
-      <span class="spoken" aria-live="polite">
-        {copied ? "Copied" : ""}
-      </span>
+      {said}
     </footer>
   );
 }

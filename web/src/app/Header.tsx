@@ -2,6 +2,7 @@
 import { go, linkTo } from "../state/address";
 import { model, models, photo, photos, transport } from "../state/store";
 import { addPhotos } from "./drop";
+import { Share } from "./Share";
 import { views } from "./views";
 import { stepPhoto } from "./keys";
 
@@ -56,6 +57,7 @@ export function Header({ view }: { view: string }) {
           )}
         </label>
       )}
+      <Share />
     </header>
   );
 }

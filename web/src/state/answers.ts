@@ -32,6 +32,15 @@ export function known<Answer>(name: string, query: object): Answer | null {
   return (kept.get(keyOf(name, query)) as Answer | undefined) ?? null;
 }
 
+/** What was asked about a photo and answered: the name of the ask, and its query. */
+export function askedAbout(photo: string): { name: string; query: object }[] {
+  const about = [...kept.keys()].filter((key) => key.includes(JSON.stringify(photo)));
+  return about.map((key) => {
+    const space = key.indexOf(" ");
+    return { name: key.slice(0, space), query: JSON.parse(key.slice(space + 1)) as object };
+  });
+}
+
 /** Ask once, outside of a view. */
 export async function ask<Answer>(name: string, query: object, signal = new AbortController().signal): Promise<Answer> {
   const key = keyOf(name, query);

@@ -31,20 +31,21 @@ export function useBouts<Answer>(
   const [state, setState] = useState({ key, problem: null as string | null, version: 0 });
   useEffect(() => {
     if (!going) return;
-    const control = new AbortController();
+    // What is on its way when it is paused still counts.
+    let halted = false;
+    const hear = (problem: string | null) => setState((before) => ({ key, problem, version: before.version + 1 }));
     const ask = async () => {
       for (;;) {
         const more = onward((grown.get(key) as Answer | undefined) ?? null);
-        if (!more || control.signal.aborted) return;
-        const answer = await transport.value.ask<Answer>(name, { ...query, ...more }, control.signal);
-        keepGrown(key, answer);
-        if (!control.signal.aborted) setState((before) => ({ key, problem: null, version: before.version + 1 }));
+        if (!more || halted) return;
+        keepGrown(key, await transport.value.ask<Answer>(name, { ...query, ...more }, new AbortController().signal));
+        hear(null);
       }
     };
-    ask().catch((error: unknown) => {
-      if (!control.signal.aborted) setState((before) => ({ key, problem: error instanceof Error ? error.message : String(error), version: before.version + 1 }));
-    });
-    return () => control.abort();
+    ask().catch((error: unknown) => halted || hear(error instanceof Error ? error.message : String(error)));
+    return () => {
+      halted = true;
+    };
   }, [key, going, again]);
   const answer = (grown.get(key) as Answer | undefined) ?? null;
   const problem = state.key === key ? state.problem : null;

@@ -49,7 +49,8 @@ export class Job<Answer> {
     return this.whole;
   }
 
-  cancel(): void {
+  /** Tell the server that nobody waits for it: there is an answer, or none is wanted any more. */
+  release(): void {
     void fetch(`api/jobs/${this.name}`, { method: "DELETE", credentials: "same-origin", keepalive: true }).catch(() => undefined);
   }
 

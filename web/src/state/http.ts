@@ -21,8 +21,8 @@ export const http: Transport = {
   has: () => true,
   async ask<Answer>(name: string, query: object, signal: AbortSignal, progress?: (progress: Progress) => void) {
     const job = new Job<Answer>(signal, progress);
-    const cancel = () => job.cancel();
-    signal.addEventListener("abort", cancel);
+    const release = () => job.release();
+    signal.addEventListener("abort", release);
     try {
       const response = await send(`api/${name}`, {
         method: "POST",
@@ -31,9 +31,12 @@ export const http: Transport = {
         signal,
       });
       if (!response.ok) throw await problemOf(response);
-      return response.status === 202 ? await job.answer() : ((await response.json()) as Answer);
+      if (response.status !== 202) return (await response.json()) as Answer;
+      const answer = await job.answer();
+      job.release();
+      return answer;
     } finally {
-      signal.removeEventListener("abort", cancel);
+      signal.removeEventListener("abort", release);
       job.leave();
     }
   },
@@ -45,5 +48,10 @@ export const http: Transport = {
     });
     if (!response.ok) throw await problemOf(response);
     return response.json();
+  },
+  openings(hear) {
+    const events = new EventSource("api/openings");
+    events.onmessage = (message) => hear((JSON.parse(message.data as string) as { address: string }).address);
+    return () => events.close();
   },
 };

@@ -29,10 +29,14 @@ export function recorded(answers: Readonly<Record<string, unknown>>): Transport 
   };
 }
 
+/** What a view asks first, where that has another name. */
+const ASKS: Record<string, string> = { methods: "comparison" };
+
 /** What a report has about a view; of one photo and model, where these are named. */
 export function recordedOf({ recorded: all = [] }: Transport, view: string, photo?: string, model?: string): readonly Recorded[] {
+  const asked = ASKS[view] ?? view;
   return all.filter(
-    ({ name, query }) => name === view && (!photo || query.photo === photo) && (!model || query.model === model),
+    ({ name, query }) => name === asked && (!photo || query.photo === photo) && (!model || query.model === model),
   );
 }
 

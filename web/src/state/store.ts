@@ -45,12 +45,15 @@ export const method = computed<MethodEntry | null>(() => {
 /** Maps of activations alone have no sign. */
 export const colors = computed(() => (method.value?.needs === "activations" ? "sequential" : "diverging"));
 
-const chosen = computed(() =>
-  nearest(transport.value, address.value.view, photo.value?.hash ?? "", model.value?.name ?? "", {
-    target: address.value.target ?? defaultTarget(model.value),
+/** What is explained, and how, with a model: what the address wants, or the nearest that a report has. */
+function choiceOf(of: ModelEntry | null) {
+  return nearest(transport.value, address.value.view, photo.value?.hash ?? "", of?.name ?? "", {
+    target: address.value.target ?? defaultTarget(of),
     method: address.value.method ?? DEFAULT_METHOD,
-  }),
-);
+  });
+}
+
+const chosen = computed(() => choiceOf(model.value));
 /** The method as queries name it, options included. */
 export const methodName = computed(() => chosen.value.method);
 /** What is explained, as text. Unless the address says otherwise: why the predicted class and not the runner-up. */
@@ -58,7 +61,7 @@ export const target = computed(() => chosen.value.target);
 
 /** The same for any model. */
 export function targetOf(of: ModelEntry | null): string {
-  return address.value.target ?? defaultTarget(of);
+  return choiceOf(of).target;
 }
 
 function defaultTarget(of: ModelEntry | null): string {

@@ -44,7 +44,7 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
-    readonly "/api/channels": {
+    readonly "/api/layer_channels": {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -54,10 +54,10 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Channels
-         * @description A forward and a backward pass.
+         * Layer Channels
+         * @description A forward and a backward pass; without a decision a forward pass.
          */
-        readonly post: operations["channels_api_channels_post"];
+        readonly post: operations["layer_channels_api_layer_channels_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -284,6 +284,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/figure": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Figure
+         * @description The photo and its map at each layer, as `save_figure` of the explanation writes it.
+         */
+        readonly post: operations["figure_api_figure_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/places": {
         readonly parameters: {
             readonly query?: never;
@@ -378,6 +398,46 @@ export interface paths {
          * @description The passes that make the maps, and a forward pass for each.
          */
         readonly post: operations["method_scores_api_method_scores_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/page": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Page
+         * @description Nothing is computed: an answer that is not kept any more must be looked at again.
+         */
+        readonly post: operations["page_api_page_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/parts": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Parts
+         * @description A forward and a backward pass.
+         */
+        readonly post: operations["parts_api_parts_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -644,6 +704,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/viewed": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Viewed
+         * @description Keep it; the last one that any page told holds.
+         */
+        readonly post: operations["viewed_api_viewed_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/events/{page}": {
         readonly parameters: {
             readonly query?: never;
@@ -676,7 +756,7 @@ export interface paths {
         readonly post?: never;
         /**
          * Cancel
-         * @description Give up waiting; work that nobody waits for stops after the chunk it is in.
+         * @description The answer is there, or is not waited for any more; work that nobody waits for stops after its chunk.
          */
         readonly delete: operations["cancel_api_jobs__job__delete"];
         readonly options?: never;
@@ -726,7 +806,7 @@ export interface paths {
     };
 }
 export interface webhooks {
-    readonly measured: {
+    readonly recorded: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -736,10 +816,10 @@ export interface webhooks {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Measured
+         * Recorded
          * @description No server answers this: pages that open from disk have it inside, and its shape is told here.
          */
-        readonly post: operations["measuredmeasured_post"];
+        readonly post: operations["recordedrecorded_post"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -749,6 +829,18 @@ export interface webhooks {
 }
 export interface components {
     schemas: {
+        /**
+         * AskedQuery
+         * @description Something that the page asked: of which ask, and its query as it was sent.
+         */
+        readonly AskedQuery: {
+            /** Name */
+            readonly name: string;
+            /** Query */
+            readonly query: {
+                readonly [key: string]: unknown;
+            };
+        };
         /**
          * BaselineMap
          * @description One of them: its name in `foveal.metrics.baseline_maps`.
@@ -860,16 +952,6 @@ export interface components {
             readonly most: number;
         };
         /**
-         * Cell
-         * @description The map of a method at a layer; None is the method's own place.
-         */
-        readonly Cell: {
-            /** Method */
-            readonly method: string;
-            /** Layer */
-            readonly layer?: string | null;
-        };
-        /**
          * CellScore
          * @description One map, put to the test.
          *
@@ -924,7 +1006,7 @@ export interface components {
          * @description One channel in one photo.
          *
          *     Attributes:
-         *         brings: to the score.
+         *         brings: to the score; None where nothing is decided.
          *         peak: its largest activation.
          *         box: where that is, see `strong_box`.
          */
@@ -932,7 +1014,7 @@ export interface components {
             /** Channel */
             readonly channel: number;
             /** Brings */
-            readonly brings: number;
+            readonly brings: number | null;
             /** Peak */
             readonly peak: number;
             /** Box */
@@ -1047,63 +1129,6 @@ export interface components {
             readonly index: number;
             /** Share */
             readonly share: number;
-        };
-        /**
-         * ChannelsAnswer
-         * @description The channels of a layer by what they bring; `entries`, `between` and `rest` sum to the score.
-         *
-         *     Attributes:
-         *         target: what is explained, in words.
-         *         score: of the target.
-         *         channels: how many the layer has.
-         *         entries: those that bring most, and those that speak most against it; what brings most first.
-         *         between: the sum of all others.
-         *         half: the least number of channels that hold half of what speaks for it.
-         *         rest: what no channel brings, such as biases.
-         *         sees_most: a position sees most of the image.
-         */
-        readonly ChannelsAnswer: {
-            /** Target */
-            readonly target: string;
-            /** Asked */
-            readonly asked: readonly string[];
-            /** Score */
-            readonly score: number;
-            /** Layer */
-            readonly layer: string;
-            /** Channels */
-            readonly channels: number;
-            /** Entries */
-            readonly entries: readonly components["schemas"]["ChannelEntry"][];
-            /** Between */
-            readonly between: number;
-            /** Half */
-            readonly half: number;
-            /** Rest */
-            readonly rest: number;
-            /** Sees Most */
-            readonly sees_most: boolean;
-            /** Notes */
-            readonly notes: readonly string[];
-            /** Seconds */
-            readonly seconds: number;
-        };
-        /**
-         * ChannelsQuery
-         * @description The channels of a stage; None is the last one before the target.
-         */
-        readonly ChannelsQuery: {
-            /** Photo */
-            readonly photo: string;
-            /** Model */
-            readonly model: string;
-            /**
-             * Target
-             * @default
-             */
-            readonly target: string;
-            /** Layer */
-            readonly layer?: string | null;
         };
         /**
          * ClassLoss
@@ -1709,6 +1734,7 @@ export interface components {
          *     Attributes:
          *         done: the steps that the page has seen.
          *         steps: of the whole optimization.
+         *         smoothness, low_saturation: weights, see `ObjectiveWeights`; other weights make another image.
          *         stop: do not go on; give the best so far.
          */
         readonly FeatureImageQuery: {
@@ -1728,6 +1754,16 @@ export interface components {
              * @default 160
              */
             readonly steps: number;
+            /**
+             * Smoothness
+             * @default 2
+             */
+            readonly smoothness: number;
+            /**
+             * Low Saturation
+             * @default 0
+             */
+            readonly low_saturation: number;
             /**
              * Stop
              * @default false
@@ -1783,6 +1819,57 @@ export interface components {
              * @default
              */
             readonly of: string;
+        };
+        /**
+         * FigureAnswer
+         * @description A file: its bytes as base64.
+         */
+        readonly FigureAnswer: {
+            /** Name */
+            readonly name: string;
+            /** Type */
+            readonly type: string;
+            /** Content */
+            readonly content: string;
+        };
+        /**
+         * FigureQuery
+         * @description The figure of a decision.
+         *
+         *     Attributes:
+         *         format: "pdf" needs `pip install 'foveal[pdf]'`.
+         *         sign: which evidence is drawn, as `foveal.Explanation.figure` takes it.
+         */
+        readonly FigureQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Method
+             * @default gradcam
+             */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
+            readonly edit?: components["schemas"]["Edit"] | null;
+            readonly switch?: components["schemas"]["Switch"] | null;
+            /**
+             * Format
+             * @enum {string}
+             */
+            readonly format: "png" | "svg" | "pdf";
+            /**
+             * Sign
+             * @default auto
+             * @enum {string}
+             */
+            readonly sign: "auto" | "positive" | "negative" | "signed";
         };
         /**
          * GridAnswer
@@ -1844,6 +1931,65 @@ export interface components {
             readonly highest: readonly components["schemas"]["ClassScore"][];
         };
         /**
+         * LayerChannels
+         * @description The channels of a layer by what they bring; `entries`, `between` and `rest` sum to the score.
+         *
+         *     Without a decision, as of an embedding, by their largest activation.
+         *
+         *     Attributes:
+         *         target: what is explained, in words.
+         *         score: of the target; None without one.
+         *         channels: how many the layer has.
+         *         entries: those that bring most, and those that speak most against it; what brings most first.
+         *         between: the sum of all others.
+         *         half: the least number of channels that hold half of what speaks for it.
+         *         rest: what no channel brings, such as biases.
+         *         sees_most: a position sees most of the image.
+         */
+        readonly LayerChannels: {
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Score */
+            readonly score: number | null;
+            /** Layer */
+            readonly layer: string;
+            /** Channels */
+            readonly channels: number;
+            /** Entries */
+            readonly entries: readonly components["schemas"]["ChannelEntry"][];
+            /** Between */
+            readonly between: number;
+            /** Half */
+            readonly half: number;
+            /** Rest */
+            readonly rest: number;
+            /** Sees Most */
+            readonly sees_most: boolean;
+            /** Notes */
+            readonly notes: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * LayerChannelsQuery
+         * @description The channels of a stage; None is the last one before the target.
+         */
+        readonly LayerChannelsQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /** Layer */
+            readonly layer?: string | null;
+        };
+        /**
          * LayerShare
          * @description The share of a layer's positive evidence on the deciding part, and how many pixels a position there sees.
          */
@@ -1862,6 +2008,7 @@ export interface components {
          *     Attributes:
          *         own_targets: names of the person's own functions that can be explained.
          *         live: a network answers; False for a report, which has what was recorded.
+         *         python: a program holds the studio: it hears what is looked at, and opens results on the page.
          */
         readonly LibraryAnswer: {
             /** Photos */
@@ -1875,6 +2022,11 @@ export interface components {
             readonly own_targets: readonly string[];
             /** Live */
             readonly live: boolean;
+            /**
+             * Python
+             * @default false
+             */
+            readonly python: boolean;
         };
         /**
          * LibraryQuery
@@ -1923,6 +2075,16 @@ export interface components {
             /** Total */
             readonly total: number;
             readonly grid: components["schemas"]["GridAnswer"];
+        };
+        /**
+         * MapQuery
+         * @description The map of a method at a layer; None is the method's own place.
+         */
+        readonly MapQuery: {
+            /** Method */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
         };
         /**
          * MatchAnswer
@@ -2236,7 +2398,7 @@ export interface components {
              */
             readonly target: string;
             /** Cells */
-            readonly cells: readonly components["schemas"]["Cell"][];
+            readonly cells: readonly components["schemas"]["MapQuery"][];
         };
         /**
          * ModelEntry
@@ -2260,26 +2422,6 @@ export interface components {
             readonly input_size: readonly number[] | null;
             /** Notes */
             readonly notes: readonly string[];
-        };
-        /**
-         * Move
-         * @description A part, with what hangs on it, drawn elsewhere; in 1/160 of the picture.
-         */
-        readonly Move: {
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            readonly kind: "move";
-            /**
-             * Part
-             * @enum {string}
-             */
-            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
-            /** Dx */
-            readonly dx: number;
-            /** Dy */
-            readonly dy: number;
         };
         /**
          * NodeEffect
@@ -2336,12 +2478,63 @@ export interface components {
             readonly species: string;
         };
         /**
+         * PageAnswer
+         * @description The page, one HTML document.
+         */
+        readonly PageAnswer: {
+            /** Name */
+            readonly name: string;
+            /** Html */
+            readonly html: string;
+        };
+        /**
+         * PageQuery
+         * @description A page with the answers to these, and no others.
+         *
+         *     Attributes:
+         *         asked: what the page asked so far.
+         *         address: the view to begin with.
+         */
+        readonly PageQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /** Asked */
+            readonly asked: readonly components["schemas"]["AskedQuery"][];
+            /**
+             * Address
+             * @default
+             */
+            readonly address: string;
+        };
+        /**
          * PartImageAnswer
          * @description An image that was optimized for a part's channels, as a data URI.
          */
         readonly PartImageAnswer: {
             /** Image */
             readonly image: string;
+        };
+        /**
+         * PartMove
+         * @description A part, with what hangs on it, drawn elsewhere; in 1/160 of the picture.
+         */
+        readonly PartMove: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly kind: "move";
+            /**
+             * Part
+             * @enum {string}
+             */
+            readonly part: "body" | "head" | "eye" | "beak" | "crest" | "wing" | "tail" | "legs";
+            /** Dx */
+            readonly dx: number;
+            /** Dy */
+            readonly dy: number;
         };
         /**
          * PartPhotoEntry
@@ -2394,6 +2587,76 @@ export interface components {
             readonly removable: boolean;
             /** Looks */
             readonly looks: readonly string[];
+        };
+        /**
+         * PartsAnswer
+         * @description The parts of a layer, and the score divided among them: evidence, `remainder` and `offset` sum to it.
+         *
+         *     Attributes:
+         *         own: the network itself decides by these parts; if not, they describe its features.
+         *         wanted: how many were looked for; slots that stayed empty are not among `parts`.
+         *         total: positions of the layer's map.
+         *         remainder: what positions outside of all parts add.
+         *         offset: biases, and what is not linear after the layer.
+         *         coverage: of the activity, the share that is like some part, 0..1.
+         */
+        readonly PartsAnswer: {
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Layer */
+            readonly layer: string;
+            /** Own */
+            readonly own: boolean;
+            /** Wanted */
+            readonly wanted: number;
+            /** Parts */
+            readonly parts: readonly components["schemas"]["RankedPart"][];
+            /** Total */
+            readonly total: number;
+            /** Score */
+            readonly score: number;
+            /** Remainder */
+            readonly remainder: number;
+            /** Offset */
+            readonly offset: number;
+            /** Coverage */
+            readonly coverage: number;
+            /** Notes */
+            readonly notes: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * PartsQuery
+         * @description Parts by their rank.
+         *
+         *     Attributes:
+         *         count: how many; a network that decides by parts has its own number.
+         *         resolution: how many times finer than the layer's map; not of such a network.
+         */
+        readonly PartsQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Count
+             * @default 3
+             */
+            readonly count: number;
+            /**
+             * Resolution
+             * @default 1
+             * @enum {integer}
+             */
+            readonly resolution: 1 | 2 | 4;
         };
         /**
          * Patch
@@ -2463,6 +2726,24 @@ export interface components {
             readonly box: readonly number[];
         };
         /**
+         * PictureRow
+         * @description Pictures of one kind, as data URIs; `about` says what they show.
+         */
+        readonly PictureRow: {
+            /** About */
+            readonly about: string;
+            /** Pictures */
+            readonly pictures: readonly string[];
+        };
+        /**
+         * PicturesAnswer
+         * @description What there is of one feature.
+         */
+        readonly PicturesAnswer: {
+            /** Rows */
+            readonly rows: readonly components["schemas"]["PictureRow"][];
+        };
+        /**
          * PlacesAnswer
          * @description What hiding each place does.
          *
@@ -2525,6 +2806,28 @@ export interface components {
         readonly Problem: {
             /** Sentence */
             readonly sentence: string;
+        };
+        /**
+         * RankedPart
+         * @description A part, by its rank.
+         *
+         *     Attributes:
+         *         rank: from 1, the most active.
+         *         activity: of its seed; never higher than that of the rank before.
+         *         positions: how many it has, fractions included.
+         *         evidence: what it adds to the score.
+         *         map: the activity of its positions, at least 0.
+         */
+        readonly RankedPart: {
+            /** Rank */
+            readonly rank: number;
+            /** Activity */
+            readonly activity: number;
+            /** Positions */
+            readonly positions: number;
+            /** Evidence */
+            readonly evidence: number;
+            readonly map: components["schemas"]["MapAnswer"];
         };
         /**
          * RankedPhoto
@@ -2679,7 +2982,7 @@ export interface components {
              */
             readonly target: string;
             /** Changes */
-            readonly changes?: readonly (components["schemas"]["Removal"] | components["schemas"]["OtherLook"] | components["schemas"]["Move"] | components["schemas"]["OtherBackground"])[];
+            readonly changes?: readonly (components["schemas"]["Removal"] | components["schemas"]["OtherLook"] | components["schemas"]["PartMove"] | components["schemas"]["OtherBackground"])[];
             /**
              * Large
              * @default false
@@ -3025,7 +3328,8 @@ export interface components {
          *         branching: children of a node, at most.
          *         rule: of neurons: "exact" or "window", which add up, or "pool_up", as published.
          *         opponents: of neurons: how many that speak against a node are found.
-         *         reference: of parts: what the photo is compared with: "blur", "zero", "mean", or the hash of another photo.
+         *         reference: of parts: what the photo is compared with: "blur", "zero", "mean", or the hash of another photo;
+         *             "none" carries contributions back by the derivative, and biases take their part.
          */
         readonly TreeQuery: {
             /** Photo */
@@ -3161,6 +3465,53 @@ export interface components {
             readonly input?: unknown;
             /** Context */
             readonly ctx?: Record<string, never>;
+        };
+        /**
+         * Viewed
+         * @description What a person looks at on a page.
+         *
+         *     Attributes:
+         *         address: of the page, `#/decision?photo=…`; what is at its default is left out.
+         *         photo: its hash.
+         *         model: its name in this studio.
+         *         target: what is explained, as on the command line.
+         *         method: with its options.
+         *         layer: "" where none was chosen.
+         */
+        readonly Viewed: {
+            /** Address */
+            readonly address: string;
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Method
+             * @default
+             */
+            readonly method: string;
+            /**
+             * Layer
+             * @default
+             */
+            readonly layer: string;
+        };
+        /**
+         * ViewedAnswer
+         * @description It was heard.
+         */
+        readonly ViewedAnswer: Record<string, never>;
+        /**
+         * ViewedQuery
+         * @description What the person looks at now.
+         */
+        readonly ViewedQuery: {
+            readonly now: components["schemas"]["Viewed"];
         };
         /**
          * WithoutAnswer
@@ -3355,7 +3706,7 @@ export interface operations {
             };
         };
     };
-    readonly channels_api_channels_post: {
+    readonly layer_channels_api_layer_channels_post: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
@@ -3366,7 +3717,7 @@ export interface operations {
         };
         readonly requestBody: {
             readonly content: {
-                readonly "application/json": components["schemas"]["ChannelsQuery"];
+                readonly "application/json": components["schemas"]["LayerChannelsQuery"];
             };
         };
         readonly responses: {
@@ -3376,7 +3727,7 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["ChannelsAnswer"];
+                    readonly "application/json": components["schemas"]["LayerChannels"];
                 };
             };
             /** @description Accepted */
@@ -4099,6 +4450,68 @@ export interface operations {
             };
         };
     };
+    readonly figure_api_figure_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["FigureQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["FigureAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly places_api_places_post: {
         readonly parameters: {
             readonly query?: never;
@@ -4369,6 +4782,130 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["MethodScoresAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly page_api_page_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PageQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PageAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly parts_api_parts_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PartsQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PartsAnswer"];
                 };
             };
             /** @description Accepted */
@@ -5215,6 +5752,68 @@ export interface operations {
             };
         };
     };
+    readonly viewed_api_viewed_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ViewedQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ViewedAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly events_api_events__page__get: {
         readonly parameters: {
             readonly query?: never;
@@ -5371,7 +5970,7 @@ export interface operations {
             };
         };
     };
-    readonly measuredmeasured_post: {
+    readonly recordedrecorded_post: {
         readonly parameters: {
             readonly query?: never;
             readonly header?: never;
@@ -5386,7 +5985,7 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["MeasuredAnswer"];
+                    readonly "application/json": components["schemas"]["MeasuredAnswer"] | components["schemas"]["PicturesAnswer"];
                 };
             };
         };

@@ -24,23 +24,25 @@ class ChannelEntry(Wire):
     """One channel in one photo.
 
     Attributes:
-        brings: to the score.
+        brings: to the score; None where nothing is decided.
         peak: its largest activation.
         box: where that is, see `strong_box`.
     """
 
     channel: int
-    brings: float
+    brings: float | None
     peak: float
     box: Box
 
 
-class ChannelsAnswer(Wire):
+class LayerChannels(Wire):
     """The channels of a layer by what they bring; `entries`, `between` and `rest` sum to the score.
+
+    Without a decision, as of an embedding, by their largest activation.
 
     Attributes:
         target: what is explained, in words.
-        score: of the target.
+        score: of the target; None without one.
         channels: how many the layer has.
         entries: those that bring most, and those that speak most against it; what brings most first.
         between: the sum of all others.
@@ -51,7 +53,7 @@ class ChannelsAnswer(Wire):
 
     target: str
     asked: list[str]
-    score: float
+    score: float | None
     layer: str
     channels: int
     entries: list[ChannelEntry]

@@ -66,13 +66,16 @@ def decision_answer(why: Maps, i: int = 0, *, title: str = "") -> DecisionAnswer
     )
 
 
-def target_text(why: Maps, i: int = 0) -> str:
-    """What is explained in image i, as --target has it; "own:" and words where the command line has none for it."""
-    spec, asked = why.target_spec, asked_classes(why.target[i], why.target_spec)
+def spec_text(target: str, spec: Mapping[str, Any]) -> str:
+    """What is explained as --target has it; "own:" and its words where the command line has none for it.
+
+    Args:
+        target, spec: as of `asked_classes`.
+    """
     if spec.get("kind") == "neuron":
         place = spec.get("position")
         return f"neuron:{spec['layer']}:{spec['channel']}" + (f":{place[0]},{place[1]}" if place else "")
-    return " - ".join(asked) if asked else f"own:{why.target[i]}"
+    return " - ".join(asked_classes(target, spec)) or f"own:{target}"
 
 
 def asked_classes(target: str, spec: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from foveal.report.answers.wire import Wire
 
 if TYPE_CHECKING:
-    from foveal.results.flow import Audit, Flow
+    from collections.abc import Iterable
+
+    from foveal.results.flow import Audited, Flow
 
 
 class StageDepth(Wire):
@@ -40,8 +42,8 @@ class DepthAnswer(Wire):
     notes: list[str]
 
 
-def depth_answer(flow: Flow, audit: Audit, i: int = 0) -> DepthAnswer:
-    """Image i of a flow with its audit."""
+def depth_answer(flow: Flow, audit: Iterable[Audited], i: int = 0) -> DepthAnswer:
+    """Image i of a flow with its audit, which may be empty: nothing was measured then."""
     import math
 
     assert flow.score is not None

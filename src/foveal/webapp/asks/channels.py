@@ -22,8 +22,8 @@ from foveal.report.answers.channels import (
     ChannelHere,
     ChannelOff,
     ChannelPhotos,
-    ChannelsAnswer,
     ClassLoss,
+    LayerChannels,
     channel_photos,
     sees_most,
     strong_box,
@@ -47,7 +47,7 @@ Number = Field(ge=0, le=10**6)
 MOST_FOR, MOST_AGAINST = 14, 6
 
 
-class ChannelsQuery(TargetQuery):
+class LayerChannelsQuery(TargetQuery):
     """The channels of a stage; None is the last one before the target."""
 
     layer: str | None = Field(default=None, max_length=300)
@@ -73,41 +73,39 @@ class EveryPhotoQuery(Query):
     seen: int = Field(default=0, ge=0, le=10**6)
 
 
-@ask("channels")
-def channels(studio: Studio, query: ChannelsQuery, progress: Progress) -> ChannelsAnswer:
-    """A forward and a backward pass."""
+@ask("layer_channels")
+def layer_channels(studio: Studio, query: LayerChannelsQuery, progress: Progress) -> LayerChannels:
+    """A forward and a backward pass; without a decision a forward pass."""
     began = time.perf_counter()
     context = _context(studio, query)
     layer = query.layer or context.layers(None)[0]
     stage = stage_of(context, layer)
     sums = channel_sums(context, layer)
-    brings, verdict = sums.brings, sums.verdict
-    assert brings is not None
-    assert verdict is not None
-    each, score = brings[0].double(), float(verdict.score[0])
+    verdict = sums.verdict
+    values, places = sums.peaks
+    each = (values if sums.brings is None else sums.brings)[0].double()
     order = each.argsort(descending=True, stable=True).tolist()
     against = [k for k in order if each[k] < 0][-MOST_AGAINST:]
     shown = list(dict.fromkeys([*order[:MOST_FOR], *against]))
     positive = each.clamp(min=0).sort(descending=True).values.cumsum(0)
-    values, places = sums.peaks
-    return ChannelsAnswer(
-        target=verdict.label[0],
-        asked=asked_classes(verdict.label[0], verdict.spec),
-        score=score,
+    return LayerChannels(
+        target=verdict.label[0] if verdict else "",
+        asked=asked_classes(verdict.label[0], verdict.spec) if verdict else [],
+        score=float(verdict.score[0]) if verdict else None,
         layer=layer,
         channels=len(each),
         entries=[
             ChannelEntry(
                 channel=k,
-                brings=float(each[k]),
+                brings=float(each[k]) if verdict else None,
                 peak=float(values[0, k]),
                 box=strong_box(context.photos[0].geometry, stage, tuple(places[0, k].tolist())),
             )
             for k in shown
         ],
-        between=float(each.sum() - each[shown].sum()),
+        between=float(each.sum() - each[shown].sum()) if verdict else 0.0,
         half=int((positive < positive[-1] / 2).sum()) + 1,
-        rest=score - float(each.sum()),
+        rest=float(verdict.score[0]) - float(each.sum()) if verdict else 0.0,
         sees_most=sees_most(stage, context.photos[0].geometry.input_size),
         notes=list(dict.fromkeys([*context.remarks(), *sums.notes])),
         seconds=time.perf_counter() - began,
@@ -209,4 +207,5 @@ def without_channel(returned: Tensor, stage: Stage, channel: int) -> Tensor:
 
 def _context(studio: Studio, query: TargetQuery) -> Context:
     model = studio.model(query.model)
-    return prepare(model, [studio.photo(query.photo).image], studio.target(query.target, model))
+    blind = model.task == "embedding" and not query.target
+    return prepare(model, [studio.photo(query.photo).image], studio.target(query.target, model), blind=blind)

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from foveal.api.visualize import optimize
+from foveal.featurevis.objective_weights import ObjectiveWeights
 from foveal.featurevis.schedule import Octave, Schedule
 from foveal.report.answers.channels import FeatureFrame
 from foveal.targets import Neuron
@@ -32,6 +33,7 @@ class FeatureImageQuery(Query):
     Attributes:
         done: the steps that the page has seen.
         steps: of the whole optimization.
+        smoothness, low_saturation: weights, see `ObjectiveWeights`; other weights make another image.
         stop: do not go on; give the best so far.
     """
 
@@ -40,13 +42,16 @@ class FeatureImageQuery(Query):
     channel: int = Field(ge=0, le=10**6)
     done: int = Field(default=0, ge=0, le=2000)
     steps: int = Field(default=STEPS, ge=1, le=2000)
+    smoothness: float = Field(default=2.0, ge=0, le=50, allow_inf_nan=False)
+    low_saturation: float = Field(default=0.0, ge=0, le=50, allow_inf_nan=False)
     stop: bool = False
 
 
 @ask("feature_image", lasting=False)
 def feature_image(studio: Studio, query: FeatureImageQuery, progress: Progress) -> FeatureFrame:
     """As many steps as fit in a quarter of a second, one at least."""
-    key = ("feature image", query.model, query.layer, query.channel, query.steps)
+    weights = query.steps, query.smoothness, query.low_saturation
+    key = ("feature image", query.model, query.layer, query.channel, *weights)
     progress("preparing the image", 0, query.steps)
     making = studio.kept(key, lambda: Making(studio, query))
     until = time.perf_counter() + BOUT
@@ -64,7 +69,10 @@ class Making:
     def __init__(self, studio: Studio, query: FeatureImageQuery) -> None:
         schedule = Schedule((Octave(1.0, query.steps),))
         self.unit = Neuron(query.layer, query.channel)
-        self.run: FeatureVisRun = optimize(studio.model(query.model), target=self.unit, schedule=schedule)
+        weights = ObjectiveWeights(smoothness=query.smoothness, low_saturation=query.low_saturation)
+        self.run: FeatureVisRun = optimize(
+            studio.model(query.model), target=self.unit, schedule=schedule, objective_weights=weights
+        )
         self._steps = iter(self.run)
         self.going_on = True
 

@@ -5,6 +5,7 @@ import { model, transport } from "../../state/store";
 import { keyOf } from "../../state/transport";
 import type { FeatureFrame } from "../../wire/types";
 import { raw } from "../../words/numbers";
+import { Weights, USUAL, type WeightsOfImage } from "./Weights";
 import { useChannelCode } from "./code";
 
 const STEPS = 160;
@@ -17,12 +18,13 @@ interface Props {
 }
 
 export function FeatureImage({ layer, channel, most }: Props) {
-  const query = { model: model.value!.name, layer, channel, steps: STEPS };
+  const [weights, setWeights] = useState<WeightsOfImage>(USUAL);
+  const query = { model: model.value!.name, layer, channel, steps: STEPS, ...weights };
   const [going, setGoing] = useState(false);
   const [stopped, setStopped] = useState(false);
   const made = useBouts<FeatureFrame>("feature_image", query, (frame) => (frame?.finished ? null : { done: frame?.done ?? 0 }), going);
   const frame = made.answer;
-  useChannelCode(layer, channel, STEPS);
+  useChannelCode(layer, channel, STEPS, weights);
   const stop = async () => {
     setGoing(false);
     const best = await transport.value.ask<FeatureFrame>("feature_image", { ...query, done: frame?.done ?? 0, stop: true }, new AbortController().signal);
@@ -64,6 +66,13 @@ export function FeatureImage({ layer, channel, most }: Props) {
             Stop and keep
           </button>
         )}
+        <Weights
+          weights={weights}
+          onChange={(next) => {
+            setStopped(false);
+            setWeights(next);
+          }}
+        />
       </div>
       {frame && (
         <p class="hint">

@@ -4,7 +4,7 @@ import { Waiting } from "../../controls/Waiting";
 import { useAnswer } from "../../state/answers";
 import { address, go, linkTo } from "../../state/address";
 import { hovered, model, photo, target } from "../../state/store";
-import type { ChannelEntry, Channels, Decision, Scores, Stages } from "../../wire/types";
+import type { ChannelEntry, Channels, Scores, Stages } from "../../wire/types";
 import { count, percent, points } from "../../words/numbers";
 import { shortName } from "../../words/names";
 import { Question } from "../decision/Question";
@@ -13,17 +13,17 @@ import { useChannelsCode } from "./code";
 
 export function Front() {
   const on = { photo: photo.value!.hash, model: model.value!.name };
-  const found = useAnswer<Channels>("channels", { ...on, target: target.value, layer: address.value.layer ?? null });
+  const found = useAnswer<Channels>("layer_channels", { ...on, target: target.value, layer: address.value.layer ?? null });
   const scored = useAnswer<Scores>("scores", on);
   const staged = useAnswer<Stages>("stages", on);
   const { answer } = found;
   useChannelsCode(answer);
   const [last, setLast] = useState<number | null>(null);
-  const over = hovered.value?.kind === "channel" ? Number(hovered.value.id) : last;
+  const over = hovered.value?.kind === "channel" ? Number(hovered.value.id.split("/").at(-1)) : last;
   const shown = answer?.entries.find((one) => one.channel === over) ?? answer?.entries[0];
   return (
-    <div class="decision channels">
-      <Question answer={answer as unknown as Decision | null} scores={scored.answer} />
+    <div class="decision channelfront">
+      {answer?.score === null ? <div class="question"><h1>Which channels answer to this photo?</h1></div> : <Question answer={answer} scores={scored.answer} failed={Boolean(found.problem)} />}
       <div class="evidence">
         {shown && answer && <Pictured entry={shown} layer={answer.layer} seesMost={answer.sees_most} />}
         {staged.answer && answer && (
@@ -53,14 +53,15 @@ export function Front() {
 }
 
 function sentence(answer: Channels) {
+  if (answer.score === null) return `This network gives an embedding, and no class to bring anything to. Its channels stand by their largest activation in ${photo.value!.name}.`;
   const lead = answer.asked.length === 2 ? "lead" : "score";
   const first = answer.entries[0]!;
   return (
     <>
       <b>{answer.half === 1 ? "One channel holds" : `${count(answer.half, "channel")} of ${answer.channels} hold`} half of what speaks for it.</b> Together the
       channels of {answer.layer} bring {points(answer.score - answer.rest)} of a {lead} of {points(answer.score)}. Channel {first.channel} brings most:{" "}
-      <span class="for">{points(first.brings, true)}</span>
-      {answer.score > 0 && `, ${percent(first.brings / answer.score)} of the ${lead}`}
+      <span class="for">{points(first.brings ?? 0, true)}</span>
+      {answer.score > 0 && `, ${percent((first.brings ?? 0) / answer.score)} of the ${lead}`}
       {answer.asked[0] && ` for ${shortName(answer.asked[0])}`}.
     </>
   );

@@ -61,7 +61,7 @@ function Few() {
 function Crops({ of, say, label }: { of: readonly PhotoOfChannel[]; say: (value: number) => string; label: string }) {
   const known = library.value!.photos;
   return (
-    <ul class="crops" aria-label={label}>
+    <ul class="cutouts" aria-label={label}>
       {of.map((one) => {
         const photo = known.find((other) => other.hash === one.photo);
         return (

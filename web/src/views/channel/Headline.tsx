@@ -17,6 +17,7 @@ interface Props {
 export function Headline({ layer, channel, photos, off }: Props) {
   const staged = useAnswer<Stages>("stages", { photo: photo.value!.hash, model: model.value!.name });
   const stages = staged.answer?.stages ?? [];
+  const known = stages.some((stage) => stage.name === layer);
   const most = (stages.find((stage) => stage.name === layer)?.channels ?? channel + 1) - 1;
   const open = (at: string, number: number) => go({ path: [at, String(number)] });
   return (
@@ -30,12 +31,13 @@ export function Headline({ layer, channel, photos, off }: Props) {
           max={most}
           aria-label="Channel"
           style={{ width: `${String(channel).length + 1}ch` }}
-          value={channel}
+          key={channel}
+          defaultValue={String(channel)}
           onChange={(event) => event.currentTarget.reportValidity() && open(layer, Number(event.currentTarget.value))}
         />{" "}
         of{" "}
         <select class="asked" aria-label="Layer" value={layer} onChange={(event) => open(event.currentTarget.value, 0)}>
-          {(stages.length ? stages.map((stage) => stage.name) : [layer]).map((name) => (
+          {(known ? [] : [layer]).concat(stages.map((stage) => stage.name)).map((name) => (
             <option value={name}>{name}</option>
           ))}
         </select>{" "}
@@ -45,9 +47,9 @@ export function Headline({ layer, channel, photos, off }: Props) {
         {photos && said(photos)} {off && photos && off.photos >= photos.of && <>{switched(off)} </>}
         <label>
           <span class="quiet">Your name for it:</span>{" "}
-          <input class="called" type="text" size={14} placeholder="none yet" value={nameOf(layer, channel)} onChange={(event) => setName(layer, channel, event.currentTarget.value)} />
+          <input class="called" type="text" size={14} placeholder="none yet" value={nameOf(layer, channel)} onInput={(event) => setName(layer, channel, event.currentTarget.value)} />
         </label>{" "}
-        <a href={linkTo({ view: "channel", path: [], layer })}>All channels of {layer}</a>
+        <a href={linkTo({ view: "channel", path: [], layer: known ? layer : undefined })}>All channels{known && ` of ${layer}`}</a>
       </p>
     </div>
   );

@@ -27,15 +27,15 @@ export function Page({ layer, channel }: { layer: string; channel: number }) {
   return (
     <div class="channel">
       <Headline layer={layer} channel={channel} photos={photos.answer} off={off.answer} />
-      <div class="column">
+      <div class="stacked">
         <FeatureImage key={`${on.model} ${layer} ${channel}`} layer={layer} channel={channel} most={photos.answer?.strongest[0]?.value} />
         <Here layer={layer} channel={channel} />
       </div>
-      <div class="column">
+      <div class="stacked">
         <Progressing of={photos} what="photos looked at" onPause={() => setPaused(!paused)} paused={paused} />
         {photos.answer && <Gallery photos={photos.answer} />}
       </div>
-      <div class="column">
+      <div class="stacked">
         {photos.answer && known > 1 && (
           <>
             {decides && <Classes photos={photos.answer} />}

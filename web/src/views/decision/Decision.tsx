@@ -3,6 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { Legend } from "../../controls/Legend";
 import { PhotoMap } from "../../controls/PhotoMap";
 import { ScoreTable } from "../../controls/ScoreTable";
+import { Trouble } from "../../controls/Trouble";
 import { Waiting } from "../../controls/Waiting";
 import { leastArea } from "../../draw/area";
 import { outlineOf } from "../../draw/contour";
@@ -34,7 +35,6 @@ import { Reading } from "./Reading";
 import { Question } from "./Question";
 import { startAt } from "./switch/state";
 import { SwitchSide } from "./switch/SwitchSide";
-import { Trouble } from "./Trouble";
 import { useCode } from "./code";
 import { WhatIf } from "./WhatIf";
 
@@ -74,7 +74,7 @@ export function Decision() {
   return (
     <div class="decision">
       <Question answer={answer} scores={scored.answer} failed={Boolean(decided.problem)} />
-      {decided.problem && <Trouble problem={decided.problem} />}
+      {decided.problem && <Trouble problem={decided.problem} scores={scored.answer} />}
       <div class={`evidence${decided.waiting && answer ? " old" : ""}`}>
         <figure>
           <div class="pictured">

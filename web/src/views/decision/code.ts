@@ -5,15 +5,25 @@ import { methodName, model, photo, target } from "../../state/store";
 import type { Decision } from "../../wire/types";
 import { pythonTarget } from "../../words/code";
 
+/** Methods that are verbs of their own. */
+const VERBS: Record<string, string> = { naflow: "flow", parts: "parts" };
+
 export function useCode(answer: Decision | null, layer: number): void {
   useEffect(() => {
     if (!answer || !photo.value || !model.value) return;
     const at = answer.layers[layer]!;
     const target_ = pythonTarget(target.value, answer.asked);
     const named = target.value ? ` --target ${JSON.stringify(target.value)}` : "";
+    const verb = VERBS[methodName.value.split(":")[0]!];
+    if (verb) {
+      const options = (methodName.value.split(":")[1] ?? "").split(",").filter(Boolean).map((one) => one.replace(/=([a-z_]+)$/, '="$1"'));
+      const given = [photo.value.source, target_, ...options].filter(Boolean).join(", ");
+      code.value = { python: `foveal.${verb}(model, ${given})`, command: "", seconds: answer.seconds };
+      return;
+    }
     code.value = {
       python: `foveal.explain(model, ${photo.value.source}${target_ ? `, ${target_}` : ""}, method="${methodName.value}", layer="${at}")`,
-      command: `foveal explain ${photo.value.source} --model ${model.value.source}${named} --method ${methodName.value} --layer ${at}`,
+      command: target.value.startsWith("own:") ? "" : `foveal explain ${photo.value.source} --model ${model.value.source}${named} --method ${methodName.value} --layer ${at}`,
       seconds: answer.seconds,
     };
   }, [answer, layer, target.value, methodName.value]);

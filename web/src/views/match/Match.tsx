@@ -3,7 +3,7 @@ import { PhotoMap } from "../../controls/PhotoMap";
 import { Waiting } from "../../controls/Waiting";
 import { address } from "../../state/address";
 import { useAnswer } from "../../state/answers";
-import { model, photo } from "../../state/store";
+import { model, photo, transport } from "../../state/store";
 import type { PhotoEntry, Ranks } from "../../wire/types";
 import { photoName } from "../../words/names";
 import { Alone } from "./Alone";
@@ -20,11 +20,13 @@ export function Match() {
   const ranked = useAnswer<Ranks>("ranks", among.length ? { ...on, among } : null);
   if (!among.length) return <Alone />;
   const order = (ranked.answer?.ranked ?? []).map(({ photo: hash }) => find(hash)).filter((other): other is PhotoEntry => other !== null);
+  const divides = (other: PhotoEntry | null, than: PhotoEntry | null) =>
+    other !== null && than !== null && transport.value.has("contrast", { ...on, other: other.hash, than: than.hash });
   const other = find(address.value.with) ?? order[0] ?? null;
   const at = other ? order.indexOf(other) : -1;
   const named = find(address.value.than);
   const next = named && named !== other ? named : (order[at + 1] ?? order[at - 1] ?? null);
-  const apart = address.value.show === "apart" && next !== null;
+  const apart = address.value.show === "apart" && next !== null && divides(other, next);
   return (
     <div class="match">
       <Headline one={one} other={other} rank={at + 1} ranks={ranked.answer} />
@@ -36,7 +38,7 @@ export function Match() {
         ) : apart ? (
           <Apart on={on} one={one} other={other} than={next} order={order} />
         ) : (
-          <Shared on={on} one={one} other={other} rank={at + 1} of={order.length} divisible={next !== null} />
+          <Shared on={on} one={one} other={other} rank={at + 1} of={order.length} divisible={divides(other, next)} />
         )}
       </div>
       <aside class="ranks" aria-label="Ranks">

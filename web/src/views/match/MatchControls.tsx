@@ -34,7 +34,7 @@ export function MatchControls({ divisible, lines }: Props) {
           onChange={(show) => go({ show: show === "apart" ? "apart" : undefined, at: undefined })}
         />
       )}
-      {!apart && (
+      {!apart && library.value?.live && (
         <label class="select">
           <span class="spoken">Method</span>
           <select value={by.value} onChange={(event) => go({ by: event.currentTarget.value === "fam" ? undefined : event.currentTarget.value })}>
@@ -50,7 +50,7 @@ export function MatchControls({ divisible, lines }: Props) {
           </select>
         </label>
       )}
-      {!apart && (lines > 0 || wanted !== undefined) && (
+      {!apart && library.value?.live && (lines > 0 || wanted !== undefined) && (
         <label class="select">
           <span class="spoken">Lines</span>
           <select value={wanted ?? ""} onChange={(event) => go({ lines: event.currentTarget.value || undefined }, "same")}>

@@ -2,10 +2,11 @@
 import { useId } from "preact/hooks";
 import { go } from "../../state/address";
 import type { Ranks } from "../../wire/types";
+import { transport } from "../../state/store";
 import { photoName } from "../../words/names";
 import { count } from "../../words/numbers";
 import { AddPhotos } from "./AddPhotos";
-import { compareWith, find, metric, METRICS } from "./state";
+import { compareWith, find, isMatched, metric, METRICS } from "./state";
 import { likeness } from "./words";
 
 export function RankList({ ranks, chosen, old }: { ranks: Ranks; chosen: string; old: boolean }) {
@@ -19,14 +20,14 @@ export function RankList({ ranks, chosen, old }: { ranks: Ranks; chosen: string;
         <h2>
           Ranks <span class="quiet">of {count(ranks.ranked.length, "photo")}</span>
         </h2>
-        <label class="select">
+        {transport.value.live && <label class="select">
           <span class="spoken">How photos are compared</span>
           <select value={metric.value} onChange={(event) => go({ metric: event.currentTarget.value === "cosine" ? undefined : event.currentTarget.value, at: undefined })}>
             {METRICS.map(([value, title]) => (
               <option value={value}>{title}</option>
             ))}
           </select>
-        </label>
+        </label>}
       </div>
       <div class={`ranked${old ? " old" : ""}`} role="radiogroup" aria-label="Photo to compare with">
         {ranks.ranked.map(({ photo: hash, value }, i) => {
@@ -34,7 +35,7 @@ export function RankList({ ranks, chosen, old }: { ranks: Ranks; chosen: string;
           if (!photo) return null;
           return (
             <label class={hash === chosen ? "chosen" : ""}>
-              <input type="radio" name={name} checked={hash === chosen} onChange={() => compareWith(hash)} />
+              {isMatched(hash) && <input type="radio" name={name} checked={hash === chosen} onChange={() => compareWith(hash)} />}
               <img src={photo.url} alt="" loading="lazy" />
               <span class="quiet">{i + 1}</span>
               <b>{likeness(value)}</b>

@@ -1,7 +1,7 @@
 // What the address says about a match, and what else the view is about.
 import { computed } from "@preact/signals";
 import { address, go } from "../../state/address";
-import { library, photo } from "../../state/store";
+import { library, model, photo, transport } from "../../state/store";
 import type { PhotoEntry } from "../../wire/types";
 
 /** The photos that the photo can be compared with. */
@@ -27,6 +27,12 @@ export const chosen = computed<Chosen | null>(() => {
 
 export function choose(side: Chosen["side"], [row, column]: readonly [number, number]): void {
   go({ at: `${side}:${row},${column}` });
+}
+
+/** The match with a photo can be shown: in a report, was recorded. */
+export function isMatched(other: string): boolean {
+  const pair = { photo: photo.value?.hash, model: model.value?.name, metric: metric.value, other };
+  return transport.value.has("match", { ...pair, method: by.value, lines: null, parts: 0 });
 }
 
 export function compareWith(hash: string): void {

@@ -1,6 +1,7 @@
 // What the grid shows: methods, layers and models, as the address has them.
 import { address, go } from "../../state/address";
-import { library, methodName, model } from "../../state/store";
+import { recordedOf } from "../../state/recorded";
+import { library, methodName, model, photo, transport } from "../../state/store";
 import type { MethodEntry, ModelEntry } from "../../wire/types";
 
 const USUAL = ["gradcam", "hirescam", "layercam", "ablationcam", "lrp-gamma", "occlusion", "guidedbackprop"];
@@ -24,11 +25,17 @@ export function everyMethod(): MethodEntry[] {
 export function columns(): Column[] {
   const known = new Map(everyMethod().map((entry) => [entry.name, entry]));
   const own = methodName.value;
-  const names = listOf(address.value.methods as string | undefined) ?? (USUAL.includes(own) ? USUAL : [own, ...USUAL]);
+  const names = inReport() ?? listOf(address.value.methods as string | undefined) ?? (USUAL.includes(own) ? USUAL : [own, ...USUAL]);
   return names.flatMap((name) => {
     const entry = known.get(name.split(":")[0]!);
     return entry ? [{ name, entry }] : [];
   });
+}
+
+/** In a report: those that were recorded together. */
+function inReport(): readonly string[] | null {
+  const recorded = recordedOf(transport.value, "methods", photo.value?.hash, model.value?.name)[0];
+  return recorded ? (recorded.query.methods as string[]) : null;
 }
 
 /** The model of the header, and those that know the same classes. */

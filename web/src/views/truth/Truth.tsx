@@ -27,7 +27,7 @@ export function Truth() {
   const scored = useAnswer<Scores>("scores", { photo: on.photo, model: on.model });
   const judged = useAnswer<TruthAnswer>("truth", { ...how, layer: address.value.layer ?? null });
   const drawn = useAnswer<ChangedScene>("scene", { ...on, changes: [], large: true });
-  const { changes, settled, move, dragging, now, problem } = useScene(on);
+  const { changes, shown: changing, pending, settled, move, dragging, now, problem } = useScene(on);
   const [selected, setSelected] = useState<string | null>(null);
   const truth = judged.answer;
   const parts = truth?.parts ?? [];
@@ -54,7 +54,7 @@ export function Truth() {
   const before = new Map(changes.length || dragging ? drawn.answer?.scores.classes.map((one) => [one.index, one.score ?? 0]) : []);
   return (
     <div class="truth">
-      <Question answer={decided.answer} scores={scored.answer} />
+      <Question answer={decided.answer} scores={scored.answer} failed={Boolean(decided.problem)} />
       <div class="drawn">
         {shown === "map" ? (
           <MapPicture decided={decided.answer} layer={truth?.layer} />
@@ -82,7 +82,7 @@ export function Truth() {
           background={now?.background ?? "foliage"}
           onPutBack={putBack}
         />
-        {drawn.answer && now && <Change changes={changes} before={drawn.answer} now={now} lead={lead} />}
+        {drawn.answer && now && <Change changes={changing} before={drawn.answer} now={now} lead={lead} pending={pending} />}
         <Variants on={on} parts={parts} changes={changes} lead={lead} />
         <div class="controls">
           {changes.length > 0 && (
@@ -98,7 +98,18 @@ export function Truth() {
       <div class={`answers${judged.waiting && truth ? " old" : ""}`}>
         <Waiting asked={judged} what={judged.progress?.what} />
         {truth && <Verdict truth={truth} />}
-        {now && <ScoreTable classes={now.scores.classes} kind={now.scores.kind} asked={truth?.asked ?? []} before={before} most={3} heading={changes.length ? "of the changed scene; stroke: as drawn" : undefined} />}
+        {now && (
+          <div class={pending ? "old" : ""}>
+            <ScoreTable
+              classes={now.scores.classes}
+              kind={now.scores.kind}
+              asked={truth?.asked ?? []}
+              before={before}
+              most={3}
+              heading={changing.length ? "of the changed scene; stroke: as drawn" : undefined}
+            />
+          </div>
+        )}
         {truth && (
           <div class="judged">
             <PartTable parts={parts} photo={photo.value!} deciding={truth.deciding} onSelect={setSelected}>

@@ -25,6 +25,10 @@ export function useScene(on: { photo: string; model: string; target: string }) {
   };
   return {
     changes,
+    /** The changes that `now` shows, or will show. */
+    shown: drag ? withChange(changes, drag) : changes,
+    /** `now` is not yet the scene after the changes. */
+    pending: settled.waiting && !drag,
     settled,
     move,
     dragging: drag !== null,
