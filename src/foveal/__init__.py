@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from foveal.results.tree import Tree
     from foveal.similarity import Learned
     from foveal.targets import Class, Margin, Neighbors, Neuron, Prototypes, Similar, Target
+    from foveal.webapp.handle import studio
 
 _HOME = {
     "compare": "api.explain",
@@ -96,6 +97,7 @@ _HOME = {
     "Parts": "results",
     "Scores": "results",
     "shortcuts": "api.shortcuts",
+    "studio": "webapp.handle",
     "Learned": "similarity",
     "Tree": "results.tree",
 }
@@ -166,6 +168,7 @@ __all__ = [
     "save_page",
     "shortcuts",
     "stages",
+    "studio",
     "visualize",
 ]
 

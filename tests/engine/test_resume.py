@@ -352,3 +352,32 @@ def test_tiny_networks_in_single_precision() -> None:
     resumed = resumption(model, "relu1", x)
     assert resumed.refusal is None
     assert torch.allclose(resumed(altered(resumed.returned)), hooked(model, "relu1", x, altered(resumed.returned)))
+
+
+def test_a_single_copy_is_not_doubled_and_leaves_the_record_as_it_is() -> None:
+    """In-place operations after the layer write into a copy of what was recorded."""
+
+    class Skipping(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+            self.rows: list[int] = []
+
+        def forward(self, x: Tensor) -> Tensor:
+            skipped = self.first(x)
+            out = self.second(skipped)
+            self.rows.append(len(out))
+            skipped += out
+            return skipped.relu_().mean((1, 2, 3))
+
+    torch.manual_seed(0)
+    model, x = Skipping().eval(), torch.rand(1, 3, 8, 8)
+    with untouched(model), torch.no_grad():
+        resumed = Resumption(Cut(model, "second", 0), model, x, float(model(x)))
+        assert resumed.refusal is None
+        copy = 2 * resumed.returned
+        expected = float((model.first(x) + copy).relu().mean())
+        model.rows.clear()
+        for _ in range(2):
+            assert float(resumed(copy)) == pytest.approx(expected, abs=1e-6)
+    assert model.rows == [1, 1]

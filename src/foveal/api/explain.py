@@ -174,7 +174,6 @@ def explanations(
     resolution: int = 1,
     scales: Sequence[float] = (1.0,),
     leave_out: Collection[str] = (),
-    refused: dict[str, FovealError] | None = None,
     started: float | None = None,
 ) -> Explanations:
     """`compare` of what is prepared: what verbs call that explain by the way.
@@ -182,30 +181,44 @@ def explanations(
     Args:
         methods: what `find_methods` gives.
         leave_out: names of methods that are left out where they do not apply, as long as one does.
-        refused: methods that do not apply are left out, and the reasons are put in here.
         started: when the clock began; None is now.
 
     Raises:
         FovealError: as `compare`.
     """
+    refused: dict[str, FovealError] = {}
+    whys = explanations_or_reasons(
+        context, methods, layer, progress, refused, resolution=resolution, scales=scales, started=started
+    )
+    faults = [error for name, error in refused.items() if name not in leave_out or not whys]
+    if faults:
+        raise faults[0]
+    return Explanations(whys)
+
+
+def explanations_or_reasons(
+    context: Context,
+    methods: Mapping[str, Method],
+    layer: LayerSpec,
+    progress: Progress | None,
+    refused: dict[str, FovealError],
+    *,
+    resolution: int = 1,
+    scales: Sequence[float] = (1.0,),
+    started: float | None = None,
+) -> tuple[Explanation, ...]:
+    """The same, where methods that do not apply are left out; why they do not is put into `refused`."""
     started = time.perf_counter() if started is None else started
     asked = [MethodRequest(name, method, _layers(context, layer, method)) for name, method in methods.items()]
     evidence = attribute_at(context, asked, progress, resolution=resolution, scales=scales)
-    if refused is not None:
-        refused.update(evidence.refused)
-    elif faults := [error for name, error in evidence.refused.items() if name not in leave_out or not evidence.maps]:
-        raise faults[0]
+    refused.update(evidence.refused)
     evidence.notes[:0] = context.remarks()
     reads_layers = context.target is not None and context.target.layers
     if layer is None and not reads_layers and any(method.place == "last stage" for method in methods.values()):
         evidence.notes += _far_from_the_score(context.model, context.tracing())
     seconds, made = time.perf_counter() - started, settings(resolution, scales)
-    return Explanations(
-        tuple(
-            _explanation(context, evidence, request, made, seconds)
-            for request in asked
-            if request.name in evidence.maps
-        )
+    return tuple(
+        _explanation(context, evidence, request, made, seconds) for request in asked if request.name in evidence.maps
     )
 
 

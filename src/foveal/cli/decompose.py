@@ -54,6 +54,13 @@ def decompose(
             "(default), exact, or a method with rules, such as lrp-gamma.",
         ),
     ] = None,
+    gate: Annotated[
+        bool,
+        typer.Option(
+            "--gate/--no-gate",
+            help="Keep the decision's own features only where Grad-CAM reaches half of its maximum, as published.",
+        ),
+    ] = True,
     merge: Annotated[
         bool, typer.Option("--merge", help="Join channels that contribute at the same positions.")
     ] = False,
@@ -162,8 +169,8 @@ def decompose(
 
     def grown(batch: Batch) -> Tree:
         return decomposed(
-            network, batch, target, branching=children, rule=rule, merge=merge, nodes=nodes, opponents=opponents,
-            reference=reference,
+            network, batch, target, branching=children, rule=rule, gate=gate, merge=merge, nodes=nodes,
+            opponents=opponents, reference=reference,
         ).grow(depth)  # fmt: skip
 
     files, places = options.folders(photos, output.out)

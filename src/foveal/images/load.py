@@ -98,7 +98,7 @@ def load_images(images: ImageLike | Batch, preprocessing: Preprocessing | None =
         return images
     inputs: list[torch.Tensor] = []
     photos: list[Photo] = []
-    for image in _one_by_one(images, axes):
+    for image in one_by_one(images, axes):
         tensor, photo = _load(image, preprocessing, axes)
         inputs.append(tensor)
         photos.append(replace(photo, notes=(*photo.notes, *_taken_as(images)) if axes == 2 else photo.notes))
@@ -132,7 +132,7 @@ def _taken_as(images: ImageLike) -> tuple[str, ...]:
     return () if likely else (f"read as one image of {channels} channels, {space[0]} × {space[1]}",)
 
 
-def _one_by_one(images: ImageLike, axes: int, depth: int = 0) -> Iterator[OneImage]:
+def one_by_one(images: ImageLike, axes: int, depth: int = 0) -> Iterator[OneImage]:
     """Single pictures, out of batches and nested lists."""
     if isinstance(images, torch.Tensor):
         check_plain(images)
@@ -147,7 +147,7 @@ def _one_by_one(images: ImageLike, axes: int, depth: int = 0) -> Iterator[OneIma
         if depth == DEEPEST:
             raise ImageError(f"Cannot read images from lists in lists, {DEEPEST} deep or more: pass one list.")
         for image in images:
-            yield from _one_by_one(image, axes, depth + 1)
+            yield from one_by_one(image, axes, depth + 1)
     else:
         hint = "; a set has no order" if isinstance(images, AbstractSet) else ""
         raise ImageError(

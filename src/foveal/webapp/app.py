@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +30,7 @@ from foveal.webapp.jobs import UNEXPECTED, Busy, Event, Jobs
 from foveal.webapp.photos import UnknownPhoto
 
 if TYPE_CHECKING:
+    from foveal.webapp.openings import Openings
     from foveal.webapp.studio import Studio
 
 PATIENCE = 0.15  # seconds that a question waits for its answer before it becomes a job with progress
@@ -82,6 +84,14 @@ def create_app(studio: Studio) -> FastAPI:
             async for event, answer in heard:
                 yield ServerSentEvent(raw_data=_told(event, answer))
 
+    @app.get("/api/openings", response_class=EventSourceResponse, include_in_schema=False)
+    async def openings() -> AsyncIterator[ServerSentEvent]:
+        """Addresses that Python opens on the page."""
+        if studio.openings:
+            async with aclosing(_heard(studio.openings)) as heard:
+                async for address in heard:
+                    yield ServerSentEvent(data={"address": address})
+
     @app.delete("/api/jobs/{job}")
     async def cancel(job: str, request: Request) -> bool:
         """The answer is there, or is not waited for any more; work that nobody waits for stops after its chunk."""
@@ -124,6 +134,22 @@ async def _forget(jobs: Jobs) -> None:
     while True:
         await asyncio.sleep(FORGETTING)
         jobs.forget()
+
+
+async def _heard(openings: Openings) -> AsyncGenerator[str]:
+    """What is opened, as long as the page listens."""
+    loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+    deaf = openings.listen(lambda address: _soon(loop, queue, address))
+    try:
+        while (address := await queue.get()) is not None:
+            yield address
+    finally:
+        deaf()
+
+
+def _soon(loop: asyncio.AbstractEventLoop, queue: asyncio.Queue[str | None], address: str | None) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and the page with it
+        loop.call_soon_threadsafe(queue.put_nowait, address)
 
 
 def _told(event: Event, answer: bytes | None) -> str:

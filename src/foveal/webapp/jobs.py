@@ -96,7 +96,7 @@ class Jobs:
     """The work of one studio; made inside of a running event loop."""
 
     def __init__(self, studio: Studio) -> None:
-        self._studio, self._loop = studio, asyncio.get_running_loop()
+        self._studio, self.loop = studio, asyncio.get_running_loop()
         self._by_key: dict[str, Job] = {}
         self._tickets: dict[str, Waiting] = {}
         self._listening: dict[str, asyncio.Event] = {}
@@ -199,10 +199,12 @@ class Jobs:
         self._by_key[job.key] = job
         model = getattr(query, "model", "")
         model = model if model in self._studio.models else ""
-        worker = self._workers.get(model)
-        if worker is None:
-            worker = self._workers[model] = ThreadPoolExecutor(1, thread_name_prefix="foveal")
-        worker.submit(self._answer, job, ask, query)
+        self._worker(model).submit(self._answer, job, ask, query)
+
+    def _worker(self, model: str) -> ThreadPoolExecutor:
+        if model not in self._workers:
+            self._workers[model] = ThreadPoolExecutor(1, thread_name_prefix="foveal")
+        return self._workers[model]
 
     def _answer(self, job: Job, ask: Ask, query: Query) -> None:
         """In the worker's thread."""
@@ -255,8 +257,8 @@ class Jobs:
             listening.set()
 
     def _on_loop(self, call: Callable[[], Any]) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(call)
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(call)
 
 
 async def _set(changed: asyncio.Event, seconds: float) -> None:

@@ -15,6 +15,9 @@ from foveal.errors import FovealError, printable
 from foveal.images.load import photo_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from foveal.images.load import OneImage
     from foveal.synthetic.scene import Scene
 
@@ -94,7 +97,7 @@ class Photos:
             ImageError: for what cannot be read.
         """
         pixels = photo_of(image).pixels
-        identity = blake2b(repr((pixels.shape, scene)).encode() + pixels.tobytes(), digest_size=12).hexdigest()
+        identity = _identity(pixels, scene)
         height, width = pixels.shape[:2]
         photo = StudioPhoto(identity, printable(name)[:200], data or image, (height, width), scene, source or name)
         with self._lock:
@@ -109,6 +112,16 @@ class Photos:
             oldest = next(iter(sizes))
             del sizes[oldest], self._by_hash[oldest]
 
+    def has(self, hash: str) -> bool:
+        """Whether there is a photo of this hash."""
+        return hash in self._by_hash
+
+    def find(self, pixels: NDArray[np.uint8]) -> StudioPhoto | None:
+        """The photo with exactly these pixels, drawn or not."""
+        plain = self._by_hash.get(_identity(pixels, None))
+        drawn = (photo for photo in self if photo.scene and photo.hash == _identity(pixels, photo.scene))
+        return plain or next(drawn, None)
+
     def __getitem__(self, hash: str) -> StudioPhoto:
         photo = self._by_hash.get(hash)
         if photo is None:
@@ -120,6 +133,10 @@ class Photos:
 
     def __len__(self) -> int:
         return len(self._by_hash)
+
+
+def _identity(pixels: NDArray[np.uint8], scene: Scene | None) -> str:
+    return blake2b(repr((pixels.shape, scene)).encode() + pixels.tobytes(), digest_size=12).hexdigest()
 
 
 def opened(data: bytes) -> Image.Image:

@@ -17,6 +17,7 @@ from foveal.webapp.app import create_app
 from foveal.webapp.security import Guard, is_loopback
 
 if TYPE_CHECKING:
+    from foveal.webapp.jobs import Jobs
     from foveal.webapp.studio import Studio
 
 LOOPBACK = "127.0.0.1"
@@ -36,7 +37,7 @@ class StudioServer(uvicorn.Server):
         self._socket = _listening(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.host, self.token = host, token or secrets.token_urlsafe(24)
-        self._app = create_app(studio)
+        self._studio, self._app = studio, create_app(studio)
         super().__init__(
             uvicorn.Config(
                 Guard(self._app, host=host, port=self.port, token=self.token),
@@ -60,8 +61,16 @@ class StudioServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop the work first, so that nobody waits for its events."""
-        self._app.state.jobs.close()
+        self.jobs.close()
+        if self._studio.openings:
+            self._studio.openings.close()
         await super().shutdown(sockets)
+
+    @property
+    def jobs(self) -> Jobs:
+        """Where the work is done; once the server has started."""
+        jobs: Jobs = self._app.state.jobs
+        return jobs
 
 
 @contextmanager
@@ -69,16 +78,24 @@ def serving(
     studio: Studio, *, host: str = LOOPBACK, port: int | None = None, token: str = ""
 ) -> Iterator[StudioServer]:
     """A studio served by a thread of this process, as long as the block lasts."""
-    server = StudioServer(studio, host=host, port=port, token=token)
-    thread = threading.Thread(target=server.run, name="foveal studio", daemon=True)
-    thread.start()
+    server, thread = started(studio, host=host, port=port, token=token)
     try:
-        while not server.started and thread.is_alive():
-            thread.join(0.01)
         yield server
     finally:
         server.should_exit = True
         thread.join()
+
+
+def started(
+    studio: Studio, *, host: str = LOOPBACK, port: int | None = None, token: str = ""
+) -> tuple[StudioServer, threading.Thread]:
+    """A studio that is served by a thread of this process; `should_exit` of the server ends both."""
+    server = StudioServer(studio, host=host, port=port, token=token)
+    thread = threading.Thread(target=server.run, name="foveal studio", daemon=True)
+    thread.start()
+    while not server.started and thread.is_alive():
+        thread.join(0.01)
+    return server, thread
 
 
 def check_key(host: str, token: str) -> None:

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from foveal.errors import FovealError, UnknownMethod, UnknownModel, UnknownTarget
+from foveal.images.load import one_by_one
 from foveal.methods import METHODS
 from foveal.methods.find import find_method
 from foveal.methods.registry import plain
@@ -23,10 +24,11 @@ from foveal.webapp.photos import Photos
 
 if TYPE_CHECKING:
     from foveal.attribution.method import Method
-    from foveal.images.load import OneImage
+    from foveal.images import ImageLike
     from foveal.models import Model
     from foveal.synthetic.scene import Scene
-    from foveal.targets import Target
+    from foveal.targets import Target, TargetLike
+    from foveal.webapp.openings import Openings
     from foveal.webapp.photos import StudioPhoto
 
 Kept = TypeVar("Kept")
@@ -40,30 +42,34 @@ class Studio:
         models: by the name that the page shows.
         photos: see `Photos`.
         answers: JSON by what was asked.
-        targets: functions of the person's own that are explained, by name.
+        targets: targets and functions of the person's own that are explained, by name.
+        openings: what Python opens on the pages; None where no Python listens, as on the command line.
     """
 
-    def __init__(self, models: Mapping[str, Model], targets: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
+    def __init__(self, models: Mapping[str, Model], targets: Mapping[str, TargetLike] | None = None) -> None:
         if not models:
             raise UnknownModel("a studio needs a model: name one")
         self.models = dict(models)
         self.photos = Photos()
         self.answers = AnswerCache()
         self.targets = dict(targets or {})
+        self.openings: Openings | None = None
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = Lock()
 
-    def add_photos(self, images: Iterable[OneImage]) -> None:
-        """Photos that the person named.
+    def add_photos(self, images: ImageLike) -> list[StudioPhoto]:
+        """Photos that the person named, as `foveal.explain` takes them.
 
         Raises:
             ImageError: for what cannot be read.
         """
-        for number, image in enumerate(images, 1):
+        added = []
+        for number, image in enumerate(one_by_one(images, 2), 1):
             if isinstance(image, str | os.PathLike):
-                self.photos.add(image, Path(image).name, source=repr(str(image)))
+                added.append(self.photos.add(image, Path(image).name, source=repr(str(image))))
             else:
-                self.photos.add(image, f"image {number}", source=f"images[{number - 1}]")
+                added.append(self.photos.add(image, f"image {number}", source=f"images[{number - 1}]"))
+        return added
 
     def add_scenes(self, scenes: Iterable[Scene]) -> None:
         """Drawn scenes, whose truth is known."""
@@ -105,9 +111,10 @@ class Studio:
         if text.startswith("own:") and text not in (model.labels or ()):
             name = text.removeprefix("own:")
             if name not in self.targets:
-                known = ", ".join(self.targets) or "none: give some to foveal.studio(…, targets={name: function})"
+                known = ", ".join(self.targets) or "none"
                 raise UnknownTarget(f"this studio has no function {name!r} to explain; those it has: {known}")
-            return as_decision(_named(self.targets[name], name))
+            own = self.targets[name]
+            return as_decision(_named(own, name) if callable(own) else own)
         return parse_target(text or None, model.labels)
 
     def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:

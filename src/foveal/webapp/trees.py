@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from foveal.webapp.studio import Studio
 
 MOST = 3  # trees of a model: each holds the activations of all stages
+NAMED = ("blur", "zero", "mean", "none")
 MOST_NODES = 12  # children of a node, and nodes switched off at once
 
 
@@ -32,7 +33,8 @@ class TreeQuery(TargetQuery):
         branching: children of a node, at most.
         rule: of neurons: "exact" or "window", which add up, or "pool_up", as published.
         opponents: of neurons: how many that speak against a node are found.
-        reference: of parts: what the photo is compared with: "blur", "zero", "mean", or the hash of another photo.
+        reference: of parts: what the photo is compared with: "blur", "zero", "mean", or the hash of another photo;
+            "none" carries contributions back by the derivative, and biases take their part.
     """
 
     nodes: Literal["parts", "neurons"] = "parts"
@@ -102,9 +104,9 @@ def _grown(studio: Studio, query: TreeQuery) -> LiveTree:
     model, image = studio.model(query.model), studio.photo(query.photo).image
     target = studio.target(query.target, model)
     if query.nodes == "parts":
-        given = query.reference in ("blur", "zero", "mean")
-        reference = query.reference if given else studio.photo(query.reference).image
-        tree = decompose(model, [image], target, nodes="parts", branching=query.branching, reference=reference)
+        reference = query.reference if query.reference in NAMED else studio.photo(query.reference).image
+        how = {"rule": "exact"} if query.reference == "none" else {"reference": reference}
+        tree = decompose(model, [image], target, nodes="parts", branching=query.branching, **how)
     else:
         tree = decompose(
             model,

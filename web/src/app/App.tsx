@@ -1,6 +1,6 @@
 // The frame: header, the view that the address names, and the line of code that makes the same.
 import { useEffect, useRef } from "preact/hooks";
-import { address } from "../state/address";
+import { address, isEmbedded } from "../state/address";
 import { library, lost } from "../state/store";
 import { Footer } from "./Footer";
 import { Header } from "./Header";
@@ -11,13 +11,16 @@ import { Start } from "./Start";
 import { uploadProblem, useDrop } from "./drop";
 import { views } from "./views";
 
+/** The page around the studio has a main part of its own. */
+const INSIDE = "region" as "main";
+
 export function App() {
   const home = useRef<HTMLDivElement>(null);
-  useKeys();
+  useKeys(home);
   const dropping = useDrop(home);
   const view = views().find((one) => one.name === address.value.view) ?? views()[0]!;
   useEffect(() => {
-    document.title = `${view.title} · foveal`;
+    if (!isEmbedded()) document.title = `${view.title} · foveal`;
   }, [view]);
   const ready = library.value;
   return (
@@ -40,7 +43,7 @@ export function App() {
           </button>
         </p>
       )}
-      <main id="main" tabIndex={-1}>
+      <main id="main" tabIndex={-1} role={isEmbedded() ? INSIDE : undefined} aria-label={isEmbedded() ? "Studio" : undefined}>
         {!ready ? <p class="wait">Reading what there is …</p> : ready.photos.length ? <view.View /> : <Start />}
       </main>
       {ready && ready.photos.length > 0 && <Footer />}

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { load } from "../main";
-import { address, go } from "../state/address";
+import { address, go, isEmbedded } from "../state/address";
 import { photo, transport } from "../state/store";
 import type { PhotoEntry } from "../wire/types";
 import { droppedFiles } from "./folder";
@@ -55,12 +55,13 @@ export function useDrop(home: RefObject<HTMLElement | null>): boolean {
     element.addEventListener("dragover", over);
     element.addEventListener("dragleave", leave);
     element.addEventListener("drop", drop);
-    addEventListener("paste", paste);
+    const clipboard = (isEmbedded() ? element : window) as HTMLElement;
+    clipboard.addEventListener("paste", paste);
     return () => {
       element.removeEventListener("dragover", over);
       element.removeEventListener("dragleave", leave);
       element.removeEventListener("drop", drop);
-      removeEventListener("paste", paste);
+      clipboard.removeEventListener("paste", paste);
     };
   }, []);
   return dropping;

@@ -1,6 +1,7 @@
 // Keys that work everywhere but in a field that is typed into.
+import type { RefObject } from "preact";
 import { useEffect } from "preact/hooks";
-import { go } from "../state/address";
+import { go, isEmbedded } from "../state/address";
 import { photo, photos } from "../state/store";
 import { keysShown } from "./KeysHelp";
 import { views } from "./views";
@@ -18,7 +19,7 @@ const keys: Record<string, () => void> = {
   "?": () => (keysShown.value = true),
 };
 
-export function useKeys(): void {
+export function useKeys(home: RefObject<HTMLElement | null>): void {
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
       const at = event.target as HTMLElement;
@@ -28,7 +29,8 @@ export function useKeys(): void {
       if (view) go({ view: view.name });
       else keys[event.key.toLowerCase()]?.();
     };
-    addEventListener("keydown", press);
-    return () => removeEventListener("keydown", press);
+    const keyboard = (isEmbedded() ? home.current! : window) as HTMLElement;
+    keyboard.addEventListener("keydown", press);
+    return () => keyboard.removeEventListener("keydown", press);
   }, []);
 }

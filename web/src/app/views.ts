@@ -5,10 +5,11 @@ import { library, model, photo, transport } from "../state/store";
 import { Channel } from "../views/channel/Channel";
 import { Decision } from "../views/decision/Decision";
 import { Measured } from "../views/measured/Measured";
-import { Truth } from "../views/truth/Truth";
-import { Tree, treeIsThere } from "../views/tree/Tree";
-import { Methods } from "../views/methods/Methods";
 import { Match } from "../views/match/Match";
+import { Methods } from "../views/methods/Methods";
+import { Parts, partsAreThere } from "../views/parts/Parts";
+import { Tree, treeIsThere } from "../views/tree/Tree";
+import { Truth } from "../views/truth/Truth";
 
 export interface View {
   name: string;
@@ -21,6 +22,7 @@ export interface View {
 const all: View[] = [
   { name: "decision", title: "Decision", View: Decision },
   { name: "tree", title: "Tree", View: Tree, there: treeIsThere },
+  { name: "parts", title: "Parts", View: Parts, there: partsAreThere },
   { name: "match", title: "Match", View: Match },
   { name: "methods", title: "Methods", View: Methods },
   { name: "channel", title: "Channels", View: Channel, there: () => transport.value.live },

@@ -1,18 +1,19 @@
 // One unit of the network: a channel of a layer, averaged or at one position.
 import { useState } from "preact/hooks";
 import { useAnswer } from "../state/answers";
-import { model, photo } from "../state/store";
+import { model, photo, target } from "../state/store";
 import type { Stages } from "../wire/types";
-import { unitText } from "../words/target";
+import { unitOf, unitText } from "../words/target";
 import { Waiting } from "./Waiting";
 
 export function UnitForm({ onChoose }: { onChoose: (target: string) => void }) {
   const asked = useAnswer<Stages>("stages", { photo: photo.value!.hash, model: model.value!.name });
   const stages = asked.answer?.stages ?? [];
-  const [layer, setLayer] = useState("");
-  const [channel, setChannel] = useState("0");
-  const [row, setRow] = useState("");
-  const [column, setColumn] = useState("");
+  const now = unitOf(target.value);
+  const [layer, setLayer] = useState(now.layer);
+  const [channel, setChannel] = useState(now.channel);
+  const [row, setRow] = useState(now.row);
+  const [column, setColumn] = useState(now.column);
   const stage = stages.find((one) => one.name === layer) ?? stages.at(-1);
   if (!stage) return <Waiting asked={asked} what="Layers" />;
   const number = (label: string, value: string, set: (value: string) => void, least: number, most: number, needed: boolean) => (

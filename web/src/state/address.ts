@@ -14,8 +14,18 @@ export interface Address {
   sign?: string;
 }
 
-/** A report inside of another page keeps its state to itself. */
-const inAddressBar = typeof location !== "undefined";
+/** Inside of another page, such as a notebook, the studio keeps its state to itself. */
+let inAddressBar = typeof location !== "undefined";
+
+export function isEmbedded(): boolean {
+  return !inAddressBar;
+}
+
+/** From now on the address of the page around the studio is left alone. */
+export function embed(): void {
+  inAddressBar = false;
+  address.value = parse("");
+}
 
 export function parse(hash: string): Address {
   const [path = "", search = ""] = hash.replace(/^#?\/?/, "").split("?");
@@ -62,6 +72,7 @@ export function linkTo(change: Partial<Address>): string {
 }
 
 export function listen(): () => void {
+  if (!inAddressBar) return () => undefined;
   const read = () => (address.value = parse(location.hash));
   addEventListener("popstate", read);
   addEventListener("hashchange", read);

@@ -49,4 +49,9 @@ export const http: Transport = {
     if (!response.ok) throw await problemOf(response);
     return response.json();
   },
+  openings(hear) {
+    const events = new EventSource("api/openings");
+    events.onmessage = (message) => hear((JSON.parse(message.data as string) as { address: string }).address);
+    return () => events.close();
+  },
 };

@@ -5,19 +5,28 @@ import { keyOf } from "./transport";
 
 const PAUSE = 67; // milliseconds between two questions: at most 15 a second
 
-export interface Newest<Answer> {
+export interface Newest<Answer, Query = object> {
   /** The last answer; null where nothing is asked. */
   answer: Answer | null;
-  /** It is that of the query. */
+  /** What the answer is to; while `current` is false that is an earlier query. */
+  query: Query | null;
+  /** The answer is that to the query. */
   current: boolean;
   problem: string | null;
 }
 
+interface Heard<Answer, Query> {
+  key: string;
+  query: Query | null;
+  answer: Answer | null;
+  problem: string | null;
+}
+
 /** `query` null asks nothing. */
-export function useNewest<Answer>(name: string, query: object | null): Newest<Answer> {
+export function useNewest<Answer, Query extends object>(name: string, query: Query | null): Newest<Answer, Query> {
   const key = query ? keyOf(name, query) : "";
-  const [heard, hear] = useState<{ key: string; answer: Answer | null; problem: string | null }>({ key: "", answer: null, problem: null });
-  const wanted = useRef<{ key: string; query: object | null }>({ key: "", query: null });
+  const [heard, hear] = useState<Heard<Answer, Query>>({ key: "", query: null, answer: null, problem: null });
+  const wanted = useRef<{ key: string; query: Query | null }>({ key: "", query: null });
   const busy = useRef(false);
   const gone = useRef(false);
   wanted.current = { key, query };
@@ -29,8 +38,8 @@ export function useNewest<Answer>(name: string, query: object | null): Newest<An
     const rest = new Promise((resolve) => setTimeout(resolve, PAUSE));
     void ask<Answer>(name, now)
       .then(
-        (answer) => gone.current || hear({ key: asked, answer, problem: null }),
-        (error: unknown) => gone.current || hear((before) => ({ key: asked, answer: before.answer, problem: error instanceof Error ? error.message : String(error) })),
+        (answer) => gone.current || hear({ key: asked, query: now, answer, problem: null }),
+        (error: unknown) => gone.current || hear((before) => ({ ...before, key: asked, problem: error instanceof Error ? error.message : String(error) })),
       )
       .then(() => rest)
       .then(() => {
@@ -46,5 +55,11 @@ export function useNewest<Answer>(name: string, query: object | null): Newest<An
     [],
   );
   const there = Boolean(key);
-  return { answer: there ? heard.answer : null, current: there && heard.key === key, problem: there ? heard.problem : null };
+  const known = there && heard.answer !== null;
+  return {
+    answer: known ? heard.answer : null,
+    query: known ? heard.query : null,
+    current: there && heard.key === key && !heard.problem,
+    problem: there ? heard.problem : null,
+  };
 }

@@ -25,6 +25,8 @@ export interface Transport {
   readonly recorded?: readonly Recorded[];
   /** Add a photo; its entry is what the server makes of it. */
   upload?(file: Blob, name: string): Promise<unknown>;
+  /** Hear what Python opens on the page; what comes back ends it. */
+  openings?(hear: (address: string) => void): () => void;
 }
 
 /** One sentence: what went wrong, and what to do. */

@@ -424,6 +424,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/parts": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Parts
+         * @description A forward and a backward pass.
+         */
+        readonly post: operations["parts_api_parts_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/ranks": {
         readonly parameters: {
             readonly query?: never;
@@ -684,6 +704,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/viewed": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Viewed
+         * @description Keep it; the last one that any page told holds.
+         */
+        readonly post: operations["viewed_api_viewed_post"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/events/{page}": {
         readonly parameters: {
             readonly query?: never;
@@ -910,16 +950,6 @@ export interface components {
              * @default 8
              */
             readonly most: number;
-        };
-        /**
-         * Cell
-         * @description The map of a method at a layer; None is the method's own place.
-         */
-        readonly Cell: {
-            /** Method */
-            readonly method: string;
-            /** Layer */
-            readonly layer?: string | null;
         };
         /**
          * CellScore
@@ -1968,6 +1998,7 @@ export interface components {
          *     Attributes:
          *         own_targets: names of the person's own functions that can be explained.
          *         live: a network answers; False for a report, which has what was recorded.
+         *         python: a program holds the studio: it hears what is looked at, and opens results on the page.
          */
         readonly LibraryAnswer: {
             /** Photos */
@@ -1981,6 +2012,11 @@ export interface components {
             readonly own_targets: readonly string[];
             /** Live */
             readonly live: boolean;
+            /**
+             * Python
+             * @default false
+             */
+            readonly python: boolean;
         };
         /**
          * LibraryQuery
@@ -2029,6 +2065,16 @@ export interface components {
             /** Total */
             readonly total: number;
             readonly grid: components["schemas"]["GridAnswer"];
+        };
+        /**
+         * MapQuery
+         * @description The map of a method at a layer; None is the method's own place.
+         */
+        readonly MapQuery: {
+            /** Method */
+            readonly method: string;
+            /** Layer */
+            readonly layer?: string | null;
         };
         /**
          * MatchAnswer
@@ -2342,7 +2388,7 @@ export interface components {
              */
             readonly target: string;
             /** Cells */
-            readonly cells: readonly components["schemas"]["Cell"][];
+            readonly cells: readonly components["schemas"]["MapQuery"][];
         };
         /**
          * ModelEntry
@@ -2533,6 +2579,76 @@ export interface components {
             readonly looks: readonly string[];
         };
         /**
+         * PartsAnswer
+         * @description The parts of a layer, and the score divided among them: evidence, `remainder` and `offset` sum to it.
+         *
+         *     Attributes:
+         *         own: the network itself decides by these parts; if not, they describe its features.
+         *         wanted: how many were looked for; slots that stayed empty are not among `parts`.
+         *         total: positions of the layer's map.
+         *         remainder: what positions outside of all parts add.
+         *         offset: biases, and what is not linear after the layer.
+         *         coverage: of the activity, the share that is like some part, 0..1.
+         */
+        readonly PartsAnswer: {
+            /** Target */
+            readonly target: string;
+            /** Asked */
+            readonly asked: readonly string[];
+            /** Layer */
+            readonly layer: string;
+            /** Own */
+            readonly own: boolean;
+            /** Wanted */
+            readonly wanted: number;
+            /** Parts */
+            readonly parts: readonly components["schemas"]["RankedPart"][];
+            /** Total */
+            readonly total: number;
+            /** Score */
+            readonly score: number;
+            /** Remainder */
+            readonly remainder: number;
+            /** Offset */
+            readonly offset: number;
+            /** Coverage */
+            readonly coverage: number;
+            /** Notes */
+            readonly notes: readonly string[];
+            /** Seconds */
+            readonly seconds: number;
+        };
+        /**
+         * PartsQuery
+         * @description Parts by their rank.
+         *
+         *     Attributes:
+         *         count: how many; a network that decides by parts has its own number.
+         *         resolution: how many times finer than the layer's map; not of such a network.
+         */
+        readonly PartsQuery: {
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Count
+             * @default 3
+             */
+            readonly count: number;
+            /**
+             * Resolution
+             * @default 1
+             * @enum {integer}
+             */
+            readonly resolution: 1 | 2 | 4;
+        };
+        /**
          * Patch
          * @description What stands in the photo now, as the network gets it.
          *
@@ -2680,6 +2796,28 @@ export interface components {
         readonly Problem: {
             /** Sentence */
             readonly sentence: string;
+        };
+        /**
+         * RankedPart
+         * @description A part, by its rank.
+         *
+         *     Attributes:
+         *         rank: from 1, the most active.
+         *         activity: of its seed; never higher than that of the rank before.
+         *         positions: how many it has, fractions included.
+         *         evidence: what it adds to the score.
+         *         map: the activity of its positions, at least 0.
+         */
+        readonly RankedPart: {
+            /** Rank */
+            readonly rank: number;
+            /** Activity */
+            readonly activity: number;
+            /** Positions */
+            readonly positions: number;
+            /** Evidence */
+            readonly evidence: number;
+            readonly map: components["schemas"]["MapAnswer"];
         };
         /**
          * RankedPhoto
@@ -3183,7 +3321,8 @@ export interface components {
          *         branching: children of a node, at most.
          *         rule: of neurons: "exact" or "window", which add up, or "pool_up", as published.
          *         opponents: of neurons: how many that speak against a node are found.
-         *         reference: of parts: what the photo is compared with: "blur", "zero", "mean", or the hash of another photo.
+         *         reference: of parts: what the photo is compared with: "blur", "zero", "mean", or the hash of another photo;
+         *             "none" carries contributions back by the derivative, and biases take their part.
          */
         readonly TreeQuery: {
             /** Photo */
@@ -3319,6 +3458,53 @@ export interface components {
             readonly input?: unknown;
             /** Context */
             readonly ctx?: Record<string, never>;
+        };
+        /**
+         * Viewed
+         * @description What a person looks at on a page.
+         *
+         *     Attributes:
+         *         address: of the page, `#/decision?photo=…`; what is at its default is left out.
+         *         photo: its hash.
+         *         model: its name in this studio.
+         *         target: what is explained, as on the command line.
+         *         method: with its options.
+         *         layer: "" where none was chosen.
+         */
+        readonly Viewed: {
+            /** Address */
+            readonly address: string;
+            /** Photo */
+            readonly photo: string;
+            /** Model */
+            readonly model: string;
+            /**
+             * Target
+             * @default
+             */
+            readonly target: string;
+            /**
+             * Method
+             * @default
+             */
+            readonly method: string;
+            /**
+             * Layer
+             * @default
+             */
+            readonly layer: string;
+        };
+        /**
+         * ViewedAnswer
+         * @description It was heard.
+         */
+        readonly ViewedAnswer: Record<string, never>;
+        /**
+         * ViewedQuery
+         * @description What the person looks at now.
+         */
+        readonly ViewedQuery: {
+            readonly now: components["schemas"]["Viewed"];
         };
         /**
          * WithoutAnswer
@@ -4691,6 +4877,68 @@ export interface operations {
             };
         };
     };
+    readonly parts_api_parts_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PartsQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PartsAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly ranks_api_ranks_post: {
         readonly parameters: {
             readonly query?: never;
@@ -5457,6 +5705,68 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["WithoutAnswer"];
+                };
+            };
+            /** @description Accepted */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Bad Request */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly viewed_api_viewed_post: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                readonly "x-job"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ViewedQuery"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ViewedAnswer"];
                 };
             };
             /** @description Accepted */

@@ -1,13 +1,18 @@
 // What is explained, in words and as text: "jay", "jay - crow", "neuron:layer3:17:4,9", "own:NAME".
-import type { ClassScore, Decision } from "../wire/types";
+import type { ClassScore } from "../wire/types";
 import { shortName } from "./names";
-
-/** What answers of every verb say of the target. */
-export type AboutTarget = Pick<Decision, "asked" | "target"> & { readonly kind?: string };
 
 const UNIT = /^(.*), channel (\d+), (?:average|\((\d+), (\d+)\))$/;
 export const RUNNER_UP = "runner-up";
 export const PREDICTED = "predicted";
+
+/** What every answer says of its target. */
+export interface About {
+  target: string;
+  asked: readonly string[];
+  /** As of a decision; left out where answers are about classes, units and functions alone. */
+  kind?: string;
+}
 
 /** A name of an output; a number alone says of what it is. */
 export function outputName(name: string, kind = "class"): string {
@@ -23,14 +28,14 @@ export function unitName(target: string): string {
 }
 
 /** One line: "jay − crow". */
-export function targetLabel(answer: AboutTarget): string {
-  if (answer.kind === "neuron") return unitName(answer.target);
-  return answer.asked.length ? answer.asked.map((name) => outputName(name)).join(" \u2212 ") : answer.target;
+export function targetLabel(answer: About): string {
+  if (answer.kind === "value") return outputName(answer.asked[0]!, "value");
+  return answer.asked.length ? answer.asked.map((name) => outputName(name)).join(" \u2212 ") : unitName(answer.target);
 }
 
 /** What evidence is for. */
-export function claimOf(answer: AboutTarget): string {
-  return answer.asked.length ? outputName(answer.asked[0]!, answer.kind === "value" ? "value" : "class") : targetLabel(answer);
+export function claimOf(answer: About): string {
+  return answer.kind === "margin" ? outputName(answer.asked[0]!) : targetLabel(answer);
 }
 
 /** How a class is named in a target: its number where another has the same name. */
@@ -42,6 +47,13 @@ export function textOf(name: string, classes: readonly ClassScore[]): string {
 /** Row and column are counted from 1 on the page, from 0 in targets. */
 export function unitText(layer: string, channel: number, at: readonly [number, number] | null): string {
   return `neuron:${layer}:${channel}${at ? `:${at[0] - 1},${at[1] - 1}` : ""}`;
+}
+
+/** What a form shows of a target. */
+export function unitOf(target: string): Record<"layer" | "channel" | "row" | "column", string> {
+  const [, layer = "", channel = "0", row, column] = /^neuron:(.+?):(\d+)(?::(\d+),(\d+))?$/.exec(target) ?? [];
+  const shown = (text: string | undefined) => (text ? String(Number(text) + 1) : "");
+  return { layer, channel, row: shown(row), column: shown(column) };
 }
 
 export interface Sides {

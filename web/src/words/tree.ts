@@ -47,8 +47,8 @@ export function sumWords(tree: Tree, level: Level): string {
 }
 
 /** What is taken apart: a margin is a lead. */
-export function scoreWord(tree: Tree): string {
-  return tree.asked.length === 2 ? "lead" : "score";
+export function scoreWord({ asked }: { asked: readonly string[] }): string {
+  return asked.length === 2 ? "lead" : "score";
 }
 
 /** What its parent is called. */
@@ -66,22 +66,28 @@ function possessive(tree: Tree, parent: Shown | null): string {
   return parent ? `${parentWords(tree, parent)}\u2019s` : "the decision\u2019s";
 }
 
-/** What the network answers when the node is switched off. */
+/** What the network answers when the node is switched off: alone, and averaged over which of the other parts are there. */
 export function measuredWords(tree: Tree, one: Shown, parent: Shown | null): string | null {
   if (one.measured === null) return null;
   const what = one.node.part === null ? `With channel ${one.node.channels[0]} switched off` : "Switched off";
   const who = parentWords(tree, parent);
-  const lost = `${what}, ${who} ${one.measured < 0 ? "gains" : "loses"} ${amount(tree, Math.abs(one.measured))}`;
+  const lost = `${what}, ${who} ${changed(tree, one.measured)}`;
   if (!tree.adds_up) return `${lost} of its value.`;
   const ratio = one.measured / one.brings;
-  if (Math.abs(one.measured) < 0.005) return `${what}, ${who} changes by nothing: the network does not confirm the claim.`;
-  if (ratio < 0) return `${lost}: the network contradicts the claim.`;
-  if (ratio > 1.1) return `${lost}: the network confirms the claim, and more.`;
-  return `${lost}: the network confirms ${percent(Math.min(ratio, 1))} of the claim.`;
+  const average = one.average !== null && Math.abs(one.average - one.measured) >= 0.1 * Math.abs(one.brings) ? one.average : null;
+  const onAverage = average === null ? "" : `averaged over which of the other parts are there, it ${changed(tree, average)}`;
+  if (ratio < 0.05 && average !== null && average / one.brings > 0.2) return `${lost}, as other parts stand in for it: ${onAverage}.`;
+  const then = onAverage ? ` ${capital(onAverage)}.` : "";
+  if (ratio < 0) return `${lost}: the network contradicts the claim.${then}`;
+  if (ratio > 1.1) return `${lost}: the network confirms the claim, and more.${then}`;
+  return `${lost}: the network confirms ${percent(Math.min(ratio, 1))} of the claim.${then}`;
 }
 
-export function averageWords(one: Shown): string | null {
-  if (one.average === null || one.measured === null || Math.abs(one.average - one.measured) < 0.05 * Math.abs(one.brings)) return null;
-  const lost = one.average < 0 ? "gain" : "loss";
-  return `Other parts can stand in for it: averaged over which of them are there, the ${lost} is ${fine(Math.abs(one.average))}.`;
+function changed(tree: Tree, lost: number): string {
+  if (Math.abs(lost) < 0.005 && tree.adds_up) return "stays as it is";
+  return `${lost < 0 ? "gains" : "loses"} ${amount(tree, Math.abs(lost))}`;
+}
+
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import torch
 from pydantic import Field
 
-from foveal.api.explain import explanations
+from foveal.api.explain import explanations_or_reasons
 from foveal.attribution.prepare import prepare
 from foveal.engine.address import INPUT
 from foveal.engine.forward import output_of
@@ -74,7 +74,8 @@ def _explained(
     for layers in dict.fromkeys(at.values()):
         progress("methods", len(whys) + len(refused), len(fast))
         group = {name: method for name, method in fast.items() if at[name] == layers}
-        whys |= {why.method: why for why in explanations(context, group, layers, progress, refused=refused)}
+        made = explanations_or_reasons(context, group, layers, progress, refused)
+        whys |= {why.method: why for why in made}
     return whys, refused
 
 

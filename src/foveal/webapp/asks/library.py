@@ -45,6 +45,7 @@ def library(studio: Studio, query: LibraryQuery, progress: Progress) -> LibraryA
         colors=color_tables(),
         own_targets=list(studio.targets),
         live=True,
+        python=studio.openings is not None,
     )
 
 

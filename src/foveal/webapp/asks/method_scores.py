@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HIDDEN = 0.1  # of the photo
 
 
-class Cell(Query):
+class MapQuery(Query):
     """The map of a method at a layer; None is the method's own place."""
 
     method: str = Field(max_length=300)
@@ -39,7 +39,7 @@ class Cell(Query):
 class MethodScoresQuery(TargetQuery):
     """The maps to measure."""
 
-    cells: list[Cell] = Field(max_length=256)
+    cells: list[MapQuery] = Field(max_length=256)
 
 
 @ask("method_scores")
@@ -68,13 +68,15 @@ def method_scores(studio: Studio, query: MethodScoresQuery, progress: Progress) 
         )
 
 
-def _maps(context: Context, cells: Sequence[Cell], chosen: Mapping[str, Method], progress: Progress) -> list[NamedMaps]:
+def _maps(
+    context: Context, cells: Sequence[MapQuery], chosen: Mapping[str, Method], progress: Progress
+) -> list[NamedMaps]:
     """In the order of the cells; those of one layer share their passes."""
-    made: dict[Cell, NamedMaps] = {}
+    made: dict[MapQuery, NamedMaps] = {}
     for layer in dict.fromkeys(cell.layer for cell in cells):
         here = {cell.method: chosen[cell.method] for cell in cells if cell.layer == layer}
         for why in explanations(context, here, layer, progress):
-            made[Cell(method=why.method, layer=layer)] = NamedMaps(
+            made[MapQuery(method=why.method, layer=layer)] = NamedMaps(
                 why.map, layer=why.layer, place=why.where.get(why.layer)
             )
     return [made[cell] for cell in cells]

@@ -18,7 +18,7 @@ from foveal.report.answers.tree import (
     unit_of,
 )
 from foveal.webapp.ask import Progress, ask
-from foveal.webapp.trees import FeatureQuery, TreeQuery, live_tree
+from foveal.webapp.trees import NAMED, FeatureQuery, TreeQuery, live_tree
 
 if TYPE_CHECKING:
     from foveal.results.feature_graph import Feature
@@ -31,7 +31,7 @@ def tree(studio: Studio, query: TreeQuery, progress: Progress) -> TreeAnswer:
     """The decision and its first level: a forward and a backward pass, of photo and reference where parts compare."""
     progress("taking the decision apart", 0, 0)
     answer = tree_answer(live_tree(studio, query).tree)
-    if query.nodes == "parts" and query.reference not in ("blur", "zero", "mean"):
+    if query.nodes == "parts" and query.reference not in NAMED:
         return answer.model_copy(update={"reference": f"the photo {studio.photo(query.reference).name}"})
     return answer
 

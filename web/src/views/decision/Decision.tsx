@@ -3,6 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { Legend } from "../../controls/Legend";
 import { PhotoMap } from "../../controls/PhotoMap";
 import { ScoreTable } from "../../controls/ScoreTable";
+import { Trouble } from "../../controls/Trouble";
 import { Waiting } from "../../controls/Waiting";
 import { leastArea } from "../../draw/area";
 import { outlineOf } from "../../draw/contour";
@@ -34,7 +35,6 @@ import { Reading } from "./Reading";
 import { Question } from "./Question";
 import { startAt } from "./switch/state";
 import { SwitchSide } from "./switch/SwitchSide";
-import { Trouble } from "./Trouble";
 import { useCode } from "./code";
 import { WhatIf } from "./WhatIf";
 
@@ -74,28 +74,30 @@ export function Decision() {
   return (
     <div class="decision">
       <Question answer={answer} scores={scored.answer} failed={Boolean(decided.problem)} />
-      {decided.problem && <Trouble problem={decided.problem} />}
+      {decided.problem && <Trouble problem={decided.problem} scores={scored.answer} />}
       <div class={`evidence${decided.waiting && answer ? " old" : ""}`}>
         <figure>
           <div class="pictured">
-            <PhotoMap
-              photo={photo.value!}
-              alt={`${photo.value!.name} with the evidence of ${answer?.title ?? "the network"}`}
-              describedBy="answer"
-              field={field}
-              scale={bare ? undefined : scale}
-              position={position}
-              onPosition={altered.brushing ? undefined : (at) => setPointed(at && field && { field, at })}
-              onChoose={altered.brushing ? undefined : (at) => answer && field && startAt(answer.layers[layer]!, at)}
-              patch={altered.patch}
-              over={altered.brushing && <BrushLayer photo={photo.value!} />}
-            >
-              {!bare &&
-                places.map((place, i) => (
-                  <path class={`place${isHovered("place", place.number) ? " same" : ""}`} d={outlines[i]!.path} />
-                ))}
-            </PhotoMap>
-            {!bare && <Badges places={places} outlines={outlines} />}
+            <div class="framed">
+              <PhotoMap
+                photo={photo.value!}
+                alt={`${photo.value!.name} with the evidence of ${answer?.title ?? "the network"}`}
+                describedBy="answer"
+                field={field}
+                scale={bare ? undefined : scale}
+                position={position}
+                onPosition={altered.brushing ? undefined : (at) => setPointed(at && field && { field, at })}
+                onChoose={altered.brushing ? undefined : (at) => answer && field && startAt(answer.layers[layer]!, at)}
+                patch={altered.patch}
+                over={altered.brushing && <BrushLayer photo={photo.value!} />}
+              >
+                {!bare &&
+                  places.map((place, i) => (
+                    <path class={`place${isHovered("place", place.number) ? " same" : ""}`} d={outlines[i]!.path} />
+                  ))}
+              </PhotoMap>
+              {!bare && <Badges places={places} outlines={outlines} />}
+            </div>
             {altered.brushing && <BrushTools photo={photo.value!} />}
             {field && scale && !bare && !altered.brushing && <Legend scale={scale} field={field} onChange={rescale} />}
           </div>

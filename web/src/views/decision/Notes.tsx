@@ -1,5 +1,7 @@
 // What a reader must know before believing the map.
 import { NoteList } from "../../controls/NoteList";
+import { linkTo } from "../../state/address";
+import { transport } from "../../state/store";
 import type { Field } from "../../wire/map";
 import type { Stages } from "../../wire/types";
 
@@ -13,7 +15,12 @@ interface Props {
 
 export function Notes({ notes, stages, layer, field }: Props) {
   const all = [stages && layer && field ? sight(stages, layer, field) : null, ...notes].filter((note): note is string => Boolean(note));
-  return <NoteList notes={all} />;
+  return <NoteList notes={all}>{transport.value.live && <MoreMethods />}</NoteList>;
+}
+
+/** What a map is worth shows beside others. */
+function MoreMethods() {
+  return <a href={linkTo({ view: "methods" })}>See whether other methods say the same, and what maps say that know nothing.</a>;
 }
 
 /** What a position is, and what it sees: the edge of the map is not the edge of the thing. */

@@ -2,13 +2,13 @@
 import { useRef, useState } from "preact/hooks";
 import { TargetPicker, type Side } from "../../controls/TargetPicker";
 import { library, target } from "../../state/store";
-import { outputName, targetLabel, type AboutTarget } from "../../words/target";
+import { outputName, targetLabel, type About } from "../../words/target";
 import type { Scores } from "../../wire/types";
 import { RecordedQuestion } from "./RecordedQuestion";
 
 interface Props {
   /** Null as long as there is none, or where the target cannot be explained. */
-  answer: AboutTarget | null;
+  answer: About | null;
   scores: Scores | null;
   failed?: boolean;
 }
@@ -36,15 +36,13 @@ export function Question({ answer, scores, failed = false }: Props) {
 
 type Button = (side: Side, text: string) => preact.JSX.Element;
 
-function headline(answer: AboutTarget | null, scores: Scores | null, failed: boolean, button: Button) {
+function headline(answer: About | null, scores: Scores | null, failed: boolean, button: Button) {
+  if (!answer && scores?.kind === "output" && !target.value) return <>What raises {button("for", "which unit …")}?</>;
   if (!answer) return <>Why {button("for", failed ? target.value || "…" : "…")}?</>;
   const [first, second] = answer.asked;
   const kind = scores?.kind ?? "class";
   if (answer.kind === "none") return <>What does the network look at, whatever it says?</>;
-  if (!first || answer.kind === "value") {
-    const what = first ? outputName(first, "value") : targetLabel(answer);
-    return <>What raises {button("for", what)}?</>;
-  }
+  if (!first || answer.kind === "value") return <>What raises {button("for", targetLabel(answer))}?</>;
   const against = second ? <> and not {button("against", outputName(second, kind))}</> : <> {button("against", "rather than …")}</>;
   return (
     <>

@@ -12,7 +12,7 @@ export interface Altered {
   switching: boolean;
   /** What the map shown is of; null is the photo and the network as they are. */
   change: { edit: Edit } | { switch: Switch } | null;
-  edited: Newest<Edited>;
+  edited: Newest<Edited, { edit: Edit }>;
   patch: Patch | null;
 }
 
@@ -20,7 +20,7 @@ export function useAltered(on: { photo: string; model: string; target: string })
   useBrushKeys();
   useSwitchKeys();
   const live = transport.value.live;
-  const edited = useNewest<Edited>("edited", live && edit.value ? { ...on, edit: edit.value } : null);
+  const edited = useNewest<Edited, { edit: Edit }>("edited", live && edit.value ? { ...on, edit: edit.value } : null);
   const left = live && explainingLeft.value && !drawing.value && edit.value;
   const off = live && !brushing.value && switched.value;
   return {

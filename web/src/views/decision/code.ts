@@ -23,7 +23,7 @@ export function useCode(answer: Decision | null, layer: number): void {
     }
     code.value = {
       python: `foveal.explain(model, ${photo.value.source}${target_ ? `, ${target_}` : ""}, method="${methodName.value}", layer="${at}")`,
-      command: `foveal explain ${photo.value.source} --model ${model.value.source}${named} --method ${methodName.value} --layer ${at}`,
+      command: target.value.startsWith("own:") ? "" : `foveal explain ${photo.value.source} --model ${model.value.source}${named} --method ${methodName.value} --layer ${at}`,
       seconds: answer.seconds,
     };
   }, [answer, layer, target.value, methodName.value]);

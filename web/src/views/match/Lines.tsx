@@ -86,11 +86,12 @@ function pointAt(line: number | null): void {
   if (line === null && before !== null) hovered.value = null;
 }
 
-/** From a point to a line between two others. */
+/** From a point to a line between two others; its ends attract, for lines lie on one another. */
 function distance([x, y]: Point, [x0, y0]: Point, [x1, y1]: Point): number {
   const [dx, dy] = [x1 - x0, y1 - y0];
   const along = Math.min(Math.max(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy || 1), 0), 1);
-  return Math.hypot(x - x0 - along * dx, y - y0 - along * dy);
+  const end = Math.min(Math.hypot(x - x0, y - y0), Math.hypot(x - x1, y - y1));
+  return Math.min(Math.hypot(x - x0 - along * dx, y - y0 - along * dy), end - REACH / 2);
 }
 
 /** The middle of a position on the page; null where zooming has moved it out of its photo. */

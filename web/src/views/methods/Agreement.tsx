@@ -2,7 +2,7 @@
 import { listed } from "../../words/methods";
 import { percent } from "../../words/numbers";
 import { nameOf, type Cell } from "./cells";
-import type { Block } from "./useGrid";
+import { lostOf, type Block } from "./useGrid";
 import { namesOf, verdictsOf } from "./verdicts";
 
 const BLIND: Record<string, string> = { activation: "activation", edges: "edges", center: "the center", random: "noise" };
@@ -19,7 +19,7 @@ export function Agreement({ blocks, chosen }: { blocks: readonly Block[]; chosen
 
 function Sentences({ block, chosen, alone }: { block: Block; chosen: Cell | null; alone: boolean }) {
   const said = verdictsOf(block, chosen);
-  if (!block.cells.length) return null;
+  if (!block.cells.length || (block.deciding.waiting && !block.deciding.answer)) return null;
   const truth = block.deciding.answer;
   const inModel = alone ? "" : `In ${block.model.name}, `;
   const start = (text: string) => (inModel ? inModel + text : text.charAt(0).toUpperCase() + text.slice(1));
@@ -54,6 +54,9 @@ function Sentences({ block, chosen, alone }: { block: Block; chosen: Cell | null
 function blindWords(block: Block, there: readonly string[], best: number): string {
   if (block.mark !== null && block.deciding.answer?.part)
     return `Maps that know nothing have up to ${percent(block.mark)} of their evidence there, these up to ${percent(best)}. `;
+  const first = block.blind.find((one) => one.worth === block.mark);
+  if (block.mark !== null && first)
+    return `Hiding what these mark costs up to ${percent(best)} of ${lostOf(block)}; hiding what ${BLIND[first.name] ?? first.name} ${first.name === "edges" ? "mark" : "marks"}, ${percent(block.mark)}. `;
   if (!there.length) return "";
   const names = listed(there.map((name) => BLIND[name] ?? name));
   return `${upper(names)} ${there.length === 1 ? "points" : "point"} there, too, without knowing the question. `;

@@ -6,7 +6,7 @@ import { photo } from "../../state/store";
 import { costWords } from "../../words/methods";
 import { percent, seconds } from "../../words/numbers";
 import type { Cell } from "./cells";
-import type { Block } from "./useGrid";
+import { lostOf, type Block } from "./useGrid";
 import { Worth } from "./Worth";
 
 interface Props {
@@ -54,14 +54,14 @@ function Legend({ cell, block }: { cell: Cell; block: Block }) {
   const measured = block.measured.answer;
   if (worth === null && !(truth && !truth.part)) return null;
   if (worth === null) return <p class="quiet legendline">No part of this scene has a fifth of the score: no part decides alone.</p>;
-  const of = measured?.of === "score" ? "of the score" : `of the ${measured?.of}`;
+  const of = lostOf(block);
   return (
     <div class="legendline">
       <Worth value={worth} mark={block.mark} />
       <p>
         {truth?.part
           ? `How much of the evidence for it lies on the ${truth.part}.`
-          : `How much ${of} is lost when the ${percent(measured!.share)} of the photo that the map marks most takes its mean color.`}{" "}
+          : `How much of ${of} is lost when the ${percent(measured!.share)} of the photo that the map marks most takes its mean color.`}{" "}
         {block.mark !== null && <span class="quiet">The gray mark is the best that a map gets that knows nothing, {percent(block.mark)}.</span>}
       </p>
     </div>

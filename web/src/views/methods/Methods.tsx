@@ -1,5 +1,6 @@
 // Do other methods say the same? Methods × layers × models, beside maps that know nothing.
 import { useState } from "preact/hooks";
+import { Trouble } from "../../controls/Trouble";
 import { Waiting } from "../../controls/Waiting";
 import { address } from "../../state/address";
 import { photo } from "../../state/store";
@@ -36,9 +37,15 @@ function Grid({ models }: { models: ReturnType<typeof shownModels> }) {
       </header>
       <div class="gridside">
         {blocks.map((one) => (
-          <div key={one.model.name} class={one.comparison.problem ? "problemblock" : ""}>
-            {one.comparison.problem && <b>{one.model.name}</b>}
-            <Waiting asked={one.comparison} what={`Methods of ${one.model.name}`} />
+          <div key={one.model.name}>
+            {one.comparison.problem ? (
+              <>
+                <b>{one.model.name}</b>
+                <Trouble problem={one.comparison.problem} />
+              </>
+            ) : (
+              <Waiting asked={one.comparison} what={`Methods of ${one.model.name}`} />
+            )}
             <Waiting asked={one.deciding} what="What truly decides" />
             <Waiting asked={one.measured} what="What hiding the marked places costs" />
           </div>

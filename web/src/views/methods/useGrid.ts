@@ -71,6 +71,13 @@ function useBlock(model: ModelEntry, columns: readonly Column[]): Block {
   };
 }
 
+/** What is lost when places are hidden: "the lead", "the probability of the class", "the score". */
+export function lostOf(block: Block): string {
+  const of = block.measured.answer?.of ?? "score";
+  const answer = block.comparison.answer?.methods.find((one) => one.decision)?.decision;
+  return of === "score" && answer?.kind === "margin" ? "the lead" : `the ${of}`;
+}
+
 /** The rows of the grid, each with the cell that every column has there. */
 export function rowsOf(blocks: readonly Block[]): { block: Block; layer: string; first: boolean; cells: Cell[] }[] {
   return blocks.flatMap((block) =>

@@ -2,7 +2,7 @@
 import type { Asked } from "../../state/answers";
 import type { Tree, Without } from "../../wire/types";
 import { percent } from "../../words/numbers";
-import { fine, numberWord, parentWords, referenceWords, scoreWord } from "../../words/tree";
+import { capital, fine, numberWord, parentWords, referenceWords, scoreWord } from "../../words/tree";
 import { all, sum, type Level } from "./levels";
 import { opened } from "./state";
 
@@ -38,10 +38,10 @@ function PartsSay({ tree, level }: { tree: Tree; level: Level }) {
       {capital(numberWord(pro.length))} {pro.length === 1 ? "part speaks" : "parts speak"} for it, <span class="for">{fine(sum(pro), true)}</span>
       {contra.length > 0 && (
         <>
-          , and {numberWord(contra.length)} against, <span class="against">{fine(sum(contra), true)}</span>
+          , and {numberWord(contra.length)} against, <span class="against">{fine(sum(contra), true)}</span>: together {fine(sum(nodes))}
         </>
       )}
-      : together {fine(sum(nodes))}, {whole}.{" "}
+      , {whole}.{" "}
       {first && level.whole > 0 && `${capital(parentWords(tree, first))} alone carries ${percent(first.brings / level.whole)}.`}
     </>
   );
@@ -77,8 +77,4 @@ function Then({ tree, levels, off, then }: { tree: Tree; levels: readonly Level[
       {claimed !== null ? `; the tree claims ${fine(claimed, true)}.` : "."}
     </p>
   );
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

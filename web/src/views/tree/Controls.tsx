@@ -14,6 +14,7 @@ const REFERENCES = [
   ["blur", "the photo blurred"],
   ["mean", "its mean color"],
   ["zero", "an empty input"],
+  ["none", "nothing"],
 ] as const;
 const RULES = [
   ["exact", "Contributions that add up"],

@@ -6,7 +6,7 @@ import { photo, transport } from "../../state/store";
 import { outlineOfBox } from "./box";
 import type { Tree } from "../../wire/types";
 import { count } from "../../words/numbers";
-import { averageWords, claimWords, measuredWords } from "../../words/tree";
+import { claimWords, measuredWords } from "../../words/tree";
 import { ChannelLink, Elsewhere } from "./Elsewhere";
 import type { Level, Shown } from "./levels";
 import { fieldFor, scaleFor } from "./maps";
@@ -27,15 +27,12 @@ export function Panel({ tree, one, level, query, renaming, children }: Props) {
   const [verb, claim, rest] = claimWords(tree, one, level);
   const measured = measuredWords(tree, one, level.parent);
   const { node } = one;
-  const where = level.parent ? `of ${level.parent.name}, ` : "";
-  const own = node.part ? `part ${node.part} ` : "";
+  const own = nameOf(node.id) ? [`${node.name}${level.parent ? ` of ${level.parent.name}` : ""}`] : level.parent ? [`of ${level.parent.name}`] : [];
   return (
     <aside class="panel" aria-label={`About ${one.name}`}>
       <Name key={node.id} one={one} renaming={renaming} />
       <p class="quiet small">
-        {nameOf(node.id) ? own : ""}
-        {where}
-        {level.stage.name}
+        {[...own, level.stage.name].join(", ")}
         {node.part ? ` · ${count(node.channels.length, "channel")} hold${node.channels.length === 1 ? "s" : ""} half of it` : ` · activation ${node.value.toPrecision(3)}`}
       </p>
       <PhotoMap photo={photo.value!} alt={`${photo.value!.name} with what ${one.name} brings`} describedBy="node-words" field={fieldFor(one)} scale={scaleFor(one)} side={520}>
@@ -43,7 +40,7 @@ export function Panel({ tree, one, level, query, renaming, children }: Props) {
       </PhotoMap>
       <p class="words" id="node-words">
         {verb} <span class={one.against ? "against" : "for"}>{claim}</span>
-        {rest} {measured} {averageWords(one)}
+        {rest} {measured}
       </p>
       {transport.value.live && <Switch one={one} />}
       {children}

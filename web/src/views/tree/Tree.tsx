@@ -57,6 +57,11 @@ export function Tree() {
           </>
         )}
         <Waiting asked={growing} />
+        {asked.problem && query["nodes"] === "parts" && query["reference"] !== "none" && (
+          <button type="button" onClick={() => go({ reference: "none" })}>
+            Compare with nothing
+          </button>
+        )}
         {tree && levels[0]?.shown.length === 0 && <p>The score does not depend on any layer with places.</p>}
       </div>
       {tree && one && level && (

@@ -65,7 +65,8 @@ function closing(tree: Tree, level: Level): string {
   if (!tree.adds_up) return `the channels shown hold ${amount(tree, sum(all(level).filter((one) => !one.against)))} of what speaks for it`;
   const more = (level.rest ?? 0) + (level.biases ?? 0);
   if (Math.abs(more) < 0.005) return "nothing left over";
-  return tree.nodes === "parts" ? "the last is left over" : "the last: all other channels, and biases";
+  if (tree.nodes !== "parts") return "the last: all other channels, and biases";
+  return level.biases === null ? "the last is left over" : "the last: biases, and what is left over";
 }
 
 function area({ node: { box } }: Shown): number {

@@ -1,5 +1,5 @@
 // The branches that are open, asked for one by one; what the network loses comes when they are there.
-import { useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { useAnswer, type Asked } from "../../state/answers";
 import { transport } from "../../state/store";
 import type { Branch, Effects, Tree } from "../../wire/types";
@@ -41,12 +41,17 @@ export function useLevels(tree: Asked<Tree>): Grown {
 }
 
 /** Measured one branch after the other, and only while nothing else is asked for; what is known stays. */
-function useEffects(query: object, ways: readonly string[], busy: boolean): Map<string, Effects> {
-  const known = useRef<{ of: string; by: Map<string, Effects> }>({ of: "", by: new Map() });
+function useEffects(query: object, ways: readonly string[], busy: boolean): ReadonlyMap<string, Effects> {
   const key = JSON.stringify(query);
-  if (known.current.of !== key) known.current = { of: key, by: new Map() };
-  const next = ways.find((of) => !known.current.by.has(of) && transport.value.has("tree/effects", { ...query, of }));
+  const [known, setKnown] = useState<{ key: string; by: ReadonlyMap<string, Effects> }>({ key, by: new Map() });
+  const by = known.key === key ? known.by : NONE;
+  const next = ways.find((of) => !by.has(of) && transport.value.has("tree/effects", { ...query, of }));
   const asked = useAnswer<Effects>("tree/effects", busy || next === undefined ? null : { ...query, of: next });
-  if (asked.answer && !asked.waiting && asked.answer.of === next) known.current.by.set(next, asked.answer);
-  return known.current.by;
+  const found = asked.waiting ? null : asked.answer;
+  useEffect(() => {
+    if (found && !by.has(found.of)) setKnown({ key, by: new Map([...by, [found.of, found]]) });
+  }, [found, key]);
+  return by;
 }
+
+const NONE: ReadonlyMap<string, Effects> = new Map();

@@ -15,12 +15,13 @@ export function useCode(tree: Tree | null, query: Record<string, unknown>): void
     const asked = pythonTarget(target.value, tree.asked);
     const image = photo.value.source;
     const gate = query["gate"] ?? query["rule"] === "pool_up";
+    const alone = query["reference"] === "none";
     const more = Object.entries(MORE).filter(([name, usual]) => name in query && query[name] !== usual);
     const options = parts
-      ? `nodes="parts", reference="${query["reference"]}", branching=${query["branching"]}`
+      ? `nodes="parts", ${alone ? `rule="exact"` : `reference="${query["reference"]}"`}, branching=${query["branching"]}`
       : `rule="${query["rule"]}", gate=${gate ? "True" : "False"}, opponents=${query["opponents"]}, branching=${query["branching"]}`;
     const flags = parts
-      ? `--nodes parts --reference ${query["reference"]}`
+      ? `--nodes parts ${alone ? "--rule exact" : `--reference ${query["reference"]}`}`
       : `--rule ${query["rule"]}${gate ? "" : " --no-gate"} --opponents ${query["opponents"]}`;
     const named = target.value ? ` --target ${JSON.stringify(target.value)}` : "";
     code.value = {

@@ -8,15 +8,15 @@ export const OPPONENTS = 2;
 const LEAST: Record<string, number> = { parts: 3 };
 
 /** How the decision is taken apart: with this the server grows the same tree anew. */
-export function treeQuery(nodes = nodesShown()): Record<string, string | number> {
-  const { branching, rule, reference } = address.value as Record<string, string | undefined>;
+export function treeQuery(nodes = nodesShown(), compared?: string): Record<string, string | number> {
+  const { branching, rule, reference = "blur" } = address.value as Record<string, string | undefined>;
   const on = { photo: photo.value!.hash, model: model.value!.name, target: target.value, nodes };
   const here = recordedOf(transport.value, "tree", on.photo, on.model);
   const recorded = here.find(({ query }) => query.target === on.target && query.nodes === nodes);
   if (recorded) return recorded.query as Record<string, string | number>;
   const grown = { ...on, branching: Number(branching ?? DEFAULT_BRANCHING) };
   return nodes === "parts"
-    ? { ...grown, reference: reference ?? "blur" }
+    ? { ...grown, reference: compared ?? reference }
     : { ...grown, rule: rule ?? "exact", opponents: OPPONENTS };
 }
 

@@ -4,7 +4,6 @@ import type { Decision } from "../../../wire/types";
 import { shortName } from "../../../words/names";
 import { chance, percent, points } from "../../../words/numbers";
 import { changeWords, median, unchanged } from "../../../words/scores";
-import { keeping } from "./state";
 
 export const DRAWS = 40;
 
@@ -12,15 +11,17 @@ interface Props {
   answer: Decision;
   noun: string;
   edited: Edited | null;
+  /** The shape was kept, not hidden. */
+  kept: boolean;
   dots: readonly number[];
   asked: readonly string[];
 }
 
-export function BrushAnswer({ answer, noun, edited, dots, asked }: Props) {
+export function BrushAnswer({ answer, noun, edited, kept, dots, asked }: Props) {
   if (!edited)
     return (
       <p class="answer" id="answer">
-        <b>Paint on the photo</b> to {keeping.value ? "keep only a part of it" : "hide a part of it"}. The scores follow.
+        <b>Paint on the photo</b> to {kept ? "keep only a part of it" : "hide a part of it"}. The scores follow.
       </p>
     );
   const [x0, y0, x1, y1] = answer.maps[0]!.grid.seen as [number, number, number, number];
@@ -30,10 +31,10 @@ export function BrushAnswer({ answer, noun, edited, dots, asked }: Props) {
   return (
     <p class="answer" id="answer" aria-live="polite">
       <b>
-        You {keeping.value ? "kept only" : "hid"} {percent(edited.area)} of {seen}: {noun} {changeWords(edited.whole, edited.score)}.
+        You {kept ? "kept only" : "hid"} {percent(edited.area)} of {seen}: {noun} {changeWords(edited.whole, edited.score)}.
       </b>{" "}
       {verdict(edited, asked)}
-      {dots.length > 0 && `The same shape ${keeping.value ? "kept" : "hidden"} in ${dots.length} other places: ${noun} ${typical}.`}
+      {dots.length > 0 && `The same shape ${kept ? "kept" : "hidden"} in ${dots.length} other places: ${noun} ${typical}.`}
     </p>
   );
 }

@@ -15,7 +15,10 @@ export function BrushLayer({ photo }: { photo: PhotoEntry }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [at, setAt] = useState<Point | null>(null);
   const stroke = useRef<Stroke | null>(null);
+  const home = useRef<HTMLDivElement>(null);
   const tall = photo.height / photo.width;
+
+  useEffect(() => home.current!.focus(), []); // on narrow pages the button is far below the photo
 
   useEffect(() => {
     const context = canvas.current!.getContext("2d")!;
@@ -70,6 +73,7 @@ export function BrushLayer({ photo }: { photo: PhotoEntry }) {
   return (
     <div
       class="brush"
+      ref={home}
       role="application"
       aria-roledescription="brush on the photo"
       aria-label={`Brush: ${keeping.value ? "what is painted is kept" : "what is painted is hidden"}. Arrows move, Enter paints.`}

@@ -5,7 +5,7 @@ import { Waiting } from "../../../controls/Waiting";
 import { useAnswer } from "../../../state/answers";
 import { go } from "../../../state/address";
 import type { Newest } from "../../../state/newest";
-import type { Edited, Hidden } from "../../../wire/altered";
+import type { Edit, Edited, Hidden } from "../../../wire/altered";
 import type { Decision, Scores } from "../../../wire/types";
 import { points } from "../../../words/numbers";
 import { changeWords, scoreNoun } from "../../../words/scores";
@@ -18,7 +18,7 @@ interface Props {
   on: { photo: string; model: string; target: string };
   answer: Decision;
   scores: Scores | null;
-  edited: Newest<Edited>;
+  edited: Newest<Edited, { edit: Edit }>;
 }
 
 export function BrushSide({ on, answer, scores, edited }: Props) {
@@ -28,12 +28,12 @@ export function BrushSide({ on, answer, scores, edited }: Props) {
   const noun = scoreNoun(answer, on.target, scores?.kind);
   const before = new Map(scores?.classes.map((one) => [one.index, one.score ?? 0]));
   const hidden = others.answer?.places[0];
-  const dots = still && !others.waiting ? (hidden?.elsewhere.filter((value): value is number => value !== null) ?? []) : [];
+  const dots = still && edited.current && !others.waiting ? (hidden?.elsewhere.filter((value): value is number => value !== null) ?? []) : [];
   const said = edited.answer;
   const doing = keeping.value ? "kept" : "hidden";
   return (
     <>
-      <BrushAnswer answer={answer} noun={noun} edited={now ? said : null} dots={dots} asked={answer.asked} />
+      <BrushAnswer answer={answer} noun={noun} edited={now ? said : null} kept={edited.query?.edit.keep ?? keeping.value} dots={dots} asked={answer.asked} />
       {scores && <ScoreTable classes={said?.classes.length ? said.classes : scores.classes} kind={scores.kind} asked={answer.asked} before={said ? before : undefined} heading={said ? "the stroke is where they were" : undefined} />}
       {edited.problem && <p class="problem" role="alert">{edited.problem}</p>}
       {now && said?.score != null && (

@@ -4,13 +4,13 @@ import { ScoreTable } from "../../../controls/ScoreTable";
 import { useNewest } from "../../../state/newest";
 import { placesOf } from "../../../draw/places";
 import { fieldOf } from "../../../wire/map";
-import type { Switched } from "../../../wire/altered";
+import type { Switch, Switched } from "../../../wire/altered";
 import type { Decision, Scores } from "../../../wire/types";
 import { count, points } from "../../../words/numbers";
 import { changeWords, scoreNoun, unchanged } from "../../../words/scores";
 import { ChannelList } from "./ChannelList";
 import { Measured } from "./Measured";
-import { at, chosen, factor, finishSwitch, scale, switched, where } from "./state";
+import { at, factor, finishSwitch, scale, switched, where, type Run } from "./state";
 import { WherePicker, whereWords } from "./WherePicker";
 
 interface Props {
@@ -26,17 +26,18 @@ export function SwitchSide({ on, answer, scores, asIs }: Props) {
   const field = useMemo(() => (number >= 0 ? fieldOf(asIs!.maps[number]!) : null), [asIs, number]);
   const places = useMemo(() => (field ? placesOf(field) : []), [field]);
   const now = switched.value;
-  const { answer: said, problem } = useNewest<Switched>("switched", now ? { ...on, switch: now } : null);
+  const { answer: said, query, problem } = useNewest<Switched, { switch: Switch }>("switched", now ? { ...on, switch: now } : null);
   const noun = scoreNoun(answer, on.target, scores?.kind);
   const before = new Map(scores?.classes.map((one) => [one.index, one.score ?? 0]));
   const result = now ? said : null;
+  const off = query?.switch;
   return (
     <>
       <p class="answer" id="answer" aria-live="polite">
-        {now && result ? (
+        {off && result ? (
           <>
             <b>
-              With {nameOf(chosen.value)} {factor.value ? `times ${factor.value}` : "off"} {whereWords(where.value, field, places)}: {noun}{" "}
+              With {nameOf(off.channels)} {off.factor ? `times ${off.factor}` : "off"} {whereWords((off.runs as Run[] | null | undefined) ?? null, field, places)}: {noun}{" "}
               {changeWords(result.whole, result.score)}.
             </b>{" "}
             {agreement(result)} The map is that of what is left.
@@ -78,8 +79,8 @@ export function SwitchSide({ on, answer, scores, asIs }: Props) {
   );
 }
 
-function nameOf(channels: readonly number[] | "all"): string {
-  if (channels === "all") return "everything";
+function nameOf(channels: readonly number[]): string {
+  if (!channels.length) return "everything";
   return channels.length === 1 ? `channel ${channels[0]}` : channels.length <= 3 ? `channels ${channels.slice(0, -1).join(", ")} and ${channels.at(-1)}` : count(channels.length, "channel");
 }
 

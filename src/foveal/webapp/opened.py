@@ -1,0 +1,181 @@
+"""Where on the page a result is: its view, photo, model, target and method, as an address."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import quote, urlencode
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from foveal.errors import ResultError, shown
+from foveal.images.load import NO_FILE
+from foveal.methods import METHODS
+from foveal.report.answers.decision import spec_text
+from foveal.results import Explanation, Match, Parts
+from foveal.results.feature_images import FeatureImages
+from foveal.results.retrieval import Retrieval
+from foveal.results.tree import Tree
+
+if TYPE_CHECKING:
+    from foveal.images import Photo
+    from foveal.images.load import OneImage
+    from foveal.webapp.photos import StudioPhoto
+    from foveal.webapp.studio import Studio
+
+Openable: TypeAlias = "Explanation | Tree | Match | Retrieval | Parts | FeatureImages | OneImage"
+
+
+def address_of(studio: Studio, result: Openable, i: int = 0) -> str:
+    """The address; photos that are not there are added.
+
+    Raises:
+        ResultError: for what has no view, or is not of this studio.
+    """
+    match result:
+        case Explanation():
+            return _explanation(studio, result, i)
+        case Match():
+            return _match(studio, result, i)
+        case Retrieval():
+            return _contrast(studio, result, i)
+        case Tree() | Parts():
+            return _parted(studio, result, i)
+        case FeatureImages():
+            return _channel(studio, result, i)
+        case _:
+            pass
+    if not isinstance(result, str | PathLike | Image.Image | np.ndarray | Tensor):
+        raise ResultError(
+            f"the studio has no view of {shown(result)}: open an Explanation, Tree, Match, Retrieval, Parts or "
+            "FeatureImages, or an image"
+        )
+    return _address("decision", photo=studio.add_photos(result)[i].hash)
+
+
+def _explanation(studio: Studio, why: Explanation, i: int) -> str:
+    _check(i, len(why.photos))
+    model = _model(studio, why.model)
+    layer = why.layer if len(why.layers) == 1 else ""
+    return _address(
+        "decision",
+        photo=_photo(studio, why.photos[i]).hash,
+        model=model,
+        target=_target(studio, why, i),
+        method=_method(why),
+        layer=layer,
+    )
+
+
+def _match(studio: Studio, pair: Match, i: int) -> str:
+    _check(i, len(pair.queries))
+    model, first = _model(studio, pair.model), pair.references[pair.ranking(i)[0]]
+    query = _photo(studio, pair.queries[i])
+    for reference in pair.references:
+        _photo(studio, reference)
+    weights = "" if pair.weights == "contribution" else f"fam:weights={pair.weights}"
+    metric = "" if pair.metric == "cosine" else pair.metric
+    fields = {"with": _photo(studio, first).hash, "by": weights, "metric": metric}
+    return _address("match", photo=query.hash, model=model, **fields)
+
+
+def _contrast(studio: Studio, found: Retrieval, i: int) -> str:
+    if not found.contrasts:
+        raise ResultError("this retrieval has no query with maps: foveal.retrieve(…, show=20) makes them")
+    _check(i, len(found.contrasts))
+    model, one = _model(studio, found.model), found.contrasts[i]
+    photos = [_photo(studio, photo).hash for photo in (one.query_photo, one.wrong_photo, one.right_photo)]
+    fields = {"with": photos[1], "than": photos[2], "show": "apart"}
+    metric = "" if found.metric == "cosine" else found.metric
+    return _address("match", photo=photos[0], model=model, metric=metric, **fields)
+
+
+def _parted(studio: Studio, result: Tree | Parts, i: int) -> str:
+    """A tree, or the parts at its first level."""
+    model = _model(studio, result.model)
+    if isinstance(result, Tree):
+        view, photo = "tree", result.photo
+        nodes = str(result.parameters.get("nodes", ""))
+    else:
+        _check(i, len(result.photos))
+        view, photo, nodes = "parts", result.photos[i], ""
+    return _address(
+        view,
+        photo=_photo(studio, photo).hash,
+        model=model,
+        target=_target(studio, result, i) if hasattr(result, "target_spec") else "",
+        nodes=nodes,
+    )
+
+
+def _channel(studio: Studio, images: FeatureImages, i: int) -> str:
+    _check(i, len(images.images))
+    image = images.images[i]
+    if image.channels.numel() != 1:
+        raise ResultError(f"{image.name} is an image of several channels: the studio has a page for each single one")
+    path = f"channels/{quote(image.layer, safe='')}/{int(image.channels[0])}"
+    return _address(path, model=_model(studio, images.model))
+
+
+def _address(view: str, **fields: str) -> str:
+    kept = {name: value for name, value in sorted(fields.items()) if value}
+    return f"#/{view}" + (f"?{urlencode(kept)}" if kept else "")
+
+
+def _check(i: int, count: int) -> None:
+    if not 0 <= i < count:
+        raise ResultError(f"this result has no image {i}: it has {count}, counted from 0")
+
+
+def _model(studio: Studio, name: str) -> str:
+    """The studio's name of the model that a result is of."""
+    if name in studio.models:
+        return name
+    called = [key for key, model in studio.models.items() if model.name == name]
+    if not called:
+        raise ResultError(f"this result is of the model {name}, and the studio has {', '.join(studio.models)}")
+    return called[0]
+
+
+def _photo(studio: Studio, photo: Photo) -> StudioPhoto:
+    """The photo of a result, added where it is not there."""
+    known = studio.photos.find(photo.pixels)
+    if known is not None:
+        return known
+    if photo.source == "tensor":
+        raise ResultError("this result is about a tensor, which the studio does not have: add it first, s.add(tensor)")
+    path = Path(photo.source)
+    if photo.source not in NO_FILE and path.is_file():
+        studio.add_photos([path])
+        if (known := studio.photos.find(photo.pixels)) is not None:
+            return known
+    return studio.photos.add(photo.pixels, path.name, source=repr(photo.source))
+
+
+def _target(studio: Studio, result: Any, i: int) -> str:
+    spec = result.target_spec
+    if spec.get("kind") == "none":
+        return ""
+    if spec.get("kind") == "callable":
+        for name, target in studio.targets.items():
+            if spec["name"] in (name, getattr(target, "__name__", type(target).__name__)):
+                return f"own:{name}"
+    text = spec_text(result.target[i], spec)
+    if text.startswith("own:"):
+        raise ResultError(
+            f"this result explains {text[4:]}, which the page cannot ask for: name it when the studio is opened, "
+            "foveal.studio(model, targets={…})"
+        )
+    return text
+
+
+def _method(why: Explanation) -> str:
+    """The method with the options that are not its usual ones."""
+    method = METHODS.get(why.method)
+    if method is None:
+        raise ResultError(f"the studio has no method {why.method}: it shows those that `foveal methods` lists")
+    changed = [f"{name}={value}" for name, value in why.parameters.items() if method.options.get(name, value) != value]
+    return ":".join([why.method, ",".join(changed)]) if changed else why.method
