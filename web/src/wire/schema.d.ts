@@ -1364,7 +1364,7 @@ export interface components {
          *         kind: of target: "class", "margin", "value" (an output that is no class), "neuron", "callable" (a person's own
          *             function), …; "none" where the method looks at no target.
          *         asked: names of the classes, labels or values that the target is about: one, two of a margin, none of others.
-         *         score: the explained score; None where the method looks at no target.
+         *         score: the explained score; None where the method looks at no target, or it is not a number.
          *         probability: in 0..1, where the score has one.
          *         layers: names, in the order of the maps.
          *         notes: what a reader must know before believing the maps.
