@@ -64,7 +64,7 @@ function Share({ value, most, ink }: { value: number | null; most: number; ink: 
       <span class="sharebar" aria-hidden="true">
         <i class={ink ? "ink" : side} style={{ width: `${(100 * Math.abs(value)) / most}%` }} />
       </span>
-      {percent(value)}
+      <span class="sharetext">{percent(value)}</span>
     </td>
   );
 }
