@@ -9,13 +9,13 @@ from foveal.report.answers.truth import part_rows, sided, species_looks, verdict
 from foveal.synthetic import LABELS, creature_of, demo_scenes, render
 
 SCENE = demo_scenes()[2]
-LABELED = render(SCENE)[1]
+labeled = render(SCENE)[1]
 EFFECTS = {"crest": 4.0, "eye": 0.5, "beak": -0.2, "background": 0.3}
 
 
 def marking(part: str) -> np.ndarray:
     """A map of ones on a part."""
-    return (LABELED == LABELS[part]).astype(float)
+    return (labeled == LABELS[part]).astype(float)
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def marking(part: str) -> np.ndarray:
 def test_the_verdict_compares_the_largest_effect_with_the_strongest_part(
     effects: dict[str, float], map: np.ndarray, verdict: tuple[str | None, str | None, str]
 ) -> None:
-    assert verdict_of(effects, 5.0, LABELED, sided(map, effects)) == verdict
+    assert verdict_of(effects, 5.0, labeled, sided(map, effects)) == verdict
 
 
 def test_where_the_network_did_not_look_there_is_no_evidence() -> None:
     map = marking("crest")
     map[:20] = np.nan
-    rows = part_rows(SCENE, LABELED, EFFECTS, sided(map, EFFECTS))
+    rows = part_rows(SCENE, labeled, EFFECTS, sided(map, EFFECTS))
     assert [row.part for row in rows] == ["crest", "eye", "background", "beak"]
     assert [row.share for row in rows] == [1, 0, 0, 0]
 
