@@ -1364,7 +1364,7 @@ export interface components {
          *         kind: of target: "class", "margin", "value" (an output that is no class), "neuron", "callable" (a person's own
          *             function), …; "none" where the method looks at no target.
          *         asked: names of the classes, labels or values that the target is about: one, two of a margin, none of others.
-         *         score: the explained score; None where the method looks at no target.
+         *         score: the explained score; None where the method looks at no target, or it is not a number.
          *         probability: in 0..1, where the score has one.
          *         layers: names, in the order of the maps.
          *         notes: what a reader must know before believing the maps.
@@ -1573,7 +1573,7 @@ export interface components {
          *     Attributes:
          *         whole: the explained score of the photo as it is.
          *         score: the same score of the altered photo; None where it is no number.
-         *         kind, classes: as in `ScoresAnswer`; empty where the network has no classes.
+         *         classes: the highest of them.
          *         area: the share of the network's input that the shape covers.
          *         patch: None where nobody knows the colors that the network's input shows.
          */
@@ -1582,10 +1582,7 @@ export interface components {
             readonly whole: number;
             /** Score */
             readonly score: number | null;
-            /** Kind */
-            readonly kind: string;
-            /** Classes */
-            readonly classes: readonly components["schemas"]["ClassScore"][];
+            readonly classes: components["schemas"]["HighestClasses"];
             /** Area */
             readonly area: number;
             readonly patch: components["schemas"]["Patch"] | null;
@@ -1919,6 +1916,19 @@ export interface components {
             readonly score: number | null;
             /** Elsewhere */
             readonly elsewhere: readonly (number | null)[];
+        };
+        /**
+         * HighestClasses
+         * @description The classes with the highest scores, and those that are asked about; none where the network has no classes.
+         *
+         *     Attributes:
+         *         of: how many classes there are.
+         */
+        readonly HighestClasses: {
+            /** Of */
+            readonly of: number;
+            /** Highest */
+            readonly highest: readonly components["schemas"]["ClassScore"][];
         };
         /**
          * LayerChannels
@@ -3163,7 +3173,7 @@ export interface components {
          *         whole: the explained score of the photo as it is.
          *         score: the same with these channels switched; None where it is no number.
          *         claimed: what the switched neurons bring by activation times gradient: how far the score should fall.
-         *         kind, classes: as in `ScoresAnswer`.
+         *         classes: the highest of them.
          *         resumed: the network went on from the layer; False where it had to run from its input.
          */
         readonly SwitchedAnswer: {
@@ -3173,10 +3183,7 @@ export interface components {
             readonly score: number | null;
             /** Claimed */
             readonly claimed: number;
-            /** Kind */
-            readonly kind: string;
-            /** Classes */
-            readonly classes: readonly components["schemas"]["ClassScore"][];
+            readonly classes: components["schemas"]["HighestClasses"];
             /** Resumed */
             readonly resumed: boolean;
         };
