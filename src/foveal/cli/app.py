@@ -26,6 +26,7 @@ from foveal.cli import (
     measure,
     methods,
     models,
+    page,
     parts,
     sanity,
     shortcuts,
@@ -101,7 +102,7 @@ benchmarks = typer.Typer(help=BENCHMARKS, no_args_is_help=True, context_settings
 training = typer.Typer(help=TRAINING, no_args_is_help=True, context_settings=OPTIONS)
 
 for panel, commands in {
-    FIRST: (explain.explain, compare.compare, match.match, studio.studio),
+    FIRST: (explain.explain, compare.compare, match.match, studio.studio, page.page),
     DEEPER: (
         flow.flow,
         decompose.decompose,

@@ -47,7 +47,7 @@ def run(
     from foveal.models import load_model
     from foveal.storage.atomic import write_text
     from foveal.synthetic import demo_scenes
-    from foveal.webapp.record import Record
+    from foveal.webapp.record import StudioRecord
     from foveal.webapp.studio import Studio
 
     started = time.perf_counter()
@@ -55,7 +55,7 @@ def run(
     model = load_model(MODEL)
     studio = Studio({MODEL: model})
     studio.add_scenes(demo_scenes()[:images])
-    record, evidence = Record(studio), TruthMeasurements()
+    record, evidence = StudioRecord(studio), TruthMeasurements()
     written = (0, 0)
 
     def write() -> None:

@@ -11,7 +11,7 @@ from foveal.report.answers.ranks import RanksAnswer
 from foveal.report.answers.tree import TreeAnswer
 
 if TYPE_CHECKING:
-    from foveal.webapp.record import Record
+    from foveal.webapp.record import StudioRecord
     from foveal.webapp.studio import Studio
 
 MODEL = "demo"
@@ -19,10 +19,10 @@ MARGIN = "predicted - runner-up"  # why this species and not its sibling
 COMPARED = ("gradcam", "hirescam", "layercam", "excitationbp", "lrp-gamma", "guidedbackprop", "gradient")
 NEAREST = 3  # images that each is matched with
 
-Recorder = Callable[["Record", "Studio", str], None]
+Recorder = Callable[["StudioRecord", "Studio", str], None]
 
 
-def decision(record: Record, studio: Studio, photo: str) -> None:
+def decision(record: StudioRecord, studio: Studio, photo: str) -> None:
     """The maps of every fast method, at all stages or at the input, and the scores of all species."""
     on = {"photo": photo, "model": MODEL}
     for method in FAST:
@@ -33,7 +33,7 @@ def decision(record: Record, studio: Studio, photo: str) -> None:
     record.ask("depth", {**on, "target": MARGIN})
 
 
-def tree(record: Record, studio: Studio, photo: str) -> None:
+def tree(record: StudioRecord, studio: Studio, photo: str) -> None:
     """The parts that add up to the margin, those that add up to each of them, and what the network loses without."""
     query = {"photo": photo, "model": MODEL, "target": MARGIN, "nodes": "parts", "branching": 5, "reference": "blur"}
     whole = cast("TreeAnswer", record.ask("tree", query))
@@ -42,7 +42,7 @@ def tree(record: Record, studio: Studio, photo: str) -> None:
         record.ask("tree/branch", {**query, "of": node.id})
 
 
-def match(record: Record, studio: Studio, photo: str) -> None:
+def match(record: StudioRecord, studio: Studio, photo: str) -> None:
     """The other images by their similarity, and what the image shares with the first of them."""
     on = {"photo": photo, "model": MODEL, "metric": "cosine"}
     others = [other.hash for other in studio.photos if other.hash != photo]
@@ -55,7 +55,7 @@ def match(record: Record, studio: Studio, photo: str) -> None:
         record.ask("contrast", {**on, "other": other, "than": after})
 
 
-def methods(record: Record, studio: Studio, photo: str) -> None:
+def methods(record: StudioRecord, studio: Studio, photo: str) -> None:
     """Methods side by side, maps that know nothing, and which part decides."""
     on = {"photo": photo, "model": MODEL}
     record.ask("comparison", {**on, "target": MARGIN, "methods": list(COMPARED)})

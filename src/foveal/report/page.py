@@ -69,10 +69,13 @@ def _json(value: Wire | str) -> str:
 @cache
 def _bundle() -> tuple[str, str]:
     """The script and the style sheet, as they may stand inside their elements."""
-    script, style = (
-        (files("foveal.render") / "static" / name).read_text(encoding="utf-8") for name in ("studio.js", "studio.css")
-    )
+    script, style = static("studio.js"), static("studio.css")
     return re.sub(r"</(?=script)", r"<\\/", script, flags=re.I).replace("<!--", r"<\!--"), style.replace("</", r"<\/")
+
+
+def static(name: str) -> str:
+    """A file of the bundle."""
+    return (files("foveal.render") / "static" / name).read_text(encoding="utf-8")
 
 
 def _digest(content: str) -> str:

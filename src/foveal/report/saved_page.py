@@ -10,16 +10,20 @@ from foveal.report.comparison_page import comparison_page
 from foveal.report.explanations import explanation_page, flow_page
 from foveal.report.matches import match_page
 from foveal.report.trees import tree_page
-from foveal.results import Explanation, Flow, Match
+from foveal.results import Explanation, Flow, Match, Parts
 from foveal.results.explanations import Explanations
+from foveal.results.result import Result
 from foveal.results.tree import Tree
 from foveal.storage.atomic import write_text
+from foveal.storage.folder import MANIFEST
+from foveal.storage.reading import damage, read_json
 
 if TYPE_CHECKING:
     import os
 
     from foveal.results import Scores
-    from foveal.results.result import Result
+
+KINDS: tuple[type[Result], ...] = (Explanation, Explanations, Flow, Parts, Tree, Match)
 
 
 def save_page(result: Result, path: str | os.PathLike[str], scores: Scores | None = None, *, title: str = "") -> Path:
@@ -44,6 +48,23 @@ def save_page(result: Result, path: str | os.PathLike[str], scores: Scores | Non
     """
     write_text(Path(path), page_of(result, scores, title))
     return Path(path)
+
+
+def load_result(folder: str | os.PathLike[str]) -> Result:
+    """The saved result in a folder, whichever of those with a page it is.
+
+    Raises:
+        ResultError: where there is none, or one without a page.
+    """
+    with damage(f"Cannot load {str(folder)!r}", ResultError):
+        format = str(read_json(Path(folder) / MANIFEST).get("format", ""))
+    for kind in KINDS:
+        if format == kind.FORMAT:
+            return kind.load(folder)
+    raise ResultError(
+        f"Cannot make a page of {str(folder)!r}: it holds {format or 'no result'}, and pages show "
+        f"{', '.join(kind.FORMAT for kind in KINDS)}."
+    )
 
 
 def page_of(result: Result, scores: Scores | None = None, title: str = "") -> str:

@@ -15,6 +15,9 @@ from foveal.errors import FovealError, printable
 from foveal.images.load import photo_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from foveal.images.load import OneImage
     from foveal.synthetic.scene import Scene
 
@@ -54,16 +57,20 @@ class StudioPhoto:
         """What the verbs get: a path, a picture or an array."""
         return opened(self.origin) if isinstance(self.origin, bytes) else self.origin
 
-    def encoded(self) -> bytes:
-        """The picture as the page draws it, upright and at most `SHOWN` wide or high, as WebP.
+    def shown(self, side: int = SHOWN) -> Image.Image:
+        """The picture as a page draws it, upright and at most `side` wide or high.
 
         Raises:
             ImageError: when its file cannot be read any more.
         """
+        picture = _drawn(self.scene) if self.scene else Image.fromarray(photo_of(self.image).pixels)
+        picture.thumbnail((side, side))
+        return picture
+
+    def encoded(self) -> bytes:
+        """The same as WebP."""
         buffer = io.BytesIO()
-        shown = _drawn(self.scene) if self.scene else Image.fromarray(photo_of(self.image).pixels)
-        shown.thumbnail((SHOWN, SHOWN))
-        shown.save(buffer, "WEBP", quality=90)
+        self.shown().save(buffer, "WEBP", quality=90)
         return buffer.getvalue()
 
 

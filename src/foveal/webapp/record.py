@@ -1,6 +1,6 @@
 """A studio's answers as a page that opens from disk.
 
-record = Record(studio)
+record = StudioRecord(studio)
 record.ask("decision", {"photo": hash, "model": "demo", "method": "hirescam"})
 record.page("#/decision")
 """
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-
-from PIL import Image
 
 from foveal.report.keys import key_of
 from foveal.report.page import studio_page
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 SIDE = 720  # long side in pixels of a photo, as large as a page draws it
 
 
-class Record:
+class StudioRecord:
     """What a studio was asked, and what it answered.
 
     Attributes:
@@ -74,7 +72,7 @@ class Record:
         return whole.model_copy(update={"photos": photos, "live": False})
 
     def _inside(self, hash: str) -> str:
-        return photo_uri(Image.fromarray(self._studio.photo(hash).pixels), side=SIDE)
+        return photo_uri(self._studio.photo(hash).shown(SIDE), side=SIDE)
 
 
 def _texts(value: Any) -> Iterator[str]:

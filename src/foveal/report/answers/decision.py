@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from foveal.report.answers.wire import MapAnswer, Wire, map_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from torch import Tensor
 
     from foveal.render.drawable import Maps
 
@@ -22,7 +25,7 @@ class DecisionAnswer(Wire):
         kind: of target: "class", "margin", "value" (an output that is no class), "neuron", "callable" (a person's own
             function), …; "none" where the method looks at no target.
         asked: names of the classes, labels or values that the target is about: one, two of a margin, none of others.
-        score: the explained score; None where the method looks at no target.
+        score: the explained score; None where the method looks at no target, or it is not a number.
         probability: in 0..1, where the score has one.
         layers: names, in the order of the maps.
         notes: what a reader must know before believing the maps.
@@ -55,8 +58,8 @@ def decision_answer(why: Maps, i: int = 0, *, title: str = "") -> DecisionAnswer
         target=why.target[i],
         kind=str(why.target_spec.get("kind", "")),
         asked=asked_classes(why.target[i], why.target_spec),
-        score=None if why.score is None else float(why.score[i]),
-        probability=None if why.probability is None else float(why.probability[i]),
+        score=_finite(why.score, i),
+        probability=_finite(why.probability, i),
         method=why.method,
         title=title or why.method,
         layers=list(why.layers),
@@ -64,6 +67,11 @@ def decision_answer(why: Maps, i: int = 0, *, title: str = "") -> DecisionAnswer
         notes=list(why.notes),
         seconds=why.seconds,
     )
+
+
+def _finite(values: Tensor | None, i: int) -> float | None:
+    value = math.nan if values is None else float(values[i])
+    return value if math.isfinite(value) else None
 
 
 def spec_text(target: str, spec: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 from foveal.errors import ResultError
 from foveal.report.answers.wire import Wire
 from foveal.webapp.ask import ASKS, PhotoQuery, Progress, Query, ask
-from foveal.webapp.record import Record
+from foveal.webapp.record import StudioRecord
 
 if TYPE_CHECKING:
     from foveal.webapp.studio import Studio
@@ -46,7 +46,7 @@ class PageAnswer(Wire):
 @ask("page", lasting=False)
 def page(studio: Studio, query: PageQuery, progress: Progress) -> PageAnswer:
     """Nothing is computed: an answer that is not kept any more must be looked at again."""
-    record = Record(studio)
+    record = StudioRecord(studio)
     for done, asked in enumerate(query.asked):
         progress("answers", done, len(query.asked))
         record.keep(asked.name, asked.query, _kept(studio, asked))
