@@ -13,7 +13,7 @@ import os
 import platform
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle, islice, permutations, product
+from itertools import cycle, islice, product
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,12 +33,22 @@ from foveal.webapp.studio import Studio
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONG = ("scorecam", "occlusion", "rise", "smoothgrad:samples=100000")
-"""Methods of many passes."""
+    from foveal.webapp.serve import StudioServer
+
+LONG: dict[str, tuple[str, dict[str, Any]]] = {
+    **{
+        method: ("decision", {"method": method})
+        for method in ("scorecam", "occlusion", "rise", "smoothgrad:samples=100000", "lrp-gamma")
+    },
+    "deletion": ("deletion", {"at": "input"}),
+    "the methods' scores": ("method_scores", {"cells": [{"method": "occlusion", "layer": "input"}]}),
+    "the tree": ("tree", {}),
+    "depth": ("depth", {}),
+    "channels": ("channels", {"layer": "2"}),
+}
+"""What takes a network long."""
 NETWORKS = ("demo", "timm:resnet50")
 WARM, MORE = 200, 1000
-FRESH = permutations(range(20), 2)
-"""Decisions that are asked about once."""
 
 
 def resident() -> float:
@@ -61,31 +71,19 @@ def first_map(model: foveal.Model) -> float:
         return time.perf_counter() - started
 
 
-def cancels(client: Client, photos: list[str], method: str) -> tuple[float, float]:
-    """Milliseconds until a cancel is acknowledged, and from there until the network answers another question.
-
-    The time that the other question takes by itself is subtracted.
-    """
-    alone = brief(client, photos)
-    reply = client.ask("decision", photo=photos[0], model="model", method=method)
-    assert reply.status == 202, f"{method} is too quick to be canceled"
-    job = reply.json["job"]
-    for event in client.events(job):
-        if event["done"] > 0:
-            break
+def cancels(server: StudioServer, photos: list[str], name: str, query: dict[str, Any]) -> tuple[float, float] | None:
+    """Milliseconds until a cancel is acknowledged, and from there until the network is idle; None if it was over."""
+    client = Client(server)
+    reply = client.ask(name, photo=photos[0], model="model", **query)
+    time.sleep(0.1)
+    if reply.status != 202:
+        return None
     started = time.perf_counter()
-    client.cancel(job)
+    client.cancel(reply.json["job"])
     heard = time.perf_counter()
-    stopped = brief(client, photos)
-    return 1000 * (heard - started), max(0.0, 1000 * (stopped - alone))
-
-
-def brief(client: Client, photos: list[str]) -> float:
-    """Seconds that the network takes for a question that nobody asked yet."""
-    started = time.perf_counter()
-    one, other = next(FRESH)
-    client.answer("decision", photo=photos[1], model="model", method="gradcam", target=f"{one} - {other}")
-    return time.perf_counter() - started
+    while server.busy:
+        time.sleep(0.001)
+    return 1000 * (heard - started), 1000 * (time.perf_counter() - heard)
 
 
 def questions(photos: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -155,11 +153,11 @@ def main(
             client = Client(server)
             photos = [photo["hash"] for photo in client.answer("library")["photos"]]
             table.add_row(name, f"4 pages, {len(photos)} maps each", f"{pages_at_once(client, photos):.2f} s", "")
-            for method in LONG:
-                both = [cancels(client, photos, method) for _ in range(rounds)]
-                heard, stopped = (max(times) for times in zip(*both, strict=True))
-                table.add_row(name, f"cancel {method}: acknowledged", f"{heard:.0f} ms", "200 ms")
-                table.add_row(name, f"cancel {method}: stopped", f"{stopped:.0f} ms", "500 ms")
+            for about, (asked_name, query) in LONG.items():
+                both = [times for _ in range(rounds) if (times := cancels(server, photos, asked_name, query))]
+                heard, stopped = (max(times) for times in zip(*both, strict=True)) if both else (0.0, 0.0)
+                table.add_row(name, f"cancel {about}: acknowledged", f"{heard:.0f} ms", "200 ms")
+                table.add_row(name, f"cancel {about}: idle", f"{stopped:.0f} ms", "500 ms")
         if name == "demo":
             grown, usual = growth(network, asked)
             table.add_row(name, f"{asked} questions after {WARM}: memory", f"{grown:.1f} MB", "5 MB")

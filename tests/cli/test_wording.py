@@ -43,6 +43,7 @@ UNREACHABLE = (
     "a foveal.Preprocessing, such as",
     "give an nn.Module",
     "load_model takes the name of a network",
+    "this retrieval has no query with maps",
 )
 
 

@@ -147,8 +147,12 @@ def test_addresses_of_results(handle: StudioHandle, model: foveal.Model) -> None
     assert f"photo={hashes[0]}&target=own%3Amine" in address_of(studio, own)
     linear = foveal.match(model, IMAGES[0], IMAGES[1:], weights="linear", metric="dot")
     assert "by=fam%3Aweights%3Dlinear&metric=dot" in address_of(studio, linear)
-    tree = foveal.decompose(model, IMAGES[2])
-    assert address_of(studio, tree).startswith("#/tree?") and f"photo={hashes[2]}" in address_of(studio, tree)
+    tree = address_of(studio, foveal.decompose(model, IMAGES[2]))
+    assert tree.startswith("#/tree?branching=5&model=demo&nodes=neurons") and tree.endswith(
+        "rule=pool_up&target=Fan-crested+Jay"
+    )
+    parts = address_of(studio, foveal.parts(model, IMAGES[2]))
+    assert parts == f"#/parts?model=demo&photo={hashes[2]}"
     drawn = render(individual_scene(1, seed=1))[0]
     assert address_of(studio, drawn).startswith("#/decision?photo=")
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.studio.asking import Client
 
 JAY, OTHER = "Fan-crested Jay", "Crown-crested Jay"
+PATIENT = 40_000  # ms: the machine may be busy
 SCENE = next(scene for scene in demo_scenes() if scene.class_name == JAY)
 
 
@@ -44,7 +45,7 @@ def model() -> Model:
 @pytest.fixture
 def opened(studio_server: StudioServer, page: Page, jay: str) -> Page:
     page.goto(f"{studio_server.address}#/methods?photo={jay}")
-    expect(page.locator("#agreement")).to_contain_text(re.compile("In parts, .* truly decides"))
+    expect(page.locator("#agreement")).to_contain_text(re.compile("In parts, .* truly decides"), timeout=PATIENT)
     return page
 
 
@@ -65,19 +66,14 @@ def percent(place: Locator) -> float:
     return float(found[1].replace("−", "-"))
 
 
-@pytest.mark.parametrize(
-    ("method", "layer", "name"),
-    [
+def test_bars_are_shares_on_the_part_that_decides(opened: Page, model: Model) -> None:
+    for method, layer, name in (
         ("gradcam", "stage1", "Grad-CAM at stage1 of demo"),
         ("hirescam", "stage3", "HiResCAM at stage3 of demo"),
         ("lrp-gamma", None, "LRP-γ at the input of demo"),
-    ],
-)
-def test_bars_are_shares_on_the_part_that_decides(
-    opened: Page, model: Model, method: str, layer: str | None, name: str
-) -> None:
-    expected = share(on_scene(model, method, layer), render(SCENE)[1], ["crest"])
-    assert percent(cell(opened, name)) == pytest.approx(100 * expected, abs=0.6)
+    ):
+        expected = share(on_scene(model, method, layer), render(SCENE)[1], ["crest"])
+        assert percent(cell(opened, name)) == pytest.approx(100 * expected, abs=0.6)
 
 
 def test_the_words_are_true(opened: Page, model: Model) -> None:
@@ -122,7 +118,7 @@ def test_many_passes_wait_until_they_are_asked_for(opened: Page, model: Model) -
     expect(cell(opened, name)).to_have_count(0)
     button = opened.get_by_role("button", name=re.compile(rf"^Compute \([\d.]+ s\) {name}$"))
     button.click()
-    expect(cell(opened, name)).to_be_visible()
+    expect(cell(opened, name)).to_be_visible(timeout=PATIENT)
     expected = share(on_scene(model, "ablationcam", "stage1"), render(SCENE)[1], ["crest"])
     assert percent(cell(opened, name)) == pytest.approx(100 * expected, abs=0.6)
 
@@ -136,29 +132,22 @@ def test_a_map_is_zoomed_and_so_are_all(opened: Page) -> None:
     assert moved[0].startswith("scale(1.8")
 
 
-def test_maps_of_one_scale_can_be_compared(opened: Page, model: Model) -> None:
-    pictures = {
-        name: cell(opened, f"{name} at stage3 of demo").locator("canvas")
-        for name in ("Grad-CAM", "LayerCAM", "HiResCAM")
-    }
-    peaks = {
-        name: foveal.explain(model, [render(SCENE)[0]], foveal.Margin(JAY, OTHER), method=name, layer="stage3")
-        .map.max()
-        .item()
-        for name in pictures
-    }
-    data = "one => one.toDataURL()"
-    before = {name: canvas.evaluate(data) for name, canvas in pictures.items()}
-    opened.get_by_role("radio", name="row").check(force=True)
-    strongest = max(peaks, key=lambda name: peaks[name])
-    weak = [name for name, peak in peaks.items() if peak < 0.9 * peaks[strongest]]
-    assert weak
-    for name in weak:
-        expect.soft(pictures[name]).to_be_visible()
-        opened.wait_for_function(
-            "([one, old]) => one.toDataURL() !== old", arg=[pictures[name].element_handle(), before[name]]
-        )
-    assert pictures[strongest].evaluate(data) == before[strongest]
+def test_maps_of_one_scale_can_be_compared(studio_server: StudioServer, page: Page, jay: str, model: Model) -> None:
+    page.goto(f"{studio_server.address}#/methods?photo={jay}&models=demo&layers=stage3&methods=gradcam%2B%2B|hirescam")
+    names = {"gradcam++": "Grad-CAM++", "hirescam": "HiResCAM"}
+    pictures = {name: cell(page, f"{title} at stage3 of demo").locator("canvas") for name, title in names.items()}
+    peaks = {}
+    for name in names:
+        why = foveal.explain(model, [render(SCENE)[0]], foveal.Margin(JAY, OTHER), method=name, layer="stage3")
+        peaks[name] = float(why.map.abs().max())
+        expect(pictures[name]).to_have_attribute("width", "224", timeout=PATIENT)  # drawn
+    weak, strong = sorted(names, key=lambda name: peaks[name])
+    assert peaks[weak] < 0.8 * peaks[strong]
+    before = {name: canvas.evaluate("one => one.toDataURL()") for name, canvas in pictures.items()}
+    page.get_by_role("radio", name="row").check(force=True)
+    changed = "([one, old]) => one.toDataURL() !== old"
+    page.wait_for_function(changed, arg=[pictures[weak].element_handle(), before[weak]])
+    assert pictures[strong].evaluate("one => one.toDataURL()") == before[strong]
 
 
 def test_of_a_photo_it_is_measured_what_hiding_costs(opened: Page, studio_server: StudioServer, client: Client) -> None:
@@ -174,7 +163,7 @@ def test_of_a_photo_it_is_measured_what_hiding_costs(opened: Page, studio_server
     )
     assert not opened.locator(".worth").count()
     opened.get_by_role("button", name="Measure all").click()
-    expect(opened.locator(".methodgrid .worth")).to_have_count(5)
+    expect(opened.locator(".methodgrid .worth")).to_have_count(5, timeout=PATIENT)
     asked = {"photo": added["hash"], "model": "demo", "target": "predicted - runner-up"}
     told = client.answer(
         "method_scores", cells=[{"method": "hirescam", "layer": "stage1"}, {"method": "lrp-gamma"}], **asked
@@ -198,9 +187,9 @@ def test_methods_and_layers_are_chosen(opened: Page) -> None:
 
 def test_the_decision_leads_to_the_maps_that_know_nothing(studio_server: StudioServer, page: Page, jay: str) -> None:
     page.goto(f"{studio_server.address}#/decision?photo={jay}")
-    page.get_by_role("link", name=re.compile("what maps say that know nothing")).click()
+    page.get_by_role("link", name=re.compile("what maps say that know nothing")).click(timeout=PATIENT)
     shown = page.get_by_role("list", name="Maps that know nothing")
-    expect(shown.get_by_role("img")).to_have_count(4)
+    expect(shown.get_by_role("img")).to_have_count(4, timeout=PATIENT)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -215,6 +204,6 @@ def test_no_barriers(
 ) -> None:
     page = new_page(color_scheme=scheme, viewport={"width": width, "height": 844})
     page.goto(f"{studio_server.address}#/methods?photo={jay}")
-    expect(page.locator("#agreement")).to_contain_text("In parts")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    expect(page.locator("#agreement")).to_contain_text("In parts", timeout=PATIENT)
+    assert page.get_by_role("main").evaluate("one => one.scrollWidth") <= width
     axe(page)

@@ -150,3 +150,17 @@ def test_errors_name_what_can_be_chosen() -> None:
         render(scene.with_background("ice"))
     with pytest.raises(SceneError, match="has none"):
         scene.without("beak").with_variant("beak", "cone")
+
+
+def test_a_scene_as_code_is_that_scene() -> None:
+    import foveal
+    from foveal.synthetic import demo_scenes, scene
+    from foveal.synthetic.scene_code import look_code, scene_code
+
+    known = {"foveal": foveal} | vars(scene)
+    one = demo_scenes()[2]
+    for other in (one, class_scene("Dune Hoopoe", 7), one.shifted("tail", 2.5, -1).without("crest")):
+        assert eval(scene_code(other), dict(known)) == other
+    assert len(scene_code(one)) < 50
+    changed = eval(f"scene{look_code('beak', 'Coral Ibis')}", known | {"scene": one})
+    assert changed == one.with_look("beak", foveal.synthetic.creature_of("Coral Ibis")["beak"])

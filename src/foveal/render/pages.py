@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 _TELLING = re.compile("[<>&\u2028\u2029]")
 
 
-def environment(*packages: str) -> jinja2.Environment:
-    """Templates of these packages and of `render`; escapes what is not marked safe, refuses names it does not know."""
+def environment(package: str) -> jinja2.Environment:
+    """Templates of a package; escapes what is not marked safe, refuses names it does not know."""
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package) for package in (*packages, "foveal.render")]),
+        loader=jinja2.PackageLoader(package),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

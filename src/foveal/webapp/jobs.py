@@ -93,7 +93,11 @@ class Waiting:
 
 
 class Jobs:
-    """The work of one studio; made inside of a running event loop."""
+    """The work of one studio; made inside of a running event loop.
+
+    Attributes:
+        waiting: how many answers are in the making, or wait for it.
+    """
 
     def __init__(self, studio: Studio) -> None:
         self._studio, self.loop = studio, asyncio.get_running_loop()
@@ -101,7 +105,7 @@ class Jobs:
         self._tickets: dict[str, Waiting] = {}
         self._listening: dict[str, asyncio.Event] = {}
         self._workers: dict[str, ThreadPoolExecutor] = {}
-        self._waiting, self._closed = 0, False
+        self.waiting, self._closed = 0, False
 
     def start(self, ticket: str, ask: Ask, query: Query) -> None:
         """Make the answer to a query, or wait for a job that makes it already.
@@ -193,9 +197,9 @@ class Jobs:
             worker.shutdown(wait=True, cancel_futures=True)
 
     def _work(self, job: Job, ask: Ask, query: Query) -> None:
-        if self._waiting >= MOST_WAITING:
+        if self.waiting >= MOST_WAITING:
             raise Busy(f"{MOST_WAITING} questions are waiting already: ask again when some are answered")
-        self._waiting += 1
+        self.waiting += 1
         self._by_key[job.key] = job
         model = getattr(query, "model", "")
         model = model if model in self._studio.models else ""
@@ -246,7 +250,7 @@ class Jobs:
             for page in {self._tickets[ticket].page for ticket in job.tickets}:
                 self._wake(page)
             if job.over:
-                self._waiting -= 1
+                self.waiting -= 1
                 if self._by_key.get(job.key) is job:
                     del self._by_key[job.key]
 

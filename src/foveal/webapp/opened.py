@@ -19,6 +19,7 @@ from foveal.results import Explanation, Match, Parts
 from foveal.results.feature_images import FeatureImages
 from foveal.results.retrieval import Retrieval
 from foveal.results.tree import Tree
+from foveal.webapp.trees import NAMED
 
 if TYPE_CHECKING:
     from foveal.images import Photo
@@ -36,14 +37,16 @@ def address_of(studio: Studio, result: Openable, i: int = 0) -> str:
         ResultError: for what has no view, or is not of this studio.
     """
     match result:
+        case Parts():  # which is an Explanation, too
+            return _parts(studio, result, i)
         case Explanation():
             return _explanation(studio, result, i)
         case Match():
             return _match(studio, result, i)
         case Retrieval():
             return _contrast(studio, result, i)
-        case Tree() | Parts():
-            return _parted(studio, result, i)
+        case Tree():
+            return _tree(studio, result)
         case FeatureImages():
             return _channel(studio, result, i)
         case _:
@@ -93,22 +96,30 @@ def _contrast(studio: Studio, found: Retrieval, i: int) -> str:
     return _address("match", photo=photos[0], model=model, metric=metric, **fields)
 
 
-def _parted(studio: Studio, result: Tree | Parts, i: int) -> str:
-    """A tree, or the parts at its first level."""
-    model = _model(studio, result.model)
-    if isinstance(result, Tree):
-        view, photo = "tree", result.photo
-        nodes = str(result.parameters.get("nodes", ""))
-    else:
-        _check(i, len(result.photos))
-        view, photo, nodes = "parts", result.photos[i], ""
+def _tree(studio: Studio, tree: Tree) -> str:
+    """The way it is grown is in the address; the page grows it anew."""
+    model, how = _model(studio, tree.model), tree.parameters
+    nodes, reference = str(how["nodes"]), str(how.get("reference", ""))
+    if nodes == "parts" and reference not in NAMED:
+        raise ResultError(
+            f"this tree compares with {reference or 'nothing'}, and the page with {', '.join(NAMED)}: grow it with one "
+            "of these to open it"
+        )
+    grown = {"reference": reference} if nodes == "parts" else {"rule": str(how["rule"])}
     return _address(
-        view,
-        photo=_photo(studio, photo).hash,
+        "tree",
+        photo=_photo(studio, tree.photo).hash,
         model=model,
-        target=_target(studio, result, i) if hasattr(result, "target_spec") else "",
+        target=_target(studio, tree, 0),
         nodes=nodes,
+        branching=str(how["branching"]),
+        **grown,
     )
+
+
+def _parts(studio: Studio, parts: Parts, i: int) -> str:
+    _check(i, len(parts.photos))
+    return _address("parts", model=_model(studio, parts.model), photo=_photo(studio, parts.photos[i]).hash)
 
 
 def _channel(studio: Studio, images: FeatureImages, i: int) -> str:
@@ -116,7 +127,7 @@ def _channel(studio: Studio, images: FeatureImages, i: int) -> str:
     image = images.images[i]
     if image.channels.numel() != 1:
         raise ResultError(f"{image.name} is an image of several channels: the studio has a page for each single one")
-    path = f"channels/{quote(image.layer, safe='')}/{int(image.channels[0])}"
+    path = f"channel/{quote(image.layer, safe='')}/{int(image.channels[0])}"
     return _address(path, model=_model(studio, images.model))
 
 
@@ -155,15 +166,15 @@ def _photo(studio: Studio, photo: Photo) -> StudioPhoto:
     return studio.photos.add(photo.pixels, path.name, source=repr(photo.source))
 
 
-def _target(studio: Studio, result: Any, i: int) -> str:
-    spec = result.target_spec
+def _target(studio: Studio, result: Explanation | Tree, i: int) -> str:
+    spec: Any = result.target_spec
     if spec.get("kind") == "none":
         return ""
     if spec.get("kind") == "callable":
         for name, target in studio.targets.items():
             if spec["name"] in (name, getattr(target, "__name__", type(target).__name__)):
                 return f"own:{name}"
-    text = spec_text(result.target[i], spec)
+    text = spec_text(result.target if isinstance(result, Tree) else result.target[i], spec)
     if text.startswith("own:"):
         raise ResultError(
             f"this result explains {text[4:]}, which the page cannot ask for: name it when the studio is opened, "

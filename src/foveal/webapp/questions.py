@@ -15,7 +15,9 @@ from foveal.attribution.passes import PassResult, decided
 from foveal.attribution.perturbed_score import PerturbedScore, perturbed_scores
 from foveal.attribution.prepare import check_pictures, prepare
 from foveal.errors import TargetError
-from foveal.report.answers.scores import ScoresAnswer, scores_answer
+from foveal.report.answers.decision import asked_classes
+from foveal.report.answers.scores import ClassScore
+from foveal.report.answers.wire import Wire
 from foveal.targets.class_scores import class_head, first_head
 from foveal.targets.heads import read_head
 
@@ -31,7 +33,21 @@ if TYPE_CHECKING:
     from foveal.webapp.shapes import Edit
     from foveal.webapp.studio import Studio
 
-NO_CLASSES = ScoresAnswer(kind="output", classes=[], notes=[])
+MOST_CLASSES = 50
+
+
+class HighestClasses(Wire):
+    """The classes with the highest scores, and those that are asked about; none where the network has no classes.
+
+    Attributes:
+        of: how many classes there are.
+    """
+
+    of: int
+    highest: list[ClassScore]
+
+
+NO_CLASSES = HighestClasses(of=0, highest=[])
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +97,9 @@ class Question:
 
         return edited(self.x, where, edit, self.preprocessing)
 
-    def answered(self, asked: PerturbedScore, x: Float[Tensor, "1 c h w"]) -> tuple[float, ScoresAnswer]:
+    def answered(self, asked: PerturbedScore, x: Float[Tensor, "1 c h w"]) -> tuple[float, HighestClasses]:
         """The score of one altered copy, and those of all classes, by one forward pass where one shows both."""
-        context, heads = self.context, list[ScoresAnswer]()
+        context, heads = self.context, list[HighestClasses]()
 
         def look(outcome: ModelOutput) -> None:
             heads.append(self.classes(read_head(outcome.output, context.task, self.ending)))
@@ -95,9 +111,33 @@ class Question:
             heads.append(self.classes(class_head(context.model, context.task, x, self.ending, row)))
         return score, heads[-1] if heads else NO_CLASSES
 
-    def classes(self, head: Head) -> ScoresAnswer:
+    def classes(self, head: Head) -> HighestClasses:
         """What the network says of the first of its copies."""
-        return scores_answer(head, self.context.labels)
+        if head.task == "embedding":
+            return NO_CLASSES
+        names = head.names(self.context.labels)
+        scores, chances = head.choices[0].double(), head.probabilities
+        asked = self._asked(names)
+        highest = scores.nan_to_num(nan=-math.inf).argsort(descending=True, stable=True)[:MOST_CLASSES].tolist()
+        shown = [*highest, *(k for k in asked if k not in highest)]
+        own = None if chances is None else known(chances[0].double()[shown])
+        return HighestClasses(
+            of=len(scores),
+            highest=[
+                ClassScore(
+                    index=k, name=names[k] if names else str(k), score=score, probability=own[i] if own else None
+                )
+                for i, (k, score) in enumerate(zip(shown, known(scores[shown]), strict=True))
+            ],
+        )
+
+    def _asked(self, names: Sequence[str] | None) -> list[int]:
+        """The classes that the decision is about."""
+        verdict = self.passed.verdict
+        if verdict is None or names is None:
+            return []
+        asked = asked_classes(verdict.label[0], verdict.spec)
+        return [k for k, name in enumerate(names) if name in asked]
 
 
 def question_of(studio: Studio, query: TargetQuery) -> Question:

@@ -10,10 +10,8 @@ from pydantic import Field
 
 from foveal.errors import FovealError
 from foveal.report.answers.wire import Wire
-from foveal.synthetic import CLASS_NAMES, creature_of, demo_scenes
-from foveal.synthetic.classes import NOVEL
-from foveal.synthetic.sampling import class_scene
-from foveal.synthetic.scene import Scene
+from foveal.synthetic import creature_of
+from foveal.synthetic.scene_code import look_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from foveal.synthetic.scene import Scene
     from foveal.webapp.photos import StudioPhoto
 
 Part = Literal["body", "head", "eye", "beak", "crest", "wing", "tail", "legs"]
@@ -95,29 +94,20 @@ def changed(scene: Scene, changes: Sequence[Change]) -> Scene:
     return scene
 
 
-def in_words(changes: Sequence[Change]) -> str:
-    """The changes as code says them: .without("crest").shifted("tail", 3, -2)."""
+def as_code(changes: Sequence[Change]) -> str:
+    """The changes as Python: .without("crest").shifted("tail", 3, -2)."""
     words = []
     for change in changes:
         match change:
             case Removal(part=part):
                 words.append(f'.without("{part}")')
             case OtherLook(part=part, species=species):
-                words.append(f'.with_look("{part}", foveal.synthetic.creature_of("{species}")["{part}"])')
+                words.append(look_code(part, species))
             case PartMove(part=part, dx=dx, dy=dy):
                 words.append(f'.shifted("{part}", {dx:g}, {dy:g})')
             case OtherBackground(background=kind):
                 words.append(f'.with_background("{kind}")')
     return "".join(words)
-
-
-def source_of(scene: Scene) -> str:
-    """A scene as code: one of the gallery, one of a species and a seed, or every detail."""
-    if scene in (known := demo_scenes()):
-        return f"foveal.synthetic.demo_scenes()[{known.index(scene)}]"
-    if scene.class_name in (*CLASS_NAMES, *NOVEL) and scene == class_scene(scene.class_name, scene.seed):
-        return f'foveal.synthetic.class_scene("{scene.class_name}", {scene.seed})'
-    return repr(scene)
 
 
 def picture(pixels: NDArray[np.uint8]) -> str:

@@ -33,7 +33,8 @@ class Selected:
         layer: None where none was chosen.
         other: the name of the photo that it is compared with; None in other views.
         channel: (layer, number) of the channel whose page is open.
-        place, node: the chosen place, or the chosen node of the tree, as the page counts them.
+        node: the chosen node of the tree, as the page names it.
+        position: (row, column) of the photo's map whose counterpart is shown in the view Match.
         address: of the page.
     """
 
@@ -45,8 +46,8 @@ class Selected:
     layer: str | None
     other: str | None = None
     channel: tuple[str, int] | None = None
-    place: int | None = None
     node: str | None = None
+    position: tuple[int, int] | None = None
     address: str = ""
     _studio: Studio | None = field(default=None, repr=False, compare=False)
     _hashes: tuple[str, str] = field(default=("", ""), repr=False, compare=False)
@@ -95,8 +96,8 @@ def selected_in(studio: Studio) -> Selected | None:
     path = viewed.address.removeprefix("#/").partition("?")[0].split("/")
     fields = _fields(viewed.address)
     other = fields.get("with", "") if path[0] == "match" else ""
-    channel = path if path[0] in ("channel", "channels") and len(path) == 3 and path[2].isdecimal() else None
-    place = fields.get("place", "")
+    channel = path if path[0] == "channel" and len(path) == 3 and path[2].isdecimal() else None
+    at = re.fullmatch(r"query:(\d{1,5}),(\d{1,5})", fields.get("at", "")) if path[0] == "match" else None
     return Selected(
         view=path[0],
         photo=studio.photo(viewed.photo).name,
@@ -106,8 +107,8 @@ def selected_in(studio: Studio) -> Selected | None:
         layer=viewed.layer or None,
         other=studio.photo(other).name if studio.photos.has(other) else None,
         channel=(unquote(channel[1]), int(channel[2])) if channel else None,
-        place=int(place) if re.fullmatch(r"\d{1,4}", place) else None,
-        node=fields.get("node"),
+        node=(fields.get("node") or fields.get("open")) if path[0] == "tree" else None,
+        position=(int(at[1]), int(at[2])) if at else None,
         address=viewed.address,
         _studio=studio,
         _hashes=(viewed.photo, other),

@@ -55,6 +55,11 @@ class StudioServer(uvicorn.Server):
         shown = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{shown}:{self.port}/?token={self.token}"
 
+    @property
+    def busy(self) -> bool:
+        """Whether a network works on an answer."""
+        return bool(self._app.state.jobs.waiting)
+
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until Ctrl-C or until `should_exit` is set."""
         super().run([self._socket])

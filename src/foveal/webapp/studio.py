@@ -74,11 +74,11 @@ class Studio:
     def add_scenes(self, scenes: Iterable[Scene]) -> None:
         """Drawn scenes, whose truth is known."""
         from foveal.synthetic.drawing import render
-        from foveal.webapp.scenes import source_of
+        from foveal.synthetic.scene_code import scene_code
 
         for scene in scenes:
             name = f"{scene.class_name}.png".replace(" ", "-").lower()
-            source = f"foveal.synthetic.render({source_of(scene)})[0]"
+            source = f"foveal.synthetic.render({scene_code(scene)})[0]"
             self.photos.add(render(scene)[0], name, scene=scene, source=source)
 
     def model(self, name: str) -> Model:

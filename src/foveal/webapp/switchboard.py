@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
 import torch
@@ -19,10 +20,9 @@ from foveal.engine.guard import untouched
 from foveal.engine.layout import channels_first
 from foveal.engine.resume import Resumption
 from foveal.errors import LayerError
-from foveal.report.answers.scores import ScoresAnswer
 from foveal.report.answers.wire import Wire
 from foveal.targets.heads import read_head
-from foveal.webapp.questions import NO_CLASSES, Question
+from foveal.webapp.questions import NO_CLASSES, HighestClasses, Question
 from foveal.webapp.shapes import Run
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Switchboard:
     passed: PassResult
     _resumption: Resumption | None = None
     _probe: PerturbationScorer | None = None
-    _seen: list[ScoresAnswer] = field(default_factory=list)
+    _seen: list[HighestClasses] = field(default_factory=list)
 
     @property
     def score(self) -> float:
@@ -108,24 +108,20 @@ class Switchboard:
     def A(self) -> Float[Tensor, "1 c h w"]:
         return self.passed.activations[self.layer]
 
-    @property
+    @cached_property
     def brings(self) -> Float[Tensor, "1 c h w"]:
         """What each neuron brings to the score: activation times gradient."""
         return self.A * self.passed.cotangents[self.layer]
 
-    def switched(self, switch: Switch) -> Float[Tensor, "1 c h w"]:
-        """What the layer gives with channels switched off."""
-        return self.A * self.factors(switch)
-
-    def claimed(self, switch: Switch) -> float:
-        """What the switched neurons bring, by activation times gradient: what switching them should cost."""
-        return float((self.brings * (1 - self.factors(switch))).double().sum())
-
     def factors(self, switch: Switch) -> Float[Tensor, "1 c h w"]:
         """What each neuron is multiplied by."""
-        return switch.factors(self.A, turned=is_turned(self.question.context, self.layer, self.A))
+        return switch.factors(self.A, turned=self._turned)
 
-    def answered(self, copy: Float[Tensor, "1 c h w"]) -> tuple[float, ScoresAnswer]:
+    @cached_property
+    def _turned(self) -> bool:
+        return is_turned(self.question.context, self.layer, self.A)
+
+    def answered(self, copy: Float[Tensor, "1 c h w"]) -> tuple[float, HighestClasses]:
         """The score, and those of all classes, where the layer gives this instead of A."""
         with self._open() as resume:
             self._seen.clear()

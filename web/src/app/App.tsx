@@ -11,9 +11,6 @@ import { Start } from "./Start";
 import { uploadProblem, useDrop } from "./drop";
 import { views } from "./views";
 
-/** The page around the studio has a main part of its own. */
-const INSIDE = "region" as "main";
-
 export function App() {
   const home = useRef<HTMLDivElement>(null);
   useKeys(home);
@@ -23,6 +20,7 @@ export function App() {
     if (!isEmbedded()) document.title = `${view.title} · foveal`;
   }, [view]);
   const ready = library.value;
+  const Main = isEmbedded() ? "section" : "main"; // the page around the studio has one of its own
   return (
     <div class={`studio${dropping ? " dropping" : ""}`} ref={home}>
       <a class="skip" href="#main" onClick={toMain}>
@@ -43,9 +41,9 @@ export function App() {
           </button>
         </p>
       )}
-      <main id="main" tabIndex={-1} role={isEmbedded() ? INSIDE : undefined} aria-label={isEmbedded() ? "Studio" : undefined}>
+      <Main id="main" tabIndex={-1} aria-label={isEmbedded() ? "Studio" : undefined}>
         {!ready ? <p class="wait">Reading what there is …</p> : ready.photos.length ? <view.View /> : <Start />}
-      </main>
+      </Main>
       {ready && ready.photos.length > 0 && <Footer />}
       <KeysHelp />
     </div>

@@ -16,11 +16,13 @@ interface Props {
   before?: ReadonlyMap<number, number>;
   most?: number;
   heading?: string;
+  /** How many classes there are, where only the highest are given. */
+  of?: number;
   /** Classes can be asked about: a click on one, one dragged onto another. */
   live?: boolean;
 }
 
-export function ScoreTable({ classes, kind, asked, before, most = 5, heading, live = false }: Props) {
+export function ScoreTable({ classes, kind, asked, before, most = 5, heading, of = classes.length, live = false }: Props) {
   const [all, setAll] = useState(false);
   const mentioned = classes.filter((one) => asked.includes(one.name));
   const shown = all ? classes : [...new Set([...classes.slice(0, most), ...mentioned])];
@@ -62,7 +64,7 @@ export function ScoreTable({ classes, kind, asked, before, most = 5, heading, li
           ))}
         </tbody>
       </table>
-      {classes.length > most && (
+      {classes.length > most && classes.length >= of && (
         <button type="button" class="link" onClick={() => setAll(!all)}>
           {all ? "Fewer" : `All ${count(classes.length, kind, kind === "class" ? "classes" : undefined)}`}
         </button>

@@ -75,6 +75,45 @@ function between(field: Field, column: number, row: number): number {
   return upper + (r - top) * (at(bottom) - upper);
 }
 
+/** `valueAt` at the middles of all pixels of a drawing: a row of values for each y. */
+export function rowsOf(field: Field, width: number, height: number): (y: number) => Float32Array {
+  const [x0, y0, x1, y1] = field.grid.seen as [number, number, number, number];
+  const { columns, rows, values } = field;
+  const line = new Float32Array(width);
+  const left = new Int32Array(width);
+  const part = new Float32Array(width);
+  for (let x = 0; x < width; x++) {
+    const at = (x + 0.5) / width;
+    const column = (at - field.grid.offset[0]!) / field.grid.step[0]!;
+    const inside = Math.min(Math.max(column, 0), columns - 1);
+    left[x] = at < x0 || at > x1 ? -1 : column < -0.5 || column > columns - 0.5 ? -2 : Math.floor(inside);
+    part[x] = inside - Math.floor(inside);
+  }
+  return (y) => {
+    const at = (y + 0.5) / height;
+    if (at < y0 || at > y1) return line.fill(NaN);
+    const row = (at - field.grid.offset[1]!) / field.grid.step[1]!;
+    const beyond = row < -0.5 || row > rows - 0.5;
+    const inside = Math.min(Math.max(row, 0), rows - 1);
+    const upper = Math.floor(inside) * columns;
+    const lower = Math.min(Math.floor(inside) + 1, rows - 1) * columns;
+    const down = inside - Math.floor(inside);
+    for (let x = 0; x < width; x++) {
+      const l = left[x]!;
+      if (l < 0 || beyond) {
+        line[x] = l === -1 ? NaN : 0;
+        continue;
+      }
+      const r = l + 1 < columns ? l + 1 : l;
+      const t = part[x]!;
+      const above = values[upper + l]! + t * (values[upper + r]! - values[upper + l]!);
+      const below = values[lower + l]! + t * (values[lower + r]! - values[lower + l]!);
+      line[x] = above + down * (below - above);
+    }
+    return line;
+  };
+}
+
 /** The position (row, column) whose tile holds a point of the photo; null where there is none. */
 export function positionAt(field: Field, x: number, y: number): [number, number] | null {
   const column = Math.round((x - field.grid.offset[0]!) / field.grid.step[0]!);

@@ -1364,7 +1364,7 @@ export interface components {
          *         kind: of target: "class", "margin", "value" (an output that is no class), "neuron", "callable" (a person's own
          *             function), …; "none" where the method looks at no target.
          *         asked: names of the classes, labels or values that the target is about: one, two of a margin, none of others.
-         *         score: the explained score; None where the method looks at no target.
+         *         score: the explained score; None where the method looks at no target, or it is not a number.
          *         probability: in 0..1, where the score has one.
          *         layers: names, in the order of the maps.
          *         notes: what a reader must know before believing the maps.
@@ -1573,7 +1573,7 @@ export interface components {
          *     Attributes:
          *         whole: the explained score of the photo as it is.
          *         score: the same score of the altered photo; None where it is no number.
-         *         kind, classes: as in `ScoresAnswer`; empty where the network has no classes.
+         *         classes: the highest of them.
          *         area: the share of the network's input that the shape covers.
          *         patch: None where nobody knows the colors that the network's input shows.
          */
@@ -1582,10 +1582,7 @@ export interface components {
             readonly whole: number;
             /** Score */
             readonly score: number | null;
-            /** Kind */
-            readonly kind: string;
-            /** Classes */
-            readonly classes: readonly components["schemas"]["ClassScore"][];
+            readonly classes: components["schemas"]["HighestClasses"];
             /** Area */
             readonly area: number;
             readonly patch: components["schemas"]["Patch"] | null;
@@ -1919,6 +1916,19 @@ export interface components {
             readonly score: number | null;
             /** Elsewhere */
             readonly elsewhere: readonly (number | null)[];
+        };
+        /**
+         * HighestClasses
+         * @description The classes with the highest scores, and those that are asked about; none where the network has no classes.
+         *
+         *     Attributes:
+         *         of: how many classes there are.
+         */
+        readonly HighestClasses: {
+            /** Of */
+            readonly of: number;
+            /** Highest */
+            readonly highest: readonly components["schemas"]["ClassScore"][];
         };
         /**
          * LayerChannels
@@ -2557,7 +2567,7 @@ export interface components {
          *         name: in words.
          *         effect: what the score loses when the part is taken away or, for body, head and background, replaced; None for
          *             what nothing was done to.
-         *         share: of the map's positive evidence, 0..1.
+         *         share: of the map's evidence on the side of the largest effect, 0..1.
          *         box: where it shows, in fractions of the picture; None where it does not show, and for the background.
          *         removable: whether the scene can be drawn without it.
          *         looks: species whose look of it is another.
@@ -3163,7 +3173,7 @@ export interface components {
          *         whole: the explained score of the photo as it is.
          *         score: the same with these channels switched; None where it is no number.
          *         claimed: what the switched neurons bring by activation times gradient: how far the score should fall.
-         *         kind, classes: as in `ScoresAnswer`.
+         *         classes: the highest of them.
          *         resumed: the network went on from the layer; False where it had to run from its input.
          */
         readonly SwitchedAnswer: {
@@ -3173,10 +3183,7 @@ export interface components {
             readonly score: number | null;
             /** Claimed */
             readonly claimed: number;
-            /** Kind */
-            readonly kind: string;
-            /** Classes */
-            readonly classes: readonly components["schemas"]["ClassScore"][];
+            readonly classes: components["schemas"]["HighestClasses"];
             /** Resumed */
             readonly resumed: boolean;
         };
@@ -3383,8 +3390,9 @@ export interface components {
          *     Attributes:
          *         score: of the scene as drawn.
          *         parts: the largest effect, in either direction, first.
+         *         side: that of the largest effect, and of the evidence that is compared with it.
          *         deciding: the part with the largest effect; None where no effect is worth the name.
-         *         pointed: the part where the map is strongest on average; None where it marks nothing.
+         *         pointed: the part where the map is strongest on average; None where it marks nothing on that side.
          *         verdict: "right" where these are the same.
          *         layers: the deciding part at each layer of the method.
          *         drawings: how many scenes were drawn and asked about.
@@ -3398,6 +3406,11 @@ export interface components {
             readonly score: number;
             /** Parts */
             readonly parts: readonly components["schemas"]["PartTruth"][];
+            /**
+             * Side
+             * @enum {string}
+             */
+            readonly side: "for" | "against";
             /** Deciding */
             readonly deciding: string | null;
             /** Pointed */

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Verdict = Literal["right", "wrong", "marks nothing", "no part decides"]
 DECIDES = 0.2  # of the score: with a smaller effect, no single part decides
+NOTHING = 1e-6  # an effect that is rounding
 NAMES = {"occluder": "what is in front"}
 
 
@@ -28,7 +29,7 @@ class PartTruth(Wire):
         name: in words.
         effect: what the score loses when the part is taken away or, for body, head and background, replaced; None for
             what nothing was done to.
-        share: of the map's positive evidence, 0..1.
+        share: of the map's evidence on the side of the largest effect, 0..1.
         box: where it shows, in fractions of the picture; None where it does not show, and for the background.
         removable: whether the scene can be drawn without it.
         looks: species whose look of it is another.
@@ -57,8 +58,9 @@ class TruthAnswer(Wire):
     Attributes:
         score: of the scene as drawn.
         parts: the largest effect, in either direction, first.
+        side: that of the largest effect, and of the evidence that is compared with it.
         deciding: the part with the largest effect; None where no effect is worth the name.
-        pointed: the part where the map is strongest on average; None where it marks nothing.
+        pointed: the part where the map is strongest on average; None where it marks nothing on that side.
         verdict: "right" where these are the same.
         layers: the deciding part at each layer of the method.
         drawings: how many scenes were drawn and asked about.
@@ -68,6 +70,7 @@ class TruthAnswer(Wire):
     asked: list[str]
     score: float
     parts: list[PartTruth]
+    side: Literal["for", "against"]
     deciding: str | None
     pointed: str | None
     verdict: Verdict
@@ -80,6 +83,22 @@ class TruthAnswer(Wire):
     notes: list[str]
 
 
+def sided(map: NDArray[np.floating], effects: Mapping[str, float]) -> NDArray[np.floating]:
+    """A map whose positive values are the evidence on the side of the largest effect.
+
+    Args:
+        map: raw, in the picture's pixels; not a number where the network did not look.
+        effects: by part and of the background, see `Effects.row`.
+    """
+    known = np.nan_to_num(map)
+    return -known if largest_effect(effects) < 0 else known
+
+
+def largest_effect(effects: Mapping[str, float]) -> float:
+    """In either direction."""
+    return max(effects.values(), key=abs)
+
+
 def part_rows(
     scene: Scene, labels: NDArray[np.uint8], effects: Mapping[str, float], map: NDArray[np.floating]
 ) -> list[PartTruth]:
@@ -88,9 +107,8 @@ def part_rows(
     Args:
         labels: of `render`.
         effects: by part and of the background, see `Effects.row`.
-        map: in the picture's pixels; not a number where the network did not look.
+        map: see `sided`.
     """
-    map = np.nan_to_num(map)
     hidden = [] if (labels == LABELS["occluder"]).sum() < SMALLEST else ["occluder"]
     rows = [
         PartTruth(
@@ -108,19 +126,19 @@ def part_rows(
 
 
 def verdict_of(
-    rows: list[PartTruth], score: float, labels: NDArray[np.uint8], map: NDArray[np.floating]
+    effects: Mapping[str, float], score: float, labels: NDArray[np.uint8], map: NDArray[np.floating]
 ) -> tuple[str | None, str | None, Verdict]:
-    """(the deciding part, the part the map points at, the verdict)."""
-    map = np.nan_to_num(map)
-    largest = max(rows, key=lambda row: abs(row.effect or 0.0))
-    deciding = largest.part if abs(largest.effect or 0.0) >= DECIDES * abs(score) else None
+    """(the deciding part, the part the map points at, the verdict); the map is `sided`."""
+    largest = max(effects, key=lambda part: abs(effects[part]))
+    decides = abs(effects[largest]) >= max(DECIDES * abs(score), NOTHING)
+    deciding = largest if decides else None
     pointed = top_part(map, labels) if (map > 0).any() else None
     if deciding == "background" and pointed and share(map, labels, ["background"]) > 0.5:
         pointed = "background"
-    if pointed is None:
-        return deciding, None, "marks nothing"
     if deciding is None:
         return None, pointed, "no part decides"
+    if pointed is None:
+        return deciding, None, "marks nothing"
     return deciding, pointed, "right" if deciding == pointed else "wrong"
 
 

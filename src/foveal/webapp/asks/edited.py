@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from foveal.report.answers.scores import ClassScore
 from foveal.report.answers.wire import Box, Wire
 from foveal.webapp.ask import Progress, TargetQuery, ask
-from foveal.webapp.questions import Question, known, question_of
+from foveal.webapp.questions import HighestClasses, Question, known, question_of
 from foveal.webapp.shapes import Edit, rasterized
 
 if TYPE_CHECKING:
@@ -46,15 +45,14 @@ class EditedAnswer(Wire):
     Attributes:
         whole: the explained score of the photo as it is.
         score: the same score of the altered photo; None where it is no number.
-        kind, classes: as in `ScoresAnswer`; empty where the network has no classes.
+        classes: the highest of them.
         area: the share of the network's input that the shape covers.
         patch: None where nobody knows the colors that the network's input shows.
     """
 
     whole: float
     score: float | None
-    kind: str
-    classes: list[ClassScore]
+    classes: HighestClasses
     area: float
     patch: Patch | None
 
@@ -70,8 +68,7 @@ def edited(studio: Studio, query: EditedQuery, progress: Progress) -> EditedAnsw
     return EditedAnswer(
         whole=asked.whole,
         score=known([score])[0],
-        kind=classes.kind,
-        classes=classes.classes,
+        classes=classes,
         area=float(where.double().mean()),
         patch=patch_of(question, x, ~where if query.edit.keep else where),
     )

@@ -21,10 +21,11 @@ from foveal.synthetic import CLASS_NAMES
 from foveal.synthetic.drawing import render
 from foveal.synthetic.sampling import class_scene
 from foveal.synthetic.scene import PARTS
+from foveal.synthetic.scene_code import scene_code
 from foveal.webapp.ask import Progress, Query, TargetQuery, ask
 from foveal.webapp.asks.library import photo_entry
 from foveal.webapp.asks.scores import head_of
-from foveal.webapp.scenes import Changes, changed, in_words, picture, scene_of, source_of
+from foveal.webapp.scenes import Changes, as_code, changed, picture, scene_of
 
 if TYPE_CHECKING:
     from foveal.synthetic.scene import Scene
@@ -95,7 +96,7 @@ class DrawAnswer(Wire):
 def scene(studio: Studio, query: SceneQuery, progress: Progress) -> SceneAnswer:
     """A drawing, and two forward passes."""
     model, photo = studio.model(query.model), studio.photo(query.photo)
-    code = source_of(scene_of(photo)) + in_words(query.changes)
+    code = scene_code(scene_of(photo)) + as_code(query.changes)
     now = changed(scene_of(photo), query.changes)
     pixels, labels = render(now)
     progress("asking the network", 0, 0)
@@ -124,7 +125,7 @@ def draw(studio: Studio, query: DrawQuery, progress: Progress) -> DrawAnswer:
         progress("drawing birds", number, query.count)
         seed = query.seed + number
         drawn = class_scene(query.species or CLASS_NAMES[seed % len(CLASS_NAMES)], seed)
-        entries.append(_kept(studio, drawn, f"{drawn.class_name} {seed}", source_of(drawn)))
+        entries.append(_kept(studio, drawn, f"{drawn.class_name} {seed}", scene_code(drawn)))
     return DrawAnswer(photos=entries)
 
 

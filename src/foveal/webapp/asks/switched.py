@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field
 
-from foveal.report.answers.scores import ClassScore
 from foveal.report.answers.wire import Wire
 from foveal.webapp.ask import Progress, TargetQuery, ask
-from foveal.webapp.questions import known, question_of
+from foveal.webapp.questions import HighestClasses, known, question_of
 from foveal.webapp.shapes import Run
 from foveal.webapp.switchboard import Switch, Switchboard, switchboard_of
 
@@ -31,15 +30,14 @@ class SwitchedAnswer(Wire):
         whole: the explained score of the photo as it is.
         score: the same with these channels switched; None where it is no number.
         claimed: what the switched neurons bring by activation times gradient: how far the score should fall.
-        kind, classes: as in `ScoresAnswer`.
+        classes: the highest of them.
         resumed: the network went on from the layer; False where it had to run from its input.
     """
 
     whole: float
     score: float | None
     claimed: float
-    kind: str
-    classes: list[ClassScore]
+    classes: HighestClasses
     resumed: bool
 
 
@@ -88,13 +86,13 @@ class BringsAnswer(Wire):
 def switched(studio: Studio, query: SwitchedQuery, progress: Progress) -> SwitchedAnswer:
     """What comes after the layer runs once."""
     board = board_at(studio, query, query.switch.layer)
-    score, classes = board.answered(board.switched(query.switch))
+    factors = board.factors(query.switch)
+    score, classes = board.answered(board.A * factors)
     return SwitchedAnswer(
         whole=board.score,
         score=known([score])[0],
-        claimed=board.claimed(query.switch),
-        kind=classes.kind,
-        classes=classes.classes,
+        claimed=float((board.brings * (1 - factors)).double().sum()),
+        classes=classes,
         resumed=board.resumes,
     )
 

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from foveal.attribution.perturbed_score import PerturbedScore, perturbed_scores
 from foveal.attribution.prepare import prepare, read
 from foveal.report.answers.decision import asked_classes
-from foveal.report.answers.truth import LayerShare, TruthAnswer, part_rows, verdict_of
+from foveal.report.answers.truth import LayerShare, TruthAnswer, largest_effect, part_rows, sided, verdict_of
 from foveal.synthetic.agreement import share
 from foveal.synthetic.drawing import render
 from foveal.synthetic.effects import effects
@@ -21,6 +19,7 @@ from foveal.webapp.asks.decision import DecisionQuery, explained
 from foveal.webapp.scenes import scene_of
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from foveal.attribution.context import Context
@@ -51,13 +50,14 @@ def truth(studio: Studio, query: TruthQuery, progress: Progress) -> TruthAnswer:
         words = question.label
         stages = {stage.name: list(stage.receptive_field) for stage in context.tracing().stages}
         score, notes = question.whole, [*context.remarks(), *question.notes]
-    rows = part_rows(scene, labels, found, maps[layer])
-    deciding, pointed, verdict = verdict_of(rows, score, labels, maps[layer])
+    map = sided(maps[layer], found)
+    deciding, pointed, verdict = verdict_of(found, score, labels, map)
     return TruthAnswer(
         target=words,
         asked=asked_classes(words, why.target_spec),
         score=score,
-        parts=rows,
+        parts=part_rows(scene, labels, found, map),
+        side="against" if largest_effect(found) < 0 else "for",
         deciding=deciding,
         pointed=pointed,
         verdict=verdict,
@@ -65,7 +65,7 @@ def truth(studio: Studio, query: TruthQuery, progress: Progress) -> TruthAnswer:
         method=why.method,
         title=studio.method(query.method).title,
         layers=[
-            LayerShare(layer=at, share=share(np.nan_to_num(map), labels, [deciding]), sees=stages.get(at))
+            LayerShare(layer=at, share=share(sided(map, found), labels, [deciding]), sees=stages.get(at))
             for at, map in maps.items()
             if deciding
         ],

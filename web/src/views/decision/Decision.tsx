@@ -65,7 +65,7 @@ export function Decision() {
   const hidden = useHidden(plain && !decided.waiting ? asking : null, field, places);
   const { depth, deletion } = useCurves(plain && !decided.waiting && !hidden.waiting ? asking : null, answer, layer);
   const noun = answer ? scoreNoun(answer, target.value, scored.answer?.kind) : "the score";
-  useCode(answer, layer);
+  useCode(plain ? answer : null, layer);
   const bare = !showsMap();
   const rescale = (most: number | undefined, from: number | undefined) => {
     if (share !== null && from !== scale?.from) go({ area: undefined }, "same");

@@ -10,7 +10,10 @@ const VERBS: Record<string, string> = { naflow: "flow", parts: "parts" };
 
 export function useCode(answer: Decision | null, layer: number): void {
   useEffect(() => {
-    if (!answer || !photo.value || !model.value) return;
+    if (!answer || !photo.value || !model.value) {
+      code.value = null; // no single call hides what was painted, or switches channels off
+      return;
+    }
     const at = answer.layers[layer]!;
     const target_ = pythonTarget(target.value, answer.asked);
     const named = target.value ? ` --target ${JSON.stringify(target.value)}` : "";

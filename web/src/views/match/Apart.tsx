@@ -9,6 +9,7 @@ import { fieldOf } from "../../wire/map";
 import type { Contrast, PhotoEntry } from "../../wire/types";
 import { NoteList } from "../../controls/NoteList";
 import { photoName } from "../../words/names";
+import { Photos } from "./Photos";
 import { showCode } from "./code";
 import { MatchControls } from "./MatchControls";
 import { Ramps } from "./Ramps";
@@ -36,7 +37,13 @@ export function Apart({ on, one, other, than, order }: Props) {
   useEffect(() => {
     if (answer) showCode(one, other, than, null);
   }, [answer, one, other, than]);
-  if (!answer || !fields || !scales) return <Waiting asked={asked} what="Comparing" />;
+  if (!answer || !fields || !scales)
+    return (
+      <>
+        <Photos photos={[one, other, than]} />
+        <Waiting asked={asked} what="Comparing" />
+      </>
+    );
   const [first, second] = answer.margin >= 0 ? [other, than] : [than, other];
   const lost = answer.unplaced / answer.margin;
   const figures = [
@@ -67,7 +74,7 @@ export function Apart({ on, one, other, than, order }: Props) {
         ))}
       </div>
       <Waiting asked={asked} what="Comparing" />
-      <div class="under">
+      <div class="matchbar">
         <MatchControls divisible lines={0} />
         <label class="select">
           <span class="quiet">apart from</span>{" "}

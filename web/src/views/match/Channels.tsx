@@ -9,7 +9,7 @@ export function Channels({ answer }: { answer: Matched }) {
   const shown = answer.channels.slice(0, MOST);
   const most = Math.max(...shown.map((one) => Math.abs(one.share)), 1e-12);
   return (
-    <section class="channels">
+    <section class="saychannels">
       <table>
         <caption>
           <b>Channels that say so</b>{" "}

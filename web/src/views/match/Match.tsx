@@ -1,14 +1,13 @@
 // Why is this photo like that one? Two photos with their evidence, the strongest pairs of positions, and the ranks.
-import { PhotoMap } from "../../controls/PhotoMap";
 import { Waiting } from "../../controls/Waiting";
 import { address } from "../../state/address";
 import { useAnswer } from "../../state/answers";
 import { model, photo, transport } from "../../state/store";
 import type { PhotoEntry, Ranks } from "../../wire/types";
-import { photoName } from "../../words/names";
 import { Alone } from "./Alone";
 import { Apart } from "./Apart";
 import { Headline } from "./Headline";
+import { Photos } from "./Photos";
 import { RankList } from "./RankList";
 import { Shared } from "./Shared";
 import { find, metric, others } from "./state";
@@ -32,9 +31,7 @@ export function Match() {
       <Headline one={one} other={other} rank={at + 1} ranks={ranked.answer} />
       <div class="matched">
         {!other ? (
-          <figure class="single">
-            <PhotoMap photo={one} alt={photoName(one)} />
-          </figure>
+          <Photos photos={[one]} />
         ) : apart ? (
           <Apart on={on} one={one} other={other} than={next} order={order} />
         ) : (

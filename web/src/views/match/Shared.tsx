@@ -10,6 +10,7 @@ import { fieldOf } from "../../wire/map";
 import type { Counterpart, Matched, PhotoEntry } from "../../wire/types";
 import { NoteList } from "../../controls/NoteList";
 import { Channels } from "./Channels";
+import { Photos } from "./Photos";
 import { showCode } from "./code";
 import { LinePanel } from "./LinePanel";
 import { MatchControls } from "./MatchControls";
@@ -50,7 +51,13 @@ export function Shared({ on, one, other, rank, of, divisible }: Props) {
     if (address.value.scale !== "each") return [{ ...both, colors }, { ...both, colors }];
     return fields.map((field) => chooseScale([field], { sign: both.sign, colors }));
   }, [fields, address.value.scale]);
-  if (!answer || !fields || !scales) return <Waiting asked={asked} what="Comparing" />;
+  if (!answer || !fields || !scales)
+    return (
+      <>
+        <Photos photos={[one, other]} />
+        <Waiting asked={asked} what="Comparing" />
+      </>
+    );
   const line = Math.min(pointed ?? last, Math.max(answer.lines.length - 1, 0));
   const counterpart = at && found.answer ? { at, answer: found.answer } : null;
   return (
@@ -60,7 +67,7 @@ export function Shared({ on, one, other, rank, of, divisible }: Props) {
       </div>
       <Waiting asked={asked} what="Comparing" />
       <Waiting asked={found} />
-      <div class="under">
+      <div class="matchbar">
         <MatchControls divisible={divisible} lines={answer.lines.length} />
         {!counterpart && <Ramps scales={scales} />}
       </div>

@@ -1,6 +1,7 @@
 // How the decision is taken apart, and how much of it is shown.
 import { Segmented } from "../../controls/Segmented";
 import { address, go } from "../../state/address";
+import { recordedOf } from "../../state/recorded";
 import { transport } from "../../state/store";
 import { DEFAULT_BRANCHING, FORGOTTEN, least, nodesShown, treeQuery } from "./state";
 
@@ -68,7 +69,7 @@ export function Controls() {
         <span>
           <i class="claimed" /> claimed
         </span>
-        {live && (
+        {(live || recordedOf(transport.value, "tree/effects").length > 0) && (
           <span>
             <i class="asked-for" /> measured, switched off
           </span>

@@ -31,7 +31,7 @@ export function Tree() {
   const off = [...scales()].map(([of, times]) => ({ of, scale: times }));
   const without = useAnswer<Without>("tree/without", off.length && transport.value.live ? { ...query, scaled: off } : null);
   const renaming = useRef<() => void>(() => undefined);
-  const { levels, asked: growing } = useLevels(asked);
+  const { levels, asked: growing, measured } = useLevels(asked);
   useForgetting();
   useCode(asked.answer, query);
   const tree = asked.answer;
@@ -57,6 +57,7 @@ export function Tree() {
           </>
         )}
         <Waiting asked={growing} />
+        {!growing.waiting && <Waiting asked={measured} />}
         {asked.problem && query["nodes"] === "parts" && query["reference"] !== "none" && (
           <button type="button" onClick={() => go({ reference: "none" })}>
             Compare with nothing

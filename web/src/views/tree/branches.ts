@@ -12,6 +12,8 @@ export interface Grown {
   levels: Level[];
   /** What is being waited for, or went wrong, below the last level. */
   asked: Asked<unknown>;
+  /** What is measured beside the claims. */
+  measured: Asked<Effects>;
 }
 
 export function useLevels(tree: Asked<Tree>): Grown {
@@ -20,7 +22,7 @@ export function useLevels(tree: Asked<Tree>): Grown {
     useAnswer<Branch>("tree/branch", way[i] && !tree.waiting ? { ...query, of: way[i] } : null),
   );
   const busy = tree.waiting || branches.some((one) => one.waiting);
-  const effects = useEffects(query, ["", ...way], busy);
+  const [effects, measured] = useEffects(query, ["", ...way], busy);
   const before = useRef<Level[]>([]);
   const levels: Level[] = [];
   let parent: Shown | null = null;
@@ -37,11 +39,11 @@ export function useLevels(tree: Asked<Tree>): Grown {
     if (depth < way.length && !parent) break;
   }
   if (!levels.some((level) => level.old)) before.current = levels;
-  return { levels, asked: [tree, ...branches].find((one) => one.waiting || one.problem) ?? tree };
+  return { levels, asked: [tree, ...branches].find((one) => one.waiting || one.problem) ?? tree, measured };
 }
 
 /** Measured one branch after the other, and only while nothing else is asked for; what is known stays. */
-function useEffects(query: object, ways: readonly string[], busy: boolean): ReadonlyMap<string, Effects> {
+function useEffects(query: object, ways: readonly string[], busy: boolean): [ReadonlyMap<string, Effects>, Asked<Effects>] {
   const key = JSON.stringify(query);
   const [known, setKnown] = useState<{ key: string; by: ReadonlyMap<string, Effects> }>({ key, by: new Map() });
   const by = known.key === key ? known.by : NONE;
@@ -51,7 +53,7 @@ function useEffects(query: object, ways: readonly string[], busy: boolean): Read
   useEffect(() => {
     if (found && !by.has(found.of)) setKnown({ key, by: new Map([...by, [found.of, found]]) });
   }, [found, key]);
-  return by;
+  return [by, asked];
 }
 
 const NONE: ReadonlyMap<string, Effects> = new Map();

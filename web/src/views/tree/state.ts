@@ -72,9 +72,17 @@ export function least(): number {
 export const FORGOTTEN = { open: undefined, node: undefined, off: undefined, names: undefined };
 
 function names(): Map<string, string> {
-  return new Map(split(address.value["names"], ",").map((one) => [one.split(":")[0]!, decodeURIComponent(one.split(":")[1] ?? "")]));
+  return new Map(split(address.value["names"], ",").map((one) => [one.split(":")[0]!, decoded(one.split(":")[1] ?? "")]));
 }
 
 function split(field: unknown, by: string): string[] {
   return typeof field === "string" && field ? field.split(by) : [];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // an address that somebody wrote
+  }
 }

@@ -8,17 +8,23 @@ interface Props {
   parts: readonly PartTruth[];
   photo: PhotoEntry;
   deciding: string | null;
+  /** Of the evidence that is compared. */
+  side: "for" | "against";
   onSelect: (part: string) => void;
   /** Whose map it is. */
   children?: ComponentChildren;
 }
 
-export function PartTable({ parts, photo, deciding, onSelect, children }: Props) {
+export function PartTable({ parts, photo, deciding, side, onSelect, children }: Props) {
   const effects = parts.map((part) => part.effect ?? 0);
   const low = Math.min(0, ...effects);
   const high = Math.max(0, ...effects, 1e-9);
   const full = Math.max(high, -low);
   const at = (value: number) => (100 * (value - low)) / (full - low);
+  const claim = (share: number) => {
+    const wide = (100 * full * share) / (full - low);
+    return { left: `${side === "for" ? at(0) : at(0) - wide}%`, width: `${wide}%` };
+  };
   return (
     <section class="truths">
       <div class="heading">
@@ -38,7 +44,7 @@ export function PartTable({ parts, photo, deciding, onSelect, children }: Props)
             <th scope="col" class="ink">
               true effect
             </th>
-            <th scope="col" class="for">
+            <th scope="col" class={side}>
               in the map
             </th>
           </tr>
@@ -57,10 +63,10 @@ export function PartTable({ parts, photo, deciding, onSelect, children }: Props)
               <td class="track" aria-hidden="true">
                 <i class="zero" style={{ left: `${at(0)}%` }} />
                 {part.effect !== null && <Effect from={at(0)} to={at(part.effect)} />}
-                <i class="claim for" style={{ left: `${at(0)}%`, width: `${(100 * full * part.share) / (full - low)}%` }} />
+                <i class={`claim ${side}`} style={claim(part.share)} />
               </td>
               <td class="number">{part.effect === null ? "not tried" : points(Math.abs(part.effect) < 0.05 ? 0 : part.effect, true)}</td>
-              <td class="number for">{percent(part.share)}</td>
+              <td class={`number ${side}`}>{percent(part.share)}</td>
             </tr>
           ))}
         </tbody>

@@ -112,7 +112,7 @@ export function Truth() {
         )}
         {truth && (
           <div class="judged">
-            <PartTable parts={parts} photo={photo.value!} deciding={truth.deciding} onSelect={setSelected}>
+            <PartTable parts={parts} photo={photo.value!} deciding={truth.deciding} side={truth.side} onSelect={setSelected}>
               <MapChoice truth={truth} layers={decided.answer?.layers ?? []} />
             </PartTable>
             <Spill truth={truth} side={photo.value!.height} />

@@ -14,13 +14,15 @@ export function Verdict({ truth }: { truth: Truth }) {
         <>
           <b>{(decides.effect ?? 0) < 0 ? `The ${decides.name} speaks against it` : `Because of the ${decides.name}`}, and we know it:</b>{" "}
           {without(decides)} {changeOf(decides.effect!, truth.score, lead)}{" "}
-          <span class="for">The map puts {percent(decides.share)} of its evidence there</span>
+          <span class={truth.side}>
+            The map puts {percent(decides.share)} of its evidence {truth.side === "against" && "against "}there
+          </span>
           {pointed === decides ? ", and is strongest there." : pointed ? `, and is strongest on the ${pointed.name}.` : "."}{" "}
         </>
       ) : (
         <>
           <b>No single part decides.</b> The largest effect is that of the {most.name}: {points(most.effect ?? 0, true)} points of a {lead} of{" "}
-          {points(truth.score)}. {pointed && <>The map is strongest on the {pointed.name}, with <span class="for">{percent(pointed.share)}</span> of its evidence. </>}
+          {points(truth.score)}. {pointed && <>The map is strongest on the {pointed.name}, with <span class={truth.side}>{percent(pointed.share)}</span> of its evidence. </>}
         </>
       )}
       {decides && <b>{verdictOf(truth, decides, pointed)}</b>}

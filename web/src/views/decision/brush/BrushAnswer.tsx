@@ -41,7 +41,7 @@ export function BrushAnswer({ answer, noun, edited, kept, dots, asked }: Props) 
 
 /** Which class is ahead now. */
 function verdict({ classes }: Edited, asked: readonly string[]): string {
-  const [top, next] = classes;
+  const [top, next] = classes.highest;
   if (!asked.length || !top || top.probability == null || next?.probability == null) return "";
   if (top.probability < 0.6 && top.probability + next.probability > 0.8)
     return `The network is now undecided between ${shortName(top.name)} and ${shortName(next.name)}, ${Math.round(100 * top.probability)} to ${Math.round(100 * next.probability)} %. `;

@@ -34,7 +34,7 @@ export function BrushSide({ on, answer, scores, edited }: Props) {
   return (
     <>
       <BrushAnswer answer={answer} noun={noun} edited={now ? said : null} kept={edited.query?.edit.keep ?? keeping.value} dots={dots} asked={answer.asked} />
-      {scores && <ScoreTable classes={said?.classes.length ? said.classes : scores.classes} kind={scores.kind} asked={answer.asked} before={said ? before : undefined} heading={said ? "the stroke is where they were" : undefined} />}
+      {scores && <ScoreTable classes={said?.classes.of ? said.classes.highest : scores.classes} of={scores.classes.length} kind={scores.kind} asked={answer.asked} before={said ? before : undefined} heading={said ? "the stroke is where they were" : undefined} />}
       {edited.problem && <p class="problem" role="alert">{edited.problem}</p>}
       {now && said?.score != null && (
         <section class="elsewhere">

@@ -50,7 +50,7 @@ export function SwitchSide({ on, answer, scores, asIs }: Props) {
       </p>
       {problem && <p class="problem" role="alert">{problem}</p>}
       {result && <Measured claimed={result.claimed} cost={result.score === null ? null : result.whole - result.score} noun={noun} />}
-      {scores && <ScoreTable classes={result?.classes.length ? result.classes : scores.classes} kind={scores.kind} asked={answer.asked} before={result ? before : undefined} heading={result ? "the stroke is where they were" : undefined} />}
+      {scores && <ScoreTable classes={result?.classes.of ? result.classes.highest : scores.classes} of={scores.classes.length} kind={scores.kind} asked={answer.asked} before={result ? before : undefined} heading={result ? "the stroke is where they were" : undefined} />}
       <section class="switch">
         <h2>Switch off a part of {at.value}</h2>
         <div class="controls">
