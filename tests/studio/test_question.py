@@ -48,7 +48,7 @@ def tasks() -> Iterator[StudioServer]:
     photo = np.zeros((24, 32, 3), np.uint8)
     photo[:, :16, 0], photo[:, 16:, 1], photo[4:8, 4:8, 2] = 200, 150, 90
     plain = foveal.Preprocessing(size=(24, 32), mean=(0, 0, 0), std=(1, 1, 1))
-    thousand = [f"kind {number:03} of thing" for number in range(1000)]
+    thousand = [f"kind {number:03} of thing" for number in range(999)] + ["kind 007 of thing"]
     studio = Studio(
         {
             "classes": as_model(Planted().eval(), plain, COLORS, "classes"),
@@ -248,6 +248,18 @@ def test_a_thousand_classes_stay_fast(ask: Callable[..., Page]) -> None:
     name = chosen.inner_text().splitlines()[0]
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text(name, timeout=PATIENT)
+
+
+def test_of_two_classes_with_one_name_each_has_its_number(ask: Callable[..., Page]) -> None:
+    page = ask("many")
+    page.get_by_role("button", name="kind").nth(1).click()
+    page.keyboard.type("kind 007")
+    expect(choices(page)).to_have_count(2)
+    numbers = {int(text) for text in re.findall(r"\((\d+)\)", " ".join(choices(page).all_inner_texts()))}
+    assert numbers == {7, 999}
+    choices(page).filter(has_text="(999)").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("and not kind 007 of thing", timeout=PATIENT)
+    assert "999" in page.url
 
 
 def test_methods_are_listed_by_family_with_their_cost(jay: Page) -> None:

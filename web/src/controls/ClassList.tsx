@@ -26,6 +26,8 @@ export function ClassList({ classes, kind, onChoose }: Props) {
   const [most, setMost] = useState(PAGE);
   const wanted = words.trim().toLowerCase();
   const found = classes.filter((one) => outputName(one.name, kind).toLowerCase().includes(wanted) || one.name.toLowerCase().includes(wanted));
+  const named = (one: ClassScore) =>
+    classes.some((other) => other !== one && other.name === one.name) ? `${outputName(one.name, kind)} (${one.index})` : outputName(one.name, kind);
   const shown = found.slice(0, Math.max(most, active + 2));
   useEffect(() => list.current?.children[active]?.scrollIntoView({ block: "nearest" }), [active]);
   useEffect(() => field.current?.focus(), []);
@@ -71,7 +73,7 @@ export function ClassList({ classes, kind, onChoose }: Props) {
             onPointerMove={() => setActive(i)}
             onClick={() => onChoose(one)}
           >
-            <span>{outputName(one.name, kind)}</span>
+            <span>{named(one)}</span>
             <span class="number">{one.score === null ? "" : points(one.score)}</span>
           </li>
         ))}

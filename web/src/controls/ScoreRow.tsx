@@ -1,7 +1,8 @@
 // A class of the scores as a question: a click asks about it; dragged onto another, why this and not that.
 import { go } from "../state/address";
+import { target } from "../state/store";
 import type { ClassScore } from "../wire/types";
-import { margin, outputName, PREDICTED, textOf } from "../words/target";
+import { margin, outputName, PREDICTED, sidesOf, textOf } from "../words/target";
 
 const KIND = "text/x-foveal-class";
 
@@ -13,8 +14,8 @@ interface Props {
 }
 
 export function AskButton({ one, classes, asked, kind }: Props) {
-  const text = textOf(one.name, classes);
-  const first = asked[0] === undefined ? PREDICTED : textOf(asked[0], classes);
+  const text = textOf(one, classes);
+  const first = sidesOf(target.value, asked, classes).first || PREDICTED;
   const other = asked[0] !== one.name && kind === "class";
   const ask = (event: MouseEvent | KeyboardEvent) => {
     event.preventDefault();
@@ -41,7 +42,7 @@ export function dragged(one: ClassScore, classes: readonly ClassScore[]) {
   const fits = (event: DragEvent) => event.dataTransfer?.types.includes(KIND);
   return {
     draggable: true,
-    onDragStart: (event: DragEvent) => event.dataTransfer?.setData(KIND, textOf(one.name, classes)),
+    onDragStart: (event: DragEvent) => event.dataTransfer?.setData(KIND, textOf(one, classes)),
     onDragOver: (event: DragEvent) => {
       if (!fits(event)) return;
       event.preventDefault();
@@ -51,7 +52,7 @@ export function dragged(one: ClassScore, classes: readonly ClassScore[]) {
     onDrop: (event: DragEvent) => {
       mark(event, false);
       const first = event.dataTransfer?.getData(KIND);
-      const second = textOf(one.name, classes);
+      const second = textOf(one, classes);
       if (!first || first === second) return;
       event.preventDefault();
       go({ target: margin(first, second) });

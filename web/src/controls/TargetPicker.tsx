@@ -44,7 +44,7 @@ function Choices({ side, scores, asked, onDone }: ChoicesProps) {
   };
   const alone = kind !== "class" && !second;
   const pick = (one: ClassScore) => {
-    const name = textOf(one.name, classes);
+    const name = textOf(one, classes);
     if (side === "against") choose(margin(first || PREDICTED, name));
     else choose(alone ? name : margin(name, second || RUNNER_UP));
   };

@@ -39,9 +39,14 @@ export function claimOf(answer: About): string {
 }
 
 /** How a class is named in a target: its number where another has the same name. */
-export function textOf(name: string, classes: readonly ClassScore[]): string {
-  const same = classes.filter((one) => one.name === name);
-  return same.length === 1 ? name : String(same[0]?.index ?? name);
+export function textOf(one: ClassScore, classes: readonly ClassScore[]): string {
+  return classes.some((other) => other !== one && other.name === one.name) ? String(one.index) : one.name;
+}
+
+/** The same for a name that an answer gives; of several classes of that name the one with the highest score. */
+export function textOfName(name: string, classes: readonly ClassScore[]): string {
+  const one = classes.find((other) => other.name === name);
+  return one ? textOf(one, classes) : name;
 }
 
 /** Row and column are counted from 1 on the page, from 0 in targets. */
@@ -62,14 +67,16 @@ export interface Sides {
   second: string;
 }
 
-/** The sides of the target, as text: stand-ins where it has them. */
+/** The sides of the target, as text: stand-ins and numbers where it has them. */
 export function sidesOf(target: string, asked: readonly string[], classes: readonly ClassScore[]): Sides {
-  const [a, b] = asked.map((name) => textOf(name, classes));
   if (target === "" || target === PREDICTED) return { first: PREDICTED, second: "" };
-  return {
-    first: target.startsWith(`${PREDICTED} - `) ? PREDICTED : (a ?? ""),
-    second: b === undefined ? "" : target.endsWith(` - ${RUNNER_UP}`) ? RUNNER_UP : b,
+  const written = target.split(" - ");
+  const side = (i: number) => {
+    const text = written[i] ?? "";
+    const kept = written.length === asked.length && (/^\d+$/.test(text) || text === (i ? RUNNER_UP : PREDICTED));
+    return kept ? text : asked[i] === undefined ? "" : textOfName(asked[i], classes);
   };
+  return { first: side(0), second: side(1) };
 }
 
 /** Why this and not that. */

@@ -19,11 +19,12 @@ interface Props {
 
 export function MapGrid({ blocks, columns, scaleOf, selected, wanted }: Props) {
   const table = useRef<HTMLTableElement>(null);
-  const moved = useRef(false);
+  const moved = useRef("");
   const rows = rowsOf(blocks);
   useEffect(() => {
-    if (moved.current) table.current?.querySelector<HTMLElement>('[aria-selected="true"]')?.focus();
-    moved.current = false;
+    if (!selected || moved.current !== keyOf(selected)) return;
+    table.current?.querySelector<HTMLElement>('[aria-selected="true"]')?.focus();
+    moved.current = "";
   }, [selected]);
   const press = (event: KeyboardEvent) => {
     if ((event.target as HTMLElement).closest("button")) return;
@@ -32,7 +33,7 @@ export function MapGrid({ blocks, columns, scaleOf, selected, wanted }: Props) {
     const next = by && selected && neighbor(rows.map((row) => row.cells), selected, by as [number, number]);
     if (!next) return;
     event.preventDefault();
-    moved.current = true;
+    moved.current = keyOf(next);
     select(next);
   };
   const targets = new Set(blocks.map(decided).filter(Boolean));
@@ -79,6 +80,10 @@ export function MapGrid({ blocks, columns, scaleOf, selected, wanted }: Props) {
       </table>
     </div>
   );
+}
+
+function keyOf(cell: Cell): string {
+  return `${cell.model.name} ${cell.column.name} ${cell.layer}`;
 }
 
 /** What is explained, in words. */
