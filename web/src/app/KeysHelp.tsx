@@ -42,4 +42,8 @@ export function KeysHelp() {
   );
 }
 
-const LIVE: readonly (readonly [string, string])[] = [["Ctrl V", "add the photo that was copied"]];
+const LIVE: readonly (readonly [string, string])[] = [
+  ["Ctrl V", "add the photo that was copied"],
+  ["← → ↑ ↓, Delete", "in Truth: move the chosen part, take it away"],
+  ["Ctrl Z, N", "in Truth: put back the last change, draw a new scene"],
+];
