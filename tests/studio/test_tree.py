@@ -117,7 +117,9 @@ def test_measured_effects_stand_beside_the_claims(shown: Callable[..., Page], pa
     assert child.edge and child.edge.effect is not None
     lost = child.edge.effect * first.feature.value
     item = level(page, 2).filter(has_text=part_name(child))
-    expect(item).to_have_attribute("aria-label", re.compile(f"loses .*{abs(lost):.2f}"), timeout=PATIENT)
+    expect(item).to_have_attribute(
+        "aria-label", re.compile(f"{'loses' if lost > 0 else 'gains'} {abs(lost):.2f}"), timeout=PATIENT
+    )
     item.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowUp")
@@ -273,7 +275,10 @@ def test_a_hovered_node_answers_on_the_photo_and_its_ribbon(shown: Callable[...,
     expect(page.locator(".trunk .whole i.same")).to_have_count(1)
 
 
-def test_strongest_elsewhere_and_an_image_on_demand(shown: Callable[..., Page], studio: Studio) -> None:
+def test_strongest_elsewhere_and_an_image_on_demand(
+    shown: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foveal.webapp.asks.tree_examples.STEPS", 6)
     page = shown()
     about = page.get_by_role("complementary")
     about.get_by_role("button", name="Look for it").click()

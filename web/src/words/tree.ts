@@ -83,7 +83,8 @@ export function measuredWords(tree: Tree, one: Shown, parent: Shown | null): str
   return `${lost}: the network confirms ${percent(Math.min(ratio, 1))} of the claim.${then}`;
 }
 
-function changed(tree: Tree, lost: number): string {
+/** What becomes of something that loses this much. */
+export function changed(tree: Tree, lost: number): string {
   if (Math.abs(lost) < 0.005 && tree.adds_up) return "stays as it is";
   return `${lost < 0 ? "gains" : "loses"} ${amount(tree, Math.abs(lost))}`;
 }

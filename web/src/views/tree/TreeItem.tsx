@@ -2,7 +2,7 @@
 import { BoxCrop } from "../../controls/BoxCrop";
 import { hover, isHovered, photo } from "../../state/store";
 import type { Tree } from "../../wire/types";
-import { amount, parentWords } from "../../words/tree";
+import { amount, changed, parentWords } from "../../words/tree";
 import { CROP } from "./layout";
 import type { Level, Shown } from "./levels";
 import { fieldFor, scaleFor } from "./maps";
@@ -25,7 +25,7 @@ interface Props {
 export function TreeItem({ tree, one, level, most, place, open, chosen, scale, onPress, onClick }: Props) {
   const [sign, id] = [one.against ? "against" : "for", one.node.id];
   const width = (value: number) => `${Math.min(100, (100 * Math.abs(value)) / most)}%`;
-  const lost = one.measured === null ? "" : `; without it ${parentWords(tree, level.parent)} loses ${amount(tree, one.measured)}`;
+  const lost = one.measured === null ? "" : `; without it ${parentWords(tree, level.parent)} ${changed(tree, one.measured)}`;
   const state = scale === 1 ? "" : scale === 0 ? "; switched off" : `; times ${scale}`;
   const classes = ["node", one.against && "opposed", chosen && "chosen", open && "open", scale !== 1 && "off", isHovered("node", id) && "same"];
   return (
