@@ -241,5 +241,6 @@ def test_nothing_bars_the_way(
     page = new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     drag(taken_up(page, address), CREST)
     expect(page.locator("#answer")).to_contain_text("other places")
+    page.wait_for_timeout(300)
     axe(page)
     assert page.evaluate("document.querySelector('.decision').getBoundingClientRect().right") <= width

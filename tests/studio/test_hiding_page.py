@@ -92,5 +92,6 @@ def test_nothing_bars_the_way(
     page = new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     opened(page, studio_server, photo_named(studio, JAY))
     expect(page.get_by_role("img", name=re.compile("Deletion curve"))).to_be_visible(timeout=20_000)
+    page.wait_for_timeout(300)
     axe(page)
     assert page.evaluate("document.querySelector('.decision').getBoundingClientRect().right") <= width
