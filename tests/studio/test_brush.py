@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from foveal.models import Model
     from foveal.webapp.serve import StudioServer
     from foveal.webapp.studio import Studio
+    from tests.studio.asking import Client
 
 CREST = [(0.56, 0.3), (0.62, 0.24), (0.7, 0.24), (0.74, 0.3)]
 FILLS = ("blur", "mean", "black", "noise", "impute")
@@ -199,7 +200,7 @@ def test_scores_follow_the_brush_while_it_moves(page: Page, address: str) -> Non
 
 
 def test_the_picture_is_what_the_network_gets_and_what_is_left_is_explained(
-    page: Page, address: str, model: Model, batch: Batch
+    page: Page, address: str, model: Model, batch: Batch, client: Client
 ) -> None:
     drag(taken_up(page, address), CREST)
     page.get_by_label("Filled with").select_option("mean")
@@ -223,10 +224,11 @@ def test_the_picture_is_what_the_network_gets_and_what_is_left_is_explained(
         # Outside the page draws the scene larger than the network sees it.
         assert colors == pytest.approx(pixels[row, column].tolist(), abs=4 if where[row, column] else 24)
 
-    with page.expect_response("**/api/decision") as heard:
+    with page.expect_request("**/api/decision") as asked:
         page.get_by_role("button", name="Explain what is left").click()
+    answered = client.answer("decision", **asked.value.post_data_json)
     why = foveal.explain(model, x, foveal.Margin(JAY, OTHER), method="hirescam", layer="all")
-    totals = [map["total"] for map in heard.value.json()["maps"]]
+    totals = [map["total"] for map in answered["maps"]]
     assert totals == pytest.approx([float(map.sum()) for map in why.maps.values()], abs=1e-3)
     expect(page.get_by_text("The map is that of the altered photo")).to_be_visible()
     expect(page.get_by_role("radio", name="Map")).to_be_checked()
@@ -239,5 +241,6 @@ def test_nothing_bars_the_way(
     page = new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     drag(taken_up(page, address), CREST)
     expect(page.locator("#answer")).to_contain_text("other places")
+    page.wait_for_timeout(300)
     axe(page)
     assert page.evaluate("document.querySelector('.decision').getBoundingClientRect().right") <= width

@@ -32,14 +32,14 @@ def opened(page: Page, server: StudioServer, photo: str, **fields: str) -> Page:
 def test_hidden_and_elsewhere_are_measured(page: Page, studio: Studio, studio_server: StudioServer) -> None:
     model, photo = own_model(), photo_named(studio, JAY)
     batch = input_of(studio, photo, model)
-    with page.expect_response(lambda response: response.url.endswith("/places")) as asked:
+    with page.expect_request("**/api/places") as asked:
         opened(page, studio_server, photo)
     table = page.get_by_role("table", name=re.compile("Where the evidence lies"))
     for heading in ("map", "hidden", "elsewhere"):
         expect(table.get_by_role("columnheader", name=heading)).to_be_visible()
     expect(page.locator("#answer")).to_contain_text("the same shape hidden elsewhere typically changes nothing")
     whole = float(lead(model, batch.tensor))
-    shapes: list[dict[str, Any]] = asked.value.request.post_data_json["shapes"]
+    shapes: list[dict[str, Any]] = asked.value.post_data_json["shapes"]
     why = foveal.explain(model, batch, foveal.Margin(JAY, OTHER), method="hirescam")
     for shape, row in zip(shapes, table.get_by_role("row").all()[1:], strict=False):
         where = mask(shape, batch)
@@ -92,5 +92,6 @@ def test_nothing_bars_the_way(
     page = new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     opened(page, studio_server, photo_named(studio, JAY))
     expect(page.get_by_role("img", name=re.compile("Deletion curve"))).to_be_visible(timeout=20_000)
+    page.wait_for_timeout(300)
     axe(page)
     assert page.evaluate("document.querySelector('.decision').getBoundingClientRect().right") <= width

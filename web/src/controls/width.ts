@@ -1,11 +1,13 @@
 // How wide an element is, so that drawings in it keep their letters' size.
 import type { RefObject } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 
 export function useWidth(element: RefObject<Element | null>, first = 604): number {
   const [width, setWidth] = useState(first);
-  useEffect(() => {
-    const watch = new ResizeObserver(([entry]) => entry && entry.contentRect.width > 0 && setWidth(Math.round(entry.contentRect.width)));
+  useLayoutEffect(() => {
+    const take = (wide: number) => wide > 0 && setWidth(Math.floor(wide));
+    take(element.current!.getBoundingClientRect().width);
+    const watch = new ResizeObserver(([entry]) => entry && take(entry.contentRect.width));
     watch.observe(element.current!);
     return () => watch.disconnect();
   }, []);
