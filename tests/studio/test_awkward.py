@@ -67,9 +67,12 @@ def test_every_question_has_an_answer_or_a_sentence(awkward: Client, name: str, 
         "model": model, "methods": ["gradcam"], "cells": [{"method": "gradcam", "layer": "conv"}], "of": "",
         "at": "conv", "layer": "conv", "channel": 0, "scaled": [{"of": "", "scale": 0.0}], "seed": 1,
         "side": "query", "positions": [[0, 0]], "switch": {"layer": "conv", "channels": [0]},
-        "edit": {"shape": SHAPE}, "shapes": [SHAPE],
+        "edit": {"shape": SHAPE}, "shapes": [SHAPE], "format": "png",
+        "now": {"address": "#/", "photo": first, "model": model},
+        "asked": [{"name": "scores", "query": {"photo": first, "model": model}}],
     }  # fmt: skip
     needed = {field for field, about in ASKS[name].query.model_fields.items() if about.is_required()}
+    assert needed <= said.keys(), "tell this test what they are"
     reply = awkward.ask(name, **{field: value for field, value in said.items() if field in needed})
     sentence = "" if reply.status in (200, 202) else reply.sentence
     if reply.status == 202:

@@ -19,10 +19,12 @@ from foveal.synthetic.drawing import render
 from foveal.webapp import jobs as jobs_module
 from foveal.webapp.serve import serving
 from foveal.webapp.studio import Studio
+from tests import real_networks
 from tests.studio.asking import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from foveal.models import Model
     from foveal.webapp.serve import StudioServer
@@ -169,3 +171,25 @@ def test_a_question_that_is_dropped_before_it_is_answered_stops(
     passes.clear()
     time.sleep(0.4)
     assert not passes
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("method", ["scorecam", "occlusion"])
+def test_a_cancel_stops_a_real_network(data: Path, method: str) -> None:
+    """ResNet-50 on a photo: after the passes that are in work, none begins."""
+    model, passes = real_networks.resnet50(), []
+    model.module.register_forward_pre_hook(lambda module, inputs: passes.append(len(inputs[0])))
+    studio = Studio({"resnet50": model})
+    studio.add_photos([next(iter(sorted((data / "images").rglob("*.jpg"))))])
+    with serving(studio, port=0) as server:
+        client = Client(server)
+        job = client.ask("decision", photo=photos(client)[0], model="resnet50", method=method).json["job"]
+        assert any(event["done"] for event in client.events(job)), "it has begun"
+        assert server.busy
+        client.cancel(job)
+        begun = len(passes)
+        until = time.monotonic() + 60
+        while server.busy and time.monotonic() < until:
+            time.sleep(0.01)
+        assert not server.busy
+        assert len(passes) - begun <= 1, "the chunk in work was the last"

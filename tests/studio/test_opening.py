@@ -15,9 +15,12 @@ from foveal.synthetic import demo_scenes
 from foveal.synthetic.drawing import render
 from foveal.webapp.serve import serving
 from foveal.webapp.studio import Studio
+from tests.studio.asking import Client
+from tests.studio.browsing import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Page
 
@@ -131,6 +134,30 @@ def test_names_are_text_on_every_page(strange: StudioServer, page: Page, view: s
     assert page.title() != "owned"
     assert page.locator("main script, main img[src=x], header script, header img[src=x]").count() == 0
     assert re.search(r"<script>|<img src=x|7\\*7", page.inner_text("body")) or view != "decision"
+
+
+def test_names_are_text_on_a_page_that_is_saved(strange: StudioServer, browser: Browser, tmp_path: Path) -> None:
+    """It has its answers inside, and no server forbids anything."""
+    client = Client(strange)
+    photo, model = client.answer("library")["photos"][0]["hash"], BAD[1]
+    asked = [
+        ("scores", {"photo": photo, "model": model}),
+        ("decision", {"photo": photo, "model": model, "method": "hirescam", "target": "predicted - runner-up"}),
+    ]
+    for name, query in asked:
+        client.answer(name, **query)
+    saved = client.answer(
+        "page", photo=photo, model=model, asked=[{"name": name, "query": query} for name, query in asked]
+    )
+    (tmp_path / "saved.html").write_text(saved["html"], encoding="utf-8")
+    with browser.new_context() as context:
+        page, watch = context.new_page(), Watch()
+        watch.over(page)
+        page.goto((tmp_path / "saved.html").as_uri())
+        shown(page)
+        assert page.title() != "owned"
+        assert page.locator("img[src=x]").count() == 0
+        watch.check()
 
 
 def test_the_policy_holds_in_the_browser(studio_server: StudioServer, browser: Browser) -> None:
