@@ -17,7 +17,7 @@ from foveal.cli.app import app
 from foveal.errors import ResultError
 from foveal.report.keys import key_of
 from foveal.report.saved_page import KINDS, load_result, page_of, save_page
-from foveal.report.shared_text import once
+from foveal.report.shared_text import LARGE, once
 from tests.recorded import answers, inside
 from tests.results.kinds import made
 
@@ -105,7 +105,7 @@ def test_coarse_maps_are_within_half_a_step(shape: tuple[int, int]) -> None:
     content = {"rows": rows, "columns": columns, "values": base64.b64encode(relative.tobytes()).decode(), "scale": 3.0}
     _, text = once(json.dumps(content, separators=(",", ":")), coarse=True)
     data = base64.b64decode(json.loads(text)["values"])
-    if rows * columns < 64 * 64:
+    if rows * columns < LARGE:
         assert data == relative.tobytes()
         return
     steps = np.frombuffer(data, np.int8)

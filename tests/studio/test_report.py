@@ -66,7 +66,7 @@ def test_what_needs_a_network_is_absent(report: Path, page: Page) -> None:
 
 def test_the_headline_chooses_among_what_was_recorded(report: Path, page: Page) -> None:
     page.goto(report.as_uri())
-    choice = page.get_by_role("heading", level=1).get_by_label("What is explained")
+    choice = page.get_by_label("What is explained")
     first, second = choice.locator("option").all_inner_texts()
     assert first == "Coral Spoonbill and not Coral Ibis" and second == "Coral Spoonbill"
     choice.select_option(second)

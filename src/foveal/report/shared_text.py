@@ -8,7 +8,7 @@ import re
 import numpy as np
 
 LONG = 400  # characters
-LARGE = 64 * 64  # positions of a map that "coarse" makes smaller
+LARGE = 32 * 32  # positions of a map that "coarse" makes smaller
 LONGEST = re.compile(rf'"([A-Za-z0-9+/=:;,.-]{{{LONG},}})"')
 ALIKE = re.compile(r'"(~+\d+)"(?!:)')  # a text that looks like a stand-in gets one more "~"
 MAP = re.compile(r'("rows":(\d+),"columns":(\d+),"values":)"([A-Za-z0-9+/=]+)"(?=,"scale":)')  # a `MapAnswer`

@@ -14,19 +14,14 @@ export function RecordedQuestion() {
   const asked = choices.get(target.value);
   return (
     <div class="question">
-      <h1>
-        Why{" "}
-        {choices.size < 2 ? (
-          asked
-        ) : (
-          <select class="asked words" aria-label="What is explained" value={target.value} onChange={(event) => go({ target: event.currentTarget.value })}>
-            {[...choices].map(([text, words]) => (
-              <option value={text}>{words}</option>
-            ))}
-          </select>
-        )}
-        ?
-      </h1>
+      <h1>Why {asked}?</h1>
+      {choices.size > 1 && (
+        <select aria-label="What is explained" value={target.value} onChange={(event) => go({ target: event.currentTarget.value })}>
+          {[...choices].map(([text, words]) => (
+            <option value={text}>{words}</option>
+          ))}
+        </select>
+      )}
     </div>
   );
 }
