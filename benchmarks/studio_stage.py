@@ -2,7 +2,8 @@
 
     python -m benchmarks.studio_stage
 
-From the key that moves the depth slider to the frame that has the other map, and the processor time that the page needs for it.
+From the key that moves the depth slider to the frame that has the other map, and the processor time that the page
+needs for it.
 """
 
 from __future__ import annotations

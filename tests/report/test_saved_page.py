@@ -25,7 +25,7 @@ SHOWN = {
     "explanation": "decision",
     "explanations": "decision",
     "flow": "decision",
-    "parts": "decision",
+    "parts": "parts",
     "tree": "tree",
     "match": "match",
 }

@@ -228,3 +228,24 @@ def test_without_barriers(
     page.get_by_text("is ahead of").wait_for()
     axe(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_parts_of_both_are_those_of_python(studio: Studio, studio_server: StudioServer, page: Page) -> None:
+    open_match(page, studio_server)
+    page.get_by_role("button", name="Parts of both").click()
+    others = first(studio)[1:]
+    j = matched(studio, *others).ranking()[0]
+    parts = matched(studio, others[j], parts=5).parts()
+    table = page.get_by_role("table", name=re.compile("Parts of both"))
+    table.wait_for()
+    rows = table.get_by_role("row").all()[1:]
+    assert len(rows) == len(parts)
+    for row, part in zip(rows, parts, strict=True):
+        share, lost, chance = (
+            number(cell.partition("\u202f")[0]) for cell in row.get_by_role("cell").all_inner_texts()[1:]
+        )
+        for shown, value in ((share, part.share), (lost, part.lost), (chance, part.effects["random"])):
+            assert shown == pytest.approx(100 * value, abs=0.6)
+    before = page.get_by_role("application").first.locator("canvas").evaluate("canvas => canvas.toDataURL()")
+    rows[1].focus()
+    page.wait_for_function("before => document.querySelector('.pair canvas').toDataURL() !== before", arg=before)

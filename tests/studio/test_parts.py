@@ -58,5 +58,5 @@ def test_a_network_that_decides_by_parts_shows_its_own(studio_server: StudioServ
     expect(page.get_by_text("The network decides by these parts.")).to_be_visible()
     expect(page.get_by_role("slider", name="Parts")).to_have_count(0)
     page.get_by_role("link", name=re.compile("take it apart")).first.click()
-    expect(page.get_by_role("tree")).to_be_visible()
+    expect(page.get_by_role("treeitem").first).to_be_visible()
     expect(page.get_by_role("combobox", name="rather than")).to_have_value("none")

@@ -43,7 +43,7 @@ def test_channels_are_switched_off_and_measured(
     expect(boxes).to_have_count(8)
     labels = [
         int(re.sub(r"\D", "", text))
-        for text in page.locator(".channels label:has(input[type=checkbox])").all_inner_texts()
+        for text in page.locator(".bringing label:has(input[type=checkbox])").all_inner_texts()
     ]
     why = foveal.explain(
         model, batch, foveal.Margin(JAY, OTHER), layer="stage3",
@@ -90,7 +90,7 @@ def test_a_click_on_a_position_tells_its_channels(page: Page, studio: Studio, st
     picture.click(position={"x": 12.5 / 20 * box["width"], "y": 5.5 / 20 * box["height"]})
     expect(page.locator("#answer")).to_contain_text("at row 6, column 13")
     why = foveal.explain(model, batch, foveal.Margin(JAY, OTHER), layer="stage3", method="hirescam")
-    caption = page.locator(".channels caption")
+    caption = page.locator(".bringing caption")
     expect(caption).to_contain_text("there")
     assert numbers(caption.inner_text())[-1] == pytest.approx(float(why.map[0, 5, 12]), abs=0.051)
     page.get_by_role("button", name="All 128 channels there").click()

@@ -59,10 +59,10 @@ def compare(
       foveal compare query.jpg -m timm:resnet50 --like shelf.jpg --method fam
 
     --target as in `foveal explain`. naflow is the flow of `foveal flow` at the last stage. Each row is printed as soon
-    as it is measured. The folder gets compare.html, a single file whose images can be sorted by any metric, scores.csv,
-    the table to paste as scores.md, scores.tex and scores.html, and manifest.json. --figure puts the maps into one
-    figure for a paper. Prints the paths of page, figure and tables; --json adds intervals and the tests of all pairs of
-    methods. After an interruption the same command goes on with the photos that are left.
+    as it is measured. The folder gets compare.html, a page of the studio with tables that sort by any metric,
+    scores.csv, the table to paste as scores.md, scores.tex and scores.html, and manifest.json. --figure puts the maps
+    into one figure for a paper. Prints the paths of page, figure and tables; --json adds intervals and the tests of all
+    pairs of methods. After an interruption the same command goes on with the photos that are left.
     """
     options.one_format(json=output.json, latex=latex)
     drawing.check()

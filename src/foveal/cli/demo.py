@@ -12,14 +12,15 @@ from foveal.cli.output_folder import OutputFolder
 
 @command
 def demo(output: options.OutputOptions, work: OutputFolder) -> None:
-    """Explain the bundled images with every method, and write a report.
+    """Explain the bundled images with every fast method, and write a report.
 
     \b
       foveal demo
       foveal demo -o somewhere/ --open
 
-    Needs no internet and no GPU: the network and the images ship with foveal. report.html is there after the first
-    image; it is complete after a few minutes, when the methods are scored on newly drawn images. Prints its path.
+    Needs no internet and no GPU: the network and the images ship with foveal. report.html is a page of the studio with
+    its answers inside. It is there after the first image; it is complete after a minute or two, when the methods are
+    scored on newly drawn images. Prints its path.
     """
     from foveal.demo import run
 

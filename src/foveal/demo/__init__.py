@@ -43,7 +43,7 @@ def run(
     """
     from foveal.demo.page import measured_answer
     from foveal.demo.truth import TruthMeasurements, measure
-    from foveal.demo.views import MODEL, VIEWS
+    from foveal.demo.views import BY_PARTS, MODEL, VIEWS
     from foveal.models import load_model
     from foveal.storage.atomic import write_text
     from foveal.synthetic import demo_scenes
@@ -53,7 +53,7 @@ def run(
     started = time.perf_counter()
     Path(out).mkdir(parents=True, exist_ok=True)  # now, not after the work is done
     model = load_model(MODEL)
-    studio = Studio({MODEL: model})
+    studio = Studio({MODEL: model, BY_PARTS: load_model(BY_PARTS)})
     studio.add_scenes(demo_scenes()[:images])
     record, evidence = StudioRecord(studio), TruthMeasurements()
     written = (0, 0)

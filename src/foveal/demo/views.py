@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from foveal.webapp.record import StudioRecord
     from foveal.webapp.studio import Studio
 
-MODEL = "demo"
+MODEL, BY_PARTS = "demo", "parts"
 MARGIN = "predicted - runner-up"  # why this species and not its sibling
 COMPARED = ("gradcam", "hirescam", "layercam", "excitationbp", "lrp-gamma", "guidedbackprop", "gradient")
 NEAREST = 3  # images that each is matched with
@@ -42,6 +42,13 @@ def tree(record: StudioRecord, studio: Studio, photo: str) -> None:
         record.ask("tree/branch", {**query, "of": node.id})
 
 
+def parts(record: StudioRecord, studio: Studio, photo: str) -> None:
+    """The parts that another network decides by, and its scores."""
+    on = {"photo": photo, "model": BY_PARTS}
+    record.ask("parts", {**on, "target": MARGIN, "count": 3, "resolution": 1})
+    record.ask("scores", on)
+
+
 def match(record: StudioRecord, studio: Studio, photo: str) -> None:
     """The other images by their similarity, and what the image shares with the first of them."""
     on = {"photo": photo, "model": MODEL, "metric": "cosine"}
@@ -50,8 +57,9 @@ def match(record: StudioRecord, studio: Studio, photo: str) -> None:
         return
     ranks = cast("RanksAnswer", record.ask("ranks", {**on, "among": others}))
     order = [one.photo for one in ranks.ranked]
-    for other, after in pairwise(order[: NEAREST + 1]):
+    for other in order[:NEAREST]:
         record.ask("match", {**on, "other": other, "method": "fam", "lines": None, "parts": 0})
+    for other, after in pairwise(order[: NEAREST + 1]):
         record.ask("contrast", {**on, "other": other, "than": after})
 
 
@@ -63,5 +71,11 @@ def methods(record: StudioRecord, studio: Studio, photo: str) -> None:
     record.ask("deciding", {**on, "target": MARGIN})
 
 
-VIEWS: Mapping[str, Recorder] = {"decision": decision, "tree": tree, "match": match, "methods": methods}
+VIEWS: Mapping[str, Recorder] = {
+    "decision": decision,
+    "tree": tree,
+    "parts": parts,
+    "match": match,
+    "methods": methods,
+}
 """View -> what records it, in the order of the tabs."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from foveal.errors import ResultError
 from foveal.report.comparison_page import comparison_page
-from foveal.report.explanations import explanation_page, flow_page
+from foveal.report.explanations import explanation_page, flow_page, parts_page
 from foveal.report.matches import match_page
 from foveal.report.trees import tree_page
 from foveal.results import Explanation, Flow, Match, Parts
@@ -76,6 +76,8 @@ def page_of(result: Result, scores: Scores | None = None, title: str = "") -> st
             return comparison_page({result.method: result}, scores, title=title)
         case Flow():
             return flow_page(result, title=title)
+        case Parts():
+            return parts_page(result, title=title)
         case Explanation():
             return explanation_page(result, title=title)
         case Tree():

@@ -120,11 +120,13 @@ class Question:
         asked = self._asked(names)
         highest = scores.nan_to_num(nan=-math.inf).argsort(descending=True, stable=True)[:MOST_CLASSES].tolist()
         shown = [*highest, *(k for k in asked if k not in highest)]
-        own = None if chances is None else known(chances[0].double()[shown])
+        own = [None] * len(shown) if chances is None else known(chances[0].double()[shown])
         return HighestClasses(
             of=len(scores),
             highest=[
-                ClassScore(index=k, name=names[k] if names else str(k), score=score, probability=own[i] if own else None)
+                ClassScore(
+                    index=k, name=names[k] if names else str(k), score=score, probability=own[i] if own else None
+                )
                 for i, (k, score) in enumerate(zip(shown, known(scores[shown]), strict=True))
             ],
         )

@@ -1,5 +1,6 @@
 // The exact call for what is shown.
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
+import { photo } from "../state/store";
 import { copy, done } from "./copy";
 import { keysShown } from "./KeysHelp";
 import { seconds } from "../words/numbers";
@@ -14,6 +15,9 @@ export interface Code {
 
 /** Set by the view that is shown. */
 export const code = signal<Code | null>(null);
+
+/** A photo that is no file has no command: "" then. */
+export const command = computed(() => (code.value && /^['"]/.test(photo.value?.source ?? "") ? code.value.command : ""));
 
 export function Footer() {
   const shown = code.value;
@@ -30,8 +34,8 @@ export function Footer() {
       <button type="button" onClick={() => void copy(shown.python)}>
         Copy as Python
       </button>
-      {shown.command && (
-        <button type="button" class="plain" onClick={() => void copy(shown.command)}>
+      {command.value && (
+        <button type="button" class="plain" onClick={() => void copy(command.value)}>
           as command
         </button>
       )}

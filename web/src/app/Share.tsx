@@ -5,7 +5,7 @@ import { address } from "../state/address";
 import { methodName, model, photo, target, transport } from "../state/store";
 import { bytesOf } from "../wire/map";
 import type { Figure, SavedPage } from "../wire/types";
-import { code } from "./Footer";
+import { code, command } from "./Footer";
 import { copy, save } from "./copy";
 import { loadView, saveView } from "./viewFile";
 
@@ -58,7 +58,7 @@ export function Share() {
           />
         </label>
         {code.value && entry("Copy as Python", () => copy(code.value!.python))}
-        {code.value && entry("Copy as command", () => copy(code.value!.command))}
+        {command.value && entry("Copy as command", () => copy(command.value))}
         {live && address.value.view === "decision" && FORMATS.map((format) => entry(`Figure as ${format.toUpperCase()}`, () => saveFigure(format)))}
         {live && askedAbout(about).length > 0 && (
           <>

@@ -1,7 +1,7 @@
 // A view as a file: its address, and what a reader of the file wants to know.
 import { address, format, go, parse } from "../state/address";
 import { library, model, photo } from "../state/store";
-import { code } from "./Footer";
+import { code, command } from "./Footer";
 import { save } from "./copy";
 
 const FORMAT = "foveal-view/1";
@@ -12,7 +12,7 @@ export function saveView(): void {
     address: format({ ...address.value, photo: photo.value?.hash, model: model.value?.name }),
     photo: photo.value?.name ?? "",
     python: code.value?.python ?? "",
-    command: code.value?.command ?? "",
+    command: command.value,
   };
   const stem = (photo.value?.name ?? "view").replace(/\.[^.]+$/, "");
   save(`${stem}.view.json`, new Blob([JSON.stringify(view, null, 2)], { type: "application/json" }));

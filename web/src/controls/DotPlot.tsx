@@ -40,7 +40,9 @@ export function DotPlot({ whole, here, others, label, wholeLabel, edge, edgeLabe
   const least = others.length ? extreme(...others) : null;
   const apart = (text: string, value: number, other: number) => Math.abs(x(value) - x(other)) > LETTER * text.length;
   const leastText = least === null ? "" : `${edgeLabel} ${points(least)}`;
-  const hereRight = x(here) + 8 + LETTER * `here ${points(here)}`.length < width;
+  const hereLong = 8 + LETTER * `here ${points(here)}`.length;
+  const crossed = x(whole) > x(here) && x(whole) - x(here) < hereLong;
+  const hereRight = x(here) + hereLong < width && !(crossed && x(here) > hereLong);
   const wholeText = `${wholeLabel} ${points(whole)}`;
   const wholeLeft = x(whole) - 8 - LETTER * wholeText.length > 0;
   return (

@@ -958,7 +958,8 @@ export interface components {
          *     Attributes:
          *         method: as it was asked for; of a baseline map, its name.
          *         layer: of the map; "" for a map of no layer.
-         *         hidden: the score with the marked places hidden; None where the map marks nothing.
+         *         hidden: the score with the marked places hidden; None where the map marks nothing,
+         *             or the score is no number.
          *         lost: the share of the score that goes with them: 0.3 is 30 %, negative where the score rises; None where the
          *             whole score is not above 0.
          */

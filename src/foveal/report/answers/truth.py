@@ -90,7 +90,7 @@ def sided(map: NDArray[np.floating], effects: Mapping[str, float]) -> NDArray[np
         map: raw, in the picture's pixels; not a number where the network did not look.
         effects: by part and of the background, see `Effects.row`.
     """
-    known = np.nan_to_num(map)
+    known: NDArray[np.floating] = np.nan_to_num(map)
     return -known if largest_effect(effects) < 0 else known
 
 

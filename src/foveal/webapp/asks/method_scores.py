@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from foveal.api.map_sources import NamedMaps, baseline_maps_at
 from foveal.api.measure import default_setting
 from foveal.attribution.perturbed_score import SAID, PerturbedScore, perturbed_scores
 from foveal.attribution.prepare import check_pictures, prepare
+from foveal.errors import TargetError
 from foveal.metrics.curves import regrid
 from foveal.metrics.hidden_share import marked, score_without
 from foveal.report.answers.method_scores import CellScore, MethodScoresAnswer
@@ -54,6 +56,8 @@ def method_scores(studio: Studio, query: MethodScoresQuery, progress: Progress) 
     maps = _maps(context, query.cells, chosen, progress)
     known = baseline_maps_at(context, None, SHOWN)
     with perturbed_scores(context, "score" if isinstance(target, Margin) else "auto") as (question,):
+        if not math.isfinite(question.whole):
+            raise TargetError(f"{question.label} is no number for this photo, so nothing can be lost of it")
         cells = []
         for done, (cell, map) in enumerate(zip(query.cells, maps, strict=True)):
             progress("maps", done, len(maps) + len(known))
@@ -87,5 +91,7 @@ def _measured(name: str, map: NamedMaps, context: Context, question: PerturbedSc
     assert grid
     where = marked(regrid(map.maps[0], grid, map.place, context.x.shape[2:]), HIDDEN)
     hidden = score_without(question, context.x, where) if bool(where.any()) else None
+    if hidden is not None and not math.isfinite(hidden):
+        hidden = None
     lost = (question.whole - hidden) / question.whole if hidden is not None and question.whole > 0 else None
     return CellScore(method=name, layer=map.layer or "", hidden=hidden, lost=lost)

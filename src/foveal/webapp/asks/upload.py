@@ -31,7 +31,7 @@ def uploaded(studio: Studio, data: bytes, name: str) -> PhotoEntry:
             if picture.width * picture.height > MOST_PIXELS:
                 raise too_large
             picture.load()
-            return photo_entry(studio.photos.add(picture, name, data=data, source=repr(name)))
+            return photo_entry(studio.photos.add(picture, name, data=data, source=repr(f"path/to/{name}")))
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -22,6 +22,7 @@ export function FeatureImage({ layer, channel, most }: Props) {
   const query = { model: model.value!.name, layer, channel, steps: STEPS, ...weights };
   const [going, setGoing] = useState(false);
   const [stopped, setStopped] = useState(false);
+  const [open, setOpen] = useState(false);
   const made = useBouts<FeatureFrame>("feature_image", query, (frame) => (frame?.finished ? null : { done: frame?.done ?? 0 }), going);
   const frame = made.answer;
   useChannelCode(layer, channel, STEPS, weights);
@@ -67,6 +68,8 @@ export function FeatureImage({ layer, channel, most }: Props) {
           </button>
         )}
         <Weights
+          open={open}
+          onOpen={setOpen}
           weights={weights}
           onChange={(next) => {
             setStopped(false);

@@ -8,13 +8,15 @@ export interface WeightsOfImage {
 export const USUAL: WeightsOfImage = { smoothness: 2, low_saturation: 0 };
 
 interface Props {
+  open: boolean;
+  onOpen: (open: boolean) => void;
   weights: WeightsOfImage;
   onChange: (weights: WeightsOfImage) => void;
 }
 
-export function Weights({ weights, onChange }: Props) {
+export function Weights({ open, onOpen, weights, onChange }: Props) {
   return (
-    <details class="weights">
+    <details class="weights" open={open} onToggle={(event) => onOpen(event.currentTarget.open)}>
       <summary>Weights …</summary>
       <label>
         smooth <input type="range" min="0" max="10" step="0.5" value={weights.smoothness} onChange={(event) => onChange({ ...weights, smoothness: Number(event.currentTarget.value) })} />{" "}

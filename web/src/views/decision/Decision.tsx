@@ -21,6 +21,7 @@ import { Badges } from "./Badges";
 import { BrushLayer } from "./brush/BrushLayer";
 import { BrushSide } from "./brush/BrushSide";
 import { showsMap } from "./brush/state";
+import { Seen } from "./brush/Seen";
 import { BrushTools } from "./brush/BrushTools";
 import { Controls } from "./Controls";
 import { useCurves } from "./curves";
@@ -91,6 +92,7 @@ export function Decision() {
                 patch={altered.patch}
                 over={altered.brushing && <BrushLayer photo={photo.value!} />}
               >
+                {altered.brushing && field && <Seen field={field} />}
                 {!bare &&
                   places.map((place, i) => (
                     <path class={`place${isHovered("place", place.number) ? " same" : ""}`} d={outlines[i]!.path} />

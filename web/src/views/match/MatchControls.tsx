@@ -1,7 +1,7 @@
 // What is shown, by which method, how photos are compared, how many lines, on which scale.
 import { Segmented } from "../../controls/Segmented";
 import { address, go } from "../../state/address";
-import { library } from "../../state/store";
+import { library, transport } from "../../state/store";
 import { by } from "./state";
 
 const FAM = [
@@ -68,6 +68,11 @@ export function MatchControls({ divisible, lines }: Props) {
           <option value="each">Own scales</option>
         </select>
       </label>
+      {!apart && transport.value.live && (
+        <button type="button" aria-pressed={address.value.parts === "yes"} onClick={() => go({ parts: address.value.parts ? undefined : "yes" })}>
+          Parts of both
+        </button>
+      )}
     </div>
   );
 }

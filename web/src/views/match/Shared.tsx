@@ -15,8 +15,11 @@ import { showCode } from "./code";
 import { LinePanel } from "./LinePanel";
 import { MatchControls } from "./MatchControls";
 import { Pair } from "./Pair";
+import { PartsTable } from "./PartsTable";
 import { Ramps } from "./Ramps";
 import { by, chosen } from "./state";
+
+const PARTS = 5;
 
 interface Props {
   on: { photo: string; model: string; metric: string };
@@ -35,6 +38,8 @@ export function Shared({ on, one, other, rank, of, divisible }: Props) {
   const { answer } = asked;
   const at = chosen.value;
   const found = useAnswer<Counterpart>("counterpart", at && { ...pairOf, side: at.side, positions: [[at.row, at.column]] });
+  const parted = useAnswer<Matched>("match", address.value.parts ? { ...pairOf, method: "fam", lines: 0, parts: PARTS } : null);
+  const part = hovered.value?.kind === "part" ? (parted.answer?.parts[Number(hovered.value.id)] ?? null) : null;
   const [last, setLast] = useState(0);
   const pointed = hovered.value?.kind === "line" ? Number(hovered.value.id) : null;
   useEffect(() => {
@@ -43,7 +48,10 @@ export function Shared({ on, one, other, rank, of, divisible }: Props) {
   useEffect(() => {
     if (answer) showCode(one, other, null, lines, answer.seconds);
   }, [answer, one, other]);
-  const fields = useMemo(() => answer && [fieldOf(answer.query_map), fieldOf(answer.reference_map)], [answer]);
+  const fields = useMemo(() => {
+    const shown = part ?? answer;
+    return shown && [fieldOf(shown.query_map), fieldOf(shown.reference_map)];
+  }, [answer, part]);
   const scales = useMemo(() => {
     if (!fields) return null;
     const both = chooseScale(fields);
@@ -63,7 +71,7 @@ export function Shared({ on, one, other, rank, of, divisible }: Props) {
   return (
     <>
       <div class={asked.waiting ? "old" : ""}>
-        <Pair one={one} other={other} answer={answer} fields={fields} scales={scales} line={line} counterpart={counterpart} rank={rank} of={of} />
+        <Pair one={one} other={other} answer={part ? { ...answer, lines: [] } : answer} fields={fields} scales={scales} line={line} counterpart={part ? null : counterpart} rank={rank} of={of} />
       </div>
       <Waiting asked={asked} what="Comparing" />
       <Waiting asked={found} />
@@ -75,6 +83,7 @@ export function Shared({ on, one, other, rank, of, divisible }: Props) {
         <LinePanel one={one} other={other} answer={answer} fields={fields} line={line} counterpart={counterpart} />
         <Channels answer={answer} />
       </div>
+      {address.value.parts && <PartsTable asked={parted} photos={[one, other]} />}
       <NoteList notes={answer.notes} />
     </>
   );

@@ -58,8 +58,8 @@ function blindWords(block: Block, there: readonly string[], best: number): strin
   if (block.mark !== null && first)
     return `Hiding what these mark costs up to ${percent(best)} of ${lostOf(block)}; hiding what ${BLIND[first.name] ?? first.name} ${first.name === "edges" ? "mark" : "marks"}, ${percent(block.mark)}. `;
   if (!there.length) return "";
-  const names = listed(there.map((name) => BLIND[name] ?? name));
-  return `${upper(names)} ${there.length === 1 ? "points" : "point"} there, too, without knowing the question. `;
+  const names = listed(there.map((name) => BLIND[name] ?? name), there.length);
+  return `${upper(names)} ${there.length === 1 && there[0] !== "edges" ? "points" : "point"} there, too, without knowing the question. `;
 }
 
 const upper = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

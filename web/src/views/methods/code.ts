@@ -21,6 +21,7 @@ export function useCode(block: Block, columns: readonly Column[]): void {
     : `foveal compare ${photo.value!.source} --model ${model.source}${target} --method ${columns.map((one) => one.name).join(",")}`;
   const seconds = block.comparison.answer?.seconds;
   useEffect(() => {
+    if (!layers.length) return;
     code.value = { python: calls, command, ...(seconds === undefined ? {} : { seconds }) };
   }, [calls, command, seconds]);
 }

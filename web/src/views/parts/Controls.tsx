@@ -15,7 +15,7 @@ export function Controls({ answer }: { answer: Parts | null }) {
   const { count = "3", resolution = "1" } = address.value as Record<string, string | undefined>;
   return (
     <div class="controls">
-      <label class="least">
+      <label class="ranged">
         <span>Parts</span>
         <input
           type="range"

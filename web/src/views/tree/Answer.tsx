@@ -1,6 +1,7 @@
 // The tree in words, and what changes when nodes are switched off.
 import type { Asked } from "../../state/answers";
 import type { Tree, Without } from "../../wire/types";
+import { shortName } from "../../words/names";
 import { percent } from "../../words/numbers";
 import { capital, fine, numberWord, parentWords, referenceWords, scoreWord } from "../../words/tree";
 import { all, sum, type Level } from "./levels";
@@ -75,6 +76,7 @@ function Then({ tree, levels, off, then }: { tree: Tree; levels: readonly Level[
     <p role="status">
       With {names.join(" and ")} the {scoreWord(tree)} goes from {fine(then.before)} to <b>{fine(then.score)}</b>, {fine(then.score - then.before, true)}
       {claimed !== null ? `; the tree claims ${fine(claimed, true)}.` : "."}
+      {then.scores?.kind === "class" && then.scores.classes[0] && ` The network then says ${shortName(then.scores.classes[0].name)}.`}
     </p>
   );
 }

@@ -36,6 +36,7 @@ export function Columns({ tree, levels, onOff, onRename }: Props) {
     const next = moved(event.key, one, levels, way);
     if (next) {
       pressed.current = true;
+      document.getElementById(`node-${next.chosen.join("-")}`)?.focus(); // at once, for the next key; a new column comes later
       select(next.chosen, next.open);
     } else if (event.key.toLowerCase() === "o") onOff(one);
     else if (event.key === "F2") onRename();
@@ -90,7 +91,7 @@ export function Columns({ tree, levels, onOff, onRename }: Props) {
               {level.stage.rows}×{level.stage.columns} positions · {count(level.stage.channels, "channel")}
             </span>
           </p>
-          <div class="under">
+          <div class="beneath">
             {level.folded.length > 0 && (
               <p>
                 {level.folded.length} smaller, together {amount(tree, sum(level.folded), true)}

@@ -52,7 +52,7 @@ export function Controls() {
       )}
       {live && menu("Nodes of a level", "branching", String(DEFAULT_BRANCHING), BRANCHING.map((n) => [String(n), `${WORDS[n]} a level`] as const))}
       {live && (parts ? menu("rather than", "reference", "blur", REFERENCES) : menu("Rule", "rule", "exact", RULES))}
-      <label class="least">
+      <label class="ranged">
         <span>Show what carries at least</span>
         <input
           type="range"
@@ -65,7 +65,7 @@ export function Controls() {
         />
         <output>{least()} %</output>
       </label>
-      <span class="key">
+      <span class="marks">
         <span>
           <i class="claimed" /> claimed
         </span>

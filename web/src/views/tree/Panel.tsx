@@ -31,7 +31,7 @@ export function Panel({ tree, one, level, query, renaming, children }: Props) {
   return (
     <aside class="panel" aria-label={`About ${one.name}`}>
       <Name key={node.id} one={one} renaming={renaming} />
-      <p class="quiet small">
+      <p class="quiet fineprint">
         {[...own, level.stage.name].join(", ")}
         {node.part ? ` · ${count(node.channels.length, "channel")} hold${node.channels.length === 1 ? "s" : ""} half of it` : ` · activation ${node.value.toPrecision(3)}`}
       </p>

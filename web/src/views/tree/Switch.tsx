@@ -8,7 +8,7 @@ export function Switch({ one }: { one: Shown }) {
   const [dragged, setDragged] = useState(now);
   useEffect(() => setDragged(now), [now, one.node.id]);
   return (
-    <section class="switch">
+    <section class="turnoff">
       <h2>Switch off</h2>
       <div>
         <button type="button" aria-pressed={now === 0} onClick={() => scale(one.node.id, now === 0 ? 1 : 0)}>

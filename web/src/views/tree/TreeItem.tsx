@@ -49,7 +49,7 @@ export function TreeItem({ tree, one, level, most, place, open, chosen, scale, o
       <div class="said" aria-hidden="true">
         <span class={`name${one.name.length > 17 ? " long" : ""}`}>{one.name}</span>
         <span class={`claim ${sign}`}>{amount(tree, one.brings, true)}</span>
-        <span class="measured">{one.measured === null ? "" : amount(tree, one.measured, true)}</span>
+        <span class="answered">{one.measured === null ? "" : amount(tree, one.measured, true)}</span>
         <span class="track">
           <i class={`bar ${sign}`} style={{ width: width(one.brings) }} />
           {one.measured !== null && <i class={`gone-without${Math.sign(one.measured) === Math.sign(one.brings) ? "" : " other"}`} style={{ width: width(one.measured) }} />}

@@ -16,9 +16,9 @@ export function useBrushKeys(): void {
         return;
       }
       if (key === "z" && (event.ctrlKey || event.metaKey)) undo();
-      else if (!plain) return;
-      else if (key === "[") resize(1 / 1.2);
+      else if (key === "[") resize(1 / 1.2); // with AltGr on some keyboards
       else if (key === "]") resize(1.2);
+      else if (!plain) return;
       else if (key === "x") erasing.value = !erasing.value;
       else if (key === "escape" || key === "b") finish();
       else return;

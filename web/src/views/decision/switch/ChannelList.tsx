@@ -24,7 +24,7 @@ export function ChannelList({ on }: { on: { photo: string; model: string; target
   const number = Number(other);
   const right = other !== "" && Number.isInteger(number) && number >= 0 && number < answer.of;
   return (
-    <div class={`channels${asked.waiting ? " old" : ""}`}>
+    <div class={`bringing${asked.waiting ? " old" : ""}`}>
       <table>
         <caption class="quiet">
           What channels bring{where.value ? " there" : ""}, by the gradient; all {answer.of.toLocaleString("en")} together {points(answer.total, true)}

@@ -1,6 +1,7 @@
 // Which channels of which layer are switched off, where, and how far: all of it is in the address.
 import { computed } from "@preact/signals";
 import { address, go } from "../../../state/address";
+import { transport } from "../../../state/store";
 import type { Switch } from "../../../wire/altered";
 
 export type Run = [number, number, number];
@@ -34,7 +35,7 @@ export function startSwitch({ layer, runs = null }: { layer: string; runs?: Run[
 
 /** The channels of one position. */
 export function startAt(layer: string, [row, column]: readonly [number, number]): void {
-  if (layer !== "input") startSwitch({ layer, runs: [[row, column, column]] });
+  if (transport.value.live && layer !== "input") startSwitch({ layer, runs: [[row, column, column]] });
 }
 
 export function finishSwitch(): void {
