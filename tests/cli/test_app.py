@@ -73,7 +73,13 @@ def panels() -> dict[str, list[str]]:
 
 def test_help_begins_with_what_most_people_need() -> None:
     commands = panels()
-    assert next(iter(commands)) == "Start here" and commands["Start here"] == ["explain", "compare", "match", "studio"]
+    assert next(iter(commands)) == "Start here" and commands["Start here"] == [
+        "explain",
+        "compare",
+        "match",
+        "studio",
+        "page",
+    ]
     assert "foveal explain" in next(line for line in run("--help").output.splitlines() if "  foveal" in line)
 
 
@@ -83,7 +89,7 @@ def test_a_command_bears_its_verb_s_name() -> None:
         name for name in vars(foveal)["__all__"] if foveal._HOME.get(name, "").startswith("api.") and name.islower()
     }
     assert verbs - {"class_tree", "flows", "follow_pair", "retrieve"} <= listed  # `foveal match` retrieves, too
-    assert listed - verbs == {"demo", "studio", "help", "models", "methods", "benchmark", "train"}
+    assert listed - verbs == {"demo", "studio", "page", "help", "models", "methods", "benchmark", "train"}
 
 
 @pytest.mark.parametrize("command", [name for names in panels().values() for name in names])

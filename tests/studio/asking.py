@@ -75,6 +75,17 @@ class Client:
         assert reply.status == 200, (reply.status, reply.body[:300])
         return reply.json
 
+    def problem(self, name: str, **query: Any) -> str:
+        """Ask what cannot be answered, and wait for the sentence."""
+        reply = self.ask(name, **query)
+        if reply.status == 202:
+            *_, last = self.events(reply.json["job"])
+            self.cancel(reply.json["job"])
+            assert last["kind"] == "error", last
+            return str(last["sentence"])
+        assert reply.status in (400, 404, 422), (reply.status, reply.body[:300])
+        return reply.sentence
+
     def events(self, job: str) -> Iterator[dict[str, Any]]:
         """What happens to a job, up to its end."""
         with closing(http.client.HTTPConnection(self.server.host, self.server.port, timeout=60)) as connection:

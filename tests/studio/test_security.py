@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from foveal.webapp import security
+from foveal.webapp.jobs import UNEXPECTED
 from foveal.webapp.photos import MOST_UPLOADS
 from foveal.webapp.studio import Studio
 from tests.studio.asking import Client, Reply
@@ -321,9 +322,7 @@ def test_no_field_is_a_path(client: Client, tmp_path: Path, monkeypatch: pytest.
     with files_opened() as opened:
         for field in FIELDS:
             for code in ("secret.py", str(tmp_path / "secret.py")):
-                reply = client.ask("decision", **good | {field: text.format(code=code)})
-                assert reply.status in (400, 404, 422), (field, reply.body[:200])
-                assert "fault of foveal" not in reply.sentence
+                assert UNEXPECTED not in client.problem("decision", **good | {field: text.format(code=code)}), field
         for path in (f"/photos/{text}", f"/{text}", f"/static/{text}", f"/api/jobs/../{text}"):
             assert client.get(quote(path)).status in (404, 405)
     assert not [path for path in opened if "passwd" in path or "secret" in path or "antigravity" in path]
