@@ -25,18 +25,14 @@ export function Columns({ tree, levels, onOff, onRename }: Props) {
   const most = (level: Level) =>
     Math.max(...(tree.nodes === "parts" ? levels : [level]).flatMap((one) => one.shown.map((each) => Math.abs(each.brings))), 1e-9);
   const focus = chosen.join("-") || levels[0]?.shown[0]?.way.join("-");
-  const pressed = useRef(false);
   useEffect(() => {
-    if (pressed.current) box.current?.querySelector<HTMLElement>("[role=treeitem][tabindex='0']")?.focus();
-    pressed.current = false;
     box.current?.querySelector(".column:last-of-type")?.scrollIntoView({ block: "nearest", inline: "end" });
   }, [focus, levels.length]);
   const press = (one: Shown) => (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const next = moved(event.key, one, levels, way);
     if (next) {
-      pressed.current = true;
-      document.getElementById(`node-${next.chosen.join("-")}`)?.focus(); // at once, for the next key; a new column comes later
+      document.getElementById(`node-${next.chosen.join("-")}`)?.focus(); // at once, for the next key
       select(next.chosen, next.open);
     } else if (event.key.toLowerCase() === "o") onOff(one);
     else if (event.key === "F2") onRename();
