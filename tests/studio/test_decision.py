@@ -102,7 +102,7 @@ def test_places_are_connected_regions_of_the_map(opened: Page, why: Explanation)
 
 
 def test_the_depth_scrubber_shows_every_stage_and_asks_nothing(opened: Page, why: Explanation) -> None:
-    opened.wait_for_load_state("networkidle")
+    expect(opened.locator("#answer")).to_contain_text("hidden")
     asked: list[str] = []
     opened.on("request", lambda request: asked.append(request.url) if "/api/decision" in request.url else None)
     depth = opened.get_by_role("slider", name="Depth")
