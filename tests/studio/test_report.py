@@ -43,7 +43,7 @@ def test_the_report_asks_for_nothing(report: Path, new_page: Callable[..., Page]
     requests = asked(page)
     page.goto(report.as_uri())
     expect(page.get_by_role("heading", level=1)).to_contain_text("Why")
-    for view in ("Tree", "Match", "Methods", "Scores", "Decision"):
+    for view in ("Tree", "Parts", "Match", "Methods", "Scores", "Decision"):
         page.get_by_role("navigation").get_by_role("link", name=view, exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         expect(page.get_by_role("alert")).to_have_count(0)
@@ -56,7 +56,7 @@ def test_what_needs_a_network_is_absent(report: Path, page: Page) -> None:
     expect(page.get_by_text("Add photos")).to_have_count(0)
     expect(page.get_by_role("heading", name=re.compile("What if"))).to_have_count(0)
     assert page.get_by_role("navigation").get_by_role("link").all_inner_texts() == [
-        "Decision", "Tree", "Match", "Methods", "Scores",
+        "Decision", "Tree", "Parts", "Match", "Methods", "Scores",
     ]  # fmt: skip
     page.get_by_role("button", name="Share").click()
     menu = page.get_by_role("dialog", name="Share")

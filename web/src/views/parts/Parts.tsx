@@ -14,6 +14,7 @@ import { numberWord, scoreWord } from "../../words/tree";
 import { Badges } from "../decision/Badges";
 import { Notes } from "../decision/Notes";
 import { Question } from "../decision/Question";
+import { recordedOf } from "../../state/recorded";
 import { treeQuery } from "../tree/state";
 import { Controls } from "./Controls";
 import { useCode } from "./code";
@@ -27,7 +28,7 @@ export function partsQuery(): Record<string, string | number> {
 }
 
 export function partsAreThere(): boolean {
-  return transport.value.live || Boolean(photo.value && model.value && transport.value.has("parts", partsQuery()));
+  return transport.value.live || recordedOf(transport.value, "parts").length > 0;
 }
 
 export function Parts() {

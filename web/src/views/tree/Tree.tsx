@@ -4,6 +4,7 @@ import { ScoreTable } from "../../controls/ScoreTable";
 import { Waiting } from "../../controls/Waiting";
 import { useAnswer } from "../../state/answers";
 import { go } from "../../state/address";
+import { recordedOf } from "../../state/recorded";
 import { model, photo, target, transport } from "../../state/store";
 import type { Scores, Tree as TreeAnswer, Without } from "../../wire/types";
 import { Notes } from "../decision/Notes";
@@ -19,8 +20,7 @@ import { Path } from "./Path";
 import { FORGOTTEN, scale, scales, selected, treeQuery } from "./state";
 
 export function treeIsThere(): boolean {
-  if (!photo.value || !model.value) return transport.value.live;
-  return transport.value.live || ["parts", "neurons"].some((nodes) => transport.value.has("tree", treeQuery(nodes)));
+  return transport.value.live || recordedOf(transport.value, "tree").length > 0;
 }
 
 export function Tree() {
