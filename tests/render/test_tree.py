@@ -75,7 +75,7 @@ def test_what_is_found_lowers_its_parent_more_than_chance(tree: Tree) -> None:
             for k in random.choice(32, 5, replace=False)
         )
         other = replace(feature, edges=edges)
-        expander.measure([other])
+        expander.measure([other], lambda done, total: None)
         chance += [edge.effect for edge in edges]
     assert np.mean([e for e in found if e is not None]) > 3 * abs(np.mean([e for e in chance if e is not None]))
 

@@ -166,6 +166,7 @@ def test_a_dot_opens_its_photo_by_keyboard(opened: Page, own_studio: Studio) -> 
 
 
 def test_a_name_of_the_persons_own_is_in_the_address_and_on_the_front_page(opened: Page) -> None:
+    expect(opened.get_by_text("Switched off, no photo changes class.").first).to_be_visible()  # nothing moves any more
     opened.get_by_label("Your name for it").fill("dark band")
     opened.get_by_role("link", name=f"All channels of {LAYER}").click()
     expect(opened.get_by_role("link", name=f"dark band ({CHANNEL})")).to_be_visible()

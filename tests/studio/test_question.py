@@ -178,7 +178,7 @@ def test_one_unit_is_explained(jay: Page) -> None:
 
 def test_a_function_of_ones_own_is_explained(ask: Callable[..., Page]) -> None:
     page = ask("classes")
-    page.get_by_role("button", name="red").first.click()
+    page.get_by_role("heading", level=1).get_by_role("button", name="red").click()
     page.get_by_role("button", name="your own function redness").click()
     asks(page, "What raises redness?")
     expect(page.locator("footer code")).to_contain_text("foveal.explain(model, images[0], redness")

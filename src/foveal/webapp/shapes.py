@@ -57,6 +57,8 @@ class Tiles(Wire):
     def _apart(self) -> Tiles:
         if min(abs(step) for step in self.step) < 1e-4:
             raise ValueError("positions of a map lie further apart than that")
+        if max(abs(value) for value in (*self.offset, *self.step)) > 1e4:
+            raise ValueError("positions of a map lie on the photo or near it")
         return self
 
 

@@ -28,7 +28,7 @@ export function App() {
       </a>
       {lost.value && (
         <p class="lost" role="alert">
-          foveal has stopped. Start it again; this page will find it.
+          foveal has stopped. Start it again, and open the address that it prints.
         </p>
       )}
       <Header view={view.name} />

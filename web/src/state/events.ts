@@ -1,7 +1,7 @@
 // One stream of events for the whole page, open while it waits for jobs: browsers allow a server few connections.
 import { Problem, type Progress } from "./transport";
 
-export const LOST = "foveal has stopped. Start it again; this page will find it.";
+export const LOST = "foveal has stopped. Start it again, and open the address that it prints.";
 
 interface JobEvent extends Progress {
   job: string;
