@@ -1,6 +1,6 @@
 // The photo with a map on it: hover tells a position's value, the wheel zooms, dragging pans, arrows move by a position.
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { crossFade } from "../draw/fade";
 import { drawOverlay } from "../draw/overlay";
 import { usePatched, usePixels } from "../draw/pixels";
@@ -42,7 +42,8 @@ export function PhotoMap({ photo, alt, describedBy, field, scale, side = 640, po
   const [plain, setPlain] = useState(false);
   const zoom = useZoom(frame);
 
-  useEffect(() => {
+  // Before the next frame, not after it.
+  useLayoutEffect(() => {
     const context = canvas.current?.getContext("2d");
     if (!context || !pixels || !tables.value) return;
     if (drawn.current && field && drawn.current !== field) crossFade(canvas.current!);
@@ -73,6 +74,12 @@ export function PhotoMap({ photo, alt, describedBy, field, scale, side = 640, po
     if (event.key === "0") reset();
   };
   const cell = field && position ? tileOf(field, ...position) : null;
+  const lines = (
+    <>
+      {children}
+      {cell && <rect class="cell" x={cell[0]} y={cell[1]} width={cell[2] - cell[0]} height={cell[3] - cell[1]} />}
+    </>
+  );
   const live = Boolean(field && onPosition);
   return (
     <div
@@ -96,13 +103,22 @@ export function PhotoMap({ photo, alt, describedBy, field, scale, side = 640, po
       <div class="zoomed" style={{ transform: zoom.transform }}>
         <canvas ref={canvas} role="img" aria-label={alt} />
         {!plain && (
-          <svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
-            {children}
-            {cell && <rect class="cell" x={cell[0]} y={cell[1]} width={cell[2] - cell[0]} height={cell[3] - cell[1]} />}
-          </svg>
+          <>
+            <Lines halo>{lines}</Lines>
+            <Lines>{lines}</Lines>
+          </>
         )}
         {over}
       </div>
     </div>
+  );
+}
+
+/** Lines in fractions of the photo; drawn white on a dark halo, so that they show on every photo. */
+function Lines({ halo = false, children }: { halo?: boolean; children: ComponentChildren }) {
+  return (
+    <svg class={halo ? "halo" : undefined} viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
+      {children}
+    </svg>
   );
 }
