@@ -187,7 +187,7 @@ def test_methods_and_layers_are_chosen(opened: Page) -> None:
 
 def test_the_decision_leads_to_the_maps_that_know_nothing(studio_server: StudioServer, page: Page, jay: str) -> None:
     page.goto(f"{studio_server.address}#/decision?photo={jay}")
-    page.get_by_role("link", name=re.compile("what maps say that know nothing")).click(timeout=PATIENT)
+    page.get_by_role("link", name=re.compile("what baseline maps look like")).click(timeout=PATIENT)
     shown = page.get_by_role("list", name="Maps that know nothing")
     expect(shown.get_by_role("img")).to_have_count(4, timeout=PATIENT)
 

@@ -86,6 +86,14 @@ def test_the_keys_change_the_photo_and_what_was_recorded_of_it(report: Path, pag
     expect(page.get_by_role("table", name=re.compile("Where the evidence lies"))).to_be_visible()
 
 
+def test_the_tables_of_a_wide_page_are_whole(report: Path, page: Page) -> None:
+    page.goto(report.as_uri() + "#/measured")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).length"
+    assert page.locator(".sheet .wide").count() == 2
+    assert page.locator(".sheet .wide").evaluate_all(cut) == 0
+
+
 def test_tables_sort_by_a_column(report: Path, page: Page) -> None:
     page.goto(report.as_uri() + "#/measured")
     table = page.get_by_role("region", name=re.compile("mark the deciding part"))

@@ -20,7 +20,7 @@ export function Notes({ notes, stages, layer, field }: Props) {
 
 /** What a map is worth shows beside others. */
 function MoreMethods() {
-  return <a href={linkTo({ view: "methods" })}>See whether other methods say the same, and what maps say that know nothing.</a>;
+  return <a href={linkTo({ view: "methods" })}>See whether other methods say the same, and what baseline maps look like.</a>;
 }
 
 /** What a position is, and what it sees: the edge of the map is not the edge of the thing. */

@@ -7,7 +7,7 @@ export function Measured({ claimed, cost, noun }: { claimed: number; cost: numbe
   const at = (value: number) => (100 * (value - low)) / (high - low);
   const span = (value: number) => ({ left: `${Math.min(at(0), at(value))}%`, width: `${Math.abs(at(value) - at(0))}%` });
   return (
-    <table class="measured">
+    <table class="estimates">
       <caption>
         <b>What they bring</b> <span class="quiet">in points of {noun}</span>
       </caption>
