@@ -141,6 +141,14 @@ def test_the_class_alone_and_the_runner_up(ask: Callable[..., Page]) -> None:
     asks(page, "Why red and not green?")
 
 
+def test_the_scores_stay_where_they_are_while_the_answer_grows(ask: Callable[..., Page]) -> None:
+    page = ask("classes")
+    table = page.get_by_role("table", name=re.compile("Scores"))
+    first = table.bounding_box()
+    expect(page.get_by_text("hidden elsewhere", exact=False).first).to_be_visible(timeout=PATIENT)
+    assert table.bounding_box() == first
+
+
 def test_a_row_dragged_onto_another_asks_why_not_that(ask: Callable[..., Page]) -> None:
     page = ask("classes")
     row(page, "blue").drag_to(row(page, "green"))

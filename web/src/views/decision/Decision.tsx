@@ -68,6 +68,7 @@ export function Decision() {
   const noun = answer ? scoreNoun(answer, target.value, scored.answer?.kind) : "the score";
   useCode(plain ? answer : null, layer);
   const bare = !showsMap();
+  const live = transport.value.live;
   const rescale = (most: number | undefined, from: number | undefined) => {
     if (share !== null && from !== scale?.from) go({ area: undefined }, "same");
     setLimit({ limit: most, from });
@@ -110,12 +111,12 @@ export function Decision() {
         {answer && <DepthScrubber answer={answer} chosen={layer} sign={sign} onChange={(next) => go({ layer: next })} />}
         {answer && plain && <DepthCurves answer={answer} asked={depth} noun={noun} />}
       </div>
-      <div class={`answers${decided.waiting && answer ? " old" : ""}`}>
+      <div class={`answers${decided.waiting && answer ? " old" : ""}${live ? " growing" : ""}`}>
         {answer && altered.brushing && <BrushSide on={asking} answer={answer} scores={scored.answer} edited={altered.edited} />}
         {answer && altered.switching && <SwitchSide on={asking} answer={answer} scores={scored.answer} asIs={asIs.answer} />}
-        {plain && answer && field && <Answer answer={answer} places={places} hidden={hidden.answer} noun={noun} />}
+        {plain && (answer && field ? <Answer answer={answer} places={places} hidden={hidden.answer} noun={noun} /> : live && <p class="answer" />)}
         {plain && scored.answer && (
-          <ScoreTable classes={scored.answer.classes} kind={scored.answer.kind} asked={answer?.asked ?? []} live={transport.value.live} />
+          <ScoreTable classes={scored.answer.classes} kind={scored.answer.kind} asked={answer?.asked ?? []} live={live} />
         )}
         <Waiting asked={scored} />
         {plain && answer && field && <Places field={field} places={places} photo={photo.value!} scale={scale!} hidden={hidden} noun={noun} />}
