@@ -1,4 +1,7 @@
-"""On an accelerator every verb says what it says on the processor, and leaves the network there."""
+"""On an accelerator every verb says what it says on the processor, and leaves the network there.
+
+Without one, `test_elsewhere.py` tests at least that no verb mixes tensors of two devices.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from benchmarks.gpu import calibrated, embedding, moved
+from benchmarks.gpu_asks import QUESTIONS, Asked, difference
 from torch import Tensor, nn
 
 import foveal
@@ -192,3 +197,15 @@ def test_a_network_on_two_devices() -> None:
     torch.manual_seed(0)
     why = foveal.explain(OnTwo().eval(), torch.randn(2, 3, 16, 16), 0, method="hirescam")
     assert torch.isfinite(torch.as_tensor(why.map)).all()
+
+
+@pytest.mark.parametrize("name", sorted(QUESTIONS))
+def test_every_verb_answers_as_on_the_processor(name: str, no_trace: NoTrace) -> None:
+    question = QUESTIONS[name]
+    model = calibrated(architecture("resnet18"), 64)
+    here = Asked(model, embedding(model), torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(1)))
+    there = moved(here, "cuda")
+    expected = question.told(question.ask(here.few(question.images)))
+    with no_trace(there.model):
+        found = question.told(question.ask(there.few(question.images)))
+    assert difference(expected, found, drawn=question.drawn) <= question.tolerance

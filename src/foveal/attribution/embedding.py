@@ -18,6 +18,7 @@ from foveal.engine.memory import load_of
 from foveal.engine.stages import describe
 from foveal.errors import TargetError
 from foveal.images import Batch, load_images
+from foveal.models.model import at_home
 from foveal.targets.heads import read_head
 from foveal.targets.reference import embedded
 
@@ -65,7 +66,7 @@ def find_embedding(
     module = getattr(model, "module", model)
     labels = labels or getattr(model, "labels", None)
     assert isinstance(module, nn.Module)
-    return _find(unwrap(module), x[:1], Arguments(1), labels, getattr(model, "task", None))
+    return _find(unwrap(module), at_home(x[:1], module), Arguments(1), labels, getattr(model, "task", None))
 
 
 def _find(

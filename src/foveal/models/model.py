@@ -130,9 +130,14 @@ def placed(batch: Batch, module: nn.Module) -> Batch:
     if weight is None:
         return batch
     if all(photo.source == "tensor" for photo in batch.photos):
-        homes = {tensor.device for tensor in chain(module.parameters(), module.buffers())}
-        return Batch(batch.tensor.to(weight.device), batch.photos) if len(homes) == 1 else batch
+        return Batch(at_home(batch.tensor, module), batch.photos)
     return Batch(batch.tensor.to(weight.device, weight.dtype), batch.photos)
+
+
+def at_home(x: Tensor, module: nn.Module) -> Tensor:
+    """The tensor where the model is, if that is one place."""
+    homes = {tensor.device for tensor in chain(module.parameters(), module.buffers())}
+    return x.to(homes.pop()) if len(homes) == 1 else x
 
 
 def weight_of(module: nn.Module) -> Tensor | None:
