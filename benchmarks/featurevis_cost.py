@@ -4,8 +4,9 @@
     python -m benchmarks.featurevis_cost --networks vgg16 --layers 2,-1 --batch 2
     python -m benchmarks.featurevis_cost --lucent  # single channels; pip install torch-lucent 'kornia==0.4.1' ipython
 
-"floor": the network as it is, cut by hand at the layer, forward and backward to the image, nothing else. "whole": the
-same, but the network runs on behind the layer, as with tools that look at a hook. Medians of interleaved rounds.
+"floor": the network as it is, cut by hand at the layer, forward and backward to the image, nothing else. "drawn": the
+same from Fourier coefficients over random views, which no step can do without. "whole": the floor, but the network runs
+on behind the layer, as with tools that look at a hook. Ratios within a round, their medians.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ import typer
 from torch import Tensor, nn
 
 import foveal
+from benchmarks.timing import ratios
 from foveal.api.visualize import optimize
-from foveal.featurevis import ObjectiveWeights, Octave, Schedule
+from foveal.featurevis import Fourier, ObjectiveWeights, Octave, Schedule, Views
 from foveal.models import Model
 from foveal.models.extras import import_torchvision
 
@@ -48,8 +50,8 @@ def main(
         return
     print(f"torch {torch.__version__}, {threads} threads, {platform.machine()}; {batch} images of {side}×{side}\n")
     print(
-        "| network, layer | floor, s | step / floor | pooled terms alone / floor | whole / that |\n",
-        "|---|---|---|---|---|",
+        "| network, layer | floor, s | drawn / floor | step / floor | pooled terms alone / floor | whole / that |\n",
+        "|---|---|---|---|---|---|",
         sep="",
     )
     for name in networks:
@@ -58,9 +60,10 @@ def main(
         subject = Model(module, name, foveal.Preprocessing(size=(side, side)))
         for stage in chosen(subject, layers, side):
             row = costs(subject, stage, batch, side, rounds)
-            floor, step, lean, whole = (statistics.median(times) for times in row)
-            ratios = f"{step / floor:.2f} | {lean / floor:.2f} | {whole / lean:.2f}"
-            print(f"| {name}, {stage} | {floor:.2f} | {ratios} |", flush=True)
+            floor, shown, step, lean, whole = row
+            pairs = ((shown, floor), (step, floor), (lean, floor), (whole, lean))
+            cells = " | ".join(f"{statistics.median(ratios(*pair)):.2f}" for pair in pairs)
+            print(f"| {name}, {stage} | {statistics.median(floor):.3f} | {cells} |", flush=True)
 
 
 def costs(subject: Model, layer: str, batch: int, side: int, rounds: int) -> list[list[float]]:
@@ -68,7 +71,7 @@ def costs(subject: Model, layer: str, batch: int, side: int, rounds: int) -> lis
     x = torch.randn(batch, 3, side, side)
     for p in subject.module.parameters():
         p.requires_grad_(False)
-    contenders: list[Callable[[], object]] = [lambda: plain(subject.module, layer, x)]
+    contenders: list[Callable[[], object]] = [lambda: plain(subject.module, layer, x), drawn(subject.module, layer, x)]
     contenders += [steps_of(subject, layer, x, objective_weights) for objective_weights in (ObjectiveWeights(), LEAN)]
     contenders.append(lambda: plain(subject.module, layer, x, whole=True))
     found: list[list[float]] = [[] for _ in contenders]
@@ -128,8 +131,27 @@ def chosen(subject: Model, numbers: str, side: int) -> list[str]:
     return [stages[int(number) - (int(number) > 0)].name for number in numbers.split(",")]
 
 
+def drawn(module: nn.Module, layer: str, x: Tensor) -> Callable[[], object]:
+    """From Fourier coefficients over random views to the layer, and back to the coefficients."""
+    waves, views = Fourier((x.shape[1], x.shape[2], x.shape[3])), Views()
+    generators = [torch.Generator().manual_seed(number) for number in range(len(x))]
+    coefficients = torch.stack([waves.noise(generator) for generator in generators]).requires_grad_()
+
+    def step() -> Tensor:
+        A = reached(module, layer, views(waves.image(coefficients), generators))
+        return torch.autograd.grad(A.mean(), coefficients)[0]
+
+    return step
+
+
 def plain(module: nn.Module, layer: str, x: Tensor, *, whole: bool = False) -> Tensor:
     """Forward to the layer and backward to the image."""
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(reached(module, layer, x, whole=whole).mean(), x)[0]
+
+
+def reached(module: nn.Module, layer: str, x: Tensor, *, whole: bool = False) -> Tensor:
+    """What the layer makes of x; the forward ends there, or goes on."""
     kept: list[Tensor] = []
 
     def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
@@ -137,7 +159,6 @@ def plain(module: nn.Module, layer: str, x: Tensor, *, whole: bool = False) -> T
         if not whole:
             raise _Reached
 
-    x = x.clone().requires_grad_()
     handle = module.get_submodule(layer).register_forward_hook(hook)
     try:
         module(x)
@@ -145,7 +166,7 @@ def plain(module: nn.Module, layer: str, x: Tensor, *, whole: bool = False) -> T
         pass
     finally:
         handle.remove()
-    return torch.autograd.grad(kept[0].mean(), x)[0]
+    return kept[0]
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from torch.nn import functional
 
 from foveal.errors import MethodError
 from foveal.featurevis import STILL, FeatureTask, Fourier, Octave, Optimization, Pixels, Schedule, Views
 from foveal.featurevis.image_objectives import low_saturation, smooth
 from foveal.featurevis.objectives import diverse, excite, near
+from foveal.featurevis.parametrization import color_matrix, frequencies
 from foveal.featurevis.published_code import center_mask
 from tests.featurevis.networks import network_of, small
 
@@ -67,6 +69,30 @@ def test_small_steps_fall_over_fifty_of_them() -> None:
         pass
     for image in optimization.images:
         assert bool((torch.tensor([loss for _, loss in image.curve]).diff() < 0).all())
+
+
+def test_the_gradient_of_a_step_is_that_of_the_definition() -> None:
+    """Waves as complex numbers, torch's own grid, total variation written out; together and image by image."""
+    network = network_of(small(dtype=torch.float64))
+    optimization = Optimization(network, tasks(network))
+    states = [image.generator.get_state() for image in optimization.images]
+    losses, gradients = optimization._asked(range(3), True, {})
+    x = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(5), dtype=network.dtype)
+    scale = frequencies(16, 16, torch.float64).clamp(min=1 / 16) ** -1 / 4
+    for b, a in enumerate(network.features(x, [LAYER])[LAYER]):
+        p, S = optimization._parameters[b], a.topk(4).indices
+        planes = torch.fft.irfft2(torch.view_as_complex(p[None]) * scale, s=(16, 16), norm="ortho")
+        image = torch.einsum("dc,kchw->kdhw", color_matrix(3, torch.float64), planes).sigmoid()
+        random = torch.Generator()
+        random.set_state(states[b])
+        grid = functional.affine_grid(Views()._draw(random, 1.0)[None], [1, 3, 16, 16], align_corners=False)
+        view = functional.grid_sample(image - 0.5, grid, align_corners=False) + 0.5
+        u = network.look(view, [LAYER]).maps[LAYER].mean((2, 3))[0]
+        dy, dx = image.diff(dim=2)[..., :-1], image.diff(dim=3)[..., :-1, :]
+        variation = (dy.square() + dx.square() + 1e-8).sqrt().mean() * 16 / 100
+        loss = -(u[S] @ a[S]) / (a[S] @ a[S]) + (u - a).square().sum() / (a @ a) + 0.1 * variation
+        torch.testing.assert_close(losses[b], loss.detach())
+        torch.testing.assert_close(gradients[b], torch.autograd.grad(loss, p)[0], atol=1e-13, rtol=1e-9)
 
 
 def test_jobs_of_a_batch_are_as_if_alone() -> None:
