@@ -45,24 +45,29 @@ class _Variation(torch.autograd.Function):
 
 
 class _Moments(torch.autograd.Function):
-    """μ, σ = √(variance + ε) over the last axis: the gradient is gμ/n + gσ (x − μ)/(n σ)."""
+    """μ, σ = √(variance + ε) over the last axis: the gradient is gμ/n + gσ (x − μ)/(n σ).
+
+    From differences to the first value, which are exactly zero where all values are equal; `torch.var_mean` takes four
+    times as long.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        variance, mean = torch.var_mean(x, -1, correction=0)
-        deviation = (variance + 1e-24).sqrt()
-        ctx.save_for_backward(x, mean, deviation)
-        return mean, deviation
+        first = x[..., :1]
+        centered = x - first
+        shift = centered.mean(-1, keepdim=True)
+        centered -= shift
+        variance = torch.linalg.vector_norm(centered, dim=-1).square_().div_(x.shape[-1])
+        deviation = variance.add_(1e-24).sqrt_()
+        ctx.save_for_backward(centered, deviation)
+        return (first + shift).squeeze(-1), deviation
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_mean: Tensor, of_deviation: Tensor) -> Tensor:
-        x, mean, deviation = ctx.saved_tensors
-        n = x.shape[-1]
-        centered = x - mean[..., None]
-        return torch.addcmul(
-            (of_mean / n)[..., None], centered, (of_deviation / deviation / n)[..., None], out=centered
-        )
+        centered, deviation = ctx.saved_tensors
+        n = centered.shape[-1]
+        return torch.addcmul((of_mean / n)[..., None], centered, (of_deviation / deviation / n)[..., None])
 
 
 def variation(x: Float[Tensor, "k c h w"]) -> Float[Tensor, " k"]:
