@@ -26,6 +26,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from tests import real_networks
@@ -88,7 +89,7 @@ class Setup:
             return sorted((real_networks.expected_folder() / "images" / "imagenet").glob("*.jpg"))[:2]
         folder = Path(tempfile.mkdtemp())
         for number, scene in enumerate(demo_scenes()[:2]):
-            render(scene)[0].save(folder / f"{number}.png")
+            Image.fromarray(render(scene)[0]).save(folder / f"{number}.png")
         return sorted(folder.iterdir())
 
     @cached_property
@@ -127,7 +128,7 @@ class Row:
 def network(name: str) -> Model:
     torch.manual_seed(0)
     module = getattr(import_torchvision().models, name)(weights=None).eval()
-    return Model(module, name, foveal.Preprocessing(size=(224, 224)), [f"class {i}" for i in range(1000)])
+    return Model(module, name, foveal.Preprocessing(size=(224, 224)), tuple(f"class {i}" for i in range(1000)))
 
 
 # --- Rows -----------------------------------------------------------------------------------------------------------
