@@ -61,7 +61,7 @@ def _solved(x: Tensor, hole: Tensor, tolerance: float) -> Tensor:
     kept = 1 - hole
     grid, b = HoleGrid(hole, hole * spread(kept)), hole * spread(x * kept)
     v = grid.start(b, x)
-    r, p, rz = b - grid(v), torch.zeros_like(b), 1.0
+    r, p, rz = b - grid(v), torch.zeros_like(b), b.new_ones(())
     small = tolerance * (x.amax((2, 3), keepdim=True) - x.amin((2, 3), keepdim=True)).clamp(min=1e-12)
     for _ in range(STEPS):
         going = r.abs().amax((2, 3), keepdim=True) > small

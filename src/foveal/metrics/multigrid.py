@@ -58,14 +58,15 @@ class HoleGrid:
         return self.hole * refined(torch.lerp(small, v, grid.hole), b.shape)
 
     def _exact(self, r: Tensor) -> Tensor:
-        return (r.flatten(2) @ self._inverse).view_as(r)
+        return torch.matmul(r.flatten(2), self._inverse).view_as(r)
 
     def _inverted(self) -> Tensor:
         """(n, cells, cells), 0 outside of the hole."""
         inside, (h, w) = self.hole.flatten(1), self.hole.shape[2:]
         both = inside[:, :, None] * inside[:, None]
         near = spread(torch.eye(h * w).to(self.hole).view(-1, 1, h, w)).flatten(1)
-        return torch.linalg.inv(torch.diag_embed(self._weight.flatten(1) + 1 - inside) - near * both) * both
+        inverse: Tensor = torch.linalg.inv(torch.diag_embed(self._weight.flatten(1) + 1 - inside) - near * both)
+        return inverse * both
 
 
 def spread(v: Tensor) -> Tensor:
