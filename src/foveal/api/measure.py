@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -19,12 +19,13 @@ from foveal.attribution.perturbation import Progress
 from foveal.attribution.perturbed_score import SAID, Of, PerturbedScore, perturbed_scores
 from foveal.attribution.prepare import check_pictures, prepare
 from foveal.engine.keywords import checked
+from foveal.engine.precision import Precision
 from foveal.engine.select import LayerName
 from foveal.errors import MethodError
 from foveal.images import Batch
 from foveal.metrics.baselines import black
 from foveal.metrics.evaluation import Evaluation, EvaluationSettings
-from foveal.metrics.metric import Metric, find_metrics
+from foveal.metrics.metric import CLOSE, Metric, find_metrics
 from foveal.metrics.placement import Box
 from foveal.metrics.sensitivity import Explainer
 from foveal.models.model import Model
@@ -56,6 +57,7 @@ def measure(
     masks: Sequence[Bool[NDArray[np.bool_], "H W"]] | None = None,
     boxes: Sequence[Sequence[Box]] | None = None,
     setting: EvaluationSettings | None = None,
+    precision: Precision = "auto",
     progress: Progress | None = None,
     on_row: Callable[[Mapping[str, Any]], None] | None = None,
     inputs: Sequence[Any] | Tensor = (),
@@ -86,6 +88,9 @@ def measure(
         boxes: several per image, (x0, y0, x1, y1) in the photo's pixels.
         setting: steps, fill values, samples, seed. The default compares all maps on one grid of 28 × 28 positions in 49
             steps; `foveal.metrics.EvaluationSettings()` is each map's own grid in 196.
+        precision: of the forward passes on altered copies. "auto" is bfloat16 if the device has units for it, if it is
+            faster and as long as the scores agree with those in "float32", and a note gives the differences; else it is
+            "float32", also for metrics of signs and ranks. "bfloat16" does not depend on speed and agreement.
         progress: hears (what, done, total).
         on_row: hears each row as soon as it is measured: image, target, score, method and the metrics, as in
             `Scores.rows`.
@@ -110,20 +115,19 @@ def measure(
     maps |= collect_baseline_maps(context, maps, baseline_maps)
     known = find_objects(context.batch, masks, boxes)
     chosen = _askable(chosen, known, maps)
+    if precision == "auto" and CLOSE & chosen.keys():
+        precision = "float32"
     setting = _black(setting or default_setting(context.x), context.subject)
-    n = len(context.photos)
     values: dict[str, dict[str, list[float]]] = {name: {metric: [] for metric in chosen} for name in maps}
-    with perturbed_scores(context, of) as asked:
+    with perturbed_scores(context, of, precision=precision) as asked:
         for i, question in enumerate(asked):
-            for number, (name, entry) in enumerate(maps.items()):
-                measured = _tried(context, i, entry, question, known, setting, chosen)
+            rows = partial(_measured, context, i, maps, question, known, setting, chosen, progress)
+            for name, measured in question.settled(rows):
                 for metric, value in measured.items():
                     values[name][metric].append(value)
                 if on_row:
                     known_so_far = context.photos[i].source, question.label, question.whole
                     on_row(row_of(*known_so_far, name, measured))
-                if progress:
-                    progress("measuring maps", i * len(maps) + number + 1, n * len(maps))
         return Scores(
             values={name: {m: tuple(v) for m, v in by_metric.items()} for name, by_metric in values.items()},
             pictures=tuple(photo.source for photo in context.photos),
@@ -149,6 +153,17 @@ def _notes(context: Context, asked: Sequence[PerturbedScore]) -> tuple[str, ...]
 def default_setting(x: Float[Tensor, "n c h w"], *, steps: int = STEPS) -> EvaluationSettings:
     """All maps on one grid, as fine as 28 × 28 where the image has so many pixels."""
     return EvaluationSettings(steps=steps, grid=(min(GRID, x.shape[2]), min(GRID, x.shape[3])))
+
+
+def _measured(
+    context: Context, i: int, maps: Mapping[str, NamedMaps], question: PerturbedScore, known: Objects,
+    setting: EvaluationSettings, metrics: Mapping[str, Metric], progress: Progress | None,
+) -> Iterator[tuple[str, dict[str, float]]]:  # fmt: skip
+    """Every metric of the maps of image i, map by map."""
+    for number, (name, entry) in enumerate(maps.items()):
+        yield name, _tried(context, i, entry, question, known, setting, metrics)
+        if progress:
+            progress("measuring maps", i * len(maps) + number + 1, len(context.photos) * len(maps))
 
 
 def _tried(

@@ -97,7 +97,8 @@ def _rows(
     scores = measure(
         model, batch, target, explanations={name: methods[name] for name in own or [*methods][:1]},
         metrics=log.metrics, baseline_maps=len(own) < len(missing),
-        setting=setting or default_setting(batch.tensor, steps=steps), **known,
+        setting=setting or default_setting(batch.tensor, steps=steps), precision="float32",
+        **known,
     )  # fmt: skip
     rows = {name: {metric: values[0] for metric, values in of.items()} for name, of in scores.values.items()}
     return [

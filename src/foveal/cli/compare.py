@@ -45,6 +45,7 @@ def compare(
     ] = None,
     layer: options.Layer = None,
     steps: options.Steps = 28,
+    precision: options.Precision = "auto",
     *,
     drawing: DrawingOptions,
     output: options.OutputOptions,
@@ -91,6 +92,7 @@ def compare(
                 lambda some: _explained(network, batch, target, some, options.layer_spec(layer)),  # noqa: B023
                 metrics=metrics,
                 steps=steps,
+                precision=precision,
                 layer=layer,
                 move=counted(move, i, len(files)),
             )

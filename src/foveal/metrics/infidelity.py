@@ -20,6 +20,7 @@ from foveal.errors import MethodError
 from foveal.images.place import Place, laid
 from foveal.metrics.baselines import Fill, baseline
 from foveal.metrics.curves import Ask
+from foveal.metrics.exactly import exactly
 from foveal.metrics.statistics import pearson
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def infidelity(
             copies = torch.where(weights > 0, empty, x)
         del expected[start:]
         expected.extend((weights.double() * Phi).sum((1, 2, 3)).cpu().unbind())
-        return ask(copies).detach().double().cpu()
+        return exactly(ask)(copies).detach().double().cpu()  # squares may change the score by a rounding
 
     with torch.no_grad():
         scores = chunked(chunk, x, WHOLE, load_when_asked(ask, x))(score, samples, lambda done, total: None)

@@ -12,6 +12,7 @@ from foveal.errors import MethodError
 from foveal.images.place import Place, laid
 from foveal.metrics.baselines import Fill, baseline
 from foveal.metrics.curves import Ask
+from foveal.metrics.exactly import exactly
 from foveal.metrics.shape import unit
 from foveal.metrics.statistics import pearson
 
@@ -98,6 +99,7 @@ def masked(
     mask = mask_of(maps.to(x), size, place) if scaled else laid(maps[:, None].to(x), size, place)
     empty = baseline(x, fill, seed=seed)
     with torch.no_grad():
+        ask = exactly(ask)  # one copy makes one value
         shown, hidden = (
             ask(altered).detach().float().cpu() for altered in (empty + mask * (x - empty), x + mask * (empty - x))
         )
