@@ -11,7 +11,7 @@ from PIL import Image
 
 from foveal._version import __version__
 from foveal.api.map_sources import EVERY
-from foveal.api.measure import default_setting, measure
+from foveal.api.measure import TOLERANCE, default_setting, measure
 from foveal.benchmark.csv_log import CsvLog
 from foveal.benchmark.index import Shot, is_there, shots
 from foveal.errors import FovealError, ImageError, ResultError, TargetError, shown
@@ -32,8 +32,8 @@ def made_with(model: Model, steps: int, *, predicted: bool, methods: Iterable[Me
     network = fingerprint(weights=model.module, preprocessing=model.preprocessing, labels=model.labels)
     own = own_sources(methods)
     return {
-        "model": model.name, "weights": network, "steps": steps, "predicted": predicted, "foveal": __version__,
-        **({"own methods": own} if own else {}),
+        "model": model.name, "weights": network, "steps": steps, "tolerance": TOLERANCE, "predicted": predicted,
+        "foveal": __version__, **({"own methods": own} if own else {}),
     }  # fmt: skip
 
 
