@@ -45,6 +45,7 @@ def compare(
     ] = None,
     layer: options.Layer = None,
     steps: options.Steps = 28,
+    precision: options.Precision = "auto",
     *,
     drawing: DrawingOptions,
     output: options.OutputOptions,
@@ -92,6 +93,7 @@ def compare(
                 lambda some: _explained(network, batch, target, some, options.layer_spec(layer)),  # noqa: B023
                 metrics=metrics,
                 steps=steps,
+                precision=precision,
                 layer=layer,
                 move=counted(move, i, len(files)),
                 on_maps=None if done.parts else page.show_maps,

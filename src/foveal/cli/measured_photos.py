@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from foveal.cli.console import Move
     from foveal.cli.output_folder import OutputFolder
+    from foveal.engine.precision import Precision
     from foveal.images import Batch
     from foveal.models import Model
     from foveal.results import Scores
@@ -72,6 +73,7 @@ def measured_photo(
     *,
     metrics: str | Sequence[str],
     steps: int,
+    precision: Precision,
     baseline_maps: bool = True,
     layer: object = None,
     move: Callable[[int, int], None],
@@ -105,6 +107,7 @@ def measured_photo(
             metrics=metrics,
             baseline_maps=baseline_maps and last,
             setting=default_setting(batch.tensor, steps=steps),
+            precision=precision,
             progress=_shifted(move, before, to_come),
             on_row=tell_row if made else None,
         )
