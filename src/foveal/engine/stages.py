@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,11 +22,11 @@ from torch import Tensor, nn
 from foveal.engine.address import Address, named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.embedding_signs import EmbeddingSign, embedding_sign
-from foveal.engine.graph import KeepGraph, ancestors, bottlenecks, own_backwards, works_along_images
+from foveal.engine.graph import KeepGraph, ancestors, bottlenecks, node_name, own_backwards, works_along_images
 from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.model_errors import model_errors
-from foveal.engine.positions import Cells, Where, layout_of, place_of
+from foveal.engine.positions import Cells
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.structure import Lying, Stage, Structure
 from foveal.errors import ModelError
@@ -42,12 +43,19 @@ class _Seen:
     input_size: tuple[int, ...]
     layout: Layout
     node: Any
-    field: Field | None
+    windows: Field | None
+    lying: Lying
     minimum: float
+
+    @cached_property
+    def field(self) -> Field | None:
+        """Looked into for the few that may be stages only."""
+        return _stepping(self.windows, self.lying, self.layout)
 
 
 _known: WeakKeyDictionary[nn.Module, dict[Any, Structure]] = WeakKeyDictionary()
 _REMEMBERED = 16  # input sizes and settings a model
+_PLAIN = (int, str, tuple)
 _RESAMPLED = 1.5  # times the step that windows make
 
 
@@ -99,8 +107,8 @@ def settings_of(module: nn.Module) -> tuple[Any, ...]:
     """What tells a module from another, and from itself when someone changed its stride, say."""
     if module._modules:
         return (id(module),)
-    plain = (value for key, value in vars(module).items() if key != "training" and isinstance(value, int | str | tuple))
-    return (id(module), *plain)
+    own = vars(module).items()
+    return (id(module), *[value for key, value in own if isinstance(value, _PLAIN) and key != "training"])
 
 
 def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: bool = True) -> Structure:
@@ -114,6 +122,10 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     image = (x.shape[-2], x.shape[-1])
 
     def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        with torch._C.DisableTorchFunction(), tracker.asleep():  # what watches the forward need not watch this
+            look(module, inputs, output)
+
+    def look(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         name = names[module]
         for address, tensor in _maps(name, calls.get(name, 0), inputs, output):
             lying[address] = Lying(tracker.where(tensor), tuple(tensor.shape), image)
@@ -122,25 +134,22 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
             shapes.pop(name, None)
             shapes[name] = tuple(output.shape)
             field = tracker.field(output)
-            layout = layout_in(output, field) if x.ndim == 4 else None
-            field = _stepping(field, tracker.where(output), output, layout, image)
+            lies = Lying(tracker.where(output), tuple(output.shape), image)
+            layout = layout_in(lies, field) if x.ndim == 4 else None
             if layout and len(output) != len(x):
                 rows[name] = len(output) / len(x)
             elif layout and output.numel() and output.is_floating_point():
                 before = next((v for v in inputs if isinstance(v, Tensor)), output)
-                with tracker.asleep():
-                    lowest = float(output.detach().amin())
-                size, input_size = _size(output, layout), _size(before, layout)
+                node = output.grad_fn
+                lowest = 0.0 if node is not None and node_name(node) == "Relu" else float(output.detach().amin())
+                size, input_size = _size(output.shape, layout), _size(before.shape, layout)
                 channels = output.shape[1 if layout == "nchw" else 3]
-                seen.append(
-                    _Seen(name, calls[name] - 1, channels, size, input_size, layout, output.grad_fn, field, lowest)
-                )
+                seen.append(_Seen(name, calls[name] - 1, channels, size, input_size, layout, node, field, lies, lowest))
                 if size != (1, 1):
                     layouts[name] = layout
 
-    def layout_in(output: Tensor, field: Field | None) -> Layout | None:
-        followed = layout_of(tracker.where(output), output.shape)
-        return followed or find_layout(output.shape, image, field.stride if field else None)
+    def layout_in(lies: Lying, field: Field | None) -> Layout | None:
+        return lies.layout or find_layout(lies.shape, image, field.stride if field else None)
 
     with untouched(model):
         leaf = x.detach().clone().requires_grad_()
@@ -158,7 +167,11 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     fields = [
         field
         for t in outputs
-        if (field := _stepping(tracker.field(t), tracker.where(t), t, "nchw" if t.ndim == 4 else None, image))
+        if (
+            field := _stepping(
+                tracker.field(t), Lying(tracker.where(t), tuple(t.shape), image), "nchw" if t.ndim == 4 else None
+            )
+        )
     ]
     depth = max((field.depth for field in fields), default=0)
     finest = min((math.prod(field.stride) for field in fields), default=1.0)
@@ -178,16 +191,14 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     )  # fmt: skip
 
 
-def _stepping(
-    field: Field | None, where: Where | None, output: Tensor, layout: Layout | None, image: tuple[int, int]
-) -> Field | None:
+def _stepping(field: Field | None, lying: Lying, layout: Layout | None) -> Field | None:
     """The field with the steps of the cells as they were followed, where something resampled them that is no window."""
-    place = place_of(where, output.shape, layout, image) if field and layout else None
-    if not field or not isinstance(place, Cells):
+    place = lying.place(layout) if field and layout else None
+    if not field or not layout or not isinstance(place, Cells) or _size(lying.shape, layout) == (1, 1):
         return field
     step = (abs(place.step[0]), abs(place.step[1]))
     apart = max(max(a, b) / min(a, b) for a, b in zip(step, field.stride, strict=True))
-    return replace(field, stride=step) if apart > _RESAMPLED and layout and _size(output, layout) != (1, 1) else field
+    return replace(field, stride=step) if apart > _RESAMPLED else field
 
 
 def _coarser(s: _Seen, finest: float) -> bool:
@@ -204,8 +215,8 @@ def _maps(name: str, call: int, inputs: tuple[Any, ...], output: Any) -> Iterato
             yield str(Address(name, key or None, call, before)), part
 
 
-def _size(tensor: Tensor, layout: Layout) -> tuple[int, ...]:
-    return tuple(tensor.shape[2:] if layout == "nchw" else tensor.shape[1:3])
+def _size(shape: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
+    return tuple(shape[2:] if layout == "nchw" else shape[1:3])
 
 
 def _embedding(outputs: list[Tensor]) -> EmbeddingSign | None:
