@@ -35,7 +35,7 @@ import typer
 from torch import nn
 
 import foveal
-from benchmarks.gpu_asks import QUESTIONS, Asked, Question, difference
+from benchmarks.gpu_asks import QUESTIONS, TURNED, Asked, Question, difference
 from benchmarks.timing import Action, in_one_line, measure, plain_forward, ratios, spread
 from foveal.models.extras import import_torchvision
 
@@ -47,17 +47,19 @@ PEERS = ("Grad-CAM ·", "Grad-CAM++ ·", "LayerCAM ·", "Eigen-CAM ·", "Guided 
 
 @dataclass(frozen=True)
 class Agreed:
-    """A question on both devices: their difference; `said` instead where it failed or was not run."""
+    """A question on both devices: their difference, and 1 − their cosine; `said` where it failed or was not run."""
 
     name: str
     tolerance: float | None
     apart: float | None = None
+    turned: float = 0.0
     said: str = ""
 
     @property
     def failed(self) -> bool:
-        late = self.apart is not None and self.tolerance is not None and not self.apart <= self.tolerance
-        return late or (self.apart is None and self.said != NOT_RUN)
+        if self.apart is None:
+            return self.said != NOT_RUN
+        return self.tolerance is not None and not (self.apart <= self.tolerance and self.turned <= TURNED)
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,11 @@ def agreement(name: str, question: Question, here: Asked, there: Asked, device: 
         first = question.told(question.ask(here.few(question.images)))
         with stand_in() if device == "cpu" else nullcontext():
             second = question.told(question.ask(there.few(question.images)))
-        apart = difference(first, second, drawn=question.drawn)
+        turned = difference(first, second, drawn=True)
+        apart = turned if question.drawn else difference(first, second)
     except Exception as error:  # noqa: BLE001  a verb that fails there is what this looks for
         return Agreed(name, question.tolerance, said=in_one_line(error))
-    return Agreed(name, question.tolerance, apart)
+    return Agreed(name, question.tolerance, apart, 0.0 if question.drawn else turned)
 
 
 def moved(here: Asked, device: str) -> Asked:
@@ -278,10 +281,11 @@ def examined(
 
 def markdown(agreed: Sequence[Agreed], found: Sequence[Cost], said: str) -> str:
     """Both tables."""
-    lines = [said, "", "| on both devices | largest difference / range | tolerance |", "|---|---|---|"]
+    lines = [said, "", "| on both devices | largest difference / range | tolerance | 1 − cosine |", "|---|---|---|---|"]
     for row in agreed:
         apart = row.said or f"{row.apart:.1e}" + (" **too much**" if row.failed else "")
-        lines.append(f"| {row.name} | {apart} | {'–' if row.tolerance is None else f'{row.tolerance:g}'} |")
+        turned = "–" if row.said else f"{row.turned:.1e}"
+        lines.append(f"| {row.name} | {apart} | {'–' if row.tolerance is None else f'{row.tolerance:g}'} | {turned} |")
     lines += ["", "| cost | images | ms an image | × plain forward | MiB at most |", "|---|---|---|---|---|"]
     for cost in found:
         peak = "–" if cost.peak is None else f"{cost.peak / 2**20:.0f}"
