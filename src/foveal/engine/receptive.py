@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from foveal.engine.positions import PositionTracker, Where, tensors_in
+from foveal.engine.run_log import RunLog
 
 Pair = tuple[float, float]
 
@@ -50,7 +51,11 @@ class Field:
 
 
 class FieldTracker(TorchDispatchMode):
-    """Follows `Field`s from an input tensor through everything computed while the mode is active."""
+    """Follows `Field`s from an input tensor through everything computed while the mode is active.
+
+    Attributes:
+        log: what ran.
+    """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -66,6 +71,7 @@ class FieldTracker(TorchDispatchMode):
         self._fields[source] = Field()
         self._positions = PositionTracker(source)
         self._asleep = False
+        self.log = RunLog(source)
 
     def field(self, tensor: Tensor) -> Field | None:
         reach: Field | None = self._fields.get(tensor)
@@ -86,7 +92,8 @@ class FieldTracker(TorchDispatchMode):
             self._fields[output] = self._after(func, args, inputs, output)
             if output._base is not None and any(output is tensor for tensor in given):  # written into part of another
                 self._fields.setdefault(output._base, self._fields[output])
-        self._positions.follow(func, args, kwargs or {}, given, outputs)
+        call = self._positions.follow(func, args, kwargs or {}, given, outputs)
+        self.log.operation(call, result, map(self.where, outputs))
         return result
 
     @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,6 +34,7 @@ class Along:
     at: Tensor
     grain: float = 1.0
     _lines: dict[int, tuple[Tensor, float]] = field(default_factory=dict, init=False)
+    rulers: dict[int, Any] = field(default_factory=dict, init=False)
 
     @cached_property
     def nowhere(self) -> bool:

@@ -1,0 +1,136 @@
+"""A forward without numbers: a network runs on tensors that have shapes only, as a log says that it ran before.
+
+Nothing is computed. Each operation has to be the one in the log, with the same arguments; sizes go through it by its
+rule. Whatever differs ends the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from foveal.engine.positions import Call
+from foveal.engine.run_log import Kind, RunLog, Step, spelled, unnumbered
+from foveal.engine.sizes import Shape
+
+
+class Differs(BaseException):
+    """The network does not run as it did. Not an Exception, so no model swallows it."""
+
+
+class Blank(Tensor):
+    """A tensor without numbers.
+
+    Attributes:
+        number: which tensor of the log it stands for.
+        moved: whether its shape is another than there.
+    """
+
+    number: int
+    moved: bool
+
+    @staticmethod
+    def __new__(cls, shape: Shape, kind: Kind, strides: Sequence[int] | None = None) -> Blank:
+        blank: Blank = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+            cls, shape, strides=strides, dtype=kind.dtype, device=kind.device
+        )
+        return blank
+
+    def __init__(self, shape: Shape, kind: Kind, strides: Sequence[int] | None = None) -> None:
+        self.moved = shape != kind.shape
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        raise Differs
+
+
+class BlankRun(TorchDispatchMode):
+    """Lets a network run without numbers, and compares what runs with a log.
+
+    Attributes:
+        shapes: of each tensor, by its number.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """As in `engine.receptive.FieldTracker`."""
+        return False
+
+    def __init__(self, log: RunLog) -> None:
+        super().__init__()
+        self.shapes: list[Shape] = [kind.shape for kind in log.kinds]
+        self._log = log
+        self._steps = iter(log.steps)
+        self._modules = iter(log.modules)
+        self._moved = False
+
+    def image(self, x: Tensor) -> Blank:
+        """What stands for an image."""
+        return self._blank(0, tuple(x.shape), x.stride())
+
+    def module(self, name: str, inputs: Any, output: Any) -> None:
+        """A module has returned."""
+        if next(self._modules, None) != (name, spelled(inputs, self._number), spelled(output, self._number)):
+            raise Differs
+
+    def end(self, output: Any) -> None:
+        """The network has returned."""
+        left = next(self._steps, None) or next(self._modules, None)
+        if left or spelled(output, self._number) != self._log.output:
+            raise Differs
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        step = next(self._steps, None)
+        self._moved = False
+        kwargs = kwargs or {}
+        if step is None or func is not step.func or not self._again((args, tuple(kwargs.items())), step.given):
+            raise Differs
+        if not step.made:
+            return func(*args, **kwargs)
+        shapes = self._sizes(step, args, kwargs) if self._moved else [self._log.kinds[at].shape for at in step.made]
+        if step.written:
+            if shapes != [args[0].shape]:
+                raise Differs
+            return args[0]
+        blanks = [self._blank(number, shape) for number, shape in zip(step.made, shapes, strict=True)]
+        return step.form(blanks) if step.form else blanks[0]
+
+    def _number(self, tensor: Tensor) -> int | None:
+        return tensor.number if isinstance(tensor, Blank) else None
+
+    def _again(self, value: Any, before: Any) -> bool:
+        """Whether an argument is the one in the log: `spelled` is too slow for every argument of every operation."""
+        if isinstance(value, Blank):
+            self._moved |= value.moved
+            return bool(before == f"#{value.number}")
+        if isinstance(value, list | tuple) and type(value) is type(before):
+            return len(value) == len(before) and all(map(self._again, value, before))
+        return bool(value == before if not isinstance(value, Tensor) else unnumbered(value) == before)
+
+    def _sizes(self, step: Step, args: Any, kwargs: Any) -> Sequence[Shape]:
+        if step.sizes is None:
+            raise Differs
+        try:
+            return step.sizes(Call(step.func, args, kwargs, [], []), [self._log.kinds[at].shape for at in step.made])
+        except (RuntimeError, ValueError) as error:  # sizes that do not fit together
+            raise Differs from error
+
+    def _blank(self, number: int, shape: Shape, strides: Sequence[int] | None = None) -> Blank:
+        kind = self._log.kinds[number]
+        if shape != kind.shape and not _comparable(shape, kind.shape):
+            raise Differs
+        self.shapes[number] = shape
+        blank = Blank(shape, kind, strides)
+        blank.number = number
+        return blank
+
+
+def _comparable(shape: Shape, before: Shape) -> bool:
+    """Whether both are maps of several rows and columns that differ in size alone."""
+    return len(shape) == len(before) == 4 and shape[:2] == before[:2] and min(*shape[2:], *before[2:]) > 1

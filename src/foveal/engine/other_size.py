@@ -1,0 +1,143 @@
+"""The structure of a traced network at another size of its images, without computing anything.
+
+The network's own forward runs on tensors that have shapes only (`engine.blank`). Where it takes the same operations and
+modules in the same order, with the same arguments, and each of them is of a kind that lays its result on the same grid
+at any size, then strides, receptive fields and places are those that were traced, and only sizes are others. Wherever
+that is not so, the network is traced anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from foveal.engine.address import named_modules, tensor_parts
+from foveal.engine.arguments import Arguments
+from foveal.engine.blank import BlankRun, Differs
+from foveal.engine.graph import KeepGraph, operation_names
+from foveal.engine.guard import every_module, untouched
+from foveal.engine.layout import Layout, find_layout
+from foveal.engine.positions.regular import stretched
+from foveal.engine.run_log import RunLog, module_hooks
+from foveal.engine.sizes import Shape
+from foveal.engine.stage_choice import Seen, choose_stages, coarsest
+from foveal.engine.structure import Lying, Structure
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Guess:
+    """The layout of what a module returned, where it was read off its shape."""
+
+    shape: Shape
+    number: int | None
+    stride: tuple[float, float] | None
+    layout: Layout | None
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A structure, and what it takes to know it at other sizes.
+
+    Attributes:
+        log: what ran.
+        seen: what modules returned, as far as it may be a stage.
+        numbers: address -> number in the log of what is there; None of what does not depend on the image.
+        returned: module -> number of what it returned last.
+        guessed: layouts that no position told.
+        dense: whether the output is a map.
+    """
+
+    structure: Structure
+    log: RunLog
+    seen: Sequence[Seen]
+    numbers: Mapping[str, int | None]
+    returned: Mapping[str, int | None]
+    guessed: Sequence[Guess]
+    dense: bool
+
+    def repeatable(self, model: nn.Module) -> bool:
+        """Whether the network may run without numbers: nothing of it would keep what has none, or look at numbers."""
+        closed = any(isinstance(module, torch.jit.ScriptModule) for module in every_module(model))
+        return self.log.complete and not (closed or self.log.held or self.structure.own_backwards)
+
+    def at_other_size(self, model: nn.Module, x: Tensor, arguments: Arguments) -> Structure | None:
+        """The structure for images like `x` (1, c, h, w); None where another trace has to tell."""
+        if any(module._forward_hooks or module._forward_pre_hooks for module in every_module(model)):
+            return None  # somebody's own would meet tensors without numbers
+        try:
+            shapes = _sizes(model, x, arguments, self.log)
+        except (Differs, Exception):  # noqa: BLE001 - whatever it is, a trace will tell
+            return None
+        return self._with(shapes, (x.shape[-2], x.shape[-1]))
+
+    def _with(self, sizes: Sequence[Shape], image: Pair) -> Structure | None:
+        def shape(number: int | None, before: Shape) -> Shape:
+            return before if number is None else sizes[number]
+
+        as_guessed = (g.layout == find_layout(shape(g.number, g.shape), image, g.stride) for g in self.guessed)
+        if not all(as_guessed) or any(sum(side == 1 for side in s.size) == 1 for s in self.seen):
+            return None
+        seen = [self._resized(s, sizes) for s in self.seen]
+        lying = _Lying(self.structure.lying, self.numbers, sizes, image)
+        stages = choose_stages(seen, self.structure.calls, lying)
+        shapes = {name: shape(self.returned[name], before) for name, before in self.structure.shapes.items()}
+        default = coarsest(stages) if self.dense else None
+        return replace(self.structure, traced=stages, default=default, shapes=shapes, lying=lying, orders={})
+
+    def _resized(self, s: Seen, sizes: Sequence[Shape]) -> Seen:
+        size = s.size if s.number is None else _side(sizes[s.number], s.layout)
+        given = s.input_size if s.given is None else _side(sizes[s.given], s.layout)
+        return Seen(**{**vars(s), "size": size, "input_size": given})
+
+
+class _Lying(Mapping[str, Lying]):
+    """Where things lie at another size; worked out when it is asked for."""
+
+    def __init__(
+        self, before: Mapping[str, Lying], numbers: Mapping[str, int | None], sizes: Sequence[Shape], image: Pair
+    ) -> None:
+        self._before, self._numbers, self._sizes, self._image = before, numbers, sizes, image
+
+    def __getitem__(self, address: str) -> Lying:
+        before, number = self._before[address], self._numbers[address]
+        shape = before.shape if number is None else self._sizes[number]
+        where = before.where if shape == before.shape or not before.where else stretched(before.where, shape)
+        return Lying(where, shape, self._image)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._before)
+
+    def __len__(self) -> int:
+        return len(self._before)
+
+
+def _sizes(model: nn.Module, x: Tensor, arguments: Arguments, log: RunLog) -> Sequence[Shape]:
+    """Shapes by number. Raises Differs where the network does not run as it did."""
+    names = {module: name for name, module in reversed(named_modules(model).items())}
+    run = BlankRun(log)
+    with untouched(model), module_hooks(names, run.module), KeepGraph() as kept, run:
+        image = run.image(x).requires_grad_()
+        inputs, keywords = arguments.bind(image.clone(), lambda tensor: tensor.detach().clone())
+        run.end(output := model(*inputs, **keywords))
+    if kept.hooked or operation_names([part.grad_fn for part in score_tensors(output)]) != log.graph:
+        raise Differs
+    return run.shapes
+
+
+def score_tensors(output: Any) -> list[Tensor]:
+    """What decisions start from: the class scores where there are some, else everything."""
+    parts = {"": output} if isinstance(output, Tensor) else tensor_parts(output)
+    tensors = {key: tensor for key, tensor in parts.items() if tensor.requires_grad}
+    main = [tensors[key] for key in ("logits", "output", "out") if key in tensors]
+    scores = main or [tensor for tensor in tensors.values() if tensor.ndim in (1, 2)]
+    return scores[:1] or list(tensors.values())
+
+
+def _side(shape: Shape, layout: Layout) -> Shape:
+    return shape[2:] if layout == "nchw" else shape[1:3]
