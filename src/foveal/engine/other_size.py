@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from foveal.engine.address import named_modules, tensor_parts
 from foveal.engine.arguments import Arguments
 from foveal.engine.blank import BlankRun, Differs
-from foveal.engine.graph import KeepGraph, operation_names
-from foveal.engine.guard import every_module, untouched
+from foveal.engine.graph import operation_names
+from foveal.engine.guard import every_module, only_reads, untouched
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.positions.regular import stretched
 from foveal.engine.run_log import RunLog, module_hooks
@@ -64,7 +64,7 @@ class Traced:
     def repeatable(self, model: nn.Module) -> bool:
         """Whether the network may run without numbers: nothing of it would keep what has none, or look at numbers."""
         closed = any(isinstance(module, torch.jit.ScriptModule) for module in every_module(model))
-        return self.log.complete and not (closed or self.log.held or self.structure.own_backwards)
+        return only_reads(model) and self.log.complete and not (closed or self.log.held or self.structure.own_backwards)
 
     def at_other_size(self, model: nn.Module, x: Tensor, arguments: Arguments) -> Structure | None:
         """The structure for images like `x` (1, c, h, w); None where another trace has to tell."""
@@ -121,11 +121,12 @@ def _sizes(model: nn.Module, x: Tensor, arguments: Arguments, log: RunLog) -> Se
     """Shapes by number. Raises Differs where the network does not run as it did."""
     names = {module: name for name, module in reversed(named_modules(model).items())}
     run = BlankRun(log)
-    with untouched(model), module_hooks(names, run.module), KeepGraph() as kept, run:
+    # Modes that watch for writes would cost as much as the run: it ends before anything writes into what is no blank.
+    with untouched(model), module_hooks(names, run.module), torch._C.DisableTorchFunction(), run:
         image = run.image(x).requires_grad_()
         inputs, keywords = arguments.bind(image.clone(), lambda tensor: tensor.detach().clone())
         run.end(output := model(*inputs, **keywords))
-    if kept.hooked or operation_names([part.grad_fn for part in score_tensors(output)]) != log.graph:
+    if operation_names([part.grad_fn for part in score_tensors(output)]) != log.graph:
         raise Differs
     return run.shapes
 

@@ -147,7 +147,7 @@ def spelled(value: Any, number: Callable[[Tensor], int | None]) -> Any:
         return value
     if isinstance(value, Tensor):
         known = number(value)
-        return unnumbered(value) if known is None else f"#{known}"
+        return (tuple(value.shape), value.dtype) if known is None else f"#{known}"
     if isinstance(value, list | tuple):
         parts = [spelled(part, number) for part in value]
         return parts if isinstance(value, list) else tuple(parts)
@@ -157,11 +157,6 @@ def spelled(value: Any, number: Callable[[Tensor], int | None]) -> Any:
 
 
 _LITERAL = {int, float, bool, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format}
-
-
-def unnumbered(tensor: Tensor) -> tuple[Shape, torch.dtype]:
-    """What is noted of a tensor that does not depend on the image."""
-    return tuple(tensor.shape), tensor.dtype
 
 
 def numbers_in(given: Any) -> list[int]:

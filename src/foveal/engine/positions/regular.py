@@ -85,4 +85,9 @@ def stretched(where: Where, shape: Sequence[int]) -> Where:
 
 def _stretched(p: Along, k: int, shape: Sequence[int]) -> Along:
     along = ruler(p, k)
-    return replace(p, at=along.at(shape[2 + k], 2 + k)) if along else p
+    if along is None:
+        return p
+    made = replace(p, at=along.at(shape[2 + k], 2 + k))
+    if not along.ahead:
+        made.lines[2 + k] = made.at.narrow(2 + k, 0, 1), along.step
+    return made
