@@ -137,9 +137,16 @@ def perturbed_scores(
         for i in range(len(context.x)):
             probe = PerturbationScorer(context, passed, i, INPUT, lambda done, total: None, runs)
             decision, kind = _readable(asked, verdict, i, of)
-            whole = wholes[i] if wholes else None
+            whole = wholes[i] if wholes else _known(context, verdict, kind)
             scores.append(PerturbedScore(probe, decision, kind, verdict.label[i], passed.notes, whole))
         yield tuple(scores)
+
+
+def _known(context: Context, verdict: TargetScore, of: str) -> float | None:
+    """What the pass that decided has already found of the picture; None where it must be asked alone."""
+    if len(context.x) > 1 or of != "probability" or verdict.spec.get("kind") != "class" or verdict.probability is None:
+        return None
+    return float(verdict.probability[0])
 
 
 def _readable(asked: Target, verdict: TargetScore, i: int, of: Of) -> tuple[Target, str]:

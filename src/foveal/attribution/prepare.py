@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from foveal.attribution.context import Context
-from foveal.attribution.embedding import ModelEmbedder
 from foveal.engine.arguments import Arguments, extra_inputs
 from foveal.errors import ImageError, ModelError
 from foveal.images import Batch, load_images
@@ -94,9 +93,11 @@ def _axes(module: nn.Module, images: ImageLike | Batch) -> int:
 def _prepared(decision: Target, subject: Model, x: Tensor, arguments: Arguments, notes: list[str]) -> Target:
     """What holds pictures has them embedded; layers given as modules become their names."""
     decision = with_layer_names(decision, subject.module)
-    return (
-        decision.prepare(ModelEmbedder(subject, x, arguments, notes)) if isinstance(decision, NeedsModel) else decision
-    )
+    if not isinstance(decision, NeedsModel):
+        return decision
+    from foveal.attribution.embedding import ModelEmbedder
+
+    return decision.prepare(ModelEmbedder(subject, x, arguments, notes))
 
 
 def _check_attached(subject: Model, x: Tensor) -> None:

@@ -24,7 +24,7 @@ from foveal.engine.layout import Layout, find_layout
 from foveal.engine.positions.regular import stretched
 from foveal.engine.run_log import RunLog, module_hooks
 from foveal.engine.sizes import Shape
-from foveal.engine.stage_choice import Seen, choose_stages, coarsest
+from foveal.engine.stage_choice import Seen, choose_stages, coarsest, size_in
 from foveal.engine.structure import Lying, Structure
 
 Pair = tuple[int, int]
@@ -91,9 +91,12 @@ class Traced:
         return replace(self.structure, traced=stages, default=default, shapes=shapes, lying=lying, orders={})
 
     def _resized(self, s: Seen, sizes: Sequence[Shape]) -> Seen:
-        size = s.size if s.number is None else _side(sizes[s.number], s.layout)
-        given = s.input_size if s.given is None else _side(sizes[s.given], s.layout)
-        return Seen(**{**vars(s), "size": size, "input_size": given})
+        return Seen(
+            s.name, s.call, s.channels,
+            s.size if s.number is None else size_in(sizes[s.number], s.layout),
+            s.input_size if s.given is None else size_in(sizes[s.given], s.layout),
+            s.layout, s.node, s.windows, s.lying, s.minimum, s.number, s.given, s.through, s,
+        )  # fmt: skip
 
 
 class _Lying(Mapping[str, Lying]):
@@ -138,7 +141,3 @@ def score_tensors(output: Any) -> list[Tensor]:
     main = [tensors[key] for key in ("logits", "output", "out") if key in tensors]
     scores = main or [tensor for tensor in tensors.values() if tensor.ndim in (1, 2)]
     return scores[:1] or list(tensors.values())
-
-
-def _side(shape: Shape, layout: Layout) -> Shape:
-    return shape[2:] if layout == "nchw" else shape[1:3]

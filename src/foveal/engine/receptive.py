@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -83,18 +84,24 @@ class FieldTracker(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self._asleep:
-            return result
+        if not self._asleep:
+            with torch._C.DisableTorchFunction():  # whoever watches the forward need not watch this
+                self._follow(func, args, kwargs or {}, result)
+        return result
+
+    def _follow(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
         given = tensors_in((*args, *kwargs.values()) if kwargs else args)
-        outputs = tensors_in(result if isinstance(result, list | tuple) else (result,))
         inputs = [tensor for tensor in given if tensor in self._fields]
-        for output in outputs if inputs else ():
+        if not inputs:
+            self.log.constant(func, args, kwargs)
+            return
+        outputs = tensors_in(result if isinstance(result, list | tuple) else (result,))
+        for output in outputs:
             self._fields[output] = self._after(func, args, inputs, output)
             if output._base is not None and any(output is tensor for tensor in given):  # written into part of another
                 self._fields.setdefault(output._base, self._fields[output])
-        call = self._positions.follow(func, args, kwargs or {}, given, outputs)
+        call = self._positions.follow(func, args, kwargs, given, outputs)
         self.log.operation(call, result, map(self.where, outputs))
-        return result
 
     @contextmanager
     def asleep(self) -> Iterator[None]:

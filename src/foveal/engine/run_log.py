@@ -92,16 +92,17 @@ class RunLog:
             return
         given = self.spelled((call.args, tuple(call.kwargs.items())))
         written = call.func._schema.is_mutable
-        if not numbers_in(given):
-            self.complete = not written
-            self.steps.append(Step(call.func, given))
-            return
         results = result if isinstance(result, list | tuple) else [result]
         self.complete = _of_tensors(call, results) and (not written or _plainly_written(call, results))
         if self.complete:
             made = tuple(self.number(part) if written else self._made(part) for part in results)
             form = type(result) if isinstance(result, list | tuple) else None
             self.steps.append(Step(call.func, given, made, form, written, size_rule(call, after)))
+
+    def constant(self, func: Any, args: Any, kwargs: Any) -> None:
+        """Take down an operation that does not depend on the image."""
+        self.complete &= not func._schema.is_mutable
+        self.steps.append(Step(func, self.spelled((args, tuple(kwargs.items())))))
 
     def module(self, name: str, inputs: Any, output: Any) -> None:
         """Take down a module that has just returned."""
@@ -157,10 +158,3 @@ def spelled(value: Any, number: Callable[[Tensor], int | None]) -> Any:
 
 
 _LITERAL = {int, float, bool, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format}
-
-
-def numbers_in(given: Any) -> list[int]:
-    """The numbers in what was `spelled`."""
-    if isinstance(given, str):
-        return [int(given[1:])] if given.startswith("#") else []
-    return [number for part in given for number in numbers_in(part)] if isinstance(given, list | tuple) else []

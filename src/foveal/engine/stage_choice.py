@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -14,6 +15,8 @@ from foveal.engine.positions import Cells
 from foveal.engine.receptive import Field
 from foveal.engine.structure import Lying, Stage
 
+_RESAMPLED = 1.5  # times the step that windows make
+
 
 @dataclass
 class Seen:
@@ -22,9 +25,12 @@ class Seen:
     Attributes:
         input_size: (h, w) of what it was given.
         node: the operation that made it; modules that return the same have the same.
+        windows: its field, if its cells lie as the windows say that made them.
+        lying: where it lies.
         minimum: the least value.
         number, given: what it returned and was given, as numbered in the log.
         through: whether every path to the score passes through it.
+        origin: the same at the size that was traced; it has the same field.
     """
 
     name: str
@@ -34,11 +40,18 @@ class Seen:
     input_size: tuple[int, ...]
     layout: Layout
     node: Any
-    field: Field | None
+    windows: Field | None
+    lying: Lying
     minimum: float
     number: int | None
     given: int | None
     through: bool = False
+    origin: Seen | None = None
+
+    @cached_property
+    def field(self) -> Field | None:
+        """Looked into for the few that may be stages only."""
+        return self.origin.field if self.origin else stepping(self.windows, self.lying, self.layout)
 
 
 def choose_stages(seen: Sequence[Seen], calls: Mapping[str, int], lying: Mapping[str, Lying]) -> tuple[Stage, ...]:
@@ -108,3 +121,18 @@ def _stage(s: Seen, calls: Mapping[str, int], lying: Mapping[str, Lying]) -> Sta
         layout=s.layout,
         place=place if isinstance(place, Cells) else None,
     )
+
+
+def stepping(field: Field | None, lying: Lying, layout: Layout | None) -> Field | None:
+    """The field with the steps of the cells as they were followed, where something resampled them that is no window."""
+    place = lying.place(layout) if field and layout else None
+    if not field or not layout or not isinstance(place, Cells) or size_in(lying.shape, layout) == (1, 1):
+        return field
+    step = (abs(place.step[0]), abs(place.step[1]))
+    apart = max(max(a, b) / min(a, b) for a, b in zip(step, field.stride, strict=True))
+    return replace(field, stride=step) if apart > _RESAMPLED else field
+
+
+def size_in(shape: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
+    """(h, w) of a map."""
+    return tuple(shape[2:] if layout == "nchw" else shape[1:3])

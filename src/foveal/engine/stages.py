@@ -24,6 +24,7 @@ from foveal.engine.graph import (
     KeepGraph,
     ancestors,
     bottlenecks,
+    node_name,
     operation_names,
     own_backwards,
     works_along_images,
@@ -32,10 +33,9 @@ from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.model_errors import model_errors
 from foveal.engine.other_size import Guess, Traced, score_tensors
-from foveal.engine.positions import Cells, Where, layout_of, place_of
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.run_log import module_hooks
-from foveal.engine.stage_choice import Seen, choose_stages, coarsest
+from foveal.engine.stage_choice import Seen, choose_stages, coarsest, size_in, stepping
 from foveal.engine.structure import Lying, Stage, Structure
 from foveal.errors import ModelError
 
@@ -52,7 +52,6 @@ class _Known:
 
 _known: WeakKeyDictionary[nn.Module, _Known] = WeakKeyDictionary()
 _REMEMBERED = 16  # input sizes and settings a model
-_RESAMPLED = 1.5  # times the step that windows make
 
 
 def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) -> Structure:
@@ -134,11 +133,11 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     image = (x.shape[-2], x.shape[-1])
 
     def note(name: str, inputs: tuple[Any, ...], output: Any) -> None:
-        with tracker.asleep():
+        with torch._C.DisableTorchFunction(), tracker.asleep():  # what watches the forward need not watch this
             tracker.log.module(name, inputs, output)
-            _note(name, inputs, output)
+            look(name, inputs, output)
 
-    def _note(name: str, inputs: tuple[Any, ...], output: Any) -> None:
+    def look(name: str, inputs: tuple[Any, ...], output: Any) -> None:
         log = tracker.log
         for address, tensor in _maps(name, calls.get(name, 0), inputs, output):
             lying[address] = Lying(tracker.where(tensor), tuple(tensor.shape), image)
@@ -148,30 +147,28 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
             shapes.pop(name, None)
             shapes[name], returned[name] = tuple(output.shape), log.number(output)
             field = tracker.field(output)
-            layout = layout_in(output, field) if x.ndim == 4 else None
-            field = _stepping(field, tracker.where(output), output, layout, image)
+            lies = Lying(tracker.where(output), tuple(output.shape), image)
+            layout = layout_in(lies, field, log.number(output)) if x.ndim == 4 else None
             if layout and len(output) != len(x):
                 rows[name] = len(output) / len(x)
             elif layout and output.numel() and output.is_floating_point():
                 before = next((v for v in inputs if isinstance(v, Tensor)), output)
-                lowest = float(output.detach().amin())
-                size, input_size = _size(output, layout), _size(before, layout)
+                node = output.grad_fn
+                lowest = 0.0 if node is not None and node_name(node) == "Relu" else float(output.detach().amin())
+                size, input_size = size_in(output.shape, layout), size_in(before.shape, layout)
                 channels = output.shape[1 if layout == "nchw" else 3]
-                seen.append(
-                    Seen(
-                        name, calls[name] - 1, channels, size, input_size, layout, output.grad_fn, field, lowest,
-                        log.number(output), log.number(before),
-                    )
-                )  # fmt: skip
+                numbered = log.number(output), log.number(before)
+                call = calls[name] - 1
+                seen.append(Seen(name, call, channels, size, input_size, layout, node, field, lies, lowest, *numbered))
                 if size != (1, 1):
                     layouts[name] = layout
 
-    def layout_in(output: Tensor, field: Field | None) -> Layout | None:
-        if followed := layout_of(tracker.where(output), output.shape):
-            return followed
+    def layout_in(lies: Lying, field: Field | None, number: int | None) -> Layout | None:
+        if lies.layout:
+            return lies.layout
         stride = field.stride if field else None
-        found = find_layout(output.shape, image, stride)
-        guessed.append(Guess(tuple(output.shape), tracker.log.number(output), stride, found))
+        found = find_layout(lies.shape, image, stride)
+        guessed.append(Guess(lies.shape, number, stride, found))
         return found
 
     with untouched(model):
@@ -186,7 +183,11 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     fields = [
         field
         for t in outputs
-        if (field := _stepping(tracker.field(t), tracker.where(t), t, "nchw" if t.ndim == 4 else None, image))
+        if (
+            field := stepping(
+                tracker.field(t), Lying(tracker.where(t), tuple(t.shape), image), "nchw" if t.ndim == 4 else None
+            )
+        )
     ]
     depth = max((field.depth for field in fields), default=0)
     finest = min((math.prod(field.stride) for field in fields), default=1.0)
@@ -210,18 +211,6 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     return Traced(structure, tracker.log, seen, numbers, returned, guessed, dense)
 
 
-def _stepping(
-    field: Field | None, where: Where | None, output: Tensor, layout: Layout | None, image: tuple[int, int]
-) -> Field | None:
-    """The field with the steps of the cells as they were followed, where something resampled them that is no window."""
-    place = place_of(where, output.shape, layout, image) if field and layout else None
-    if not field or not isinstance(place, Cells):
-        return field
-    step = (abs(place.step[0]), abs(place.step[1]))
-    apart = max(max(a, b) / min(a, b) for a, b in zip(step, field.stride, strict=True))
-    return replace(field, stride=step) if apart > _RESAMPLED and layout and _size(output, layout) != (1, 1) else field
-
-
 def _coarser(s: Seen, finest: float) -> bool:
     """Whether this map is coarser than the output, as in encoder-decoders."""
     return s.field is not None and s.size != (1, 1) and math.prod(s.field.stride) > finest
@@ -234,10 +223,6 @@ def _maps(name: str, call: int, inputs: tuple[Any, ...], output: Any) -> Iterato
         maps = [(key, part) for key, part in parts.items() if part.ndim == 4]
         for key, part in [*maps, *([("", maps[0][1])] if len(maps) == 1 else [])]:
             yield str(Address(name, key or None, call, before)), part
-
-
-def _size(tensor: Tensor, layout: Layout) -> tuple[int, ...]:
-    return tuple(tensor.shape[2:] if layout == "nchw" else tensor.shape[1:3])
 
 
 def _embedding(outputs: list[Tensor]) -> EmbeddingSign | None:

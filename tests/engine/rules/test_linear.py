@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foveal.engine.rules.linear import LinearRule, Operation, same_sign
+from foveal.engine.rules.contributions import Operation
+from foveal.engine.rules.linear import LinearRule, same_sign
 from foveal.engine.rules.operation import affine, convolution, dense, transposed_convolution
 
 EPSILON = 1e-6
@@ -134,7 +135,7 @@ def test_batch_normalisation_becomes_part_of_the_convolution() -> None:
     _, op = convolution(x, conv.weight.detach(), conv.bias.detach())  # type: ignore[union-attr]
     fused = op.scaled(*affine(norm.running_mean, norm.running_var, norm.weight, norm.bias, norm.eps))  # type: ignore[arg-type]
     with torch.no_grad():
-        assert torch.allclose(fused.forward(x, fused.weight, fused.bias), norm(conv(x)), atol=1e-5)
+        assert torch.allclose(fused.forward(x, fused.whole(), fused.bias), norm(conv(x)), atol=1e-5)
 
 
 def test_sums_by_the_parts_that_go_their_way() -> None:

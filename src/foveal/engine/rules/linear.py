@@ -1,43 +1,15 @@
-"""What has weights: y = W x + b, forwards, transposed, and the rules that share relevance among its inputs."""
+"""What has weights, y = W x + b: the rules that share its relevance among its inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Operation:
-    """y = W x + b.
-
-    Attributes:
-        weight: with output channels first.
-        bias: one an output channel, or None.
-        forward: (x, weight, bias) -> y.
-        transposed: (s, weight, x) -> Wᵀ s, shaped like x.
-        channel: the dimension of y that has the output channels.
-    """
-
-    weight: Tensor
-    bias: Tensor | None
-    forward: Callable[[Tensor, Tensor, Tensor | None], Tensor]
-    transposed: Callable[[Tensor, Tensor, Tensor], Tensor]
-    channel: int
-
-    def scaled(self, scale: Tensor, shift: Tensor) -> Operation:
-        """The same followed by scale ⊙ y + shift: a convolution with the batch normalization behind it."""
-        weight = self.weight * scale.view(-1, *[1] * (self.weight.ndim - 1))
-        return replace(self, weight=weight, bias=shift if self.bias is None else self.bias * scale + shift)
-
-    def offsets(self, bias: Tensor, s: Tensor) -> Tensor:
-        """Σ over positions of bias ⊙ s: (rows, channels)."""
-        channel = self.channel % s.ndim
-        positions = [dim for dim in range(1, s.ndim) if dim != channel]
-        return bias * (s.sum(positions) if positions else s)
+from foveal.engine.rules.contributions import Contributions, Operation, Sign, positive, split
 
 
 @dataclass(frozen=True)
@@ -79,80 +51,63 @@ class LinearRule:
         """
         R = y * G
         if self.kind == "epsilon":
-            epsilon = self.stabilizer(y) if epsilon is None else epsilon
-            assert epsilon is not None
-            return self._epsilon(op, x, y, R, lose, epsilon)
-        if self.kind == "gamma":
-            return self._gamma(op, x, y, R, lose)
-        if self.kind == "zplus":
-            return self._share(op, x, R, 1, lose)
-        return self._share(op, x, self.alpha * R, 1, lose) + self._share(op, x, (1 - self.alpha) * R, -1, lose)
+            return self._epsilon(op, x, y, R, lose, self.stabilizer(y) if epsilon is None else epsilon)
+        return self._by_sign(op, x, y, R, lose)
 
     def _epsilon(
-        self, op: Operation, x: Tensor, y: Tensor, R: Tensor, lose: Callable[[Tensor], None], epsilon: Tensor
+        self, op: Operation, x: Tensor, y: Tensor, R: Tensor, lose: Callable[[Tensor], None], epsilon: Tensor | None
     ) -> Tensor:
-        z = y if op.bias is None or self.bias else op.forward(x, op.weight, None)
+        assert epsilon is not None
+        z = y if op.bias is None or self.bias else op.forward(x, op.whole(), None)
         s = _finite(R / (z + torch.copysign(epsilon, z)))
         lose(R - s * z)
         if op.bias is not None and self.bias:
             lose(op.offsets(op.bias, s))
-        return op.transposed(s, op.weight, x)
+        return op.back(s, x)
 
-    def _gamma(self, op: Operation, x: Tensor, y: Tensor, R: Tensor, lose: Callable[[Tensor], None]) -> Tensor:
-        """w + γ w⁺ where the output is positive; where it is negative, the parts that make it so."""
-        negative = torch.where(y < 0, R, 0)
-        if not bool(negative.any()):  # behind a ReLU there is none
-            return self._part(op, x, R, 1, lose, whole=1, part=self.gamma)
-        up = self._part(op, x, R - negative, 1, lose, whole=1, part=self.gamma)
-        return up + self._part(op, x, negative, -1, lose, whole=1, part=self.gamma)
+    def _by_sign(self, op: Operation, x: Tensor, y: Tensor, R: Tensor, lose: Callable[[Tensor], None]) -> Tensor:
+        """What is in favor and what is against, each with a share of R."""
+        shares: dict[Sign, Tensor] = {1: R}
+        whole, part, known = 0.0, 1.0, True
+        if self.kind == "gamma":  # w + γ w⁺ where y > 0, and where y < 0 the parts that make it so
+            whole, part = 1.0, self.gamma
+            up, down = split(R, y)
+            shares = {1: up} if down is None else {1: up, -1: down}
+        elif self.kind == "alphabeta":
+            shares = {-1: (1 - self.alpha) * R, 1: self.alpha * R}
+            known = split(R, y)[1] is None
+        parts = Contributions(op, x, y if known else None, whole=whole, part=part, bias=self.bias)
+        return parts.arrived(_quotients(parts, shares, lose), lose)
 
-    def _share(self, op: Operation, x: Tensor, R: Tensor, sign: int, lose: Callable[[Tensor], None]) -> Tensor:
-        """R shared among the contributions of one sign."""
-        return self._part(op, x, R, sign, lose, whole=0, part=1)
 
-    def _part(
-        self,
-        op: Operation,
-        x: Tensor,
-        R: Tensor,
-        sign: int,
-        lose: Callable[[Tensor], None],
-        *,
-        whole: float,
-        part: float,
-        again: bool = True,
-    ) -> Tensor:
-        """R shared by contributions, those of one sign weighing `whole` + `part`, the others `whole`.
+def _quotients(parts: Contributions, shares: dict[Sign, Tensor], lose: Callable[[Tensor], None]) -> dict[Sign, Tensor]:
+    """R / z for each share of R.
 
-        Outputs with nothing to share by share among the contributions of the other sign, so that nothing is lost.
-        """
+    Outputs with nothing to share by share among the contributions of the other sign, so that nothing is lost.
+    """
+    quotients: dict[Sign, Tensor] = {}
+    for sign, R in shares.items():
+        for way, s in zip((sign, -sign), _divided(R, sign, parts, lose), strict=False):
+            quotients[way] = quotients[way] + s if way in quotients else s
+    return quotients
 
-        def favored(weight: Tensor, sign: int) -> Tensor:
-            clamped = weight.clamp(min=0) if sign > 0 else weight.clamp(max=0)
-            return clamped if whole == 0 else clamped.mul_(part).add_(weight, alpha=whole)
 
-        like = favored(op.weight, sign)
-        b = favored(op.bias, sign) if self.bias and op.bias is not None else None
-        signed = bool(x.amin() < 0)
-        z = op.forward(x.clamp(min=0) if signed else x, like, b)
-        if signed:
-            unlike = favored(op.weight, -sign)
-            z += op.forward(x.clamp(max=0), unlike, None)
-        s = R / z
-        nowhere = torch.isinf(s)
-        s = _finite(s)
-        if b is not None:
-            lose(op.offsets(b, s))
-        arrived = op.transposed(s, like, x)
-        if signed:
-            arrived = torch.where(x > 0, arrived, op.transposed(s, unlike, x))
-        if not bool(nowhere.any()):
-            return arrived
-        rest = torch.where(nowhere, R, 0)
-        if again:
-            return arrived + self._part(op, x, rest, -sign, lose, whole=whole, part=part, again=False)
-        lose(rest)
-        return arrived
+def _divided(R: Tensor, sign: Sign, parts: Contributions, lose: Callable[[Tensor], None]) -> Iterator[Tensor]:
+    """R / z, and, where there are outputs with nothing to share by, the same of these by the other sign."""
+    s = R / parts.sums(sign)
+    if bool(s.sum().isfinite()):
+        yield s
+        return
+    nowhere = torch.isinf(s)
+    yield _finite(s)
+    if not bool(nowhere.any()):
+        return
+    rest = torch.where(nowhere, R, 0)
+    s = rest / parts.sums(-sign)
+    nowhere = torch.isinf(s)
+    yield _finite(s)
+    if bool(nowhere.any()):
+        lose(torch.where(nowhere, rest, 0))
 
 
 def _finite(s: Tensor) -> Tensor:
@@ -162,7 +117,7 @@ def _finite(s: Tensor) -> Tensor:
 
 def same_sign(parts: list[Tensor], y: Tensor, G: Tensor) -> list[Tensor]:
     """Of a sum y = Σ parts, only the parts that go y's way keep its relevance: a factor for the gradient of each."""
-    agrees = [part * y > 0 for part in parts]
-    total = sum((part * agree for part, agree in zip(parts, agrees, strict=True)), torch.zeros_like(y))
-    s = _finite(y * G / total)
-    return [s * agree for agree in agrees]
+    ways = [part * y for part in parts]
+    total = sum(positive(part, where=way) for part, way in zip(parts, ways, strict=True))
+    s = _finite((y * G).div_(total))
+    return [positive(s, where=way) for way in ways]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from foveal.engine.rules.linear import LinearRule, Operation, same_sign
+from foveal.engine.rules.contributions import Operation
+from foveal.engine.rules.linear import LinearRule, same_sign
 from foveal.engine.rules.mode import Handler, RulesMode, carries, plain_name, pulled
 from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED, affine, convolution, dense, transposed_convolution
 from foveal.engine.rules.vocabulary import BENDS, CONSERVING, CONSTANTS
