@@ -24,7 +24,7 @@ from foveal.engine.layout import Layout, find_layout
 from foveal.engine.positions.regular import stretched
 from foveal.engine.run_log import RunLog, module_hooks
 from foveal.engine.sizes import Shape
-from foveal.engine.stage_choice import Seen, choose_stages, coarsest, size_in
+from foveal.engine.stage_choice import Candidate, choose_stages, coarsest, size_in
 from foveal.engine.structure import Lying, Structure
 
 Pair = tuple[int, int]
@@ -55,7 +55,7 @@ class Traced:
 
     structure: Structure
     log: RunLog
-    seen: Sequence[Seen]
+    seen: Sequence[Candidate]
     numbers: Mapping[str, int | None]
     returned: Mapping[str, int | None]
     guessed: Sequence[Guess]
@@ -90,8 +90,8 @@ class Traced:
         default = coarsest(stages) if self.dense else None
         return replace(self.structure, traced=stages, default=default, shapes=shapes, lying=lying, orders={})
 
-    def _resized(self, s: Seen, sizes: Sequence[Shape]) -> Seen:
-        return Seen(
+    def _resized(self, s: Candidate, sizes: Sequence[Shape]) -> Candidate:
+        return Candidate(
             s.name, s.call, s.channels,
             s.size if s.number is None else size_in(sizes[s.number], s.layout),
             s.input_size if s.given is None else size_in(sizes[s.given], s.layout),

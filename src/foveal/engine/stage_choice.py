@@ -19,8 +19,8 @@ _RESAMPLED = 1.5  # times the step that windows make
 
 
 @dataclass
-class Seen:
-    """What one call of a module returned.
+class Candidate:
+    """A map that one call of a module returned, and that may be a stage.
 
     Attributes:
         input_size: (h, w) of what it was given.
@@ -46,7 +46,7 @@ class Seen:
     number: int | None
     given: int | None
     through: bool = False
-    origin: Seen | None = None
+    origin: Candidate | None = None
 
     @cached_property
     def field(self) -> Field | None:
@@ -54,7 +54,7 @@ class Seen:
         return self.origin.field if self.origin else stepping(self.windows, self.lying, self.layout)
 
 
-def choose_stages(seen: Sequence[Seen], calls: Mapping[str, int], lying: Mapping[str, Lying]) -> tuple[Stage, ...]:
+def choose_stages(seen: Sequence[Candidate], calls: Mapping[str, int], lying: Mapping[str, Lying]) -> tuple[Stage, ...]:
     """In forward order; `seen` in the order in which modules returned."""
     main = [s for s in seen if s.through and s.name] or [s for s in seen if s.name]
     main = [s for s in main if s.size != (1, 1)] or main
@@ -79,7 +79,7 @@ def coarsest(stages: Sequence[Stage]) -> Stage | None:
     return max(reversed(stages), key=lambda stage: math.prod(stage.stride), default=None)
 
 
-def _settle(main: list[Seen]) -> list[Seen]:
+def _settle(main: list[Candidate]) -> list[Candidate]:
     """In forward order of the tensors, not of the modules: an outer module returns long after its first part."""
     order: dict[Any, int] = {}
     for s in main:
@@ -87,26 +87,26 @@ def _settle(main: list[Seen]) -> list[Seen]:
     return sorted(main, key=lambda s: order[s.node])
 
 
-def _resolution(s: Seen) -> Any:
+def _resolution(s: Candidate) -> Any:
     """Unpadded convolutions shave a pixel off the map but stay on the same grid, so the stride decides."""
     return s.field.stride if s.field else s.size
 
 
-def _internal(run: list[Seen], seen: Sequence[Seen], following: set[tuple[int, ...]]) -> set[str]:
+def _internal(run: list[Candidate], seen: Sequence[Candidate], following: set[tuple[int, ...]]) -> set[str]:
     """Names inside a block that takes this resolution in and gives the next one out: its own business."""
     sizes = {s.size for s in run}
     blocks = [s.name for s in seen if s.input_size in sizes and s.size in following - sizes and s.name]
     return {s.name for s in run if any(s.name.startswith(block + ".") for block in blocks)}
 
 
-def _choose(run: list[Seen], internal: Iterable[str], calls: Mapping[str, int]) -> Seen:
+def _choose(run: list[Candidate], internal: Iterable[str], calls: Mapping[str, int]) -> Candidate:
     outer = [s for s in run if s.name not in internal] or run
     outer = [s for s in outer if calls[s.name] == 1] or outer
     last = [s for s in outer if s.node is outer[-1].node]
     return min(last, key=lambda s: s.name.count("."))
 
 
-def _stage(s: Seen, calls: Mapping[str, int], lying: Mapping[str, Lying]) -> Stage:
+def _stage(s: Candidate, calls: Mapping[str, int], lying: Mapping[str, Lying]) -> Stage:
     field = s.field or Field()
     h, w = s.size
     place = lying[str(Address(s.name, call=s.call))].place(s.layout)

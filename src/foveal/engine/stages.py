@@ -35,7 +35,7 @@ from foveal.engine.model_errors import model_errors
 from foveal.engine.other_size import Guess, Traced, score_tensors
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.run_log import module_hooks
-from foveal.engine.stage_choice import Seen, choose_stages, coarsest, size_in, stepping
+from foveal.engine.stage_choice import Candidate, choose_stages, coarsest, size_in, stepping
 from foveal.engine.structure import Lying, Stage, Structure
 from foveal.errors import ModelError
 
@@ -121,7 +121,7 @@ def settings_of(module: nn.Module) -> tuple[Any, ...]:
 
 def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: bool = True) -> Traced:
     names = {module: name for name, module in reversed(named_modules(model).items())}
-    seen: list[Seen] = []
+    seen: list[Candidate] = []
     shapes: dict[str, tuple[int, ...]] = {}
     layouts: dict[str, Layout] = {}
     calls: dict[str, int] = {}
@@ -159,7 +159,9 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
                 channels = output.shape[1 if layout == "nchw" else 3]
                 numbered = log.number(output), log.number(before)
                 call = calls[name] - 1
-                seen.append(Seen(name, call, channels, size, input_size, layout, node, field, lies, lowest, *numbered))
+                seen.append(
+                    Candidate(name, call, channels, size, input_size, layout, node, field, lies, lowest, *numbered)
+                )
                 if size != (1, 1):
                     layouts[name] = layout
 
@@ -211,7 +213,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     return Traced(structure, tracker.log, seen, numbers, returned, guessed, dense)
 
 
-def _coarser(s: Seen, finest: float) -> bool:
+def _coarser(s: Candidate, finest: float) -> bool:
     """Whether this map is coarser than the output, as in encoder-decoders."""
     return s.field is not None and s.size != (1, 1) and math.prod(s.field.stride) > finest
 
