@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from foveal.engine.positions import Call
+from foveal.engine.positions import Call, Where, tensors_in
+from foveal.engine.positions.regular import stretched
+from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.run_log import Kind, RunLog, Step, spelled
-from foveal.engine.sizes import Shape
+from foveal.engine.sizes import Shape, to_a_size
 
 
 class Differs(BaseException):
@@ -28,14 +30,16 @@ class Blank(Tensor):
     Attributes:
         number: which tensor of the log it stands for.
         moved: whether its shape is another than there.
+        elsewhere: whether it lies elsewhere than its shape and the log say.
     """
 
     number: int
     moved: bool
+    elsewhere = False
 
     @staticmethod
     def __new__(cls, shape: Shape, kind: Kind, strides: Sequence[int] | None = None) -> Blank:
-        blank: Blank = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        blank: Blank = torch.Tensor._make_wrapper_subclass(
             cls, shape, strides=strides, dtype=kind.dtype, device=kind.device
         )
         return blank
@@ -47,10 +51,12 @@ class Blank(Tensor):
         """A network that sets gradients by code of its own is traced."""
         raise Differs
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         raise Differs
 
 
@@ -59,6 +65,7 @@ class BlankRun(TorchDispatchMode):
 
     Attributes:
         shapes: of each tensor, by its number.
+        elsewhere: fields and positions of tensors that were pooled to a given size, and of what was made of them.
     """
 
     @classmethod
@@ -72,7 +79,9 @@ class BlankRun(TorchDispatchMode):
         self._log = log
         self._steps = iter(log.steps)
         self._modules = iter(log.modules)
-        self._moved = False
+        self.elsewhere: dict[int, tuple[Field | None, Where | None]] = {}
+        self._moved = self._strayed = False
+        self._tracker: FieldTracker | None = None
 
     def image(self, x: Tensor) -> Blank:
         """What stands for an image."""
@@ -92,19 +101,23 @@ class BlankRun(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         step = next(self._steps, None)
-        self._moved = False
+        self._moved = self._strayed = False
         kwargs = kwargs or {}
         if step is None or func is not step.func or not self._again((args, tuple(kwargs.items())), step.given):
             raise Differs
         if not step.made:
             return func(*args, **kwargs)
-        shapes = self._sizes(step, args, kwargs) if self._moved else [self._log.kinds[at].shape for at in step.made]
+        shapes = self._sizes(step, args, kwargs)
         if step.written:
             if shapes != [args[0].shape]:
                 raise Differs
-            return args[0]
-        blanks = [self._blank(number, shape) for number, shape in zip(step.made, shapes, strict=True)]
-        return step.form(blanks) if step.form else blanks[0]
+            made = [args[0]]
+        else:
+            made = [self._blank(number, shape) for number, shape in zip(step.made, shapes, strict=True)]
+        result = step.form(made) if step.form else made[0]
+        if self._strayed or (self._moved and step.sizes is to_a_size):
+            self._follow(step, args, kwargs, result, made)
+        return result
 
     def _number(self, tensor: Tensor) -> int | None:
         return tensor.number if isinstance(tensor, Blank) else None
@@ -115,18 +128,37 @@ class BlankRun(TorchDispatchMode):
             return True
         if isinstance(value, Blank):
             self._moved |= value.moved
+            self._strayed |= value.elsewhere
             return bool(before == f"#{value.number}")
         if isinstance(value, list | tuple) and type(value) is type(before):
             return len(value) == len(before) and all(map(self._again, value, before))
         return bool(spelled(value, self._number) == before)
 
     def _sizes(self, step: Step, args: Any, kwargs: Any) -> Sequence[Shape]:
-        if step.sizes is None:
+        before = [self._log.kinds[at].shape for at in step.made]
+        if not self._moved:
+            return before
+        if step.sizes is None or self._strayed:
             raise Differs
         try:
-            return step.sizes(Call(step.func, args, kwargs, [], []), [self._log.kinds[at].shape for at in step.made])
+            return step.sizes(Call(step.func, args, kwargs, [], []), before)
         except (RuntimeError, ValueError) as error:  # sizes that do not fit together
             raise Differs from error
+
+    def _follow(self, step: Step, args: Any, kwargs: Any, result: Any, made: Sequence[Blank]) -> None:
+        """Where things lie that the log does not know of is followed as in a trace."""
+        tracker = self._tracker = self._tracker or FieldTracker(made[0])
+        tracker.log.complete = False
+        given = [tensor for tensor in tensors_in((*args, *kwargs.values())) if isinstance(tensor, Blank)]
+        for blank, (field, where) in zip(given, step.lies, strict=True):
+            if not blank.elsewhere:
+                tracker.put(blank, field, stretched(where, blank.shape) if blank.moved else where)
+        tracker.follow(step.func, args, kwargs, result)
+        for blank in made:
+            found = (tracker.field(blank), tracker.where(blank))
+            if step.written and self.elsewhere.get(blank.number) != found:
+                raise Differs  # what was there before had another place
+            blank.elsewhere, self.elsewhere[blank.number] = True, found
 
     def _blank(self, number: int, shape: Shape, strides: Sequence[int] | None = None) -> Blank:
         kind = self._log.kinds[number]

@@ -21,9 +21,9 @@ from foveal.engine.blank import BlankRun, Differs
 from foveal.engine.graph import operation_names
 from foveal.engine.guard import every_module, only_reads, untouched
 from foveal.engine.layout import Layout, find_layout
+from foveal.engine.positions import layout_of
 from foveal.engine.positions.regular import stretched
 from foveal.engine.run_log import RunLog, module_hooks
-from foveal.engine.sizes import Shape
 from foveal.engine.stage_choice import Candidate, choose_stages, coarsest, size_in
 from foveal.engine.structure import Lying, Structure
 
@@ -31,13 +31,22 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Guess:
-    """The layout of what a module returned, where it was read off its shape."""
+class Laid:
+    """The layout of what a module returned, as its positions tell, or its shape."""
 
-    shape: Shape
+    lying: Lying
     number: int | None
     stride: tuple[float, float] | None
     layout: Layout | None
+
+    def alike(self, run: BlankRun, image: Pair) -> bool:
+        """Whether it is the same at another size."""
+        if self.number in run.elsewhere:
+            field, where = run.elsewhere[self.number]
+            found = layout_of(where, self.lying.shape)
+            return self.layout == (found or find_layout(self.lying.shape, image, field.stride if field else None))
+        shape = self.lying.shape if self.number is None else run.shapes[self.number]
+        return bool(self.lying.layout) or self.layout == find_layout(shape, image, self.stride)
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ class Traced:
         seen: what modules returned, as far as it may be a stage.
         numbers: address -> number in the log of what is there; None of what does not depend on the image.
         returned: module -> number of what it returned last.
-        guessed: layouts that no position told.
+        laid: layouts of what modules returned.
         dense: whether the output is a map.
     """
 
@@ -58,7 +67,7 @@ class Traced:
     seen: Sequence[Candidate]
     numbers: Mapping[str, int | None]
     returned: Mapping[str, int | None]
-    guessed: Sequence[Guess]
+    laid: Sequence[Laid]
     dense: bool
 
     def repeatable(self, model: nn.Module) -> bool:
@@ -71,31 +80,34 @@ class Traced:
         if any(module._forward_hooks or module._forward_pre_hooks for module in every_module(model)):
             return None  # somebody's own would meet tensors without numbers
         try:
-            shapes = _sizes(model, x, arguments, self.log)
+            run = _run(model, x, arguments, self.log)
         except (Differs, Exception):  # noqa: BLE001 - whatever it is, a trace will tell
             return None
-        return self._with(shapes, (x.shape[-2], x.shape[-1]))
+        return self._after(run, (x.shape[-2], x.shape[-1]))
 
-    def _with(self, sizes: Sequence[Shape], image: Pair) -> Structure | None:
-        def shape(number: int | None, before: Shape) -> Shape:
-            return before if number is None else sizes[number]
-
-        as_guessed = (g.layout == find_layout(shape(g.number, g.shape), image, g.stride) for g in self.guessed)
-        if not all(as_guessed) or any(sum(side == 1 for side in s.size) == 1 for s in self.seen):
+    def _after(self, run: BlankRun, image: Pair) -> Structure | None:
+        # A map of one row or one column has the image's side as its step.
+        thin = any(sum(side == 1 for side in s.size) == 1 for s in self.seen)
+        if thin or (self.dense and run.elsewhere) or not all(laid.alike(run, image) for laid in self.laid):
             return None
-        seen = [self._resized(s, sizes) for s in self.seen]
-        lying = _Lying(self.structure.lying, self.numbers, sizes, image)
+        seen = [self._resized(s, run, image) for s in self.seen]
+        lying = _Lying(self.structure.lying, self.numbers, run, image)
         stages = choose_stages(seen, self.structure.calls, lying)
-        shapes = {name: shape(self.returned[name], before) for name, before in self.structure.shapes.items()}
+        before, of = self.structure.shapes, self.returned
+        shapes = {name: shape if (at := of[name]) is None else run.shapes[at] for name, shape in before.items()}
         default = coarsest(stages) if self.dense else None
         return replace(self.structure, traced=stages, default=default, shapes=shapes, lying=lying, orders={})
 
-    def _resized(self, s: Candidate, sizes: Sequence[Shape]) -> Candidate:
+    def _resized(self, s: Candidate, run: BlankRun, image: Pair) -> Candidate:
+        size = s.size if s.number is None else size_in(run.shapes[s.number], s.layout)
+        given = s.input_size if s.given is None else size_in(run.shapes[s.given], s.layout)
+        windows, lying, origin = s.windows, s.lying, s
+        if s.number in run.elsewhere:
+            windows, where = run.elsewhere[s.number]
+            lying, origin = Lying(where, s.lying.shape, image), None
         return Candidate(
-            s.name, s.call, s.channels,
-            s.size if s.number is None else size_in(sizes[s.number], s.layout),
-            s.input_size if s.given is None else size_in(sizes[s.given], s.layout),
-            s.layout, s.node, s.windows, s.lying, s.minimum, s.number, s.given, s.through, s,
+            s.name, s.call, s.channels, size, given, s.layout, s.node, windows, lying, s.minimum, s.number, s.given,
+            s.through, origin,
         )  # fmt: skip
 
 
@@ -103,13 +115,16 @@ class _Lying(Mapping[str, Lying]):
     """Where things lie at another size; worked out when it is asked for."""
 
     def __init__(
-        self, before: Mapping[str, Lying], numbers: Mapping[str, int | None], sizes: Sequence[Shape], image: Pair
+        self, before: Mapping[str, Lying], numbers: Mapping[str, int | None], run: BlankRun, image: Pair
     ) -> None:
-        self._before, self._numbers, self._sizes, self._image = before, numbers, sizes, image
+        self._before, self._numbers, self._image = before, numbers, image
+        self._sizes, self._elsewhere = run.shapes, run.elsewhere
 
     def __getitem__(self, address: str) -> Lying:
         before, number = self._before[address], self._numbers[address]
         shape = before.shape if number is None else self._sizes[number]
+        if number in self._elsewhere:
+            return Lying(self._elsewhere[number][1], shape, self._image)
         where = before.where if shape == before.shape or not before.where else stretched(before.where, shape)
         return Lying(where, shape, self._image)
 
@@ -120,8 +135,8 @@ class _Lying(Mapping[str, Lying]):
         return len(self._before)
 
 
-def _sizes(model: nn.Module, x: Tensor, arguments: Arguments, log: RunLog) -> Sequence[Shape]:
-    """Shapes by number. Raises Differs where the network does not run as it did."""
+def _run(model: nn.Module, x: Tensor, arguments: Arguments, log: RunLog) -> BlankRun:
+    """The network's forward without numbers. Raises Differs where it does not run as it did."""
     names = {module: name for name, module in reversed(named_modules(model).items())}
     run = BlankRun(log)
     # Modes that watch for writes would cost as much as the run: it ends before anything writes into what is no blank.
@@ -131,7 +146,7 @@ def _sizes(model: nn.Module, x: Tensor, arguments: Arguments, log: RunLog) -> Se
         run.end(output := model(*inputs, **keywords))
     if operation_names([part.grad_fn for part in score_tensors(output)]) != log.graph:
         raise Differs
-    return run.shapes
+    return run
 
 
 def score_tensors(output: Any) -> list[Tensor]:

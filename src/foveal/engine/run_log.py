@@ -8,7 +8,7 @@ Tensors that depend on the image are numbered as they come, and of all others on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -35,6 +35,7 @@ class Step:
         form: tuple or list, where it gave several tensors in one.
         written: whether it wrote into its first argument, and gave that back.
         sizes: how sizes go through it; None where they have to be those of this run.
+        lies: fields and positions of what it was given, as far as that depends on the image.
     """
 
     func: Any
@@ -43,6 +44,7 @@ class Step:
     form: type | None = None
     written: bool = False
     sizes: SizeRule | None = None
+    lies: tuple[tuple[Any, Where], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +88,28 @@ class RunLog:
         """Whether something still holds a tensor that depends on the image."""
         return len(self._numbers) > 0
 
-    def operation(self, call: Call, result: Any, after: Iterable[Where | None]) -> None:
-        """Take down an operation that has just run; `after` says where its results lie."""
+    def operation(self, call: Call, result: Any, fields: Sequence[Any], after: Iterable[Where | None]) -> None:
+        """Take down an operation that has just run.
+
+        Args:
+            fields: of what it was given, as far as that depends on the image.
+            after: where its results lie.
+        """
         if not self.complete:
             return
         given = self.spelled((call.args, tuple(call.kwargs.items())))
         written = call.func._schema.is_mutable
-        results = result if isinstance(result, list | tuple) else [result]
-        self.complete = _of_tensors(call, results) and (not written or _plainly_written(call, results))
+        results = list(result) if isinstance(result, list | tuple) else [result]
+        self.complete = (
+            len(fields) == len(call.inputs)
+            and _of_tensors(call, results)
+            and (not written or self._plainly_written(call, results))
+        )
         if self.complete:
-            made = tuple(self.number(part) if written else self._made(part) for part in results)
+            made = tuple([self._numbers[part] if written else self._made(part) for part in results])
             form = type(result) if isinstance(result, list | tuple) else None
-            self.steps.append(Step(call.func, given, made, form, written, size_rule(call, after)))
+            lies = tuple(zip(fields, [where for _, where in call.inputs], strict=True))
+            self.steps.append(Step(call.func, given, made, form, written, size_rule(call, after), lies))
 
     def constant(self, func: Any, args: Any, kwargs: Any) -> None:
         """Take down an operation that does not depend on the image."""
@@ -111,6 +123,11 @@ class RunLog:
     def spelled(self, value: Any) -> Any:
         return spelled(value, self.number)
 
+    def _plainly_written(self, call: Call, results: list[Any]) -> bool:
+        """Whether it writes into the whole of its first argument, which depends on the image, and gives that back."""
+        into = call.args[0]
+        return len(results) == 1 and results[0] is into and into._base is None and self.number(into) is not None
+
     def _made(self, tensor: Tensor) -> int:
         number = self._numbers[tensor] = len(self.kinds)
         self.kinds.append(Kind(tuple(tensor.shape), tensor.dtype, tensor.device))
@@ -121,11 +138,6 @@ def _of_tensors(call: Call, results: Iterable[Any]) -> bool:
     """Whether it gives tensors, of shapes that do not depend on values."""
     by_value = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output} & {*call.func.tags}
     return not by_value and all(isinstance(part, Tensor) for part in results)
-
-
-def _plainly_written(call: Call, results: list[Any]) -> bool:
-    """Whether it writes into the whole of its first argument, and gives that back."""
-    return len(results) == 1 and results[0] is call.args[0] and call.args[0]._base is None
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """How large the result of an operation is, for those whose result lies on the same grid whatever the image's size.
 
 The first cell of such a result and its step follow from the operation and from the first cell and the step of what it
-is given: convolutions, pooling, padding, whatever treats each cell by itself, and means over a whole map. What pools or
-interpolates to a given size, or reshapes maps, is no such operation.
+is given: convolutions, pooling, padding, whatever treats each cell by itself, and means over a whole map. What
+interpolates or reshapes maps is no such operation; of what pools to a given size, the size is known, and no more.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def _rule(call: Call) -> SizeRule | None:
     if name == "cat":
         return _joined if out.ndim == 4 and (call["dim"] or 0) % 4 == 1 else None
     if name in _MEANS or name in _ADAPTIVE:
-        return _unchanged if _over_the_map(call) else None
+        if _over_the_map(call):
+            return _unchanged
+        return to_a_size if name in _ADAPTIVE and out.ndim == 4 else None
     if name in _NORMS:
         return _normed if out.ndim == 4 else None
     return _alike if len(call.outputs) == 1 and is_elementwise(call.func) else None
@@ -106,6 +108,11 @@ def _broadcast(shapes: Collection[Shape]) -> Shape:
 
 def _normed(call: Call, before: Sequence[Shape]) -> Sequence[Shape]:
     return [tuple(call.first.shape), *before[1:]]
+
+
+def to_a_size(call: Call, before: Sequence[Shape]) -> Sequence[Shape]:
+    """Pooled to the same size as before; its cells lie elsewhere."""
+    return before
 
 
 def _unchanged(call: Call, before: Sequence[Shape]) -> Sequence[Shape]:

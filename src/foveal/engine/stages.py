@@ -32,7 +32,7 @@ from foveal.engine.graph import (
 from foveal.engine.guard import every_module, untouched, unwrap
 from foveal.engine.layout import Layout, find_layout
 from foveal.engine.model_errors import model_errors
-from foveal.engine.other_size import Guess, Traced, score_tensors
+from foveal.engine.other_size import Laid, Traced, score_tensors
 from foveal.engine.receptive import Field, FieldTracker
 from foveal.engine.run_log import module_hooks
 from foveal.engine.stage_choice import Candidate, choose_stages, coarsest, size_in, stepping
@@ -129,7 +129,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
     lying: dict[str, Lying] = {}
     numbers: dict[str, int | None] = {}
     returned: dict[str, int | None] = {}
-    guessed: list[Guess] = []
+    layings: list[Laid] = []
     image = (x.shape[-2], x.shape[-1])
 
     def note(name: str, inputs: tuple[Any, ...], output: Any) -> None:
@@ -166,11 +166,9 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
                     layouts[name] = layout
 
     def layout_in(lies: Lying, field: Field | None, number: int | None) -> Layout | None:
-        if lies.layout:
-            return lies.layout
         stride = field.stride if field else None
-        found = find_layout(lies.shape, image, stride)
-        guessed.append(Guess(lies.shape, number, stride, found))
+        found = lies.layout or find_layout(lies.shape, image, stride)
+        layings.append(Laid(lies, number, stride, found))
         return found
 
     with untouched(model):
@@ -210,7 +208,7 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
         stages, coarsest(stages) if dense else None, shapes, layouts, calls, depth, rows, name,
         lying=lying, along_images=works_along_images(ends), own_backwards=own, embedding=_embedding(outputs),
     )  # fmt: skip
-    return Traced(structure, tracker.log, seen, numbers, returned, guessed, dense)
+    return Traced(structure, tracker.log, seen, numbers, returned, layings, dense)
 
 
 def _coarser(s: Candidate, finest: float) -> bool:

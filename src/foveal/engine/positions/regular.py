@@ -36,7 +36,8 @@ def ruler(p: Along, k: int) -> Ruler | None:
         return None
     if k not in p.rulers:
         p.rulers[k] = _ruler(p.at.flatten())
-    return p.rulers[k]
+    found: Ruler | None = p.rulers[k]
+    return found
 
 
 def _ruler(at: Tensor) -> Ruler | None:

@@ -35,6 +35,10 @@ class PositionTracker:
         position: Where | None = self._known.get(tensor)
         return position
 
+    def put(self, tensor: Tensor, where: Where) -> None:
+        """Say where a tensor lies that was computed elsewhere."""
+        self._known[tensor] = where
+
     def follow(
         self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], given: Sequence[Tensor],
         outputs: Sequence[Tensor],
