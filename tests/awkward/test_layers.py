@@ -161,7 +161,7 @@ def test_a_changed_stride_is_another_structure(monkeypatch: pytest.MonkeyPatch) 
 def test_alternating_sizes_are_known_once_they_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     traced: list[int] = []
     monkeypatch.setattr(stages, "_trace", lambda *given, trace=stages._trace: traced.append(1) or trace(*given))
-    fixed = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(5), nn.Conv2d(4, 4, 3), nn.Flatten()).eval()
+    fixed = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Upsample(9), nn.Conv2d(4, 4, 3), nn.Flatten()).eval()
     sizes = (8, 12, 16)
     for model, traces in ((tiny(), 1), (fixed, len(sizes))):
         traced.clear()

@@ -101,7 +101,8 @@ class Traced:
     def _resized(self, s: Candidate, run: BlankRun, image: Pair) -> Candidate:
         size = s.size if s.number is None else size_in(run.shapes[s.number], s.layout)
         given = s.input_size if s.given is None else size_in(run.shapes[s.given], s.layout)
-        windows, lying, origin = s.windows, s.lying, s
+        windows, lying = s.windows, s.lying
+        origin: Candidate | None = s
         if s.number in run.elsewhere:
             windows, where = run.elsewhere[s.number]
             lying, origin = Lying(where, s.lying.shape, image), None

@@ -26,7 +26,8 @@ def size_rule(call: Call, after: Iterable[Where | None]) -> SizeRule | None:
         after: where its results lie.
     """
     rule = _rule(call)
-    return rule if rule and on_one_grid([where for _, where in call.inputs], after) else None
+    outputs = () if rule is to_a_size else after
+    return rule if rule and on_one_grid([where for _, where in call.inputs], outputs) else None
 
 
 def _rule(call: Call) -> SizeRule | None:
