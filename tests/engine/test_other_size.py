@@ -127,7 +127,7 @@ layers = st.one_of(convolutions, convolutions, pools, paddings, plain)
 parts = st.one_of(layers, layers, st.builds(Both, layers, layers, st.booleans()), st.builds(Gated), other)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(parts=st.lists(parts, min_size=1, max_size=4), sizes=st.tuples(*[st.integers(17, 40)] * 4))
 def test_random_networks(parts: list[nn.Module], sizes: tuple[int, int, int, int]) -> None:
     ends = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
@@ -151,9 +151,7 @@ def test_windows_never_need_a_second_trace(parts: list[nn.Module], sizes: tuple[
     assert_alike(found, traced(model, image(sizes[2:])))
 
 
-@pytest.mark.parametrize(
-    "name", ["resnet18", "vgg11_bn", "inception_v3", "densenet121", "mobilenet_v3_small", "efficientnet_b0"]
-)
+@pytest.mark.parametrize("name", ["alexnet", "inception_v3", "densenet121", "mobilenet_v3_small", "efficientnet_b0"])
 def test_architectures(name: str) -> None:
     model, side = architecture(name), 139 if name == "inception_v3" else 96
     then = (side + 32, side + 1)
@@ -162,7 +160,7 @@ def test_architectures(name: str) -> None:
     assert_alike(found, traced(model, image(then)))
 
 
-@pytest.mark.parametrize("name", ["convnext_tiny", "swin_t"])
+@pytest.mark.parametrize("name", ["convnext_tiny", "shufflenet_v2_x0_5"])
 def test_architectures_that_are_traced_anew(name: str) -> None:
     assert followed(architecture(name), 64, 96) is None
 

@@ -28,12 +28,13 @@ class Blank(Tensor):
     """A tensor without numbers.
 
     Attributes:
-        number: which tensor of the log it stands for.
+        number, spelled: which tensor of the log it stands for.
         moved: whether its shape is another than there.
         elsewhere: whether it lies elsewhere than its shape and the log say.
     """
 
     number: int
+    spelled: str
     moved: bool
     elsewhere = False
 
@@ -124,14 +125,14 @@ class BlankRun(TorchDispatchMode):
 
     def _again(self, value: Any, before: Any) -> bool:
         """Whether an argument is the one in the log: as `spelled`, faster."""
-        if value is before:
-            return True
-        if isinstance(value, Blank):
+        kind = type(value)
+        if kind is Blank:
             self._moved |= value.moved
             self._strayed |= value.elsewhere
-            return bool(before == f"#{value.number}")
-        if isinstance(value, list | tuple) and type(value) is type(before):
-            return len(value) == len(before) and all(map(self._again, value, before))
+            return bool(before == value.spelled)
+        if kind is type(before) and (kind is tuple or kind is list):
+            pairs = zip(value, before, strict=True)
+            return len(value) == len(before) and all(a is b or self._again(a, b) for a, b in pairs)
         return bool(spelled(value, self._number) == before)
 
     def _sizes(self, step: Step, args: Any, kwargs: Any) -> Sequence[Shape]:
@@ -166,7 +167,7 @@ class BlankRun(TorchDispatchMode):
             raise Differs
         self.shapes[number] = shape
         blank = Blank(shape, kind, strides)
-        blank.number = number
+        blank.number, blank.spelled = number, f"#{number}"
         return blank
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -38,6 +39,7 @@ class Laid:
     number: int | None
     stride: tuple[float, float] | None
     layout: Layout | None
+    followed: bool
 
     def alike(self, run: BlankRun, image: Pair) -> bool:
         """Whether it is the same at another size."""
@@ -46,7 +48,7 @@ class Laid:
             found = layout_of(where, self.lying.shape)
             return self.layout == (found or find_layout(self.lying.shape, image, field.stride if field else None))
         shape = self.lying.shape if self.number is None else run.shapes[self.number]
-        return bool(self.lying.layout) or self.layout == find_layout(shape, image, self.stride)
+        return self.followed or self.layout == find_layout(shape, image, self.stride)
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,13 @@ class Traced:
             return None
         return self._after(run, (x.shape[-2], x.shape[-1]))
 
+    @cached_property
+    def _thin(self) -> bool:
+        """Whether there is a map of one row or one column: its step is the side of the image."""
+        return any(sum(side == 1 for side in s.size) == 1 for s in self.seen)
+
     def _after(self, run: BlankRun, image: Pair) -> Structure | None:
-        # A map of one row or one column has the image's side as its step.
-        thin = any(sum(side == 1 for side in s.size) == 1 for s in self.seen)
-        if thin or (self.dense and run.elsewhere) or not all(laid.alike(run, image) for laid in self.laid):
+        if self._thin or (self.dense and run.elsewhere) or not all(laid.alike(run, image) for laid in self.laid):
             return None
         seen = [self._resized(s, run, image) for s in self.seen]
         lying = _Lying(self.structure.lying, self.numbers, run, image)

@@ -168,8 +168,9 @@ def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: boo
 
     def layout_in(lies: Lying, field: Field | None, number: int | None) -> Layout | None:
         stride = field.stride if field else None
-        found = lies.layout or find_layout(lies.shape, image, stride)
-        layings.append(Laid(lies, number, stride, found))
+        followed = lies.layout
+        found = followed or find_layout(lies.shape, image, stride)
+        layings.append(Laid(lies, number, stride, found, followed is not None))
         return found
 
     with untouched(model):
