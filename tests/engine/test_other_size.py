@@ -304,6 +304,24 @@ def test_settings_and_further_inputs_are_kept_apart() -> None:
     assert describe(model, image(40)).stages[-1].stride == (2, 2)
 
 
+def test_channels_last_in_memory_are_something_else() -> None:
+    def run(net: Any, x: Tensor) -> Tensor:
+        last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+        return F.avg_pool2d(x, 3, 1, 1) if last else net.norm(x)  # type: ignore[no-any-return]
+
+    model = Wired(run).eval()
+    for first in (torch.contiguous_format, torch.channels_last):
+        stages._known.pop(model, None)
+        describe(model, image(32).to(memory_format=first))
+        (known,) = stages._known[model].traced.values()
+        for then in (torch.contiguous_format, torch.channels_last):
+            x = image(44).to(memory_format=then)
+            found = known.at_other_size(model, x, Arguments(1))
+            assert (found is not None) == (first == then)
+            if found:
+                assert_alike(found, traced(model, x))
+
+
 class Keeping(nn.Module):
     """Keeps what went through it."""
 

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from foveal.engine.positions import Call, Where, tensors_in
 from foveal.engine.positions.regular import stretched
 from foveal.engine.receptive import Field, FieldTracker
-from foveal.engine.run_log import Kind, RunLog, Step, spelled
+from foveal.engine.run_log import Kind, RunLog, Step, channels_last, spelled
 from foveal.engine.sizes import Shape, to_a_size
 
 
@@ -39,13 +39,14 @@ class Blank(Tensor):
     elsewhere = False
 
     @staticmethod
-    def __new__(cls, shape: Shape, kind: Kind, strides: Sequence[int] | None = None) -> Blank:
+    def __new__(cls, shape: Shape, kind: Kind) -> Blank:
+        strides = _channels_last(shape) if kind.channels_last else None
         blank: Blank = torch.Tensor._make_wrapper_subclass(
             cls, shape, strides=strides, dtype=kind.dtype, device=kind.device
         )
         return blank
 
-    def __init__(self, shape: Shape, kind: Kind, strides: Sequence[int] | None = None) -> None:
+    def __init__(self, shape: Shape, kind: Kind) -> None:
         self.moved = shape != kind.shape
 
     def register_hook(self, hook: Any) -> Any:
@@ -86,7 +87,9 @@ class BlankRun(TorchDispatchMode):
 
     def image(self, x: Tensor) -> Blank:
         """What stands for an image."""
-        return self._blank(0, tuple(x.shape), x.stride())
+        if channels_last(x) != self._log.kinds[0].channels_last:
+            raise Differs
+        return self._blank(0, tuple(x.shape))
 
     def module(self, name: str, inputs: Any, output: Any) -> None:
         """A module has returned."""
@@ -161,14 +164,20 @@ class BlankRun(TorchDispatchMode):
                 raise Differs  # what was there before had another place
             blank.elsewhere, self.elsewhere[blank.number] = True, found
 
-    def _blank(self, number: int, shape: Shape, strides: Sequence[int] | None = None) -> Blank:
+    def _blank(self, number: int, shape: Shape) -> Blank:
         kind = self._log.kinds[number]
         if shape != kind.shape and not _comparable(shape, kind.shape):
             raise Differs
         self.shapes[number] = shape
-        blank = Blank(shape, kind, strides)
+        blank = Blank(shape, kind)
         blank.number, blank.spelled = number, f"#{number}"
         return blank
+
+
+def _channels_last(shape: Shape) -> Shape:
+    """Strides."""
+    _, c, h, w = shape
+    return (c * h * w, 1, c * w, c)
 
 
 def _comparable(shape: Shape, before: Shape) -> bool:

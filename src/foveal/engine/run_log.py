@@ -49,11 +49,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A tensor without its numbers."""
+    """A tensor without its numbers; whether its channels lie last in memory."""
 
     shape: Shape
     dtype: torch.dtype
     device: torch.device
+    channels_last: bool
 
 
 class RunLog:
@@ -130,8 +131,13 @@ class RunLog:
 
     def _made(self, tensor: Tensor) -> int:
         number = self._numbers[tensor] = len(self.kinds)
-        self.kinds.append(Kind(tuple(tensor.shape), tensor.dtype, tensor.device))
+        self.kinds.append(Kind(tuple(tensor.shape), tensor.dtype, tensor.device, channels_last(tensor)))
         return number
+
+
+def channels_last(tensor: Tensor) -> bool:
+    """Whether the channels of a map (n, c, h, w) lie last in memory."""
+    return not tensor.is_contiguous() and tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
 
 
 def _of_tensors(call: Call, results: Iterable[Any]) -> bool:

@@ -72,9 +72,9 @@ def describe(model: nn.Module, x: Tensor, arguments: Arguments | None = None) ->
     model = unwrap(model)
     every = arguments or Arguments(len(x))
     first = every.row(0)
-    kind = (x.shape[1:-2], x.dtype, first.key(), tuple(settings_of(module) for module in every_module(model)))
+    own = (x.dtype, first.key(), tuple(settings_of(module) for module in every_module(model)))
     known = _known.setdefault(model, _Known())
-    key = (tuple(x.shape[-2:]), *kind)
+    key, kind = (tuple(x.shape[1:]), *own), (x.ndim, *x.shape[1:2], *own)
     if key not in known.structures:
         elsewhere = known.traced.get(kind)
         structure = elsewhere.at_other_size(model, x[:1], first) if elsewhere else None
