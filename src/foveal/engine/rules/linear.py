@@ -80,9 +80,7 @@ class LinearRule:
         return parts.arrived(_quotients(parts, shares, lose), lose)
 
 
-def _quotients(
-    parts: Contributions, shares: dict[Sign, Tensor], lose: Callable[[Tensor], None]
-) -> dict[Sign, Tensor]:
+def _quotients(parts: Contributions, shares: dict[Sign, Tensor], lose: Callable[[Tensor], None]) -> dict[Sign, Tensor]:
     """R / z for each share of R.
 
     Outputs with nothing to share by share among the contributions of the other sign, so that nothing is lost.
