@@ -20,13 +20,14 @@ from foveal.attribution.perturbation import Progress
 from foveal.attribution.perturbed_score import SAID, Of, PerturbedScore, perturbed_scores
 from foveal.attribution.prepare import check_pictures, prepare
 from foveal.engine.keywords import checked
+from foveal.engine.precision import Precision
 from foveal.engine.select import LayerName
 from foveal.errors import MethodError
 from foveal.images import Batch
 from foveal.metrics.asking import Answers
 from foveal.metrics.baselines import black
 from foveal.metrics.evaluation import CURVES, Evaluation, EvaluationSettings
-from foveal.metrics.metric import Metric, find_metrics
+from foveal.metrics.metric import CLOSE, Metric, find_metrics
 from foveal.metrics.placement import Box
 from foveal.metrics.together import evaluated_together, least_copies
 from foveal.models.model import Model
@@ -59,6 +60,7 @@ def measure(
     masks: Sequence[Bool[NDArray[np.bool_], "H W"]] | None = None,
     boxes: Sequence[Sequence[Box]] | None = None,
     setting: EvaluationSettings | None = None,
+    precision: Precision = "auto",
     progress: Progress | None = None,
     on_row: Callable[[Mapping[str, Any]], None] | None = None,
     inputs: Sequence[Any] | Tensor = (),
@@ -90,6 +92,9 @@ def measure(
         setting: steps, fill values, samples, seed. The default compares all maps on one grid of 28 × 28 positions in 49
             steps, of which it asks every second and as many others as keep the areas within 0.005 and the maps in
             order; `foveal.metrics.EvaluationSettings()` is each map's own grid in 196, all of them asked.
+        precision: of the forward passes on altered copies. "auto" is bfloat16 if the device has units for it, if it is
+            faster and as long as the scores agree with those in "float32", and a note gives the differences; else it is
+            "float32", also for metrics of signs and ranks. "bfloat16" does not depend on speed and agreement.
         progress: hears (what, done, total).
         on_row: hears each row as soon as it is measured: image, target, score, method and the metrics, as in
             `Scores.rows`.
@@ -114,13 +119,14 @@ def measure(
     maps |= collect_baseline_maps(context, maps, baseline_maps)
     known = find_objects(context.batch, masks, boxes)
     chosen = _askable(chosen, known, maps)
+    if precision == "auto" and CLOSE & chosen.keys():
+        precision = "float32"
     setting = _black(setting or default_setting(context.x), context.subject)
     values: dict[str, dict[str, list[float]]] = {name: {metric: [] for metric in chosen} for name in maps}
-    with perturbed_scores(context, of) as asked:
+    with perturbed_scores(context, of, precision=precision) as asked:
         for i, question in enumerate(asked):
-            for name, measured in _measured(
-                context, i, maps, len(explained), question, known, setting, chosen, progress
-            ):
+            rows = partial(_measured, context, i, maps, len(explained), question, known, setting, chosen, progress)
+            for name, measured in question.settled(rows):
                 for metric, value in measured.items():
                     values[name][metric].append(value)
                 if on_row:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from foveal.engine.locks import memory_of
 from foveal.engine.memory import Load, load_of
 from foveal.engine.model_errors import out_of_memory, reason
 from foveal.engine.op_record import is_seen
+from foveal.engine.precision import Precision, bfloat16, channels_last, single
 from foveal.engine.resume import Cut, Recording, Resumption
 from foveal.errors import FovealError, MethodError, ModelError
 from foveal.targets import ModelOutput, Target
@@ -42,8 +43,6 @@ Copies: TypeAlias = Callable[[int, int], Tensor]
 """(start, stop) -> the altered copies of these numbers, (stop − start, c, h, w)."""
 
 UNMOVED = "no altered copy has another score by more than rounding, and the map is noise"
-
-Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 
 class PerturbationScorer:
@@ -81,7 +80,7 @@ class PerturbationScorer:
         self._arguments = context.arguments.row(image)
         self._under = context.mode or nullcontext
         self._target: Target = passed.verdict.per_image[image]
-        self._alone = False
+        self._alone = self._rounded = False
         self.tick = tick
         self._runs = runs
         self.score = float(passed.verdict.score[image])
@@ -102,16 +101,16 @@ class PerturbationScorer:
 
         Args:
             chunk: how many at once; None for what fits.
-            precision: of the forwards; "bfloat16" is by autocast, with channels last.
-            told: whether this is worth the progress bar.
+            precision: of the forwards: "float32" or "bfloat16".
+            shown: whether this is worth the progress bar.
         """
 
         def forward(start: int, stop: int) -> Tensor:
             x = copies(start, stop).to(self.x.dtype)
             if precision == "float32":
                 return self.ask(x)
-            with torch.autocast(x.device.type, torch.bfloat16):
-                return self.ask(x.contiguous(memory_format=torch.channels_last)).float()
+            with self.rounded():
+                return self.ask(x)
 
         tick = self.tick if shown else lambda done, total: None
         size = fitting(self.x, WHOLE) * (1 if precision == "float32" else 2)
@@ -193,8 +192,24 @@ class PerturbationScorer:
         """`ask` in one forward, whatever comes."""
         return self._at_once(x, lambda outcome: self._target.decide(outcome).score)
 
+    @contextmanager
+    def rounded(self) -> Iterator[None]:
+        """Forwards in here are in bfloat16; what they give is in float32."""
+        self._rounded = True
+        try:
+            yield
+        finally:
+            self._rounded = False
+
     def outcome(self, x: Float[Tensor, "k c h w"]) -> ModelOutput:
         """What the network makes of these inputs, as far as the decision may look."""
+        if not self._rounded:
+            return self._outcome(x)
+        with bfloat16(x.device):
+            outcome = self._outcome(channels_last(x))
+        return replace(outcome, output=single(outcome.output), activations=single(outcome.activations))
+
+    def _outcome(self, x: Float[Tensor, "k c h w"]) -> ModelOutput:
         if self._target.layers:
             run = self._runs[torch.is_grad_enabled()]
             output = run.forward(x, self._arguments, stop=True, mode=self._under())

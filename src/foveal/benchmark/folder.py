@@ -99,7 +99,8 @@ def _rows(
         model, batch, target, explanations={name: methods[name] for name in own or [*methods][:1]},
         metrics=log.metrics, baseline_maps=len(own) < len(missing),
         # A table that grows by a method is the same as one made at once.
-        setting=setting or replace(default_setting(batch.tensor, steps=steps), together=False), **known,
+        setting=setting or replace(default_setting(batch.tensor, steps=steps), together=False), precision="float32",
+        **known,
     )  # fmt: skip
     rows = {name: {metric: values[0] for metric, values in of.items()} for name, of in scores.values.items()}
     return [

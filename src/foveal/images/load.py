@@ -228,7 +228,7 @@ def _decode_array(array: NDArray[Any]) -> Decoded:
 def _photo_of_input(tensor: torch.Tensor, preprocessing: Preprocessing | None, axes: int) -> Photo:
     """The picture a network input shows, as well as it can be rebuilt."""
     with np.errstate(over="ignore"):  # what is too large for single precision is refused below
-        values = values_of(tensor).astype(np.float32)
+        values = values_of(tensor).astype(np.float32, copy=False)
     shape = values.shape
     if values.ndim not in (axes + 1, 4) or 0 in shape:
         raise ImageError(f"Expected a float tensor (c, h, w) or (n, c, h, w), but got shape {shape}.")
@@ -246,8 +246,12 @@ def _stretched(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Three channels as RGB, others by their mean; least value black, greatest white."""
     shown = values if len(values) == 3 else values.mean(axis=0, keepdims=True)
     low, high = shown.min(), shown.max()
-    unit = (shown - low) / (high - low) if high > low else np.full_like(shown, 0.5)
-    return np.round(np.broadcast_to(unit, (3, *values.shape[1:])).transpose(1, 2, 0) * 255).astype(np.uint8)
+    light = shown - low if high > low else np.full_like(shown, 0.5)
+    if high > low:
+        light /= high - low
+    light *= 255
+    np.rint(light, out=light)
+    return np.broadcast_to(light, (3, *values.shape[1:])).transpose(1, 2, 0).astype(np.uint8)
 
 
 def _check_alike(inputs: list[torch.Tensor]) -> None:

@@ -15,7 +15,8 @@ from foveal.images.place import laid
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from foveal.attribution.perturbation import PerturbationScorer, Precision
+    from foveal.attribution.perturbation import PerturbationScorer
+    from foveal.engine.precision import Precision
 
 SPACE = (-2, -1)
 SAMPLE = 16

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -36,6 +36,19 @@ WHOLE = "whole"
 T = TypeVar("T")
 
 
+@runtime_checkable
+class RoundedScore(Protocol):
+    """Whoever may round the scores of altered copies, and can do without."""
+
+    def exactly(self, x: Tensor) -> Tensor:
+        """Scores (k,) of inputs (k, c, h, w), not rounded."""
+
+
+def exactly(ask: Ask) -> Ask:
+    """The same scores, not rounded."""
+    return ask.exactly if isinstance(ask, RoundedScore) else ask
+
+
 @dataclass(frozen=True, eq=False)
 class AlteredCopies:
     """Copies that are made when they are asked about, and not before.
@@ -43,10 +56,12 @@ class AlteredCopies:
     Attributes:
         keys: one per copy. Copies with the same key are the same, whichever experiment makes them.
         make: numbers of copies to these copies, (k, c, h, w).
+        exact: a value hangs on few of them, or on small changes of the score: it is not rounded.
     """
 
     keys: Sequence[Hashable]
     make: Callable[[Sequence[int]], Tensor]
+    exact: bool = False
 
 
 class _Wanted(NamedTuple):
@@ -139,15 +154,19 @@ class Answers:
         each = (_Wanted(key, copies, k) for copies in asked for k, key in enumerate(copies.keys))
         wanted: dict[Hashable, _Wanted] = {}
         for one in each:
-            if one.key not in self._known:
-                wanted.setdefault(one.key, one)
+            if one.key not in self._known and (one.key not in wanted or one.copies.exact):
+                wanted[one.key] = one
         return list(wanted.values())
 
     def _learn(self, wanted: Sequence[_Wanted]) -> None:
+        for exact, some in groupby(wanted, key=lambda one: one.copies.exact):
+            self._learn_by(exactly(self._ask) if exact else self._ask, list(some))
+
+    def _learn_by(self, ask: Ask, wanted: Sequence[_Wanted]) -> None:
         with torch.no_grad():
             together = (list(own) for _, own in groupby(wanted, key=lambda one: id(one.copies)))
             made = [own[0].copies.make([one.number for one in own]) for own in together]
-            scores = self._ask(torch.cat(made)).detach()
+            scores = ask(torch.cat(made)).detach()
         if scores.shape != (len(wanted),):
             raise MethodError(
                 f"ask gave {tuple(scores.shape)} for {len(wanted)} copies: it must give one score per copy"
@@ -157,5 +176,5 @@ class Answers:
 
 def whole_score(x: Float[Tensor, "1 c h w"]) -> Experiment[float]:
     """The score of the image as it is, for experiments that compare with it."""
-    (score,) = yield AlteredCopies((WHOLE,), lambda numbers: x)
+    (score,) = yield AlteredCopies((WHOLE,), lambda numbers: x, exact=True)
     return float(score)

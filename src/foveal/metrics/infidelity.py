@@ -118,7 +118,7 @@ def perturbing(
 
     whole = yield from whole_score(x)
     how = (by, fill_key(fill, seed)) if by == "hiding" else (by, noise)
-    scores = yield AlteredCopies([(*how, seed, number) for number in range(samples)], perturbed)
+    scores = yield AlteredCopies([(*how, seed, number) for number in range(samples)], perturbed, exact=True)
     expected = torch.stack([(drawn(number).double() * Phi).sum() for number in range(samples)])
     return Infidelity(expected.cpu(), whole - scores)
 

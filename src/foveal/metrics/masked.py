@@ -11,7 +11,7 @@ from torch import Tensor
 
 from foveal.errors import MethodError
 from foveal.images.place import Place, laid
-from foveal.metrics.asking import WHOLE, AlteredCopies, Ask, Experiment, whole_score
+from foveal.metrics.asking import WHOLE, AlteredCopies, Ask, Experiment, exactly, whole_score
 from foveal.metrics.baselines import Fill, baseline, empty_key
 from foveal.metrics.shape import unit
 from foveal.metrics.statistics import pearson
@@ -98,7 +98,7 @@ def masked(
     size = (x.shape[2], x.shape[3])
     mask = mask_of(maps.to(x), size, place) if scaled else laid(maps[:, None].to(x), size, place)
     with torch.no_grad():
-        shown, hidden = (ask(behind).detach().float().cpu() for behind in _behind(x, mask, fill, seed))
+        shown, hidden = (exactly(ask)(behind).detach().float().cpu() for behind in _behind(x, mask, fill, seed))
         whole = ask(x).detach().float().cpu() if whole is None else whole
     return Masked(whole, shown, hidden, mask.mean((1, 2, 3)).float().cpu())
 
@@ -121,7 +121,7 @@ def masking(
         both = _behind(x, mask, fill, seed)
         return torch.cat([both[number] for number in numbers])
 
-    scores = yield AlteredCopies(keys, altered)
+    scores = yield AlteredCopies(keys, altered, exact=True)
     shown, hidden = scores.float().split(1)
     return Masked(torch.tensor([whole]), shown, hidden, mask.mean((1, 2, 3)).float().cpu())
 

@@ -169,6 +169,9 @@ USUAL = ("deletion", "insertion", "deletion_correlation", "insertion_correlation
          "drop_in_deletion", "road", "faithfulness", "half_area")  # fmt: skip
 """For class maps, where nothing but the network is known."""
 
+CLOSE = frozenset(("deletion_rank_correlation", "validity"))
+"""Depend on the signs and ranks of the smallest changes of the score, and are not to be measured with rounded ones."""
+
 OBJECT = ("pointing", "energy", "lift", "roc_area")
 """Where the object is known."""
 
