@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.conftest import NoTrace
 
 METRICS = ("deletion", "insertion", "drop", "drop_in_deletion", "road", "faithfulness")
-SETTING = EvaluationSettings(steps=30, shares=(0.3, 0.7), samples=30, grid=(8, 8), chunk=10)
+SETTING = EvaluationSettings(steps=36, shares=(0.3, 0.7), samples=30, grid=(8, 8), chunk=10)
 
 
 class Network(nn.Module):
@@ -160,10 +160,11 @@ def test_where_it_is_not_tried(why: str, monkeypatch: pytest.MonkeyPatch) -> Non
     with torch.autocast("cpu", torch.bfloat16, enabled=why == "autocast"):
         context = prepare(network, x, 0)
         with perturbed_scores(context, precision="auto") as (question,):
+            before = question.count
             for _ in range(4):
                 question(x.expand(10, -1, -1, -1))
     if why == "autocast":
-        assert question.count == 40  # none twice
+        assert question.count - before == 40  # none twice
     else:
         assert network.met[torch.bfloat16] == 0
     assert not [note for note in question.notes if "bfloat16" in note]
