@@ -48,7 +48,7 @@ MOST = 170
 """Modules that the first explanation may import: 160 with Pillow's, and room for a few."""
 
 NOT_ASKED = (
-    "pydantic", "safetensors", "PIL.ImageDraw", "PIL.ImageFont", "foveal.models.load", "foveal.images.folders",
+    "pydantic", "PIL.ImageDraw", "PIL.ImageFont", "foveal.models.load", "foveal.images.folders",
     "foveal.metrics", "foveal.attention", "foveal.similarity.pooled", "foveal.results.scores", "foveal.results.match",
     "foveal.render.overlay", "foveal.engine.rules.propagation", "foveal.engine.dilation", "foveal.attribution.dilated",
     "foveal.attribution.embedding", "foveal.targets.prototypes",

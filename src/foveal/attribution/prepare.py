@@ -79,8 +79,10 @@ def _axes(module: nn.Module, images: ImageLike | Batch) -> int:
     if not isinstance(image, Tensor):
         return 2
     batched = image.ndim == 3 and image is images
+    if image.ndim - batched != 2:
+        return 2
     kinds = [m for m in module.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
-    if image.ndim - batched != 2 or not kinds:
+    if not kinds:
         return 2
     for convolution in kinds:
         if isinstance(convolution, nn.Conv1d) and convolution.in_channels == image.shape[batched]:

@@ -77,6 +77,7 @@ def measured_photo(
     baseline_maps: bool = True,
     layer: object = None,
     move: Callable[[int, int], None],
+    on_maps: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> tuple[dict[str, Any], Scores]:
     """The explanations of one photo by method, and their scores; each row is told as soon as it is measured.
 
@@ -84,6 +85,7 @@ def measured_photo(
         explain: makes explanations of this photo by several methods.
         layer: asked for; then baseline maps need the maps of all methods, and all are made first.
         move: hears (done, total) after each map.
+        on_maps: hears the explanations there are, before they are measured.
     """
     from foveal.api.measure import default_setting, measure
 
@@ -95,6 +97,8 @@ def measured_photo(
         last = number == len(steps_of_work) - 1
         before, to_come = len(explanations), 0 if last else len(methods) - 1 + 5 * baseline_maps
         explanations |= made
+        if on_maps:
+            on_maps(explanations)
         part = measure(
             network,
             batch,

@@ -55,6 +55,8 @@ class _Seen:
 
 _known: WeakKeyDictionary[nn.Module, dict[Any, Structure]] = WeakKeyDictionary()
 _REMEMBERED = 16  # input sizes and settings a model
+_PLAIN = (int, str, tuple)
+_EVERY = frozenset(vars(nn.Module()))  # what every module has: its mode, hooks and parts
 _RESAMPLED = 1.5  # times the step that windows make
 
 
@@ -106,8 +108,8 @@ def settings_of(module: nn.Module) -> tuple[Any, ...]:
     """What tells a module from another, and from itself when someone changed its stride, say."""
     if module._modules:
         return (id(module),)
-    plain = (value for key, value in vars(module).items() if key != "training" and isinstance(value, int | str | tuple))
-    return (id(module), *plain)
+    own = vars(module).items()
+    return (id(module), *[value for key, value in own if key not in _EVERY and isinstance(value, _PLAIN)])
 
 
 def _trace(model: nn.Module, x: Tensor, arguments: Arguments, *, keep_graph: bool = True) -> Structure:
