@@ -90,8 +90,8 @@ def measure(
         masks: one per image, true on the object, in the photo's pixels; for metrics of localization.
         boxes: several per image, (x0, y0, x1, y1) in the photo's pixels.
         setting: steps, fill values, samples, seed. The default compares all maps on one grid of 28 × 28 positions in 49
-            steps, of which it asks every second and as many others as keep the areas within 0.005 and the maps in
-            order; `foveal.metrics.EvaluationSettings()` is each map's own grid in 196, all of them asked.
+            steps, of which it asks every second, and others until the estimated errors of the areas are at most 0.005
+            and the maps in order; `foveal.metrics.EvaluationSettings()` is each map's own grid in 196, all of them asked.
         precision: of the forward passes on altered copies. "auto" is bfloat16 if the device has units for it, if it is
             faster and as long as the scores agree with those in "float32", and a note gives the differences; else it is
             "float32", also for metrics of signs and ranks. "bfloat16" does not depend on speed and agreement.
