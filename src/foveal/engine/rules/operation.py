@@ -11,6 +11,9 @@ from torch.nn import functional as F
 from foveal.engine.rules.contributions import Operation
 
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
+FEW = 4
+"""Channels, such as colors: oneDNN fills them up to sixteen on the way back, a matrix product takes half the time."""
+
 TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 
 
@@ -56,7 +59,14 @@ def _convolution(weight: Tensor, bias: Tensor | None, settings: Any) -> Operatio
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return torch.convolution(x, weight, bias, *settings)
 
+    stride, padding, dilation, turned, _, groups = settings
+    plain = weight.ndim == 4 and not turned and groups == 1 and max(dilation) == 1
+
     def transposed(s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+        if plain and x.shape[1] <= FEW and x.device.type == "cpu" and x.dtype == torch.float32:
+            backward = torch.ops.aten._slow_conv2d_backward.output_mask
+            colors: Tensor = backward(s, x, weight, weight.shape[2:], stride, padding, [True, False, False])[0]
+            return colors
         gradient: Tensor = torch.ops.aten.convolution_backward(s, x, weight, None, *settings, [True, False, False])[0]
         return gradient
 
