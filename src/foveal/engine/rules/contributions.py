@@ -42,7 +42,8 @@ class Operation:
         """W times a factor, in memory of its own."""
         if self.scale is None:
             return self.weight * factor
-        return self.weight * (self.scale * factor).view(-1, *[1] * (self.weight.ndim - 1))
+        scale = self.scale if factor == 1 else self.scale * factor
+        return self.weight * scale.view(-1, *[1] * (self.weight.ndim - 1))
 
     def back(self, s: Tensor, x: Tensor, factor: float = 1.0) -> Tensor:
         """Wᵀ s times a factor, shaped like x; s is written over."""
@@ -82,8 +83,9 @@ class Contributions:
         self._op, self._x, self._whole, self._part = op, x, whole, part
         self._y = y if bias or op.bias is None else None
         self._bias = op.bias if bias else None
-        self._signed = bool(x.amin() < 0)
+        self._signed = float(x.amin()) < 0
         self._weights: dict[Sign, Tensor] = {}
+        self._biases: dict[Sign, Tensor] = {}
         self._sums: dict[Sign, Tensor] = {}
 
     def sums(self, sign: Sign) -> Tensor:
@@ -130,7 +132,9 @@ class Contributions:
         return self._weights[sign]
 
     def _bias_of(self, sign: Sign) -> Tensor | None:
-        return None if self._bias is None else self._favored(self._bias.mul, sign)
+        if self._bias is not None and sign not in self._biases:
+            self._biases[sign] = self._favored(self._bias.mul, sign)
+        return self._biases.get(sign)
 
     def _favored(self, times: Callable[[float], Tensor], sign: Sign) -> Tensor:
         """Entries of one sign times `whole` + `part`, the others times `whole`; `times` takes one of these factors."""
@@ -147,12 +151,11 @@ def positive(values: Tensor, *, where: Tensor) -> Tensor:
 
 def split(R: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
     """R where y > 0, and R elsewhere, or None where that is nothing, as behind a ReLU."""
-    if not bool(y.amin() < 0):
+    if float(y.amin()) >= 0:
         return R, None
     up = positive(R, where=y)
     down = R - up
-    least, most = down.aminmax()
-    return (R, None) if least == most == 0 else (up, down)
+    return (up, down) if any(map(float, down.aminmax())) else (R, None)
 
 
 def other(sign: Sign) -> Sign:

@@ -12,7 +12,7 @@ from torch import Tensor
 from foveal.engine.rules.derived import Derived
 from foveal.engine.rules.mode import Handler, RulesMode, carries, plain_name, pulled
 from foveal.engine.rules.nested import tensors_in
-from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED
+from foveal.engine.rules.operation import CONVOLUTIONS, TRANSPOSED, convolution, few_channels
 from foveal.engine.rules.sources import POOLS, Sources
 from foveal.engine.rules.vocabulary import CONSERVING
 from foveal.engine.rules.witness import Origin
@@ -72,6 +72,8 @@ class GuidedMode(RulesMode):
             return self._handler
         if name in SELECTING:
             return partial(self._selected, name)
+        if name == "conv2d":
+            return _convolve
         if name in PRODUCTS:
             return partial(self._product, name)
         if name not in LINEAR and name not in COMPARING:
@@ -198,6 +200,15 @@ def _caps(x: Tensor, lower: Any, upper: Any) -> bool:
     if upper is None:
         return False
     return bool((torch.as_tensor(upper) <= 0).all()) or (lower is None and bool((x < 0).any()))
+
+
+def _convolve(func: Any, args: Any, kwargs: Any) -> Any:
+    """The derivative; to the colors of the image by a way of its own."""
+    x, op = convolution(*args, **kwargs)
+    if not few_channels(x) or carries(op.weight) or not carries(x):
+        return func(*args, **kwargs)
+    before = x.detach()
+    return pulled(op.forward(before, op.weight, op.bias), lambda G: op.transposed(G, op.weight, before), x)
 
 
 def _guided(func: Any, args: Any, kwargs: Any) -> Any:

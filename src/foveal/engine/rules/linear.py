@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 import torch
@@ -92,7 +93,7 @@ def _quotients(
     Outputs with nothing to share by share among the contributions of the other sign, so that nothing is lost.
     """
     s = R / parts.sums(sign)
-    if bool(s.sum().isfinite()):
+    if isfinite(s.sum()):
         yield sign, s.mul_(factor)
         return
     nowhere = torch.isinf(s)

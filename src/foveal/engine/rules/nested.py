@@ -7,6 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+NUMBERS = frozenset({int, float, bool, type(None)})
+"""Most of what is no tensor: told at once."""
+
 SEQUENCES = (list, tuple)
 
 
@@ -14,6 +17,8 @@ def tensors_in(values: Iterable[Any]) -> list[Tensor]:
     """Those inside of lists, tuples and dictionaries, however deep, in their order."""
     found: list[Tensor] = []
     for value in values:
+        if type(value) in NUMBERS:
+            continue
         if isinstance(value, Tensor):
             found.append(value)
         elif isinstance(value, SEQUENCES):

@@ -11,9 +11,6 @@ from torch.nn import functional as F
 from foveal.engine.rules.contributions import Operation
 
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
-FEW = 4
-"""Channels, such as colors: oneDNN fills them up to sixteen on the way back, a matrix product takes half the time."""
-
 TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 
 
@@ -55,6 +52,11 @@ def transposed_convolution(
     return input, _convolution(weight, bias, (stride, padding, dilation, True, _each(output_padding, space), groups))
 
 
+def few_channels(x: Tensor) -> bool:
+    """Whether x goes back by a matrix product: oneDNN fills its channels up to sixteen, and takes twice the time."""
+    return x.ndim == 4 and x.shape[1] <= 4 and x.device.type == "cpu" and x.dtype == torch.float32
+
+
 def _convolution(weight: Tensor, bias: Tensor | None, settings: Any) -> Operation:
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return torch.convolution(x, weight, bias, *settings)
@@ -63,7 +65,7 @@ def _convolution(weight: Tensor, bias: Tensor | None, settings: Any) -> Operatio
     plain = weight.ndim == 4 and not turned and groups == 1 and max(dilation) == 1
 
     def transposed(s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
-        if plain and x.shape[1] <= FEW and x.device.type == "cpu" and x.dtype == torch.float32:
+        if plain and few_channels(x):
             backward = torch.ops.aten._slow_conv2d_backward.output_mask
             colors: Tensor = backward(s, x, weight, weight.shape[2:], stride, padding, [True, False, False])[0]
             return colors
